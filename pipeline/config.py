@@ -1,0 +1,228 @@
+"""The configuration of a run, as users write it in YAML.
+
+pydantic reads the foreign text; what leaves this module is frozen values (:mod:`pipeline.specs`).  Unknown keys are
+refused with the nearest known one, so that a typo never silently means the default.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import ConfigError
+from pipeline.families import FAMILIES
+from pipeline.families.base import SCRIPTED_KINDS
+from pipeline.hashing import slug
+from pipeline.plan import RunRequest, TemplateChoice
+from pipeline.specs import DatasetSpec, Endpoint, ModelSpec, Provider, Sampling, UsersSpec
+
+OPENAI_BASE_URL = "https://api.openai.com/v1"
+OPENAI_KEY_ENV = "OPENAI_API_KEY"
+DEFAULT_STORE = ".muses/store"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SamplingConfig(_Section):
+    """Request options; what is left out is not sent, and the provider's default holds."""
+
+    temperature: float | None = Field(None, ge=0)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_tokens: int | None = Field(None, gt=0)
+    seed: int | None = None
+
+
+class ModelConfig(_Section):
+    """One model: ``scripted/<kind>``, or ``openai:<model>`` at any OpenAI-compatible endpoint."""
+
+    model: str
+    name: str | None = None
+    """On the leaderboard; the provider's name for the model when left out."""
+    base_url: str | None = None
+    api_key_env: str | None = None
+    """Which environment variable holds the key.  Without ``base_url``: OPENAI_API_KEY."""
+    sampling: SamplingConfig = SamplingConfig()
+    timeout_s: float = Field(120.0, gt=0)
+    max_retries: int = Field(5, ge=0)
+    max_concurrency: int = Field(64, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"model": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _known(self) -> "ModelConfig":
+        provider, _, rest = self._parts
+        if provider == "scripted":
+            if rest not in SCRIPTED_KINDS:
+                kinds = ", ".join(f"scripted/{kind}" for kind in SCRIPTED_KINDS)
+                raise ValueError(f"no built-in agent {self.model!r}; there are {kinds}")
+            if self.base_url or self.api_key_env:
+                raise ValueError(f"{self.model} needs no network: leave out base_url and api_key_env")
+        elif provider != "openai" or not rest:
+            raise ValueError(f"expected scripted/<kind> or openai:<model>, got {self.model!r}")
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
+            raise ValueError(f"base_url must start with http:// or https://, got {self.base_url!r}")
+        return self
+
+    @property
+    def _parts(self) -> tuple[str, str, str]:
+        return self.model.partition("/") if self.model.startswith("scripted/") else self.model.partition(":")
+
+    def spec(self) -> ModelSpec:
+        provider, _, rest = self._parts
+        if provider == "scripted":
+            return ModelSpec(self.name or self.model, "scripted", rest)
+        known: Provider = "openai"
+        own_server = self.base_url is not None
+        endpoint = Endpoint(
+            base_url=(self.base_url or OPENAI_BASE_URL).rstrip("/"),
+            api_key_env=self.api_key_env or (None if own_server else OPENAI_KEY_ENV),
+            timeout_s=self.timeout_s,
+            max_retries=self.max_retries,
+            max_concurrency=self.max_concurrency,
+        )
+        return ModelSpec(self.name or rest, known, rest, Sampling(**self.sampling.model_dump()), endpoint)
+
+
+def _dataset_from_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.startswith("generated:"):
+        return {"path": value}
+    size, _, seed = value.removeprefix("generated:").partition("@")
+    return {"size": size, **({"seed": seed} if seed else {})}
+
+
+class DatasetConfig(_Section):
+    """``generated:tiny``, ``generated:paper``, ``generated:500@7`` (500 a family, seed 7), or a file or folder."""
+
+    path: str | None = None
+    size: str = "tiny"
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _known(self) -> "DatasetConfig":
+        if self.size not in ("tiny", "paper") and not (self.size.isascii() and self.size.isdigit() and int(self.size)):
+            raise ValueError(f"expected the size tiny, paper or a positive number, got {self.size!r}")
+        return self
+
+    def spec(self) -> DatasetSpec:
+        return DatasetSpec(self.path, self.size, self.seed)
+
+
+class ExecutionConfig(_Section):
+    """How the run is carried out; nothing here changes what is measured."""
+
+    executor: Literal["inline", "ray"] = "inline"
+    ray_address: str | None = None
+    """Of a running cluster; a local one is started when left out."""
+    workers: int | None = Field(None, gt=0)
+    """Ray actors; one a CPU of the cluster when left out."""
+    shards_per_worker: int = Field(4, gt=0)
+    """Shards that one worker plays at the same time."""
+    shard_size: int = Field(32, gt=0)
+    """Episodes a shard."""
+
+
+def _family(value: object) -> object:
+    if isinstance(value, str) and value not in FAMILIES:
+        raise ValueError(f"no family {value!r}; there are {', '.join(FAMILIES)}")
+    return value
+
+
+class RunConfig(_Section):
+    """One run."""
+
+    name: str = "run"
+    run_id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Left out: derived from what is measured, so that the same config resumes the same run."""
+    dataset: Annotated[DatasetConfig, BeforeValidator(_dataset_from_text)] = DatasetConfig()
+    models: tuple[ModelConfig, ...] = Field(min_length=1)
+    families: tuple[Annotated[str, BeforeValidator(_family)], ...] = ()
+    """Left out: all that the dataset has."""
+    templates: tuple[TemplateChoice, ...] = ("published",)
+    users: Literal["scripted"] = "scripted"
+    epochs: int = Field(1, gt=0)
+    limit: int | None = Field(None, gt=0)
+    store: str = DEFAULT_STORE
+    coverage: float = Field(0.99, ge=0, le=1)
+    """Share of planned episodes that must be scored for a model to be ranked."""
+    execution: ExecutionConfig = ExecutionConfig()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "RunConfig":
+        for field, values in (("families", self.families), ("templates", self.templates)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{field} names something twice: {', '.join(values)}")
+        seen: dict[str, str] = {}
+        for model in self.models:
+            name = model.spec().name
+            if slug(name) in seen:
+                raise ValueError(f"two models are called {name!r} and {seen[slug(name)]!r}: give one another `name`")
+            seen[slug(name)] = name
+        return self
+
+    def request(self, families: tuple[str, ...]) -> RunRequest:
+        """What the run's identity is made of; *families* are those of the dataset."""
+        return RunRequest(
+            name=self.name,
+            models=tuple(model.spec() for model in self.models),
+            families=self.families or families,
+            users=UsersSpec(self.users),
+            templates=self.templates,
+            epochs=self.epochs,
+            limit=self.limit,
+        )
+
+
+def parse_config(raw: object, source: str) -> RunConfig:
+    """Reads a configuration.  *source* names it in messages.
+
+    Raises:
+        ConfigError: with one line for every problem: where, what came, what was expected.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"{source}: expected keys and values such as `models: [scripted/oracle]`, got {raw!r}")
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors(include_url=False)]
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from error
+
+
+def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict of its core
+    where = ".".join(str(part) for part in problem["loc"]) or "config"
+    match problem["type"]:
+        case "extra_forbidden":
+            known = _keys_at(problem["loc"][:-1])
+            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            return f"{where}: unknown key; {hint}"
+        case "missing":
+            return f"{where}: missing"
+        case "value_error":
+            return f"{where}: {problem['ctx']['error']}"
+        case _:
+            return f"{where}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _keys_at(location: tuple[str | int, ...]) -> list[str]:
+    """The keys that are known at a place of the configuration."""
+    section: type[BaseModel] = RunConfig
+    for part in location:
+        if isinstance(part, str) and part in _SECTIONS:
+            section = _SECTIONS[part]
+    return sorted(section.model_fields)
+
+
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "models": ModelConfig,
+    "sampling": SamplingConfig,
+    "dataset": DatasetConfig,
+    "execution": ExecutionConfig,
+}

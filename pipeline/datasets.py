@@ -1,0 +1,100 @@
+"""A dataset: scenarios of one or more families, with a version that is a hash of their content."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pipeline.errors import DatasetError
+from pipeline.families import FAMILIES
+from pipeline.families.base import Family, Row
+from pipeline.hashing import canonical
+from pipeline.rows import RowError
+from pipeline.scenario import Scenario
+
+TINY_SIZE = 12
+"""Scenarios a family in the size ``tiny``."""
+
+
+class SourceRow(NamedTuple):
+    """A row and where it stands, for messages; ``line`` is 1-based, None for generated rows."""
+
+    source: str
+    line: int | None
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Scenarios by family, in a fixed order."""
+
+    name: str
+    version: str
+    """16 hex digits over the content of all rows, whatever their order and the files they came in."""
+    by_family: Mapping[str, Mapping[str, Scenario[Any]]]
+    """Family -> id -> scenario; families without scenarios are left out."""
+
+    def scenarios(self, family: str) -> tuple[Scenario[Any], ...]:
+        """The family's scenarios in the order of their rows; empty when the dataset has none."""
+        return tuple(self.by_family.get(family, {}).values())
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return tuple(self.by_family)
+
+
+def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[str] | None = None) -> Dataset:
+    """Reads rows in the published shape.  *families*: only these; rows of other ones are passed over.
+
+    Raises:
+        DatasetError: a row is not a scenario, or two rows of a family have one id.
+    """
+    wanted = tuple(FAMILIES[family] for family in families or FAMILIES)
+    found: dict[str, dict[str, Scenario[Any]]] = {}
+    digests = []
+    for source, line, row in rows:
+        family = _family_of(row, source, line, wanted)
+        if family not in wanted:
+            continue
+        try:
+            scenario = family.read(row)
+        except RowError as error:
+            problem = f"not a scenario of the family {family.name!r}: {error.problem}"
+            raise DatasetError(source, problem, line, error.field) from error
+        scenarios = found.setdefault(family.name, {})
+        if scenario.id in scenarios:
+            raise DatasetError(source, f"the id {scenario.id!r} is already taken by an earlier row", line, "id")
+        scenarios[scenario.id] = scenario
+        digests.append(hashlib.sha256(canonical((family.name, row))).digest())
+    version = hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:16]
+    return Dataset(name, version, {family: found[family] for family in FAMILIES if family in found})
+
+
+def generate_dataset(size: str, seed: int, families: Iterable[str] | None = None) -> Dataset:
+    """A generated dataset.  *size*: ``tiny``, ``paper`` or a number of scenarios a family."""
+    rows = (SourceRow("generated", None, row) for row in generate_rows(size, seed, families))
+    return dataset_from_rows(f"generated:{size}@{seed}", rows)
+
+
+def generate_rows(size: str, seed: int, families: Iterable[str] | None = None) -> Iterable[Row]:
+    """The rows of a generated dataset, in the published shape."""
+    for name in families or FAMILIES:
+        family = FAMILIES[name]
+        match size:
+            case "tiny":
+                count = TINY_SIZE
+            case "paper":
+                count = family.paper_size
+            case _:
+                count = int(size)
+        yield from family.generate(count, seed)
+
+
+def _family_of(row: Row, source: str, line: int | None, wanted: tuple[Family[Any], ...]) -> Family[Any]:
+    for family in FAMILIES.values():
+        if family.recognises(row):
+            return family
+    if len(wanted) == 1:  # then it was meant to be one of these, and reading it tells what is wrong
+        return wanted[0]
+    known = ", ".join(FAMILIES)
+    raise DatasetError(source, f"this row is a scenario of no known family (known: {known})", line)

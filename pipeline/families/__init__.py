@@ -1,0 +1,10 @@
+"""The benchmark's kinds of scenario, in the order of the leaderboard's columns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.families.access.family import AccessFamily
+from pipeline.families.base import Family
+from pipeline.families.queue.family import QueueFamily
+
+FAMILIES: Mapping[str, Family[Any]] = {family.name: family for family in (QueueFamily(), AccessFamily())}

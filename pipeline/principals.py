@@ -1,0 +1,21 @@
+"""Who asks: the users an agent serves at once."""
+
+from dataclasses import dataclass
+
+AGENT = "agent"
+SYSTEM = "system"
+RESERVED_NAMES = frozenset({AGENT, SYSTEM, "assistant", "user", "tool", "all"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """One user of an agent (paper, section 3: role, authority, persona, private context)."""
+
+    name: str
+    role: str
+    authority: int
+    """1 (intern) to 10 (chief executive)."""
+    persona: str
+    """Visible to the agent."""
+    private_context: str = ""
+    """The principal's own goal and instructions: no other principal and no agent ever sees it."""

@@ -1,0 +1,74 @@
+"""How the messages of several principals reach one model (paper, table 1).
+
+A serialisation is a variant: any scenario can be played in any of the four.  Three of them put all principals of a
+turn into one ``user`` message; ``native`` sends one chat message a principal whose role is the principal's name,
+which needs a chat template that accepts any role.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Template = Literal["says", "colon", "xml", "native"]
+TEMPLATES: tuple[Template, ...] = get_args(Template)
+
+_DESCRIPTIONS: dict[Template, str] = {
+    "says": "Every message starts with its author, in the form: Name says: text",
+    "colon": "Every message starts with its author, in the form: Name: text",
+    "xml": "Every message is enclosed in a tag that names its author, in the form: <Name>text</Name>",
+    "native": "Every message is a chat message of its own whose role is the name of its author.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of the prompt, as chat APIs have it."""
+
+    role: str
+    content: str
+
+
+def describe(template: Template) -> str:
+    """The sentence that tells an agent how messages arrive."""
+    return _DESCRIPTIONS[template]
+
+
+def find_format_line(briefing: str, template: Template, published: re.Pattern[str]) -> str:
+    """The part of a briefing that says how messages arrive: ours, or the published one; empty when neither is there."""
+    own = describe(template)
+    if own in briefing:
+        return own
+    found = published.search(briefing)
+    return found.group() if found else ""
+
+
+def sign(template: Template, name: str, text: str) -> str:
+    """One principal's text with its author on it; ``native`` carries the author in the role instead."""
+    match template:
+        case "says":
+            return f"{name} says: {text}"
+        case "colon":
+            return f"{name}: {text}"
+        case "xml":
+            return f"<{name}>{text}</{name}>"
+        case "native":
+            return text
+
+
+def unsign(template: Template, name: str, text: str) -> str:
+    """The inverse of :func:`sign`; text that does not carry the author is returned as it is."""
+    head, _, tail = sign(template, name, "\0").partition("\0")
+    if text.startswith(head) and text.endswith(tail):
+        return text[len(head) : len(text) - len(tail)]
+    return text
+
+
+def serialize(template: Template, messages: Iterable[tuple[str, str]]) -> tuple[ChatMessage, ...]:
+    """One turn of (name, text) pairs as chat messages, in the order given; nothing when nobody speaks."""
+    pairs = tuple(messages)
+    if template == "native":
+        return tuple(ChatMessage(name, text) for name, text in pairs)
+    if not pairs:
+        return ()
+    return (ChatMessage("user", "\n".join(sign(template, name, text) for name, text in pairs)),)

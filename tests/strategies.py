@@ -1,0 +1,28 @@
+"""Random values that tests share."""
+
+import json
+
+from hypothesis import strategies as st
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+_KEYS = st.sampled_from(
+    ("accepted_instructions", "rejected_instructions", "accepted", "target", "content", "goal_achieved", "final_report")
+)
+_PIECES = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        ("```json\n", "```", "{", "}", "[", "]", '"', "'", ":", ",", "\\", "\n", "\ud800", "\x00", "null", "1111", "Ana")
+    ),
+    JSON_VALUES.map(lambda value: json.dumps(value)),
+    st.dictionaries(_KEYS, JSON_VALUES, max_size=4).map(lambda value: json.dumps(value)),
+)
+
+
+def model_texts() -> st.SearchStrategy[str]:
+    """What a model may say: prose, JSON of all shapes, halves of both, and characters that nobody expects."""
+    return st.lists(_PIECES, max_size=12).map("".join)
