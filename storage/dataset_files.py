@@ -1,0 +1,71 @@
+"""Dataset files: JSON lines, one scenario a line, read as they are."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipeline.datasets import SourceRow
+from pipeline.errors import DatasetError
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_rows(path: str) -> Iterator[SourceRow]:
+    """The rows of a file, or of every ``*.jsonl`` below a folder in the order of their names; blank lines are skipped.
+
+    Raises:
+        DatasetError: at once when there is nothing to read, and while iterating at a line that is no JSON object.
+    """
+    return (row for file in _files(path) for row in _read(file))
+
+
+def _files(path: str) -> list[Path]:
+    root = Path(path).expanduser()
+    if root.is_dir():
+        found = sorted(file for file in root.rglob("*.jsonl") if file.is_file())
+        if not found:
+            raise DatasetError(path, "a folder without any *.jsonl file; expected the dataset's files in it or below")
+        return found
+    if not root.exists():
+        raise DatasetError(path, "no such file or folder; expected a .jsonl file, or a folder that holds some")
+    return [root]
+
+
+def _read(file: Path) -> Iterator[SourceRow]:
+    source = str(file)
+    try:
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                text = line.removeprefix(_BOM) if number == 1 else line
+                if text.strip():
+                    yield SourceRow(source, number, _row(text, source, number))
+    except OSError as error:
+        raise DatasetError(source, f"cannot be read: {error.strerror or error}") from error
+
+
+def _row(line: bytes, source: str, number: int) -> Mapping[str, object]:
+    try:
+        value = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        problem = f"not UTF-8 (byte {error.start + 1} of the line is 0x{line[error.start]:02x}); save the file as UTF-8"
+        raise DatasetError(source, problem, number) from error
+    except json.JSONDecodeError as error:
+        problem = f"not JSON ({error.msg} at column {error.colno}); expected one JSON object a line"
+        raise DatasetError(source, problem, number) from error
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(source, f"not usable JSON ({error}); expected one JSON object a line", number) from error
+    if not isinstance(value, dict):
+        raise DatasetError(source, f"expected a JSON object, got {_kind(value)}", number)
+    return value
+
+
+def _kind(value: object) -> str:
+    match value:
+        case list():
+            return "a list"
+        case str():
+            return "a text"
+        case bool() | None:
+            return json.dumps(value)
+        case _:
+            return "a number"

@@ -1,0 +1,406 @@
+"""Where bytes live: a folder, or a bucket of anything that speaks S3.
+
+A store is written once: the only way to write is :meth:`ObjectStore.put_if_absent`, so two writers of one key cannot
+both win and nothing is ever half there.  Opening a store touches nothing; :meth:`ObjectStore.check` finds out whether
+it can be used.  Every trouble is a :class:`~pipeline.errors.StoreError` that says what to do.
+
+This is the only module that knows boto3.  Endpoint, region and credentials are what boto3 finds in its environment.
+"""
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+
+from pipeline.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_TEMPORARY = ".put-"
+"""Files that begin so are being written, or are what a killed writer left; nobody lists them."""
+_CONFLICT_TRIES = 6
+
+
+class MissingObjectError(StoreError):
+    """There is no object under this key."""
+
+    def __init__(self, store: str, key: str) -> None:
+        super().__init__(store, key)
+        self.store, self.key = store, key
+
+    def __str__(self) -> str:
+        return f"{self.store}: there is no object {self.key!r}"
+
+
+class ObjectInfo(NamedTuple):
+    """One object of a listing."""
+
+    key: str
+    """Relative to the store, with slashes."""
+    size: int
+    """Bytes."""
+
+
+class ObjectStore(Protocol):
+    """What the rest of the project needs of a store; one object may be used from several threads."""
+
+    @property
+    def url(self) -> str:
+        """What :func:`open_store` takes to open the same store from anywhere on this machine."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Raises MissingObjectError when there is none."""
+        ...
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """True: written, whole and durable.  False: the key was taken and nothing has changed."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """The objects whose key begins with *prefix*, sorted by key; none when there is no such store yet."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """How Arrow, DuckDB and Polars name an object (or, with wildcards in the key, several)."""
+        ...
+
+    def check(self) -> None:
+        """Raises StoreError unless objects can be written and read here; leaves nothing behind."""
+        ...
+
+
+def open_store(url: str) -> ObjectStore:
+    """The store at *url*: a folder (a path, or ``file://``) or ``s3://bucket/prefix``.  Touches nothing.
+
+    Raises:
+        ConfigError: the URL is of no kind that a store can be.
+    """
+    scheme, separator, rest = url.partition("://")
+    match scheme.lower() if separator else "":
+        case "":
+            return _folder(url, url)
+        case "file":
+            return _folder(url, unquote(urlsplit(url).path))
+        case "s3":
+            bucket, _, prefix = rest.partition("/")
+            if not bucket:
+                raise ConfigError(f"store {url!r} names no bucket; write s3://bucket or s3://bucket/prefix")
+            return S3Store(bucket, prefix.strip("/"))
+        case unknown:
+            raise ConfigError(
+                f"store {url!r}: {unknown}:// is not supported; write a folder (results, ~/results, file:///data/results)"
+                " or s3://bucket/prefix (other clouds: their S3 endpoint in AWS_ENDPOINT_URL)"
+            )
+
+
+def _folder(url: str, path: str) -> "FolderStore":
+    if not path:
+        raise ConfigError(f"store {url!r} names no folder; write a folder such as results, or s3://bucket/prefix")
+    return FolderStore(Path(os.path.abspath(Path(path).expanduser())))
+
+
+class FolderStore:
+    """Objects as files below a folder, which is made when the first object is written."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def url(self) -> str:
+        return str(self._root)
+
+    def uri(self, key: str) -> str:
+        return str(self._root / key)
+
+    def get(self, key: str) -> bytes:
+        try:
+            return (self._root / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise MissingObjectError(self.url, key) from None
+        except OSError as error:
+            raise self._trouble("read", error) from error
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        target = self._root / key
+        try:
+            _make_folder(target.parent)
+            return _write_new(target, data)
+        except OSError as error:
+            raise self._trouble("write", error) from error
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        below = prefix.rpartition("/")[0]
+        try:
+            found = list(_walk(str(self._root / below), f"{below}/" if below else ""))
+        except OSError as error:
+            raise self._trouble("list", error) from error
+        yield from sorted(info for info in found if info.key.startswith(prefix))
+
+    def check(self) -> None:
+        existing = next(folder for folder in (self._root, *self._root.parents) if folder.exists())
+        if not existing.is_dir():
+            raise StoreError(f"store {self.url}: {existing} is a file; name a folder, or a path at which to make one")
+        probe = existing / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        try:
+            any(existing.iterdir())
+            _write_new(probe, b"muses")
+            probe.unlink()
+        except OSError as error:
+            raise self._trouble("write", error) from error
+
+    def _trouble(self, doing: str, error: OSError) -> StoreError:
+        return StoreError(
+            f"store {self.url}: cannot {doing} {error.filename or 'it'} ({error.strerror or error});"
+            " give this user the right to, or name another folder"
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder that survives a power cut, its parents included."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_new(target: Path, data: bytes) -> bool:
+    """Writes beside the target and links it into place: a link, unlike a rename, never replaces."""
+    temporary = target.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+    return True
+
+
+def _walk(folder: str, prefix: str) -> Iterator[ObjectInfo]:
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{prefix}{entry.name}/")
+            elif not entry.name.startswith(_TEMPORARY):
+                with suppress(FileNotFoundError):  # gone since it was listed
+                    yield ObjectInfo(f"{prefix}{entry.name}", entry.stat().st_size)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Access:
+    """What another S3 client needs to read the same bucket as boto3; secrets stay out of its repr."""
+
+    endpoint: str
+    """With its scheme, as ``https://s3.eu-west-1.amazonaws.com``."""
+    region: str
+    key_id: str
+    secret: str = field(repr=False)
+    token: str | None = field(repr=False)
+    """Of temporary credentials; None for lasting ones."""
+
+
+class S3Store:
+    """Objects below a prefix of one bucket."""
+
+    def __init__(self, bucket: str, prefix: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._bucket, self._prefix, self._sleep = bucket, f"{prefix}/" if prefix else "", sleep
+        self._opened: S3Client | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def bucket(self) -> str:
+        return self._bucket
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self._bucket}/{self._prefix}{key}"
+
+    def get(self, key: str) -> bytes:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return self._client().get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
+        except (BotoCoreError, ClientError) as error:
+            if _code(error) == "NoSuchKey":
+                raise MissingObjectError(self.url, key) from None
+            raise self._trouble("read", error) from error
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        for attempt in range(_CONFLICT_TRIES):
+            try:
+                self._client().put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
+            except (BotoCoreError, ClientError) as error:
+                if _code(error) in ("PreconditionFailed", "412"):
+                    return _was_retried(error) and self.get(key) == data
+                if _code(error) not in ("ConditionalRequestConflict", "OperationAborted", "409"):
+                    raise self._trouble("write", error) from error
+                # Two writers met: S3 asks both to try again, and then tells them apart.
+                self._sleep(0.05 * 2**attempt)
+            else:
+                return True
+        raise StoreError(f"store {self.url}: other writers of {key!r} kept getting in the way; start the run again")
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            pages = (
+                self._client()
+                .get_paginator("list_objects_v2")
+                .paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
+            )
+            found = [
+                ObjectInfo(entry["Key"].removeprefix(self._prefix), entry["Size"])
+                for page in pages
+                for entry in page.get("Contents", ())
+            ]
+        except (BotoCoreError, ClientError) as error:
+            raise self._trouble("list", error) from error
+        yield from sorted(found)  # not every server sorts as AWS does
+
+    def check(self) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        key = f".check-{secrets.token_hex(8)}"
+        any(self.list(key))
+        self.put_if_absent(key, b"first")
+        try:
+            overwritten = self.put_if_absent(key, b"second")
+            self.get(key)
+        finally:
+            try:
+                self._client().delete_object(Bucket=self._bucket, Key=self._prefix + key)
+            except (BotoCoreError, ClientError) as error:
+                raise self._trouble("delete", error) from error
+        if overwritten:
+            raise StoreError(
+                f"store {self.url}: the server overwrites objects in spite of If-None-Match, so that two workers could"
+                " store the same shard; use a server with conditional writes (AWS, MinIO, SeaweedFS: a recent version)"
+            )
+
+    def access(self) -> S3Access:
+        """Endpoint and credentials as boto3 resolved them.
+
+        Raises:
+            StoreError: boto3 finds no credentials.
+        """
+        from botocore.exceptions import BotoCoreError
+
+        client = self._client()
+        try:
+            # The public way to a client's own credentials does not exist; a fresh session resolves the same ones.
+            import boto3
+
+            credentials = boto3.Session().get_credentials()
+        except BotoCoreError as error:
+            raise self._trouble("use", error) from error
+        if credentials is None:
+            raise StoreError(f"store {self.url}: {_NO_CREDENTIALS}")
+        frozen = credentials.get_frozen_credentials()
+        if not frozen.access_key or not frozen.secret_key:
+            raise StoreError(f"store {self.url}: {_NO_CREDENTIALS}")
+        region = client.meta.region_name or "us-east-1"
+        return S3Access(client.meta.endpoint_url, region, frozen.access_key, frozen.secret_key, frozen.token)
+
+    def _client(self) -> "S3Client":
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open_client()
+            return self._opened
+
+    def _open_client(self) -> "S3Client":
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        config = Config(
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": 4},
+            s3={"addressing_style": "path"},  # the one style that every S3 server answers to
+            # Checksums in trailers, boto3's default, are beyond several S3 servers.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            max_pool_connections=32,
+        )
+        try:
+            return boto3.Session().client("s3", config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise self._trouble("use", error) from error
+
+    def _trouble(self, doing: str, error: Exception) -> StoreError:
+        from botocore.exceptions import (
+            ConnectionError as UnreachableError,
+            CredentialRetrievalError,
+            HTTPClientError,
+            NoCredentialsError,
+            PartialCredentialsError,
+        )
+
+        match _code(error), error:
+            case "NoSuchBucket", _:
+                advice = f"there is no bucket {self._bucket!r}; create it, or correct the store's URL"
+            case "AccessDenied" | "AllAccessDisabled", _:
+                advice = (
+                    f"these credentials may not {doing} here; check AWS_ACCESS_KEY_ID and the rights on the bucket"
+                    " (list, read, write, delete)"
+                )
+            case "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken", _:
+                advice = (
+                    f"the server refuses the credentials ({_code(error)}); check AWS_ACCESS_KEY_ID,"
+                    " AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+                )
+            case _, NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
+                advice = _NO_CREDENTIALS
+            case _, UnreachableError() | HTTPClientError():
+                advice = f"cannot reach the server ({error}); check AWS_ENDPOINT_URL and that the server runs"
+            case _:
+                advice = f"cannot {doing} it: {error}"
+        return StoreError(f"store {self.url}: {' '.join(advice.split())}")
+
+
+_NO_CREDENTIALS = (
+    "no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, as for any AWS tool"
+)
+
+
+def _code(error: Exception) -> str:
+    """The server's name for an error; empty when it is not the server's."""
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _was_retried(error: Exception) -> bool:
+    """Whether an earlier try of the same request, whose answer was lost, may have done its work."""
+    response = getattr(error, "response", None) or {}
+    return bool(response.get("ResponseMetadata", {}).get("RetryAttempts", 0))

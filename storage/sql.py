@@ -1,0 +1,165 @@
+"""SQL over a store: an in-memory DuckDB whose views read the Parquet files where they lie.
+
+The views (``views/*.sql``) are named in :data:`VIEWS`; ``traces`` holds the rows as they are stored, every attempt of
+an episode, and ``episodes`` each planned episode once.  A connection knows the objects that were there when it was
+opened.  Foreign files are passed over; an empty store answers with empty views.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from datetime import UTC
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.errors import StoreError
+from storage.layout import trace_keys
+from storage.manifest import RunManifest, read_manifest, read_manifests
+from storage.objects import MissingObjectError, ObjectStore, S3Store, open_store
+from storage.schema import SCHEMA
+
+VIEWS = ("episodes", "scores", "messages", "calls", "runs", "leaderboard_cells", "privacy_by_round")
+_MACROS = ("once", "clustered")
+
+_PLANNED = pa.struct([("model", pa.string()), ("family", pa.string()), ("episodes", pa.int64())])
+_MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("run_id", pa.string()),
+    ("state", pa.string()),
+    ("created_at", pa.timestamp("us", tz="UTC")),
+    ("dataset", pa.string()),
+    ("dataset_version", pa.string()),
+    ("planned", pa.list_(_PLANNED)),
+    ("users", pa.string()),
+    ("templates", pa.list_(pa.string())),
+    ("models", pa.string()),
+    ("versions", pa.string()),
+    ("commit", pa.string()),
+    ("dirty", pa.bool_()),
+    ("schema_version", pa.int32()),
+    ("config", pa.string()),
+]
+_MANIFESTS = pa.schema(_MANIFEST_FIELDS)
+
+
+def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection with the views over a store, or over one run of it.
+
+    Queries raise ``duckdb.Error``.
+
+    Raises:
+        StoreError: the store cannot be listed, or a manifest in it cannot be read.
+    """
+    store = open_store(store_url)
+    uris = [store.uri(str(key)) for key in trace_keys(store, run_id)]
+    manifests = _manifests(store, run_id)
+    connection = duckdb.connect(":memory:", config=_settings())
+    connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+    if isinstance(store, S3Store) and uris:
+        _let_in(connection, store)
+    _create_traces(connection, uris)
+    connection.register("manifests_now", _manifests_table(manifests))
+    connection.execute("CREATE TABLE manifests AS FROM manifests_now")
+    connection.unregister("manifests_now")
+    for name in (*_MACROS, *VIEWS):
+        connection.execute(statement(name))
+    return connection
+
+
+def statement(name: str) -> str:
+    """The text of one file of ``views/``."""
+    return (files("storage") / "views" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _settings() -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "threads": max(2, os.cpu_count() or 1),
+        # Nothing is ever fetched: what is needed is installed.
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+def _create_traces(connection: duckdb.DuckDBPyConnection, uris: list[str]) -> None:
+    if not uris:
+        connection.register("no_traces", SCHEMA.empty_table())
+        connection.execute("CREATE TABLE traces AS FROM no_traces")
+        connection.unregister("no_traces")
+        return
+    # The path repeats run, model and family; without the option DuckDB would take the model's slug for its name.
+    connection.execute(f"CREATE VIEW traces AS FROM read_parquet([{_quoted(uris)}], hive_partitioning = false)")
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+
+
+def _let_in(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None:
+    """Gives the connection DuckDB's S3 reader, from its Python package, and the access that boto3 has."""
+    connection.execute(f"LOAD {_quoted([str(_httpfs())])}")
+    access = store.access()
+    scheme, _, host = access.endpoint.partition("://")
+    connection.execute(
+        "CREATE SECRET store (TYPE s3, URL_STYLE 'path', SCOPE $scope, ENDPOINT $endpoint, USE_SSL $use_ssl,"
+        " REGION $region, KEY_ID $key_id, SECRET $secret, SESSION_TOKEN $token)",
+        {
+            "scope": f"s3://{store.bucket}",
+            "endpoint": host.rstrip("/"),
+            "use_ssl": scheme == "https",
+            "region": access.region,
+            "key_id": access.key_id,
+            "secret": access.secret,
+            "token": access.token or "",
+        },
+    )
+
+
+def _httpfs() -> Path:
+    package = find_spec("duckdb_extension_httpfs")
+    folders = [] if package is None else list(package.submodule_search_locations or ())
+    for folder in folders:
+        path = Path(folder, "extensions", f"v{duckdb.__version__}", "httpfs.duckdb_extension")
+        if path.is_file():
+            return path
+    raise StoreError(
+        f"SQL over S3 needs DuckDB's httpfs extension for DuckDB {duckdb.__version__};"
+        f" pip install duckdb-extension-httpfs=={duckdb.__version__}"
+    )
+
+
+def _manifests(store: ObjectStore, run_id: str | None) -> list[RunManifest]:
+    if run_id is None:
+        return read_manifests(store)
+    try:
+        return [read_manifest(store, run_id)]
+    except MissingObjectError:
+        return []
+
+
+def _manifests_table(manifests: Iterable[RunManifest]) -> pa.Table:
+    rows = [
+        {
+            "run_id": manifest.run_id,
+            "state": manifest.state,
+            "created_at": manifest.created_at.astimezone(UTC),
+            "dataset": manifest.dataset,
+            "dataset_version": manifest.dataset_version,
+            "planned": [
+                {"model": model, "family": family, "episodes": count}
+                for (model, family), count in manifest.planned.items()
+            ],
+            "users": manifest.users,
+            "templates": list(manifest.templates),
+            "models": json.dumps(manifest.models),
+            "versions": json.dumps(manifest.versions),
+            "commit": manifest.commit,
+            "dirty": manifest.dirty,
+            "schema_version": manifest.schema_version,
+            "config": json.dumps(manifest.config),
+        }
+        for manifest in manifests
+    ]
+    return pa.Table.from_pylist(rows, schema=_MANIFESTS)

@@ -1,0 +1,18 @@
+-- One row a model call.  called_model is the provider's name of the model that was called, the agent's or a user's.
+CREATE VIEW calls AS
+SELECT
+    run_id,
+    model,
+    family,
+    scenario_id,
+    episode_id,
+    position,
+    call.role,
+    call.model AS called_model,
+    call.prompt_tokens,
+    call.completion_tokens,
+    call.latency_s,
+    call.retries,
+    call.finish_reason,
+    call.cached
+FROM (SELECT *, unnest(calls) AS call, generate_subscripts(calls, 1) AS position FROM episodes);

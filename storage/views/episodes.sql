@@ -1,0 +1,3 @@
+-- One row a planned episode, nested columns included.
+CREATE VIEW episodes AS
+FROM once('traces');

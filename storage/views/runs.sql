@@ -1,0 +1,19 @@
+-- One row a run, from the manifests.
+CREATE VIEW runs AS
+SELECT
+    run_id,
+    state,
+    created_at,
+    dataset,
+    dataset_version,
+    list_sum(list_transform(planned, lambda cell: cell.episodes))::BIGINT AS episodes_planned,
+    planned,
+    users,
+    templates,
+    models::JSON AS models,
+    versions::JSON AS versions,
+    commit,
+    dirty,
+    schema_version,
+    config::JSON AS config
+FROM manifests;

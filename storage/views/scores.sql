@@ -1,0 +1,20 @@
+-- One row a score.  round is NULL for a score of the whole episode.
+CREATE VIEW scores AS
+SELECT
+    run_id,
+    model,
+    family,
+    scenario_id,
+    episode_id,
+    template,
+    mode,
+    attack,
+    disclosure,
+    difficulty,
+    num_users,
+    epoch,
+    score.scoring,
+    score.metric,
+    score.round,
+    score.value
+FROM (SELECT *, unnest(scores) AS score FROM episodes WHERE outcome = 'scored');

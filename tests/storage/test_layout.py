@@ -1,0 +1,61 @@
+"""Names of objects, and back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ConfigError
+from pipeline.hashing import slug
+from storage.layout import ShardKey, manifest_key, parse_manifest_key, run_folder
+
+slugs = st.text(min_size=1).map(slug)
+keys = st.builds(ShardKey, slugs, slugs, slugs, st.integers(0, 10**7), st.integers(1, 10**4))
+
+
+def test_a_shards_name() -> None:
+    """It stands in the design, so other tools may rely on it."""
+    key = ShardKey("nightly-1", "gpt-x", "queue", 42, 1)
+    assert str(key) == "traces/run=nightly-1/model=gpt-x/family=queue/shard-00042.a1.parquet"
+    assert str(key).startswith(run_folder("nightly-1"))
+
+
+@given(keys)
+def test_names_are_read_back(key: ShardKey) -> None:
+    """Every shard's name says which shard it is."""
+    assert ShardKey.parse(str(key)) == key
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "",
+        "traces/",
+        "traces/run=r/model=m/family=f/shard-00001.parquet",
+        "traces/run=r/model=m/family=f/shard-00001.a0.parquet",
+        "traces/run=r/model=m/family=f/shard-000001.a1.parquet",
+        "traces/run=r/model=m/family=f/shard-1.a1.parquet",
+        "traces/run=r/model=m/family=f/shard-00001.a1.parquet.tmp",
+        "traces/run=r/model=m/family=f/more/shard-00001.a1.parquet",
+        "sealed/run=r/model=m/family=f/shard-00001.a1.parquet",
+        "runs/r.json",
+    ],
+)
+def test_foreign_names(foreign: str) -> None:
+    """They are nobody's shards."""
+    assert ShardKey.parse(foreign) is None
+
+
+def test_a_manifests_name() -> None:
+    """One object a run."""
+    assert manifest_key("nightly-1") == "runs/nightly-1.json"
+    assert parse_manifest_key("runs/nightly-1.json") == "nightly-1"
+    for foreign in ("runs/nightly 1.json", "runs/a/b.json", "runs/.json", "runs/a.json.bak", "traces/a.json"):
+        assert parse_manifest_key(foreign) is None
+
+
+@pytest.mark.parametrize("run_id", ["", "a/b", "..", "a b", "ü"])
+def test_unusable_run_ids(run_id: str) -> None:
+    """They are refused with one that can be used."""
+    for name in (run_folder, manifest_key):
+        with pytest.raises(ConfigError, match=f"run id {run_id!r}: expected letters.* write '"):
+            name(run_id)

@@ -1,0 +1,169 @@
+"""The leaderboard says what is known, how sure it is, and what is missing."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.episode import Episode
+from storage.layout import ShardKey
+from storage.leaderboard import COLUMNS, LeaderboardRow, leaderboard
+from storage.manifest import create_or_check
+from storage.objects import ObjectStore
+from storage.shards import write_shard
+from storage.sql import connect
+from storage.stats import Bounds, mean_se
+from tests.storage.samples import MANIFEST, episode, failed, scored
+
+FAMILIES = ("queue", "instruct", "access", "meeting")
+METRICS = {family: [metric for other, metric in COLUMNS.values() if other == family] for family in FAMILIES}
+
+
+def _full(model: str, value: float, run_id: str = "run-a") -> list[Episode]:
+    """One model's episodes in every family: two scenarios, *value* above and below by 0.1."""
+    return [
+        scored(
+            (model, family, number, run_id),
+            {metric: value + (0.1 if number else -0.1) for metric in METRICS[family]},
+            model=model,
+            run_id=run_id,
+            family=family,
+            scenario_id=f"{family}-{number}",
+        )
+        for family in FAMILIES
+        for number in (0, 1)
+    ]
+
+
+def _store(store: ObjectStore, episodes: list[Episode], planned: dict[tuple[str, str], int] | None = None) -> None:
+    run_id = episodes[0].run_id
+    write_shard(store, ShardKey(run_id, "all", "all", 0, 1), episodes)
+    if planned is not None:
+        create_or_check(store, replace(MANIFEST, run_id=run_id, planned=planned))
+
+
+def _board(store: ObjectStore, **options: object) -> list[LeaderboardRow]:
+    with connect(store.url) as connection:
+        return leaderboard(connection, **options)  # type: ignore[arg-type]
+
+
+def _planned(*models: str, episodes: int = 2) -> dict[tuple[str, str], int]:
+    return {(model, family): episodes for model in models for family in FAMILIES}
+
+
+def test_a_full_run(store: ObjectStore) -> None:
+    """Five columns, their mean, the error of the mean, and ranks from the best down."""
+    _store(store, _full("low", 0.2) + _full("high", 0.8), _planned("low", "high"))
+    high, low = _board(store)
+    assert (high.model, high.rank, low.model, low.rank) == ("high", 1, "low", 2)
+    expected = mean_se([0.7, 0.9], ["a", "b"])
+    assert expected is not None
+    for column in COLUMNS:
+        assert high.estimate(column) == (pytest.approx(expected.mean), pytest.approx(expected.se))
+    assert high.avg == pytest.approx(0.8)
+    assert high.avg_se == pytest.approx(0.1 / 5**0.5)
+    assert (high.avg_columns, high.episodes, high.planned, high.coverage, high.ranked) == (5, 8, 8, 1.0, True)
+    assert high.bounds == {}
+    assert high.cost_usd == pytest.approx(0.008)
+
+
+def test_failures_are_not_scores(store: ObjectStore) -> None:
+    """They lower the coverage, not the mean; the row shows the best and the worst that could be, and has no rank."""
+    played = _full("model-a", 0.5)
+    lost = played[1]
+    rest = [one for one in played if one is not lost]
+    gone = failed("lost", family=lost.family, scenario_id=lost.scenario_id, cost_usd=None)
+    _store(store, [*rest, gone], _planned("model-a"))
+    (row,) = _board(store)
+    assert row.queue_f1 == pytest.approx(0.4)
+    assert row.queue_f1_se is None
+    assert row.outcomes == {"scored": 7, "infra_failed": 1, "simulator_failed": 0, "budget_stopped": 0}
+    assert (row.episodes, row.planned, row.coverage) == (7, 8, 0.875)
+    assert row.bounds == {"queue_f1": Bounds(pytest.approx(0.2), pytest.approx(0.7))}
+    assert (row.ranked, row.rank) == (False, None)
+    assert row.cost_usd is not None
+    (lenient,) = _board(store, threshold=0.875)
+    assert (lenient.ranked, lenient.rank) == (True, 1)
+
+
+def test_planned_but_never_played(store: ObjectStore) -> None:
+    """A model without any episode is on the board, with everything possible."""
+    create_or_check(store, replace(MANIFEST, planned=_planned("model-a")))
+    (row,) = _board(store)
+    assert (row.episodes, row.planned, row.coverage, row.avg, row.rank) == (0, 8, 0.0, None, None)
+    assert row.bounds == dict.fromkeys(COLUMNS, Bounds(0.0, 1.0))
+    assert row.cost_usd == 0.0
+
+
+def test_a_row_that_lacks_a_column(store: ObjectStore) -> None:
+    """It has no average: a mean over fewer columns cannot be compared."""
+    partial = [one for one in _full("partial", 0.9) if one.family != "meeting"]
+    _store(store, _full("whole", 0.5) + partial, _planned("whole", "partial"))
+    whole, lacking = _board(store)
+    assert (whole.model, whole.avg_columns, whole.rank) == ("whole", 5, 1)
+    assert (lacking.avg, lacking.avg_se, lacking.rank) == (None, None, None)
+    assert lacking.queue_f1 == pytest.approx(0.9)
+    assert lacking.meeting_success is None
+    assert lacking.bounds == {"meeting_success": Bounds(0.0, 1.0)}
+
+
+def test_a_run_over_some_families(store: ObjectStore) -> None:
+    """The average is over the columns that were played, and says how many."""
+    some = [one for one in _full("model-a", 0.5) if one.family in ("queue", "access")]
+    _store(store, some, {("model-a", "queue"): 2, ("model-a", "access"): 2})
+    (row,) = _board(store)
+    assert (row.avg_columns, row.avg, row.rank) == (3, pytest.approx(0.5), 1)
+
+
+def test_equal_averages_share_a_rank(store: ObjectStore) -> None:
+    """And the next rank is left out."""
+    _store(store, _full("b", 0.5) + _full("a", 0.5) + _full("c", 0.25), _planned("a", "b", "c"))
+    assert [(row.model, row.rank) for row in _board(store)] == [("a", 1), ("b", 1), ("c", 3)]
+
+
+def test_several_runs(store: ObjectStore) -> None:
+    """Each run has its own ranks and its own columns; one can be asked for alone."""
+    _store(store, _full("model-a", 0.5), _planned("model-a"))
+    queue_only = [one for one in _full("model-a", 0.7, "run-b") if one.family == "queue"]
+    _store(store, queue_only, {("model-a", "queue"): 2})
+    rows = _board(store)
+    assert [(row.run_id, row.rank, row.avg_columns) for row in rows] == [("run-a", 1, 5), ("run-b", 1, 1)]
+    assert _board(store, run_id="run-b") == rows[1:]
+    assert _board(store, run_id="run-c") == []
+
+
+def test_without_a_manifest(store: ObjectStore) -> None:
+    """What was planned is not known, so neither is the coverage, and nothing is ranked."""
+    _store(store, _full("model-a", 0.5))
+    (row,) = _board(store)
+    assert (row.planned, row.coverage, row.ranked, row.rank, row.bounds) == (None, None, False, None, {})
+    assert row.avg == pytest.approx(0.5)
+
+
+def test_scorings_stand_apart(store: ObjectStore) -> None:
+    """A score of one scoring never counts in the other; the episodes and their cost do in both."""
+    _store(store, [episode(1)], {("model-a", "queue"): 1})
+    for scoring, expected in (("published", 0.5), ("corrected", 0.25)):
+        (row,) = _board(store, scoring=scoring)
+        assert (row.scoring, row.queue_f1, row.episodes) == (scoring, expected, 1)
+
+
+def test_an_unknown_cost(store: ObjectStore) -> None:
+    """The sum of what is known would be too low, so there is none."""
+    _store(store, [episode(1), episode(2, cost_usd=None)])
+    (row,) = _board(store)
+    assert row.cost_usd is None
+
+
+def test_resumed_episodes_count_once(store: ObjectStore) -> None:
+    """A later attempt takes the place of the failed one."""
+    _store(store, [scored(1, {"f1": 1.0}), failed(2, scenario_id="queue-2")], {("model-a", "queue"): 2})
+    resumed = scored(2, {"f1": 0.0}, scenario_id="queue-2", attempt=2)
+    write_shard(store, ShardKey("run-a", "all", "all", 0, 2), [resumed])
+    (row,) = _board(store)
+    assert (row.queue_f1, row.queue_f1_se, row.episodes, row.coverage, row.rank) == (0.5, 0.5, 2, 1.0, 1)
+    assert row.outcomes["infra_failed"] == 0
+
+
+def test_an_empty_store(store: ObjectStore) -> None:
+    """No rows, no error."""
+    assert _board(store) == []

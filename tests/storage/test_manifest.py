@@ -1,0 +1,91 @@
+"""A run's manifest: written once, and the guard against mixing two runs."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipeline.errors import StoreError
+from storage.manifest import RunManifest, create_or_check, read_manifest, read_manifests
+from storage.objects import MissingObjectError, ObjectStore
+from tests.storage.samples import MANIFEST
+
+
+def test_round_trip(store: ObjectStore) -> None:
+    """What was stored is read, field by field."""
+    create_or_check(store, MANIFEST)
+    assert read_manifest(store, "run-a") == MANIFEST
+    assert read_manifests(store) == [MANIFEST]
+
+
+def test_a_run_may_be_started_again(store: ObjectStore) -> None:
+    """Elsewhere, later, with newer code: it is the same run, and the manifest of its beginning stays."""
+    create_or_check(store, MANIFEST)
+    later = MANIFEST.created_at + timedelta(days=1)
+    create_or_check(store, replace(MANIFEST, created_at=later, commit="f" * 40, dirty=True, versions={}, config={}))
+    assert read_manifest(store, "run-a") == MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("changed", "difference"),
+    [
+        (replace(MANIFEST, dataset_version="f" * 16), f'dataset_version: "0123456789abcdef" -> "{"f" * 16}"'),
+        (replace(MANIFEST, users="prompted"), 'users: "scripted" -> "prompted"'),
+        (replace(MANIFEST, templates=("xml",)), 'templates: ["published"] -> ["xml"]'),
+        (replace(MANIFEST, planned={("model-a", "queue"): 13}), "planned model-a on queue: 12 -> 13"),
+        (
+            replace(MANIFEST, planned={**MANIFEST.planned, ("model-a", "access"): 5}),
+            "planned model-a on access: (none) -> 5",
+        ),
+        (
+            replace(MANIFEST, models={"model-a": {"provider": "openai", "model": "another"}}),
+            'model model-a: {"model":"provider/model-a","provider":"openai"} -> {"model":"another","provider":"openai"}',
+        ),
+    ],
+)
+def test_another_run_of_the_same_name(store: ObjectStore, changed: RunManifest, difference: str) -> None:
+    """It is refused with what differs, old and new, and with what to do; nothing is stored."""
+    create_or_check(store, MANIFEST)
+    with pytest.raises(StoreError) as caught:
+        create_or_check(store, changed)
+    lines = str(caught.value).splitlines()
+    assert lines[1:-1] == [f"  {difference}"]
+    assert "--run-id" in lines[-1]
+    assert read_manifest(store, "run-a") == MANIFEST
+
+
+def test_a_missing_manifest(store: ObjectStore) -> None:
+    """There is no such run."""
+    with pytest.raises(MissingObjectError):
+        read_manifest(store, "run-a")
+    assert read_manifests(store) == []
+
+
+def test_manifests_are_sorted_by_age(store: ObjectStore) -> None:
+    """Oldest first; foreign files are passed over."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    for run_id, day in (("b", 2), ("a", 3), ("c", 1)):
+        create_or_check(store, replace(MANIFEST, run_id=run_id, created_at=start + timedelta(days=day)))
+    store.put_if_absent("runs/notes.txt", b"not ours")
+    assert [manifest.run_id for manifest in read_manifests(store)] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize("field", ["manifest_version", "schema_version"])
+def test_a_newer_version_is_refused(store: ObjectStore, field: str) -> None:
+    """Politely, naming the object."""
+    create_or_check(store, MANIFEST)
+    value = json.loads(store.get("runs/run-a.json")) | {"run_id": "new", field: 99}
+    store.put_if_absent("runs/new.json", json.dumps(value).encode())
+    expected = rf"runs/new\.json: written with {field.replace('_', ' ')} 99; .* upgrade it"
+    for read in (lambda: read_manifest(store, "new"), lambda: read_manifests(store)):
+        with pytest.raises(StoreError, match=expected):
+            read()
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b'{"manifest_version": 1}', b"null"])
+def test_damaged_manifests_are_named(store: ObjectStore, data: bytes) -> None:
+    """Whatever the damage, one error that names the object."""
+    store.put_if_absent("runs/bad.json", data)
+    with pytest.raises(StoreError, match=r"runs/bad\.json: not a run's manifest"):
+        read_manifest(store, "bad")

@@ -1,0 +1,310 @@
+"""What a store promises: whole objects, one winner a key, and errors that say what to do."""
+
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import boto3
+import pytest
+
+from pipeline.errors import ConfigError, StoreError
+from storage.objects import FolderStore, MissingObjectError, ObjectStore, S3Store, open_store
+from tests.s3_server import KEY_ID, SECRET, S3Server, free_ports
+
+USES: dict[str, Callable[[ObjectStore], object]] = {
+    "check": lambda store: store.check(),
+    "get": lambda store: store.get("a"),
+    "list": lambda store: list(store.list("")),
+    "put": lambda store: store.put_if_absent("a", b""),
+}
+every_use = pytest.mark.parametrize("use", USES.values(), ids=list(USES))
+
+
+def test_what_was_put_is_got(store: ObjectStore) -> None:
+    """Any bytes come back as they were, also none at all."""
+    for key, data in {"runs/a.json": b"{}", "deep/down/here": bytes(range(256)) * 1000, "empty": b""}.items():
+        assert store.put_if_absent(key, data)
+        assert store.get(key) == data
+
+
+def test_a_taken_key_stays_as_it_is(store: ObjectStore) -> None:
+    """The second writer is told, and changes nothing."""
+    assert store.put_if_absent("runs/a.json", b"first")
+    assert not store.put_if_absent("runs/a.json", b"second")
+    assert store.get("runs/a.json") == b"first"
+
+
+def test_exactly_one_of_many_writers_wins(store: ObjectStore) -> None:
+    """However many threads write one key at once, one of them is told that it has, and its bytes are there."""
+    for turn in range(5):
+        bodies = [f"writer {number}".encode() * 1000 for number in range(8)]
+        with ThreadPoolExecutor(len(bodies)) as threads:
+            won = list(threads.map(lambda body: store.put_if_absent(f"race/{turn}", body), bodies))
+        assert won.count(True) == 1
+        assert store.get(f"race/{turn}") == bodies[won.index(True)]
+
+
+def test_nothing_under_a_key(store: ObjectStore) -> None:
+    """A missing object is an error of its own, which survives the way between processes."""
+    store.put_if_absent("a", b"")
+    with pytest.raises(MissingObjectError, match="there is no object 'b/c'") as caught:
+        store.get("b/c")
+    assert caught.value.key == "b/c"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_listing(store: ObjectStore) -> None:
+    """Keys below a prefix with their sizes, sorted as texts whatever the folders."""
+    assert list(store.list("")) == []
+    for key in ("a/b", "a.txt", "a/d/c", "b", "a/z", "a-1"):
+        store.put_if_absent(key, key.encode())
+    everything = list(store.list(""))
+    assert [info.key for info in everything] == sorted(info.key for info in everything)
+    assert {info.key: info.size for info in everything}["a.txt"] == len("a.txt")
+    assert len(everything) == 6
+    assert [info.key for info in store.list("a")] == [info.key for info in everything if info.key.startswith("a")]
+    assert [info.key for info in store.list("a/z")] == ["a/z"]
+    assert list(store.list("nowhere/")) == []
+
+
+def test_listing_over_many_pages(store: ObjectStore) -> None:
+    """More objects than S3 names in one answer."""
+    keys = [f"many/{number:04d}" for number in range(1100)]
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(lambda key: store.put_if_absent(key, b"x"), keys))
+    assert [info.key for info in store.list("many/")] == keys
+
+
+def test_check_leaves_nothing_behind(store: ObjectStore) -> None:
+    """A store that can be used says so and is as empty as before."""
+    store.check()
+    assert list(store.list("")) == []
+    store.put_if_absent("a", b"")
+    store.check()
+    assert [info.key for info in store.list("")] == ["a"]
+
+
+def test_opening_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder is made, no server asked."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    open_store(str(tmp_path / "store"))
+    open_store("s3://bucket/prefix")
+    assert not (tmp_path / "store").exists()
+    with pytest.raises(StopIteration):
+        next(open_store(str(tmp_path / "store")).list(""))
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("/data/results/", "/data/results"),
+        ("~/results", f"{Path.home()}/results"),
+        ("file:///data/my%20results", "/data/my results"),
+        ("results", f"{Path.cwd()}/results"),
+        ("s3://bucket", "s3://bucket"),
+        ("s3://bucket/some/prefix/", "s3://bucket/some/prefix"),
+    ],
+)
+def test_urls(url: str, expected: str) -> None:
+    """A store's own URL says where it is, and opens it again."""
+    store = open_store(url)
+    assert store.url == expected
+    assert open_store(store.url).url == expected
+    assert store.uri("runs/a.json") == f"{expected}/runs/a.json"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("gs://bucket/prefix", r"gs:// is not supported; write a folder .* or s3://bucket/prefix"),
+        ("s3://", "names no bucket"),
+        ("", "names no folder"),
+        ("file://", "names no folder"),
+    ],
+)
+def test_bad_urls(url: str, expected: str) -> None:
+    """What cannot be a store is refused with what can be."""
+    with pytest.raises(ConfigError, match=expected):
+        open_store(url)
+
+
+@every_use
+def test_a_folder_below_a_file(tmp_path: Path, use: Callable[[ObjectStore], object]) -> None:
+    """Nothing can be stored there, and nothing is there; no other exception comes out."""
+    (tmp_path / "file").write_bytes(b"")
+    store = open_store(str(tmp_path / "file" / "store"))
+    if use is USES["list"]:
+        assert use(store) == []
+    else:
+        with pytest.raises(StoreError, match=str(tmp_path)):
+            use(store)
+
+
+@pytest.mark.parametrize("url", ["/proc/muses-store", "/dev/null", "/dev/null/store"])
+def test_a_folder_that_cannot_be_written(url: str) -> None:
+    """The check finds out, and says what to do, for the mightiest user as well."""
+    with pytest.raises(StoreError, match="name a folder|name another folder"):
+        open_store(url).check()
+    with pytest.raises(StoreError):
+        open_store(url).put_if_absent("a", b"")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_without_rights(tmp_path: Path) -> None:
+    """The message names the right that is missing."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="Permission denied"):
+        open_store(str(tmp_path)).check()
+
+
+def test_an_unfinished_write_is_no_object(tmp_path: Path) -> None:
+    """What a killed writer leaves is never listed and does not get in the way."""
+    store = FolderStore(tmp_path)
+    store.put_if_absent("a/b", b"whole")
+    (tmp_path / "a" / ".put-0123456789abcdef").write_bytes(b"ha")
+    assert [info.key for info in store.list("")] == ["a/b"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [".put-0123456789abcdef", "b"]
+
+
+@every_use
+def test_a_missing_bucket(s3_environment: S3Server, use: Callable[[ObjectStore], object]) -> None:
+    """It is not made in passing."""
+    assert s3_environment
+    with pytest.raises(StoreError, match="there is no bucket 'no-such-bucket'; create it"):
+        use(open_store("s3://no-such-bucket/prefix"))
+
+
+@every_use
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_wrong_credentials(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, use: Callable[[ObjectStore], object], name: str
+) -> None:
+    """The message names the variables to look at, and no secret."""
+    monkeypatch.setenv(name, "wrong")
+    with pytest.raises(StoreError, match="refuses the credentials .* check AWS_ACCESS_KEY_ID") as caught:
+        use(open_store(s3_url))
+    assert SECRET not in str(caught.value)
+
+
+@every_use
+def test_no_credentials(s3_url: str, monkeypatch: pytest.MonkeyPatch, use: Callable[[ObjectStore], object]) -> None:
+    """The message says which variables to set."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(StoreError, match="no credentials found; set AWS_ACCESS_KEY_ID"):
+        use(open_store(s3_url))
+
+
+@every_use
+def test_an_unreachable_server(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, use: Callable[[ObjectStore], object]
+) -> None:
+    """It gives up after a few tries and names the address."""
+    endpoint = f"http://127.0.0.1:{free_ports(1)[0]}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(StoreError, match=f"cannot reach the server .*{endpoint}.*check AWS_ENDPOINT_URL"):
+        use(open_store(s3_url))
+
+
+def test_access_is_what_boto3_found(s3_url: str, s3_environment: S3Server) -> None:
+    """Other readers of the bucket get the same endpoint and keys, and print no secret."""
+    store = open_store(s3_url)
+    assert isinstance(store, S3Store)
+    access = store.access()
+    assert (access.endpoint, access.key_id, access.secret) == (s3_environment.endpoint, KEY_ID, SECRET)
+    assert SECRET not in repr(access)
+
+
+def test_objects_are_plain(s3_url: str, s3_environment: S3Server) -> None:
+    """Any other S3 client finds the same bytes under the same name."""
+    store = open_store(s3_url)
+    store.put_if_absent("runs/a.json", b"{}")
+    bucket, _, key = store.uri("runs/a.json").removeprefix("s3://").partition("/")
+    client = boto3.client("s3", endpoint_url=s3_environment.endpoint)
+    assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"{}"
+
+
+@contextmanager
+def answering(*statuses: int, stored: bytes = b"") -> Iterator[str]:
+    """A server that answers each PUT with the next status, whatever it is asked, each GET with *stored*."""
+    left = list(statuses)
+    codes = {409: "ConditionalRequestConflict", 412: "PreconditionFailed", 503: "SlowDown"}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status = left.pop(0)
+            error = f"<Error><Code>{codes[status]}</Code><Message>as told</Message></Error>" if status in codes else ""
+            self._answer(status, error.encode())
+
+        def do_GET(self) -> None:
+            self._answer(200, b"<ListBucketResult/>" if "list-type=2" in self.path else stored)
+
+        def do_DELETE(self) -> None:
+            self._answer(204, b"")
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Stays silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+    assert not left, "fewer requests than expected"
+
+
+def test_a_conflict_is_tried_again(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """409: two writers met; after a pause the server tells them apart."""
+    assert s3_url
+    for last, written in ((200, True), (412, False)):
+        pauses: list[float] = []
+        with answering(409, 409, last) as endpoint:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+            assert S3Store("bucket", "", sleep=pauses.append).put_if_absent("a", b"mine") is written
+        assert len(pauses) == 2
+        assert pauses[0] < pauses[1]
+
+
+def test_conflicts_without_end(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trying again ends, with an error that names the key."""
+    assert s3_url
+    with answering(*[409] * 6) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        with pytest.raises(StoreError, match="other writers of 'a'"):
+            S3Store("bucket", "", sleep=lambda _: None).put_if_absent("a", b"mine")
+
+
+@pytest.mark.parametrize(("stored", "written"), [(b"mine", True), (b"theirs", False)])
+def test_a_lost_answer(s3_url: str, monkeypatch: pytest.MonkeyPatch, stored: bytes, *, written: bool) -> None:
+    """The first try may have written the object before its answer got lost: who has won is seen from the bytes."""
+    assert s3_url
+    with answering(503, 412, stored=stored) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        assert S3Store("bucket", "").put_if_absent("a", b"mine") is written
+
+
+def test_a_server_that_overwrites(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check refuses a server without conditional writes."""
+    assert s3_url
+    with answering(200, 200, stored=b"second") as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        with pytest.raises(StoreError, match="overwrites objects in spite of If-None-Match"):
+            S3Store("bucket", "").check()

@@ -1,0 +1,131 @@
+"""Episodes become rows and rows become episodes, without loss and whatever models write."""
+
+import string
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.episode import OUTCOMES, Episode
+from pipeline.errors import FailureKind, StoreError
+from pipeline.protocol import Call
+from pipeline.scores import SCORINGS, Score
+from pipeline.transcript import Message
+from storage.schema import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    VERSION_KEY,
+    episodes_from_table,
+    episodes_table,
+    from_parquet,
+    to_parquet,
+)
+from tests.storage.samples import SAMPLE, episode
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+any_texts = st.text(st.characters())  # lone surrogates and NULs included
+names = st.text(string.ascii_letters, min_size=1)
+counts = st.integers(0, 2**31 - 1)
+tokens = st.none() | st.integers(0, 2**63 - 1)
+numbers = st.floats(allow_nan=False)
+
+scores = st.builds(Score, st.sampled_from(SCORINGS), names, numbers, st.none() | counts)
+
+
+def _messages(content: st.SearchStrategy[str]) -> st.SearchStrategy[Message]:
+    return st.builds(Message, counts, content, st.lists(content, max_size=3).map(tuple), content)
+
+
+def _calls(content: st.SearchStrategy[str]) -> st.SearchStrategy[Call]:
+    return st.builds(
+        Call, st.sampled_from(["agent", "user"]), content, tokens, tokens, numbers, counts, content, st.booleans()
+    )
+
+
+def _episodes(content: st.SearchStrategy[str]) -> st.SearchStrategy[Episode]:
+    by_annotation: dict[object, st.SearchStrategy[Any]] = {
+        str: content,
+        str | None: st.none() | content,
+        int: counts,
+        int | None: tokens,
+        float: numbers,
+        float | None: st.none() | numbers,
+        datetime: st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+        tuple[str, ...]: st.lists(content, max_size=3).map(tuple),
+        tuple[Score, ...]: st.lists(scores, max_size=3).map(tuple),
+        tuple[Message, ...]: st.lists(_messages(content), max_size=3).map(tuple),
+        tuple[Call, ...]: st.lists(_calls(content), max_size=3).map(tuple),
+    }
+    chosen = {"outcome": st.sampled_from(OUTCOMES), "error_kind": st.none() | st.sampled_from(get_args(FailureKind))}
+    others = {field.name: by_annotation[field.type] for field in fields(Episode) if field.name not in chosen}
+    return st.builds(Episode, **chosen, **others)
+
+
+def test_the_columns_are_the_fields_of_an_episode() -> None:
+    """In their order, with the version beside them."""
+    assert SCHEMA.names == [field.name for field in fields(Episode)]
+    assert from_parquet(to_parquet(episodes_table([SAMPLE]))).schema.equals(SCHEMA, check_metadata=True)
+    assert (SCHEMA.metadata or {})[VERSION_KEY] == str(SCHEMA_VERSION).encode()
+
+
+@given(st.lists(_episodes(texts), max_size=4))
+def test_round_trip(episodes: list[Episode]) -> None:
+    """Through Arrow and Parquet, every episode comes back equal."""
+    assert episodes_from_table(from_parquet(to_parquet(episodes_table(episodes)))) == episodes
+
+
+@given(_episodes(any_texts))
+def test_any_text_can_be_written(one: Episode) -> None:
+    """What UTF-8 cannot hold becomes U+FFFD, in every text of an episode; nothing else changes."""
+    (read,) = episodes_from_table(from_parquet(to_parquet(episodes_table([one]))))
+    assert read.error == (None if one.error is None else _mended(one.error))
+    assert read.flags == tuple(map(_mended, one.flags))
+    assert [(m.sender, m.audience, m.content) for m in read.messages] == [
+        (_mended(m.sender), tuple(map(_mended, m.audience)), _mended(m.content)) for m in one.messages
+    ]
+    assert [call.finish_reason for call in read.calls] == [_mended(call.finish_reason) for call in one.calls]
+
+
+def _mended(text: str) -> str:
+    return "".join("\ufffd" if 0xD800 <= ord(character) <= 0xDFFF else character for character in text)
+
+
+def test_times_come_back_in_utc() -> None:
+    """Whatever timezone library Arrow finds."""
+    (read,) = episodes_from_table(episodes_table([SAMPLE]))
+    assert read.started_at == SAMPLE.started_at
+    assert read.started_at.tzinfo is UTC
+
+
+def test_a_newer_version_is_refused() -> None:
+    """The message says what this version can read and what to do."""
+    newer = SCHEMA.with_metadata({VERSION_KEY: b"99"})
+    with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 1: upgrade it"):
+        from_parquet(to_parquet(episodes_table([SAMPLE]).cast(newer)))
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", "not a readable Parquet file"),
+        (b"PAR1 and then nothing", "not a readable Parquet file"),
+        (to_parquet(episodes_table([episode(1)]))[:-9], "not a readable Parquet file"),
+        (_parquet(pa.table({"a": [1]})), "no trace of muses-eval"),
+        (_parquet(episodes_table([episode(1)]).drop_columns(["outcome"])), "without the columns outcome"),
+    ],
+)
+def test_other_files_are_refused(data: bytes, expected: str) -> None:
+    """Cut-off files and foreign ones alike, with a reason."""
+    with pytest.raises(StoreError, match=expected):
+        from_parquet(data)

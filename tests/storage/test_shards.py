@@ -1,0 +1,67 @@
+"""Shards: stored once, and counted without being read."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipeline.errors import StoreError
+from storage.layout import ShardKey
+from storage.objects import MissingObjectError, ObjectStore
+from storage.shards import RunIndex, read_index, read_shard, write_shard
+from tests.storage.samples import episode, failed
+
+KEY = ShardKey("run-a", "model-a", "queue", 42, 1)
+
+
+def test_a_shard_is_stored_once(store: ObjectStore) -> None:
+    """A second worker that played the same attempt is told that it came late."""
+    assert write_shard(store, KEY, [episode(1), failed(2)])
+    assert not write_shard(store, KEY, [episode(3)])
+    assert read_shard(store, KEY) == [episode(1), failed(2)]
+
+
+def test_workers_race_for_a_shard(store: ObjectStore) -> None:
+    """Exactly one of them stores it, and its episodes are there."""
+    shards = [[episode(number)] for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        won = list(threads.map(lambda episodes: write_shard(store, KEY, episodes), shards))
+    assert won.count(True) == 1
+    assert read_shard(store, KEY) == shards[won.index(True)]
+
+
+def test_an_empty_run(store: ObjectStore) -> None:
+    """Nothing is scored, and every shard is at its first attempt."""
+    index = read_index(store, "run-a")
+    assert index == RunIndex(frozenset(), {})
+    assert index.next_attempt("model-a", "queue", 42) == 1
+
+
+def test_the_index_of_a_run(store: ObjectStore) -> None:
+    """Scored episodes over all attempts, the highest attempt of each shard, and nothing of other runs or files."""
+    write_shard(store, KEY, [episode(1), failed(2)])
+    write_shard(store, ShardKey("run-a", "model-a", "queue", 42, 2), [failed(2)])
+    write_shard(store, ShardKey("run-a", "model-a", "queue", 42, 10), [episode(2)])
+    write_shard(store, ShardKey("run-a", "model-b", "access", 0, 1), [failed(3), failed(4, outcome="budget_stopped")])
+    write_shard(store, ShardKey("run-ab", "model-a", "queue", 7, 1), [episode(5)])
+    store.put_if_absent("traces/run=run-a/model=model-a/family=queue/notes.parquet", b"not ours")
+    index = read_index(store, "run-a")
+    assert index.scored == {episode(1).episode_id, episode(2).episode_id}
+    assert index.attempts == {("model-a", "queue", 42): 10, ("model-b", "access", 0): 1}
+    assert index.next_attempt("model-a", "queue", 42) == 11
+
+
+def test_damaged_objects_are_named(store: ObjectStore) -> None:
+    """Among many good ones, the message names the bad one."""
+    for number in range(3):
+        write_shard(store, ShardKey("run-a", "model-a", "queue", number, 1), [episode(number)])
+    damaged = ShardKey("run-a", "model-a", "queue", 3, 1)
+    store.put_if_absent(str(damaged), store.get(str(ShardKey("run-a", "model-a", "queue", 0, 1)))[:-20])
+    for read in (lambda: read_index(store, "run-a"), lambda: read_shard(store, damaged)):
+        with pytest.raises(StoreError, match=rf"{damaged}: not a readable Parquet file"):
+            read()
+
+
+def test_a_missing_shard(store: ObjectStore) -> None:
+    """It is missing, not empty."""
+    with pytest.raises(MissingObjectError):
+        read_shard(store, KEY)

@@ -1,0 +1,218 @@
+"""The views over a store, and Polars over the same files."""
+
+import os
+import random
+from dataclasses import replace
+
+import duckdb
+import pytest
+
+from pipeline.errors import StoreError
+from pipeline.protocol import Call
+from pipeline.scores import Score
+from pipeline.transcript import Message
+from storage.frames import scan
+from storage.layout import ShardKey
+from storage.manifest import create_or_check
+from storage.objects import ObjectStore, open_store
+from storage.shards import write_shard
+from storage.sql import VIEWS, connect
+from storage.stats import mean_se
+from tests.s3_server import SECRET
+from tests.storage.samples import MANIFEST, episode, failed, scored
+
+KEY = ShardKey("run-a", "model-a", "queue", 0, 1)
+
+
+def _rows(store: ObjectStore, query: str) -> list[tuple[object, ...]]:
+    with connect(store.url) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_an_empty_store_has_typed_views(store: ObjectStore) -> None:
+    """Every view answers with no rows, and with the columns it has over a full store."""
+    with connect(store.url) as connection:
+        empty = {view: connection.execute(f"DESCRIBE {view}").fetchall() for view in (*VIEWS, "traces")}
+        assert all(connection.execute(f"SELECT count(*) FROM {view}").fetchone() == (0,) for view in empty)
+    assert scan(store.url).collect().shape[0] == 0
+    empty_frame = scan(store.url).collect_schema()
+    write_shard(store, KEY, [episode(1)])
+    create_or_check(store, MANIFEST)
+    with connect(store.url) as connection:
+        for view, columns in empty.items():
+            full = connection.execute(f"DESCRIBE {view}").fetchall()
+            assert [column[:2] for column in full] == [column[:2] for column in columns]
+    assert scan(store.url).collect_schema() == empty_frame
+
+
+def test_nested_columns_become_rows(store: ObjectStore) -> None:
+    """Messages and calls in their order, scores with their scoring."""
+    write_shard(store, KEY, [episode(1)])
+    assert _rows(store, "SELECT scoring, metric, round, value FROM scores ORDER BY ALL") == [
+        ("corrected", "f1", None, 0.25),
+        ("published", "f1", None, 0.5),
+    ]
+    assert _rows(store, "SELECT position, turn, sender, audience, content FROM messages ORDER BY position") == [
+        (1, 0, "system", ["agent"], "The briefing."),
+        (2, 1, "agent", [], '{"accept": ["Ana"]}'),
+    ]
+    assert _rows(store, "SELECT role, called_model, prompt_tokens, finish_reason FROM calls") == [
+        ("agent", "provider/model-a", 100, "stop")
+    ]
+
+
+def test_resumed_shards_are_counted_once(store: ObjectStore) -> None:
+    """Of an episode's attempts a scored one counts, or else the last; in SQL and in Polars alike."""
+    write_shard(store, KEY, [episode(1), failed(2), failed(3), scored(4, {"f1": 1.0})])
+    write_shard(
+        store,
+        replace(KEY, attempt=2),
+        [scored(2, {"f1": 0.75}, attempt=2), failed(3, attempt=2, error="again"), failed(4, attempt=2)],
+    )
+    # Resumed with another shard size: the same episode in another shard.
+    write_shard(store, replace(KEY, number=9), [scored(3, {"f1": 0.5}, shard=9)])
+    expected = sorted(
+        [
+            (episode(1).episode_id, 1, "scored"),
+            (episode(2).episode_id, 2, "scored"),
+            (episode(3).episode_id, 1, "scored"),
+            (episode(4).episode_id, 1, "scored"),
+        ]
+    )
+    assert _rows(store, "SELECT episode_id, attempt, outcome FROM episodes ORDER BY ALL") == expected
+    assert sorted(scan(store.url).select("episode_id", "attempt", "outcome").collect().rows()) == expected
+    assert _rows(store, "SELECT count(*) FROM traces") == [(8,)]
+
+
+def test_the_last_failure_is_shown(store: ObjectStore) -> None:
+    """When no attempt succeeded, the newest says why."""
+    for attempt in (1, 2, 10):
+        write_shard(store, replace(KEY, attempt=attempt), [failed(1, attempt=attempt, error=f"try {attempt}")])
+    assert _rows(store, "SELECT error FROM episodes") == [("try 10",)]
+
+
+def test_the_same_episode_in_two_runs(store: ObjectStore) -> None:
+    """It was planned twice, so it is there twice; a connection can be had for one run alone."""
+    write_shard(store, KEY, [episode(1)])
+    write_shard(store, replace(KEY, run_id="run-b"), [episode(1, run_id="run-b")])
+    assert _rows(store, "SELECT run_id FROM episodes ORDER BY run_id") == [("run-a",), ("run-b",)]
+    with connect(store.url, run_id="run-b") as connection:
+        assert connection.execute("SELECT run_id FROM episodes").fetchall() == [("run-b",)]
+
+
+def test_foreign_files_are_passed_over(store: ObjectStore) -> None:
+    """What somebody else put there is not read, not even to fail at it."""
+    write_shard(store, KEY, [episode(1)])
+    for key in ("traces/notes.parquet", f"{str(KEY).rpartition('/')[0]}/shard-1.parquet", "runs/readme.md"):
+        store.put_if_absent(key, b"not ours")
+    assert _rows(store, "SELECT count(*) FROM episodes") == [(1,)]
+    assert scan(store.url).collect().shape[0] == 1
+
+
+def test_runs_come_from_the_manifests(store: ObjectStore) -> None:
+    """With their plans and their config, whose references to the environment stay references."""
+    create_or_check(store, MANIFEST)
+    assert _rows(
+        store, "SELECT run_id, state, episodes_planned, planned, commit, config->>'$.models[0].api_key' FROM runs"
+    ) == [
+        (
+            "run-a",
+            "open",
+            12,
+            [{"model": "model-a", "family": "queue", "episodes": 12}],
+            MANIFEST.commit,
+            "${MODEL_A_KEY}",
+        )
+    ]
+    assert _rows(store, "SELECT created_at FROM runs") == [(MANIFEST.created_at,)]
+
+
+def test_cells_agree_with_the_python_statistics(store: ObjectStore) -> None:
+    """Mean and clustered error of every cell; failures and rounds are no observations."""
+    dice = random.Random(7)
+    observed: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    episodes = []
+    for number in range(120):
+        family = dice.choice(["queue", "access"])
+        scenario, value = f"{family}-{dice.randrange(12)}", dice.random()
+        observed.setdefault((family, "f1"), []).append((value, scenario))
+        whole = Score("published", "f1", value)
+        changes = {"family": family, "scenario_id": scenario, "epoch": number}
+        episodes.append(episode(number, scores=(whole, Score("published", "f1", 0.9, round=1)), **changes))
+        episodes.append(failed(("failed", number), **changes))
+    write_shard(store, KEY, episodes)
+    rows = _rows(store, "SELECT family, metric, episodes, scenarios, mean, se FROM leaderboard_cells ORDER BY family")
+    assert [row[0] for row in rows] == ["access", "queue"]
+    for family, metric, count, scenarios, mean, se in rows:
+        values, clusters = zip(*observed[str(family), str(metric)], strict=True)
+        expected = mean_se(values, clusters)
+        assert expected is not None
+        assert (count, scenarios) == (len(values), len(set(clusters)))
+        assert (mean, se) == (pytest.approx(expected.mean), pytest.approx(expected.se))
+
+
+def test_a_single_scenario_has_no_error(store: ObjectStore) -> None:
+    """NULL, not zero."""
+    write_shard(store, KEY, [scored(1, {"f1": 0.0}), scored(2, {"f1": 1.0}, epoch=1)])
+    assert _rows(store, "SELECT mean, se, scenarios, episodes FROM leaderboard_cells") == [(0.5, None, 1, 2)]
+
+
+def test_privacy_by_round(store: ObjectStore) -> None:
+    """A row a round, of the family access alone."""
+    rounds = tuple(Score("published", "privacy", 1.0 / number, round=number) for number in (1, 2))
+    for number in (1, 2):
+        changes = {"family": "access", "scenario_id": f"access-{number}"}
+        write_shard(store, replace(KEY, number=number), [episode(number, scores=rounds, **changes)])
+    write_shard(store, replace(KEY, number=3), [episode(3, scores=rounds)])
+    assert _rows(store, "SELECT metric, round, scenarios, mean, se FROM privacy_by_round ORDER BY ALL") == [
+        ("privacy", 1, 2, 1.0, 0.0),
+        ("privacy", 2, 2, 0.5, 0.0),
+    ]
+
+
+def test_any_text_can_be_queried(store: ObjectStore) -> None:
+    """Quotes, NULs and lone surrogates in what was said harm nobody."""
+    messages = (Message(1, "agent", (), "a\0b'\";--\ud800"),)
+    calls = (Call("agent", "m", None, None, 0.0, 0, "stop\0"),)
+    write_shard(store, KEY, [episode(1, messages=messages, calls=calls)])
+    assert _rows(store, "SELECT content FROM messages") == [("a\0b'\";--\ufffd",)]
+
+
+def test_queries_fail_as_duckdb_fails(store: ObjectStore) -> None:
+    """The caller words it."""
+    with connect(store.url) as connection, pytest.raises(duckdb.Error, match="no_such_column"):
+        connection.execute("SELECT no_such_column FROM episodes")
+
+
+def test_paths_with_quotes_and_wildcards(tmp_path: os.PathLike[str]) -> None:
+    """A folder may be called as it likes."""
+    store = open_store(os.fspath(tmp_path) + "/it's [a-z]*?")
+    write_shard(store, KEY, [episode(1)])
+    assert _rows(store, "SELECT count(*) FROM episodes") == [(1,)]
+    assert scan(store.url).collect().shape[0] == 1
+
+
+def test_secrets_stay_secret(s3_url: str) -> None:
+    """SQL can see that there is an access, not the key."""
+    store = open_store(s3_url)
+    write_shard(store, KEY, [episode(1)])
+    assert SECRET not in str(_rows(store, "FROM duckdb_secrets()"))
+    assert _rows(store, "SELECT count(*) FROM episodes") == [(1,)]
+
+
+def test_odd_credentials_reach_duckdb_as_they_are(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotes in a key break out of nothing: the server refuses the key."""
+    store = open_store(s3_url)
+    write_shard(store, KEY, [episode(1)])
+    connection = connect(s3_url)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "it's; DROP VIEW episodes; --")
+    with pytest.raises(StoreError, match="refuses the credentials"):
+        connect(s3_url)
+    assert connection.execute("SELECT count(*) FROM episodes").fetchone() == (1,)
+
+
+def test_a_cursor_sees_the_views(store: ObjectStore) -> None:
+    """So that several threads can ask over one connection."""
+    write_shard(store, KEY, [episode(1)])
+    with connect(store.url) as connection:
+        assert connection.cursor().execute("SELECT count(*) FROM scores").fetchone() == (2,)
