@@ -1,0 +1,685 @@
+"""The HTTP client against a real server on loopback: every answer, every failure, and what goes over the wire."""
+
+import asyncio
+import gc
+import json
+import random
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import cycle
+from typing import TypeVar, cast
+
+import pytest
+
+from pipeline.errors import ConfigError, FailureKind, ModelFailure
+from pipeline.families.base import Family
+from pipeline.protocol import Agent, Call, Observation, Reply
+from pipeline.scenario import Scenario
+from pipeline.serialization import ChatMessage, serialize
+from pipeline.specs import Endpoint, ModelSpec, Sampling
+from tests.provider import (
+    Answer,
+    Provider,
+    as_json,
+    completion,
+    cut_off,
+    failed,
+    garbage,
+    html,
+    rate_limited,
+    refused,
+    reset,
+    slow,
+    storm,
+)
+from workers import chat_api
+from workers.chat_api import ChatApiModel, Surroundings, retry_after, sampling_options, well_formed
+from workers.limits import AccountLimits, ConcurrencyLimit, Limit
+from workers.models import EpisodeRequest, Model, open_model
+
+T = TypeVar("T")
+
+KEY = "sk-very-secret-0123456789"
+UNSET = Sampling()
+HELLO = (ChatMessage("system", "be brief"), ChatMessage("user", "hello"))
+
+
+class Naps:
+    """A sleep that takes no time, remembers, and can look at the limit meanwhile."""
+
+    def __init__(self, limit: ConcurrencyLimit | None = None) -> None:
+        self.taken: list[float] = []
+        self.in_flight: list[int] = []
+        self._limit = limit
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+        if self._limit is not None:
+            self.in_flight.append(self._limit.in_flight)
+
+
+def spec_for(base_url: str, sampling: Sampling = UNSET, **endpoint: object) -> ModelSpec:
+    """A model at this address; *endpoint*: fields of the endpoint that differ from the defaults."""
+    at = replace(Endpoint(base_url, api_key_env="PROVIDER_KEY"), **endpoint)  # type: ignore[arg-type]
+    return ModelSpec("tested", "openai", "maker/model-1", sampling, at)
+
+
+def model_for(spec: ModelSpec, limit: Limit | None = None, naps: Naps | None = None) -> ChatApiModel:
+    """The client with a key, a fast sleep and fixed dice."""
+    assert spec.endpoint is not None
+    surroundings = Surroundings(random.Random(1), naps or Naps())
+    return ChatApiModel(spec, spec.endpoint, KEY, limit or ConcurrencyLimit(64), surroundings)
+
+
+def request(epoch: int = 0) -> EpisodeRequest:
+    """An episode of which only the epoch is there: nothing else may matter to an HTTP model."""
+    return EpisodeRequest(cast("Family[object]", None), cast("Scenario[object]", None), agent_seed=5, epoch=epoch)
+
+
+def ask(agent: Agent, prompt: tuple[ChatMessage, ...] = HELLO) -> Awaitable[Reply]:
+    return agent.reply(Observation(1, (), prompt))
+
+
+def with_model(model: Model, use: Callable[[Model], Awaitable[T]]) -> T:
+    """Runs *use* on a loop of its own and closes the model."""
+
+    async def session() -> T:
+        try:
+            return await use(model)
+        finally:
+            await model.close()
+
+    return asyncio.run(session())
+
+
+def reply_to(answer: Answer, sampling: Sampling = UNSET) -> Reply:
+    """What one try makes of one answer."""
+    with Provider(script=[answer]) as provider:
+        model = model_for(spec_for(provider.base_url, sampling, max_retries=0))
+        return with_model(model, lambda model: ask(model.agent(request())))
+
+
+def failure_of(answer: Answer, sampling: Sampling = UNSET) -> ModelFailure:
+    """The failure that one try makes of one answer."""
+    with pytest.raises(ModelFailure) as caught:
+        reply_to(answer, sampling)
+    return caught.value
+
+
+def call_of(reply: Reply) -> Call:
+    assert reply.call is not None
+    return reply.call
+
+
+# --- what goes out, what comes back ---------------------------------------------------------------------------------
+
+
+def test_a_call_and_its_record() -> None:
+    """One question, one answer, and a record with the provider's own counts."""
+    with Provider(reply=lambda _: "hi there") as provider:
+        reply = with_model(model_for(spec_for(provider.base_url)), lambda model: ask(model.agent(request())))
+    assert reply.text == "hi there"
+    call = call_of(reply)
+    assert (call.role, call.model, call.finish_reason, call.retries) == ("agent", "maker/model-1", "stop", 0)
+    assert (call.prompt_tokens, call.completion_tokens) == (3, 2)
+    assert call.latency_s > 0.0
+    assert not call.cached
+
+
+def test_the_request_as_the_server_sees_it() -> None:
+    """Model, messages, key; and not a single option that was not set."""
+    with Provider() as provider:
+        with_model(model_for(spec_for(provider.base_url + "/")), lambda model: ask(model.agent(request())))
+    (received,) = provider.requests
+    assert (received.method, received.path) == ("POST", "/v1/chat/completions")
+    assert received.authorization == f"Bearer {KEY}"
+    assert received.document == {
+        "model": "maker/model-1",
+        "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"}],
+    }
+
+
+def test_sampling_options_that_are_set_are_sent() -> None:
+    """Zero is a value; None is not sent; every epoch has a seed of its own."""
+    sampling = Sampling(temperature=0.0, top_p=0.9, max_tokens=64, seed=100)
+    with Provider() as provider:
+
+        async def two_epochs(model: Model) -> None:
+            for epoch in (0, 3):
+                await ask(model.agent(request(epoch)))
+
+        with_model(model_for(spec_for(provider.base_url, sampling)), two_epochs)
+    sent = [received.document for received in provider.requests]
+    assert [document["seed"] for document in sent] == [100, 103]
+    assert [(d["temperature"], d["top_p"], d["max_tokens"]) for d in sent] == [(0.0, 0.9, 64)] * 2
+    assert sampling_options(Sampling(seed=0), 0) == {"seed": 0}
+    assert sampling_options(Sampling(), 9) == {}
+
+
+def test_roles_of_the_native_serialisation_pass_unchanged() -> None:
+    """One message a principal, role = its name: the client has no opinion about roles."""
+    prompt = (ChatMessage("system", "s"), *serialize("native", [("Alice", "one"), ("Bob Ø. 2", "two")]))
+    with Provider() as provider:
+        with_model(model_for(spec_for(provider.base_url)), lambda model: ask(model.agent(request()), prompt))
+    messages = provider.completions[0].document["messages"]
+    assert [(m["role"], m["content"]) for m in messages] == [("system", "s"), ("Alice", "one"), ("Bob Ø. 2", "two")]
+
+
+def test_no_key_no_header() -> None:
+    """A local server is asked without credentials."""
+    with Provider() as provider:
+        spec = spec_for(provider.base_url, api_key_env=None)
+        with_model(open_model(spec, {}), lambda model: ask(model.agent(request())))
+    assert provider.requests[0].authorization is None
+
+
+def test_connections_are_kept() -> None:
+    """Five calls one after another come over one connection."""
+    with Provider() as provider:
+
+        async def five(model: Model) -> None:
+            for _ in range(5):
+                await ask(model.agent(request()))
+
+        with_model(model_for(spec_for(provider.base_url)), five)
+    assert len(provider.completions) == 5
+    assert len({received.client_port for received in provider.completions}) == 1
+
+
+# --- the agent's own outcomes: answers, never failures ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "finish_reason"),
+    [
+        (completion("cut sho", "length"), "cut sho", "length"),
+        (completion(None, "content_filter"), "", "content_filter"),
+        (completion(None, refusal="I will not."), "I will not.", "stop"),
+        (completion("", refusal="No."), "No.", "stop"),
+        (completion("said", refusal=None), "said", "stop"),
+        (completion([{"type": "text", "text": "in "}, {"type": "text", "text": "parts"}]), "in parts", "stop"),
+        (completion([{"type": "thinking", "thinking": "hm"}, "plain", 7, None]), "plain", "stop"),
+        (completion(None, "tool_calls", tool_calls=[]), "", "tool_calls"),
+        (completion({"odd": 1}), "", "stop"),
+        (completion("no reason", None), "no reason", "unknown"),
+        (completion("odd reason", "\ud800" + "x" * 5_000), "odd reason", "\ufffd" + "x" * 63),
+        (completion("a\ud800b\udfff"), "a\ufffdb\ufffd", "stop"),
+        (completion(["\ud83d", "\ude00"]), "\U0001f600", "stop"),
+        (refused(400, "too long", "context_length_exceeded"), "", "context_overflow"),
+        (
+            refused(400, "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens."),
+            "",
+            "context_overflow",
+        ),
+        (
+            as_json({"object": "error", "message": "the maximum context length is 2048 tokens", "code": 400}, 400),
+            "",
+            "context_overflow",
+        ),
+        (refused(400, "filtered", "content_filter"), "", "content_filter"),
+        (refused(400, "filtered", "content_policy_violation"), "", "content_filter"),
+        (refused(403, "flagged", 403, metadata={"flagged_input": "hello"}), "", "content_filter"),
+        (as_json({"error": {"message": "too long", "code": "context_length_exceeded"}}, 413), "", "context_overflow"),
+    ],
+)
+def test_what_the_agent_does_is_an_answer(answer: Answer, text: str, finish_reason: str) -> None:
+    """Cut off, filtered, refused, over its context, oddly shaped: scored, so it must come back as a reply."""
+    reply = reply_to(answer)
+    assert (reply.text, call_of(reply).finish_reason) == (text, finish_reason)
+    assert (call_of(reply).prompt_tokens, call_of(reply).completion_tokens) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({"prompt_tokens": 3, "completion_tokens": 0}, (3, 0)),
+        ({"prompt_tokens": 3}, (3, None)),
+        ({"prompt_tokens": "3", "completion_tokens": -1}, (None, None)),
+        ({"prompt_tokens": 10**30, "completion_tokens": 7}, (None, 7)),
+        ({"prompt_tokens": True, "completion_tokens": 1.5}, (None, None)),
+        ([1, 2], (None, None)),
+    ],
+)
+def test_token_counts_are_known_or_none(usage: object, counts: tuple[int | None, int | None]) -> None:
+    """A count that the provider did not give is not a zero."""
+    call = call_of(reply_to(completion("x", usage=usage)))
+    assert (call.prompt_tokens, call.completion_tokens) == counts
+
+
+def test_max_tokens_that_fill_the_context_are_no_outcome() -> None:
+    """If no prompt could ever fit, the config is wrong: that must not become a score of the agent."""
+    answer = refused(400, "This model's maximum context length is 4096 tokens and your request asks for 4096.")
+    assert failure_of(answer, Sampling(max_tokens=4096)).kind == "internal"
+    assert call_of(reply_to(answer, Sampling(max_tokens=4095))).finish_reason == "context_overflow"
+    with_commas = refused(400, "the prompt exceeds the model's context length of 1,024 tokens")
+    assert failure_of(with_commas, Sampling(max_tokens=1024)).kind == "internal"
+    assert call_of(reply_to(with_commas, Sampling(max_tokens=1023))).finish_reason == "context_overflow"
+
+
+def test_a_server_cannot_break_us_with_numbers() -> None:
+    """A context length of ten thousand digits is read like any other text."""
+    answer = refused(400, "maximum context length is " + "9" * 10_000)
+    assert call_of(reply_to(answer, Sampling(max_tokens=10))).finish_reason == "context_overflow"
+
+
+def test_a_megabyte_of_model_text() -> None:
+    """Comes back whole, whatever alphabet it is in."""
+    text = "Grüße, 你好! " * 100_000
+    with Provider(reply=lambda _: text) as provider:
+        reply = with_model(model_for(spec_for(provider.base_url)), lambda model: ask(model.agent(request())))
+    assert len(text.encode()) > 2**20
+    assert reply.text == text
+
+
+def test_lone_surrogates_are_sent_as_replacement_characters() -> None:
+    """A prompt that quotes broken text is still a prompt."""
+    with Provider() as provider:
+        prompt = (ChatMessage("user", "a\udc00b"),)
+        reply = with_model(model_for(spec_for(provider.base_url)), lambda model: ask(model.agent(request()), prompt))
+    assert reply.text == "a\ufffdb"
+
+
+@pytest.mark.parametrize("text", ["", "plain", "Grüße 你好 \U0001f600", "\ufeffbom", "\x00"])
+def test_well_formed_text_is_left_alone(text: str) -> None:
+    """Cleaning must not change what is clean."""
+    assert well_formed(text) == text
+    assert well_formed(text + "\ud800") == text + "\ufffd"
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "retryable", "told"),
+    [
+        (rate_limited(), "rate_limit", True, "slow down"),
+        (refused(429, "no credit", "insufficient_quota"), "rate_limit", False, "no credit"),
+        (refused(401, "bad key"), "auth", False, "bad key"),
+        (refused(402, "no credit"), "auth", False, "no credit"),
+        (refused(403, "not yours"), "auth", False, "not yours"),
+        (refused(408, "too slow"), "timeout", True, "HTTP 408"),
+        (failed(504), "timeout", True, "HTTP 504"),
+        (failed(500), "server", True, "an HTML page"),
+        (failed(503), "server", True, "HTTP 503"),
+        (failed(529), "server", True, "HTTP 529"),
+        (html(), "server", True, "expected JSON, got an HTML page"),
+        (garbage(), "server", True, "expected JSON"),
+        (Answer(), "server", True, "an empty body"),
+        (Answer(body=b"\xff\xfe\xff"), "server", True, "expected JSON"),
+        (Answer(body=b"[" * 100_000), "server", True, "expected JSON"),
+        (as_json({}), "server", True, "choices[0].message"),
+        (as_json([]), "server", True, "choices[0].message"),
+        (as_json({"choices": []}), "server", True, "choices[0].message"),
+        (as_json({"choices": [None]}), "server", True, "choices[0].message"),
+        (refused(500, "the filter broke", "content_filter"), "server", True, "the filter broke"),
+        (as_json({"choices": [{"text": "x"}]}), "server", True, "choices[0].message"),
+        (as_json({"error": {"message": "upstream is down", "code": 502}}), "server", True, "upstream is down"),
+        (as_json({"error": {"message": "busy", "code": 429}}), "rate_limit", True, "busy"),
+        (as_json({"error": "it broke"}), "server", True, "it broke"),
+        (completion("half", "error"), "server", True, "finish_reason"),
+        (as_json({"choices": [{"error": {"message": "died", "code": 502}}]}), "server", True, "died"),
+        (refused(400, "temperature must be at most 2"), "internal", False, "temperature must be at most 2"),
+        (refused(404, "no such model"), "internal", False, "no such model"),
+        (as_json({"detail": [{"loc": ["body"], "msg": "field required"}]}, 422), "internal", False, "field required"),
+        (Answer(status=400, body=b"plain words"), "internal", False, "plain words"),
+        (Answer(status=307, headers={"Location": "/elsewhere"}), "internal", False, "redirect"),
+        (cut_off(), "transport", True, "tested at http://127.0.0.1"),
+        (reset(), "transport", True, "tested at http://127.0.0.1"),
+    ],
+)
+def test_each_failure_has_its_kind(answer: Answer, kind: FailureKind, told: str, *, retryable: bool) -> None:
+    """Who failed, whether another try can help, and where and what in the text."""
+    failure = failure_of(answer)
+    assert (failure.kind, failure.retryable) == (kind, retryable)
+    assert told in failure.problem
+    assert "tested at http://127.0.0.1:" in failure.problem
+
+
+def test_a_server_message_is_bounded_and_on_one_line() -> None:
+    """Server text is untrusted: 300 characters of it, without line breaks."""
+    problem = failure_of(refused(400, "first\nsecond\t" + "x" * 5_000)).problem
+    assert "first second xxx" in problem
+    assert problem.count("x") in range(250, 310)
+    assert "\n" not in problem
+
+
+def test_slow_servers_time_out() -> None:
+    """A try has its own patience; what is late is a timeout."""
+    with Provider(script=[slow(30.0)]) as provider:
+        model = model_for(spec_for(provider.base_url, timeout_s=0.05, max_retries=0))
+        with pytest.raises(ModelFailure, match=r"within 0\.05 s") as caught:
+            with_model(model, lambda model: ask(model.agent(request())))
+    assert (caught.value.kind, caught.value.retryable) == ("timeout", True)
+
+
+def test_nobody_listens() -> None:
+    """A refused connection and a name that does not exist are transport failures."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        for base_url in (closed, "http://no-such-host.invalid/v1"):
+            model = model_for(spec_for(base_url, max_retries=0))
+            with pytest.raises(ModelFailure) as caught:
+                with_model(model, lambda model: ask(model.agent(request())))
+            assert (caught.value.kind, caught.value.retryable) == ("transport", True)
+            assert base_url in caught.value.problem
+
+
+def test_tls_that_is_none() -> None:
+    """An https address and a plain server."""
+    with Provider() as provider:
+        model = model_for(spec_for(provider.base_url.replace("http:", "https:"), max_retries=0))
+        with pytest.raises(ModelFailure) as caught:
+            with_model(model, lambda model: ask(model.agent(request())))
+    assert caught.value.kind == "transport"
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the cap is a server's failure, whether or not it would have been JSON."""
+    monkeypatch.setattr(chat_api, "MAX_RESPONSE_BYTES", 2**20)
+    assert failure_of(completion("x" * 2**20)).kind == "server"
+    assert len(reply_to(completion("x" * (2**20 - 1_000))).text) == 2**20 - 1_000
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused(401, f"Incorrect API key provided: {KEY}."),
+        refused(400, f"bad header 'Authorization: Bearer {KEY}'"),
+        Answer(status=500, body=KEY.encode()),
+        Answer(body=f"no json {KEY}".encode()),
+        Answer(body=b" " * (1_200 - len(KEY) // 2) + KEY.encode()),
+        as_json({"error": KEY}),
+        cut_off(),
+        reset(),
+    ],
+)
+def test_the_key_is_in_no_failure(answer: Answer) -> None:
+    """Not in the text, the repr, the traceback or anything the failure holds on to."""
+    failure = failure_of(answer)
+    shown: BaseException | None = failure
+    while shown is not None:
+        assert KEY not in repr(shown)
+        assert KEY not in "".join(traceback.format_exception(shown))
+        if not isinstance(shown, ModelFailure):
+            assert shown.__suppress_context__
+        shown = shown.__cause__
+
+
+def test_the_key_is_in_no_repr_and_no_record() -> None:
+    """A client can be printed, and what it returns can be stored."""
+    with Provider() as provider:
+        model = open_model(spec_for(provider.base_url), {"PROVIDER_KEY": KEY})
+        reply = with_model(model, lambda model: ask(model.agent(request())))
+    assert provider.requests[0].authorization == f"Bearer {KEY}"
+    assert KEY not in repr(model) + str(model) + repr(model.agent(request())) + repr(reply)
+
+
+# --- retries, waits, limits ------------------------------------------------------------------------------------------
+
+
+def test_storms_are_survived() -> None:
+    """Rate limits, errors, broken connections and garbage one after another, and then the answer."""
+    troubles = [rate_limited(retry_after="7"), failed(), reset(), cut_off(), garbage()]
+    naps = Naps()
+    with Provider(script=troubles) as provider:
+        model = model_for(spec_for(provider.base_url, max_retries=5), naps=naps)
+        reply = with_model(model, lambda model: ask(model.agent(request())))
+    assert (reply.text, call_of(reply).retries) == ("hello", 5)
+    assert (len(provider.completions), len(naps.taken)) == (6, 5)
+    assert naps.taken[0] >= 7.0
+    assert len({received.body for received in provider.completions}) == 1
+
+
+def test_latency_spans_all_tries() -> None:
+    """From sending the first try to the end of the last one; the clock is read at each try's start and at the end."""
+    readings = iter([10.0, 13.0, 14.5])
+    with Provider(script=[failed()]) as provider:
+        spec = spec_for(provider.base_url)
+        assert spec.endpoint is not None
+        surroundings = Surroundings(random.Random(1), Naps(), clock=lambda: next(readings))
+        model = ChatApiModel(spec, spec.endpoint, None, ConcurrencyLimit(1), surroundings)
+        reply = with_model(model, lambda model: ask(model.agent(request())))
+    assert call_of(reply).latency_s == 4.5
+
+
+def test_retries_are_finite() -> None:
+    """A provider that never recovers is left alone after the tries that the endpoint allows."""
+    with Provider(script=cycle([failed(503)])) as provider:
+        model = model_for(spec_for(provider.base_url, max_retries=2))
+        with pytest.raises(ModelFailure, match="gave up after 3 tries"):
+            with_model(model, lambda model: ask(model.agent(request())))
+    assert len(provider.completions) == 3
+
+
+def test_a_refused_key_is_asked_once() -> None:
+    """What cannot help is not repeated."""
+    with Provider(script=cycle([refused(401, "bad key")])) as provider:
+        model = model_for(spec_for(provider.base_url, max_retries=5))
+        with pytest.raises(ModelFailure, match="auth: "):
+            with_model(model, lambda model: ask(model.agent(request())))
+    assert len(provider.completions) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "Thu, 01 Jan 1970 00:02:00 GMT"}, 20.0),
+        ({"retry-after": "Thursday, 01-Jan-70 00:02:00 GMT"}, 20.0),
+        ({"retry-after": "Thu, 01 Jan 1970 00:02:00"}, 20.0),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:10 GMT"}, 0.0),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400.0),
+        ({"retry-after": "1e300"}, 86_400.0),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "tomorrow"}, None),
+        ({"retry-after": "Thu, 99 Foo 1970 00:02:00 GMT"}, None),
+        ({"retry-after": ""}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    """Seconds, milliseconds and dates; never negative, never beyond a day, never a guess.  It is 00:01:40 now."""
+    assert retry_after(headers, now=100.0) == seconds
+
+
+def test_retry_after_reaches_the_failure() -> None:
+    """Whatever the case in which the header is written, on 429 and on 503."""
+    assert failure_of(rate_limited(retry_after="7")).retry_after_s == 7.0
+    assert failure_of(rate_limited(retry_after_ms="250")).retry_after_s == 0.25
+    assert failure_of(replace(failed(503), headers={"RETRY-AFTER": "3"})).retry_after_s == 3.0
+    assert failure_of(rate_limited()).retry_after_s is None
+
+
+def test_the_limit_holds_on_the_wire() -> None:
+    """Forty episodes, a limit of five: the server never sees six requests at a time."""
+    with Provider(latency_s=0.005) as provider:
+
+        async def forty(model: Model) -> None:
+            await asyncio.gather(*(ask(model.agent(request())) for _ in range(40)))
+
+        with_model(model_for(spec_for(provider.base_url), ConcurrencyLimit(5)), forty)
+    assert len(provider.completions) == 40
+    assert provider.peak == 5
+
+
+def test_models_of_one_account_share_its_limit() -> None:
+    """Two models with one process's limits are bounded together."""
+    limits = AccountLimits()
+    with Provider(latency_s=0.005) as provider:
+
+        async def both() -> None:
+            specs = [spec_for(provider.base_url, max_concurrency=3), spec_for(provider.base_url, max_concurrency=3)]
+            models = [open_model(spec, {"PROVIDER_KEY": KEY}, limits) for spec in specs]
+            await asyncio.gather(*(ask(model.agent(request())) for model in models for _ in range(10)))
+            for model in models:
+                await model.close()
+
+        asyncio.run(both())
+    assert (len(provider.completions), provider.peak) == (20, 3)
+
+
+def test_no_slot_is_held_while_backing_off() -> None:
+    """One that waits does not keep others from trying."""
+    limit = ConcurrencyLimit(1)
+    naps = Naps(limit)
+    with Provider(script=storm(3, rate_limited())) as provider:
+        model = model_for(spec_for(provider.base_url), limit, naps)
+        with_model(model, lambda model: ask(model.agent(request())))
+    assert naps.in_flight == [0, 0, 0]
+
+
+def test_a_hard_limit_of_the_provider_is_survived() -> None:
+    """More in flight than the provider allows: it refuses some, and all of them come through."""
+    with Provider(latency_s=0.002, most_in_flight=4) as provider:
+
+        async def many(model: Model) -> list[Reply]:
+            return list(await asyncio.gather(*(ask(model.agent(request())) for _ in range(12))))
+
+        replies = with_model(model_for(spec_for(provider.base_url, max_retries=1_000)), many)
+    assert [reply.text for reply in replies] == ["hello"] * 12
+    assert provider.refused > 0
+    assert provider.peak == 4
+
+
+# --- opening, probing, closing ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("environ", [{}, {"PROVIDER_KEY": ""}, {"PROVIDER_KEY": " \n"}])
+def test_a_missing_key_is_named(environ: dict[str, str]) -> None:
+    """Which variable, for which model, and what to type."""
+    with pytest.raises(ConfigError) as caught:
+        open_model(spec_for("http://127.0.0.1:1/v1"), environ)
+    for told in ("PROVIDER_KEY", "'tested'", "export PROVIDER_KEY="):
+        assert told in str(caught.value)
+
+
+def test_a_key_is_sent_without_its_line_break() -> None:
+    """Files that hold keys end in a line break; no header may."""
+    with Provider() as provider:
+        model = open_model(spec_for(provider.base_url), {"PROVIDER_KEY": f"{KEY}\n"})
+        with_model(model, lambda model: ask(model.agent(request())))
+    assert provider.requests[0].authorization == f"Bearer {KEY}"
+
+
+def test_a_key_that_no_header_can_carry_is_refused_unseen() -> None:
+    """The message names the variable and not its content."""
+    with pytest.raises(ConfigError, match="PROVIDER_KEY") as caught:
+        open_model(spec_for("http://127.0.0.1:1/v1"), {"PROVIDER_KEY": f"{KEY}\nX-Other: 1"})
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "base_url", ["", "127.0.0.1:8000/v1", "ftp://host/v1", "http:///v1", "http://h:port/v1", "http://["]
+)
+def test_an_address_that_is_none_is_refused(base_url: str) -> None:
+    """Before anything is played."""
+    with pytest.raises(ConfigError, match="base_url"):
+        open_model(spec_for(base_url, api_key_env=None), {})
+
+
+def test_credentials_in_an_address_are_refused_unseen() -> None:
+    """An address is recorded with the run, so it cannot hold a password."""
+    for base_url in (f"https://user:{KEY}@host/v1", f"https://host/v1?key={KEY}", f"user:{KEY}@host"):
+        with pytest.raises(ConfigError, match="api_key_env") as caught:
+            open_model(spec_for(base_url), {"PROVIDER_KEY": KEY})
+        assert KEY not in str(caught.value)
+
+
+def test_a_network_model_needs_an_endpoint() -> None:
+    """And says so."""
+    with pytest.raises(ConfigError, match="needs an endpoint"):
+        open_model(ModelSpec("tested", "openai", "m"), {})
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        None,
+        refused(404, "no such page"),
+        refused(405, "no"),
+        refused(403, "this key lacks the scope to list models"),
+        rate_limited(),
+    ],
+)
+def test_probe_is_content_with_a_server_that_answers(models: Answer | None) -> None:
+    """With the list of models, without it, or busy; it asks once, with the key, and plays nothing."""
+    with Provider(models=models) as provider:
+        with_model(model_for(spec_for(provider.base_url)), lambda model: model.probe())
+    assert [(r.method, r.path, r.authorization) for r in provider.requests] == [("GET", "/v1/models", f"Bearer {KEY}")]
+
+
+@pytest.mark.parametrize(
+    ("models", "kind"), [(refused(401, KEY), "auth"), (refused(403, "no"), "auth"), (failed(503), "server")]
+)
+def test_probe_finds_trouble(models: Answer, kind: FailureKind) -> None:
+    """A refused key or a server that is not up is found before anything is played; one try, no retries."""
+    with Provider(models=models) as provider, pytest.raises(ModelFailure) as caught:
+        with_model(model_for(spec_for(provider.base_url)), lambda model: model.probe())
+    assert caught.value.kind == kind
+    assert KEY not in str(caught.value)
+    assert len(provider.requests) == 1
+
+
+def test_probe_of_nobody() -> None:
+    """No server, no run."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        model = model_for(spec_for(f"http://127.0.0.1:{taken.getsockname()[1]}/v1"))
+        with pytest.raises(ModelFailure, match="transport"):
+            with_model(model, lambda model: model.probe())
+
+
+@pytest.mark.filterwarnings("error")
+def test_closing_leaves_nothing_open() -> None:
+    """Closed twice, closed unused, and used again on another loop: no warning about anything left open."""
+    with Provider() as provider:
+        model = model_for(spec_for(provider.base_url))
+        asyncio.run(model.close())
+        for _ in range(2):
+            reply = with_model(model, lambda model: ask(model.agent(request())))
+            assert reply.text == "hello"
+        asyncio.run(model.close())
+        gc.collect()
+
+
+def test_a_cancelled_call_gives_back_slot_and_connection() -> None:
+    """Interrupting an episode leaves the model usable."""
+    limit = ConcurrencyLimit(1)
+    with Provider(script=[slow(30.0)]) as provider:
+
+        async def interrupted(model: Model) -> Reply:
+            call = asyncio.ensure_future(ask(model.agent(request())))
+            while not provider.completions:  # noqa: ASYNC110  (the server lives in another thread)
+                await asyncio.sleep(0.001)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            return await ask(model.agent(request()))
+
+        reply = with_model(model_for(spec_for(provider.base_url), limit), interrupted)
+    assert reply.text == "hello"
+    assert limit.in_flight == 0
+
+
+def test_http_library_is_not_loaded_for_scripted_runs() -> None:
+    """Importing what a model is must not pay for the HTTP client."""
+    code = "import sys, workers.models; print(sorted({'aiohttp', 'workers.chat_api'} & set(sys.modules)))"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert printed.stdout.strip() == "[]"
+
+
+def test_wire_json_is_what_the_standard_library_writes() -> None:
+    """Plain UTF-8 JSON: any server can read it, and no escaping doubles the size of other alphabets."""
+    body = chat_api.encode_request("m", (ChatMessage("user", "你好"),), {"seed": 1})
+    assert json.loads(body) == {"model": "m", "messages": [{"role": "user", "content": "你好"}], "seed": 1}
+    assert "你好".encode() in body

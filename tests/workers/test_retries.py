@@ -1,0 +1,146 @@
+"""Retries are finite, jittered, and heed what the provider asks for."""
+
+import asyncio
+import pickle
+import random
+
+import pytest
+
+from pipeline.errors import ModelFailure
+from workers.retries import RetryDecision, RetryPolicy, decide, with_retries
+
+POLICY = RetryPolicy(max_retries=3, first_wait_s=1.0, max_wait_s=30.0)
+
+
+def failure(retry_after_s: float | None = None, *, retryable: bool = True) -> ModelFailure:
+    return ModelFailure("rate_limit", "slow down", retry_after_s, retryable)
+
+
+class Naps:
+    """A sleep that takes no time and remembers."""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+
+
+class Attempts:
+    """Fails with each failure once, then answers."""
+
+    def __init__(self, *failures: ModelFailure) -> None:
+        self.left = list(failures)
+        self.made = 0
+
+    async def __call__(self) -> str:
+        self.made += 1
+        if self.left:
+            raise self.left.pop(0)
+        return "answer"
+
+
+def test_wait_is_anything_below_a_doubling_bound() -> None:
+    """Full jitter: waits fill the whole range below 1, 2, 4 seconds and never leave it."""
+    dice = random.Random(7)
+    for tries_made, bound in [(1, 1.0), (2, 2.0), (3, 4.0)]:
+        waits = [decide(failure(), tries_made, POLICY, dice).wait_s for _ in range(500)]
+        numbers = [wait for wait in waits if wait is not None]
+        assert len(numbers) == len(waits)
+        assert 0.0 <= min(numbers) < 0.1 * bound
+        assert 0.9 * bound < max(numbers) <= bound
+
+
+def test_same_dice_same_waits() -> None:
+    """A seed means something: the decision has no other source of chance."""
+    first = decide(failure(), 2, POLICY, random.Random(1))
+    assert first == decide(failure(), 2, POLICY, random.Random(1))
+    assert first != decide(failure(), 2, POLICY, random.Random(2))
+
+
+def test_no_wait_is_longer_than_the_bound() -> None:
+    """The doubling ends at the policy's bound, however many tries there were."""
+    patient = RetryPolicy(max_retries=10_000, first_wait_s=1.0, max_wait_s=30.0)
+    dice = random.Random(3)
+    waits = [decide(failure(), tries_made, patient, dice).wait_s for tries_made in (6, 50, 5_000)]
+    assert all(wait is not None and wait <= 30.0 for wait in waits)
+
+
+def test_retry_after_is_the_least_wait() -> None:
+    """The provider's wish comes first, jitter on top of it, the bound over both."""
+    dice = random.Random(5)
+    waits = [decide(failure(20.0), 1, POLICY, dice).wait_s for _ in range(100)]
+    assert all(wait is not None and 20.0 <= wait <= 21.0 for wait in waits)
+    assert len(set(waits)) > 1
+    assert decide(failure(30.0), 3, POLICY, dice).wait_s == 30.0
+
+
+def test_retry_after_beyond_the_bound_ends_at_once() -> None:
+    """A pause that we would not take is not taken in part: the call gives up and says why."""
+    decision = decide(failure(31.0), 1, POLICY, random.Random(0))
+    assert decision.wait_s is None
+    assert "31 s" in decision.reason
+    assert "30 s" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("tried", "tries_made"), [(failure(retryable=False), 1), (failure(), 4)], ids=["not retryable", "used up"]
+)
+def test_gives_up(tried: ModelFailure, tries_made: int) -> None:
+    """What cannot succeed is not repeated, and three retries mean four tries."""
+    assert decide(tried, tries_made, POLICY, random.Random(0)).wait_s is None
+    assert decide(failure(), 3, POLICY, random.Random(0)).wait_s is not None
+
+
+def test_answers_after_failures() -> None:
+    """Two failures, two waits, and the answer as it came."""
+    attempts, naps = Attempts(failure(), failure(5.0)), Naps()
+    assert asyncio.run(with_retries(attempts, POLICY, random.Random(0), naps)) == "answer"
+    assert attempts.made == 3
+    assert len(naps.taken) == 2
+    assert naps.taken[1] >= 5.0
+
+
+def test_final_failure_keeps_its_kind_and_counts_tries() -> None:
+    """The last failure goes up with its facts, its cause and the number of tries; no wait follows the last try."""
+    attempts, naps = Attempts(*[failure(2.0) for _ in range(9)]), Naps()
+    with pytest.raises(ModelFailure, match="4 tries") as caught:
+        asyncio.run(with_retries(attempts, POLICY, random.Random(0), naps))
+    assert (attempts.made, len(naps.taken)) == (4, 3)
+    final = caught.value
+    assert (final.kind, final.retry_after_s, final.retryable) == ("rate_limit", 2.0, True)
+    assert "slow down" in final.problem
+    assert isinstance(final.__cause__, ModelFailure)
+    assert str(pickle.loads(pickle.dumps(final))) == str(final)
+
+
+def test_no_retry_for_what_cannot_help() -> None:
+    """A refused key is asked once."""
+    attempts, naps = Attempts(failure(retryable=False)), Naps()
+    with pytest.raises(ModelFailure, match="1 try:"):
+        asyncio.run(with_retries(attempts, POLICY, random.Random(0), naps))
+    assert (attempts.made, naps.taken) == (1, [])
+
+
+def test_zero_retries_is_one_try() -> None:
+    """``max_retries: 0`` is a policy, not a mistake."""
+    attempts = Attempts(failure())
+    with pytest.raises(ModelFailure):
+        asyncio.run(with_retries(attempts, RetryPolicy(max_retries=0), random.Random(0), Naps()))
+    assert attempts.made == 1
+
+
+def test_other_errors_are_not_ours() -> None:
+    """Only model failures are retried: a bug shows at once."""
+
+    async def buggy() -> str:
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError):
+        asyncio.run(with_retries(buggy, POLICY, random.Random(0), Naps()))
+
+
+def test_decisions_read_aloud() -> None:
+    """The named constructors say what they mean."""
+    assert RetryDecision.retry(1.5, "backing off") == RetryDecision(1.5, "backing off")
+    assert RetryDecision.give_up("used up") == RetryDecision(None, "used up")

@@ -1,0 +1,53 @@
+"""Where shards are played: in this process, or on a Ray cluster."""
+
+import asyncio
+from types import TracebackType
+from typing import Protocol, Self
+
+from pipeline.specs import ModelSpec
+from workers.shard import ShardSpec, ShardSummary
+from workers.worker import ShardWorker
+
+
+class Executor(Protocol):
+    """Takes any number of shards at once and plays as many at a time as it has room for."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends what still runs (finished episodes are written) and lets everything go."""
+        ...
+
+    async def run(self, spec: ShardSpec) -> ShardSummary:
+        """Waits for room and plays one shard."""
+        ...
+
+    async def probe(self, spec: ModelSpec) -> str | None:
+        """What is wrong with a model's endpoint, seen from where it would be called; None: nothing."""
+        ...
+
+
+class InlineExecutor:
+    """Plays shards on the event loop of the caller."""
+
+    def __init__(self, shards_at_once: int) -> None:
+        self._worker = ShardWorker()
+        self._room = asyncio.Semaphore(shards_at_once)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._worker.drain()
+        await self._worker.close()
+
+    async def run(self, spec: ShardSpec) -> ShardSummary:
+        async with self._room:
+            return await self._worker.run(spec)
+
+    async def probe(self, spec: ModelSpec) -> str | None:
+        return await self._worker.probe(spec)

@@ -1,0 +1,202 @@
+"""Plays one shard of episodes and writes it: the unit of work, of retry and of storage.
+
+A spec fully determines its shard, so that any worker on any machine can play it.  All episodes of a shard are played
+at the same time on one event loop; when the last is done, one Parquet object is written with one conditional write.
+Cancelled in the middle, the shard writes what is finished and then gives way.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.episode import Episode, Outcome
+from pipeline.errors import FailureKind, ModelFailure
+from pipeline.families import FAMILIES
+from pipeline.hashing import seed_from
+from pipeline.plan import EpisodePlan
+from pipeline.protocol import Dialogue, Failure, Playthrough, play
+from pipeline.scenario import Scenario
+from pipeline.specs import ModelSpec, UsersSpec
+from pipeline.transcript import Transcript
+from storage.layout import ShardKey
+from storage.objects import ObjectStore
+from storage.shards import read_shard, write_shard
+from workers.models import EpisodeRequest, Model
+from workers.scripted import ScriptedPrincipal
+
+FLAGGED_FINISH_REASONS = ("length", "content_filter", "context_overflow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardSpec:
+    """Everything a worker needs to know of one shard."""
+
+    run_id: str
+    store: str
+    dataset: str
+    dataset_version: str
+    users: UsersSpec
+    model: ModelSpec
+    family: str
+    number: int
+    attempt: int
+    """1-based."""
+    episodes: tuple[EpisodePlan, ...]
+    scenarios: Mapping[str, Scenario[Any]]
+    """By id; those that the episodes name."""
+
+    @property
+    def key(self) -> ShardKey:
+        return ShardKey(self.run_id, self.model.slug, self.family, self.number, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSummary:
+    """What the driver learns of a shard: never the traces themselves."""
+
+    key: str
+    outcomes: Mapping[Outcome, int]
+    problems: Mapping[tuple[FailureKind, str], int]
+    """How often each failure was seen, by its kind and text."""
+    cost_usd: float | None
+    """None when the cost of an episode is not known."""
+
+
+async def run_shard(spec: ShardSpec, model: Model, store: ObjectStore) -> ShardSummary:
+    """Plays and writes one shard.  Whoever wrote the object first, its content is what the summary tells.
+
+    Raises:
+        StoreError: the object cannot be written.
+        asyncio.CancelledError: after writing what was finished.
+    """
+    tasks = [asyncio.create_task(_play_episode(spec, plan, model)) for plan in spec.episodes]
+    try:
+        episodes = list(await asyncio.gather(*tasks))
+    except asyncio.CancelledError:
+        finished = await _finished(tasks)
+        if finished:
+            write_shard(store, spec.key, finished)
+        raise
+    if not await asyncio.to_thread(write_shard, store, spec.key, episodes):
+        episodes = await asyncio.to_thread(read_shard, store, spec.key)
+    return summarize(spec.key, episodes)
+
+
+def summarize(key: ShardKey, episodes: list[Episode]) -> ShardSummary:
+    """A shard's episodes in a few numbers."""
+    costs = [episode.cost_usd for episode in episodes]
+    return ShardSummary(
+        key=str(key),
+        outcomes=Counter(episode.outcome for episode in episodes),
+        problems=Counter((e.error_kind, e.error or "") for e in episodes if e.error_kind is not None),
+        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+    )
+
+
+async def _finished(tasks: list["asyncio.Task[Episode]"]) -> list[Episode]:
+    """Stops what still runs and returns the episodes that were complete."""
+    for task in tasks:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    return [result for result in results if isinstance(result, Episode)]
+
+
+async def _play_episode(
+    spec: ShardSpec, plan: EpisodePlan, model: Model, clock: Callable[[], float] = time.monotonic
+) -> Episode:
+    started_at, start = datetime.now(UTC), clock()
+    family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
+    failure: Failure | None
+    try:
+        played = await play(
+            Dialogue(
+                scenario, plan.template, lambda reply: family.interpret(scenario, reply), family.max_turns
+            ),
+            model.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch)),
+            {
+                name: ScriptedPrincipal(family.user(scenario, name, random.Random(seed_from(plan.users_seed, name))))
+                for name in scenario.names
+            },
+        )
+        failure = played.failure
+        scores = () if failure else family.score(scenario, played.transcript)
+    except Exception as error:  # noqa: BLE001 - a defect of ours costs one episode and is on record, never a run
+        played = Playthrough(Transcript(()), 0, 0, ())
+        failure = Failure("agent", ModelFailure("internal", f"{type(error).__name__}: {error}", retryable=False))
+        scores = ()
+    usage = _Usage.of(played, free=spec.model.provider == "scripted")
+    return Episode(
+        episode_id=plan.id,
+        run_id=spec.run_id,
+        model=spec.model.name,
+        provider=spec.model.provider,
+        provider_model=spec.model.model,
+        family=spec.family,
+        scenario_id=scenario.id,
+        dataset=spec.dataset,
+        dataset_version=spec.dataset_version,
+        template=plan.template,
+        mode=scenario.mode,
+        attack=scenario.attack,
+        disclosure=scenario.disclosure,
+        difficulty=scenario.difficulty,
+        num_users=len(scenario.principals),
+        users=spec.users.name,
+        sampling=json.dumps(asdict(spec.model.sampling)),
+        epoch=plan.epoch,
+        shard=spec.number,
+        attempt=spec.attempt,
+        outcome=_outcome(failure),
+        error_kind=failure.cause.kind if failure else None,
+        error=failure.cause.problem if failure else None,
+        flags=_flags(played),
+        turns=played.turns,
+        started_at=started_at,
+        seconds=clock() - start,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cost_usd=usage.cost_usd,
+        scores=scores,
+        messages=played.transcript.messages,
+        calls=played.calls,
+    )
+
+
+def _outcome(failure: Failure | None) -> Outcome:
+    if failure is None:
+        return "scored"
+    return "infra_failed" if failure.role == "agent" else "simulator_failed"
+
+
+def _flags(played: Playthrough) -> tuple[str, ...]:
+    """What the agent itself caused, and a reader should know of."""
+    reasons = {call.finish_reason for call in played.calls if call.role == "agent"}
+    unparsed = ("unparsed",) if played.unreadable else ()
+    return (*unparsed, *(reason for reason in FLAGGED_FINISH_REASONS if reason in reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class _Usage:
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None
+
+    @classmethod
+    def of(cls, played: Playthrough, *, free: bool) -> "_Usage":
+        """The sums over all calls; None as soon as one call did not report its part, or has no known price."""
+        return cls(
+            _total([call.prompt_tokens for call in played.calls]),
+            _total([call.completion_tokens for call in played.calls]),
+            0.0 if free and not played.calls else None,
+        )
+
+
+def _total(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
