@@ -1,0 +1,1 @@
+"""Read-only pages and tables over stored results."""

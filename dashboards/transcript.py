@@ -1,0 +1,82 @@
+"""One episode as text that a person can read: who said what to whom, and what came of it."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from dashboards.text import printable
+from pipeline.episode import Episode
+from pipeline.principals import AGENT, SYSTEM
+from pipeline.scores import SCORINGS
+from pipeline.transcript import Message
+
+
+def render_transcript(episode: Episode, *, raw: bool = False) -> str:
+    """*raw*: also the briefing, and the agent's replies as the model wrote them."""
+    return "\n".join((*_head(episode), "", *_conversation(episode, raw=raw), *_scores(episode), *_calls(episode)))
+
+
+def _head(episode: Episode) -> Iterator[str]:
+    variants = {"attack": episode.attack, "mode": episode.mode, "disclosure": episode.disclosure}
+    variants |= {"difficulty": episode.difficulty, "template": episode.template, "users": str(episode.num_users)}
+    yield f"episode {episode.episode_id}"
+    yield f"{episode.model} on {episode.family} · scenario {episode.scenario_id} · epoch {episode.epoch}"
+    yield " · ".join(f"{name} {value}" for name, value in variants.items() if value is not None)
+    yield f"run {episode.run_id} · shard {episode.shard} attempt {episode.attempt} · {episode.seconds:.2f} s"
+    flags = f" · flags: {', '.join(episode.flags)}" if episode.flags else ""
+    yield f"outcome {episode.outcome}{flags}"
+    if episode.error_kind is not None:
+        yield f"error {episode.error_kind}: {printable(episode.error or '')}"
+
+
+def _conversation(episode: Episode, *, raw: bool) -> Iterator[str]:
+    everybody = {m.sender for m in episode.messages} - {AGENT, SYSTEM}
+    turn = 0
+    for message in episode.messages:
+        hidden = message.sender == SYSTEM or (message.sender == AGENT and not message.audience)
+        if hidden and not (raw or _stands_alone(episode, message)):
+            continue
+        if message.turn != turn:
+            turn = message.turn
+            yield f"── turn {turn} " + "─" * 50
+        yield f"{printable(message.sender)} → {_audience(message, everybody)}"
+        yield from (f"    {line}" for line in printable(message.content).splitlines() or [""])
+
+
+def _stands_alone(episode: Episode, reply: Message) -> bool:
+    """Whether a raw reply reached nobody, so that leaving it out would hide the whole turn."""
+    if reply.sender != AGENT:
+        return False
+    return not any(m.sender == AGENT and m.audience and m.turn == reply.turn for m in episode.messages)
+
+
+def _audience(message: Message, everybody: set[str]) -> str:
+    if not message.audience:
+        return "(as the model wrote it)"
+    if len(message.audience) > 1 and everybody <= set(message.audience):
+        return "everybody"
+    return ", ".join(map(printable, message.audience))
+
+
+def _scores(episode: Episode) -> Iterator[str]:
+    by_name: dict[str, dict[str, float]] = defaultdict(dict)
+    for score in episode.scores:
+        if score.round is None:
+            by_name[score.metric][score.scoring] = score.value
+    if by_name:
+        yield "── scores " + "─" * 50
+    for metric, values in by_name.items():
+        shown = "  ".join(f"{scoring} {values[scoring]:.3f}" for scoring in SCORINGS if scoring in values)
+        yield f"{metric:<18} {shown}"
+
+
+def _calls(episode: Episode) -> Iterator[str]:
+    if episode.calls:
+        yield "── calls " + "─" * 51
+    for call in episode.calls:
+        tokens = f"{_count(call.prompt_tokens)} + {_count(call.completion_tokens)} tokens"
+        retries = f", {call.retries} retries" if call.retries else ""
+        yield f"{call.role:<6} {call.model}  {tokens}  {call.latency_s:.2f} s{retries}  {call.finish_reason}"
+
+
+def _count(tokens: int | None) -> str:
+    return "?" if tokens is None else str(tokens)

@@ -1,0 +1,44 @@
+"""The command ``muses``: data on stdout, everything else on stderr, and exit codes that mean something.
+
+    0 done · 2 bad config or usage · 3 finished, coverage short · 4 budget reached · 130 interrupted
+"""
+
+import asyncio
+import os
+import sys
+
+from pipeline.errors import Interrupted, MusesError
+
+DONE, BAD_USAGE, COVERAGE_SHORT, INTERRUPTED = 0, 2, 3, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code; the console script's entry point."""
+    from cyclopts import CycloptsError
+
+    from flows.cli.app import app
+
+    tokens = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return _say(f"{error}\nSee: muses {' '.join(_command_of(tokens))} --help", BAD_USAGE)
+    except MusesError as error:
+        return _say(str(error), error.exit_code)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return _say(str(Interrupted("Interrupted.")), INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return code if isinstance(code, int) else DONE
+
+
+def _command_of(tokens: list[str]) -> list[str]:
+    """The leading words that are commands rather than options or values."""
+    return tokens[: 2 if tokens[:1] == ["flow"] else 1] if tokens and not tokens[0].startswith("-") else []
+
+
+def _say(text: str, code: int) -> int:
+    print(f"muses: {text}", file=sys.stderr)  # noqa: T201 - the command line talks
+    return code

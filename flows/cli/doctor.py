@@ -1,0 +1,122 @@
+"""``muses doctor``: is everything that a run needs within reach, and what to do where it is not."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.cli import BAD_USAGE, DONE
+from flows.cli.options import Json, RunOptions, load_config
+from flows.settings import Settings, link_ray_home, quiet_engines, read_settings
+from pipeline.config import RunConfig
+from pipeline.errors import MusesError
+from pipeline.specs import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    detail: str
+    """Where it is well: what was found.  Where not: what is wrong and what to do."""
+
+
+def doctor(
+    config: Annotated[Path | None, Parameter(help="YAML file whose models and store are checked too.")] = None,
+    /,
+    *,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
+    as_json: Json = False,
+) -> int:
+    """Check Ray, Prefect, the store and every model endpoint; say what to do where one is out of reach."""
+    settings = read_settings()
+    quiet_engines(settings)
+    parsed = load_config(config, options, settings.store) if config or options.model else None
+    findings = list(_findings(settings, parsed, options))
+    if as_json:
+        lines = [{"what": f.what, "ok": f.ok, "detail": f.detail} for f in findings]
+        print(json.dumps(lines, indent=2))  # noqa: T201
+    else:
+        for finding in findings:
+            print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")  # noqa: T201
+    return DONE if all(finding.ok for finding in findings) else BAD_USAGE
+
+
+def _findings(settings: Settings, config: RunConfig | None, options: RunOptions) -> Iterator[Finding]:
+    store = options.store or (config.store if config else settings.store)
+    yield _checked("store", lambda: _store(store))
+    address = options.ray_address or (config.execution.ray_address if config else None)
+    yield _checked("ray", lambda: _ray(settings, address))
+    yield _checked("prefect", lambda: _prefect(settings))
+    for model in config.models if config else ():
+        spec = model.spec()
+        yield _checked(f"model {spec.name}", lambda spec=spec: _model(spec))  # type: ignore[misc]
+
+
+def _checked(what: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, check())
+    except MusesError as error:
+        return Finding(what, False, str(error))
+    except Exception as error:  # noqa: BLE001 - a doctor reports whatever goes wrong, and goes on
+        return Finding(what, False, f"{type(error).__name__}: {error}")
+
+
+def _store(url: str) -> str:
+    from storage.objects import open_store
+
+    store = open_store(url)
+    store.check()
+    return f"{store.url} can be written and read"
+
+
+def _ray(settings: Settings, address: str | None) -> str:
+    from workers.ray_pool import RaySettings, cluster_cpus
+
+    temp_dir = None if address else link_ray_home(settings)
+    where = f"the cluster at {address}" if address else "a local Ray"
+    return f"{where} answers, with {cluster_cpus(RaySettings(address=address, temp_dir=temp_dir)):g} CPUs"
+
+
+def _prefect(settings: Settings) -> str:
+    if settings.prefect_api_url is None:
+        return "no PREFECT_API_URL: flows start an embedded server of their own"
+    return asyncio.run(_prefect_server(settings.prefect_api_url))
+
+
+async def _prefect_server(url: str) -> str:
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        trouble = await client.api_healthcheck()
+    if trouble is not None:
+        raise MusesError(
+            f"no server answers at {url} ({trouble}); start one with `prefect server start`, "
+            "or unset PREFECT_API_URL to use an embedded one"
+        )
+    return f"the server at {url} answers"
+
+
+def _model(spec: ModelSpec) -> str:
+    if spec.endpoint is None:
+        return "built in, needs no network"
+    from workers.worker import ShardWorker
+
+    async def probe() -> str | None:
+        worker = ShardWorker(os.environ)
+        try:
+            return await worker.probe(spec)
+        finally:
+            await worker.close()
+
+    trouble = asyncio.run(probe())
+    if trouble is not None:
+        raise MusesError(f"{trouble}; start the server, or correct base_url or the key in the config")
+    return f"{spec.endpoint.base_url} answers"

@@ -1,0 +1,237 @@
+"""The main job as plain functions: prepare what a run owes, play it, report what is in the store.
+
+``muses run`` calls them one after the other; the Prefect flow calls the same ones and adds a task a cell and
+artifacts.  Neither knows more than this module about how a run proceeds.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.provenance import code_state, package_versions
+from flows.settings import Settings, link_ray_home
+from pipeline.config import ExecutionConfig, RunConfig
+from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
+from pipeline.episode import OUTCOMES
+from pipeline.errors import ConfigError, EndpointError, FailureKind
+from pipeline.plan import Cell, Plan, ShardPlan, make_plan
+from pipeline.tasks import all_of
+from storage.dataset_files import read_rows
+from storage.manifest import RunManifest, create_or_check
+from storage.objects import ObjectStore, open_store
+from storage.shards import RunIndex, read_index
+from workers.executor import Executor, InlineExecutor
+from workers.shard import ShardSpec, ShardSummary
+
+if TYPE_CHECKING:
+    from storage.leaderboard import LeaderboardRow
+
+CODE_ROOT = Path(__file__).resolve().parent.parent
+OnShard = Callable[[ShardSummary], None]
+"""Called whenever a shard is stored."""
+OnPrepared = Callable[["PreparedRun"], OnShard]
+"""Told a run before it starts; returns who is told of its shards."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A run that is about to be played."""
+
+    config: RunConfig
+    dataset: Dataset
+    store: ObjectStore
+    plan: Plan
+    """All that the run is to have in the end."""
+    owed: Plan
+    """What of it is not scored yet."""
+    index: RunIndex
+    """What was in the store when the run was prepared."""
+
+    @property
+    def episodes_done(self) -> int:
+        return self.plan.episode_count - self.owed.episode_count
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What came of a run, this start and all earlier ones together."""
+
+    run_id: str
+    store: str
+    dataset_version: str
+    planned: int
+    outcomes: dict[str, int]
+    seconds: float
+    """Of this start."""
+    cost_usd: float | None
+    leaderboard: "tuple[LeaderboardRow, ...]"
+    problems: tuple[tuple[int, FailureKind, str], ...]
+    """(episodes, kind, text) of the failures of this start, the most frequent first."""
+    complete: bool
+    """Whether every model of every family reached the coverage that the config asks for."""
+
+
+def load_dataset(config: RunConfig) -> Dataset:
+    """The scenarios of a run.  Raises DatasetError, or ConfigError for a family that the dataset does not have."""
+    spec = config.dataset.spec()
+    families = config.families or None
+    if spec.path is None:
+        dataset = generate_dataset(spec.size, spec.seed, families)
+    else:
+        dataset = dataset_from_rows(spec.name, read_rows(spec.path), families)
+    for family in config.families or ("",):
+        if not dataset.scenarios(family) and (family or not dataset.families):
+            there = ", ".join(dataset.families) or "none"
+            raise ConfigError(f"dataset {spec.name!r} has no scenarios of {family or 'any family'!r}; it has: {there}")
+    return dataset
+
+
+def plan_run(config: RunConfig, dataset: Dataset) -> Plan:
+    """The whole plan of a run."""
+    return make_plan(config.request(dataset.families), dataset, config.execution.shard_size, config.run_id)
+
+
+def prepare(config: RunConfig) -> PreparedRun:
+    """Loads the dataset, plans, claims the run's name in the store and subtracts what is already scored."""
+    dataset = load_dataset(config)
+    plan = plan_run(config, dataset)
+    store = open_store(config.store)
+    store.check()
+    create_or_check(store, _manifest(config, plan))
+    index = read_index(store, plan.run_id)
+    return PreparedRun(config, dataset, store, plan, plan.without(index.scored), index)
+
+
+def make_executor(execution: ExecutionConfig, settings: Settings) -> Executor:
+    """The executor that a config names; Ray is imported only when it is wanted."""
+    if execution.executor == "inline":
+        return InlineExecutor(execution.shards_per_worker)
+    from workers.ray_pool import RayExecutor, RaySettings
+
+    remote = execution.ray_address is not None
+    return RayExecutor(
+        RaySettings(
+            address=execution.ray_address,
+            workers=execution.workers,
+            shards_per_worker=execution.shards_per_worker,
+            temp_dir=None if remote else link_ray_home(settings),
+            code=CODE_ROOT if remote else None,
+        )
+    )
+
+
+async def check_models(run: PreparedRun, executor: Executor) -> dict[str, str]:
+    """What is wrong with which endpoint.  Raises EndpointError when not one model of the run can be reached."""
+    models = {cell.model for cell in run.owed.cells}
+    answers = await all_of(executor.probe(model) for model in models)
+    troubles = {model.name: trouble for model, trouble in zip(models, answers, strict=True) if trouble}
+    if models and len(troubles) == len(models):
+        lines = "\n".join(f"  {name}: {trouble}" for name, trouble in sorted(troubles.items()))
+        raise EndpointError(
+            f"no model of this run can be reached:\n{lines}\n"
+            "Start the server or correct base_url, then start the run again; `muses doctor` checks one endpoint."
+        )
+    return troubles
+
+
+async def play_cell(run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
+    """Plays what a cell owes, as many shards at a time as the executor has room for."""
+
+    async def play_shard(shard: ShardPlan) -> ShardSummary:
+        summary = await executor.run(_shard_spec(run, cell, shard))
+        on_shard(summary)
+        return summary
+
+    return await all_of(play_shard(shard) for shard in cell.shards)
+
+
+async def play_all(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
+    """Plays what a run owes, without Prefect."""
+    by_cell = await all_of(play_cell(run, cell, executor, on_shard) for cell in run.owed.cells)
+    return [summary for summaries in by_cell for summary in summaries]
+
+
+def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) -> RunReport:
+    """Reads the run's results back from the store."""
+    from storage.leaderboard import leaderboard
+    from storage.runs import outcome_counts
+    from storage.sql import connect
+
+    problems: Counter[tuple[FailureKind, str]] = Counter()
+    for summary in summaries:
+        problems.update(summary.problems)
+    with connect(run.store.url, run.plan.run_id) as connection:
+        rows = leaderboard(connection, run_id=run.plan.run_id, threshold=run.config.coverage)
+        stored = outcome_counts(connection, run.plan.run_id)
+    costs = [row.cost_usd for row in rows]
+    return RunReport(
+        run_id=run.plan.run_id,
+        store=run.store.url,
+        dataset_version=run.plan.dataset_version,
+        planned=run.plan.episode_count,
+        outcomes={outcome: sum(counts.get(outcome, 0) for counts in stored.values()) for outcome in OUTCOMES},
+        seconds=seconds,
+        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        leaderboard=tuple(rows),
+        problems=tuple((count, kind, text) for (kind, text), count in problems.most_common()),
+        complete=all(
+            stored.get(cell, {}).get("scored", 0) >= run.config.coverage * planned
+            for cell, planned in run.plan.planned.items()
+        ),
+    )
+
+
+def _manifest(config: RunConfig, plan: Plan) -> RunManifest:
+    code = code_state(CODE_ROOT)
+    models = {cell.model.name: cell.model for cell in plan.cells}
+    return RunManifest(
+        run_id=plan.run_id,
+        created_at=datetime.now(UTC),
+        config=config.model_dump(mode="json"),
+        dataset=plan.dataset,
+        dataset_version=plan.dataset_version,
+        planned=plan.planned,
+        models={
+            name: {"provider": model.provider, "model": model.model, "sampling": asdict(model.sampling)}
+            for name, model in models.items()
+        },
+        users=plan.users.name,
+        templates=config.templates,
+        versions=package_versions(),
+        commit=code.commit,
+        dirty=code.dirty,
+    )
+
+
+async def evaluate(config: RunConfig, settings: Settings, on_prepared: OnPrepared) -> RunReport:
+    """The whole job, without Prefect."""
+    start = time.monotonic()
+    run = prepare(config)
+    on_shard = on_prepared(run)
+    summaries: list[ShardSummary] = []
+    if run.owed.episode_count:
+        async with make_executor(config.execution, settings) as executor:
+            await check_models(run, executor)
+            summaries = await play_all(run, executor, on_shard)
+    return report(run, summaries, time.monotonic() - start)
+
+
+def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
+    by_id = run.dataset.by_family[cell.family]
+    return ShardSpec(
+        run_id=run.plan.run_id,
+        store=run.store.url,
+        dataset=run.plan.dataset,
+        dataset_version=run.plan.dataset_version,
+        users=run.plan.users,
+        model=cell.model,
+        family=cell.family,
+        number=shard.number,
+        attempt=run.index.next_attempt(cell.model.slug, cell.family, shard.number),
+        episodes=shard.episodes,
+        scenarios={episode.scenario_id: by_id[episode.scenario_id] for episode in shard.episodes},
+    )

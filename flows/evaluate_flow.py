@@ -1,0 +1,131 @@
+"""The Prefect flow ``evaluate``: the functions of :mod:`flows.evaluate` with a task a cell, progress and a leaderboard.
+
+It runs against the server at PREFECT_API_URL, or against an embedded one that starts and ends with it.  The only
+importer of Prefect beside the other flows; importing it reads Prefect's settings, so ``quiet_engines`` comes first.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from prefect import Flow, flow, task
+from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
+from prefect.cache_policies import NO_CACHE
+
+from dashboards.leaderboard import render_leaderboard
+from flows.evaluate import (
+    OnPrepared,
+    OnShard,
+    PreparedRun,
+    RunReport,
+    check_models,
+    make_executor,
+    play_cell,
+    prepare,
+    report,
+)
+from flows.settings import read_settings
+from pipeline.config import RunConfig, parse_config
+from pipeline.hashing import slug
+from pipeline.plan import Cell
+from pipeline.tasks import all_of
+from workers.executor import Executor
+from workers.shard import ShardSummary
+
+PROGRESS_EVERY_S = 2.0
+"""How often a run's progress artifact is brought up to date at the most."""
+
+
+def _unwatched(_: PreparedRun) -> OnShard:
+    return lambda _: None
+
+
+def make_evaluate_flow(on_prepared: OnPrepared) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
+    """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
+
+    @flow(name="evaluate", flow_run_name="evaluate-{name}")
+    async def evaluate(config: dict[str, Any], name: str = "run") -> RunReport:
+        """Plays what a run owes and publishes its leaderboard; *config* is a configuration as in the YAML file."""
+        return await _evaluate(config, name, on_prepared)
+
+    return evaluate
+
+
+evaluate_flow = make_evaluate_flow(_unwatched)
+"""The flow for deployments: nobody watches but Prefect."""
+
+
+async def _evaluate(config: dict[str, Any], name: str, on_prepared: OnPrepared) -> RunReport:
+    start = time.monotonic()
+    parsed: RunConfig = parse_config(config, name)
+    run = await asyncio.to_thread(prepare, parsed)
+    on_shard = on_prepared(run)
+    summaries: list[ShardSummary] = []
+    if run.owed.episode_count:
+        async with make_executor(parsed.execution, read_settings()) as executor:
+            await check_models(run, executor)
+            summaries = await _play(run, executor, on_shard)
+    result = await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
+    await acreate_markdown_artifact(
+        render_leaderboard(result.leaderboard, "md"),
+        key=f"leaderboard-{_artifact_key(result.run_id)}",
+        description=f"Leaderboard of run {result.run_id} in {result.store}",
+    )
+    return result
+
+
+async def _play(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
+    progress = await _Progress.start(run)
+
+    def stored(summary: ShardSummary) -> None:
+        progress.add(summary)
+        on_shard(summary)
+
+    async def one_cell(cell: Cell) -> list[ShardSummary]:
+        # The cell comes from here, not as a parameter: Prefect walks through parameters, and a cell is large.
+        @task(name="play-cell", task_run_name=cell.label, cache_policy=NO_CACHE, persist_result=False)
+        async def play_one_cell() -> list[ShardSummary]:
+            return await play_cell(run, cell, executor, stored)
+
+        return await play_one_cell()
+
+    keeping = asyncio.create_task(progress.keep())
+    try:
+        by_cell = await all_of(one_cell(cell) for cell in run.owed.cells)
+    finally:
+        keeping.cancel()
+        await progress.publish()
+    return [summary for summaries in by_cell for summary in summaries]
+
+
+class _Progress:
+    """The run's progress artifact in Prefect: episodes done of episodes planned."""
+
+    def __init__(self, run: PreparedRun, artifact_id: Any) -> None:  # noqa: ANN401 - a UUID, typed loosely upstream
+        self._done, self._planned, self._artifact_id = run.episodes_done, run.plan.episode_count, artifact_id
+
+    @classmethod
+    async def start(cls, run: PreparedRun) -> "_Progress":
+        artifact_id = await acreate_progress_artifact(
+            progress=100 * run.episodes_done / run.plan.episode_count,
+            key=f"progress-{_artifact_key(run.plan.run_id)}",
+            description=f"Episodes of run {run.plan.run_id}",
+        )
+        return cls(run, artifact_id)
+
+    def add(self, summary: ShardSummary) -> None:
+        self._done += sum(summary.outcomes.values())
+
+    async def keep(self) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_EVERY_S)
+            await self.publish()
+
+    async def publish(self) -> None:
+        await aupdate_progress_artifact(self._artifact_id, progress=min(100.0, 100 * self._done / self._planned))
+
+
+def _artifact_key(run_id: str) -> str:
+    """Artifact keys allow lower-case letters, digits and dashes."""
+    return slug(run_id).lower().replace(".", "-").replace("_", "-")

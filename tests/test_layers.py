@@ -1,0 +1,66 @@
+"""The folders depend on one another in one direction only, and each engine has one importer."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "pipeline": set(),
+    "storage": {"pipeline"},
+    "workers": {"pipeline", "storage"},
+    "dashboards": {"pipeline", "storage"},
+    # The top of the chain: flows publish what dashboards draw, and the command line lives here.
+    "flows": {"pipeline", "storage", "workers", "dashboards"},
+}
+ENGINE_IMPORTERS = {
+    "boto3": {"storage/objects.py"},
+    "botocore": {"storage/objects.py"},
+    "ray": {"workers/ray_pool.py"},
+    "prefect": {"flows/evaluate_flow.py", "flows/cli/doctor.py"},
+    "aiohttp": {"workers/chat_api.py"},
+}
+PURE = {"pydantic"}
+"""Libraries that pipeline/ may use at module level beside the standard library."""
+
+FILES = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """(top-level name, whether at module level) of every import of a file, lazy and typing-only ones included."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = {id(node) for node in tree.body}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name.split(".")[0], id(node) in top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.append((node.module.split(".")[0], id(node) in top))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_downward(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    own = {name for name, _ in imports(path)} & MAY_IMPORT.keys()
+    assert own - {package} <= MAY_IMPORT[package]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_engine_has_one_importer(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    wrong = {engine for engine, _ in imports(path) if name not in ENGINE_IMPORTERS.get(engine, {name})}
+    assert not wrong
+
+
+def test_pipeline_needs_no_engine() -> None:
+    import sys
+
+    third_party = {
+        name
+        for path in (ROOT / "pipeline").rglob("*.py")
+        for name, at_top in imports(path)
+        if at_top and name not in sys.stdlib_module_names and name != "pipeline"
+    }
+    assert third_party <= PURE
