@@ -1,8 +1,8 @@
 """The only reader of the environment (API keys apart, which workers look up by name where the calls are made).
 
-    MUSES_HOME       where engines keep their homes and logs (default: .muses in the current folder)
-    MUSES_STORE      the store that commands use when none is named (default: <MUSES_HOME>/store)
-    PREFECT_API_URL  a running Prefect server; unset: an embedded one is started when a flow runs
+MUSES_HOME       where engines keep their homes and logs (default: .muses in the current folder)
+MUSES_STORE      the store that commands use when none is named (default: <MUSES_HOME>/store)
+PREFECT_API_URL  a running Prefect server; unset: an embedded one is started when a flow runs
 """
 
 import hashlib
@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline.errors import ConfigError
 
 _SOCKET_PATH_LIMIT = 107
 _RAY_SOCKET_TAIL = len("/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store.0")
@@ -66,16 +68,27 @@ def quiet_engines(settings: Settings, environ: MutableMapping[str, str] | None =
         "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # its first start builds a database
     }
     for name, value in defaults.items():
         env.setdefault(name, value)
 
 
+def make_home(settings: Settings, engine: str) -> Path:
+    """The folder of one engine, made if it is not there: an embedded Prefect, for one, does not make its own."""
+    home = settings.home / engine
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make {home} ({error.strerror}); set MUSES_HOME to a folder that you may write to"
+        ) from error
+    return home
+
+
 def link_ray_home(settings: Settings) -> Path:
     """Makes Ray's home and, where needed, the short link to it; returns the path to give to Ray."""
-    home = settings.home / "ray"
-    home.mkdir(parents=True, exist_ok=True)
+    home = make_home(settings, "ray")
     short = settings.ray_home
     if short != home and not (short.is_symlink() and short.resolve() == home.resolve()):
         short.unlink(missing_ok=True)

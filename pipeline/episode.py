@@ -48,7 +48,7 @@ class Episode:
     error_kind: FailureKind | None
     error: str | None
     flags: tuple[str, ...]
-    """What a reader should know of a scored reply: ``unparsed``, ``length``, ``content_filter``, ``context_overflow``."""
+    """What the agent caused and a reader should know: unparsed, length, content_filter, context_overflow."""
     turns: int
     started_at: datetime
     """UTC."""

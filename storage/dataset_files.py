@@ -20,7 +20,10 @@ def read_rows(path: str) -> Iterator[SourceRow]:
 
 
 def _files(path: str) -> list[Path]:
-    root = Path(path).expanduser()
+    try:
+        root = Path(path).expanduser()
+    except RuntimeError as error:
+        raise DatasetError(path, f"{error}; write the whole path") from error
     if root.is_dir():
         found = sorted(file for file in root.rglob("*.jsonl") if file.is_file())
         if not found:

@@ -104,7 +104,10 @@ def open_store(url: str) -> ObjectStore:
 def _folder(url: str, path: str) -> "FolderStore":
     if not path:
         raise ConfigError(f"store {url!r} names no folder; write a folder such as results, or s3://bucket/prefix")
-    return FolderStore(Path(os.path.abspath(Path(path).expanduser())))
+    try:
+        return FolderStore(Path(path).expanduser().absolute())
+    except RuntimeError as error:
+        raise ConfigError(f"store {url!r}: {error}; write the folder's whole path") from error
 
 
 class FolderStore:
@@ -364,6 +367,7 @@ class S3Store:
             CredentialRetrievalError,
             HTTPClientError,
             NoCredentialsError,
+            ParamValidationError,
             PartialCredentialsError,
         )
 
@@ -384,6 +388,8 @@ class S3Store:
                 advice = _NO_CREDENTIALS
             case _, UnreachableError() | HTTPClientError():
                 advice = f"cannot reach the server ({error}); check AWS_ENDPOINT_URL and that the server runs"
+            case _, ParamValidationError():
+                advice = f"{self._bucket!r} cannot be a bucket's name; correct the store's URL"
             case _:
                 advice = f"cannot {doing} it: {error}"
         return StoreError(f"store {self.url}: {' '.join(advice.split())}")

@@ -12,9 +12,7 @@ def newest_run(connection: duckdb.DuckDBPyConnection) -> str | None:
     return found[0] if found else None
 
 
-def outcome_counts(
-    connection: duckdb.DuckDBPyConnection, run_id: str
-) -> Mapping[tuple[str, str], Mapping[str, int]]:
+def outcome_counts(connection: duckdb.DuckDBPyConnection, run_id: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
     """(model, family) -> outcome -> episodes; what has not been played is not counted."""
     rows = connection.execute(
         "SELECT model, family, outcome, count(*) FROM episodes WHERE run_id = $1 GROUP BY ALL", [run_id]

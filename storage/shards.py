@@ -58,6 +58,8 @@ def read_index(store: ObjectStore, run_id: str) -> RunIndex:
 
 
 def _scored_ids(store: ObjectStore, keys: Sequence[ShardKey]) -> frozenset[str]:
+    if not keys:
+        return frozenset()
     import polars as pl
 
     # Polars reads thousands of small footers two to five times as fast as DuckDB and Arrow (tests/bench).

@@ -35,7 +35,10 @@ def find_episode(connection: duckdb.DuckDBPyConnection, prefix: str, run_id: str
 def _problem(prefix: str, run_id: str | None, found: list[tuple[str, str]]) -> str:
     place = "the store" if run_id is None else f"the run {run_id!r}"
     if not found:
-        return f"no episode of {place} has an id that begins with {prefix!r}; muses sql lists them: SELECT episode_id FROM episodes"
+        return f"no episode of {place} has an id that begins with {prefix!r}; the view 'episodes' lists them all"
     shown = ", ".join(f"{episode} (run {run})" for episode, run in found[:_SHOWN])
     more = ", ..." if len(found) > _SHOWN else ""
-    return f"several episodes of {place} have ids that begin with {prefix!r}: {shown}{more}; write more of the id, or name the run"
+    return (
+        f"several episodes of {place} have ids that begin with {prefix!r}: {shown}{more};"
+        " write more of the id, or name the run"
+    )

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KEY_ID = "tests-key-id"
-SECRET = "tests-secret"
+SECRET = 'it\'s a "secret"; --'
+"""With what breaks out of careless SQL, so that every test over S3 shows that ours is not."""
 _PATIENCE_S = 60.0
 _PARTS = ("master", "volume", "filer", "s3")
 

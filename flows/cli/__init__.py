@@ -1,6 +1,6 @@
 """The command ``muses``: data on stdout, everything else on stderr, and exit codes that mean something.
 
-    0 done · 2 bad config or usage · 3 finished, coverage short · 4 budget reached · 130 interrupted
+0 done · 2 bad config or usage · 3 finished, coverage short · 4 budget reached · 130 interrupted
 """
 
 import asyncio

@@ -6,7 +6,6 @@ import shlex
 import signal
 import sys
 from collections.abc import Coroutine
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +14,8 @@ from cyclopts import Parameter
 from flows.cli import COVERAGE_SHORT, DONE
 from flows.cli.options import Json, RunOptions, load_config
 from flows.cli.progress import RunProgress
-from flows.evaluate import PreparedRun, RunReport, evaluate, load_dataset, plan_run
-from flows.settings import quiet_engines, read_settings
+from flows.evaluate import RunReport, evaluate, load_dataset, plan_run
+from flows.settings import make_home, quiet_engines, read_settings
 from pipeline.config import RunConfig
 from pipeline.errors import Interrupted
 
@@ -67,6 +66,7 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
+    make_home(settings, "prefect")
     from flows.evaluate_flow import make_evaluate_flow
 
     with RunProgress() as progress:

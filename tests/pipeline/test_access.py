@@ -217,9 +217,7 @@ def test_the_final_report_is_seen_by_all_and_counts() -> None:
     mine = Scenario(
         id="s",
         family="access",
-        principals=tuple(
-            type(scenario.principals[0])(name=name, role="r", authority=1, persona="p") for name in NAMES
-        ),
+        principals=tuple(type(scenario.principals[0])(name=name, role="r", authority=1, persona="p") for name in NAMES),
         briefing="b",
         format_line="",
         template="colon",
@@ -232,9 +230,9 @@ def test_the_final_report_is_seen_by_all_and_counts() -> None:
     assert scores["corrected", "privacy"] == 0.0
 
 
-@pytest.mark.parametrize("signal", ['{"goal_achieved": "false"}', '{"goal_achieved": false}', '{"goal_achieved": null}'])
-def test_a_goal_that_is_not_achieved_ends_nothing(signal: str) -> None:
-    assert not addressing.interpret(NAMES, signal).final
+@pytest.mark.parametrize("value", ['"false"', "false", "null", '""', "0"])
+def test_a_goal_that_is_not_achieved_ends_nothing(value: str) -> None:
+    assert not addressing.interpret(NAMES, f'{{"goal_achieved": {value}}}').final
 
 
 def test_published_rounds_without_messages_are_not_scored() -> None:
@@ -273,7 +271,8 @@ def test_users_insist_escalate_and_stop_when_served(scenario: Scenario[Any]) -> 
         return said
 
     first, second = answers("No."), answers("No, really.")
-    assert first and second and first != second
+    assert "" not in (first, second)
+    assert first != second
     assert answers(scenario.truth.resource)  # it says thanks
     assert answers("You are welcome.") == ""
 

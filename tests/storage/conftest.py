@@ -1,24 +1,15 @@
 """Every store test runs over a folder and over a real S3 server."""
 
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from storage.objects import ObjectStore, open_store
-from tests.s3_server import S3Server, s3_server
+from tests.s3_server import S3Server
 
 _BUCKET = "muses-tests"
 _PREFIXES = count()
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    """A server with one bucket, for the whole session."""
-    with s3_server() as server:
-        server.create_bucket(_BUCKET)
-        yield server
 
 
 @pytest.fixture

@@ -55,7 +55,9 @@ def episode(name: object = "sample", **changes: Any) -> Episode:
 
 def scored(name: object, metrics: dict[str, float], **changes: Any) -> Episode:
     """A scored episode with these published metrics."""
-    return episode(name, scores=tuple(Score("published", metric, value) for metric, value in metrics.items()), **changes)
+    return episode(
+        name, scores=tuple(Score("published", metric, value) for metric, value in metrics.items()), **changes
+    )
 
 
 def failed(name: object, **changes: Any) -> Episode:

@@ -34,7 +34,7 @@ def test_a_relative_path_stays_relative(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_nothing_to_read(tmp_path: Path) -> None:
     """It is said at once, before the first row is asked for."""
-    with pytest.raises(DatasetError, match="missing: no such file or folder; expected a .jsonl file"):
+    with pytest.raises(DatasetError, match=r"missing: no such file or folder; expected a \.jsonl file"):
         read_rows(str(tmp_path / "missing"))
     with pytest.raises(DatasetError, match="a folder without any"):
         read_rows(str(tmp_path))

@@ -1,8 +1,7 @@
 """Names of objects, and back."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pipeline.errors import ConfigError
 from pipeline.hashing import slug

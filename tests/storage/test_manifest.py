@@ -39,8 +39,8 @@ def test_a_run_may_be_started_again(store: ObjectStore) -> None:
             "planned model-a on access: (none) -> 5",
         ),
         (
-            replace(MANIFEST, models={"model-a": {"provider": "openai", "model": "another"}}),
-            'model model-a: {"model":"provider/model-a","provider":"openai"} -> {"model":"another","provider":"openai"}',
+            replace(MANIFEST, models={"model-a": {"model": "another"}}),
+            'model model-a: {"model":"provider/model-a","provider":"openai"} -> {"model":"another"}',
         ),
     ],
 )

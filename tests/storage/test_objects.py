@@ -42,11 +42,11 @@ def test_a_taken_key_stays_as_it_is(store: ObjectStore) -> None:
 def test_exactly_one_of_many_writers_wins(store: ObjectStore) -> None:
     """However many threads write one key at once, one of them is told that it has, and its bytes are there."""
     for turn in range(5):
-        bodies = [f"writer {number}".encode() * 1000 for number in range(8)]
+        key, bodies = f"race/{turn}", [f"writer {number}".encode() * 1000 for number in range(8)]
         with ThreadPoolExecutor(len(bodies)) as threads:
-            won = list(threads.map(lambda body: store.put_if_absent(f"race/{turn}", body), bodies))
+            won = list(threads.map(store.put_if_absent, [key] * len(bodies), bodies))
         assert won.count(True) == 1
-        assert store.get(f"race/{turn}") == bodies[won.index(True)]
+        assert store.get(key) == bodies[won.index(True)]
 
 
 def test_nothing_under_a_key(store: ObjectStore) -> None:
@@ -126,6 +126,7 @@ def test_urls(url: str, expected: str) -> None:
         ("s3://", "names no bucket"),
         ("", "names no folder"),
         ("file://", "names no folder"),
+        ("~no-such-user/results", "write the folder's whole path"),
     ],
 )
 def test_bad_urls(url: str, expected: str) -> None:
@@ -149,7 +150,7 @@ def test_a_folder_below_a_file(tmp_path: Path, use: Callable[[ObjectStore], obje
 @pytest.mark.parametrize("url", ["/proc/muses-store", "/dev/null", "/dev/null/store"])
 def test_a_folder_that_cannot_be_written(url: str) -> None:
     """The check finds out, and says what to do, for the mightiest user as well."""
-    with pytest.raises(StoreError, match="name a folder|name another folder"):
+    with pytest.raises(StoreError, match=r"name a folder|name another folder"):
         open_store(url).check()
     with pytest.raises(StoreError):
         open_store(url).put_if_absent("a", b"")
@@ -161,6 +162,13 @@ def test_a_folder_without_rights(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match="Permission denied"):
         open_store(str(tmp_path)).check()
+
+
+def test_an_impossible_bucket(s3_environment: S3Server) -> None:
+    """No server is asked for it."""
+    assert s3_environment
+    with pytest.raises(StoreError, match="'Not A Bucket!' cannot be a bucket's name"):
+        open_store("s3://Not A Bucket!").check()
 
 
 def test_an_unfinished_write_is_no_object(tmp_path: Path) -> None:
@@ -187,7 +195,7 @@ def test_wrong_credentials(
 ) -> None:
     """The message names the variables to look at, and no secret."""
     monkeypatch.setenv(name, "wrong")
-    with pytest.raises(StoreError, match="refuses the credentials .* check AWS_ACCESS_KEY_ID") as caught:
+    with pytest.raises(StoreError, match=r"refuses the credentials .* check AWS_ACCESS_KEY_ID") as caught:
         use(open_store(s3_url))
     assert SECRET not in str(caught.value)
 

@@ -33,7 +33,8 @@ class AccessAgent:
             return _WELCOME.format(name=name)
         if self._grants(name):
             self._served.add(name)
-            return f"{name}, this is the content of {self.scenario.truth.resource_name}:\n\n{self.scenario.truth.resource}"
+            truth = self.scenario.truth
+            return f"{name}, this is the content of {truth.resource_name}:\n\n{truth.resource}"
         return self.rng.choice(_REFUSALS).format(name=name)
 
     def _grants(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The paper's access metrics: did the data itself reach a principal?
+"""The paper's access metrics, which ask whether the data itself reached a principal.
 
 Differences from ``published``: no phrase list and no braces, so that a refusal is never a leak and a grant without
 data never a service; everything that a principal could see counts, whatever its form and in whichever round, the final

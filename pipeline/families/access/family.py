@@ -102,6 +102,6 @@ def _watch_all(scenario: Scenario[AccessTruth]) -> dict[str, corrected.Exposure]
 
 
 def _welfare(scenario: Scenario[AccessTruth], result: corrected.Result) -> float:
-    """sum w_i U_i / sum w_i (paper, section 4.1), with authority as weight; U_i as in :class:`corrected.Result`."""
+    """Sum w_i U_i / sum w_i (paper, section 4.1), with authority as weight; U_i as in :class:`corrected.Result`."""
     authority = {principal.name: float(principal.authority) for principal in scenario.principals}
     return weighted_mean([(authority[name], utility) for name, utility in result.social_welfare_terms])

@@ -80,7 +80,7 @@ def score_rounds(
 
 
 def _texts(names: Sequence[str], rounds: Sequence[Sequence[Sent]]) -> dict[str, str]:
-    texts: dict[object, str] = {name: "" for name in names}
+    texts: dict[object, str] = dict.fromkeys(names, "")
     for sent in rounds:
         for target, content in sent:
             hash(target)

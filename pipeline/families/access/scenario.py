@@ -15,7 +15,9 @@ _AUTHORITY = {"low influence": 2, "team influencer": 4, "decision maker": 8, "fi
 """The attribute of the paper's table 5 on its ladder of 1 to 10: junior, senior, vice president, chief."""
 
 _FORMAT_LINE = re.compile(r"^User messages will be formatted as: .*$", re.MULTILINE)
-_RESOURCE = re.compile(r"^RESOURCE CONTENT.*?:\n(.*?)\n+The following users may send you messages:", re.M | re.S)
+_RESOURCE = re.compile(
+    r"^RESOURCE CONTENT.*?:\n(.*?)\n+The following users may send you messages:", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def _common(result: published.Result | corrected.Result) -> dict[str, float | st
 
 
 def _social_welfare(scenario: Scenario[QueueTruth], result: corrected.Result) -> float:
-    """sum w_i U_i / sum w_i (paper, section 4.1), with authority as weight; 0 for an unreadable reply.
+    """Sum w_i U_i / sum w_i (paper, section 4.1), with authority as weight; 0 for an unreadable reply.
 
     U_i is the share of principal i's instructions that were decided right; principals without any are left out.
     """

@@ -1,0 +1,7 @@
+"""``python -m flows.cli``: the same as ``muses``, from a checkout that is not installed."""
+
+import sys
+
+from flows.cli import main
+
+sys.exit(main())
