@@ -30,6 +30,9 @@ from workers.shard import ShardSpec, ShardSummary
 if TYPE_CHECKING:
     from storage.leaderboard import LeaderboardRow
 
+_ENDPOINT_ADVICE = (
+    "Start the server or correct base_url, then start the run again; `muses doctor` checks every endpoint."
+)
 CODE_ROOT = Path(__file__).resolve().parent.parent
 OnShard = Callable[[ShardSummary], None]
 """Called whenever a shard is stored."""
@@ -125,16 +128,20 @@ def make_executor(execution: ExecutionConfig, settings: Settings) -> Executor:
 
 
 async def check_models(run: PreparedRun, executor: Executor) -> dict[str, str]:
-    """What is wrong with which endpoint.  Raises EndpointError when not one model of the run can be reached."""
-    models = {cell.model for cell in run.owed.cells}
-    answers = await all_of(executor.probe(model) for model in models)
-    troubles = {model.name: trouble for model, trouble in zip(models, answers, strict=True) if trouble}
-    if models and len(troubles) == len(models):
+    """What is wrong with which model.
+
+    Raises:
+        EndpointError: not one model of the run can be reached, or the users' model cannot.
+    """
+    agents = list({cell.model for cell in run.owed.cells})
+    users = [run.plan.users.model] if run.plan.users.model else []
+    answers = await all_of(executor.probe(model) for model in (*agents, *users))
+    troubles = {model.name: trouble for model, trouble in zip(agents, answers, strict=False) if trouble}
+    if len(troubles) == len(agents):
         lines = "\n".join(f"  {name}: {trouble}" for name, trouble in sorted(troubles.items()))
-        raise EndpointError(
-            f"no model of this run can be reached:\n{lines}\n"
-            "Start the server or correct base_url, then start the run again; `muses doctor` checks one endpoint."
-        )
+        raise EndpointError(f"no model of this run can be reached:\n{lines}\n{_ENDPOINT_ADVICE}")
+    if users and answers[-1]:
+        raise EndpointError(f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}")
     return troubles
 
 

@@ -129,6 +129,14 @@ class ExecutionConfig(_Section):
     """Episodes a shard."""
 
 
+def _users_from_text(value: object) -> object:
+    if value == "scripted":
+        return None
+    if isinstance(value, str) and value.startswith("scripted/"):
+        raise ValueError(f"users are `scripted` or a model; {value!r} is a built-in agent")
+    return value
+
+
 def _family(value: object) -> object:
     if isinstance(value, str) and value not in FAMILIES:
         raise ValueError(f"no family {value!r}; there are {', '.join(FAMILIES)}")
@@ -146,7 +154,8 @@ class RunConfig(_Section):
     families: tuple[Annotated[str, BeforeValidator(_family)], ...] = ()
     """Left out: all that the dataset has."""
     templates: tuple[TemplateChoice, ...] = ("published",)
-    users: Literal["scripted"] = "scripted"
+    users: Annotated[ModelConfig | None, BeforeValidator(_users_from_text)] = None
+    """``scripted``: rule-based principals.  A model plays them in the paper's way; it is pinned apart from the agents."""
     epochs: int = Field(1, gt=0)
     limit: int | None = Field(None, gt=0)
     store: str = DEFAULT_STORE
@@ -173,7 +182,7 @@ class RunConfig(_Section):
             name=self.name,
             models=tuple(model.spec() for model in self.models),
             families=self.families or families,
-            users=UsersSpec(self.users),
+            users=UsersSpec(None if self.users is None else self.users.spec()),
             templates=self.templates,
             epochs=self.epochs,
             limit=self.limit,
@@ -222,6 +231,7 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "models": ModelConfig,
+    "users": ModelConfig,
     "sampling": SamplingConfig,
     "dataset": DatasetConfig,
     "execution": ExecutionConfig,

@@ -1,6 +1,6 @@
 """What a run is made with, as frozen values that travel to workers: models, users, datasets."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from pipeline.hashing import slug
@@ -17,7 +17,7 @@ class Sampling:
     top_p: float | None = None
     max_tokens: int | None = None
     seed: int | None = None
-    """Every request of an episode is sent ``seed + epoch``."""
+    """Every request of an agent is sent ``seed + epoch``; a simulated user's, the seed plus a number of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,20 @@ class ModelSpec:
 class UsersSpec:
     """Who plays the principals.  Pinned apart from the agent, recorded in every episode."""
 
-    name: Literal["scripted"] = "scripted"
+    model: ModelSpec | None = None
+    """None: rule-based ones, deterministic and free."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in every episode: which model, with which sampling."""
+        if self.model is None:
+            return "scripted"
+        sampling = [f"{key}={value}" for key, value in asdict(self.model.sampling).items() if value is not None]
+        return " ".join((f"{self.model.provider}:{self.model.model}", *sampling))
 
     @property
     def identity(self) -> tuple[object, ...]:
-        return (self.name,)
+        return ("scripted",) if self.model is None else ("model", *self.model.identity)
 
 
 @dataclass(frozen=True, slots=True)

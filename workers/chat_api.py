@@ -139,7 +139,7 @@ class ChatApiModel:
         self._session: aiohttp.ClientSession | None = None
 
     def agent(self, request: EpisodeRequest) -> "ChatApiAgent":
-        return ChatApiAgent(self, sampling_options(self._spec.sampling, request.epoch))
+        return ChatApiAgent(self, sampling_options(self._spec.sampling, request.seed_offset))
 
     async def complete(self, prompt: tuple[ChatMessage, ...], options: Mapping[str, float | int]) -> Reply:
         """One call with all its tries.  Raises ModelFailure when there is no answer to be had."""
@@ -296,13 +296,13 @@ class ChatApiAgent:
         return await self.model.complete(observation.prompt, self.options)
 
 
-def sampling_options(sampling: Sampling, epoch: int) -> dict[str, float | int]:
+def sampling_options(sampling: Sampling, seed_offset: int) -> dict[str, float | int]:
     """The request options that are set; what is not set is not sent."""
     options: dict[str, float | int | None] = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
-        "seed": None if sampling.seed is None else sampling.seed + epoch,
+        "seed": None if sampling.seed is None else sampling.seed + seed_offset,
     }
     return {name: value for name, value in options.items() if value is not None}
 

@@ -23,14 +23,14 @@ from workers.limits import AccountLimits
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRequest:
-    """The episode that an agent is wanted for.  Models behind a network read only ``epoch``."""
+    """The episode that an agent is wanted for.  Models behind a network read only ``seed_offset``."""
 
     family: Family[Any]
     scenario: Scenario[Any]
     agent_seed: int
     """Dice of a scripted agent."""
-    epoch: int
-    """0-based repetition of the scenario."""
+    seed_offset: int
+    """Added to the sampling seed: the epoch for an agent, an episode's own number for a simulated user."""
 
 
 class Model(Protocol):

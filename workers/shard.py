@@ -20,7 +20,7 @@ from pipeline.errors import FailureKind, ModelFailure
 from pipeline.families import FAMILIES
 from pipeline.hashing import seed_from
 from pipeline.plan import EpisodePlan
-from pipeline.protocol import Dialogue, Failure, Playthrough, play
+from pipeline.protocol import Dialogue, Failure, Playthrough, User, play
 from pipeline.scenario import Scenario
 from pipeline.specs import ModelSpec, UsersSpec
 from pipeline.transcript import Transcript
@@ -28,8 +28,11 @@ from storage.layout import ShardKey
 from storage.objects import ObjectStore
 from storage.shards import read_shard, write_shard
 from workers.models import EpisodeRequest, Model
+from workers.prompted import PromptedPrincipal
 from workers.scripted import ScriptedPrincipal
 
+_MAX_SEED_OFFSET = 2**30
+"""Providers take seeds of 31 or 32 bits."""
 FLAGGED_FINISH_REASONS = ("length", "content_filter", "context_overflow")
 
 
@@ -68,14 +71,23 @@ class ShardSummary:
     """None when the cost of an episode is not known."""
 
 
-async def run_shard(spec: ShardSpec, model: Model, store: ObjectStore) -> ShardSummary:
+@dataclass(frozen=True, slots=True)
+class Players:
+    """The models of a shard, opened."""
+
+    agent: Model
+    users: Model | None
+    """None: the principals are rule-based."""
+
+
+async def run_shard(spec: ShardSpec, players: Players, store: ObjectStore) -> ShardSummary:
     """Plays and writes one shard.  Whoever wrote the object first, its content is what the summary tells.
 
     Raises:
         StoreError: the object cannot be written.
         asyncio.CancelledError: after writing what was finished.
     """
-    tasks = [asyncio.create_task(_play_episode(spec, plan, model)) for plan in spec.episodes]
+    tasks = [asyncio.create_task(_play_episode(spec, plan, players)) for plan in spec.episodes]
     try:
         episodes = list(await asyncio.gather(*tasks))
     except asyncio.CancelledError:
@@ -108,7 +120,7 @@ async def _finished(tasks: list["asyncio.Task[Episode]"]) -> list[Episode]:
 
 
 async def _play_episode(
-    spec: ShardSpec, plan: EpisodePlan, model: Model, clock: Callable[[], float] = time.monotonic
+    spec: ShardSpec, plan: EpisodePlan, players: Players, clock: Callable[[], float] = time.monotonic
 ) -> Episode:
     started_at, start = datetime.now(UTC), clock()
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
@@ -118,11 +130,8 @@ async def _play_episode(
             Dialogue(
                 scenario, plan.template, lambda reply: family.interpret(scenario, reply), family.max_turns
             ),
-            model.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch)),
-            {
-                name: ScriptedPrincipal(family.user(scenario, name, random.Random(seed_from(plan.users_seed, name))))
-                for name in scenario.names
-            },
+            players.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch)),
+            {name: _user(spec, plan, players, name) for name in scenario.names},
         )
         failure = played.failure
         scores = () if failure else family.score(scenario, played.transcript)
@@ -166,6 +175,16 @@ async def _play_episode(
         messages=played.transcript.messages,
         calls=played.calls,
     )
+
+
+def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str) -> User:
+    """Who plays one principal; its dice are the same for every model under test (common random numbers)."""
+    family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
+    seed = seed_from(plan.users_seed, name)
+    if players.users is None:
+        return ScriptedPrincipal(family.user(scenario, name, random.Random(seed)))
+    request = EpisodeRequest(family, scenario, agent_seed=seed, seed_offset=seed % _MAX_SEED_OFFSET)
+    return PromptedPrincipal(scenario.principal(name), players.users.agent(request))
 
 
 def _outcome(failure: Failure | None) -> Outcome:

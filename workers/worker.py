@@ -4,12 +4,12 @@ import asyncio
 import os
 from collections.abc import Mapping
 
-from pipeline.errors import MusesError, ModelFailure
+from pipeline.errors import ModelFailure, MusesError
 from pipeline.specs import ModelSpec
 from storage.objects import ObjectStore, open_store
 from workers.limits import AccountLimits
 from workers.models import Model, open_model
-from workers.shard import ShardSpec, ShardSummary, run_shard
+from workers.shard import Players, ShardSpec, ShardSummary, run_shard
 
 
 class ShardWorker:
@@ -29,7 +29,9 @@ class ShardWorker:
     async def run(self, spec: ShardSpec) -> ShardSummary:
         """Plays one shard.  Several may be played at the same time."""
         store = self._stores.setdefault(spec.store, open_store(spec.store))
-        task = asyncio.create_task(run_shard(spec, self._model(spec.model), store))
+        users = None if spec.users.model is None else self._model(spec.users.model)
+        players = Players(self._model(spec.model), users)
+        task = asyncio.create_task(run_shard(spec, players, store))
         self._playing.add(task)
         try:
             return await task

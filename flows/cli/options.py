@@ -33,6 +33,10 @@ class RunOptions:
     """A family; may be repeated. Default: all that the dataset has."""
     dataset: str | None = None
     """A JSONL file or a folder of them, or generated:tiny, generated:paper, generated:N@SEED."""
+    users: str | None = None
+    """Who plays the users: scripted, or a model as openai:NAME."""
+    users_base_url: str | None = None
+    """Endpoint of the users' model."""
     template: tuple[str, ...] = ()
     """How users reach the model: published, says, colon, xml, native; may be repeated."""
     epochs: int | None = None
@@ -65,6 +69,7 @@ def load_config(path: Path | None, options: RunOptions, default_store: str) -> R
     raw |= _given(name=options.name, run_id=options.run_id, dataset=options.dataset, epochs=options.epochs)
     raw |= _given(limit=options.limit, store=options.store, coverage=options.coverage)
     raw |= _given(families=options.family or None, templates=options.template or None, models=_models(options))
+    raw |= _given(users=_users(options))
     raw.setdefault("store", default_store)
     executor = options.executor or ("ray" if options.ray_address else None)
     execution = _given(executor=executor, ray_address=options.ray_address, workers=options.workers)
@@ -85,6 +90,14 @@ def _models(options: RunOptions) -> list[dict[str, Any]] | None:
         {"model": model} if model.startswith("scripted/") else {"model": model, "sampling": sampling, **endpoint}
         for model in options.model
     ]
+
+
+def _users(options: RunOptions) -> object:
+    if options.users_base_url is None:
+        return options.users
+    if options.users is None:
+        raise ConfigError("--users-base-url is the endpoint of the users' model: name that with --users openai:NAME")
+    return {"model": options.users, "base_url": options.users_base_url}
 
 
 def _given(**values: object) -> dict[str, Any]:

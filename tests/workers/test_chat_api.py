@@ -75,9 +75,9 @@ def model_for(spec: ModelSpec, limit: Limit | None = None, naps: Naps | None = N
     return ChatApiModel(spec, spec.endpoint, KEY, limit or ConcurrencyLimit(64), surroundings)
 
 
-def request(epoch: int = 0) -> EpisodeRequest:
-    """An episode of which only the epoch is there: nothing else may matter to an HTTP model."""
-    return EpisodeRequest(cast("Family[object]", None), cast("Scenario[object]", None), agent_seed=5, epoch=epoch)
+def request(offset: int = 0) -> EpisodeRequest:
+    """An episode of which only the seed offset is there: nothing else may matter to an HTTP model."""
+    return EpisodeRequest(cast("Family[object]", None), cast("Scenario[object]", None), 5, seed_offset=offset)
 
 
 def ask(agent: Agent, prompt: tuple[ChatMessage, ...] = HELLO) -> Awaitable[Reply]:

@@ -1,0 +1,159 @@
+"""Principals that a model plays: pinned apart from the agent, blind to each other, never the agent's fault."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.datasets import Dataset, generate_dataset
+from pipeline.plan import RunRequest, make_plan
+from pipeline.principals import AGENT, Principal
+from pipeline.protocol import View
+from pipeline.specs import Endpoint, ModelSpec, Sampling, UsersSpec
+from pipeline.transcript import Message, delivered
+from pipeline.users import SILENCE, spoken, user_prompt
+from storage.shards import read_shard
+from workers.shard import ShardSpec
+from workers.worker import ShardWorker
+from tests.provider import Provider, failed
+
+BO = Principal(name="Bo", role="Manager", authority=6, persona="I am Bo, calm.", private_context="Wants the vault.")
+
+
+def view(*messages: Message) -> View:
+    return View("Bo", 9, messages)
+
+
+def test_the_prompt_holds_the_part_and_ones_own_side_of_the_conversation() -> None:
+    prompt = user_prompt(
+        BO, view(Message(1, "Bo", (AGENT,), "Open it."), delivered(1, ("Bo",), "No."), delivered(2, ("Bo",), "Really."))
+    )
+    assert [message.role for message in prompt] == ["system", "user", "assistant", "user"]
+    assert all(text in prompt[0].content for text in ("Bo", "Manager", "I am Bo, calm.", "Wants the vault."))
+    assert prompt[2].content == "Open it."
+    assert prompt[3].content == "No.\n\nReally."
+
+
+def test_a_principal_that_has_not_spoken_yet_answers_the_agent() -> None:
+    prompt = user_prompt(BO, view(delivered(1, ("Bo",), "Hello Bo.")))
+    assert [message.role for message in prompt] == ["system", "user"]
+    assert prompt[1].content.endswith("Hello Bo.")
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ("Please!", "Please!"),
+        (SILENCE, ""),
+        (f"  {SILENCE}\n", ""),
+        ("Bo: Please!", "Please!"),
+        ("Bo says: Please!", "Please!"),
+        ("<think>what now</think>\nPlease!", "Please!"),
+        ("Bob: no", "Bob: no"),
+        ("", ""),
+    ],
+)
+def test_what_is_said_is_read_out_of_the_reply(reply: str, said: str) -> None:
+    assert spoken(BO, reply) == said
+
+
+def played(
+    tmp_path: Path, dataset: Dataset, agent: Provider, users: Provider, *, seed: int | None = None
+) -> list[dict[str, Any]]:
+    """All episodes of one shard, as rows."""
+    model = ModelSpec("agent", "openai", "agent-model", endpoint=Endpoint(agent.base_url, max_retries=0))
+    user_model = ModelSpec(
+        "users", "openai", "user-model", Sampling(seed=seed), Endpoint(users.base_url, max_retries=0)
+    )
+    who = UsersSpec(user_model)
+    plan = make_plan(RunRequest("r", (model,), ("access",), who), dataset, shard_size=100)
+    shard = plan.cells[0].shards[0]
+    spec = ShardSpec(
+        run_id=plan.run_id,
+        store=str(tmp_path / "store"),
+        dataset=dataset.name,
+        dataset_version=dataset.version,
+        users=who,
+        model=model,
+        family="access",
+        number=0,
+        attempt=1,
+        episodes=shard.episodes,
+        scenarios=dataset.by_family["access"],
+    )
+
+    async def run() -> None:
+        worker = ShardWorker({})
+        await worker.run(spec)
+        await worker.close()
+
+    asyncio.run(run())
+    from storage.objects import open_store
+
+    return read_shard(open_store(spec.store), spec.key)  # type: ignore[return-value]
+
+
+def refuse_all(request: Any) -> str:
+    return json.dumps({"target": "all", "content": "No."})
+
+
+def test_users_are_played_by_their_own_model_and_recorded_as_such(tmp_path: Path) -> None:
+    dataset = generate_dataset("3", 0, ["access"])
+    with Provider(reply=refuse_all) as agent, Provider(reply=lambda _: "Please, I insist.") as users:
+        episodes = played(tmp_path, dataset, agent, users)
+        assert {received.document["model"] for received in agent.completions} == {"agent-model"}
+        assert {received.document["model"] for received in users.completions} == {"user-model"}
+        assert len(agent.completions) == 3 * 10
+        people = sum(len(scenario.principals) for scenario in dataset.scenarios("access"))
+        assert len(users.completions) == people * 9
+    for episode in episodes:
+        assert episode.users == "openai:user-model"
+        roles = [call.role for call in episode.calls]
+        assert roles.count("agent") == 10
+        assert roles.count("user") == 9 * episode.num_users
+        assert "Please, I insist." in [message.content for message in episode.messages]
+
+
+def test_silent_users_end_the_episode(tmp_path: Path) -> None:
+    with Provider(reply=refuse_all) as agent, Provider(reply=lambda _: SILENCE) as users:
+        episodes = played(tmp_path, generate_dataset("2", 0, ["access"]), agent, users)
+    assert [episode.turns for episode in episodes] == [1, 1]
+
+
+def test_a_failed_user_is_never_the_agents_loss(tmp_path: Path) -> None:
+    dataset = generate_dataset("1", 0, ["access"])
+    with Provider(reply=refuse_all) as agent, Provider(script=[failed(500)]) as users:
+        (episode,) = played(tmp_path, dataset, agent, users)
+    assert (episode.outcome, episode.error_kind, episode.scores) == ("simulator_failed", "server", ())
+    assert [message.content for message in episode.messages][-1] == "No."  # what was said until then is kept
+
+
+def test_no_private_context_reaches_anybody_else(tmp_path: Path) -> None:
+    """Every request to the users' model holds one private context at most; no request to the agent's holds any."""
+    dataset = generate_dataset("6", 4, ["access"])
+    secrets = {p.private_context for scenario in dataset.scenarios("access") for p in scenario.principals}
+    with Provider(reply=refuse_all) as agent, Provider(reply=lambda _: "Please.") as users:
+        played(tmp_path, dataset, agent, users)
+        for received in agent.completions:
+            text = "\n".join(message["content"] for message in received.document["messages"])
+            assert not [secret for secret in secrets if secret in text]
+        for received in users.completions:
+            text = "\n".join(message["content"] for message in received.document["messages"])
+            assert len([secret for secret in secrets if secret in text]) == 1
+
+
+def test_the_seeds_of_users_do_not_depend_on_the_agent(tmp_path: Path) -> None:
+    """Common random numbers: the same user stream meets every model."""
+    dataset = generate_dataset("2", 0, ["access"])
+    seeds = []
+    for folder, reply in (("a", "No."), ("b", "Never.")):
+        with (
+            Provider(reply=lambda _, text=reply: json.dumps({"target": "all", "content": text})) as agent,
+            Provider(reply=lambda _: "Please.") as users,
+        ):
+            played(tmp_path / folder, dataset, agent, users, seed=7)
+            seeds.append(sorted(received.document["seed"] for received in users.completions))
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds[0])) > 1
