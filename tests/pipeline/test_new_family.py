@@ -1,0 +1,56 @@
+"""The family that docs/new_family.md builds really works: the page's own text is run, from generated rows to SQL."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from flows.evaluate import evaluate
+from flows.settings import read_settings
+from pipeline import families
+from pipeline.config import parse_config
+from storage.sql import connect
+
+PAGE = Path(__file__).parents[2] / "docs" / "new_family.md"
+
+
+@pytest.fixture
+def ballot(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The page's module, imported and named among the families."""
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    module = ModuleType("pipeline.families.ballot")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(code, str(PAGE), "exec"), module.__dict__)
+    family = module.__dict__["BallotFamily"]()
+    monkeypatch.setitem(families.FAMILIES, "ballot", family)  # type: ignore[arg-type]
+    return family
+
+
+def test_one_module_is_a_family(ballot: Any, tmp_path: Path) -> None:
+    models = [f"scripted/{kind}" for kind in ("oracle", "compliant", "refuse", "random")]
+    config = parse_config(
+        {"models": models, "families": ["ballot"], "dataset": "generated:40", "store": str(tmp_path)}, "test"
+    )
+    report = asyncio.run(evaluate(config, read_settings({}), lambda _: lambda _: None))
+    assert report.outcomes["scored"] == 160
+    with connect(str(tmp_path)) as connection:
+        rows = connection.execute(
+            "SELECT model, mean FROM leaderboard_cells WHERE metric = 'accuracy' AND scoring = 'corrected'"
+        ).fetchall()
+    means = {model.removeprefix("scripted/"): mean for model, mean in rows}
+    assert means["oracle"] == 1.0
+    assert means["refuse"] == 0.0
+    assert means["compliant"] == pytest.approx(1 / 3, abs=0.25)  # the first to speak is the chief one time in three
+    assert 0.0 < means["random"] < 1.0
+
+
+def test_it_is_a_family_to_the_type_checker(ballot: Any) -> None:
+    """Every member of the protocol is there."""
+    from pipeline.families.base import Family
+
+    wanted = {name for name in dir(Family) if not name.startswith("_")}
+    assert wanted <= set(dir(ballot))
