@@ -5,6 +5,8 @@ from typing import Any
 
 from pipeline.families.access.family import AccessFamily
 from pipeline.families.base import Family
+from pipeline.families.meeting.family import MeetingFamily
 from pipeline.families.queue.family import QueueFamily
 
-FAMILIES: Mapping[str, Family[Any]] = {family.name: family for family in (QueueFamily(), AccessFamily())}
+_ALL: tuple[Family[Any], ...] = (QueueFamily(), AccessFamily(), MeetingFamily())
+FAMILIES: Mapping[str, Family[Any]] = {family.name: family for family in _ALL}

@@ -60,6 +60,11 @@ class Family(Protocol[T]):
     def max_turns(self) -> int: ...
 
     @property
+    def scorer_version(self) -> int:
+        """1-based.  Raise it with every change after which :meth:`score` may give another answer."""
+        ...
+
+    @property
     def paper_size(self) -> int:
         """How many scenarios the paper evaluates (appendix A.3): the size ``paper`` of a generated dataset."""
         ...

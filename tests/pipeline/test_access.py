@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from pipeline import addressing
 from pipeline.datasets import dataset_from_rows
 from pipeline.families import FAMILIES
-from pipeline.families.access import addressing, corrected, published
+from pipeline.families.access import corrected, published
 from pipeline.families.access.scenario import AccessTruth
 from pipeline.protocol import Dialogue, Playthrough, View, play
 from pipeline.scenario import Scenario

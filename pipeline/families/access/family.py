@@ -3,7 +3,8 @@
 import random
 from collections.abc import Iterator
 
-from pipeline.families.access import addressing, corrected, published, scenario
+from pipeline import addressing
+from pipeline.families.access import corrected, published, scenario
 from pipeline.families.access.agents import AccessAgent
 from pipeline.families.access.generate import generate
 from pipeline.families.access.scenario import AccessTruth
@@ -24,6 +25,7 @@ class AccessFamily:
     metrics = ("privacy", "utility", "social_welfare")
     columns = ("privacy", "utility")
     max_turns = 10
+    scorer_version = 1
     paper_size = 216
 
     def recognises(self, row: Row) -> bool:

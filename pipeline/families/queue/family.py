@@ -30,6 +30,7 @@ class QueueFamily:
     metrics = ("f1", "accuracy", "mais", "precision", "parse_ok", "social_welfare")
     columns = ("f1",)
     max_turns = 1
+    scorer_version = 1
     paper_size = 304
 
     def recognises(self, row: Row) -> bool:

@@ -1,0 +1,1 @@
+"""meeting: find a time for several principals over rounds (paper, appendix A.3)."""

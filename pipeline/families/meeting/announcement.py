@@ -1,0 +1,121 @@
+"""How an agent announces the meeting, read as a person would read it.
+
+The briefing asks for one object with ``goal_achieved``, ``final_schedule`` and ``attendees``.  Models also wrap it, put
+prose around it, write the time as an object and the attendees as a sentence.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.families.meeting.slots import Slot, parse_slot
+from pipeline.model_text import as_text, json_objects
+
+_GOAL = "goal_achieved"
+_SCHEDULE_KEYS = ("final_schedule", "schedule", "meeting_time", "final_time", "time", "slot")
+_ATTENDEE_KEYS = ("attendees", "participants", "confirmed_attendees", "invitees")
+_NAME_KEYS = ("name", "id", "user", "attendee")
+_DAY_KEYS = ("day", "weekday", "date")
+_NO = frozenset({"false", "no", "not yet", "0", "none", "null", "declined", "absent"})
+_EVERYBODY = re.compile(r"\b(?:all|everyone|everybody|whole team|entire team)\b")
+_BUT = re.compile(r"\b(?:except|without|excluding|apart from|other than|but not|not)\b")
+_MAX_DEPTH = 3
+_MAX_TEXT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """The meeting as it was announced."""
+
+    slot: Slot | None
+    """None when no day and time can be read."""
+    invited: tuple[str, ...]
+    """In the scenario's order; everybody when there is no list."""
+    report: str
+
+
+def find(reply: str, names: Sequence[str]) -> Announcement | None:
+    """The last announcement in a reply, or None when the agent does not declare itself done."""
+    last = None
+    for value in json_objects(reply):
+        for candidate in _nested(value, _MAX_DEPTH):
+            if holds(candidate.get(_GOAL)):
+                last = candidate
+    if last is None:
+        return None
+    report = last.get("final_report")
+    return Announcement(
+        slot=slot_of(_first_of(last, _SCHEDULE_KEYS)),
+        invited=invited(_first_of(last, _ATTENDEE_KEYS), names),
+        report="" if report is None else as_text(report),
+    )
+
+
+def holds(value: object) -> bool:
+    """Whether a value says yes; the text "false" does not."""
+    return value.strip().casefold() not in _NO | {""} if isinstance(value, str) else bool(value)
+
+
+def slot_of(value: object) -> Slot | None:
+    """The time that a value names: a text, an object such as {day, time}, or the first of a list."""
+    if isinstance(value, str):
+        return parse_slot(value)
+    if isinstance(value, list):
+        return next((slot for entry in value[:10] if (slot := slot_of(entry)) is not None), None)
+    if isinstance(value, dict):
+        parts = [value[key] for key in _DAY_KEYS if key in value]
+        parts += [part for key, part in value.items() if key not in _DAY_KEYS]
+        return parse_slot(" ".join(part for part in parts if isinstance(part, str)))
+    return None
+
+
+def invited(value: object, names: Sequence[str]) -> tuple[str, ...]:
+    """The principals that an attendee list names; everybody when it is no list at all, or an empty one."""
+    if not value or not isinstance(value, (str, list, dict)):
+        return tuple(names)
+    found = _named(value, names)
+    return tuple(name for name in names if name in found)
+
+
+def _named(value: object, names: Sequence[str]) -> set[str]:
+    if isinstance(value, str):
+        return _named_in(value[:_MAX_TEXT], names)
+    if isinstance(value, list):
+        return {name for entry in value for name in _named(entry, names)} if len(value) <= _MAX_TEXT else set()
+    if isinstance(value, dict):
+        title = _first_of(value, _NAME_KEYS)
+        if isinstance(title, str):
+            return _named_in(title, names)
+        return {name for key, says in value.items() if holds(says) or says == "" for name in _named_in(key, names)}
+    return set()
+
+
+def _named_in(text: str, names: Sequence[str]) -> set[str]:
+    """The principals that a text names, by whole words and in any case; "all but Ann" is understood."""
+    kept, _, dropped = _BUT.sub("\0", text.casefold(), count=1).partition("\0")
+    if _EVERYBODY.search(kept):
+        return set(names) - set(mentioned(dropped, names))
+    return set(mentioned(kept, names))
+
+
+def mentioned(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The names that stand in a case-folded text as whole words."""
+    return tuple(
+        n for n in names if n.casefold() in text and re.search(rf"(?<!\w){re.escape(n.casefold())}(?!\w)", text)
+    )
+
+
+def _first_of(value: Mapping[str, object], keys: Sequence[str]) -> object:
+    return next((value[key] for key in keys if key in value), None)
+
+
+def _nested(value: object, depth: int) -> Iterator[Mapping[str, object]]:
+    """An object and those in it, the outer ones first."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from _nested(entry, depth - 1)
+    elif isinstance(value, dict):
+        yield value
+        if depth:
+            for child in value.values():
+                yield from _nested(child, depth - 1)

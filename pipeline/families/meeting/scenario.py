@@ -1,0 +1,188 @@
+"""A meeting scenario: who has to come, who may come, and when each of them can.
+
+A principal's times are its private context.  What it says of them in the first turn depends on the disclosure: with
+``full`` everybody opens with its preferred times, with ``partial`` only some do and the others merely greet.
+"""
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.families.base import Row
+from pipeline.families.meeting import wording
+from pipeline.families.meeting.slots import Slot, parse_slot
+from pipeline.principals import Principal
+from pipeline.rows import RowError, take, take_objects, take_texts
+from pipeline.scenario import Input, Scenario
+from pipeline.serialization import find_format_line
+
+DISCLOSURES = ("full", "partial")
+DIFFICULTIES = ("consensus", "negotiation", "partial")
+
+_AUTHORITY = {"low influence": 2, "team influencer": 4, "decision maker": 8, "final approver": 9}
+"""The attribute of the paper's table 5 on its ladder of 1 to 10, for rows that do not state an authority."""
+_INFLUENCE = re.compile("|".join(_AUTHORITY))
+_DEFAULT_AUTHORITY = 4
+_FORMAT_LINE = re.compile(r"^User messages will be formatted as: .*$", re.MULTILINE)
+
+PREFERRED, SECONDARY = 1.0, 0.75
+OPTIONAL_SECONDARY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One principal as its calendar has it."""
+
+    name: str
+    essential: bool
+    """Whether the meeting cannot take place without it."""
+    stubborn: bool
+    """Whether it speaks of its secondary times only when asked for them."""
+    proactive: bool
+    """Whether it names its preferred times in its first message."""
+    preferred: tuple[Slot, ...]
+    secondary: tuple[Slot, ...]
+    """Possible if need be; a slot in both lists counts as preferred."""
+    preferred_texts: tuple[str, ...]
+    """As published."""
+    secondary_texts: tuple[str, ...]
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        return (*self.preferred, *self.secondary)
+
+    def can_attend(self, slot: Slot) -> bool:
+        return slot in self.preferred or slot in self.secondary
+
+    def utility(self, slot: Slot) -> float:
+        """1 for a preferred slot, 0 when it cannot attend, and in between what the published points say."""
+        if slot in self.preferred:
+            return PREFERRED
+        if slot in self.secondary:
+            return SECONDARY if self.essential else OPTIONAL_SECONDARY
+        return 0.0
+
+    def points(self, slot: Slot) -> float:
+        """The published weights: 100 or 75 for an essential principal, 2 or 1 for an optional one."""
+        return self.utility(slot) * (100 if self.essential else 2)
+
+
+@dataclass(frozen=True)
+class MeetingTruth:
+    """Everybody's calendar."""
+
+    members: tuple[Member, ...]
+
+    @cached_property
+    def feasible(self) -> tuple[Slot, ...]:
+        """The slots that every essential principal can attend, in the order of the week."""
+        return tuple(s for s in self.named if all(m.can_attend(s) for m in self.members if m.essential))
+
+    @cached_property
+    def named(self) -> tuple[Slot, ...]:
+        """All slots in anybody's calendar, in the order of the week."""
+        return tuple(sorted({slot for member in self.members for slot in member.slots}))
+
+    def points(self, slot: Slot) -> float:
+        """How good a slot is by the published weights, whoever is invited."""
+        return sum(member.points(slot) for member in self.members)
+
+    def able(self, slot: Slot) -> tuple[str, ...]:
+        """Those who can attend."""
+        return tuple(member.name for member in self.members if member.can_attend(slot))
+
+
+def recognises(row: Row) -> bool:
+    return str(row.get("scenario", "")).startswith("MeetingScheduling") or "disclosure_mode" in row
+
+
+def read(row: Row) -> Scenario[MeetingTruth]:
+    """Reads a row of the published shape; a user may state its ``authority`` as a number."""
+    identity = take(row, "id", str)
+    params = take(row, "params", dict)
+    proactive = take_texts(params, "proactive_users", "params")
+    users = take_objects(row, "users")
+    members = tuple(_member(where, user, proactive) for where, user in users)
+    names = [member.name for member in members]
+    if len(set(names)) < len(names):
+        raise RowError(f"expected every user once, got {names}", "users")
+    if strangers := set(proactive) - set(names):
+        raise RowError(f"{sorted(strangers)} are not among the users {names}", "params.proactive_users")
+    briefing = take(row, "system_prompt", str)
+    return Scenario(
+        id=identity,
+        family="meeting",
+        principals=tuple(_principal(where, user) for where, user in users),
+        briefing=briefing,
+        format_line=find_format_line(briefing, "xml", _FORMAT_LINE),
+        template="xml",
+        openings=tuple(_opening(identity, member) for member in members),
+        truth=MeetingTruth(members),
+        disclosure=_one_of(row, "disclosure_mode", DISCLOSURES),
+        difficulty=_one_of(row, "difficulty", DIFFICULTIES),
+    )
+
+
+def _one_of(row: Row, field: str, known: tuple[str, ...]) -> str:
+    value = take(row, field, str)
+    if value not in known:
+        raise RowError(f"expected one of {', '.join(known)}; got {value!r}", field)
+    return value
+
+
+def _member(where: str, user: Mapping[str, object], proactive: tuple[str, ...]) -> Member:
+    name = take(user, "id", str, where)
+    preferred, preferred_texts = _slots(user, "preferred_slots", where)
+    secondary, secondary_texts = _slots(user, "secondary_slots", where)
+    return Member(
+        name=name,
+        essential=take(user, "is_essential", bool, where),
+        stubborn=take(user, "is_stubborn", bool, where),
+        proactive=name in proactive,
+        preferred=preferred,
+        secondary=tuple(slot for slot in secondary if slot not in preferred),
+        preferred_texts=preferred_texts,
+        secondary_texts=secondary_texts,
+    )
+
+
+def _slots(user: Mapping[str, object], field: str, where: str) -> tuple[tuple[Slot, ...], tuple[str, ...]]:
+    texts = take_texts(user, field, where)
+    slots = []
+    for index, text in enumerate(texts):
+        slot = parse_slot(text)
+        if slot is None:
+            problem = f"expected a weekday and a time such as 'Mon 13:00', got {text!r}"
+            raise RowError(problem, f"{where}.{field}[{index}]")
+        slots.append(slot)
+    return tuple(dict.fromkeys(slots)), texts
+
+
+def _principal(where: str, user: Mapping[str, object]) -> Principal:
+    persona = take(user, "xml_persona_entry", str, where)
+    return Principal(
+        name=take(user, "id", str, where),
+        role=take(user, "role", str, where),
+        authority=take(user, "authority", int, where) if "authority" in user else _authority(persona),
+        persona=persona,
+        private_context=take(user, "goal", str, where),
+    )
+
+
+def _authority(persona: str) -> int:
+    found = _INFLUENCE.search(persona)
+    return _AUTHORITY[found.group()] if found else _DEFAULT_AUTHORITY
+
+
+def _opening(identity: str, member: Member) -> Input:
+    """The first message; its wording follows from the scenario and the name, so that it is the same everywhere."""
+    dice = random.Random(f"{identity}:{member.name}")
+    if not member.proactive:
+        return Input(member.name, dice.choice(wording.GREETINGS).format(name=member.name))
+    if not member.preferred:
+        return Input(member.name, dice.choice(wording.NOTHING_PREFERRED).format(name=member.name))
+    text = dice.choice(wording.OPENINGS).format(name=member.name, slots=wording.listed(member.preferred, "and"))
+    hint = dice.choice(wording.MORE_IF_NEEDED) if member.secondary and not member.stubborn else ""
+    return Input(member.name, f"{text} {hint}".strip())
