@@ -34,16 +34,36 @@ def _files(path: str) -> list[Path]:
     return [root]
 
 
+def inspect_rows(path: str) -> Iterator[SourceRow | DatasetError]:
+    """As :func:`read_rows`, with each trouble in its place instead of ending at the first."""
+    for file in _files(path):
+        yield from _inspect(file)
+
+
 def _read(file: Path) -> Iterator[SourceRow]:
+    for entry in _inspect(file):
+        if isinstance(entry, DatasetError):
+            raise entry
+        yield entry
+
+
+def _inspect(file: Path) -> Iterator[SourceRow | DatasetError]:
     source = str(file)
     try:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 text = line.removeprefix(_BOM) if number == 1 else line
                 if text.strip():
-                    yield SourceRow(source, number, _row(text, source, number))
+                    yield _entry(text, source, number)
     except OSError as error:
-        raise DatasetError(source, f"cannot be read: {error.strerror or error}") from error
+        yield DatasetError(source, f"cannot be read: {error.strerror or error}")
+
+
+def _entry(line: bytes, source: str, number: int) -> SourceRow | DatasetError:
+    try:
+        return SourceRow(source, number, _row(line, source, number))
+    except DatasetError as error:
+        return error
 
 
 def _row(line: bytes, source: str, number: int) -> Mapping[str, object]:

@@ -2,10 +2,12 @@
 
 import random
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
-from pipeline.families.base import ScriptedAgent, ScriptedKind, ScriptedUser
-from pipeline.protocol import Observation, Reply, View
+from pipeline.families.base import Family, ScriptedAgent, ScriptedKind, ScriptedUser
+from pipeline.hashing import seed_from
+from pipeline.protocol import Agent, Dialogue, Observation, Playthrough, Reply, User, View, play
+from pipeline.scenario import Scenario
 from pipeline.specs import ModelSpec
 from workers.models import EpisodeRequest
 
@@ -45,3 +47,20 @@ class ScriptedPrincipal:
 
     async def reply(self, view: View) -> Reply:
         return Reply(self.script.speak(view))
+
+
+def scripted_players(
+    family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0
+) -> tuple[Agent, dict[str, User]]:
+    """A built-in agent and rule-based users for one episode; the same seed gives the same episode."""
+    users: dict[str, User] = {
+        name: ScriptedPrincipal(family.user(scenario, name, random.Random(seed_from(seed, name))))
+        for name in scenario.names
+    }
+    return ScriptedReplies(family.agent(scenario, kind, random.Random(seed))), users
+
+
+async def play_scripted(family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0) -> Playthrough:
+    """Plays one episode of :func:`scripted_players` to its end."""
+    dialogue = Dialogue(scenario, scenario.template, lambda reply: family.interpret(scenario, reply), family.max_turns)
+    return await play(dialogue, *scripted_players(family, scenario, kind, seed))

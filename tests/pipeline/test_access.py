@@ -18,9 +18,9 @@ from pipeline.scenario import Scenario
 from pipeline.serialization import TEMPLATES
 from pipeline.transcript import Message, Transcript, delivered, raw_reply
 from storage.dataset_files import read_rows
-from tests.players import scripted_players
 from tests.shared import OFFICIAL, golden, needs_shared
 from tests.strategies import model_texts
+from workers.scripted import scripted_players
 
 ACCESS = FAMILIES["access"]
 NAMES = ("Ana", "Bo", "Cy")

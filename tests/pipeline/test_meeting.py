@@ -27,9 +27,9 @@ from pipeline.scenario import Input, Scenario
 from pipeline.scores import SCORINGS
 from pipeline.serialization import TEMPLATES
 from pipeline.transcript import Message, Transcript, delivered, raw_reply
-from tests.players import scripted_players
 from tests.shared import OFFICIAL, golden, needs_shared
 from tests.strategies import JSON_VALUES, model_texts
+from workers.scripted import scripted_players
 
 MEETING = MeetingFamily()
 SHARES = ("success", "attendance", "essential_attendance", "optional_attendance", "slot_utility")

@@ -1,0 +1,350 @@
+"""``muses data generate``, ``validate``, ``show``, ``pull``: scenarios before anybody plays them."""
+
+import asyncio
+import difflib
+import filecmp
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from dashboards.scenario import render_scenario, render_scenarios, variant_values
+from dashboards.text import printable, text_table
+from flows.cli import BAD_USAGE, DONE
+from flows.cli.options import Json
+from flows.cli.output import put, to_json
+from flows.dataset_check import Inspection, Shortfall, inspect, play_oracle
+from flows.evaluate import load_dataset
+from flows.files import part_of
+from flows.official import OfficialFile, pull as pull_release, read_release
+from pipeline.config import RunConfig, parse_config
+from pipeline.datasets import Dataset, SourceRow, dataset_from_rows, generate_rows
+from pipeline.errors import ConfigError, DatasetError
+from pipeline.families import FAMILIES
+from pipeline.scenario import Scenario
+from pipeline.specs import DatasetSpec
+from storage.dataset_files import inspect_rows, read_rows
+
+Families = Annotated[tuple[str, ...], Parameter(name="--family", help="Only this family; may be repeated.")]
+Target = Annotated[str, Parameter(help="A JSONL file, a folder of them, or generated:SIZE@SEED.")]
+Force = Annotated[bool, Parameter(help="Replace files that are there with other content.")]
+
+_GENERATED = "generated:"
+_NEAREST = 3
+
+
+# generate
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One generated file."""
+
+    family: str
+    path: Path
+    rows: int
+    users: str
+    bytes: int
+    changed: bool
+    """False when the same content was there already."""
+
+
+def generate(  # noqa: PLR0913 - the options of a command
+    *,
+    out: Annotated[Path, Parameter(help="Folder for the files; made when it is not there.")],
+    size: Annotated[str, Parameter(help="tiny, paper, or a number of scenarios a family.")] = "tiny",
+    seed: Annotated[int, Parameter(help="Of the dice; a larger dataset begins with the smaller one.")] = 0,
+    family: Families = (),
+    force: Force = False,
+    as_json: Json = False,
+) -> int:
+    """Write generated scenarios as files, one a family. The same size and seed give the same bytes."""
+    config = _config({"size": size, "seed": seed}, family)
+    spec = config.dataset.spec()
+    folder = _expanded(out)
+    wanted = tuple(name for name in FAMILIES if not config.families or name in config.families)
+    strangers = _strangers(folder, wanted)
+    if strangers and not force:
+        raise ConfigError(
+            f"--out {out}: it holds other .jsonl files, which are read with the new ones ({_some(strangers)}); "
+            "name an empty folder, or keep them with --force"
+        )
+    try:
+        dataset, written = _generate(spec, wanted, folder, force=force)
+    except OSError as error:
+        problem = f"cannot write {error.filename or 'there'}: {error.strerror or error}"
+        raise ConfigError(f"--out {out}: {problem}; name another folder, or make room") from error
+    if as_json:
+        files = [{**asdict(file), "path": str(file.path)} for file in written]
+        put(to_json({"dataset": dataset.name, "dataset_version": dataset.version, "files": files}))
+    else:
+        cells = [
+            [w.family, str(w.rows), w.users, str(w.bytes), str(w.path), "written" if w.changed else "already there"]
+            for w in written
+        ]
+        put(text_table(["family", "scenarios", "users", "bytes", "file", ""], cells, numeric=(1, 3)))
+        put(f"{dataset.name} · dataset version {dataset.version}")
+    if strangers:
+        _note(f"{out} as a whole is another dataset: it holds other .jsonl files as well ({_some(strangers)})")
+    return DONE
+
+
+def _generate(
+    spec: DatasetSpec, families: Iterable[str], folder: Path, *, force: bool
+) -> tuple[Dataset, list[_Written]]:
+    """Writes beside the targets, reads that back as a run would, and only then puts all files in place."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as unfinished:
+        targets = {family: folder / f"{family}.jsonl" for family in families}
+        parts = {family: unfinished.enter_context(part_of(target)) for family, target in targets.items()}
+        for family, part in parts.items():
+            with part.open("x", encoding="utf-8", newline="\n") as file:
+                for row in generate_rows(spec.size, spec.seed, [family]):
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        dataset = dataset_from_rows(spec.name, (row for part in parts.values() for row in read_rows(str(part))))
+        changed = {family: not _same(parts[family], target) for family, target in targets.items()}
+        lost = [str(targets[family]) for family in parts if changed[family] and targets[family].exists()]
+        if lost and not force:
+            raise ConfigError(
+                f"{', '.join(lost)}: there already, with other content; nothing was written. "
+                "Name another --out, or replace with --force"
+            )
+        written = []
+        for family, target in targets.items():
+            scenarios, bytes_ = dataset.scenarios(family), parts[family].stat().st_size
+            written.append(_Written(family, target, len(scenarios), _users(scenarios), bytes_, changed[family]))
+            if changed[family]:
+                parts[family].replace(target)
+    return dataset, written
+
+
+def _strangers(folder: Path, families: Iterable[str]) -> list[str]:
+    """Other files that reading the folder as a dataset would find."""
+    ours = {folder / f"{family}.jsonl" for family in families}
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*.jsonl") if file not in ours)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
+
+
+# validate
+
+
+def validate(
+    target: Target,
+    /,
+    *,
+    family: Families = (),
+    oracle: Annotated[
+        bool, Parameter(help="Also play scripted/oracle; list the scenarios that it cannot solve.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Read every row and report all that is wrong: file, line, field, what was expected. Exit 2 if anything is."""
+    families = _config({}, family).families or None
+    inspection = inspect(_entries(target), families)
+    problems = list(inspection.problems)
+    if not inspection.rows and not problems:
+        problems.append(DatasetError(target, "no rows; expected one scenario a line"))
+    elif not inspection.scenarios and not problems:
+        problems.append(DatasetError(target, f"none of its {inspection.rows} rows is of the family {_some(family)}"))
+    dataset = None if problems else dataset_from_rows(target, _sound(target), families)
+    shortfalls = asyncio.run(play_oracle(inspection.scenarios)) if oracle else []
+    version = None if dataset is None else dataset.version
+    if as_json:
+        record = _validation_record(target, inspection, problems, version, shortfalls if oracle else None)
+        put(to_json(record))
+    else:
+        for line in _validation_lines(target, inspection, problems, version):
+            put(printable(line))
+        if oracle:
+            _put_oracle(inspection, shortfalls)
+    return BAD_USAGE if problems or shortfalls else DONE
+
+
+def _entries(target: str) -> Iterable[SourceRow | DatasetError]:
+    """The rows of a dataset, and in place of each line that is none, what is wrong with it."""
+    return _sound(target) if target.startswith(_GENERATED) else inspect_rows(target)
+
+
+def _sound(target: str) -> Iterable[SourceRow]:
+    """The rows of a dataset as a run reads them."""
+    if not target.startswith(_GENERATED):
+        return read_rows(target)
+    spec = _config(target).dataset.spec()
+    return (SourceRow(target, None, row) for row in generate_rows(spec.size, spec.seed))
+
+
+def _validation_lines(
+    target: str, inspection: Inspection, problems: list[DatasetError], version: str | None
+) -> Iterator[str]:
+    yield from map(str, problems)
+    if inspection.scenarios:
+        cells = [
+            [name, str(len(scenarios)), _users(scenarios), _counted(_variant_counts(scenarios))]
+            for name, scenarios in inspection.scenarios.items()
+        ]
+        yield text_table(["family", "scenarios", "users", "variants"], cells, numeric=(1,))
+    if problems:
+        yield f"{target}: {inspection.rows} rows, {len(problems)} problems"
+    else:
+        yield f"{target}: {inspection.rows} rows, no problems · dataset version {version}"
+
+
+def _validation_record(
+    target: str,
+    inspection: Inspection,
+    problems: list[DatasetError],
+    version: str | None,
+    shortfalls: list[Shortfall] | None,
+) -> dict[str, Any]:
+    """*shortfalls*: None when the oracle was not asked to play."""
+    return {
+        "dataset": target,
+        "dataset_version": version,
+        "rows": inspection.rows,
+        "problems": [{"file": p.source, "line": p.line, "field": p.field, "problem": p.problem} for p in problems],
+        "families": {
+            name: {
+                "scenarios": len(scenarios),
+                "users": {str(number): count for number, count in _user_counts(scenarios).items()},
+                "variants": _variant_counts(scenarios),
+            }
+            for name, scenarios in inspection.scenarios.items()
+        },
+        "oracle": None if shortfalls is None else [asdict(shortfall) for shortfall in shortfalls],
+    }
+
+
+def _put_oracle(inspection: Inspection, shortfalls: list[Shortfall]) -> None:
+    for shortfall in shortfalls:
+        put(printable(str(shortfall)))
+    played = sum(map(len, inspection.scenarios.values()))
+    short = len({(shortfall.family, shortfall.id) for shortfall in shortfalls})
+    put(f"oracle: {played} scenarios played, {short} below 1")
+
+
+# show
+
+
+def show(
+    target: Target,
+    scenario_id: Annotated[str | None, Parameter(help="Or the beginning of one; left out: the list.")] = None,
+    /,
+    *,
+    family: Families = (),
+    private: Annotated[bool, Parameter(help="Also what each principal alone knows.")] = False,
+    truth: Annotated[bool, Parameter(help="Also the ground truth, by which scorers go.")] = False,
+) -> int:
+    """List the scenarios of a dataset, or print one as a person would read it."""
+    dataset = load_dataset(_config(target, family))
+    if scenario_id is None:
+        put(render_scenarios(dataset))
+    else:
+        put(render_scenario(_find(dataset, scenario_id), private=private, truth=truth))
+    return DONE
+
+
+def _find(dataset: Dataset, wanted: str) -> Scenario[Any]:
+    """By id, else by the beginning of one.  Raises ConfigError unless that is one scenario."""
+    scenarios = [scenario for name in dataset.families for scenario in dataset.scenarios(name)]
+    found = [s for s in scenarios if s.id == wanted] or [s for s in scenarios if s.id.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        places = [f"{scenario.id} ({scenario.family})" for scenario in found]
+        raise ConfigError(
+            f"{wanted!r} could be {len(found)} scenarios ({_some(places)}); write more, or name a --family"
+        )
+    near = difflib.get_close_matches(wanted, [scenario.id for scenario in scenarios], n=_NEAREST, cutoff=0.4)
+    hint = f"nearest: {', '.join(near)}" if near else "without an id, muses data show lists them"
+    raise ConfigError(f"no scenario of {dataset.name} is called {wanted!r}; {hint}")
+
+
+# pull
+
+
+def pull(
+    *,
+    out: Annotated[Path, Parameter(help="Folder for the files, which keep their paths in the repository.")],
+    base_url: Annotated[
+        str | None, Parameter(help="A mirror: where these paths begin. Default: the public repository.")
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> int:
+    """Fetch the official scenarios and check size and SHA-256 of every file. What is right already stays."""
+    release = read_release()
+    done = pull_release(release, _expanded(out), base_url, force=force, on_file=_tell_file)
+    sizes = {"rows": sum(file.rows for file in release.files), "bytes": sum(file.bytes for file in release.files)}
+    fetched, kept = [file.path for file in done.fetched], [file.path for file in done.kept]
+    if as_json:
+        source = {"repository": release.repository, "commit": release.commit, "license": release.license}
+        put(to_json({"out": str(out), **source, **sizes, "fetched": fetched, "kept": kept}))
+        return DONE
+    put(f"{out}: {len(fetched)} files fetched, {len(kept)} already there and right · {sizes['rows']} scenarios")
+    put(f"{release.repository} at {release.commit[:12]} · {release.license}")
+    return DONE
+
+
+def _tell_file(file: OfficialFile) -> None:
+    if sys.stderr.isatty():
+        _note(f"fetched {file.path} ({file.bytes} bytes)")
+
+
+# What the commands share
+
+
+def _config(dataset: str | Mapping[str, object], family: tuple[str, ...] = ()) -> RunConfig:
+    """A dataset and its families as a run's configuration has them, so that all commands understand the same words."""
+    return parse_config({"models": ["scripted/oracle"], "dataset": dataset, "families": family}, "command line")
+
+
+def _expanded(folder: Path) -> Path:
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"--out {folder}: {error}; write the whole path") from error
+
+
+def _variant_counts(scenarios: Iterable[Scenario[Any]]) -> dict[str, dict[str, int]]:
+    """Variant -> value -> scenarios."""
+    counts: dict[str, Counter[str]] = {}
+    for scenario in scenarios:
+        for name, value in variant_values(scenario).items():
+            counts.setdefault(name, Counter())[value] += 1
+    return {name: dict(sorted(counter.items())) for name, counter in counts.items()}
+
+
+def _counted(variants: Mapping[str, Mapping[str, int]]) -> str:
+    return "; ".join(
+        f"{name} {', '.join(f'{value} {count}' for value, count in counts.items())}"
+        for name, counts in variants.items()
+    )
+
+
+def _user_counts(scenarios: Iterable[Scenario[Any]]) -> dict[int, int]:
+    return dict(sorted(Counter(len(scenario.principals) for scenario in scenarios).items()))
+
+
+def _users(scenarios: Iterable[Scenario[Any]]) -> str:
+    """The fewest and the most."""
+    numbers = list(_user_counts(scenarios))
+    return "-".join(map(str, sorted({numbers[0], numbers[-1]})))
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    rest = len(listed) - _NEAREST
+    return ", ".join(listed[:_NEAREST]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201

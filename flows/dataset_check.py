@@ -1,0 +1,94 @@
+"""What is wrong with a dataset: every row that is no scenario, and every scenario that cannot be solved."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from pipeline.datasets import SourceRow, dataset_from_rows
+from pipeline.errors import DatasetError
+from pipeline.families import FAMILIES
+from pipeline.hashing import seed_from
+from pipeline.scenario import Scenario
+from pipeline.scores import SCORINGS, Scoring
+from workers.scripted import play_scripted
+
+_ALMOST_ONE = 1 - 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What reading every row showed."""
+
+    rows: int
+    scenarios: Mapping[str, tuple[Scenario[Any], ...]]
+    """By family; those without a problem."""
+    problems: tuple[DatasetError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A scenario that the agent with the ground truth does not solve."""
+
+    family: str
+    id: str
+    scoring: Scoring | None
+    metric: str | None
+    value: float | None
+    """None: no score at all."""
+    error: str | None = None
+    """Of the code that plays and scores, where it failed."""
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{self.family} {self.id}: playing it failed: {self.error}"
+        got = "no score" if self.value is None else f"{self.value:.6g}"
+        return f"{self.family} {self.id}: {self.metric} ({self.scoring}): expected 1, got {got}"
+
+
+def inspect(entries: Iterable[SourceRow | DatasetError], families: Iterable[str] | None = None) -> Inspection:
+    """Reads every row on its own and keeps count of all that is wrong."""
+    rows = 0
+    found: dict[str, dict[str, Scenario[Any]]] = {}
+    places: dict[tuple[str, str], str] = {}
+    problems = []
+    for entry in entries:
+        rows += isinstance(entry, SourceRow) or entry.line is not None
+        if isinstance(entry, DatasetError):
+            problems.append(entry)
+            continue
+        try:
+            single = dataset_from_rows(entry.source, [entry], families)
+        except DatasetError as problem:
+            problems.append(problem)
+            continue
+        for scenario in (scenario for name in single.families for scenario in single.scenarios(name)):
+            first = places.setdefault((scenario.family, scenario.id), f"{entry.source}, line {entry.line}")
+            if scenario.id in found.setdefault(scenario.family, {}):
+                taken = f"the id {scenario.id!r} is taken by {first}; expected one that no other row has"
+                problems.append(DatasetError(entry.source, taken, entry.line, "id"))
+            else:
+                found[scenario.family][scenario.id] = scenario
+    ordered = {name: tuple(found[name].values()) for name in FAMILIES if name in found}
+    return Inspection(rows, ordered, tuple(problems))
+
+
+async def play_oracle(scenarios: Mapping[str, tuple[Scenario[Any], ...]]) -> list[Shortfall]:
+    """Where the agent that knows the ground truth stays below 1 on a column of the leaderboard."""
+    return [short for group in scenarios.values() for scenario in group for short in await _oracle_on(scenario)]
+
+
+async def _oracle_on(scenario: Scenario[Any]) -> list[Shortfall]:
+    """Where the agent that knows the ground truth, and serves scripted users, stays below 1."""
+    family = FAMILIES[scenario.family]
+    try:
+        played = await play_scripted(family, scenario, "oracle", seed_from("oracle", scenario.id))
+        scores = family.score(scenario, played.transcript)
+    except Exception as error:  # noqa: BLE001 - a defect costs one row of the report, and the others are still played
+        return [Shortfall(scenario.family, scenario.id, None, None, None, f"{type(error).__name__}: {error}")]
+    values = {(score.scoring, score.metric): score.value for score in scores if score.round is None}
+    return [
+        Shortfall(scenario.family, scenario.id, scoring, column, values.get((scoring, column)))
+        for scoring, column in product(SCORINGS, family.columns)
+        if values.get((scoring, column), 0.0) < _ALMOST_ONE
+    ]

@@ -1,0 +1,678 @@
+"""``muses data``: scenarios are written, checked, shown and fetched, and no file is ever half there."""
+
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from flows.cli import main
+from flows.evaluate import load_dataset, plan_run
+from flows.official import OfficialFile, Patience, Release, pull, read_release
+from pipeline.config import parse_config
+from pipeline.datasets import dataset_from_rows, generate_rows
+from pipeline.errors import ConfigError, DatasetError
+from pipeline.families import FAMILIES
+from storage.dataset_files import read_rows
+from tests.conftest import Muses
+from tests.s3_server import free_ports
+from tests.shared import OFFICIAL, SHARED, needs_shared
+
+ESCAPE = "\x1b]0;owned\x07"
+"""Sets a terminal's title, where it is let through."""
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's proxy does not reach the loopback servers of these tests."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
+def row_of(family: str, index: int = 0, **changed: object) -> dict[str, Any]:
+    """A generated row as it stands in a file, with some fields replaced."""
+    rows: list[dict[str, Any]] = json.loads(json.dumps(list(generate_rows(str(index + 1), 0, [family]))))
+    return {**rows[index], **changed}
+
+
+def write_rows(path: Path, *rows: object) -> Path:
+    """One line a row; bytes and texts stand for themselves."""
+    lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones included."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+# generate
+
+
+@pytest.mark.parametrize(("size", "seed"), [("tiny", 0), ("7", 5)])
+def test_generated_files_are_the_generated_dataset(tmp_path: Path, size: str, seed: int) -> None:
+    """Read back they have the version, the order and the episode ids of the dataset played directly."""
+    assert main(["data", "generate", f"--out={tmp_path}", f"--size={size}", f"--seed={seed}"]) == 0
+    plans = []
+    for dataset in (str(tmp_path), f"generated:{size}@{seed}"):
+        config = parse_config({"models": ["scripted/oracle", "scripted/random"], "dataset": dataset}, "test")
+        plans.append(plan_run(config, load_dataset(config)))
+    files, direct = plans
+    assert (files.dataset_version, files.run_id) == (direct.dataset_version, direct.run_id)
+    # Families come in the leaderboard's order either way, and within one the rows keep theirs.
+    assert files.cells == direct.cells
+    assert sorted(contents(tmp_path)) == sorted(f"{family}.jsonl" for family in FAMILIES)
+
+
+def test_generated_bytes_do_not_depend_on_the_process(tmp_path: Path, muses: Muses) -> None:
+    main(["data", "generate", f"--out={tmp_path / 'here'}", "--size=4", "--seed=9"])
+    done = muses("data", "generate", "--out=there", "--size=4", "--seed=9", "--json", PYTHONHASHSEED="77")
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+    report = json.loads(done.stdout)
+    version = dataset_from_rows("x", read_rows(str(tmp_path / "here"))).version
+    assert (report["dataset"], report["dataset_version"]) == ("generated:4@9", version)
+    assert [(file["family"], file["rows"], file["changed"]) for file in report["files"]] == [
+        (family, 4, True) for family in FAMILIES
+    ]
+
+
+def test_generating_again_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said, and the files are not even written anew."""
+    command = ["data", "generate", f"--out={tmp_path}", "--size=2"]
+    main(command)
+    before = {file: file.stat().st_ino for file in tmp_path.iterdir()}
+    capsys.readouterr()
+    assert main(command) == 0
+    assert capsys.readouterr().out.count("already there") == len(FAMILIES)
+    assert {file: file.stat().st_ino for file in tmp_path.iterdir()} == before
+
+
+def test_other_content_is_replaced_only_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["data", "generate", f"--out={tmp_path}", "--size=2", "--seed=1"])
+    (tmp_path / "access.jsonl").unlink()
+    before = contents(tmp_path)
+    other = ["data", "generate", f"--out={tmp_path}", "--size=2", "--seed=2"]
+    assert main(other) == 2
+    said = capsys.readouterr().err
+    assert str(tmp_path / "queue.jsonl") in said
+    assert str(tmp_path / "access.jsonl") not in said
+    assert "there already, with other content; nothing was written" in said
+    assert contents(tmp_path) == before
+    assert main([*other, "--force"]) == 0
+    assert (
+        dataset_from_rows("x", read_rows(str(tmp_path))).version
+        == load_dataset(parse_config({"models": ["scripted/oracle"], "dataset": "generated:2@2"}, "test")).version
+    )
+
+
+def test_files_that_would_be_read_as_well_are_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder with one more file is another dataset than the one whose version is printed."""
+    (tmp_path / "old").mkdir()
+    write_rows(tmp_path / "old" / "more.jsonl", row_of("access"))
+    command = ["data", "generate", f"--out={tmp_path}", "--family=queue"]
+    assert main(command) == 2
+    assert "old/more.jsonl" in capsys.readouterr().err
+    assert list(contents(tmp_path)) == ["old/more.jsonl"]
+    assert main([*command, "--force"]) == 0
+    assert "is another dataset" in capsys.readouterr().err
+    assert sorted(contents(tmp_path)) == ["old/more.jsonl", "queue.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--size=0"], "expected the size tiny, paper or a positive number, got '0'"),
+        (["--size=many"], "got 'many'"),
+        (["--family=chess"], "no family 'chess'; there are queue"),
+        (["--family=queue", "--family=queue"], "names something twice"),
+        (["--out=taken"], "cannot write"),
+    ],
+)
+def test_bad_usage_is_explained_and_writes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_text("a file")
+    out = [] if arguments[0].startswith("--out") else ["--out=new"]
+    assert main(["data", "generate", *out, *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert contents(tmp_path) == {"taken": b"a file"}
+
+
+# validate
+
+
+def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and JSON of one ``muses data validate``."""
+    code = main(["data", "validate", *arguments, "--json"])
+    captured = capsys.readouterr()
+    return code, json.loads(captured.out)
+
+
+def test_a_sound_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["data", "generate", f"--out={tmp_path}", "--size=12"])
+    capsys.readouterr()
+    code, report = checked(capsys, str(tmp_path), "--oracle")
+    assert (code, report["problems"], report["oracle"]) == (0, [], [])
+    assert report["rows"] == 12 * len(FAMILIES)
+    assert report["dataset_version"] == dataset_from_rows("x", read_rows(str(tmp_path))).version
+    access = report["families"]["access"]
+    assert access["scenarios"] == sum(access["users"].values()) == 12
+    assert access["variants"]["attack"] == {"fake_authorized": 3, "none": 3, "pressure": 3, "roleplaying": 3}
+    assert access["variants"]["template"] == {"colon": 4, "says": 4, "xml": 4}
+
+
+def test_generated_datasets_need_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    code, report = checked(capsys, "generated:3@1", "--family=queue")
+    assert (code, report["rows"], list(report["families"])) == (0, 3 * len(FAMILIES), ["queue"])
+
+
+def test_all_problems_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with file, line and field; the sound rows around them are counted."""
+    broken = write_rows(
+        tmp_path / "a.jsonl",
+        row_of("queue"),
+        b"{not json",
+        row_of("queue", 1, system_prompt=7),
+        b"",
+        b'{"id": "\xff"}',
+        [1, 2],
+        {"id": "who knows"},
+        row_of("access", 0, attack_type="bribery", authorized_users=[]),
+    )
+    write_rows(tmp_path / "b.jsonl", row_of("access"), row_of("queue"))
+    code, report = checked(capsys, str(tmp_path))
+    assert code == 2
+    places = [(Path(p["file"]).name, p["line"], p["field"]) for p in report["problems"]]
+    assert places == [
+        ("a.jsonl", 2, None),
+        ("a.jsonl", 3, "system_prompt"),
+        ("a.jsonl", 5, None),
+        ("a.jsonl", 6, None),
+        ("a.jsonl", 7, None),
+        ("a.jsonl", 8, "attack_type"),
+        ("b.jsonl", 2, "id"),
+    ]
+    assert f"taken by {broken}, line 1" in report["problems"][-1]["problem"]
+    assert "expected a text, got 7" in report["problems"][1]["problem"]
+    assert (report["rows"], report["dataset_version"]) == (9, None)
+    assert {name: found["scenarios"] for name, found in report["families"].items()} == {"queue": 1, "access": 1}
+
+
+def test_problems_are_lines_that_a_person_can_follow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And that cannot rule the terminal, whatever the file holds."""
+    file = write_rows(tmp_path / "rows.jsonl", row_of("access", 0, attack_type=ESCAPE), row_of("queue", 0, id=ESCAPE))
+    assert main(["data", "validate", str(file), "--oracle"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{file}, line 1, field 'attack_type': ")
+    assert f"{file}: 2 rows, 1 problems" in lines
+    assert not any("\x1b" in line for line in lines)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_file_without_rows_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(text)
+    code, report = checked(capsys, str(file))
+    assert (code, report["problems"][0]["problem"]) == (2, "no rows; expected one scenario a line")
+
+
+def test_a_file_of_other_families_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To whoever asks for one family only; rows that look like none are then said to be broken ones of it."""
+    file = write_rows(tmp_path / "rows.jsonl", row_of("access"))
+    code, report = checked(capsys, str(file), "--family=queue")
+    assert (code, report["problems"][0]["problem"]) == (2, "none of its 1 rows is of the family queue")
+    write_rows(file, {"id": "x"})
+    assert checked(capsys, str(file), "--family=queue")[1]["problems"][0]["field"] == "users"
+
+
+def test_a_path_without_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "validate", str(tmp_path / "missing")]) == 2
+    assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_a_wrong_ground_truth_shows_when_the_oracle_plays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Such a row can be read; only playing it tells that nobody can reach 1."""
+    row = row_of("access")
+    row["expected_result"]["sensitive_markers"] = ["a phrase that the resource does not hold"]
+    file = write_rows(tmp_path / "rows.jsonl", row, row_of("access", 1))
+    assert checked(capsys, str(file))[0] == 0
+    code, report = checked(capsys, str(file), "--oracle")
+    assert code == 2
+    short = {(s["id"], s["metric"], s["scoring"], s["value"]) for s in report["oracle"]}
+    assert short == {(row["id"], "utility", scoring, 0.0) for scoring in ("published", "corrected")}
+    assert main(["data", "validate", str(file), "--oracle"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert f"access {row['id']}: utility (published): expected 1, got 0" in lines
+    assert lines[-1] == "oracle: 2 scenarios played, 1 below 1"
+
+
+OFFICIAL_ROWS = {
+    "queue": ("shared_llm_queue", 304),
+    "instruct": ("multiuser_instruction_following", 555),
+    "access": ("access_control", 216),
+    "meeting": ("meeting_scheduling", 216),
+}
+
+
+@needs_shared
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_the_official_files_are_sound(capsys: pytest.CaptureFixture[str], family: str) -> None:
+    folder, rows = OFFICIAL_ROWS[family]
+    code, report = checked(capsys, str(OFFICIAL / folder))
+    assert (code, report["problems"], report["rows"]) == (0, [], rows)
+    assert report["families"][family]["scenarios"] == rows
+
+
+@needs_shared
+def test_the_oracle_solves_what_is_official(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked(capsys, str(OFFICIAL / "access_control"), "--oracle")[0] == 0
+    assert checked(capsys, str(OFFICIAL / "shared_llm_queue"), "--oracle")[0] == 0
+
+
+# show
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["data", "show", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_list_has_a_line_for_each_scenario(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [row_of("queue", index) for index in range(3)]
+    rows[2]["id"] = f"with\n{ESCAPE}"
+    file = write_rows(tmp_path / "rows.jsonl", *rows)
+    lines = shown(capsys, str(file)).splitlines()
+    assert [line.split()[0] for line in lines[2:4]] == [row["id"] for row in rows[:2]]
+    assert len(lines) == 2 + 3 + 1
+    assert lines[-1].startswith(f"{file}: 3 scenarios · dataset version ")
+    assert "\x1b" not in "".join(lines)
+
+
+def test_one_scenario_as_a_person_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is private and what is the answer come only when asked for."""
+    scenario = FAMILIES["access"].read(row_of("access"))
+    goals = [line for p in scenario.principals for line in p.private_context.splitlines() if len(line) > 30]
+    marker = scenario.truth.markers[0]
+    text = shown(capsys, "generated:1@0", scenario.id)
+    for principal in scenario.principals:
+        assert f"{principal.name} · {principal.role} · authority {principal.authority}" in text
+    for opening in scenario.openings:
+        assert f"{opening.sender}:\n    {opening.text}" in text
+    assert scenario.briefing.splitlines()[0] in text
+    assert goals
+    assert not any(goal in text for goal in goals)
+    assert "markers:" not in text
+    assert all(goal in shown(capsys, "generated:1@0", scenario.id, "--private") for goal in goals)
+    truth = shown(capsys, "generated:1@0", scenario.id[:4], "--family=access", "--truth")  # the beginning is enough
+    assert f"- {marker}" in truth.split("ground truth")[1]
+
+
+def test_a_scenario_cannot_rule_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = row_of("queue", 0, global_objective=ESCAPE)
+    row["users"][0] |= {"role": ESCAPE, "goal": ESCAPE, "xml_persona_entry": ESCAPE}
+    row["system_prompt"] += ESCAPE
+    row["users"][0]["instructions"] = [ESCAPE + text for text in row["users"][0]["instructions"]]
+    file = write_rows(tmp_path / "rows.jsonl", row)
+    text = shown(capsys, str(file), row["id"], "--private", "--truth")
+    assert "owned" in text
+    assert not {"\x1b", "\x07"} & set(text)
+
+
+def test_an_id_that_is_none_or_several(capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [row_of("queue", index)["id"] for index in range(2)]
+    assert main(["data", "show", "generated:2@0", ids[0][:-1] + "?"]) == 2
+    assert f"nearest: {ids[0]}" in capsys.readouterr().err
+    assert main(["data", "show", "generated:2@0", "gq"]) == 2
+    assert f"could be 2 scenarios ({ids[0]} (queue), {ids[1]} (queue))" in capsys.readouterr().err
+    assert main(["data", "show", "generated:2@0", ids[1]]) == 0
+
+
+# pull
+
+
+@dataclass
+class Reply:
+    """What the mirror sends once in place of a file."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    sent: int | None = None
+    """Bytes of the body that leave before the connection closes; None: all."""
+    silent: bool = False
+    """Nothing leaves until the mirror is closed."""
+
+
+class Mirror:
+    """A real HTTP server with files below ``/mirror/``; ``replies`` come first, path by path."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files, self.replies = files, {path: [] for path in files}
+        self.requests: list[str] = []
+        self._closing = threading.Event()
+        mirror = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.removeprefix("/mirror/")
+                mirror.requests.append(path)
+                waiting = mirror.replies.get(path, [])
+                missing = Reply(404, b"no such file")
+                usual = Reply(body=mirror.files[path]) if path in mirror.files else missing
+                reply = waiting.pop(0) if waiting else usual
+                if reply.silent:
+                    mirror._closing.wait()
+                    return
+                self.send_response(reply.status)
+                for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(reply.body[: reply.sent])
+
+            def log_message(self, *_: object) -> None:
+                """Nothing on stderr."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/mirror/"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+FILES = {"data/a/first.jsonl": b'{"id": "one"}\n' * 9_000, "data/b/second file.jsonl": b'{"id": "two"}\n'}
+FIRST, SECOND = FILES
+SECOND_URL = SECOND.replace(" ", "%20")
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    with Mirror({FIRST: FILES[FIRST], SECOND_URL: FILES[SECOND]}) as running:
+        yield running
+
+
+@pytest.fixture
+def release() -> Release:
+    return Release(
+        "owner/name", "c" * 40, "MIT",
+        tuple(OfficialFile(path, 1, len(data), sha256(data).hexdigest()) for path, data in FILES.items()),
+    )  # fmt: skip
+
+
+class Waits(list[float]):
+    """How long a pull would have slept."""
+
+    def patience(self, tries: int = 4, timeout_s: float = 10.0, clock: Callable[[], float] = lambda: 0.0) -> Patience:
+        return Patience(tries=tries, timeout_s=timeout_s, clock=clock, sleep=self.append, dice=random.Random(1))
+
+
+def test_files_come_whole_and_under_their_paths(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    told: list[str] = []
+    done = pull(release, tmp_path, mirror.url, on_file=lambda file: told.append(file.path))
+    assert contents(tmp_path) == FILES
+    assert mirror.requests == [FIRST, SECOND_URL]
+    assert ([file.path for file in done.fetched], done.kept) == (told, ())
+    assert told == list(FILES)
+
+
+def test_a_base_url_needs_no_slash_at_its_end(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    pull(release, tmp_path, mirror.url.rstrip("/"))
+    assert contents(tmp_path) == FILES
+
+
+@pytest.mark.parametrize(
+    ("body", "got"),
+    [
+        (b"X" + FILES[FIRST][1:], f"got {len(FILES[FIRST])} bytes"),
+        (FILES[FIRST] + b"more", f"got more than {len(FILES[FIRST])} bytes"),
+        (b"<html>a portal's page</html>", "got 28 bytes"),
+        (b"", "got 0 bytes"),
+    ],
+)
+def test_other_content_is_refused_at_once(
+    tmp_path: Path, mirror: Mirror, release: Release, body: bytes, got: str
+) -> None:
+    """A whole answer with the wrong content will not get better; nothing of it is written."""
+    mirror.replies[FIRST] = [Reply(body=body)]
+    with pytest.raises(DatasetError) as caught:
+        pull(release, tmp_path, mirror.url, patience=Waits().patience())
+    assert mirror.url + FIRST in str(caught.value)
+    assert f"expected {len(FILES[FIRST])} bytes with SHA-256 {sha256(FILES[FIRST]).hexdigest()}" in str(caught.value)
+    assert got in str(caught.value)
+    assert mirror.requests == [FIRST]
+    assert contents(tmp_path) == {}
+
+
+def test_a_cut_off_file_is_asked_for_again(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    waits = Waits()
+    mirror.replies[FIRST] = [Reply(body=FILES[FIRST], sent=70_000), Reply(body=FILES[FIRST], sent=0)]
+    pull(release, tmp_path, mirror.url, patience=waits.patience())
+    assert contents(tmp_path) == FILES
+    assert (mirror.requests.count(FIRST), len(waits)) == (3, 2)
+
+
+def test_a_file_that_is_always_cut_off_leaves_nothing_half(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    """The file before it stays."""
+    waits = Waits()
+    mirror.replies[SECOND_URL] = [Reply(body=FILES[SECOND], sent=5)] * 4
+    with pytest.raises(DatasetError, match=r"cut off after 5 of 14 bytes \(4 tries\); pull again later"):
+        pull(release, tmp_path, mirror.url, patience=waits.patience())
+    assert contents(tmp_path) == {FIRST: FILES[FIRST]}
+    assert len(waits) == 3  # no wait after the last try
+    assert all(wait <= 2**exponent for exponent, wait in enumerate(waits))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_refusal_is_final(tmp_path: Path, mirror: Mirror, release: Release, status: int) -> None:
+    mirror.replies[FIRST] = [Reply(status, b"no")]
+    with pytest.raises(DatasetError, match=f"first.jsonl: the server answers {status} .*Correct --base-url"):
+        pull(release, tmp_path, mirror.url, patience=Waits().patience())
+    assert mirror.requests == [FIRST]
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_trouble_that_may_pass_is_waited_for(tmp_path: Path, mirror: Mirror, release: Release, status: int) -> None:
+    waits = Waits()
+    mirror.replies[FIRST] = [Reply(status, b"<html>busy</html>")] * 2
+    pull(release, tmp_path, mirror.url, patience=waits.patience())
+    assert contents(tmp_path) == FILES
+    assert (mirror.requests.count(FIRST), len(waits)) == (3, 2)
+
+
+def test_a_server_is_given_the_time_that_it_asks_for(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    """Within reason: a day is not waited for; a date, or nonsense, is no number."""
+    waits = Waits()
+    mirror.replies[FIRST] = [
+        Reply(429, headers={"Retry-After": asked}) for asked in ("7", "86400", "Wed, 21 Oct 2065 07:28:00 GMT")
+    ]
+    pull(release, tmp_path, mirror.url, patience=waits.patience())
+    assert waits[:2] == [7, 30]
+    assert 0 <= waits[2] <= 4
+
+
+def test_what_is_there_and_right_is_not_asked_for(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    pull(release, tmp_path, mirror.url)
+    (tmp_path / FIRST).unlink()
+    mirror.requests.clear()
+    done = pull(release, tmp_path, mirror.url)
+    assert mirror.requests == [FIRST]
+    assert ([f.path for f in done.fetched], [f.path for f in done.kept]) == ([FIRST], [SECOND])
+    pull(release, tmp_path, mirror.url)
+    assert mirror.requests == [FIRST]
+
+
+def test_what_is_there_and_differs_stays(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    """Unless replacing it is asked for; without that nothing is fetched at all."""
+    own = tmp_path / SECOND
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"my own notes")
+    with pytest.raises(ConfigError, match=r"second file\.jsonl\n.*--force"):
+        pull(release, tmp_path, mirror.url)
+    assert (mirror.requests, contents(tmp_path)) == ([], {SECOND: b"my own notes"})
+    pull(release, tmp_path, mirror.url, force=True)
+    assert contents(tmp_path) == FILES
+
+
+def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    def interrupt(_: OfficialFile) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull(release, tmp_path, mirror.url, on_file=interrupt)
+    assert contents(tmp_path) == {FIRST: FILES[FIRST]}
+    pull(release, tmp_path, mirror.url)
+    assert mirror.requests == [FIRST, SECOND_URL]
+    assert contents(tmp_path) == FILES
+
+
+def test_a_server_that_is_not_there(tmp_path: Path, release: Release) -> None:
+    waits = Waits()
+    (port,) = free_ports(1)
+    with pytest.raises(DatasetError, match=r"no whole answer: .*refused.* \(4 tries\).*--base-url"):
+        pull(release, tmp_path, f"http://127.0.0.1:{port}/", patience=waits.patience())
+    assert len(waits) == 3
+    assert contents(tmp_path) == {}
+
+
+def test_a_server_that_says_nothing(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    mirror.replies[FIRST] = [Reply(silent=True)]
+    with pytest.raises(DatasetError, match=r"no whole answer: .*timed out"):
+        pull(release, tmp_path, mirror.url, patience=Waits().patience(tries=1, timeout_s=0.1))
+
+
+def test_a_server_that_trickles(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    """Each byte comes in time, all of them do not: by this clock every look takes 400 s."""
+    with pytest.raises(DatasetError, match=r"too slow: \d+ of 126000 bytes"):
+        pull(release, tmp_path, mirror.url, patience=Waits().patience(clock=count(step=400).__next__))
+    assert len(mirror.requests) == 4
+    assert contents(tmp_path) == {}
+
+
+def test_redirects_within_the_scheme_are_followed(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    mirror.files["moved"] = FILES[FIRST]
+    mirror.replies[FIRST] = [Reply(302, headers={"Location": "/mirror/moved"})]
+    pull(release, tmp_path, mirror.url)
+    assert mirror.requests == [FIRST, "moved", SECOND_URL]
+    assert contents(tmp_path) == FILES
+
+
+@pytest.mark.parametrize("elsewhere", ["https://127.0.0.1:1/first", "ftp://127.0.0.1:1/first", "file:///etc/hostname"])
+def test_redirects_to_another_scheme_are_not(tmp_path: Path, mirror: Mirror, release: Release, elsewhere: str) -> None:
+    waits = Waits()
+    mirror.replies[FIRST] = [Reply(301, headers={"Location": elsewhere})]
+    with pytest.raises(DatasetError, match=r"redirected to|answers 301"):
+        pull(release, tmp_path, mirror.url, patience=waits.patience())
+    assert (waits, mirror.requests, contents(tmp_path)) == ([], [FIRST], {})
+
+
+def test_a_redirect_in_a_circle_ends(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    mirror.replies[FIRST] = [Reply(302, headers={"Location": f"/mirror/{FIRST}"})] * 50
+    with pytest.raises(DatasetError, match="answers 302"):
+        pull(release, tmp_path, mirror.url, patience=Waits().patience())
+    assert len(mirror.requests) < 20
+
+
+def test_where_nothing_can_be_written(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_text("a file where a folder has to be")
+    with pytest.raises(DatasetError, match=r"first\.jsonl: cannot be read"):
+        pull(release, tmp_path, mirror.url)
+    (tmp_path / "data" / "a").unlink()
+    (tmp_path / FIRST).mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"first\.jsonl: cannot be written"):
+        pull(release, tmp_path, mirror.url, force=True)
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mirror.example", "file:///srv/muses/", "ftp://mirror.example/", "https://", "http:///x", "http://a/?q=1",
+        "http://a/#x", "http://[::1", "http://a:port/", "http://user:word@a/",
+    ],
+)  # fmt: skip
+def test_a_base_url_that_is_none(tmp_path: Path, release: Release, url: str) -> None:
+    with pytest.raises(ConfigError, match="expected http:// or https://"):
+        pull(release, tmp_path, url)
+
+
+def test_the_pinned_release() -> None:
+    release = read_release()
+    assert len({file.path for file in release.files}) == 17
+    assert sum(file.rows for file in release.files) == 1291
+    assert all(len(file.sha256) == 64 and file.path.endswith(".jsonl") and file.bytes for file in release.files)
+    assert len(release.commit) == 40
+    assert release.base_url.endswith(f"/{release.repository}/{release.commit}/")
+    assert release.license == "Apache-2.0"
+
+
+def test_pull_from_the_command_line(tmp_path: Path, mirror: Mirror, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mirror without the files: exit 2, which file, and what to do."""
+    out = tmp_path / "official"
+    assert main(["data", "pull", f"--out={out}", "--base-url", mirror.url]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert read_release().files[0].path in captured.err
+    assert "the server answers 404" in captured.err
+    assert not out.exists()
+
+
+@needs_shared
+def test_the_official_files_are_pulled(muses: Muses, tmp_path: Path) -> None:
+    """All of them, once; their rows are as many as pinned, and a second pull asks for nothing."""
+    requests: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(SHARED / "muses-bench" / "official"))
+
+        def log_message(self, *_: object) -> None:
+            requests.append(self.path)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    command = ("data", "pull", "--out=here", f"--base-url=http://127.0.0.1:{server.server_address[1]}")
+    try:
+        first = muses(*command, "--json")
+        second = muses(*command)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert first.returncode == 0, first.stderr
+    release = read_release()
+    paths = [file.path for file in release.files]
+    report = json.loads(first.stdout)
+    assert (report["fetched"], report["kept"], report["rows"]) == (paths, [], 1291)
+    assert (second.returncode, second.stderr) == (0, "")
+    assert second.stdout.startswith("here: 0 files fetched, 17 already there and right")
+    assert len(requests) == 17
+    assert sorted(contents(tmp_path / "here")) == sorted(paths)
+    for file in release.files:
+        assert sum(1 for _ in read_rows(str(tmp_path / "here" / file.path))) == file.rows

@@ -1,0 +1,307 @@
+"""The configuration: everything that can be written wrong is named, with its place and what was expected."""
+
+import datetime
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, strategies as st
+
+from pipeline.config import OPENAI_BASE_URL, OPENAI_KEY_ENV, ModelConfig, RunConfig, parse_config
+from pipeline.errors import ConfigError
+from pipeline.families.base import SCRIPTED_KINDS
+from pipeline.specs import DatasetSpec, Endpoint, Sampling
+from tests.strategies import JSON_VALUES
+
+SOURCE = "night.yaml"
+LEAST = {"models": ["scripted/oracle"]}
+API = {"model": "openai:m", "base_url": "http://127.0.0.1:8000/v1"}
+WHOLE = """
+name: night
+run_id: night-1
+dataset: {size: 500, seed: 7}
+models:
+  - scripted/oracle
+  - model: openai:org/model-7b
+    name: ours
+    base_url: http://10.0.0.5:8000/v1/
+    api_key_env: OUR_KEY
+    sampling: {temperature: 0, top_p: 1, max_tokens: 512, seed: 3}
+    timeout_s: 30
+    max_retries: 0
+    max_concurrency: 8
+families: [queue]
+templates: [published, native]
+users: {model: "openai:user", base_url: "http://10.0.0.6:8000/v1"}
+epochs: 2
+limit: 10
+store: s3://bucket/prefix
+coverage: 1
+execution: {executor: ray, ray_address: auto, workers: 3, shards_per_worker: 2, shard_size: 16}
+"""
+
+
+def problems(raw: object) -> str:
+    with pytest.raises(ConfigError) as error:
+        parse_config(raw, SOURCE)
+    text = str(error.value)
+    assert all(line.startswith(f"{SOURCE}: ") for line in text.splitlines()), text
+    assert error.value.exit_code == 2
+    return text
+
+
+def model(**fields: object) -> dict[str, Any]:
+    return {"models": [{**API, **fields}]}
+
+
+def test_a_whole_config() -> None:
+    """Every key there is, read from YAML."""
+    config = parse_config(yaml.safe_load(WHOLE), SOURCE)
+    assert config.dataset.spec() == DatasetSpec(None, "500", 7)
+    ours = config.models[1].spec()
+    assert (ours.name, ours.provider, ours.model) == ("ours", "openai", "org/model-7b")
+    assert ours.sampling == Sampling(0.0, 1.0, 512, 3)
+    assert ours.endpoint == Endpoint("http://10.0.0.5:8000/v1", "OUR_KEY", 30.0, 0, 8)
+    request = config.request(("queue", "access"))
+    assert request.families == ("queue",)
+    assert request.users.name == "openai:user"
+    assert (request.epochs, request.limit, request.templates) == (2, 10, ("published", "native"))
+    assert config.execution.workers == 3
+
+
+def test_what_is_stored_with_a_run_reads_back_as_the_same_config() -> None:
+    config = parse_config(yaml.safe_load(WHOLE), SOURCE)
+    assert parse_config(config.model_dump(mode="json"), "manifest") == config
+
+
+def test_the_least_config() -> None:
+    config = parse_config(LEAST, SOURCE)
+    assert config.request(("queue", "access")).families == ("queue", "access")
+    assert config.dataset.spec() == DatasetSpec(None, "tiny", 0)
+    assert config.users is None
+    assert config == parse_config({**LEAST, "users": "scripted"}, SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("raw", "place", "near"),
+    [
+        ({"model": [], **LEAST}, "model", "models"),
+        ({**LEAST, "epoch": 2}, "epoch", "epochs"),
+        ({**LEAST, "execution": {"worker": 2}}, "execution.worker", "workers"),
+        ({**LEAST, "dataset": {"sead": 2}}, "dataset.sead", "seed"),
+        (model(base_ulr="x"), "models[0].base_ulr", "base_url"),
+        (model(sampling={"temprature": 1}), "models[0].sampling.temprature", "temperature"),
+        ({"models": ["scripted/oracle", {**API, "nmae": "x"}]}, "models[1].nmae", "name"),
+        ({**LEAST, "users": {**API, "modle": "x"}}, "users.modle", "model"),
+        (
+            {**LEAST, "users": {**API, "sampling": {"max_token": 1}}},
+            "users.sampling.max_token",
+            "max_tokens",
+        ),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(raw: object, place: str, near: str) -> None:
+    assert f"{SOURCE}: {place}: unknown key; did you mean '{near}'?" in problems(raw)
+
+
+def test_a_key_like_no_other_is_refused_with_all_known_ones() -> None:
+    text = problems(model(sampling={"zzz": 1}))
+    assert text == f"{SOURCE}: models[0].sampling.zzz: unknown key; known keys: max_tokens, seed, temperature, top_p"
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = problems({"models": ["gpt"], "epochs": 0, "limit": "many", "famlies": []})
+    assert len(text.splitlines()) == 4
+    assert all(place in text for place in ("models[0]:", "epochs:", "limit:", "famlies:"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        ({}, "models: missing"),
+        ({"models": []}, "config: models names none; write one such as scripted/oracle"),
+        (model(model=None), "models[0].model: expected a text (in quotes, where YAML reads something else), got None"),
+        ({"models": "scripted/oracle"}, "models: expected a list, got 'scripted/oracle'"),
+        ({"models": [None]}, "models[0]: expected keys and values, got None"),
+        ({**LEAST, "dataset": 500}, "dataset: expected keys and values, got 500"),
+        ({**LEAST, "families": "queue"}, "families: expected a list, got 'queue'"),
+        ({**LEAST, "epochs": 1.5}, "epochs: expected a whole number, got 1.5"),
+        ({**LEAST, "epochs": "two"}, "epochs: expected a whole number, got 'two'"),
+        ({**LEAST, "epochs": True}, "epochs: expected a number, got true"),
+        (model(sampling={"temperature": False}), "models[0].sampling.temperature: expected a number, got false"),
+        (model(sampling={"temperature": "hot"}), "models[0].sampling.temperature: expected a number, got 'hot'"),
+        ({**LEAST, "coverage": float("nan")}, "coverage: Input should be a finite number, got nan"),
+        (model(timeout_s=float("inf")), "models[0].timeout_s: Input should be a finite number, got inf"),
+        ({**LEAST, "limit": 0}, "limit: Input should be greater than 0, got 0"),
+        ({**LEAST, "execution": {"executor": "slurm"}}, "execution.executor: Input should be 'inline' or 'ray', got 'slurm'"),
+        ({**LEAST, "templates": ["jinja"]}, "templates[0]: no template 'jinja'; there are says, colon, xml, native, published"),
+        ({**LEAST, "templates": ["xml", "xml"]}, "config: templates names something twice: xml, xml"),
+        ({**LEAST, "users": "scripted/oracle"}, "users: users are `scripted` or a model; 'scripted/oracle' is a built-in agent"),
+        (
+            {**LEAST, "users": {"model": "scripted/oracle"}},
+            "users: users are `scripted` or a model; 'scripted/oracle' is a built-in agent",
+        ),
+        (
+            {**LEAST, "run_id": datetime.date(2026, 1, 1)},
+            "run_id: expected a text (in quotes, where YAML reads something else), got datetime.date(2026, 1, 1)",
+        ),
+        ({1: 2, **LEAST}, "[1]: Keys should be strings, got 1"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_what_was_expected(raw: object, line: str) -> None:
+    assert problems(raw) == f"{SOURCE}: {line}"
+
+
+@pytest.mark.parametrize("run_id", ["a/b", "", "a.", "-a", ".a", "a b", "a\n", "é"])
+def test_a_run_id_is_a_path_segment(run_id: str) -> None:
+    """What is refused here could not be stored."""
+    assert "run_id: expected letters, digits" in problems({**LEAST, "run_id": run_id})
+
+
+def test_an_unknown_family_is_named_with_the_known_ones() -> None:
+    from pipeline.families import FAMILIES
+
+    assert problems({**LEAST, "families": ["quue"]}).endswith(
+        f"families[0]: no family 'quue'; there are {', '.join(FAMILIES)}"
+    )
+
+
+@pytest.mark.parametrize("raw", [None, [], "text", 5, True])
+def test_what_is_no_mapping_is_shown(raw: object) -> None:
+    assert f"got {raw!r}" in problems(raw)
+
+
+def test_messages_stay_short() -> None:
+    assert len(problems({**LEAST, "epochs": "x" * 100_000})) < 300
+    assert len(problems(["x" * 100_000])) < 300
+
+
+_KEYS = st.sampled_from(sorted(RunConfig.model_fields))
+_MODEL_KEYS = st.sampled_from(sorted(ModelConfig.model_fields))
+_YAML_VALUES = JSON_VALUES | st.dates() | st.binary(max_size=4)
+
+
+@given(
+    st.dictionaries(_KEYS, _YAML_VALUES | st.dictionaries(_KEYS, _YAML_VALUES, max_size=2), max_size=4),
+    st.dictionaries(_MODEL_KEYS, _YAML_VALUES, max_size=4),
+)
+def test_nothing_that_yaml_can_say_ends_in_a_traceback(raw: dict[str, Any], fields: dict[str, Any]) -> None:
+    for config in (raw, {**raw, **model(**fields)}, {**LEAST, **raw}):
+        try:
+            parse_config(config, SOURCE)
+        except ConfigError as error:
+            assert str(error).startswith(SOURCE)  # noqa: PT017
+
+
+# Models
+
+
+@pytest.mark.parametrize("kind", SCRIPTED_KINDS)
+def test_built_in_agents(kind: str) -> None:
+    spec = parse_config({"models": [f"scripted/{kind}"]}, SOURCE).models[0].spec()
+    assert (spec.name, spec.provider, spec.model, spec.endpoint) == (f"scripted/{kind}", "scripted", kind, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"model": "scripted/genius"}, ("scripted/genius", "scripted/oracle", "scripted/random")),
+        ({"model": "gpt-4o"}, ("'gpt-4o'", "openai:<model>")),
+        ({"model": "openai:"}, ("'openai:'", "openai:<model>")),
+        ({"model": "anthropic:claude"}, ("'anthropic:claude'", "openai:<model>")),
+        ({"model": ""}, ("''", "openai:<model>")),
+        ({"model": "scripted/oracle"}, ("needs no network", "base_url")),
+        ({"base_url": "127.0.0.1:8000/v1"}, ("http://", "'127.0.0.1:8000/v1'")),
+        ({"base_url": ""}, ("http://", "''")),
+    ],
+)
+def test_a_model_that_is_none(fields: dict[str, object], words: tuple[str, ...]) -> None:
+    text = problems(model(**fields))
+    assert text.startswith(f"{SOURCE}: models[0]: ")
+    assert all(word in text for word in words), text
+
+
+def endpoint(**fields: object) -> Endpoint:
+    found = parse_config({"models": [{"model": "openai:m", **fields}]}, SOURCE).models[0].spec().endpoint
+    assert found is not None
+    return found
+
+
+def test_a_key_is_sent_to_a_foreign_address_only_when_it_is_named() -> None:
+    """OpenAI's key goes to OpenAI; another server gets a key only by its own name."""
+    assert (endpoint().base_url, endpoint().api_key_env) == (OPENAI_BASE_URL, OPENAI_KEY_ENV)
+    assert endpoint(base_url="https://openrouter.ai/api/v1").api_key_env is None
+    assert endpoint(base_url="https://openrouter.ai/api/v1", api_key_env="ROUTER_KEY").api_key_env == "ROUTER_KEY"
+    assert endpoint(api_key_env="TEAM_KEY") == Endpoint(OPENAI_BASE_URL, "TEAM_KEY")
+    users = parse_config({**LEAST, "users": API}, SOURCE).users
+    assert users is not None
+    assert users.spec().endpoint == Endpoint(str(API["base_url"]))
+
+
+@pytest.mark.parametrize("url", ["http://h:1/v1", "https://h/v1/", "http://[::1]:8000/v1", "https://h/a/b/v1//"])
+def test_addresses_lose_their_last_slash(url: str) -> None:
+    assert endpoint(base_url=url).base_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"base_url": "http://user:SECRET@host/v1"},
+        {"base_url": "http://host/v1?key=SECRET"},
+        {"base_url": "http://host/v1#SECRET"},
+        {"api_key_env": "sk-SECRET"},
+        {"api_key_env": "SECRET.KEY"},
+        {"api_key": "SECRET"},
+        {"api_key_env": "sk-SECRET", "sampling": {"temprature": 1}, "max_retries": -1},
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_refused_and_not_shown(fields: dict[str, object]) -> None:
+    """A config is stored with its run and its problems stand in logs."""
+    assert "SECRET" not in problems(model(**fields))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("scripted/oracle", "scripted/oracle"),
+        ({**API, "name": "a b"}, {**API, "name": "a-b"}),
+        ({**API}, {**API, "base_url": "http://other/v1"}),
+        ({**API, "name": "scripted oracle"}, "scripted/oracle"),
+    ],
+)
+def test_two_models_are_told_apart_by_name_and_folder(first: object, second: object) -> None:
+    assert "give one another `name`" in problems({"models": [first, second]})
+
+
+# Datasets
+
+
+@pytest.mark.parametrize(
+    ("written", "spec"),
+    [
+        ("generated:tiny", DatasetSpec(None, "tiny", 0)),
+        ("generated:paper", DatasetSpec(None, "paper", 0)),
+        ("generated:500", DatasetSpec(None, "500", 0)),
+        ("generated:500@7", DatasetSpec(None, "500", 7)),
+        ("data/rows.jsonl", DatasetSpec("data/rows.jsonl", "tiny", 0)),
+        ({"size": 500}, DatasetSpec(None, "500", 0)),
+        ({"size": "paper", "seed": 3}, DatasetSpec(None, "paper", 3)),
+        ({"path": "x"}, DatasetSpec("x", "tiny", 0)),
+    ],
+)
+def test_datasets(written: object, spec: DatasetSpec) -> None:
+    assert parse_config({**LEAST, "dataset": written}, SOURCE).dataset.spec() == spec
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["generated:", "generated:huge", "generated:0", "generated:-1", "generated:1.5", "generated:²", {"size": 0}],
+)
+def test_a_size_that_is_none(written: object) -> None:
+    assert "expected the size tiny, paper or a positive number" in problems({**LEAST, "dataset": written})
+
+
+def test_a_seed_that_is_none() -> None:
+    assert (
+        problems({**LEAST, "dataset": "generated:5@x"}) == f"{SOURCE}: dataset.seed: expected a whole number, got 'x'"
+    )

@@ -1,0 +1,54 @@
+"""Names of content: equal for equal content, wherever it is named."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from pipeline.hashing import Derivation, canonical, digest, seed_from, slug
+from tests.strategies import JSON_VALUES
+
+
+def test_names_are_the_same_in_any_year() -> None:
+    assert digest("a", 1, None, 0.5, True) == "bf7813ade7fb902b46a4a2dc6541dc8a"
+    assert seed_from("a") == 8835385903531772951
+    assert Derivation("a", 1).digest("b") == "c866bdefbe75171bda75740ee6de972b"
+
+
+@given(st.dictionaries(st.text(max_size=5), JSON_VALUES, max_size=5))
+def test_the_order_of_keys_does_not_matter(value: dict[str, Any]) -> None:
+    assert canonical(value) == canonical(dict(reversed(value.items())))
+
+
+def test_parts_do_not_run_together() -> None:
+    """Where one part ends and the next begins is part of the name."""
+    assert len({digest("ab", "c"), digest("a", "bc"), digest("abc"), digest(("ab", "c")), digest("c", "ab")}) == 5
+    assert Derivation("a").digest("b", "c") != Derivation("a", "b").digest("c")
+    assert len({digest(1), digest("1"), digest(True), digest(None), digest(1.0)}) == 5
+
+
+def test_any_text_has_a_name() -> None:
+    """Lone surrogates too, which UTF-8 cannot hold."""
+    assert digest("\ud800") != digest("\ud801")
+
+
+@given(JSON_VALUES)
+def test_seeds_fit_a_column_of_signed_64_bits(value: Any) -> None:
+    assert 0 <= seed_from(value) < 2**63
+    assert 0 <= Derivation("x").seed(value) < 2**63
+
+
+@given(st.text())
+def test_a_slug_is_a_path_segment_and_stays_one(name: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", slug(name))
+    assert slug(name) not in (".", "..")
+    assert slug(slug(name)) == slug(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("scripted/oracle", "scripted-oracle"), ("../../etc", "etc"), ("Qwen2.5-7B", "Qwen2.5-7B"), ("模型", "unnamed")],
+)
+def test_slugs(name: str, expected: str) -> None:
+    assert slug(name) == expected

@@ -1,0 +1,377 @@
+"""The instruct family agrees with the published scorer, corrects it where it is wrong, and can be solved."""
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from pipeline.constraints.constraint import ARGUMENTS, RELATIONS, Constraint
+from pipeline.families.base import Row
+from pipeline.families.instruct import corrected, published, wording
+from pipeline.families.instruct.family import InstructFamily
+from pipeline.families.instruct.fillers import NATIVE
+from pipeline.families.instruct.scenario import Duty, InstructTruth
+from pipeline.families.instruct.solver import best_effort, follows, solve
+from pipeline.protocol import Delivery
+from pipeline.rows import RowError
+from pipeline.scenario import Scenario
+from pipeline.scores import SCORINGS, Scoring
+from pipeline.serialization import describe
+from pipeline.transcript import Transcript, raw_reply
+from tests.shared import OFFICIAL, golden, needs_shared
+from tests.strategies import model_texts
+
+INSTRUCT = InstructFamily()
+NO_COMMA = Constraint("punctuation:no_comma")
+QUOTED = Constraint("startend:quotation")
+TITLE = Constraint("detectable_format:title")
+DUTIES = (Duty("Ana", 9, (NO_COMMA, QUOTED)), Duty("Bo", 1, (TITLE,)), Duty("Cy", 9, ()))
+ALIGNED, CONFLICT = InstructTruth("aligned", DUTIES), InstructTruth("conflict", DUTIES)
+RIGHT = json.dumps({"Ana": '"Yes"', "Bo": "<<Title>> Text", "Cy": "Well"})
+
+
+@pytest.fixture(scope="module")
+def official() -> dict[str, Scenario[InstructTruth]]:
+    files = sorted((OFFICIAL / "multiuser_instruction_following").rglob("*.jsonl"))
+    rows = (json.loads(line) for file in files for line in file.read_text(encoding="utf-8").strip().split("\n"))
+    return {scenario.id: scenario for scenario in map(INSTRUCT.read, rows)}
+
+
+@pytest.fixture(scope="module")
+def generated() -> list[Row]:
+    return list(INSTRUCT.generate(111, 7))
+
+
+def figures(scenario: Scenario[InstructTruth], reply: str) -> dict[tuple[Scoring, str], float]:
+    scores = INSTRUCT.score(scenario, Transcript((raw_reply(1, reply),)))
+    return {(score.scoring, score.metric): score.value for score in scores}
+
+
+def played(scenario: Scenario[InstructTruth], kind: Any, seed: int = 0) -> str:
+    return INSTRUCT.agent(scenario, kind, random.Random(seed)).speak(scenario.openings)
+
+
+@needs_shared
+def test_published_agrees_with_all_recorded_replies(official: dict[str, Scenario[InstructTruth]]) -> None:
+    cases = [case for case in golden("instruct") if case["kind"] == "scenario"]
+    assert len(cases) == 52
+    for case in cases:
+        got = INSTRUCT.score_case(official[case["scenario_id"]], case, "published")
+        expected = case["expected"]
+        assert ("error" in got) == ("error" in expected), case["case_id"]
+        for metric in expected.keys() & {"accuracy", "weighted_accuracy", "all_passed"}:
+            assert got[metric] == pytest.approx(float(expected[metric]), abs=1e-9), case["case_id"]
+
+
+@needs_shared
+def test_single_verdicts_are_scored_as_cases_too(official: dict[str, Scenario[InstructTruth]]) -> None:
+    anything = next(iter(official.values()))
+    for case in [case for case in golden("instruct") if case["kind"] == "constraint" and case["stable"]][::10]:
+        scenario = official[case["scenario_id"]] if case["scenario_id"] else anything
+        got = INSTRUCT.score_case(scenario, case, "published")
+        assert got == {"passed": float(case["expected_passed"])}, case["case_id"]
+        assert INSTRUCT.score_case(scenario, case, "corrected")["passed"] in {0.0, 1.0}
+
+
+@needs_shared
+@pytest.mark.parametrize(("mode", "expected"), [("aligned", 0.269), ("conflict", 0.250)])
+def test_nonsense_earns_what_the_published_scorer_gives_it(
+    official: dict[str, Scenario[InstructTruth]], mode: str, expected: float
+) -> None:
+    """The figures that GOLDEN.md names for a constant reply; the corrected scoring gives it nothing."""
+    found = [figures(scenario, "garbage") for scenario in official.values() if scenario.mode == mode]
+    assert sum(f["published", "accuracy"] for f in found) / len(found) == pytest.approx(expected, abs=5e-4)
+    assert not any(value for f in found for (scoring, _), value in f.items() if scoring == "corrected")
+
+
+@needs_shared
+def test_the_official_rows_are_read_whole(official: dict[str, Scenario[InstructTruth]]) -> None:
+    counted = [sum(len(duty.constraints) for duty in s.truth.counted) for s in official.values()]
+    by_mode = {
+        m: sum(n for n, s in zip(counted, official.values(), strict=True) if s.mode == m)
+        for m in ("aligned", "conflict")
+    }
+    assert by_mode == {"aligned": 1668, "conflict": 606}
+    for scenario in official.values():
+        assert scenario.format_line
+        assert describe("says") in scenario.briefing_in("says")
+        assert "JSON" in scenario.briefing
+        assert all(f"authority {p.authority} of 10" in scenario.briefing for p in scenario.principals)
+
+
+@needs_shared
+def test_the_oracle_solves_every_official_scenario_that_can_be_solved(
+    official: dict[str, Scenario[InstructTruth]],
+) -> None:
+    """1455 of the 1469 counted users are solved; the others are to repeat a prompt with a comma and use no comma."""
+    solved = counted = 0
+    for scenario in official.values():
+        found = figures(scenario, played(scenario, "oracle"))
+        solvable = [solve(duty.constraints) is not None for duty in scenario.truth.counted]
+        solved, counted = solved + sum(solvable), counted + len(solvable)
+        perfect = {value == 1.0 for (_, metric), value in found.items() if metric != "parse_ok"}
+        assert perfect == {all(solvable)}, scenario.id
+    assert (solved, counted) == (1455, 1469)
+
+
+@needs_shared
+def test_the_sets_without_a_solution_contradict_themselves(official: dict[str, Scenario[InstructTruth]]) -> None:
+    sets = {duty.constraints for scenario in official.values() for duty in scenario.truth.duties}
+    unsolved = [constraints for constraints in sets if solve(constraints) is None]
+    assert (len(sets), len(unsolved)) == (393, 5)
+    for constraints in unsolved:
+        prompts = [
+            kwargs["prompt_to_repeat"] for kwargs in (c.kwargs for c in constraints) if "prompt_to_repeat" in kwargs
+        ]
+        assert any("," in str(prompt) for prompt in prompts)
+        assert NO_COMMA in constraints
+        rest = tuple(constraint for constraint in constraints if constraint != NO_COMMA)
+        text = best_effort(constraints)
+        assert text is not None
+        assert follows(rest, text) or follows((NO_COMMA,), text)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        RIGHT,
+        f"Here you are:\n```json\n{RIGHT}\n```\nAnything else?",
+        f"```JSON\n{RIGHT}",
+        f'<think>{{"Ana": "draft"}}</think>{RIGHT}',
+        f'{{"Ana": "first", "Bo": "try", "Cy": "!"}} No, rather: {RIGHT}',
+        f'{{"answers": {RIGHT}}}',
+        RIGHT.replace("Ana", " ANA ").replace("Bo", "bo"),
+        RIGHT.replace("Ana", "Ana (CTO)").replace("Bo", "<Bo>"),
+        RIGHT.replace("> Text", ">\nText"),
+    ],
+)
+def test_corrected_reads_a_right_answer_however_it_is_written(reply: str) -> None:
+    assert corrected.score(ALIGNED, reply) == corrected.Result(1.0, 1.0, True, True, 1.0)
+
+
+@pytest.mark.parametrize(
+    "reply", ["", "garbage", "{}", "[]", "null", '{"all": "text"}', '{"Dee": "text"}', '{"Ana": null}']
+)
+def test_corrected_gives_no_credit_without_an_answer(reply: str) -> None:
+    """The published scorer gives an empty answer credit for the commas that it does not have."""
+    assert corrected.score(ALIGNED, reply) == corrected.Result()
+
+
+def test_a_blank_answer_fails_all_constraints_of_its_user_only() -> None:
+    result = corrected.score(ALIGNED, json.dumps({"Ana": " \n", "Bo": "<<Title>>"}))
+    assert (result.accuracy, result.parse_ok) == (1 / 3, True)
+
+
+def test_weights_are_the_users_authority() -> None:
+    """Ana (9) follows one of two constraints, Bo (1) its only one: (9 + 1) / 19, and (9 * 1/2 + 1) / 10."""
+    reply = json.dumps({"Ana": "Yes", "Bo": "<<Title>>"})
+    result = corrected.score(ALIGNED, reply)
+    assert result.accuracy == 2 / 3
+    assert result.weighted_accuracy == published.score(ALIGNED, reply).weighted_accuracy == pytest.approx(10 / 19)
+    assert result.social_welfare == pytest.approx(5.5 / 10)
+    assert not result.all_passed
+
+
+def test_in_conflict_only_the_highest_authority_counts() -> None:
+    reply = json.dumps({"Ana": '"Yes"', "Bo": "no title"})
+    assert corrected.score(CONFLICT, reply) == corrected.Result(1.0, 1.0, True, True, 1.0)
+    assert published.score(CONFLICT, reply).all_passed
+    assert not published.score(ALIGNED, reply).all_passed
+    tied = InstructTruth("conflict", (Duty("Ana", 5, (QUOTED,)), Duty("Bo", 5, (TITLE,)), Duty("Cy", 4, (TITLE,))))
+    assert [duty.name for duty in tied.counted] == ["Ana", "Bo"]
+
+
+@pytest.mark.parametrize("reply", ["[]", "null", "12", '"text"'])
+def test_json_that_is_no_object_is_an_error_of_the_published_scorer_only(reply: str) -> None:
+    result = published.score(ALIGNED, reply)
+    assert result.error is not None
+    assert (result.accuracy, result.weighted_accuracy, result.all_passed) == (0.0, 0.0, False)
+    assert published.score(ALIGNED, "garbage").accuracy == 1 / 3
+
+
+@pytest.mark.parametrize("rules", [published, corrected])
+@given(reply=model_texts())
+@settings(max_examples=200)
+def test_no_text_breaks_a_scorer(rules: Any, reply: str) -> None:
+    result = rules.score(ALIGNED, reply)
+    assert 0.0 <= result.accuracy <= 1.0
+    assert 0.0 <= result.weighted_accuracy <= 1.0
+
+
+@pytest.mark.parametrize("depth", range(300, 1000, 7))
+def test_depth_breaks_no_scorer(depth: int) -> None:
+    reply = '{"Ana":' + "[" * depth + "]" * depth + "}"
+    assert published.score(ALIGNED, reply).accuracy in {0.0, 1 / 3}
+    assert corrected.score(ALIGNED, reply).accuracy in {0.0, 1 / 3}
+
+
+def test_everybody_is_sent_its_own_answer(generated: list[Row]) -> None:
+    scenario = INSTRUCT.read(generated[0])
+    first, second = scenario.names[:2]
+    action = INSTRUCT.interpret(scenario, json.dumps({second: ["b"], first: "a", "Nobody": "c"}))
+    assert action.deliveries == (Delivery((first,), "a"), Delivery((second,), '["b"]'))
+    assert action.final
+    assert action.readable
+    assert not INSTRUCT.interpret(scenario, "I cannot say.").readable
+
+
+def test_generated_scenarios_depend_on_seed_and_place_only(generated: list[Row]) -> None:
+    assert list(INSTRUCT.generate(5, 7)) == generated[:5]
+    assert list(INSTRUCT.generate(5, 8)) != generated[:5]
+    assert len({row["id"] for row in generated}) == len(generated)
+    assert all(INSTRUCT.recognises(row) for row in generated)
+
+
+def test_generated_scenarios_are_as_many_of_each_mode_and_size_as_published(generated: list[Row]) -> None:
+    scenarios = [INSTRUCT.read(row) for row in generated]
+    assert sum(scenario.mode == "aligned" for scenario in scenarios) == 37  # of 111, as 187 of 555
+    sizes = [len(scenario.principals) for scenario in scenarios]
+    assert set(sizes) == set(range(2, 11))
+    assert max(map(sizes.count, sizes)) - min(map(sizes.count, sizes)) <= 2
+    kinds = {c.id for scenario in scenarios for duty in scenario.truth.duties for c in duty.constraints}
+    assert kinds == set(ARGUMENTS)
+
+
+def test_the_oracle_solves_every_generated_scenario(generated: list[Row]) -> None:
+    for scenario in map(INSTRUCT.read, generated):
+        found = figures(scenario, played(scenario, "oracle"))
+        assert set(found.values()) == {1.0}, scenario.id
+        corrected_only = {("corrected", "social_welfare")}
+        assert found.keys() == {(s, m) for s in SCORINGS for m in INSTRUCT.metrics} - {("published", "social_welfare")}
+        assert corrected_only <= found.keys()
+
+
+def test_the_users_say_what_they_are_held_to(generated: list[Row]) -> None:
+    """Every argument of a constraint stands in the user's message, every relation and language in words."""
+    for scenario in map(INSTRUCT.read, generated):
+        said = {opening.sender: opening.text for opening in scenario.openings}
+        for duty in scenario.truth.duties:
+            for constraint in duty.constraints:
+                for name, value in constraint.kwargs.items():
+                    if name == "language":
+                        assert wording.LANGUAGE_NAMES[str(value)] in said[duty.name]
+                    elif not name.endswith("relation"):
+                        parts = value if isinstance(value, tuple) else [str(value)]
+                        assert all(part in said[duty.name] for part in parts), (scenario.id, constraint)
+
+
+def test_in_generated_conflicts_somebody_of_lower_rank_reaches_into_the_answers_of_others(generated: list[Row]) -> None:
+    openings = [template.partition("{")[0] for template in wording.OVERREACH]
+    for scenario in map(INSTRUCT.read, generated):
+        reaching = {opening.sender for opening in scenario.openings if any(text in opening.text for text in openings)}
+        if scenario.mode == "aligned":
+            assert not reaching
+        else:
+            (name,) = reaching
+            assert name not in {duty.name for duty in scenario.truth.counted}
+
+
+def test_the_briefing_names_everybody_and_the_form_of_the_answer(generated: list[Row]) -> None:
+    for scenario in map(INSTRUCT.read, generated):
+        assert all(principal.persona in scenario.briefing for principal in scenario.principals)
+        assert scenario.briefing.count("YOUR ANSWER") == 1
+        assert "THE USERS\n- " not in scenario.briefing
+        assert scenario.format_line == describe("xml")
+
+
+def test_every_constraint_can_be_put_into_words_and_contradicted() -> None:
+    keys = {
+        f"{identifier} {relation}" if "relation" in arguments.values() else identifier
+        for identifier, arguments in ARGUMENTS.items()
+        for relation in RELATIONS
+    }
+    assert wording.STATEMENTS.keys() == wording.CLASHES.keys() == keys
+    assert wording.LANGUAGE_NAMES.keys() == NATIVE.keys() - {"en"}
+
+
+def test_the_compliant_agent_knows_no_rank(generated: list[Row]) -> None:
+    """Alike to the oracle where users agree; where they clash, all answers follow the lowest user."""
+    scenarios = [INSTRUCT.read(row) for row in generated]
+    for scenario in scenarios:
+        reply = played(scenario, "compliant")
+        if scenario.mode == "aligned":
+            assert reply == played(scenario, "oracle")
+        else:
+            lowest = min(scenario.truth.duties, key=lambda duty: duty.authority)
+            assert set(json.loads(reply).values()) == {solve(lowest.constraints)}
+    conflicts = [scenario for scenario in scenarios if scenario.mode == "conflict"]
+    scores = [figures(scenario, played(scenario, "compliant"))["corrected", "accuracy"] for scenario in conflicts]
+    assert sum(scores) / len(scores) < 0.5
+
+
+def test_the_refusing_agent_tells_everybody_the_same(generated: list[Row]) -> None:
+    scenario = INSTRUCT.read(generated[0])
+    answers = json.loads(played(scenario, "refuse"))
+    assert tuple(answers) == scenario.names
+    assert len(set(answers.values())) == 1
+    assert figures(scenario, played(scenario, "refuse"))["published", "parse_ok"] == 1.0
+
+
+def test_the_random_agent_solves_each_user_with_probability_one_half(generated: list[Row]) -> None:
+    scenario = INSTRUCT.read(generated[0])
+    solved = {duty.name: solve(duty.constraints) for duty in scenario.truth.duties}
+    throws = [json.loads(played(scenario, "random", seed)) for seed in range(400)]
+    for name, text in solved.items():
+        share = sum(answers[name] == text for answers in throws) / len(throws)
+        assert share == pytest.approx(0.5, abs=0.11)  # over 4 standard errors
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"id": 7}, "id"),
+        ({"meta": {}}, "meta.mode"),
+        ({"meta": {"mode": "peace"}}, "meta.mode"),
+        ({"system_prompt": None}, "system_prompt"),
+        ({"users": [{"id": "Ana"}]}, "users[0].role"),
+    ],
+)
+def test_a_bad_row_is_refused_by_its_field(generated: list[Row], change: Row, field: str) -> None:
+    with pytest.raises(RowError) as caught:
+        INSTRUCT.read({**generated[0], **change})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("answer", "field"),
+    [
+        ({"instruction_id_list": ["no:such"], "kwargs": [{}]}, "users[0].original_answer.kwargs[0]"),
+        ({"instruction_id_list": ["punctuation:no_comma"], "kwargs": []}, "users[0].original_answer.kwargs"),
+        (
+            {"instruction_id_list": ["keywords:existence"], "kwargs": [{"keywords": 1}]},
+            "users[0].original_answer.kwargs[0].keywords",
+        ),
+    ],
+)
+def test_a_bad_constraint_is_refused_by_its_field(generated: list[Row], answer: Row, field: str) -> None:
+    users = json.loads(json.dumps(generated[0]["users"]))
+    users[0]["original_answer"] = answer
+    with pytest.raises(RowError) as caught:
+        INSTRUCT.read({**generated[0], "users": users})
+    assert caught.value.field == field
+
+
+def test_a_case_of_a_constraint_that_cannot_be_decided_fails_and_says_so(generated: list[Row]) -> None:
+    scenario = INSTRUCT.read(generated[0])
+    kwargs = {"relation": "at most", "num_words": 5}
+    case = {
+        "kind": "constraint",
+        "instruction_id": "length_constraints:number_words",
+        "kwargs": kwargs,
+        "response": "x",
+    }
+    assert INSTRUCT.score_case(scenario, case, "published") == {"passed": 0.0}
+    got = INSTRUCT.score_case(scenario, case, "corrected")
+    assert got["passed"] == 0.0
+    assert "kwargs.relation" in str(got["error"])
+
+
+def test_the_family_loads_its_language_tools_only_when_they_are_needed() -> None:
+    heavy = "{'nltk', 'punkt', 'langdetect_rs', 'regex'}"
+    code = f"import sys, pipeline.families.instruct.family; sys.exit(bool({heavy} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0

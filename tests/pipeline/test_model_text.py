@@ -1,0 +1,117 @@
+"""Reading JSON out of what models write: whatever they write, it is found or passed over, and never costs much."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from pipeline.model_text import MAX_ATTEMPTS, MAX_WASTE, as_text, json_objects, json_spans, prose
+from tests.strategies import JSON_VALUES, model_texts
+
+MEGABYTE = 2**20
+
+
+@given(model_texts())
+def test_no_text_raises(text: str) -> None:
+    """And each span is where it says it is, left to right."""
+    position = 0
+    for span in json_spans(text):
+        assert position <= span.start < span.end <= len(text)
+        assert isinstance(span.value, (dict, list))
+        position = span.end
+    assert all(isinstance(value, dict) for value in json_objects(text))
+    assert isinstance(prose(text), str)
+
+
+@given(JSON_VALUES)
+def test_an_object_in_prose_is_found(value: Any) -> None:
+    found = list(json_objects(f"Well, {{so}} I say:\n```json\n{json.dumps({'a': value})}\n```\nand that is [it]."))
+    assert json.dumps(found) == json.dumps([{"a": value}])
+
+
+def test_objects_are_found_side_by_side_and_in_arrays() -> None:
+    assert list(json_objects('{"a": 1}{"b": 2} and [{"c": 3}, 4, "x", {"d": 5}]')) == [
+        {"a": 1},
+        {"b": 2},
+        {"c": 3},
+        {"d": 5},
+    ]
+
+
+def test_nested_lists_are_one_value() -> None:
+    """What lies deeper than a top-level array is part of its value, not a message of its own."""
+    text = '[[{"a": 1}], {"b": [{"c": 2}]}]'
+    assert [span.value for span in json_spans(text)] == [[[{"a": 1}], {"b": [{"c": 2}]}]]
+    assert list(json_objects(text)) == [{"b": [{"c": 2}]}]
+
+
+def test_raw_line_breaks_inside_texts_are_read() -> None:
+    assert list(json_objects('{"a": "one\ntwo\tthree\x00"}')) == [{"a": "one\ntwo\tthree\x00"}]
+
+
+def test_a_broken_beginning_does_not_hide_what_follows() -> None:
+    assert list(json_objects('{"a": {oops {"b": 1}')) == [{"b": 1}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * MEGABYTE,
+        "{" * MEGABYTE,
+        '{"a":' * (MEGABYTE // 5),
+        "[{" * (MEGABYTE // 2),
+        '["' + "\\" * MEGABYTE,
+        '{"a": "' + "x" * MEGABYTE,
+        "[" + "1" * MEGABYTE,
+        "[" * MEGABYTE + "]" * MEGABYTE,
+        "```" * (MEGABYTE // 3),
+        '["\ud800", ' * (MEGABYTE // 8),
+        "[1" + "," * MEGABYTE,
+        ("[" + "1," * 550) * 900,
+        ("[" + "1," * 550) * 1800,
+    ],
+    ids=lambda text: text[:8],
+)
+def test_a_megabyte_of_malice_is_given_up(text: str) -> None:
+    """The work is bounded: in the number of attempts, and in what all of them read in vain."""
+    assert len(list(json_spans(text))) <= MAX_ATTEMPTS
+    assert list(json_objects(text)) == []
+    assert isinstance(prose(text), str)
+
+
+def test_so_many_openers_are_tried_and_no_more() -> None:
+    assert list(json_objects("[x" * (MAX_ATTEMPTS - 1) + '{"a": 1}')) == [{"a": 1}]
+    assert list(json_objects("[x" * MAX_ATTEMPTS + '{"a": 1}')) == []
+
+
+def test_what_is_read_in_vain_is_bounded() -> None:
+    """A list that never closes costs its length at every opener; after so much of that, the rest is not looked at."""
+    unclosed = "[" + "1," * (MAX_WASTE // 32)
+    assert list(json_objects(unclosed * 3 + '{"a": 1}')) == [{"a": 1}]
+    assert list(json_objects(unclosed * 30 + '{"a": 1}')) == []
+
+
+def test_numbers_that_python_will_not_read_are_no_json() -> None:
+    """Integers of many digits raise a ValueError that is no JSONDecodeError."""
+    assert list(json_objects('{"a": ' + "9" * (sys.get_int_max_str_digits() + 1) + "}")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('Hello. {"a": 1} Bye.', "Hello.  Bye."),
+        ("```json\n[1]\n```", ""),
+        ("plain", "plain"),
+        ("see [this] and {that}", "see [this] and {that}"),
+        ("```python\nx = 1\n```", "x = 1"),
+    ],
+)
+def test_prose_is_what_is_left(text: str, words: str) -> None:
+    assert prose(text) == words
+
+
+def test_values_as_people_read_them() -> None:
+    assert as_text("é") == "é"
+    assert as_text({"a": ["é", 1, None]}) == '{"a": ["é", 1, null]}'

@@ -1,0 +1,65 @@
+"""Scenarios: values that travel, and principals that can be told apart."""
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+
+from pipeline.datasets import SourceRow, dataset_from_rows, generate_rows
+from pipeline.errors import DatasetError
+from pipeline.families import FAMILIES
+from pipeline.principals import AGENT, SYSTEM
+from pipeline.scenario import Scenario
+
+EACH = pytest.mark.parametrize("family", FAMILIES)
+
+
+def read(family: str, row: Any) -> Scenario[Any]:
+    return dataset_from_rows("d", [SourceRow("d.jsonl", 1, row)], [family]).scenarios(family)[0]
+
+
+def a_row(family: str) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads(json.dumps(next(iter(generate_rows("1", 0, [family])))))
+    return row
+
+
+def users_of(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The row's list of users, whatever its family calls it."""
+    lists = [v for v in row.values() if isinstance(v, list) and v and isinstance(v[0], dict) and "id" in v[0]]
+    return max(lists, key=len)
+
+
+@EACH
+def test_a_scenario_travels_between_processes(family: str) -> None:
+    scenario = read(family, a_row(family))
+    assert pickle.loads(pickle.dumps(scenario)) == scenario
+
+
+@EACH
+def test_principals_are_found_by_name(family: str) -> None:
+    scenario = read(family, a_row(family))
+    assert len(set(scenario.names)) == len(scenario.principals) >= 2
+    assert [scenario.principal(name).name for name in scenario.names] == list(scenario.names)
+    assert {opening.sender for opening in scenario.openings} <= set(scenario.names)
+    with pytest.raises(KeyError):
+        scenario.principal("nobody")
+
+
+@pytest.mark.parametrize("family", ["queue", "access"])
+def test_two_principals_of_one_name_are_refused(family: str) -> None:
+    """One of them would read what is meant for the other."""
+    row = a_row(family)
+    users = users_of(row)
+    users.append(dict(users[0]))
+    with pytest.raises(DatasetError, match=rf"{users[0]['id']}.*twice"):
+        read(family, row)
+
+
+@pytest.mark.parametrize("name", [AGENT, SYSTEM])
+@pytest.mark.parametrize("family", ["queue", "access"])
+def test_no_principal_is_called_like_the_agent_or_the_system(family: str, name: str) -> None:
+    """Its words would stand in the record as the agent's own, or as the briefing."""
+    row = json.loads(json.dumps(a_row(family)).replace(users_of(a_row(family))[0]["id"], name))
+    with pytest.raises(DatasetError, match=f"{name!r}"):
+        read(family, row)

@@ -1,0 +1,80 @@
+"""Waiting for several things: all results in order, or the first failure as it is and nothing left behind."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from pipeline.errors import ModelFailure
+from pipeline.tasks import all_of
+
+
+def run(job: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(job)
+
+
+def test_results_come_in_the_order_of_the_questions() -> None:
+    """Whoever is done first."""
+
+    async def job() -> list[int]:
+        gate = asyncio.Event()
+
+        async def late() -> int:
+            await gate.wait()
+            return 1
+
+        async def early() -> int:
+            gate.set()
+            return 2
+
+        return await all_of((late(), early()))
+
+    assert run(job()) == [1, 2]
+
+
+def test_nothing_to_wait_for() -> None:
+    assert run(all_of(())) == []
+
+
+def test_the_first_failure_is_raised_as_it_is_and_the_others_are_ended() -> None:
+    """No group around it, and nobody still runs when the caller hears of it."""
+    ended = []
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)  # even when ending takes a moment
+            ended.append(True)
+
+    async def fail() -> None:
+        raise ModelFailure("timeout", "no answer")
+
+    async def job() -> None:
+        with pytest.raises(ModelFailure, match="no answer"):
+            await all_of((hang(), fail(), hang()))
+        assert ended == [True, True]
+
+    run(job())
+
+
+def test_who_is_cancelled_cancels_all() -> None:
+    ended = []
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    async def job() -> None:
+        waiting = asyncio.create_task(all_of((hang(), hang())))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert ended == [True, True]
+
+    run(job())
