@@ -1,6 +1,7 @@
 """A dataset: scenarios of one or more families, with a version that is a hash of their content."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from pipeline.errors import DatasetError
 from pipeline.families import FAMILIES
 from pipeline.families.base import Family, Row
 from pipeline.hashing import canonical
+from pipeline.principals import RESERVED_NAMES
 from pipeline.rows import RowError
 from pipeline.scenario import Scenario
 
@@ -58,6 +60,7 @@ def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[s
             continue
         try:
             scenario = family.read(row)
+            _check_names(scenario.names)
         except RowError as error:
             problem = f"not a scenario of the family {family.name!r}: {error.problem}"
             raise DatasetError(source, problem, line, error.field) from error
@@ -88,6 +91,15 @@ def generate_rows(size: str, seed: int, families: Iterable[str] | None = None) -
             case _:
                 count = int(size)
         yield from family.generate(count, seed)
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """Raises RowError unless every message of an episode can be told whose it is."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise RowError(f"the user {name!r} is there twice; every user needs a name of its own")
+        if name in RESERVED_NAMES:
+            raise RowError(f"a user is called {name!r}, which names somebody else in every episode; rename the user")
 
 
 def _family_of(row: Row, source: str, line: int | None, wanted: tuple[Family[Any], ...]) -> Family[Any]:

@@ -1,16 +1,19 @@
 """``muses score``: replies that were recorded elsewhere, scored without a model."""
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from flows.cli import DONE
+from flows.cli.output import put, to_json
 from pipeline.datasets import dataset_from_rows
 from pipeline.errors import ConfigError, DatasetError
 from pipeline.families import FAMILIES
+from pipeline.families.base import Row
 from pipeline.rows import RowError, take
+from pipeline.scenario import Scenario
 from pipeline.scores import Scoring
 from storage.dataset_files import read_rows
 
@@ -28,11 +31,18 @@ def score(
     scenarios = dataset_from_rows(str(dataset), read_rows(str(dataset)), [family]).by_family.get(family, {})
     for source, line, case in read_rows(str(cases)):
         try:
-            scenario_id = take(case, "scenario_id", str)
-            if scenario_id not in scenarios:
-                raise RowError(f"{scenario_id!r} is no {family} scenario of {dataset}", "scenario_id")
-            figures = FAMILIES[family].score_case(scenarios[scenario_id], case, scoring)
+            figures = FAMILIES[family].score_case(_scenario(case, scenarios, dataset), case, scoring)
         except RowError as error:
             raise DatasetError(source, error.problem, line, error.field) from error
-        print(json.dumps({"case_id": case.get("case_id"), **figures}))  # noqa: T201
+        put(to_json({"case_id": case.get("case_id"), **figures}, indent=None))
     return DONE
+
+
+def _scenario(case: Row, scenarios: Mapping[str, Scenario[Any]], dataset: Path) -> Scenario[Any]:
+    """The scenario that a case names.  A recorded check of a single constraint may name none: it stands for itself."""
+    if case.get("kind") == "constraint" and case.get("scenario_id") is None and scenarios:
+        return next(iter(scenarios.values()))
+    scenario_id = take(case, "scenario_id", str)
+    if scenario_id not in scenarios:
+        raise RowError(f"{scenario_id!r} is no such scenario of {dataset}", "scenario_id")
+    return scenarios[scenario_id]

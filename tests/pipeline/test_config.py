@@ -1,6 +1,6 @@
 """The configuration: everything that can be written wrong is named, with its place and what was expected."""
 
-import datetime
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -133,16 +133,25 @@ def test_all_problems_are_told_at_once() -> None:
         ({**LEAST, "coverage": float("nan")}, "coverage: Input should be a finite number, got nan"),
         (model(timeout_s=float("inf")), "models[0].timeout_s: Input should be a finite number, got inf"),
         ({**LEAST, "limit": 0}, "limit: Input should be greater than 0, got 0"),
-        ({**LEAST, "execution": {"executor": "slurm"}}, "execution.executor: Input should be 'inline' or 'ray', got 'slurm'"),
-        ({**LEAST, "templates": ["jinja"]}, "templates[0]: no template 'jinja'; there are says, colon, xml, native, published"),
+        (
+            {**LEAST, "execution": {"executor": "slurm"}},
+            "execution.executor: Input should be 'inline' or 'ray', got 'slurm'",
+        ),
+        (
+            {**LEAST, "templates": ["jinja"]},
+            "templates[0]: no template 'jinja'; there are says, colon, xml, native, published",
+        ),
         ({**LEAST, "templates": ["xml", "xml"]}, "config: templates names something twice: xml, xml"),
-        ({**LEAST, "users": "scripted/oracle"}, "users: users are `scripted` or a model; 'scripted/oracle' is a built-in agent"),
+        (
+            {**LEAST, "users": "scripted/oracle"},
+            "users: users are `scripted` or a model; 'scripted/oracle' is a built-in agent",
+        ),
         (
             {**LEAST, "users": {"model": "scripted/oracle"}},
             "users: users are `scripted` or a model; 'scripted/oracle' is a built-in agent",
         ),
         (
-            {**LEAST, "run_id": datetime.date(2026, 1, 1)},
+            {**LEAST, "run_id": dt.date(2026, 1, 1)},
             "run_id: expected a text (in quotes, where YAML reads something else), got datetime.date(2026, 1, 1)",
         ),
         ({1: 2, **LEAST}, "[1]: Keys should be strings, got 1"),

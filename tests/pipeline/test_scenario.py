@@ -9,7 +9,7 @@ import pytest
 from pipeline.datasets import SourceRow, dataset_from_rows, generate_rows
 from pipeline.errors import DatasetError
 from pipeline.families import FAMILIES
-from pipeline.principals import AGENT, SYSTEM
+from pipeline.principals import RESERVED_NAMES
 from pipeline.scenario import Scenario
 
 EACH = pytest.mark.parametrize("family", FAMILIES)
@@ -56,10 +56,11 @@ def test_two_principals_of_one_name_are_refused(family: str) -> None:
         read(family, row)
 
 
-@pytest.mark.parametrize("name", [AGENT, SYSTEM])
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
 @pytest.mark.parametrize("family", ["queue", "access"])
-def test_no_principal_is_called_like_the_agent_or_the_system(family: str, name: str) -> None:
-    """Its words would stand in the record as the agent's own, or as the briefing."""
-    row = json.loads(json.dumps(a_row(family)).replace(users_of(a_row(family))[0]["id"], name))
+def test_no_principal_has_the_name_of_a_part(family: str, name: str) -> None:
+    """Its words would stand in the record as the agent's own or as the briefing, or pass for another's role."""
+    own_name = users_of(a_row(family))[0]["id"]
+    row = json.loads(json.dumps(a_row(family)).replace(own_name, name))
     with pytest.raises(DatasetError, match=f"{name!r}"):
         read(family, row)
