@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pipeline.crowds import SMALLEST
 from pipeline.errors import DatasetError
 from pipeline.families import FAMILIES
 from pipeline.families.base import Family, Row
@@ -13,6 +14,7 @@ from pipeline.hashing import canonical
 from pipeline.principals import RESERVED_NAMES
 from pipeline.rows import RowError
 from pipeline.scenario import Scenario
+from pipeline.specs import DatasetSpec
 
 TINY_SIZE = 12
 """Scenarios a family in the size ``tiny``."""
@@ -73,14 +75,25 @@ def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[s
     return Dataset(name, version, {family: found[family] for family in FAMILIES if family in found})
 
 
-def generate_dataset(size: str, seed: int, families: Iterable[str] | None = None) -> Dataset:
-    """A generated dataset.  *size*: ``tiny``, ``paper`` or a number of scenarios a family."""
-    rows = (SourceRow("generated", None, row) for row in generate_rows(size, seed, families))
-    return dataset_from_rows(f"generated:{size}@{seed}", rows)
+def generate_dataset(
+    size: str, seed: int, families: Iterable[str] | None = None, most_users: int | None = None
+) -> Dataset:
+    """A generated dataset.
+
+    Args:
+        size: ``tiny``, ``paper`` or a number of scenarios a family.
+        seed: of the dice.
+        families: only these.
+        most_users: scenarios have from 2 to so many users, each number equally often; None: as in the paper.
+    """
+    rows = (SourceRow("generated", None, row) for row in generate_rows(size, seed, families, most_users))
+    return dataset_from_rows(DatasetSpec(None, size, seed, most_users).name, rows)
 
 
-def generate_rows(size: str, seed: int, families: Iterable[str] | None = None) -> Iterable[Row]:
-    """The rows of a generated dataset, in the published shape."""
+def generate_rows(
+    size: str, seed: int, families: Iterable[str] | None = None, most_users: int | None = None
+) -> Iterable[Row]:
+    """The rows of :func:`generate_dataset`, in the published shape."""
     for name in families or FAMILIES:
         family = FAMILIES[name]
         match size:
@@ -90,7 +103,7 @@ def generate_rows(size: str, seed: int, families: Iterable[str] | None = None) -
                 count = family.paper_size
             case _:
                 count = int(size)
-        yield from family.generate(count, seed)
+        yield from family.generate(count, seed, None if most_users is None else range(SMALLEST, most_users + 1))
 
 
 def _check_names(names: tuple[str, ...]) -> None:

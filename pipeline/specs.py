@@ -87,7 +87,12 @@ class DatasetSpec:
     size: str = "tiny"
     """``tiny``, ``paper`` or a number of scenarios a family."""
     seed: int = 0
+    most_users: int | None = None
+    """Generated scenarios have from 2 to so many users; None: as in the paper."""
 
     @property
     def name(self) -> str:
-        return self.path if self.path is not None else f"generated:{self.size}@{self.seed}"
+        if self.path is not None:
+            return self.path
+        crowds = "" if self.most_users is None else f" with up to {self.most_users} users"
+        return f"generated:{self.size}@{self.seed}{crowds}"

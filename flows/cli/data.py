@@ -60,12 +60,15 @@ def generate(  # noqa: PLR0913 - the options of a command
     out: Annotated[Path, Parameter(help="Folder for the files; made when it is not there.")],
     size: Annotated[str, Parameter(help="tiny, paper, or a number of scenarios a family.")] = "tiny",
     seed: Annotated[int, Parameter(help="Of the dice; a larger dataset begins with the smaller one.")] = 0,
+    most_users: Annotated[
+        int | None, Parameter(help="Scenarios have from 2 to so many users, 30 at most. Default: as in the paper.")
+    ] = None,
     family: Families = (),
     force: Force = False,
     as_json: Json = False,
 ) -> int:
     """Write generated scenarios as files, one a family. The same size and seed give the same bytes."""
-    config = _config({"size": size, "seed": seed}, family)
+    config = _config({"size": size, "seed": seed, "most_users": most_users}, family)
     spec = config.dataset.spec()
     folder = _expanded(out)
     wanted = tuple(name for name in FAMILIES if not config.families or name in config.families)
@@ -105,7 +108,7 @@ def _generate(
         parts = {family: unfinished.enter_context(part_of(target)) for family, target in targets.items()}
         for family, part in parts.items():
             with part.open("x", encoding="utf-8", newline="\n") as file:
-                for row in generate_rows(spec.size, spec.seed, [family]):
+                for row in generate_rows(spec.size, spec.seed, [family], spec.most_users):
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
         dataset = dataset_from_rows(spec.name, (row for part in parts.values() for row in read_rows(str(part))))
         changed = {family: not _same(parts[family], target) for family, target in targets.items()}
@@ -179,7 +182,7 @@ def _sound(target: str) -> Iterable[SourceRow]:
     if not target.startswith(_GENERATED):
         return read_rows(target)
     spec = _config(target).dataset.spec()
-    return (SourceRow(target, None, row) for row in generate_rows(spec.size, spec.seed))
+    return (SourceRow(target, None, row) for row in generate_rows(spec.size, spec.seed, None, spec.most_users))
 
 
 def _validation_lines(

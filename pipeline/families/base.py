@@ -77,8 +77,11 @@ class Family(Protocol[T]):
         """Raises ``rows.RowError`` with the field and what was expected of it."""
         ...
 
-    def generate(self, count: int, seed: int) -> Iterator[Row]:
-        """*count* scenarios in the published shape; the same seed gives the same rows on any machine."""
+    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
+        """*count* scenarios in the published shape; the same arguments give the same rows on any machine.
+
+        *sizes*: the numbers of users, each equally often; None: those of the paper.
+        """
         ...
 
     def interpret(self, scenario: Scenario[T], reply: str) -> Action:

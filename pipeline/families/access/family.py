@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pipeline import addressing
 from pipeline.families.access import corrected, published, scenario
 from pipeline.families.access.agents import AccessAgent
-from pipeline.families.access.generate import generate
+from pipeline.families.access.generate import PAPER_SIZES, generate
 from pipeline.families.access.scenario import AccessTruth
 from pipeline.families.access.users import AccessUser, make_user
 from pipeline.families.base import Row, ScriptedKind
@@ -34,8 +34,8 @@ class AccessFamily:
     def read(self, row: Row) -> Scenario[AccessTruth]:
         return scenario.read(row)
 
-    def generate(self, count: int, seed: int) -> Iterator[Row]:
-        return generate(count, seed)
+    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
+        return generate(count, seed, sizes or PAPER_SIZES)
 
     def interpret(self, scenario: Scenario[AccessTruth], reply: str) -> Action:
         return addressing.interpret(scenario.names, reply)

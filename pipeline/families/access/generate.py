@@ -11,7 +11,9 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
+from pipeline.crowds import crowd
 from pipeline.families.access import resources
 from pipeline.families.access.resources import Kind
 from pipeline.families.access.scenario import ATTACKS
@@ -20,12 +22,13 @@ from pipeline.hashing import digest
 from pipeline.personas import Persona, draw_personas, persona_entry, profile
 from pipeline.serialization import Template, describe, sign
 
-FEWEST_USERS, MOST_USERS = 2, 10
+T = TypeVar("T")
+
+PAPER_SIZES = range(2, 11)
+"""Users a scenario, each number equally often."""
+
 TEMPLATES: tuple[Template, ...] = ("colon", "says", "xml")
 COMBINATIONS = tuple(product(ATTACKS, TEMPLATES))
-_SIZES = MOST_USERS - FEWEST_USERS + 1
-_STRIDE = 4
-"""Coprime to the number of sizes, so that a few rows already span them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +64,16 @@ class _Member:
         return self.persona.name
 
 
-def generate(count: int, seed: int) -> Iterator[Row]:
+def generate(count: int, seed: int, sizes: range = PAPER_SIZES) -> Iterator[Row]:
     """*count* rows in the published shape; 216 of them have every attack x template with each size twice."""
-    return (_row(seed, index) for index in range(count))
+    return (_row(seed, index, sizes) for index in range(count))
 
 
-def _row(seed: int, index: int) -> Row:
+def _row(seed: int, index: int, sizes: range) -> Row:
     rng = random.Random(f"access:{seed}:{index}")
     repetition, combination = divmod(index, len(COMBINATIONS))
     attack, template = COMBINATIONS[combination]
-    users = FEWEST_USERS + (repetition + combination * _STRIDE) % _SIZES
+    users = crowd(sizes, combination, repetition)
     document = _document(rng, _kind(seed, index))
     members = _members(rng, users, document, attack)
     insiders = [member.name for member in members if member.authorized]
@@ -123,8 +126,8 @@ def _members(rng: random.Random, users: int, document: _Document, attack: str) -
     people = draw_personas(rng, users)
     entitled = min(rng.randint(1, users - 1), rng.randint(1, users - 1))  # mostly few, as in the published set
     insiders = rng.sample(people, entitled)
-    needs = rng.sample(list(product(document.kind.needs, resources.OPENINGS_OF_INSIDERS)), entitled)
-    tricks = rng.sample(resources.OPENINGS[attack], users - entitled)
+    needs = _deal(rng, list(product(document.kind.needs, resources.OPENINGS_OF_INSIDERS)), entitled)
+    tricks = _deal(rng, resources.OPENINGS[attack], users - entitled)
     members = [
         _Member(person, authorized=True, errand=need, opening=opening.format(need=need, resource=document.name))
         for person, (need, opening) in zip(insiders, needs, strict=True)
@@ -135,6 +138,14 @@ def _members(rng: random.Random, users: int, document: _Document, attack: str) -
         opening = trick.format(resource=document.name, wish=wish, insider=insider)
         members.append(_Member(person, authorized=False, errand=wish, opening=opening))
     return tuple(sorted(members, key=lambda member: people.index(member.persona)))
+
+
+def _deal(rng: random.Random, cards: Sequence[T], count: int) -> list[T]:
+    """*count* cards, each once before any comes again."""
+    dealt: list[T] = []
+    while len(dealt) < count:
+        dealt += rng.sample(cards, min(count - len(dealt), len(cards)))
+    return dealt
 
 
 def _user(member: _Member, document: _Document, attack: str) -> Row:

@@ -8,7 +8,7 @@ from pipeline.constraints.constraint import read_constraint
 from pipeline.families.base import Row, ScriptedKind
 from pipeline.families.instruct import corrected, published, scenario
 from pipeline.families.instruct.agents import InstructAgent
-from pipeline.families.instruct.generate import generate
+from pipeline.families.instruct.generate import PAPER_SIZES, generate
 from pipeline.families.instruct.scenario import InstructTruth
 from pipeline.protocol import Action, Delivery, View
 from pipeline.rows import RowError, take
@@ -40,8 +40,8 @@ class InstructFamily:
     def read(self, row: Row) -> Scenario[InstructTruth]:
         return scenario.read(row)
 
-    def generate(self, count: int, seed: int) -> Iterator[Row]:
-        return generate(count, seed)
+    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
+        return generate(count, seed, sizes or PAPER_SIZES)
 
     def interpret(self, scenario: Scenario[InstructTruth], reply: str) -> Action:
         """Everybody gets its own answer, once."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.constraints.constraint import read_constraint
+from pipeline.crowds import crowd
 from pipeline.families.base import Row
 from pipeline.families.instruct import wording
 from pipeline.families.instruct.scenario import ANSWER_FORMAT
@@ -21,10 +22,8 @@ from pipeline.hashing import digest
 from pipeline.personas import Persona, draw_personas, persona_entry
 from pipeline.serialization import describe
 
-FEWEST_USERS, MOST_USERS = 2, 10
-_SIZES = MOST_USERS - FEWEST_USERS + 1
-_STRIDE = 4
-"""Coprime to the number of sizes: every run of as many rows of a mode has each size once."""
+PAPER_SIZES = range(2, 11)
+"""Users a scenario, each number equally often."""
 
 _ALIGNED, _ALL = 187, 555
 """Scenarios in the published set: the aligned ones, and all of them."""
@@ -155,14 +154,14 @@ class _Request:
     demands: tuple[_Demand, ...]
 
 
-def generate(count: int, seed: int) -> Iterator[Row]:
+def generate(count: int, seed: int, sizes: range = PAPER_SIZES) -> Iterator[Row]:
     """*count* rows in the published shape; 555 of them are 187 aligned and 368 in conflict, as published."""
-    return (_row(seed, index) for index in range(count))
+    return (_row(seed, index, sizes) for index in range(count))
 
 
-def _row(seed: int, index: int) -> Row:
+def _row(seed: int, index: int, sizes: range) -> Row:
     rng = random.Random(f"instruct:{seed}:{index}")
-    mode, users = _variant(index)
+    mode, users = _variant(index, sizes)
     people = _people(rng, mode, users)
     requests = tuple(_request(rng, *each) for each in zip(people, rng.sample(wording.TASKS, users), strict=True))
     overreach = _overreach(rng, requests) if mode == "conflict" else {}
@@ -182,12 +181,12 @@ def _row(seed: int, index: int) -> Row:
     return {"id": f"gi_{mode}_{seed}_{index}_{digest(row)[:8]}", **row}
 
 
-def _variant(index: int) -> tuple[str, int]:
+def _variant(index: int, sizes: range) -> tuple[str, int]:
     """The mode and the number of users; the modes are spread evenly, and each goes through all sizes in turn."""
     before = index * _ALIGNED // _ALL
     aligned = (index + 1) * _ALIGNED // _ALL > before
     position = before if aligned else index - before
-    return "aligned" if aligned else "conflict", FEWEST_USERS + position * _STRIDE % _SIZES
+    return "aligned" if aligned else "conflict", crowd(sizes, position)
 
 
 def _people(rng: random.Random, mode: str, users: int) -> tuple[Persona, ...]:

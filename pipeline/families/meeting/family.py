@@ -9,7 +9,7 @@ from pipeline.families.base import Row, ScriptedKind
 from pipeline.families.meeting import announcement, corrected, published, scenario
 from pipeline.families.meeting.agents import MeetingAgent
 from pipeline.families.meeting.announcement import Announcement
-from pipeline.families.meeting.generate import generate
+from pipeline.families.meeting.generate import PAPER_SIZES, generate
 from pipeline.families.meeting.scenario import MeetingTruth
 from pipeline.families.meeting.users import MeetingUser, make_user
 from pipeline.protocol import Action
@@ -44,8 +44,8 @@ class MeetingFamily:
     def read(self, row: Row) -> Scenario[MeetingTruth]:
         return scenario.read(row)
 
-    def generate(self, count: int, seed: int) -> Iterator[Row]:
-        return generate(count, seed)
+    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
+        return generate(count, seed, sizes or PAPER_SIZES)
 
     def interpret(self, scenario: Scenario[MeetingTruth], reply: str) -> Action:
         """The reply's messages; an announcement ends the episode, and its report is for everybody."""

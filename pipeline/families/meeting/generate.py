@@ -14,6 +14,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.crowds import crowd
 from pipeline.families.base import Row
 from pipeline.families.meeting.scenario import DIFFICULTIES, DISCLOSURES
 from pipeline.families.meeting.slots import Slot
@@ -21,10 +22,8 @@ from pipeline.hashing import digest
 from pipeline.personas import Persona, draw_personas, persona_entry
 from pipeline.serialization import describe
 
-FEWEST_USERS, MOST_USERS = 2, 10
-_SIZES = MOST_USERS - FEWEST_USERS + 1
-_STRIDE = 4
-"""Coprime to the number of sizes, so that few rows already span them."""
+PAPER_SIZES = range(2, 11)
+"""Users a scenario, each number equally often."""
 
 GRID = tuple(
     Slot(day, hour * 60 + minute) for day in range(5) for hour in (9, 10, 11, 13, 14, 15, 16) for minute in (0, 30)
@@ -101,16 +100,16 @@ class _Calendar:
             (self.preferred if level == 2 else self.secondary).add(slot)
 
 
-def generate(count: int, seed: int) -> Iterator[Row]:
+def generate(count: int, seed: int, sizes: range = PAPER_SIZES) -> Iterator[Row]:
     """*count* rows in the published shape; 216 of them have 4 of each size from 2 to 10, disclosure and difficulty."""
-    return (_row(seed, index) for index in range(count))
+    return (_row(seed, index, sizes) for index in range(count))
 
 
-def _row(seed: int, index: int) -> Row:
+def _row(seed: int, index: int, sizes: range) -> Row:
     problem, half = divmod(index, len(DISCLOSURES))
     rng = random.Random(f"meeting:{seed}:{problem}")
     kind, difficulty = divmod(problem, len(DIFFICULTIES))
-    users = FEWEST_USERS + (kind + len(DIFFICULTIES) * difficulty) * _STRIDE % _SIZES
+    users = crowd(sizes, kind + len(DIFFICULTIES) * difficulty)
     target, calendars = _plan(rng, DIFFICULTIES[difficulty], users)
     topic = rng.choice(_TOPICS)
     early = _early_speakers(rng, calendars)

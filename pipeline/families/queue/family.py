@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pipeline.families.base import Row, ScriptedKind
 from pipeline.families.queue import corrected, published, scenario
 from pipeline.families.queue.agents import QueueAgent
-from pipeline.families.queue.generate import generate
+from pipeline.families.queue.generate import PAPER_SIZES, generate
 from pipeline.families.queue.scenario import QueueTruth, owner
 from pipeline.measures import weighted_mean
 from pipeline.protocol import Action, View
@@ -39,8 +39,8 @@ class QueueFamily:
     def read(self, row: Row) -> Scenario[QueueTruth]:
         return scenario.read(row)
 
-    def generate(self, count: int, seed: int) -> Iterator[Row]:
-        return generate(count, seed)
+    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
+        return generate(count, seed, sizes or PAPER_SIZES)
 
     def interpret(self, scenario: Scenario[QueueTruth], reply: str) -> Action:
         return Action(final=True, readable=corrected.score(scenario.truth, reply).parse_ok)

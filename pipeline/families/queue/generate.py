@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from pipeline.crowds import crowd
 from pipeline.families.base import Row
 from pipeline.families.queue import wording
 from pipeline.families.queue.wording import Objective
@@ -21,10 +22,8 @@ from pipeline.hashing import digest
 from pipeline.personas import Persona, draw_personas, persona_entry
 from pipeline.serialization import describe
 
-FEWEST_USERS, MOST_USERS = 2, 20
-_SIZES = MOST_USERS - FEWEST_USERS + 1
-_STRIDE = 7
-"""Coprime to the number of sizes: every run of as many rows has each size once, and few rows span them all."""
+PAPER_SIZES = range(2, 21)
+"""Users a scenario, each number equally often."""
 
 _REFERENCES = range(2000, 10000)
 """Numbers of instructions; the examples in the prompt lie below."""
@@ -115,14 +114,14 @@ class _Setting:
         return self.fill(self.objective.short)
 
 
-def generate(count: int, seed: int) -> Iterator[Row]:
+def generate(count: int, seed: int, sizes: range = PAPER_SIZES) -> Iterator[Row]:
     """*count* rows in the published shape; 304 of them have 16 of each size from 2 to 20."""
-    return (_row(seed, index) for index in range(count))
+    return (_row(seed, index, sizes) for index in range(count))
 
 
-def _row(seed: int, index: int) -> Row:
+def _row(seed: int, index: int, sizes: range) -> Row:
     rng = random.Random(f"queue:{seed}:{index}")
-    users = FEWEST_USERS + index * _STRIDE % _SIZES
+    users = crowd(sizes, index)
     setting = _setting(seed, index, rng)
     people = _people(rng, users)
     instructions = _numbered(rng, people, _wishes(rng, setting, people))

@@ -1,0 +1,56 @@
+"""The oracle scores 1.0 on every leaderboard column of every generated scenario, whatever its size and seed."""
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from pipeline.datasets import generate_dataset
+from pipeline.families import FAMILIES
+from pipeline.protocol import Dialogue, play
+from pipeline.serialization import TEMPLATES
+from workers.scripted import play_scripted, scripted_players
+
+
+def run(coroutine):  # type: ignore[no-untyped-def]
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@given(seed=st.integers(0, 2**32), most=st.sampled_from([2, 5, 10, 20, 30]))
+@settings(max_examples=12, deadline=None)
+def test_columns_of_generated_scenarios(name: str, seed: int, most: int) -> None:
+    family = FAMILIES[name]
+    dataset = generate_dataset("3", seed, [name], most)
+    for scenario in dataset.scenarios(name):
+        assert len(scenario.principals) <= most
+        played = run(play_scripted(family, scenario, "oracle", seed))
+        finals = [s for s in family.score(scenario, played.transcript) if s.round is None]
+        columns = [(s.scoring, s.metric, s.value) for s in finals if s.metric in family.columns]
+        assert columns == [(scoring, metric, 1.0) for scoring, metric, _ in columns]
+        assert {metric for _, metric, _ in columns} == set(family.columns)
+        assert {s.metric for s in finals} <= set(family.metrics)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_serialization_carries_the_same_scenario(name: str, template: str) -> None:
+    """A serialisation changes what a language model reads, not what is asked or scored."""
+    family = FAMILIES[name]
+    for scenario in generate_dataset("2", 1, [name]).scenarios(name):
+        dialogue = Dialogue(scenario, template, lambda reply: family.interpret(scenario, reply), family.max_turns)  # type: ignore[arg-type]  # noqa: B023
+        prompt = dialogue.observation.prompt
+        for opening in scenario.openings:
+            assert any(opening.text in message.content for message in prompt[1:])
+        roles = {message.role for message in prompt[1:]}
+        assert roles == ({opening.sender for opening in scenario.openings} if template == "native" else {"user"})
+        played = run(play(dialogue, *scripted_players(family, scenario, "oracle", 1)))
+        values = {s.metric: s.value for s in family.score(scenario, played.transcript) if s.round is None}
+        assert all(values[column] == 1.0 for column in family.columns)
+
+
+def test_sizes_are_spread_evenly() -> None:
+    for name in FAMILIES:
+        counts = [len(s.principals) for s in generate_dataset("58", 0, [name], 30).scenarios(name)]
+        assert max(counts) > 20
+        assert min(counts) < 6
