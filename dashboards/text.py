@@ -3,13 +3,17 @@
 import unicodedata
 from collections.abc import Collection, Sequence
 
+_ESCAPES = str.maketrans({"\\": "\\\\", "|": "\\|", "<": "&lt;"})
+
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Collection[int] = ()) -> str:
     """Columns of equal width, two spaces apart; the *numeric* ones (by index) to the right."""
-    cells = [list(map(_one_line, row)) for row in (header, *rows)]
+    cells = [list(map(one_line, row)) for row in (header, *rows)]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     lines = [
-        "  ".join(_pad(cell, width, right=i in numeric) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            _pad(cell, width, right=i in numeric) for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in cells
     ]
     rule = "  ".join("─" * width for width in widths)
@@ -17,9 +21,9 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Co
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Collection[int] = ()) -> str:
-    """A GitHub-flavoured Markdown table."""
+    """A GitHub-flavoured Markdown table; no cell can end itself or open a tag."""
     rule = ["---:" if index in numeric else "---" for index in range(len(header))]
-    shown = [[_one_line(cell).replace("|", "\\|") for cell in row] for row in (header, rule, *rows)]
+    shown = [[one_line(cell).translate(_ESCAPES) for cell in row] for row in (header, rule, *rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in shown)
 
 
@@ -28,8 +32,9 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else "\ufffd" for c in text)
 
 
-def _one_line(cell: str) -> str:
-    return " ".join(printable(cell).split())
+def one_line(text: str) -> str:
+    """:func:`printable` text without line breaks, for a place that is one line long."""
+    return " ".join(printable(text).split())
 
 
 def _width(cell: str) -> int:
@@ -37,7 +42,7 @@ def _width(cell: str) -> int:
 
 
 def _columns(character: str) -> int:
-    if unicodedata.combining(character):
+    if unicodedata.category(character) in ("Mn", "Me"):  # drawn over the character before
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 

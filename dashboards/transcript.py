@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from dashboards.text import printable
+from dashboards.text import one_line, printable
 from pipeline.episode import Episode
 from pipeline.principals import AGENT, SYSTEM
 from pipeline.scores import SCORINGS
@@ -19,17 +19,17 @@ def _head(episode: Episode) -> Iterator[str]:
     variants = {"attack": episode.attack, "mode": episode.mode, "disclosure": episode.disclosure}
     variants |= {"difficulty": episode.difficulty, "template": episode.template, "users": str(episode.num_users)}
     yield f"episode {episode.episode_id}"
-    yield f"{episode.model} on {episode.family} · scenario {episode.scenario_id} · epoch {episode.epoch}"
+    scenario = f"scenario {one_line(episode.scenario_id)} · epoch {episode.epoch}"
+    yield f"{one_line(episode.model)} on {episode.family} · {scenario}"
     yield " · ".join(f"{name} {value}" for name, value in variants.items() if value is not None)
     yield f"run {episode.run_id} · shard {episode.shard} attempt {episode.attempt} · {episode.seconds:.2f} s"
     flags = f" · flags: {', '.join(episode.flags)}" if episode.flags else ""
     yield f"outcome {episode.outcome}{flags}"
     if episode.error_kind is not None:
-        yield f"error {episode.error_kind}: {printable(episode.error or '')}"
+        yield f"error {episode.error_kind}: {one_line(episode.error or '')}"
 
 
 def _conversation(episode: Episode, *, raw: bool) -> Iterator[str]:
-    everybody = {m.sender for m in episode.messages} - {AGENT, SYSTEM}
     turn = 0
     for message in episode.messages:
         hidden = message.sender == SYSTEM or (message.sender == AGENT and not message.audience)
@@ -38,7 +38,7 @@ def _conversation(episode: Episode, *, raw: bool) -> Iterator[str]:
         if message.turn != turn:
             turn = message.turn
             yield f"── turn {turn} " + "─" * 50
-        yield f"{printable(message.sender)} → {_audience(message, everybody)}"
+        yield f"{one_line(message.sender)} → {_audience(message, episode.num_users)}"
         yield from (f"    {line}" for line in printable(message.content).splitlines() or [""])
 
 
@@ -49,12 +49,12 @@ def _stands_alone(episode: Episode, reply: Message) -> bool:
     return not any(m.sender == AGENT and m.audience and m.turn == reply.turn for m in episode.messages)
 
 
-def _audience(message: Message, everybody: set[str]) -> str:
+def _audience(message: Message, num_users: int) -> str:
     if not message.audience:
         return "(as the model wrote it)"
-    if len(message.audience) > 1 and everybody <= set(message.audience):
+    if 1 < num_users == len(set(message.audience)):
         return "everybody"
-    return ", ".join(map(printable, message.audience))
+    return ", ".join(map(one_line, message.audience))
 
 
 def _scores(episode: Episode) -> Iterator[str]:
@@ -75,7 +75,8 @@ def _calls(episode: Episode) -> Iterator[str]:
     for call in episode.calls:
         tokens = f"{_count(call.prompt_tokens)} + {_count(call.completion_tokens)} tokens"
         retries = f", {call.retries} retries" if call.retries else ""
-        yield f"{call.role:<6} {call.model}  {tokens}  {call.latency_s:.2f} s{retries}  {call.finish_reason}"
+        model, reason = one_line(call.model), one_line(call.finish_reason)
+        yield f"{call.role:<6} {model}  {tokens}  {call.latency_s:.2f} s{retries}  {reason}"
 
 
 def _count(tokens: int | None) -> str:

@@ -5,34 +5,50 @@ refused with the nearest known one, so that a typo never silently means the defa
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.crowds import LARGEST, SMALLEST
 from pipeline.errors import ConfigError
 from pipeline.families import FAMILIES
 from pipeline.families.base import SCRIPTED_KINDS
 from pipeline.hashing import slug
 from pipeline.plan import RunRequest, TemplateChoice
+from pipeline.serialization import TEMPLATES
 from pipeline.specs import DatasetSpec, Endpoint, ModelSpec, Provider, Sampling, UsersSpec
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_ENV = "OPENAI_API_KEY"
 DEFAULT_STORE = ".muses/store"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHOWN_CHARS = 100
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, got {str(value).lower()}")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+"""An integer; YAML's yes, no, on and off are none, though Python counts with them."""
+Number = Annotated[float, BeforeValidator(_no_bool)]
 
 
 class SamplingConfig(_Section):
     """Request options; what is left out is not sent, and the provider's default holds."""
 
-    temperature: float | None = Field(None, ge=0)
-    top_p: float | None = Field(None, gt=0, le=1)
-    max_tokens: int | None = Field(None, gt=0)
-    seed: int | None = None
+    temperature: Number | None = Field(None, ge=0)
+    top_p: Number | None = Field(None, gt=0, le=1)
+    max_tokens: Whole | None = Field(None, gt=0)
+    seed: Whole | None = None
 
 
 class ModelConfig(_Section):
@@ -45,9 +61,9 @@ class ModelConfig(_Section):
     api_key_env: str | None = None
     """Which environment variable holds the key.  Without ``base_url``: OPENAI_API_KEY."""
     sampling: SamplingConfig = SamplingConfig()
-    timeout_s: float = Field(120.0, gt=0)
-    max_retries: int = Field(5, ge=0)
-    max_concurrency: int = Field(64, gt=0)
+    timeout_s: Number = Field(120.0, gt=0)
+    max_retries: Whole = Field(5, ge=0)
+    max_concurrency: Whole = Field(64, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -67,6 +83,17 @@ class ModelConfig(_Section):
             raise ValueError(f"expected scripted/<kind> or openai:<model>, got {self.model!r}")
         if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
             raise ValueError(f"base_url must start with http:// or https://, got {self.base_url!r}")
+        # Neither is shown: what stands there is likely a secret, and a config is stored with its run.
+        if self.base_url is not None and any(mark in self.base_url for mark in "@?#"):
+            raise ValueError(
+                "base_url holds more than an address and a path; put keys into an environment variable and name it in "
+                "api_key_env"
+            )
+        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
+            raise ValueError(
+                "api_key_env must be the name of an environment variable, such as OPENAI_API_KEY; what came is none "
+                "(not shown here, in case it is the key itself)"
+            )
         return self
 
     @property
@@ -98,12 +125,18 @@ def _dataset_from_text(value: object) -> object:
     return {"size": size, **({"seed": seed} if seed else {})}
 
 
+def _size_from_number(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class DatasetConfig(_Section):
     """``generated:tiny``, ``generated:paper``, ``generated:500@7`` (500 a family, seed 7), or a file or folder."""
 
     path: str | None = None
-    size: str = "tiny"
-    seed: int = 0
+    size: Annotated[str, BeforeValidator(_size_from_number)] = "tiny"
+    seed: Whole = 0
+    most_users: Whole | None = Field(None, ge=SMALLEST, le=LARGEST)
+    """Generated scenarios have from 2 to so many users; left out: as in the paper (queue 20, the others 10)."""
 
     @model_validator(mode="after")
     def _known(self) -> "DatasetConfig":
@@ -112,7 +145,7 @@ class DatasetConfig(_Section):
         return self
 
     def spec(self) -> DatasetSpec:
-        return DatasetSpec(self.path, self.size, self.seed)
+        return DatasetSpec(self.path, self.size, self.seed, self.most_users)
 
 
 class ExecutionConfig(_Section):
@@ -121,19 +154,20 @@ class ExecutionConfig(_Section):
     executor: Literal["inline", "ray"] = "inline"
     ray_address: str | None = None
     """Of a running cluster; a local one is started when left out."""
-    workers: int | None = Field(None, gt=0)
+    workers: Whole | None = Field(None, gt=0)
     """Ray actors; one a CPU of the cluster when left out."""
-    shards_per_worker: int = Field(4, gt=0)
+    shards_per_worker: Whole = Field(4, gt=0)
     """Shards that one worker plays at the same time."""
-    shard_size: int = Field(32, gt=0)
+    shard_size: Whole = Field(32, gt=0)
     """Episodes a shard."""
 
 
 def _users_from_text(value: object) -> object:
     if value == "scripted":
         return None
-    if isinstance(value, str) and value.startswith("scripted/"):
-        raise ValueError(f"users are `scripted` or a model; {value!r} is a built-in agent")
+    model = value.get("model") if isinstance(value, Mapping) else value
+    if isinstance(model, str) and model.startswith("scripted/"):
+        raise ValueError(f"users are `scripted` or a model; {model!r} is a built-in agent")
     return value
 
 
@@ -143,28 +177,37 @@ def _family(value: object) -> object:
     return value
 
 
+def _template(value: object) -> object:
+    known = (*TEMPLATES, "published")
+    if isinstance(value, str) and value not in known:
+        raise ValueError(f"no template {value!r}; there are {', '.join(known)}")
+    return value
+
+
 class RunConfig(_Section):
     """One run."""
 
     name: str = "run"
-    run_id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    run_id: str | None = Field(None, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_])?$")
     """Left out: derived from what is measured, so that the same config resumes the same run."""
     dataset: Annotated[DatasetConfig, BeforeValidator(_dataset_from_text)] = DatasetConfig()
-    models: tuple[ModelConfig, ...] = Field(min_length=1)
+    models: tuple[ModelConfig, ...]
     families: tuple[Annotated[str, BeforeValidator(_family)], ...] = ()
     """Left out: all that the dataset has."""
-    templates: tuple[TemplateChoice, ...] = ("published",)
+    templates: tuple[Annotated[TemplateChoice, BeforeValidator(_template)], ...] = ("published",)
     users: Annotated[ModelConfig | None, BeforeValidator(_users_from_text)] = None
-    """``scripted``: rule-based principals.  A model plays them in the paper's way; it is pinned apart from the agents."""
-    epochs: int = Field(1, gt=0)
-    limit: int | None = Field(None, gt=0)
+    """``scripted``: rule-based principals.  A model plays them in the paper's way, pinned apart from the agents."""
+    epochs: Whole = Field(1, gt=0)
+    limit: Whole | None = Field(None, gt=0)
     store: str = DEFAULT_STORE
-    coverage: float = Field(0.99, ge=0, le=1)
+    coverage: Number = Field(0.99, ge=0, le=1)
     """Share of planned episodes that must be scored for a model to be ranked."""
     execution: ExecutionConfig = ExecutionConfig()
 
     @model_validator(mode="after")
     def _distinct(self) -> "RunConfig":
+        if not self.models:
+            raise ValueError("models names none; write one such as scripted/oracle")
         for field, values in (("families", self.families), ("templates", self.templates)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{field} names something twice: {', '.join(values)}")
@@ -196,7 +239,7 @@ def parse_config(raw: object, source: str) -> RunConfig:
         ConfigError: with one line for every problem: where, what came, what was expected.
     """
     if not isinstance(raw, Mapping):
-        raise ConfigError(f"{source}: expected keys and values such as `models: [scripted/oracle]`, got {raw!r}")
+        raise ConfigError(f"{source}: expected keys and values such as `models: [scripted/oracle]`, got {_shown(raw)}")
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:
@@ -205,7 +248,8 @@ def parse_config(raw: object, source: str) -> RunConfig:
 
 
 def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict of its core
-    where = ".".join(str(part) for part in problem["loc"]) or "config"
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    where = where.removeprefix(".") or "config"
     match problem["type"]:
         case "extra_forbidden":
             known = _keys_at(problem["loc"][:-1])
@@ -216,8 +260,13 @@ def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a 
             return f"{where}: missing"
         case "value_error":
             return f"{where}: {problem['ctx']['error']}"
-        case _:
-            return f"{where}: {problem['msg']}, got {problem['input']!r}"
+        case kind:
+            return f"{where}: {_EXPECTED.get(kind, problem['msg'])}, got {_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
 def _keys_at(location: tuple[str | int, ...]) -> list[str]:
@@ -229,6 +278,18 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
     return sorted(section.model_fields)
 
 
+_EXPECTED = {
+    "tuple_type": "expected a list",
+    "model_type": "expected keys and values",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "string_pattern_mismatch": "expected letters, digits, dots, dashes and underscores, with a letter or digit at the "
+    "beginning and no dot or dash at the end",
+    "string_type": "expected a text (in quotes, where YAML reads something else)",
+}
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "models": ModelConfig,
     "users": ModelConfig,

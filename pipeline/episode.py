@@ -49,6 +49,8 @@ class Episode:
     error: str | None
     flags: tuple[str, ...]
     """What the agent caused and a reader should know: unparsed, length, content_filter, context_overflow."""
+    scorer_version: int
+    """:attr:`pipeline.families.base.Family.scorer_version` of the scores."""
     turns: int
     started_at: datetime
     """UTC."""

@@ -5,11 +5,13 @@ import json
 import re
 
 _ID_BYTES = 16
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+"""Made once: json.dumps would make one for every id."""
 
 
 def canonical(value: object) -> bytes:
     """*value* as JSON with sorted keys and no spaces; equal values give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def digest(*parts: object) -> str:

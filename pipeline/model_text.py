@@ -14,6 +14,8 @@ _OPENERS = re.compile(r"[{\[]")
 _LENIENT = json.JSONDecoder(strict=False)
 MAX_ATTEMPTS = 2_000
 """Openers at which decoding is tried before a text is given up as not JSON."""
+MAX_WASTE = 4 * 2**20
+"""Characters that decoding may read in vain before it is given up: lists that never close make every try a long one."""
 
 
 class Span(NamedTuple):
@@ -29,13 +31,17 @@ def json_spans(text: str) -> Iterator[Span]:
 
     Raw line breaks inside strings are accepted.  What does not decode at an opener is skipped by one character.
     """
-    position = attempts = 0
-    while attempts < MAX_ATTEMPTS and (opener := _OPENERS.search(text, position)):
+    position = attempts = waste = 0
+    while attempts < MAX_ATTEMPTS and waste < MAX_WASTE and (opener := _OPENERS.search(text, position)):
         attempts += 1
         try:
             value, end = _LENIENT.raw_decode(text, opener.start())
-        except (ValueError, RecursionError):
+        except json.JSONDecodeError as error:
             position = opener.start() + 1
+            waste += error.pos - opener.start()
+        except (ValueError, RecursionError):  # neither says how far it came
+            position = opener.start() + 1
+            waste += len(text) - opener.start()
         else:
             yield Span(value, opener.start(), end)
             position = end

@@ -119,8 +119,12 @@ def make_plan(request: RunRequest, dataset: Dataset, shard_size: int, run_id: st
     cells = []
     for model in request.models:
         for family in request.families:
+            # A scenario that was published in a template which is asked for by name as well is owed once.
+            earlier: set[str] = set()
             for choice in request.templates:
-                episodes = tuple(_episodes(request, dataset, model, family, choice))
+                owed = _episodes(request, dataset, model, family, choice)
+                episodes = tuple(episode for episode in owed if episode.id not in earlier)
+                earlier.update(episode.id for episode in episodes)
                 first = numbers[model.slug, family]
                 shards = tuple(
                     ShardPlan(first + index, episodes[start : start + shard_size])
@@ -146,7 +150,8 @@ def _identity(request: RunRequest, dataset: Dataset) -> str:
 def _episodes(
     request: RunRequest, dataset: Dataset, model: ModelSpec, family: str, choice: TemplateChoice
 ) -> Iterator[EpisodePlan]:
-    ids = Derivation("episode", dataset.version, family, request.users.identity, model.identity)
+    # With the name: two servers may offer different weights as one model, and a run may compare them.
+    ids = Derivation("episode", dataset.version, family, request.users.identity, model.name, model.identity)
     users = Derivation("users", dataset.version, family, request.users.identity)
     for scenario in dataset.scenarios(family)[: request.limit]:
         template = scenario.template if choice == "published" else choice

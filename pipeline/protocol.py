@@ -119,9 +119,7 @@ Interpret = Callable[[str], Action]
 class Dialogue:
     """One episode's state: what has been said, whose turn it is, and whether it is over."""
 
-    def __init__(
-        self, scenario: Scenario[object], template: Template, interpret: Interpret, max_turns: int
-    ) -> None:
+    def __init__(self, scenario: Scenario[object], template: Template, interpret: Interpret, max_turns: int) -> None:
         self._scenario, self._template, self._interpret, self._max_turns = scenario, template, interpret, max_turns
         self._messages = [Message(0, SYSTEM, (AGENT,), scenario.briefing_in(template))]
         self._prompt = [ChatMessage("system", self._messages[0].content)]
@@ -200,9 +198,14 @@ class Playthrough:
     failure: Failure | None = None
 
 
-async def play(dialogue: Dialogue, agent: Agent, users: Mapping[str, User]) -> Playthrough:
-    """Plays one episode to its end.  A failed model call ends it and is reported; nothing else is caught."""
-    calls: list[Call] = []
+async def play(
+    dialogue: Dialogue, agent: Agent, users: Mapping[str, User], calls: list[Call] | None = None
+) -> Playthrough:
+    """Plays one episode to its end.  A failed model call ends it and is reported; nothing else is caught.
+
+    *calls*: where calls are noted as they come back, for a caller that wants to know them even when this raises.
+    """
+    calls = [] if calls is None else calls
 
     async def ask(coming: Coroutine[Any, Any, Reply]) -> str:
         reply = await coming

@@ -45,23 +45,28 @@ def find_format_line(briefing: str, template: Template, published: re.Pattern[st
 
 def sign(template: Template, name: str, text: str) -> str:
     """One principal's text with its author on it; ``native`` carries the author in the role instead."""
-    match template:
-        case "says":
-            return f"{name} says: {text}"
-        case "colon":
-            return f"{name}: {text}"
-        case "xml":
-            return f"<{name}>{text}</{name}>"
-        case "native":
-            return text
+    head, tail = _frame(template, name)
+    return f"{head}{text}{tail}"
 
 
 def unsign(template: Template, name: str, text: str) -> str:
     """The inverse of :func:`sign`; text that does not carry the author is returned as it is."""
-    head, _, tail = sign(template, name, "\0").partition("\0")
-    if text.startswith(head) and text.endswith(tail):
-        return text[len(head) : len(text) - len(tail)]
-    return text
+    head, tail = _frame(template, name)
+    framed = len(text) >= len(head) + len(tail) and text.startswith(head) and text.endswith(tail)
+    return text[len(head) : len(text) - len(tail)] if framed else text
+
+
+def _frame(template: Template, name: str) -> tuple[str, str]:
+    """What stands before and after a text."""
+    match template:
+        case "says":
+            return f"{name} says: ", ""
+        case "colon":
+            return f"{name}: ", ""
+        case "xml":
+            return f"<{name}>", f"</{name}>"
+        case "native":
+            return "", ""
 
 
 def serialize(template: Template, messages: Iterable[tuple[str, str]]) -> tuple[ChatMessage, ...]:

@@ -7,25 +7,30 @@ under its name, however often it is played.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 
 from pipeline.errors import ConfigError, MusesError
 from pipeline.specs import ModelSpec
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
 
-START_TIMEOUT_S = 120.0
 DRAIN_TIMEOUT_S = 20.0
+REACH_TIMEOUT_S = 5.0
+_START_ONE = "start one with `ray start --head` (its address is host:6379), or leave the address out to use a local one"
 SHARD_TRIES = 5
 """How often a shard is given to an actor before its loss is an error."""
-_NOT_SHIPPED = [".venv", ".git", ".muses", "tests", "docs", "infra", "**/__pycache__"]
+_NOT_SHIPPED = ["/*", "!/.", "!/pipeline", "!/storage", "!/workers", "**/__pycache__"]
+"""In the syntax of .gitignore: all but the folder itself and the packages that a worker imports, since anything may lie
+beside them: data, results, or the other packages of an environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,9 @@ class RaySettings:
     temp_dir: Path | None = None
     """Where a local cluster keeps its logs; short enough for a socket path.  None: Ray's default."""
     code: Path | None = None
-    """The folder that a remote cluster is sent as working directory; None: the code is installed there."""
+    """The folder whose packages a remote cluster is sent; None: the code is installed there."""
+    start_timeout_s: float = 120.0
+    """How long a cluster may take to make room for the workers; one that scales itself needs its time."""
 
 
 class RayExecutor:
@@ -50,11 +57,14 @@ class RayExecutor:
         self._settings = settings
         self._actors: list[Any] = []
         self._free: asyncio.Queue[Any] = asyncio.Queue()
+        self._returning: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         _connect(self._settings)
         try:
             count = self._settings.workers or max(1, int(_cpus(ray.cluster_resources)))
+            if self._settings.address is None and count > _cpus(ray.cluster_resources):
+                raise _too_many(count)  # at once: a local cluster does not grow
             actor = ray.remote(num_cpus=1, max_restarts=-1)(ShardWorker)
             room = self._settings.shards_per_worker
             self._actors = [actor.options(max_concurrency=room + 2).remote() for _ in range(count)]
@@ -70,6 +80,8 @@ class RayExecutor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for task in self._returning:
+            task.cancel()
         try:
             drained = asyncio.gather(*(actor.drain.remote() for actor in self._actors), return_exceptions=True)
             await asyncio.wait_for(drained, DRAIN_TIMEOUT_S)
@@ -90,13 +102,16 @@ class RayExecutor:
             except (RayActorError, ActorUnavailableError) as error:
                 if not tries_left:
                     raise MusesError(
-                        f"shard {spec.key}: its worker died {SHARD_TRIES} times, the last time with: {_first_line(error)}; "
-                        "look for memory or driver trouble in Ray's logs, then start the run again"
+                        f"shard {spec.key}: its worker died {SHARD_TRIES} times, the last time with: "
+                        f"{_first_line(error)}; look for memory trouble in Ray's logs, then start the run again"
                     ) from None
-            else:
-                return summary
-            finally:
+                self._give_back_once_ready(actor)
+                continue
+            except BaseException:
                 self._free.put_nowait(actor)
+                raise
+            self._free.put_nowait(actor)
+            return summary
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def probe(self, spec: ModelSpec) -> str | None:
@@ -106,12 +121,30 @@ class RayExecutor:
     async def _wait_for_actors(self, count: int) -> None:
         ready = asyncio.gather(*(actor.__ray_ready__.remote() for actor in self._actors))
         try:
-            await asyncio.wait_for(ready, START_TIMEOUT_S)
+            await asyncio.wait_for(ready, self._settings.start_timeout_s)
         except TimeoutError:
-            raise ConfigError(
-                f"{count} Ray workers of one CPU each did not start within {START_TIMEOUT_S:g} s; the cluster has "
-                f"{_cpus(ray.cluster_resources):g} CPUs, {_cpus(ray.available_resources):g} of them free: ask for fewer"
-            ) from None
+            raise _too_many(count, self._settings.start_timeout_s) from None
+
+    def _give_back_once_ready(self, actor: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
+        """While an actor restarts it refuses everything at once; given back now, it would use up a shard's tries."""
+
+        async def wait() -> None:
+            ready = actor.__ray_ready__.options(max_task_retries=-1).remote()
+            with suppress(TimeoutError, RayError):  # then the next try says what is wrong
+                await asyncio.wait_for(ready, self._settings.start_timeout_s)
+            self._free.put_nowait(actor)
+
+        task = asyncio.create_task(wait())
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
+
+
+def _too_many(count: int, waited_s: float | None = None) -> ConfigError:
+    waited = "cannot start" if waited_s is None else f"did not start within {waited_s:g} s"
+    return ConfigError(
+        f"{count} Ray workers of one CPU each {waited}; the cluster has {_cpus(ray.cluster_resources):g} CPUs, "
+        f"{_cpus(ray.available_resources):g} of them free: ask for fewer"
+    )
 
 
 def cluster_cpus(settings: RaySettings) -> float:
@@ -131,8 +164,10 @@ def _connect(settings: RaySettings) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if settings.address is None:
         temp_dir: dict[str, Any] = {"_temp_dir": str(settings.temp_dir)} if settings.temp_dir else {}
-        ray.init(include_dashboard=False, **quiet, **temp_dir)
+        # "local": without it, Ray would join any cluster that it finds on this machine or in RAY_ADDRESS.
+        ray.init("local", include_dashboard=False, **quiet, **temp_dir)
         return
+    _check_reachable(settings.address)
     shipped: dict[str, Any] = (
         {"runtime_env": {"working_dir": str(settings.code), "excludes": _NOT_SHIPPED}} if settings.code else {}
     )
@@ -140,9 +175,20 @@ def _connect(settings: RaySettings) -> None:
         ray.init(address=settings.address, **quiet, **shipped)
     except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"no Ray cluster at {settings.address}: {_first_line(error)}; "
-            "start one with `ray start --head`, or leave the address out to use a local one"
+            f"no Ray cluster at {settings.address}: {_first_line(error)}; {_START_ONE}. "
+            "Where it runs and wants a token, set RAY_AUTH_MODE=token, or, on its own machine, write the address `auto`"
         ) from None
+
+
+def _check_reachable(address: str) -> None:
+    """Raises ConfigError when nobody listens: Ray itself would try for minutes, and then end the process."""
+    host, separator, port = address.rpartition("//")[2].rpartition(":")
+    if not separator or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"no Ray cluster at {address}: {error}; {_START_ONE}") from None
 
 
 def _own(error: RayTaskError) -> Exception:

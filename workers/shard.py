@@ -13,15 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pipeline.episode import Episode, Outcome
 from pipeline.errors import FailureKind, ModelFailure
 from pipeline.families import FAMILIES
+from pipeline.families.base import Family
 from pipeline.hashing import seed_from
 from pipeline.plan import EpisodePlan
-from pipeline.protocol import Dialogue, Failure, Playthrough, User, play
+from pipeline.protocol import Call, Dialogue, Failure, Playthrough, User, play
 from pipeline.scenario import Scenario
+from pipeline.scores import Score
 from pipeline.specs import ModelSpec, UsersSpec
 from pipeline.transcript import Transcript
 from storage.layout import ShardKey
@@ -124,21 +127,8 @@ async def _play_episode(
 ) -> Episode:
     started_at, start = datetime.now(UTC), clock()
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
-    failure: Failure | None
-    try:
-        played = await play(
-            Dialogue(
-                scenario, plan.template, lambda reply: family.interpret(scenario, reply), family.max_turns
-            ),
-            players.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch)),
-            {name: _user(spec, plan, players, name) for name in scenario.names},
-        )
-        failure = played.failure
-        scores = () if failure else family.score(scenario, played.transcript)
-    except Exception as error:  # noqa: BLE001 - a defect of ours costs one episode and is on record, never a run
-        played = Playthrough(Transcript(()), 0, 0, ())
-        failure = Failure("agent", ModelFailure("internal", f"{type(error).__name__}: {error}", retryable=False))
-        scores = ()
+    played = await _play(spec, plan, players)
+    failure, scores = _scored(family, scenario, played)
     usage = _Usage.of(played, free=spec.model.provider == "scripted")
     return Episode(
         episode_id=plan.id,
@@ -165,6 +155,7 @@ async def _play_episode(
         error_kind=failure.cause.kind if failure else None,
         error=failure.cause.problem if failure else None,
         flags=_flags(played),
+        scorer_version=family.scorer_version,
         turns=played.turns,
         started_at=started_at,
         seconds=clock() - start,
@@ -175,6 +166,35 @@ async def _play_episode(
         messages=played.transcript.messages,
         calls=played.calls,
     )
+
+
+async def _play(spec: ShardSpec, plan: EpisodePlan, players: Players) -> Playthrough:
+    """Plays one episode.  A defect of ours costs this episode and is on record; it never costs a run."""
+    family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
+    calls: list[Call] = []
+    try:
+        dialogue = Dialogue(scenario, plan.template, partial(family.interpret, scenario), family.max_turns)
+        agent = players.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch))
+        users = {name: _user(spec, plan, players, name) for name in scenario.names}
+        return await play(dialogue, agent, users, calls)
+    except Exception as error:  # noqa: BLE001 - see above
+        return Playthrough(Transcript(()), 0, 0, tuple(calls), _defect(error))
+
+
+def _scored(
+    family: Family[Any], scenario: Scenario[Any], played: Playthrough
+) -> tuple[Failure | None, tuple[Score, ...]]:
+    """Why an episode has no scores, and its scores."""
+    if played.failure:
+        return played.failure, ()
+    try:
+        return None, family.score(scenario, played.transcript)
+    except Exception as error:  # noqa: BLE001 - as above; what was said and paid for stays on record
+        return _defect(error), ()
+
+
+def _defect(error: Exception) -> Failure:
+    return Failure("agent", ModelFailure("internal", f"{type(error).__name__}: {error}", retryable=False))
 
 
 def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str) -> User:

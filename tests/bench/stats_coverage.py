@@ -1,0 +1,203 @@
+"""Whether the statistics keep what they promise, by simulation: prints one JSON object.
+
+    python -m tests.bench.stats_coverage                        20,000 repetitions a design; some minutes
+    python -m tests.bench.stats_coverage --repetitions 2000     the same, coarser
+
+``coverage``: how often 95 % intervals hold the truth, for one model's mean, for two models on the same scenarios, and
+for two on scenarios of their own.  ``claims``: of models that are all equally good, the share of runs in which any
+difference is claimed (5 % at most).  ``bands``: the share of runs in which every model's rank lies in its band (95 % at
+least).  ``power``: how often the smallest difference that a design is said to show is shown (80 %).
+``proportions``: coverage of the intervals of proportions, summed over all outcomes rather than simulated.
+"""
+
+import argparse
+import json
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from storage.stats import (
+    Bounds,
+    Correction,
+    Design,
+    Difference,
+    adjusted,
+    difference,
+    exact_interval,
+    mean_se,
+    paired_difference,
+    rank_bands,
+    smallest_difference,
+    unpaired_difference,
+    wilson_interval,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Scenarios of different difficulty, each played several times by every model.
+
+    ``graded``: scores are normal around a model's score on the scenario.  ``binary``: right or wrong, with a chance that
+    is uniform over the scenarios and, for half of them, the same for every model.
+    """
+
+    kind: Literal["graded", "binary"]
+    scenarios: int
+    epochs: int
+    means: tuple[float, ...] = (0.5, 0.5)
+    """Of the models' true scores; binary models have 0.5."""
+    sd_scenarios: float = 0.3
+    sd_epochs: float = 0.2
+    correlation: float = 0.5
+
+    def draw(self, dice: random.Random) -> list[list[float]]:
+        """One run: each model's scores, scenario after scenario."""
+        scores: list[list[float]] = [[] for _ in self.means]
+        own, shared = math.sqrt(1 - self.correlation), math.sqrt(self.correlation)
+        for _ in range(self.scenarios):
+            common, chance, easy = dice.gauss(), dice.random(), dice.random() < 0.5
+            for mean, values in zip(self.means, scores, strict=True):
+                if self.kind == "binary":
+                    true = chance if easy else dice.random()
+                    values += [float(dice.random() < true) for _ in range(self.epochs)]
+                else:
+                    true = mean + self.sd_scenarios * (shared * common + own * dice.gauss())
+                    values += [dice.gauss(true, self.sd_epochs) for _ in range(self.epochs)]
+        return scores
+
+    @property
+    def clusters(self) -> list[int]:
+        return [number for number in range(self.scenarios) for _ in range(self.epochs)]
+
+
+def coverage(population: Population, repetitions: int, dice: random.Random) -> dict[str, float]:
+    """How often each kind of interval holds the truth."""
+    hits = dict.fromkeys(("mean", "paired", "unpaired"), 0)
+    clusters, truth = population.clusters, population.means[0] - population.means[1]
+    for _ in range(repetitions):
+        first, second = population.draw(dice)
+        _, stranger = population.draw(dice)
+        estimate = mean_se(first, clusters)
+        assert estimate is not None
+        alone = difference(estimate.mean, estimate.se, population.scenarios)
+        hits["mean"] += _holds(alone, population.means[0])
+        hits["paired"] += _holds(paired_difference(first, second, clusters), truth)
+        hits["unpaired"] += _holds(unpaired_difference(first, clusters, stranger, clusters), truth)
+    return {name: count / repetitions for name, count in hits.items()}
+
+
+def compared(population: Population, correction: Correction, dice: random.Random) -> set[tuple[str, str]]:
+    """The (winner, loser) pairs that one run claims; models are called by their numbers."""
+    runs = population.draw(dice)
+    pairs = list(combinations(range(len(runs)), 2))
+    found = [paired_difference(runs[a], runs[b], population.clusters) for a, b in pairs]
+    p_values = adjusted([one.p for one in found if one is not None and one.p is not None], correction)
+    return {
+        (str(a), str(b)) if one is not None and one.mean > 0 else (str(b), str(a))
+        for (a, b), one, p in zip(pairs, found, p_values, strict=True)
+        if p <= 0.05
+    }
+
+
+def false_claims(population: Population, correction: Correction, repetitions: int, dice: random.Random) -> float:
+    """Share of runs that claim anything of models that are equally good."""
+    return sum(bool(compared(population, correction, dice)) for _ in range(repetitions)) / repetitions
+
+
+def bands_hold(population: Population, repetitions: int, dice: random.Random) -> float:
+    """Share of runs in which every model's rank lies in its band."""
+    names = [str(number) for number in range(len(population.means))]
+    good = 0
+    for _ in range(repetitions):
+        bands = rank_bands(names, compared(population, "holm", dice))
+        good += all(_rank_in(bands[name], population.means, number) for number, name in enumerate(names))
+    return good / repetitions
+
+
+def power(design: Design, repetitions: int, dice: random.Random) -> float:
+    """How often a run of this design shows the difference that it is said to show."""
+    gap = smallest_difference(design)
+    assert gap is not None
+    assert design.correlation is not None
+    population = Population(
+        "graded",
+        design.scenarios,
+        design.epochs,
+        (0.5 + gap, 0.5),
+        design.sd_scenarios,
+        design.sd_epochs,
+        design.correlation,
+    )
+    shown = 0
+    for _ in range(repetitions):
+        first, second = population.draw(dice)
+        found = paired_difference(first, second, population.clusters)
+        assert found is not None
+        assert found.p is not None
+        shown += found.p <= design.alpha / design.comparisons
+    return shown / repetitions
+
+
+def proportion_coverage(method: Literal["wilson", "exact"], trials: int) -> tuple[float, float]:
+    """Coverage of the 95 % interval: its mean over the proportions 0.01 to 0.99, and its least."""
+    interval = wilson_interval if method == "wilson" else exact_interval
+    intervals = [interval(successes, trials) for successes in range(trials + 1)]
+    shares = [sum(_chances_held(intervals, trials, step / 100)) for step in range(1, 100)]
+    return math.fsum(shares) / len(shares), min(shares)
+
+
+def _chances_held(intervals: Sequence[Bounds], trials: int, true: float) -> Iterator[float]:
+    for successes, bounds in enumerate(intervals):
+        if bounds.low <= true <= bounds.high:
+            yield math.comb(trials, successes) * true**successes * (1 - true) ** (trials - successes)
+
+
+def _holds(found: Difference | None, truth: float) -> bool:
+    interval = None if found is None else found.interval()
+    return interval is not None and interval.low <= truth <= interval.high
+
+
+def _rank_in(band: tuple[int, int], means: Sequence[float], number: int) -> bool:
+    better = sum(mean > means[number] for mean in means)
+    worse = sum(mean < means[number] for mean in means)
+    return band[0] <= 1 + better and band[1] >= len(means) - worse
+
+
+def main() -> None:
+    """Simulates and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--repetitions", type=int, default=20_000)
+    repetitions = parser.parse_args().repetitions
+    dice = random.Random(2024)
+    equal, spread = (0.5,) * 5, (0.6, 0.5, 0.5, 0.45, 0.3)
+    result = {
+        "repetitions": repetitions,
+        "coverage": [
+            {"kind": kind, "scenarios": n, "epochs": epochs} | coverage(Population(kind, n, epochs), repetitions, dice)  # type: ignore[arg-type]
+            for kind in ("graded", "binary")
+            for n in (10, 30, 100)
+            for epochs in (1, 4)
+        ],
+        "claims": {
+            correction: false_claims(Population("graded", 50, 2, equal), correction, repetitions // 10, dice)  # type: ignore[arg-type]
+            for correction in ("holm", "bh")
+        },
+        "bands": bands_hold(Population("graded", 50, 2, spread), repetitions // 10, dice),
+        "power": {
+            str(n): power(Design(scenarios=n, epochs=2, sd_scenarios=0.3, sd_epochs=0.2), repetitions // 2, dice)
+            for n in (5, 20, 100)
+        },
+        "proportions": {
+            f"{method} {n}": dict(zip(("mean", "least"), proportion_coverage(method, n), strict=True))  # type: ignore[arg-type]
+            for method in ("wilson", "exact")
+            for n in (10, 50, 200)
+        },
+    }
+    print(json.dumps(result, indent=2))  # noqa: T201 - what it is run for
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The leaderboard as text: it says what is known, how sure it is, and what is missing."""
+
+import csv
+import io
+import json
+from dataclasses import fields, replace
+
+import pytest
+
+from dashboards.leaderboard import Format, leaderboard_records, render_leaderboard
+from storage.leaderboard import COLUMNS, LeaderboardRow
+from storage.stats import Bounds
+
+NOTHING = dict.fromkeys((name for column in COLUMNS for name in (column, f"{column}_se")), None)
+FULL = LeaderboardRow(
+    rank=1,
+    run_id="run-a",
+    scoring="published",
+    model="model-a",
+    queue_f1=0.5,
+    queue_f1_se=0.02,
+    instruct_accuracy=0.25,
+    instruct_accuracy_se=0.01,
+    privacy=1.0,
+    privacy_se=0.0,
+    utility=0.125,
+    utility_se=0.03,
+    meeting_success=0.75,
+    meeting_success_se=None,
+    avg=0.525,
+    avg_se=0.0123,
+    avg_columns=5,
+    episodes=1000,
+    planned=1000,
+    coverage=1.0,
+    outcomes={"scored": 1000, "infra_failed": 0, "simulator_failed": 0, "budget_stopped": 0},
+    bounds={},
+    cost_usd=1.234,
+    ranked=True,
+)
+SHORT = replace(
+    FULL,
+    rank=None,
+    model="model-b",
+    episodes=900,
+    coverage=0.9,
+    outcomes={"scored": 900, "infra_failed": 60, "simulator_failed": 30, "budget_stopped": 0},
+    bounds={"queue_f1": Bounds(0.4, 0.6)},
+    cost_usd=None,
+    ranked=False,
+)
+
+
+def table(*rows: LeaderboardRow, form: Format = "table") -> list[str]:
+    return render_leaderboard(rows, form).splitlines()
+
+
+def test_a_full_row() -> None:
+    """Percentages with standard errors, five columns and their mean, what was played and what it cost."""
+    header, _, row, *notes = table(FULL)
+    titles = "model queue F1 instruct acc privacy utility meeting succ avg episodes coverage cost"
+    assert header.split() == titles.split()
+    assert row.split("  ")[0] == "1"
+    for cell in ("50.0 ± 2.0", "25.0 ± 1.0", "100.0 ± 0.0", "12.5 ± 3.0", "75.0 ", "52.5 ± 1.2", "1000/1000", "100 %"):
+        assert cell in row
+    assert row.endswith("$1.23")
+    assert notes == ["run run-a · published scoring · mean ± standard error in %, the scenario is the unit"]
+
+
+def test_an_incomplete_row_says_what_is_missing() -> None:
+    """Its outcomes, the best and the worst that could be, and that it is not ranked."""
+    *_, row, _, note = table(FULL, SHORT)
+    assert row.lstrip().startswith("–")
+    assert "900/1000" in row
+    assert "90 %" in row
+    assert row.endswith("?")
+    assert note == (
+        "model-b: 60 infra_failed, 30 simulator_failed, not ranked; with all episodes it would lie in"
+        " queue F1 40.0–60.0"
+    )
+
+
+def test_a_row_just_short_of_whole_is_ranked_with_its_bounds() -> None:
+    almost = replace(SHORT, rank=2, ranked=True, outcomes={"scored": 999}, bounds={"privacy": Bounds(0.99, 1.0)})
+    assert table(almost)[-1] == "model-b: episodes missing; with all episodes it would lie in privacy 99.0–100.0"
+
+
+def test_columns_that_nobody_played_are_left_out() -> None:
+    """And the average says how many it is of."""
+    row = replace(FULL, **{**NOTHING, "privacy": 0.5, "privacy_se": None, "utility": 0.5}, avg=0.5, avg_se=None)
+    header = table(row)[0]
+    assert "privacy" in header
+    assert "utility" in header
+    assert not any(title in header for title in ("queue", "instruct", "meeting"))
+    assert "avg of 2" in header
+
+
+def test_a_column_with_failures_only_is_there() -> None:
+    """It was played: leaving it out would hide that nothing came of it."""
+    lost = replace(FULL, **NOTHING, avg=None, episodes=0, coverage=0.0, ranked=False, bounds={"privacy": Bounds(0, 1)})
+    header, _, row, *notes = table(lost)
+    assert "privacy" in header
+    assert "0/1000" in row
+    assert "privacy 0.0–100.0" in notes[-1]
+
+
+def test_an_unknown_plan_is_unknown() -> None:
+    row = table(replace(FULL, planned=None, coverage=None, rank=None, ranked=False))[2]
+    assert "1000/?" in row
+    assert "100 %" not in row
+
+
+def test_nothing_played() -> None:
+    assert table()[-1] == "nothing has been played"
+    assert table(form="md")[-1] == "nothing has been played"
+    assert render_leaderboard([], "json") == "[]"
+    assert render_leaderboard([], "csv") == ""
+
+
+@pytest.mark.parametrize("form", ["table", "md"])
+@pytest.mark.parametrize("name", ["通义|千问", "\x1b[31mred\n| a | b |", "<b>bold</b>", "\u202ebackwards"])
+def test_no_name_of_a_model_breaks_out_of_its_cell(form: Format, name: str) -> None:
+    """Neither in the table nor in the notes."""
+    plain, strange = (render_leaderboard([FULL, replace(SHORT, model=n)], form) for n in ("plain", name))
+    assert len(strange.splitlines()) == len(plain.splitlines())
+    assert not {"\x1b", "\u202e"} & set(strange)
+    if form == "md":
+        line = strange.splitlines()[3]
+        assert line.replace("\\|", "").count("|") == plain.splitlines()[3].count("|")
+
+
+@pytest.mark.parametrize("rows", [[FULL], [FULL, SHORT, replace(SHORT, **NOTHING, avg=None, model='a "b",\n|c')]])
+def test_json_and_csv_hold_every_field(rows: list[LeaderboardRow]) -> None:
+    """As they are in storage: means in 0-1, null where nothing is known; CSV reads back as the same values."""
+    records = json.loads(render_leaderboard(rows, "json"))
+    for record, row in zip(records, rows, strict=True):
+        for field in fields(LeaderboardRow):
+            value = getattr(row, field.name)
+            if field.name == "bounds":
+                value = {column: {"low": b.low, "high": b.high} for column, b in value.items()}
+            assert record[field.name] == value, field.name
+    assert records == leaderboard_records(rows)
+    read = list(csv.DictReader(io.StringIO(render_leaderboard(rows, "csv"))))
+    assert [line.keys() for line in read] == [record.keys() for record in records]
+    for line, record in zip(read, records, strict=True):
+        for name, value in record.items():
+            shown = line[name]
+            if isinstance(value, dict):
+                assert json.loads(shown) == value
+            else:
+                assert shown == ("" if value is None else str(value)), name

@@ -1,0 +1,79 @@
+"""Tables that stay tables, whatever stands in their cells."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given, strategies as st
+
+from dashboards.text import markdown_table, one_line, printable, text_table
+
+HEADER = ("model", "avg")
+HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\u202c \u200b\u2066\ud800 \r\b"
+"""Clears a screen, names a window, turns the reading direction, hides, breaks encoders, overwrites a line."""
+
+
+def width(line: str) -> int:
+    """Columns on a terminal, told independently: wide characters take two, marks over others none."""
+    return sum(
+        0 if unicodedata.category(c) in ("Mn", "Me") else 1 + (unicodedata.east_asian_width(c) in "WF") for c in line
+    )
+
+
+def test_a_table() -> None:
+    rows = [["short", "1.0"], ["a longer name", "12.5"]]
+    assert text_table(HEADER, rows, numeric=(1,)) == (
+        "model           avg\n─────────────  ────\nshort           1.0\na longer name  12.5"
+    )
+
+
+def test_a_table_without_rows() -> None:
+    assert text_table(HEADER, []) == "model  avg\n─────  ───"
+    assert markdown_table(HEADER, []) == "| model | avg |\n| --- | --- |"
+
+
+@pytest.mark.parametrize("name", ["通义千问-7B", "モデル", "é", "e\u0301", "☂\ufe0f", "🤖 bot", "한국어", "ﬁ"])
+def test_numbers_stand_below_each_other_beside_names_of_any_script(name: str) -> None:
+    lines = text_table(HEADER, [[name, "1.0"], ["plain-name", "12.5"]], numeric=(1,)).splitlines()
+    assert len({width(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "a\r\nb", "a\u2028b", "a\x85b", "a\x0bb", "  a  b "])
+def test_a_cell_is_one_line(name: str) -> None:
+    assert len(text_table(HEADER, [[name, "1"]]).splitlines()) == 3
+    assert len(markdown_table(HEADER, [[name, "1"]]).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        (r"a\|b", r"a\\\|b"),
+        ("a\\", "a\\\\"),
+        ("<img src=x>", "&lt;img src=x>"),
+        ("a\n| --- |", r"a \| --- \|"),
+    ],
+)
+def test_no_cell_of_a_markdown_table_can_end_itself(cell: str, shown: str) -> None:
+    table = markdown_table(HEADER, [[cell, "1.0"]], numeric=(1,))
+    assert table == f"| model | avg |\n| --- | ---: |\n| {shown} | 1.0 |"
+
+
+def test_what_rules_a_terminal_is_not_printed() -> None:
+    for text in (printable(HOSTILE), text_table(HEADER, [[HOSTILE, "1"]]), markdown_table(HEADER, [[HOSTILE, "1"]])):
+        assert not {"\x1b", "\x07", "\x08", "\r", "\u202e", "\u202c", "\u200b", "\u2066", "\ud800"} & set(text)
+    assert "\ufffd[2J" in printable(HOSTILE)  # seen, not dropped
+
+
+@given(st.text())
+def test_printable_text_has_no_control_characters_but_line_breaks_and_tabs(text: str) -> None:
+    shown = printable(text)
+    assert all(c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") for c in shown)
+    assert printable(shown) == shown
+    assert len(shown) == len(text)
+    shown.encode()
+    assert "\n" not in one_line(text)
+
+
+def test_plain_text_stays_as_it_is() -> None:
+    text = "Grüße, 你好!\n\t{json: 1} – “quoted” 🤖"
+    assert printable(text) == text

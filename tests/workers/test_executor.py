@@ -1,0 +1,88 @@
+"""The inline executor: as many shards at a time as it has room for, and an orderly end."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigError
+from storage.objects import open_store
+from storage.shards import read_index, read_shard
+from tests.provider import Provider
+from tests.workers.test_shard import ORACLE, api, spec
+from workers.executor import InlineExecutor
+from workers.shard import ShardSpec
+
+
+def shards(whole: ShardSpec) -> list[ShardSpec]:
+    """The same episodes, one a shard."""
+    return [replace(whole, number=n, episodes=(episode,)) for n, episode in enumerate(whole.episodes)]
+
+
+@pytest.mark.parametrize("room", [1, 2, 4])
+def test_so_many_shards_at_once_and_no_more(tmp_path: Path, room: int) -> None:
+    """Seen by the provider: all its room is used, and never more."""
+    with Provider(reply=lambda _: "{}", latency_s=0.02) as provider:
+        all_shards = shards(spec(tmp_path, api(provider)))
+
+        async def job() -> None:
+            async with InlineExecutor(room) as executor:
+                await asyncio.gather(*(executor.run(shard) for shard in all_shards))
+
+        asyncio.run(job())
+        assert provider.peak == room
+        assert len(provider.completions) == len(all_shards) == 6
+    assert len(read_index(open_store(str(tmp_path)), all_shards[0].run_id).scored) == 6
+
+
+def test_leaving_ends_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    """Interrupted with one shard in the middle: its finished episodes are stored, waiting shards never start."""
+    with Provider(reply=lambda _: "{}") as quick, Provider(latency_s=600.0) as never:
+        finished = spec(tmp_path, api(quick))
+        hanging = shards(spec(tmp_path, replace(api(never), name="never")))
+
+        async def job() -> None:
+            async with InlineExecutor(2) as executor:
+                await executor.run(finished)
+                tasks = [asyncio.create_task(executor.run(shard)) for shard in hanging]
+                while len(never.completions) < 2:  # noqa: ASYNC110 - the books of another thread
+                    await asyncio.sleep(0)
+                for task in tasks:
+                    task.cancel()
+            assert all(task.cancelled() for task in tasks)
+
+        asyncio.run(job())
+        assert len(never.completions) == 2
+    assert len(read_shard(open_store(str(tmp_path)), finished.key)) == 6
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1
+
+
+def test_an_executor_can_be_left_while_shards_are_played(tmp_path: Path) -> None:
+    """Then it is the executor that ends them, and whoever waits for one is told."""
+    with Provider(latency_s=600.0) as never:
+        shard = spec(tmp_path, api(never))
+
+        async def job() -> None:
+            async with InlineExecutor(1) as executor:
+                waiting = asyncio.create_task(executor.run(shard))
+                while not never.completions:  # noqa: ASYNC110 - the books of another thread
+                    await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+        asyncio.run(job())
+
+
+def test_a_mistake_in_the_config_is_raised_as_it_is(tmp_path: Path) -> None:
+    with Provider() as provider:
+        shard = spec(tmp_path, api(provider, api_key_env="UNSET_KEY"))
+
+        async def job() -> None:
+            async with InlineExecutor(1) as executor:
+                assert "UNSET_KEY" in (await executor.probe(shard.model) or "")
+                assert await executor.probe(ORACLE) is None
+                await executor.run(shard)
+
+        with pytest.raises(ConfigError, match="UNSET_KEY"):
+            asyncio.run(job())

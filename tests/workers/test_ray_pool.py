@@ -1,0 +1,281 @@
+"""The Ray executor on real Ray: nothing is lost when workers die, and every mistake is told in our words.
+
+One local cluster serves the tests of the pool; a second one, started as an administrator would, those of addresses.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.specs import ModelSpec
+from storage.objects import open_store
+from storage.shards import read_index, read_shard
+from tests.provider import Provider
+from tests.s3_server import free_ports
+from tests.workers.test_shard import ORACLE, api, spec
+from workers import ray_pool
+from workers.ray_pool import RayExecutor, RaySettings, cluster_cpus
+from workers.shard import ShardSpec, ShardSummary, summarize
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+
+
+# Addresses (first, while this process has no cluster yet)
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nobody_listens(scheme: str) -> None:
+    """Refused before Ray is asked, which would try for minutes and then end the process."""
+    address = f"{scheme}127.0.0.1:{free_ports(1)[0]}"
+    with pytest.raises(ConfigError, match=f"no Ray cluster at {address}: .*refused; start one with `ray start --head`"):
+        cluster_cpus(RaySettings(address=address))
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [("nonsense", "Invalid address"), ("host.invalid:6379", "not known|resolution")],
+)
+def test_an_address_that_is_none(address: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=f"no Ray cluster at {address}: .*({problem})"):
+        cluster_cpus(RaySettings(address=address))
+
+
+# A pool on a local cluster
+
+
+@pytest.fixture(scope="module")
+def short_folder() -> Iterator[Path]:
+    """Ray keeps sockets in there, and their paths are limited."""
+    folder = Path(tempfile.mkdtemp(prefix="muses-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """An executor that was entered, with the event loop that it belongs to."""
+
+    executor: RayExecutor
+    loop: asyncio.Runner
+
+    def play(self, *shards: ShardSpec) -> list[ShardSummary]:
+        async def job() -> list[ShardSummary]:
+            return await asyncio.gather(*map(self.executor.run, shards))
+
+        return self.loop.run(job())
+
+
+@pytest.fixture(scope="module")
+def pool(short_folder: Path) -> Iterator[Pool]:
+    executor = RayExecutor(RaySettings(workers=2, shards_per_worker=2, temp_dir=short_folder / "ray"))
+    with asyncio.Runner() as loop:
+        loop.run(executor.__aenter__())
+        try:
+            yield Pool(executor, loop)
+        finally:
+            loop.run(executor.__aexit__(None, None, None))
+
+
+def shards_of(whole: ShardSpec, size: int) -> list[ShardSpec]:
+    starts = range(0, len(whole.episodes), size)
+    return [replace(whole, number=n, episodes=whole.episodes[s : s + size]) for n, s in enumerate(starts)]
+
+
+def test_a_plan_is_played(pool: Pool, tmp_path: Path) -> None:
+    """Summaries come back in the order of the questions, the traces are in the store."""
+    shards = shards_of(spec(tmp_path, family="access"), 2)
+    summaries = pool.play(*shards)
+    store = open_store(str(tmp_path))
+    assert summaries == [summarize(shard.key, read_shard(store, shard.key)) for shard in shards]
+    assert sum(summary.outcomes["scored"] for summary in summaries) == 6
+
+
+def test_ray_and_inline_play_the_same_episodes(pool: Pool, tmp_path: Path) -> None:
+    from tests.workers.test_shard import EPOCH, outcome
+
+    chance = ModelSpec("r", "scripted", "random")
+    here, there = spec(tmp_path / "here", chance, "access"), spec(tmp_path / "there", chance, "access")
+    pool.play(there)
+    stored = read_shard(open_store(there.store), there.key)
+    timeless = [[replace(e, started_at=EPOCH, seconds=0.0) for e in episodes] for episodes in (outcome(here), stored)]
+    assert timeless[0] == timeless[1]
+
+
+def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, in the middle, by their process ids: every episode is there, and once.
+
+    A death costs a shard one try, however long the worker takes to come back.
+    """
+    monkeypatch.setattr(ray_pool, "SHARD_TRIES", 2)
+    with Provider(reply=lambda _: "{}", latency_s=0.3) as provider:
+        shards = shards_of(spec(tmp_path, api(provider)), 1)
+        before = worker_pids()
+
+        async def job() -> list[ShardSummary]:
+            playing = asyncio.gather(*map(pool.executor.run, shards))
+            while len(provider.completions) < 3:  # noqa: ASYNC110 - the books of another thread
+                await asyncio.sleep(0.01)
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+            return await playing
+
+        summaries = pool.loop.run(job())
+        assert len(provider.completions) > len(shards)  # some were begun twice
+    assert [summary.outcomes for summary in summaries] == [{"scored": 1}] * len(shards)
+    assert len(before) == 2
+    assert not set(worker_pids()) & set(before)
+    store = open_store(str(tmp_path))
+    ids = [episode.episode_id for shard in shards for episode in read_shard(store, shard.key)]
+    assert sorted(ids) == sorted(read_index(store, shards[0].run_id).scored)
+    assert len(set(ids)) == len(ids) == len(shards)
+
+
+def worker_pids() -> list[int]:
+    from ray._private.state import actors
+
+    return [actor["Pid"] for actor in actors().values() if actor["State"] == "ALIVE"]
+
+
+def test_a_workers_complaint_arrives_without_rays_wrapping(pool: Pool, tmp_path: Path) -> None:
+    """The key is looked up where the calls are made; that it is missing there reads as it would here."""
+    with Provider() as provider:
+        keyed = api(provider, api_key_env="UNSET_KEY")
+        with pytest.raises(ConfigError) as error:
+            pool.play(spec(tmp_path, keyed))
+        assert type(error.value) is ConfigError
+        assert str(error.value).startswith("model 'm': the environment variable UNSET_KEY is unset")
+        assert "ray" not in str(error.value).lower()
+        assert "UNSET_KEY" in (pool.loop.run(pool.executor.probe(keyed)) or "")
+        assert pool.loop.run(pool.executor.probe(api(provider))) is None
+    assert pool.play(spec(tmp_path, ORACLE))[0].outcomes == {"scored": 6}  # the worker is free again
+
+
+# Clusters by address
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster of two CPUs that somebody else started."""
+
+    address: str
+    environment: dict[str, str]
+
+    def drive(self, settings: dict[str, Any], body: str, code: Path = ROOT) -> Any:
+        """Runs *body* in a fresh process, within ``async with RayExecutor(...) as executor``; what it prints."""
+        script = (
+            "import asyncio, json, pathlib\n"
+            "from pipeline.errors import MusesError\n"
+            "from pipeline.specs import ModelSpec\n"
+            "from workers.ray_pool import RayExecutor, RaySettings\n"
+            f"settings = json.loads({json.dumps(settings)!r})\n"
+            "settings['code'] = settings.get('code') and pathlib.Path(settings['code'])\n"
+            "async def main():\n"
+            "    try:\n"
+            "        async with RayExecutor(RaySettings(**settings)) as executor:\n"
+            f"            {body}\n"
+            "    except MusesError as error:\n"
+            "        print(json.dumps([type(error).__name__, str(error)]))\n"
+            "asyncio.run(main())\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=code,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def cluster(short_folder: Path) -> Iterator[Cluster]:
+    """``ray start --head`` with a token of its own, ended by its process."""
+    port = free_ports(1)[0]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
+    command += [f"--temp-dir={short_folder / 'head'}", "--num-cpus=2", "--include-dashboard=false"]
+    process = subprocess.Popen(
+        [*command, "--node-ip-address=127.0.0.1", "--disable-usage-stats"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Ray runtime started" in line:
+                break
+        else:
+            pytest.fail("".join(said))
+        yield Cluster(f"127.0.0.1:{port}", environment)
+    finally:
+        process.terminate()
+        process.wait(60)
+        process.stdout.close()
+
+
+def test_the_code_is_shipped_to_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    """Workers import what the driver sent, not what may be installed where they run; nothing else travels."""
+    code = tmp_path / "code"
+    for package in ("pipeline", "storage", "workers"):
+        shutil.copytree(ROOT / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (code / "results").mkdir()
+    (code / "results" / "large.bin").write_bytes(b"x")
+    with (code / "workers" / "worker.py").open("a") as file:
+        file.write(
+            "\n\nasync def _look_around(self, spec):\n"
+            "    root = __file__.rpartition('/workers/')[0]\n"
+            "    return f'{root} ' + ' '.join(sorted(os.listdir(root)))\n\n\n"
+            "ShardWorker.probe = _look_around\n"
+        )
+    body = "print(json.dumps(await executor.probe(ModelSpec('scripted/oracle', 'scripted', 'oracle'))))"
+    root, *shipped = cluster.drive({"address": cluster.address, "workers": 1, "code": str(code)}, body, code).split()
+    assert not Path(root).is_relative_to(code)
+    assert not Path(root).is_relative_to(ROOT)
+    assert [name for name in shipped if name != "__pycache__"] == ["pipeline", "storage", "workers"]
+
+
+def test_more_workers_than_a_cluster_has_room_for(cluster: Cluster) -> None:
+    """It may grow, so it is waited for; then the message says what there is."""
+    kind, text = cluster.drive({"address": cluster.address, "workers": 3, "start_timeout_s": 1.0}, "pass")
+    assert kind == "ConfigError"
+    assert text.startswith("3 Ray workers of one CPU each did not start within 1 s; the cluster has 2 CPUs")
+    assert text.endswith("ask for fewer")
+
+
+def test_a_cluster_is_left_as_it_was(cluster: Cluster) -> None:
+    """Whoever comes next finds all its CPUs, also after a start that failed."""
+    assert cluster.drive({"address": cluster.address, "workers": 2}, "print(2)") == 2
+    assert cluster.drive({"address": cluster.address}, "print(len(executor._actors))") == 2
+
+
+def test_a_local_cluster_does_not_grow(cluster: Cluster, short_folder: Path) -> None:
+    """So more workers than CPUs are refused at once; and a running cluster nearby is not taken for a local one."""
+    settings = {"workers": 10_000, "temp_dir": str(short_folder / "local")}
+    nearby = replace(cluster, environment={**cluster.environment, "RAY_ADDRESS": cluster.address})
+    kind, text = nearby.drive(settings, "pass")
+    assert kind == "ConfigError"
+    assert text.startswith("10000 Ray workers of one CPU each cannot start; the cluster has ")
+    assert f"has {os.cpu_count()} CPUs" in text

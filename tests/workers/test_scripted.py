@@ -1,0 +1,74 @@
+"""Built-in agents: no network, the same dice the same words, and a whole range of skill."""
+
+import asyncio
+import random
+
+import pytest
+
+from pipeline.datasets import generate_dataset
+from pipeline.families import FAMILIES
+from pipeline.families.base import SCRIPTED_KINDS
+from pipeline.protocol import Dialogue, Playthrough, Reply, View, play
+from pipeline.specs import ModelSpec
+from workers.models import EpisodeRequest, open_model
+from workers.scripted import ScriptedModel, ScriptedPrincipal
+
+ACCESS = FAMILIES["access"]
+SCENARIO = generate_dataset("1", 0, ("access",)).scenarios("access")[0]
+
+
+def played(kind: str, agent_seed: int = 0) -> Playthrough:
+    model = ScriptedModel(ModelSpec(f"scripted/{kind}", "scripted", kind))
+    users = {name: ScriptedPrincipal(ACCESS.user(SCENARIO, name, random.Random(name))) for name in SCENARIO.names}
+    talk = Dialogue(SCENARIO, "says", lambda text: ACCESS.interpret(SCENARIO, text), ACCESS.max_turns)
+    return asyncio.run(play(talk, model.agent(EpisodeRequest(ACCESS, SCENARIO, agent_seed, 0)), users))
+
+
+@pytest.mark.parametrize("kind", SCRIPTED_KINDS)
+def test_every_kind_is_a_model(kind: str) -> None:
+    """Opened from its spec like any other, without an environment; probing and closing it twice is harmless."""
+    model = open_model(ModelSpec("x", "scripted", kind), {})
+
+    async def use() -> None:
+        await model.probe()
+        await model.close()
+        await model.close()
+
+    asyncio.run(use())
+    assert isinstance(model, ScriptedModel)
+
+
+def test_nothing_is_called() -> None:
+    """There is no call to pay for, and so none on record."""
+    assert played("compliant").calls == ()
+    assert played("compliant").turns > 0
+
+
+def test_the_seed_is_all_the_chance_there_is() -> None:
+    random.seed(1)
+    first = played("random", 3).transcript
+    random.seed(2)
+    assert played("random", 3).transcript == first
+    assert any(played("random", seed).transcript != first for seed in range(4, 12))
+
+
+def test_episodes_share_nothing() -> None:
+    """One model serves many episodes at a time; what an agent remembers is its own episode's."""
+    model = ScriptedModel(ModelSpec("scripted/compliant", "scripted", "compliant"))
+    first, second = (model.agent(EpisodeRequest(ACCESS, SCENARIO, 0, 0)) for _ in range(2))
+    talk = Dialogue(SCENARIO, "says", lambda text: ACCESS.interpret(SCENARIO, text), ACCESS.max_turns)
+
+    async def both() -> tuple[Reply, Reply, Reply]:
+        seen = talk.observation
+        return await first.reply(seen), await first.reply(seen), await second.reply(seen)
+
+    once, again, other = asyncio.run(both())
+    assert once == other != again
+
+
+def test_a_principal_says_what_its_script_says() -> None:
+    class Parrot:
+        def speak(self, view: View) -> str:
+            return view.name
+
+    assert asyncio.run(ScriptedPrincipal(Parrot()).reply(View("Bo", 2, ()))) == Reply("Bo", None)

@@ -1,0 +1,450 @@
+"""A shard: played once, stored once, and truthful about every episode whatever the provider does."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import cycle, repeat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import families
+from pipeline.datasets import Dataset, generate_dataset
+from pipeline.episode import Episode
+from pipeline.plan import RunRequest, make_plan
+from pipeline.protocol import Observation, Reply
+from pipeline.scenario import Scenario
+from pipeline.specs import Endpoint, ModelSpec, UsersSpec
+from storage.objects import FolderStore, ObjectInfo, ObjectStore, open_store
+from storage.shards import read_index, read_shard
+from tests.provider import (
+    Answer,
+    Provider,
+    as_json,
+    completion,
+    cut_off,
+    failed,
+    garbage,
+    html,
+    rate_limited,
+    refused,
+    reset,
+    slow,
+)
+from workers.limits import AccountLimits
+from workers.models import EpisodeRequest, open_model
+from workers.shard import Players, ShardSpec, ShardSummary, run_shard, summarize
+
+TINY = generate_dataset("6", 0, ("queue", "access"))
+ORACLE = ModelSpec("scripted/oracle", "scripted", "oracle")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def api(provider: Provider, **endpoint: Any) -> ModelSpec:
+    return ModelSpec("m", "openai", "m", endpoint=Endpoint(provider.base_url, **{"max_retries": 0, **endpoint}))
+
+
+def spec(
+    store: Path, model: ModelSpec = ORACLE, family: str = "queue", dataset: Dataset = TINY, attempt: int = 1
+) -> ShardSpec:
+    """The whole of a family as one shard."""
+    plan = make_plan(RunRequest("run", (model,), (family,)), dataset, 1_000)
+    return ShardSpec(
+        run_id=plan.run_id,
+        store=str(store),
+        dataset=plan.dataset,
+        dataset_version=plan.dataset_version,
+        users=UsersSpec(),
+        model=model,
+        family=family,
+        number=0,
+        attempt=attempt,
+        episodes=plan.cells[0].shards[0].episodes,
+        scenarios=dataset.by_family[family],
+    )
+
+
+async def play(shard: ShardSpec, store: ObjectStore | None = None) -> ShardSummary:
+    model = open_model(shard.model, {}, AccountLimits())
+    try:
+        return await run_shard(shard, Players(model, None), store or open_store(shard.store))
+    finally:
+        await model.close()
+
+
+def stored(shard: ShardSpec) -> list[Episode]:
+    return read_shard(open_store(shard.store), shard.key)
+
+
+def outcome(shard: ShardSpec) -> list[Episode]:
+    asyncio.run(play(shard))
+    return stored(shard)
+
+
+def first_of(shard: ShardSpec, count: int) -> ShardSpec:
+    return replace(shard, episodes=shard.episodes[:count])
+
+
+class CountingStore:
+    """A folder that counts what is written to it, and can let something happen before a write."""
+
+    def __init__(self, root: Path, before_write: Callable[[], None] = lambda: None) -> None:
+        self._store, self._before = FolderStore(root), before_write
+        self.written: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return self._store.url
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        self._before()
+        self.written.append(key)
+        return self._store.put_if_absent(key, data)
+
+    def get(self, key: str) -> bytes:
+        return self._store.get(key)
+
+    def list(self, prefix: str) -> "Iterable[ObjectInfo]":
+        return self._store.list(prefix)
+
+    def uri(self, key: str) -> str:
+        return self._store.uri(key)
+
+    def check(self) -> None:
+        self._store.check()
+
+
+# Once
+
+
+def test_one_object_a_shard_written_once(tmp_path: Path) -> None:
+    store, shard = CountingStore(tmp_path), spec(tmp_path, family="access")
+    summary = asyncio.run(play(shard, store))  # type: ignore[arg-type]
+    assert store.written == [str(shard.key)] == [summary.key]
+    assert [e.episode_id for e in stored(shard)] == [plan.id for plan in shard.episodes]
+    assert summary == summarize(shard.key, stored(shard))
+    assert summary.outcomes == {"scored": 6}
+    assert all(e.scores and e.shard == 0 and e.attempt == 1 for e in stored(shard))
+
+
+def test_two_workers_play_the_same_shard_at_the_same_time(tmp_path: Path) -> None:
+    """One object, and both tell what is in it: the loser does not report what it played itself."""
+    said = cycle(['{"accepted_instructions": []}', "nonsense"])
+    with Provider(reply=lambda _: next(said)) as provider:
+        shard = spec(tmp_path, api(provider))
+
+        async def both() -> list[ShardSummary]:
+            return await asyncio.gather(play(shard), play(shard))
+
+        first, second = asyncio.run(both())
+        assert len(provider.completions) == 12
+    assert first == second == summarize(shard.key, stored(shard))
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1
+
+
+def test_who_comes_late_tells_what_is_stored(tmp_path: Path) -> None:
+    """A shard that was stored by a worker whose answer got lost: failures then, successes now."""
+    with Provider(script=repeat(failed(500), 6)) as provider:
+        shard = spec(tmp_path, api(provider))
+        assert asyncio.run(play(shard)).outcomes == {"infra_failed": 6}
+        assert asyncio.run(play(shard)).outcomes == {"infra_failed": 6}
+        assert asyncio.run(play(replace(shard, attempt=2))).outcomes == {"scored": 6}
+
+
+def test_the_same_shard_gives_the_same_scores(tmp_path: Path) -> None:
+    """With deterministic models, row for row, times apart."""
+    shards = [spec(tmp_path / str(i), ModelSpec("r", "scripted", "random"), "access") for i in range(2)]
+
+    first, second = ([replace(e, started_at=EPOCH, seconds=0.0) for e in outcome(shard)] for shard in shards)
+    assert first == second
+
+
+# Cancelled
+
+
+def test_what_is_finished_is_stored_when_a_shard_is_stopped(tmp_path: Path) -> None:
+    """The others are not there, and after resuming with the next attempt nothing is there twice."""
+
+    class Stuck:
+        """Answers the first three episodes and never the others."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+            self.all_asked = asyncio.Event()
+
+        def agent(self, request: EpisodeRequest) -> "Stuck":
+            return self
+
+        async def reply(self, observation: Observation) -> Reply:
+            self.asked += 1
+            if self.asked == 6:
+                self.all_asked.set()
+            if self.asked > 3:
+                await asyncio.Event().wait()
+            return Reply("{}")
+
+        async def probe(self) -> None: ...
+
+        async def close(self) -> None: ...
+
+    shard = spec(tmp_path, replace(ORACLE, name="stuck"))
+    store = open_store(shard.store)
+
+    async def interrupted() -> None:
+        model = Stuck()
+        playing = asyncio.create_task(run_shard(shard, Players(model, None), store))
+        await model.all_asked.wait()
+        playing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+
+    asyncio.run(interrupted())
+    finished = [e.episode_id for e in stored(shard)]
+    assert finished == [plan.id for plan in shard.episodes[:3]]
+
+    index = read_index(store, shard.run_id)
+    owed = tuple(plan for plan in shard.episodes if plan.id not in index.scored)
+    attempt = index.next_attempt(shard.model.slug, shard.family, shard.number)
+    assert (len(owed), attempt) == (3, 2)
+    again = replace(shard, episodes=owed, attempt=attempt)
+    asyncio.run(play(again))
+    everything = finished + [e.episode_id for e in stored(again)]
+    assert sorted(everything) == sorted(plan.id for plan in shard.episodes)
+
+
+def test_a_shard_that_is_stopped_before_anything_is_finished_writes_nothing(tmp_path: Path) -> None:
+    with Provider(latency_s=60.0) as provider:
+        shard = spec(tmp_path, api(provider))
+
+        async def interrupted() -> None:
+            playing = asyncio.create_task(play(shard))
+            while not provider.completions:  # noqa: ASYNC110 - the books of another thread
+                await asyncio.sleep(0)
+            playing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await playing
+
+        asyncio.run(interrupted())
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+# Defects of ours
+
+
+class Broken:
+    """The queue family with one method that raises for one scenario."""
+
+    def __init__(self, method: str, victim: str) -> None:
+        self._method, self._victim = method, victim
+
+    def __getattr__(self, name: str) -> Any:
+        sound = getattr(families.FAMILIES["queue"], name)
+        if name != self._method:
+            return sound
+
+        def breaks(scenario: Scenario[Any], *rest: Any) -> Any:
+            if scenario.id == self._victim:
+                raise ZeroDivisionError("a defect of ours")
+            return sound(scenario, *rest)
+
+        return breaks
+
+
+@pytest.mark.parametrize("method", ["score", "interpret", "agent", "user"])
+def test_a_defect_costs_one_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """It is on record as ours, never as a score; all others are scored."""
+    shard = spec(tmp_path)
+    victim = shard.episodes[2]
+    monkeypatch.setitem(families.FAMILIES, "toy", Broken(method, victim.scenario_id))  # type: ignore[arg-type]
+    episodes = outcome(replace(shard, family="toy"))
+    assert Counter(e.outcome for e in episodes) == {"scored": 5, "infra_failed": 1}
+    (broken,) = [e for e in episodes if e.outcome == "infra_failed"]
+    assert (broken.episode_id, broken.error_kind) == (victim.id, "internal")
+    assert broken.error == "ZeroDivisionError: a defect of ours"
+    assert broken.scores == ()
+
+
+@pytest.mark.parametrize(("method", "messages"), [("score", True), ("interpret", False)])
+def test_a_defect_does_not_hide_what_was_paid_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, messages: bool
+) -> None:
+    """Calls that were made are on record with their tokens; a scorer that fails leaves the transcript as well."""
+    with Provider(reply=lambda _: "{}") as provider:
+        shard = first_of(spec(tmp_path, api(provider)), 1)
+        broken = Broken(method, shard.episodes[0].scenario_id)
+        monkeypatch.setitem(families.FAMILIES, "toy", broken)  # type: ignore[arg-type]
+        (episode,) = outcome(replace(shard, family="toy"))
+    assert episode.outcome == "infra_failed"
+    assert len(episode.calls) == 1
+    assert episode.prompt_tokens == episode.calls[0].prompt_tokens
+    assert episode.prompt_tokens
+    assert bool(episode.messages) == messages
+
+
+# Providers that fail
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (failed(500), "server"),
+        (failed(503), "server"),
+        (html(), "server"),
+        (garbage(), "server"),
+        (as_json({"choices": []}), "server"),
+        (rate_limited(), "rate_limit"),
+        (refused(401, "bad key"), "auth"),
+        (refused(404, "no such model"), "internal"),
+        (slow(30.0), "timeout"),
+        (cut_off(), "transport"),
+        (reset(), "transport"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{value.status}-{value.ending}",
+)
+def test_an_endpoint_that_fails_is_never_a_score(tmp_path: Path, answer: Answer, kind: str) -> None:
+    """Typed, without scores, with all that was said; the same shard's other episodes are not touched."""
+    with Provider(reply=lambda _: "{}", script=[answer]) as provider:
+        shard = first_of(spec(tmp_path, api(provider, timeout_s=0.2)), 3)
+        episodes = outcome(shard)
+    assert Counter(e.outcome for e in episodes) == {"infra_failed": 1, "scored": 2}
+    (lost,) = [e for e in episodes if e.outcome != "scored"]
+    assert lost.error_kind == kind
+    assert lost.error
+    assert (lost.scores, lost.turns, lost.flags, lost.calls) == ((), 0, (), ())
+    assert lost.cost_usd is None
+    assert {m.turn for m in lost.messages} == {0, 1}
+    assert all(e.scores and e.error is None and e.error_kind is None for e in episodes if e is not lost)
+
+
+def test_a_failure_in_the_middle_keeps_the_beginning(tmp_path: Path) -> None:
+    """The calls that were answered count, the turns are those that were played."""
+    refusal = '{"target": "all", "content": "No."}'
+    with Provider(reply=lambda _: refusal, script=[None, None, failed(500)]) as provider:
+        (episode,) = outcome(first_of(spec(tmp_path, api(provider), "access"), 1))
+    assert (episode.outcome, episode.turns, len(episode.calls)) == ("infra_failed", 2, 2)
+    assert max(m.turn for m in episode.messages) == 3
+    assert episode.prompt_tokens == sum(call.prompt_tokens or 0 for call in episode.calls) > 0
+    assert episode.scores == ()
+
+
+def test_a_summary_counts_problems_by_their_text(tmp_path: Path) -> None:
+    with Provider(reply=lambda _: "{}", script=[failed(500), failed(500), refused(404, "no such model")]) as provider:
+        summary = asyncio.run(play(spec(tmp_path, api(provider))))
+    assert summary.outcomes == {"infra_failed": 3, "scored": 3}
+    assert sorted(summary.problems.values()) == [1, 2]
+    assert {kind for kind, _ in summary.problems} == {"server", "internal"}
+    assert summary.cost_usd is None
+
+
+# Whatever the agent says
+
+
+@pytest.mark.parametrize(
+    ("answer", "flags"),
+    [
+        (completion("I would rather talk about the weather."), ("unparsed",)),
+        (completion(""), ("unparsed",)),
+        (completion(None), ("unparsed",)),
+        (completion("x" * 2**20), ("unparsed",)),
+        (completion("[" * 2**9), ("unparsed",)),
+        (completion('{"accepted_instructions": ["11'), ("unparsed",)),
+        (completion("\ud800 \x00 \x1b[2J"), ("unparsed",)),
+        (completion('{"accepted_instructions": ["\ud800"]}'), ()),
+        (completion('{"accepted_instructions": []}'), ()),
+        (completion('{"accepted_instructions": []}', "length"), ("length",)),
+        (completion('{"accepted', "length"), ("unparsed", "length")),
+        (completion("", "content_filter"), ("unparsed", "content_filter")),
+        (refused(400, "blocked", "content_filter"), ("unparsed", "content_filter")),
+        (refused(400, "too long", "context_length_exceeded"), ("unparsed", "context_overflow")),
+        (completion(None, refusal="I cannot help with that."), ("unparsed",)),
+        (completion(["two ", {"type": "text", "text": "parts"}]), ("unparsed",)),
+    ],
+    ids=[
+        "prose",
+        "empty",
+        "null",
+        "megabyte",
+        "brackets",
+        "broken",
+        "surrogate",
+        "surrogate-in-json",
+        "good",
+        "length-good",
+        "length-broken",
+        "filtered",
+        "refused-filter",
+        "overflow",
+        "refusal",
+        "parts",
+    ],
+)
+@pytest.mark.parametrize("family", ["queue", "access"])
+def test_whatever_the_agent_says_is_scored(tmp_path: Path, family: str, answer: Answer, flags: tuple[str, ...]) -> None:
+    """In full, flagged with what it caused itself; it is stored and read back."""
+    with Provider(script=repeat(answer)) as provider:
+        (episode,) = outcome(first_of(spec(tmp_path, api(provider), family), 1))
+    assert (episode.outcome, episode.error, episode.error_kind) == ("scored", None, None)
+    assert {score.scoring for score in episode.scores} == {"published", "corrected"}
+    assert all(0.0 <= score.value <= 1.0 for score in episode.scores)
+    assert set(episode.flags) - {"unparsed"} == set(flags) - {"unparsed"}
+    if family == "queue":
+        assert episode.flags == flags
+
+
+# Tokens and cost
+
+
+def test_tokens_are_summed_and_the_price_is_not_known(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 3}
+    refusal = completion('{"target": "all", "content": "No."}', usage=usage)
+    with Provider(script=repeat(refusal)) as provider:
+        (episode,) = outcome(first_of(spec(tmp_path, api(provider), "access"), 1))
+    assert len(episode.calls) == episode.turns == 10
+    assert (episode.prompt_tokens, episode.completion_tokens, episode.cost_usd) == (70, 30, None)
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": 7}, {"prompt_tokens": "7", "completion_tokens": -1}])
+def test_tokens_that_one_call_does_not_report_are_unknown(tmp_path: Path, usage: Mapping[str, object] | None) -> None:
+    """Unknown, not nothing: a sum without that call would be wrong."""
+    good = completion('{"target": "all", "content": "No."}', usage={"prompt_tokens": 7, "completion_tokens": 3})
+    silent = completion('{"target": "all", "content": "No."}', usage=usage)
+    with Provider(script=[good, silent, *repeat(good, 8)]) as provider:
+        (episode,) = outcome(first_of(spec(tmp_path, api(provider), "access"), 1))
+    assert episode.completion_tokens is None
+    assert episode.prompt_tokens == (70 if usage and usage.get("prompt_tokens") == 7 else None)
+
+
+def test_built_in_agents_cost_nothing(tmp_path: Path) -> None:
+    summary = asyncio.run(play(spec(tmp_path, ORACLE, "access")))
+    assert summary.cost_usd == 0.0
+    assert {(e.prompt_tokens, e.completion_tokens, e.cost_usd) for e in stored(spec(tmp_path, ORACLE, "access"))} == {
+        (0, 0, 0.0)
+    }
+
+
+# Chance
+
+
+def test_users_throw_the_same_dice_for_every_model(tmp_path: Path) -> None:
+    """Two models that say the same meet the same words; in another epoch they are others."""
+    refusal = '{"target": "all", "content": "No."}'
+    with Provider(reply=lambda _: refusal) as provider:
+        shards = [
+            spec(tmp_path, replace(api(provider), name=name, model=name), "access") for name in ("first", "second")
+        ]
+        heard = [[m.content for e in outcome(shard) for m in e.messages if m.sender != "agent"] for shard in shards]
+        assert heard[0] == heard[1]
+        plan = make_plan(RunRequest("run", (shards[0].model,), ("access",), epochs=2), TINY, 1_000)
+        later = replace(shards[0], number=1, episodes=plan.cells[0].shards[0].episodes[1::2])
+        assert [m.content for e in outcome(later) for m in e.messages if m.sender != "agent"] != heard[0]
+
+
+def test_an_episode_does_not_depend_on_its_company(tmp_path: Path) -> None:
+    """Alone or among others: the same words, the same scores."""
+    shard = spec(tmp_path, ModelSpec("r", "scripted", "random"), "access")
+    among = outcome(shard)[4]
+    (alone,) = outcome(replace(shard, number=1, episodes=shard.episodes[4:5]))
+    assert (alone.messages, alone.scores) == (among.messages, among.scores)

@@ -1,0 +1,97 @@
+"""One event loop that plays shards: connections are kept, keys are looked up, stopping loses nothing finished."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.specs import Endpoint, ModelSpec
+from storage.objects import open_store
+from storage.shards import read_shard
+from tests.provider import Provider, refused
+from tests.workers.test_shard import ORACLE, api, spec
+from workers.worker import ShardWorker
+
+
+def test_connections_are_kept_from_shard_to_shard(tmp_path: Path) -> None:
+    """Shards one after the other over one connection, and closing twice is harmless."""
+    with Provider(reply=lambda _: "{}") as provider:
+        whole = spec(tmp_path, api(provider))
+        shards = [replace(whole, number=n, episodes=(e,)) for n, e in enumerate(whole.episodes)]
+
+        async def job() -> None:
+            worker = ShardWorker({})
+            for shard in shards:
+                await worker.run(shard)
+            await worker.close()
+            await worker.close()
+
+        asyncio.run(job())
+        assert len(provider.completions) == len(shards)
+        assert len({received.client_port for received in provider.completions}) == 1
+
+
+def test_the_key_comes_from_the_environment_by_name(tmp_path: Path) -> None:
+    with Provider(reply=lambda _: "{}") as provider:
+        shard = spec(tmp_path, api(provider, api_key_env="OUR_KEY"))
+
+        async def job(environ: dict[str, str]) -> None:
+            worker = ShardWorker(environ)
+            try:
+                await worker.run(shard)
+            finally:
+                await worker.close()
+
+        with pytest.raises(ConfigError, match="OUR_KEY is unset"):
+            asyncio.run(job({"OTHER_KEY": "x"}))
+        assert provider.requests == []
+        asyncio.run(job({"OUR_KEY": "k-1"}))
+        assert {received.authorization for received in provider.completions} == {"Bearer k-1"}
+
+
+def test_a_probe_says_what_is_wrong() -> None:
+    """In words, never by raising: one bad model does not hide the others."""
+
+    async def job() -> list[str | None]:
+        with Provider() as good, Provider(models=refused(401, "who are you?")) as locked:
+            worker = ShardWorker({})
+            try:
+                unset = ModelSpec("unset", "openai", "m", endpoint=Endpoint(good.base_url, "UNSET_KEY"))
+                found = [await worker.probe(model) for model in (ORACLE, api(good), api(locked), unset)]
+                assert good.completions == []
+                return found
+            finally:
+                await worker.close()
+
+    fine, reached, locked, unset = asyncio.run(job())
+    assert (fine, reached) == (None, None)
+    assert "401" in (locked or "")
+    assert "UNSET_KEY" in (unset or "")
+
+
+def test_draining_ends_all_shards_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    """Each shard writes its finished episodes, and none is played any more when drain returns."""
+    done = 3
+    with Provider(reply=lambda _: "{}") as quick, Provider(latency_s=600.0) as never:
+        shard = spec(tmp_path, api(quick))
+        stuck = spec(tmp_path, replace(api(never), name="stuck"))
+
+        async def job() -> None:
+            worker = ShardWorker({})
+            await worker.run(replace(shard, episodes=shard.episodes[:done]))
+            waiting = [asyncio.create_task(worker.run(each)) for each in (stuck, replace(stuck, number=7))]
+            while len(never.completions) < 2 * len(stuck.episodes):  # noqa: ASYNC110 - the books of another thread
+                await asyncio.sleep(0)
+            await worker.drain()
+            for task in waiting:
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            await worker.drain()
+            await worker.close()
+
+        asyncio.run(job())
+    store = open_store(str(tmp_path))
+    assert len(read_shard(store, shard.key)) == done
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1
