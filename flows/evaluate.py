@@ -6,14 +6,16 @@ artifacts.  Neither knows more than this module about how a run proceeds.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.provenance import code_state, package_versions
-from flows.settings import Settings, link_ray_home
+from flows.settings import Settings, ray_home
+from flows.signals import started
 from pipeline.config import ExecutionConfig, RunConfig
 from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
 from pipeline.episode import OUTCOMES
@@ -83,7 +85,7 @@ def load_dataset(config: RunConfig) -> Dataset:
     spec = config.dataset.spec()
     families = config.families or None
     if spec.path is None:
-        dataset = generate_dataset(spec.size, spec.seed, families)
+        dataset = generate_dataset(spec.size, spec.seed, families, spec.most_users)
     else:
         dataset = dataset_from_rows(spec.name, read_rows(spec.path), families)
     for family in config.families or ("",):
@@ -109,8 +111,15 @@ def prepare(config: RunConfig) -> PreparedRun:
     return PreparedRun(config, dataset, store, plan, plan.without(index.scored), index)
 
 
-def make_executor(execution: ExecutionConfig, settings: Settings) -> Executor:
-    """The executor that a config names; Ray is imported only when it is wanted."""
+@asynccontextmanager
+async def open_executor(execution: ExecutionConfig, settings: Settings) -> AsyncIterator[Executor]:
+    """The executor that a config names, started; Ray is imported only when it is wanted."""
+    with ExitStack() as homes:
+        async with started(_executor(execution, settings, homes)) as executor:
+            yield executor
+
+
+def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) -> Executor:
     if execution.executor == "inline":
         return InlineExecutor(execution.shards_per_worker)
     from workers.ray_pool import RayExecutor, RaySettings
@@ -121,7 +130,7 @@ def make_executor(execution: ExecutionConfig, settings: Settings) -> Executor:
             address=execution.ray_address,
             workers=execution.workers,
             shards_per_worker=execution.shards_per_worker,
-            temp_dir=None if remote else link_ray_home(settings),
+            temp_dir=None if remote else homes.enter_context(ray_home(settings)),
             code=CODE_ROOT if remote else None,
         )
     )
@@ -141,7 +150,9 @@ async def check_models(run: PreparedRun, executor: Executor) -> dict[str, str]:
         lines = "\n".join(f"  {name}: {trouble}" for name, trouble in sorted(troubles.items()))
         raise EndpointError(f"no model of this run can be reached:\n{lines}\n{_ENDPOINT_ADVICE}")
     if users and answers[-1]:
-        raise EndpointError(f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}")
+        raise EndpointError(
+            f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}"
+        )
     return troubles
 
 
@@ -221,7 +232,7 @@ async def evaluate(config: RunConfig, settings: Settings, on_prepared: OnPrepare
     on_shard = on_prepared(run)
     summaries: list[ShardSummary] = []
     if run.owed.episode_count:
-        async with make_executor(config.execution, settings) as executor:
+        async with open_executor(config.execution, settings) as executor:
             await check_models(run, executor)
             summaries = await play_all(run, executor, on_shard)
     return report(run, summaries, time.monotonic() - start)

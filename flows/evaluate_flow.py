@@ -12,6 +12,7 @@ from typing import Any
 from prefect import Flow, flow, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 
 from dashboards.leaderboard import render_leaderboard
 from flows.evaluate import (
@@ -20,13 +21,15 @@ from flows.evaluate import (
     PreparedRun,
     RunReport,
     check_models,
-    make_executor,
+    open_executor,
     play_cell,
     prepare,
     report,
 )
 from flows.settings import read_settings
+from flows.signals import shielded_children
 from pipeline.config import RunConfig, parse_config
+from pipeline.errors import MusesError
 from pipeline.hashing import slug
 from pipeline.plan import Cell
 from pipeline.tasks import all_of
@@ -35,6 +38,27 @@ from workers.shard import ShardSummary
 
 PROGRESS_EVERY_S = 2.0
 """How often a run's progress artifact is brought up to date at the most."""
+
+
+def reach_server() -> str:
+    """The address of the Prefect server that flows will use; where none is named, an embedded one is started.
+
+    It ends with this process, however that ends, but not by Ctrl-C: then it still has to note how the flow ended.
+
+    Raises:
+        MusesError: no server answers.
+    """
+    try:
+        with shielded_children(), get_client(sync_client=True) as client:
+            url, trouble = str(client.api_url).rstrip("/"), client.api_healthcheck()
+    except RuntimeError as error:
+        raise MusesError(f"Prefect's embedded server did not start: {error}") from error
+    if trouble is not None:
+        raise MusesError(
+            f"no Prefect server answers at {url} ({trouble}); start one with `prefect server start`, "
+            "correct PREFECT_API_URL, or unset it to use an embedded one"
+        )
+    return url
 
 
 def _unwatched(_: PreparedRun) -> OnShard:
@@ -63,7 +87,7 @@ async def _evaluate(config: dict[str, Any], name: str, on_prepared: OnPrepared) 
     on_shard = on_prepared(run)
     summaries: list[ShardSummary] = []
     if run.owed.episode_count:
-        async with make_executor(parsed.execution, read_settings()) as executor:
+        async with open_executor(parsed.execution, read_settings()) as executor:
             await check_models(run, executor)
             summaries = await _play(run, executor, on_shard)
     result = await asyncio.to_thread(report, run, summaries, time.monotonic() - start)

@@ -3,12 +3,15 @@
 MUSES_HOME       where engines keep their homes and logs (default: .muses in the current folder)
 MUSES_STORE      the store that commands use when none is named (default: <MUSES_HOME>/store)
 PREFECT_API_URL  a running Prefect server; unset: an embedded one is started when a flow runs
+PREFECT_HOME     where Prefect keeps its profiles and database instead
+RAY_TMPDIR       where a local Ray keeps its session instead
 """
 
-import hashlib
 import os
+import secrets
 import tempfile
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,28 +29,23 @@ class Settings:
     """Absolute."""
     store: str
     prefect_api_url: str | None
-
-    @property
-    def ray_home(self) -> Path:
-        """Where a local Ray keeps its session and logs.
-
-        Unix sockets allow paths of 107 bytes only; under a deep folder the way in is a short link.
-        """
-        home = self.home / "ray"
-        if len(str(home)) + _RAY_SOCKET_TAIL <= _SOCKET_PATH_LIMIT:
-            return home
-        tag = hashlib.sha256(str(home).encode()).hexdigest()[:8]
-        return Path(tempfile.gettempdir()) / f"muses-{tag}"
+    prefect_home: Path
+    """Where Prefect keeps its profiles and an embedded server its database."""
+    ray_temp_dir: Path | None = None
+    """Where the user wants a local Ray to live; None: below ``home``."""
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process."""
     env = os.environ if environ is None else environ
-    home = Path(os.path.abspath(Path(env.get("MUSES_HOME") or ".muses").expanduser()))
+    named = Path(env.get("MUSES_HOME") or ".muses").expanduser()
+    home = Path(os.path.abspath(named))  # noqa: PTH100 - resolve() would follow links
     return Settings(
         home=home,
         store=env.get("MUSES_STORE") or str(home / "store"),
         prefect_api_url=env.get("PREFECT_API_URL") or None,
+        prefect_home=Path(env.get("PREFECT_HOME") or home / "prefect"),
+        ray_temp_dir=Path(env["RAY_TMPDIR"], "ray") if env.get("RAY_TMPDIR") else None,  # as Ray reads it
     )
 
 
@@ -62,21 +60,22 @@ def quiet_engines(settings: Settings, environ: MutableMapping[str, str] | None =
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; unset, Ray warns of it in every worker
         "VLLM_NO_USAGE_STATS": "1",
-        "PREFECT_HOME": str(settings.home / "prefect"),
+        "PREFECT_HOME": str(settings.prefect_home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_LOGGING_LEVEL": "ERROR",
         "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # its first start builds a database
     }
+    if "PREFECT_LOGGING_LEVEL" not in env:  # who sets it wants to see something
+        # What fails is told once, by us, without a stack trace; Prefect's server has the whole log.
+        defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     for name, value in defaults.items():
         env.setdefault(name, value)
 
 
-def make_home(settings: Settings, engine: str) -> Path:
-    """The folder of one engine, made if it is not there: an embedded Prefect, for one, does not make its own."""
-    home = settings.home / engine
+def make_home(home: Path) -> Path:
+    """The folder of one engine, made if it is not there: Prefect, for one, makes no parents."""
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -86,11 +85,23 @@ def make_home(settings: Settings, engine: str) -> Path:
     return home
 
 
-def link_ray_home(settings: Settings) -> Path:
-    """Makes Ray's home and, where needed, the short link to it; returns the path to give to Ray."""
-    home = make_home(settings, "ray")
-    short = settings.ray_home
-    if short != home and not (short.is_symlink() and short.resolve() == home.resolve()):
-        short.unlink(missing_ok=True)
+@contextmanager
+def ray_home(settings: Settings, environ: MutableMapping[str, str] | None = None) -> Iterator[Path]:
+    """Where a local Ray keeps its session and logs, for as long as it runs.
+
+    Unix sockets allow paths of 107 bytes only; under a deep folder the way in is a short link.
+    """
+    env = os.environ if environ is None else environ
+    # The cluster's key.  Without one, Ray writes one into the user's home, which may not be writable.
+    env.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    if settings.ray_temp_dir is not None:
+        yield settings.ray_temp_dir
+        return
+    home = make_home(settings.home / "ray")
+    if len(os.fsencode(home)) + _RAY_SOCKET_TAIL <= _SOCKET_PATH_LIMIT:
+        yield home
+        return
+    with tempfile.TemporaryDirectory(prefix="muses-", ignore_cleanup_errors=True) as folder:
+        short = Path(folder, "ray")
         short.symlink_to(home)
-    return short
+        yield short

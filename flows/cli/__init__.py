@@ -4,7 +4,9 @@
 """
 
 import asyncio
+import io
 import os
+import shlex
 import sys
 
 from pipeline.errors import Interrupted, MusesError
@@ -19,11 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
     from flows.cli.app import app
 
     tokens = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
-        return _say(f"{error}\nSee: muses {' '.join(_command_of(tokens))} --help", BAD_USAGE)
+        return _say(f"{error}\nSee: {shlex.join(('muses', *(error.command_chain or ()), '--help'))}", BAD_USAGE)
     except MusesError as error:
         return _say(str(error), error.exit_code)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -32,11 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     return code if isinstance(code, int) else DONE
-
-
-def _command_of(tokens: list[str]) -> list[str]:
-    """The leading words that are commands rather than options or values."""
-    return tokens[: 2 if tokens[:1] == ["flow"] else 1] if tokens and not tokens[0].startswith("-") else []
 
 
 def _say(text: str, code: int) -> int:

@@ -1,7 +1,6 @@
 """``muses doctor``: is everything that a run needs within reach, and what to do where it is not."""
 
 import asyncio
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from cyclopts import Parameter
 
 from flows.cli import BAD_USAGE, DONE
 from flows.cli.options import Json, RunOptions, load_config
-from flows.settings import Settings, link_ray_home, quiet_engines, read_settings
+from flows.cli.output import put, to_json
+from flows.settings import Settings, make_home, quiet_engines, ray_home, read_settings
 from pipeline.config import RunConfig
 from pipeline.errors import MusesError
 from pipeline.specs import ModelSpec
@@ -42,10 +42,10 @@ def doctor(
     findings = list(_findings(settings, parsed, options))
     if as_json:
         lines = [{"what": f.what, "ok": f.ok, "detail": f.detail} for f in findings]
-        print(json.dumps(lines, indent=2))  # noqa: T201
+        put(to_json(lines))
     else:
         for finding in findings:
-            print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")  # noqa: T201
+            put(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
     return DONE if all(finding.ok for finding in findings) else BAD_USAGE
 
 
@@ -80,28 +80,19 @@ def _store(url: str) -> str:
 def _ray(settings: Settings, address: str | None) -> str:
     from workers.ray_pool import RaySettings, cluster_cpus
 
-    temp_dir = None if address else link_ray_home(settings)
-    where = f"the cluster at {address}" if address else "a local Ray"
-    return f"{where} answers, with {cluster_cpus(RaySettings(address=address, temp_dir=temp_dir)):g} CPUs"
+    if address:
+        return f"the cluster at {address} answers, with {cluster_cpus(RaySettings(address=address)):g} CPUs"
+    with ray_home(settings) as home:
+        return f"a local Ray answers, with {cluster_cpus(RaySettings(temp_dir=home)):g} CPUs"
 
 
 def _prefect(settings: Settings) -> str:
     if settings.prefect_api_url is None:
         return "no PREFECT_API_URL: flows start an embedded server of their own"
-    return asyncio.run(_prefect_server(settings.prefect_api_url))
+    make_home(settings.prefect_home)
+    from flows.evaluate_flow import reach_server
 
-
-async def _prefect_server(url: str) -> str:
-    from prefect.client.orchestration import get_client
-
-    async with get_client() as client:
-        trouble = await client.api_healthcheck()
-    if trouble is not None:
-        raise MusesError(
-            f"no server answers at {url} ({trouble}); start one with `prefect server start`, "
-            "or unset PREFECT_API_URL to use an embedded one"
-        )
-    return f"the server at {url} answers"
+    return f"the server at {reach_server()} answers"
 
 
 def _model(spec: ModelSpec) -> str:

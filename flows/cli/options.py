@@ -113,12 +113,14 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
 
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as a config file ({error})") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a YAML file, or give --model") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from error
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
+        problem = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
         raise ConfigError(f"{path}: not YAML: {problem}") from error
     if not isinstance(raw, Mapping):
         raise ConfigError(f"{path}: expected keys and values such as `models: [scripted/oracle]`, got {raw!r}")

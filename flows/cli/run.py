@@ -1,11 +1,9 @@
 """``muses plan``, ``muses run``, ``muses flow evaluate``."""
 
-import asyncio
-import json
 import shlex
-import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +11,12 @@ from cyclopts import Parameter
 
 from flows.cli import COVERAGE_SHORT, DONE
 from flows.cli.options import Json, RunOptions, load_config
+from flows.cli.output import put, to_json
 from flows.cli.progress import RunProgress
-from flows.evaluate import RunReport, evaluate, load_dataset, plan_run
+from flows.evaluate import OnShard, PreparedRun, RunReport, evaluate, load_dataset, plan_run
 from flows.settings import make_home, quiet_engines, read_settings
+from flows.signals import Take, interruptible, run_until_signal
 from pipeline.config import RunConfig
-from pipeline.errors import Interrupted
 
 Config = Annotated[Path | None, Parameter(help="YAML file; optional when --model names what to play.")]
 _SHOWN_PROBLEMS = 5
@@ -41,13 +40,13 @@ def plan(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json
     ]
     if as_json:
         head = {"run_id": planned.run_id, "dataset": planned.dataset, "dataset_version": planned.dataset_version}
-        _print(json.dumps({**head, "episodes": planned.episode_count, "cells": cells}, indent=2))
+        put(to_json({**head, "episodes": planned.episode_count, "cells": cells}))
         return DONE
     from dashboards.text import text_table
 
-    _print(f"run {planned.run_id} · dataset {planned.dataset} (version {planned.dataset_version})")
-    _print(text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4)))
-    _print(f"{planned.episode_count} episodes in {len(cells)} cells")
+    put(f"run {planned.run_id} · dataset {planned.dataset} (version {planned.dataset_version})")
+    put(text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4)))
+    put(f"{planned.episode_count} episodes in {len(cells)} cells")
     return DONE
 
 
@@ -56,8 +55,8 @@ def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json:
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
-    with RunProgress() as progress:
-        result = _until_signal(evaluate(parsed, settings, progress.begin))
+    with _resumable(), RunProgress() as progress:
+        result = run_until_signal(lambda _: evaluate(parsed, settings, progress.begin))
     return _show(result, parsed, as_json=as_json)
 
 
@@ -66,39 +65,39 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
-    make_home(settings, "prefect")
-    from flows.evaluate_flow import make_evaluate_flow
-
-    with RunProgress() as progress:
-        flow = make_evaluate_flow(progress.begin)
-        result = _until_signal(flow(parsed.model_dump(mode="json"), parsed.name))
+    make_home(settings.prefect_home)
+    with _resumable(), RunProgress() as progress:
+        result = _through_prefect(parsed, progress)
     return _show(result, parsed, as_json=as_json)
 
 
-def _until_signal(job: Coroutine[Any, Any, RunReport]) -> RunReport:
-    """Runs a job; Ctrl-C and SIGTERM end it in an orderly way, with what is finished stored."""
+def _through_prefect(config: RunConfig, progress: RunProgress) -> RunReport:
+    from flows.evaluate_flow import make_evaluate_flow, reach_server
 
-    async def guarded() -> RunReport:
-        task = asyncio.ensure_future(job)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
-        return await task
+    reach_server()
 
-    try:
-        return asyncio.run(guarded())
-    except asyncio.CancelledError:
-        again = shlex.join(["muses", *sys.argv[1:]])
-        raise Interrupted(f"interrupted; finished episodes are stored. Resume with: {again}") from None
+    def job(take_signals: Take) -> Coroutine[Any, Any, RunReport]:
+        def begin(run: PreparedRun) -> OnShard:
+            take_signals()  # Prefect has them while a flow runs
+            return progress.begin(run)
+
+        return make_evaluate_flow(begin)(config.model_dump(mode="json"), config.name)
+
+    return run_until_signal(job)
+
+
+def _resumable() -> AbstractContextManager[None]:
+    again = shlex.join(["muses", *sys.argv[1:]])
+    return interruptible(f"interrupted; finished episodes are stored. Resume with: {again}")
 
 
 def _show(result: RunReport, config: RunConfig, *, as_json: bool) -> int:
     from dashboards.leaderboard import leaderboard_records, render_leaderboard
 
     if as_json:
-        _print(json.dumps({**_summary(result), "leaderboard": leaderboard_records(result.leaderboard)}, indent=2))
+        put(to_json({**_summary(result), "leaderboard": leaderboard_records(result.leaderboard)}))
     else:
-        _print(render_leaderboard(result.leaderboard, "table"))
+        put(render_leaderboard(result.leaderboard, "table"))
     for line in _remarks(result, config):
         print(line, file=sys.stderr)  # noqa: T201
     return DONE if result.complete else COVERAGE_SHORT
@@ -127,7 +126,3 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
             f"Coverage is below {config.coverage:.0%}. Start the same command again: it plays only what is not scored."
         )
     return lines
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201 - data goes to stdout

@@ -1,0 +1,168 @@
+"""``muses plan``, ``sql``, ``trace`` and ``leaderboard``: data on stdout in a form that its readers take."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli import main
+from tests.conftest import Muses
+
+ROOT = Path(__file__).parents[2]
+Ask = Callable[..., str]
+"""Runs a command in this process, which has to succeed quietly, and returns what it printed."""
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> str:
+        assert main(list(arguments)) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out
+
+    return run
+
+
+@pytest.fixture
+def store(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of two scenarios in the default store."""
+    assert main(["run", "--model=scripted/oracle", "--dataset=generated:2", "--family=queue", "--run-id=mine"]) == 0
+    capsys.readouterr()
+
+
+def strictly(text: str) -> Any:
+    """Read as JSON by the letter: Python would let NaN and Infinity pass."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_a_plan_as_a_table_and_as_json(ask: Ask, tmp_path: Path) -> None:
+    models = ("--model=scripted/oracle", "--model=scripted/refuse")
+    arguments = ("plan", *models, "--dataset=generated:10", "--family=queue", "--template=xml", "--template=says")
+    lines = ask(*arguments, "--shard-size=4").splitlines()
+    assert lines[0].startswith("run run-")
+    assert lines[1].split() == ["model", "family", "template", "shards", "episodes"]
+    assert lines[3].split() == ["scripted/oracle", "queue", "xml", "3", "10"]
+    assert lines[-1] == "40 episodes in 4 cells"
+    plan = strictly(ask(*arguments, "--shard-size=4", "--json"))
+    assert plan["run_id"] in lines[0]
+    assert plan["dataset_version"] in lines[0]
+    assert plan["episodes"] == 40
+    assert plan["cells"][3] == {
+        "model": "scripted/refuse", "family": "queue", "template": "says", "shards": 3, "episodes": 10
+    }  # fmt: skip
+    assert not (tmp_path / ".muses").exists()  # a plan plays nothing
+
+
+VALUES = """select null as nothing, 'NaN'::double as nan, '-infinity'::double as less, 1.5 as exact, 2::double as two,
+true as yes, [1, null] as many, {'a': {'b': 'x, "y"'}} as nested, date '2026-01-31' as day,
+timestamp '2026-01-31 12:00:00' as moment, time '12:00:00' as hour, 'Zoë | "q"' as words, map {'k': 1.5} as pairs,
+'\\x00\\xff'::blob as bytes, 170141183460469231731687303715884105727::hugeint as huge, interval 2 days as span"""
+
+
+@pytest.mark.usefixtures("store")
+def test_every_kind_of_value_is_json(ask: Ask) -> None:
+    (row,) = strictly(ask("sql", VALUES, "--format=json"))
+    assert (row["nothing"], row["nan"], row["less"]) == (None, None, None)
+    assert (row["exact"], row["two"], row["yes"], row["huge"]) == (1.5, 2.0, True, 2**127 - 1)
+    assert (row["many"], row["nested"], row["pairs"]) == ([1, None], {"a": {"b": 'x, "y"'}}, {"k": 1.5})
+    assert (row["day"], row["moment"], row["hour"]) == ("2026-01-31", "2026-01-31T12:00:00", "12:00:00")
+    assert row["words"] == 'Zoë | "q"'
+    assert row["span"].startswith("2 days")
+    assert isinstance(row["bytes"], str)
+
+
+@pytest.mark.usefixtures("store")
+def test_every_kind_of_value_is_csv(ask: Ask) -> None:
+    (row,) = csv.DictReader(io.StringIO(ask("sql", VALUES, "--format=csv")))
+    assert (row["nothing"], row["nan"], row["less"], row["exact"], row["yes"]) == ("", "nan", "-inf", "1.5", "true")
+    assert (row["words"], row["day"]) == ('Zoë | "q"', "2026-01-31")
+    assert json.loads(row["many"]) == [1, None]
+    assert json.loads(row["nested"]) == {"a": {"b": 'x, "y"'}}
+
+
+@pytest.mark.usefixtures("store")
+def test_every_kind_of_value_is_a_table(ask: Ask) -> None:
+    header, rule, line = ask("sql", VALUES).splitlines()
+    assert header.split()[:3] == ["nothing", "nan", "less"]
+    assert set(rule) == {"─", " "}
+    for shown in ("NULL", "nan", "-inf", "1.5", "true", "[1, null]", "2026-01-31T12:00:00", "Zoë"):
+        assert shown in line
+
+
+@pytest.mark.usefixtures("store")
+def test_columns_of_the_store_are_json(ask: Ask) -> None:
+    """Timestamps with a zone and nested structs, as the views have them."""
+    for view in ("episodes", "runs", "scores", "leaderboard_cells"):
+        assert strictly(ask("sql", f"select * from {view}", "--format=json"))
+
+
+@pytest.mark.usefixtures("store")
+def test_no_rows_and_no_columns(ask: Ask) -> None:
+    nobody = "select model, turns from episodes where model = 'nobody'"
+    assert ask("sql", nobody, "--format=json") == "[]\n"
+    assert ask("sql", nobody, "--format=csv") == "model,turns\n"
+    assert ask("sql", nobody).splitlines() == ["model  turns", "─────  ─────"]
+    for statement in ("set threads = 1", "create view mine as select 1"):
+        assert ask("sql", statement).splitlines()[2:] == []
+        assert ask("sql", statement, "--format=csv").splitlines()[1:] == []
+        assert ask("sql", statement, "--format=json") == "[]\n"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_trace_is_found_by_the_beginning_of_its_id(ask: Ask) -> None:
+    ids = [row["episode_id"] for row in strictly(ask("sql", "select episode_id from episodes", "--format=json"))]
+    whole = ask("trace", ids[0])
+    assert ids[0] in whole
+    assert ask("trace", ids[0][:10]) == ask("trace", ids[0], "--run=mine") == whole
+    assert len(ask("trace", ids[0], "--raw")) > len(whole)
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("form", ["table", "md", "csv", "json"])
+def test_the_leaderboard_of_the_newest_run(ask: Ask, form: str) -> None:
+    assert ask("leaderboard", "--format", form) == ask("leaderboard", "--format", form, "--run=mine")
+    assert "scripted/oracle" in ask("leaderboard", "--format", form)
+    if form == "json":
+        (row,) = strictly(ask("leaderboard", "--format=json", "--scoring=corrected"))
+        assert (row["queue_f1"], row["privacy"]) == (1.0, None)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    """As with ``muses sql ... | head -1``: the rest is dropped without a word."""
+    query = "select repeat('x', 100) as text from range(20000)"
+    with subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "sql", query, "--format=csv"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"text\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+@pytest.mark.usefixtures("store")
+def test_a_terminal_that_knows_only_ascii(muses: Muses) -> None:
+    for arguments in (("leaderboard",), ("sql", "select 'Zoë'"), ("sql", "select 'Zoë'", "--format=csv"), ("--help",)):
+        done = muses(*arguments, PYTHONIOENCODING="ascii")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.isascii()

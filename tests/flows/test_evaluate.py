@@ -1,0 +1,214 @@
+"""How a run ends: models that talk nonsense, endpoints that die, engines that keep quiet and keep to their homes."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from flows.evaluate import load_dataset
+from pipeline.config import parse_config
+from pipeline.errors import ConfigError
+from tests.conftest import Muses
+from tests.provider import Answer, Provider, completion, reset
+
+ROOT = Path(__file__).parents[2]
+ORACLE = ("--model=scripted/oracle", "--dataset=generated:3", "--family=queue", "--family=access")
+
+NONSENSE = {
+    "words": completion("I would rather talk about the weather."),
+    "nothing": completion(""),
+    "null": completion(None),
+    "megabyte": completion('{"accepted_instructions": [' * 40_000),
+    "broken": completion('```json\n{"accepted_instructions": ["a_task_1"'),
+    "surrogates": completion('{"accepted_instructions": ["\ud800\udfff"], "target": "\udc80"}'),
+    "control": completion("\x00\x1b[31m\u202e{}"),
+    "number": completion("1e999"),
+    "nested": completion("[" * 100_000),
+    "truncated": completion('{"target": "all", "con', finish_reason="length"),
+}
+
+
+WELL_FORMED = ("surrogates",)
+"""Wrong all the same: it accepts what nobody asked for."""
+
+
+@pytest.mark.parametrize("kind", sorted(NONSENSE))
+def test_nonsense_is_scored(muses: Muses, kind: str) -> None:
+    """What a model says is never an error: the run is done, and what could not be read is on record."""
+    forever: Iterator[Answer] = iter(lambda: NONSENSE[kind], None)
+    with Provider(script=forever) as provider:
+        done = muses(
+            *("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:2"),
+            *("--family=queue", "--family=access", "--json"),
+        )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["episodes"]["scored"] == summary["episodes"]["planned"] == 4
+    assert summary["problems"] == []
+    query = "select family, list_distinct(flatten(list(flags))) as flags from episodes group by 1 order by 1"
+    flags = {row["family"]: row["flags"] for row in json.loads(muses("sql", query, "--format=json").stdout)}
+    assert ("unparsed" in flags["queue"]) == (kind not in WELL_FORMED)
+    assert ("length" in flags["queue"]) == (kind == "truncated")
+
+
+class Dying:
+    """A provider's script: after so many answers, every connection breaks until ``back``."""
+
+    def __init__(self, answers: int) -> None:
+        self._left, self.back = answers, False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Answer | None:
+        self._left -= 1
+        return None if self._left >= 0 or self.back else reset()
+
+
+def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> None:
+    """Its episodes are no zeros: they are counted apart, bound the result, and are played by the next start."""
+    dying = Dying(answers=6)
+    with Provider(reply=lambda _: "{}", script=dying) as provider:
+        config: Mapping[str, Any] = {
+            "models": [{"model": "openai:m", "base_url": provider.base_url, "max_retries": 0}, "scripted/refuse"],
+            "dataset": "generated:10",
+            "families": ["queue"],
+            "execution": {"shard_size": 4},
+        }
+        (tmp_path / "run.yaml").write_text(json.dumps(config))
+        first = muses("run", "run.yaml", "--json")
+        assert first.returncode == 3, first.stderr
+        summary = json.loads(first.stdout)
+        assert {name: count for name, count in summary["episodes"].items() if count} == {
+            "planned": 20, "scored": 16, "infra_failed": 4
+        }  # fmt: skip
+        assert {problem["kind"] for problem in summary["problems"]} == {"transport"}
+        rows = {row["model"]: row for row in summary["leaderboard"]}
+        assert (rows["m"]["coverage"], rows["m"]["ranked"], rows["m"]["rank"]) == (0.6, False, None)
+        bounds = rows["m"]["bounds"]["queue_f1"]
+        assert bounds["low"] <= rows["m"]["queue_f1"] <= bounds["high"]
+        assert bounds["high"] - bounds["low"] == pytest.approx(0.4)
+        assert rows["scripted/refuse"]["ranked"]
+        assert "transport: " in first.stderr
+        assert "Start the same command again" in first.stderr
+        table = muses("leaderboard").stdout
+        assert "4 infra_failed, not ranked; with all episodes it would lie in queue F1" in table
+
+        dying.back = True
+        second = muses("run", "run.yaml", "--json")
+        assert second.returncode == 0, second.stderr
+        assert json.loads(second.stdout)["episodes"]["scored"] == 20
+        assert all(row["ranked"] for row in json.loads(second.stdout)["leaderboard"])
+        assert len(provider.completions) == 10 + 4
+    query = "select count(*), count(distinct episode_id), count(*) filter (outcome = 'scored') from episodes"
+    assert muses("sql", query, "--format=csv").stdout.splitlines()[1] == "20,20,20"
+
+
+ENGINES = [
+    pytest.param(("run",), ["store"], id="inline"),
+    pytest.param(("run", "--executor=ray", "--workers=1"), ["ray", "store"], id="ray", marks=pytest.mark.integration),
+    pytest.param(("flow", "evaluate"), ["prefect", "store"], id="flow", marks=pytest.mark.integration),
+]
+
+
+def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Exit code, stdout, and what a terminal as stderr was sent."""
+    ours, theirs = pty.openpty()
+    chunks: list[bytes] = []
+
+    def read() -> None:
+        while True:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                return
+            if not chunk:
+                return
+            chunks.append(chunk)
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "120", **environment},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert process.stdout is not None
+        stdout = process.stdout.read().decode()
+        code = process.wait()
+    reader.join()
+    os.close(ours)
+    return code, stdout, b"".join(chunks).decode(errors="replace")
+
+
+def lines_of(terminal: str) -> list[str]:
+    """What a terminal was sent, without the bar and without control sequences."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal)
+    lines = (line.strip() for line in re.split(r"[\r\n]+", plain))
+    return [line for line in lines if line and "━" not in line]
+
+
+@pytest.mark.parametrize(("command", "homes"), ENGINES)
+def test_engines_are_quiet_and_stay_at_home(tmp_path: Path, command: tuple[str, ...], homes: list[str]) -> None:
+    """On a terminal: one line of our own beside the bar, and one folder of our own in an empty one."""
+    nowhere = tmp_path / "nobody"
+    nowhere.mkdir(mode=0o500)
+    work = tmp_path / "work"
+    work.mkdir()
+    code, stdout, terminal = on_a_terminal(work, *command, *ORACLE, HOME=str(nowhere))
+    assert code == 0, terminal
+    assert "scripted/oracle" in stdout
+    assert "━" in terminal
+    (line,) = lines_of(terminal)
+    assert re.fullmatch(r"run \S+ in \S+: 6 episodes planned, 6 scored", line)
+    assert [path.name for path in work.iterdir()] == [".muses"]
+    assert sorted(path.name for path in (work / ".muses").iterdir()) == homes
+    assert list(nowhere.iterdir()) == []
+
+
+@pytest.mark.integration
+def test_a_deep_folder_and_a_home_of_ones_own(muses: Muses, tmp_path: Path) -> None:
+    """Ray's sockets allow no long paths; its logs are below our home all the same, and no link stays behind."""
+    home, temporary = tmp_path / ("deep" * 30), tmp_path / "tmp"
+    temporary.mkdir()
+    short = Path("/tmp")  # the system's own: pytest's folders are too deep for a short link
+    before = set(short.glob("muses-*"))
+    done = muses("run", *ORACLE, "--executor=ray", "--workers=1", MUSES_HOME=str(home))
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr
+    assert sorted(path.name for path in home.iterdir()) == ["ray", "store"]
+    assert list((home / "ray").glob("session_2*/logs/raylet*"))
+    assert set(short.glob("muses-*")) - before == set()
+    assert [path.name for path in tmp_path.iterdir() if path not in (home, temporary)] == []
+
+
+@pytest.mark.integration
+def test_a_users_own_homes_are_respected(muses: Muses, tmp_path: Path) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="m") as ray:  # short, as the user has to choose it
+        done = muses(
+            *("flow", "evaluate", *ORACLE, "--executor=ray", "--workers=1", "--store=out"),
+            PREFECT_HOME=str(tmp_path / "prefect"),
+            RAY_TMPDIR=ray,
+        )
+        assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr
+        assert list(Path(ray, "ray").glob("session_2*"))
+    assert (tmp_path / "prefect" / "prefect.db").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "prefect"]
+
+
+def test_a_dataset_of_other_families_is_refused() -> None:
+    config = parse_config({"models": ["scripted/oracle"], "dataset": str(ROOT), "families": ["queue"]}, "here")
+    with pytest.raises(ConfigError, match=r"has no scenarios of 'queue'"):
+        load_dataset(config.model_copy(update={"dataset": config.dataset.model_copy(update={"path": os.devnull})}))

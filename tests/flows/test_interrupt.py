@@ -1,0 +1,251 @@
+"""A run that is stopped in the middle: what is finished stays, nobody is left behind, and the next start completes it.
+
+Signals go to the whole process group where a terminal's Ctrl-C would, and to the one process where a supervisor would
+send them.  The provider answers some calls and lets others wait, so that some episodes are done and others are not.
+"""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from storage.sql import connect
+from tests.conftest import Muses
+from tests.provider import Answer, Provider, slow
+
+ROOT = Path(__file__).parents[2]
+EPISODES, SHARD = 48, 4
+ANSWERED = 22
+"""Before the provider stalls: four shards are whole, and since this is no multiple of a shard, one is in the middle."""
+WAITING = 8
+"""Requests that wait when the signal is sent."""
+MARK = "MUSES_TEST_MARK"
+_PATIENCE_S = 120.0
+
+CTRL_C = (signal.SIGINT, True)
+"""As a terminal sends it: to all processes of the group."""
+SIGINT, SIGTERM, SIGKILL = ((number, False) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
+
+
+def reply(request: Mapping[str, Any]) -> str:
+    """Deterministic, and right for some scenarios: who is named in the prompt decides."""
+    names = sorted(word for word in str(request["messages"]).replace('"', " ").split() if "_task_" in word)
+    return json.dumps({"accepted_instructions": names[: len(names) // 2], "rejected_instructions": []})
+
+
+class Stopped:
+    """A process of ``muses`` that is stopped when the provider has been asked so many times."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.mark = f"{folder}:{arguments[0]}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), MARK: self.mark},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def send(self, number: signal.Signals, to_group: bool) -> None:
+        (os.killpg if to_group else os.kill)(self._process.pid, number)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait(self) -> "subprocess.CompletedProcess[str]":
+        try:
+            stdout, stderr = self._process.communicate(timeout=_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+        return subprocess.CompletedProcess(self._process.args, self._process.returncode, stdout, stderr)
+
+    @property
+    def left_behind(self) -> list[str]:
+        """Processes that it started, wherever they have gone since: they all have its environment."""
+        return [command for pid, command in _marked(self.mark) if pid != self._process.pid]
+
+
+def _marked(mark: str) -> Iterator[tuple[int, str]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes().split(b"\0")
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has ended, or is not ours to look at
+            continue
+        if f"{MARK}={mark}".encode() in environment:
+            yield int(folder.name), command
+
+
+class Stall:
+    """A provider's script: the first requests are answered, all others wait in vain until ``over``."""
+
+    def __init__(self) -> None:
+        self.asked, self.over, self.reached = 0, False, threading.Event()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Answer | None:
+        self.asked += 1
+        if self.asked <= ANSWERED or self.over:
+            return None
+        if self.asked >= ANSWERED + WAITING:
+            self.reached.set()
+        return slow(3600)
+
+
+def job(provider: Provider, *command: str, executor: str = "inline") -> tuple[str, ...]:
+    return (
+        *(*command, "--model=openai:it's a model", "--base-url", provider.base_url, "--family=queue"),
+        *(f"--dataset=generated:{EPISODES}", "--executor", executor, "--workers=1"),
+        *(f"--shard-size={SHARD}", "--json"),
+    )
+
+
+def scores(folder: Path) -> list[tuple[Any, ...]]:
+    """Every score in the folder's store, row for row."""
+    with connect(str(folder / ".muses" / "store")) as connection:
+        return connection.execute(
+            "select scenario_id, scoring, metric, round, value from scores order by all"
+        ).fetchall()
+
+
+def stored_once(folder: Path) -> int:
+    """How many episodes the store holds, each of them once in all of its objects."""
+    with connect(str(folder / ".muses" / "store")) as connection:
+        counts = connection.execute("select count(*), count(distinct episode_id) from traces").fetchone()
+    assert counts is not None
+    assert counts[0] == counts[1]
+    return int(counts[1])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
+    """The scores of the same run when nobody disturbs it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with Provider(reply=reply) as provider:
+        done = Stopped(folder, *job(provider, "run")).wait()
+    assert done.returncode == 0, done.stderr
+    found = scores(folder)
+    assert len({value for *_, value in found}) > 2  # the model is right here and wrong there
+    return found
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("command", "executor", "stop"),
+    [
+        pytest.param(("run",), "inline", CTRL_C, id="run-inline-ctrl-c"),
+        pytest.param(("run",), "inline", SIGTERM, id="run-inline-sigterm"),
+        pytest.param(("run",), "ray", CTRL_C, id="run-ray-ctrl-c"),
+        pytest.param(("run",), "ray", SIGTERM, id="run-ray-sigterm"),
+        pytest.param(("flow", "evaluate"), "inline", CTRL_C, id="flow-ctrl-c"),
+        pytest.param(("flow", "evaluate"), "inline", SIGTERM, id="flow-sigterm"),
+    ],
+)
+def test_a_stopped_run_is_completed_by_the_command_that_it_names(
+    muses: Muses,
+    tmp_path: Path,
+    undisturbed: list[tuple[Any, ...]],
+    command: tuple[str, ...],
+    executor: str,
+    stop: tuple[signal.Signals, bool],
+) -> None:
+    stall = Stall()
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        arguments = job(provider, *command, executor=executor)
+        running = Stopped(tmp_path, *arguments)
+        assert stall.reached.wait(_PATIENCE_S)
+        running.send(*stop)
+        stall.over = True
+        stopped = running.wait()
+        assert stopped.returncode == 130, stopped.stderr
+        assert stopped.stdout == ""
+        assert running.left_behind == []
+        (line,) = stopped.stderr.splitlines()
+        assert line.startswith("muses: interrupted; finished episodes are stored. Resume with: muses ")
+        finished = stored_once(tmp_path)
+        assert 0 < finished <= ANSWERED
+
+        again = shlex.split(line.partition("Resume with: muses ")[2])
+        assert again == list(arguments)
+        before = len(provider.completions)
+        resumed = muses(*job(provider, "run"))  # the same run, without the engines: that they resume is shown elsewhere
+        assert resumed.returncode == 0, resumed.stderr
+        assert json.loads(resumed.stdout)["episodes"]["scored"] == EPISODES
+        assert len(provider.completions) - before == EPISODES - finished
+        assert stored_once(tmp_path) == EPISODES
+    assert scores(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("stop", [(CTRL_C, CTRL_C), (SIGTERM, SIGINT), (SIGTERM, SIGTERM, SIGINT, SIGTERM)])
+def test_impatience_does_no_harm(muses: Muses, tmp_path: Path, stop: tuple[tuple[signal.Signals, bool], ...]) -> None:
+    stall = Stall()
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        running = Stopped(tmp_path, *job(provider, "run"))
+        assert stall.reached.wait(_PATIENCE_S)
+        for each in stop:
+            running.send(*each)
+        stall.over = True
+        stopped = running.wait()
+        assert stopped.returncode == 130, stopped.stderr
+        assert len(stopped.stderr.splitlines()) == 1
+        finished = stored_once(tmp_path)
+        before = len(provider.completions)
+        resumed = muses(*job(provider, "run"))
+        assert resumed.returncode == 0, resumed.stderr
+        assert len(provider.completions) - before == EPISODES - finished
+    assert stored_once(tmp_path) == EPISODES
+
+
+def test_a_killed_run_is_completed(muses: Muses, tmp_path: Path, undisturbed: list[tuple[Any, ...]]) -> None:
+    """SIGKILL: what was in the middle is lost and played again, what was stored is there once."""
+    stall = Stall()
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        running = Stopped(tmp_path, *job(provider, "run"))
+        assert stall.reached.wait(_PATIENCE_S)
+        running.send(*SIGKILL)
+        stall.over = True
+        assert running.wait().returncode == -signal.SIGKILL
+        finished = stored_once(tmp_path)
+        assert 0 < finished <= ANSWERED
+        before = len(provider.completions)
+        resumed = muses(*job(provider, "run"))
+        assert resumed.returncode == 0, resumed.stderr
+        assert len(provider.completions) - before == EPISODES - finished
+        assert stored_once(tmp_path) == EPISODES
+    assert scores(tmp_path) == undisturbed
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("executor", ["ray", "flow"])
+def test_a_signal_while_the_engines_start(muses: Muses, tmp_path: Path, executor: str) -> None:
+    """The first sign of life of either engine is its home; what is started then has to end as well."""
+    command = ("flow", "evaluate") if executor == "flow" else ("run",)
+    home = tmp_path / ".muses" / ("prefect" if executor == "flow" else "ray")
+    with Provider(reply=reply) as provider:
+        arguments = job(provider, *command, executor="inline" if executor == "flow" else "ray")
+        running = Stopped(tmp_path, *arguments)
+        while not (home.is_dir() and any(home.iterdir())):
+            assert running.alive
+            time.sleep(0.02)
+        running.send(*SIGTERM)
+        stopped = running.wait()
+        assert provider.completions == []
+    assert stopped.returncode == 130, stopped.stderr
+    assert stopped.stderr.splitlines()[-1].startswith("muses: interrupted; ")
+    assert "Traceback" not in stopped.stderr
+    assert running.left_behind == []
