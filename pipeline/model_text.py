@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _FENCE = re.compile(r"```[^\n`]*\n?|```")
-_OPENERS = re.compile(r"[{\[]")
+_CONTAINERS = re.compile(r"[{\[]")
+_CONTAINERS_AND_STRINGS = re.compile(r'["{\[]')
 _LENIENT = json.JSONDecoder(strict=False)
-MAX_ATTEMPTS = 2_000
-"""Openers at which decoding is tried before a text is given up as not JSON."""
+_STRICT = json.JSONDecoder()
+MAX_FAILURES = 4_000
+"""Openers at which decoding may fail before the rest of a text is given up as not JSON."""
 MAX_WASTE = 4 * 2**20
 """Characters that decoding may read in vain before it is given up: lists that never close make every try a long one."""
 
@@ -31,16 +33,27 @@ def json_spans(text: str) -> Iterator[Span]:
 
     Raw line breaks inside strings are accepted.  What does not decode at an opener is skipped by one character.
     """
-    position = attempts = waste = 0
-    while attempts < MAX_ATTEMPTS and waste < MAX_WASTE and (opener := _OPENERS.search(text, position)):
-        attempts += 1
+    return _scan(text, _LENIENT, _CONTAINERS)
+
+
+def strict_json_spans(text: str) -> Iterator[Span]:
+    """As :func:`json_spans`, but strictly: raw line breaks inside strings are not accepted.
+
+    Strings are values too, and hide what stands in them.
+    """
+    return _scan(text, _STRICT, _CONTAINERS_AND_STRINGS)
+
+
+def _scan(text: str, decoder: json.JSONDecoder, openers: re.Pattern[str]) -> Iterator[Span]:
+    position = failures = waste = 0
+    while failures < MAX_FAILURES and waste < MAX_WASTE and (opener := openers.search(text, position)):
         try:
-            value, end = _LENIENT.raw_decode(text, opener.start())
+            value, end = decoder.raw_decode(text, opener.start())
         except json.JSONDecodeError as error:
-            position = opener.start() + 1
+            position, failures = opener.start() + 1, failures + 1
             waste += error.pos - opener.start()
         except (ValueError, RecursionError):  # neither says how far it came
-            position = opener.start() + 1
+            position, failures = opener.start() + 1, failures + 1
             waste += len(text) - opener.start()
         else:
             yield Span(value, opener.start(), end)
@@ -67,4 +80,7 @@ def prose(text: str) -> str:
 
 def as_text(value: object) -> str:
     """A JSON value as people would read it: strings as they are, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # a value that could just be read may be nested too deep to be written
+        return ""

@@ -7,10 +7,11 @@ machine, and resuming is a subtraction: :meth:`Plan.without` takes away what is 
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.datasets import Dataset
 from pipeline.hashing import Derivation, digest, slug
+from pipeline.scenario import Scenario
 from pipeline.serialization import Template
 from pipeline.specs import ModelSpec, UsersSpec
 
@@ -74,7 +75,7 @@ class RunRequest:
     templates: tuple[TemplateChoice, ...] = ("published",)
     epochs: int = 1
     limit: int | None = None
-    """At most so many scenarios a family; None: all."""
+    """So many scenarios a family, a sample that is the same for every model; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +148,21 @@ def _identity(request: RunRequest, dataset: Dataset) -> str:
     return digest(dataset.version, models, settings)
 
 
+def _chosen(scenarios: tuple[Scenario[Any], ...], limit: int | None) -> tuple[Scenario[Any], ...]:
+    """All scenarios, or a sample that depends on their ids alone, not on the order of rows and files."""
+    if limit is None or limit >= len(scenarios):
+        return scenarios
+    sample = {scenario.id for scenario in sorted(scenarios, key=lambda scenario: digest("limit", scenario.id))[:limit]}
+    return tuple(scenario for scenario in scenarios if scenario.id in sample)
+
+
 def _episodes(
     request: RunRequest, dataset: Dataset, model: ModelSpec, family: str, choice: TemplateChoice
 ) -> Iterator[EpisodePlan]:
     # With the name: two servers may offer different weights as one model, and a run may compare them.
     ids = Derivation("episode", dataset.version, family, request.users.identity, model.name, model.identity)
     users = Derivation("users", dataset.version, family, request.users.identity)
-    for scenario in dataset.scenarios(family)[: request.limit]:
+    for scenario in _chosen(dataset.scenarios(family), request.limit):
         template = scenario.template if choice == "published" else choice
         for epoch in range(request.epochs):
             episode_id = ids.digest(scenario.id, template, epoch)

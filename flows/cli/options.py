@@ -42,7 +42,7 @@ class RunOptions:
     epochs: int | None = None
     """How often every scenario is played."""
     limit: int | None = None
-    """At most so many scenarios a family."""
+    """So many scenarios a family: a sample, the same for every model and on every machine."""
     executor: Literal["inline", "ray"] | None = None
     """Where episodes are played."""
     ray_address: str | None = None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from pipeline.model_text import MAX_ATTEMPTS, MAX_WASTE, as_text, json_objects, json_spans, prose
+from pipeline.model_text import MAX_FAILURES, MAX_WASTE, as_text, json_objects, json_spans, prose
 from tests.strategies import JSON_VALUES, model_texts
 
 MEGABYTE = 2**20
@@ -76,14 +76,14 @@ def test_a_broken_beginning_does_not_hide_what_follows() -> None:
 )
 def test_a_megabyte_of_malice_is_given_up(text: str) -> None:
     """The work is bounded: in the number of attempts, and in what all of them read in vain."""
-    assert len(list(json_spans(text))) <= MAX_ATTEMPTS
+    assert len(list(json_spans(text))) <= MAX_FAILURES
     assert list(json_objects(text)) == []
     assert isinstance(prose(text), str)
 
 
 def test_so_many_openers_are_tried_and_no_more() -> None:
-    assert list(json_objects("[x" * (MAX_ATTEMPTS - 1) + '{"a": 1}')) == [{"a": 1}]
-    assert list(json_objects("[x" * MAX_ATTEMPTS + '{"a": 1}')) == []
+    assert list(json_objects("[x" * (MAX_FAILURES - 1) + '{"a": 1}')) == [{"a": 1}]
+    assert list(json_objects("[x" * MAX_FAILURES + '{"a": 1}')) == []
 
 
 def test_what_is_read_in_vain_is_bounded() -> None:

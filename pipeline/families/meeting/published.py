@@ -6,17 +6,14 @@ any, contains its exact name (a text contains it as a substring).  Success is al
 agent's announcement is the last top-level object with a true ``goal_achieved`` in the first reply that has one.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.families.meeting.scenario import MeetingTruth
+from pipeline.model_text import strict_json_spans
 
-_DECODER = json.JSONDecoder()
-_OPENERS = re.compile(r'["{\[]')
-_MAX_ATTEMPTS = 4_000
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "mon", "tue", "wed", "thu", "fri")
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(am|pm)?")
 _HOURS = (9, 10, 11, 13, 14, 15, 16)
@@ -130,13 +127,4 @@ def _share(attending: Collection[bool]) -> float:
 def _top_level_objects(reply: str) -> Iterator[dict[str, object]]:
     """JSON objects that stand in no other value, left to right."""
     text = reply.strip().removeprefix("```json").removesuffix("```").strip()
-    position = attempts = 0
-    while attempts < _MAX_ATTEMPTS and (opener := _OPENERS.search(text, position)):
-        attempts += 1
-        try:
-            value, position = _DECODER.raw_decode(text, opener.start())
-        except (ValueError, RecursionError):
-            position = opener.start() + 1
-            continue
-        if isinstance(value, dict):
-            yield value
+    return (value for value, _, _ in strict_json_spans(text) if isinstance(value, dict))
