@@ -2,23 +2,14 @@
 
 A model is opened once, probed once, used by many episodes at the same time, and closed.  It is used from one event
 loop at a time; closing it before that loop ends is the caller's duty.
-
-Keys come from the environment by name.  They live in the client that sends them and in nothing that is printed,
-raised or recorded.
 """
 
-import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
-from pipeline.errors import ConfigError
 from pipeline.families.base import Family
 from pipeline.protocol import Agent
 from pipeline.scenario import Scenario
-from pipeline.specs import Endpoint, ModelSpec
-from workers.limits import AccountLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,74 +38,3 @@ class Model(Protocol):
     async def close(self) -> None:
         """Ends all connections.  May be called twice, and on a model that was never asked."""
         ...
-
-
-def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimits | None = None) -> Model:
-    """The client of *spec*; it opens no connection yet.
-
-    Args:
-        spec: which model.
-        environ: where the key is looked up, by the name that the endpoint gives.
-        limits: those of the process.  Pass the same ones for all models that share its budgets; None: the model has
-            a limit of its own.
-
-    Raises:
-        ConfigError: the endpoint is missing or malformed, or its key is not in the environment.
-    """
-    match spec.provider:
-        case "scripted":
-            from workers.scripted import ScriptedModel
-
-            return ScriptedModel(spec)
-        case "openai":
-            # Here, not above: scripted runs start without an HTTP client.
-            from workers.chat_api import ChatApiModel, Surroundings
-
-            endpoint = _endpoint(spec)
-            key = _api_key(spec, endpoint, environ)
-            limit = (limits or AccountLimits()).limit(endpoint)
-            return ChatApiModel(spec, endpoint, key, limit, Surroundings(random.Random()))
-
-
-def _endpoint(spec: ModelSpec) -> Endpoint:
-    endpoint = spec.endpoint
-    if endpoint is None:
-        raise ConfigError(f"model {spec.name!r}: provider {spec.provider!r} needs an endpoint; give it a base_url")
-    if any(mark in endpoint.base_url for mark in "@?#"):
-        # Not shown: what stands there is likely a secret.
-        raise ConfigError(
-            f"model {spec.name!r}: base_url holds more than an address and a path; put keys into an environment "
-            "variable and name it in api_key_env"
-        )
-    if not _is_address(endpoint.base_url):
-        raise ConfigError(
-            f"model {spec.name!r}: base_url is {endpoint.base_url!r}; expected an address with its version, "
-            "as http://127.0.0.1:8000/v1"
-        )
-    return endpoint
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
-        return False
-
-
-def _api_key(spec: ModelSpec, endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
-    name = endpoint.api_key_env
-    if name is None:
-        return None
-    key = environ.get(name, "").strip()
-    if not key:
-        raise ConfigError(
-            f"model {spec.name!r}: the environment variable {name} is unset or empty, and it should hold the key for "
-            f"{endpoint.base_url}; set it with: export {name}=... (or leave out api_key_env if no key is needed)"
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError(
-            f"model {spec.name!r}: the environment variable {name} holds characters that no key has (line breaks, "
-            "control characters or non-ASCII letters); set it to the key alone"
-        )
-    return key

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pipeline.errors import ModelFailure, MusesError
 from pipeline.specs import ModelSpec
 from storage.objects import ObjectStore, open_store
+from workers.clients import open_model
 from workers.limits import AccountLimits
-from workers.models import Model, open_model
+from workers.models import Model
 from workers.shard import Players, ShardSpec, ShardSummary, run_shard
 
 

@@ -38,8 +38,9 @@ from tests.provider import (
 )
 from workers import chat_api
 from workers.chat_api import ChatApiModel, Surroundings, retry_after, sampling_options, well_formed
+from workers.clients import open_model
 from workers.limits import AccountLimits, ConcurrencyLimit, Limit
-from workers.models import EpisodeRequest, Model, open_model
+from workers.models import EpisodeRequest, Model
 
 T = TypeVar("T")
 

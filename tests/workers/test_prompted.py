@@ -15,9 +15,9 @@ from pipeline.specs import Endpoint, ModelSpec, Sampling, UsersSpec
 from pipeline.transcript import Message, delivered
 from pipeline.users import SILENCE, spoken, user_prompt
 from storage.shards import read_shard
+from tests.provider import Provider, failed
 from workers.shard import ShardSpec
 from workers.worker import ShardWorker
-from tests.provider import Provider, failed
 
 BO = Principal(name="Bo", role="Manager", authority=6, persona="I am Bo, calm.", private_context="Wants the vault.")
 

@@ -34,8 +34,9 @@ from tests.provider import (
     reset,
     slow,
 )
+from workers.clients import open_model
 from workers.limits import AccountLimits
-from workers.models import EpisodeRequest, open_model
+from workers.models import EpisodeRequest
 from workers.shard import Players, ShardSpec, ShardSummary, run_shard, summarize
 
 TINY = generate_dataset("6", 0, ("queue", "access"))
