@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from storage.layout import trace_keys
+import pyarrow as pa
+
+from storage.layout import RescoredKey, rescored_keys, trace_keys
 from storage.objects import ObjectStore, S3Store, open_store
-from storage.schema import SCHEMA
+from storage.schema import RESCORED_SCHEMA, SCHEMA
 
 if TYPE_CHECKING:
     import polars as pl
@@ -14,25 +16,51 @@ if TYPE_CHECKING:
 def scan(store_url: str) -> "pl.LazyFrame":
     """The store's episodes, one row each: of several attempts a scored one, or else the last.
 
-    It holds the files that are there now; scan again to see later ones.
+    The scores are those of the newest ``scorer_version``.  It holds the files that are there now; scan again to see
+    later ones.
     """
     import polars as pl
 
     store = open_store(store_url)
     rows = scan_objects(store, list(map(str, trace_keys(store))))
-    newest_first = rows.sort(pl.col("outcome") == "scored", "attempt", descending=True, maintain_order=True)
+    order = (pl.col("outcome") == "scored", "attempt", "shard")
+    newest_first = rows.sort(*order, descending=[True, True, False], maintain_order=True)
+    episodes = newest_first.unique(["run_id", "episode_id"], keep="first", maintain_order=True)
+    rescored = list(rescored_keys(store))
+    return _with_newest_scores(episodes, newest_scores(store, rescored)) if rescored else episodes
+
+
+def newest_scores(store: ObjectStore, keys: Sequence[RescoredKey]) -> "pl.LazyFrame":
+    """Of scores that were computed again, the newest version of each episode's."""
+    rows = scan_objects(store, list(map(str, keys)), RESCORED_SCHEMA)
+    newest_first = rows.sort("scorer_version", descending=True)
     return newest_first.unique(["run_id", "episode_id"], keep="first", maintain_order=True)
 
 
-def scan_objects(store: ObjectStore, keys: Sequence[str]) -> "pl.LazyFrame":
-    """The rows of these objects as they are."""
+def scan_objects(
+    store: ObjectStore, keys: Sequence[str], schema: pa.Schema = SCHEMA, object_column: str | None = None
+) -> "pl.LazyFrame":
+    """The rows of these objects as they are; with an *object_column*, each with the URI of its object."""
     import polars as pl
 
     if not keys:
-        return pl.DataFrame(SCHEMA.empty_table()).lazy()
+        empty = pl.DataFrame(schema.empty_table()).lazy()
+        return empty if object_column is None else empty.with_columns(pl.lit("").alias(object_column))
     options = s3_options(store) if isinstance(store, S3Store) else None
     uris = [store.uri(key) for key in keys]
-    return pl.scan_parquet(uris, storage_options=options, hive_partitioning=False, glob=False)
+    return pl.scan_parquet(
+        uris, storage_options=options, hive_partitioning=False, glob=False, include_file_paths=object_column
+    )
+
+
+def _with_newest_scores(episodes: "pl.LazyFrame", rescored: "pl.LazyFrame") -> "pl.LazyFrame":
+    import polars as pl
+
+    changed = ("scores", "scorer_version")
+    joined = episodes.join(rescored, on=["run_id", "episode_id"], how="left", suffix="_new", maintain_order="left")
+    newer = (pl.col("outcome") == "scored") & (pl.col("scorer_version_new") > pl.col("scorer_version"))
+    values = [pl.when(newer).then(f"{name}_new").otherwise(name).alias(name) for name in changed]
+    return joined.with_columns(values).drop(f"{name}_new" for name in changed)
 
 
 def s3_options(store: S3Store) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
     runs/<run_id>.json
     traces/run=<run_id>/model=<slug>/family=<family>/shard-00042.a1.parquet
+    rescored/run=<run_id>/family=<family>/v2-00000.parquet
 
 The names carry what a resume asks for first: which shards there are, and how often each has been started.
 """
@@ -16,10 +17,15 @@ from storage.objects import ObjectStore
 
 RUNS = "runs/"
 TRACES = "traces/"
+RESCORED = "rescored/"
 
 _SHARD = re.compile(
     r"traces/run=(?P<run>[\w.-]+)/model=(?P<model>[\w.-]+)/family=(?P<family>[\w.-]+)"
     r"/shard-(?P<number>\d{5,})\.a(?P<attempt>[1-9]\d*)\.parquet",
+    re.ASCII,
+)
+_RESCORED = re.compile(
+    r"rescored/run=(?P<run>[\w.-]+)/family=(?P<family>[\w.-]+)/v(?P<version>[1-9]\d*)-(?P<part>\d{5,})\.parquet",
     re.ASCII,
 )
 _MANIFEST = re.compile(r"runs/(?P<run>[\w.-]+)\.json", re.ASCII)
@@ -51,6 +57,31 @@ class ShardKey:
         return parsed if str(parsed) == key else None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class RescoredKey:
+    """Names one object of scores that were computed again."""
+
+    run_id: str
+    family: str
+    version: int
+    """The scorer's."""
+    part: int
+    """0-based."""
+
+    def __str__(self) -> str:
+        folder = f"{RESCORED}run={checked_run_id(self.run_id)}/family={self.family}"
+        return f"{folder}/v{self.version}-{self.part:05d}.parquet"
+
+    @classmethod
+    def parse(cls, key: str) -> "RescoredKey | None":
+        """The inverse of ``str``; None for any other key."""
+        match = _RESCORED.fullmatch(key)
+        if match is None:
+            return None
+        parsed = cls(match["run"], match["family"], int(match["version"]), int(match["part"]))
+        return parsed if str(parsed) == key else None
+
+
 def run_folder(run_id: str) -> str:
     """What the keys of a run's shards begin with."""
     return f"{TRACES}run={checked_run_id(run_id)}/"
@@ -60,6 +91,14 @@ def trace_keys(store: ObjectStore, run_id: str | None = None) -> Iterator[ShardK
     """The shards of one run, or of all, sorted by name; foreign objects are passed over."""
     for info in store.list(TRACES if run_id is None else run_folder(run_id)):
         key = ShardKey.parse(info.key)
+        if key is not None:
+            yield key
+
+
+def rescored_keys(store: ObjectStore, run_id: str | None = None) -> Iterator[RescoredKey]:
+    """The rescored objects of one run, or of all, sorted by name; foreign objects are passed over."""
+    for info in store.list(RESCORED if run_id is None else f"{RESCORED}run={checked_run_id(run_id)}/"):
+        key = RescoredKey.parse(info.key)
         if key is not None:
             yield key
 

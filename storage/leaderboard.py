@@ -4,6 +4,7 @@ Failures are never scores: the means are over scored episodes alone, every row s
 and how much of the plan is covered, and where something is missing it shows the best and the worst that could be.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -64,6 +65,8 @@ class LeaderboardRow:
     """Of the episodes counted here; None when that of a scored one is unknown."""
     ranked: bool
     """Whether enough of the plan is covered to compare this row with others."""
+    builtin: str | None = None
+    """Which of our scripted agents it is (``oracle``, ...); None for a model, and when there is no manifest to tell."""
 
     def estimate(self, column: str) -> Estimate | None:
         """One of :data:`COLUMNS`; None where nothing has been scored."""
@@ -84,8 +87,9 @@ def leaderboard(
     query = (files("storage") / "leaderboard.sql").read_text(encoding="utf-8")
     parameters = {"scoring": scoring, "run_id": run_id, "metrics": [metric for _, metric in COLUMNS.values()]}
     cells = [_Cell(*values) for values in connection.execute(query, parameters).fetchall()]
+    builtins = _builtins(connection)
     models = [
-        _row(run, model, scoring, threshold, list(group))
+        replace(_row(run, model, scoring, threshold, list(group)), builtin=builtins.get((run, model)))
         for (run, model), group in groupby(cells, key=lambda cell: (cell.run_id, cell.model))
     ]
     return [row for _, rows in groupby(models, key=lambda row: row.run_id) for row in _ranked(_averaged(tuple(rows)))]
@@ -113,6 +117,16 @@ class _Cell:
             if found["metric"] == metric:
                 return Estimate(found["mean"], found["se"])
         return None
+
+
+def _builtins(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
+    """(run, model) -> the kind of agent, for those that are scripted."""
+    return {
+        (run_id, model): identity["model"]
+        for run_id, models in connection.execute("SELECT run_id, models FROM runs").fetchall()
+        for model, identity in json.loads(models).items()
+        if identity.get("provider") == "scripted"
+    }
 
 
 def _row(run_id: str, model: str, scoring: Scoring, threshold: float, cells: Sequence[_Cell]) -> LeaderboardRow:

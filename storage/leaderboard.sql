@@ -10,19 +10,29 @@ WITH narrow AS (
         scenario_id,
         outcome,
         attempt,
+        shard,
         cost_usd,
-        list_filter(
-            scores,
-            lambda s: s.round IS NULL
-                AND s.scoring = $scoring
-                AND list_contains($metrics, s.metric)
-        ) AS scores
+        scorer_version,
+        picked(scores, $scoring, $metrics) AS scores
     FROM traces
     WHERE $run_id IS NULL OR run_id = $run_id
 ),
-played AS MATERIALIZED (FROM once('narrow')),
+narrow_again AS (
+    SELECT run_id, episode_id, scorer_version, picked(scores, $scoring, $metrics) AS scores
+    FROM rescored
+    WHERE $run_id IS NULL OR run_id = $run_id
+),
+attempts AS MATERIALIZED (FROM rated('narrow', 'narrow_again')),
+-- Few episodes have several attempts: to sort those alone takes half as long as to sort all.
+repeated AS MATERIALIZED (SELECT run_id, episode_id FROM attempts GROUP BY ALL HAVING count(*) > 1),
+disputed AS (FROM attempts SEMI JOIN repeated USING (run_id, episode_id)),
+played AS MATERIALIZED (
+    FROM attempts ANTI JOIN repeated USING (run_id, episode_id)
+    UNION ALL
+    FROM once('disputed')
+),
 observed AS (
-    SELECT run_id, score.scoring, model, family, score.metric, score.round, scenario_id, score.value
+    SELECT run_id, model, family, score.metric, scenario_id, score.value
     FROM (SELECT *, unnest(scores) AS score FROM played WHERE outcome = 'scored')
 ),
 cells AS (

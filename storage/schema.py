@@ -78,6 +78,7 @@ _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("error_kind", pa.string()),
     pa.field("error", pa.string()),
     pa.field("flags", pa.list_(pa.string()), nullable=False),
+    pa.field("scorer_version", pa.int32(), nullable=False),
     pa.field("turns", pa.int32(), nullable=False),
     pa.field("started_at", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("seconds", pa.float64(), nullable=False),
@@ -88,15 +89,27 @@ _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("messages", pa.list_(_MESSAGE), nullable=False),
     pa.field("calls", pa.list_(_CALL), nullable=False),
 ]
-SCHEMA = pa.schema(_FIELDS, metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()})
+_VERSION: dict[bytes | str, bytes | str] = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+SCHEMA = pa.schema(_FIELDS, metadata=_VERSION)
 
-_FLAT = [field.name for field in SCHEMA if not isinstance(field.type, pa.ListType)]
+RESCORED_SCHEMA = pa.schema(
+    [SCHEMA.field(name) for name in ("run_id", "episode_id", "scorer_version", "scores")], metadata=_VERSION
+)
+"""Scores that were computed again: the columns of the same names are those of :data:`SCHEMA`."""
+
+_NAMES = ["scores.list.element.scoring", "scores.list.element.metric", "scores.list.element.round"]
+"""Few different values, many times over: as dictionaries they are read twice as fast."""
 
 
 def episodes_table(episodes: Sequence[Episode]) -> pa.Table:
     """The episodes as rows, in their order; never fails on a text."""
-    columns = [_column([getattr(episode, field.name) for episode in episodes], field.type) for field in SCHEMA]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+    return to_table(episodes, SCHEMA)
+
+
+def to_table(values: Sequence[object], schema: pa.Schema) -> pa.Table:
+    """Values as rows, in their order; their attributes are called as the schema's columns."""
+    columns = [_column([getattr(value, field.name) for value in values], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def episodes_from_table(table: pa.Table) -> list[Episode]:
@@ -107,14 +120,15 @@ def episodes_from_table(table: pa.Table) -> list[Episode]:
 def to_parquet(table: pa.Table) -> bytes:
     """The table as one Parquet file."""
     sink = pa.BufferOutputStream()
+    flat = [field.name for field in table.schema if not isinstance(field.type, pa.ListType)]
     # Dictionaries and statistics pay for keys; over transcripts they would cost more than they give.
     pq.write_table(
         table,
         sink,
         compression="zstd",
         compression_level=3,
-        use_dictionary=_FLAT,  # type: ignore[arg-type]  # the stubs lack the list
-        write_statistics=_FLAT,
+        use_dictionary=[*flat, *_NAMES],  # type: ignore[arg-type]  # the stubs lack the list
+        write_statistics=flat,
     )
     return sink.getvalue().to_pybytes()
 

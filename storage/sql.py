@@ -1,7 +1,8 @@
 """SQL over a store: an in-memory DuckDB whose views read the Parquet files where they lie.
 
 The views (``views/*.sql``) are named in :data:`VIEWS`; ``traces`` holds the rows as they are stored, every attempt of
-an episode, and ``episodes`` each planned episode once.  A connection knows the objects that were there when it was
+an episode, ``rescored`` the scores that were computed again, and ``episodes`` each planned episode once, with the
+newest version of its scores.  A connection knows the objects that were there when it was
 opened.  Foreign files are passed over; an empty store answers with empty views.
 """
 
@@ -17,13 +18,27 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.errors import StoreError
-from storage.layout import trace_keys
+from storage.layout import rescored_keys, trace_keys
 from storage.manifest import RunManifest, read_manifest, read_manifests
 from storage.objects import MissingObjectError, ObjectStore, S3Store, open_store
-from storage.schema import SCHEMA
+from storage.schema import RESCORED_SCHEMA, SCHEMA
 
-VIEWS = ("episodes", "scores", "messages", "calls", "runs", "leaderboard_cells", "privacy_by_round")
-_MACROS = ("once", "clustered")
+VIEWS = (
+    "episodes",
+    "scores",
+    "score_versions",
+    "messages",
+    "calls",
+    "runs",
+    "leaderboard_cells",
+    "leaderboard",
+    "privacy_by_round",
+    "conflict_gap",
+    "meeting_disclosure",
+    "by_attack_and_template",
+    "by_num_users",
+)
+_HELPERS = ("once", "clustered", "picked", "leaderboard_columns")
 
 _PLANNED = pa.struct([("model", pa.string()), ("family", pa.string()), ("episodes", pa.int64())])
 _MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [
@@ -54,17 +69,20 @@ def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnect
         StoreError: the store cannot be listed, or a manifest in it cannot be read.
     """
     store = open_store(store_url)
-    uris = [store.uri(str(key)) for key in trace_keys(store, run_id)]
+    traces = [store.uri(str(key)) for key in trace_keys(store, run_id)]
+    rescored = [store.uri(str(key)) for key in rescored_keys(store, run_id)]
     manifests = _manifests(store, run_id)
     connection = duckdb.connect(":memory:", config=_settings())
     connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-    if isinstance(store, S3Store) and uris:
+    if isinstance(store, S3Store) and (traces or rescored):
         _let_in(connection, store)
-    _create_traces(connection, uris)
+    _create_rows(connection, "traces", traces, SCHEMA)
+    _create_rows(connection, "rescored", rescored, RESCORED_SCHEMA)
     connection.register("manifests_now", _manifests_table(manifests))
     connection.execute("CREATE TABLE manifests AS FROM manifests_now")
     connection.unregister("manifests_now")
-    for name in (*_MACROS, *VIEWS):
+    # Two texts, so that a store in which nothing was rescored pays for no join.
+    for name in ("rated_again" if rescored else "rated", *_HELPERS, *VIEWS):
         connection.execute(statement(name))
     return connection
 
@@ -83,14 +101,15 @@ def _settings() -> dict[str, str | bool | int | float | list[str]]:
     }
 
 
-def _create_traces(connection: duckdb.DuckDBPyConnection, uris: list[str]) -> None:
+def _create_rows(connection: duckdb.DuckDBPyConnection, name: str, uris: list[str], schema: pa.Schema) -> None:
+    """The rows of these objects as they are stored."""
     if not uris:
-        connection.register("no_traces", SCHEMA.empty_table())
-        connection.execute("CREATE TABLE traces AS FROM no_traces")
-        connection.unregister("no_traces")
+        connection.register("nothing", schema.empty_table())
+        connection.execute(f"CREATE TABLE {name} AS FROM nothing")
+        connection.unregister("nothing")
         return
     # The path repeats run, model and family; without the option DuckDB would take the model's slug for its name.
-    connection.execute(f"CREATE VIEW traces AS FROM read_parquet([{_quoted(uris)}], hive_partitioning = false)")
+    connection.execute(f"CREATE VIEW {name} AS FROM read_parquet([{_quoted(uris)}], hive_partitioning = false)")
 
 
 def _quoted(texts: Iterable[str]) -> str:

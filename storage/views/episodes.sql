@@ -1,3 +1,4 @@
--- One row a planned episode, nested columns included.
+-- One row a planned episode, nested columns included.  scores are those of the newest scorer_version.
 CREATE VIEW episodes AS
-FROM once('traces');
+WITH attempts AS (FROM rated('traces', 'rescored'))
+FROM once('attempts');

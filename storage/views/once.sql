@@ -2,4 +2,7 @@
 CREATE MACRO once(attempts) AS TABLE
 SELECT *
 FROM query_table(attempts)
-QUALIFY row_number() OVER (PARTITION BY run_id, episode_id ORDER BY (outcome = 'scored') DESC, attempt DESC) = 1;
+-- Model and family follow from the episode; named here, a query for one of them reads no other.
+QUALIFY row_number() OVER (
+    PARTITION BY run_id, model, family, episode_id ORDER BY (outcome = 'scored') DESC, attempt DESC, shard
+) = 1;

@@ -36,6 +36,7 @@ SAMPLE = Episode(
     error_kind=None,
     error=None,
     flags=(),
+    scorer_version=1,
     turns=1,
     started_at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     seconds=1.5,

@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from pipeline.errors import ConfigError
 from pipeline.hashing import slug
-from storage.layout import ShardKey, manifest_key, parse_manifest_key, run_folder
+from storage.layout import RescoredKey, ShardKey, manifest_key, parse_manifest_key, run_folder
 
 slugs = st.text(min_size=1).map(slug)
 keys = st.builds(ShardKey, slugs, slugs, slugs, st.integers(0, 10**7), st.integers(1, 10**4))
@@ -42,6 +42,37 @@ def test_names_are_read_back(key: ShardKey) -> None:
 def test_foreign_names(foreign: str) -> None:
     """They are nobody's shards."""
     assert ShardKey.parse(foreign) is None
+
+
+def test_the_name_of_rescored_scores() -> None:
+    """It names the run, the family, the scorer's version and the part."""
+    key = RescoredKey("nightly-1", "queue", 2, 7)
+    assert str(key) == "rescored/run=nightly-1/family=queue/v2-00007.parquet"
+
+
+@given(st.builds(RescoredKey, slugs, slugs, st.integers(1, 10**4), st.integers(0, 10**7)))
+def test_rescored_names_are_read_back(key: RescoredKey) -> None:
+    """Every object's name says what it is, and it is nobody's shard."""
+    assert RescoredKey.parse(str(key)) == key
+    assert ShardKey.parse(str(key)) is None
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "",
+        "rescored/",
+        "rescored/run=r/family=f/v0-00001.parquet",
+        "rescored/run=r/family=f/v01-00001.parquet",
+        "rescored/run=r/family=f/v1-1.parquet",
+        "rescored/run=r/family=f/v1-000001.parquet",
+        "rescored/run=r/model=m/family=f/v1-00001.parquet",
+        "traces/run=r/model=m/family=f/shard-00001.a1.parquet",
+    ],
+)
+def test_names_that_are_no_rescored_scores(foreign: str) -> None:
+    """They are passed over."""
+    assert RescoredKey.parse(foreign) is None
 
 
 def test_a_manifests_name() -> None:

@@ -1,0 +1,72 @@
+"""``muses rescore``: new scores for stored transcripts."""
+
+import shlex
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from flows.cli import DONE
+from flows.cli.options import Json, Store
+from flows.cli.output import put, to_json
+from flows.settings import read_settings
+from pipeline.errors import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.rescore import OnProgress, RescoreReport
+
+Run = Annotated[str, Parameter(help='The run\'s id; `muses sql "from runs"` lists them.')]
+Scenarios = Annotated[
+    str | None,
+    Parameter(help="JSONL file or folder, or generated:N@SEED; default: where the run's config says they are."),
+]
+
+
+def rescore(run: Run, /, *, store: Store = None, dataset: Scenarios = None, as_json: Json = False) -> int:
+    """Score a run's transcripts again with today's scorers, without a model call. Old scores stay in the store."""
+    from flows.rescore import Means, rescore as score_again
+
+    try:
+        with _progress() as move:
+            report = score_again(store or read_settings().store, run, dataset, Means(on_progress=move))
+    except KeyboardInterrupt:
+        again = shlex.join(["muses", *sys.argv[1:]])
+        raise Interrupted(f"interrupted; whole parts are stored. Resume with: {again}") from None
+    put(to_json(asdict(report)) if as_json else _table(report))
+    return DONE
+
+
+def _table(report: "RescoreReport") -> str:
+    from dashboards.text import text_table
+
+    header = ["family", "scorer version", "rescored", "of them changed", "were current", "have no scores"]
+    body = [
+        [f.family, *map(str, (f.scorer_version, f.rescored, f.changed, f.current, f.unscored))] for f in report.families
+    ]
+    head = f"run {report.run_id} in {report.store} · dataset version {report.dataset_version}"
+    return f"{head}\n{text_table(header, body, numeric=range(1, len(header)))}"
+
+
+@contextmanager
+def _progress() -> "Iterator[OnProgress]":
+    """A bar a family on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _family, _done, _owed: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        items = {}
+
+        def move(family: str, done: int, owed: int) -> None:
+            if family not in items:
+                items[family] = bar.add_task(family, total=owed)
+            bar.update(items[family], completed=done, total=owed)
+
+        yield move

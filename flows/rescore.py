@@ -1,0 +1,184 @@
+"""Scores a run's stored transcripts again, without a model call: what follows a new version of a scorer.
+
+The transcripts stay as they are, the old scores too; the new ones are objects of their own (:mod:`storage.rescored`),
+and every query shows the newest.  It may be interrupted and started again at any time, by several at once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.evaluate import load_dataset
+from pipeline.config import parse_config
+from pipeline.datasets import Dataset
+from pipeline.episode import Episode
+from pipeline.errors import ConfigError, DatasetError, MusesError, StoreError
+from pipeline.families import FAMILIES
+from pipeline.families.base import Family
+from pipeline.scenario import Scenario
+from pipeline.transcript import Transcript
+from storage.layout import RescoredKey
+from storage.manifest import RunManifest, read_manifest, read_manifests
+from storage.objects import MissingObjectError, ObjectStore, open_store
+from storage.rescored import Owed, Rescored, batches, played_families, read_owed, write_rescored
+from storage.shards import read_shard
+
+PART_EPISODES = 5000
+"""Episodes an object: what an interruption costs at most, and what is held in memory."""
+
+OnProgress = Callable[[str, int, int], None]
+"""Told a family, how many of its episodes have new scores, and how many will have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what a run is scored again."""
+
+    families: Mapping[str, Family[Any]] = field(default_factory=lambda: FAMILIES)
+    """The scorers."""
+    part_size: int = PART_EPISODES
+    on_progress: OnProgress = lambda _family, _done, _owed: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyReport:
+    """What came of one family of a run."""
+
+    family: str
+    scorer_version: int
+    rescored: int
+    """Episodes that this start has given new scores."""
+    changed: int
+    """Those of them whose scores differ from what was stored when they were played."""
+    current: int
+    """Episodes that had scores of this version, or of a newer one, before."""
+    unscored: int
+    """Failed episodes: they have no scores and get none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RescoreReport:
+    """What came of one start."""
+
+    run_id: str
+    store: str
+    dataset_version: str
+    families: tuple[FamilyReport, ...]
+
+
+@dataclass(slots=True)
+class _Job:
+    """One family of a run: what is needed to score it, and what has been done."""
+
+    store: ObjectStore
+    run_id: str
+    family: Family[Any]
+    scenarios: Mapping[str, Scenario[Any]]
+    means: Means
+    rescored: int = 0
+    changed: int = 0
+
+
+def rescore(store_url: str, run_id: str, dataset: str | None = None, means: Means = Means()) -> RescoreReport:
+    """Gives every scored episode of a run the scores of today's scorers.
+
+    *dataset* says where the run's scenarios are, as in a config; None: where the run's own config says.
+
+    Raises:
+        MusesError: there is no such run, its scenarios are no longer what they were, or a scorer failed.
+    """
+    store = open_store(store_url)
+    manifest = _manifest(store, run_id)
+    played = played_families(store, run_id)
+    unknown = [name for name in played if name not in means.families]
+    if unknown:
+        raise MusesError(
+            f"run {run_id!r} has episodes of {', '.join(unknown)}, which this muses-eval has no scorer for; it has: "
+            f"{', '.join(means.families)}"
+        )
+    by_family = _dataset(manifest, dataset).by_family
+    jobs = [_Job(store, run_id, means.families[name], by_family.get(name, {}), means) for name in played]
+    return RescoreReport(run_id, store.url, manifest.dataset_version, tuple(map(_rescore_family, jobs)))
+
+
+def _manifest(store: ObjectStore, run_id: str) -> RunManifest:
+    try:
+        return read_manifest(store, run_id)
+    except MissingObjectError:
+        known = ", ".join(manifest.run_id for manifest in read_manifests(store)) or "none"
+        raise StoreError(f"store {store.url}: there is no run {run_id!r}; there are: {known}") from None
+
+
+def _dataset(manifest: RunManifest, wanted: str | None) -> Dataset:
+    """The scenarios that the run was played on, to the letter."""
+    # The families that were planned: with others beside them the same dataset has another version.
+    families = [name for name in FAMILIES if any(name == family for _, family in manifest.planned)]
+    raw = {**manifest.config, "families": families, **({} if wanted is None else {"dataset": wanted})}
+    try:
+        dataset = load_dataset(parse_config(raw, f"the config of run {manifest.run_id}"))
+    except (DatasetError, ConfigError) as error:
+        raise ConfigError(f"{error}\n{_advice(manifest)}") from error
+    if dataset.version != manifest.dataset_version:
+        raise ConfigError(
+            f"run {manifest.run_id!r} was played on version {manifest.dataset_version} of the dataset "
+            f"{manifest.dataset!r}, but {dataset.name!r} now has version {dataset.version}: scenarios have changed, "
+            f"and scores against others would say nothing.\n{_advice(manifest)}"
+        )
+    return dataset
+
+
+def _advice(manifest: RunManifest) -> str:
+    code = f", or use the code that played it (commit {manifest.commit})" if manifest.commit else ""
+    return f"Name the scenarios of version {manifest.dataset_version} with --dataset{code}."
+
+
+def _rescore_family(job: _Job) -> FamilyReport:
+    family = job.family
+    first = owed = read_owed(job.store, job.run_id, family.name, family.scorer_version)
+    while not _write_parts(job, owed):
+        owed = read_owed(job.store, job.run_id, family.name, family.scorer_version)
+    return FamilyReport(
+        family=family.name,
+        scorer_version=family.scorer_version,
+        rescored=job.rescored,
+        changed=job.changed,
+        current=first.current,
+        unscored=first.unscored,
+    )
+
+
+def _write_parts(job: _Job, owed: Owed) -> bool:
+    """False: somebody else has written a part, so that what is owed has to be read again."""
+    name, means = job.family.name, job.means
+    last = job.rescored + owed.count
+    means.on_progress(name, job.rescored, last)
+    for part, batch in enumerate(batches(_scored(job, owed), means.part_size), owed.next_part):
+        key = RescoredKey(job.run_id, name, job.family.scorer_version, part)
+        if not write_rescored(job.store, key, [new for new, _ in batch]):
+            return False
+        job.rescored += len(batch)
+        job.changed += sum(changed for _, changed in batch)
+        means.on_progress(name, job.rescored, last)
+    return True
+
+
+def _scored(job: _Job, owed: Owed) -> Iterator[tuple[Rescored, bool]]:
+    """New scores, and whether they differ from those that the episode was stored with."""
+    for key, ids in owed.episodes.items():
+        for episode in read_shard(job.store, key):
+            if episode.episode_id in ids:
+                new = _score(job, episode)
+                yield new, set(new.scores) != set(episode.scores)
+
+
+def _score(job: _Job, episode: Episode) -> Rescored:
+    family = job.family
+    try:
+        scores = family.score(job.scenarios[episode.scenario_id], Transcript(episode.messages))
+    except Exception as error:
+        raise MusesError(
+            f"the scorer of {family.name} (version {family.scorer_version}) failed on episode {episode.episode_id} of "
+            f"run {episode.run_id}: {type(error).__name__}: {error}\nIt must not raise, whatever was said: mend it and "
+            "start again; what was stored until now stays."
+        ) from error
+    return Rescored(episode.run_id, episode.episode_id, family.scorer_version, scores)

@@ -1,0 +1,32 @@
+-- One row a score and version of the scorer, the first and all later ones; newest marks those that the other views show.
+CREATE VIEW score_versions AS
+WITH played AS (
+    SELECT run_id, model, family, scenario_id, episode_id, scorer_version, scores
+    FROM once('traces')
+    WHERE outcome = 'scored'
+),
+versions AS (
+    FROM played
+    UNION ALL
+    SELECT run_id, model, family, scenario_id, episode_id, rescored.scorer_version, rescored.scores
+    FROM rescored
+    JOIN played USING (run_id, episode_id)
+    WHERE rescored.scorer_version > played.scorer_version
+),
+marked AS (
+    SELECT *, scorer_version = max(scorer_version) OVER (PARTITION BY run_id, episode_id) AS newest
+    FROM versions
+)
+SELECT
+    run_id,
+    model,
+    family,
+    scenario_id,
+    episode_id,
+    scorer_version,
+    newest,
+    score.scoring,
+    score.metric,
+    score.round,
+    score.value
+FROM (SELECT *, unnest(scores) AS score FROM marked);

@@ -1,0 +1,232 @@
+"""The paper's rows beside ours, and the table that goes into a paper."""
+
+import csv
+import json
+import re
+from collections import Counter
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from dashboards.leaderboard import leaderboard_records, render_leaderboard
+from dashboards.table2 import Line, escape, latex_table, measured, published
+from storage.leaderboard import COLUMNS, LeaderboardRow
+from storage.stats import Bounds, Estimate
+from tests.conftest import Muses
+from tests.shared import SHARED, needs_shared
+
+OUTCOMES = {"scored": 10, "infra_failed": 0, "simulator_failed": 0, "budget_stopped": 0}
+
+
+def row(model: str, value: float | None = 0.5, **changes: Any) -> LeaderboardRow:
+    """A ranked row of one value in every column."""
+    figures: dict[str, Any] = {name: value for column in COLUMNS for name in (column, "avg")}
+    figures |= {f"{column}_se": 0.01 for column in (*COLUMNS, "avg")}
+    plain = {"rank": 1, "run_id": "run-a", "scoring": "published", "avg_columns": 5, "episodes": 10, "planned": 10}
+    plain |= {"coverage": 1.0, "outcomes": OUTCOMES, "bounds": {}, "cost_usd": 0.0, "ranked": True}
+    return LeaderboardRow(model=model, **{**plain, **figures, **changes})
+
+
+def cells(table: str, model: str) -> list[str]:
+    """The cells of one model's line in a LaTeX table."""
+    (line,) = [line for line in table.splitlines() if line.startswith(f"{model} &")]
+    return [cell.strip() for cell in line.removesuffix("\\\\").split("&")]
+
+
+def test_the_papers_rows() -> None:
+    """Nineteen models, in 0 to 1; the average is the mean of the five columns, as printed."""
+    lines = published()
+    assert len(lines) == 19
+    assert {line.source for line in lines} == {"paper"}
+    gemini = next(line for line in lines if line.model == "Gemini-3-Pro")
+    assert gemini.estimates == {
+        "queue_f1": (0.973, 0.004),
+        "instruct_accuracy": (0.934, 0.009),
+        "privacy": (0.986, 0.007),
+        "utility": (0.739, 0.023),
+        "meeting_success": (0.648, 0.033),
+        "avg": (0.856, None),
+    }
+    for line in lines:
+        means = [estimate.mean for column in COLUMNS if (estimate := line.estimates[column])]
+        average = line.estimates["avg"]
+        assert average is not None
+        assert sum(means) / 5 == pytest.approx(average.mean, abs=0.0011)  # printed from unrounded figures
+
+
+@needs_shared
+def test_the_papers_rows_are_a_copy() -> None:
+    """To the letter, below two lines that say where they come from."""
+    import dashboards.table2 as module
+
+    own = (module.files("dashboards") / "paper_table2.csv").read_text(encoding="utf-8").splitlines()
+    assert own[2:] == (SHARED / "muses-bench" / "paper_table2.csv").read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith("# ") for line in own[:2])
+
+
+def test_best_and_second_best() -> None:
+    """Bold and underlined in every column, over ours and the paper's; equal figures share a place."""
+    lines = measured(
+        [
+            row("first", 0.99),
+            row("tied", 0.9901, privacy=0.4),
+            row("second", 0.98, privacy=None),
+            row("third", 0.97, privacy=0.4),
+        ]
+    )
+    table = latex_table(lines)
+    assert cells(table, "first")[1:] == ["\\textbf{99.0} $\\pm$ 1.0"] * 6
+    assert cells(table, "tied")[1] == "\\textbf{99.0} $\\pm$ 1.0"
+    assert cells(table, "tied")[3] == cells(table, "third")[3] == "\\underline{40.0} $\\pm$ 1.0"
+    assert cells(table, "second")[1] == "\\underline{98.0} $\\pm$ 1.0"
+    assert cells(table, "second")[3] == "--"
+    assert cells(table, "third")[1] == "97.0 $\\pm$ 1.0"
+    beside = latex_table(lines + published())
+    assert cells(beside, "first")[3] == "99.0 $\\pm$ 1.0"
+    assert cells(beside, "GPT-5.2")[3] == "\\textbf{100.0} $\\pm$ 0.0"
+    assert cells(beside, "Gemini-3-Pro")[-1] == "85.6"
+
+
+def test_order_of_figures_is_that_of_numbers() -> None:
+    """9.5 is less than 10, and 100 is more."""
+    table = latex_table(measured([row("a", 0.095), row("b", 1.0), row("c", 0.1)]))
+    assert [cells(table, name)[1].split()[0] for name in "abc"] == ["9.5", "\\textbf{100.0}", "\\underline{10.0}"]
+
+
+def test_built_in_agents_do_not_compete() -> None:
+    """They are marked as floor or ceiling, in tables too, and leave the places to models."""
+    rows = [
+        row("scripted/oracle", 1.0, builtin="oracle"),
+        row("ours", 0.6),
+        row("lazy", 0.7, builtin="refuse"),  # a name of its own does not make it a model
+    ]
+    table = latex_table(measured(rows))
+    assert cells(table, "scripted/oracle (ceiling)")[1:] == ["100.0 $\\pm$ 1.0"] * 6
+    assert cells(table, "lazy (floor)")[1:] == ["70.0 $\\pm$ 1.0"] * 6
+    assert cells(table, "ours")[1:] == ["\\textbf{60.0} $\\pm$ 1.0"] * 6
+    for form in ("table", "md"):
+        text = render_leaderboard(rows, form)  # type: ignore[arg-type]
+        assert "scripted/oracle (ceiling)" in text
+        assert "lazy (floor)" in text
+        assert "ours (" not in text
+
+
+def test_unranked_rows_do_not_compete() -> None:
+    """Their figures are shown, starred, with a word on why."""
+    rows = [row("whole", 0.5), row("partial", 0.9, ranked=False, coverage=0.5, bounds={"privacy": Bounds(0.4, 0.9)})]
+    table = latex_table(measured(rows))
+    assert cells(table, "partial$^{*}$")[1:] == ["90.0 $\\pm$ 1.0"] * 6
+    assert cells(table, "whole")[1] == "\\textbf{50.0} $\\pm$ 1.0"
+    assert "$^{*}$ Too few" in table
+    assert "$^{*}$" not in latex_table(measured(rows[:1]))
+
+
+def test_columns_that_nobody_played() -> None:
+    """They are left out of our table; beside the paper an average over fewer columns is none."""
+    gone = {name: None for column in ("privacy", "utility") for name in (column, f"{column}_se")}
+    rows = [row("ours", 0.5, avg_columns=3, **gone)]
+    alone = latex_table(measured(rows))
+    assert "\\begin{tabular}{lrrrr}" in alone
+    assert "Privacy" not in alone
+    assert len(cells(alone, "ours")) == 5
+    beside = render_leaderboard(rows, "latex", with_paper=True)
+    assert cells(beside, "ours")[-1] == "--"
+    text = render_leaderboard(rows, "table", with_paper=True)
+    assert "ours: no average, since it has 3 of 5 columns" in text
+    assert "no average" not in render_leaderboard(rows, "table")
+
+
+def _balanced(table: str) -> bool:
+    """Whether every line's braces match, escaped ones apart."""
+    bare = re.sub(r"\\[{}\\&%$#_]", "", table)
+    return all(line.count("{") == line.count("}") for line in bare.splitlines())
+
+
+@given(st.text())
+def test_any_name_can_be_set(name: str) -> None:
+    """Whatever a model is called, the table keeps its form."""
+    shown = escape(name)
+    bare = re.sub(r"\\(text\w+\{\}|[&%$#_{}])", "", shown)
+    assert not set(bare) & set("\\&%$#_{}~^<>|\n\r")
+    assert _balanced(latex_table([Line("ours", name, {**dict.fromkeys(COLUMNS), "avg": Estimate(0.5, 0.1)})]))
+
+
+def test_escaped_names() -> None:
+    """As LaTeX sets them to the letter."""
+    assert escape("a_b & 50% {x} #1 $") == "a\\_b \\& 50\\% \\{x\\} \\#1 \\$"
+    assert escape("~^\\<|>") == (
+        "\\textasciitilde{}\\textasciicircum{}\\textbackslash{}\\textless{}\\textbar{}\\textgreater{}"
+    )
+    assert escape("two\nlines") == "two lines"
+
+
+def test_a_whole_table() -> None:
+    """Its frame is that of booktabs, every line has all its cells, and it says what is what."""
+    rows = [row("ours_1"), row("scripted/random", 0.1, builtin="random")]
+    table = render_leaderboard(rows, "latex", with_paper=True)
+    assert [rule for rule in ("\\toprule", "\\midrule", "\\bottomrule") if rule in table.splitlines()] == [
+        "\\toprule",
+        "\\midrule",
+        "\\bottomrule",
+    ]
+    counts = Counter(len(re.split(r"(?<!\\)&", line)) for line in table.splitlines() if re.search(r"(?<!\\)&", line))
+    assert counts == {7: 1 + 1 + 19 + 1}
+    assert [line for line in table.splitlines() if "\\emph" in line] == [
+        f"\\multicolumn{{7}}{{l}}{{\\emph{{{title}}}}} \\\\"
+        for title in ("Measured", "As published", "Built-in agents")
+    ]
+    assert "not measured" in table
+    assert "run run-a, published scoring" in table
+    assert _balanced(table)
+
+
+def test_records_say_where_they_come_from() -> None:
+    """All have the same keys; the paper's keep to what is published, in 0 to 1."""
+    rows = [row("ours")]
+    assert [record["source"] for record in leaderboard_records(rows)] == ["ours"]
+    ours, *paper = leaderboard_records(rows, with_paper=True)
+    assert ours == {**leaderboard_records(rows)[0]}
+    assert len(paper) == 19
+    keys = {"source", *(field.name for field in fields(LeaderboardRow))}
+    assert {frozenset(record) for record in (ours, *paper)} == {frozenset(keys)}
+    assert {record["source"] for record in paper} == {"paper"}
+    gpt = next(record for record in paper if record["model"] == "GPT-5.1")
+    assert (gpt["queue_f1"], gpt["queue_f1_se"], gpt["avg"], gpt["avg_se"]) == (0.945, 0.005, 0.789, None)
+    assert (gpt["rank"], gpt["run_id"], gpt["episodes"], gpt["ranked"]) == (None, None, None, False)
+    assert json.loads(render_leaderboard(rows, "json", with_paper=True)) == [ours, *paper]
+    lines = list(csv.DictReader(render_leaderboard(rows, "csv", with_paper=True).splitlines()))
+    assert [(line["source"], line["model"]) for line in lines] == [(r["source"], r["model"]) for r in (ours, *paper)]
+
+
+@pytest.mark.parametrize("form", ["table", "md"])
+def test_tables_for_people(form: Any) -> None:
+    """One order by average, each row with its source, and a note below."""
+    text = render_leaderboard([row("ours", 0.79)], form, with_paper=True)
+    lines = text.splitlines()
+    order = [next(i for i, line in enumerate(lines) if name in line) for name in ("Gemini-3-Flash", "ours", "GPT-5.1 ")]
+    assert order == sorted(order)
+    assert re.search(r"ours\W+ours\W+79\.0 ± 1\.0", lines[order[1]])
+    assert re.search(r"GPT-5\.1\W+paper\W+94\.5 ± 0\.5", lines[order[2]])
+    assert "not measured here" in text
+    assert "paper" not in render_leaderboard([row("ours", 0.79)], form)
+
+
+def test_from_the_command_line(muses: Muses) -> None:
+    """The option, the format, and what cannot be compared."""
+    played = muses("run", "--model=scripted/refuse", "--model=scripted/oracle", "--dataset=generated:2", "--store=s")
+    assert played.returncode == 0, played.stderr
+    answer = muses("leaderboard", "--store=s", "--format=json", "--with-paper")
+    records = json.loads(answer.stdout)
+    assert Counter(record["source"] for record in records) == {"ours": 2, "paper": 19}
+    assert {r["model"]: r["builtin"] for r in records if r["source"] == "ours"} == {
+        "scripted/oracle": "oracle",
+        "scripted/refuse": "refuse",
+    }
+    table = muses("leaderboard", "--store=s", "--format=latex").stdout
+    assert "scripted/refuse (floor) &" in table
+    assert "\\textbf" not in table
+    refused = muses("leaderboard", "--store=s", "--with-paper", "--scoring=corrected")
+    assert refused.returncode == 2
+    assert "--scoring published" in refused.stderr

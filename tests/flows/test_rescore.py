@@ -1,0 +1,272 @@
+"""Stored transcripts scored again: the same answer from the same scorer, a new one beside the old from a new scorer."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.evaluate import evaluate
+from flows.rescore import FamilyReport, Means, RescoreReport, rescore
+from flows.settings import read_settings
+from pipeline.config import parse_config
+from pipeline.errors import ConfigError, MusesError, StoreError
+from pipeline.families import FAMILIES
+from pipeline.families.base import Family
+from pipeline.families.queue.family import QueueFamily
+from pipeline.scenario import Scenario
+from pipeline.scores import Score
+from pipeline.transcript import Transcript
+from storage.leaderboard import leaderboard
+from storage.sql import connect
+from tests.conftest import Muses
+from tests.provider import Provider, failed
+from tests.s3_server import S3Server
+from tests.shared import OFFICIAL, needs_shared
+
+AGENTS = [f"scripted/{kind}" for kind in ("oracle", "compliant", "refuse", "random")]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return str(tmp_path / "store")
+
+
+def play(store: str, tmp_path: Path, **config: Any) -> str:
+    """Plays a run and returns its id."""
+    parsed = parse_config({"models": AGENTS, "store": store, **config}, "test")
+    settings = read_settings({"MUSES_HOME": str(tmp_path)})
+    return asyncio.run(evaluate(parsed, settings, lambda _: lambda _: None)).run_id
+
+
+class HarshQueue(QueueFamily):
+    """Another opinion on the queue: an eighth for everybody."""
+
+    scorer_version = 2
+
+    def score(self, scenario: Scenario[Any], transcript: Transcript) -> tuple[Score, ...]:
+        return (Score("published", "f1", 0.125),)
+
+
+def with_family(family: Family[Any]) -> Mapping[str, Family[Any]]:
+    return {**FAMILIES, family.name: family}
+
+
+def ask(store: str, query: str) -> list[tuple[Any, ...]]:
+    with connect(store) as connection:
+        return connection.execute(query).fetchall()
+
+
+def raised(version: int) -> dict[str, Family[Any]]:
+    """All scorers as they are, under another version."""
+    return {
+        name: type(type(family).__name__, (type(family),), {"scorer_version": version})()
+        for name, family in FAMILIES.items()
+    }
+
+
+def assert_round_trip(store: str, run_id: str) -> None:
+    """The same scorers, called a new version, give every stored episode the very scores that it was played with."""
+    played = ask(store, "SELECT family, count(*) FROM episodes GROUP BY ALL ORDER BY ALL")
+    report = rescore(store, run_id, means=Means(raised(2)))
+    assert [(one.family, one.rescored, one.changed) for one in report.families] == [(*pair, 0) for pair in played]
+    columns = "run_id, model, family, scenario_id, episode_id, scoring, metric, round, value"
+    first, second = (f"SELECT {columns} FROM score_versions WHERE scorer_version = {n}" for n in (1, 2))
+    assert ask(store, f"({first} EXCEPT ALL {second}) UNION ALL ({second} EXCEPT ALL {first})") == []
+    assert ask(store, f"SELECT count(*) > 0 FROM ({second})") == [(True,)]
+
+
+def test_transcripts_give_the_scores_they_gave(store: str, tmp_path: Path) -> None:
+    """Every family and agent, several rounds and users included: nothing is lost on the way through Parquet."""
+    run_id = play(store, tmp_path, dataset="generated:6@3", epochs=2)
+    assert ask(store, "SELECT count(DISTINCT family) FROM episodes") == [(len(FAMILIES),)]
+    assert ask(store, "SELECT max(turns) > 1, min(num_users) > 1 FROM episodes WHERE family = 'access'") == [
+        (True, True)
+    ]
+    assert_round_trip(store, run_id)
+
+
+@needs_shared
+def test_official_transcripts_too(store: str, tmp_path: Path) -> None:
+    """The published access scenarios, several templates and attacks."""
+    run_id = play(store, tmp_path, dataset=str(OFFICIAL / "access_control"), limit=40)
+    assert_round_trip(store, run_id)
+
+
+def test_the_same_version_changes_nothing(store: str, tmp_path: Path) -> None:
+    """Nothing is owed, so nothing is written."""
+    run_id = play(store, tmp_path, dataset="generated:3")
+    before = sorted(path for path in Path(store).rglob("*") if path.is_file())
+    report = rescore(store, run_id)
+    assert [one.family for one in report.families] == sorted(FAMILIES)
+    assert {(one.scorer_version, one.rescored, one.changed, one.current) for one in report.families} == {(1, 0, 0, 12)}
+    assert sorted(path for path in Path(store).rglob("*") if path.is_file()) == before
+
+
+def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> None:
+    """In SQL and on the leaderboard; other families keep theirs; a second start finds nothing to do."""
+    run_id = play(store, tmp_path, dataset="generated:5", families=["queue", "access"])
+    old = ask(store, "FROM scores ORDER BY ALL")
+    means = Means(with_family(HarshQueue()), part_size=3)
+    report = rescore(store, run_id, means=means)
+    assert report == RescoreReport(
+        run_id,
+        store,
+        ask(store, "SELECT dataset_version FROM runs")[0][0],
+        (
+            FamilyReport(family="access", scorer_version=1, rescored=0, changed=0, current=20, unscored=0),
+            FamilyReport(family="queue", scorer_version=2, rescored=20, changed=20, current=0, unscored=0),
+        ),
+    )
+    new = ask(store, "FROM scores ORDER BY ALL")
+    assert [row for row in new if row[2] == "access"] == [row for row in old if row[2] == "access"]
+    assert {row[-1] for row in new if row[2] == "queue"} == {0.125}
+    with connect(store) as connection:
+        rows = leaderboard(connection)
+        assert {row.queue_f1 for row in rows} == {0.125}
+        assert {row.episodes for row in rows} == {10}
+        assert connection.execute(
+            "SELECT DISTINCT queue_f1 FROM leaderboard WHERE scoring = 'published'"
+        ).fetchall() == [(0.125,)]
+        kept = connection.execute(
+            "SELECT count(*) FROM score_versions WHERE family = 'queue' AND scorer_version = 1 AND NOT newest"
+        ).fetchone()
+    assert kept == (len([row for row in old if row[2] == "queue"]),)
+    parts = list((Path(store) / "rescored").rglob("*.parquet"))
+    assert len(parts) == 7  # 20 in threes
+    again = rescore(store, run_id, means=means)
+    assert [(one.rescored, one.current) for one in again.families] == [(0, 20), (0, 20)]
+    assert list((Path(store) / "rescored").rglob("*.parquet")) == parts
+    assert [one.rescored for one in rescore(store, run_id).families] == [0, 0]  # an older scorer takes nothing back
+    assert ask(store, "SELECT DISTINCT value FROM scores WHERE family = 'queue'") == [(0.125,)]
+
+
+class BreakingQueue(HarshQueue):
+    """Gives up after so many episodes."""
+
+    def __init__(self, good: int) -> None:
+        self._left = good
+
+    def score(self, scenario: Scenario[Any], transcript: Transcript) -> tuple[Score, ...]:
+        self._left -= 1
+        if self._left < 0:
+            raise ZeroDivisionError("no more")
+        return super().score(scenario, transcript)
+
+
+def test_what_was_interrupted_is_completed(store: str, tmp_path: Path) -> None:
+    """Whole parts stay; the next start scores the rest, and nothing twice."""
+    run_id = play(store, tmp_path, dataset="generated:3", families=["queue"])
+    with pytest.raises(MusesError, match=r"scorer of queue \(version 2\) failed on episode \w{32} .*ZeroDivisionError"):
+        rescore(store, run_id, means=Means(with_family(BreakingQueue(5)), part_size=2))
+    assert ask(store, "SELECT count(*) FROM rescored") == [(4,)]
+    assert ask(store, "SELECT count(*) FROM scores WHERE value = 0.125 AND metric = 'f1'") >= [(4,)]
+    seen: list[tuple[str, int, int]] = []
+    means = Means(with_family(HarshQueue()), 2, lambda *progress: seen.append(progress))
+    (report,) = rescore(store, run_id, means=means).families
+    assert (report.rescored, report.current) == (8, 4)
+    assert seen == [("queue", done, 8) for done in (0, 2, 4, 6, 8)]
+    assert ask(store, "SELECT count(*), count(DISTINCT episode_id) FROM rescored") == [(12, 12)]
+
+
+class CuriousQueue(HarshQueue):
+    """Looks, at its third episode, whether somebody else is faster: a whole other rescore runs in between."""
+
+    def __init__(self, store: str, run_id: str) -> None:
+        self._store, self._run_id, self._calls = store, run_id, 0
+
+    def score(self, scenario: Scenario[Any], transcript: Transcript) -> tuple[Score, ...]:
+        self._calls += 1
+        if self._calls == 3:
+            rescore(self._store, self._run_id, means=Means(with_family(HarshQueue()), part_size=5))
+        return super().score(scenario, transcript)
+
+
+def test_two_at_once_store_nothing_twice(store: str, tmp_path: Path) -> None:
+    """Who comes late for a part reads what is there and goes on with what is left."""
+    run_id = play(store, tmp_path, dataset="generated:3", families=["queue"])
+    (report,) = rescore(store, run_id, means=Means(with_family(CuriousQueue(store, run_id)), part_size=2)).families
+    assert report.rescored == 2
+    assert ask(store, "SELECT count(*), count(DISTINCT episode_id) FROM rescored") == [(12, 12)]
+
+
+def test_failed_episodes_stay_unscored(store: str, tmp_path: Path) -> None:
+    """There is nothing to score of them; played again, they have the new version at once."""
+    with Provider(reply=lambda _: "{}", script=[failed(400)] * 3) as provider:
+        model = {"model": "openai:m", "base_url": provider.base_url}
+        config = {"models": [model], "dataset": "generated:8", "families": ["queue"]}
+        run_id = play(store, tmp_path, **config)
+        (report,) = rescore(store, run_id, means=Means(with_family(HarshQueue()))).families
+        assert (report.rescored, report.unscored) == (5, 3)
+        assert ask(store, "SELECT outcome, count(*), sum(len(scores)) FROM episodes GROUP BY ALL ORDER BY ALL") == [
+            ("infra_failed", 3, 0),
+            ("scored", 5, 5),
+        ]
+        play(store, tmp_path, **config)
+    (report,) = rescore(store, run_id, means=Means(with_family(HarshQueue()))).families
+    assert (report.rescored, report.current, report.unscored) == (3, 5, 0)
+
+
+def test_scenarios_that_have_changed(store: str, tmp_path: Path) -> None:
+    """Both versions are named; the scenarios of old, named with --dataset, will do."""
+    rows = [json.dumps(row) + "\n" for row in FAMILIES["queue"].generate(3, 1)]
+    path, backup = tmp_path / "queue.jsonl", tmp_path / "backup.jsonl"
+    path.write_text("".join(rows))
+    backup.write_text("".join(reversed(rows)))
+    run_id = play(store, tmp_path, dataset=str(path))
+    ((version,),) = ask(store, "SELECT dataset_version FROM runs")
+    path.write_text("".join(rows[1:]))
+    with pytest.raises(ConfigError, match=rf"version {version} of .* now has version [0-9a-f]{{16}}.*\n.*--dataset"):
+        rescore(store, run_id, means=Means(with_family(HarshQueue())))
+    path.unlink()
+    with pytest.raises(ConfigError, match=rf"no such file(.|\n)*version {version} with --dataset"):
+        rescore(store, run_id)
+    assert ask(store, "SELECT count(*) FROM rescored") == [(0,)]
+    (report,) = rescore(store, run_id, str(backup), Means(with_family(HarshQueue()))).families
+    assert report.rescored == 12
+
+
+def test_families_added_since_do_not_matter(store: str, tmp_path: Path) -> None:
+    """A folder that has grown by another family is, for this run, what it was."""
+    folder = tmp_path / "scenarios"
+    folder.mkdir()
+    (folder / "queue.jsonl").write_text("".join(json.dumps(row) + "\n" for row in FAMILIES["queue"].generate(3, 1)))
+    run_id = play(store, tmp_path, dataset=str(folder))
+    (folder / "access.jsonl").write_text("".join(json.dumps(row) + "\n" for row in FAMILIES["access"].generate(3, 1)))
+    (report,) = rescore(store, run_id, means=Means(with_family(HarshQueue()))).families
+    assert report.rescored == 12
+
+
+def test_unknown_runs_and_families(store: str, tmp_path: Path) -> None:
+    """The message says which there are."""
+    run_id = play(store, tmp_path, dataset="generated:2", families=["queue"])
+    with pytest.raises(StoreError, match=f"no run 'other'; there are: {run_id}"):
+        rescore(store, "other")
+    with pytest.raises(MusesError, match="episodes of queue, which this muses-eval has no scorer for; it has: access"):
+        rescore(store, run_id, means=Means({"access": FAMILIES["access"]}))
+
+
+def test_from_the_command_line(muses: Muses, s3: S3Server) -> None:
+    """Numbers on stdout, as a table or as JSON, over S3 as over a folder; a bad run is a usage error."""
+    store = "s3://muses-tests/rescore"
+    played = muses(
+        *("run", "--model=scripted/random", "--dataset=generated:3", "--family=queue", "--run-id=one"),
+        f"--store={store}",
+        **s3.environment,
+    )
+    assert played.returncode == 0, played.stderr
+    done = muses("rescore", "one", f"--store={store}", "--json", **s3.environment)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["run_id"], report["store"]) == ("one", store)
+    assert report["families"] == [
+        {"family": "queue", "scorer_version": 1, "rescored": 0, "changed": 0, "current": 3, "unscored": 0}
+    ]
+    table = muses("rescore", "one", f"--store={store}", **s3.environment)
+    assert table.stdout.splitlines()[-1].split() == ["queue", "1", "0", "0", "3", "0"]
+    unknown = muses("rescore", "two", f"--store={store}", **s3.environment)
+    assert unknown.returncode == 2
+    assert "there are: one" in unknown.stderr
+    assert unknown.stdout == ""

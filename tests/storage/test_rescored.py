@@ -1,0 +1,179 @@
+"""Scores that were computed again: stored once, shown instead of the old ones, which stay."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from pipeline.episode import Episode
+from pipeline.errors import StoreError
+from pipeline.scores import Score
+from storage.frames import scan
+from storage.layout import RescoredKey, ShardKey, rescored_keys
+from storage.leaderboard import leaderboard
+from storage.manifest import create_or_check
+from storage.objects import ObjectStore
+from storage.rescored import Rescored, batches, played_families, read_owed, write_rescored
+from storage.shards import write_shard
+from storage.sql import VIEWS, connect
+from storage.trace import find_episode
+from tests.storage.samples import MANIFEST, episode, failed, scored
+
+KEY = ShardKey("run-a", "model-a", "queue", 0, 1)
+PART = RescoredKey("run-a", "queue", 2, 0)
+
+
+def rescored(one: Episode, value: float, version: int = 2) -> Rescored:
+    return Rescored(one.run_id, one.episode_id, version, (Score("published", "f1", value),))
+
+
+def _values(store: ObjectStore) -> list[tuple[object, ...]]:
+    with connect(store.url) as connection:
+        return connection.execute("SELECT scenario_id, value FROM scores ORDER BY ALL").fetchall()
+
+
+def _played(*values: float, **changes: object) -> list[Episode]:
+    """Episodes of scenarios s0, s1, ... with these scores."""
+    return [scored(("s", n), {"f1": value}, scenario_id=f"s{n}", **changes) for n, value in enumerate(values)]
+
+
+def test_the_newest_version_is_shown(store: ObjectStore) -> None:
+    """In scores, episodes, the leaderboard, one episode and Polars alike; what was not rescored shows its own."""
+    first, second, third = _played(0.0, 0.5, 0.25)
+    write_shard(store, KEY, [first, second, third])
+    create_or_check(store, replace(MANIFEST, planned={("model-a", "queue"): 3}))
+    write_rescored(store, replace(PART, version=3), [rescored(first, 1.0, 3)])
+    write_rescored(store, PART, [rescored(first, 0.9), rescored(second, 0.75)])
+    assert _values(store) == [("s0", 1.0), ("s1", 0.75), ("s2", 0.25)]
+    with connect(store.url) as connection:
+        versions = connection.execute("SELECT scenario_id, scorer_version FROM episodes ORDER BY ALL").fetchall()
+        assert versions == [("s0", 3), ("s1", 2), ("s2", 1)]
+        (row,) = leaderboard(connection)
+        assert row.queue_f1 == pytest.approx(2 / 3)
+        assert (row.episodes, row.coverage) == (3, 1.0)
+        shown = find_episode(connection, first.episode_id)
+    assert shown == replace(first, scores=(Score("published", "f1", 1.0),), scorer_version=3)
+    frame = scan(store.url).select("scenario_id", "scorer_version", "scores").collect().sort("scenario_id")
+    assert [(s, v, scores[0]["value"]) for s, v, scores in frame.rows()] == [
+        ("s0", 3, 1.0),
+        ("s1", 2, 0.75),
+        ("s2", 1, 0.25),
+    ]
+
+
+def test_all_versions_stay(store: ObjectStore) -> None:
+    """score_versions has each, and says which one counts."""
+    (one,) = _played(0.0)
+    write_shard(store, KEY, [one])
+    for version, value in ((3, 1.0), (2, 0.9)):
+        write_rescored(store, replace(PART, version=version), [rescored(one, value, version)])
+    with connect(store.url) as connection:
+        rows = connection.execute("SELECT scorer_version, newest, value FROM score_versions ORDER BY ALL").fetchall()
+    assert rows == [(1, False, 0.0), (2, False, 0.9), (3, True, 1.0)]
+
+
+def test_failed_and_newer_episodes_keep_what_they_have(store: ObjectStore) -> None:
+    """An older scorer's answer never replaces a newer one's, and a failure gets no score."""
+    (newer,) = _played(0.25, scorer_version=3)
+    lost = failed("lost", scenario_id="lost")
+    write_shard(store, KEY, [newer, lost])
+    write_rescored(store, PART, [rescored(newer, 1.0), rescored(lost, 1.0)])
+    assert _values(store) == [("s0", 0.25)]
+    with connect(store.url) as connection:
+        assert connection.execute("SELECT DISTINCT scorer_version FROM score_versions").fetchall() == [(3,)]
+        rows = connection.execute("SELECT outcome, len(scores) FROM episodes ORDER BY ALL").fetchall()
+    assert rows == [("infra_failed", 0), ("scored", 1)]
+    frame = scan(store.url).select("scenario_id", "scores").collect().sort("scenario_id")
+    assert [len(scores) for scores in frame["scores"]] == [0, 1]
+
+
+def test_the_same_episode_in_two_runs(store: ObjectStore) -> None:
+    """Rescoring one run leaves the other as it is."""
+    (one,) = _played(0.25)
+    write_shard(store, KEY, [one])
+    write_shard(store, replace(KEY, run_id="run-b"), [replace(one, run_id="run-b")])
+    write_rescored(store, PART, [rescored(one, 1.0)])
+    with connect(store.url) as connection:
+        rows = connection.execute("SELECT run_id, value FROM scores ORDER BY ALL").fetchall()
+    assert rows == [("run-a", 1.0), ("run-b", 0.25)]
+    with connect(store.url, "run-b") as connection:
+        assert connection.execute("SELECT value FROM scores").fetchall() == [(0.25,)]
+
+
+def test_views_have_the_same_columns_with_rescored_scores(store: ObjectStore) -> None:
+    """Whether anything was rescored is nothing that a query has to know."""
+    (one,) = _played(0.25)
+    write_shard(store, KEY, [one])
+    with connect(store.url) as connection:
+        before = {view: connection.execute(f"DESCRIBE {view}").fetchall() for view in (*VIEWS, "rescored")}
+    frame = scan(store.url).collect_schema()
+    write_rescored(store, PART, [rescored(one, 1.0)])
+    with connect(store.url) as connection:
+        for view, columns in before.items():
+            now = connection.execute(f"DESCRIBE {view}").fetchall()
+            assert [column[:2] for column in now] == [column[:2] for column in columns]
+    assert scan(store.url).collect_schema() == frame
+
+
+def test_nothing_rescored_costs_nothing(store: ObjectStore) -> None:
+    """The plan of a query joins nothing; otherwise it joins by hash, not every row with every row."""
+    write_shard(store, KEY, _played(0.25))
+    query = "EXPLAIN SELECT sum(value) FROM scores"
+    with connect(store.url) as connection:
+        assert "JOIN" not in str(connection.execute(query).fetchall())
+    write_rescored(store, PART, [rescored(_played(0.25)[0], 1.0)])
+    with connect(store.url) as connection:
+        plan = str(connection.execute(query).fetchall())
+    assert "HASH_JOIN" in plan
+    assert "NL_JOIN" not in plan
+    assert "NESTED_LOOP" not in plan
+
+
+def test_what_is_owed(store: ObjectStore) -> None:
+    """Scored episodes with older scores, each in the object whose attempt counts; of one family and run."""
+    old, again, newer, done = _played(0.0, 0.1, 0.2, 0.3)
+    write_shard(store, KEY, [old, again, replace(newer, scorer_version=2), done, failed("lost")])
+    second = replace(KEY, attempt=2)
+    write_shard(store, second, [replace(again, attempt=2)])
+    write_shard(store, replace(KEY, family="access"), [episode("other", family="access")])
+    write_shard(store, replace(KEY, run_id="run-ab"), [episode("elsewhere", run_id="run-ab")])
+    write_rescored(store, PART, [rescored(done, 1.0)])
+    assert played_families(store, "run-a") == ("access", "queue")
+    owed = read_owed(store, "run-a", "queue", 2)
+    assert owed.episodes == {KEY: {old.episode_id}, second: {again.episode_id}}
+    assert (owed.count, owed.next_part, owed.current, owed.unscored) == (2, 1, 2, 1)
+    assert read_owed(store, "run-a", "queue", 1).count == 0
+    third = read_owed(store, "run-a", "queue", 3)
+    assert (third.count, third.next_part) == (4, 0)
+    assert read_owed(store, "run-a", "meeting", 3).episodes == {}
+
+
+def test_writers_race_for_a_part(store: ObjectStore) -> None:
+    """One of them has it; nothing is there twice."""
+    (one,) = _played(0.0)
+    write_shard(store, KEY, [one])
+    values = [number / 8 for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        won = list(threads.map(lambda value: write_rescored(store, PART, [rescored(one, value)]), values))
+    assert won.count(True) == 1
+    assert _values(store) == [("s0", values[won.index(True)])]
+    assert list(rescored_keys(store)) == [PART]
+
+
+def test_damaged_objects_are_named(store: ObjectStore) -> None:
+    """The message names the shard that cannot be read."""
+    write_shard(store, KEY, _played(0.0))
+    damaged = replace(KEY, number=1)
+    store.put_if_absent(str(damaged), b"not Parquet")
+    with pytest.raises(StoreError, match=rf"{damaged}: not a readable Parquet file"):
+        read_owed(store, "run-a", "queue", 2)
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(0, []), (2, [2]), (3, [3]), (7, [3, 3, 1])])
+def test_batches(count: int, sizes: Sequence[int]) -> None:
+    """All rows, in their order, none too large."""
+    rows = [Rescored("r", str(number), 2, ()) for number in range(count)]
+    found = list(batches(rows, 3))
+    assert list(map(len, found)) == sizes
+    assert [row for batch in found for row in batch] == rows
