@@ -45,7 +45,12 @@ def run_until_signal(job: Callable[[Take], Coroutine[Any, Any, T]]) -> T:
             for number in _SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, stop)
 
+        def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            if not signals:  # what an engine leaves half done when it is stopped is no news
+                loop.default_exception_handler(context)
+
         take()
+        asyncio.get_running_loop().set_exception_handler(complain)
         task = asyncio.ensure_future(job(take))
         return await task
 

@@ -18,7 +18,7 @@ ENGINE_IMPORTERS = {
     "boto3": {"storage/objects.py"},
     "botocore": {"storage/objects.py"},
     "ray": {"workers/ray_pool.py"},
-    "prefect": {"flows/evaluate_flow.py", "flows/cli/doctor.py"},
+    "prefect": {"flows/evaluate_flow.py"},
     "aiohttp": {"workers/chat_api.py"},
 }
 PURE = {"pydantic"}

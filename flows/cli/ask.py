@@ -4,45 +4,57 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Any, Literal
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from dashboards.text import text_table
 from flows.cli import DONE
 from flows.cli.options import Store
+from flows.cli.output import json_value, put, to_json
 from flows.settings import read_settings
 from pipeline.errors import ConfigError, MusesError
 from pipeline.scores import Scoring
 
-_SHOWN_ROWS = 200
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+WithPaper = Annotated[bool, Parameter(help="Also show the rows of the paper's table 2, as published.")]
+Bands = Annotated[bool, Parameter(help="Also show the ranks that paired comparisons leave open, as 2-4.")]
 
 
-def leaderboard(
+def leaderboard(  # noqa: PLR0913 - the command's options
     *,
     store: Store = None,
     run: str | None = None,
     scoring: Scoring = "published",
-    format: Literal["table", "md", "csv", "json"] = "table",  # noqa: A002 - the option's name
+    format: Literal["table", "md", "csv", "json", "latex"] = "table",  # noqa: A002 - the option's name
     coverage: float = 0.99,
+    with_paper: WithPaper = False,
+    bands: Bands = False,
 ) -> int:
     """Print mean ± SE of every model and column. Without --run: of the newest run in the store."""
+    if with_paper and scoring != "published":
+        raise ConfigError("--with-paper: the paper's figures are by --scoring published; leave out one of the two")
+    if bands and format not in ("table", "md"):
+        raise ConfigError("--bands goes with the formats table and md; programs: `muses compare --all --format json`")
+    from dashboards.compare import render_bands
     from dashboards.leaderboard import render_leaderboard
+    from storage.compare import Terms, compare_all
     from storage.leaderboard import leaderboard as read_leaderboard
     from storage.runs import newest_run
-    from storage.sql import connect
 
-    url = store or read_settings().store
-    with connect(url, run) as connection:
-        run_id = run or newest_run(connection)
-        rows = read_leaderboard(connection, scoring, run_id, coverage) if run_id is not None else []
-    if not rows:
-        wanted = f"run {run!r}" if run else "run"
-        raise MusesError(f"there is no {wanted} in the store {url}; `muses run` makes one, --store names another store")
-    _print(render_leaderboard(rows, format))
+    with _open(store, run) as connection:
+        rows = read_leaderboard(connection, scoring, newest_run(connection), coverage)
+        ranks = compare_all(connection, rows[0].run_id, Terms(scoring=scoring), coverage) if bands else None
+    put(render_leaderboard(rows, format, with_paper=with_paper))
+    if ranks is not None:
+        put(render_bands(ranks, markdown=format == "md"))
     return DONE
 
 
-def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", "csv"] = "table") -> int:  # noqa: A002
+def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", "csv"] = "table") -> int:  # noqa: A002, D417
     """Ask anything of the traces. Views: episodes, scores, messages, calls, runs, leaderboard_cells and more.
 
     Parameters
@@ -52,9 +64,7 @@ def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", 
     """
     import duckdb
 
-    from storage.sql import connect
-
-    with connect(store or read_settings().store) as connection:
+    with _open(store) as connection:
         try:
             answer = connection.execute(query)
             header = [column[0] for column in answer.description or ()]
@@ -63,17 +73,17 @@ def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", 
             raise ConfigError(f"the query failed: {error}") from error
     match format:
         case "json":
-            _print(json.dumps([dict(zip(header, map(_json_value, row), strict=True)) for row in rows], indent=2))
-        case "csv":
-            writer = csv.writer(sys.stdout)
+            put(to_json([dict(zip(header, row, strict=True)) for row in rows]))
+        case "csv" if header:
+            writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(header)
-            writer.writerows(map(_json_value, row) for row in rows)
-        case "table":
-            _print(text_table(header, [[_cell(value) for value in row] for row in rows], _numeric(rows)))
+            writer.writerows(["" if value is None else _text(value) for value in row] for row in rows)
+        case "table" if header:
+            put(text_table(header, [[_cell(value) for value in row] for row in rows], _numeric(rows)))
     return DONE
 
 
-def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, raw: bool = False) -> int:
+def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, raw: bool = False) -> int:  # noqa: D417
     """Print one episode as a readable transcript: who said what to whom.
 
     Parameters
@@ -86,37 +96,45 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
         Also show the agent's replies as the model wrote them, and the briefing.
     """
     from dashboards.transcript import render_transcript
-    from storage.sql import connect
     from storage.trace import find_episode
 
-    with connect(store or read_settings().store, run) as connection:
-        _print(render_transcript(find_episode(connection, episode_id, run), raw=raw))
+    with _open(store, run) as connection:
+        put(render_transcript(find_episode(connection, episode_id, run), raw=raw))
     return DONE
 
 
+def _open(store: str | None, run: str | None = None) -> "DuckDBPyConnection":
+    """A connection over a store, or over one run of it.  Raises MusesError when that run, or any, is not there."""
+    from storage.runs import newest_run
+    from storage.sql import connect
+
+    url = store or read_settings().store
+    connection = connect(url, run)
+    if newest_run(connection) is None:
+        wanted = f"run {run!r}" if run else "run"
+        raise MusesError(f"there is no {wanted} in the store {url}; `muses run` makes one, --store names another store")
+    return connection
+
+
 def _numeric(rows: Sequence[Sequence[Any]]) -> list[int]:
-    first = rows[0] if rows else ()
-    return [index for index, value in enumerate(first) if isinstance(value, (int, float)) and value is not True]
+    """The columns that hold nothing but numbers."""
+    columns = enumerate(zip(*rows, strict=True))
+    return [index for index, column in columns if all(_is_number(value) or value is None for value in column)]
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 - whatever a query gives
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
     if value is None:
         return "NULL"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(_json_value(value), ensure_ascii=False)
+    return f"{value:.6g}" if isinstance(value, float) else _text(value)
 
 
-def _json_value(value: Any) -> Any:  # noqa: ANN401
-    """A value of DuckDB as JSON has it."""
-    if isinstance(value, dict):
-        return {str(key): _json_value(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_value(inner) for inner in value]
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201 - data goes to stdout
+def _text(value: object) -> str:
+    """One value in a table or in CSV: nested ones as JSON."""
+    if isinstance(value, (str, int, float, Decimal)) and not isinstance(value, bool):
+        return str(value)
+    shown = json_value(value)
+    return shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)

@@ -1,6 +1,7 @@
 -- Mean and standard error of observations (scenario_id, value, and the columns that name the cell: any number, any names).
 -- Episodes of one scenario are alike, so the scenario is the unit of the error (Miller 2024, "Adding Error Bars to
 -- Evals", section 2.2), here with the small-sample factor G / (G - 1); storage/stats.py has the same formula in Python.
+-- Rounded far below any meaning: threads add up in any order, and the same store is to give the same figures.
 CREATE MACRO clustered(observations) AS TABLE
 WITH per_scenario AS (
     SELECT COLUMNS(* EXCLUDE (scenario_id, value)), scenario_id, count(*) AS n, fsum(value) AS total
@@ -18,9 +19,13 @@ with_mean AS (
     GROUP BY ALL
 )
 SELECT
-    * EXCLUDE (parts),
+    * EXCLUDE (parts) REPLACE (round(mean, 12) AS mean),
     -- NULL for a single scenario, which says nothing of the others.
-    sqrt(
-        scenarios / nullif(scenarios - 1, 0) * list_sum(list_transform(parts, lambda p: (p.total - p.n * mean) ** 2))
-    ) / episodes AS se
+    round(
+        sqrt(
+            scenarios / nullif(scenarios - 1, 0)
+            * list_sum(list_transform(parts, lambda p: (p.total - p.n * with_mean.mean) ** 2))
+        ) / episodes,
+        12
+    ) AS se
 FROM with_mean;

@@ -40,8 +40,8 @@ from storage.stats import (
 class Population:
     """Scenarios of different difficulty, each played several times by every model.
 
-    ``graded``: scores are normal around a model's score on the scenario.  ``binary``: right or wrong, with a chance that
-    is uniform over the scenarios and, for half of them, the same for every model.
+    ``graded``: scores are normal around a model's score on the scenario.  ``binary``: right or wrong, with a chance
+    that is uniform over the scenarios and, for half of them, the same for every model.
     """
 
     kind: Literal["graded", "binary"]

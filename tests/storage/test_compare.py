@@ -152,8 +152,9 @@ def test_resumed_and_rescored_episodes_count_once_and_as_they_are_now(folder: Ob
     first = [*queue("a", {"s1": 0.25, "s2": 0.25}), *queue("b", {"s1": 0.5}), failed("x", model="b", scenario_id="s2")]
     put(folder, *first)
     resumed = replace(first[3], outcome="scored", scores=(Score("published", "f1", 0.75),), attempt=2)
-    write_shard(folder, ShardKey("run-a", "any", "any", 0, 2), [replace(first[2], attempt=2), resumed])
-    assert (only(asked(folder)).b, only(asked(folder)).pairs) == (0.625, 2)
+    newer = replace(first[2], scores=(Score("published", "f1", 1.0),), attempt=2)
+    write_shard(folder, ShardKey("run-a", "any", "any", 0, 2), [newer, resumed])
+    assert (only(asked(folder)).b, only(asked(folder)).pairs) == (0.875, 2)
     again = Rescored("run-a", first[0].episode_id, 2, (Score("published", "f1", 1.0),))
     assert write_rescored(folder, RescoredKey("run-a", "queue", 2, 0), [again])
     answer = asked(folder)

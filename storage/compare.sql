@@ -1,0 +1,155 @@
+-- Models side by side on what both have played: one row a pair (a, b) and column, b later in the list than a; and one a
+-- pair and family of several columns, named total, whose values are the sums over these columns (what an average is of).
+-- Parameters: $scoring, $metrics (those of the columns), $family (NULL: all), $run_ids and $models (lists of equal
+-- length, a side each; numbered from 0).
+-- A unit is a scenario in one template, its value the mean over its epochs: a side that was played more often, or that
+-- lost an epoch, is still compared on the scenario.  The error of the mean difference is clustered by scenario.
+WITH sides AS (SELECT unnest($run_ids) AS run_id, unnest($models) AS model, unnest(range(len($models))) AS side),
+-- Cut down before anything is sorted or grouped, as in leaderboard.sql.
+narrow AS (
+    SELECT
+        side,
+        run_id,
+        model,
+        episode_id,
+        family,
+        scenario_id,
+        template,
+        outcome,
+        attempt,
+        shard,
+        scorer_version,
+        list_filter(
+            scores,
+            lambda s: s.round IS NULL
+                AND s.scoring = $scoring
+                AND list_contains($metrics, s.metric)
+        ) AS scores
+    FROM traces
+    JOIN sides USING (run_id, model)
+    WHERE outcome = 'scored' AND ($family IS NULL OR family = $family)
+),
+narrow_again AS (
+    SELECT
+        run_id,
+        episode_id,
+        scorer_version,
+        list_filter(
+            scores,
+            lambda s: s.round IS NULL
+                AND s.scoring = $scoring
+                AND list_contains($metrics, s.metric)
+        ) AS scores
+    FROM rescored
+    WHERE list_contains($run_ids, run_id)
+),
+attempts AS MATERIALIZED (FROM rated('narrow', 'narrow_again')),
+repeated AS MATERIALIZED (SELECT run_id, episode_id FROM attempts GROUP BY ALL HAVING count(*) > 1),
+disputed AS (FROM attempts SEMI JOIN repeated USING (run_id, episode_id)),
+played AS (
+    FROM attempts ANTI JOIN repeated USING (run_id, episode_id)
+    UNION ALL
+    FROM once('disputed')
+),
+units AS MATERIALIZED (
+    SELECT side, name, family, scenario_id, template, avg(score.value) AS value
+    FROM (SELECT *, unnest(scores) AS score FROM played)
+    JOIN leaderboard_columns USING (family)
+    WHERE score.metric = leaderboard_columns.metric
+    GROUP BY ALL
+),
+sizes AS (SELECT side, name, count(*) AS units FROM units GROUP BY ALL),
+-- Numbers in place of names: pairs are many, and numbers are joined and grouped several times as fast.
+scenarios AS MATERIALIZED (
+    SELECT *, row_number() OVER () AS scenario
+    FROM (SELECT DISTINCT family, scenario_id FROM units)
+),
+cells AS MATERIALIZED (
+    SELECT *, row_number() OVER () AS cell
+    FROM (
+        SELECT DISTINCT name, family FROM units
+        UNION ALL
+        SELECT 'total', family FROM units GROUP BY family HAVING count(DISTINCT name) > 1
+    )
+),
+numbered AS MATERIALIZED (
+    SELECT side, cell, family, scenario, template, value
+    FROM units
+    JOIN scenarios USING (family, scenario_id)
+    JOIN cells USING (name, family)
+),
+pairs AS MATERIALIZED (
+    SELECT one.side AS a, other.side AS b, cell, scenario, template, one.value AS value_a, other.value AS value_b
+    FROM numbered AS one
+    JOIN numbered AS other USING (cell, scenario, template)
+    WHERE one.side < other.side
+),
+totals AS (
+    SELECT a, b, whole.cell, scenario, template, sum(value_a) AS value_a, sum(value_b) AS value_b
+    FROM pairs
+    JOIN cells USING (cell)
+    JOIN cells AS whole ON whole.family = cells.family AND whole.name = 'total'
+    GROUP BY ALL
+),
+per_scenario AS MATERIALIZED (
+    SELECT
+        a,
+        b,
+        cell,
+        scenario,
+        count(*) AS n,
+        sum(value_a) AS total_a,
+        sum(value_b) AS total_b,
+        sum(value_a - value_b) AS total
+    FROM (FROM pairs UNION ALL FROM totals)
+    GROUP BY ALL
+),
+means AS MATERIALIZED (
+    SELECT
+        a,
+        b,
+        cell,
+        sum(n)::BIGINT AS pairs,
+        count(*) AS scenarios,
+        fsum(total_a) / sum(n) AS mean_a,
+        fsum(total_b) / sum(n) AS mean_b,
+        fsum(total) / sum(n) AS mean,
+        -- What is smaller than 1e-12 is rounding.
+        count(*) FILTER (total > 1e-12) AS a_better,
+        count(*) FILTER (total < -1e-12) AS b_better
+    FROM per_scenario
+    GROUP BY ALL
+),
+-- The formula of views/clustered.sql.
+errors AS (
+    SELECT
+        a,
+        b,
+        cell,
+        sqrt(any_value(scenarios) / nullif(any_value(scenarios) - 1, 0) * fsum((total - n * mean) ** 2))
+        / any_value(pairs) AS se
+    FROM per_scenario
+    JOIN means USING (a, b, cell)
+    GROUP BY ALL
+)
+SELECT
+    a,
+    b,
+    cells.family,
+    cells.name,
+    mean_a,
+    mean_b,
+    mean,
+    se,
+    scenarios,
+    pairs,
+    a_better,
+    b_better,
+    -- Units that only one of the two has; NULL for a total.
+    of_a.units + of_b.units - 2 * pairs AS left_out
+FROM means
+JOIN errors USING (a, b, cell)
+JOIN cells USING (cell)
+LEFT JOIN sizes AS of_a ON of_a.side = a AND of_a.name = cells.name
+LEFT JOIN sizes AS of_b ON of_b.side = b AND of_b.name = cells.name
+ORDER BY ALL;

@@ -1,0 +1,250 @@
+"""``muses compare`` and ``muses leaderboard --bands``, over runs of the built-in agents and over made-up scores."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboards.compare import detectable, render_detectable
+from flows.cli import main
+from flows.cli.options import RunOptions, load_config
+from pipeline.plan import Plan
+from storage.layout import ShardKey
+from storage.manifest import create_or_check
+from storage.objects import open_store
+from storage.shards import write_shard
+from storage.stats import Design, smallest_difference
+from tests.storage.samples import MANIFEST, scored
+
+AGENTS = ("oracle", "compliant", "random", "refuse")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two runs over the same scenarios: all agents as ``first``, two of them on one family as ``second``."""
+    url = str(tmp_path_factory.mktemp("compare") / "store")
+    common = ("--dataset=generated:8", "--store", url)
+    first = [f"--model=scripted/{agent}" for agent in AGENTS]
+    assert main(["run", *first, "--family=queue", "--family=access", "--run-id=first", *common]) == 0
+    second = [f"--model=scripted/{agent}" for agent in AGENTS[:2]]
+    assert main(["run", *second, "--family=queue", "--run-id=second", *common]) == 0
+    return url
+
+
+class Cli:
+    """Runs commands in this process."""
+
+    def __init__(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self._store, self._capsys = store, capsys
+
+    def said(self, *arguments: str) -> str:
+        self._capsys.readouterr()
+        assert main([*arguments, "--store", self._store]) == 0
+        return self._capsys.readouterr().out
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.said(*arguments, "--format", "json"))
+        return answer
+
+    def refused(self, *arguments: str) -> str:
+        self._capsys.readouterr()
+        assert main([*arguments, "--store", self._store]) == 2
+        out, err = self._capsys.readouterr()
+        assert out == ""
+        return err
+
+
+@pytest.fixture
+def cli(store: str, capsys: pytest.CaptureFixture[str]) -> Cli:
+    return Cli(store, capsys)
+
+
+def test_who_is_better_where(cli: Cli) -> None:
+    """A table of the columns that both have, then the same in words."""
+    said = cli.said("compare", "scripted/oracle", "scripted/refuse", "--run", "first")
+    lines = said.splitlines()
+    assert lines[:2] == ["A  scripted/oracle (run first)", "B  scripted/refuse (run first)"]
+    assert [line.split("  ")[0] for line in lines[4:8]] == ["queue F1", "privacy", "utility", "average of 3"]
+    assert "scripted/oracle is better at: queue F1 (+100.0 ± 0.0), utility (+100.0 ± 0.0)" in lines
+    assert "equal on every scenario: privacy" in lines
+    assert "on the average of 3: scripted/oracle is ahead (+66.7 ± 0.0)" in lines
+    assert "Holm over 3 columns" in lines[-1]
+    turned = cli.said("compare", "scripted/refuse", "scripted/oracle", "--run", "first")
+    assert "scripted/oracle is better at: queue F1 (+100.0 ± 0.0), utility (+100.0 ± 0.0)" in turned.splitlines()
+
+
+def test_the_table_shows_what_json_says(cli: Cli) -> None:
+    record = cli.json("compare", "scripted/compliant", "scripted/random", "--run=first", "--correction=bh")
+    assert (record["scoring"], record["correction"], record["family"]) == ("published", "bh", None)
+    assert record["a"] == {"run_id": "first", "model": "scripted/compliant"}
+    queue = record["columns"][0]
+    assert queue["column"] == "queue_f1"
+    assert queue["difference"] == pytest.approx(queue["a"] - queue["b"])
+    assert queue["low"] < queue["difference"] < queue["high"]
+    assert queue["scenarios"] == queue["pairs"] == 8
+    assert 0 < queue["p"] <= queue["p_adjusted"] <= 1
+    row = cli.said("compare", "scripted/compliant", "scripted/random", "--run=first", "--correction=bh").splitlines()[4]
+    assert f"{100 * queue['difference']:+.1f} ± {100 * queue['se']:.1f}" in row
+    assert f"{100 * queue['low']:+.1f} to {100 * queue['high']:+.1f}" in row
+    assert record["overall"]["column"] == "avg"
+    assert record["cautions"] == []
+
+
+def test_one_family_and_markdown(cli: Cli) -> None:
+    said = cli.said("compare", "scripted/oracle", "scripted/random", "--run=first", "--family=queue", "--format=md")
+    lines = said.splitlines()
+    assert lines[0] == "- A  scripted/oracle (run first)"
+    assert lines[3].startswith("|  | A | B | A - B | 95 % interval | p |")
+    assert lines[5].startswith("| queue F1 | 100.0 |")
+    assert not any("average" in line for line in lines)
+    assert all(line[:1] in ("|", "-", "") for line in lines)
+
+
+def test_the_newest_run_and_models_of_other_runs(cli: Cli) -> None:
+    assert cli.json("compare", "scripted/oracle", "scripted/compliant")["a"]["run_id"] == "second"
+    record = cli.json("compare", "first:scripted/random", "scripted/compliant")
+    assert (record["a"]["run_id"], record["b"]["run_id"]) == ("first", "second")
+    assert [column["column"] for column in record["columns"]] == ["queue_f1"]
+    assert "not the same dataset" in record["cautions"][0]
+    same = cli.said("compare", "first:scripted/oracle", "second:scripted/oracle", "--run=first")
+    assert "equal on every scenario: queue F1" in same.splitlines()
+
+
+def test_a_whole_run(cli: Cli) -> None:
+    """Ranks, then all six pairs."""
+    record = cli.json("compare", "--all", "--run=first")
+    assert (record["run_id"], len(record["comparisons"])) == ("first", 6)
+    ranks = {model["model"]: (model["rank_best"], model["rank_worst"]) for model in record["models"]}
+    assert ranks["scripted/oracle"] == (1, 1)
+    assert next(iter(ranks)) == "scripted/oracle"
+    lines = cli.said("compare", "--all", "--run=first").splitlines()
+    assert lines[2].split()[:2] == ["1", "scripted/oracle"]
+    table = lines[lines.index("") + 3 : -3]
+    assert len(table) == 6
+    assert all("  A better  " in line or "  cannot tell  " in line for line in table)
+    assert "Holm over 6 pairs" in lines[-1]
+    assert "run first · ranks that the paired differences leave open" in lines[-3]
+    assert "| scripted/oracle | scripted/refuse |" in cli.said("compare", "--all", "--run=first", "--format=md")
+
+
+def test_bands_below_the_leaderboard(cli: Cli) -> None:
+    said = cli.said("leaderboard", "--run=first", "--bands")
+    assert said.startswith(cli.said("leaderboard", "--run=first"))
+    record = cli.json("compare", "--all", "--run=first")
+    for model in record["models"]:
+        best, worst = model["rank_best"], model["rank_worst"]
+        band = str(best) if best == worst else f"{best}-{worst}"
+        assert [band, model["model"]] in [line.split() for line in said.splitlines()]
+    assert "compare --all --format json" in cli.refused("leaderboard", "--run=first", "--bands", "--format=csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mentions"),
+    [
+        (("a", "scripted/oracle"), ("no model 'a' in the run 'second'", "scripted/compliant", "runs: first")),
+        (("scripted/oracl", "x"), ("did you mean 'scripted/oracle'?",)),
+        (("first:x", "scripted/oracle"), ("no model 'x' in the run 'first'", "scripted/refuse")),
+        (("scripted/oracle", "scripted/oracle"), ("named twice", "two models")),
+        (("scripted/oracle",), ("name two models", "--all", "scripted/compliant")),
+        ((), ("name two models", "the run 'second' has: scripted/compliant, scripted/oracle")),
+        (("--all", "scripted/oracle"), ("--all compares every pair", "leave out")),
+        (("--all", "--family=meeting"), ("of the family 'meeting' in common", "scripted/oracle in the run second")),
+        (("--all", "--family=quue"), ("no family 'quue'", "queue, ")),
+        (("--all", "--run=third"), ("no episodes of a run 'third'", "first, second")),
+        (("x", "y", "--run=third"), ("no episodes of a run 'third'", "first, second")),
+        (("--all", "--format=xml"), ("--format", "xml", "json")),
+        (("--all", "--correction=none"), ("--correction", "none", "holm")),
+    ],
+)
+def test_what_cannot_be_compared(cli: Cli, arguments: tuple[str, ...], mentions: tuple[str, ...]) -> None:
+    said = cli.refused("compare", *arguments)
+    assert said.startswith("muses: ")
+    assert all(text in said for text in mentions), said
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty"])
+def test_a_store_without_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    (tmp_path / "empty").mkdir()
+    said = Cli(str(tmp_path / kind), capsys).refused("compare", "--all")
+    assert "there is no run in the store" in said
+    assert "muses run" in said
+
+
+def _made_up(folder: Path, scores: dict[str, list[float]]) -> str:
+    """A store with these queue scores, by model and scenario."""
+    store = open_store(str(folder))
+    episodes = [
+        scored((model, number), {"f1": value}, model=model, scenario_id=f"s{number}")
+        for model, values in scores.items()
+        for number, value in enumerate(values)
+    ]
+    write_shard(store, ShardKey("run-a", "any", "any", 0, 1), episodes)
+    planned = {(model, "queue"): max(map(len, scores.values())) for model in scores}
+    create_or_check(store, replace(MANIFEST, planned=planned))
+    return store.url
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([1.0], [0.0], "no difference can be told: queue F1 (+100.0; 1 scenario cannot tell)"),
+        ([1.0] * 3, [0.0] * 3, "no difference can be told: queue F1 (+100.0 ± 0.0; 3 scenarios cannot tell)"),
+        ([1.0, 0.0], [0.0, 0.5], "no difference can be told: queue F1 (+25.0 ± 75.0; too few scenarios to show any)"),
+        (
+            [1.0, 0.5, 0.3],
+            [0.0, 0.5, 0.2],
+            "no difference can be told: queue F1 (+36.7 ± 31.8; too few scenarios to show any)",
+        ),
+        (
+            [0.5, 0.6, 0.7, 0.8] * 4,
+            [0.6, 0.5, 0.8, 0.8] * 4,
+            "no difference can be told: queue F1 (-2.5 ± 2.1; one below about 6 would often stay unseen)",
+        ),
+        ([0.5, 0.6], [0.5, 0.6], "equal on every scenario: queue F1"),
+        ([0.5, 0.6] * 9, [0.9, 0.9] * 9, "b<i> is better at: queue F1 (+35.0 ± 1.2)"),
+    ],
+)
+def test_what_the_words_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], first: list[float], second: list[float], expected: str
+) -> None:
+    """Who is better, or why that cannot be told and what could have been."""
+    cli = Cli(_made_up(tmp_path, {"a": first, "b<i>": second}), capsys)
+    assert expected in cli.said("compare", "a", "b<i>").splitlines()
+
+
+def test_a_band_of_several_ranks_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two models that cannot be told apart share their ranks; one that played too little has none."""
+    cli = Cli(_made_up(tmp_path, {"a": [0.9, 0.8] * 6, "b": [0.8, 0.9] * 6, "short": [0.5] * 8}), capsys)
+    lines = cli.said("compare", "--all").splitlines()
+    assert sorted(line.split()[:2] for line in lines[2:5]) == [["1-2", "a"], ["1-2", "b"], ["–", "short"]]
+    assert "not ranked, since too little of what was planned is scored: short" in lines
+    said = cli.said("compare", "a", "short")
+    assert "scenarios that only one of the two has a score of, left out: queue F1 4" in said.splitlines()
+    assert cli.json("compare", "a", "short")["columns"][0]["left_out"] == 4
+
+
+def _plan(*changes: str) -> Plan:
+    from flows.evaluate import load_dataset, plan_run
+
+    options = RunOptions(
+        model=("scripted/oracle", *changes), family=("queue", "access"), dataset="generated:20", epochs=3
+    )
+    config = load_config(None, options, "unused")
+    return plan_run(config, load_dataset(config))
+
+
+def test_what_a_plan_could_tell() -> None:
+    """By family, from its scenarios and epochs; three models are three comparisons, and need a larger difference."""
+    one = smallest_difference(Design(scenarios=20, epochs=3))
+    assert detectable(_plan()) == detectable(_plan("scripted/random")) == {"queue": one, "access": one}
+    three = smallest_difference(Design(scenarios=20, epochs=3, comparisons=3))
+    assert one is not None
+    assert three is not None
+    assert three > one
+    plan = _plan("scripted/random", "scripted/refuse")
+    assert detectable(plan) == {"queue": three, "access": three}
+    assert render_detectable(plan).endswith(f": queue {100 * three:.0f}, access {100 * three:.0f}")
+    left = replace(plan, cells=(replace(plan.cells[0], shards=()), plan.cells[1]))
+    assert list(detectable(left)) == ["access"]
