@@ -244,7 +244,7 @@ def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
         run_id=run.plan.run_id,
         store=run.store.url,
         dataset=run.plan.dataset,
-        dataset_version=run.plan.dataset_version,
+        dataset_version=run.dataset.versions[cell.family],
         users=run.plan.users,
         model=cell.model,
         family=cell.family,

@@ -10,7 +10,7 @@ from pipeline.crowds import SMALLEST
 from pipeline.errors import DatasetError
 from pipeline.families import FAMILIES
 from pipeline.families.base import Family, Row
-from pipeline.hashing import canonical
+from pipeline.hashing import canonical, digest
 from pipeline.principals import RESERVED_NAMES
 from pipeline.rows import RowError
 from pipeline.scenario import Scenario
@@ -33,8 +33,10 @@ class Dataset:
     """Scenarios by family, in a fixed order."""
 
     name: str
-    version: str
-    """16 hex digits over the content of all rows, whatever their order and the files they came in."""
+    versions: Mapping[str, str]
+    """Family -> 16 hex digits over the content of its rows, whatever their order and the files they came in.
+
+    By family, so that a scenario meets the same dice whichever other families are read beside it."""
     by_family: Mapping[str, Mapping[str, Scenario[Any]]]
     """Family -> id -> scenario; families without scenarios are left out."""
 
@@ -46,6 +48,11 @@ class Dataset:
     def families(self) -> tuple[str, ...]:
         return tuple(self.by_family)
 
+    @property
+    def version(self) -> str:
+        """16 hex digits over all families that were read."""
+        return digest("dataset", dict(self.versions))[:16]
+
 
 def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[str] | None = None) -> Dataset:
     """Reads rows in the published shape.  *families*: only these; rows of other ones are passed over.
@@ -55,7 +62,7 @@ def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[s
     """
     wanted = tuple(FAMILIES[family] for family in families or FAMILIES)
     found: dict[str, dict[str, Scenario[Any]]] = {}
-    digests = []
+    digests: dict[str, list[bytes]] = {}
     for source, line, row in rows:
         family = _family_of(row, source, line, wanted)
         if family not in wanted:
@@ -70,9 +77,10 @@ def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[s
         if scenario.id in scenarios:
             raise DatasetError(source, f"the id {scenario.id!r} is already taken by an earlier row", line, "id")
         scenarios[scenario.id] = scenario
-        digests.append(hashlib.sha256(canonical((family.name, row))).digest())
-    version = hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:16]
-    return Dataset(name, version, {family: found[family] for family in FAMILIES if family in found})
+        digests.setdefault(family.name, []).append(hashlib.sha256(canonical(row)).digest())
+    there = [family for family in FAMILIES if family in found]
+    versions = {family: hashlib.sha256(b"".join(sorted(digests[family]))).hexdigest()[:16] for family in there}
+    return Dataset(name, versions, {family: found[family] for family in there})
 
 
 def generate_dataset(

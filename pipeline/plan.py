@@ -160,8 +160,9 @@ def _episodes(
     request: RunRequest, dataset: Dataset, model: ModelSpec, family: str, choice: TemplateChoice
 ) -> Iterator[EpisodePlan]:
     # With the name: two servers may offer different weights as one model, and a run may compare them.
-    ids = Derivation("episode", dataset.version, family, request.users.identity, model.name, model.identity)
-    users = Derivation("users", dataset.version, family, request.users.identity)
+    version = dataset.versions.get(family)
+    ids = Derivation("episode", version, family, request.users.identity, model.name, model.identity)
+    users = Derivation("users", version, family, request.users.identity)
     for scenario in _chosen(dataset.scenarios(family), request.limit):
         template = scenario.template if choice == "published" else choice
         for epoch in range(request.epochs):

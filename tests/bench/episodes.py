@@ -176,7 +176,7 @@ def planning(episodes: int) -> dict[str, float]:
     scenario = base.scenarios("queue")[0]
     per_model = episodes // 4
     many: dict[str, Any] = {f"q-{n}": replace(scenario, id=f"q-{n}") for n in range(per_model)}
-    dataset = Dataset("bench", base.version, {"queue": many})
+    dataset = Dataset("bench", base.versions, {"queue": many})
     models = tuple(ModelSpec(f"m{n}", "openai", f"m{n}") for n in range(4))
     request = RunRequest("bench", models, ("queue",))
     plan, plan_s = _timed(lambda: make_plan(request, dataset, 32))

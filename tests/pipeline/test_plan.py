@@ -16,7 +16,7 @@ ORACLE = ModelSpec("scripted/oracle", "scripted", "oracle")
 MODEL = ModelSpec("m", "openai", "m", endpoint=Endpoint("http://127.0.0.1:1/v1"))
 REQUEST = RunRequest("run", (MODEL,), ("queue", "access"))
 USERS = UsersSpec(ModelSpec("user", "openai", "user"))
-GOLDEN = Dataset("golden", "0123456789abcdef", {})
+GOLDEN = Dataset("golden", {"queue": "0123456789abcdef"}, {})
 """A version that no generator can change."""
 
 
@@ -49,7 +49,7 @@ def test_names_are_the_same_in_any_year(dataset: Dataset) -> None:
     golden = replace(GOLDEN, by_family={"queue": {"q": replace(scenario, id="q")}})
     plan = make_plan(RunRequest("night", (MODEL,), ("queue",)), golden, 32)
     (episode,) = episodes(plan)
-    assert plan.run_id == "night-689fe6eb"
+    assert plan.run_id == "night-c63de28e"
     assert episode.id == "abc7286b3b793bd722870db6601f0d6b"
     assert (episode.agent_seed, episode.users_seed) == (773619158867219389, 1996472906257105742)
 
@@ -119,11 +119,16 @@ def test_what_changes_the_measurement_changes_every_id(dataset: Dataset, request
     assert not ids(make_plan(request_, dataset, 32)) & ids(make_plan(REQUEST, dataset, 32))
 
 
-def test_the_content_of_the_dataset_changes_every_id(dataset: Dataset) -> None:
+def test_the_content_of_a_family_changes_its_ids_and_no_others(dataset: Dataset) -> None:
+    """Whichever families are read beside it, a scenario has the same id and meets the same users' dice."""
     rows = list(generate_rows("3", 0, ("queue", "access")))
     rows[0] = {**rows[0], "note": "one more field"}
-    changed = dataset_from_rows("changed", (SourceRow("f", None, row) for row in rows))
-    assert not ids(make_plan(REQUEST, changed, 32)) & ids(make_plan(REQUEST, dataset, 32))
+    changed = make_plan(REQUEST, dataset_from_rows("changed", (SourceRow("f", None, row) for row in rows)), 32)
+    plan = make_plan(REQUEST, dataset, 32)
+    alone = make_plan(RunRequest("run", (MODEL,), ("access",)), generate_dataset("3", 0, ("access",)), 32)
+    assert changed.dataset_version != plan.dataset_version
+    assert ids(changed) & ids(plan) == ids(alone)
+    assert set(episodes(alone)) < set(episodes(plan))
 
 
 def test_an_epoch_is_an_episode_of_its_own_and_keeps_the_first(dataset: Dataset) -> None:
