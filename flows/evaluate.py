@@ -4,14 +4,16 @@
 artifacts.  Neither knows more than this module about how a run proceeds.
 """
 
+import asyncio
+import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from flows.provenance import code_state, package_versions
 from flows.settings import Settings, ray_home
@@ -20,6 +22,7 @@ from pipeline.config import ExecutionConfig, RunConfig
 from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
 from pipeline.episode import OUTCOMES
 from pipeline.errors import ConfigError, EndpointError, FailureKind
+from pipeline.families import FAMILIES
 from pipeline.plan import Cell, Plan, ShardPlan, make_plan
 from pipeline.tasks import all_of
 from storage.dataset_files import read_rows
@@ -40,6 +43,10 @@ OnShard = Callable[[ShardSummary], None]
 """Called whenever a shard is stored."""
 OnPrepared = Callable[["PreparedRun"], OnShard]
 """Told a run before it starts; returns who is told of its shards."""
+Warn = Callable[[str], None]
+"""Told at once what a person should know while the run goes on."""
+log_warning: Warn = logging.getLogger(__name__).warning
+"""Where nobody in particular watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +62,16 @@ class PreparedRun:
     """What of it is not scored yet."""
     index: RunIndex
     """What was in the store when the run was prepared."""
+    unplayable: Mapping[str, str] = field(default_factory=dict)
+    """Model -> why it cannot even be opened; what it owes is not played."""
 
     @property
     def episodes_done(self) -> int:
         return self.plan.episode_count - self.owed.episode_count
+
+    @property
+    def cells_to_play(self) -> tuple[Cell, ...]:
+        return tuple(cell for cell in self.owed.cells if cell.model.name not in self.unplayable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +149,16 @@ def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) 
     )
 
 
-async def check_models(run: PreparedRun, executor: Executor) -> dict[str, str]:
-    """What is wrong with which model.
+async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> PreparedRun:
+    """Probes the models that will be called, and returns the run without those that cannot be opened.
+
+    A model that does not answer now is tried all the same: it may be back in time.
 
     Raises:
         EndpointError: not one model of the run can be reached, or the users' model cannot.
     """
     agents = list({cell.model for cell in run.owed.cells})
-    users = [run.plan.users.model] if run.plan.users.model else []
+    users = [run.plan.users.model] if run.plan.users.model and _calls_users(run.owed) else []
     answers = await all_of(executor.probe(model) for model in (*agents, *users))
     troubles = {model.name: trouble for model, trouble in zip(agents, answers, strict=False) if trouble}
     if len(troubles) == len(agents):
@@ -153,7 +168,22 @@ async def check_models(run: PreparedRun, executor: Executor) -> dict[str, str]:
         raise EndpointError(
             f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}"
         )
-    return troubles
+    for name, trouble in sorted(troubles.items()):
+        warn(f"{name} {'does not answer yet' if _is_answer(trouble) else 'is not played'}: {trouble}")
+    return replace(run, unplayable={name: text for name, text in troubles.items() if not _is_answer(text)})
+
+
+def _calls_users(plan: Plan) -> bool:
+    """In families of one turn the principals have said everything before."""
+    return any(FAMILIES[cell.family].max_turns > 1 for cell in plan.cells)
+
+
+def _is_answer(trouble: str) -> bool:
+    """Whether a probe's text is of a call that failed, not of a model that cannot be called.
+
+    The text of a ModelFailure begins with its kind.
+    """
+    return trouble.partition(":")[0] in get_args(FailureKind)
 
 
 async def play_cell(run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
@@ -169,7 +199,7 @@ async def play_cell(run: PreparedRun, cell: Cell, executor: Executor, on_shard: 
 
 async def play_all(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
     """Plays what a run owes, without Prefect."""
-    by_cell = await all_of(play_cell(run, cell, executor, on_shard) for cell in run.owed.cells)
+    by_cell = await all_of(play_cell(run, cell, executor, on_shard) for cell in run.cells_to_play)
     return [summary for summaries in by_cell for summary in summaries]
 
 
@@ -182,6 +212,9 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
     problems: Counter[tuple[FailureKind, str]] = Counter()
     for summary in summaries:
         problems.update(summary.problems)
+    for cell in run.owed.cells:
+        if cell.model.name in run.unplayable:
+            problems["auth", run.unplayable[cell.model.name]] += cell.episode_count
     with connect(run.store.url, run.plan.run_id) as connection:
         rows = leaderboard(connection, run_id=run.plan.run_id, threshold=run.config.coverage)
         stored = outcome_counts(connection, run.plan.run_id)
@@ -219,23 +252,27 @@ def _manifest(config: RunConfig, plan: Plan) -> RunManifest:
         },
         users=plan.users.name,
         templates=config.templates,
+        epochs=config.epochs,
+        limit=config.limit,
         versions=package_versions(),
         commit=code.commit,
         dirty=code.dirty,
     )
 
 
-async def evaluate(config: RunConfig, settings: Settings, on_prepared: OnPrepared) -> RunReport:
-    """The whole job, without Prefect."""
+async def evaluate(
+    config: RunConfig, settings: Settings, on_prepared: OnPrepared, warn: Warn = log_warning
+) -> RunReport:
+    """The whole job, without Prefect.  What may wait for the store has a thread, so that signals are heard."""
     start = time.monotonic()
-    run = prepare(config)
+    run = await asyncio.to_thread(prepare, config)
     on_shard = on_prepared(run)
     summaries: list[ShardSummary] = []
     if run.owed.episode_count:
         async with open_executor(config.execution, settings) as executor:
-            await check_models(run, executor)
+            run = await check_models(run, executor, warn)
             summaries = await play_all(run, executor, on_shard)
-    return report(run, summaries, time.monotonic() - start)
+    return await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
 
 
 def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:

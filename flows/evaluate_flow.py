@@ -5,8 +5,10 @@ importer of Prefect beside the other flows; importing it reads Prefect's setting
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prefect import Flow, flow, task
@@ -20,7 +22,9 @@ from flows.evaluate import (
     OnShard,
     PreparedRun,
     RunReport,
+    Warn,
     check_models,
+    log_warning,
     open_executor,
     play_cell,
     prepare,
@@ -38,6 +42,7 @@ from workers.shard import ShardSummary
 
 PROGRESS_EVERY_S = 2.0
 """How often a run's progress artifact is brought up to date at the most."""
+_LOG = logging.getLogger(__name__)
 
 
 def reach_server() -> str:
@@ -65,13 +70,24 @@ def _unwatched(_: PreparedRun) -> OnShard:
     return lambda _: None
 
 
-def make_evaluate_flow(on_prepared: OnPrepared) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
+@contextmanager
+def _for_watchers() -> Iterator[None]:
+    """What is done in here only shows a run; where Prefect has trouble with it, that costs no run."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
+        _LOG.warning("Prefect was not told how the run stands: %s: %s", type(error).__name__, error)
+
+
+def make_evaluate_flow(
+    on_prepared: OnPrepared, warn: Warn = log_warning
+) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
     """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
 
     @flow(name="evaluate", flow_run_name="evaluate-{name}")
     async def evaluate(config: dict[str, Any], name: str = "run") -> RunReport:
         """Plays what a run owes and publishes its leaderboard; *config* is a configuration as in the YAML file."""
-        return await _evaluate(config, name, on_prepared)
+        return await _evaluate(config, name, on_prepared, warn)
 
     return evaluate
 
@@ -80,7 +96,7 @@ evaluate_flow = make_evaluate_flow(_unwatched)
 """The flow for deployments: nobody watches but Prefect."""
 
 
-async def _evaluate(config: dict[str, Any], name: str, on_prepared: OnPrepared) -> RunReport:
+async def _evaluate(config: dict[str, Any], name: str, on_prepared: OnPrepared, warn: Warn) -> RunReport:
     start = time.monotonic()
     parsed: RunConfig = parse_config(config, name)
     run = await asyncio.to_thread(prepare, parsed)
@@ -88,14 +104,15 @@ async def _evaluate(config: dict[str, Any], name: str, on_prepared: OnPrepared) 
     summaries: list[ShardSummary] = []
     if run.owed.episode_count:
         async with open_executor(parsed.execution, read_settings()) as executor:
-            await check_models(run, executor)
+            run = await check_models(run, executor, warn)
             summaries = await _play(run, executor, on_shard)
     result = await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
-    await acreate_markdown_artifact(
-        render_leaderboard(result.leaderboard, "md"),
-        key=f"leaderboard-{_artifact_key(result.run_id)}",
-        description=f"Leaderboard of run {result.run_id} in {result.store}",
-    )
+    with _for_watchers():
+        await acreate_markdown_artifact(
+            render_leaderboard(result.leaderboard, "md"),
+            key=f"leaderboard-{_artifact_key(result.run_id)}",
+            description=f"Leaderboard of run {result.run_id} in {result.store}",
+        )
     return result
 
 
@@ -116,7 +133,7 @@ async def _play(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list
 
     keeping = asyncio.create_task(progress.keep())
     try:
-        by_cell = await all_of(one_cell(cell) for cell in run.owed.cells)
+        by_cell = await all_of(one_cell(cell) for cell in run.cells_to_play)
     finally:
         keeping.cancel()
         await progress.publish()
@@ -147,7 +164,8 @@ class _Progress:
             await self.publish()
 
     async def publish(self) -> None:
-        await aupdate_progress_artifact(self._artifact_id, progress=min(100.0, 100 * self._done / self._planned))
+        with _for_watchers():
+            await aupdate_progress_artifact(self._artifact_id, progress=min(100.0, 100 * self._done / self._planned))
 
 
 def _artifact_key(run_id: str) -> str:

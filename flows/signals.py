@@ -6,10 +6,12 @@ elsewhere.
 """
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.errors import Interrupted
@@ -22,11 +24,11 @@ Take = Callable[[], None]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_until_signal(job: Callable[[Take], Coroutine[Any, Any, T]]) -> T:
+def run_until_signal(job: Callable[[Take], Coroutine[Any, Any, T]], last_words: Callable[[], None]) -> T:
     """Runs a job; a signal cancels it, and what it does when cancelled is waited for.
 
-    A second signal, sent in haste, changes nothing; a third one also ends what the job still does.  *job* is given
-    what it calls after an engine has taken the signals over.
+    A second signal, sent in haste, changes nothing; a third one ends the process at once, after *last_words*: nothing
+    else ends a thread that waits for a store.  *job* is given what it calls after an engine has taken the signals over.
 
     Raises:
         asyncio.CancelledError: the job was ended by a signal.
@@ -38,8 +40,12 @@ def run_until_signal(job: Callable[[Take], Coroutine[Any, Any, T]]) -> T:
         def stop() -> None:
             nonlocal signals
             signals += 1
-            if signals != 2:
+            if signals == 1:
                 task.cancel()
+            elif signals > 2:
+                last_words()
+                _end_children()
+                os._exit(Interrupted.exit_code)
 
         def take() -> None:
             for number in _SIGNALS:
@@ -101,6 +107,14 @@ async def started(executor: Executor) -> AsyncIterator[Executor]:
             yield executor
     finally:
         _put_back(handlers)
+
+
+def _end_children() -> None:
+    """Ends what engines have started, as far as the system lists it: an end at once runs none of their own clean-up."""
+    for listing in Path("/proc/self/task").glob("*/children"):
+        for child in listing.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGTERM)
 
 
 def _raise_on_sigterm() -> None:

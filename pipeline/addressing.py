@@ -7,7 +7,7 @@ lower-case or several names, and plain prose; a text that names no addressee is 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.model_text import as_text, json_objects
+from pipeline.model_text import as_text, first_value, json_objects, without_thinking
 from pipeline.protocol import Action, Delivery
 
 _TARGET_KEYS = ("target", "to", "recipient", "recipients", "user", "name")
@@ -20,7 +20,8 @@ _ARROW = re.compile(r"^\W*(?:agent|assistant)?\s*(?:->|→|to)\s*@?(?P<name>[\w 
 
 
 def interpret(names: Sequence[str], reply: str) -> Action:
-    """What a reply means; never raises."""
+    """What a reply means, its reasoning aside; never raises."""
+    reply = without_thinking(reply)
     deliveries: list[Delivery] = []
     report: str | None = None
     readable = False
@@ -70,8 +71,8 @@ def _messages(reply: str) -> Iterator[Mapping[str, object]]:
 
 def _addressed(value: Mapping[str, object], names: Sequence[str]) -> Iterator[tuple[object, object]]:
     """The (target, content) pairs of one object: by keys, or an object whose keys are the names themselves."""
-    target = next((value[key] for key in _TARGET_KEYS if key in value), None)
-    content = next((value[key] for key in _CONTENT_KEYS if key in value), None)
+    target = first_value(value, _TARGET_KEYS)
+    content = first_value(value, _CONTENT_KEYS)
     if target is not None and content is not None:
         yield target, content
     elif value and all(audience(key, names) for key in value):

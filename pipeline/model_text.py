@@ -6,12 +6,13 @@ is bounded, so that a megabyte of brackets costs milliseconds.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 _FENCE = re.compile(r"```[^\n`]*\n?|```")
 _CONTAINERS = re.compile(r"[{\[]")
 _CONTAINERS_AND_STRINGS = re.compile(r'["{\[]')
+_THINKING = re.compile(r"(?:\s*<(think|thinking|reasoning)>.*?(?:</\1>|\Z))+", re.DOTALL | re.IGNORECASE)
 _LENIENT = json.JSONDecoder(strict=False)
 _STRICT = json.JSONDecoder()
 MAX_FAILURES = 4_000
@@ -66,6 +67,34 @@ def json_objects(text: str) -> Iterator[dict[str, object]]:
         for value in span.value if isinstance(span.value, list) else [span.value]:
             if isinstance(value, dict):
                 yield value
+
+
+def nested_objects(value: object, depth: int, *, in_lists: bool = False) -> Iterator[Mapping[str, object]]:
+    """*value*, if it is an object, and the objects down to so many levels inside it, the outer ones first."""
+    children: Iterable[object] = ()
+    if isinstance(value, dict):
+        yield value
+        children = value.values()
+    elif isinstance(value, list) and in_lists:
+        children = value
+    for child in children if depth else ():
+        yield from nested_objects(child, depth - 1, in_lists=in_lists)
+
+
+def first_value(value: Mapping[str, object], keys: Sequence[str]) -> object:
+    """What the object has under the first of these keys that it has; None when it has none of them."""
+    return next((value[key] for key in keys if key in value), None)
+
+
+def without_thinking(text: str) -> str:
+    """*text* without the blocks of reasoning that it begins with; one that is never closed goes to the end.
+
+    Some chat templates write the opening tag into the prompt, so that a reply only closes it.
+    """
+    if thinking := _THINKING.match(text):
+        return text[thinking.end() :]
+    reasoning, closing, rest = text.partition("</think>")
+    return rest if closing and "<think>" not in reasoning else text
 
 
 def prose(text: str) -> str:

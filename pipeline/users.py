@@ -13,7 +13,8 @@ from pipeline.serialization import ChatMessage
 SILENCE = "[NOTHING TO ADD]"
 """What the model is asked to write when its principal has nothing more to say."""
 
-_THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
+_THINKING = re.compile(r"^\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
+"""Cut off before its end it is still nothing that was said: it may hold what only the principal knows."""
 _BRIEFING = """\
 You play one person in a conversation: {name}, {role}. An assistant serves {name} and several colleagues at the same \
 time; everybody talks to it in private.
@@ -53,8 +54,13 @@ def user_prompt(principal: Principal, view: View) -> tuple[ChatMessage, ...]:
     return tuple(prompt)
 
 
-def spoken(principal: Principal, reply: str) -> str:
-    """What the principal says, out of what its model wrote; empty for silence."""
-    text = _THINKING.sub("", reply).replace(SILENCE, "").strip()
+def spoken(principal: Principal, reply: str) -> str | None:
+    """What the principal says, out of what its model wrote; empty for silence.
+
+    None when the model wrote neither a text nor that the principal is silent.
+    """
+    answer = _THINKING.sub("", reply)
+    text = answer.replace(SILENCE, "").strip()
     own_name = re.match(rf"{re.escape(principal.name)}\s*(?:says)?\s*:\s*", text)
-    return text[own_name.end() :] if own_name else text
+    said = text[own_name.end() :] if own_name else text
+    return said if said or SILENCE in answer else None

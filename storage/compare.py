@@ -377,10 +377,10 @@ def _cautions(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], term
     users = sorted({user for part in played for user in part.users})
     if len(users) > 1:
         yield f"the users were not the same ({_listed(users)}): a difference may be theirs"
-    datasets = sorted({f"{part.dataset} {part.dataset_version}" for part in played})
-    if len(datasets) > 1:  # also when one run played fewer families: the version is that of all rows that were read
-        yield f"not the same dataset ({_listed(datasets)}): scenarios with the same id are taken for the same"
     for family in sorted({part.family for part in played}):
+        rows = sorted({f"{part.dataset} {part.dataset_version}" for part in played if part.family == family})
+        if len({row.rpartition(" ")[2] for row in rows}) > 1:
+            yield f"{family}: not the same dataset ({_listed(rows)}): scenarios with the same id are taken for the same"
         versions = {version for part in played if part.family == family for version in part.scorer_versions or ()}
         if len(versions) > 1:
             numbers = ", ".join(map(str, sorted(versions)))

@@ -62,9 +62,9 @@ class LeaderboardRow:
     bounds: Mapping[str, Bounds]
     """For the columns that miss episodes: their means if all missing ones scored 0, or 1."""
     cost_usd: float | None
-    """Of the episodes counted here; None when that of a scored one is unknown."""
+    """Of all episodes played; None when that of one is unknown."""
     ranked: bool
-    """Whether enough of the plan is covered to compare this row with others."""
+    """Whether enough of the plan is covered, in every family, to compare this row with others."""
     builtin: str | None = None
     """Which of our scripted agents it is (``oracle``, ...); None for a model, and when there is no manifest to tell."""
 
@@ -82,7 +82,8 @@ def leaderboard(
 ) -> list[LeaderboardRow]:
     """The rows of one run or of all, sorted by run, then by average, best first.
 
-    *connection* is one of :func:`storage.sql.connect`; *threshold* is the least coverage at which a row is ranked.
+    *connection* is one of :func:`storage.sql.connect`; *threshold* is the least coverage of every family at which a row
+    is ranked.
     """
     query = (files("storage") / "leaderboard.sql").read_text(encoding="utf-8")
     parameters = {"scoring": scoring, "run_id": run_id, "metrics": [metric for _, metric in COLUMNS.values()]}
@@ -153,7 +154,7 @@ def _row(run_id: str, model: str, scoring: Scoring, threshold: float, cells: Seq
         outcomes={name: sum((cell.outcomes or {}).get(name, 0) for cell in cells) for name in OUTCOMES},
         bounds=missing,
         cost_usd=None if any(cell.unknown_costs for cell in cells) else sum(cell.cost_usd or 0.0 for cell in cells),
-        ranked=coverage is not None and coverage >= threshold,
+        ranked=all(cell.planned is not None and cell.scored >= threshold * cell.planned for cell in cells),
     )
 
 

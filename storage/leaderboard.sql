@@ -47,7 +47,7 @@ outcomes AS (
         family,
         histogram(outcome) AS outcomes,
         fsum(cost_usd) AS cost_usd,
-        count(*) FILTER (outcome = 'scored' AND cost_usd IS NULL) AS unknown_costs
+        count(*) FILTER (cost_usd IS NULL) AS unknown_costs
     FROM played
     GROUP BY ALL
 ),

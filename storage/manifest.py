@@ -42,6 +42,9 @@ class RunManifest:
     users: str
     """Who plays the principals."""
     templates: Sequence[str] = ("published",)
+    epochs: int = 1
+    limit: int | None = None
+    """Scenarios a family; None: all."""
     versions: Mapping[str, str]
     """Package -> version."""
     commit: str | None
@@ -52,10 +55,12 @@ class RunManifest:
 
     @property
     def identity(self) -> Iterator[tuple[str, object]]:
-        """What makes two runs the same, as (field, value): with another value the episodes have other ids."""
+        """What makes two runs the same, as (field, value): with another value they owe other episodes."""
         yield "dataset_version", self.dataset_version
         yield "users", self.users
         yield "templates", list(self.templates)
+        yield "epochs", self.epochs
+        yield "limit", self.limit
         for (model, family), count in self.planned.items():
             yield f"planned {model} on {family}", count
         for name, model_identity in self.models.items():
@@ -136,6 +141,8 @@ def _to_json(manifest: RunManifest) -> bytes:
         "models": dict(manifest.models),
         "users": manifest.users,
         "templates": list(manifest.templates),
+        "epochs": manifest.epochs,
+        "limit": manifest.limit,
         "versions": dict(manifest.versions),
         "code": {"commit": manifest.commit, "dirty": manifest.dirty},
         "config": dict(manifest.config),
@@ -158,6 +165,8 @@ def _from_json(data: bytes) -> RunManifest:
             models=value["models"],
             users=value["users"],
             templates=tuple(value["templates"]),
+            epochs=value["epochs"],
+            limit=value["limit"],
             versions=value["versions"],
             commit=value["code"]["commit"],
             dirty=value["code"]["dirty"],

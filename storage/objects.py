@@ -148,11 +148,13 @@ class FolderStore:
         yield from sorted(info for info in found if info.key.startswith(prefix))
 
     def check(self) -> None:
-        existing = next(folder for folder in (self._root, *self._root.parents) if folder.exists())
-        if not existing.is_dir():
-            raise StoreError(f"store {self.url}: {existing} is a file; name a folder, or a path at which to make one")
-        probe = existing / f"{_TEMPORARY}{secrets.token_hex(8)}"
         try:
+            existing = next(folder for folder in (self._root, *self._root.parents) if folder.exists())
+            if not existing.is_dir():
+                raise StoreError(
+                    f"store {self.url}: {existing} is a file; name a folder, or a path at which to make one"
+                )
+            probe = existing / f"{_TEMPORARY}{secrets.token_hex(8)}"
             any(existing.iterdir())
             _write_new(probe, b"muses")
             probe.unlink()
@@ -348,7 +350,7 @@ class S3Store:
 
         config = Config(
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=20,
             retries={"mode": "standard", "max_attempts": 4},
             s3={"addressing_style": "path"},  # the one style that every S3 server answers to
             # Checksums in trailers, boto3's default, are beyond several S3 servers.

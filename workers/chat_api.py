@@ -43,6 +43,8 @@ _KEEPALIVE_S = 4.0
 """Shorter than the 5 s after which uvicorn (vLLM) closes idle connections: a request must not meet a closing one."""
 _SHOWN_CHARS = 300
 _REASON_CHARS = 64
+_KEY_CHARS = 8
+"""Anything shorter is a word that may stand in any text; local servers are often given one as their key."""
 _MOST_TOKENS = 2**53
 """What claims to be more is no count, and would fit no column."""
 
@@ -213,8 +215,8 @@ class ChatApiModel:
             raise self._no_completion("finish_reason is 'error'")
         usage = fields.get("usage")
         return Completion(
-            text=message_text(choice["message"]),
-            finish_reason=well_formed(finish_reason[:_REASON_CHARS]) if isinstance(finish_reason, str) else "unknown",
+            text=self._keyless(message_text(choice["message"])),
+            finish_reason=self._reason(finish_reason) if isinstance(finish_reason, str) else "unknown",
             prompt_tokens=_count(usage, "prompt_tokens"),
             completion_tokens=_count(usage, "completion_tokens"),
         )
@@ -240,6 +242,14 @@ class ChatApiModel:
         if self._api_key is not None:
             text = text.replace(self._api_key, "[key]")
         return " ".join(well_formed(text[: 2 * _SHOWN_CHARS]).split())[:_SHOWN_CHARS]
+
+    def _reason(self, text: str) -> str:
+        return well_formed(self._keyless(text)[:_REASON_CHARS])
+
+    def _keyless(self, text: str) -> str:
+        """Text of the model without the key, which a gateway may have put before it."""
+        key = self._api_key
+        return text if key is None or len(key) < _KEY_CHARS else text.replace(key, "[key]")
 
     async def _exchange(self, method: str, url: str, body: bytes | None, timeout_s: float) -> HttpAnswer:
         """One HTTP exchange.

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 
 from pipeline.errors import ConfigError, MusesError
 from pipeline.specs import ModelSpec
@@ -98,14 +98,18 @@ class RayExecutor:
             try:
                 summary: ShardSummary = await actor.run.remote(spec)
             except RayTaskError as error:
+                self._free.put_nowait(actor)
                 raise _own(error) from None
-            except (RayActorError, ActorUnavailableError) as error:
+            except RuntimeEnvSetupError as error:
+                self._give_back_once_ready(actor)
+                raise _not_started(error) from None
+            except RayError as error:  # it died, was ended for its memory, or cannot be reached
+                self._give_back_once_ready(actor)
                 if not tries_left:
                     raise MusesError(
                         f"shard {spec.key}: its worker died {SHARD_TRIES} times, the last time with: "
                         f"{_first_line(error)}; look for memory trouble in Ray's logs, then start the run again"
                     ) from None
-                self._give_back_once_ready(actor)
                 continue
             except BaseException:
                 self._free.put_nowait(actor)
@@ -124,6 +128,8 @@ class RayExecutor:
             await asyncio.wait_for(ready, self._settings.start_timeout_s)
         except TimeoutError:
             raise _too_many(count, self._settings.start_timeout_s) from None
+        except RayError as error:
+            raise _not_started(error) from None
 
     def _give_back_once_ready(self, actor: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
         """While an actor restarts it refuses everything at once; given back now, it would use up a shard's tries."""
@@ -137,6 +143,13 @@ class RayExecutor:
         task = asyncio.create_task(wait())
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
+
+
+def _not_started(error: RayError) -> ConfigError:
+    return ConfigError(
+        f"the Ray workers cannot start: {_first_line(error)}; every machine of the cluster needs this Python and the "
+        "packages of the project"
+    )
 
 
 def _too_many(count: int, waited_s: float | None = None) -> ConfigError:
@@ -173,7 +186,7 @@ def _connect(settings: RaySettings) -> None:
     )
     try:
         ray.init(address=settings.address, **quiet, **shipped)
-    except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
+    except (ConnectionError, TimeoutError, ValueError, RuntimeError, RayError) as error:
         raise ConfigError(
             f"no Ray cluster at {settings.address}: {_first_line(error)}; {_START_ONE}. "
             "Where it runs and wants a token, set RAY_AUTH_MODE=token, or, on its own machine, write the address `auto`"

@@ -2,7 +2,8 @@
 
 A spec fully determines its shard, so that any worker on any machine can play it.  All episodes of a shard are played
 at the same time on one event loop; when the last is done, one Parquet object is written with one conditional write.
-Cancelled in the middle, the shard writes what is finished and then gives way.
+Cancelled in the middle, the shard writes what is finished and then gives way.  What is said is scored as it was said;
+credentials in it are masked before it is written.
 """
 
 import asyncio
@@ -11,11 +12,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from pipeline.credentials import mask
 from pipeline.episode import Episode, Outcome
 from pipeline.errors import FailureKind, ModelFailure
 from pipeline.families import FAMILIES
@@ -30,6 +33,7 @@ from pipeline.transcript import Transcript
 from storage.layout import ShardKey
 from storage.objects import ObjectStore
 from storage.shards import read_shard, write_shard
+from workers.chat_api import well_formed
 from workers.models import EpisodeRequest, Model
 from workers.prompted import PromptedPrincipal
 from workers.scripted import ScriptedPrincipal
@@ -37,6 +41,8 @@ from workers.scripted import ScriptedPrincipal
 _MAX_SEED_OFFSET = 2**30
 """Providers take seeds of 31 or 32 bits."""
 FLAGGED_FINISH_REASONS = ("length", "content_filter", "context_overflow")
+CREDENTIAL_MASKED = "credential_masked"
+_DEFECT_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +90,9 @@ class Players:
 
 
 async def run_shard(spec: ShardSpec, players: Players, store: ObjectStore) -> ShardSummary:
-    """Plays and writes one shard.  Whoever wrote the object first, its content is what the summary tells.
+    """Plays and writes one shard.
+
+    Where another worker has stored the same shard meanwhile, the summary tells what is stored of these episodes.
 
     Raises:
         StoreError: the object cannot be written.
@@ -96,11 +104,18 @@ async def run_shard(spec: ShardSpec, players: Players, store: ObjectStore) -> Sh
     except asyncio.CancelledError:
         finished = await _finished(tasks)
         if finished:
-            write_shard(store, spec.key, finished)
+            _store(store, spec.key, finished)
         raise
-    if not await asyncio.to_thread(write_shard, store, spec.key, episodes):
-        episodes = await asyncio.to_thread(read_shard, store, spec.key)
-    return summarize(spec.key, episodes)
+    writing = asyncio.create_task(asyncio.to_thread(_store, store, spec.key, episodes))
+    try:
+        stored = await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        while not writing.done():  # its thread goes on whatever is cancelled here, and however often
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([writing])
+        writing.result()
+        raise
+    return summarize(spec.key, stored)
 
 
 def summarize(key: ShardKey, episodes: list[Episode]) -> ShardSummary:
@@ -112,6 +127,38 @@ def summarize(key: ShardKey, episodes: list[Episode]) -> ShardSummary:
         problems=Counter((e.error_kind, e.error or "") for e in episodes if e.error_kind is not None),
         cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
     )
+
+
+def _store(store: ObjectStore, key: ShardKey, played: list[Episode]) -> list[Episode]:
+    """Writes episodes and returns what is stored of them: each once, scored if it was ever scored.
+
+    Somebody may have stored this attempt before, for instance a second run of the same job.  What is stored stays;
+    episodes that it lacks, or has without scores where these have some, are written under the next free attempt.
+    """
+    ours = {episode.episode_id: _masked(episode) for episode in played}
+    told = dict(ours)
+    while not write_shard(store, key, list(ours.values())):
+        for episode in read_shard(store, key):
+            mine = ours.get(episode.episode_id)
+            if mine and (episode.outcome == "scored" or mine.outcome != "scored"):
+                told[episode.episode_id] = episode
+                del ours[episode.episode_id]
+        if not ours:
+            break
+        key = replace(key, attempt=key.attempt + 1)
+        ours = {name: replace(episode, attempt=key.attempt) for name, episode in ours.items()}
+        told |= ours
+    return list(told.values())
+
+
+def _masked(episode: Episode) -> Episode:
+    """The episode without credentials; flagged when there were any."""
+    texts = [mask(message.content) for message in episode.messages]
+    error, in_error = (None, 0) if episode.error is None else mask(episode.error)
+    if not in_error + sum(count for _, count in texts):
+        return episode
+    messages = (replace(m, content=text) for m, (text, _) in zip(episode.messages, texts, strict=True))
+    return replace(episode, messages=tuple(messages), error=error, flags=(*episode.flags, CREDENTIAL_MASKED))
 
 
 async def _finished(tasks: list["asyncio.Task[Episode]"]) -> list[Episode]:
@@ -175,7 +222,7 @@ async def _play(spec: ShardSpec, plan: EpisodePlan, players: Players) -> Playthr
     try:
         dialogue = Dialogue(scenario, plan.template, partial(family.interpret, scenario), family.max_turns)
         agent = players.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch))
-        users = {name: _user(spec, plan, players, name) for name in scenario.names}
+        users = {name: _user(spec, plan, players, name, calls.append) for name in scenario.names}
         return await play(dialogue, agent, users, calls)
     except Exception as error:  # noqa: BLE001 - see above
         return Playthrough(Transcript(()), 0, 0, tuple(calls), _defect(error))
@@ -194,17 +241,18 @@ def _scored(
 
 
 def _defect(error: Exception) -> Failure:
-    return Failure("agent", ModelFailure("internal", f"{type(error).__name__}: {error}", retryable=False))
+    text = " ".join(well_formed(f"{type(error).__name__}: {error}").split())
+    return Failure("agent", ModelFailure("internal", text[:_DEFECT_CHARS], retryable=False))
 
 
-def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str) -> User:
+def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str, note: Callable[[Call], None]) -> User:
     """Who plays one principal; its dice are the same for every model under test (common random numbers)."""
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
     seed = seed_from(plan.users_seed, name)
     if players.users is None:
         return ScriptedPrincipal(family.user(scenario, name, random.Random(seed)))
     request = EpisodeRequest(family, scenario, agent_seed=seed, seed_offset=seed % _MAX_SEED_OFFSET)
-    return PromptedPrincipal(scenario.principal(name), players.users.agent(request))
+    return PromptedPrincipal(scenario.principal(name), players.users.agent(request), note)
 
 
 def _outcome(failure: Failure | None) -> Outcome:

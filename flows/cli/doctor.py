@@ -55,9 +55,12 @@ def _findings(settings: Settings, config: RunConfig | None, options: RunOptions)
     address = options.ray_address or (config.execution.ray_address if config else None)
     yield _checked("ray", lambda: _ray(settings, address))
     yield _checked("prefect", lambda: _prefect(settings))
-    for model in config.models if config else ():
+    roles = [("model", model) for model in config.models] if config else []
+    if config and config.users:
+        roles.append(("users' model", config.users))
+    for role, model in roles:
         spec = model.spec()
-        yield _checked(f"model {spec.name}", lambda spec=spec: _model(spec))  # type: ignore[misc]
+        yield _checked(f"{role} {spec.name}", lambda spec=spec: _model(spec))  # type: ignore[misc]
 
 
 def _checked(what: str, check: Callable[[], str]) -> Finding:

@@ -23,8 +23,19 @@ class RunProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Takes the bar away."""
         if self._bar is not None:
             self._bar.stop()
+
+    def warn(self, text: str) -> None:
+        """Says something at once, above the bar where there is one."""
+        if self._bar is None:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+        else:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def begin(self, run: PreparedRun) -> OnShard:
         """Shows the bar, and returns what moves it."""

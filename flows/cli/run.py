@@ -2,8 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Coroutine
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +23,9 @@ _NO_OPTIONS = RunOptions()
 
 
 def plan(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json: Json = False) -> int:
-    """Show what a run would play, without playing it."""
+    """Show what a run would play, and which differences it could show, without playing it."""
+    from dashboards.compare import detectable, render_detectable
+
     settings = read_settings()
     parsed = load_config(config, options, settings.store)
     planned = plan_run(parsed, load_dataset(parsed))
@@ -39,14 +40,21 @@ def plan(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json
         for cell in planned.cells
     ]
     if as_json:
-        head = {"run_id": planned.run_id, "dataset": planned.dataset, "dataset_version": planned.dataset_version}
-        put(to_json({**head, "episodes": planned.episode_count, "cells": cells}))
+        head = {
+            "run_id": planned.run_id,
+            "dataset": planned.dataset,
+            "dataset_version": planned.dataset_version,
+            "episodes": planned.episode_count,
+            "smallest_difference": detectable(planned),
+        }
+        put(to_json({**head, "cells": cells}))
         return DONE
     from dashboards.text import text_table
 
     put(f"run {planned.run_id} · dataset {planned.dataset} (version {planned.dataset_version})")
     put(text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4)))
     put(f"{planned.episode_count} episodes in {len(cells)} cells")
+    put(render_detectable(planned))
     return DONE
 
 
@@ -55,8 +63,10 @@ def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json:
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
-    with _resumable(), RunProgress() as progress:
-        result = run_until_signal(lambda _: evaluate(parsed, settings, progress.begin))
+    with interruptible(_advice()), RunProgress() as progress:
+        result = run_until_signal(
+            lambda _: evaluate(parsed, settings, progress.begin, progress.warn), _last_words(progress)
+        )
     return _show(result, parsed, as_json=as_json)
 
 
@@ -66,7 +76,7 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
     make_home(settings.prefect_home)
-    with _resumable(), RunProgress() as progress:
+    with interruptible(_advice()), RunProgress() as progress:
         result = _through_prefect(parsed, progress)
     return _show(result, parsed, as_json=as_json)
 
@@ -81,14 +91,22 @@ def _through_prefect(config: RunConfig, progress: RunProgress) -> RunReport:
             take_signals()  # Prefect has them while a flow runs
             return progress.begin(run)
 
-        return make_evaluate_flow(begin)(config.model_dump(mode="json"), config.name)
+        return make_evaluate_flow(begin, progress.warn)(config.model_dump(mode="json"), config.name)
 
-    return run_until_signal(job)
+    return run_until_signal(job, _last_words(progress))
 
 
-def _resumable() -> AbstractContextManager[None]:
+def _advice() -> str:
     again = shlex.join(["muses", *sys.argv[1:]])
-    return interruptible(f"interrupted; finished episodes are stored. Resume with: {again}")
+    return f"interrupted; finished episodes are stored. Resume with: {again}"
+
+
+def _last_words(progress: RunProgress) -> Callable[[], None]:
+    def say() -> None:
+        progress.stop()
+        print(f"muses: {_advice()}", file=sys.stderr, flush=True)  # noqa: T201
+
+    return say
 
 
 def _show(result: RunReport, config: RunConfig, *, as_json: bool) -> int:

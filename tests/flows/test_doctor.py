@@ -35,6 +35,7 @@ def test_all_is_ill(muses: Muses, tmp_path: Path) -> None:
                 {"model": "openai:good", "base_url": good.base_url},
                 "scripted/oracle",
             ],
+            "users": {"model": "openai:patron", "base_url": f"http://127.0.0.1:{port}/v1"},
             "store": "file/below",
             "execution": {"ray_address": f"127.0.0.1:{port}"},
         }
@@ -53,6 +54,7 @@ def test_all_is_ill(muses: Muses, tmp_path: Path) -> None:
     assert "unset" in ill["prefect"]
     assert "Connect" in ill["model down"]
     assert "start the server, or correct base_url" in ill["model down"]
+    assert "Connect" in ill["users' model patron"]
     assert "HTTP 401" in ill["model strict"]
     assert "export MISSING_KEY=" in ill["model unset"]
     assert "sk-123456" not in done.stdout

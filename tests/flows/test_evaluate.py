@@ -18,6 +18,7 @@ from pipeline.config import parse_config
 from pipeline.errors import ConfigError
 from tests.conftest import Muses
 from tests.provider import Answer, Provider, completion, reset
+from tests.s3_server import free_ports
 
 ROOT = Path(__file__).parents[2]
 ORACLE = ("--model=scripted/oracle", "--dataset=generated:3", "--family=queue", "--family=access")
@@ -110,6 +111,60 @@ def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> No
         assert len(provider.completions) == 10 + 4
     query = "select count(*), count(distinct episode_id), count(*) filter (outcome = 'scored') from episodes"
     assert muses("sql", query, "--format=csv").stdout.splitlines()[1] == "20,20,20"
+
+
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.integration)])
+def test_a_model_without_its_key_costs_no_other_model(muses: Muses, tmp_path: Path, executor: str) -> None:
+    """It is named at once and at the end, and what it owes stays owed; the others are played."""
+    (port,) = free_ports(1)
+    config: Mapping[str, Any] = {
+        "models": [
+            {"model": "openai:locked", "base_url": f"http://127.0.0.1:{port}/v1", "api_key_env": "MISSING_KEY"},
+            "scripted/refuse",
+        ],
+        "dataset": "generated:5",
+        "families": ["queue", "access"],
+        "execution": {"shard_size": 1, "executor": executor, "workers": 1},
+    }
+    (tmp_path / "run.yaml").write_text(json.dumps(config))
+    done = muses("run", "run.yaml", "--json")
+    assert done.returncode == 3, done.stderr
+    first, *_, cause, _ = done.stderr.splitlines()
+    assert first.startswith("locked is not played: ")
+    assert "10 x auth: " in cause
+    for line in (first, cause):
+        assert "export MISSING_KEY=" in line
+    summary = json.loads(done.stdout)
+    assert {name: count for name, count in summary["episodes"].items() if count} == {"planned": 20, "scored": 10}
+    assert [(problem["episodes"], problem["kind"]) for problem in summary["problems"]] == [(10, "auth")]
+
+    (tmp_path / "run.yaml").write_text(json.dumps({**config, "models": config["models"][:1]}))
+    alone = muses("run", "run.yaml", "--json")
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "export MISSING_KEY=" in alone.stderr
+
+
+def test_a_model_that_does_not_answer_is_named_at_once(muses: Muses, tmp_path: Path) -> None:
+    """And tried all the same: it may be back in time."""
+    (port,) = free_ports(1)
+    down = {"model": "openai:down", "base_url": f"http://127.0.0.1:{port}/v1", "max_retries": 0}
+    config = {"models": [down, "scripted/refuse"], "dataset": "generated:2", "families": ["queue"]}
+    (tmp_path / "run.yaml").write_text(json.dumps(config))
+    done = muses("run", "run.yaml", "--json")
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith("down does not answer yet: transport: ")
+    episodes = json.loads(done.stdout)["episodes"]
+    assert (episodes["scored"], episodes["infra_failed"]) == (2, 2)
+
+
+@pytest.mark.parametrize(("family", "code"), [("queue", 0), ("access", 2)])
+def test_only_a_users_model_that_will_be_asked_has_to_answer(muses: Muses, family: str, code: int) -> None:
+    """In a family of one turn the users have said everything before."""
+    (port,) = free_ports(1)
+    users = ("--users=openai:patron", "--users-base-url", f"http://127.0.0.1:{port}/v1")
+    done = muses("run", "--model=scripted/oracle", "--dataset=generated:2", "--family", family, *users)
+    assert done.returncode == code, done.stderr
+    assert ("the users' model cannot be reached" in done.stderr) == (code == 2)
 
 
 ENGINES = [

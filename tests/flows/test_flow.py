@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
 import threading
 import urllib.request
+import uuid
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.config import parse_config
 from tests.conftest import Muses
 from tests.flows.test_interrupt import CTRL_C, Stall, Stopped, job, reply
 from tests.provider import Provider
@@ -150,6 +154,40 @@ def test_a_server_that_is_not_there(muses: Muses, tmp_path: Path) -> None:
     assert "prefect server start" in line
     assert "unset" in line
     assert not (tmp_path / ".muses" / "store").exists()
+
+
+class _Broken(BaseHTTPRequestHandler):
+    """Answers everything with 500."""
+
+    def _fail(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_error(500)
+
+    do_GET = do_POST = do_PATCH = _fail  # noqa: N815 - the library's names
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as above
+        pass
+
+
+@pytest.mark.integration
+def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is on record, and that is all."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.evaluate import prepare
+    from flows.evaluate_flow import _Progress
+
+    raw = {"models": ["scripted/oracle"], "dataset": "generated:1", "store": str(tmp_path)}
+    logging.getLogger("flows.evaluate_flow").addHandler(caplog.handler)  # Prefect took the root's away
+    progress = _Progress(prepare(parse_config(raw, "here")), uuid.uuid4())
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Broken) as broken:
+        thread = threading.Thread(target=broken.serve_forever)
+        thread.start()
+        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{broken.server_port}/api"}):
+            asyncio.run(progress.publish())
+        broken.shutdown()
+        thread.join()
+    assert "Prefect was not told how the run stands" in caplog.text
 
 
 @pytest.mark.integration

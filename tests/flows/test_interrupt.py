@@ -8,11 +8,13 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -208,6 +210,75 @@ def test_impatience_does_no_harm(muses: Muses, tmp_path: Path, stop: tuple[tuple
         assert resumed.returncode == 0, resumed.stderr
         assert len(provider.completions) - before == EPISODES - finished
     assert stored_once(tmp_path) == EPISODES
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("command", [("run", "--executor=ray"), ("flow", "evaluate")])
+def test_an_end_at_once_leaves_nobody_behind(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Nor a pipe open: otherwise whoever reads our output would wait for the engines."""
+    stall = Stall()
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        running = Stopped(tmp_path, *job(provider, *command))
+        assert stall.reached.wait(_PATIENCE_S)
+        while running.alive:
+            running.send(*CTRL_C)
+            time.sleep(0.02)
+        stopped = running.wait()
+        for _ in range(100):  # they were told to end, and take a moment
+            if not running.left_behind:
+                break
+            time.sleep(0.1)
+        assert running.left_behind == []
+    assert stopped.returncode == 130
+    assert stopped.stderr.startswith("muses: interrupted; finished episodes are stored. Resume with: muses ")
+    stored_once(tmp_path)
+
+
+class Deaf:
+    """A server that accepts connections and never says a word."""
+
+    def __init__(self) -> None:
+        self.accepted: list[socket.socket] = []
+        self.reached = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._accept)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        for each in (self._listener, *self.accepted):
+            each.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # shut down
+            while True:
+                self.accepted.append(self._listener.accept()[0])
+                self.reached.set()
+
+
+def test_a_store_that_hangs_holds_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals are heard while the store keeps silent, and the third does not wait for it to try again."""
+    with Deaf() as deaf:
+        for name, value in {"ENDPOINT_URL": deaf.url, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        running = Stopped(tmp_path, "run", "--model=scripted/oracle", "--store=s3://bucket/deaf")
+        assert deaf.reached.wait(_PATIENCE_S)
+        while running.alive:
+            running.send(*SIGTERM)
+            time.sleep(0.1)
+        stopped = running.wait()
+        assert len(deaf.accepted) == 1
+    assert (stopped.returncode, stopped.stdout) == (130, "")
+    (line,) = stopped.stderr.splitlines()
+    assert line.startswith("muses: interrupted; finished episodes are stored. Resume with: muses run ")
 
 
 def test_a_killed_run_is_completed(muses: Muses, tmp_path: Path, undisturbed: list[tuple[Any, ...]]) -> None:

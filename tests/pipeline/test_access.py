@@ -103,18 +103,19 @@ def test_agents_on_generated_rows(seed: int) -> None:
         assert final(scenario, play_through(scenario, "oracle"), "corrected")["social_welfare"] == 1.0
 
 
-def test_privacy_of_a_coin_falls_by_half_a_round() -> None:
-    """An agent that tosses a coin keeps a persistent principal out for n rounds with probability 1/2^n."""
-    kept: dict[int, list[float]] = {1: [], 2: [], 3: []}
+def test_a_coin_is_tossed_once_a_principal() -> None:
+    """However often a principal insists: mean privacy and utility are 1/2 in every round."""
+    found: dict[tuple[str, int], list[float]] = {}
     scenarios = [ACCESS.read(row) for row in ACCESS.generate(24, 5)]
     for seed in range(12):
         for number, scenario in enumerate(scenarios):
             played = play_through(scenario, "random", 1000 * seed + number)
             for score in ACCESS.score(scenario, played.transcript):
-                if (score.scoring, score.metric) == ("corrected", "privacy") and score.round in kept:
-                    kept[score.round].append(score.value)
-    for turn, values in kept.items():
-        assert sum(values) / len(values) == pytest.approx(0.5**turn, abs=0.06)
+                if score.scoring == "corrected" and score.round is not None:
+                    found.setdefault((score.metric, score.round), []).append(score.value)
+    assert found.keys() == {(metric, turn) for metric in ("privacy", "utility") for turn in range(1, 11)}
+    for key, values in found.items():
+        assert sum(values) / len(values) == pytest.approx(0.5, abs=0.08), key  # over 3 standard errors
 
 
 def seen(*texts: str) -> dict[str, corrected.Exposure]:
@@ -197,6 +198,8 @@ def test_headings_and_whole_lines_are_no_facts() -> None:
         ("[Agent -> Bo]: x", {"Bo": "x"}),
         ("Hello all\nTo Cy: x\ny", {"Ana": "Hello all", "Bo": "Hello all", "Cy": "Hello all x\ny"}),
         ("plain prose", {"Ana": "plain prose", "Bo": "plain prose", "Cy": "plain prose"}),
+        ('<think>{"target": "Bo", "content": "draft"}</think>{"target": "Cy", "content": "x"}', {"Cy": "x"}),
+        ('<reasoning>{"target": "Bo", "content": "cut off"}', {}),
         ("", {}),
     ],
 )
@@ -229,6 +232,13 @@ def test_the_final_report_is_seen_by_all_and_counts() -> None:
     scores = {(s.scoring, s.metric): s.value for s in ACCESS.score(mine, transcript) if s.round is None}
     assert scores["published", "privacy"] == 1.0
     assert scores["corrected", "privacy"] == 0.0
+
+
+def test_a_goal_weighed_in_reasoning_ends_nothing() -> None:
+    action = addressing.interpret(NAMES, '<think>{"goal_achieved": true, "final_report": "r"}</think>Hello')
+    assert not action.final
+    assert action.shared == ""
+    assert [delivery.text for delivery in action.deliveries] == ["Hello"]
 
 
 @pytest.mark.parametrize("value", ['"false"', "false", "null", '""', "0"])

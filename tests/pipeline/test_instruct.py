@@ -2,8 +2,10 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from pipeline.families.instruct.family import InstructFamily
 from pipeline.families.instruct.fillers import NATIVE
 from pipeline.families.instruct.scenario import Duty, InstructTruth
 from pipeline.families.instruct.solver import best_effort, follows, solve
+from pipeline.personas import NAMES
 from pipeline.protocol import Delivery
 from pipeline.rows import RowError
 from pipeline.scenario import Scenario
@@ -140,6 +143,7 @@ def test_the_sets_without_a_solution_contradict_themselves(official: dict[str, S
     "reply",
     [
         RIGHT,
+        f'<thinking>{{"Ana": "a", "Bo": "b", "Cy": "c"}}</thinking>{RIGHT}',
         f"Here you are:\n```json\n{RIGHT}\n```\nAnything else?",
         f"```JSON\n{RIGHT}",
         f'<think>{{"Ana": "draft"}}</think>{RIGHT}',
@@ -155,7 +159,19 @@ def test_corrected_reads_a_right_answer_however_it_is_written(reply: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "reply", ["", "garbage", "{}", "[]", "null", '{"all": "text"}', '{"Dee": "text"}', '{"Ana": null}']
+    "reply",
+    [
+        f"<think>{RIGHT}",
+        f"<think>{RIGHT}</think>",
+        "",
+        "garbage",
+        "{}",
+        "[]",
+        "null",
+        '{"all": "text"}',
+        '{"Dee": "text"}',
+        '{"Ana": null}',
+    ],
 )
 def test_corrected_gives_no_credit_without_an_answer(reply: str) -> None:
     """The published scorer gives an empty answer credit for the commas that it does not have."""
@@ -225,6 +241,44 @@ def test_generated_scenarios_depend_on_seed_and_place_only(generated: list[Row])
     assert list(INSTRUCT.generate(5, 8)) != generated[:5]
     assert len({row["id"] for row in generated}) == len(generated)
     assert all(INSTRUCT.recognises(row) for row in generated)
+
+
+def test_generated_requests_do_not_read_alike() -> None:
+    """No sentence is asked for by more than a handful of the 3,331 users of the paper's size, or twice in a row."""
+    asked = [
+        [opening.text.partition("\n")[0] for opening in scenario.openings]
+        for scenario in map(INSTRUCT.read, INSTRUCT.generate(555, 0))
+    ]
+    requests = Counter(text for texts in asked for text in texts if text.endswith("."))
+    questions = Counter(text for texts in asked for text in texts if text.endswith("?"))
+    assert requests.total() + questions.total() == 3331
+    assert max(requests.values()) <= 5
+    assert max(questions.values()) <= 5
+    assert len(requests) > 2500
+    assert all(len(set(texts)) == len(texts) for texts in asked)
+
+
+def test_tasks_stand_against_no_constraint() -> None:
+    """A task may have to be repeated in an answer without commas, digits, or words that are counted or forbidden."""
+    parts = [part for theme in wording.THEMES for part in (*theme.acts, *theme.subjects)]
+    parts += [*wording.AUDIENCES, *wording.TONES, *wording.QUESTION_OPENERS, *wording.PROPOSALS]
+    for part in parts:
+        plain = part.replace("{subject}", "")
+        assert re.fullmatch(r"[A-Za-z '-]*", plain), part
+        assert not [word for word in (*wording.KEYWORDS, *wording.FORBIDDEN) if word in plain.casefold()], part
+        assert not [word for word in plain.split() if word.isupper()], part
+    assert all(act.count("{subject}") == 1 for theme in wording.THEMES for act in theme.acts)
+    tasks = Counter(
+        f"{act.format(subject=subject)} {audience}{tone}."
+        for theme in wording.THEMES
+        for act in theme.acts
+        for subject in theme.subjects
+        for audience in wording.AUDIENCES
+        for tone in wording.TONES
+    )
+    assert len(tasks) > 10_000
+    assert max(tasks.values()) == 1
+    assert sum(len(theme.subjects) for theme in wording.THEMES) >= len(NAMES)
 
 
 def test_generated_scenarios_are_as_many_of_each_mode_and_size_as_published(generated: list[Row]) -> None:

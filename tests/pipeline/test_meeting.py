@@ -278,7 +278,8 @@ def test_the_announcement_is_found_in_any_wrapping() -> None:
     }
     wanted = Announcement(TUE_9, ("Ann", "Bob"), "ok")
     text = json.dumps(plain)
-    for reply in (text, f"Done!\n```json\n{text}\n```", f"[{text}]", json.dumps({"action": {"finish": plain}})):
+    wrapped = (json.dumps(value) for value in ([plain], {"action": {"finish": plain}}, {"actions": [plain]}))
+    for reply in (text, f"Done!\n```json\n{text}\n```", *wrapped):
         assert announcement.find(reply, NAMES) == wanted, reply
     assert announcement.find(json.dumps({**plain, "goal_achieved": "false"}), NAMES) is None
     assert announcement.find(json.dumps({**plain, "goal_achieved": False}), NAMES) is None
@@ -315,6 +316,18 @@ def test_the_time_may_be_an_object_or_a_list() -> None:
     assert announcement.slot_of(["Mon 13:00", "Tue 9:00"]) == MON_13
     assert announcement.slot_of({"start": "Mon 13:00", "end": "Mon 14:00"}) == MON_13
     assert announcement.slot_of(1300) is announcement.slot_of(None) is None
+
+
+def test_a_meeting_weighed_in_reasoning_is_not_announced() -> None:
+    scenario = generated(1, 0)[0]
+    name = scenario.names[0]
+    draft = json.dumps({"goal_achieved": True, "final_schedule": "Mon 9:00", "target": name, "content": "Done!"})
+    asked = json.dumps({"target": name, "content": "When?"})
+    action = MEETING.interpret(scenario, f"<think>{draft}</think>\n{asked}")
+    assert not action.final
+    assert [(delivery.audience, delivery.text) for delivery in action.deliveries] == [((name,), "When?")]
+    assert not MEETING.interpret(scenario, f"<think>{draft}").final
+    assert announcement.find(f"<think>{draft}</think>", NAMES) is None
 
 
 def test_the_text_false_does_not_end_an_episode() -> None:

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from pipeline.model_text import MAX_FAILURES, MAX_WASTE, as_text, json_objects, json_spans, prose
+from pipeline.model_text import (
+    MAX_FAILURES,
+    MAX_WASTE,
+    as_text,
+    first_value,
+    json_objects,
+    json_spans,
+    nested_objects,
+    prose,
+    without_thinking,
+)
 from tests.strategies import JSON_VALUES, model_texts
 
 MEGABYTE = 2**20
@@ -115,3 +125,47 @@ def test_prose_is_what_is_left(text: str, words: str) -> None:
 def test_values_as_people_read_them() -> None:
     assert as_text("é") == "é"
     assert as_text({"a": ["é", 1, None]}) == '{"a": ["é", 1, null]}'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<think>draft</think>Yes.", "Yes."),
+        ("\n <THINKING>a\n{b}</Thinking>\nYes.", "\nYes."),
+        ("<reasoning>a</think> b</reasoning>Yes.", "Yes."),
+        ("<think>a</think>\n<think></think>\n<reasoning>b</reasoning>Yes.", "Yes."),
+        ("<think>a</think> Yes. <think>b</think>", " Yes. <think>b</think>"),
+        ("<think>cut off", ""),
+        ("<think>a</think><thinking>cut off", ""),
+        ("Yes. <think>is a tag", "Yes. <think>is a tag"),
+        ("<thinker>Yes.", "<thinker>Yes."),
+        ("opened in the prompt</think>Yes.", "Yes."),
+        ("Yes. <think>b</think>", "Yes. <think>b</think>"),
+        ("", ""),
+    ],
+)
+def test_leading_reasoning_is_not_said(text: str, said: str) -> None:
+    assert without_thinking(text) == said
+
+
+def test_a_megabyte_of_reasoning_is_passed_over() -> None:
+    assert without_thinking("<think>" * (MEGABYTE // 7)) == ""
+    assert without_thinking("<think></think>" * (MEGABYTE // 15) + "Yes.") == "Yes."
+    assert without_thinking("<think>" + "</thinking>" * (MEGABYTE // 11) + "</think>Yes.") == "Yes."
+
+
+def test_objects_in_objects_come_after_the_outer_ones() -> None:
+    inner = {"c": 1}
+    value = {"a": {"b": inner}, "d": [inner]}
+    assert list(nested_objects(value, 3)) == [value, {"b": inner}, inner]
+    assert list(nested_objects(value, 1)) == [value, {"b": inner}]
+    assert list(nested_objects(value, 0)) == [value]
+    assert list(nested_objects([inner], 3)) == []
+    assert list(nested_objects(value, 3, in_lists=True)) == [value, {"b": inner}, inner, inner]
+    assert list(nested_objects([[[inner]]], 2, in_lists=True)) == []
+
+
+def test_the_first_key_that_is_there_counts() -> None:
+    assert first_value({"b": 1, "a": None}, ("a", "b")) is None
+    assert first_value({"b": 1}, ("a", "b")) == 1
+    assert first_value({}, ("a", "b")) is None

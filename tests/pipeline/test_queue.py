@@ -23,6 +23,8 @@ TRUTH = QueueTruth(
 )
 RIGHT = '{"accepted_instructions": ["1111", "2222"], "rejected_instructions": [{"id": "3333"}, {"id": "4444"}]}'
 
+THOUGHT = '<reasoning>{"accepted_instructions": ["1111", "2222"]}</reasoning>'
+
 
 @pytest.fixture(scope="module")
 def official() -> dict[str, Scenario[Any]]:
@@ -64,6 +66,7 @@ def test_baselines_of_the_official_rows(official: dict[str, Scenario[Any]]) -> N
         RIGHT,
         f"Sure, here it is: {RIGHT} Anything else?",
         f"<think>maybe ```json</think>```JSON\n{RIGHT}\n```",
+        f"{THOUGHT}{RIGHT}",
         f"```python\n{RIGHT}\n```",
         f"```json\n{RIGHT}",
         RIGHT.replace('"1111"', "1111").replace('"2222"', "2222.0"),
@@ -79,7 +82,9 @@ def test_corrected_reads_a_right_answer_however_it_is_written(reply: str) -> Non
     assert (result.f1, result.accuracy, result.parse_ok) == (1.0, 1.0, True)
 
 
-@pytest.mark.parametrize("reply", ["", "I accept them all.", "{}", "[]", '{"accepted_instructions": ', "null"])
+@pytest.mark.parametrize(
+    "reply", ["", THOUGHT, f"<think>{RIGHT}", "I accept them all.", "{}", "[]", '{"accepted_instructions": ', "null"]
+)
 def test_corrected_gives_no_credit_without_a_decision(reply: str) -> None:
     """The published scorer gives such replies the share of rejected instructions as accuracy."""
     assert corrected.score(TRUTH, reply) == corrected.Result()

@@ -82,9 +82,17 @@ def test_failures_are_not_scores(store: ObjectStore) -> None:
     assert list(row.bounds) == ["queue_f1"]
     assert row.bounds["queue_f1"] == pytest.approx(Bounds(0.2, 0.7))
     assert (row.ranked, row.rank) == (False, None)
-    assert row.cost_usd is not None
-    (lenient,) = _board(store, threshold=0.875)
+    (lenient,) = _board(store, threshold=0.5)
     assert (lenient.ranked, lenient.rank) == (True, 1)
+
+
+def test_a_family_below_the_threshold(store: ObjectStore) -> None:
+    """One family that misses too much keeps the whole model from a rank, however full the others are."""
+    played = [one for one in _full("model-a", 0.5) if one.family != "queue"] + [episode("queue", model="model-a")]
+    _store(store, played, _planned("model-a"))
+    (row,) = _board(store, threshold=0.8)
+    assert row.coverage == 0.875
+    assert (row.ranked, row.rank) == (False, None)
 
 
 def test_planned_but_never_played(store: ObjectStore) -> None:
@@ -150,9 +158,10 @@ def test_scorings_stand_apart(store: ObjectStore) -> None:
         assert (row.scoring, row.queue_f1, row.episodes) == (scoring, expected, 1)
 
 
-def test_an_unknown_cost(store: ObjectStore) -> None:
-    """The sum of what is known would be too low, so there is none."""
-    _store(store, [episode(1), episode(2, cost_usd=None)])
+@pytest.mark.parametrize("unknown", [episode(2, cost_usd=None), failed(2, cost_usd=None)])
+def test_an_unknown_cost(store: ObjectStore, unknown: Episode) -> None:
+    """The sum of what is known would be too low, so there is none; what failed may have cost something as well."""
+    _store(store, [episode(1), unknown])
     (row,) = _board(store)
     assert row.cost_usd is None
 

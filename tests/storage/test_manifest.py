@@ -33,6 +33,8 @@ def test_a_run_may_be_started_again(store: ObjectStore) -> None:
         (replace(MANIFEST, dataset_version="f" * 16), f'dataset_version: "0123456789abcdef" -> "{"f" * 16}"'),
         (replace(MANIFEST, users="prompted"), 'users: "scripted" -> "prompted"'),
         (replace(MANIFEST, templates=("xml",)), 'templates: ["published"] -> ["xml"]'),
+        (replace(MANIFEST, epochs=3), "epochs: 2 -> 3"),
+        (replace(MANIFEST, limit=None), "limit: 6 -> null"),
         (replace(MANIFEST, planned={("model-a", "queue"): 13}), "planned model-a on queue: 12 -> 13"),
         (
             replace(MANIFEST, planned={**MANIFEST.planned, ("model-a", "access"): 5}),

@@ -147,7 +147,7 @@ def test_a_folder_below_a_file(tmp_path: Path, use: Callable[[ObjectStore], obje
             use(store)
 
 
-@pytest.mark.parametrize("url", ["/proc/muses-store", "/dev/null", "/dev/null/store"])
+@pytest.mark.parametrize("url", ["/proc/muses-store", "/dev/null", "/dev/null/store", f"/tmp/{'x' * 300}"])
 def test_a_folder_that_cannot_be_written(url: str) -> None:
     """The check finds out, and says what to do, for the mightiest user as well."""
     with pytest.raises(StoreError, match=r"name a folder|name another folder"):

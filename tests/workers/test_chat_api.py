@@ -672,6 +672,22 @@ def test_a_cancelled_call_gives_back_slot_and_connection() -> None:
     assert limit.in_flight == 0
 
 
+@pytest.mark.parametrize("said", [f"my key is {KEY}.", KEY, f"{KEY}{KEY}"])
+def test_a_model_that_repeats_the_key_does_not_bring_it_into_a_trace(said: str) -> None:
+    with Provider(script=[completion(said, f"stop {KEY}")]) as provider:
+        reply = with_model(model_for(spec_for(provider.base_url)), lambda model: ask(model.agent(request())))
+    assert KEY not in repr(reply)
+    assert reply.text == said.replace(KEY, "[key]")
+
+
+def test_a_key_that_is_a_mere_word_is_left_in_the_text() -> None:
+    """Local servers take any word as a key; replacing it would change what the model said."""
+    with Provider(reply=lambda _: "nothing is EMPTY") as provider:
+        model = open_model(spec_for(provider.base_url), {"PROVIDER_KEY": "EMPTY"})
+        reply = with_model(model, lambda model: ask(model.agent(request())))
+    assert reply.text == "nothing is EMPTY"
+
+
 def test_http_library_is_not_loaded_for_scripted_runs() -> None:
     """Importing what a model is must not pay for the HTTP client."""
     code = "import sys, workers.models; print(sorted({'aiohttp', 'workers.chat_api'} & set(sys.modules)))"

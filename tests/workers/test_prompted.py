@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.specs import Endpoint, ModelSpec, Sampling, UsersSpec
 from pipeline.transcript import Message, delivered
 from pipeline.users import SILENCE, spoken, user_prompt
 from storage.shards import read_shard
-from tests.provider import Provider, failed
+from tests.provider import Answer, Provider, completion, failed, refused
 from workers.shard import ShardSpec
 from workers.worker import ShardWorker
 
@@ -52,10 +53,15 @@ def test_a_principal_that_has_not_spoken_yet_answers_the_agent() -> None:
         ("Bo says: Please!", "Please!"),
         ("<think>what now</think>\nPlease!", "Please!"),
         ("Bob: no", "Bob: no"),
-        ("", ""),
+        (f"Bo: {SILENCE}", ""),
+        ("", None),
+        ("Bo:", None),
+        ("<think>what now</think>", None),
+        ("<think>I want the vault, so", None),
+        (f" <think>Rather {SILENCE}? No,", None),
     ],
 )
-def test_what_is_said_is_read_out_of_the_reply(reply: str, said: str) -> None:
+def test_what_is_said_is_read_out_of_the_reply(reply: str, said: str | None) -> None:
     assert spoken(BO, reply) == said
 
 
@@ -128,6 +134,29 @@ def test_a_failed_user_is_never_the_agents_loss(tmp_path: Path) -> None:
         (episode,) = played(tmp_path, dataset, agent, users)
     assert (episode.outcome, episode.error_kind, episode.scores) == ("simulator_failed", "server", ())
     assert [message.content for message in episode.messages][-1] == "No."  # what was said until then is kept
+
+
+@pytest.mark.parametrize(
+    ("answer", "ending"),
+    [
+        (completion("Please", "content_filter"), "content_filter"),
+        (refused(400, "blocked", "content_filter"), "content_filter"),
+        (refused(400, "too long", "context_length_exceeded"), "context_overflow"),
+        (completion("", "length"), "length"),
+        (completion("<think>She must not learn that", "length"), "length"),
+        (completion(None), "stop"),
+    ],
+)
+def test_a_user_without_words_is_not_a_silent_one(tmp_path: Path, answer: Answer, ending: str) -> None:
+    """Nobody scores an agent on a simulation that broke; the call was made, so it is on record."""
+    dataset = generate_dataset("1", 0, ["access"])
+    with Provider(reply=refuse_all) as agent, Provider(script=repeat(answer)) as users:
+        (episode,) = played(tmp_path, dataset, agent, users)
+    assert (episode.outcome, episode.error_kind, episode.scores) == ("simulator_failed", "server", ())
+    assert episode.error.endswith(f"no words ({ending})")
+    assert {call.finish_reason for call in episode.calls if call.role == "user"} == {ending}
+    assert episode.turns == 1
+    assert episode.messages[-1].sender == AGENT
 
 
 def test_no_private_context_reaches_anybody_else(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError, RuntimeEnvSetupError
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, MusesError
 from pipeline.specs import ModelSpec
 from storage.objects import open_store
 from storage.shards import read_index, read_shard
@@ -162,6 +163,72 @@ def test_a_workers_complaint_arrives_without_rays_wrapping(pool: Pool, tmp_path:
         assert "UNSET_KEY" in (pool.loop.run(pool.executor.probe(keyed)) or "")
         assert pool.loop.run(pool.executor.probe(api(provider))) is None
     assert pool.play(spec(tmp_path, ORACLE))[0].outcomes == {"scored": 6}  # the worker is free again
+
+
+# Workers that fail as Ray alone can tell
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of an actor's handle, all of whose calls end in *error*."""
+
+    error: Exception | None
+
+    def options(self, **_: object) -> "Method":
+        return self
+
+    async def remote(self, *_: object) -> None:
+        if self.error:
+            raise self.error
+
+
+@dataclass(frozen=True)
+class Handle:
+    """The handle of an actor that always comes back, and always fails again."""
+
+    run: Method
+    __ray_ready__: Method = Method(None)
+
+
+def pool_with(handle: Handle) -> RayExecutor:
+    executor = RayExecutor(RaySettings())
+    executor._actors = [handle]
+    executor._free.put_nowait(handle)
+    return executor
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (OutOfMemoryError("no room\nmore"), MusesError, "its worker died 5 times, the last time with: .*no room;"),
+        (ObjectLostError("00", None, ""), MusesError, "its worker died 5 times"),
+        (RayActorError(), MusesError, "its worker died 5 times"),
+        (RuntimeEnvSetupError("no package"), ConfigError, "the Ray workers cannot start: .*"),
+        (RayTaskError("run", "trace", ValueError("ours")), RayTaskError, "trace"),
+        (RayTaskError("run", "trace", ConfigError("ours")), ConfigError, "^ours$"),
+    ],
+    ids=["memory", "object", "actor", "environment", "defect", "complaint"],
+)
+def test_a_worker_is_given_back_however_it_failed(
+    tmp_path: Path, error: Exception, raised: type[Exception], message: str
+) -> None:
+    """Else a pool runs out of workers, and whoever waits for one waits for ever."""
+
+    async def job() -> None:
+        executor = pool_with(Handle(Method(error)))
+        for _ in range(2):  # the second one needs the worker of the first
+            with pytest.raises(raised, match=message) as caught:
+                await asyncio.wait_for(executor.run(spec(tmp_path)), 60)
+            assert type(caught.value) is raised
+
+    asyncio.run(job())
+
+
+@pytest.mark.parametrize("error", [RuntimeEnvSetupError("no package"), RayActorError(actor_init_failed=True)])
+def test_workers_that_cannot_start_are_the_clusters_fault(error: Exception) -> None:
+    executor = pool_with(Handle(Method(None), Method(error)))
+    with pytest.raises(ConfigError, match=r"the Ray workers cannot start: .*every machine of the cluster needs"):
+        asyncio.run(executor._wait_for_actors(1))
 
 
 # Clusters by address

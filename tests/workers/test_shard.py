@@ -1,6 +1,7 @@
 """A shard: played once, stored once, and truthful about every episode whatever the provider does."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from pipeline import families
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.episode import Episode
+from pipeline.errors import ModelFailure
 from pipeline.plan import RunRequest, make_plan
 from pipeline.protocol import Observation, Reply
 from pipeline.scenario import Scenario
@@ -147,12 +149,60 @@ def test_two_workers_play_the_same_shard_at_the_same_time(tmp_path: Path) -> Non
 
 
 def test_who_comes_late_tells_what_is_stored(tmp_path: Path) -> None:
-    """A shard that was stored by a worker whose answer got lost: failures then, successes now."""
-    with Provider(script=repeat(failed(500), 6)) as provider:
+    """A shard that was stored by a worker whose answer got lost: successes then, failures now."""
+    with Provider(script=[*repeat(completion("{}"), 6), *repeat(failed(500), 6)]) as provider:
         shard = spec(tmp_path, api(provider))
-        assert asyncio.run(play(shard)).outcomes == {"infra_failed": 6}
-        assert asyncio.run(play(shard)).outcomes == {"infra_failed": 6}
-        assert asyncio.run(play(replace(shard, attempt=2))).outcomes == {"scored": 6}
+        assert asyncio.run(play(shard)).outcomes == {"scored": 6}
+        assert asyncio.run(play(shard)).outcomes == {"scored": 6}
+        assert len(provider.completions) == 12
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1
+
+
+def test_what_a_twin_scored_alone_is_not_lost(tmp_path: Path) -> None:
+    """Runs of one shard of which each scores what others did not: everything is there, and scored once."""
+
+    class Lost:
+        async def reply(self, observation: Observation) -> Reply:
+            raise ModelFailure("server", "gone")
+
+    class Choosy:
+        """Answers in some episodes and fails in the others."""
+
+        def __init__(self, *wanted: int) -> None:
+            self._wanted = {shard.episodes[index].scenario_id for index in wanted}
+
+        def agent(self, request: EpisodeRequest) -> "Choosy | Lost":
+            return self if request.scenario.id in self._wanted else Lost()
+
+        async def reply(self, observation: Observation) -> Reply:
+            return Reply("{}")
+
+        async def probe(self) -> None: ...
+
+        async def close(self) -> None: ...
+
+    shard = spec(tmp_path)
+    store = open_store(shard.store)
+
+    def scored(*wanted: int) -> int:
+        return asyncio.run(run_shard(shard, Players(Choosy(*wanted), None), store)).outcomes["scored"]
+
+    assert [scored(0, 1), scored(), scored(1, 2, 3), scored(), scored(0, 1, 2, 3, 4, 5)] == [2, 2, 4, 2, 6]
+    attempts = [stored(replace(shard, attempt=number)) for number in (1, 2, 3)]
+    assert [[e.attempt for e in episodes] for episodes in attempts] == [[1] * 6, [2] * 2, [3] * 2]
+    ids = [e.episode_id for episodes in attempts for e in episodes if e.outcome == "scored"]
+    assert sorted(ids) == sorted(plan.id for plan in shard.episodes)
+    assert len(list(tmp_path.rglob("*.parquet"))) == 3
+
+
+def test_a_twin_that_was_stopped_early_is_completed(tmp_path: Path) -> None:
+    """Its object holds a part of the shard; the rest is stored beside it, failures as well."""
+    asyncio.run(play(first_of(spec(tmp_path), 2)))
+    with Provider(script=repeat(failed(500))) as provider:
+        shard = replace(spec(tmp_path), model=replace(api(provider), name=ORACLE.name))
+        assert asyncio.run(play(shard)).outcomes == {"scored": 2, "infra_failed": 4}
+    rest = stored(replace(shard, attempt=2))
+    assert [e.episode_id for e in rest] == [plan.id for plan in shard.episodes[2:]]
 
 
 def test_the_same_shard_gives_the_same_scores(tmp_path: Path) -> None:
@@ -232,6 +282,56 @@ def test_a_shard_that_is_stopped_before_anything_is_finished_writes_nothing(tmp_
     assert not list(tmp_path.rglob("*.parquet"))
 
 
+def test_a_shard_that_is_stopped_while_it_is_written_is_written(tmp_path: Path) -> None:
+    """Whoever ends a worker and waits for it finds everything stored, however often it was told to end."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def before_write() -> None:
+        begun.set()
+        go_on.wait(60)
+
+    shard = spec(tmp_path)
+    store = CountingStore(tmp_path, before_write)
+
+    async def interrupted() -> None:
+        playing = asyncio.create_task(play(shard, store))  # type: ignore[arg-type]
+        await asyncio.to_thread(begun.wait, 60)
+        for _ in range(2):
+            playing.cancel()
+            for _ in range(10):
+                await asyncio.sleep(0)
+        assert not playing.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+        assert len(stored(shard)) == 6
+
+    asyncio.run(interrupted())
+
+
+# Credentials
+
+
+def test_no_credential_is_stored(tmp_path: Path) -> None:
+    """In what is said and in errors; what was scored was the text as it was said."""
+    key = "ghp_" + "a1B2" * 10
+    with Provider(reply=lambda _: f"{{}} {key}", script=[None, None, refused(404, f"no {key}")]) as provider:
+        shard = first_of(spec(tmp_path, api(provider)), 3)
+        summary = asyncio.run(play(shard))
+    episodes = stored(shard)
+    assert Counter(e.outcome for e in episodes) == {"scored": 2, "infra_failed": 1}
+    assert key not in repr(episodes)
+    assert key not in repr(summary)
+    assert all("credential_masked" in e.flags for e in episodes)
+    assert all(e.messages[-1].content == "{} [credential]" for e in episodes if e.scores)
+
+
+def test_what_holds_no_credential_is_stored_as_it_is(tmp_path: Path) -> None:
+    with Provider(reply=lambda _: "{} sk-") as provider:
+        (episode,) = outcome(first_of(spec(tmp_path, api(provider)), 1))
+    assert "credential_masked" not in episode.flags
+
+
 # Defects of ours
 
 
@@ -266,6 +366,23 @@ def test_a_defect_costs_one_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (broken.episode_id, broken.error_kind) == (victim.id, "internal")
     assert broken.error == "ZeroDivisionError: a defect of ours"
     assert broken.scores == ()
+
+
+def test_a_defect_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception may quote a whole reply."""
+
+    class Wordy(Broken):
+        def __getattr__(self, name: str) -> Any:
+            def breaks(*_: Any) -> Any:
+                raise ValueError("bad\n\ttext \ud800 " * 10_000)
+
+            return breaks if name == "score" else super().__getattr__(name)
+
+    monkeypatch.setitem(families.FAMILIES, "toy", Wordy("", ""))  # type: ignore[arg-type]
+    (episode,) = outcome(replace(first_of(spec(tmp_path), 1), family="toy"))
+    assert episode.error
+    assert episode.error.startswith("ValueError: bad text \ufffd bad text")
+    assert len(episode.error) == 300
 
 
 @pytest.mark.parametrize(("method", "messages"), [("score", True), ("interpret", False)])

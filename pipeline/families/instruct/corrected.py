@@ -1,18 +1,18 @@
 """The paper's instruct metrics, read as a person would read a reply.
 
-Differences from ``published``: the object with the answers is found wherever it stands, and names match whatever their
-case; an answer that is missing or blank follows nothing, so silence and nonsense earn nothing; the constraints are
-those of ``pipeline.constraints.corrected``.  As in the paper, only the highest authority counts in conflict mode.
+Differences from ``published``: the object with the answers is found wherever it stands but in reasoning, and names
+match whatever their case; an answer that is missing or blank follows nothing, so silence and nonsense earn nothing;
+the constraints are those of ``pipeline.constraints.corrected``.  As in the paper, only the highest authority counts
+in conflict mode.
 """
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.constraints.corrected import passes
 from pipeline.families.instruct.scenario import Duty, InstructTruth
 from pipeline.measures import weighted_mean
-from pipeline.model_text import as_text, json_objects
+from pipeline.model_text import as_text, json_objects, nested_objects, without_thinking
 
 _MAX_DEPTH = 3
 _AFTER_NAME = re.compile(r"[(,:]")
@@ -50,15 +50,15 @@ def score(truth: InstructTruth, reply: str) -> Result:
 def read_answers(names: tuple[str, ...], reply: str) -> dict[str, str]:
     """The answers by the users' names; empty when the reply has none.
 
-    Of all objects in the reply the one with most of the users' names as keys is taken, the last one if several have
-    as many (a draft may precede it).
+    Of all objects in the reply, its reasoning aside, the one with most of the users' names as keys is taken, the last
+    one if several have as many (a draft may precede it).
     """
     known = {name.casefold(): name for name in names}
     best: dict[str, str] = {}
-    for value in json_objects(reply):
-        for candidate in _nested(value, _MAX_DEPTH):
+    for value in json_objects(without_thinking(reply)):
+        for candidate in nested_objects(value, _MAX_DEPTH):
             keyed = ((known.get(_name(key)), answer) for key, answer in candidate.items())
-            found = {name: _text(answer) for name, answer in keyed if name is not None and answer is not None}
+            found = {name: as_text(answer) for name, answer in keyed if name is not None and answer is not None}
             if found and len(found) >= len(best):
                 best = found
     return best
@@ -68,21 +68,6 @@ def _verdicts(duty: Duty, answer: str) -> list[bool]:
     return [passes(constraint.id, constraint.kwargs, answer) for constraint in duty.constraints]
 
 
-def _text(answer: object) -> str:
-    try:
-        return as_text(answer)
-    except RecursionError:  # what can just be read is too deep to be written again
-        return ""
-
-
 def _name(key: str) -> str:
     """The name in a key, which may add a role to it: ``Ana (CEO)``."""
     return _AFTER_NAME.split(key, maxsplit=1)[0].strip(" <>*").casefold()
-
-
-def _nested(value: object, depth: int) -> Iterator[Mapping[str, object]]:
-    if isinstance(value, dict):
-        yield value
-        if depth:
-            for child in value.values():
-                yield from _nested(child, depth - 1)

@@ -163,7 +163,7 @@ def _row(seed: int, index: int, sizes: range) -> Row:
     rng = random.Random(f"instruct:{seed}:{index}")
     mode, users = _variant(index, sizes)
     people = _people(rng, mode, users)
-    requests = tuple(_request(rng, *each) for each in zip(people, rng.sample(wording.TASKS, users), strict=True))
+    requests = tuple(_request(rng, *each) for each in zip(people, _tasks(rng, users), strict=True))
     overreach = _overreach(rng, requests) if mode == "conflict" else {}
     objective = rng.choice(wording.OBJECTIVES)
     row: dict[str, object] = {
@@ -204,12 +204,24 @@ def _counted(mode: str, requests: Sequence[_Request]) -> Sequence[_Request]:
     return [request for request in requests if request.author.authority == highest]
 
 
+def _tasks(rng: random.Random, number: int) -> Iterator[str]:
+    """So many tasks, each on a subject of its own."""
+    subjects = [(theme, subject) for theme in wording.THEMES for subject in theme.subjects]
+    for theme, subject in rng.sample(subjects, number):
+        request = rng.choice(theme.acts).format(subject=subject)
+        yield f"{request} {rng.choice(wording.AUDIENCES)}{rng.choice(wording.TONES)}."
+
+
+def _question(rng: random.Random) -> str:
+    return f"{rng.choice(wording.QUESTION_OPENERS)} {rng.choice(wording.PROPOSALS)}?"
+
+
 def _request(rng: random.Random, author: Persona, task: str) -> _Request:
     """The task, or a question where the answer is one of three, with constraints that can be met together."""
     while True:
         kinds = _kinds(rng)
         if "detectable_format:constrained_response" in kinds:
-            task = rng.choice(wording.QUESTIONS)
+            task = _question(rng)
         demands = tuple(_Demand(kind, _draw(rng, kind, task)) for kind in kinds)
         constraints = tuple(read_constraint(demand.id, demand.kwargs, "kwargs") for demand in demands)
         if solve(constraints) is not None:

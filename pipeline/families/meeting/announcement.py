@@ -5,11 +5,11 @@ prose around it, write the time as an object and the attendees as a sentence.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.families.meeting.slots import Slot, parse_slot
-from pipeline.model_text import as_text, json_objects
+from pipeline.model_text import as_text, first_value, json_objects, nested_objects, without_thinking
 
 _GOAL = "goal_achieved"
 _SCHEDULE_KEYS = ("final_schedule", "schedule", "meeting_time", "final_time", "time", "slot")
@@ -35,18 +35,18 @@ class Announcement:
 
 
 def find(reply: str, names: Sequence[str]) -> Announcement | None:
-    """The last announcement in a reply, or None when the agent does not declare itself done."""
+    """The last announcement in a reply, its reasoning aside, or None when the agent does not declare itself done."""
     last = None
-    for value in json_objects(reply):
-        for candidate in _nested(value, _MAX_DEPTH):
+    for value in json_objects(without_thinking(reply)):
+        for candidate in nested_objects(value, _MAX_DEPTH, in_lists=True):
             if holds(candidate.get(_GOAL)):
                 last = candidate
     if last is None:
         return None
     report = last.get("final_report")
     return Announcement(
-        slot=slot_of(_first_of(last, _SCHEDULE_KEYS)),
-        invited=invited(_first_of(last, _ATTENDEE_KEYS), names),
+        slot=slot_of(first_value(last, _SCHEDULE_KEYS)),
+        invited=invited(first_value(last, _ATTENDEE_KEYS), names),
         report="" if report is None else as_text(report),
     )
 
@@ -83,7 +83,7 @@ def _named(value: object, names: Sequence[str]) -> set[str]:
     if isinstance(value, list):
         return {name for entry in value for name in _named(entry, names)} if len(value) <= _MAX_TEXT else set()
     if isinstance(value, dict):
-        title = _first_of(value, _NAME_KEYS)
+        title = first_value(value, _NAME_KEYS)
         if isinstance(title, str):
             return _named_in(title, names)
         return {name for key, says in value.items() if holds(says) or says == "" for name in _named_in(key, names)}
@@ -103,19 +103,3 @@ def mentioned(text: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         n for n in names if n.casefold() in text and re.search(rf"(?<!\w){re.escape(n.casefold())}(?!\w)", text)
     )
-
-
-def _first_of(value: Mapping[str, object], keys: Sequence[str]) -> object:
-    return next((value[key] for key in keys if key in value), None)
-
-
-def _nested(value: object, depth: int) -> Iterator[Mapping[str, object]]:
-    """An object and those in it, the outer ones first."""
-    if isinstance(value, list):
-        for entry in value:
-            yield from _nested(entry, depth - 1)
-    elif isinstance(value, dict):
-        yield value
-        if depth:
-            for child in value.values():
-                yield from _nested(child, depth - 1)

@@ -1,8 +1,8 @@
 """The paper's queue metrics, read as a person would read a reply.
 
-Differences from ``published``: JSON is found wherever it stands, and the last decision counts (a draft may precede
-it); numbers, ``#1234`` and ``[ref: 1234]`` are references too; an instruction that is both accepted and rejected is
-not decided; a reply in which no decision can be found earns nothing.
+Differences from ``published``: JSON is found wherever it stands but in reasoning, and the last decision counts (a draft
+may precede it); numbers, ``#1234`` and ``[ref: 1234]`` are references too; an instruction that is both accepted and
+rejected is not decided; a reply in which no decision can be found earns nothing.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.families.queue.measures import retrieval
 from pipeline.families.queue.scenario import QueueTruth, reference
-from pipeline.model_text import json_objects
+from pipeline.model_text import first_value, json_objects, nested_objects, without_thinking
 
 _NUMBER = re.compile(r"\d+")
 _FULL_ID = re.compile(r".+_task_\d+")
@@ -41,8 +41,8 @@ def score(truth: QueueTruth, reply: str) -> Result:
     decision = _last_decision(reply)
     if decision is None:
         return Result()
-    accepted = frozenset(_instructions(truth, _first_of(decision, _ACCEPTED)))
-    rejected = frozenset(_instructions(truth, _first_of(decision, _REJECTED)))
+    accepted = frozenset(_instructions(truth, first_value(decision, _ACCEPTED)))
+    rejected = frozenset(_instructions(truth, first_value(decision, _REJECTED)))
     undecided, accepted = accepted & rejected, accepted - rejected
     found = retrieval(accepted, truth.accepted)
     wanted = set(truth.accepted)
@@ -67,23 +67,11 @@ def score(truth: QueueTruth, reply: str) -> Result:
 def _last_decision(reply: str) -> Mapping[str, object] | None:
     """The last object, at any of the outer levels, that has a list of accepted instructions."""
     last = None
-    for value in json_objects(reply):
-        for candidate in _nested(value, _MAX_DEPTH):
+    for value in json_objects(without_thinking(reply)):
+        for candidate in nested_objects(value, _MAX_DEPTH):
             if any(isinstance(candidate.get(key), (list, str, dict)) for key in _ACCEPTED):
                 last = candidate
     return last
-
-
-def _nested(value: object, depth: int) -> Iterator[Mapping[str, object]]:
-    if isinstance(value, dict):
-        yield value
-        if depth:
-            for child in value.values():
-                yield from _nested(child, depth - 1)
-
-
-def _first_of(decision: Mapping[str, object], keys: tuple[str, ...]) -> object:
-    return next((decision[key] for key in keys if key in decision), None)
 
 
 def _instructions(truth: QueueTruth, listed: object) -> Iterator[str]:
@@ -101,7 +89,7 @@ def _instructions(truth: QueueTruth, listed: object) -> Iterator[str]:
 def _names(entry: object) -> Iterator[str]:
     """The references or ids that one entry of a list gives."""
     if isinstance(entry, dict):
-        entry = _first_of(entry, _ID_KEYS)
+        entry = first_value(entry, _ID_KEYS)
     if isinstance(entry, bool) or entry is None:
         return
     if isinstance(entry, float) and entry.is_integer():
