@@ -48,7 +48,8 @@ class Episode:
     error_kind: FailureKind | None
     error: str | None
     flags: tuple[str, ...]
-    """What the agent caused and a reader should know: unparsed, length, content_filter, context_overflow."""
+    """What a reader should know: unparsed, length, content_filter, context_overflow (all of the agent's own doing), and
+    credential_masked (something in a text looked like a key and was replaced before it was stored)."""
     scorer_version: int
     """:attr:`pipeline.families.base.Family.scorer_version` of the scores."""
     turns: int

@@ -6,6 +6,7 @@ principal's model is shown that principal's own view and nothing else.
 
 import re
 
+from pipeline.model_text import without_thinking
 from pipeline.principals import AGENT, Principal
 from pipeline.protocol import View
 from pipeline.serialization import ChatMessage
@@ -13,8 +14,6 @@ from pipeline.serialization import ChatMessage
 SILENCE = "[NOTHING TO ADD]"
 """What the model is asked to write when its principal has nothing more to say."""
 
-_THINKING = re.compile(r"^\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
-"""Cut off before its end it is still nothing that was said: it may hold what only the principal knows."""
 _BRIEFING = """\
 You play one person in a conversation: {name}, {role}. An assistant serves {name} and several colleagues at the same \
 time; everybody talks to it in private.
@@ -59,7 +58,7 @@ def spoken(principal: Principal, reply: str) -> str | None:
 
     None when the model wrote neither a text nor that the principal is silent.
     """
-    answer = _THINKING.sub("", reply)
+    answer = without_thinking(reply)  # cut off or not: it may hold what only the principal knows
     text = answer.replace(SILENCE, "").strip()
     own_name = re.match(rf"{re.escape(principal.name)}\s*(?:says)?\s*:\s*", text)
     said = text[own_name.end() :] if own_name else text

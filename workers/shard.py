@@ -33,7 +33,6 @@ from pipeline.transcript import Transcript
 from storage.layout import ShardKey
 from storage.objects import ObjectStore
 from storage.shards import read_shard, write_shard
-from workers.chat_api import well_formed
 from workers.models import EpisodeRequest, Model
 from workers.prompted import PromptedPrincipal
 from workers.scripted import ScriptedPrincipal
@@ -241,7 +240,7 @@ def _scored(
 
 
 def _defect(error: Exception) -> Failure:
-    text = " ".join(well_formed(f"{type(error).__name__}: {error}").split())
+    text = " ".join(f"{type(error).__name__}: {error}".split())
     return Failure("agent", ModelFailure("internal", text[:_DEFECT_CHARS], retryable=False))
 
 

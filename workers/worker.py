@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 
 from pipeline.errors import ModelFailure, MusesError
+from pipeline.families import FAMILIES
 from pipeline.specs import ModelSpec
 from storage.objects import ObjectStore, open_store
 from workers.clients import open_model
@@ -30,7 +31,9 @@ class ShardWorker:
     async def run(self, spec: ShardSpec) -> ShardSummary:
         """Plays one shard.  Several may be played at the same time."""
         store = self._stores.setdefault(spec.store, open_store(spec.store))
-        users = None if spec.users.model is None else self._model(spec.users.model)
+        # In a family of one turn nobody answers the agent, so no model has to play the users.
+        simulated = spec.users.model if FAMILIES[spec.family].max_turns > 1 else None
+        users = None if simulated is None else self._model(simulated)
         players = Players(self._model(spec.model), users)
         task = asyncio.create_task(run_shard(spec, players, store))
         self._playing.add(task)
