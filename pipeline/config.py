@@ -7,24 +7,35 @@ refused with the nearest known one, so that a typo never silently means the defa
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.crowds import LARGEST, SMALLEST
 from pipeline.errors import ConfigError
 from pipeline.families import FAMILIES
 from pipeline.families.base import SCRIPTED_KINDS
-from pipeline.hashing import slug
+from pipeline.hashing import canonical, slug
 from pipeline.plan import RunRequest, TemplateChoice
 from pipeline.serialization import TEMPLATES
-from pipeline.specs import DatasetSpec, Endpoint, ModelSpec, Provider, Sampling, UsersSpec
+from pipeline.specs import DatasetSpec, Endpoint, EngineSpec, Limits, ModelSpec, Prices, Provider, Sampling, UsersSpec
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_ENV = "OPENAI_API_KEY"
+ANTHROPIC_BASE_URL = "https://api.anthropic.com/v1"
+ANTHROPIC_KEY_ENV = "ANTHROPIC_API_KEY"
 DEFAULT_STORE = ".muses/store"
+_HOMES: Mapping[Provider, tuple[str, str]] = {
+    "openai": (OPENAI_BASE_URL, OPENAI_KEY_ENV),
+    "anthropic": (ANTHROPIC_BASE_URL, ANTHROPIC_KEY_ENV),
+}
+_REQUEST_FIELDS = frozenset({"model", "messages", "stream", "n", "temperature", "top_p", "max_tokens", "seed"})
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN_CHARS = 100
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return canonical(value).decode()
 
 
 class _Section(BaseModel):
@@ -49,21 +60,85 @@ class SamplingConfig(_Section):
     top_p: Number | None = Field(None, gt=0, le=1)
     max_tokens: Whole | None = Field(None, gt=0)
     seed: Whole | None = None
+    reasoning_effort: str | None = None
+    extra_body: dict[str, Any] | None = None
+    """Further fields of every request, as the provider names them."""
+
+    @field_validator("extra_body")
+    @classmethod
+    def _own_fields(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        taken = sorted(_REQUEST_FIELDS & set(value or ()))
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: sent by the project itself; extra_body is for other fields")
+        return value
+
+    def spec(self) -> Sampling:
+        options = self.model_dump(exclude={"extra_body"})
+        return Sampling(**options, extra_body=_json(self.extra_body) if self.extra_body else None)
+
+
+class PricesConfig(_Section):
+    """USD per million tokens."""
+
+    input: Number = Field(ge=0)
+    output: Number = Field(ge=0)
+    cached_input: Number | None = Field(None, ge=0)
+    """Of prompt tokens that the provider had cached; left out: the same as ``input``."""
+
+
+def _replica_range(value: object) -> object:
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class EngineConfig(_Section):
+    """The vLLM servers that are started for a model ``vllm:<model>``."""
+
+    replicas: Annotated[tuple[Whole, Whole], BeforeValidator(_replica_range)] = (1, 1)
+    """A number, or the least and the most."""
+    tensor_parallel: Whole = Field(1, gt=0)
+    """GPUs a replica."""
+    args: dict[str, Any] = Field(default_factory=dict)
+    """vLLM's own arguments, as ``{max_model_len: 8192}``."""
+    python: str | None = None
+    """The interpreter that has vLLM; left out: the workers' own."""
+
+    @field_validator("replicas")
+    @classmethod
+    def _ascending(cls, value: tuple[int, int]) -> tuple[int, int]:
+        least, most = value
+        if not 1 <= least <= most:
+            raise ValueError(f"expected a number from 1 on, or [least, most], got {list(value)}")
+        return value
+
+    def spec(self) -> EngineSpec:
+        return EngineSpec(self.replicas, self.tensor_parallel, _json(self.args), self.python)
+
+
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class ModelConfig(_Section):
-    """One model: ``scripted/<kind>``, or ``openai:<model>`` at any OpenAI-compatible endpoint."""
+    """One model: ``scripted/<kind>``, ``openai:<model>``, ``anthropic:<model>`` or ``vllm:<model>``."""
 
     model: str
     name: str | None = None
     """On the leaderboard; the provider's name for the model when left out."""
-    base_url: str | None = None
+    base_url: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_several)] = None
+    """One address, or several that serve the same model."""
     api_key_env: str | None = None
-    """Which environment variable holds the key.  Without ``base_url``: OPENAI_API_KEY."""
+    """Which environment variable holds the key.  Without ``base_url``: OPENAI_API_KEY or ANTHROPIC_API_KEY."""
+    account: str | None = None
+    """Models of one account share its limits; left out: their addresses and the key's name tell."""
     sampling: SamplingConfig = SamplingConfig()
     timeout_s: Number = Field(120.0, gt=0)
     max_retries: Whole = Field(5, ge=0)
-    max_concurrency: Whole = Field(64, gt=0)
+    requests_per_minute: Number | None = Field(None, gt=0)
+    tokens_per_minute: Number | None = Field(None, gt=0)
+    max_concurrency: Whole | None = Field(None, gt=0)
+    prices: PricesConfig | None = None
+    """Left out: those of the table of defaults, where it has the model."""
+    engine: EngineConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -72,23 +147,23 @@ class ModelConfig(_Section):
 
     @model_validator(mode="after")
     def _known(self) -> "ModelConfig":
-        provider, _, rest = self._parts
-        if provider == "scripted":
-            if rest not in SCRIPTED_KINDS:
-                kinds = ", ".join(f"scripted/{kind}" for kind in SCRIPTED_KINDS)
-                raise ValueError(f"no built-in agent {self.model!r}; there are {kinds}")
-            if self.base_url or self.api_key_env:
-                raise ValueError(f"{self.model} needs no network: leave out base_url and api_key_env")
-        elif provider != "openai" or not rest:
-            raise ValueError(f"expected scripted/<kind> or openai:<model>, got {self.model!r}")
-        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
-            raise ValueError(f"base_url must start with http:// or https://, got {self.base_url!r}")
-        # Neither is shown: what stands there is likely a secret, and a config is stored with its run.
-        if self.base_url is not None and any(mark in self.base_url for mark in "@?#"):
+        provider, rest = self._parts
+        if provider == "scripted" and rest not in SCRIPTED_KINDS:
+            kinds = ", ".join(f"scripted/{kind}" for kind in SCRIPTED_KINDS)
+            raise ValueError(f"no built-in agent {self.model!r}; there are {kinds}")
+        if provider not in get_args(Provider) or not rest:
             raise ValueError(
-                "base_url holds more than an address and a path; put keys into an environment variable and name it in "
-                "api_key_env"
+                f"expected scripted/<kind>, openai:<model>, anthropic:<model> or vllm:<model>, got {self.model!r}"
             )
+        if provider in ("scripted", "vllm") and (self.base_url or self.api_key_env):
+            why = "needs no network" if provider == "scripted" else "is served by what this run starts"
+            raise ValueError(
+                f"{self.model} {why}: leave out base_url and api_key_env"
+                + (f" (a server that runs already is openai:{rest})" if provider == "vllm" else "")
+            )
+        if self.engine is not None and provider != "vllm":
+            raise ValueError(f"engine is for vllm:<model>, got {self.model!r}")
+        self._check_addresses()
         if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
             raise ValueError(
                 "api_key_env must be the name of an environment variable, such as OPENAI_API_KEY; what came is none "
@@ -96,24 +171,50 @@ class ModelConfig(_Section):
             )
         return self
 
+    def _check_addresses(self) -> None:
+        if self.base_url == ():
+            raise ValueError("base_url names no address; write one, or leave it out")
+        for url in self.base_url or ():
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"base_url must start with http:// or https://, got {url!r}")
+            # Not shown: what stands there is likely a secret, and a config is stored with its run.
+            if any(mark in url for mark in "@?#"):
+                raise ValueError(
+                    "base_url holds more than an address and a path; put keys into an environment variable and name it "
+                    "in api_key_env"
+                )
+
     @property
-    def _parts(self) -> tuple[str, str, str]:
-        return self.model.partition("/") if self.model.startswith("scripted/") else self.model.partition(":")
+    def _parts(self) -> tuple[str, str]:
+        provider, _, rest = self.model.partition("/" if self.model.startswith("scripted/") else ":")
+        return provider, rest
 
     def spec(self) -> ModelSpec:
-        provider, _, rest = self._parts
+        provider, rest = self._parts
         if provider == "scripted":
             return ModelSpec(self.name or self.model, "scripted", rest)
-        known: Provider = "openai"
-        own_server = self.base_url is not None
-        endpoint = Endpoint(
-            base_url=(self.base_url or OPENAI_BASE_URL).rstrip("/"),
-            api_key_env=self.api_key_env or (None if own_server else OPENAI_KEY_ENV),
+        known = cast("Provider", provider)
+        return ModelSpec(
+            name=self.name or rest,
+            provider=known,
+            model=rest,
+            sampling=self.sampling.spec(),
+            endpoint=self._endpoint(known),
+            engine=(self.engine or EngineConfig()).spec() if provider == "vllm" else None,
+            prices=None if self.prices is None else Prices(**self.prices.model_dump()),
+        )
+
+    def _endpoint(self, provider: Provider) -> Endpoint:
+        home, key = _HOMES.get(provider, (None, None))
+        urls = self.base_url or (() if home is None else (home,))
+        return Endpoint(
+            base_urls=tuple(url.rstrip("/") for url in urls),
+            api_key_env=self.api_key_env or (None if self.base_url else key),
             timeout_s=self.timeout_s,
             max_retries=self.max_retries,
-            max_concurrency=self.max_concurrency,
+            limits=Limits(self.requests_per_minute, self.tokens_per_minute, self.max_concurrency),
+            account=self.account,
         )
-        return ModelSpec(self.name or rest, known, rest, Sampling(**self.sampling.model_dump()), endpoint)
 
 
 def _dataset_from_text(value: object) -> object:
@@ -160,6 +261,22 @@ class ExecutionConfig(_Section):
     """Shards that one worker plays at the same time."""
     shard_size: Whole = Field(32, gt=0)
     """Episodes a shard."""
+    stall_minutes: Number = Field(15.0, gt=0)
+    """So long without a single answer from any model, and the run ends."""
+
+
+class BudgetConfig(_Section):
+    """What a run may use at the most, all its starts together.  Left out: no cap."""
+
+    usd: Number | None = Field(None, gt=0)
+    tokens: Whole | None = Field(None, gt=0)
+    """Prompt and completion together, of agents and users."""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "BudgetConfig":
+        if self.usd is None and self.tokens is None:
+            raise ValueError("names no cap; write usd, tokens or both")
+        return self
 
 
 def _users_from_text(value: object) -> object:
@@ -202,6 +319,9 @@ class RunConfig(_Section):
     store: str = DEFAULT_STORE
     coverage: Number = Field(0.99, ge=0, le=1)
     """Share of planned episodes that must be scored for a model to be ranked."""
+    budget: BudgetConfig | None = None
+    cache: Literal["off", "local", "store"] = "off"
+    """Where answers are kept, to be used again by a call that is the same in every respect, epoch included."""
     execution: ExecutionConfig = ExecutionConfig()
 
     @model_validator(mode="after")
@@ -296,4 +416,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "sampling": SamplingConfig,
     "dataset": DatasetConfig,
     "execution": ExecutionConfig,
+    "prices": PricesConfig,
+    "engine": EngineConfig,
+    "budget": BudgetConfig,
 }

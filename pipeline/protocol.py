@@ -37,6 +37,11 @@ class Call:
     retries: int
     finish_reason: str
     cached: bool = False
+    """Whether the answer came from our own response cache, and nobody was asked."""
+    cached_tokens: int | None = None
+    """Of the prompt's tokens, those that the provider had in its prefix cache; None when it does not say."""
+    cost_usd: float | None = None
+    """None when a price or a count is not known; never 0 instead."""
 
 
 @dataclass(frozen=True, slots=True)

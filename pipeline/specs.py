@@ -5,8 +5,9 @@ from typing import Literal
 
 from pipeline.hashing import slug
 
-Provider = Literal["scripted", "openai"]
-"""``scripted``: built in, no network.  ``openai``: any endpoint that speaks OpenAI's chat completions."""
+Provider = Literal["scripted", "openai", "anthropic", "vllm"]
+"""``scripted``: built in, no network.  ``openai``: any endpoint that speaks OpenAI's chat completions.  ``anthropic``:
+Anthropic's Messages.  ``vllm``: servers that this project starts and watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +19,69 @@ class Sampling:
     max_tokens: int | None = None
     seed: int | None = None
     """Every request of an agent is sent ``seed + epoch``; a simulated user's, the seed plus a number of its own."""
+    reasoning_effort: str | None = None
+    """As the provider names its levels: low, medium, high, ..."""
+    extra_body: str | None = None
+    """Further fields of every request, as canonical JSON of an object."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Options that came later count only where they are set, so that earlier ids stay what they were."""
+        later = ((name, getattr(self, name)) for name in ("reasoning_effort", "extra_body"))
+        chosen = tuple(item for item in later if item[1] is not None)
+        return (self.temperature, self.top_p, self.max_tokens, self.seed, *chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a provider's account allows, over all workers and runs together.  None: not known, so it is learned."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    """Prompt and completion together."""
+    concurrency: int | None = None
+    """Calls in flight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a model answers, and how patient we are with it.  Nothing here changes what a model says."""
 
-    base_url: str
-    """Up to and including the version, as ``http://127.0.0.1:8000/v1``."""
+    base_urls: tuple[str, ...]
+    """Servers of the same model, each up to and including the version, as ``http://127.0.0.1:8000/v1``.  Empty: those
+    that this project starts."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None: no key is sent."""
     timeout_s: float = 120.0
     """For one try of one call."""
     max_retries: int = 5
-    max_concurrency: int = 64
-    """Calls in flight from one worker process."""
+    limits: Limits = Limits()
+    account: str | None = None
+    """Models of one account share its limits; None: the servers' addresses and the key's name tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """USD per million tokens."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    """Of prompt tokens that the provider had cached; None: the same as ``input``."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """A vLLM server of this project."""
+
+    replicas: tuple[int, int] = (1, 1)
+    """Least and most; more than the least are started under load."""
+    tensor_parallel: int = 1
+    """GPUs a replica."""
+    args: str = "{}"
+    """vLLM's own arguments as canonical JSON of an object, as ``{"max_model_len": 8192}``."""
+    python: str | None = None
+    """The interpreter that has vLLM; None: the worker's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +96,10 @@ class ModelSpec:
     sampling: Sampling = Sampling()
     endpoint: Endpoint | None = None
     """None for models that need no network."""
+    engine: EngineSpec | None = None
+    """For the provider ``vllm`` only."""
+    prices: Prices | None = None
+    """None: not known, and so is what a call costs.  Models that we run ourselves cost nothing a token."""
 
     @property
     def slug(self) -> str:
@@ -55,8 +108,8 @@ class ModelSpec:
     @property
     def identity(self) -> tuple[object, ...]:
         """What makes two models the same for an episode's id: not where they are served."""
-        s = self.sampling
-        return (self.provider, self.model, s.temperature, s.top_p, s.max_tokens, s.seed)
+        engine = () if self.engine is None else (self.engine.args,)
+        return (self.provider, self.model, *self.sampling.identity, *engine)
 
 
 @dataclass(frozen=True, slots=True)

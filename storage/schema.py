@@ -19,7 +19,7 @@ from pipeline.protocol import Call
 from pipeline.scores import Score
 from pipeline.transcript import Message
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSION_KEY = b"muses.schema_version"
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -50,6 +50,8 @@ _CALL = pa.struct(
         pa.field("retries", pa.int32()),
         pa.field("finish_reason", pa.string()),
         pa.field("cached", pa.bool_()),
+        pa.field("cached_tokens", pa.int64()),
+        pa.field("cost_usd", pa.float64()),
     ]
 )
 

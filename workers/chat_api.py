@@ -136,7 +136,7 @@ class ChatApiModel:
         self._spec, self._endpoint, self._api_key, self._limit = spec, endpoint, api_key, limit
         self._around = surroundings
         self._policy = RetryPolicy(max_retries=endpoint.max_retries)
-        self._base_url = endpoint.base_url.rstrip("/")
+        self._base_url = endpoint.base_urls[0].rstrip("/")
         self._url = f"{self._base_url}/chat/completions"
         self._session: aiohttp.ClientSession | None = None
 
@@ -149,7 +149,7 @@ class ChatApiModel:
         starts: list[float] = []
 
         async def attempt() -> Completion:
-            async with self._limit.slot():
+            async with self._limit.slot(0):
                 starts.append(self._around.clock())
                 answer = await self._exchange("POST", self._url, body, self._endpoint.timeout_s)
             return self._understand(answer)

@@ -38,21 +38,24 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimit
             key = _api_key(spec, endpoint, environ)
             limit = (limits or AccountLimits()).limit(endpoint)
             return ChatApiModel(spec, endpoint, key, limit, Surroundings(random.Random()))
+        case "anthropic" | "vllm":
+            raise ConfigError(f"model {spec.name!r}: provider {spec.provider!r} is not there yet")
 
 
 def _endpoint(spec: ModelSpec) -> Endpoint:
     endpoint = spec.endpoint
     if endpoint is None:
         raise ConfigError(f"model {spec.name!r}: provider {spec.provider!r} needs an endpoint; give it a base_url")
-    if any(mark in endpoint.base_url for mark in "@?#"):
+    base_url = endpoint.base_urls[0]
+    if any(mark in base_url for mark in "@?#"):
         # Not shown: what stands there is likely a secret.
         raise ConfigError(
             f"model {spec.name!r}: base_url holds more than an address and a path; put keys into an environment "
             "variable and name it in api_key_env"
         )
-    if not _is_address(endpoint.base_url):
+    if not _is_address(base_url):
         raise ConfigError(
-            f"model {spec.name!r}: base_url is {endpoint.base_url!r}; expected an address with its version, "
+            f"model {spec.name!r}: base_url is {base_url!r}; expected an address with its version, "
             "as http://127.0.0.1:8000/v1"
         )
     return endpoint
@@ -74,7 +77,7 @@ def _api_key(spec: ModelSpec, endpoint: Endpoint, environ: Mapping[str, str]) ->
     if not key:
         raise ConfigError(
             f"model {spec.name!r}: the environment variable {name} is unset or empty, and it should hold the key for "
-            f"{endpoint.base_url}; set it with: export {name}=... (or leave out api_key_env if no key is needed)"
+            f"{endpoint.base_urls[0]}; set it with: export {name}=... (or leave out api_key_env if no key is needed)"
         )
     if not (key.isascii() and key.isprintable()):
         raise ConfigError(

@@ -11,25 +11,58 @@ chosen here, without a change in the clients.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
 
 from pipeline.specs import Endpoint
+
+_UNDECLARED = 64
 
 
 class Account(NamedTuple):
     """Whose budget a call draws on."""
 
-    base_url: str
+    where: tuple[str, ...]
+    """The name that the config gives, or the addresses."""
     api_key_env: str | None
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> "Account":
+        """The account of an endpoint; a named one is the same behind all addresses."""
+        return cls((endpoint.account,) if endpoint.account else endpoint.base_urls, endpoint.api_key_env)
+
+
+@dataclass(frozen=True, slots=True)
+class TryEnd:
+    """How one try of a call ended, as far as limits care."""
+
+    kind: Literal["answered", "refused", "failed"]
+    """``refused``: by a limit of the provider (429).  ``failed``: timeouts, broken connections, 5xx."""
+    tokens: int | None = None
+    """Prompt and completion; None when the provider did not say."""
+    retry_after_s: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the response; providers tell their limits there."""
+
+
+class Slot(Protocol):
+    """One try under way."""
+
+    def ended(self, end: TryEnd) -> None:
+        """Says how it ended, once.  A slot that was given back without a word was abandoned: nobody learns from it."""
+        ...
 
 
 class Limit(Protocol):
     """Says when one try of a call may start."""
 
-    def slot(self) -> AbstractAsyncContextManager[None]:
-        """Waits for a slot on entering, gives it back on leaving, however the try ends."""
+    def slot(self, tokens: int) -> AbstractAsyncContextManager[Slot]:
+        """Waits for a slot on entering, gives it back on leaving, however the try ends.
+
+        *tokens*: how many the try will take, prompt and completion, as far as one can tell before.
+        """
         ...
 
 
@@ -48,12 +81,15 @@ class ConcurrencyLimit:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    async def slot(self, tokens: int) -> AsyncIterator[Slot]:  # noqa: ARG002 - this one counts calls
         await self._take()
         try:
-            yield
+            yield self
         finally:
             self._give_back()
+
+    def ended(self, end: TryEnd) -> None:
+        """Learns nothing."""
 
     def lower_to(self, most: int) -> None:
         """Takes effect for the tries to come; a larger number changes nothing."""
@@ -90,7 +126,7 @@ class AccountLimits:
 
     def limit(self, endpoint: Endpoint) -> ConcurrencyLimit:
         """The account's limit.  Where endpoints of one account disagree about its size, the smallest one holds."""
-        account = Account(endpoint.base_url, endpoint.api_key_env)
-        limit = self._by_account.setdefault(account, ConcurrencyLimit(endpoint.max_concurrency))
-        limit.lower_to(endpoint.max_concurrency)
+        most = endpoint.limits.concurrency or _UNDECLARED
+        limit = self._by_account.setdefault(Account.of(endpoint), ConcurrencyLimit(most))
+        limit.lower_to(most)
         return limit

@@ -113,4 +113,4 @@ def _model(spec: ModelSpec) -> str:
     trouble = asyncio.run(probe())
     if trouble is not None:
         raise MusesError(f"{trouble}; start the server, or correct base_url or the key in the config")
-    return f"{spec.endpoint.base_url} answers"
+    return f"{spec.endpoint.base_urls[0]} answers"

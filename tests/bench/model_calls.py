@@ -101,7 +101,7 @@ async def _cpu_of(call: Callable[[], Awaitable[object]], calls: int) -> float:
 
 
 async def _ours(base_url: str, calls: int) -> float:
-    endpoint = Endpoint(base_url)
+    endpoint = Endpoint((base_url,))
     spec = ModelSpec("bench", "openai", "bench", endpoint=endpoint)
     model = ChatApiModel(spec, endpoint, "key", ConcurrencyLimit(CONCURRENCY), Surroundings(random.Random(0)))
     agent, observation = ChatApiAgent(model, {"temperature": 0.0}), Observation(1, (), PROMPT)

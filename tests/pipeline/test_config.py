@@ -7,10 +7,18 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from pipeline.config import OPENAI_BASE_URL, OPENAI_KEY_ENV, ModelConfig, RunConfig, parse_config
+from pipeline.config import (
+    ANTHROPIC_BASE_URL,
+    ANTHROPIC_KEY_ENV,
+    OPENAI_BASE_URL,
+    OPENAI_KEY_ENV,
+    ModelConfig,
+    RunConfig,
+    parse_config,
+)
 from pipeline.errors import ConfigError
 from pipeline.families.base import SCRIPTED_KINDS
-from pipeline.specs import DatasetSpec, Endpoint, Sampling
+from pipeline.specs import DatasetSpec, Endpoint, EngineSpec, Limits, ModelSpec, Prices, Sampling
 from tests.strategies import JSON_VALUES
 
 SOURCE = "night.yaml"
@@ -61,7 +69,7 @@ def test_a_whole_config() -> None:
     ours = config.models[1].spec()
     assert (ours.name, ours.provider, ours.model) == ("ours", "openai", "org/model-7b")
     assert ours.sampling == Sampling(0.0, 1.0, 512, 3)
-    assert ours.endpoint == Endpoint("http://10.0.0.5:8000/v1", "OUR_KEY", 30.0, 0, 8)
+    assert ours.endpoint == Endpoint(("http://10.0.0.5:8000/v1",), "OUR_KEY", 30.0, 0, Limits(concurrency=8))
     request = config.request(("queue", "access"))
     assert request.families == ("queue",)
     assert request.users.name == "openai:user"
@@ -106,7 +114,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(raw: object, place
 
 def test_a_key_like_no_other_is_refused_with_all_known_ones() -> None:
     text = problems(model(sampling={"zzz": 1}))
-    assert text == f"{SOURCE}: models[0].sampling.zzz: unknown key; known keys: max_tokens, seed, temperature, top_p"
+    known = "extra_body, max_tokens, reasoning_effort, seed, temperature, top_p"
+    assert text == f"{SOURCE}: models[0].sampling.zzz: unknown key; known keys: {known}"
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -217,7 +226,7 @@ def test_built_in_agents(kind: str) -> None:
         ({"model": "scripted/genius"}, ("scripted/genius", "scripted/oracle", "scripted/random")),
         ({"model": "gpt-4o"}, ("'gpt-4o'", "openai:<model>")),
         ({"model": "openai:"}, ("'openai:'", "openai:<model>")),
-        ({"model": "anthropic:claude"}, ("'anthropic:claude'", "openai:<model>")),
+        ({"model": "cohere:command"}, ("'cohere:command'", "openai:<model>")),
         ({"model": ""}, ("''", "openai:<model>")),
         ({"model": "scripted/oracle"}, ("needs no network", "base_url")),
         ({"base_url": "127.0.0.1:8000/v1"}, ("http://", "'127.0.0.1:8000/v1'")),
@@ -238,18 +247,18 @@ def endpoint(**fields: object) -> Endpoint:
 
 def test_a_key_is_sent_to_a_foreign_address_only_when_it_is_named() -> None:
     """OpenAI's key goes to OpenAI; another server gets a key only by its own name."""
-    assert (endpoint().base_url, endpoint().api_key_env) == (OPENAI_BASE_URL, OPENAI_KEY_ENV)
+    assert endpoint() == Endpoint((OPENAI_BASE_URL,), OPENAI_KEY_ENV)
     assert endpoint(base_url="https://openrouter.ai/api/v1").api_key_env is None
     assert endpoint(base_url="https://openrouter.ai/api/v1", api_key_env="ROUTER_KEY").api_key_env == "ROUTER_KEY"
-    assert endpoint(api_key_env="TEAM_KEY") == Endpoint(OPENAI_BASE_URL, "TEAM_KEY")
+    assert endpoint(api_key_env="TEAM_KEY") == Endpoint((OPENAI_BASE_URL,), "TEAM_KEY")
     users = parse_config({**LEAST, "users": API}, SOURCE).users
     assert users is not None
-    assert users.spec().endpoint == Endpoint(str(API["base_url"]))
+    assert users.spec().endpoint == Endpoint((str(API["base_url"]),))
 
 
 @pytest.mark.parametrize("url", ["http://h:1/v1", "https://h/v1/", "http://[::1]:8000/v1", "https://h/a/b/v1//"])
 def test_addresses_lose_their_last_slash(url: str) -> None:
-    assert endpoint(base_url=url).base_url == url.rstrip("/")
+    assert endpoint(base_url=url).base_urls == (url.rstrip("/"),)
 
 
 @pytest.mark.parametrize(
@@ -314,3 +323,68 @@ def test_a_seed_that_is_none() -> None:
     assert (
         problems({**LEAST, "dataset": "generated:5@x"}) == f"{SOURCE}: dataset.seed: expected a whole number, got 'x'"
     )
+
+
+def test_anthropic_has_an_address_and_a_key_of_its_own() -> None:
+    (found,) = parse_config({"models": ["anthropic:claude-x"]}, SOURCE).models
+    assert found.spec() == ModelSpec(
+        "claude-x", "anthropic", "claude-x", endpoint=Endpoint((ANTHROPIC_BASE_URL,), ANTHROPIC_KEY_ENV)
+    )
+
+
+def test_one_model_may_have_several_servers_and_limits_that_it_shares() -> None:
+    urls = ["http://one:8000/v1/", "http://two:8000/v1"]
+    limits = {"requests_per_minute": 500, "tokens_per_minute": 9e4, "max_concurrency": 12}
+    assert endpoint(base_url=urls, account="team", **limits) == Endpoint(
+        ("http://one:8000/v1", "http://two:8000/v1"), limits=Limits(500, 90_000, 12), account="team"
+    )
+
+
+@pytest.mark.parametrize("limit", ["requests_per_minute", "tokens_per_minute", "max_concurrency"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_limit_of_nothing_is_refused(limit: str, value: int) -> None:
+    assert f"models[0].{limit}: Input should be greater than 0, got {value}" in problems(model(**{limit: value}))
+
+
+def test_a_model_that_we_serve_has_an_engine() -> None:
+    raw = {"model": "vllm:org/m", "engine": {"replicas": [1, 4], "tensor_parallel": 2, "args": {"b": 1, "a": "x"}}}
+    (found,) = parse_config({"models": [raw]}, SOURCE).models
+    assert found.spec() == ModelSpec(
+        "org/m", "vllm", "org/m", endpoint=Endpoint(()), engine=EngineSpec((1, 4), 2, '{"a":"x","b":1}')
+    )
+    (plain,) = parse_config({"models": ["vllm:org/m"]}, SOURCE).models
+    assert plain.spec().engine == EngineSpec()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"engine": {"replicas": 0}}, "expected a number from 1 on, or [least, most], got [0, 0]"),
+        ({"engine": {"replicas": [3, 2]}}, "got [3, 2]"),
+        ({"base_url": "http://h/v1"}, "a server that runs already is openai:m"),
+        ({"model": "openai:m", "engine": {}}, "engine is for vllm:<model>"),
+    ],
+)
+def test_an_engine_that_cannot_be(fields: dict[str, object], words: str) -> None:
+    assert words in problems({"models": [{"model": "vllm:m", **fields}]})
+
+
+def test_prices_and_further_options_reach_the_model() -> None:
+    prices = {"input": 2.5, "output": 10}
+    sampling = {"reasoning_effort": "low", "extra_body": {"z": 1, "a": [2]}}
+    spec = parse_config(model(prices=prices, sampling=sampling), SOURCE).models[0].spec()
+    assert spec.prices == Prices(2.5, 10.0, None)
+    assert spec.sampling == Sampling(reasoning_effort="low", extra_body='{"a":[2],"z":1}')
+
+
+def test_extra_body_cannot_replace_what_we_send() -> None:
+    text = problems(model(sampling={"extra_body": {"seed": 1, "messages": []}}))
+    assert "sampling.extra_body: messages, seed: sent by the project itself" in text
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [({}, "names no cap"), ({"usd": 0}, "budget.usd"), ({"tokens": -1}, "budget.tokens"), ({"eur": 1}, "budget.eur")],
+)
+def test_a_budget_that_is_none(budget: dict[str, object], words: str) -> None:
+    assert words in problems({**LEAST, "budget": budget})

@@ -10,10 +10,11 @@ import pytest
 
 from pipeline.datasets import Dataset, SourceRow, dataset_from_rows, generate_dataset, generate_rows
 from pipeline.plan import EpisodePlan, Plan, RunRequest, make_plan
-from pipeline.specs import Endpoint, ModelSpec, Sampling, UsersSpec
+from pipeline.specs import Endpoint, Limits, ModelSpec, Sampling, UsersSpec
 
 ORACLE = ModelSpec("scripted/oracle", "scripted", "oracle")
-MODEL = ModelSpec("m", "openai", "m", endpoint=Endpoint("http://127.0.0.1:1/v1"))
+ELSEWHERE = Endpoint(("http://elsewhere/v1",), "KEY", 9.0, 1, Limits(concurrency=3))
+MODEL = ModelSpec("m", "openai", "m", endpoint=Endpoint(("http://127.0.0.1:1/v1",)))
 REQUEST = RunRequest("run", (MODEL,), ("queue", "access"))
 USERS = UsersSpec(ModelSpec("user", "openai", "user"))
 GOLDEN = Dataset("golden", {"queue": "0123456789abcdef"}, {})
@@ -80,7 +81,13 @@ def test_names_are_the_same_in_any_process(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("request_", "shard_size"),
     [
-        (replace(REQUEST, models=(replace(MODEL, endpoint=Endpoint("http://elsewhere/v1", "KEY", 9.0, 1, 3)),)), 32),
+        (
+            replace(
+                REQUEST,
+                models=(replace(MODEL, endpoint=ELSEWHERE),),
+            ),
+            32,
+        ),
         (REQUEST, 1),
         (replace(REQUEST, name="another run"), 32),
         (replace(REQUEST, families=("access", "queue")), 32),
@@ -151,7 +158,7 @@ def test_all_models_meet_the_same_users(dataset: Dataset) -> None:
 
 def test_two_servers_of_one_model_are_two_models(dataset: Dataset) -> None:
     """The same weights' name at two addresses, compared in one run: neither's episodes pass for the other's."""
-    models = (replace(MODEL, name="fp8"), replace(MODEL, name="bf16", endpoint=Endpoint("http://other/v1")))
+    models = (replace(MODEL, name="fp8"), replace(MODEL, name="bf16", endpoint=Endpoint(("http://other/v1",))))
     plan = make_plan(replace(REQUEST, models=models), dataset, 32)
     assert len(ids(plan)) == plan.episode_count == 12
     fp8 = {episode.id for episode in of_model(plan, "fp8").values()}

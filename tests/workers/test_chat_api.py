@@ -20,7 +20,7 @@ from pipeline.families.base import Family
 from pipeline.protocol import Agent, Call, Observation, Reply
 from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage, serialize
-from pipeline.specs import Endpoint, ModelSpec, Sampling
+from pipeline.specs import Endpoint, Limits, ModelSpec, Sampling
 from tests.provider import (
     Answer,
     Provider,
@@ -65,7 +65,7 @@ class Naps:
 
 def spec_for(base_url: str, sampling: Sampling = UNSET, **endpoint: object) -> ModelSpec:
     """A model at this address; *endpoint*: fields of the endpoint that differ from the defaults."""
-    at = replace(Endpoint(base_url, api_key_env="PROVIDER_KEY"), **endpoint)  # type: ignore[arg-type]
+    at = replace(Endpoint((base_url,), api_key_env="PROVIDER_KEY"), **endpoint)  # type: ignore[arg-type]
     return ModelSpec("tested", "openai", "maker/model-1", sampling, at)
 
 
@@ -519,7 +519,10 @@ def test_models_of_one_account_share_its_limit() -> None:
     with Provider(latency_s=0.005) as provider:
 
         async def both() -> None:
-            specs = [spec_for(provider.base_url, max_concurrency=3), spec_for(provider.base_url, max_concurrency=3)]
+            specs = [
+                spec_for(provider.base_url, limits=Limits(concurrency=3)),
+                spec_for(provider.base_url, limits=Limits(concurrency=3)),
+            ]
             models = [open_model(spec, {"PROVIDER_KEY": KEY}, limits) for spec in specs]
             await asyncio.gather(*(ask(model.agent(request())) for model in models for _ in range(10)))
             for model in models:

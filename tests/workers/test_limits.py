@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from pipeline.specs import Endpoint
+from pipeline.specs import Endpoint, Limits
 from workers.limits import AccountLimits, ConcurrencyLimit
 
 
@@ -23,7 +23,7 @@ class Worker:
         self.task = asyncio.ensure_future(self._work(limit))
 
     async def _work(self, limit: ConcurrencyLimit) -> None:
-        async with limit.slot():
+        async with limit.slot(0):
             self.inside = True
             await self._leave.wait()
         self.inside = False
@@ -75,7 +75,7 @@ def test_a_failing_try_gives_its_slot_back() -> None:
     async def scenario() -> None:
         limit = ConcurrencyLimit(1)
         with pytest.raises(RuntimeError, match="broken"):
-            async with limit.slot():
+            async with limit.slot(0):
                 raise RuntimeError("broken")
         assert limit.in_flight == 0
 
@@ -96,7 +96,7 @@ def test_a_cancelled_waiter_leaves_the_queue() -> None:
         await _wait_for_turns()
         assert patient.inside
         await patient.leave()
-        async with limit.slot():
+        async with limit.slot(0):
             assert limit.in_flight == 1
 
     asyncio.run(scenario())
@@ -107,7 +107,7 @@ def test_a_slot_handed_to_a_cancelled_waiter_is_not_lost() -> None:
 
     async def scenario() -> None:
         limit = ConcurrencyLimit(1)
-        async with limit.slot():
+        async with limit.slot(0):
             cancelled, patient = Worker(limit), Worker(limit)
             await _wait_for_turns()
         cancelled.task.cancel()
@@ -158,13 +158,13 @@ def test_shrinks_for_the_tries_to_come() -> None:
 def test_one_limit_an_account() -> None:
     """Address and key name make the account; models of one account share the smallest of their limits."""
     limits = AccountLimits()
-    big = Endpoint("http://one/v1", "KEY", max_concurrency=64)
-    small = Endpoint("http://one/v1", "KEY", max_concurrency=8, timeout_s=5.0)
+    big = Endpoint(("http://one/v1",), "KEY", limits=Limits(concurrency=64))
+    small = Endpoint(("http://one/v1",), "KEY", limits=Limits(concurrency=8), timeout_s=5.0)
     shared = limits.limit(big)
     assert limits.limit(small) is shared
     assert limits.limit(big).most == 8
-    assert limits.limit(Endpoint("http://one/v1", "OTHER_KEY")) is not shared
-    assert limits.limit(Endpoint("http://two/v1", "KEY")) is not shared
+    assert limits.limit(Endpoint(("http://one/v1",), "OTHER_KEY")) is not shared
+    assert limits.limit(Endpoint(("http://two/v1",), "KEY")) is not shared
 
 
 def test_refuses_a_limit_that_lets_nothing_through() -> None:

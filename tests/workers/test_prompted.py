@@ -69,9 +69,9 @@ def played(
     tmp_path: Path, dataset: Dataset, agent: Provider, users: Provider, *, seed: int | None = None
 ) -> list[dict[str, Any]]:
     """All episodes of one shard, as rows."""
-    model = ModelSpec("agent", "openai", "agent-model", endpoint=Endpoint(agent.base_url, max_retries=0))
+    model = ModelSpec("agent", "openai", "agent-model", endpoint=Endpoint((agent.base_url,), max_retries=0))
     user_model = ModelSpec(
-        "users", "openai", "user-model", Sampling(seed=seed), Endpoint(users.base_url, max_retries=0)
+        "users", "openai", "user-model", Sampling(seed=seed), Endpoint((users.base_url,), max_retries=0)
     )
     who = UsersSpec(user_model)
     plan = make_plan(RunRequest("r", (model,), ("access",), who), dataset, shard_size=100)

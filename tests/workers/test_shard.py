@@ -47,7 +47,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def api(provider: Provider, **endpoint: Any) -> ModelSpec:
-    return ModelSpec("m", "openai", "m", endpoint=Endpoint(provider.base_url, **{"max_retries": 0, **endpoint}))
+    return ModelSpec("m", "openai", "m", endpoint=Endpoint((provider.base_url,), **{"max_retries": 0, **endpoint}))
 
 
 def spec(

@@ -58,7 +58,7 @@ def test_a_probe_says_what_is_wrong() -> None:
         with Provider() as good, Provider(models=refused(401, "who are you?")) as locked:
             worker = ShardWorker({})
             try:
-                unset = ModelSpec("unset", "openai", "m", endpoint=Endpoint(good.base_url, "UNSET_KEY"))
+                unset = ModelSpec("unset", "openai", "m", endpoint=Endpoint((good.base_url,), "UNSET_KEY"))
                 found = [await worker.probe(model) for model in (ORACLE, api(good), api(locked), unset)]
                 assert good.completions == []
                 return found
