@@ -1,0 +1,105 @@
+"""The key of a cell changes when, and only when, something changes that could move its results."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from pipeline import content_key as module
+from pipeline.content_key import content_key
+from pipeline.datasets import Dataset, generate_dataset
+from pipeline.families import FAMILIES
+from pipeline.plan import Cell, RunRequest, make_plan
+from pipeline.serialization import ChatMessage
+from pipeline.specs import Endpoint, EngineSpec, ModelSpec, Prices, Sampling, UsersSpec
+
+DATASET = generate_dataset("2", 0, None, None)
+MODEL = ModelSpec("m", "openai", "m", Sampling(temperature=1.0), Endpoint(("http://one/v1",)))
+USERS = UsersSpec(ModelSpec("u", "openai", "u", endpoint=Endpoint(("http://one/v1",))))
+
+
+def cells(request: RunRequest, dataset: Dataset = DATASET, shard_size: int = 4) -> list[Cell]:
+    return list(make_plan(request, dataset, shard_size).cells)
+
+
+def key(request: RunRequest, dataset: Dataset = DATASET, shard_size: int = 4) -> str:
+    (cell,) = cells(request, dataset, shard_size)
+    return content_key(cell, dataset, request.users)
+
+
+ACCESS = RunRequest("night", (MODEL,), ("access",), USERS, ("published",), 2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(ACCESS, name="another night"),
+        replace(ACCESS, models=(replace(MODEL, endpoint=Endpoint(("http://two/v1",), "KEY")),)),
+        replace(ACCESS, models=(replace(MODEL, prices=Prices(1, 2)),)),
+    ],
+    ids=["name", "where it is served", "prices"],
+)
+def test_what_moves_no_result_changes_no_key(changed: RunRequest) -> None:
+    assert key(changed) == key(ACCESS)
+
+
+def test_the_cut_into_shards_changes_no_key() -> None:
+    assert key(ACCESS, shard_size=1) == key(ACCESS)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(ACCESS, models=(replace(MODEL, model="m2"),)),
+        replace(ACCESS, models=(replace(MODEL, sampling=Sampling(temperature=0.5)),)),
+        replace(ACCESS, models=(replace(MODEL, provider="vllm", engine=EngineSpec(args='{"dtype":"float32"}')),)),
+        replace(ACCESS, epochs=3),
+        replace(ACCESS, limit=1),
+        replace(ACCESS, templates=("native",)),
+        replace(ACCESS, users=UsersSpec()),
+        replace(ACCESS, families=("queue",)),
+    ],
+    ids=["model", "sampling", "engine", "epochs", "limit", "template", "users", "family"],
+)
+def test_what_may_move_results_changes_the_key(changed: RunRequest) -> None:
+    assert key(changed) != key(ACCESS)
+
+
+def test_another_dataset_changes_the_key() -> None:
+    other = generate_dataset("2", 1, None, None)
+    assert key(ACCESS, other) != key(ACCESS)
+
+
+def test_a_new_scorer_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key(ACCESS)
+    family = FAMILIES["access"]
+    monkeypatch.setattr(type(family), "scorer_version", family.scorer_version + 1)
+    assert key(ACCESS) != before
+
+
+def test_a_new_wording_of_the_briefing_changes_the_key() -> None:
+    """Also one that leaves the dataset's version alone, as code that renders a briefing might."""
+    (cell,) = cells(ACCESS)
+    before = content_key(cell, DATASET, USERS)
+    reworded = replace(
+        DATASET,
+        by_family={
+            **DATASET.by_family,
+            "access": {
+                name: replace(scenario, briefing=f"{scenario.briefing}!")
+                for name, scenario in DATASET.by_family["access"].items()
+            },
+        },
+    )
+    assert content_key(cell, reworded, USERS) != before
+
+
+@pytest.mark.parametrize(("users", "same"), [(USERS, False), (UsersSpec(), True)])
+def test_a_new_wording_of_the_users_part_counts_where_a_model_plays_them(
+    users: UsersSpec, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(ACCESS, users=users)
+    before = key(request)
+    original: Callable[..., tuple[ChatMessage, ...]] = module.user_prompt
+    monkeypatch.setattr(module, "user_prompt", lambda *args: (*original(*args), ChatMessage("user", "new")))
+    assert (key(request) == before) is same
