@@ -1,0 +1,277 @@
+"""Charts as SVG text: nothing to load, nothing to run, sharp on paper and in both themes.
+
+Colours, strokes and fonts are classes that the stylesheet knows; positions are attributes, since the server's policy
+allows no inline styles.  Series differ by colour, dash and mark, so that none depends on colour alone.  Every chart has
+a title that a screen reader says, and the pages put its figures in a table beside it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from markupsafe import Markup
+
+from dashboards.text import one_line
+from storage.stats import Estimate
+
+Z = 1.96
+"""Bars and bands are 95 % intervals, mean ± 1.96 SE."""
+SERIES = 8
+"""How many series the stylesheet tells apart; further ones begin again."""
+_NAME_CHARS = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One observation of a series."""
+
+    x: float
+    y: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points that belong together."""
+
+    name: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One line of :func:`bars`: a name, and an estimate for each group; None where nothing was scored."""
+
+    name: str
+    estimates: tuple[Estimate | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What an axis says and how far it goes."""
+
+    label: str
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    show: Callable[[float], str]
+
+
+def percent_axis(label: str) -> Axis:
+    """From 0 to 100 %."""
+    return Axis(label, 0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), lambda value: f"{100 * value:.0f}")
+
+
+def count_axis(label: str, values: Iterable[float]) -> Axis:
+    """Whole numbers from the least to the greatest of the values."""
+    found = sorted({round(value) for value in values}) or [0]
+    step = max(1, -(-len(found) // 10))
+    high = found[-1] if found[-1] > found[0] else found[0] + 1
+    return Axis(label, float(found[0]), float(high), tuple(map(float, found[::step])), lambda value: f"{value:.0f}")
+
+
+def nice_axis(label: str, highest: float, show: Callable[[float], str]) -> Axis:
+    """From 0 to a round number that is not below *highest*, in four or five steps."""
+    magnitude = 1.0
+    while magnitude > highest > 0:
+        magnitude /= 10
+    while magnitude * 10 < highest:
+        magnitude *= 10
+    step = next((f * magnitude for f in (0.25, 0.5, 1, 2, 2.5) if f * magnitude * 5 >= highest), magnitude)
+    return Axis(label, 0.0, 5 * step, tuple(index * step for index in range(6)), show)
+
+
+def interval(estimate: Estimate | None) -> Markup:
+    """A small bar from 0 to 100 with the mean and its 95 % interval; for a cell of a table, beside the number."""
+    if estimate is None:
+        return Markup()
+    half = Z * (estimate.se or 0.0)
+    low, high = max(0.0, estimate.mean - half), min(1.0, estimate.mean + half)
+    return _safe(
+        '<svg class="interval" viewBox="0 0 84 8" width="84" height="8" aria-hidden="true">',
+        _line("track", 2, 4, 82, 4),
+        _line("span", 2 + 80 * low, 4, 2 + 80 * high, 4),
+        f'<circle class="mean" cx="{2 + 80 * estimate.mean:.1f}" cy="4" r="2.6"/></svg>',
+    )
+
+
+def lines(title: str, series: Sequence[Series], x: Axis, y: Axis) -> Markup:
+    """Lines with marks and 95 % bars; *series* in the order of the legend."""
+    frame = _Frame(720, 300, left=52, right=16, top=14, bottom=44, x=x, y=y)
+    body = [frame.grid()]
+    spread = 3.2 * (len(series) - 1) / 2
+    for index, one in enumerate(series):
+        shift = 3.2 * index - spread  # bars of several series at one x stand side by side
+        style = f"s{index % SERIES}"
+        spots = [(frame.across(point.x) + shift, point.y) for point in one.points]
+        path = " ".join(f"{px:.1f},{frame.up(estimate.mean):.1f}" for px, estimate in spots)
+        body.append(f'<polyline class="line {style}" points="{path}"/>')
+        for px, estimate in spots:
+            said = _said(one.name, estimate)
+            body += [frame.whisker(px, estimate, style), mark(index, px, frame.up(estimate.mean), said)]
+    return _chart(title, frame.width, frame.height, body)
+
+
+def bars(title: str, groups: Sequence[str], rows: Sequence[Bar], axis: Axis) -> Markup:
+    """A line a name: the estimates of its groups as marks with 95 % bars on one scale, so that they are compared."""
+    row_height, left, width = 30, 250, 720
+    height = 16 + row_height * len(rows) + 40
+    frame = _Frame(width, height, left=left, right=20, top=16, bottom=40, x=axis, y=percent_axis(""))
+    body = [frame.upright_grid()]
+    for number, row in enumerate(rows):
+        middle = 16 + row_height * number + row_height / 2
+        body.append(_text("name", left - 12, middle + 4, _name(row.name), "end"))
+        body.append(_line("rule", left, middle, width - 20, middle))
+        for index, estimate in enumerate(row.estimates):
+            if estimate is not None:
+                level = middle + 7 * (index - (len(groups) - 1) / 2)
+                said = _said(f"{row.name}, {groups[index]}", estimate, axis.show)
+                body.append(frame.flat_whisker(level, estimate, f"s{index % SERIES}"))
+                body.append(mark(index, frame.across(estimate.mean), level, said))
+    return _chart(title, width, height, body)
+
+
+def heat(title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Estimate | None]]) -> Markup:
+    """A table of shares as shades, each with its figure: dark is high."""
+    left, top, across, down = 150, 30, 118, 40
+    body = [
+        _text("tick", left + across * (index + 0.5), 20, _name(name), "middle") for index, name in enumerate(columns)
+    ]
+    for number, name in enumerate(rows):
+        y = top + down * number
+        body.append(_text("name", left - 10, y + 25, _name(name), "end"))
+        for index, estimate in enumerate(cells[number]):
+            x = left + across * index
+            shade = "none" if estimate is None else f"h{min(9, int(10 * estimate.mean))}"
+            figure = "–" if estimate is None else _percent(estimate)
+            place = f'x="{x + 1}" y="{y + 1}" width="{across - 2}" height="{down - 2}"'
+            body.append(f'<rect class="cell {shade}" {place} rx="3"/>')
+            body.append(_text(f"cell-text {shade}", x + across / 2, y + 25, figure, "middle"))
+    return _chart(title, left + across * len(columns) + 8, top + down * len(rows) + 8, body)
+
+
+def scatter(
+    title: str, points: Sequence[tuple[str, float, Estimate]], front: Sequence[int], x: Axis, y: Axis
+) -> Markup:
+    """Named points with 95 % bars upright; those of *front* (by index, in their order) are joined."""
+    frame = _Frame(720, 360, left=56, right=150, top=16, bottom=46, x=x, y=y)
+    spots = [(frame.across(across), frame.up(estimate.mean)) for _, across, estimate in points]
+    path = " ".join(f"{spots[index][0]:.1f},{spots[index][1]:.1f}" for index in front)
+    body = [frame.grid(), f'<polyline class="front" points="{path}"/>']
+    for index, (name, _, estimate) in enumerate(points):
+        (px, py), shape = spots[index], 0 if index in front else SERIES - 1
+        body.append(frame.whisker(px, estimate, f"s{shape}"))
+        body.append(mark(shape, px, py, _said(name, estimate)))
+        body.append(_text("name", px + 9, py + 4, _name(name)))
+    return _chart(title, frame.width, frame.height, body)
+
+
+def mark(index: int, x: float, y: float, said: str) -> str:
+    """The mark of a series: its shape changes with its colour."""
+    name, shape = (
+        ("circle", f'cx="{x:.1f}" cy="{y:.1f}" r="4"'),
+        ("rect", f'x="{x - 3.6:.1f}" y="{y - 3.6:.1f}" width="7.2" height="7.2"'),
+        ("path", f'd="M{x:.1f} {y - 4.8:.1f}l4.6 8h-9.2z"'),
+        ("path", f'd="M{x:.1f} {y - 5:.1f}l5 5-5 5-5-5z"'),
+    )[index % 4]
+    return f'<{name} class="mark s{index % SERIES}" {shape}><title>{escape(said)}</title></{name}>'
+
+
+def key(index: int) -> Markup:
+    """The line and mark of a series, for a legend."""
+    return _safe(
+        '<svg class="key" viewBox="0 0 28 14" width="28" height="14" aria-hidden="true">',
+        _line(f"line s{index % SERIES}", 0, 7, 28, 7),
+        mark(index, 14, 7, ""),
+        "</svg>",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The space between the axes."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    x: Axis
+    y: Axis
+
+    def across(self, value: float) -> float:
+        share = (value - self.x.low) / (self.x.high - self.x.low)
+        return self.left + min(1.0, max(0.0, share)) * (self.width - self.left - self.right)
+
+    def up(self, value: float) -> float:
+        share = (value - self.y.low) / (self.y.high - self.y.low)
+        return self.height - self.bottom - min(1.0, max(0.0, share)) * (self.height - self.top - self.bottom)
+
+    def grid(self) -> str:
+        """Both axes with their labels, and level lines."""
+        right, floor = self.width - self.right, self.height - self.bottom
+        parts = []
+        for tick in self.y.ticks:
+            level = self.up(tick)
+            parts.append(_line("rule", self.left, level, right, level))
+            parts.append(_text("tick", self.left - 8, level + 4, self.y.show(tick), "end"))
+        parts += [_text("tick", self.across(tick), floor + 18, self.x.show(tick), "middle") for tick in self.x.ticks]
+        parts.append(_text("label", (self.left + right) / 2, self.height - 6, escape(self.x.label), "middle"))
+        parts.append(_text("label", 4, 10, escape(self.y.label)))
+        return "".join(parts)
+
+    def upright_grid(self) -> str:
+        """The x axis with upright lines."""
+        floor, right = self.height - self.bottom, self.width - self.right
+        parts = []
+        for tick in self.x.ticks:
+            x = self.across(tick)
+            parts.append(_line("rule", x, self.top, x, floor))
+            parts.append(_text("tick", x, floor + 18, self.x.show(tick), "middle"))
+        parts.append(_text("label", (self.left + right) / 2, self.height - 4, escape(self.x.label), "middle"))
+        return "".join(parts)
+
+    def whisker(self, px: float, estimate: Estimate, style: str) -> str:
+        """The 95 % interval, upright."""
+        half = Z * (estimate.se or 0.0)
+        return _line(f"whisker {style}", px, self.up(estimate.mean - half), px, self.up(estimate.mean + half))
+
+    def flat_whisker(self, y: float, estimate: Estimate, style: str) -> str:
+        """The 95 % interval, level."""
+        half = Z * (estimate.se or 0.0)
+        return _line(f"whisker {style}", self.across(estimate.mean - half), y, self.across(estimate.mean + half), y)
+
+
+def _text(kind: str, x: float, y: float, content: str, anchor: str = "start") -> str:
+    """*content* is escaped already."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{content}</text>'
+
+
+def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _chart(title: str, width: float, height: float, body: Iterable[str]) -> Markup:
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+    head = f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{escape(title)}</title>'
+    return _safe(head, *body, "</svg>")
+
+
+def _safe(*parts: str) -> Markup:
+    """Markup of parts in which every text from outside has been escaped."""
+    return Markup("".join(parts))  # noqa: S704 - see above
+
+
+def _name(name: str) -> str:
+    """A name that fits its place, escaped."""
+    text = one_line(name)
+    return escape(text if len(text) <= _NAME_CHARS else f"{text[: _NAME_CHARS - 1]}…")
+
+
+def _percent(estimate: Estimate) -> str:
+    error = "" if estimate.se is None else f" ± {100 * estimate.se:.1f}"
+    return f"{100 * estimate.mean:.1f}{error}"
+
+
+def _said(name: str, estimate: Estimate, show: Callable[[float], str] | None = None) -> str:
+    return f"{one_line(name)}: {_percent(estimate) if show is None else show(estimate.mean)}"

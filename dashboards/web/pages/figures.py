@@ -1,0 +1,209 @@
+"""The figures of a run, each a question that one view of the store answers; its SQL and its numbers stand beside it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from dashboards.web.charts import (
+    Bar,
+    Point,
+    Series,
+    bars,
+    count_axis,
+    heat,
+    lines,
+    nice_axis,
+    percent_axis,
+    scatter,
+)
+from dashboards.web.page import NoSuchPageError, Page
+from dashboards.web.shelf import Shelf
+from storage.stats import Estimate
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_MOST_LINES = 8
+"""Models a chart of lines; more could not be told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One chart of a figure."""
+
+    caption: str
+    chart: Markup
+    legend: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One question and its answer."""
+
+    name: str
+    """Its anchor, and the name of its CSV file."""
+    title: str
+    """The question."""
+    source: str
+    """What it corresponds to in the paper."""
+    sql: str
+    panels: tuple[Panel, ...]
+    header: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    """The query's rows as they are."""
+    note: str = ""
+
+
+def figures_page(shelf: Shelf, place: Mapping[str, str]) -> Page:
+    """*place*: ``run``."""
+    run_id = place["run"]
+    if not any(run.run_id == run_id for run in shelf.runs()):
+        raise NoSuchPageError(f"there is no run {run_id!r} in the store")
+    found = shelf.remember(("figures", run_id), lambda: figures(shelf, run_id))
+    return Page(f"Figures of {run_id}", "figures.html", {"figures": found, "run": run_id}, run_id)
+
+
+def figures(shelf: Shelf, run_id: str) -> list[Figure]:
+    """All figures that the run has data for."""
+    with shelf.connection(run_id) as connection:
+        return [
+            figure
+            for name, (title, source, draw) in _FIGURES.items()
+            for figure in [_figure(connection, name, title, source, draw)]
+            if figure is not None
+        ]
+
+
+Rows = Sequence[tuple[Any, ...]]
+Draw = Callable[[Rows], tuple[Panel, ...]]
+
+
+def _figure(connection: "DuckDBPyConnection", name: str, title: str, source: str, draw: Draw) -> Figure | None:
+    sql = _SQL[name]
+    result = connection.execute(sql)
+    header = tuple(column[0] for column in result.description)
+    rows = tuple(result.fetchall())
+    if not rows:
+        return None
+    models = len({row[0] for row in rows})
+    note = f"The first {_MOST_LINES} of {models} models are drawn; the table has all." if models > _MOST_LINES else ""
+    return Figure(name, title, source, sql, draw(rows), header, rows, note if name in _OF_LINES else "")
+
+
+def _gap(rows: Rows) -> tuple[Panel, ...]:
+    drawn = [Bar(row[0], (_estimate(row[3], row[4]), _estimate(row[5], row[6]))) for row in rows]
+    chart = bars("Instruct accuracy by mode", ("aligned", "conflict"), drawn, percent_axis("accuracy, %"))
+    return (Panel("Accuracy where instructions agree, and where they conflict", chart, ("aligned", "conflict")),)
+
+
+def _rounds(rows: Rows) -> tuple[Panel, ...]:
+    return tuple(
+        _by_model(
+            f"{metric.capitalize()} up to each round",
+            [(row[0], row[2], _estimate(row[3], row[4])) for row in rows if row[1] == metric],
+            "round",
+        )
+        for metric in ("privacy", "utility")
+        if any(row[1] == metric for row in rows)
+    )
+
+
+def _users(rows: Rows) -> tuple[Panel, ...]:
+    cells = dict.fromkeys((row[1], row[2]) for row in rows)
+    return tuple(
+        _by_model(
+            f"{family}: {metric}",
+            [(row[0], row[3], _estimate(row[4], row[5])) for row in rows if (row[1], row[2]) == (family, metric)],
+            "users",
+        )
+        for family, metric in cells
+    )
+
+
+def _by_model(caption: str, found: list[tuple[str, float, Estimate | None]], label: str) -> Panel:
+    names = list(dict.fromkeys(name for name, _, _ in found))[:_MOST_LINES]
+    series = [
+        Series(name, tuple(Point(x, estimate) for one, x, estimate in found if one == name and estimate is not None))
+        for name in names
+    ]
+    axis = count_axis(label, [point.x for one in series for point in one.points])
+    return Panel(caption, lines(caption, series, axis, percent_axis("%")), tuple(names))
+
+
+def _disclosure(rows: Rows) -> tuple[Panel, ...]:
+    panels = []
+    for metric in ("success", "turns"):
+        of_metric = [row for row in rows if row[2] == metric]
+        names = list(dict.fromkeys(row[0] for row in of_metric))
+        by_place = {(row[0], row[1]): _estimate(row[3], row[4]) for row in of_metric}
+        drawn = [Bar(name, (by_place.get((name, "full")), by_place.get((name, "partial")))) for name in names]
+        if metric == "success":
+            axis = percent_axis("success, %")
+        else:
+            highest = max((row[3] + 2 * (row[4] or 0.0) for row in of_metric), default=1.0)
+            axis = nice_axis("turns", highest, lambda value: f"{value:.3g}")
+        caption = f"{metric.capitalize()} with full and with partial disclosure"
+        panels.append(Panel(caption, bars(caption, ("full", "partial"), drawn, axis), ("full", "partial")))
+    return tuple(panels)
+
+
+def _attacks(rows: Rows) -> tuple[Panel, ...]:
+    panels = []
+    for name in list(dict.fromkeys(row[0] for row in rows))[:_MOST_LINES]:
+        mine = {(row[1], row[2]): _estimate(row[3], row[4]) for row in rows if row[0] == name}
+        attacks, templates = sorted({row[1] for row in rows}), sorted({row[2] for row in rows})
+        cells = [[mine.get((attack, template)) for template in templates] for attack in attacks]
+        panels.append(Panel(name, heat(f"Privacy of {name} by attack and template", attacks, templates, cells)))
+    return tuple(panels)
+
+
+def _costs(rows: Rows) -> tuple[Panel, ...]:
+    points = [(row[0], row[1], Estimate(row[2], row[3])) for row in rows]
+    order = sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][2].mean))
+    front: list[int] = []
+    for index in order:
+        if not front or points[index][2].mean > points[front[-1]][2].mean:
+            front.append(index)
+    x = nice_axis("USD an episode", max(cost for _, cost, _ in points), lambda value: f"${value:.3g}")
+    caption = "Average score against cost; the line joins models that none beats at a lower price"
+    return (Panel(caption, scatter(caption, points, front, x, percent_axis("average, %"))),)
+
+
+def _estimate(mean: float | None, se: float | None) -> Estimate | None:
+    return None if mean is None else Estimate(mean, se)
+
+
+_SQL = {
+    "conflict": """\
+select model, gap, gap_se, aligned, aligned_se, conflict, conflict_se
+from conflict_gap where scoring = 'published' order by conflict desc nulls last, model""",
+    "rounds": """\
+select model, metric, round, mean, se, episodes
+from privacy_by_round where scoring = 'published' order by metric, model, round""",
+    "disclosure": """\
+select model, disclosure, metric, mean, se, episodes
+from meeting_disclosure where scoring = 'published' order by metric, model, disclosure""",
+    "attacks": """\
+select model, attack, template, mean, se, episodes
+from by_attack_and_template where scoring = 'published' and metric = 'privacy' order by model, attack, template""",
+    "users": """\
+select model, family, metric, num_users, mean, se, episodes
+from by_num_users where scoring = 'published' order by family, metric, model, num_users""",
+    "cost": """\
+select model, sum(cost_usd) / count(*) as usd_an_episode, any_value(avg) as average, any_value(avg_se) as se
+from episodes join leaderboard using (run_id, model)
+where scoring = 'published' and outcome = 'scored'
+group by model having count(cost_usd) = count(*) and sum(cost_usd) > 0 and any_value(avg) is not null
+order by usd_an_episode""",
+}
+_FIGURES: Mapping[str, tuple[str, str, Draw]] = {
+    "conflict": ("What do conflicting instructions cost?", "figure 3", _gap),
+    "rounds": ("Does privacy hold over the rounds?", "figure 4", _rounds),
+    "disclosure": ("What if calendars are only partly known?", "figure 5", _disclosure),
+    "attacks": ("Which attack gets through, in which serialisation?", "figure 8", _attacks),
+    "users": ("How does it scale with the number of users?", "figure 9", _users),
+    "cost": ("What does a point cost?", "", _costs),
+}
+_OF_LINES = ("rounds", "attacks", "users")

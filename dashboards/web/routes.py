@@ -1,0 +1,60 @@
+"""Where every page stands, for the server and for the export."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from dashboards.web.page import NoSuchPageError, Page, segment, unsegment
+from dashboards.web.pages.figures import figures_page
+from dashboards.web.pages.leaderboard import leaderboard_page
+from dashboards.web.pages.runs import runs_page
+from dashboards.web.shelf import Shelf
+
+Place = Mapping[str, str]
+"""The names in a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The pages of one kind."""
+
+    pattern: str
+    """Their path; names in braces stand for one segment."""
+    show: Callable[[Shelf, Place], Page]
+    places: Callable[[Shelf], Iterable[Place]]
+    """Those that the export writes."""
+
+    def path(self, **place: str) -> str:
+        """Where a page stands."""
+        return self.pattern.format(**{name: segment(value) for name, value in place.items()})
+
+    def place(self, path: str) -> Place | None:
+        """The names in a path; None for a path of another kind."""
+        expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+?)", re.escape(self.pattern))
+        match = re.fullmatch(expression, path)
+        return {name: unsegment(value) for name, value in match.groupdict().items()} if match else None
+
+
+def _each_run(shelf: Shelf) -> Iterable[Place]:
+    return ({"run": run.run_id} for run in shelf.runs())
+
+
+ROUTES = (
+    Route("index.html", runs_page, lambda _: ({},)),
+    Route("runs/{run}/index.html", leaderboard_page, _each_run),
+    Route(
+        "runs/{run}/{scoring}.html",
+        leaderboard_page,
+        lambda shelf: ({**place, "scoring": "corrected"} for place in _each_run(shelf)),
+    ),
+    Route("runs/{run}/figures/index.html", figures_page, _each_run),
+)
+
+
+def find(shelf: Shelf, path: str) -> Page:
+    """The page at a path.  Raises NoSuchPageError."""
+    for route in ROUTES:
+        place = route.place(path)
+        if place is not None:
+            return route.show(shelf, place)
+    raise NoSuchPageError(f"there is no page at {path!r}")

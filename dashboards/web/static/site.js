@@ -1,0 +1,131 @@
+// What pages do beside being read: sort tables, switch the theme, save charts and tables.  Nothing needs it.
+"use strict";
+
+const root = document.documentElement;
+
+function remembered(name) {
+  try { return localStorage.getItem(name); } catch { return null; }
+}
+
+const theme = remembered("theme");
+if (theme === "dark" || theme === "light") root.dataset.theme = theme;
+
+for (const button of document.querySelectorAll("[data-theme-switch]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const dark = root.dataset.theme
+      ? root.dataset.theme === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* it lasts for this page */ }
+  });
+}
+
+function cellValue(row, index) {
+  const cell = row.cells[index];
+  return cell.dataset.value ?? cell.textContent.trim();
+}
+
+function sortBy(table, index, direction) {
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  const numeric = rows.every((row) => cellValue(row, index) === "" || !Number.isNaN(Number(cellValue(row, index))));
+  const compare = numeric
+    ? (a, b) => Number(cellValue(a, index)) - Number(cellValue(b, index))
+    : (a, b) => cellValue(a, index).localeCompare(cellValue(b, index), undefined, { numeric: true });
+  rows.sort((a, b) => direction * compare(a, b));
+  body.append(...rows);
+}
+
+for (const table of document.querySelectorAll("table[data-sortable]")) {
+  const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
+  heads.forEach((head, index) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "sort";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const first = head.classList.contains("num") ? "descending" : "ascending";
+      const other = first === "descending" ? "ascending" : "descending";
+      const now = head.getAttribute("aria-sort") === first ? other : first;
+      heads.forEach((each) => each.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", now);
+      sortBy(table, index, now === "ascending" ? 1 : -1);
+    });
+  });
+}
+
+function save(name, type, parts) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(parts, { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// A chart on its own has no stylesheet, so what it looks like is written into it.
+const KEPT = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-size", "font-family"];
+
+function standalone(chart) {
+  const copy = chart.cloneNode(true);
+  const originals = [chart, ...chart.querySelectorAll("*")];
+  [copy, ...copy.querySelectorAll("*")].forEach((element, index) => {
+    const style = getComputedStyle(originals[index]);
+    for (const name of KEPT) element.setAttribute(name, style.getPropertyValue(name));
+    element.removeAttribute("class");
+  });
+  const [, , width, height] = chart.getAttribute("viewBox").split(" ");
+  const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  ground.setAttribute("width", width);
+  ground.setAttribute("height", height);
+  ground.setAttribute("fill", getComputedStyle(document.body).backgroundColor);
+  copy.prepend(ground);
+  copy.setAttribute("width", width);
+  copy.setAttribute("height", height);
+  return new XMLSerializer().serializeToString(copy);
+}
+
+function savePng(chart, name) {
+  const image = new Image();
+  image.onload = () => {
+    const canvas = document.createElement("canvas");
+    canvas.width = 2 * image.width;
+    canvas.height = 2 * image.height;
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob((blob) => save(`${name}.png`, "image/png", [blob]));
+  };
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(standalone(chart))}`;
+}
+
+function csv(table) {
+  const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  return [...table.rows]
+    .map((row) => [...row.cells].map((cell) => quoted(cell.dataset.value ?? cell.textContent.trim())).join(","))
+    .join("\n") + "\n";
+}
+
+function offer(place, choices) {
+  const line = document.createElement("div");
+  line.className = "downloads";
+  for (const [label, act] of choices) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = label;
+    button.addEventListener("click", act);
+    line.append(button);
+  }
+  place.append(line);
+}
+
+for (const figure of document.querySelectorAll("figure[data-chart]")) {
+  const chart = figure.querySelector("svg.chart");
+  const name = figure.dataset.chart;
+  offer(figure, [
+    ["SVG", () => save(`${name}.svg`, "image/svg+xml", [standalone(chart)])],
+    ["PNG", () => savePng(chart, name)],
+  ]);
+}
+for (const table of document.querySelectorAll("table[data-csv]")) {
+  offer(table.parentElement, [["CSV", () => save(`${table.dataset.csv}.csv`, "text/csv", [csv(table)])]]);
+}

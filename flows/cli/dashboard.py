@@ -1,0 +1,67 @@
+"""``muses dashboard serve`` and ``muses dashboard export``."""
+
+import secrets
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+
+from flows.cli import DONE
+from flows.cli.options import Store
+from flows.settings import read_settings
+from pipeline.errors import ConfigError
+
+
+def serve(*, store: Store = None, host: str = "127.0.0.1", port: int = 8600, token: str | None = None) -> int:  # noqa: D417
+    """Show a store's pages in the browser, as long as this runs.
+
+    Parameters
+    ----------
+    host
+        Address to listen on. Any but loopback needs a token; one is made when none is given.
+    port
+        Port to listen on.
+    token
+        What visitors have to show once, as ?token=...
+    """
+    import uvicorn
+
+    from dashboards.web.server import make_app
+    from dashboards.web.shelf import Shelf
+
+    if not _is_loopback(host) and token is None:
+        token = secrets.token_urlsafe(24)
+    shelf = Shelf(store or read_settings().store)
+    shelf.runs()  # a store that cannot be read is said now, not in the browser
+    shown = f"[{host}]" if ":" in host else host
+    print(f"http://{shown}:{port}/{f'?token={token}' if token else ''}", file=sys.stderr, flush=True)  # noqa: T201
+    uvicorn.run(make_app(shelf, token), host=host, port=port, log_level="warning")
+    return DONE
+
+
+def export(folder: Path, /, *, store: Store = None) -> int:  # noqa: D417
+    """Write a store's pages as files that need no server.
+
+    Parameters
+    ----------
+    folder
+        Where they go; it is made if it is not there.
+    """
+    from dashboards.web.export import export as write
+    from dashboards.web.shelf import Shelf
+
+    shelf = Shelf(store or read_settings().store)
+    try:
+        count = write(shelf, folder)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to {folder} ({error.strerror}); name a folder that you may write to"
+        ) from error
+    print(f"{count} files in {folder}; open {folder / 'index.html'}", file=sys.stderr)  # noqa: T201
+    return DONE
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,149 @@
+"""The server: every page answers, nothing of a model runs, and strangers stay outside."""
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboards.web.export import export
+from dashboards.web.routes import ROUTES
+from dashboards.web.server import COOKIE, make_app
+from dashboards.web.shelf import Shelf
+from storage.layout import ShardKey
+from storage.manifest import create_or_check
+from storage.objects import open_store
+from storage.shards import write_shard
+from tests.storage.samples import MANIFEST, scored
+
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\u202etxt\x1b[31m'
+
+
+def client(shelf: Shelf, token: str | None = None) -> TestClient:
+    return TestClient(make_app(shelf, token), follow_redirects=False)
+
+
+def test_every_page_answers_and_its_links_lead_to_pages(shelf: Shelf) -> None:
+    browser = client(shelf)
+    for route in ROUTES:
+        for place in route.places(shelf):
+            answer = browser.get(f"/{route.path(**place)}")
+            assert answer.status_code == 200, route.path(**place)
+            assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_a_folder_is_its_index(shelf: Shelf) -> None:
+    browser = client(shelf)
+    assert browser.get("/").text == browser.get("/index.html").text
+    assert browser.get("/runs/played/").text == browser.get("/runs/played/index.html").text
+
+
+def test_the_leaderboard_says_what_the_command_line_says(shelf: Shelf) -> None:
+    text = client(shelf).get("/runs/played/").text
+    assert text.index("scripted/oracle") < text.index("scripted/refuse")
+    assert '<span class="tag">ceiling</span>' in text
+    assert '<span class="mean">100.0</span> <span class="se">± 0.0</span>' in text
+    assert "24 of 24" in text
+
+
+@pytest.mark.parametrize(
+    "path", ["nothing.html", "runs/unknown/index.html", "runs/played/guessed.html", "../etc/passwd"]
+)
+def test_what_is_not_there_is_said_in_words(shelf: Shelf, path: str) -> None:
+    answer = client(shelf).get(f"/{path}")
+    assert answer.status_code == 404
+    assert "<h1>Not found</h1>" in answer.text
+
+
+def test_an_empty_store_says_how_to_fill_it(empty_shelf: Shelf) -> None:
+    answer = client(empty_shelf).get("/")
+    assert answer.status_code == 200
+    assert "This store has no runs yet" in answer.text
+
+
+def test_a_store_that_vanishes_is_an_error_page(s3_gone: Shelf) -> None:
+    answer = client(s3_gone).get("/")
+    assert answer.status_code == 503
+    assert "cannot reach the server" in answer.text
+
+
+@pytest.fixture
+def s3_gone(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """A store whose server does not answer any more."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    return Shelf("s3://bucket/prefix")
+
+
+def test_names_of_models_are_text_and_nothing_else(tmp_path: Path) -> None:
+    """A model's name comes from a config, but its store may come from anybody."""
+    shelf = Shelf(str(tmp_path / "store"))
+    store = open_store(shelf.store_url)
+    planned = {(HOSTILE, "queue"): 2}
+    manifest = MANIFEST.__class__(
+        **{name: getattr(MANIFEST, name) for name in MANIFEST.__dataclass_fields__}
+        | {"planned": planned, "models": {HOSTILE: {"provider": "openai"}}, "dataset": HOSTILE}
+    )
+    create_or_check(store, manifest)
+    episodes = [scored(n, {"f1": 0.5 + n / 10}, model=HOSTILE, scenario_id=f"q{n}") for n in range(2)]
+    assert write_shard(store, ShardKey("run-a", "hostile", "queue", 0, 1), episodes)
+    for path in ("/", "/runs/run-a/", "/runs/run-a/figures/"):
+        text = client(shelf).get(path).text
+        assert "<script>alert" not in text
+        assert "<img" not in text
+        assert "\u202e" not in text
+        assert "\x1b" not in text
+    assert "alert(1)" in client(shelf).get("/runs/run-a/").text  # it is shown, as text
+
+
+def test_the_policy_lets_no_text_run(shelf: Shelf) -> None:
+    headers = client(shelf).get("/").headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["style-src"] == "'self'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_pages_ask_nobody_else_for_anything(shelf: Shelf) -> None:
+    """No address of another host stands in any page, but for the name space of SVG."""
+    browser = client(shelf)
+    for route in ROUTES:
+        for place in route.places(shelf):
+            text = browser.get(f"/{route.path(**place)}").text
+            assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+            assert " style=" not in text
+            assert "<script>" not in text
+
+
+def test_who_has_no_token_is_refused(shelf: Shelf) -> None:
+    browser = client(shelf, "s3cret")
+    assert browser.get("/").status_code == 401
+    assert browser.get("/static/style.css").status_code == 401
+    assert browser.get("/?token=wrong").status_code == 401
+    assert browser.get("/", cookies={COOKIE: "wrong"}).status_code == 401
+    assert "content-security-policy" in browser.get("/").headers
+
+
+def test_who_shows_the_token_is_remembered_and_the_address_is_clean(shelf: Shelf) -> None:
+    browser = client(shelf, "s3cret")
+    answer = browser.get("/runs/played/?token=s3cret")
+    assert answer.status_code == 303
+    assert "token" not in answer.headers["location"]
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert browser.get("/runs/played/").status_code == 200
+
+
+def test_the_export_writes_the_pages_that_the_server_shows(shelf: Shelf, tmp_path: Path) -> None:
+    count = export(shelf, tmp_path / "site")
+    files = {
+        path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*") if path.is_file()
+    }
+    assert len(files) == count
+    assert {"index.html", "static/style.css", "static/site.js", "runs/played/index.html"} <= files
+    exported = (site / "runs/played/figures/index.html").read_text(encoding="utf-8")
+    assert exported == client(shelf).get("/runs/played/figures/").text
