@@ -139,10 +139,9 @@ def test_who_shows_the_token_is_remembered_and_the_address_is_clean(shelf: Shelf
 
 
 def test_the_export_writes_the_pages_that_the_server_shows(shelf: Shelf, tmp_path: Path) -> None:
-    count = export(shelf, tmp_path / "site")
-    files = {
-        path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*") if path.is_file()
-    }
+    site = tmp_path / "site"
+    count = export(shelf, site)
+    files = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
     assert len(files) == count
     assert {"index.html", "static/style.css", "static/site.js", "runs/played/index.html"} <= files
     exported = (site / "runs/played/figures/index.html").read_text(encoding="utf-8")
