@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from dashboards.web.page import Ask
 from dashboards.web.render import render
 from dashboards.web.routes import ROUTES
 from dashboards.web.server import STATIC, asset
@@ -16,7 +17,7 @@ def exported(shelf: Shelf) -> Iterator[tuple[str, bytes]]:
     for route in ROUTES:
         for place in route.places(shelf):
             path = route.path(**place)
-            yield path, render(route.show(shelf, place), path, live=False).encode("utf-8", "replace")
+            yield path, render(route.show(shelf, Ask(place)), path, live=False).encode("utf-8", "replace")
 
 
 def export(shelf: Shelf, folder: Path) -> int:

@@ -2,9 +2,19 @@
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a visitor asks of a page."""
+
+    place: Mapping[str, str]
+    """The names in its path."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    """Of its address; empty in an export, so no page may need it."""
 
 
 @dataclass(frozen=True, slots=True)

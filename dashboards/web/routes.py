@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from dashboards.web.page import NoSuchPageError, Page, segment, unsegment
+from dashboards.web.page import Ask, NoSuchPageError, Page, segment, unsegment
+from dashboards.web.pages.episodes import episodes_page, exported_episodes
 from dashboards.web.pages.figures import figures_page
 from dashboards.web.pages.leaderboard import leaderboard_page
 from dashboards.web.pages.runs import runs_page
+from dashboards.web.pages.transcript import transcript_page
 from dashboards.web.shelf import Shelf
 
 Place = Mapping[str, str]
@@ -20,7 +22,7 @@ class Route:
 
     pattern: str
     """Their path; names in braces stand for one segment."""
-    show: Callable[[Shelf, Place], Page]
+    show: Callable[[Shelf, Ask], Page]
     places: Callable[[Shelf], Iterable[Place]]
     """Those that the export writes."""
 
@@ -39,6 +41,14 @@ def _each_run(shelf: Shelf) -> Iterable[Place]:
     return ({"run": run.run_id} for run in shelf.runs())
 
 
+def _each_exported_episode(shelf: Shelf) -> Iterable[Place]:
+    return (
+        {**place, "episode": line.episode_id}
+        for place in _each_run(shelf)
+        for line in exported_episodes(shelf, place["run"])
+    )
+
+
 ROUTES = (
     Route("index.html", runs_page, lambda _: ({},)),
     Route("runs/{run}/index.html", leaderboard_page, _each_run),
@@ -48,13 +58,15 @@ ROUTES = (
         lambda shelf: ({**place, "scoring": "corrected"} for place in _each_run(shelf)),
     ),
     Route("runs/{run}/figures/index.html", figures_page, _each_run),
+    Route("runs/{run}/episodes/index.html", episodes_page, _each_run),
+    Route("runs/{run}/episodes/{episode}.html", transcript_page, _each_exported_episode),
 )
 
 
-def find(shelf: Shelf, path: str) -> Page:
+def find(shelf: Shelf, path: str, query: Mapping[str, str]) -> Page:
     """The page at a path.  Raises NoSuchPageError."""
     for route in ROUTES:
         place = route.place(path)
         if place is not None:
-            return route.show(shelf, place)
+            return route.show(shelf, Ask(place, query))
     raise NoSuchPageError(f"there is no page at {path!r}")

@@ -4,7 +4,7 @@ Bound to anything but loopback it admits only who has the token: once as ``?toke
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 
 from fastapi import FastAPI, Request, Response
@@ -50,8 +50,8 @@ def make_app(shelf: Shelf, token: str | None = None) -> FastAPI:
         return Response(asset(name), media_type=STATIC[name])
 
     @app.get("/{path:path}")
-    async def page(path: str) -> Response:
-        return await run_in_threadpool(_answer, shelf, path)
+    async def page(path: str, request: Request) -> Response:
+        return await run_in_threadpool(_answer, shelf, path, dict(request.query_params))
 
     return app
 
@@ -61,10 +61,10 @@ def asset(name: str) -> bytes:
     return (files("dashboards.web") / "static" / name).read_bytes()
 
 
-def _answer(shelf: Shelf, path: str) -> Response:
+def _answer(shelf: Shelf, path: str, query: Mapping[str, str]) -> Response:
     path = f"{path}index.html" if not path or path.endswith("/") else path
     try:
-        return HTMLResponse(render(find(shelf, path), path, live=True))
+        return HTMLResponse(render(find(shelf, path, query), path, live=True))
     except NoSuchPageError as error:
         return _trouble(path, "Not found", str(error), 404)
     except MusesError as error:

@@ -1,7 +1,7 @@
 """What pages read: the store's tables, remembered until the store changes.
 
-One shelf serves many requests from several threads.  A connection is opened for a page and closed after it; what took
-long to compute is kept under its name as long as the store's objects are the same.
+One shelf serves many requests from several threads.  What took long, the views over the store among it, is kept under
+its name as long as the store's objects are the same.
 """
 
 import threading
@@ -58,8 +58,13 @@ class Shelf:
 
     @contextmanager
     def connection(self, run_id: str | None = None) -> "Iterator[DuckDBPyConnection]":
-        """A connection of one page's own.  Raises StoreError when the store cannot be read."""
-        with connect(self.store_url, run_id) as connection:
+        """A connection of one page's own, over the store or one run of it.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        views = self.remember(("connection", run_id), lambda: connect(self.store_url, run_id))
+        with views.cursor() as connection:  # of the same database: listing the store once is enough
             yield connection
 
     def remember(self, name: tuple[object, ...], make: Callable[[], T]) -> T:

@@ -18,7 +18,7 @@ from dashboards.web.charts import (
     percent_axis,
     scatter,
 )
-from dashboards.web.page import NoSuchPageError, Page
+from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.shelf import Shelf
 from storage.stats import Estimate
 
@@ -56,9 +56,9 @@ class Figure:
     note: str = ""
 
 
-def figures_page(shelf: Shelf, place: Mapping[str, str]) -> Page:
-    """*place*: ``run``."""
-    run_id = place["run"]
+def figures_page(shelf: Shelf, ask: Ask) -> Page:
+    """Its place: ``run``."""
+    run_id = ask.place["run"]
     if not any(run.run_id == run_id for run in shelf.runs()):
         raise NoSuchPageError(f"there is no run {run_id!r} in the store")
     found = shelf.remember(("figures", run_id), lambda: figures(shelf, run_id))

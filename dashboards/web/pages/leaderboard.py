@@ -1,11 +1,10 @@
 """The leaderboard of a run: every model, every column with its interval, what it rests on and what it cost."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
 from dashboards.table2 import Line, measured, published
-from dashboards.web.page import NoSuchPageError, Page
+from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.shelf import Shelf
 from pipeline.errors import MusesError
 from pipeline.scores import Scoring
@@ -32,9 +31,9 @@ class Row:
     """The ranks that the data leave open; None for a row that is not ranked."""
 
 
-def leaderboard_page(shelf: Shelf, place: Mapping[str, str]) -> Page:
-    """*place*: ``run``, and ``scoring`` where it is not the published one."""
-    run_id, scoring = place["run"], _scoring(place.get("scoring", "published"))
+def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
+    """Its place: ``run``, and ``scoring`` where it is not the published one."""
+    run_id, scoring = ask.place["run"], _scoring(ask.place.get("scoring", "published"))
     run = next((run for run in shelf.runs() if run.run_id == run_id), None)
     if run is None:
         raise NoSuchPageError(f"there is no run {run_id!r} in the store")

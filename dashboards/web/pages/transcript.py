@@ -1,0 +1,166 @@
+"""One episode as it happened: a lane for each principal, since none of them saw what was said to another.
+
+What the page marks comes from the store: where privacy fell it says by which rule and in which round, as the family's
+scores tell; the words themselves are the model's, and are shown as text.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboards.web.page import Ask, NoSuchPageError, Page
+from dashboards.web.pages.episodes import exported_episodes
+from dashboards.web.shelf import Shelf
+from pipeline.episode import Episode
+from pipeline.errors import MusesError
+from pipeline.principals import AGENT, SYSTEM
+from pipeline.scores import Score
+from storage.trace import find_episode
+
+MOST_CHARS = 100_000
+"""Of one text; longer ones are cut with a mark, since a browser has to lay them out."""
+_FAILURES = """
+SELECT model, family, episode_id
+FROM episodes
+WHERE run_id = $1 AND (
+    outcome <> 'scored'
+    OR list_min(list_transform(
+        picked(scores, 'published', ['f1', 'accuracy', 'privacy', 'success']), lambda s: s.value
+    )) < 1
+)
+ORDER BY ALL
+"""
+"""What failed or did not score in full, in the order in which one goes through it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One principal's lane in one turn."""
+
+    name: str
+    said: str
+    """Empty: it was silent."""
+    heard: tuple[tuple[tuple[str, ...], str], ...]
+    """(audience, text) of what the agent wrote to it and not to everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn: what came in, what the agent wrote, who saw it."""
+
+    number: int
+    lanes: tuple[Exchange, ...]
+    to_all: tuple[str, ...]
+    """What everybody saw."""
+    raw: str
+    """The agent's reply as its model wrote it."""
+    scores: tuple[tuple[str, float], ...]
+    """(metric, value) up to this round, published."""
+    falls: tuple[str, ...]
+    """What was lost in this round, with the rule that says so."""
+
+
+def transcript_page(shelf: Shelf, ask: Ask) -> Page:
+    """Its place: ``run`` and ``episode`` (the beginning of an id is enough)."""
+    run_id, prefix = ask.place["run"], ask.place["episode"]
+    with shelf.connection(run_id) as connection:
+        try:
+            episode = find_episode(connection, prefix, run_id)
+        except MusesError as error:
+            raise NoSuchPageError(str(error)) from error
+    before, after = _neighbours(shelf, episode)
+    return Page(
+        title=f"{episode.model} on {episode.scenario_id}",
+        template="transcript.html",
+        run_id=run_id,
+        values={
+            "episode": episode,
+            "names": _names(episode),
+            "briefing": next((_cut(m.content) for m in episode.messages if m.sender == SYSTEM), ""),
+            "turns": turns(episode),
+            "scores": _whole(episode.scores),
+            "before": before,
+            "after": after,
+            "exported": {line.episode_id for line in exported_episodes(shelf, run_id)},
+        },
+    )
+
+
+def _neighbours(shelf: Shelf, episode: Episode) -> tuple[str | None, str | None]:
+    """The last failure before this episode, and the first after it."""
+
+    def failures() -> list[tuple[str, str, str]]:
+        with shelf.connection(episode.run_id) as connection:
+            return connection.execute(_FAILURES, [episode.run_id]).fetchall()
+
+    found = shelf.remember(("failures", episode.run_id), failures)
+    here = (episode.model, episode.family, episode.episode_id)
+    before, after = bisect_left(found, here), bisect_right(found, here)
+    return found[before - 1][2] if before else None, found[after][2] if after < len(found) else None
+
+
+def turns(episode: Episode) -> list[Turn]:
+    """The episode turn by turn."""
+    names = _names(episode)
+    by_turn: dict[int, list[Exchange]] = {}
+    found = []
+    for number in sorted({message.turn for message in episode.messages if message.sender != SYSTEM}):
+        messages = [message for message in episode.messages if message.turn == number]
+        spoken = [m for m in messages if m.sender == AGENT and m.audience]
+        to_all = tuple(_cut(m.content) for m in spoken if len(names) > 1 and set(m.audience) >= set(names))
+        by_turn[number] = [
+            Exchange(
+                name=name,
+                said="\n".join(_cut(m.content) for m in messages if m.sender == name),
+                heard=tuple(
+                    (tuple(other for other in m.audience if other != name), _cut(m.content))
+                    for m in spoken
+                    if name in m.audience and not (len(names) > 1 and set(m.audience) >= set(names))
+                ),
+            )
+            for name in names
+        ]
+        raw = "\n".join(_cut(m.content) for m in messages if m.sender == AGENT and not m.audience)
+        lanes = tuple(lane for lane in by_turn[number] if lane.said or lane.heard)
+        found.append(Turn(number, lanes, to_all, raw, _so_far(episode.scores, number), _falls(episode.scores, number)))
+    return found
+
+
+def _names(episode: Episode) -> list[str]:
+    """The principals in the order in which they appear."""
+    names: dict[str, None] = {}
+    for message in episode.messages:
+        if message.sender not in (AGENT, SYSTEM):
+            names[message.sender] = None
+    for message in episode.messages:
+        names.update(dict.fromkeys(name for name in message.audience if name != AGENT))
+    return list(names)
+
+
+def _so_far(scores: Sequence[Score], number: int) -> tuple[tuple[str, float], ...]:
+    return tuple((s.metric, s.value) for s in scores if s.round == number and s.scoring == "published")
+
+
+def _falls(scores: Sequence[Score], number: int) -> tuple[str, ...]:
+    """Cumulative metrics that are lower after this round than before it; they begin at 1."""
+    values = {(s.scoring, s.metric, s.round): s.value for s in scores if s.round is not None}
+    falls = []
+    for (scoring, metric, round_number), value in values.items():
+        if round_number == number and metric == "privacy":
+            before = values.get((scoring, metric, number - 1), 1.0)
+            if value < before:
+                falls.append(f"{scoring} rule: privacy {100 * before:.0f} → {100 * value:.0f}")
+    return tuple(falls)
+
+
+def _whole(scores: Sequence[Score]) -> list[tuple[str, float | None, float | None]]:
+    """(metric, published, corrected) of the whole episode."""
+    values = {(s.metric, s.scoring): s.value for s in scores if s.round is None}
+    metrics = dict.fromkeys(metric for metric, _ in values)
+    return [(metric, values.get((metric, "published")), values.get((metric, "corrected"))) for metric in metrics]
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MOST_CHARS:
+        return text
+    return f"{text[:MOST_CHARS]}\n[… {len(text) - MOST_CHARS:,} more characters in the store]"
