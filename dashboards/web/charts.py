@@ -94,6 +94,33 @@ def interval(estimate: Estimate | None) -> Markup:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Differences around zero, all on one scale; for cells of a table."""
+
+    reach: float
+    """The largest that is drawn, to either side."""
+
+    @classmethod
+    def over(cls, spreads: Sequence[float]) -> "Gap":
+        """The scale on which all of these are seen."""
+        return cls(max((*spreads, 0.02)))
+
+    def draw(self, mean: float, bounds: tuple[float, float] | None) -> Markup:
+        """One difference with its interval."""
+        low, high = bounds or (mean, mean)
+        return _safe(
+            '<svg class="interval gap" viewBox="0 0 204 12" width="204" height="12" aria-hidden="true">',
+            _line("track", 2, 6, 202, 6),
+            _line("zero", 102, 0, 102, 12),
+            _line("span", self._across(low), 6, self._across(high), 6),
+            f'<circle class="mean" cx="{self._across(mean):.1f}" cy="6" r="3"/></svg>',
+        )
+
+    def _across(self, value: float) -> float:
+        return 102 + 100 * min(1.0, max(-1.0, value / self.reach))
+
+
 def lines(title: str, series: Sequence[Series], x: Axis, y: Axis) -> Markup:
     """Lines with marks and 95 % bars; *series* in the order of the legend."""
     frame = _Frame(720, 300, left=52, right=16, top=14, bottom=44, x=x, y=y)

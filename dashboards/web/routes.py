@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dashboards.web.page import Ask, NoSuchPageError, Page, segment, unsegment
+from dashboards.web.pages.compare import compare_page, every_pair, pairs_page
 from dashboards.web.pages.episodes import episodes_page, exported_episodes
 from dashboards.web.pages.figures import figures_page
 from dashboards.web.pages.leaderboard import leaderboard_page
 from dashboards.web.pages.runs import runs_page
-from dashboards.web.pages.transcript import transcript_page
+from dashboards.web.pages.sql import sql_page
+from dashboards.web.pages.transcript import beside_page, transcript_page
 from dashboards.web.shelf import Shelf
 
 Place = Mapping[str, str]
@@ -41,6 +43,10 @@ def _each_run(shelf: Shelf) -> Iterable[Place]:
     return ({"run": run.run_id} for run in shelf.runs())
 
 
+def _each_pair(shelf: Shelf) -> Iterable[Place]:
+    return ({**place, "a": a, "b": b} for place in _each_run(shelf) for a, b in every_pair(shelf, place["run"]))
+
+
 def _each_exported_episode(shelf: Shelf) -> Iterable[Place]:
     return (
         {**place, "episode": line.episode_id}
@@ -58,8 +64,12 @@ ROUTES = (
         lambda shelf: ({**place, "scoring": "corrected"} for place in _each_run(shelf)),
     ),
     Route("runs/{run}/figures/index.html", figures_page, _each_run),
+    Route("runs/{run}/compare/index.html", pairs_page, _each_run),
+    Route("runs/{run}/compare/{a}/{b}.html", compare_page, _each_pair),
     Route("runs/{run}/episodes/index.html", episodes_page, _each_run),
     Route("runs/{run}/episodes/{episode}.html", transcript_page, _each_exported_episode),
+    Route("runs/{run}/episodes/beside/{a}/{b}.html", beside_page, lambda _: ()),
+    Route("sql.html", sql_page, lambda _: ({},)),
 )
 
 

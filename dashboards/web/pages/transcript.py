@@ -62,12 +62,8 @@ class Turn:
 
 def transcript_page(shelf: Shelf, ask: Ask) -> Page:
     """Its place: ``run`` and ``episode`` (the beginning of an id is enough)."""
-    run_id, prefix = ask.place["run"], ask.place["episode"]
-    with shelf.connection(run_id) as connection:
-        try:
-            episode = find_episode(connection, prefix, run_id)
-        except MusesError as error:
-            raise NoSuchPageError(str(error)) from error
+    run_id = ask.place["run"]
+    episode = _found(shelf, run_id, ask.place["episode"])
     before, after = _neighbours(shelf, episode)
     return Page(
         title=f"{episode.model} on {episode.scenario_id}",
@@ -84,6 +80,23 @@ def transcript_page(shelf: Shelf, ask: Ask) -> Page:
             "exported": {line.episode_id for line in exported_episodes(shelf, run_id)},
         },
     )
+
+
+def beside_page(shelf: Shelf, ask: Ask) -> Page:
+    """Two episodes side by side.  Its place: ``run``, and the episodes ``a`` and ``b``."""
+    run_id = ask.place["run"]
+    episodes = [_found(shelf, run_id, ask.place[side]) for side in ("a", "b")]
+    sides = [(episode, turns(episode), _whole(episode.scores)) for episode in episodes]
+    title = f"{episodes[0].scenario_id}: {episodes[0].model} and {episodes[1].model}"
+    return Page(title, "beside.html", {"sides": sides, "run": run_id}, run_id)
+
+
+def _found(shelf: Shelf, run_id: str, prefix: str) -> Episode:
+    with shelf.connection(run_id) as connection:
+        try:
+            return find_episode(connection, prefix, run_id)
+        except MusesError as error:
+            raise NoSuchPageError(str(error)) from error
 
 
 def _neighbours(shelf: Shelf, episode: Episode) -> tuple[str | None, str | None]:

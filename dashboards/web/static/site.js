@@ -56,6 +56,12 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
   });
 }
 
+for (const box of document.querySelectorAll("textarea[data-submit]")) {
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) box.form.requestSubmit();
+  });
+}
+
 function save(name, type, parts) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(parts, { type }));

@@ -1,0 +1,64 @@
+"""A text box for questions that no page answers, in the sandbox: see :mod:`storage.sandbox` for what it refuses."""
+
+from collections.abc import Mapping, Sequence
+
+from dashboards.web.page import Ask, Page
+from dashboards.web.shelf import Shelf
+from pipeline.errors import MusesError
+from storage.sandbox import QueryLimits, ResultTable, query
+from storage.sql import VIEWS
+
+LIMITS = QueryLimits(seconds=20.0, memory_mb=1024, rows=1000)
+MOST_QUERY_CHARS = 20_000
+EXAMPLES: Mapping[str, str] = {
+    "What became of the episodes": """\
+select model, family, outcome, count(*) as episodes, round(avg(turns), 2) as turns
+from episodes group by all order by all""",
+    "Which attack leaks most": """\
+select attack, num_users, round(avg(value), 3) as privacy, count(*) as n
+from scores where metric = 'privacy' and scoring = 'corrected' and round is null
+group by all order by privacy""",
+    "What tokens and money went where": """\
+select run_id, model, family, role, calls, prompt_tokens, completion_tokens, cache_hit_rate, cost_usd
+from usage""",
+    "What failed, and how": """\
+select model, error_kind, error, count(*) as episodes
+from episodes where error_kind is not null group by all order by episodes desc limit 50""",
+    "What was said when a reply could not be read": """\
+select episode_id, content
+from messages join episodes using (run_id, episode_id)
+where list_contains(flags, 'unparsed') and sender = 'agent' and len(audience) = 0 limit 20""",
+}
+
+
+def sql_page(shelf: Shelf, ask: Ask) -> Page:
+    """Its query: ``q``, what is asked; the page without it shows what there is to ask."""
+    text = ask.query.get("q", "")[:MOST_QUERY_CHARS]
+    result: ResultTable | None = None
+    problem = ""
+    if text.strip():
+        try:
+            result = query(shelf.store_url, text, LIMITS)
+        except MusesError as error:
+            problem = str(error)
+    return Page(
+        title="SQL",
+        template="sql.html",
+        values={
+            "text": text,
+            "result": result,
+            "problem": problem,
+            "examples": EXAMPLES,
+            "views": shelf.remember(("views",), lambda: _views(shelf)),
+            "limits": LIMITS,
+        },
+    )
+
+
+def _views(shelf: Shelf) -> list[tuple[str, Sequence[tuple[str, str]]]]:
+    """(view, its columns with their types), in the order of the documentation."""
+    with shelf.connection() as connection:
+        rows = connection.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
+        ).fetchall()
+    return [(view, [(name, kind.lower()) for table, name, kind in rows if table == view]) for view in VIEWS]
