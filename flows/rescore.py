@@ -1,7 +1,7 @@
 """Scores a run's stored transcripts again, without a model call: what follows a new version of a scorer.
 
 The transcripts stay as they are, the old scores too; the new ones are objects of their own (:mod:`storage.rescored`),
-and every query shows the newest.  It may be interrupted and started again at any time, by several at once.
+and every query shows the newest.  It may be interrupted and started again at any time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,16 +12,17 @@ from flows.evaluate import load_dataset
 from pipeline.config import parse_config
 from pipeline.datasets import Dataset
 from pipeline.episode import Episode
-from pipeline.errors import ConfigError, DatasetError, MusesError, StoreError
+from pipeline.errors import ConfigError, DatasetError, MusesError
 from pipeline.families import FAMILIES
 from pipeline.families.base import Family
 from pipeline.scenario import Scenario
 from pipeline.transcript import Transcript
+from storage.claims import HeldClaim, claimed
 from storage.layout import RescoredKey
-from storage.manifest import RunManifest, read_manifest, read_manifests
-from storage.objects import MissingObjectError, ObjectStore, open_store
+from storage.manifest import RunManifest, find_manifest
+from storage.objects import ObjectStore, open_store
 from storage.rescored import Owed, Rescored, batches, played_families, read_owed, write_rescored
-from storage.shards import read_shard
+from storage.shards import read_some
 
 PART_EPISODES = 5000
 """Episodes an object: what an interruption costs at most, and what is held in memory."""
@@ -66,17 +67,33 @@ class RescoreReport:
     families: tuple[FamilyReport, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """A run that is ours."""
+
+    store: ObjectStore
+    manifest: RunManifest
+    claim: HeldClaim
+
+
 @dataclass(slots=True)
 class _Job:
     """One family of a run: what is needed to score it, and what has been done."""
 
-    store: ObjectStore
-    run_id: str
+    run: _Played
     family: Family[Any]
     scenarios: Mapping[str, Scenario[Any]]
     means: Means
     rescored: int = 0
     changed: int = 0
+
+    @property
+    def store(self) -> ObjectStore:
+        return self.run.store
+
+    @property
+    def run_id(self) -> str:
+        return self.run.manifest.run_id
 
 
 def rescore(store_url: str, run_id: str, dataset: str | None = None, means: Means = Means()) -> RescoreReport:
@@ -85,10 +102,17 @@ def rescore(store_url: str, run_id: str, dataset: str | None = None, means: Mean
     *dataset* says where the run's scenarios are, as in a config; None: where the run's own config says.
 
     Raises:
-        MusesError: there is no such run, its scenarios are no longer what they were, or a scorer failed.
+        MusesError: there is no such run, its scenarios are no longer what they were, a scorer failed, or somebody else
+            works on the run.
     """
     store = open_store(store_url)
-    manifest = _manifest(store, run_id)
+    manifest = find_manifest(store, run_id)
+    with claimed(store, run_id, "muses rescore") as claim:
+        return _rescore(_Played(store, manifest, claim), dataset, means)
+
+
+def _rescore(run: _Played, dataset: str | None, means: Means) -> RescoreReport:
+    store, run_id = run.store, run.manifest.run_id
     played = played_families(store, run_id)
     unknown = [name for name in played if name not in means.families]
     if unknown:
@@ -96,17 +120,9 @@ def rescore(store_url: str, run_id: str, dataset: str | None = None, means: Mean
             f"run {run_id!r} has episodes of {', '.join(unknown)}, which this muses-eval has no scorer for; it has: "
             f"{', '.join(means.families)}"
         )
-    by_family = _dataset(manifest, dataset).by_family
-    jobs = [_Job(store, run_id, means.families[name], by_family.get(name, {}), means) for name in played]
-    return RescoreReport(run_id, store.url, manifest.dataset_version, tuple(map(_rescore_family, jobs)))
-
-
-def _manifest(store: ObjectStore, run_id: str) -> RunManifest:
-    try:
-        return read_manifest(store, run_id)
-    except MissingObjectError:
-        known = ", ".join(manifest.run_id for manifest in read_manifests(store)) or "none"
-        raise StoreError(f"store {store.url}: there is no run {run_id!r}; there are: {known}") from None
+    by_family = _dataset(run.manifest, dataset).by_family
+    jobs = [_Job(run, means.families[name], by_family.get(name, {}), means) for name in played]
+    return RescoreReport(run_id, store.url, run.manifest.dataset_version, tuple(map(_rescore_family, jobs)))
 
 
 def _dataset(manifest: RunManifest, wanted: str | None) -> Dataset:
@@ -154,6 +170,7 @@ def _write_parts(job: _Job, owed: Owed) -> bool:
     means.on_progress(name, job.rescored, last)
     for part, batch in enumerate(batches(_scored(job, owed), means.part_size), owed.next_part):
         key = RescoredKey(job.run_id, name, job.family.scorer_version, part)
+        job.run.claim.check()
         if not write_rescored(job.store, key, [new for new, _ in batch]):
             return False
         job.rescored += len(batch)
@@ -165,10 +182,9 @@ def _write_parts(job: _Job, owed: Owed) -> bool:
 def _scored(job: _Job, owed: Owed) -> Iterator[tuple[Rescored, bool]]:
     """New scores, and whether they differ from those that the episode was stored with."""
     for key, ids in owed.episodes.items():
-        for episode in read_shard(job.store, key):
-            if episode.episode_id in ids:
-                new = _score(job, episode)
-                yield new, set(new.scores) != set(episode.scores)
+        for episode in read_some(job.store, key, ids):
+            new = _score(job, episode)
+            yield new, set(new.scores) != set(episode.scores)
 
 
 def _score(job: _Job, episode: Episode) -> Rescored:

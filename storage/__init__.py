@@ -1,1 +1,26 @@
-"""Objects, tables, numbers: traces as Parquet in a folder or on S3, and SQL over them."""
+"""Objects, tables, numbers: traces as Parquet in a folder or on S3, and SQL over them.
+
+storage.connect(store)   DuckDB with the views of docs/traces.md
+storage.scan(store)      a Polars LazyFrame, a row an episode
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from storage.frames import scan
+    from storage.sql import connect
+
+__all__ = ["connect", "scan"]
+
+
+def __getattr__(name: str) -> object:
+    """Found when first used: DuckDB and Polars take a while to import."""
+    if name == "connect":
+        from storage.sql import connect
+
+        return connect
+    if name == "scan":
+        from storage.frames import scan
+
+        return scan
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from storage.layout import RescoredKey, rescored_keys, trace_keys
+from storage.layout import RescoredKey
 from storage.objects import ObjectStore, S3Store, open_store
 from storage.schema import RESCORED_SCHEMA, SCHEMA
+from storage.sources import read_sources
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,15 +23,18 @@ def scan(store_url: str) -> "pl.LazyFrame":
     import polars as pl
 
     store = open_store(store_url)
-    rows = scan_objects(store, list(map(str, trace_keys(store))))
-    order = (pl.col("outcome") == "scored", "attempt", "shard")
-    newest_first = rows.sort(*order, descending=[True, True, False], maintain_order=True)
-    episodes = newest_first.unique(["run_id", "episode_id"], keep="first", maintain_order=True)
-    rescored = list(rescored_keys(store))
-    return _with_newest_scores(episodes, newest_scores(store, rescored)) if rescored else episodes
+    sources = read_sources(store)
+    settled, attempts = (scan_objects(store, keys) for keys in (sources.settled, sources.unsettled))
+    episodes = settled
+    if sources.unsettled:
+        order = (pl.col("outcome") == "scored", "attempt", "shard")
+        newest_first = attempts.sort(*order, descending=[True, True, False], maintain_order=True)
+        counted = newest_first.unique(["run_id", "episode_id"], keep="first", maintain_order=True)
+        episodes = pl.concat([settled, counted])
+    return _with_newest_scores(episodes, newest_scores(store, sources.rescored)) if sources.rescored else episodes
 
 
-def newest_scores(store: ObjectStore, keys: Sequence[RescoredKey]) -> "pl.LazyFrame":
+def newest_scores(store: ObjectStore, keys: Sequence[RescoredKey | str]) -> "pl.LazyFrame":
     """Of scores that were computed again, the newest version of each episode's."""
     rows = scan_objects(store, list(map(str, keys)), RESCORED_SCHEMA)
     newest_first = rows.sort("scorer_version", descending=True)
@@ -40,7 +44,7 @@ def newest_scores(store: ObjectStore, keys: Sequence[RescoredKey]) -> "pl.LazyFr
 def scan_objects(
     store: ObjectStore, keys: Sequence[str], schema: pa.Schema = SCHEMA, object_column: str | None = None
 ) -> "pl.LazyFrame":
-    """The rows of these objects as they are; with an *object_column*, each with the URI of its object."""
+    """The rows of these objects, in the columns of today; with an *object_column*, each with the URI of its object."""
     import polars as pl
 
     if not keys:
@@ -49,7 +53,14 @@ def scan_objects(
     options = s3_options(store) if isinstance(store, S3Store) else None
     uris = [store.uri(key) for key in keys]
     return pl.scan_parquet(
-        uris, storage_options=options, hive_partitioning=False, glob=False, include_file_paths=object_column
+        uris,
+        storage_options=options,
+        hive_partitioning=False,
+        glob=False,
+        include_file_paths=object_column,
+        # What an older version of the schema lacks is NULL.
+        schema=pl.DataFrame(schema.empty_table()).schema,
+        cast_options=pl.ScanCastOptions(missing_struct_fields="insert"),
     )
 
 

@@ -1,26 +1,39 @@
 """A run's manifest: what was asked for and with what it was made, so that numbers can be traced and runs compared.
 
-It is written once, before the first episode.  A run that is started again under the same name has to be the same run:
-:func:`create_or_check` refuses anything else, field by field.
+It is written before the first episode.  A run that is started again under the same name has to be the same run:
+:func:`create_or_check` refuses anything else, field by field.  Afterwards only :func:`change_manifest` writes to it, by
+compare and swap, when the run is sealed or opened again.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from pipeline.errors import StoreError
 from pipeline.hashing import canonical
-from storage.layout import RUNS, manifest_key, parse_manifest_key
+from storage.layout import RUNS, manifest_key, parse_manifest_key, sealed_folder
 from storage.objects import MissingObjectError, ObjectStore
 from storage.schema import SCHEMA_VERSION
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+"""2: what a sealed run's objects are.  A reader reads all older ones and refuses newer ones."""
 _READERS = 16
+_CHANGE_TRIES = 8
 
 State = Literal["open", "sealed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedObject:
+    """One of the few large objects that a sealed run's shards became."""
+
+    key: str
+    episodes: int
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +64,12 @@ class RunManifest:
     """Of the code; None when it did not run from a repository."""
     dirty: bool
     """Whether the code differed from the commit."""
+    made_with: Mapping[str, Any] = field(default_factory=dict)
+    """What else may explain a difference between two runs, as ``flows/provenance.py`` finds it: where models are
+    served, limits, prices, engines, the simulated users, scorers, the platform.  Empty in runs of version 1."""
     schema_version: int = SCHEMA_VERSION
+    sealed: tuple[SealedObject, ...] = ()
+    """Of the last seal.  They count when the state is open as well: then the run goes on beside them."""
 
     @property
     def identity(self) -> Iterator[tuple[str, object]]:
@@ -85,6 +103,25 @@ def create_or_check(store: ObjectStore, manifest: RunManifest) -> None:
         )
 
 
+def change_manifest(store: ObjectStore, run_id: str, change: Callable[[RunManifest], RunManifest]) -> RunManifest:
+    """Replaces a run's manifest by what *change* makes of the one that is there; returns the one that holds then.
+
+    *change* is called again when somebody else was faster.
+
+    Raises:
+        MissingObjectError: the store has no such run.
+        StoreError: it is damaged, of a newer version, or others kept changing it.
+    """
+    key = manifest_key(run_id)
+    for _ in range(_CHANGE_TRIES):
+        data, tag = store.read(key)
+        before = _parsed(store, key, data)
+        after = change(before)
+        if after == before or store.replace(key, _to_json(after), tag):
+            return after
+    raise StoreError(f"store {store.url}: {key}: others kept changing it at the same moment; start the command again")
+
+
 def read_manifest(store: ObjectStore, run_id: str) -> RunManifest:
     """The manifest of one run.
 
@@ -93,21 +130,54 @@ def read_manifest(store: ObjectStore, run_id: str) -> RunManifest:
         StoreError: it is damaged, or of a newer version.
     """
     key = manifest_key(run_id)
-    data = store.get(key)
+    return _parsed(store, key, store.get(key))
+
+
+def reopen(store: ObjectStore, run_id: str) -> RunManifest:
+    """Lets a sealed run go on: shards count beside its sealed objects.  For the holder of its claim.
+
+    A sealed object that somebody has deleted is given up: the manifest names it no longer.
+    """
+    there = {info.key for info in store.list(sealed_folder(run_id))}
+
+    def opened(manifest: RunManifest) -> RunManifest:
+        return replace(manifest, state="open", sealed=tuple(entry for entry in manifest.sealed if entry.key in there))
+
+    return change_manifest(store, run_id, opened)
+
+
+def find_manifest(store: ObjectStore, run_id: str) -> RunManifest:
+    """The manifest of a run that a user names.
+
+    Raises:
+        StoreError: there is no such run, and the message lists those that there are; or as :func:`read_manifest`.
+    """
     try:
-        return _from_json(data)
-    except StoreError as error:
-        raise StoreError(f"store {store.url}: {key}: {error}") from error
+        return read_manifest(store, run_id)
+    except MissingObjectError:
+        known = ", ".join(stored_runs(store)) or "none"
+        raise StoreError(f"store {store.url}: there is no run {run_id!r}; there are: {known}") from None
+
+
+def stored_runs(store: ObjectStore) -> list[str]:
+    """The ids of all runs that have a manifest, readable or not, sorted."""
+    keys = (parse_manifest_key(info.key) for info in store.list(RUNS))
+    return [run_id for run_id in keys if run_id is not None]
 
 
 def read_manifests(store: ObjectStore) -> list[RunManifest]:
     """The manifests of all runs, oldest first."""
-    keys = (parse_manifest_key(info.key) for info in store.list(RUNS))
-    run_ids = [run_id for run_id in keys if run_id is not None]
     with ThreadPoolExecutor(_READERS) as threads:
-        manifests = threads.map(lambda run_id: _read_if_there(store, run_id), run_ids)
+        manifests = threads.map(lambda run_id: _read_if_there(store, run_id), stored_runs(store))
         found = [manifest for manifest in manifests if manifest is not None]
     return sorted(found, key=lambda manifest: (manifest.created_at, manifest.run_id))
+
+
+def _parsed(store: ObjectStore, key: str, data: bytes) -> RunManifest:
+    try:
+        return _from_json(data)
+    except StoreError as error:
+        raise StoreError(f"store {store.url}: {key}: {error}") from error
 
 
 def _read_if_there(store: ObjectStore, run_id: str) -> RunManifest | None:
@@ -118,14 +188,14 @@ def _read_if_there(store: ObjectStore, run_id: str) -> RunManifest | None:
 
 
 def _differences(stored: Mapping[str, object], wanted: Mapping[str, object]) -> Iterable[str]:
-    for field in {**stored, **wanted}:
-        old, new = (_shown(values, field) for values in (stored, wanted))
+    for name in {**stored, **wanted}:
+        old, new = (_shown(values, name) for values in (stored, wanted))
         if old != new:
-            yield f"{field}: {old} -> {new}"
+            yield f"{name}: {old} -> {new}"
 
 
-def _shown(values: Mapping[str, object], field: str) -> str:
-    return canonical(values[field]).decode() if field in values else "(none)"
+def _shown(values: Mapping[str, object], name: str) -> str:
+    return canonical(values[name]).decode() if name in values else "(none)"
 
 
 def _to_json(manifest: RunManifest) -> bytes:
@@ -145,7 +215,9 @@ def _to_json(manifest: RunManifest) -> bytes:
         "limit": manifest.limit,
         "versions": dict(manifest.versions),
         "code": {"commit": manifest.commit, "dirty": manifest.dirty},
+        "made_with": dict(manifest.made_with),
         "config": dict(manifest.config),
+        "sealed": [asdict(sealed) for sealed in manifest.sealed],
     }
     return json.dumps(value, indent=2).encode() + b"\n"
 
@@ -170,7 +242,9 @@ def _from_json(data: bytes) -> RunManifest:
             versions=value["versions"],
             commit=value["code"]["commit"],
             dirty=value["code"]["dirty"],
+            made_with=value.get("made_with", {}),  # since version 2
             schema_version=value["schema_version"],
+            sealed=tuple(SealedObject(**sealed) for sealed in value.get("sealed", ())),  # since version 2
         )
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"not a run's manifest ({type(error).__name__}: {error})") from error

@@ -1,21 +1,28 @@
 """Where bytes live: a folder, or a bucket of anything that speaks S3.
 
-A store is written once: the only way to write is :meth:`ObjectStore.put_if_absent`, so two writers of one key cannot
-both win and nothing is ever half there.  Opening a store touches nothing; :meth:`ObjectStore.check` finds out whether
-it can be used.  Every trouble is a :class:`~pipeline.errors.StoreError` that says what to do.
+Nothing is overwritten blindly.  :meth:`ObjectStore.put_if_absent` writes a key that nobody has written, and
+:meth:`ObjectStore.replace` writes over what its caller has read, so of two writers one wins and the other is told; and
+nothing is ever half there.  Opening a store touches nothing; :meth:`ObjectStore.check` finds out whether it can be
+used.  Every trouble is a :class:`~pipeline.errors.StoreError` that says what to do.
+
+A folder keeps these promises among processes of one machine, and over NFS as far as its server hands out locks
+(version 4 does); a killed process holds none.
 
 This is the only module that knows boto3.  Endpoint, region and credentials are what boto3 finds in its environment.
 """
 
+import errno
+import fcntl
+import hashlib
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict
 from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import ConfigError, StoreError
@@ -25,7 +32,12 @@ if TYPE_CHECKING:
 
 _TEMPORARY = ".put-"
 """Files that begin so are being written, or are what a killed writer left; nobody lists them."""
+_LOCK = ".lock"
+"""Held by who replaces an object of the folder.  It stays: who removed it would let two in."""
+_CHECK = ".check-"
+"""What a check writes; one that was killed may leave it."""
 _CONFLICT_TRIES = 6
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class MissingObjectError(StoreError):
@@ -46,6 +58,16 @@ class ObjectInfo(NamedTuple):
     """Relative to the store, with slashes."""
     size: int
     """Bytes."""
+    modified: float
+    """When it was written, in seconds since 1970 by the store's own clock (see :func:`store_time`)."""
+
+
+class Versioned(NamedTuple):
+    """An object as it was when it was read."""
+
+    data: bytes
+    tag: str
+    """Changes with the data; :meth:`ObjectStore.replace` takes it."""
 
 
 class ObjectStore(Protocol):
@@ -60,12 +82,28 @@ class ObjectStore(Protocol):
         """Raises MissingObjectError when there is none."""
         ...
 
+    def read(self, key: str) -> Versioned:
+        """Like ``get``, with what ``replace`` needs."""
+        ...
+
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """True: written, whole and durable.  False: the key was taken and nothing has changed."""
         ...
 
+    def replace(self, key: str, data: bytes, tag: str) -> bool:
+        """Compare and swap.  False: the object is no longer the one with this tag, or gone; nothing has changed."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Afterwards there is no such object, whether or not there was one before."""
+        ...
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """The objects whose key begins with *prefix*, sorted by key; none when there is no such store yet."""
+        ...
+
+    def leftovers(self) -> Iterator[ObjectInfo]:
+        """What killed writers left behind, and what is being written now; ``delete`` takes these keys."""
         ...
 
     def uri(self, key: str) -> str:
@@ -101,6 +139,18 @@ def open_store(url: str) -> ObjectStore:
             )
 
 
+def store_time(store: ObjectStore) -> float:
+    """Now, by the clock that gives objects their times: that of this machine need not agree with the store's."""
+    key = f"{_CHECK}{secrets.token_hex(8)}"
+    store.put_if_absent(key, b"now")
+    try:
+        return next(info.modified for info in store.list(key))
+    except StopIteration:
+        raise StoreError(f"store {store.url}: what was just written is not listed; try again") from None
+    finally:
+        store.delete(key)
+
+
 def _folder(url: str, path: str) -> "FolderStore":
     if not path:
         raise ConfigError(f"store {url!r} names no folder; write a folder such as results, or s3://bucket/prefix")
@@ -131,21 +181,57 @@ class FolderStore:
         except OSError as error:
             raise self._trouble("read", error) from error
 
+    def read(self, key: str) -> Versioned:
+        data = self.get(key)
+        return Versioned(data, _content_tag(data))
+
     def put_if_absent(self, key: str, data: bytes) -> bool:
         target = self._root / key
         try:
+            with suppress(FileNotFoundError):  # the folder went with the last object that was deleted from it
+                _make_folder(target.parent)
+                return _write_new(target, data)
             _make_folder(target.parent)
             return _write_new(target, data)
         except OSError as error:
             raise self._trouble("write", error) from error
 
+    def replace(self, key: str, data: bytes, tag: str) -> bool:
+        target = self._root / key
+        try:
+            with _locked(target.parent):
+                if _content_tag(target.read_bytes()) != tag:
+                    return False
+                _write_over(target, data)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise self._trouble("write", error) from error
+        return True
+
+    def delete(self, key: str) -> None:
+        target = self._root / key
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                target.unlink()
+                _sync_folder(target.parent)
+            _remove_empty(target.parent, self._root)
+        except OSError as error:
+            raise self._trouble("delete", error) from error
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         below = prefix.rpartition("/")[0]
+        yield from (info for info in self._found(below) if info.key.startswith(prefix) and not _is_ours(info.key))
+
+    def leftovers(self) -> Iterator[ObjectInfo]:
+        named = (_TEMPORARY, _CHECK)
+        yield from (info for info in self._found("") if info.key.rpartition("/")[2].startswith(named))
+
+    def _found(self, below: str) -> Sequence[ObjectInfo]:
         try:
-            found = list(_walk(str(self._root / below), f"{below}/" if below else ""))
+            return sorted(_walk(str(self._root / below), f"{below}/" if below else ""))
         except OSError as error:
             raise self._trouble("list", error) from error
-        yield from sorted(info for info in found if info.key.startswith(prefix))
 
     def check(self) -> None:
         try:
@@ -162,10 +248,11 @@ class FolderStore:
             raise self._trouble("write", error) from error
 
     def _trouble(self, doing: str, error: OSError) -> StoreError:
-        return StoreError(
-            f"store {self.url}: cannot {doing} {error.filename or 'it'} ({error.strerror or error});"
-            " give this user the right to, or name another folder"
-        )
+        advice = "give this user the right to, or name another folder"
+        if error.errno in _NO_ROOM:
+            advice = "make room there and start the same command again; what was stored before is whole"
+        what = error.filename or "an object"
+        return StoreError(f"store {self.url}: cannot {doing} {what} ({error.strerror or error}); {advice}")
 
 
 def _make_folder(folder: Path) -> None:
@@ -186,20 +273,64 @@ def _sync_folder(folder: Path) -> None:
 
 def _write_new(target: Path, data: bytes) -> bool:
     """Writes beside the target and links it into place: a link, unlike a rename, never replaces."""
+    with _written_beside(target, data) as temporary:
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+    _sync_folder(target.parent)
+    return True
+
+
+def _write_over(target: Path, data: bytes) -> None:
+    """Whoever reads meanwhile reads the old bytes or the new ones."""
+    with _written_beside(target, data) as temporary:
+        temporary.rename(target)
+    _sync_folder(target.parent)
+
+
+@contextmanager
+def _written_beside(target: Path, data: bytes) -> Iterator[Path]:
     temporary = target.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(temporary, target)
-        except FileExistsError:
-            return False
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(target.parent)
-    return True
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps out whoever else replaces objects of this folder; the system frees the locks of a killed process."""
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _content_tag(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _is_ours(key: str) -> bool:
+    """Whether a file is of the store's own housekeeping, and no object."""
+    name = key.rpartition("/")[2]
+    return name == _LOCK or name.startswith(_TEMPORARY)
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Folders are no objects: one goes with the last file in it."""
+    while folder != root:
+        try:
+            folder.rmdir()
+        except OSError:  # not empty, or gone already
+            return
+        folder = folder.parent
 
 
 def _walk(folder: str, prefix: str) -> Iterator[ObjectInfo]:
@@ -211,9 +342,10 @@ def _walk(folder: str, prefix: str) -> Iterator[ObjectInfo]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(entry.path, f"{prefix}{entry.name}/")
-            elif not entry.name.startswith(_TEMPORARY):
+            else:
                 with suppress(FileNotFoundError):  # gone since it was listed
-                    yield ObjectInfo(f"{prefix}{entry.name}", entry.stat().st_size)
+                    status = entry.stat()
+                    yield ObjectInfo(f"{prefix}{entry.name}", status.st_size, status.st_mtime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,24 +381,35 @@ class S3Store:
         return f"s3://{self._bucket}/{self._prefix}{key}"
 
     def get(self, key: str) -> bytes:
+        return self.read(key).data
+
+    def read(self, key: str) -> Versioned:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return self._client().get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
+            answer = self._client().get_object(Bucket=self._bucket, Key=self._prefix + key)
+            return Versioned(answer["Body"].read(), answer["ETag"])
         except (BotoCoreError, ClientError) as error:
             if _code(error) == "NoSuchKey":
                 raise MissingObjectError(self.url, key) from None
             raise self._trouble("read", error) from error
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
+        return self._put(key, data, {"IfNoneMatch": "*"})
+
+    def replace(self, key: str, data: bytes, tag: str) -> bool:
+        return self._put(key, data, {"IfMatch": tag})
+
+    def _put(self, key: str, data: bytes, condition: "_Condition") -> bool:
+        """False: the condition does not hold."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         for attempt in range(_CONFLICT_TRIES):
             try:
-                self._client().put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
+                self._client().put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, **condition)
             except (BotoCoreError, ClientError) as error:
-                if _code(error) in ("PreconditionFailed", "412"):
-                    return _was_retried(error) and self.get(key) == data
+                if _code(error) in ("PreconditionFailed", "412", "NoSuchKey"):
+                    return _was_retried(error) and self._holds(key, data)
                 if _code(error) not in ("ConditionalRequestConflict", "OperationAborted", "409"):
                     raise self._trouble("write", error) from error
                 # Two writers met: S3 asks both to try again, and then tells them apart.
@@ -274,6 +417,24 @@ class S3Store:
             else:
                 return True
         raise StoreError(f"store {self.url}: other writers of {key!r} kept getting in the way; start the run again")
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        try:
+            return self.get(key) == data
+        except MissingObjectError:
+            return False
+
+    def delete(self, key: str) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client().delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        except (BotoCoreError, ClientError) as error:
+            raise self._trouble("delete", error) from error
+
+    def leftovers(self) -> Iterator[ObjectInfo]:
+        """A write is one request here, so only checks leave anything."""
+        yield from self.list(_CHECK)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -285,7 +446,7 @@ class S3Store:
                 .paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
             )
             found = [
-                ObjectInfo(entry["Key"].removeprefix(self._prefix), entry["Size"])
+                ObjectInfo(entry["Key"].removeprefix(self._prefix), entry["Size"], entry["LastModified"].timestamp())
                 for page in pages
                 for entry in page.get("Contents", ())
             ]
@@ -294,23 +455,23 @@ class S3Store:
         yield from sorted(found)  # not every server sorts as AWS does
 
     def check(self) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        key = f".check-{secrets.token_hex(8)}"
+        key = f"{_CHECK}{secrets.token_hex(8)}"
         any(self.list(key))
         self.put_if_absent(key, b"first")
         try:
-            overwritten = self.put_if_absent(key, b"second")
-            self.get(key)
+            ignored = []
+            if self.put_if_absent(key, b"second"):
+                ignored.append("If-None-Match")
+            tag = self.read(key).tag
+            if not self.replace(key, b"third", tag) or self.replace(key, b"fourth", tag):
+                ignored.append("If-Match")
         finally:
-            try:
-                self._client().delete_object(Bucket=self._bucket, Key=self._prefix + key)
-            except (BotoCoreError, ClientError) as error:
-                raise self._trouble("delete", error) from error
-        if overwritten:
+            self.delete(key)
+        if ignored:
             raise StoreError(
-                f"store {self.url}: the server overwrites objects in spite of If-None-Match, so that two workers could"
-                " store the same shard; use a server with conditional writes (AWS, MinIO, SeaweedFS: a recent version)"
+                f"store {self.url}: the server does not keep to {' and '.join(ignored)}, so that one worker could"
+                " overwrite what another has stored; use a server with conditional writes (AWS, MinIO, SeaweedFS: a"
+                " recent version)"
             )
 
     def access(self) -> S3Access:
@@ -395,6 +556,13 @@ class S3Store:
             case _:
                 advice = f"cannot {doing} it: {error}"
         return StoreError(f"store {self.url}: {' '.join(advice.split())}")
+
+
+class _Condition(TypedDict, total=False):
+    """When a write is to be done."""
+
+    IfNoneMatch: str
+    IfMatch: str
 
 
 _NO_CREDENTIALS = (

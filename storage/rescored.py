@@ -13,10 +13,11 @@ from typing import TypeVar
 from pipeline.errors import StoreError
 from pipeline.scores import Score
 from storage.frames import newest_scores, scan_objects
-from storage.layout import RescoredKey, ShardKey, rescored_keys, trace_keys
+from storage.layout import RescoredKey, ShardKey, rescored_keys
 from storage.objects import ObjectStore
 from storage.schema import RESCORED_SCHEMA, to_parquet, to_table
-from storage.shards import read_shard
+from storage.shards import read_columns_whole
+from storage.traces import read_trace_objects
 
 T = TypeVar("T")
 
@@ -37,8 +38,8 @@ class Rescored:
 class Owed:
     """What is left to be rescored of one family of a run."""
 
-    episodes: Mapping[ShardKey, frozenset[str]]
-    """Object -> ids of the episodes in it whose transcript counts and whose scores are older."""
+    episodes: Mapping[str, frozenset[str]]
+    """Key -> ids of the episodes in it whose transcript counts and whose scores are older."""
     next_part: int
     current: int
     """Scored episodes whose scores are of this version or a newer one."""
@@ -52,7 +53,13 @@ class Owed:
 
 def played_families(store: ObjectStore, run_id: str) -> tuple[str, ...]:
     """The families that a run has episodes of, sorted."""
-    return tuple(sorted({key.family for key in trace_keys(store, run_id)}))
+    import polars as pl
+
+    objects = read_trace_objects(store, run_id)
+    shards = [key for key in map(ShardKey.parse, objects) if key is not None]
+    sealed = [key for key in objects if ShardKey.parse(key) is None]
+    found = scan_objects(store, sealed).select("family").unique().collect()["family"] if sealed else pl.Series()
+    return tuple(sorted({*(key.family for key in shards), *found}))
 
 
 def read_owed(store: ObjectStore, run_id: str, family: str, version: int) -> Owed:
@@ -63,14 +70,15 @@ def read_owed(store: ObjectStore, run_id: str, family: str, version: int) -> Owe
     """
     import polars as pl
 
-    keys = [key for key in trace_keys(store, run_id) if key.family == family]
+    keys = [key for key in read_trace_objects(store, run_id) if _may_hold(key, family)]
     parts = [key for key in rescored_keys(store, run_id) if key.family == family]
     try:
-        attempts = scan_objects(store, list(map(str, keys)), object_column="object").select(_COLUMNS).collect()
+        rows = scan_objects(store, keys, object_column="object").filter(pl.col("family") == family)
+        attempts = rows.select(_COLUMNS).collect()
         rescored = newest_scores(store, parts).select("episode_id", rescored="scorer_version").collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         for key in keys:
-            read_shard(store, key)  # names the object that cannot be read
+            read_columns_whole(store, key, ("episode_id",))  # names the object that cannot be read
         raise StoreError(f"store {store.url}: cannot read the traces of {run_id!r}: {error}") from error
     scored = (
         attempts.filter(pl.col("outcome") == "scored")
@@ -81,11 +89,17 @@ def read_owed(store: ObjectStore, run_id: str, family: str, version: int) -> Owe
     old = scored.filter(pl.max_horizontal("scorer_version", "rescored") < version)
     by_object = {str(uri): frozenset(ids) for uri, ids in old.group_by("object").agg("episode_id").iter_rows()}
     return Owed(
-        episodes={key: by_object[store.uri(str(key))] for key in keys if store.uri(str(key)) in by_object},
+        episodes={key: by_object[store.uri(key)] for key in keys if store.uri(key) in by_object},
         next_part=1 + max((key.part for key in parts if key.version == version), default=-1),
         current=scored.height - old.height,
         unscored=attempts["episode_id"].n_unique() - scored.height,
     )
+
+
+def _may_hold(key: str, family: str) -> bool:
+    """Sealed objects hold any family."""
+    shard = ShardKey.parse(key)
+    return shard is None or shard.family == family
 
 
 def write_rescored(store: ObjectStore, key: RescoredKey, rows: Sequence[Rescored]) -> bool:

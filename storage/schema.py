@@ -2,13 +2,21 @@
 
 The schema has a version, kept in each file's metadata; a reader reads all older ones and refuses newer ones.  Any text
 can be written: what UTF-8 cannot hold (lone surrogates, as models and broken tokenizers produce them) becomes U+FFFD.
+
+    version 1
+    version 2   calls have cached_tokens and cost_usd; read from an older file they are NULL
+
+Engines that read many files at once take the columns from the first one.  ``heads/`` holds files without rows that say
+what the columns are now, for every reader to put first.
 """
 
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.resources import files
 from itertools import accumulate, chain
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -131,25 +139,35 @@ def to_parquet(table: pa.Table) -> bytes:
         compression_level=3,
         use_dictionary=[*flat, *_NAMES],  # type: ignore[arg-type]  # the stubs lack the list
         write_statistics=flat,
+        # So that a flipped bit is found by who looks for it, and not read as a text.
+        write_page_checksum=True,
     )
     return sink.getvalue().to_pybytes()
 
 
 def from_parquet(data: bytes) -> pa.Table:
-    """The inverse of :func:`to_parquet`.
+    """The inverse of :func:`to_parquet`, from any version so far.
 
     Raises:
         StoreError: the bytes are no Parquet file of this project, or a newer version of it wrote them.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"not a readable Parquet file ({_first_line(error)})") from error
     check_version(table.schema.metadata or {})
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
         raise StoreError(f"a trace without the columns {', '.join(missing)}")
-    return table.select(SCHEMA.names)
+    try:
+        return table.select(SCHEMA.names).cast(SCHEMA)
+    except (pa.ArrowException, ValueError) as error:
+        raise StoreError(f"a trace with columns of another kind ({_first_line(error)})") from error
+
+
+def head(rows: Literal["traces", "rescored"]) -> Path:
+    """A file without rows that has the columns of :data:`SCHEMA` or :data:`RESCORED_SCHEMA`."""
+    return Path(str(files("storage") / "heads" / f"{rows}.parquet"))
 
 
 def check_version(metadata: dict[bytes, bytes]) -> None:

@@ -1,9 +1,9 @@
 """SQL over a store: an in-memory DuckDB whose views read the Parquet files where they lie.
 
 The views (``views/*.sql``) are named in :data:`VIEWS`; ``traces`` holds the rows as they are stored, every attempt of
-an episode, ``rescored`` the scores that were computed again, and ``episodes`` each planned episode once, with the
-newest version of its scores.  A connection knows the objects that were there when it was
-opened.  Foreign files are passed over; an empty store answers with empty views.
+an episode (``settled`` those of sealed runs, ``unsettled`` all others), ``rescored`` the scores that were computed
+again, and ``episodes`` each planned episode once, with the newest version of its scores.  A connection knows the
+objects that were there when it was opened.  Foreign files are passed over; an empty store answers with empty views.
 """
 
 import json
@@ -18,10 +18,10 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.errors import StoreError
-from storage.layout import rescored_keys, trace_keys
-from storage.manifest import RunManifest, read_manifest, read_manifests
-from storage.objects import MissingObjectError, ObjectStore, S3Store, open_store
-from storage.schema import RESCORED_SCHEMA, SCHEMA
+from storage.manifest import RunManifest
+from storage.objects import ObjectStore, S3Store, open_store
+from storage.schema import head
+from storage.sources import Sources, read_sources
 
 VIEWS = (
     "episodes",
@@ -30,6 +30,7 @@ VIEWS = (
     "messages",
     "calls",
     "runs",
+    "usage",
     "leaderboard_cells",
     "leaderboard",
     "privacy_by_round",
@@ -38,7 +39,7 @@ VIEWS = (
     "by_attack_and_template",
     "by_num_users",
 )
-_HELPERS = ("once", "clustered", "picked", "leaderboard_columns")
+_HELPERS = ("traces", "once", "clustered_sums", "clustered", "picked", "leaderboard_columns")
 
 _PLANNED = pa.struct([("model", pa.string()), ("family", pa.string()), ("episodes", pa.int64())])
 _MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [
@@ -63,27 +64,40 @@ _MANIFESTS = pa.schema(_MANIFEST_FIELDS)
 def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnection:
     """A connection with the views over a store, or over one run of it.
 
-    Queries raise ``duckdb.Error``.
+    Queries raise ``duckdb.Error``; :func:`storage.answer.answer` is for those who want to read on past damaged objects.
 
     Raises:
-        StoreError: the store cannot be listed, or a manifest in it cannot be read.
+        StoreError: the store cannot be listed, or a manifest or an object in it cannot be read.
     """
     store = open_store(store_url)
-    traces = [store.uri(str(key)) for key in trace_keys(store, run_id)]
-    rescored = [store.uri(str(key)) for key in rescored_keys(store, run_id)]
-    manifests = _manifests(store, run_id)
+    try:
+        return connect_to(store, read_sources(store, run_id))
+    except duckdb.IOException as error:
+        reason = str(error).partition("\n")[0]
+        raise StoreError(
+            f"store {store.url}: {reason}; it may have been sealed just now: try again, or `muses store verify`"
+        ) from error
+
+
+def connect_to(store: ObjectStore, sources: Sources) -> duckdb.DuckDBPyConnection:
+    """A connection with the views over these objects."""
     connection = duckdb.connect(":memory:", config=_settings())
     connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-    if isinstance(store, S3Store) and (traces or rescored):
+    if isinstance(store, S3Store) and sources.keys:
         _let_in(connection, store)
-    _create_rows(connection, "traces", traces, SCHEMA)
-    _create_rows(connection, "rescored", rescored, RESCORED_SCHEMA)
-    connection.register("manifests_now", _manifests_table(manifests))
+    rows = (("settled", sources.settled), ("unsettled", sources.unsettled), ("rescored", sources.rescored))
+    for name, _ in rows:
+        _point(connection, name, [])
+    connection.register("manifests_now", _manifests_table(sources.manifests))
     connection.execute("CREATE TABLE manifests AS FROM manifests_now")
     connection.unregister("manifests_now")
     # Two texts, so that a store in which nothing was rescored pays for no join.
-    for name in ("rated_again" if rescored else "rated", *_HELPERS, *VIEWS):
+    for name in ("rated_again" if sources.rescored else "rated", *_HELPERS, *VIEWS):
         connection.execute(statement(name))
+    # At last: DuckDB looks for every file of a view whenever it makes another one over it.
+    for name, keys in rows:
+        if keys:
+            _point(connection, name, list(map(store.uri, keys)))
     return connection
 
 
@@ -101,15 +115,12 @@ def _settings() -> dict[str, str | bool | int | float | list[str]]:
     }
 
 
-def _create_rows(connection: duckdb.DuckDBPyConnection, name: str, uris: list[str], schema: pa.Schema) -> None:
-    """The rows of these objects as they are stored."""
-    if not uris:
-        connection.register("nothing", schema.empty_table())
-        connection.execute(f"CREATE TABLE {name} AS FROM nothing")
-        connection.unregister("nothing")
-        return
+def _point(connection: duckdb.DuckDBPyConnection, name: str, uris: list[str]) -> None:
+    """Makes a view of the rows of these objects as they are stored, in the columns of today."""
+    # DuckDB takes the columns from the first file, so it need not open the others before it reads them.
+    listed = _quoted([str(head("rescored" if name == "rescored" else "traces")), *uris])
     # The path repeats run, model and family; without the option DuckDB would take the model's slug for its name.
-    connection.execute(f"CREATE VIEW {name} AS FROM read_parquet([{_quoted(uris)}], hive_partitioning = false)")
+    connection.execute(f"CREATE OR REPLACE VIEW {name} AS FROM read_parquet([{listed}], hive_partitioning = false)")
 
 
 def _quoted(texts: Iterable[str]) -> str:
@@ -119,6 +130,9 @@ def _quoted(texts: Iterable[str]) -> str:
 def _let_in(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None:
     """Gives the connection DuckDB's S3 reader, from its Python package, and the access that boto3 has."""
     connection.execute(f"LOAD {_quoted([str(_httpfs())])}")
+    # The extension copies AWS_* of the environment into settings, which any query can read.
+    for setting in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
+        connection.execute(f"SET {setting} = ''")
     access = store.access()
     scheme, _, host = access.endpoint.partition("://")
     connection.execute(
@@ -147,15 +161,6 @@ def _httpfs() -> Path:
         f"SQL over S3 needs DuckDB's httpfs extension for DuckDB {duckdb.__version__};"
         f" pip install duckdb-extension-httpfs=={duckdb.__version__}"
     )
-
-
-def _manifests(store: ObjectStore, run_id: str | None) -> list[RunManifest]:
-    if run_id is None:
-        return read_manifests(store)
-    try:
-        return [read_manifest(store, run_id)]
-    except MissingObjectError:
-        return []
 
 
 def _manifests_table(manifests: Iterable[RunManifest]) -> pa.Table:

@@ -9,6 +9,7 @@ takes skipped tests for passed ones.
 """
 
 import json
+import secrets
 import shutil
 import socket
 import subprocess
@@ -34,6 +35,26 @@ class S3Server:
     """A running server."""
 
     endpoint: str
+    _command: tuple[str, ...]
+    _folder: Path
+    _running: "list[subprocess.Popen[bytes]]"
+    """The process; none while it is stopped."""
+
+    def start(self) -> None:
+        """Starts it, with what it held when it was stopped, and waits until it answers."""
+        log = self._folder / "log"
+        with log.open("ab") as output:
+            self._running.append(
+                subprocess.Popen(self._command, cwd=self._folder, stdout=output, stderr=subprocess.STDOUT)
+            )
+        _wait_until_ready(self, self._running[0], log)
+
+    def stop(self) -> None:
+        """Ends it at once, by its process, as a power cut would."""
+        for process in self._running:
+            process.kill()
+            process.wait()
+        self._running.clear()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -61,18 +82,13 @@ def s3_server() -> Iterator[S3Server]:
     """Starts a server with an empty data folder and stops it, by its process, at the end."""
     with tempfile.TemporaryDirectory(prefix="muses-s3-") as folder:
         ports = dict(zip((*_PARTS, *(f"{part}.grpc" for part in _PARTS)), free_ports(2 * len(_PARTS)), strict=True))
-        log = Path(folder, "log")
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                _command(Path(folder), ports), cwd=folder, stdout=output, stderr=subprocess.STDOUT
-            )
+        command = tuple(_command(Path(folder), ports))
+        server = S3Server(f"http://127.0.0.1:{ports['s3']}", command, Path(folder), [])
         try:
-            server = S3Server(f"http://127.0.0.1:{ports['s3']}")
-            _wait_until_ready(server, process, log)
+            server.start()
             yield server
         finally:
-            process.kill()  # nothing in there is worth a slow goodbye
-            process.wait()
+            server.stop()  # nothing in there is worth a slow goodbye
 
 
 def free_ports(count: int) -> list[int]:
@@ -121,7 +137,7 @@ def _wait_until_ready(server: S3Server, process: subprocess.Popen[bytes], log: P
     while time.monotonic() < deadline and process.poll() is None:
         if _listens(server.endpoint):
             try:
-                server.create_bucket("probe")
+                server.create_bucket(f"probe-{secrets.token_hex(4)}")
             except (BotoCoreError, ClientError):
                 pass
             else:

@@ -14,5 +14,7 @@ SELECT
     call.latency_s,
     call.retries,
     call.finish_reason,
-    call.cached
+    call.cached,
+    call.cached_tokens,
+    call.cost_usd
 FROM (SELECT *, unnest(calls) AS call, generate_subscripts(calls, 1) AS position FROM episodes);

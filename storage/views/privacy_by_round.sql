@@ -1,30 +1,55 @@
 -- Privacy and utility up to each round (the paper's figure 4): rounds 1 to the longest of the run, every episode in each.
--- Both are cumulative, so an episode that ended before a round keeps its last value; the denominator never shrinks.
+-- Both are cumulative and have a row for every round, so an episode that ended before a round keeps its last value; the
+-- denominator never shrinks.
+-- Summed by scenario before anybody's last value is repeated: a million episodes are then a few thousand rows.
 CREATE VIEW privacy_by_round AS
-WITH values_by_round AS (
-    -- Round 0 stands for the whole episode: it is seen only where there is no round at all.
-    SELECT run_id, scoring, model, metric, scenario_id, episode_id, coalesce(round, 0) AS round, value
-    FROM scores
-    WHERE family = 'access' AND metric IN ('privacy', 'utility')
+WITH played AS (
+    SELECT run_id, model, scenario_id, scores, list_max([s.round for s in scores if s.metric IN ('privacy', 'utility')]) AS ended
+    FROM episodes
+    WHERE family = 'access' AND outcome = 'scored'
 ),
-spans AS (
+rows AS (SELECT run_id, model, scenario_id, ended, unnest(scores) AS score FROM played),
+sums AS MATERIALIZED (
     SELECT
-        *,
-        lead(round) OVER (PARTITION BY run_id, episode_id, scoring, metric ORDER BY round) AS next_round,
-        max(round) OVER (PARTITION BY run_id) AS last_round
-    FROM values_by_round
+        run_id,
+        score.scoring,
+        model,
+        score.metric,
+        scenario_id,
+        -- Round 0 stands for the whole episode: it is seen only where there is no round at all.
+        coalesce(score.round, 0) AS round,
+        count(*) AS n,
+        fsum(score.value) AS total,
+        count(*) FILTER (score.round IS NOT DISTINCT FROM ended) AS n_ended,
+        fsum(score.value) FILTER (score.round IS NOT DISTINCT FROM ended) AS total_ended
+    FROM rows
+    WHERE score.metric IN ('privacy', 'utility') AND (score.round IS NOT NULL OR ended IS NULL)
+    GROUP BY ALL
 ),
-rounds AS (
+last_rounds AS (SELECT run_id, max(round) AS last_round FROM sums GROUP BY ALL),
+repeated AS (
     SELECT
         run_id,
         scoring,
         model,
         metric,
-        unnest(generate_series(greatest(round, 1), coalesce(next_round - 1, last_round)))::INTEGER AS round,
         scenario_id,
-        value
-    FROM spans
+        unnest(generate_series(round + 1, last_round))::INTEGER AS round,
+        n_ended AS n,
+        total_ended AS total
+    FROM sums
+    JOIN last_rounds USING (run_id)
+    WHERE n_ended > 0
+),
+per_scenario AS (
+    SELECT run_id, scoring, model, metric, round, scenario_id, sum(n)::BIGINT AS n, fsum(total) AS total
+    FROM (
+        SELECT run_id, scoring, model, metric, round, scenario_id, n, total FROM sums WHERE round > 0
+        UNION ALL
+        SELECT run_id, scoring, model, metric, round, scenario_id, n, total FROM repeated
+    )
+    GROUP BY ALL
 )
 SELECT run_id, scoring, model, metric, round, episodes, scenarios, mean, se
-FROM clustered('rounds')
+FROM clustered_sums('per_scenario')
 ORDER BY ALL;

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,12 @@ from pipeline.families.queue.family import QueueFamily
 from pipeline.scenario import Scenario
 from pipeline.scores import Score
 from pipeline.transcript import Transcript
+from storage.claims import RunHeldError
+from storage.layout import RescoredKey
 from storage.leaderboard import leaderboard
+from storage.objects import open_store
+from storage.rescored import Rescored, read_owed, write_rescored
+from storage.seal import seal
 from storage.sql import connect
 from tests.conftest import Muses
 from tests.provider import Provider, failed
@@ -172,24 +177,60 @@ def test_what_was_interrupted_is_completed(store: str, tmp_path: Path) -> None:
 
 
 class CuriousQueue(HarshQueue):
-    """Looks, at its third episode, whether somebody else is faster: a whole other rescore runs in between."""
+    """Does something, at its third episode, with the store that it is scored into."""
 
-    def __init__(self, store: str, run_id: str) -> None:
-        self._store, self._run_id, self._calls = store, run_id, 0
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act, self._calls = act, 0
 
     def score(self, scenario: Scenario[Any], transcript: Transcript) -> tuple[Score, ...]:
         self._calls += 1
         if self._calls == 3:
-            rescore(self._store, self._run_id, means=Means(with_family(HarshQueue()), part_size=5))
+            self._act()
         return super().score(scenario, transcript)
 
 
-def test_two_at_once_store_nothing_twice(store: str, tmp_path: Path) -> None:
-    """Who comes late for a part reads what is there and goes on with what is left."""
+def test_the_second_of_two_is_refused(store: str, tmp_path: Path) -> None:
+    """It is told who is at it, and the first is not disturbed."""
     run_id = play(store, tmp_path, dataset="generated:3", families=["queue"])
-    (report,) = rescore(store, run_id, means=Means(with_family(CuriousQueue(store, run_id)), part_size=2)).families
+    refused = []
+
+    def again() -> None:
+        with pytest.raises(RunHeldError, match="held by `muses rescore`") as caught:
+            rescore(store, run_id, means=Means(with_family(HarshQueue())))
+        refused.append(caught.value)
+
+    (report,) = rescore(store, run_id, means=Means(with_family(CuriousQueue(again)), part_size=2)).families
+    assert (report.rescored, len(refused)) == (12, 1)
+
+
+def test_a_late_writer_stores_nothing_twice(store: str, tmp_path: Path) -> None:
+    """Who was taken for dead and comes late for a part reads what is there and goes on with what is left."""
+    run_id = play(store, tmp_path, dataset="generated:3", families=["queue"])
+    opened = open_store(store)
+
+    def overtake() -> None:
+        owed = read_owed(opened, run_id, "queue", 2)
+        ids = [episode_id for each in owed.episodes.values() for episode_id in each]
+        rows = [Rescored(run_id, episode_id, 2, (Score("published", "f1", 0.125),)) for episode_id in ids]
+        assert write_rescored(opened, RescoredKey(run_id, "queue", 2, owed.next_part), rows)
+
+    (report,) = rescore(store, run_id, means=Means(with_family(CuriousQueue(overtake)), part_size=2)).families
     assert report.rescored == 2
     assert ask(store, "SELECT count(*), count(DISTINCT episode_id) FROM rescored") == [(12, 12)]
+
+
+def test_a_sealed_run_is_rescored(store: str, tmp_path: Path) -> None:
+    """From its sealed transcripts, with the same answer; the next seal folds the new scores in."""
+    run_id = play(store, tmp_path, dataset="generated:4", families=["queue", "access"])
+    seal(open_store(store), run_id)
+    assert_round_trip(store, run_id)
+    (report, *_) = [one for one in rescore(store, run_id, means=Means(raised(3))).families if one.family == "queue"]
+    before = ask(store, "FROM scores ORDER BY ALL")
+    assert (report.rescored, report.changed) == (16, 0)
+    seal(open_store(store), run_id)
+    assert ask(store, "SELECT count(*) FROM rescored") == [(0,)]
+    assert ask(store, "SELECT DISTINCT scorer_version FROM episodes") == [(3,)]
+    assert ask(store, "FROM scores ORDER BY ALL") == before
 
 
 def test_failed_episodes_stay_unscored(store: str, tmp_path: Path) -> None:

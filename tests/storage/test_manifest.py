@@ -1,4 +1,4 @@
-"""A run's manifest: written once, and the guard against mixing two runs."""
+"""A run's manifest: changed by compare and swap only, and the guard against mixing two runs."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipeline.errors import StoreError
-from storage.manifest import RunManifest, create_or_check, read_manifest, read_manifests
+from storage.manifest import (
+    RunManifest,
+    SealedObject,
+    change_manifest,
+    create_or_check,
+    read_manifest,
+    read_manifests,
+    reopen,
+)
 from storage.objects import MissingObjectError, ObjectStore
 from tests.storage.samples import MANIFEST
 
@@ -83,6 +91,66 @@ def test_a_newer_version_is_refused(store: ObjectStore, field: str) -> None:
     for read in (lambda: read_manifest(store, "new"), lambda: read_manifests(store)):
         with pytest.raises(StoreError, match=expected):
             read()
+
+
+def test_version_1_is_read(store: ObjectStore) -> None:
+    """Manifests from before runs could be sealed: nothing of them is."""
+    create_or_check(store, MANIFEST)
+    old = json.loads(store.get("runs/run-a.json")) | {"manifest_version": 1, "run_id": "old"}
+    del old["sealed"]
+    store.put_if_absent("runs/old.json", json.dumps(old).encode())
+    assert read_manifest(store, "old") == replace(MANIFEST, run_id="old")
+    create_or_check(store, replace(MANIFEST, run_id="old"))
+
+
+SEALED = SealedObject("sealed/run=run-a/00000-0123456789abcdef.parquet", 12, 345, "0123456789abcdef" * 4)
+
+
+def test_a_change_is_kept(store: ObjectStore) -> None:
+    """And a run that was changed is still the same run."""
+    create_or_check(store, MANIFEST)
+    sealed = replace(MANIFEST, state="sealed", sealed=(SEALED,))
+    assert change_manifest(store, "run-a", lambda _: sealed) == sealed
+    assert read_manifest(store, "run-a") == sealed
+    create_or_check(store, MANIFEST)
+    assert read_manifest(store, "run-a") == sealed
+
+
+def test_nobodys_change_is_lost(store: ObjectStore) -> None:
+    """Of two that meet, the second is made to what the first has left."""
+    create_or_check(store, MANIFEST)
+    seen = []
+
+    def slow(manifest: RunManifest) -> RunManifest:
+        seen.append(manifest.commit)
+        if len(seen) == 1:
+            change_manifest(store, "run-a", lambda before: replace(before, commit="f" * 40))
+        return replace(manifest, state="sealed")
+
+    changed = change_manifest(store, "run-a", slow)
+    assert (changed.state, changed.commit, seen) == ("sealed", "f" * 40, ["0" * 40, "f" * 40])
+
+
+def test_trying_ends(store: ObjectStore) -> None:
+    """With an error, when somebody is faster every time."""
+    create_or_check(store, MANIFEST)
+
+    def meddle(manifest: RunManifest) -> RunManifest:
+        longer = {**manifest.versions, "meddled": manifest.versions.get("meddled", "") + "x"}
+        change_manifest(store, "run-a", lambda before: replace(before, versions=longer))
+        return replace(manifest, state="sealed")
+
+    with pytest.raises(StoreError, match=r"runs/run-a\.json: others kept changing it"):
+        change_manifest(store, "run-a", meddle)
+    assert read_manifest(store, "run-a").state == "open"
+
+
+def test_a_deleted_object_is_given_up_when_the_run_goes_on(store: ObjectStore) -> None:
+    """What is there is still named."""
+    there = replace(SEALED, key="sealed/run=run-a/00001-0123456789abcdef.parquet")
+    create_or_check(store, replace(MANIFEST, state="sealed", sealed=(SEALED, there)))
+    store.put_if_absent(there.key, b"")
+    assert reopen(store, "run-a") == replace(MANIFEST, sealed=(there,))
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b'{"manifest_version": 1}', b"null"])

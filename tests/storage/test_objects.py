@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ import boto3
 import pytest
 
 from pipeline.errors import ConfigError, StoreError
-from storage.objects import FolderStore, MissingObjectError, ObjectStore, S3Store, open_store
+from storage.objects import FolderStore, MissingObjectError, ObjectStore, S3Store, open_store, store_time
 from tests.s3_server import KEY_ID, SECRET, S3Server, free_ports
 
 USES: dict[str, Callable[[ObjectStore], object]] = {
@@ -21,6 +23,8 @@ USES: dict[str, Callable[[ObjectStore], object]] = {
     "get": lambda store: store.get("a"),
     "list": lambda store: list(store.list("")),
     "put": lambda store: store.put_if_absent("a", b""),
+    "replace": lambda store: store.replace("a", b"", "tag"),
+    "delete": lambda store: store.delete("a"),
 }
 every_use = pytest.mark.parametrize("use", USES.values(), ids=list(USES))
 
@@ -140,8 +144,8 @@ def test_a_folder_below_a_file(tmp_path: Path, use: Callable[[ObjectStore], obje
     """Nothing can be stored there, and nothing is there; no other exception comes out."""
     (tmp_path / "file").write_bytes(b"")
     store = open_store(str(tmp_path / "file" / "store"))
-    if use is USES["list"]:
-        assert use(store) == []
+    if use in (USES["list"], USES["replace"], USES["delete"]):
+        assert not use(store)
     else:
         with pytest.raises(StoreError, match=str(tmp_path)):
             use(store)
@@ -184,6 +188,9 @@ def test_an_unfinished_write_is_no_object(tmp_path: Path) -> None:
 def test_a_missing_bucket(s3_environment: S3Server, use: Callable[[ObjectStore], object]) -> None:
     """It is not made in passing."""
     assert s3_environment
+    if use is USES["replace"]:  # this server says that the object has changed, which it has, in a way
+        assert use(open_store("s3://no-such-bucket/prefix")) is False
+        return
     with pytest.raises(StoreError, match="there is no bucket 'no-such-bucket'; create it"):
         use(open_store("s3://no-such-bucket/prefix"))
 
@@ -262,6 +269,7 @@ def answering(*statuses: int, stored: bytes = b"") -> Iterator[str]:
         def _answer(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", f'"{len(left)}"')
             self.end_headers()
             self.wfile.write(body)
 
@@ -309,10 +317,132 @@ def test_a_lost_answer(s3_url: str, monkeypatch: pytest.MonkeyPatch, stored: byt
         assert S3Store("bucket", "").put_if_absent("a", b"mine") is written
 
 
-def test_a_server_that_overwrites(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check refuses a server without conditional writes."""
+@pytest.mark.parametrize(
+    ("answers", "ignored"),
+    [
+        ((200, 200, 200, 200), "If-None-Match and If-Match"),
+        ((200, 412, 200, 200), "If-Match"),
+        ((200, 412, 412), "If-Match"),
+        ((200, 200, 200, 412), "If-None-Match"),
+    ],
+)
+def test_a_server_that_overwrites(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, answers: tuple[int, ...], ignored: str
+) -> None:
+    """The check refuses a server without conditional writes, or with half of them."""
     assert s3_url
-    with answering(200, 200, stored=b"second") as endpoint:
+    with answering(*answers, stored=b"second") as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        with pytest.raises(StoreError, match="overwrites objects in spite of If-None-Match"):
+        with pytest.raises(StoreError, match=f"does not keep to {ignored}, so"):
             S3Store("bucket", "").check()
+
+
+def test_what_was_read_is_replaced(store: ObjectStore) -> None:
+    """Once: with the tag of what is no longer there nothing is written, nor where nothing is."""
+    store.put_if_absent("runs/a.json", b"first")
+    data, tag = store.read("runs/a.json")
+    assert data == b"first"
+    assert store.replace("runs/a.json", b"second", tag)
+    assert not store.replace("runs/a.json", b"third", tag)
+    assert store.get("runs/a.json") == b"second"
+    assert not store.replace("runs/none.json", b"x", tag)
+    assert [info.key for info in store.list("")] == ["runs/a.json"]
+
+
+def test_no_update_is_lost(store: ObjectStore) -> None:
+    """Many writers count one number up, each from what it has read: every step is there."""
+    store.put_if_absent("number", b"0")
+
+    def count_up(_: int) -> None:
+        while True:
+            data, tag = store.read("number")
+            if store.replace("number", str(int(data) + 1).encode(), tag):
+                return
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(count_up, range(40)))
+    assert store.get("number") == b"40"
+
+
+def test_processes_exclude_each_other(tmp_path: Path) -> None:
+    """In a folder the lock is between processes, and one that is killed while it holds it leaves it open."""
+    store = open_store(str(tmp_path))
+    store.put_if_absent("number", b"0")
+    code = (
+        "import sys; from storage.objects import open_store; store = open_store(sys.argv[1])\n"
+        "for _ in range(50):\n"
+        "    while not store.replace('number', str(int((v := store.read('number')).data) + 1).encode(), v.tag): pass\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    running = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(3)]
+    assert [each.wait(60) for each in running] == [0, 0, 0]
+    assert store.get("number") == b"150"
+    holder = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", holder, str(tmp_path / ".lock")], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.kill()
+    assert store.replace("number", b"0", store.read("number").tag)
+
+
+def test_deleting(store: ObjectStore) -> None:
+    """It is gone, its neighbours are not; and what is not there can be deleted too."""
+    for key in ("a/b/c", "a/d"):
+        store.put_if_absent(key, b"x")
+    store.delete("a/b/c")
+    store.delete("a/b/c")
+    assert [info.key for info in store.list("")] == ["a/d"]
+    assert store.put_if_absent("a/b/c", b"again")
+
+
+def test_an_empty_folder_goes_with_its_last_object(tmp_path: Path) -> None:
+    """A run that was deleted leaves nothing to look at; the store's own folder stays."""
+    store = FolderStore(tmp_path)
+    store.put_if_absent("a/b/c", b"x")
+    store.delete("a/b/c")
+    assert tmp_path.is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_times_are_those_of_the_store(store: ObjectStore) -> None:
+    """What was written before now is not younger than now, but for the second that S3 rounds off."""
+    store.put_if_absent("a", b"x")
+    (info,) = store.list("a")
+    assert 0 <= store_time(store) - info.modified + 1 < 600
+    assert [info.key for info in store.list("")] == ["a"]
+
+
+def test_two_buckets(s3_environment: S3Server) -> None:
+    """They share nothing but the server."""
+    s3_environment.create_bucket("muses-others")
+    ours, others = open_store("s3://muses-tests/two"), open_store("s3://muses-others/two")
+    assert ours.put_if_absent("a", b"ours")
+    assert others.put_if_absent("a", b"theirs")
+    assert (ours.get("a"), others.get("a")) == (b"ours", b"theirs")
+    ours.delete("a")
+    assert [info.key for info in others.list("")] == ["a"]
+
+
+FULL = """
+import resource, sys
+from storage.objects import open_store
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+store = open_store(sys.argv[1])
+store.put_if_absent("small", b"x" * 100)
+try:
+    store.put_if_absent("large", b"x" * 100_000)
+except Exception as error:
+    print(type(error).__name__, error)
+print([info.key for info in store.list("")], [info.key for info in store.leftovers()])
+"""
+
+
+def test_a_file_that_does_not_fit(tmp_path: Path) -> None:
+    """The message says what to do; what was there is whole, and nothing is left of the other."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("StoreError store ")
+    assert "make room there and start the same command again" in first
+    assert second == "['small'] []"

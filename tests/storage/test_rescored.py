@@ -141,7 +141,7 @@ def test_what_is_owed(store: ObjectStore) -> None:
     write_rescored(store, PART, [rescored(done, 1.0)])
     assert played_families(store, "run-a") == ("access", "queue")
     owed = read_owed(store, "run-a", "queue", 2)
-    assert owed.episodes == {KEY: {old.episode_id}, second: {again.episode_id}}
+    assert owed.episodes == {str(KEY): {old.episode_id}, str(second): {again.episode_id}}
     assert (owed.count, owed.next_part, owed.current, owed.unscored) == (2, 1, 2, 1)
     assert read_owed(store, "run-a", "queue", 1).count == 0
     third = read_owed(store, "run-a", "queue", 3)

@@ -1,13 +1,17 @@
 """Shards: stored once, and counted without being read."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import StoreError
 from storage.layout import ShardKey
 from storage.objects import MissingObjectError, ObjectStore
-from storage.shards import RunIndex, read_index, read_shard, write_shard
+from storage.schema import VERSION_KEY, episodes_table
+from storage.shards import DamagedObjectError, RunIndex, read_index, read_shard, write_shard
 from tests.storage.samples import episode, failed
 
 KEY = ShardKey("run-a", "model-a", "queue", 42, 1)
@@ -51,14 +55,30 @@ def test_the_index_of_a_run(store: ObjectStore) -> None:
 
 
 def test_damaged_objects_are_named(store: ObjectStore) -> None:
-    """Among many good ones, the message names the bad one."""
+    """Among many good ones the bad one is named, and what it held is not taken for scored; the rest is read."""
     for number in range(3):
         write_shard(store, ShardKey("run-a", "model-a", "queue", number, 1), [episode(number)])
     damaged = ShardKey("run-a", "model-a", "queue", 3, 1)
     store.put_if_absent(str(damaged), store.get(str(ShardKey("run-a", "model-a", "queue", 0, 1)))[:-20])
-    for read in (lambda: read_index(store, "run-a"), lambda: read_shard(store, damaged)):
-        with pytest.raises(StoreError, match=rf"{damaged}: not a readable Parquet file"):
+    with pytest.raises(DamagedObjectError, match=rf"{damaged}: not a readable Parquet file"):
+        read_shard(store, damaged)
+    index = read_index(store, "run-a")
+    assert index.scored == {episode(number).episode_id for number in range(3)}
+    assert list(index.damaged) == [str(damaged)]
+    assert "not a readable Parquet file" in index.damaged[str(damaged)]
+
+
+def test_a_newer_version_is_no_damage(store: ObjectStore) -> None:
+    """What it held must not be played again: the index refuses, and says to upgrade."""
+    table = episodes_table([episode(1)]).replace_schema_metadata({VERSION_KEY: b"99"})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    store.put_if_absent(str(KEY), sink.getvalue().to_pybytes())
+    store.put_if_absent(str(replace(KEY, number=1)), b"PAR1")
+    for read in (lambda: read_index(store, "run-a"), lambda: read_shard(store, KEY)):
+        with pytest.raises(StoreError, match=rf"{KEY}: written with schema version 99; .* upgrade it") as caught:
             read()
+        assert not isinstance(caught.value, DamagedObjectError)
 
 
 def test_a_missing_shard(store: ObjectStore) -> None:

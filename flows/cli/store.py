@@ -1,0 +1,254 @@
+"""``muses store ls | du | verify | seal | gc | prune``: what lies in a store, whether it is whole, and what may go."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from flows.cli import BAD_USAGE, DONE
+from flows.cli.options import Json, Store
+from flows.cli.output import put, to_json
+from flows.settings import read_settings
+from pipeline.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from storage.inventory import Item
+    from storage.objects import ObjectStore
+    from storage.verify import RunCheck
+
+Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
+Grace = Annotated[str, Parameter(help="How old it has to be, as 24h, 7d, 30m.")]
+OlderThan = Annotated[str | None, Parameter(help="Since the run was last written to, as 90d, 12h.")]
+NamePattern = Annotated[str | None, Parameter(help="Pattern of the run's id, as 'nightly-*'.")]
+DryRun = Annotated[bool, Parameter(help="Only list what would go.")]
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run, as ``ls`` shows it."""
+
+    run_id: str
+    state: str
+    """open, sealed, or unreadable: then the counts are not known."""
+    planned: int | None
+    scored: int | None
+    objects: int
+    bytes: int
+    age_s: float
+    """Since it was last written to."""
+
+
+def ls(*, store: Store = None, as_json: Json = False) -> int:
+    """List the runs of a store: state, episodes, objects, bytes, and when each was last written to."""
+    from storage.inventory import by_run, take_inventory
+
+    opened = _open(store)
+    runs = by_run(take_inventory(opened))
+    # By this machine's clock: who may only read can list as well, and nothing is decided by it.
+    lines = [
+        _line(opened, run_id, items, time.time()) for run_id, items in sorted(runs.items()) if _has_manifest(items)
+    ]
+    if as_json:
+        put(to_json({"store": opened.url, "runs": [asdict(line) for line in lines]}))
+        return DONE
+    header = ["run", "state", "planned", "scored", "objects", "size", "last written"]
+    _table(header, [_cells(line) for line in lines], range(2, len(header)))
+    return DONE
+
+
+def du(*, store: Store = None, as_json: Json = False) -> int:
+    """Show what each run takes, by kind of object. Foreign files are counted, and never touched."""
+    from storage.inventory import take_inventory, usage
+
+    opened = _open(store)
+    used = usage(take_inventory(opened))
+    total = sum(each.bytes for each in used)
+    if as_json:
+        put(to_json({"store": opened.url, "bytes": total, "usage": [asdict(each) for each in used]}))
+        return DONE
+    rows = [[each.run_id or "-", each.kind, str(each.objects), _size(each.bytes)] for each in used]
+    _table(["run", "kind", "objects", "size"], rows, (2, 3))
+    put(f"{_size(total)} in {opened.url}")
+    return DONE
+
+
+def verify(
+    run: Annotated[str | None, Parameter(help="Default: all runs.")] = None,
+    /,
+    *,
+    store: Store = None,
+    as_json: Json = False,
+) -> int:
+    """Read every object of a run to its last byte and check it against the manifest. Exit code 2: not all is well."""
+    from storage.manifest import stored_runs
+    from storage.verify import verify as verify_run
+
+    opened = _open(store)
+    checks = [verify_run(opened, run_id) for run_id in ([run] if run else stored_runs(opened))]
+    is_whole = not any(check.findings for check in checks)
+    if as_json:
+        put(to_json({"store": opened.url, "ok": is_whole, "runs": [asdict(check) for check in checks]}))
+    else:
+        for check in checks:
+            for line in _verdict(check):
+                put(line)
+    return DONE if is_whole else BAD_USAGE
+
+
+def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
+    """Turn the shards of a run into few large objects, sorted and each episode once. A sealed run stays as it is."""
+    from storage.seal import seal as seal_run
+
+    report = seal_run(_open(store), run)
+    if as_json:
+        put(to_json(asdict(report)))
+        return DONE
+    put(
+        f"run {report.run_id} is sealed: {report.episodes} episodes in {report.objects} objects"
+        f" ({_size(report.bytes)}); {report.removed} objects removed"
+    )
+    return DONE
+
+
+def gc(*, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, as_json: Json = False) -> int:
+    """Delete what no manifest names and nobody writes any more: what cut-off writers, seals and deletions left."""
+    from storage.garbage import collect
+
+    opened = _open(store)
+    done = collect(opened, _seconds("--grace", grace), dry_run=dry_run)
+    total = sum(each.bytes for each in done.garbage)
+    if as_json:
+        garbage = [asdict(each) for each in done.garbage]
+        head = {"store": opened.url, "deleted": done.deleted, "bytes": total}
+        put(to_json({**head, "garbage": garbage, "held": done.held}))
+        return DONE
+    for each in done.garbage:
+        put(f"{each.key}  {_size(each.bytes)}  {each.why}")
+    _tell_held(done.held)
+    put(f"{len(done.garbage)} objects, {_size(total)}: {_outcome(deleted=done.deleted)}")
+    return DONE
+
+
+def prune(
+    *,
+    store: Store = None,
+    older_than: OlderThan = None,
+    name: NamePattern = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Delete whole runs, by age and by name. Look first: --dry-run."""
+    from storage.retention import Rule, prune as prune_runs
+
+    if older_than is None and name is None:
+        raise ConfigError("which runs? Give --older-than 90d, --name 'nightly-*', or both")
+    rule = Rule(None if older_than is None else _seconds("--older-than", older_than), name)
+    opened = _open(store)
+    done = prune_runs(opened, rule, dry_run=dry_run)
+    if as_json:
+        runs = [asdict(run) for run in done.runs]
+        put(to_json({"store": opened.url, "deleted": done.deleted, "runs": runs, "held": done.held}))
+        return DONE
+    rows = [[run.run_id, str(run.objects), _size(run.bytes), _age(run.age_s)] for run in done.runs]
+    _table(["run", "objects", "size", "last written"], rows, (1, 2, 3))
+    _tell_held(done.held)
+    put(f"{len(done.runs)} runs: {_outcome(deleted=done.deleted)}")
+    return DONE
+
+
+def _open(url: str | None) -> "ObjectStore":
+    from storage.objects import open_store
+
+    return open_store(url or read_settings().store)
+
+
+def _has_manifest(items: "list[Item]") -> bool:
+    return any(item.kind == "manifest" for item in items)
+
+
+def _line(store: "ObjectStore", run_id: str, items: "list[Item]", now: float) -> RunLine:
+    from storage.inventory import last_change
+    from storage.manifest import read_manifest
+    from storage.shards import read_index
+
+    state, planned, scored = "unreadable", None, None
+    try:
+        manifest = read_manifest(store, run_id)
+        state, planned = manifest.state, sum(manifest.planned.values())
+        scored = len(read_index(store, run_id).scored)
+    except StoreError as error:
+        _note(f"muses: {error}")
+    counted = [item.info for item in items if item.kind != "claim"]
+    size = sum(info.size for info in counted)
+    return RunLine(run_id, state, planned, scored, len(counted), size, max(0.0, now - last_change(items)))
+
+
+def _cells(line: RunLine) -> list[str]:
+    counts = [_count(line.planned), _count(line.scored), str(line.objects)]
+    return [line.run_id, line.state, *counts, _size(line.bytes), _age(line.age_s)]
+
+
+def _verdict(check: "RunCheck") -> Iterator[str]:
+    whole = "damaged" if check.findings else "whole"
+    yield (
+        f"run {check.run_id} ({check.state or 'unreadable'}): {whole}; {check.planned} episodes planned,"
+        f" {check.stored} stored, {check.scored} scored; {check.objects} objects, {_size(check.bytes)} read"
+    )
+    for finding in check.findings:
+        yield f"  {finding.trouble}: {finding.key}: {finding.problem}; lost: {finding.lost}"
+    if any(finding.trouble in ("damaged", "missing", "changed") for finding in check.findings):
+        yield "  Put back copies of these objects; or delete them, and `muses run` plays again what they held."
+
+
+def _tell_held(held: Mapping[str, str]) -> None:
+    for text in held.values():
+        _note(f"muses: passed over: {text}")
+
+
+def _outcome(*, deleted: bool) -> str:
+    return "deleted" if deleted else "would be deleted (dry run)"
+
+
+def _seconds(option: str, text: str) -> float:
+    """A length of time as 90d, 24h, 30m, 10s, 2w."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    if match is None:
+        raise ConfigError(f"{option} {text!r}: expected a number and a unit (s, m, h, d, w), as 24h or 90d")
+    return timedelta(**{_UNITS[match[2]]: float(match[1])}).total_seconds()
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f}{unit} ago"
+    return f"{max(0, seconds):.0f}s ago"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def _table(header: list[str], rows: list[list[str]], numeric: "range | tuple[int, ...]") -> None:
+    from dashboards.text import text_table
+
+    if rows:
+        put(text_table(header, rows, numeric))
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201

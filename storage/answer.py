@@ -1,0 +1,69 @@
+"""Questions that are answered from what can be read, and say what could not be.
+
+A store is read while others seal and delete, and now and then an object is damaged.  Nobody pays for that on the way:
+only when a query fails are the objects looked at, all of them.  What is damaged is left out and named, what has been
+sealed in the meantime is read where it lies now, and the question is asked again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import duckdb
+
+from storage.damage import Lost, find_lost
+from storage.objects import ObjectStore, open_store
+from storage.sources import Sources, read_sources
+from storage.sql import connect_to
+
+T = TypeVar("T")
+Question = Callable[[duckdb.DuckDBPyConnection], T]
+
+_TRIES = 4
+_UNREADABLE = (
+    duckdb.IOException,  # cut off, not Parquet, gone
+    duckdb.HTTPException,
+    duckdb.InvalidInputException,
+    duckdb.SerializationException,
+    duckdb.ConversionException,  # columns of another kind
+    duckdb.InternalException,
+)
+"""What damaged or vanished objects are noticed by.  Other errors are the query's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What came of a question."""
+
+    value: T
+    lost: tuple[Lost, ...]
+    """What the answer is without."""
+
+
+def answer(
+    store_url: str,
+    question: Question[T],
+    run_id: str | None = None,
+    opener: Callable[[ObjectStore, Sources], duckdb.DuckDBPyConnection] = connect_to,
+) -> Answer[T]:
+    """Asks over a store, or over one run of it.  *question* may be called again, over another connection.
+
+    Raises:
+        StoreError: the store cannot be read, or holds something of a newer version.
+        duckdb.Error: the query fails for a reason of its own.
+    """
+    store = open_store(store_url)
+    lost: tuple[Lost, ...] = ()
+    tries = 0
+    while True:
+        sources = read_sources(store, run_id, [each.key for each in lost])
+        try:
+            with opener(store, sources) as connection:
+                return Answer(question(connection), lost)
+        except _UNREADABLE:
+            tries += 1
+            now = read_sources(store, run_id, [each.key for each in lost])
+            found = find_lost(store, now)
+            if tries == _TRIES or (not found and now.keys == sources.keys):
+                raise
+        lost = (*lost, *found)

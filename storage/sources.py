@@ -1,0 +1,47 @@
+"""What a reader of a store has to open: the objects that hold rows, and the manifests.
+
+The rows of a sealed run are settled: each episode is there once.  All others are attempts, of which one counts.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from storage.layout import rescored_keys, trace_keys
+from storage.manifest import RunManifest
+from storage.objects import ObjectStore
+from storage.traces import manifests_of, trace_objects
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Keys of objects, sorted, and the manifests, oldest run first."""
+
+    settled: tuple[str, ...]
+    unsettled: tuple[str, ...]
+    rescored: tuple[str, ...]
+    manifests: tuple[RunManifest, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Of all objects that hold rows."""
+        return (*self.settled, *self.unsettled, *self.rescored)
+
+
+def read_sources(store: ObjectStore, run_id: str | None = None, without: Collection[str] = ()) -> Sources:
+    """What there is now of one run, or of all, except the objects *without*.
+
+    Raises:
+        StoreError: the store cannot be listed, or a manifest in it cannot be read.
+    """
+    shards = list(trace_keys(store, run_id))  # before the manifests, see storage.traces
+    rescored = [str(key) for key in rescored_keys(store, run_id)]  # likewise
+    manifests = manifests_of(store, run_id)
+    sealed = (entry.key for manifest in manifests if manifest.state == "sealed" for entry in manifest.sealed)
+    settled, left_out = frozenset(sealed), frozenset(without)
+    objects = [key for key in trace_objects(shards, manifests) if key not in left_out]
+    return Sources(
+        settled=tuple(key for key in objects if key in settled),
+        unsettled=tuple(key for key in objects if key not in settled),
+        rescored=tuple(key for key in rescored if key not in left_out),
+        manifests=tuple(manifests),
+    )

@@ -1,0 +1,282 @@
+"""``muses store`` and what a run and its store do to each other: two drivers, sealed runs, full disks, lost servers."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from storage.claims import Claim, Process
+from storage.layout import claim_key
+from storage.objects import open_store
+from storage.sql import connect
+from tests.conftest import Muses
+from tests.provider import Answer, Provider, failed, slow
+from tests.s3_server import s3_server
+
+ROOT = Path(__file__).parents[2]
+PLAY = ("run", "--model=scripted/oracle", "--family=queue", "--family=access", "--store=out", "--json")
+_PATIENCE_S = 120.0
+
+
+def play(muses: Muses, *more: str) -> dict[str, Any]:
+    done = muses(*PLAY, "--dataset=generated:4", *more)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def store_json(muses: Muses, *arguments: str, code: int = 0) -> dict[str, Any]:
+    done = muses("store", *arguments, "--store=out", "--json")
+    assert done.returncode == code, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_a_runs_life(muses: Muses, tmp_path: Path) -> None:
+    """Played, listed, verified, sealed, asked, looked through for garbage, and pruned."""
+    before = play(muses, "--run-id=nightly-1")
+    play(muses, "--run-id=other")
+    listed = store_json(muses, "ls")["runs"]
+    states = [(run["run_id"], run["state"], run["planned"], run["scored"]) for run in listed]
+    assert states == [("nightly-1", "open", 8, 8), ("other", "open", 8, 8)]
+    sealed = store_json(muses, "seal", "nightly-1")
+    assert (sealed["episodes"], sealed["objects"]) == (8, 1)
+    assert store_json(muses, "seal", "nightly-1")["removed"] == 0
+    verified = store_json(muses, "verify")
+    assert verified["ok"] is True
+    assert [(run["state"], run["stored"], run["findings"]) for run in verified["runs"]] == [
+        ("sealed", 8, []),
+        ("open", 8, []),
+    ]
+    kinds = {(each["run_id"], each["kind"]) for each in store_json(muses, "du")["usage"]}
+    assert kinds >= {("nightly-1", "sealed"), ("nightly-1", "manifest"), ("other", "shard")}
+    assert ("nightly-1", "shard") not in kinds
+    again = play(muses, "--run-id=nightly-1")  # nothing is owed: it stays sealed, and says the same
+    assert again["leaderboard"] == before["leaderboard"]
+    assert store_json(muses, "gc")["garbage"] == []
+    looked = store_json(muses, "prune", "--name=nightly-*", "--dry-run")
+    assert ([run["run_id"] for run in looked["runs"]], looked["deleted"]) == (["nightly-1"], False)
+    assert [run["run_id"] for run in store_json(muses, "prune", "--name=nightly-*")["runs"]] == ["nightly-1"]
+    assert [run["run_id"] for run in store_json(muses, "ls")["runs"]] == ["other"]
+    assert store_json(muses, "prune", "--older-than=1h")["runs"] == []
+    for command in ("ls", "du", "verify", "gc", "prune --name=x"):
+        assert muses("store", *command.split(), "--store=out").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("prune",), "which runs? Give --older-than 90d, --name 'nightly-*', or both"),
+        (("prune", "--older-than=90"), "--older-than '90': expected a number and a unit (s, m, h, d, w)"),
+        (("gc", "--grace=-1h"), "--grace '-1h': expected a number and a unit"),
+        (("verify", "nope"), "there is no run 'nope'; there are: none"),
+        (("seal", "nope"), "there is no run 'nope'; there are: none"),
+        (("seal", "no/pe"), "run id 'no/pe': expected letters"),
+    ],
+)
+def test_bad_usage(muses: Muses, arguments: tuple[str, ...], expected: str) -> None:
+    """It is said in one line, with what to write instead."""
+    done = muses("store", *arguments, "--store=out")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert expected in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_damaged_shard_is_found_and_played_again(muses: Muses, tmp_path: Path) -> None:
+    """verify names it and exits with 2, the next start replays what it held, and sealing waits until it is removed."""
+    play(muses, "--run-id=r", "--shard-size=2")
+    shard = min((tmp_path / "out" / "traces").rglob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-20])
+    (run,) = store_json(muses, "verify", "r", code=2)["runs"]
+    assert [finding["trouble"] for finding in run["findings"]] == ["damaged"]
+    assert run["stored"] == 6
+    text = muses("store", "verify", "r", "--store=out")
+    assert "delete them, and `muses run` plays again what they held" in text.stdout
+    refused = muses("store", "seal", "r", "--store=out")
+    assert (refused.returncode, "Nothing was sealed" in refused.stderr) == (2, True)
+    assert play(muses, "--run-id=r", "--shard-size=2")["episodes"]["scored"] == 8
+    shard.unlink()
+    assert play(muses, "--run-id=r", "--shard-size=2")["episodes"]["scored"] == 8
+    assert store_json(muses, "seal", "r")["episodes"] == 8
+
+
+def test_a_sealed_run_that_owes_episodes_goes_on(muses: Muses, tmp_path: Path) -> None:
+    """It is opened again by the next start, which plays what is owed; sealed once more, all are there once."""
+    with Provider(reply=lambda _: "{}", script=[failed(400)] * 3) as provider:
+        arguments = ("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:8")
+        arguments = (*arguments, "--family=queue", "--run-id=r", "--store=out", "--json")
+        assert muses(*arguments).returncode == 3
+        assert store_json(muses, "seal", "r")["episodes"] == 8
+        resumed = muses(*arguments)
+        assert resumed.returncode == 0, resumed.stderr
+        assert json.loads(resumed.stdout)["episodes"]["scored"] == 8
+        assert len(provider.completions) == 8 + 3
+    (line,) = store_json(muses, "ls")["runs"]
+    assert (line["state"], line["scored"]) == ("open", 8)
+    assert store_json(muses, "seal", "r")["episodes"] == 8
+    with connect(str(tmp_path / "out")) as connection:
+        counts = connection.execute("SELECT count(*), count(DISTINCT episode_id) FROM traces").fetchone()
+    assert counts == (8, 8)
+
+
+class Stall:
+    """A provider's script: every request waits in vain until ``over``."""
+
+    def __init__(self) -> None:
+        self.asked, self.over = threading.Event(), False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Answer | None:
+        self.asked.set()
+        return None if self.over else slow(3600)
+
+
+@contextmanager
+def playing(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """A driver at work."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def waiting(provider: Provider) -> tuple[str, ...]:
+    """A run whose model does not answer."""
+    model = ("--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:2", "--family=queue")
+    return ("run", *model, "--run-id=r", "--store=out", "--json")
+
+
+def test_the_second_driver_says_so_and_leaves(muses: Muses, tmp_path: Path) -> None:
+    """One wins; the other names it and exits with 2, and so do seal and rescore; afterwards the run is free."""
+    stall = Stall()
+    with Provider(reply=lambda _: "{}", script=stall) as provider, playing(tmp_path, *waiting(provider)) as first:
+        assert stall.asked.wait(_PATIENCE_S)
+        for other in (waiting(provider), ("store", "seal", "r", "--store=out"), ("rescore", "r", "--store=out")):
+            second = muses(*other)
+            assert (second.returncode, second.stdout) == (2, "")
+            holder = f"the run 'r' is held by `muses run` on {os.uname().nodename} (process {first.pid}"
+            assert holder in second.stderr
+        asked = len(provider.completions)
+        assert asked == 2  # the second driver's probe asks for the models, and plays nothing
+        stall.over = True
+        first.terminate()
+        assert first.wait(_PATIENCE_S) == 130
+        assert muses(*waiting(provider)).returncode == 0
+        assert len(provider.completions) == asked + 2
+
+
+def test_a_killed_driver_keeps_nobody_out(muses: Muses, tmp_path: Path) -> None:
+    """Its claim is still there, but its process is not."""
+    stall = Stall()
+    with Provider(reply=lambda _: "{}", script=stall) as provider:
+        with playing(tmp_path, *waiting(provider)) as first:
+            assert stall.asked.wait(_PATIENCE_S)
+            first.kill()
+        assert json.loads((tmp_path / "out" / claim_key("r")).read_text())["owner"]
+        stall.over = True
+        assert muses(*waiting(provider)).returncode == 0
+
+
+def test_a_driver_that_has_lost_its_run_stops(tmp_path: Path) -> None:
+    """It was taken for dead: it says so, and what was finished is stored."""
+    stall = Stall()
+    with Provider(reply=lambda _: "{}", script=stall) as provider, playing(tmp_path, *waiting(provider)) as running:
+        assert stall.asked.wait(_PATIENCE_S)
+        store = open_store(str(tmp_path / "out"))
+        other = Claim(owner="them", work="muses run", process=Process("elsewhere", 1, None, None), since="", beat=0)
+        while not store.replace(claim_key("r"), other.to_json(), store.read(claim_key("r")).tag):
+            pass
+        stdout, stderr = running.communicate(timeout=_PATIENCE_S)
+        assert (running.returncode, stdout) == (2, "")
+        (line,) = stderr.splitlines()
+        assert "another process has taken the run 'r' over" in line
+
+
+def test_a_full_disk(muses: Muses, tmp_path: Path) -> None:
+    """The run stops with what to do; with room made, the same command completes it, every episode once."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], check=False, capture_output=True
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("only the superuser may mount a small disk")
+    try:
+        arguments = ("run", "--model=scripted/random", "--dataset=generated:300", f"--store={disk}/out", "--json")
+        arguments = (*arguments, "--shard-size=16")
+        stopped = muses(*arguments)
+        assert (stopped.returncode, stopped.stdout) == (2, "")
+        (line,) = stopped.stderr.splitlines()
+        assert "No space left on device" in line
+        assert "make room there and start the same command again" in line
+        with connect(f"{disk}/out") as connection:
+            counts = connection.execute("SELECT count(*), count(DISTINCT episode_id) FROM traces").fetchone()
+        assert counts
+        assert 0 < counts[0] == counts[1] < 1200
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        done = muses(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["episodes"]["scored"] == 1200
+        with connect(f"{disk}/out") as connection:
+            counts = connection.execute("SELECT count(*), count(DISTINCT episode_id) FROM traces").fetchone()
+        assert counts == (1200, 1200)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.integration
+def test_a_server_that_is_stopped_in_the_middle(muses: Muses) -> None:
+    """The run ends with what is wrong; when the server is back, the same command completes it, every episode once."""
+    with s3_server() as server:
+        server.create_bucket("evals")
+        asked = threading.Semaphore(0)
+
+        def reply(_: object) -> str:
+            asked.release()
+            return "{}"
+
+        with Provider(reply=reply, latency_s=0.05) as provider:
+            arguments = ("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:400")
+            arguments = (*arguments, "--family=queue", "--shard-size=2", "--store=s3://evals/x", "--run-id=r", "--json")
+            found: list[subprocess.CompletedProcess[str]] = []
+            running = threading.Thread(target=lambda: found.append(muses(*arguments, **server.environment)))
+            running.start()
+            for _ in range(40):
+                assert asked.acquire(timeout=_PATIENCE_S)
+            server.stop()
+            running.join()
+            (stopped,) = found
+            assert stopped.returncode == 2, stopped.stderr
+            assert "cannot reach the server" in stopped.stderr
+            assert "check AWS_ENDPOINT_URL and that the server runs" in stopped.stderr
+            server.start()
+            verified = muses("store", "verify", "r", "--store=s3://evals/x", "--json", **server.environment)
+            assert verified.returncode == 0, verified.stdout
+            stored = json.loads(verified.stdout)["runs"][0]["stored"]
+            assert 0 < stored < 400
+            before = len(provider.completions)
+            resumed = muses(*arguments, **server.environment)
+            assert resumed.returncode == 0, resumed.stderr
+            assert json.loads(resumed.stdout)["episodes"]["scored"] == 400
+            assert len(provider.completions) - before == 400 - stored
+        query = "select count(*) as n, count(distinct episode_id) as ids from traces"
+        answer = muses("sql", query, "--store=s3://evals/x", "--format=json", **server.environment)
+        assert json.loads(answer.stdout) == [{"n": 400, "ids": 400}]

@@ -1,0 +1,72 @@
+"""A store that breaks down after so many operations, and stays down: what a crash at that moment leaves."""
+
+from collections.abc import Callable, Iterator
+
+from pipeline.errors import StoreError
+from storage.objects import ObjectInfo, ObjectStore, Versioned
+
+
+class Crash(StoreError):
+    """The end of the process, as the code under test sees it."""
+
+
+class WatchedStore:
+    """Tells *step* the key of every operation before it is done, claims apart: a thread of their own writes them."""
+
+    def __init__(self, store: ObjectStore, step: Callable[[str], None]) -> None:
+        self._store, self._told = store, step
+
+    @property
+    def url(self) -> str:
+        return self._store.url
+
+    def uri(self, key: str) -> str:
+        return self._store.uri(key)
+
+    def get(self, key: str) -> bytes:
+        self._step(key)
+        return self._store.get(key)
+
+    def read(self, key: str) -> Versioned:
+        self._step(key)
+        return self._store.read(key)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        self._step(key)
+        return self._store.put_if_absent(key, data)
+
+    def replace(self, key: str, data: bytes, tag: str) -> bool:
+        self._step(key)
+        return self._store.replace(key, data, tag)
+
+    def delete(self, key: str) -> None:
+        self._step(key)
+        self._store.delete(key)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        self._step(prefix)
+        return self._store.list(prefix)
+
+    def leftovers(self) -> Iterator[ObjectInfo]:
+        self._step("")
+        return self._store.leftovers()
+
+    def check(self) -> None:
+        self._store.check()
+
+    def _step(self, key: str) -> None:
+        if not key.startswith("claims/"):
+            self._told(key)
+
+
+def breaking(store: ObjectStore, operations: int) -> WatchedStore:
+    """Lets so many operations pass."""
+    left = operations
+
+    def step(key: str) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Crash(f"down at {key!r}")
+
+    return WatchedStore(store, step)

@@ -1,0 +1,275 @@
+"""Sealing: few sorted objects for many, each episode once; and a crash at any step loses and doubles nothing."""
+
+import io
+import time
+from dataclasses import replace
+from itertools import count
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.episode import Episode
+from pipeline.errors import StoreError
+from pipeline.scores import Score
+from storage.claims import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
+from storage.frames import scan
+from storage.layout import RescoredKey, ShardKey, claim_key
+from storage.manifest import create_or_check, read_manifest, reopen
+from storage.objects import ObjectStore, open_store
+from storage.rescored import Rescored, played_families, read_owed, write_rescored
+from storage.seal import ORDER, Piece, Sizes, cut, seal
+from storage.shards import DamagedObjectError, read_index, read_some, write_shard
+from storage.sql import connect
+from storage.verify import verify
+from tests.storage.breaking import Crash, WatchedStore, breaking
+from tests.storage.samples import MANIFEST, episode, failed, scored
+
+SMALL = Sizes(object_bytes=1, group_rows=4, piece_rows=5)
+"""Every row group is an object of its own, and few episodes are sorted at a time."""
+TWO = Sizes(object_bytes=1, group_rows=10)
+PLANNED = {("model-a", "queue"): 8, ("model-b", "queue"): 4, ("model-a", "access"): 4}
+
+
+def fill(store: ObjectStore) -> list[Episode]:
+    """A run as retries and rescoring leave it, and what counts of it."""
+    create_or_check(store, replace(MANIFEST, planned=PLANNED))
+    first = [scored(("a", n), {"f1": n / 8}, scenario_id=f"s{n}") for n in range(6)]
+    lost = [failed(("a", n), scenario_id=f"s{n}") for n in range(6, 8)]
+    again = [
+        scored(("a", 6), {"f1": 0.5}, scenario_id="s6", attempt=2),
+        failed(("a", 7), scenario_id="s7", attempt=2, error="again"),
+    ]
+    other = [scored(("b", n), {"f1": 1.0}, model="model-b", scenario_id=f"s{n}", shard=1) for n in range(4)]
+    access = [scored(("c", n), {"privacy": 1.0}, family="access", scenario_id=f"t{n}", shard=2) for n in range(4)]
+    write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 1), [*first, *lost])
+    write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 2), again)
+    write_shard(store, ShardKey("run-a", "model-b", "queue", 1, 1), other)
+    write_shard(store, ShardKey("run-a", "model-a", "access", 2, 1), access)
+    better = (Score("published", "f1", 0.75),)
+    write_rescored(store, RescoredKey("run-a", "queue", 2, 0), [Rescored("run-a", first[0].episode_id, 2, better)])
+    return sorted(
+        [replace(first[0], scores=better, scorer_version=2), *first[1:], *again, *other, *access],
+        key=lambda each: [getattr(each, name) for name in ORDER],
+    )
+
+
+def shown(store: ObjectStore) -> list[tuple[object, ...]]:
+    """All that SQL shows of episodes and scores."""
+    with connect(store.url) as connection:
+        episodes = connection.execute("SELECT episode_id, outcome, attempt, error FROM episodes ORDER BY ALL")
+        rows = episodes.fetchall()
+        scores = connection.execute("SELECT episode_id, scoring, metric, value FROM scores ORDER BY ALL")
+        return [*rows, *scores.fetchall()]
+
+
+def keys(store: ObjectStore, prefix: str) -> list[str]:
+    return [info.key for info in store.list(prefix)]
+
+
+def stored(store: ObjectStore) -> list[Episode]:
+    """The episodes of the sealed objects, in their order."""
+    found: list[Episode] = []
+    for entry in read_manifest(store, "run-a").sealed:
+        rows = pq.read_table(io.BytesIO(store.get(entry.key)), columns=["episode_id"])
+        assert rows.num_rows == entry.episodes
+        found += read_some(store, entry.key, rows.column(0).to_pylist())
+    return found
+
+
+def test_shards_become_sorted_objects(store: ObjectStore) -> None:
+    """Each episode once, the attempt that counts, with its newest scores; the shards and the folded scores are gone."""
+    expected, before = fill(store), shown(store)
+    report = seal(store, "run-a", sizes=SMALL)
+    assert (report.episodes, report.objects, report.removed) == (len(expected), 3, 5)
+    assert stored(store) == expected
+    assert shown(store) == before
+    assert keys(store, "traces/") == keys(store, "rescored/") == []
+    manifest = read_manifest(store, "run-a")
+    assert manifest.state == "sealed"
+    assert keys(store, "sealed/") == [entry.key for entry in manifest.sealed]
+    assert report.bytes == sum(info.size for info in store.list("sealed/"))
+    assert scan(store.url).collect().height == len(expected)
+
+
+def test_what_is_sorted_at_a_time() -> None:
+    """Small cells together, a large one by ranges of its ids; each with the objects that hold any of it."""
+    counts = {
+        ("b", "m"): {"k3": 25},
+        ("a", "n"): {"k2": 4, "k1": 2},
+        ("a", "m"): {"k1": 3},
+        ("c", "m"): {"k4": 1},
+    }
+    pieces = list(cut(counts, 10))
+    assert pieces == [
+        Piece((("a", "m"), ("a", "n")), "", None, ("k1", "k2")),
+        Piece((("b", "m"),), "", "55555555", ("k3",)),
+        Piece((("b", "m"),), "55555555", "aaaaaaaa", ("k3",)),
+        Piece((("b", "m"),), "aaaaaaaa", None, ("k3",)),
+        Piece((("c", "m"),), "", None, ("k4",)),
+    ]
+    assert list(cut({}, 10)) == []
+
+
+def test_a_sealed_run_stays_as_it_is(store: ObjectStore) -> None:
+    """The second time nothing is written."""
+    fill(store)
+    first = seal(store, "run-a")
+    before = [info for info in store.list("") if not info.key.startswith("claims/")]
+    assert seal(store, "run-a") == replace(first, removed=0)
+    assert [info for info in store.list("") if not info.key.startswith("claims/")] == before
+
+
+def test_other_runs_are_left_alone(store: ObjectStore) -> None:
+    """Also those whose name begins alike."""
+    fill(store)
+    create_or_check(store, replace(MANIFEST, run_id="run-ab"))
+    write_shard(store, ShardKey("run-ab", "model-a", "queue", 0, 1), [episode("other", run_id="run-ab")])
+    seal(store, "run-a")
+    assert len(keys(store, "traces/")) == 1
+    assert read_manifest(store, "run-ab").state == "open"
+    with connect(store.url) as connection:
+        counts = connection.execute("SELECT run_id, count(*) FROM episodes GROUP BY ALL ORDER BY ALL").fetchall()
+    assert counts == [("run-a", 16), ("run-ab", 1)]
+
+
+def test_the_index_of_a_sealed_run(store: ObjectStore) -> None:
+    """What is owed and how often each shard was started is the same as before."""
+    fill(store)
+    before = read_index(store, "run-a")
+    seal(store, "run-a", sizes=SMALL)
+    assert read_index(store, "run-a") == replace(before, sealed=True)
+
+
+def test_an_empty_run(store: ObjectStore) -> None:
+    """It is sealed too, and can be opened again."""
+    create_or_check(store, MANIFEST)
+    assert seal(store, "run-a").objects == 0
+    assert read_index(store, "run-a").sealed
+
+
+def test_a_run_that_goes_on(store: ObjectStore) -> None:
+    """Opened again, its shards count beside the sealed objects; sealed once more, all is in one place."""
+    expected = fill(store)
+    seal(store, "run-a", sizes=SMALL)
+    sealed = keys(store, "sealed/")
+    reopen(store, "run-a")
+    last = next(each for each in expected if each.outcome != "scored")
+    done = replace(
+        last, outcome="scored", error=None, error_kind=None, attempt=3, scores=(Score("published", "f1", 1.0),)
+    )
+    index = read_index(store, "run-a")
+    assert index.next_attempt("model-a", "queue", 0) == 3
+    write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 3), [done])
+    assert read_index(store, "run-a").scored == index.scored | {done.episode_id}
+    before = shown(store)
+    assert len({row[0] for row in before}) == len(expected)
+    seal(store, "run-a", sizes=SMALL)
+    assert stored(store) == [done if each == last else each for each in expected]
+    assert shown(store) == before
+    assert set(keys(store, "sealed/")) == {entry.key for entry in read_manifest(store, "run-a").sealed} != set(sealed)
+
+
+def test_new_scores_of_a_sealed_run(store: ObjectStore) -> None:
+    """They are made from the sealed transcripts, shown beside them, and folded in by the next seal."""
+    expected = fill(store)
+    seal(store, "run-a", sizes=SMALL)
+    assert played_families(store, "run-a") == ("access", "queue")
+    owed = read_owed(store, "run-a", "queue", 2)
+    assert owed.count == 10  # of twelve one has no scores, and one has those of version 2
+    assert (owed.current, owed.unscored, owed.next_part) == (1, 1, 0)
+    key, ids = next(iter(owed.episodes.items()))
+    found = list(read_some(store, key, ids))
+    assert {each.episode_id for each in found} == set(ids)
+    new = Rescored("run-a", found[0].episode_id, 2, (Score("published", "f1", 0.125),))
+    write_rescored(store, RescoredKey("run-a", "queue", 2, 0), [new])
+    before = shown(store)
+    assert seal(store, "run-a", sizes=SMALL).removed >= 1
+    assert shown(store) == before
+    by_id = {each.episode_id: each for each in stored(store)}
+    assert (by_id[new.episode_id].scores, len(by_id)) == (new.scores, len(expected))
+
+
+@pytest.mark.parametrize("from_sealed", [False, True], ids=["shards", "sealed-and-resumed"])
+def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
+    """The run is whole and counted once after it, and the next seal completes what was begun."""
+    for steps in count():
+        store = open_store(f"{store_url}/{steps}")
+        expected = fill(store)
+        if from_sealed:
+            seal(store, "run-a")
+            reopen(store, "run-a")
+            late = episode("late", attempt=3)
+            write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 3), [late])
+            expected = [*expected, late]
+        before, index = shown(store), read_index(store, "run-a")
+        try:
+            seal(breaking(store, steps), "run-a", sizes=TWO)
+        except Crash:
+            is_done = False
+        else:
+            is_done = True
+        assert shown(store) == before, f"after {steps} operations"
+        assert replace(read_index(store, "run-a"), sealed=False) == index
+        assert scan(store.url).select("episode_id").collect().height == len(expected)
+        if is_done:
+            break
+        seal(store, "run-a", sizes=TWO)
+        assert verify(store, "run-a").stored == len(expected)
+        assert keys(store, "traces/") == keys(store, "rescored/") == []
+    assert steps > 12
+
+
+def test_a_late_shard_is_folded_by_the_next_seal(store: ObjectStore) -> None:
+    """A worker that was taken for dead may write after the seal: nothing of it is thrown away unread."""
+    fill(store)
+    seal(store, "run-a")
+    write_shard(store, ShardKey("run-a", "model-b", "queue", 9, 1), [episode("late", model="model-b", shard=9)])
+    assert seal(store, "run-a").episodes == 17
+    assert keys(store, "traces/") == []
+
+
+def test_a_damaged_shard_is_not_dropped(store: ObjectStore) -> None:
+    """The seal says which, and leaves everything as it was."""
+    fill(store)
+    whole = store.get(keys(store, "traces/")[0])
+    damaged = ShardKey("run-a", "model-b", "queue", 7, 1)
+    store.put_if_absent(str(damaged), whole[: len(whole) // 2])
+    before = [info for info in store.list("") if not info.key.startswith("claims/")]
+    with pytest.raises(DamagedObjectError, match=rf"{damaged}: not a readable .* Nothing was sealed.*resume the run"):
+        seal(store, "run-a")
+    after = [info for info in store.list("") if not info.key.startswith("claims/")]
+    assert [info.key for info in after] == [info.key for info in before]
+
+
+def test_a_held_run_is_not_sealed(store: ObjectStore) -> None:
+    """Somebody plays it."""
+    fill(store)
+    with claimed(store, "run-a", "muses run"), pytest.raises(RunHeldError, match="held by `muses run`"):
+        seal(store, "run-a")
+    assert read_manifest(store, "run-a").state == "open"
+
+
+def test_a_seal_that_has_lost_its_claim_switches_nothing(store: ObjectStore) -> None:
+    """Whoever has taken the run over may be sealing it."""
+    fill(store)
+    other = Claim(owner="them", work="muses run", process=Process("elsewhere", 1, None, None), since="", beat=0)
+
+    def step(key: str) -> None:
+        if key.startswith("sealed/"):
+            claim = claim_key("run-a")
+            while store.read(claim).data != other.to_json():
+                store.replace(claim, other.to_json(), store.read(claim).tag)
+            time.sleep(0.05)  # a few beats of the one who has lost it
+
+    with pytest.raises(ClaimLostError):
+        seal(WatchedStore(store, step), "run-a", pace=replace(PACE, beat_every_s=0.01))
+    assert read_manifest(store, "run-a").state == "open"
+    assert len(keys(store, "traces/")) == 4
+
+
+def test_there_is_no_such_run(store: ObjectStore) -> None:
+    """The message lists those that there are, and no claim is left."""
+    create_or_check(store, MANIFEST)
+    with pytest.raises(StoreError, match=r"no run 'run-x'; there are: run-a"):
+        seal(store, "run-x")
+    assert keys(store, "claims/") == []

@@ -1,0 +1,334 @@
+"""Inventory, verify, garbage and retention: what lies in a store, whether it is whole, and what may go."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from storage.claims import PACE, claimed
+from storage.garbage import collect
+from storage.inventory import by_run, last_change, take_inventory, usage
+from storage.layout import RescoredKey, SealedKey, ShardKey, claim_key, manifest_key
+from storage.manifest import create_or_check, read_manifest, reopen
+from storage.objects import FolderStore, ObjectStore, open_store
+from storage.rescored import Rescored, write_rescored
+from storage.retention import OldRun, Rule, old_runs, prune
+from storage.seal import seal
+from storage.shards import read_index, write_shard
+from storage.sql import connect
+from storage.verify import Finding, RunCheck, verify
+from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
+
+SHARD = ShardKey("run-a", "model-a", "queue", 0, 1)
+FOREIGN = {
+    "notes.txt": b"not ours",
+    "traces/run=run-a/model=model-a/family=queue/notes.parquet": b"not ours",
+    "sealed/run=run-a/notes.parquet": b"not ours",
+    "runs/notes.txt": b"not ours",
+    "cache/ab/cd.json": b"{}",
+    "site/index.html": b"<html>",
+}
+ANY_AGE = -5
+"""S3 tells times in whole seconds, so what was written just now may look younger than now."""
+PART = RescoredKey("run-a", "queue", 2, 0)
+
+
+def fill(store: ObjectStore, run_id: str = "run-a") -> None:
+    """A run of two shards, one failed episode, and foreign files."""
+    create_or_check(store, replace(MANIFEST, run_id=run_id, planned={("model-a", "queue"): 4}))
+    key = replace(SHARD, run_id=run_id)
+    write_shard(store, key, [episode(1, run_id=run_id), failed(2, run_id=run_id)])
+    write_shard(store, replace(key, number=1), [episode(3, run_id=run_id, shard=1)])
+    for name, data in FOREIGN.items():
+        store.put_if_absent(name, data)
+
+
+def keys(store: ObjectStore) -> set[str]:
+    return {info.key for info in store.list("") if not info.key.startswith("claims/")}
+
+
+def count(store: ObjectStore) -> int:
+    with connect(store.url) as connection:
+        (number,) = connection.execute("SELECT count(*) FROM episodes").fetchall()[0]
+    return int(number)
+
+
+def overwrite(store: ObjectStore, key: str, data: bytes) -> None:
+    """What a broken disk does."""
+    assert store.replace(key, data, store.read(key).tag)
+
+
+# inventory
+
+
+def test_every_object_has_a_kind(store: ObjectStore) -> None:
+    """Foreign ones too; and a run has its own ones only."""
+    fill(store)
+    fill(store, "run-ab")
+    seal(store, "run-ab")
+    found = {(each.run_id, each.kind): each.objects for each in usage(take_inventory(store))}
+    assert found == {
+        ("run-a", "manifest"): 1,
+        ("run-a", "shard"): 2,
+        ("run-ab", "claim"): 1,
+        ("run-ab", "manifest"): 1,
+        ("run-ab", "sealed"): 1,
+        (None, "cache"): 1,
+        (None, "foreign"): 4,
+        (None, "site"): 1,
+    }
+    total = sum(each.bytes for each in usage(take_inventory(store)))
+    assert total == sum(info.size for info in store.list(""))
+    assert {item.run_id for item in take_inventory(store, "run-a")} == {"run-a"}
+    assert len(take_inventory(store, "run-ab")) == len(by_run(take_inventory(store))["run-ab"]) == 3
+
+
+# verify
+
+
+def test_a_whole_run(store: ObjectStore) -> None:
+    """Counted, open and sealed; foreign files are nobody's fault."""
+    fill(store)
+    check = verify(store, "run-a")
+    assert check == RunCheck("run-a", "open", 4, 3, 2, 2, check.bytes, ())
+    seal(store, "run-a")
+    sealed = verify(store, "run-a")
+    assert sealed == RunCheck("run-a", "sealed", 4, 3, 2, 1, sealed.bytes, ())
+
+
+@pytest.mark.parametrize("cut", [slice(0, 0), slice(0, -20), slice(20, None), slice(0, 100)])
+def test_a_damaged_shard(store: ObjectStore, cut: slice) -> None:
+    """It is named with what is lost; the rest is counted."""
+    fill(store)
+    overwrite(store, str(SHARD), store.get(str(SHARD))[cut])
+    check = verify(store, "run-a")
+    (finding,) = check.findings
+    assert (finding.key, finding.trouble) == (str(SHARD), "damaged")
+    assert finding.lost == "shard 0 of model-a on queue, attempt 1"
+    assert (check.stored, check.scored) == (1, 1)
+
+
+def test_a_flipped_bit_in_a_sealed_object(store: ObjectStore) -> None:
+    """Wherever it is: the manifest has the sum of the whole object."""
+    fill(store)
+    seal(store, "run-a")
+    (entry,) = read_manifest(store, "run-a").sealed
+    whole = store.get(entry.key)
+    for place in (len(whole) // 3, len(whole) // 2, len(whole) - 30):
+        broken = bytearray(whole)
+        broken[place] ^= 1
+        overwrite(store, entry.key, bytes(broken))
+        (finding,) = verify(store, "run-a").findings
+        assert finding.key == entry.key
+        assert finding.trouble in ("damaged", "changed")
+        assert finding.lost == "3 episodes"
+    store.delete(entry.key)
+    assert verify(store, "run-a").findings == (
+        Finding(entry.key, "missing", "the manifest names it, and it is not there", "3 episodes"),
+    )
+
+
+def test_rows_of_another_run(store: ObjectStore) -> None:
+    """An object that was copied to the wrong place."""
+    fill(store)
+    write_shard(store, replace(SHARD, number=2), [episode(9, run_id="run-b")])
+    (finding,) = verify(store, "run-a").findings
+    assert (finding.trouble, finding.problem) == ("misplaced", "it holds rows of run-b")
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"manifest_version": 99, "schema_version": 2}'])
+def test_a_manifest_that_cannot_be_read(store: ObjectStore, data: bytes) -> None:
+    """Damaged or newer, it is a finding, not the end of the report."""
+    store.put_if_absent(manifest_key("run-a"), data)
+    check = verify(store, "run-a")
+    assert [finding.trouble for finding in check.findings] == ["unreadable"]
+
+
+def test_damaged_new_scores(store: ObjectStore) -> None:
+    """They can be made again."""
+    fill(store)
+    store.put_if_absent(str(PART), b"PAR1")
+    (finding,) = verify(store, "run-a").findings
+    assert (finding.trouble, finding.lost) == ("damaged", "new scores of queue: `muses rescore` makes them again")
+
+
+# The index among damage
+
+
+def test_what_a_damaged_shard_held_is_owed_again(store: ObjectStore) -> None:
+    """The others count, and the next attempt has a name of its own."""
+    fill(store)
+    overwrite(store, str(SHARD), b"PAR1")
+    index = read_index(store, "run-a")
+    assert index.scored == {episode(3).episode_id}
+    assert list(index.damaged) == [str(SHARD)]
+    assert index.next_attempt("model-a", "queue", 0) == 2
+
+
+def test_a_sealed_object_is_given_up_by_hand_only(store: ObjectStore) -> None:
+    """Thousands of episodes are not paid for again by the way; deleting the object says that they may be."""
+    fill(store)
+    seal(store, "run-a")
+    (entry,) = read_manifest(store, "run-a").sealed
+    overwrite(store, entry.key, b"PAR1")
+    with pytest.raises(Exception, match=r"Put back a copy of it, or delete it to have its episodes played again"):
+        read_index(store, "run-a")
+    store.delete(entry.key)
+    index = read_index(store, "run-a")
+    assert (index.scored, index.damaged) == (frozenset(), {entry.key: "there is no such object"})
+    reopen(store, "run-a")
+    write_shard(store, SHARD, [episode(1)])
+    assert seal(store, "run-a").episodes == 1
+    assert verify(store, "run-a").findings == ()
+
+
+# gc
+
+
+def leftovers(store: ObjectStore) -> set[str]:
+    """Garbage of every kind, and the keys of it."""
+    fill(store)
+    seal(store, "run-a")
+    (entry,) = read_manifest(store, "run-a").sealed
+    orphan = str(SealedKey("run-a", 0, "0" * 16))
+    gone = str(replace(SHARD, run_id="run-gone"))
+    spent = [Rescored("run-a", episode(1).episode_id, 1, SAMPLE.scores)]
+    store.put_if_absent(orphan, store.get(entry.key))
+    write_shard(store, SHARD, [episode(1), failed(2)])  # of a seal that was cut off while it deleted
+    write_rescored(store, replace(PART, version=1), spent)
+    write_shard(store, replace(SHARD, run_id="run-gone"), [episode(1, run_id="run-gone")])
+    return {orphan, gone, str(SHARD), str(replace(PART, version=1))}
+
+
+def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
+    """What is named, foreign, or not in the seal yet stays; the dry run says the same and deletes nothing."""
+    garbage = leftovers(store)
+    late = replace(SHARD, number=5)
+    write_shard(store, late, [episode("late", shard=5)])
+    newer = [Rescored("run-a", episode(1).episode_id, 2, SAMPLE.scores)]
+    write_rescored(store, PART, newer)
+    before, counted = keys(store), count(store)
+    looked = collect(store, ANY_AGE, dry_run=True)
+    assert {each.key for each in looked.garbage if not each.key.startswith("claims/")} == garbage
+    assert keys(store) == before
+    done = collect(store, ANY_AGE)
+    assert {each.key for each in done.garbage if not each.key.startswith("claims/")} == garbage
+    assert keys(store) == before - garbage
+    assert {str(late), str(PART), *FOREIGN} <= keys(store)
+    assert count(store) == counted - 1  # that of the run that is gone
+    assert list(store.list(claim_key("run-gone"))) == []
+
+
+def test_what_is_young_stays(store: ObjectStore) -> None:
+    """It may be of somebody who is writing now."""
+    garbage = leftovers(store)
+    assert collect(store).garbage == ()
+    assert garbage <= keys(store)
+
+
+def test_a_held_run_is_passed_over(store: ObjectStore) -> None:
+    """And its holder is named."""
+    garbage = leftovers(store)
+    with claimed(store, "run-a", "muses store seal", replace(PACE, beat_every_s=0.01)):
+        done = collect(store, ANY_AGE)
+    assert list(done.held) == ["run-a"]
+    assert {key for key in garbage if "run-a/" in key} <= keys(store)
+
+
+@pytest.mark.parametrize("data", [b"", b'{"manifest_version": 99, "schema_version": 2}'])
+def test_a_run_that_cannot_be_understood_is_left_alone(store: ObjectStore, data: bytes) -> None:
+    """A newer version may name what we would throw away."""
+    leftovers(store)
+    overwrite(store, manifest_key("run-a"), data)
+    before = {key for key in keys(store) if "run-a/" in key}
+    collect(store, ANY_AGE)
+    assert {key for key in keys(store) if "run-a/" in key} == before
+
+
+def test_nothing_is_made_where_nothing_is(tmp_path: Path) -> None:
+    """No folder appears because somebody looked."""
+    store = open_store(str(tmp_path / "store"))
+    assert collect(store).garbage == ()
+    assert prune(store, Rule(older_than_s=0)).runs == ()
+    assert not (tmp_path / "store").exists()
+
+
+def test_temporary_files_of_killed_writers(tmp_path: Path) -> None:
+    """Old ones go, young ones are being written; a lock stays, whatever its age."""
+    store = FolderStore(tmp_path)
+    fill(store)
+    seal(store, "run-a")
+    old, young, check = (tmp_path / "runs" / ".put-old", tmp_path / "runs" / ".put-young", tmp_path / ".check-old")
+    for path in (old, young, check):
+        path.write_bytes(b"ha")
+    locks = list(tmp_path.rglob(".lock"))
+    assert locks
+    for path in (old, check, *locks):
+        os.utime(path, (1, 1))
+    done = collect(store)
+    assert {each.key for each in done.garbage} == {"runs/.put-old", ".check-old"}
+    assert [path.exists() for path in (old, young, check, *locks)] == [False, True, False, *([True] * len(locks))]
+
+
+def test_a_clock_that_jumped(tmp_path: Path) -> None:
+    """Objects from the future are young."""
+    store = FolderStore(tmp_path)
+    garbage = leftovers(store)
+    for key in garbage:
+        os.utime(tmp_path / key, (time.time() + 10**9,) * 2)
+    collect(store, 3600)
+    assert garbage <= keys(store)
+
+
+# prune
+
+
+def test_whole_runs_go_by_name(store: ObjectStore) -> None:
+    """Everything of them, their claims too; other runs and foreign files stay."""
+    for run_id in ("nightly-1", "nightly-2", "sweep-1"):
+        fill(store, run_id)
+    seal(store, "nightly-2")
+    before = keys(store)
+    looked = prune(store, Rule(name="nightly-*"), dry_run=True)
+    assert [run.run_id for run in looked.runs] == ["nightly-1", "nightly-2"]
+    assert keys(store) == before
+    assert [run.run_id for run in prune(store, Rule(name="nightly-*")).runs] == ["nightly-1", "nightly-2"]
+    assert keys(store) == {key for key in before if "nightly" not in key}
+    assert not [info.key for info in store.list("claims/") if "nightly" in info.key]
+    assert prune(store, Rule(older_than_s=3600)).runs == ()
+
+
+def test_age_is_since_the_last_change(tmp_path: Path) -> None:
+    """A run that was resumed yesterday is not old; a claim is no change."""
+    store = FolderStore(tmp_path)
+    for run_id in ("old", "resumed", "held"):
+        fill(store, run_id)
+        for item in take_inventory(store, run_id):
+            os.utime(tmp_path / item.info.key, (1000, 1000))
+    os.utime(tmp_path / str(replace(SHARD, run_id="resumed")), (5000, 5000))
+    store.put_if_absent(claim_key("held"), b"")
+    runs = by_run(take_inventory(store))
+    assert last_change(runs["held"]) == 1000
+    found = [run.run_id for run in old_runs(runs, Rule(older_than_s=3000), now=6000)]
+    assert found == ["held", "old"]
+    assert [type(run) for run in old_runs(runs, Rule(name="old"), now=0)] == [OldRun]
+
+
+def test_a_held_run_is_not_pruned(store: ObjectStore) -> None:
+    """Somebody plays it, whatever its name."""
+    fill(store)
+    before = keys(store)
+    with claimed(store, "run-a", "muses run", replace(PACE, beat_every_s=0.01)):
+        done = prune(store, Rule(name="*"))
+    assert (done.runs, list(done.held)) == ((), ["run-a"])
+    assert keys(store) == before
+
+
+def test_a_pruning_that_was_cut_off_is_garbage(store: ObjectStore) -> None:
+    """The manifest goes first: what is left is no run any more, and gc takes it out."""
+    fill(store)
+    store.delete(manifest_key("run-a"))
+    assert {each.why for each in collect(store, ANY_AGE).garbage} == {"of a run that is gone"}
+    assert keys(store) == set(FOREIGN)
