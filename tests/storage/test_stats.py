@@ -40,6 +40,7 @@ from tests.bench.stats_coverage import (
     Population,
     bands_hold,
     coverage,
+    edge_coverage,
     false_claims,
     power,
     proportion_coverage,
@@ -427,3 +428,10 @@ def test_intervals_of_proportions_cover(trials: int) -> None:
     """Exactly, summed over all outcomes: the exact one always, Wilson's on average."""
     assert proportion_coverage("exact", trials)[1] >= 0.95
     assert proportion_coverage("wilson", trials)[0] == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize(("true", "trials"), [(0.95, 30), (0.95, 100), (0.99, 100)])
+def test_near_the_ends_only_wilsons_interval_covers(true: float, trials: int) -> None:
+    """Why docs/statistics.md sends a reader of 29 out of 30 to it."""
+    assert edge_coverage("t", trials, true) < 0.9 < edge_coverage("wilson", trials, true)
+    assert edge_coverage("t", 100, 0.5) == pytest.approx(0.95, abs=0.01)

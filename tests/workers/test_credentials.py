@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.credentials import MASK, mask
+from pipeline.credentials import MASK, mask, without_credentials
 from pipeline.datasets import generate_dataset
 from tests.shared import OFFICIAL, needs_shared
 
@@ -28,6 +28,11 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJlLW9mLW5vYm9keQ"
         "github_pat_" + "a1B2_" * 8,
         "xoxb-123456789012-abcdefghijkl",
         "AIza" + "a1B2_" * 7,
+        "ya29.a0AfH6SMB" + "a1B2_" * 7,
+        "hf_" + "aB1cD2" * 6,
+        "glpat-" + "aB1_cD2-" * 3,
+        "sk_live_" + "aB1cD2" * 4,
+        "gsk_" + "aB1cD2" * 8,
         "Bearer abcdefghijklmnop0123456789==",
         "bearer " + JWT,
         JWT,
@@ -40,6 +45,44 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJlLW9mLW5vYm9keQ"
 @pytest.mark.parametrize("around", ["{}", "The key is {}.", '{{"key": "{}"}}', "({})\n", "KEY={},"])
 def test_a_credential_is_found(credential: str, around: str) -> None:
     assert mask(around.format(credential)) == (around.format(MASK), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AWS_SECRET_ACCESS_KEY={}"),
+        ("OPENAI_API_KEY: 'abcdefghijklmnop0123456789ABCDEF'", "OPENAI_API_KEY: '{}'"),
+        ('{"client_secret": "0123456789abcdef0123456789abcdef"}', '{"client_secret": "{}"}'),
+        (r"{\"password\": \"correctHorse7Battery\"}", r"{\"password\": \"{}\"}"),
+        ("the API key: Zm9vYmFyYmF6cXV4MTIz, as agreed", "the API key: {}, as agreed"),
+        ("AccountKey=abcDEF0123456789+/abcDEF==;", "AccountKey={};"),
+        ("x-api-key: 0123456789abcdefABCDEF", "x-api-key: {}"),
+        ("postgres://ana:s3cret@db.internal:5432/x", "postgres://ana:{}@db.internal:5432/x"),
+        ("Authorization: Basic YWRtaW46YWRtaW4=", "Authorization: Basic {}"),
+        (
+            "https://hooks.slack.com/services/T00000000/B00000000/abcdEFGH0123ijkl",
+            "https://hooks.slack.com/services/{}",
+        ),
+    ],
+)
+def test_what_stands_before_a_credential_stays(text: str, masked: str) -> None:
+    """So that a reader sees what was there, though not its value."""
+    assert mask(text) == (masked.replace("{}", MASK), 1)
+    assert mask(mask(text)[0])[1] == 0
+
+
+def test_values_are_masked_wherever_they_stand() -> None:
+    """In a configuration a key of a mapping is the name; what is no text stays what it is."""
+    secret = "abcdefghijklmnop0123456789ABCDEF"
+    value = {
+        "extra_body": {"api_key": secret, "n": 1},
+        "args": [f"--token={secret}", None, 0.5],
+        "api_key_env": "OPENAI_API_KEY",
+        "digest": secret,
+    }
+    masked = value | {"extra_body": {"api_key": MASK, "n": 1}, "args": [f"--token={MASK}", None, 0.5]}
+    assert without_credentials(value) == masked
+    assert without_credentials(masked) == masked
 
 
 def test_each_one_is_counted_and_a_mask_is_none() -> None:
@@ -63,6 +106,14 @@ def test_each_one_is_counted_and_a_mask_is_none() -> None:
         "-----BEGIN PUBLIC KEY-----\nMIIEpAIBAAKCAQEA7bq\n-----END PUBLIC KEY-----",
         "PRIVATE KEY",
         "0123456789abcdef0123456789abcdef",
+        "api_key=os.environ_of_this_Process1[name]",
+        "token = self.tokenizer_Of_Version2.encode(text)",
+        "api_key=${OPENAI_API_KEY_2_OF_Team}",
+        "max_tokens: 2048, password: short, secret = internationalization",
+        "next token: 2026-11-22T22:40:00Z",
+        "http://127.0.0.1:8000/v1 and mailto://ana@example.org",
+        "Basic knowledge1234567890abcdef",
+        "hf_hub_download_of_2_files",
     ],
 )
 def test_other_text_stays(text: str) -> None:
@@ -86,6 +137,13 @@ def test_other_text_stays(text: str) -> None:
         "gh",
         "xoxb-",
         "AIza",
+        "://",
+        "://a:",
+        "://" + "a" * 199 + ":",
+        "password='",
+        "token=" + "a" * 60,
+        "token=" + "aB1" * 9 + "(",
+        " hf_a",
     ],
 )
 def test_hostile_text_is_read_in_passing(part: str) -> None:
@@ -113,11 +171,20 @@ def test_nothing_in_the_official_scenarios_looks_like_a_credential() -> None:
         assert [text for text in texts_of(rows) if mask(text)[1]] == []
 
 
-def test_nothing_in_the_generated_scenarios_looks_like_a_credential() -> None:
-    """In the paper's number of them: what principals are, are told and say."""
-    dataset = generate_dataset("paper", 0)
-    for by_id in dataset.by_family.values():
-        for scenario in by_id.values():
-            texts = [scenario.briefing_in("xml"), *(entry.text for entry in scenario.openings)]
-            texts += [text for p in scenario.principals for text in (p.persona, p.private_context)]
-            assert [text for text in texts if mask(text)[1]] == []
+@pytest.fixture(scope="module")
+def generated() -> set[str]:
+    """What principals are, are told and say, in the paper's number of scenarios."""
+    scenarios = [s for by_id in generate_dataset("paper", 0).by_family.values() for s in by_id.values()]
+    texts = {text for s in scenarios for p in s.principals for text in (p.persona, p.private_context)}
+    return texts | {text for s in scenarios for text in (s.briefing_in("xml"), *(entry.text for entry in s.openings))}
+
+
+def test_nothing_in_the_generated_scenarios_looks_like_a_credential(generated: set[str]) -> None:
+    assert [text for text in generated if mask(text)[1]] == []
+
+
+def test_what_scenarios_guard_is_not_masked_when_a_model_gives_it_away(generated: set[str]) -> None:
+    """Scoring a trace again has to find the leak in it, whatever name the model gives it."""
+    words = {word.strip("\"'.,;:()") for text in generated for word in text.split()}
+    assert len(words) > 1000
+    assert [word for word in words if mask(f"password={word}")[1]] == []

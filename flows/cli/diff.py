@@ -1,0 +1,32 @@
+"""``muses diff``: what two runs were made with, and what came of it."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.cli import DONE
+from flows.cli.options import Json, Store
+from flows.cli.output import put, to_json
+from flows.cli.stored_run import read_runs, stored_run
+from flows.settings import read_settings
+from pipeline.errors import ConfigError
+from pipeline.scores import Scoring
+
+Run = Annotated[str, Parameter(help="A run's id; `muses store ls` lists them.")]
+
+
+def diff(
+    run_a: Run, run_b: Run, /, *, store: Store = None, scoring: Scoring = "published", as_json: Json = False
+) -> int:
+    """Say what differs between two runs: dataset, models, users, limits, prices, code, packages, and the results."""
+    from dashboards.diff import diff_record, render_diff
+    from storage.compare import Terms
+    from storage.diff import diff as diff_runs
+
+    if run_a == run_b:
+        raise ConfigError(f"the run {run_a!r} was named twice; name two runs")
+    url = store or read_settings().store
+    a, b = (stored_run(url, name) for name in (run_a, run_b))
+    found = read_runs(url, lambda connection: diff_runs(connection, a, b, Terms(scoring=scoring)))
+    put(to_json(diff_record(found)) if as_json else render_diff(found))
+    return DONE

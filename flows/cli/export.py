@@ -1,0 +1,106 @@
+"""``muses export``: a run in the forms that other tools read."""
+
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from dashboards.text import text_table
+from flows.cli import DONE
+from flows.cli.options import Json, Store
+from flows.cli.output import put, to_json
+from flows.cli.stored_run import read_runs, stored_run
+from flows.settings import read_settings
+from pipeline.errors import ConfigError
+from storage.export.tables import Format, View
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
+Force = Annotated[bool, Parameter(help="Replace files that are there.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableOptions:
+    """What is to be written, and where."""
+
+    out: Path
+    """The file to write."""
+    view: View = "episodes"
+    """What to write; a row is what it is in `muses sql`."""
+    store: Store = None
+    force: Force = False
+    as_json: Json = False
+
+
+def inspect(
+    run: Run,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder for the logs; made when it is not there.")],
+    store: Store = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> int:
+    """Write a run as logs of Inspect, one a model and family, for `inspect view` and its dataframes."""
+    from storage.export.inspect_logs import WrittenLog, export_inspect
+
+    folder = _expanded(out)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--out {out}: it is a file; name a folder")
+    url = store or read_settings().store
+    manifest, tries = stored_run(url, run), count()
+
+    def write(connection: "DuckDBPyConnection") -> list[WrittenLog]:
+        """Asked again, it replaces what it wrote before."""
+        return list(export_inspect(connection, manifest, folder, replace=force or next(tries) > 0))
+
+    logs = read_runs(url, write, run)
+    if as_json:
+        files = [
+            {"path": str(log.path), "model": log.model, "family": log.family, "episodes": log.episodes} for log in logs
+        ]
+        put(to_json({"run_id": manifest.run_id, "files": files}))
+    else:
+        cells = [[log.model, log.family, str(log.episodes), str(log.path)] for log in logs]
+        put(text_table(["model", "family", "episodes", "file"], cells, numeric=(2,)))
+    return DONE
+
+
+def csv(run: Run, /, options: TableOptions) -> int:
+    """Write one view of a run as CSV; nested columns are JSON."""
+    return _table(run, "csv", options)
+
+
+def jsonl(run: Run, /, options: TableOptions) -> int:
+    """Write one view of a run as JSON, a line a row."""
+    return _table(run, "jsonl", options)
+
+
+def parquet(run: Run, /, options: TableOptions) -> int:
+    """Write one view of a run as one Parquet file."""
+    return _table(run, "parquet", options)
+
+
+def _table(run: str, form: Format, options: TableOptions) -> int:
+    from storage.export.tables import export_table
+
+    url, target = options.store or read_settings().store, _expanded(options.out)
+    stored_run(url, run)
+    rows = read_runs(url, lambda c: export_table(c, options.view, form, target, replace=options.force), run)
+    if options.as_json:
+        put(to_json({"run_id": run, "view": options.view, "rows": rows, "path": str(target)}))
+    else:
+        put(f"{target}: {rows} rows of {options.view}")
+    return DONE
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"--out {path}: {error}; write the whole path") from error

@@ -1,0 +1,70 @@
+"""One view of a run as a CSV, JSONL or Parquet file.
+
+Rows are streamed from the store to the file, whatever their number.  Nothing is lost on the way: floats have as many
+digits as bring the same float back, texts are kept character by character, times are in UTC with microseconds.  What is
+nested stays nested in JSONL and Parquet, and is JSON in CSV, where NULL is an empty field and an empty text is ``""``.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from storage.export.whole_file import whole_file
+
+Format = Literal["csv", "jsonl", "parquet"]
+View = Literal["episodes", "scores", "messages", "calls", "leaderboard"]
+
+_COPY = {"csv": "FORMAT csv, HEADER true", "jsonl": "FORMAT json", "parquet": "FORMAT parquet, COMPRESSION zstd"}
+_GROUP_ROWS = {"episodes": 4096}
+"""Of a row group, which DuckDB holds in memory; an episode is some hundred times as large as another row."""
+_OTHER_GROUP_ROWS = 32_768
+
+
+def export_table(
+    connection: duckdb.DuckDBPyConnection, view: View, form: Format, target: Path, *, replace: bool
+) -> int:
+    """Writes one view and returns the number of its rows.
+
+    *connection* is one of :func:`storage.sql.connect`, over one run; its views stream afterwards, for this use alone.
+
+    Raises:
+        ConfigError: the file is there and *replace* is not wanted, or it cannot be written.
+        duckdb.Error: the store cannot be read.
+    """
+    with whole_file(target, replace=replace) as part:
+        stream_episodes(connection)
+        query = f"COPY ({_selected(connection, view, form)}) TO {_quoted(str(part))} ({_options(view, form)})"
+        written = connection.execute(query).fetchone()
+    return 0 if written is None else int(written[0])
+
+
+def stream_episodes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lets the views read a run of any size in little memory.
+
+    Which attempt of an episode counts is decided once, from the keys alone; every view then passes over the objects
+    without holding their transcripts.
+    """
+    connection.execute(
+        "CREATE OR REPLACE TABLE counted AS SELECT run_id, episode_id, attempt, shard FROM once('traces');"
+        "CREATE OR REPLACE VIEW episodes AS WITH attempts AS (FROM rated('traces', 'rescored'))"
+        " FROM attempts SEMI JOIN counted USING (run_id, episode_id, attempt, shard)"
+    )
+
+
+def _options(view: View, form: Format) -> str:
+    if form != "parquet":
+        return _COPY[form]
+    return f"{_COPY[form]}, ROW_GROUP_SIZE {_GROUP_ROWS.get(view, _OTHER_GROUP_ROWS)}"
+
+
+def _selected(connection: duckdb.DuckDBPyConnection, view: View, form: Format) -> str:
+    columns = connection.execute(f"DESCRIBE {view}").fetchall()
+    nested = [name for name, kind, *_ in columns if kind.endswith("[]") or kind.startswith(("STRUCT", "MAP"))]
+    if form != "csv" or not nested:
+        return f"FROM {view}"
+    return f"SELECT * REPLACE ({', '.join(f'to_json({name}) AS {name}' for name in nested)}) FROM {view}"  # noqa: S608
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,51 @@
+"""Files that are whole or not there, and replaced only when that is wanted."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+
+_ADVICE = "name another file, or replace it with --force"
+
+
+@contextmanager
+def whole_file(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A path beside *target* for what is to become it; it does when the block ends without an exception.
+
+    Raises:
+        ConfigError: the target is there and *replace* is not wanted, or the file cannot be written.
+    """
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        refuse_existing(target, replace=replace)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            _put(part, target, replace=replace)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {target} ({error.strerror or error}); name another file, or make room"
+        ) from error
+
+
+def refuse_existing(target: Path, *, replace: bool) -> None:
+    """Raises ConfigError when *target* is there and must not be replaced, or is no file at all."""
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder; name a file")
+    if target.exists() and not replace:
+        raise ConfigError(f"{target} is there already; {_ADVICE}")
+
+
+def _put(part: Path, target: Path, *, replace: bool) -> None:
+    if replace:
+        part.replace(target)
+        return
+    try:
+        os.link(part, target)  # a link, unlike a rename, never replaces
+    except FileExistsError as error:
+        raise ConfigError(f"{target} is there already; {_ADVICE}") from error
