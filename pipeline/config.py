@@ -17,8 +17,20 @@ from pipeline.families import FAMILIES
 from pipeline.families.base import SCRIPTED_KINDS
 from pipeline.hashing import canonical, slug
 from pipeline.plan import RunRequest, TemplateChoice
+from pipeline.prices import default_prices, prices_of
 from pipeline.serialization import TEMPLATES
-from pipeline.specs import DatasetSpec, Endpoint, EngineSpec, Limits, ModelSpec, Prices, Provider, Sampling, UsersSpec
+from pipeline.specs import (
+    Budget,
+    DatasetSpec,
+    Endpoint,
+    EngineSpec,
+    Limits,
+    ModelSpec,
+    Prices,
+    Provider,
+    Sampling,
+    UsersSpec,
+)
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_ENV = "OPENAI_API_KEY"
@@ -201,8 +213,16 @@ class ModelConfig(_Section):
             sampling=self.sampling.spec(),
             endpoint=self._endpoint(known),
             engine=(self.engine or EngineConfig()).spec() if provider == "vllm" else None,
-            prices=None if self.prices is None else Prices(**self.prices.model_dump()),
+            prices=self._prices(known),
         )
+
+    def _prices(self, provider: Provider) -> Prices | None:
+        """The config's, else the table's: its prices hold at the provider's own address only."""
+        if self.prices is not None:
+            return Prices(**self.prices.model_dump())
+        home, _ = _HOMES.get(provider, (None, None))
+        at_home = home is not None and self.base_url in (None, (home,))
+        return default_prices().find(provider, self._parts[1]) if at_home else None
 
     def _endpoint(self, provider: Provider) -> Endpoint:
         home, key = _HOMES.get(provider, (None, None))
@@ -278,6 +298,9 @@ class BudgetConfig(_Section):
             raise ValueError("names no cap; write usd, tokens or both")
         return self
 
+    def spec(self) -> Budget:
+        return Budget(self.usd, self.tokens)
+
 
 def _users_from_text(value: object) -> object:
     if value == "scripted":
@@ -337,6 +360,20 @@ class RunConfig(_Section):
             if slug(name) in seen:
                 raise ValueError(f"two models are called {name!r} and {seen[slug(name)]!r}: give one another `name`")
             seen[slug(name)] = name
+        return self
+
+    @model_validator(mode="after")
+    def _priced(self) -> "RunConfig":
+        """A cap in USD cannot be kept where a price is not known."""
+        if self.budget is None or self.budget.usd is None:
+            return self
+        called = (*self.models, *(() if self.users is None else (self.users,)))
+        unknown = [spec.name for spec in (model.spec() for model in called) if prices_of(spec) is None]
+        if unknown:
+            raise ValueError(
+                f"budget.usd cannot be kept: no price is known of {', '.join(dict.fromkeys(unknown))}; write prices: "
+                "{input: ..., output: ...} in USD per million tokens there (0 where it costs nothing), or cap tokens"
+            )
         return self
 
     def request(self, families: tuple[str, ...]) -> RunRequest:

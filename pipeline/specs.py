@@ -71,6 +71,15 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may use at the most, all its starts together.  None: no cap."""
+
+    usd: float | None = None
+    tokens: int | None = None
+    """Prompt and completion together, of agents and users."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSpec:
     """A vLLM server of this project."""
 

@@ -1,0 +1,107 @@
+"""What a run is expected to take, as a table and as JSON."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from dashboards.text import text_table
+from pipeline.estimate import LEVEL, UNDECLARED_IN_FLIGHT, Estimate, Range
+from pipeline.prices import default_prices
+
+_UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+
+
+def estimate_record(estimate: Estimate) -> dict[str, Any]:
+    """The estimate as JSON values; sums are numbers of the whole run, what is played already included."""
+    return {
+        "from": {
+            "played_episodes": estimate.sampled_episodes,
+            "sampled_cells": estimate.sampled_cells,
+            "cells": estimate.cells,
+            "level": LEVEL,
+            "prices_as_of": default_prices().as_of,
+        },
+        **{name: _record(getattr(estimate, name)) for name in ("calls", "tokens", "cost_usd", "seconds")},
+        "by_model": [asdict(line) for line in estimate.lines],
+        "unpriced": list(estimate.unpriced),
+        "undeclared_limits": list(estimate.undeclared),
+    }
+
+
+def render_estimate(estimate: Estimate) -> str:
+    """A line a model and role, the sums, and how it got there."""
+    header = ["model", "role", "calls", "prompt tokens", "completion tokens", "USD"]
+    rows = [
+        [
+            *(line.model, line.role, _count(line.calls), _count(line.prompt_tokens), _count(line.completion_tokens)),
+            "price not known" if line.cost_usd is None else _money(line.cost_usd),
+        ]
+        for line in estimate.lines
+    ]
+    cost = "cost not known" if estimate.cost_usd is None else _money(estimate.cost_usd)
+    total = (
+        f"together {_count(estimate.calls)} calls, {_count(estimate.tokens)} tokens, {cost}, "
+        f"{_span(estimate.seconds)} under the limits"
+    )
+    return "\n".join([text_table(header, rows, numeric=(2, 3, 4, 5)), total, *_remarks(estimate)])
+
+
+def _remarks(estimate: Estimate) -> Iterator[str]:
+    rough = (
+        "from rules of thumb and the scenarios' own texts, good to a factor of three; --pilot N plays N episodes a cell"
+    )
+    if not estimate.sampled_cells:
+        yield f"  {rough}"
+    else:
+        yield (
+            f"  {LEVEL:.0%} intervals from {estimate.sampled_episodes} played episodes in {estimate.sampled_cells} of "
+            f"{estimate.cells} cells"
+        )
+        if estimate.sampled_cells < estimate.cells:
+            yield f"  the other cells {rough}"
+    if estimate.unpriced:
+        names = ", ".join(estimate.unpriced)
+        yield f"  no price is known of {names}: write prices: {{input: ..., output: ...}} there"
+    elif estimate.cost_usd is not None and estimate.cost_usd.high > 0:
+        as_of = default_prices().as_of
+        yield f"  without discounts for cached input; prices that the config does not give: as of {as_of}, check them"
+    if estimate.undeclared:
+        names = ", ".join(estimate.undeclared)
+        yield f"  no limits are declared for {names}: {UNDECLARED_IN_FLIGHT} calls in flight are assumed"
+
+
+def _record(amount: Range | None) -> dict[str, float] | None:
+    return None if amount is None else asdict(amount)
+
+
+def _interval(low: str, mid: str, high: str) -> str:
+    return mid if low == mid == high else f"{mid} ({low} to {high})"
+
+
+def _count(amount: Range) -> str:
+    return _interval(*(_short(number) for number in (amount.low, amount.mid, amount.high)))
+
+
+def _short(number: float) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= size:
+            scaled = number / (1e3 if unit == "k" else size)
+            return f"{scaled:.3g}{unit}" if scaled < 1000 else f"{scaled:.0f}{unit}"
+    return f"{number:.0f}"
+
+
+def _money(amount: Range) -> str:
+    return _interval(
+        *(f"${number:,.{2 if number >= 0.995 else 3}f}" for number in (amount.low, amount.mid, amount.high))
+    )
+
+
+def _span(amount: Range) -> str:
+    return _interval(*(_time(seconds) for seconds in (amount.low, amount.mid, amount.high)))
+
+
+def _time(seconds: float) -> str:
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

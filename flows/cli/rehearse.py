@@ -1,0 +1,221 @@
+"""``muses rehearse``: a run against a provider that makes trouble, and what both sides have in their books."""
+
+import shlex
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
+from flows.cli.options import Config, Json, RunOptions, load_config
+from flows.cli.output import put, to_json
+from flows.cli.progress import RunProgress
+from flows.rehearsal import Recorded, Rehearsal, accounts_of, declared_limits, rehearse as rehearsal_of
+from flows.settings import Settings, quiet_engines, read_settings
+from flows.signals import interruptible, run_until_signal
+from pipeline.config import RunConfig
+from pipeline.errors import ConfigError
+from pipeline.hashing import slug
+from workers.rehearsal.books import Busiest, Tokens, Totals
+from workers.rehearsal.provider import RehearsalProvider
+from workers.rehearsal.weather import PRESETS, Weather, parse_weather
+
+_SHOWN_PROBLEMS = 5
+_NO_OPTIONS = RunOptions()
+_SCORES_MEAN_NOTHING = "The replies were canned: look at what failed and how long it took; scores mean nothing here."
+
+
+def rehearse(  # noqa: PLR0913 - the options of a command
+    config: Config = None,
+    /,
+    *,
+    options: RunOptions = _NO_OPTIONS,
+    weather: Annotated[str, Parameter(help=f"{', '.join(PRESETS)}, or a YAML file (docs/rehearsal.md).")] = "storm",
+    serve: Annotated[bool, Parameter(help="Only serve the provider, until Ctrl-C; then print its books.")] = False,
+    port: Annotated[int, Parameter(help="Where --serve listens; 0: any free port.")] = 0,
+    as_json: Json = False,
+) -> int:
+    """Play a run against a provider on this machine that is told to make trouble. Nothing is paid, no key is read."""
+    settings = read_settings()
+    sky = read_weather(weather)
+    if serve:
+        real = load_config(config, options, settings.store) if config or options.model else None
+        return _serve(sky, real, port, as_json=as_json)
+    quiet_engines(settings)
+    parsed = _own_store(config, options, settings)
+    with interruptible(_advice(parsed)), RunProgress() as progress:
+        result = run_until_signal(
+            lambda _: rehearsal_of(parsed, sky, settings, progress.begin, progress.warn), progress.stop
+        )
+    _show(result, weather, as_json=as_json)
+    if result.report.budget_reached:
+        return BUDGET_REACHED
+    return DONE if result.report.complete else COVERAGE_SHORT
+
+
+def read_weather(name: str) -> Weather:
+    """A preset, or a file; a file may say ``like: storm`` and then only what differs.  Raises ConfigError."""
+    if name in PRESETS:
+        return PRESETS[name]
+    raw = _read_yaml(Path(name))
+    if not isinstance(raw, Mapping) or "like" not in raw:
+        return parse_weather(raw, name)
+    preset = PRESETS.get(str(raw["like"]))
+    if preset is None:
+        raise ConfigError(f"{name}: like: no weather {raw['like']!r}; there are {', '.join(PRESETS)}")
+    own = {key: value for key, value in raw.items() if key != "like"}
+    return parse_weather({**preset.model_dump(exclude_unset=True), **own}, name)
+
+
+def _read_yaml(path: Path) -> object:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(PRESETS)
+        raise ConfigError(f"no weather {str(path)!r} ({error.strerror}); name a YAML file or one of {known}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def _own_store(config: Path | None, options: RunOptions, settings: Settings) -> RunConfig:
+    """The run's config with a store and an id of the rehearsal's own."""
+    real = load_config(config, replace(options, store=None), settings.store)
+    store = options.store or str(settings.home / "rehearsal")
+    if _place(store) == _place(real.store):
+        raise ConfigError(
+            f"{store} is the run's own store, and a rehearsal's episodes are no results: name another one"
+        )
+    stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
+    run_id = options.run_id or f"rehearsal-{slug(real.name)}-{stamp}"
+    return real.model_copy(update={"store": store, "run_id": run_id})
+
+
+def _place(store: str) -> str:
+    """A store as one name, however it is written."""
+    return store.rstrip("/") if "://" in store else str(Path(store).expanduser().resolve())
+
+
+def _serve(weather: Weather, config: RunConfig | None, port: int, *, as_json: bool) -> int:
+    """Serves until a signal comes.  Both signals are blocked before the server's thread starts, so it has none."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    declared = {} if config is None else declared_limits(config, accounts_of(config))
+    provider = RehearsalProvider(weather, declared, port=port)
+    provider.start()
+    for account in declared or ("",):
+        print(f"listening on {provider.base_url(account)}; stop with Ctrl-C", file=sys.stderr, flush=True)  # noqa: T201
+    signal.sigwait(signals)
+    provider.stop()
+    totals = provider.books.totals()
+    put(to_json(_books(totals, provider.busiest())) if as_json else _render(totals, provider.busiest()))
+    return DONE
+
+
+def _advice(config: RunConfig) -> str:
+    again = shlex.join(["muses", *sys.argv[1:], *(() if "--run-id" in sys.argv else ("--run-id", str(config.run_id)))])
+    return f"interrupted; finished episodes are stored. Resume with: {again}"
+
+
+def _show(result: Rehearsal, weather: str, *, as_json: bool) -> None:
+    if as_json:
+        put(to_json({**_summary(result), "weather": weather}))
+    else:
+        put(_render(result.books, result.busiest, result.recorded))
+        for line in result.disagreements or ("The books agree.",):
+            put(line)
+    for line in _remarks(result):
+        print(line, file=sys.stderr)  # noqa: T201
+
+
+def _remarks(result: Rehearsal) -> list[str]:
+    """What a person should know beside the books."""
+    report = result.report
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items() if count)
+    head = f"rehearsal {report.run_id} in {report.store}: {report.planned} episodes planned, {counts or 'none played'}"
+    kills = f", {len(result.killed)} workers killed" if result.killed else ""
+    lines = [f"{head} in {report.seconds:.1f} s{kills}"]
+    lines += [f"  {count} x {kind}: {text}" for count, kind, text in report.problems[:_SHOWN_PROBLEMS]]
+    return [*lines, _SCORES_MEAN_NOTHING]
+
+
+def _summary(result: Rehearsal) -> dict[str, Any]:
+    report = result.report
+    return {
+        "run_id": report.run_id,
+        "store": report.store,
+        "episodes": {"planned": report.planned, **report.outcomes},
+        "coverage": report.outcomes["scored"] / report.planned,
+        "seconds": round(report.seconds, 3),
+        "killed_workers": len(result.killed),
+        "provider": _books(result.books, result.busiest),
+        "recorded": {
+            "calls": result.recorded.calls,
+            "tries": result.recorded.tries,
+            "by_model": _by_model(result.recorded.by_model),
+        },
+        "books_agree": not result.disagreements,
+        "disagreements": result.disagreements,
+        "problems": [dict(zip(("episodes", "kind", "text"), problem, strict=True)) for problem in report.problems],
+    }
+
+
+def _books(books: Totals, busiest: tuple[Busiest, ...]) -> dict[str, Any]:
+    return {
+        "asked": books.asked,
+        "accepted": books.accepted,
+        "answered": books.answered,
+        "refused": books.refused,
+        "faulted": books.faulted,
+        "abandoned": books.abandoned,
+        "most_in_flight": books.peak,
+        "by_model": _by_model(books.by_model),
+        "busiest_windows": [asdict(one) for one in busiest],
+    }
+
+
+def _by_model(sums: Mapping[str, Tokens]) -> dict[str, Any]:
+    return {model: asdict(tokens) for model, tokens in sums.items()}
+
+
+def _render(books: Totals, busiest: tuple[Busiest, ...], recorded: Recorded | None = None) -> str:
+    """The provider's books as tables, and beside them what the store holds where there is one."""
+    from dashboards.text import text_table
+
+    answered = sum(books.by_model.values(), Tokens())
+    kept = None if recorded is None else sum(recorded.by_model.values(), Tokens())
+    rows: list[tuple[str, int, int | None]] = [
+        ("requests, and our tries", books.asked, None if recorded is None else recorded.tries),
+        ("let in", books.accepted, None),
+        *((f"refused: {reason}", count, None) for reason, count in sorted(books.refused.items())),
+        *((f"fault: {kind}", count, None) for kind, count in sorted(books.faulted.items())),
+        ("client went away", books.abandoned, None),
+        ("answered, and our calls", answered.calls, None if kept is None else kept.calls),
+        ("prompt tokens", answered.prompt, None if kept is None else kept.prompt),
+        ("completion tokens", answered.completion, None if kept is None else kept.completion),
+        ("most in flight", books.peak, None),
+    ]
+    shown = [[what, str(there), "" if here is None else str(here)] for what, there, here in rows]
+    windows = [
+        [
+            one.account or "-",
+            f"{one.window_s:g}",
+            _share(one.requests, one.requests_allowed),
+            _share(one.tokens, one.tokens_allowed),
+        ]
+        for one in busiest
+    ]
+    head = ["account", "window s", "most requests", "most tokens"]
+    tables = [text_table(["", "provider", "store"], shown, numeric=(1, 2))]
+    return "\n\n".join((*tables, text_table(head, windows, numeric=(1, 2, 3)))) if windows else tables[0]
+
+
+def _share(most: int, allowed: int | None) -> str:
+    return str(most) if allowed is None else f"{most} of {allowed}"

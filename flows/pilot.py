@@ -1,0 +1,59 @@
+"""A few episodes of a run, played before the others to see what the run will take.
+
+They are episodes of that very run, in its store and on its budget: nothing that was paid for is played again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flows.evaluate import PreparedRun, Warn, check_models, on_terms, open_executor, play_all, prepared
+from flows.serving import serving
+from flows.settings import Settings
+from flows.watch import unseen, watched
+from pipeline.config import RunConfig
+from pipeline.estimate import Load
+from pipeline.hashing import digest
+from pipeline.plan import Cell, Plan, ShardPlan
+from storage.shards import read_index
+from storage.spending import read_loads
+
+
+def sample(plan: Plan, scored: frozenset[str], count: int) -> Plan:
+    """Of each cell so many episodes, those that are scored included: the rest of them is owed.
+
+    Which ones follows from their ids, so that a pilot that is started again, or with a larger number, wants the same
+    ones.  They keep the numbers of their shards and are stored as an attempt of them; the run's next start is another.
+    """
+    return replace(plan, cells=tuple(_sampled(cell, scored, count) for cell in plan.cells)).without(scored)
+
+
+def _sampled(cell: Cell, scored: frozenset[str], count: int) -> Cell:
+    ids = (episode.id for shard in cell.shards for episode in shard.episodes)
+    # What is scored already comes first: a run that is half done needs no pilot.
+    wanted = set(sorted(ids, key=lambda name: (name not in scored, digest("pilot", name)))[:count])
+    shards = (
+        ShardPlan(shard.number, tuple(episode for episode in shard.episodes if episode.id in wanted))
+        for shard in cell.shards
+    )
+    return replace(cell, shards=tuple(shard for shard in shards if shard.episodes))
+
+
+async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Warn) -> Mapping[str, Load]:
+    """Plays what is missing of *count* episodes a cell.  Scored episode of the run -> what it took.
+
+    Raises:
+        EndpointError: not one model can be reached.
+    """
+    async with prepared(config, warn, "muses plan --pilot") as begun:
+        run = replace(await on_terms(begun, settings), owed=sample(begun.plan, begun.index.scored, count))
+        if run.has_work:
+            async with open_executor(config.execution, settings) as pool, serving(run, pool) as executor:
+                playing = play_all(await check_models(run, executor, warn), executor, lambda _: None)
+                await watched(playing, executor, config.execution.stall_minutes, unseen)
+        return await asyncio.to_thread(_loads, run)
+
+
+def _loads(run: PreparedRun) -> Mapping[str, Load]:
+    damaged = read_index(run.store, run.plan.run_id).damaged
+    return read_loads(run.store, run.plan.run_id, damaged)

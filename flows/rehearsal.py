@@ -1,0 +1,205 @@
+"""A rehearsal: a run's plan, played against a provider on this machine that is told to make trouble.
+
+Every model that would be called over the network is called here instead, and no key is read.  What the provider has in
+its books is then laid beside what the store holds.
+"""
+
+import asyncio
+import random
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from flows.evaluate import OnPrepared, RunReport, Warn, evaluate
+from flows.settings import Settings
+from pipeline.config import ModelConfig, PricesConfig, RunConfig
+from pipeline.errors import ConfigError
+from pipeline.hashing import slug
+from workers.limits import Account
+from workers.rehearsal.books import Busiest, Tokens, Totals
+from workers.rehearsal.kills import kill_workers
+from workers.rehearsal.provider import RehearsalProvider
+from workers.rehearsal.weather import HardLimits, Weather
+
+Number = TypeVar("Number", int, float)
+
+_RECORDED = """
+SELECT call.model, count(*), sum(1 + call.retries), sum(call.prompt_tokens), sum(call.completion_tokens)
+FROM (SELECT unnest(calls) AS call FROM traces WHERE run_id = $run AND started_at >= $since)
+WHERE NOT call.cached
+GROUP BY call.model
+"""
+"""Of every attempt that was stored, not only of the one that counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the store holds of the calls of this start."""
+
+    by_model: Mapping[str, Tokens]
+    tries: int
+    """Of the calls that got an answer."""
+
+    @property
+    def calls(self) -> int:
+        return sum(tokens.calls for tokens in self.by_model.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What came of a rehearsal."""
+
+    report: RunReport
+    books: Totals
+    """The provider's."""
+    recorded: Recorded
+    busiest: tuple[Busiest, ...]
+    killed: tuple[int, ...]
+    """The ids of the worker processes that were ended on the way."""
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether every answer must have reached the store: nothing was killed, no episode failed."""
+        return not self.killed and self.report.outcomes["scored"] == self.report.planned
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """Where the provider's books and the store contradict each other.
+
+        An answer to an episode that ended otherwise, or to a worker that was killed, is in nobody's trace.
+        """
+        answered, recorded = self.books.by_model, self.recorded.by_model
+        found = []
+        for model in sorted({*answered, *recorded}):
+            there, here = answered.get(model, Tokens()), recorded.get(model, Tokens())
+            fits = here == there if self.undisturbed else here.within(there)
+            if not fits:
+                found.append(f"{model}: the provider answered {there}, the store holds {here}")
+        tries, asked = self.recorded.tries, self.books.asked
+        if tries != asked if self.undisturbed else tries > asked:
+            found.append(f"the provider was asked {asked} times, the store tells of {tries} tries")
+        return tuple(found)
+
+
+async def rehearse(
+    config: RunConfig, weather: Weather, settings: Settings, on_prepared: OnPrepared, warn: Warn
+) -> Rehearsal:
+    """The job: *config* is the run's own, but for its store and its id.
+
+    Raises:
+        ConfigError: there is nothing to rehearse, or the weather does not go with the config.
+    """
+    accounts = accounts_of(config)
+    if not accounts:
+        raise ConfigError("nothing to rehearse: every model of this run is built in and needs no network")
+    if weather.kill_worker_every_s is not None and config.execution.executor != "ray":
+        raise ConfigError("kill_worker_every_s ends Ray workers, and this run has none: add --executor ray")
+    since, killed = datetime.now(UTC), list[int]()
+    with RehearsalProvider(weather, declared_limits(config, accounts)) as provider:
+        job = evaluate(point_at(config, provider, accounts), settings, on_prepared, warn)
+        report = await _with_kills(job, weather, killed)
+    recorded = await asyncio.to_thread(read_recorded, report.store, report.run_id, since)
+    return Rehearsal(report, provider.books.totals(), recorded, provider.busiest(), tuple(killed))
+
+
+async def _with_kills(job: Coroutine[Any, Any, RunReport], weather: Weather, killed: list[int]) -> RunReport:
+    """The job, while workers are killed beside it as the weather says."""
+    if weather.kill_worker_every_s is None:
+        return await job
+    killing = asyncio.create_task(kill_workers(weather.kill_worker_every_s, random.Random(weather.seed), killed))
+    try:
+        return await job
+    finally:
+        killing.cancel()
+
+
+def read_recorded(store: str, run_id: str, since: datetime) -> Recorded:
+    """Sums over the calls of a run's episodes that were started at or after a time."""
+    from storage.sql import connect
+
+    with connect(store, run_id) as connection:
+        rows = connection.execute(_RECORDED, {"run": run_id, "since": since}).fetchall()
+    by_model = {model: Tokens(calls, prompt or 0, completion or 0) for model, calls, _, prompt, completion in rows}
+    return Recorded(by_model, tries=sum(int(tries) for _, _, tries, _, _ in rows))
+
+
+def accounts_of(config: RunConfig) -> Mapping[Account, str]:
+    """What the accounts of a run's models are called at the provider."""
+    names: dict[Account, str] = {}
+    for model in _called(config):
+        account = _account(model)
+        if account not in names:
+            name = slug(account.where[0].removeprefix("https://").removeprefix("http://"))
+            names[account] = name if name not in names.values() else f"{name}-{len(names)}"
+    return names
+
+
+def declared_limits(config: RunConfig, accounts: Mapping[Account, str]) -> Mapping[str, HardLimits]:
+    """What the config says the accounts allow; the smallest where their models disagree."""
+    found: dict[str, HardLimits] = {}
+    for model in _called(config):
+        name = accounts[_account(model)]
+        before = found.get(name, HardLimits())
+        found[name] = HardLimits(
+            requests_per_minute=_smaller(before.requests_per_minute, model.requests_per_minute),
+            tokens_per_minute=_smaller(before.tokens_per_minute, model.tokens_per_minute),
+            concurrency=_smaller(before.concurrency, model.max_concurrency),
+        )
+    return found
+
+
+def point_at(config: RunConfig, provider: RehearsalProvider, accounts: Mapping[Account, str]) -> RunConfig:
+    """The same run with the provider in place of every server, on this machine alone, and asked for every answer."""
+
+    def here(model: ModelConfig) -> ModelConfig:
+        if not _is_called(model):
+            return model
+        urls = _urls(provider.base_url(accounts[_account(model)]), len(model.base_url or ("",)))
+        return model.model_copy(update={"base_url": urls, "api_key_env": None, **_unserved(model)})
+
+    return config.model_copy(
+        update={
+            "models": tuple(here(model) for model in config.models),
+            "users": None if config.users is None else here(config.users),
+            "cache": "off",
+            "execution": config.execution.model_copy(update={"ray_address": None}),
+        }
+    )
+
+
+def _unserved(model: ModelConfig) -> Mapping[str, object]:
+    """What makes an engine's model one of an endpoint: no server is started, and it still costs nothing a token."""
+    if model.engine is None and not model.model.startswith("vllm:"):
+        return {}
+    spec = model.spec()
+    free = model.prices or PricesConfig(input=0, output=0)
+    return {"model": f"openai:{spec.model}", "name": spec.name, "engine": None, "prices": free}
+
+
+def _urls(base_url: str, count: int) -> tuple[str, ...]:
+    """As many addresses of one account as the model has servers."""
+    home, _, version = base_url.rpartition("/")
+    return (base_url,) if count == 1 else tuple(f"{home}/{number}/{version}" for number in range(count))
+
+
+def _called(config: RunConfig) -> list[ModelConfig]:
+    """The models that are called over the network, the users' included."""
+    models = (*config.models, config.users)
+    return [model for model in models if model is not None and _is_called(model)]
+
+
+def _is_called(model: ModelConfig) -> bool:
+    return not model.model.startswith("scripted/")
+
+
+def _account(model: ModelConfig) -> Account:
+    """Whose limits a model draws on; servers of our own are nobody else's."""
+    spec = model.spec()
+    if spec.endpoint is None or not (spec.endpoint.base_urls or spec.endpoint.account):
+        return Account((f"{spec.provider}-{spec.slug}",), None)
+    return Account.of(spec.endpoint)
+
+
+def _smaller(first: Number | None, second: Number | None) -> Number | None:
+    return min((number for number in (first, second) if number is not None), default=None)

@@ -1,0 +1,66 @@
+"""What a model call costs: prices from the config, else from a small dated table, else unknown.
+
+What is not known is None, never 0.  Only models that we run ourselves, and answers out of our own response cache, cost
+nothing.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+
+from pipeline.protocol import Call
+from pipeline.specs import ModelSpec, Prices, Provider
+
+FREE = Prices(0.0, 0.0)
+_OURS = ("scripted", "vllm")
+_DATED = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """Prices of well-known models at their provider's own address."""
+
+    as_of: date
+    sources: tuple[str, ...]
+    prices: Mapping[tuple[str, str], Prices]
+    """By (provider, the provider's name for the model)."""
+
+    def find(self, provider: Provider, model: str) -> Prices | None:
+        """By name; a dated name without a row of its own has the price of the name before the date."""
+        own = self.prices.get((provider, model))
+        return own or self.prices.get((provider, _DATED.sub("", model)))
+
+
+@cache
+def default_prices() -> PriceTable:
+    """The table that comes with this version."""
+    raw = tomllib.loads(files("pipeline").joinpath("prices.toml").read_text(encoding="utf-8"))
+    as_of, sources = raw.pop("as_of"), raw.pop("sources")
+    found = {
+        (provider, model): Prices(**prices) for provider, models in raw.items() for model, prices in models.items()
+    }
+    return PriceTable(as_of, tuple(sources), found)
+
+
+def prices_of(model: ModelSpec) -> Prices | None:
+    """What the model's tokens cost; None: not known."""
+    if model.prices is None and model.provider in _OURS:
+        return FREE
+    return model.prices
+
+
+def cost_of(call: Call, prices: Prices | None) -> float | None:
+    """USD; None when the price or a count is not known."""
+    if call.cached or prices == FREE:
+        return 0.0
+    if prices is None or call.prompt_tokens is None or call.completion_tokens is None:
+        return None
+    cached = min(call.cached_tokens or 0, call.prompt_tokens)
+    cached_input = prices.input if prices.cached_input is None else prices.cached_input
+    fresh = (call.prompt_tokens - cached) * prices.input
+    return (fresh + cached * cached_input + call.completion_tokens * prices.output) / _MILLION

@@ -1,0 +1,189 @@
+"""How much of a provider's limit a run uses, and how often it is refused.
+
+    python -m tests.bench.limits --seconds 60 --learn 60
+
+Whole runs of one-call episodes through the real client and the real keeper, against the rehearsal's provider in a
+process of its own, whose limit is hard and slides.  Four cases: the limit of requests is ``declared``; it is
+``unknown``, and no header tells it; it is declared and shared by ``four_workers``, each a process of a Ray cluster that
+this starts and ends; and the limit is one of ``tokens``, declared.
+
+``used``: requests (or tokens) that were let in in whole windows one after the other, in proportion to the limit; of an
+unknown limit only those after ``--learn`` seconds, and the same for ``refused``, the share of requests that got 429.
+Windows in which the run had too few episodes left to fill them are left out.  A window shorter than a minute is the
+harder test: a request that arrives some milliseconds late or early is a larger share of it.
+``largest``: the most that arrived within any window, refused or not, in proportion to the limit; more than 1 is too
+much.  Prints one JSON object.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flows.evaluate import evaluate
+from flows.settings import quiet_engines, read_settings
+from pipeline.config import parse_config
+from tests.bench.served import served
+from workers.rehearsal.books import Entry, largest_window
+from workers.rehearsal.weather import HardLimits, Latency, Spread, Weather
+
+LATENCY = Latency(base=Spread(least=0.1, most=0.3))
+SHARDS_AT_ONCE, SHARD_SIZE = 8, 20
+SPARE = SHARDS_AT_ONCE * SHARD_SIZE
+"""Episodes that one worker plays at a time."""
+_SCENARIOS = 200
+_TOKENS_A_CALL = 1_500
+"""Of the queue's prompts and replies together, about; only to know how many calls fill the time."""
+
+Amount = Callable[[Entry], int]
+
+
+def one(_: Entry) -> int:
+    return 1
+
+
+def tokens(entry: Entry) -> int:
+    return entry.tokens
+
+
+def measured(  # noqa: PLR0917 - a limit and what to look at
+    entries: Sequence[Entry], limit: int, window_s: float, from_s: float, amount: Amount, spare: int = SPARE
+) -> dict[str, Any]:
+    """What a run made of a limit of so much in one window, from a time on.
+
+    *spare*: its last calls, when it may have had fewer to make than the limit allowed.
+    """
+    let_in = [entry for entry in entries if entry.verdict != "refused"]
+    busy_s = let_in[-spare].at_s - from_s
+    starts = [from_s + number * window_s for number in range(int(busy_s // window_s))]
+    used = [sum(amount(e) for e in let_in if start <= e.at_s < start + window_s) / limit for start in starts]
+    late = [entry for entry in entries if entry.at_s >= from_s]
+    refused = sum(entry.verdict == "refused" for entry in late)
+    return {
+        "windows": len(used),
+        "used": round(sum(used) / len(used), 4) if used else None,
+        "used_by_window": [round(share, 4) for share in used],
+        "refused": round(refused / len(late), 5) if late else None,
+        "refused_in_all": sum(entry.verdict == "refused" for entry in entries),
+        "asked": len(entries),
+        "largest": round(largest_window([(e.at_s, amount(e)) for e in entries], window_s) / limit, 4),
+        "seconds": round(entries[-1].at_s, 1),
+    }
+
+
+def play(base_url: str, calls: int, model: Mapping[str, object], execution: Mapping[str, object]) -> None:
+    """A run of so many one-call episodes."""
+    with tempfile.TemporaryDirectory(prefix="muses-") as folder:
+        raw = {
+            "models": [{"model": "openai:bench", "base_url": base_url, "timeout_s": 600, **model}],
+            "families": ["queue"],
+            "dataset": f"generated:{_SCENARIOS}",
+            "epochs": max(1, calls // _SCENARIOS),
+            "store": f"{folder}/store",
+            "execution": {"shards_per_worker": SHARDS_AT_ONCE, "shard_size": SHARD_SIZE, **execution},
+        }
+        settings = read_settings({"MUSES_HOME": f"{folder}/home"})
+        quiet_engines(settings)
+        report = asyncio.run(evaluate(parse_config(raw, "bench"), settings, lambda _: lambda _: None))
+    assert report.complete, report.problems
+
+
+def case(  # noqa: PLR0917 - one measurement in all its parts
+    per_minute: int,
+    window_s: float,
+    seconds: float,
+    model: Mapping[str, object],
+    execution: Mapping[str, object],
+    from_s: float = 0.0,
+    workers: int = 1,
+) -> dict[str, Any]:
+    """A limit of requests."""
+    limits = HardLimits(requests_per_minute=per_minute, window_s=window_s, headers=False)
+    with served(Weather(latency=LATENCY, limits=limits)) as provider:
+        play(provider.base_url, round(per_minute * (seconds + from_s) / 60), model, execution)
+        entries = provider.entries()
+    return measured(entries, round(per_minute * window_s / 60), window_s, from_s, one, workers * SPARE)
+
+
+def of_tokens(per_minute: int, window_s: float, seconds: float) -> dict[str, Any]:
+    """A declared limit of tokens."""
+    limits = HardLimits(tokens_per_minute=per_minute, window_s=window_s, headers=False)
+    with served(Weather(latency=LATENCY, limits=limits)) as provider:
+        calls = round(per_minute * seconds / 60 / _TOKENS_A_CALL)
+        play(provider.base_url, calls, {"tokens_per_minute": per_minute}, {})
+        entries = provider.entries()
+    return measured(entries, round(per_minute * window_s / 60), window_s, 0.0, tokens)
+
+
+@contextmanager
+def cluster(cpus: int) -> Iterator[str]:
+    """The address of a Ray cluster of one machine that is said to have so many CPUs; ended by its process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    with tempfile.TemporaryDirectory(prefix="muses-", ignore_cleanup_errors=True) as folder:
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
+        command += [f"--temp-dir={folder}/ray", f"--num-cpus={cpus}", "--include-dashboard=false"]
+        command += ["--node-ip-address=127.0.0.1", "--disable-usage-stats"]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        assert process.stdout is not None
+        try:
+            said = ""
+            while "Ray runtime started" not in said:
+                line = process.stdout.readline()
+                if not line:
+                    raise RuntimeError(f"no Ray cluster: {said}")
+                said += line
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def measure(per_minute: int, window_s: float, seconds: float, learn_s: float, cases: Sequence[str]) -> dict[str, Any]:
+    declared = {"requests_per_minute": per_minute}
+    found: dict[str, Any] = {"per_minute": per_minute, "window_s": window_s}
+    if "declared" in cases:
+        found["declared"] = case(per_minute, window_s, seconds, declared, {})
+    if "unknown" in cases:
+        found["unknown"] = case(per_minute, window_s, seconds, {"max_retries": 20}, {}, learn_s)
+    if "tokens" in cases:
+        found["tokens"] = of_tokens(100 * per_minute, window_s, seconds)
+    if "four_workers" in cases:
+        with cluster(4) as address:
+            execution = {"executor": "ray", "ray_address": address, "workers": 4}
+            found["four_workers"] = case(per_minute, window_s, seconds, declared, execution, workers=4)
+    return found
+
+
+CASES = ("declared", "unknown", "tokens", "four_workers")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.limits")
+    parser.add_argument("--per-minute", type=int, default=6_000, help="the provider's limit (default: 6000)")
+    parser.add_argument("--window", type=float, default=10.0, help="its window in seconds (default: 10)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each case (default: 60)")
+    parser.add_argument(
+        "--learn", type=float, default=60.0, help="seconds before an unknown limit counts (default: 60)"
+    )
+    parser.add_argument("--case", choices=CASES, action="append", help="may be repeated; default: all")
+    options = parser.parse_args()
+    found = measure(options.per_minute, options.window, options.seconds, options.learn, options.case or CASES)
+    json.dump(found, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

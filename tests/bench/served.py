@@ -1,0 +1,46 @@
+"""The rehearsal's provider in a process of its own, so that what is measured shares no interpreter with it."""
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from workers.rehearsal.books import Entry
+from workers.rehearsal.provider import RehearsalProvider
+from workers.rehearsal.weather import Weather
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A provider that is running elsewhere."""
+
+    base_url: str
+    _pipe: Connection
+
+    def entries(self) -> list[Entry]:
+        """Its books so far."""
+        self._pipe.send("entries")
+        found: list[Entry] = self._pipe.recv()
+        return found
+
+
+@contextmanager
+def served(weather: Weather) -> Iterator[Served]:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(weather, there), daemon=True)
+    process.start()
+    try:
+        yield Served(here.recv(), here)
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _serve(weather: Weather, pipe: Connection) -> None:
+    with RehearsalProvider(weather) as provider:
+        pipe.send(provider.base_url())
+        while True:
+            pipe.recv()
+            pipe.send(list(provider.books.entries))

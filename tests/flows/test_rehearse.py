@@ -1,0 +1,262 @@
+"""`muses rehearse`: a run against a provider that makes trouble, and what both sides have in their books."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli.rehearse import read_weather
+from flows.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
+from flows.settings import read_settings
+from pipeline.config import RunConfig, parse_config
+from storage.sql import connect
+from tests.conftest import Muses
+from workers.rehearsal.provider import RehearsalProvider
+from workers.rehearsal.weather import PRESETS, Fault, HardLimits, Latency, Spread, Weather
+
+ROOT = Path(__file__).parents[2]
+QUICK = Latency(base=Spread(least=0.0, most=0.01))
+TROUBLE = Weather(
+    latency=QUICK,
+    faults=tuple(
+        Fault(kind=kind, share=0.02)
+        for kind in (
+            "rate_limited",
+            "server_error",
+            "reset",
+            "cut_off",
+            "garbled",
+            "wrong_json",
+            "html",
+            "error_inside",
+        )
+    ),
+    limits=HardLimits(retry_after="none"),
+)
+
+
+def config(tmp_path: Path, name: str = "r", **more: object) -> RunConfig:
+    raw: dict[str, Any] = {
+        "name": name,
+        "run_id": name,
+        "store": str(tmp_path / "store"),
+        "dataset": "generated:2",
+        "models": [{"model": "openai:small", "api_key_env": "NOT_SET"}],
+        "users": {"model": "anthropic:other", "base_url": "https://users.example/v1"},
+    }
+    return parse_config({**raw, **more}, "test")
+
+
+def rehearsed(parsed: RunConfig, weather: Weather, tmp_path: Path) -> Rehearsal:
+    settings = read_settings({"MUSES_HOME": str(tmp_path / "home")})
+    return asyncio.run(rehearse(parsed, weather, settings, lambda _: lambda _: None, print))
+
+
+def scores(parsed: RunConfig) -> list[tuple[Any, ...]]:
+    with connect(parsed.store, parsed.run_id) as connection:
+        return connection.execute(
+            "SELECT episode_id, scoring, metric, round, value FROM scores ORDER BY ALL"
+        ).fetchall()
+
+
+def test_trouble_changes_the_books_and_not_the_scores(tmp_path: Path) -> None:
+    """All four families with a users' model: row for row the scores of the undisturbed run, and no call unaccounted."""
+    calm, rough = (config(tmp_path, name, users={"model": "openai:other"}) for name in ("calm", "rough"))
+    undisturbed = rehearsed(calm, Weather(latency=QUICK), tmp_path)
+    disturbed = rehearsed(rough, TROUBLE, tmp_path)
+    for result in (undisturbed, disturbed):
+        assert result.report.outcomes["scored"] == result.report.planned == 8
+        assert result.undisturbed
+        assert result.disagreements == ()
+        assert set(result.books.by_model) == {"small", "other"}
+    assert disturbed.books.asked > undisturbed.books.asked == undisturbed.books.answered
+    assert sum(disturbed.books.faulted.values()) > 0
+    assert scores(calm) == scores(rough) != []
+
+
+def test_episodes_that_failed_leave_answers_that_nobody_kept(tmp_path: Path) -> None:
+    """What the store lacks is no contradiction then; what it has too much would be."""
+    parsed = config(tmp_path, families=["access"], users="scripted", coverage=0)
+    dead = Weather(latency=QUICK, faults=(Fault(kind="server_error", share=0.5),))
+    parsed = parsed.model_copy(update={"models": (parsed.models[0].model_copy(update={"max_retries": 0}),)})
+    result = rehearsed(parsed, dead, tmp_path)
+    assert result.report.outcomes["infra_failed"] > 0
+    assert not result.undisturbed
+    assert result.disagreements == ()
+    assert result.recorded.tries < result.books.asked
+
+
+def test_disagreements_are_found(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from workers.rehearsal.books import Tokens
+
+    result = rehearsed(config(tmp_path, families=["queue"], users="scripted"), Weather(latency=QUICK), tmp_path)
+    one_more = {model: tokens + Tokens(1, 5, 5) for model, tokens in result.recorded.by_model.items()}
+    wrong = replace(result, recorded=replace(result.recorded, by_model=one_more, tries=99))
+    assert len(wrong.disagreements) == 2
+    assert "small" in wrong.disagreements[0]
+    assert "99 tries" in wrong.disagreements[1]
+    assert len(replace(wrong, killed=(1,)).disagreements) == 2
+    fewer = replace(result, recorded=replace(result.recorded, by_model={}, tries=0))
+    assert len(fewer.disagreements) == 2
+    assert replace(fewer, killed=(1,)).disagreements == ()
+
+
+def test_every_called_model_is_pointed_at_the_provider(tmp_path: Path) -> None:
+    """With its name, its limits and as many addresses as it had; without its key and its engine."""
+    parsed = config(
+        tmp_path,
+        models=[
+            "scripted/oracle",
+            {"model": "openai:a", "base_url": ["http://one/v1", "http://two/v1"], "requests_per_minute": 60},
+            {"model": "anthropic:b", "account": "team", "tokens_per_minute": 500},
+            {"model": "anthropic:c", "account": "team", "tokens_per_minute": 900, "max_concurrency": 3},
+            {"model": "vllm:d", "name": "D", "engine": {"replicas": 2}},
+        ],
+        users="scripted",
+        cache="local",
+        execution={"executor": "ray", "ray_address": "far:6379"},
+    )
+    accounts = accounts_of(parsed)
+    provider = RehearsalProvider(Weather())
+    pointed = point_at(parsed, provider, accounts)
+    home = provider.base_url().removesuffix("/v1")
+    urls = [model.base_url for model in pointed.models]
+    assert urls == [
+        None,
+        (f"{home}/one-v1/0/v1", f"{home}/one-v1/1/v1"),
+        (f"{home}/team/v1",),
+        (f"{home}/team/v1",),
+        (f"{home}/vllm-D/v1",),
+    ]
+    assert [model.spec().name for model in pointed.models] == [model.spec().name for model in parsed.models]
+    assert [model.spec().provider for model in pointed.models][2:] == ["anthropic", "anthropic", "openai"]
+    assert all(model.api_key_env is None and model.engine is None for model in pointed.models)
+    assert (pointed.cache, pointed.execution.ray_address) == ("off", None)
+    assert declared_limits(parsed, accounts) == {
+        "one-v1": HardLimits(requests_per_minute=60),
+        "team": HardLimits(tokens_per_minute=500, concurrency=3),
+        "vllm-D": HardLimits(),
+    }
+
+
+@pytest.mark.integration
+def test_killed_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
+    """A worker is killed every few seconds while Ray plays: every episode is scored once, as when none is.
+
+    Shards are short beside the time between kills, so that none is lost five times, however slow the machine.
+    """
+    more = {"families": ["access"], "users": "scripted", "dataset": "generated:20"}
+    calm = config(tmp_path, "calm", **more)
+    rehearsed(calm, Weather(latency=QUICK), tmp_path)
+    execution = {"executor": "ray", "workers": 2, "shard_size": 1, "shards_per_worker": 1}
+    ray = config(tmp_path, "ray", **more, execution=execution)
+    result = rehearsed(ray, Weather(latency=Latency(base=Spread(median=0.2)), kill_worker_every_s=4), tmp_path)
+    assert result.killed
+    assert result.report.outcomes["scored"] == result.report.planned == 20
+    assert result.disagreements == ()
+    assert scores(ray) == scores(calm) != []
+
+
+def test_the_command_prints_both_sides_books(muses: Muses, tmp_path: Path) -> None:
+    told = ("rehearse", "--model", "openai:gpt-9", "--family", "queue", "--dataset", "generated:2", "--weather")
+    (tmp_path / "w.yaml").write_text("like: calm\nlatency: {base: 0.01}\n")
+    done = muses(*told, "w.yaml", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["episodes"]["scored"] == found["provider"]["asked"] == found["recorded"]["calls"] == 2
+    assert found["books_agree"]
+    assert found["coverage"] == 1
+    assert found["store"] == str(tmp_path / ".muses" / "rehearsal")
+    assert "scores mean nothing" in done.stderr
+    table = muses(*told, "w.yaml")
+    assert table.returncode == 0, table.stderr
+    assert re.search(r"requests, and our tries +2 +2", table.stdout)
+    assert "The books agree." in table.stdout
+    assert not (tmp_path / ".muses" / "store").exists()
+
+
+def test_a_rehearsal_that_falls_short_says_so(muses: Muses, tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text("faults: [{kind: server_error, status: 503}]\n")
+    (tmp_path / "c.yaml").write_text(
+        "models: [{model: 'openai:m', max_retries: 0}]\nfamilies: [queue]\ndataset: generated:2\n"
+    )
+    done = muses("rehearse", "c.yaml", "--weather", "w.yaml", "--json")
+    assert done.returncode == 3, done.stderr
+    found = json.loads(done.stdout)
+    assert found["episodes"]["infra_failed"] == found["provider"]["faulted"]["server_error"] == 2
+    assert found["coverage"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((), "nothing to run"),
+        (("--model", "scripted/oracle"), "nothing to rehearse"),
+        (("--model", "openai:m", "--weather", "rain"), "no weather 'rain' (No such file or directory); name a YAML"),
+        (("--model", "openai:m", "--weather", "bad.yaml"), "bad.yaml: storms: unknown key"),
+        (("--model", "openai:m", "--weather", "like.yaml"), "like.yaml: like: no weather 'rain'; there are calm"),
+        (("--model", "openai:m", "--weather", "kills"), "add --executor ray"),
+        (("--model", "openai:m", "--store", ".muses/store"), "is the run's own store"),
+    ],
+)
+def test_bad_usage(muses: Muses, tmp_path: Path, arguments: tuple[str, ...], problem: str) -> None:
+    (tmp_path / "bad.yaml").write_text("storms: 1")
+    (tmp_path / "like.yaml").write_text("like: rain")
+    done = muses("rehearse", *arguments)
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_may_start_from_a_preset(tmp_path: Path) -> None:
+    path = tmp_path / "w.yaml"
+    path.write_text("like: storm\nseed: 9\n")
+    assert read_weather(str(path)) == PRESETS["storm"].model_copy(update={"seed": 9})
+
+
+def test_the_example_is_a_weather() -> None:
+    weather = read_weather(str(ROOT / "infra" / "rehearsal.yaml"))
+    assert weather.limits is not None
+    assert len(weather.changes) == 2
+
+
+def test_serving_by_hand_ends_with_the_books(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("models: [{model: 'openai:m', account: team, requests_per_minute: 1}]")
+    command = [sys.executable, "-m", "flows.cli", "rehearse", "c.yaml", "--serve", "--weather", "calm", "--json"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr
+        said = process.stderr.readline()
+        url = re.search(r"http://127\.0\.0\.1:\d+/team/v1", said)
+        assert url, said
+        document = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello"}]}).encode()
+        request = urllib.request.Request(f"{url[0]}/chat/completions", document)
+        assert json.load(urllib.request.urlopen(request))["choices"]
+        with pytest.raises(urllib.error.HTTPError, match="429"):
+            urllib.request.urlopen(request)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    books = json.loads(stdout)
+    assert (books["asked"], books["answered"], books["refused"]) == (2, 1, {"requests": 1})
+    assert process.returncode == 0

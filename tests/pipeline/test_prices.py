@@ -1,0 +1,110 @@
+"""What a call costs is known or None, never 0 for want of knowledge."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.config import parse_config
+from pipeline.errors import ConfigError
+from pipeline.prices import FREE, cost_of, default_prices, prices_of
+from pipeline.protocol import Call
+from pipeline.specs import ModelSpec, Prices
+from pipeline.usage import Usage
+
+PRICES = Prices(input=2.0, output=8.0, cached_input=0.5)
+CALL = Call("agent", "m", 1_000_000, 500_000, 1.0, 0, "stop")
+
+
+def model(**settings: object) -> ModelSpec:
+    return parse_config({"models": [settings]}, "here").models[0].spec()
+
+
+def test_prompt_and_completion_have_their_own_prices() -> None:
+    assert cost_of(CALL, PRICES) == pytest.approx(2.0 + 4.0)
+
+
+def test_what_the_provider_had_cached_is_cheaper() -> None:
+    assert cost_of(replace(CALL, cached_tokens=400_000), PRICES) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 4)
+    assert cost_of(replace(CALL, cached_tokens=400_000), replace(PRICES, cached_input=None)) == pytest.approx(6.0)
+    assert cost_of(replace(CALL, cached_tokens=9_000_000), PRICES) == pytest.approx(0.5 + 4)  # a provider that errs
+
+
+@pytest.mark.parametrize("field", ["prompt_tokens", "completion_tokens"])
+def test_without_a_count_the_cost_is_unknown(field: str) -> None:
+    silent = replace(CALL, **{field: None})
+    assert cost_of(silent, PRICES) is None
+    assert cost_of(silent, FREE) == 0.0
+
+
+def test_without_a_price_the_cost_is_unknown_but_our_own_cache_is_free() -> None:
+    assert cost_of(CALL, None) is None
+    assert cost_of(replace(CALL, cached=True), None) == 0.0
+    assert cost_of(replace(CALL, cached=True), PRICES) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "same_as"),
+    [
+        ("gpt-4o-mini-2024-07-18", "gpt-4o-mini"),
+        ("gpt-4o-mini", "gpt-4o-mini"),
+        ("gpt-4o-2024-05-13", None),
+        ("gpt-4o-audio-preview", None),
+        ("gpt-5-pro", None),
+    ],
+)
+def test_a_dated_name_has_the_price_of_the_name_before_the_date(name: str, same_as: str | None) -> None:
+    table = default_prices()
+    found = table.find("openai", name)
+    if same_as is not None:
+        assert found is not None
+        assert found == table.find("openai", same_as)
+    else:
+        assert found != table.find("openai", "gpt-4o")
+        assert found != table.find("openai", "gpt-5")
+    assert table.find("anthropic", name) is None
+
+
+def test_the_table_is_plausible() -> None:
+    table = default_prices()
+    assert table.prices
+    assert all(source.startswith("https://") for source in table.sources)
+    for prices in table.prices.values():
+        assert 0 < prices.input < prices.output <= 100
+        assert prices.cached_input is None or 0 < prices.cached_input < prices.input
+
+
+def test_prices_of_the_config_come_first_and_the_table_is_for_the_providers_own_address() -> None:
+    assert prices_of(model(model="openai:gpt-4o-mini")) == Prices(0.15, 0.6, 0.075)
+    assert prices_of(model(model="openai:gpt-4o-mini", prices={"input": 1, "output": 2})) == Prices(1, 2)
+    assert prices_of(model(model="openai:gpt-4o-mini", base_url="http://127.0.0.1:1/v1")) is None
+    assert prices_of(model(model="openai:gpt-4o-mini", base_url="https://api.openai.com/v1")) is not None
+    assert prices_of(model(model="anthropic:claude-sonnet-4-5-20250929")) == Prices(3.0, 15.0, 0.3)
+    assert prices_of(model(model="vllm:qwen")) == prices_of(model(model="scripted/oracle")) == FREE
+
+
+def test_prices_are_not_part_of_what_a_model_is() -> None:
+    cheap, dear = (model(model="openai:m", prices={"input": price, "output": price}) for price in (1, 2))
+    assert cheap.identity == dear.identity
+
+
+@pytest.mark.parametrize("place", ["models", "users"])
+def test_a_cap_in_usd_needs_every_price(place: str) -> None:
+    unpriced = {"model": "openai:mystery", "base_url": "http://127.0.0.1:1/v1"}
+    config = {"models": ["openai:gpt-4o-mini"], "budget": {"usd": 1}}
+    config |= {"models": [unpriced]} if place == "models" else {"users": unpriced}
+    with pytest.raises(ConfigError, match=r"no price is known of mystery; write prices: \{input"):
+        parse_config(config, "here")
+    parse_config({**config, "budget": {"tokens": 10}}, "here")
+
+
+def test_usage_sums_what_is_known_and_counts_what_is_not() -> None:
+    calls = (
+        replace(CALL, cost_usd=1.5),
+        replace(CALL, completion_tokens=None, cost_usd=None),
+        replace(CALL, cached=True, cost_usd=0.0),
+    )
+    usage = Usage.of(calls)
+    assert usage == Usage(2, 2_000_000, 500_000, 1.5, 1, 1)
+    assert (usage.tokens, usage.cost_usd) == (2_500_000, None)
+    assert Usage.of(calls[:1]) + Usage.of(calls[2:]) == Usage(1, 1_000_000, 500_000, 1.5)
+    assert Usage.of(()).cost_usd == 0.0

@@ -1,0 +1,240 @@
+"""The parts of the rehearsal's provider that need no network: limits, books, weather, replies."""
+
+import random
+import statistics
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from pipeline.datasets import generate_dataset
+from pipeline.errors import ConfigError
+from pipeline.families import FAMILIES
+from pipeline.principals import Principal
+from pipeline.protocol import Dialogue, View
+from pipeline.scenario import Input
+from pipeline.serialization import TEMPLATES
+from pipeline.users import SILENCE, user_prompt
+from workers.rehearsal.books import Books, Entry, Tokens, largest_window, peak
+from workers.rehearsal.hard_limits import AccountUse
+from workers.rehearsal.replies import PrefixCache, Speaker, count_tokens
+from workers.rehearsal.weather import PRESETS, Change, Fault, HardLimits, Spread, Weather, parse_weather
+from workers.rehearsal.wire import Asked
+
+TIMES = st.lists(st.integers(0, 40).map(lambda tenths: tenths / 10), max_size=30).map(sorted)
+
+
+@settings(deadline=None)
+@given(TIMES, st.integers(1, 5))
+def test_the_largest_window_is_the_largest_of_all_windows(times: list[float], seconds: int) -> None:
+    """Half-open ones, each of which may as well end at an arrival."""
+    brute = max((sum(end - seconds < at <= end for at in times) for end in times), default=0)
+    assert largest_window([(at, 1) for at in times], seconds) == brute
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), max_size=20))
+def test_the_peak_is_the_most_that_overlap(spans: list[tuple[int, int]]) -> None:
+    pairs = [(float(start), float(start + length)) for start, length in spans]
+    brute = max((sum(start <= at < end for start, end in pairs) for at, _ in pairs), default=0)
+    assert peak(pairs) == brute
+
+
+def test_what_has_not_ended_counts_to_the_end() -> None:
+    assert peak([(0.0, None), (5.0, 6.0), (7.0, None)]) == 2
+
+
+@settings(deadline=None)
+@given(TIMES, st.integers(1, 6), st.sampled_from([0.5, 1.0, 2.0]))
+def test_no_window_ever_holds_more_than_the_limit(times: list[float], most: int, window_s: float) -> None:
+    """And nothing is refused that would have fitted."""
+    limits = HardLimits(requests_per_minute=most * 60 / window_s, window_s=window_s)
+    use, let_in = AccountUse(), list[tuple[float, int]]()
+    for at in times:
+        held = sum(at - window_s < earlier for earlier, _ in let_in)
+        refusal = use.admit(limits, 1, at)
+        assert (refusal is None) == (held < most)
+        if refusal is None:
+            let_in.append((at, 1))
+        else:
+            assert use.admit(limits, 1, at + refusal.wait_s - 1e-6) is not None or refusal.wait_s == 0
+    assert largest_window(let_in, window_s) <= most
+
+
+def test_a_refused_request_is_let_in_when_it_was_told_to_come() -> None:
+    limits = HardLimits(tokens_per_minute=600, window_s=1)  # ten tokens in any second
+    use = AccountUse()
+    assert use.admit(limits, 4, 0.0) is None
+    assert use.admit(limits, 5, 0.3) is None
+    refusal = use.admit(limits, 5, 0.5)
+    assert refusal is not None
+    assert (refusal.reason, refusal.wait_s) == ("tokens", 0.5)
+    assert use.admit(limits, 5, 0.5 + refusal.wait_s) is None
+
+
+def test_what_is_left_is_told_for_those_limits_that_there_are() -> None:
+    use, limits = AccountUse(), HardLimits(requests_per_minute=120, window_s=2)
+    use.admit(limits, 7, 0.0)
+    use.admit(limits, 7, 0.5)
+    rooms = use.rooms(limits, 1.0)
+    assert list(rooms) == ["requests"]
+    assert (rooms["requests"].limit, rooms["requests"].remaining, rooms["requests"].reset_s) == (120, 2, 1.5)
+
+
+def test_concurrency_is_a_limit_too() -> None:
+    use, limits = AccountUse(), HardLimits(concurrency=2)
+    assert use.admit(limits, 1, 0.0) is None
+    assert use.admit(limits, 1, 0.0) is None
+    refusal = use.admit(limits, 1, 0.0)
+    assert refusal is not None
+    assert refusal.reason == "concurrency"
+    use.leave()
+    assert use.admit(limits, 1, 0.0) is None
+
+
+def test_sums_follow_from_the_entries() -> None:
+    books = Books()
+    for verdict, reason in (("answered", ""), ("refused", "storm"), ("faulted", "html"), ("abandoned", "drip")):
+        books.open(Entry(1.0, "a", "m", 10, 5, verdict=verdict, reason=reason, ended_s=2.0))  # type: ignore[arg-type]
+    totals = books.totals()
+    assert (totals.asked, totals.accepted, totals.answered, totals.abandoned) == (4, 3, 1, 1)
+    assert totals.refused == {"storm": 1}
+    assert totals.faulted == {"html": 1}
+    assert totals.by_model == {"m": Tokens(1, 10, 5)}
+    assert totals.peak == 3
+
+
+@pytest.mark.parametrize(("median", "p95"), [(0.2, 0.9), (60.0, 61.0)])
+def test_a_log_normal_spread_has_the_median_and_the_95th_percentile_it_says(median: float, p95: float) -> None:
+    dice = random.Random(7)
+    drawn = sorted(Spread(median=median, p95=p95).draw(dice) for _ in range(20_000))
+    assert statistics.median(drawn) == pytest.approx(median, rel=0.05)
+    assert drawn[19_000] == pytest.approx(p95, rel=0.05)
+
+
+def test_other_spreads() -> None:
+    dice = random.Random(7)
+    assert Spread(median=3.0).draw(dice) == 3.0
+    drawn = [Spread(least=1.0, most=2.0).draw(dice) for _ in range(1000)]
+    assert 1.0 <= min(drawn) < 1.02
+    assert 1.98 < max(drawn) <= 2.0
+
+
+def test_limits_change_at_their_times() -> None:
+    first, later = HardLimits(requests_per_minute=60), HardLimits(requests_per_minute=6)
+    weather = Weather(limits=first, changes=(Change(at_s=5, limits=later),))
+    assert [weather.limits_at(at, None) for at in (0.0, 4.9, 5.0)] == [first, first, later]
+    assert Weather().limits_at(0.0, later) == later
+    assert Weather().limits_at(0.0, None) == HardLimits()
+
+
+def test_a_fault_holds_in_its_time_and_for_its_share() -> None:
+    weather = Weather(faults=(Fault(kind="html", from_s=1, to_s=2), Fault(kind="reset", share=0.25)))
+    dice = random.Random(3)
+    assert {f.kind for at in (1.0, 1.5, 1.99) if (f := weather.fault_at(at, dice))} == {"html"}
+    later = [weather.fault_at(2.0, dice) for _ in range(4000)]
+    assert {fault.kind for fault in later if fault} == {"reset"}
+    assert sum(fault is not None for fault in later) == pytest.approx(1000, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ({"latencyy": 1}, "latencyy: unknown key"),
+        ({"latency": {"base": {"median": 2, "p95": 1}}}, "latency.base: Value error, expected a median above 0"),
+        ({"latency": {"base": {"median": 2, "most": 1}}}, "expected a number, {least, most} or {median, p95}"),
+        ({"latency": {"base": {"least": 2, "most": 1}}}, "least (2) is more than most (1)"),
+        ({"limits": {"requests_per_minute": 0}}, "limits.requests_per_minute: Input should be greater than 0"),
+        ({"limits": {"concurrency": True}}, "limits.concurrency: Value error, expected a number, got true"),
+        ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
+        ({"faults": [{"kind": "rain"}]}, "faults.0.kind: Input should be"),
+        ({"faults": [{"kind": "html", "share": 1.5}]}, "faults.0.share: Input should be less than or equal to 1"),
+        ({"changes": [{"at_s": 2, "limits": {}}, {"at_s": 1, "limits": {}}]}, "in the order of at_s"),
+        ("storm", "expected keys and values"),
+    ],
+)
+def test_a_bad_weather_is_refused_with_its_place(raw: object, problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_weather(raw, "w.yaml")
+    assert str(error.value).startswith("w.yaml: ")
+    assert problem in str(error.value)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_can_be_written_as_yaml(name: str) -> None:
+    assert parse_weather(PRESETS[name].model_dump(mode="json"), name) == PRESETS[name]
+
+
+def test_every_weather_is_explained() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "rehearsal.md").read_text(encoding="utf-8")
+    keys = {*Weather.model_fields, *HardLimits.model_fields, *Fault.model_fields, *Change.model_fields}
+    kinds = Fault.model_fields["kind"].annotation.__args__  # type: ignore[union-attr]
+    assert not [word for word in (*PRESETS, *keys, *kinds) if f"`{word}`" not in page]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_replies_are_of_the_form_that_each_family_asks_for(family: str, template: str) -> None:
+    """Read without trouble; and where a family has turns, most episodes take several, and end by themselves."""
+    scenarios = generate_dataset("6", 1, (family,)).scenarios(family)
+    turns = [_played(family, scenario, template) for scenario in scenarios]
+    assert {unreadable for _, unreadable in turns} == {0}
+    if FAMILIES[family].max_turns > 1:
+        assert len({turn for turn, _ in turns}) > 1
+        assert 2 < min(turns)[0] < FAMILIES[family].max_turns
+
+
+def _played(family: str, scenario, template) -> tuple[int, int]:
+    rules, speaker = FAMILIES[family], Speaker(Spread(median=40.0))
+    dialogue = Dialogue(scenario, template, lambda reply: rules.interpret(scenario, reply), rules.max_turns)
+    users = {name: rules.user(scenario, name, random.Random(1)) for name in scenario.names}
+    turns = 0
+    while not dialogue.over:
+        messages = tuple((m.role, m.content) for m in dialogue.observation.prompt)
+        dialogue.answer(speaker.say(Asked("m", messages, None), repr(messages).encode()).text)
+        dialogue.hear(tuple(Input(view.name, users[view.name].speak(view)) for view in dialogue.awaited))
+        turns += 1
+    return turns, dialogue.unreadable
+
+
+def test_a_users_model_speaks_and_falls_silent() -> None:
+    principal = Principal(name="Ann", role="analyst", authority=3, persona="calm", private_context="wants a slot")
+    speaker = Speaker(Spread(median=10.0))
+    messages = tuple((message.role, message.content) for message in user_prompt(principal, View("Ann", 1, ())))
+    said = []
+    while SILENCE not in said:
+        said.append(speaker.say(Asked("m", messages, None), repr(messages).encode()).text)
+        messages = (*messages, ("assistant", said[-1]), ("user", "No."))
+    assert len(said) > 2
+
+
+def test_replies_follow_from_seed_and_request_alone() -> None:
+    asked, bodies = Asked("m", (("user", "Hello."),), None), [b"one", b"two"]
+    first, again, other = (
+        Speaker(Spread(median=50.0), 1),
+        Speaker(Spread(median=50.0), 1),
+        Speaker(Spread(median=50.0), 2),
+    )
+    said = [first.say(asked, body).text for body in bodies]
+    assert said == [again.say(asked, body).text for body in reversed(bodies)][::-1]
+    assert said[0] != said[1]
+    assert said != [other.say(asked, body).text for body in bodies]
+
+
+def test_replies_are_as_long_as_was_drawn_and_no_longer_than_was_asked_for() -> None:
+    speaker = Speaker(Spread(median=100.0))
+    whole = speaker.say(Asked("m", (("user", "Hello."),), None), b"x")
+    cut = speaker.say(Asked("m", (("user", "Hello."),), 30), b"x")
+    assert not whole.cut
+    assert 100 <= whole.completion_tokens == count_tokens(whole.text) <= 120
+    assert cut.cut
+    assert cut.completion_tokens == 30
+    assert whole.text.startswith(cut.text)
+
+
+def test_a_prompts_beginning_is_cached_once_it_was_seen() -> None:
+    cache, first = PrefixCache(), (("system", "a" * 40), ("user", "b" * 40))
+    longer = (*first, ("assistant", "c" * 40), ("user", "d" * 40))
+    assert [cache.enter(Asked("m", messages, None)) for messages in (first, longer, longer)] == [0, 20, 40]
+    assert cache.enter(Asked("another", first, None)) == 0
+    assert cache.enter(Asked("m", (("system", "a" * 40), ("user", "else")), None)) == 10

@@ -1,0 +1,389 @@
+"""A run's budget, shared by all its workers: an episode is reserved before it is played and settled afterwards.
+
+:class:`Purse` is the account, a plain object that one place of the cluster keeps.  Each worker process has one
+:class:`Wallet` for a run.  It tells the purse what it has spent since it started, what it holds for episodes in flight,
+what finished ones have used and what the next ones want, and learns which of these may start.  Statements are sums,
+not changes: one that is said twice, or to a purse that has just been made anew, is as good as one.
+
+What an episode wants is what its scenario is expected to use, corrected by what the run's finished episodes of its cell
+have used.  Of a cell of which nothing is known yet, one episode is played before the others.  When the next episode
+fits under the cap no longer, whatever those in flight turn out to use, the purse is closed for good: episodes in
+flight are finished, no others are begun.
+"""
+
+import asyncio
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from pipeline.estimate import Load
+from pipeline.specs import Budget, ModelSpec, UsersSpec
+from pipeline.usage import Usage
+
+SILENCE_S = 60.0
+"""A worker that has said nothing for so long is gone; what it held counts as spent."""
+RESTATED_S = 15.0
+"""Within so long every worker that is there has made its statement again."""
+_KEEP_ALIVE_S = 10.0
+_ASK_AGAIN_S = 0.25
+_FORGOTTEN_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """An amount in both currencies of a budget."""
+
+    usd: float = 0.0
+    tokens: float = 0.0
+
+    @classmethod
+    def of(cls, load: Load, model: ModelSpec, users: UsersSpec) -> "Bill":
+        """What a load costs.  A price that is not known matters to no cap: a config refuses a cap in USD then."""
+        usd = load.usd(model, users)
+        return cls(0.0 if math.isnan(usd) else usd, load.tokens)
+
+    def __add__(self, other: "Bill") -> "Bill":
+        return Bill(self.usd + other.usd, self.tokens + other.tokens)
+
+    def within(self, cap: Budget) -> bool:
+        return self.usd <= _or_inf(cap.usd) and self.tokens <= _or_inf(cap.tokens)
+
+
+def _or_inf(most: float | None) -> float:
+    return math.inf if most is None else most
+
+
+def total(bills: Iterable[Bill]) -> Bill:
+    return sum(bills, Bill())
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """What finished episodes of a cell used, beside what had been expected of them."""
+
+    expected: Bill = Bill()
+    used: Bill = Bill()
+    episodes: int = 1
+
+    def __add__(self, other: "Experience") -> "Experience":
+        return Experience(self.expected + other.expected, self.used + other.used, self.episodes + other.episodes)
+
+    def correct(self, expected: Bill) -> Bill:
+        """What to reserve for an episode in the light of this."""
+        return Bill(
+            _careful(expected.usd, self.expected.usd, self.used.usd, self.episodes),
+            _careful(expected.tokens, self.expected.tokens, self.used.tokens, self.episodes),
+        )
+
+
+UNKNOWN = Experience(episodes=0)
+
+
+def _careful(expected: float, all_expected: float, all_used: float, episodes: int) -> float:
+    """In proportion to what was expected of the finished ones, and no less than these used on average."""
+    if not episodes:
+        return expected
+    ratio = all_used / all_expected if all_expected > 0 else 1.0
+    return max(expected * ratio, all_used / episodes)
+
+
+Learned = Mapping[str, Experience]
+"""By cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurseSpec:
+    """What a worker has to know of its run's budget."""
+
+    id: str
+    """Of one start of one run."""
+    cap: Budget
+    before: Bill = Bill()
+    """Spent by earlier starts of the run."""
+    learned: Learned = field(default_factory=dict)
+    """From earlier starts."""
+
+
+def purse_cell(model: ModelSpec, family: str) -> str:
+    """The name of a cell in a purse's book."""
+    return f"{model.slug}/{family}"
+
+
+class Share(NamedTuple):
+    """What one episode of a cell takes of a budget."""
+
+    cell: str
+    bill: Bill
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a worker says of itself."""
+
+    worker: str
+    """One process from its start to its end."""
+    spent: Bill
+    """Since it started."""
+    held: tuple[Share, ...] = ()
+    """For episodes in flight."""
+    learned: Learned = field(default_factory=dict)
+    """From the episodes that it has finished."""
+    wanted: tuple[Share, ...] = ()
+    """By the next episodes, in their order, as the rules of thumb expect it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a purse says to a statement."""
+
+    granted: tuple[Bill | None, ...]
+    """Of each wanted share, what is held for it from now; None: not yet."""
+    closed: bool
+    """Nothing will be granted any more."""
+
+
+@dataclass(slots=True)
+class _Page:
+    """One worker in the purse's book."""
+
+    spent: Bill
+    held: tuple[Share, ...]
+    learned: Learned
+    heard: float
+
+
+class Purse:
+    """The account of one start of a run.  Not thread-safe; whoever keeps it calls it from one thread."""
+
+    def __init__(self, spec: PurseSpec) -> None:
+        self._cap, self._before, self._learned = spec.cap, spec.before, spec.learned
+        self._pages: dict[str, _Page] = {}
+        self.closed = False
+
+    @property
+    def spent(self) -> Bill:
+        """By this start and all earlier ones."""
+        return self._before + total(page.spent for page in self._pages.values())
+
+    @property
+    def held(self) -> Bill:
+        return total(share.bill for page in self._pages.values() for share in page.held)
+
+    def experience(self, cell: str) -> Experience:
+        """What finished episodes of the cell used, with all workers and all starts."""
+        books = (self._learned, *(page.learned for page in self._pages.values()))
+        return sum((book[cell] for book in books if cell in book), UNKNOWN)
+
+    @property
+    def heard(self) -> float:
+        """When a worker has spoken last."""
+        return max((page.heard for page in self._pages.values()), default=-math.inf)
+
+    def take(self, statement: Statement, now: float, *, grants: bool = True) -> Answer:
+        """Takes a worker's statement.
+
+        Args:
+            statement: of any worker of the run.
+            now: seconds by any clock that goes on.
+            grants: False while it only listens.
+        """
+        self._count_the_silent(now)
+        self._pages[statement.worker] = _Page(statement.spent, statement.held, statement.learned, now)
+        granted = self._grant(statement.wanted) if grants else (None,) * len(statement.wanted)
+        held = (Share(want.cell, bill) for want, bill in zip(statement.wanted, granted, strict=True) if bill)
+        self._pages[statement.worker].held += tuple(held)
+        return Answer(granted, self.closed)
+
+    def _grant(self, wanted: Sequence[Share]) -> tuple[Bill | None, ...]:
+        """In order: whoever has to wait for others to settle lets nobody pass."""
+        spent, held = self.spent, self.held
+        cells = {want.cell: self.experience(want.cell) for want in wanted}
+        scouted = {share.cell for page in self._pages.values() for share in page.held}
+        granted: list[Bill | None] = []
+        full = False
+        for cell, expected in wanted:
+            need = cells[cell].correct(expected)
+            unknown = not cells[cell].episodes
+            if self.closed or full or (unknown and cell in scouted):
+                granted.append(None)
+            elif (spent + held + need).within(self._cap):
+                scouted.add(cell)
+                held += need
+                granted.append(need)
+            else:
+                full = True
+                self.closed = not (spent + need).within(self._cap)
+                granted.append(None)
+        return tuple(granted)
+
+    def _count_the_silent(self, now: float) -> None:
+        for page in self._pages.values():
+            if now - page.heard > SILENCE_S:
+                page.spent, page.held = page.spent + total(share.bill for share in page.held), ()
+
+
+class Purses:
+    """The purses of all runs that use the same keeper.
+
+    *listen_until*: by the clock of :meth:`take`.  Until then nothing is granted: a keeper that replaces a lost one has
+    to hear from all workers first.
+    """
+
+    def __init__(self, listen_until: float = -math.inf) -> None:
+        self._purses: dict[str, Purse] = {}
+        self._listen_until = listen_until
+
+    def take(self, spec: PurseSpec, statement: Statement, now: float) -> Answer:
+        """Hands a statement to the purse of its run, which is made when it is first needed."""
+        if spec.id not in self._purses:
+            self._purses = {name: kept for name, kept in self._purses.items() if now - kept.heard < _FORGOTTEN_S}
+            self._purses[spec.id] = Purse(spec)
+        return self._purses[spec.id].take(statement, now, grants=now >= self._listen_until)
+
+
+class PurseKeeper(Protocol):
+    """The way to the one place where a run's purse is kept."""
+
+    async def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+        """See :meth:`Purses.take`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """What is held for one episode in flight."""
+
+    cell: str
+    expected: Bill
+    """By the rules of thumb."""
+    held: Bill
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wish:
+    share: Share
+    turn: "asyncio.Future[Reservation | None]"
+
+
+class Wallet:
+    """A worker's side of one run's budget; used from one event loop.
+
+    Args:
+        keeper: where the purse is.
+        purse: which one.
+        worker: unlike that of any other process, and of any earlier one.
+    """
+
+    def __init__(self, keeper: PurseKeeper, purse: PurseSpec, worker: str) -> None:
+        self._keeper, self._purse, self._worker = keeper, purse, worker
+        self._learned: dict[str, Experience] = {}
+        self._wishes: list[_Wish] = []
+        self._open: set[Reservation] = set()
+        self._spent = Bill()
+        self._closed = False
+        self._news = asyncio.Event()
+        self._talking: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Says no more."""
+        if self._talking is not None:
+            self._talking.cancel()
+            await asyncio.wait([self._talking])
+
+    async def reserve(self, cell: str, expected: Bill) -> Reservation | None:
+        """Waits until an episode may be played; None: it may not, the budget is used up.
+
+        *expected*: what it should use, by the rules of thumb.
+        """
+        if self._closed:
+            return None
+        wish = _Wish(Share(cell, expected), asyncio.get_running_loop().create_future())
+        self._wishes.append(wish)
+        self._talk()
+        try:
+            return await wish.turn
+        except asyncio.CancelledError:
+            if wish.turn.done() and not wish.turn.cancelled():  # granted in the same moment
+                granted = wish.turn.result()
+                if granted is not None:
+                    self._give_back(granted)
+            raise
+
+    def settle(self, reservation: Reservation, used: Usage, *, finished: bool) -> None:
+        """Gives back what was held and counts what was used.
+
+        What is not known of it counts as it was held.  *finished*: whether the episode was played to its end, so that
+        the others of its cell can be expected to use as much.
+        """
+        cell, held = reservation.cell, reservation.held
+        bill = Bill(
+            max(used.usd, held.usd) if used.unpriced else used.usd,
+            max(used.tokens, held.tokens) if used.uncounted else used.tokens,
+        )
+        self._spent += bill
+        if finished:
+            self._learned[cell] = self._learned.get(cell, UNKNOWN) + Experience(reservation.expected, bill)
+        self._give_back(reservation)
+
+    def _give_back(self, reservation: Reservation) -> None:
+        self._open.remove(reservation)
+        self._talk()
+
+    def _talk(self) -> None:
+        self._news.set()
+        if self._talking is None or self._talking.done():
+            self._talking = asyncio.create_task(self._converse())
+
+    async def _converse(self) -> None:
+        """Speaks with the purse when there is news, and else once in a while: a new one has to learn what is spent."""
+        try:
+            while True:
+                self._news.clear()
+                await self._ask()
+                await _pass(self._news, _ASK_AGAIN_S if self._wishes else _KEEP_ALIVE_S)
+        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
+            for wish in self._take_wishes():
+                wish.turn.set_exception(error)
+
+    async def _ask(self) -> None:
+        self._wishes = [wish for wish in self._wishes if not wish.turn.done()]
+        wishes = tuple(self._wishes)
+        statement = Statement(
+            worker=self._worker,
+            spent=self._spent,
+            held=tuple(Share(reservation.cell, reservation.held) for reservation in self._open),
+            learned=dict(self._learned),
+            wanted=tuple(wish.share for wish in wishes),
+        )
+        answer = await self._keeper.settle(self._purse, statement)
+        for wish, bill in zip(wishes, answer.granted, strict=True):
+            if bill is not None:
+                self._grant(wish, bill)
+        if answer.closed:
+            self._closed = True
+            for wish in self._take_wishes():
+                wish.turn.set_result(None)
+
+    def _grant(self, wish: _Wish, bill: Bill) -> None:
+        if wish.turn.done():  # cancelled while the purse was asked; the next statement gives it back
+            self._news.set()
+            return
+        self._wishes.remove(wish)
+        reservation = Reservation(wish.share.cell, wish.share.bill, bill)
+        self._open.add(reservation)
+        wish.turn.set_result(reservation)
+
+    def _take_wishes(self) -> list[_Wish]:
+        """All that are still waited for; none is left."""
+        taken = [wish for wish in self._wishes if not wish.turn.done()]
+        self._wishes.clear()
+        return taken
+
+
+async def _pass(event: asyncio.Event, seconds: float) -> None:
+    """Waits for the event, but not for longer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,25 @@
+"""What a fault makes of a good answer."""
+
+from dataclasses import replace
+
+from workers.rehearsal.answers import Answer, as_json, garbled, page
+from workers.rehearsal.weather import Fault
+from workers.rehearsal.wire import Wire
+
+
+def spoiled(good: Answer, wire: Wire, fault: Fault | None) -> Answer:
+    """What is sent instead of *good*.  A ``rate_limited`` request never comes this far."""
+    match fault:
+        case Fault(kind="silence" | "reset" | "cut_off" as ending):
+            return replace(good, ending=ending)
+        case Fault(kind="drip", seconds=seconds):
+            return replace(good, ending="drip", drip_s=seconds)
+        case Fault(kind="server_error", status=status):
+            return wire.error(status, "the server had a problem, try again")
+        case Fault(kind="error_inside"):
+            return replace(wire.error(500, "the model is not there for now"), status=200)
+        case Fault(kind="garbled" | "wrong_json" | "html" as kind):
+            bodies = {"garbled": garbled(good), "wrong_json": as_json({"result": "ok", "items": []}), "html": page(200)}
+            return bodies[kind]
+        case _:
+            return good

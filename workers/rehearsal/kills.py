@@ -1,0 +1,53 @@
+"""Worker processes that are ended in the middle of their work, as machines end.
+
+Found by ancestry, so that only workers of this process's own local cluster are ever touched.
+"""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from workers.retries import Sleep
+
+_TITLE = b"ray::ShardWorker"
+
+
+def worker_pids(ancestor: int) -> list[int]:
+    """The workers among the descendants of a process, as Linux lists them."""
+    return [pid for pid in _descendants(ancestor) if _title(pid).startswith(_TITLE)]
+
+
+async def kill_workers(every_s: float, dice: random.Random, killed: list[int], sleep: Sleep = asyncio.sleep) -> None:
+    """Kills a random worker of this process's cluster again and again, until cancelled; notes its id in *killed*."""
+    while True:
+        await sleep(every_s)
+        if pids := await asyncio.to_thread(worker_pids, os.getpid()):
+            pid = dice.choice(sorted(pids))
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+
+def _descendants(ancestor: int) -> Iterator[int]:
+    for child in _children(ancestor):
+        yield child
+        yield from _descendants(child)
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it has ended meanwhile
+            found += map(int, listing.read_text().split())
+    return found
+
+
+def _title(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,194 @@
+"""The provider of a rehearsal: models behind hard limits and in bad weather, with books of everything it was asked.
+
+::
+
+    with RehearsalProvider(PRESETS["storm"]) as provider:
+        Endpoint((provider.base_url(),))
+    provider.books.totals()
+
+It speaks OpenAI's chat completions and Anthropic's messages, whole answers only, and takes any key.  An address may
+begin with the name of an account, as ``http://127.0.0.1:8099/team-a/v1``: limits hold for each account by itself.
+"""
+
+import json
+import random
+import time
+from asyncio import sleep
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from pipeline.errors import ConfigError
+from workers.rehearsal.answers import Answer, as_json
+from workers.rehearsal.books import Books, Busiest, Entry, Verdict, largest_window
+from workers.rehearsal.faults import spoiled
+from workers.rehearsal.hard_limits import AccountUse, Refusal, allowed
+from workers.rehearsal.replies import PrefixCache, Speaker
+from workers.rehearsal.server import LoopbackServer, Received, Send
+from workers.rehearsal.weather import Fault, HardLimits, Weather
+from workers.rehearsal.wire import (
+    AnthropicWire,
+    BadRequestError,
+    OpenAIWire,
+    Said,
+    Wire,
+    model_list,
+    retry_headers,
+)
+
+_PAGES: Mapping[str, Wire] = {"chat/completions": OpenAIWire(), "messages": AnthropicWire()}
+
+
+class RehearsalProvider:
+    """Serves between ``start`` and ``stop``, or within a ``with`` block.
+
+    Args:
+        weather: what it does to its clients.
+        declared: the limits of accounts, where the weather has none of its own.
+        models: what it lists; any model is answered for.
+        port: 0 for any free one.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        weather: Weather,
+        declared: Mapping[str, HardLimits] | None = None,
+        *,
+        models: tuple[str, ...] = ("any",),
+        port: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._weather, self._declared, self._models, self._clock = weather, declared or {}, models, clock
+        self._first_s: float | None = None
+        self._dice, self._script = random.Random(weather.seed), iter(weather.script)
+        self._speaker, self._prefixes = Speaker(weather.reply_tokens, weather.seed), PrefixCache()
+        self._accounts: dict[str, AccountUse] = {}
+        self._port, self._server = port, LoopbackServer(self._handle, port)
+        self.books = Books()
+
+    def base_url(self, account: str = "") -> str:
+        """What a client of OpenAI's wire format is given."""
+        return f"{self._server.url}/{account}/v1" if account else f"{self._server.url}/v1"
+
+    def busiest(self) -> tuple[Busiest, ...]:
+        """Of every account that was asked for anything, beside the limits that it began with."""
+        found = []
+        for account in sorted({entry.account for entry in self.books.entries}):
+            limits = self._weather.limits_at(0.0, self._declared.get(account))
+            entries = self.books.of_account(account)
+            found.append(
+                Busiest(
+                    account,
+                    limits.window_s,
+                    requests=largest_window([(entry.at_s, 1) for entry in entries], limits.window_s),
+                    tokens=largest_window([(entry.at_s, entry.tokens) for entry in entries], limits.window_s),
+                    requests_allowed=allowed(limits.requests_per_minute, limits.window_s),
+                    tokens_allowed=allowed(limits.tokens_per_minute, limits.window_s),
+                )
+            )
+        return tuple(found)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns when the port is open; the weather begins with the first request.
+
+        Raises:
+            ConfigError: the port cannot be had.
+        """
+        try:
+            self._server.start()
+        except OSError as error:
+            raise ConfigError(
+                f"the provider cannot listen on port {self._port} ({error.strerror}); choose another, or 0 for any"
+            ) from None
+
+    def stop(self) -> None:
+        """Breaks off what is still in flight."""
+        self._server.stop()
+
+    def _now(self) -> float:
+        """Seconds since the first request."""
+        now = self._clock()
+        if self._first_s is None:
+            self._first_s = now
+        return now - self._first_s
+
+    async def _handle(self, received: Received, send: Send) -> None:
+        prefix, _, name = received.path.partition("/v1/")
+        account = prefix.strip("/").partition("/")[0]
+        wire = _PAGES.get(name)
+        if name == "models" and received.method == "GET":
+            await send(model_list(*self._models))
+        elif wire is None or received.method != "POST":
+            await send(as_json({"error": {"message": f"no {received.method} {received.path} here"}}, 404))
+        else:
+            await self._complete(account, wire, received, send)
+
+    async def _complete(self, account: str, wire: Wire, received: Received, send: Send) -> None:
+        entry = self.books.open(Entry(self._now(), account, ""))
+        try:
+            asked = wire.read(json.loads(received.body), received.headers)
+        except (ValueError, RecursionError, BadRequestError) as error:
+            await self._refuse(entry, "bad_request", wire.error(400, str(error)), send)
+            return
+        said = self._speaker.say(asked, received.body)
+        entry.model = asked.model
+        entry.prompt_tokens, entry.completion_tokens = said.prompt_tokens, said.completion_tokens
+        limits = self._weather.limits_at(entry.at_s, self._declared.get(account))
+        use = self._accounts.setdefault(account, AccountUse())
+        fault = self._fault(entry.at_s)
+        refusal = self._refusal(use, limits, fault, entry)
+        told = wire.room(use.rooms(limits, entry.at_s)) if limits.headers else {}
+        if refusal is not None:
+            when = retry_headers(limits.retry_after, refusal.wait_s)
+            text = f"Rate limit reached for {asked.model}: {refusal.reason}"
+            await self._refuse(entry, refusal.reason, wire.error(429, text).with_headers({**told, **when}), send)
+            return
+        entry.cached_tokens = self._prefixes.enter(asked)
+        said = replace(said, cached_tokens=entry.cached_tokens)
+        good = wire.completion(asked, said, len(self.books.entries))
+        answer = spoiled(good, wire, fault).with_headers(told)
+        await self._serve(entry, use, fault, _late(self._latency_s(said), answer, send))
+
+    async def _serve(self, entry: Entry, use: AccountUse, fault: Fault | None, delivery: Awaitable[None]) -> None:
+        """Waits until the answer is sent or nobody wants it any more, and books which."""
+        good = fault is None or fault.kind == "drip"
+        entry.reason = "" if fault is None else fault.kind
+        verdict: Verdict = "abandoned" if good else "faulted"
+        try:
+            await delivery
+            verdict = "answered" if good else "faulted"
+        finally:
+            use.leave()
+            entry.verdict, entry.ended_s = verdict, self._now()
+
+    async def _refuse(self, entry: Entry, reason: str, answer: Answer, send: Send) -> None:
+        entry.verdict, entry.reason, entry.ended_s = "refused", reason, self._now()
+        await send(answer)
+
+    def _fault(self, at_s: float) -> Fault | None:
+        return next(self._script, None) or self._weather.fault_at(at_s, self._dice)
+
+    def _refusal(self, use: AccountUse, limits: HardLimits, fault: Fault | None, entry: Entry) -> Refusal | None:
+        if fault is not None and fault.kind == "rate_limited":
+            return Refusal("storm", self._weather.end_of_storm(entry.at_s))
+        return use.admit(limits, entry.tokens, entry.at_s)
+
+    def _latency_s(self, said: Said) -> float:
+        latency = self._weather.latency
+        return latency.base.draw(self._dice) + latency.per_token * said.completion_tokens
+
+
+async def _late(latency_s: float, answer: Answer, send: Send) -> None:
+    await sleep(latency_s)
+    await send(answer)

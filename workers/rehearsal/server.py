@@ -1,0 +1,171 @@
+"""An HTTP server on loopback in a thread of its own; what it answers is decided elsewhere.
+
+The handler is given each request and a way to send one answer, and runs until that is sent: so it knows the moment at
+which an answer was written, and that it was not when the client went away first (the handler is cancelled then, or
+:exc:`ConnectionError` is raised).
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from workers.rehearsal.answers import Answer
+
+_START_TIMEOUT_S = 10.0
+_LARGEST_REQUEST = 64 * 2**20
+_BACKLOG = 4096
+"""Connections that may wait to be taken: thousands of episodes may open theirs in one moment."""
+_PIECES = 20
+"""Of a dripping body."""
+
+Send = Callable[[Answer], Awaitable[None]]
+"""Sends the answer to a request, once.  Raises ConnectionError when nobody is there to take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    client_port: int
+    """The client's end of the connection: equal for requests that came over the same one."""
+
+    @property
+    def authorization(self) -> str | None:
+        return self.headers.get("Authorization")
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The body as JSON."""
+        document: dict[str, Any] = json.loads(self.body)
+        return document
+
+
+Handler = Callable[[Received, Send], Awaitable[None]]
+
+
+class LoopbackServer:
+    """Listens between ``start`` and ``stop``, or within a ``with`` block.
+
+    Args:
+        handle: called on the server's own thread.
+        port: 0 for any free one.
+    """
+
+    def __init__(self, handle: Handler, port: int = 0) -> None:
+        self._handle, self._port = handle, port
+
+    @property
+    def url(self) -> str:
+        """Without a slash at the end."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns when the port is open.  Raises OSError when it cannot be had."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="provider", daemon=True)
+        self._thread.start()
+        try:
+            self._runner = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(_START_TIMEOUT_S)
+        except BaseException:
+            self._end_thread()
+            raise
+
+    def stop(self) -> None:
+        """Breaks off what is still in flight."""
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(_START_TIMEOUT_S)
+        self._end_thread()
+
+    def _end_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _open(self) -> web.AppRunner:
+        app = web.Application(client_max_size=_LARGEST_REQUEST)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", self._port, backlog=_BACKLOG).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._port = runner.addresses[0][1]
+        return runner
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        sent: list[web.StreamResponse] = []
+
+        async def send(answer: Answer) -> None:
+            sent.append(await _send(request, answer))
+
+        try:
+            await self._handle(await _received(request), send)
+        except ConnectionError:  # nobody is there any more; whose business that is knows it by now
+            return web.Response()
+        return sent[0]
+
+
+async def _received(request: web.Request) -> Received:
+    peer = () if request.transport is None else request.transport.get_extra_info("peername")
+    return Received(request.method, request.path, request.headers, await request.read(), peer[1] if peer else 0)
+
+
+async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
+    if answer.delay_s:
+        await asyncio.sleep(answer.delay_s)
+    match answer.ending:
+        case "whole":
+            return await _write(request, answer, [answer.body])
+        case "drip":
+            return await _write(request, answer, _pieces(answer.body), answer.drip_s)
+        case "cut_off":
+            response = await _write(request, answer, [answer.body[: len(answer.body) // 2]])
+            if request.transport is not None:
+                request.transport.close()
+            return response
+        case "reset":
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        case "silence":
+            await asyncio.Event().wait()  # until the client goes away, or this server is stopped
+            raise AssertionError("unreachable: nobody sets the event")
+
+
+async def _write(request: web.Request, answer: Answer, pieces: list[bytes], seconds: float = 0.0) -> web.StreamResponse:
+    """Sends these pieces under the announcement of the whole body."""
+    announced = {**answer.headers, "Content-Length": str(len(answer.body))}
+    response = web.StreamResponse(status=answer.status, headers=announced)
+    await response.prepare(request)
+    for number, piece in enumerate(pieces):
+        if number:
+            await asyncio.sleep(seconds / (len(pieces) - 1))
+        await response.write(piece)
+    if sum(map(len, pieces)) == len(answer.body):
+        await response.write_eof()
+    return response
+
+
+def _pieces(body: bytes) -> list[bytes]:
+    size = max(1, -(-len(body) // _PIECES))
+    return [body[start : start + size] for start in range(0, len(body), size)]

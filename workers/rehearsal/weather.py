@@ -1,0 +1,227 @@
+"""What a rehearsal has to survive, as users write it in YAML: latency, limits, faults, killed workers.
+
+Times are seconds since the first request.  A weather is a value: with the same seed, the same requests in the same
+order meet the same trouble.
+"""
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.config import Number, Whole
+from pipeline.errors import ConfigError
+from workers.rehearsal.wire import RetryAfter
+
+_P95 = 1.6448536269514722
+"""Standard deviations from the median to the 95th percentile of a normal distribution."""
+
+FaultKind = Literal[
+    "rate_limited",
+    "server_error",
+    "silence",
+    "reset",
+    "cut_off",
+    "garbled",
+    "drip",
+    "wrong_json",
+    "html",
+    "error_inside",
+]
+"""``rate_limited``: 429 whatever the limits.  ``server_error``: a 5xx.  ``silence``: no answer ever.  ``reset``: the
+connection breaks before the answer.  ``cut_off``: it breaks in the middle of it.  ``garbled``: JSON that ends too
+early.  ``drip``: a good answer in small pieces.  ``wrong_json``: JSON of another shape.  ``html``: a page for people.
+``error_inside``: status 200 with an error as its body."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _from_number(value: object) -> object:
+    return {"median": value} if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+class Spread(_Section):
+    """A quantity that varies.
+
+    A number (always the same), ``{least, most}`` (uniform) or ``{median, p95}`` (log-normal, as waiting times and
+    lengths of texts are).
+    """
+
+    median: Number | None = Field(None, ge=0)
+    p95: Number | None = Field(None, gt=0)
+    least: Number | None = Field(None, ge=0)
+    most: Number | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Spread":
+        given = {name for name in Spread.model_fields if getattr(self, name) is not None}
+        if given not in ({"median"}, {"least", "most"}, {"median", "p95"}):
+            raise ValueError("expected a number, {least, most} or {median, p95}")
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError(f"least ({self.least:g}) is more than most ({self.most:g})")
+        if self.p95 is not None and not 0 < (self.median or 0.0) <= self.p95:
+            raise ValueError("expected a median above 0 and a p95 that is not below it")
+        return self
+
+    def draw(self, dice: random.Random) -> float:
+        if self.least is not None and self.most is not None:
+            return dice.uniform(self.least, self.most)
+        median = self.median or 0.0
+        if self.p95 is None:
+            return median
+        return dice.lognormvariate(math.log(median), math.log(self.p95 / median) / _P95)
+
+
+_Spread = Annotated[Spread, BeforeValidator(_from_number)]
+
+
+class Latency(_Section):
+    """Seconds from a request to its answer."""
+
+    base: _Spread = Spread(median=0.0)
+    per_token: Number = Field(0.0, ge=0)
+    """For every token of the reply."""
+
+
+class HardLimits(_Section):
+    """What the provider refuses with 429; left out: no limit.
+
+    In any ``window_s`` seconds at most the share of a minute's number is let in: with 600 requests a minute and a
+    window of 2 s, 20 requests in any 2 s.
+    """
+
+    requests_per_minute: Number | None = Field(None, gt=0)
+    tokens_per_minute: Number | None = Field(None, gt=0)
+    """Prompt and completion together, taken when a request arrives."""
+    concurrency: Whole | None = Field(None, gt=0)
+    window_s: Number = Field(60.0, gt=0)
+    headers: bool = True
+    """Whether answers tell the limits and what is left of them."""
+    retry_after: RetryAfter = "seconds"
+    """How a refusal says when to come back."""
+
+
+class Change(_Section):
+    """Other limits from a time on."""
+
+    at_s: Number = Field(ge=0)
+    limits: HardLimits
+
+
+class Fault(_Section):
+    """Something that goes wrong with a share of the requests."""
+
+    kind: FaultKind
+    share: Number = Field(1.0, gt=0, le=1)
+    from_s: Number = Field(0.0, ge=0)
+    to_s: Number | None = Field(None, gt=0)
+    """None: to the end."""
+    status: Whole = Field(500, ge=500, le=599)
+    """Of a ``server_error``."""
+    seconds: Number = Field(5.0, gt=0)
+    """That a ``drip`` takes."""
+
+    def holds(self, at_s: float) -> bool:
+        return self.from_s <= at_s and (self.to_s is None or at_s < self.to_s)
+
+
+class Weather(_Section):
+    """Everything that a rehearsal does to a run."""
+
+    latency: Latency = Latency()
+    reply_tokens: _Spread = Spread(median=60.0, p95=240.0)
+    """How long replies are, at least."""
+    limits: HardLimits | None = None
+    """Of every account.  Left out: each account is held to what the config declares for it."""
+    changes: tuple[Change, ...] = ()
+    """In the order of their times."""
+    faults: tuple[Fault, ...] = ()
+    """Each request meets the first of these whose time it is and whose dice fall so."""
+    script: tuple[Fault | None, ...] = ()
+    """What happens to the first requests, in the order of their arrival; null: nothing."""
+    kill_worker_every_s: Number | None = Field(None, gt=0)
+    """A random worker process of the run is ended so often; needs the executor ray."""
+    seed: Whole = Field(0, ge=0, lt=2**63)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Weather":
+        times = [change.at_s for change in self.changes]
+        if times != sorted(times):
+            raise ValueError("changes have to stand in the order of at_s")
+        return self
+
+    def limits_at(self, at_s: float, declared: HardLimits | None) -> HardLimits:
+        """The limits of an account; *declared*: what the config says of it."""
+        past = [change.limits for change in self.changes if change.at_s <= at_s]
+        return past[-1] if past else self.limits or declared or HardLimits()
+
+    def fault_at(self, at_s: float, dice: random.Random) -> Fault | None:
+        return next((fault for fault in self.faults if fault.holds(at_s) and dice.random() < fault.share), None)
+
+    def end_of_storm(self, at_s: float) -> float:
+        """Seconds until the 429 storm that holds at a time is over; 1 where it has no end."""
+        ends = [fault.to_s - at_s for fault in self.faults if fault.kind == "rate_limited" and fault.to_s is not None]
+        return min((left for left in ends if left > 0), default=1.0)
+
+
+_USUAL = Latency(base=Spread(median=0.15, p95=0.6), per_token=0.0005)
+
+PRESETS: Mapping[str, Weather] = {
+    "calm": Weather(latency=_USUAL),
+    "storm": Weather(
+        latency=_USUAL,
+        faults=(
+            Fault(kind="rate_limited", from_s=3, to_s=9),
+            Fault(kind="rate_limited", share=0.03),
+            Fault(kind="server_error", share=0.02, status=503),
+            Fault(kind="reset", share=0.01),
+            Fault(kind="cut_off", share=0.01),
+        ),
+    ),
+    "outage": Weather(
+        latency=_USUAL,
+        faults=(
+            Fault(kind="server_error", from_s=3, to_s=13, status=503),
+            Fault(kind="reset", share=0.5, from_s=13, to_s=15),
+        ),
+    ),
+    "garbage": Weather(
+        latency=_USUAL,
+        faults=(
+            Fault(kind="cut_off", share=0.02),
+            Fault(kind="garbled", share=0.02),
+            Fault(kind="wrong_json", share=0.02),
+            Fault(kind="html", share=0.02),
+            Fault(kind="error_inside", share=0.02),
+            Fault(kind="drip", share=0.02, seconds=2),
+        ),
+    ),
+    "kills": Weather(latency=_USUAL, kill_worker_every_s=5),
+}
+"""What each brings: docs/rehearsal.md."""
+
+
+def parse_weather(raw: object, source: str) -> Weather:
+    """Reads a weather.  *source* names it in messages.
+
+    Raises:
+        ConfigError: with one line for every problem.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"{source}: expected keys and values such as `latency: {{base: 0.2}}`, got {raw!r:.100}")
+    try:
+        return Weather.model_validate(raw)
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors(include_url=False)]
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from error
+
+
+def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict of its core
+    where = ".".join(str(part) for part in problem["loc"]) or "weather"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key; docs/rehearsal.md lists what a weather may hold"
+    return f"{where}: {problem['msg']}, got {problem['input']!r:.100}"
