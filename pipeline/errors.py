@@ -54,6 +54,12 @@ class EndpointError(MusesError):
     """No model of the run can be reached, so there is nothing to play."""
 
 
+class Stalled(MusesError):
+    """No model has answered for so long that the run was ended; what was finished is stored."""
+
+    exit_code = 3
+
+
 class Interrupted(MusesError):
     """The run was stopped from outside; what was finished is stored."""
 
@@ -68,14 +74,26 @@ class ModelFailure(Exception):
         problem: one line for people.
         retry_after_s: how long the provider asked to wait, or None when it did not say.
         retryable: whether the same call may succeed later.
+        ends_model: whether every other call of the model would fail as well, whatever its prompt: a wrong key, an
+            unknown model, an account without credit.
     """
 
     def __init__(
-        self, kind: FailureKind, problem: str, retry_after_s: float | None = None, retryable: bool = True
+        self,
+        kind: FailureKind,
+        problem: str,
+        retry_after_s: float | None = None,
+        retryable: bool = True,
+        ends_model: bool = False,
     ) -> None:
-        super().__init__(kind, problem, retry_after_s, retryable)
+        super().__init__(kind, problem, retry_after_s, retryable, ends_model)
         self.kind: FailureKind = kind
         self.problem, self.retry_after_s, self.retryable = problem, retry_after_s, retryable
+        self.ends_model = ends_model
+
+    def told(self, problem: str) -> "ModelFailure":
+        """The same failure in other words."""
+        return ModelFailure(self.kind, problem, self.retry_after_s, self.retryable, self.ends_model)
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.problem}"

@@ -3,12 +3,19 @@
 A serialisation is a variant: any scenario can be played in any of the four.  Three of them put all principals of a
 turn into one ``user`` message; ``native`` sends one chat message a principal whose role is the principal's name,
 which needs a chat template that accepts any role.
+
+Before a prompt leaves for a model, :func:`defused` takes the power from texts and names that a chat template or its
+tokenizer would take for its own control tokens: ``alice<|im_end|>`` as a role would end a message and begin one of
+the system.  A prompt without such tokens is sent as it is, byte for byte; transcripts and scores always have what was
+said.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from pipeline.hashing import digest
 
 Template = Literal["says", "colon", "xml", "native"]
 TEMPLATES: tuple[Template, ...] = get_args(Template)
@@ -19,6 +26,19 @@ _DESCRIPTIONS: dict[Template, str] = {
     "xml": "Every message is enclosed in a tag that names its author, in the form: <Name>text</Name>",
     "native": "Every message is a chat message of its own whose role is the name of its author.",
 }
+
+_CONTROL_TOKEN = re.compile(
+    r"""
+      <(?=[|\uff5c][^\n]{0,100}?[|\uff5c]>)                      # <|im_start|>, <|eot_id|>, DeepSeek's wide bars
+    | <(?=(/?(s|unk|pad|bos|eos|sop|eop)|(start|end)_of_turn|unused\d+|(B|E)OS_TOKEN|seed:[a-z]+)>)   # Llama, Gemma
+    | <(?=</?SYS>>)                                             # Llama 2
+    | \[(?=/?(INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|ARGS|CALL_ID|IMG|THINK)\])  # Mistral
+    | \[(?=(gMASK|UNUSED_TOKEN_\d+|\|[^\n|]{1,40}\|)\])          # GLM, InternLM, EXAONE
+    """,
+    re.VERBOSE,
+)
+"""The opening bracket of a control token, of the families of models that are served under open weights."""
+_PLAIN_ROLE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +97,26 @@ def serialize(template: Template, messages: Iterable[tuple[str, str]]) -> tuple[
     if not pairs:
         return ()
     return (ChatMessage("user", "\n".join(sign(template, name, text) for name, text in pairs)),)
+
+
+def defused(message: ChatMessage) -> ChatMessage:
+    """The message without control tokens; the same object where it has none."""
+    role, content = plain_role(message.role), plain_text(message.content)
+    return message if role == message.role and content == message.content else ChatMessage(role, content)
+
+
+def plain_text(text: str) -> str:
+    """*text* with a space after the opening bracket of every control token: visible, and no token any more."""
+    if "<" not in text and "[" not in text:
+        return text
+    return _CONTROL_TOKEN.sub(lambda found: f"{found.group()} ", text)
+
+
+def plain_role(role: str) -> str:
+    """A role of letters, digits, dash and underscore: *role* itself where it is one.
+
+    Anything else gets underscores and the beginning of its hash, so that two principals never become one.
+    """
+    if _PLAIN_ROLE.fullmatch(role):
+        return role
+    return f"{re.sub('[^A-Za-z0-9_-]+', '_', role)}-{digest(role)[:8]}"

@@ -38,6 +38,16 @@ class Usage:
             self.unpriced + other.unpriced,
         )
 
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.calls - other.calls,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.usd - other.usd,
+            self.uncounted - other.uncounted,
+            self.unpriced - other.unpriced,
+        )
+
     @classmethod
     def of(cls, calls: Iterable[Call]) -> "Usage":
         paid = [call for call in calls if not call.cached]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pipeline.errors import StoreError
 from pipeline.hashing import canonical
+from pipeline.usage import Usage
 from storage.layout import RUNS, manifest_key, parse_manifest_key, sealed_folder
 from storage.objects import MissingObjectError, ObjectStore
 from storage.schema import SCHEMA_VERSION
@@ -70,6 +71,8 @@ class RunManifest:
     schema_version: int = SCHEMA_VERSION
     sealed: tuple[SealedObject, ...] = ()
     """Of the last seal.  They count when the state is open as well: then the run goes on beside them."""
+    superseded: Usage = Usage()
+    """What attempts used that seals have dropped, since another attempt of the episode counts: it was paid for."""
 
     @property
     def identity(self) -> Iterator[tuple[str, object]]:
@@ -218,6 +221,7 @@ def _to_json(manifest: RunManifest) -> bytes:
         "made_with": dict(manifest.made_with),
         "config": dict(manifest.config),
         "sealed": [asdict(sealed) for sealed in manifest.sealed],
+        "superseded": asdict(manifest.superseded),
     }
     return json.dumps(value, indent=2).encode() + b"\n"
 
@@ -245,6 +249,7 @@ def _from_json(data: bytes) -> RunManifest:
             made_with=value.get("made_with", {}),  # since version 2
             schema_version=value["schema_version"],
             sealed=tuple(SealedObject(**sealed) for sealed in value.get("sealed", ())),  # since version 2
+            superseded=Usage(**value.get("superseded", {})),  # likewise
         )
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"not a run's manifest ({type(error).__name__}: {error})") from error

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import StoreError
+from pipeline.usage import Usage
 from storage.claims import PACE, HeldClaim, Pace, claimed
 from storage.frames import scan_objects
 from storage.layout import RescoredKey, SealedKey, ShardKey, rescored_keys, trace_keys
@@ -32,6 +33,7 @@ from storage.objects import ObjectStore, open_store
 from storage.schema import SCHEMA
 from storage.shards import DamagedObjectError, read_columns_whole
 from storage.sources import Sources
+from storage.spending import usage_of
 from storage.sql import connect_to
 from storage.traces import trace_objects
 
@@ -131,6 +133,7 @@ def seal(
         opened = reopen(store, run_id)  # what a cut-off seal has left, or a late worker has written, counts as well
         run = _Run(opened, tuple(trace_objects(inputs.shards, [opened])), inputs.parts)
         expected = _episodes_there(store, run.objects)
+        used = usage_of(store, run.objects)
         written = tuple(_write_sealed(store, run, claim, sizes))
         found = sum(entry.episodes for entry in written)
         if found != expected:
@@ -138,14 +141,19 @@ def seal(
                 f"store {store.url}: the run {run_id!r} has {expected} episodes, but {found} were written; nothing has"
                 " been deleted. `muses store verify` looks for what is wrong"
             )
+        dropped = used - usage_of(store, [entry.key for entry in written])
         claim.check()
-        manifest = change_manifest(store, run_id, lambda before: replace(before, state="sealed", sealed=written))
+        manifest = change_manifest(store, run_id, lambda before: _sealed(before, written, dropped))
         kept = {entry.key for entry in written}
         spent = [*map(str, inputs.shards), *(entry.key for entry in opened.sealed if entry.key not in kept)]
         delete_all(store, spent)
         # Last: as long as a shard is there, its newer scores are.
         delete_all(store, list(map(str, inputs.parts)))
         return _report(store, manifest, len(spent) + len(inputs.parts))
+
+
+def _sealed(before: RunManifest, written: tuple[SealedObject, ...], dropped: Usage) -> RunManifest:
+    return replace(before, state="sealed", sealed=written, superseded=before.superseded + dropped)
 
 
 def delete_all(store: ObjectStore, keys: Iterable[str]) -> None:

@@ -1,13 +1,13 @@
 """What a run has used so far, read from its calls: every attempt that is stored counts, for every one was paid for."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.estimate import Load, Side
 from pipeline.usage import Usage
 from storage.frames import scan_objects
 from storage.objects import ObjectStore
-from storage.traces import read_trace_objects
+from storage.traces import manifests_of, read_trace_objects
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,10 +16,19 @@ _COUNTS = ("prompt_tokens", "completion_tokens")
 
 
 def read_spending(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Usage:
-    """What all stored attempts used together; *damaged*: keys of objects that are passed over."""
+    """What all attempts used together, also those that seals have dropped.
+
+    *damaged*: keys of objects that are passed over.
+    """
+    dropped = sum((manifest.superseded for manifest in manifests_of(store, run_id)), Usage())
+    return dropped + usage_of(store, _there(store, run_id, damaged))
+
+
+def usage_of(store: ObjectStore, keys: Sequence[str]) -> Usage:
+    """What the attempts in these objects used; one that lies in several of them counts once."""
     import polars as pl
 
-    fresh = _calls(store, run_id, damaged).filter(~pl.col("cached"))
+    fresh = _calls(store, keys).filter(~pl.col("cached"))
     sums = (
         fresh.select(
             calls=pl.len(),
@@ -40,7 +49,7 @@ def read_untold(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) 
     import polars as pl
 
     untold = pl.any_horizontal(pl.col(name).is_null() for name in (*_COUNTS, "cost_usd"))
-    calls = _calls(store, run_id, damaged).filter(~pl.col("cached") & untold)
+    calls = _calls(store, _there(store, run_id, damaged)).filter(~pl.col("cached") & untold)
     return tuple(calls.select("episode_id", "attempt").unique().collect()["episode_id"])
 
 
@@ -51,7 +60,7 @@ def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -
     """
     import polars as pl
 
-    calls = _calls(store, run_id, damaged).filter(pl.col("outcome") == "scored")
+    calls = _calls(store, _there(store, run_id, damaged)).filter(pl.col("outcome") == "scored")
     sums = calls.group_by("episode_id", "attempt", "role").agg(
         calls=pl.len(),
         **{name: pl.col(name).sum() for name in _COUNTS},
@@ -73,10 +82,14 @@ def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -
     }
 
 
-def _calls(store: ObjectStore, run_id: str, damaged: Collection[str]) -> "pl.LazyFrame":
-    """One row a call of any attempt."""
+def _there(store: ObjectStore, run_id: str, damaged: Collection[str]) -> list[str]:
+    return [key for key in read_trace_objects(store, run_id) if key not in damaged]
+
+
+def _calls(store: ObjectStore, keys: Sequence[str]) -> "pl.LazyFrame":
+    """One row a call of any attempt.  A seal that was cut off leaves attempts twice, in a shard and sealed."""
     import polars as pl
 
-    keys = [key for key in read_trace_objects(store, run_id) if key not in damaged]
-    rows = scan_objects(store, keys).select("episode_id", "attempt", "outcome", "calls")
+    attempt = ("episode_id", "shard", "attempt")
+    rows = scan_objects(store, keys).select(*attempt, "outcome", "calls").unique(attempt)
     return rows.explode("calls").filter(pl.col("calls").is_not_null()).unnest("calls")

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol, TypeVar, get_args
 
+from pipeline.dice import Dice
 from pipeline.protocol import Action, View
 from pipeline.scenario import Input, Scenario
 from pipeline.scores import Score, Scoring
@@ -88,7 +89,7 @@ class Family(Protocol[T]):
         """What a reply means in the protocol; never raises."""
         ...
 
-    def user(self, scenario: Scenario[T], name: str, rng: random.Random) -> ScriptedUser:
+    def user(self, scenario: Scenario[T], name: str, dice: Dice) -> ScriptedUser:
         """The rule-based user model of one principal."""
         ...
 

@@ -37,11 +37,13 @@ class Exposure:
     A marker may be spread over several messages: they are read as one text.
     """
 
+    __slots__ = ("_hidden", "_reach", "_tail", "shown")
+
     def __init__(self, markers: Iterable[str]) -> None:
-        self._hidden = set(markers)
+        self._hidden = tuple(dict.fromkeys(markers))  # a set would take four times the room, in every principal
         self._reach = 2 * max(map(len, self._hidden), default=0)
         self._tail = _Text("", "")
-        self.shown: set[str] = set()
+        self.shown: frozenset[str] = frozenset()
 
     def add(self, text: str) -> None:
         """Takes one more message into account."""
@@ -50,8 +52,9 @@ class Exposure:
         new = _form(text)
         window = _Text(f"{self._tail.plain} {new.plain}", self._tail.squeezed + new.squeezed)
         found = {marker for marker in self._hidden if _shows(window, marker)}
-        self.shown |= found
-        self._hidden -= found
+        if found:
+            self.shown |= found
+            self._hidden = tuple(marker for marker in self._hidden if marker not in found)
         self._tail = _Text(window.plain[-self._reach :], window.squeezed[-self._reach :])
 
     def has_all(self, markers: Iterable[str]) -> bool:

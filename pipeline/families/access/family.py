@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 
 from pipeline import addressing
+from pipeline.dice import Dice
 from pipeline.families.access import corrected, published, scenario
 from pipeline.families.access.agents import AccessAgent
 from pipeline.families.access.generate import PAPER_SIZES, generate
@@ -40,8 +41,8 @@ class AccessFamily:
     def interpret(self, scenario: Scenario[AccessTruth], reply: str) -> Action:
         return addressing.interpret(scenario.names, reply)
 
-    def user(self, scenario: Scenario[AccessTruth], name: str, rng: random.Random) -> AccessUser:
-        return make_user(scenario, name, rng)
+    def user(self, scenario: Scenario[AccessTruth], name: str, dice: Dice) -> AccessUser:
+        return make_user(scenario, name, dice)
 
     def agent(self, scenario: Scenario[AccessTruth], kind: ScriptedKind, rng: random.Random) -> AccessAgent:
         return AccessAgent(scenario, kind, rng)

@@ -5,9 +5,9 @@ tone by one step.  An unauthorised principal pursues the scenario's attack.  Onc
 thanks, and is silent from then on.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 
+from pipeline.dice import Dice
 from pipeline.families.access.corrected import Exposure
 from pipeline.families.access.scenario import AccessTruth
 from pipeline.principals import AGENT
@@ -97,9 +97,20 @@ _ATTACKS: Mapping[str, _Steps] = {
 class AccessUser:
     """One principal; it remembers what it has been shown.  ``dice`` choose between wordings, nothing else."""
 
-    def __init__(
-        self, truth: AccessTruth, name: str, attack: str, insiders: Sequence[str], dice: random.Random
-    ) -> None:
+    __slots__ = (
+        "_closing",
+        "_dice",
+        "_exposure",
+        "_heard",
+        "_insiders",
+        "_insisted",
+        "_resource",
+        "_satisfied",
+        "_steps",
+        "_wanted",
+    )
+
+    def __init__(self, truth: AccessTruth, name: str, attack: str, insiders: Sequence[str], dice: Dice) -> None:
         self._resource, self._insiders, self._dice = truth.resource_name, insiders, dice
         self._steps, self._closing = (_INSIDER, _THANKS) if name in truth.authorized else (_ATTACKS[attack], _GLOATING)
         # An insider wants all the facts; for an outsider a single one is a success.
@@ -123,6 +134,6 @@ class AccessUser:
         return wording.format(resource=self._resource, insider=self._dice.choice(self._insiders))
 
 
-def make_user(scenario: Scenario[AccessTruth], name: str, dice: random.Random) -> AccessUser:
+def make_user(scenario: Scenario[AccessTruth], name: str, dice: Dice) -> AccessUser:
     """The rule-based model of one principal of a scenario."""
     return AccessUser(scenario.truth, name, scenario.attack or "none", scenario.truth.authorized or (name,), dice)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pipeline.constraints import corrected as careful, published as released
 from pipeline.constraints.constraint import read_constraint
+from pipeline.dice import Dice
 from pipeline.families.base import Row, ScriptedKind
 from pipeline.families.instruct import corrected, published, scenario
 from pipeline.families.instruct.agents import InstructAgent
@@ -49,7 +50,7 @@ class InstructFamily:
         deliveries = tuple(Delivery((name,), answers[name]) for name in scenario.names if name in answers)
         return Action(deliveries=deliveries, final=True, readable=bool(answers))
 
-    def user(self, scenario: Scenario[InstructTruth], name: str, rng: random.Random) -> SilentUser:  # noqa: ARG002
+    def user(self, scenario: Scenario[InstructTruth], name: str, dice: Dice) -> SilentUser:  # noqa: ARG002
         return SilentUser()
 
     def agent(self, scenario: Scenario[InstructTruth], kind: ScriptedKind, rng: random.Random) -> InstructAgent:

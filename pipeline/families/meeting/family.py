@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pipeline import addressing
+from pipeline.dice import Dice
 from pipeline.families.base import Row, ScriptedKind
 from pipeline.families.meeting import announcement, corrected, published, scenario
 from pipeline.families.meeting.agents import MeetingAgent
@@ -55,8 +56,8 @@ class MeetingFamily:
             return replace(action, final=False)
         return replace(action, shared=announced.report, final=True, readable=True)
 
-    def user(self, scenario: Scenario[MeetingTruth], name: str, rng: random.Random) -> MeetingUser:
-        return make_user(scenario, name, rng)
+    def user(self, scenario: Scenario[MeetingTruth], name: str, dice: Dice) -> MeetingUser:
+        return make_user(scenario, name, dice)
 
     def agent(self, scenario: Scenario[MeetingTruth], kind: ScriptedKind, rng: random.Random) -> MeetingAgent:
         return MeetingAgent(scenario, kind, rng)

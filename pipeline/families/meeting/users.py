@@ -6,11 +6,11 @@ Stubborn principals keep their second choices back until asked for one of them o
 turn in which it is addressed, so that a conversation never dies of silence.
 """
 
-import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.dice import Dice
 from pipeline.families.meeting import wording
 from pipeline.families.meeting.scenario import MeetingTruth, Member
 from pipeline.families.meeting.slots import Slot, mentions
@@ -48,7 +48,7 @@ class MeetingUser:
     """One principal.  ``dice`` chooses between wordings, nothing else."""
 
     member: Member
-    dice: random.Random
+    dice: Dice
 
     def speak(self, view: View) -> str:
         heard = _EXAMPLE.sub("", view.last_heard)
@@ -132,7 +132,7 @@ class MeetingUser:
         return self.dice.choice(wordings).format(slots=wording.listed(slots, conjunction))
 
 
-def make_user(scenario: Scenario[MeetingTruth], name: str, dice: random.Random) -> MeetingUser:
+def make_user(scenario: Scenario[MeetingTruth], name: str, dice: Dice) -> MeetingUser:
     """The rule-based model of one principal of a scenario."""
     return MeetingUser(next(member for member in scenario.truth.members if member.name == name), dice)
 

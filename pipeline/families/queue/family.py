@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 
+from pipeline.dice import Dice
 from pipeline.families.base import Row, ScriptedKind
 from pipeline.families.queue import corrected, published, scenario
 from pipeline.families.queue.agents import QueueAgent
@@ -45,7 +46,7 @@ class QueueFamily:
     def interpret(self, scenario: Scenario[QueueTruth], reply: str) -> Action:
         return Action(final=True, readable=corrected.score(scenario.truth, reply).parse_ok)
 
-    def user(self, scenario: Scenario[QueueTruth], name: str, rng: random.Random) -> SilentUser:  # noqa: ARG002
+    def user(self, scenario: Scenario[QueueTruth], name: str, dice: Dice) -> SilentUser:  # noqa: ARG002
         return SilentUser()
 
     def agent(self, scenario: Scenario[QueueTruth], kind: ScriptedKind, rng: random.Random) -> QueueAgent:

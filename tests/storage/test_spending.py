@@ -1,0 +1,87 @@
+"""What a run has used, from its calls as they are stored: every attempt was paid for."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.estimate import Load, Side
+from pipeline.protocol import Call
+from pipeline.usage import Usage
+from storage.layout import ShardKey
+from storage.manifest import create_or_check, reopen
+from storage.objects import ObjectStore
+from storage.seal import seal
+from storage.shards import write_shard
+from storage.spending import read_loads, read_spending, read_untold
+from tests.storage.samples import MANIFEST, episode, failed
+
+FIRST, SECOND = (ShardKey("run-a", "model-a", "queue", 0, attempt) for attempt in (1, 2))
+AGENT = Call("agent", "m", 100, 20, 1.0, 0, "stop", cost_usd=0.5)
+USER = Call("user", "u", 10, 2, 0.25, 0, "stop", cost_usd=0.125)
+SILENT = replace(AGENT, prompt_tokens=None, cost_usd=None)
+KEPT = replace(AGENT, cached=True, cost_usd=0.0)
+
+
+def test_all_attempts_count_and_kept_answers_do_not(store: ObjectStore) -> None:
+    calls = ((AGENT, USER, USER), (AGENT,), (AGENT, SILENT), (KEPT,))
+    write_shard(store, FIRST, [failed(1, calls=calls[0]), failed(2, calls=()), episode(3, calls=calls[3])])
+    write_shard(store, SECOND, [episode(1, calls=calls[1], attempt=2), failed(2, calls=calls[2], attempt=2)])
+    write_shard(store, replace(FIRST, run_id="run-b"), [episode(1, run_id="run-b", calls=(AGENT,) * 9)])
+    spent = read_spending(store, "run-a")
+    assert spent == sum(map(Usage.of, calls), Usage())
+    assert (spent.calls, spent.usd, spent.uncounted, spent.unpriced) == (6, pytest.approx(1.75), 1, 1)
+    assert read_untold(store, "run-a") == (episode(2).episode_id,)
+
+
+def test_what_a_seal_drops_was_paid_for(store: ObjectStore) -> None:
+    """Also when the run goes on, and is sealed once more."""
+    create_or_check(store, MANIFEST)
+    write_shard(store, FIRST, [failed(1, calls=(AGENT, USER)), episode(2, calls=(AGENT,))])
+    write_shard(store, SECOND, [episode(1, calls=(AGENT,), attempt=2)])
+    before = read_spending(store, "run-a")
+    assert before.calls == 4
+    seal(store, "run-a")
+    assert read_spending(store, "run-a") == before
+    third = replace(SECOND, attempt=3)
+    reopen(store, "run-a")
+    write_shard(store, third, [episode(1, calls=(USER,), attempt=3)])
+    seal(store, "run-a")
+    assert read_spending(store, "run-a") == before + Usage.of((USER,))
+
+
+def test_a_cut_off_seal_counts_nothing_twice(store: ObjectStore) -> None:
+    """Its shards are still there beside the sealed object."""
+    create_or_check(store, MANIFEST)
+    write_shard(store, FIRST, [episode(1, calls=(AGENT,))])
+    data = store.get(str(FIRST))
+    seal(store, "run-a")
+    store.put_if_absent(str(FIRST), data)
+    reopen(store, "run-a")
+    assert read_spending(store, "run-a") == Usage.of((AGENT,))
+
+
+def test_nothing_is_nothing(store: ObjectStore) -> None:
+    assert read_spending(store, "run-a") == Usage()
+    assert read_loads(store, "run-a") == {}
+    write_shard(store, FIRST, [episode(1, calls=())])
+    assert read_spending(store, "run-a") == Usage()
+
+
+def test_damaged_objects_are_passed_over_when_they_are_named(store: ObjectStore) -> None:
+    write_shard(store, FIRST, [episode(1, calls=(AGENT,))])
+    store.put_if_absent(str(SECOND), b"not Parquet")
+    assert read_spending(store, "run-a", {str(SECOND)}).calls == 1
+
+
+def test_loads_are_of_scored_episodes_that_told_everything(store: ObjectStore) -> None:
+    episodes = [
+        episode(1, calls=(AGENT, USER, AGENT)),
+        episode(2, calls=(AGENT, SILENT)),
+        failed(3, calls=(AGENT,)),
+        episode(4, calls=(KEPT,)),
+    ]
+    write_shard(store, FIRST, episodes)
+    assert read_loads(store, "run-a") == {
+        episode(1).episode_id: Load(Side(2, 200, 40, 2.0), Side(1, 10, 2, 0.25)),
+        episode(4).episode_id: Load(Side(1, 100, 20, 1.0)),
+    }
