@@ -1,0 +1,294 @@
+"""One account in the keeper: who holds what of it, what may be given next, and how it stands."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pipeline.specs import Limits
+from workers.limits.account import Account
+from workers.limits.headers import Told, smallest
+from workers.limits.learner import Learner, Observation
+from workers.limits.lease import HORIZON_S, LEASE_S, AccountStatus, Holder, Lease, Report, Slots, Source
+from workers.limits.line import USED, USED_TOKENS, Line, Rates
+from workers.limits.recent import Recent
+from workers.limits.shares import fair_shares, shares_in_groups
+
+_WANTS_S = 1.0
+"""Who has not asked again for so long wants no sending times any more."""
+_TURN_S = 2.0
+"""With fewer calls in flight than there are workers, each has one so long before another has it."""
+_METER_S = 10.0
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One worker."""
+
+    heard: float
+    last: Report
+    told: int = 0
+    """Tries in flight that its last lease allows."""
+    lent: int = 0
+    """Tries that it may have in flight, until it has shown that it read its last lease."""
+    since: float = 0.0
+    """When it was last given its first try, or lost its last one."""
+    slots: list[Slots] = field(default_factory=list)
+
+    def held(self, now: float) -> int:
+        """Sending times still to come."""
+        self.slots = [slots for slots in self.slots if slots.count and slots.end >= now]
+        return sum(slots.count - slots.count_before(now) for slots in self.slots)
+
+
+@dataclass(slots=True)
+class _RunPart:
+    """What one run did with the account."""
+
+    answered: int = 0
+    refused: int = 0
+    failed: int = 0
+    succeeded_at: float | None = None
+    tried_at: float | None = None
+    problem: str | None = None
+
+
+class AccountBudget:
+    """Not thread-safe, and never waits.
+
+    Args:
+        now: on the keeper's clock.
+        declared: by the first worker that came; it decides whether the number in flight has to be found.
+    """
+
+    def __init__(self, account: Account, declared: Limits, now: float) -> None:
+        self.account = account
+        self._seats: dict[Holder, _Seat] = {}
+        self._line = Line.at(now)
+        self._learner = Learner(now, slow_start=declared == Limits())
+        self._told = Told()
+        self._recent = Recent(_METER_S)
+        self._runs: dict[str, _RunPart] = {}
+        self._born = now
+
+    def renew(self, holder: Holder, report: Report, now: float, *, settling_until: float = -math.inf) -> Lease:
+        """Takes in a report and lends anew.  Until *settling_until* nothing more than what is in use is lent."""
+        self._forget_lost(now)
+        seat = self._seats.get(holder)
+        if seat is None:
+            seat = self._seats[holder] = _Seat(now, report, lent=report.in_flight, since=now)
+        seat.heard, seat.last, seat.lent = now, report, max(seat.told, report.in_flight)
+        self._take_in(holder, report, now)
+        if now < settling_until:
+            return self._lease(min(seat.lent, report.in_flight) if self._most() is not None else None, None)
+        concurrency = self._divide(holder, seat, now)
+        slots = self._reserve(holder, seat, report, now)
+        if self._learner.probing and slots is not None and concurrency is not None:
+            concurrency = max(concurrency, report.in_flight + 1)
+        return self._lease(concurrency, slots)
+
+    def leave(self, holder: Holder, report: Report, now: float) -> None:
+        """Takes in a last report."""
+        self._take_in(holder, report, now)
+        self._seats.pop(holder, None)
+
+    def status(self, now: float, run: str | None = None) -> AccountStatus | None:
+        """How it stands; with *run*: its own part of what was done, None where it had none."""
+        if run is not None and run not in self._runs:
+            return None
+        self._forget_lost(now)
+        parts = list(self._runs.values()) if run is None else [self._runs[run]]
+        seats = [seat for holder, seat in self._seats.items() if run is None or holder.run == run]
+        # Once all are gone nobody reports what goes on; nothing does.
+        calls, tokens, ended, refused, failed = (self._recent.sums(now) if self._seats else ()) or (0.0,) * 5
+        seconds = min(_METER_S, max(now - self._born, 1.0))
+        rates, most = self._rates(1.0, 1.0), self._most()
+        newest = max(parts, key=lambda part: part.tried_at or -math.inf, default=_RunPart())
+        return AccountStatus(
+            name=self.account.name,
+            calls_per_s=calls / seconds,
+            tokens_per_s=tokens / seconds,
+            refused_share=refused / ended if ended else 0.0,
+            failed_share=failed / ended if ended else 0.0,
+            requests_per_minute=None if rates.requests is None else rates.requests * 60,
+            tokens_per_minute=None if rates.tokens is None else rates.tokens * 60,
+            concurrency=most,
+            source=self._source(rates, most),
+            in_flight=sum(seat.last.in_flight for seat in seats),
+            waiting=sum(seat.last.waiting for seat in seats),
+            paused_s=max(0.0, self._learner.hold_until - now),
+            answered=sum(part.answered for part in parts),
+            refused=sum(part.refused for part in parts),
+            failed=sum(part.failed for part in parts),
+            success_age_s=_age(now, (part.succeeded_at for part in parts)),
+            try_age_s=_age(now, (part.tried_at for part in parts)),
+            problem=newest.problem,
+        )
+
+    # What is known
+
+    @property
+    def _declared(self) -> Limits:
+        return smallest(seat.last.declared for seat in self._seats.values())
+
+    def _rates(self, used: float = USED, used_tokens: float = USED_TOKENS) -> Rates:
+        declared, told = self._declared, self._told.limits
+        requests = declared.requests_per_minute or told.requests_per_minute
+        tokens = declared.tokens_per_minute or told.tokens_per_minute
+        known = None if requests is None else requests / 60 * used
+        bounds = [bound for bound in (known, self._learner.rate) if bound is not None]
+        return Rates(min(bounds, default=None), None if tokens is None else tokens / 60 * used_tokens)
+
+    def _most(self) -> int | None:
+        """Tries in flight."""
+        bounds = [bound for bound in (self._declared.concurrency, self._learner.window) if bound is not None]
+        return int(min(bounds)) if bounds else None
+
+    def _source(self, rates: Rates, most: int | None) -> Source:
+        if self._learner.rate is not None and rates.requests == self._learner.rate:
+            return "learned"
+        declared = self._declared
+        if declared.requests_per_minute or declared.tokens_per_minute:
+            return "declared"
+        if rates.requests or rates.tokens:
+            return "told"
+        if most is None:
+            return "free"
+        return "declared" if most == declared.concurrency else "learned"
+
+    # What is heard
+
+    def _forget_lost(self, now: float) -> None:
+        for holder, seat in list(self._seats.items()):
+            if now - seat.heard > LEASE_S:
+                del self._seats[holder]
+
+    def _take_in(self, holder: Holder, report: Report, now: float) -> None:
+        ended = report.answered + report.refused + report.failed
+        self._recent.add(now, report.started, report.tokens, ended, report.refused, report.failed)
+        part = self._runs.setdefault(holder.run, _RunPart())
+        part.answered, part.refused = part.answered + report.answered, part.refused + report.refused
+        part.failed += report.failed
+        part.problem = report.problem or part.problem
+        if report.answered:
+            part.succeeded_at = now
+        if ended or report.started:
+            part.tried_at = now
+        if report.told is not None:
+            self._told.note(report.told, now)
+        self._learn(report, now)
+        for slots in report.returned:
+            self._line.give_back(slots)
+        self._line.charge(report.debt, self._rates())
+
+    def _learn(self, report: Report, now: float) -> None:
+        held_until = self._learner.hold_until
+        anew = report.cut == self._learner.cut
+        self._learner.observe(
+            Observation(
+                started=report.started,
+                answered=report.answered,
+                failed=report.failed,
+                refused=report.refused,
+                refused_anew=report.refused_anew if anew else 0,
+                answered_anew=report.answered_anew if anew else 0,
+                in_flight=sum(seat.last.in_flight for seat in self._seats.values()),
+                crowded=report.crowded,
+                paced=report.paced,
+                retry_after_s=report.retry_after_s,
+            ),
+            now,
+        )
+        if self._learner.hold_until > max(held_until, now):
+            self._line.clear(self._learner.hold_until)
+            for seat in self._seats.values():
+                seat.slots.clear()
+
+    def recall(self, report: Report) -> None:
+        """What a keeper that was restarted can learn from one that its predecessor had lent to."""
+        self._learner.adopt(report.learned)
+        if report.held_until is not None:
+            self._line.not_before(report.held_until + self._rates().spacing(report.tokens_each))
+
+    # What is lent
+
+    def _lease(self, concurrency: int | None, slots: Slots | None) -> Lease:
+        learner = self._learner
+        return Lease(
+            cut=learner.cut,
+            concurrency=concurrency,
+            paced=self._paced,
+            slots=slots,
+            hold_until=learner.hold_until,
+            learned=learner.learned,
+        )
+
+    @property
+    def _paced(self) -> bool:
+        return self._learner.probing or self._rates() != Rates()
+
+    def _divide(self, holder: Holder, seat: _Seat, now: float) -> int | None:
+        """How many tries a worker may have in flight."""
+        most = self._most()
+        if most is None:
+            seat.told = seat.lent = seat.last.in_flight
+            return None
+        order = sorted(self._seats, key=lambda other: self._turn(self._seats[other], now))
+        wants = {other: self._seats[other].last.in_flight + self._seats[other].last.waiting for other in order}
+        shares = shares_in_groups(most, wants, {other: other.run for other in order}, order)
+        # Half of what nobody wants is spread, to be at hand; the rest is for newcomers.
+        spare = (most - sum(shares.values())) // (2 * len(order))
+        others = sum(self._seats[other].lent for other in order if other != holder)
+        told = max(0, min(shares[holder] + spare, most - others))
+        if (told == 0) != (seat.told == 0):
+            seat.since = now
+        seat.told, seat.lent = told, max(seat.lent, told)
+        return told
+
+    def _turn(self, seat: _Seat, now: float) -> tuple[int, float]:
+        """Who comes first where there is not enough for everyone: who has just begun, then who waited longest."""
+        if seat.told and now - seat.since < _TURN_S:
+            return (0, seat.since)
+        return (2 if seat.told else 1, seat.since)
+
+    def _reserve(self, holder: Holder, seat: _Seat, report: Report, now: float) -> Slots | None:
+        """The next sending times of a worker."""
+        if not report.wanted or not self._paced or now < self._learner.hold_until:
+            return None
+        if self._learner.probing:
+            return self._probe(now)
+        rates = self._rates()
+        spacing = rates.spacing(report.tokens_each)
+        count = self._room(holder, seat, spacing, now)
+        slots = self._line.reserve(count, report.tokens_each, rates, now, now + HORIZON_S) if count > 0 else None
+        if slots is not None:
+            seat.slots.append(slots)
+        return slots
+
+    def _probe(self, now: float) -> Slots | None:
+        if not self._learner.may_probe(now):
+            return None
+        self._learner.probe_sent(now)
+        return Slots(now, 0.0, 1)
+
+    def _room(self, holder: Holder, seat: _Seat, spacing: float, now: float) -> int:
+        """How many sending times a worker may hold beside those that it has.
+
+        Each run that wants some may hold an equal part of the next second, and at least one; so does each worker of it.
+        """
+        wanting = {
+            other: each.last.wanted
+            for other, each in self._seats.items()
+            if each.last.wanted and now - each.heard < _WANTS_S
+        }
+        runs = {other.run for other in wanting}
+        for_run = max(1, int(HORIZON_S / (spacing * len(runs)))) if spacing > 0 else seat.last.wanted
+        mates = [other for other in self._seats if other.run == holder.run]
+        held = {other: self._seats[other].held(now) for other in mates}
+        wants = {other: held[other] + wanting[other] for other in mates if other in wanting}
+        mine = fair_shares(for_run, wants).get(holder, 0)
+        return min(seat.last.wanted, max(mine, 1) - held[holder], for_run - sum(held.values()))
+
+
+def _age(now: float, times: Iterable[float | None]) -> float | None:
+    known = [time for time in times if time is not None]
+    return now - max(known) if known else None

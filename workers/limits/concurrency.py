@@ -1,0 +1,60 @@
+"""A limit within one event loop that needs no keeper."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from workers.limits.account import Slot, TryEnd
+
+
+class ConcurrencyLimit:
+    """At most so many tries in flight, first come, first served.
+
+    Not asyncio.Semaphore: a limit outlives event loops (a process may run one after another) and its size may change.
+    It is not thread-safe: the loops of one process take turns.
+    """
+
+    def __init__(self, most: int) -> None:
+        if most < 1:
+            raise ValueError(f"a concurrency limit must be at least 1, got {most}")
+        self.most = most
+        self.in_flight = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def slot(self, tokens: int) -> AsyncIterator[Slot]:  # noqa: ARG002 - this one counts calls
+        await self._take()
+        try:
+            yield self
+        finally:
+            self._give_back()
+
+    def ended(self, end: TryEnd) -> None:
+        """Learns nothing."""
+
+    def lower_to(self, most: int) -> None:
+        """Takes effect for the tries to come; a larger number changes nothing."""
+        self.most = min(self.most, most)
+
+    async def _take(self) -> None:
+        # Whoever waits is handed the slot that gets free, so a free slot means that nobody waits.
+        if self.in_flight < self.most:
+            self.in_flight += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # the slot was handed over in the same moment
+                self._give_back()
+            raise
+
+    def _give_back(self) -> None:
+        self.in_flight -= 1
+        while self._waiting and self.in_flight < self.most:
+            turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self.in_flight += 1
+                turn.set_result(None)

@@ -1,0 +1,138 @@
+"""The keeper of a Ray cluster: one named actor for all runs, found by whoever joins.
+
+It outlives the run that started it, so that the next one finds what is known of every account.  When it dies, Ray
+starts it again, and what it has to know it is told by the workers.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import RayActorError
+from ray.util.metrics import Counter, Gauge
+
+from pipeline.errors import MusesError
+from workers.keeper import Keeper
+from workers.limits.account import Account
+from workers.limits.lease import AccountStatus, Holder, KeeperAwayError, Renewal, Report, Snapshot
+from workers.purse import Answer, PurseSpec, Statement
+
+T = TypeVar("T")
+
+NAME, NAMESPACE = "keeper-2", "muses"
+"""The number rises when workers and keeper of another version would not understand one another."""
+SETTLE_S = 2.0
+"""How long a keeper that was started again listens; all workers that have leases renew more often than that."""
+_METRICS_EVERY_S = 2.0
+_TRY_AGAIN_S = 0.25
+_PATIENCE_S = 60.0
+
+
+def join_keeper() -> "RayKeeper":
+    """The cluster's keeper, started if there is none."""
+    actor = ray.remote(num_cpus=0, max_restarts=-1)(_KeeperActor)
+    options = actor.options(name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True)
+    return RayKeeper(options.remote())
+
+
+class RayKeeper:
+    """The way to the keeper of a cluster; travels to workers."""
+
+    def __init__(self, actor: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
+        self._actor = actor
+
+    async def renew(self, holder: Holder, reports: Mapping[Account, Report]) -> Renewal:
+        return await _now(self._actor.renew.remote(holder, reports))
+
+    async def leave(self, holder: Holder, reports: Mapping[Account, Report]) -> None:
+        await _now(self._actor.leave.remote(holder, reports))
+
+    async def snapshot(self, run: str | None = None) -> Snapshot:
+        return await _patiently(lambda: self._actor.snapshot.remote(run))
+
+    async def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+        return await _patiently(lambda: self._actor.settle.remote(purse, statement))
+
+
+async def _now(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except RayActorError as error:
+        raise KeeperAwayError(str(error)) from None
+
+
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Asks again while the keeper starts again."""
+    give_up = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return await call()
+        except RayActorError:
+            if time.monotonic() > give_up:
+                raise MusesError(
+                    f"the keeper of the Ray cluster (actor {NAME} in namespace {NAMESPACE}) has not answered for "
+                    f"{_PATIENCE_S:g} s; look for it in Ray's logs, then start the run again"
+                ) from None
+            await asyncio.sleep(_TRY_AGAIN_S)
+
+
+class _KeeperActor(Keeper):
+    """The keeper in a process of its own; it also feeds Ray's metrics."""
+
+    def __init__(self) -> None:
+        again = ray.get_runtime_context().was_current_actor_reconstructed
+        super().__init__(settle_s=SETTLE_S if again else 0.0)
+        self._metrics = Metrics()
+        self._measured = 0.0
+
+    def renew(self, holder: Holder, reports: Mapping[Account, Report]) -> Renewal:
+        renewal = super().renew(holder, reports)
+        if renewal.now - self._measured > _METRICS_EVERY_S:
+            self._measured = renewal.now
+            self._metrics.show(self.snapshot())
+        return renewal
+
+    def leave(self, holder: Holder, reports: Mapping[Account, Report]) -> None:
+        super().leave(holder, reports)
+        self._metrics.show(self.snapshot())
+
+
+_GAUGES: Mapping[str, tuple[str, Callable[[AccountStatus], float | None]]] = {
+    "muses_calls_per_second": ("Tries started a second, over ten seconds", lambda s: s.calls_per_s),
+    "muses_tokens_per_second": ("Prompt and completion tokens a second, over ten seconds", lambda s: s.tokens_per_s),
+    "muses_calls_in_flight": ("Tries in flight", lambda s: s.in_flight),
+    "muses_calls_waiting": ("Tries that wait for the limit", lambda s: s.waiting),
+    "muses_requests_limit_per_minute": ("Bound on requests; -1: none", lambda s: s.requests_per_minute),
+    "muses_tokens_limit_per_minute": ("Bound on tokens; -1: none", lambda s: s.tokens_per_minute),
+    "muses_concurrency_limit": ("Bound on tries in flight; -1: none", lambda s: s.concurrency),
+    "muses_paused_seconds": ("How long nothing may start yet, after a refusal", lambda s: s.paused_s),
+}
+_COUNTERS: Mapping[str, tuple[str, Callable[[AccountStatus], int]]] = {
+    "muses_answered": ("Tries that were answered", lambda s: s.answered),
+    "muses_refused": ("Tries that a limit of the provider refused", lambda s: s.refused),
+    "muses_failed": ("Tries that failed otherwise", lambda s: s.failed),
+}
+
+
+class Metrics:
+    """The state of all accounts as Ray's metrics, which Prometheus reads."""
+
+    def __init__(self) -> None:
+        tags = ("account",)
+        self._gauges = {name: Gauge(name, text, tags) for name, (text, _) in _GAUGES.items()}
+        self._counters = {name: Counter(name, text, tags) for name, (text, _) in _COUNTERS.items()}
+        self._counted: dict[tuple[str, str], int] = {}
+
+    def show(self, snapshot: Snapshot) -> None:
+        for status in snapshot.accounts:
+            tags = {"account": status.name}
+            for name, (_, gauged) in _GAUGES.items():
+                value = gauged(status)
+                self._gauges[name].set(-1.0 if value is None else value, tags)
+            for name, (_, counted) in _COUNTERS.items():
+                total, before = counted(status), self._counted.get((name, status.name), 0)
+                self._counted[name, status.name] = total
+                if total > before:
+                    self._counters[name].inc(total - before, tags)
