@@ -29,7 +29,7 @@ _DESCRIPTIONS: dict[Template, str] = {
 
 _CONTROL_TOKEN = re.compile(
     r"""
-      <(?=[|\uff5c][^\n]{0,100}?[|\uff5c]>)                      # <|im_start|>, <|eot_id|>, DeepSeek's wide bars
+      <(?=[|\uff5c][^\s<>|\uff5c]{1,64}[|\uff5c]>)                # <|im_start|>, <|eot_id|>, DeepSeek's wide bars
     | <(?=(/?(s|unk|pad|bos|eos|sop|eop)|(start|end)_of_turn|unused\d+|(B|E)OS_TOKEN|seed:[a-z]+)>)   # Llama, Gemma
     | <(?=</?SYS>>)                                             # Llama 2
     | \[(?=/?(INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|ARGS|CALL_ID|IMG|THINK)\])  # Mistral
@@ -39,6 +39,7 @@ _CONTROL_TOKEN = re.compile(
 )
 """The opening bracket of a control token, of the families of models that are served under open weights."""
 _PLAIN_ROLE = re.compile(r"[A-Za-z0-9_-]+")
+_USUAL_ROLES = frozenset({"system", "user", "assistant"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,6 @@ def plain_role(role: str) -> str:
 
     Anything else gets underscores and the beginning of its hash, so that two principals never become one.
     """
-    if _PLAIN_ROLE.fullmatch(role):
+    if role in _USUAL_ROLES or _PLAIN_ROLE.fullmatch(role):
         return role
     return f"{re.sub('[^A-Za-z0-9_-]+', '_', role)}-{digest(role)[:8]}"

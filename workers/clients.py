@@ -6,6 +6,8 @@ raised or recorded.
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError
@@ -14,39 +16,66 @@ from workers.limits import AccountLimits
 from workers.models import Model
 from workers.scripted import ScriptedModel
 
+if TYPE_CHECKING:
+    from workers.wire import Wire
+
 
 def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimits | None = None) -> Model:
     """The client of *spec*; it opens no connection yet.
 
     Args:
         spec: which model.
-        environ: where the key is looked up, by the name that the endpoint gives.
+        environ: where the key is looked up, by the name that the endpoint gives, and proxies.
         limits: those of the process.  Pass the same ones for all models that share its budgets; None: the model has
             a limit of its own.
 
     Raises:
-        ConfigError: the endpoint is missing or malformed, or its key is not in the environment.
+        ConfigError: the endpoint is missing or malformed, its key is not in the environment, or there is no cluster
+            that could serve the model.
     """
-    match spec.provider:
-        case "scripted":
-            return ScriptedModel(spec)
-        case "openai":
-            # Here, not above: scripted runs start without an HTTP client.
-            from workers.chat_api import ChatApiModel, Surroundings
+    if spec.provider == "scripted":
+        return ScriptedModel(spec)
+    # Here, not above: scripted runs start without an HTTP client.
+    from workers.chat_api import Access, ChatApiModel, Surroundings
+    from workers.http_exchange import proxy_for
 
-            endpoint = _endpoint(spec)
-            key = _api_key(spec, endpoint, environ)
-            limit = (limits or AccountLimits()).limit(endpoint)
-            return ChatApiModel(spec, endpoint, key, limit, Surroundings(random.Random()))
-        case "anthropic" | "vllm":
-            raise ConfigError(f"model {spec.name!r}: provider {spec.provider!r} is not there yet")
+    endpoint = _endpoint(spec)
+    # Servers of our own have no address yet that would tell one account from another.
+    account = endpoint.account or (None if endpoint.base_urls else f"vllm:{spec.model}")
+    limit = (limits or AccountLimits()).limit(replace(endpoint, account=account))
+    if spec.provider == "vllm":
+        from workers.vllm_fleet import FleetAddresses
+
+        access = Access(_wire(spec), limit, resolve=FleetAddresses(spec).resolve)
+    else:
+        for url in endpoint.base_urls:
+            proxy_for(url, environ)
+        access = Access(_wire(spec), limit, _api_key(spec, endpoint, environ), environ=environ)
+    return ChatApiModel(spec, endpoint, access, Surroundings(random.Random()))
+
+
+def _wire(spec: ModelSpec) -> "Wire":
+    if spec.provider == "anthropic":
+        from workers.anthropic_wire import AnthropicWire
+
+        return AnthropicWire()
+    from workers.openai_wire import OpenAIWire
+
+    return OpenAIWire()
 
 
 def _endpoint(spec: ModelSpec) -> Endpoint:
     endpoint = spec.endpoint
     if endpoint is None:
         raise ConfigError(f"model {spec.name!r}: provider {spec.provider!r} needs an endpoint; give it a base_url")
-    base_url = endpoint.base_urls[0]
+    if not endpoint.base_urls and spec.provider != "vllm":
+        raise ConfigError(f"model {spec.name!r}: its endpoint names no address; give it a base_url")
+    for base_url in endpoint.base_urls:
+        _check_address(spec, base_url)
+    return endpoint
+
+
+def _check_address(spec: ModelSpec, base_url: str) -> None:
     if any(mark in base_url for mark in "@?#"):
         # Not shown: what stands there is likely a secret.
         raise ConfigError(
@@ -58,7 +87,6 @@ def _endpoint(spec: ModelSpec) -> Endpoint:
             f"model {spec.name!r}: base_url is {base_url!r}; expected an address with its version, "
             "as http://127.0.0.1:8000/v1"
         )
-    return endpoint
 
 
 def _is_address(url: str) -> bool:
@@ -77,7 +105,8 @@ def _api_key(spec: ModelSpec, endpoint: Endpoint, environ: Mapping[str, str]) ->
     if not key:
         raise ConfigError(
             f"model {spec.name!r}: the environment variable {name} is unset or empty, and it should hold the key for "
-            f"{endpoint.base_urls[0]}; set it with: export {name}=... (or leave out api_key_env if no key is needed)"
+            f"{', '.join(endpoint.base_urls)}; set it with: export {name}=... "
+            "(or leave out api_key_env if no key is needed)"
         )
     if not (key.isascii() and key.isprintable()):
         raise ConfigError(

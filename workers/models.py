@@ -7,6 +7,7 @@ loop at a time; closing it before that loop ends is the caller's duty.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pipeline.errors import ModelFailure, MusesError
 from pipeline.families.base import Family
 from pipeline.protocol import Agent
 from pipeline.scenario import Scenario
@@ -14,7 +15,7 @@ from pipeline.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRequest:
-    """The episode that an agent is wanted for.  Models behind a network read only ``seed_offset``."""
+    """The episode that an agent is wanted for.  Models behind a network read only the last two fields."""
 
     family: Family[Any]
     scenario: Scenario[Any]
@@ -22,6 +23,26 @@ class EpisodeRequest:
     """Dice of a scripted agent."""
     seed_offset: int
     """Added to the sampling seed: the epoch for an agent, an episode's own number for a simulated user."""
+    session: str = ""
+    """Calls of one session begin with the same prompt, so they go to the same server where there are several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a model cannot be called now."""
+
+    text: str
+    """For people."""
+    lasting: bool
+    """Whether it stays so until somebody mends it: a key that is missing or refused, an unknown model.  Otherwise the
+    model may be back in time."""
+
+    @classmethod
+    def of(cls, error: ModelFailure | MusesError) -> "Trouble":
+        return cls(str(error), lasting=not isinstance(error, ModelFailure) or error.ends_model)
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Model(Protocol):

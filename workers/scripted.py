@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from pipeline.dice import SmallDice
 from pipeline.families.base import Family, ScriptedAgent, ScriptedKind, ScriptedUser
 from pipeline.hashing import seed_from
 from pipeline.protocol import Agent, Dialogue, Observation, Playthrough, Reply, User, View, play
@@ -54,7 +55,7 @@ def scripted_players(
 ) -> tuple[Agent, dict[str, User]]:
     """A built-in agent and rule-based users for one episode; the same seed gives the same episode."""
     users: dict[str, User] = {
-        name: ScriptedPrincipal(family.user(scenario, name, random.Random(seed_from(seed, name))))
+        name: ScriptedPrincipal(family.user(scenario, name, SmallDice(seed_from(seed, name))))
         for name in scenario.names
     }
     return ScriptedReplies(family.agent(scenario, kind, random.Random(seed))), users

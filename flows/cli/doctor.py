@@ -101,9 +101,12 @@ def _prefect(settings: Settings) -> str:
 def _model(spec: ModelSpec) -> str:
     if spec.endpoint is None:
         return "built in, needs no network"
+    if spec.provider == "vllm":
+        return "has no servers before a run starts them"
+    from workers.models import Trouble
     from workers.worker import ShardWorker
 
-    async def probe() -> str | None:
+    async def probe() -> Trouble | None:
         worker = ShardWorker(os.environ)
         try:
             return await worker.probe(spec)
@@ -113,4 +116,4 @@ def _model(spec: ModelSpec) -> str:
     trouble = asyncio.run(probe())
     if trouble is not None:
         raise MusesError(f"{trouble}; start the server, or correct base_url or the key in the config")
-    return f"{spec.endpoint.base_urls[0]} answers"
+    return f"{' or '.join(spec.endpoint.base_urls)} answers"

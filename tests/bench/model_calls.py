@@ -24,8 +24,9 @@ import httpx
 from pipeline.protocol import Observation
 from pipeline.serialization import ChatMessage
 from pipeline.specs import Endpoint, ModelSpec
-from workers.chat_api import ChatApiAgent, ChatApiModel, Surroundings
+from workers.chat_api import Access, ChatApiAgent, ChatApiModel, Surroundings
 from workers.limits import ConcurrencyLimit
+from workers.openai_wire import OpenAIWire
 
 CONCURRENCY = 64
 PROMPT = (
@@ -103,8 +104,9 @@ async def _cpu_of(call: Callable[[], Awaitable[object]], calls: int) -> float:
 async def _ours(base_url: str, calls: int) -> float:
     endpoint = Endpoint((base_url,))
     spec = ModelSpec("bench", "openai", "bench", endpoint=endpoint)
-    model = ChatApiModel(spec, endpoint, "key", ConcurrencyLimit(CONCURRENCY), Surroundings(random.Random(0)))
-    agent, observation = ChatApiAgent(model, {"temperature": 0.0}), Observation(1, (), PROMPT)
+    access = Access(OpenAIWire(), ConcurrencyLimit(CONCURRENCY), "key")
+    model = ChatApiModel(spec, endpoint, access, Surroundings(random.Random(0)))
+    agent, observation = ChatApiAgent(model, {"temperature": 0.0}, "an episode"), Observation(1, (), PROMPT)
     try:
         return await _cpu_of(lambda: agent.reply(observation), calls)
     finally:

@@ -6,14 +6,20 @@ import random
 
 import pytest
 
-from pipeline.errors import ModelFailure
-from workers.retries import RetryDecision, RetryPolicy, decide, with_retries
+from pipeline.errors import FailureKind, ModelFailure
+from workers.retries import RetryDecision, RetryPolicy, Tally, decide, with_retries
 
 POLICY = RetryPolicy(max_retries=3, first_wait_s=1.0, max_wait_s=30.0)
 
 
-def failure(retry_after_s: float | None = None, *, retryable: bool = True) -> ModelFailure:
-    return ModelFailure("rate_limit", "slow down", retry_after_s, retryable)
+def failure(
+    retry_after_s: float | None = None, *, retryable: bool = True, kind: FailureKind = "server"
+) -> ModelFailure:
+    return ModelFailure(kind, "slow down", retry_after_s, retryable)
+
+
+def refusal(retry_after_s: float | None = None) -> ModelFailure:
+    return failure(retry_after_s, kind="rate_limit")
 
 
 class Naps:
@@ -44,7 +50,7 @@ def test_wait_is_anything_below_a_doubling_bound() -> None:
     """Full jitter: waits fill the whole range below 1, 2, 4 seconds and never leave it."""
     dice = random.Random(7)
     for tries_made, bound in [(1, 1.0), (2, 2.0), (3, 4.0)]:
-        waits = [decide(failure(), tries_made, POLICY, dice).wait_s for _ in range(500)]
+        waits = [decide(failure(), Tally(tries_made), POLICY, dice).wait_s for _ in range(500)]
         numbers = [wait for wait in waits if wait is not None]
         assert len(numbers) == len(waits)
         assert 0.0 <= min(numbers) < 0.1 * bound
@@ -53,31 +59,32 @@ def test_wait_is_anything_below_a_doubling_bound() -> None:
 
 def test_same_dice_same_waits() -> None:
     """A seed means something: the decision has no other source of chance."""
-    first = decide(failure(), 2, POLICY, random.Random(1))
-    assert first == decide(failure(), 2, POLICY, random.Random(1))
-    assert first != decide(failure(), 2, POLICY, random.Random(2))
+    first = decide(failure(), Tally(2), POLICY, random.Random(1))
+    assert first == decide(failure(), Tally(2), POLICY, random.Random(1))
+    assert first != decide(failure(), Tally(2), POLICY, random.Random(2))
 
 
 def test_no_wait_is_longer_than_the_bound() -> None:
     """The doubling ends at the policy's bound, however many tries there were."""
-    patient = RetryPolicy(max_retries=10_000, first_wait_s=1.0, max_wait_s=30.0)
+    patient = RetryPolicy(max_retries=10_000, first_wait_s=1.0, max_backoff_s=20.0, max_wait_s=30.0)
     dice = random.Random(3)
-    waits = [decide(failure(), tries_made, patient, dice).wait_s for tries_made in (6, 50, 5_000)]
-    assert all(wait is not None and wait <= 30.0 for wait in waits)
+    waits = [decide(failure(), Tally(tries_made), patient, dice).wait_s for tries_made in (6, 50, 5_000)]
+    assert all(wait is not None and wait <= 20.0 for wait in waits)
+    assert decide(failure(25.0), Tally(50), patient, random.Random(0)).wait_s == 30.0
 
 
 def test_retry_after_is_the_least_wait() -> None:
     """The provider's wish comes first, jitter on top of it, the bound over both."""
     dice = random.Random(5)
-    waits = [decide(failure(20.0), 1, POLICY, dice).wait_s for _ in range(100)]
+    waits = [decide(failure(20.0), Tally(1), POLICY, dice).wait_s for _ in range(100)]
     assert all(wait is not None and 20.0 <= wait <= 21.0 for wait in waits)
     assert len(set(waits)) > 1
-    assert decide(failure(30.0), 3, POLICY, dice).wait_s == 30.0
+    assert decide(failure(30.0), Tally(3), POLICY, dice).wait_s == 30.0
 
 
 def test_retry_after_beyond_the_bound_ends_at_once() -> None:
     """A pause that we would not take is not taken in part: the call gives up and says why."""
-    decision = decide(failure(31.0), 1, POLICY, random.Random(0))
+    decision = decide(failure(31.0), Tally(1), POLICY, random.Random(0))
     assert decision.wait_s is None
     assert "31 s" in decision.reason
     assert "30 s" in decision.reason
@@ -88,8 +95,8 @@ def test_retry_after_beyond_the_bound_ends_at_once() -> None:
 )
 def test_gives_up(tried: ModelFailure, tries_made: int) -> None:
     """What cannot succeed is not repeated, and three retries mean four tries."""
-    assert decide(tried, tries_made, POLICY, random.Random(0)).wait_s is None
-    assert decide(failure(), 3, POLICY, random.Random(0)).wait_s is not None
+    assert decide(tried, Tally(tries_made), POLICY, random.Random(0)).wait_s is None
+    assert decide(failure(), Tally(3), POLICY, random.Random(0)).wait_s is not None
 
 
 def test_answers_after_failures() -> None:
@@ -108,10 +115,49 @@ def test_final_failure_keeps_its_kind_and_counts_tries() -> None:
         asyncio.run(with_retries(attempts, POLICY, random.Random(0), naps))
     assert (attempts.made, len(naps.taken)) == (4, 3)
     final = caught.value
-    assert (final.kind, final.retry_after_s, final.retryable) == ("rate_limit", 2.0, True)
+    assert (final.kind, final.retry_after_s, final.retryable) == ("server", 2.0, True)
     assert "slow down" in final.problem
     assert isinstance(final.__cause__, ModelFailure)
     assert str(pickle.loads(pickle.dumps(final))) == str(final)
+
+
+def test_a_storm_of_refusals_uses_up_no_retries() -> None:
+    """A refused call has only to wait: twelve refusals and three failures are within max_retries: 3."""
+    attempts, naps = Attempts(*[refusal() for _ in range(12)], *[failure() for _ in range(3)]), Naps()
+    assert asyncio.run(with_retries(attempts, POLICY, random.Random(0), naps)) == "answer"
+    assert attempts.made == 16
+
+
+def test_refusals_are_finite_too() -> None:
+    attempts = Attempts(*[refusal() for _ in range(99)])
+    with pytest.raises(ModelFailure, match="gave up after 13 tries: the retries are used up"):
+        asyncio.run(with_retries(attempts, POLICY, random.Random(0), Naps()))
+
+
+def test_a_storm_of_two_minutes_is_outlasted() -> None:
+    """With the defaults, nobody's advice when to come back, and nothing that paces but these waits."""
+    for seed in range(200):
+        attempts, naps = Attempts(*[refusal() for _ in range(20)]), Naps()
+        asyncio.run(with_retries(attempts, RetryPolicy(), random.Random(seed), naps))
+        assert sum(naps.taken) > 120.0
+
+
+def test_a_first_failure_after_refusals_waits_like_a_first_one() -> None:
+    waits = [decide(failure(), Tally(1, 12), POLICY, random.Random(seed)).wait_s for seed in range(50)]
+    assert all(wait is not None and wait <= 1.0 for wait in waits)
+
+
+def test_who_retries_nothing_waits_for_nobody() -> None:
+    assert RetryPolicy(max_retries=0).outage_s == 0.0
+    assert RetryPolicy(max_retries=1).outage_s > 0.0
+
+
+def test_what_ends_a_model_is_still_told_in_the_end() -> None:
+    attempts = Attempts(ModelFailure("auth", "bad key", retryable=False, ends_model=True))
+    with pytest.raises(ModelFailure) as caught:
+        asyncio.run(with_retries(attempts, POLICY, random.Random(0), Naps()))
+    assert caught.value.ends_model
+    assert pickle.loads(pickle.dumps(caught.value)).ends_model
 
 
 def test_no_retry_for_what_cannot_help() -> None:

@@ -1,0 +1,273 @@
+"""A call finds a server: its session's own, one that is not too busy, one that answers; or it waits for one."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from pipeline.errors import FailureKind, ModelFailure
+from tests.workers.virtual_time import clock, run
+from workers.breaker import BreakerRules
+from workers.routes import Route, fixed
+
+THREE = ("http://a/v1", "http://b/v1", "http://c/v1")
+SESSIONS = [f"episode-{number}" for number in range(300)]
+RULES = BreakerRules(failures=2, first_pause_s=1.0, longest_pause_s=8.0)
+
+
+class Fleet:
+    """Servers that come and go."""
+
+    def __init__(self, *urls: str) -> None:
+        self.urls: Sequence[str] = urls
+
+    async def resolve(self) -> Sequence[str]:
+        return self.urls
+
+
+def route_to(*urls: str, patience_s: float = 60.0) -> Route:
+    return Route("tested", fixed(urls), patience_s, clock, RULES)
+
+
+def broken(kind: FailureKind = "transport") -> ModelFailure:
+    return ModelFailure(kind, "connection refused")
+
+
+async def call(route: Route, session: str = "", failure: ModelFailure | None = None) -> str:
+    """One try that ends at once."""
+    with await route.visit(session) as visit:
+        url = visit.start()
+        visit.ended(failure)
+        return url
+
+
+async def break_down(route: Route, count: int) -> None:
+    """So many servers fail until they are left alone."""
+    for _ in range(count * RULES.failures):
+        await call(route, failure=broken())
+
+
+def test_a_session_stays_at_its_server() -> None:
+    async def job() -> None:
+        route = route_to(*THREE)
+        first = [await call(route, session) for session in SESSIONS]
+        assert [await call(route, session) for session in SESSIONS] == first
+        another = route_to(*reversed(THREE))
+        assert [await call(another, session) for session in SESSIONS] == first
+        shares = [first.count(url) for url in THREE]
+        assert min(shares) > 60, shares
+
+    run(job())
+
+
+def test_when_servers_change_only_those_sessions_move_that_have_to() -> None:
+    async def job() -> None:
+        fleet = Fleet(*THREE)
+        route = Route("tested", fleet.resolve, 60.0, clock)
+        before = [await call(route, session) for session in SESSIONS]
+        fleet.urls = THREE[:2]
+        without = [await call(route, session) for session in SESSIONS]
+        moved = [old for old, new in zip(before, without, strict=True) if old != new]
+        assert set(moved) == {THREE[2]}
+        fleet.urls = (*THREE, "http://d/v1")
+        with_fourth = [await call(route, session) for session in SESSIONS]
+        taken = [new for old, new in zip(before, with_fourth, strict=True) if old != new]
+        assert set(taken) == {"http://d/v1"}
+
+    run(job())
+
+
+def test_a_session_leaves_a_server_that_is_clearly_busier() -> None:
+    async def job() -> None:
+        route = route_to(*THREE)
+        home = await call(route, "x")
+        visits = [await route.visit("x") for _ in range(12)]
+        urls = [visit.start() for visit in visits]
+        assert urls[:5] == [home] * 5
+        assert urls[5] != home
+        for visit in visits:
+            visit.ended(None)
+            visit.__exit__(None, None, None)
+        assert await call(route, "x") == home
+
+    run(job())
+
+
+def test_calls_without_a_session_go_to_the_idlest() -> None:
+    async def job() -> None:
+        route = route_to(*THREE)
+        visits = [await route.visit() for _ in range(9)]
+        assert sorted(visit.start() for visit in visits) == sorted(THREE * 3)
+
+    run(job())
+
+
+def test_a_server_that_fails_is_left_and_found_again() -> None:
+    """Its sessions come home when it is back."""
+
+    async def job() -> None:
+        route = route_to(*THREE)
+        home = await call(route, "x")
+        for _ in range(2):
+            assert await call(route, "x", broken()) == home
+        away = await call(route, "x")
+        assert away != home
+        await asyncio.sleep(1.0)
+        assert await call(route, "x", broken()) == home
+        assert await call(route, "x") == away
+        await asyncio.sleep(2.0)
+        assert [await call(route, "x") for _ in range(2)] == [home, home]
+
+    run(job())
+
+
+@pytest.mark.parametrize("kind", ["rate_limit", "auth", "internal"])
+def test_a_refusal_is_an_answer(kind: FailureKind) -> None:
+    async def job() -> None:
+        route = route_to(THREE[0], patience_s=0.0)
+        for _ in range(20):
+            await call(route, failure=broken(kind))
+
+    run(job())
+
+
+def test_while_all_are_left_alone_calls_wait_for_the_first_that_is_back() -> None:
+    """One of them looks; the others go when it was answered."""
+
+    async def job() -> None:
+        route = route_to(THREE[0])
+        await break_down(route, 1)
+        began, looks = clock(), []
+
+        async def late() -> float:
+            with await route.visit("x") as visit:
+                visit.start()
+                looks.append(clock() - began)
+                await asyncio.sleep(0.5)
+                visit.ended(broken() if len(looks) < 3 else None)
+            return clock() - began
+
+        async def persistent() -> None:
+            while await late() < 4.5:
+                pass
+
+        await asyncio.gather(*(persistent() for _ in range(20)))
+        assert looks[:3] == [1.0, 3.5, 8.0]
+        assert looks[3:] == [8.5] * (len(looks) - 3)
+
+    run(job())
+
+
+def test_an_outage_that_lasts_too_long_fails_calls_at_once() -> None:
+    """The first ones after the patience of the route; those that come later do not wait for it again."""
+
+    async def job() -> None:
+        route = route_to(THREE[0], patience_s=60.0)
+        await break_down(route, 1)
+        began = clock()
+
+        async def stubborn() -> None:
+            while True:
+                await call(route, failure=broken("timeout"))
+
+        probing = asyncio.create_task(stubborn())
+        with pytest.raises(ModelFailure, match="tested: its server has been left alone for 60 s") as caught:
+            await stubborn()
+        assert clock() - began == 60.0
+        assert (caught.value.kind, caught.value.retryable) == ("timeout", True)
+        assert "connection refused" in caught.value.problem
+        with pytest.raises(ModelFailure, match="for 60 s"):
+            await probing
+        with pytest.raises(ModelFailure, match="for 60 s"):
+            await call(route)
+        await asyncio.sleep(8.0)
+        assert await call(route) == THREE[0]
+        assert await call(route) == THREE[0]
+
+    run(job())
+
+
+def test_without_patience_nobody_waits() -> None:
+    async def job() -> None:
+        route = route_to(*THREE, patience_s=0.0)
+        await break_down(route, 3)
+        began = clock()
+        with pytest.raises(ModelFailure, match="its 3 servers have been left alone"):
+            await call(route)
+        assert clock() == began
+
+    run(job())
+
+
+def test_a_new_server_ends_the_wait() -> None:
+    async def job() -> None:
+        fleet = Fleet(THREE[0])
+        route = Route("tested", fleet.resolve, 60.0, clock, RULES)
+        await break_down(route, 3)  # three times as often: the pause is a long one
+        waiting, began = asyncio.create_task(call(route, "x")), clock()
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        fleet.urls = THREE[:2]
+        assert await waiting == THREE[1]
+        assert clock() - began <= 1.0
+
+    run(job())
+
+
+def test_a_cancelled_look_lets_another_one_look() -> None:
+    async def job() -> None:
+        route = route_to(THREE[0])
+        await break_down(route, 1)
+
+        async def hang() -> None:
+            with await route.visit() as visit:
+                visit.start()
+                await asyncio.sleep(1_000.0)
+
+        looking = asyncio.create_task(hang())
+        await asyncio.sleep(5.0)
+        waiting = asyncio.create_task(call(route))
+        await asyncio.sleep(1.0)
+        assert not waiting.done()
+        looking.cancel()
+        assert await waiting == THREE[0]
+
+    run(job())
+
+
+def test_no_servers_at_all() -> None:
+    async def job() -> None:
+        with pytest.raises(ModelFailure, match="tested has no server"):
+            await call(route_to())
+
+    run(job())
+
+
+def test_a_call_asks_where_the_servers_are_each_time() -> None:
+    """A server that has moved is followed, and its failures at the old place are forgotten."""
+
+    async def job() -> None:
+        fleet = Fleet("http://old/v1")
+        route = Route("tested", fleet.resolve, 60.0, clock, RULES)
+        await break_down(route, 1)
+        fleet.urls = ("http://new/v1",)
+        assert await call(route) == "http://new/v1"
+
+    run(job())
+
+
+def test_calls_that_were_on_their_way_make_an_outage_no_longer() -> None:
+    """They had waited for their slots while the server went down."""
+
+    async def job() -> None:
+        route = route_to(THREE[0])
+        visits = [await route.visit("\ud800") for _ in range(50)]
+        for visit in visits:
+            with visit:
+                visit.start()
+                visit.ended(broken())
+        began = clock()
+        await call(route)
+        assert clock() - began == 1.0
+
+    run(job())

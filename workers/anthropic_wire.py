@@ -1,0 +1,112 @@
+"""Anthropic's messages: ``POST {base_url}/messages``.
+
+What differs from OpenAI's format, and is made the same here: the briefing stands apart from the messages; those are of
+the roles user and assistant, take turns, and are never empty; ``max_tokens`` is required; there is no seed; and the
+prompt's tokens are reported in three parts.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.errors import ModelFailure
+from pipeline.serialization import ChatMessage, defused
+from pipeline.specs import Sampling
+from workers.http_exchange import well_formed
+from workers.server_error import CONTENT_FILTER, ServerError
+from workers.wire import Completion, NoCompletionError, Options, encoded, token_count
+
+API_VERSION = "2023-06-01"
+DEFAULT_MAX_TOKENS = 4096
+_FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": CONTENT_FILTER,
+    "tool_use": "tool_calls",
+}
+_PROMPT_PARTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+class AnthropicWire:
+    """The format; it has nothing to remember."""
+
+    path = "/messages"
+
+    def headers(self, api_key: str | None) -> Mapping[str, str]:
+        common = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "anthropic-version": API_VERSION,
+        }
+        return common if api_key is None else {**common, "x-api-key": api_key}
+
+    def options(self, sampling: Sampling, seed_offset: int) -> Options:  # noqa: ARG002 - the API has no seed
+        effort = sampling.reasoning_effort
+        options = {
+            "max_tokens": sampling.max_tokens or DEFAULT_MAX_TOKENS,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "output_config": None if effort is None else {"effort": effort},
+        }
+        extra: dict[str, Any] = {} if sampling.extra_body is None else json.loads(sampling.extra_body)
+        return {**extra, **{name: value for name, value in options.items() if value is not None}}
+
+    def encode(self, model: str, prompt: tuple[ChatMessage, ...], options: Options) -> bytes:
+        cleaned = [defused(message) for message in prompt]
+        briefing = "\n\n".join(message.content for message in cleaned if message.role == "system")
+        system = {"system": briefing} if briefing else {}
+        return encoded({"model": model, **system, "messages": _turns(cleaned), **options})
+
+    def completion(self, document: object) -> Completion:
+        fields = document if isinstance(document, dict) else {}
+        content, reason, usage = fields.get("content"), fields.get("stop_reason"), fields.get("usage")
+        if not isinstance(content, list):
+            raise NoCompletionError("expected a list of content blocks, got none")
+        return Completion(
+            text=well_formed("".join(_block_text(block) for block in content)),
+            finish_reason=_FINISH_REASONS.get(reason, reason) if isinstance(reason, str) else "unknown",
+            prompt_tokens=_prompt_tokens(usage),
+            completion_tokens=token_count(usage, "output_tokens"),
+            cached_tokens=token_count(usage, "cache_read_input_tokens"),
+        )
+
+    def learn(self, status: int, error: ServerError) -> None:
+        """There is one way to ask."""
+
+
+def _turns(prompt: Iterable[ChatMessage]) -> list[dict[str, str]]:
+    """The messages beside the briefing.  Those of one role that follow one another become one; empty ones are left out.
+
+    Raises:
+        ModelFailure: a role that the API does not know.
+    """
+    turns: list[dict[str, str]] = []
+    for message in prompt:
+        if message.role == "system" or not message.content.strip():
+            continue
+        if message.role not in ("user", "assistant"):
+            raise ModelFailure(
+                "internal",
+                f"a message of the role {message.role!r}: Anthropic's API takes user and assistant only, so it cannot "
+                "be asked in the serialisation native",
+                retryable=False,
+            )
+        if turns and turns[-1]["role"] == message.role:
+            turns[-1]["content"] += f"\n\n{message.content}"
+        else:
+            turns.append({"role": message.role, "content": message.content})
+    return turns
+
+
+def _block_text(block: object) -> str:
+    text = block.get("text") if isinstance(block, dict) and block.get("type") == "text" else None
+    return text if isinstance(text, str) else ""
+
+
+def _prompt_tokens(usage: object) -> int | None:
+    """All of the prompt's tokens; None when the main part is not told."""
+    if token_count(usage, "input_tokens") is None:
+        return None
+    return sum(token_count(usage, part) or 0 for part in _PROMPT_PARTS)

@@ -1,0 +1,70 @@
+"""A circuit breaker: leaves a server alone that fails again and again, and looks now and then whether it is back.
+
+*Closed*: calls go through.  So many failures in a row open it.  *Open*: no call goes through for a pause.  *Half-open*:
+when the pause is over, one call goes through as a probe.  If it is answered, the breaker closes; if it fails, the pause
+doubles.  An answer closes it whenever it comes, since calls from before may still be under way.
+
+A failure is a broken connection, a timeout or a server's error.  Whatever else the server says, a refusal by its rate
+limit included, is an answer: it is there.
+
+It decides only: the clock's reading is an argument, and nobody waits here.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRules:
+    """When a breaker opens, and for how long."""
+
+    failures: int = 8
+    """In a row.  Of a server that fails every third call, hardly ever."""
+    first_pause_s: float = 1.0
+    longest_pause_s: float = 30.0
+
+
+class Breaker:
+    """The breaker of one server."""
+
+    def __init__(self, rules: BreakerRules) -> None:
+        self._rules = rules
+        self._failures = 0
+        self._pause_s = 0.0
+        self._open_until: float | None = None
+        """None: closed."""
+        self._probing = False
+
+    @property
+    def closed(self) -> bool:
+        return self._open_until is None
+
+    def admits(self, now: float) -> bool:
+        """Whether a call may go through."""
+        return self._open_until is None or (not self._probing and now >= self._open_until)
+
+    def wait_s(self, now: float) -> float:
+        """Until the next call may go through, if nothing happens meanwhile; infinite while a probe is under way."""
+        if self._open_until is None:
+            return 0.0
+        return math.inf if self._probing else max(0.0, self._open_until - now)
+
+    def begin(self, now: float) -> bool:
+        """Notes a call that goes through, admitted or not; returns whether it is the probe."""
+        probe = self._open_until is not None and self.admits(now)
+        self._probing = self._probing or probe
+        return probe
+
+    def answered(self) -> None:
+        self._failures, self._pause_s, self._open_until, self._probing = 0, 0.0, None, False
+
+    def failed(self, now: float, *, probe: bool) -> None:
+        self._failures += 1
+        if probe or (self.closed and self._failures >= self._rules.failures):
+            self._pause_s = min(max(2 * self._pause_s, self._rules.first_pause_s), self._rules.longest_pause_s)
+            self._open_until, self._probing = now + self._pause_s, False
+
+    def abandoned(self, *, probe: bool) -> None:
+        """A call that ended without a word about the server: another one may look."""
+        if probe:
+            self._probing = False

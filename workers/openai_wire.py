@@ -1,0 +1,89 @@
+"""OpenAI's chat completions, as many others speak them too: ``POST {base_url}/chat/completions``.
+
+Newer models of OpenAI refuse ``max_tokens`` and want the same number as ``max_completion_tokens``.  Whoever says so is
+asked again in that way, and from then on always.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.serialization import ChatMessage, defused
+from pipeline.specs import Sampling
+from workers.http_exchange import well_formed
+from workers.server_error import ServerError
+from workers.wire import Completion, NoCompletionError, Options, encoded, token_count
+
+_OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
+
+
+class OpenAIWire:
+    """One model's way of being asked; it remembers what the model has refused."""
+
+    path = "/chat/completions"
+
+    def __init__(self) -> None:
+        self._limit_field = _OLD_LIMIT
+
+    def headers(self, api_key: str | None) -> Mapping[str, str]:
+        common = {"Content-Type": "application/json", "Accept": "application/json"}
+        return common if api_key is None else {**common, "Authorization": f"Bearer {api_key}"}
+
+    def options(self, sampling: Sampling, seed_offset: int) -> Options:
+        options = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            _OLD_LIMIT: sampling.max_tokens,
+            "seed": None if sampling.seed is None else sampling.seed + seed_offset,
+            "reasoning_effort": sampling.reasoning_effort,
+        }
+        extra: dict[str, Any] = {} if sampling.extra_body is None else json.loads(sampling.extra_body)
+        return {**extra, **{name: value for name, value in options.items() if value is not None}}
+
+    def encode(self, model: str, prompt: tuple[ChatMessage, ...], options: Options) -> bytes:
+        """Roles are the prompt's own: the native serialisation has names there."""
+        messages = [{"role": message.role, "content": message.content} for message in map(defused, prompt)]
+        if self._limit_field is not _OLD_LIMIT and _OLD_LIMIT in options:
+            options = {self._limit_field if name == _OLD_LIMIT else name: value for name, value in options.items()}
+        return encoded({"model": model, "messages": messages, **options})
+
+    def completion(self, document: object) -> Completion:
+        fields = document if isinstance(document, dict) else {}
+        choices = fields.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+            raise NoCompletionError("expected choices[0].message, got none")
+        finish_reason = choice.get("finish_reason")
+        if finish_reason == "error":
+            raise NoCompletionError("finish_reason is 'error'")
+        usage = fields.get("usage")
+        details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+        return Completion(
+            text=message_text(choice["message"]),
+            finish_reason=finish_reason if isinstance(finish_reason, str) else "unknown",
+            prompt_tokens=token_count(usage, "prompt_tokens"),
+            completion_tokens=token_count(usage, "completion_tokens"),
+            cached_tokens=token_count(details, "cached_tokens"),
+        )
+
+    def learn(self, status: int, error: ServerError) -> None:
+        if status == 400 and _NEW_LIMIT in error.message:
+            self._limit_field = _NEW_LIMIT
+
+
+def message_text(message: Mapping[str, object]) -> str:
+    """What a model said: its content, whole or in parts; the refusal where it gave one instead."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(_part_text(part) for part in content)
+    refusal = message.get("refusal")
+    if not content and isinstance(refusal, str):
+        content = refusal
+    return well_formed(content) if isinstance(content, str) else ""
+
+
+def _part_text(part: object) -> str:
+    if isinstance(part, str):
+        return part
+    text = part.get("text", part.get("refusal")) if isinstance(part, dict) else None
+    return text if isinstance(text, str) else ""
