@@ -1,0 +1,68 @@
+"""The models that a run serves itself: their servers are started before they are called and ended after.
+
+What serves them is written into the run's manifest.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ConfigError
+from pipeline.families import FAMILIES
+from pipeline.plan import Plan
+from pipeline.specs import ModelSpec
+from storage.manifest import RunManifest, change_manifest
+from workers.executor import Executor
+
+if TYPE_CHECKING:
+    from flows.evaluate import PreparedRun
+
+
+@asynccontextmanager
+async def serving(run: "PreparedRun", executor: Executor) -> AsyncIterator[Executor]:
+    """*executor* with the servers that it needs: the users' model stays up, the agents take turns on the GPUs.
+
+    Raises:
+        ConfigError: there is no Ray to serve them, no vLLM, too few GPUs, or a server that does not start.
+    """
+    agents, users = served_agents(run.owed), served_users(run.owed)
+    if not agents and not users:
+        yield executor
+        return
+    if run.config.execution.executor != "ray":
+        names = ", ".join(f"vllm:{model.model}" for model in (*agents, *users))
+        raise ConfigError(f"{names}: served on Ray only; write executor: ray under execution, or pass --executor ray")
+    # Here, not above: runs that serve nothing start without Ray.
+    from workers.vllm_fleet import VllmFleet
+    from workers.vllm_stage import StagedExecutor
+
+    async with VllmFleet() as fleet:
+        described = await fleet.describe((*agents, *users))
+        await asyncio.to_thread(change_manifest, run.store, run.plan.run_id, lambda known: _with(known, described))
+        await fleet.start(users)
+        waves = await fleet.waves(agents)
+        async with StagedExecutor(executor, fleet, waves, agents) as staged:
+            yield staged
+
+
+def served_agents(plan: Plan) -> Counter[ModelSpec]:
+    """The agents that need servers of ours, with the number of their shards."""
+    shards: Counter[ModelSpec] = Counter()
+    for cell in plan.cells:
+        if cell.model.provider == "vllm":
+            shards[cell.model] += len(cell.shards)
+    return shards
+
+
+def served_users(plan: Plan) -> tuple[ModelSpec, ...]:
+    """The users' model where it needs servers of ours and is called at all."""
+    model = plan.users.model
+    called = any(FAMILIES[cell.family].max_turns > 1 for cell in plan.cells)
+    return (model,) if model is not None and model.provider == "vllm" and called else ()
+
+
+def _with(manifest: RunManifest, described: dict[str, dict[str, Any]]) -> RunManifest:
+    return replace(manifest, made_with={**manifest.made_with, "vllm": described})

@@ -1,0 +1,30 @@
+"""Which vLLM is tested: the CPU build that ``make test-vllm`` installs, or what the environment names.
+
+VLLM_TEST_PYTHON: its interpreter; VLLM_TEST_MODEL: a model; VLLM_TEST_ARGS: vLLM's arguments as JSON of an object.
+"""
+
+import json
+import os
+from pathlib import Path
+
+_HOME = Path(__file__).parents[2] / ".venv-vllm"
+PYTHON = os.environ.get("VLLM_TEST_PYTHON", str(_HOME / "bin" / "python"))
+MODEL = os.environ.get("VLLM_TEST_MODEL", str(_HOME / "smollm2"))
+
+
+def _on_cpu() -> dict[str, object]:
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        flags = ""
+    fast = "amx_bf16" in flags or "avx512_bf16" in flags
+    return {
+        "max_model_len": 8192,
+        "dtype": "bfloat16" if fast else "float32",  # emulated, bfloat16 has a third of float32's speed
+        "enforce_eager": True,  # compiling takes longer than the tests
+        "kv_cache_memory_bytes": 2**30,
+        "block_size": 32,  # with its default of 128, short chats never meet their prefix again
+    }
+
+
+ARGS = json.loads(os.environ["VLLM_TEST_ARGS"]) if "VLLM_TEST_ARGS" in os.environ else _on_cpu()
