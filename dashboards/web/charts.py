@@ -87,10 +87,10 @@ def interval(estimate: Estimate | None) -> Markup:
     half = Z * (estimate.se or 0.0)
     low, high = max(0.0, estimate.mean - half), min(1.0, estimate.mean + half)
     return _safe(
-        '<svg class="interval" viewBox="0 0 84 8" width="84" height="8" aria-hidden="true">',
-        _line("track", 2, 4, 82, 4),
-        _line("span", 2 + 80 * low, 4, 2 + 80 * high, 4),
-        f'<circle class="mean" cx="{2 + 80 * estimate.mean:.1f}" cy="4" r="2.6"/></svg>',
+        '<svg class="interval" viewBox="0 0 88 8" width="88" height="8" aria-hidden="true">',
+        _line("track", 4, 4, 84, 4),
+        _line("span", 4 + 80 * low, 4, 4 + 80 * high, 4),
+        f'<circle class="mean" cx="{4 + 80 * estimate.mean:.1f}" cy="4" r="2.6"/></svg>',
     )
 
 
@@ -243,8 +243,8 @@ class _Frame:
             parts.append(_line("rule", self.left, level, right, level))
             parts.append(_text("tick", self.left - 8, level + 4, self.y.show(tick), "end"))
         parts += [_text("tick", self.across(tick), floor + 18, self.x.show(tick), "middle") for tick in self.x.ticks]
-        parts.append(_text("label", (self.left + right) / 2, self.height - 6, escape(self.x.label), "middle"))
-        parts.append(_text("label", 4, 10, escape(self.y.label)))
+        parts.append(_text("label", (self.left + right) / 2, self.height - 6, escape(one_line(self.x.label)), "middle"))
+        parts.append(_text("label", 4, 10, escape(one_line(self.y.label))))
         return "".join(parts)
 
     def upright_grid(self) -> str:
@@ -255,7 +255,7 @@ class _Frame:
             x = self.across(tick)
             parts.append(_line("rule", x, self.top, x, floor))
             parts.append(_text("tick", x, floor + 18, self.x.show(tick), "middle"))
-        parts.append(_text("label", (self.left + right) / 2, self.height - 4, escape(self.x.label), "middle"))
+        parts.append(_text("label", (self.left + right) / 2, self.height - 4, escape(one_line(self.x.label)), "middle"))
         return "".join(parts)
 
     def whisker(self, px: float, estimate: Estimate, style: str) -> str:
@@ -280,7 +280,8 @@ def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
 
 def _chart(title: str, width: float, height: float, body: Iterable[str]) -> Markup:
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-    head = f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{escape(title)}</title>'
+    named = f"<title>{escape(one_line(title))}</title>"
+    head = f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" {size} role="img">{named}'
     return _safe(head, *body, "</svg>")
 
 

@@ -16,8 +16,8 @@ def exported(shelf: Shelf) -> Iterator[tuple[str, bytes]]:
         yield f"static/{name}", asset(name)
     for route in ROUTES:
         for place in route.places(shelf):
-            path = route.path(**place)
-            yield path, render(route.show(shelf, Ask(place)), path, live=False).encode("utf-8", "replace")
+            path, page = route.path(**place), route.show(shelf, Ask(place, live=False))
+            yield path, render(page, path, live=False, lost=shelf.lost(page.run_id)).encode("utf-8", "replace")
 
 
 def export(shelf: Shelf, folder: Path) -> int:

@@ -15,6 +15,8 @@ class Ask:
     """The names in its path."""
     query: Mapping[str, str] = field(default_factory=dict)
     """Of its address; empty in an export, so no page may need it."""
+    live: bool = True
+    """Whether a server shows it; False: an export."""
 
 
 @dataclass(frozen=True, slots=True)

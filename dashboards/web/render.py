@@ -1,10 +1,11 @@
 """From a page to HTML: the one place that knows the templates.
 
-Everything that a template prints is escaped; texts of models also lose their control characters, so that none can
-reorder or hide what stands beside it.
+Everything that a template prints is escaped, and has lost its control characters, so that no text can reorder or hide
+what stands beside it.
 """
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 
@@ -17,14 +18,22 @@ from dashboards.web.page import Page, relative, segment
 from storage.stats import Estimate
 
 
-def render(page: Page, path: str, *, live: bool) -> str:
-    """The HTML of the page at *path*.  *live*: whether a server answers what a file cannot (forms, SQL)."""
+def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = ()) -> str:
+    """The HTML of the page at *path*.
+
+    Args:
+        page: what it says.
+        path: where it stands.
+        live: whether a server answers what a file cannot (forms, SQL).
+        lost: the damaged objects that it is without.
+    """
     template = _environment().get_template(page.template)
     return template.render(
         **page.values,
         page=page,
         path=path,
         live=live,
+        lost=lost,
         link=lambda target: relative(target, path),
     )
 
@@ -35,6 +44,7 @@ def _environment() -> Environment:
         loader=PackageLoader("dashboards.web"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -43,11 +53,16 @@ def _environment() -> Environment:
         "error": error,
         "usd": usd,
         "line": one_line,
-        "clean": printable,
         "p_value": p_value,
+        "span": span,
     }
     environment.globals |= {"interval": interval, "legend_key": key, "segment": segment, "cell": cell}
     return environment
+
+
+def _shown(value: object) -> object:
+    """What a template prints: no text without its control characters removed, wherever it comes from."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def percent(estimate: Estimate | None) -> str:
@@ -63,6 +78,17 @@ def error(estimate: Estimate | None) -> str:
 def usd(amount: float | None) -> str:
     """An amount of money; a question mark where it is not known."""
     return "?" if amount is None else f"${amount:,.2f}"
+
+
+def span(seconds: float) -> str:
+    """A length of time, in the two units that matter."""
+    whole = round(seconds)
+    days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
 def p_value(p: float | None) -> str:

@@ -8,10 +8,12 @@ from dashboards.web.page import Ask, NoSuchPageError, Page, segment, unsegment
 from dashboards.web.pages.compare import compare_page, every_pair, pairs_page
 from dashboards.web.pages.episodes import episodes_page, exported_episodes
 from dashboards.web.pages.figures import figures_page
+from dashboards.web.pages.history import history_page
 from dashboards.web.pages.leaderboard import leaderboard_page
+from dashboards.web.pages.live import live_page
 from dashboards.web.pages.runs import runs_page
 from dashboards.web.pages.sql import sql_page
-from dashboards.web.pages.transcript import beside_page, transcript_page
+from dashboards.web.pages.transcript import beside_page, read_ahead, transcript_page
 from dashboards.web.shelf import Shelf
 
 Place = Mapping[str, str]
@@ -48,15 +50,16 @@ def _each_pair(shelf: Shelf) -> Iterable[Place]:
 
 
 def _each_exported_episode(shelf: Shelf) -> Iterable[Place]:
-    return (
-        {**place, "episode": line.episode_id}
-        for place in _each_run(shelf)
-        for line in exported_episodes(shelf, place["run"])
-    )
+    for place in _each_run(shelf):
+        episodes = [line.episode_id for line in exported_episodes(shelf, place["run"])]
+        read_ahead(shelf, place["run"], episodes)
+        yield from ({**place, "episode": episode} for episode in episodes)
 
 
 ROUTES = (
     Route("index.html", runs_page, lambda _: ({},)),
+    Route("history.html", history_page, lambda _: ({},)),
+    Route("live.html", live_page, lambda _: ()),
     Route("runs/{run}/index.html", leaderboard_page, _each_run),
     Route(
         "runs/{run}/{scoring}.html",

@@ -30,7 +30,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
-STATIC = {"style.css": "text/css", "site.js": "text/javascript"}
+STATIC = {"style.css": "text/css", "site.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
 def make_app(shelf: Shelf, token: str | None = None) -> FastAPI:
@@ -64,7 +64,8 @@ def asset(name: str) -> bytes:
 def _answer(shelf: Shelf, path: str, query: Mapping[str, str]) -> Response:
     path = f"{path}index.html" if not path or path.endswith("/") else path
     try:
-        return HTMLResponse(render(find(shelf, path, query), path, live=True))
+        page = find(shelf, path, query)
+        return HTMLResponse(render(page, path, live=True, lost=shelf.lost(page.run_id)))
     except NoSuchPageError as error:
         return _trouble(path, "Not found", str(error), 404)
     except MusesError as error:

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dashboards.web.charts import Gap
 from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.pages.leaderboard import TITLES
 from dashboards.web.shelf import Shelf
-from pipeline.errors import MusesError
+from pipeline.errors import MusesError, StoreError
 from storage.compare import Answer, Contrast, Side, Standings, compare, compare_all
 from storage.leaderboard import COLUMNS
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 MOST_FLIPS = 60
 _FLIPS = f"""
@@ -26,11 +29,11 @@ WITH rated AS (
     GROUP BY ALL
 )
 SELECT
-    family, scenario_id, template, variant, one.score AS a, other.score AS b,
+    family, scenario_id, template, one.variant, one.score AS a, other.score AS b,
     one.episode_id AS a_episode, other.episode_id AS b_episode
 FROM (FROM rated WHERE model = $a) AS one
-JOIN (FROM rated WHERE model = $b) AS other USING (family, scenario_id, template, variant)
-WHERE abs(one.score - other.score) > 1e-9
+JOIN (FROM rated WHERE model = $b) AS other USING (family, scenario_id, template)
+WHERE one.variant IS NOT DISTINCT FROM other.variant AND abs(one.score - other.score) > 1e-9
 ORDER BY abs(one.score - other.score) DESC, family, scenario_id, template
 LIMIT {MOST_FLIPS}
 """  # noqa: S608 - names of our own families and metrics
@@ -84,15 +87,16 @@ def compare_page(shelf: Shelf, ask: Ask) -> Page:
 def every_pair(shelf: Shelf, run_id: str) -> list[tuple[str, str]]:
     """The pairs whose pages an export has."""
     standings = shelf.remember(("standings", run_id), lambda: _standings(shelf, run_id))
-    return [] if standings is None else [(pair.a.model, pair.b.model) for pair in standings.comparisons]
+    return [] if standings is None else [(pair.a.model, pair.b.model) for pair in standings.comparisons if pair.columns]
 
 
 def verdict(answer: Answer) -> str:
     """What the comparison says, in one sentence."""
     comparison, alpha = answer.comparison, answer.terms.alpha
     sides = {"a": comparison.a.model, "b": comparison.b.model}
+    asked = [*comparison.columns, *([comparison.overall] if comparison.overall and len(comparison.columns) > 1 else [])]
     won: Mapping[str, list[str]] = {
-        side: [_TITLES[one.column] for one in comparison.columns if one.winner(alpha) == side] for side in sides
+        side: [_TITLES[one.column] for one in asked if one.winner(alpha) == side] for side in sides
     }
     told = [f"{sides[side]} is better in {_listed(columns)}" for side, columns in won.items() if columns]
     return f"{'; '.join(told)}." if told else "No difference between the two can be told."
@@ -106,21 +110,25 @@ def _known(shelf: Shelf, run_id: str) -> str:
 
 def _standings(shelf: Shelf, run_id: str) -> Standings | None:
     """None when fewer than two models have something in common."""
-    with shelf.connection(run_id) as connection:
-        try:
-            return compare_all(connection, run_id)
-        except MusesError:
-            return None
+    try:
+        return shelf.ask(lambda connection: compare_all(connection, run_id), run_id)
+    except StoreError:
+        raise
+    except MusesError:
+        return None
 
 
 def _compared(shelf: Shelf, run_id: str, a: str, b: str) -> tuple[Answer, list[Flip]]:
-    with shelf.connection(run_id) as connection:
-        try:
-            answer = compare(connection, Side(run_id, a), Side(run_id, b))
-        except MusesError as error:
-            raise NoSuchPageError(str(error)) from error
-        rows: Sequence[tuple[Any, ...]] = connection.execute(_FLIPS, {"run": run_id, "a": a, "b": b}).fetchall()
-    return answer, [Flip(*row) for row in rows]
+    def flipped(connection: "DuckDBPyConnection") -> list[Flip]:
+        return [Flip(*row) for row in connection.execute(_FLIPS, {"run": run_id, "a": a, "b": b}).fetchall()]
+
+    try:
+        answer = shelf.ask(lambda connection: compare(connection, Side(run_id, a), Side(run_id, b)), run_id)
+    except StoreError:
+        raise
+    except MusesError as error:
+        raise NoSuchPageError(str(error)) from error
+    return answer, shelf.ask(flipped, run_id)
 
 
 def _spread(contrast: Contrast) -> float:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.shelf import Shelf
 from pipeline.episode import OUTCOMES
 from storage.leaderboard import COLUMNS
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 PAGE_LENGTH = 50
 MOST_EXPORTED = 200
@@ -76,9 +79,9 @@ def episodes_page(shelf: Shelf, ask: Ask) -> Page:
     order = ask.query.get("order", "worst")
     order = order if order in ORDERS else "worst"
     number = ask.query.get("page", "")
-    page = int(number) if number.isascii() and number.isdigit() and len(number) < 8 else 1
-    key = ("episodes", run_id, tuple(chosen.items()), order, page)
-    window = _Window(order, PAGE_LENGTH, (page - 1) * PAGE_LENGTH)
+    page = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 8 else 1
+    key = ("episodes", run_id, tuple(chosen.items()), order, page, ask.live)
+    window = _Window(order, PAGE_LENGTH, (page - 1) * PAGE_LENGTH) if ask.live else _Window(order, MOST_EXPORTED, 0)
     total, lines = shelf.remember(key, lambda: _found(shelf, run_id, chosen, window))
     return Page(
         title=f"Episodes of {run_id}",
@@ -118,14 +121,17 @@ class _Window:
 def _found(shelf: Shelf, run_id: str, chosen: Mapping[str, str], window: _Window) -> tuple[int, list[Line]]:
     """How many episodes match, and those of the window."""
     values = {"run": run_id, **chosen}
-    with shelf.connection(run_id) as connection:
+
+    def found(connection: "DuckDBPyConnection") -> tuple[int, list[Line]]:
         connection.execute(f"CREATE TEMP TABLE found AS {_LINES}", values)
         (total,) = connection.execute("SELECT count(*) FROM found").fetchone() or (0,)
         rows = connection.execute(
             f"FROM found ORDER BY {ORDERS[window.order][1]} LIMIT $length OFFSET $offset",
             {"length": window.length, "offset": window.offset},
         ).fetchall()
-    return total, [_line(row) for row in rows]
+        return total, [_line(row) for row in rows]
+
+    return shelf.ask(found, run_id)
 
 
 def _line(row: tuple[Any, ...]) -> Line:
@@ -140,8 +146,8 @@ def _choices(shelf: Shelf, run_id: str) -> dict[str, list[str]]:
             list(DISTINCT template), flatten(list(DISTINCT flags))
         FROM episodes WHERE run_id = $1
     """
-    with shelf.connection(run_id) as connection:
-        models, families, variants, templates, flags = connection.execute(query, [run_id]).fetchone() or [()] * 5
+    row = shelf.ask(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id)
+    models, families, variants, templates, flags = row or [()] * 5
     found: dict[str, Any] = {"model": models, "family": families, "variant": variants, "template": templates}
     found |= {"outcome": OUTCOMES, "flag": set(flags or ())}
     return {name: sorted(value for value in found[name] or () if value is not None) for name in FILTERS}

@@ -67,13 +67,12 @@ def figures_page(shelf: Shelf, ask: Ask) -> Page:
 
 def figures(shelf: Shelf, run_id: str) -> list[Figure]:
     """All figures that the run has data for."""
-    with shelf.connection(run_id) as connection:
-        return [
-            figure
-            for name, (title, source, draw) in _FIGURES.items()
-            for figure in [_figure(connection, name, title, source, draw)]
-            if figure is not None
-        ]
+
+    def drawn(connection: "DuckDBPyConnection") -> list[Figure]:
+        found = (_figure(connection, name, *what) for name, what in _FIGURES.items())
+        return [figure for figure in found if figure is not None]
+
+    return shelf.ask(drawn, run_id)
 
 
 Rows = Sequence[tuple[Any, ...]]
@@ -187,7 +186,8 @@ select model, disclosure, metric, mean, se, episodes
 from meeting_disclosure where scoring = 'published' order by metric, model, disclosure""",
     "attacks": """\
 select model, attack, template, mean, se, episodes
-from by_attack_and_template where scoring = 'published' and metric = 'privacy' order by model, attack, template""",
+from by_attack_and_template where scoring = 'published' and metric = 'privacy' and attack is not null
+order by model, attack, template""",
     "users": """\
 select model, family, metric, num_users, mean, se, episodes
 from by_num_users where scoring = 'published' order by family, metric, model, num_users""",

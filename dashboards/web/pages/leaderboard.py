@@ -1,16 +1,24 @@
-"""The leaderboard of a run: every model, every column with its interval, what it rests on and what it cost."""
+"""The leaderboard of a run: every model, every column with its interval, what it rests on and what it cost.
 
+Filtered, it is the same question to a part of the episodes.  Nothing says how many episodes of a variant were planned,
+so such a part has no coverage and no ranks; of a family it has both.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from dashboards.table2 import Line, measured, published
 from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.shelf import Shelf
-from pipeline.errors import MusesError
+from pipeline.errors import MusesError, StoreError
 from pipeline.scores import Scoring
 from storage.compare import Terms, compare_all
 from storage.leaderboard import COLUMNS, LeaderboardRow, leaderboard
 from storage.stats import RankBand
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 TITLES = {
     "queue_f1": ("Queue", "F1"),
@@ -20,6 +28,13 @@ TITLES = {
     "meeting_success": ("Meeting", "success"),
 }
 """Column -> (family, metric), as a heading of two lines."""
+FILTERS: Mapping[str, str] = {
+    "family": "family",
+    "variant": "coalesce(mode, attack, disclosure)",
+    "difficulty": "difficulty",
+    "template": "template",
+}
+"""Name -> SQL over an episode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +47,13 @@ class Row:
 
 
 def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
-    """Its place: ``run``, and ``scoring`` where it is not the published one."""
+    """Its place: ``run``, and ``scoring`` where it is not the published one.  Its query: the filters, all optional."""
     run_id, scoring = ask.place["run"], _scoring(ask.place.get("scoring", "published"))
     run = next((run for run in shelf.runs() if run.run_id == run_id), None)
     if run is None:
         raise NoSuchPageError(f"there is no run {run_id!r} in the store")
-    rows = shelf.remember(("leaderboard", run_id, scoring), lambda: _rows(shelf, run_id, scoring))
+    chosen = {name: ask.query[name] for name in FILTERS if ask.query.get(name)}
+    rows = ranked_rows(shelf, run_id, scoring, chosen)
     shown = [column for column in COLUMNS if any(row.line.estimates[column] for row in rows)]
     return Page(
         title=f"Leaderboard of {run_id}",
@@ -46,13 +62,21 @@ def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
         values={
             "run": run,
             "rows": rows,
-            "paper": published(),
-            "columns": [(column, *TITLES[column]) for column in shown],
+            "paper": () if chosen else published(),
+            "columns": [(column, *TITLES[column], COLUMNS[column][0]) for column in shown],
             "all_columns": len(shown) == len(COLUMNS),
             "scoring": scoring,
             "scorings": get_args(Scoring),
+            "choices": shelf.remember(("parts", run_id), lambda: _choices(shelf, run_id)) if ask.live else {},
+            "chosen": chosen,
         },
     )
+
+
+def ranked_rows(shelf: Shelf, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Row]:
+    """A run's rows, best first, over the *chosen* part of its episodes."""
+    key = ("leaderboard", run_id, scoring, *chosen.items())
+    return shelf.remember(key, lambda: shelf.ask(lambda connection: _rows(connection, run_id, scoring, chosen), run_id))
 
 
 def _scoring(name: str) -> Scoring:
@@ -62,15 +86,44 @@ def _scoring(name: str) -> Scoring:
     raise NoSuchPageError(f"there is no scoring {name!r}")
 
 
-def _rows(shelf: Shelf, run_id: str, scoring: Scoring) -> list[Row]:
-    with shelf.connection(run_id) as connection:
-        rows = leaderboard(connection, scoring, run_id)
+def _rows(connection: "DuckDBPyConnection", run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Row]:
+    if chosen:
+        _narrow(connection, chosen)
+    rows = leaderboard(connection, scoring, run_id)
+    bands: Mapping[str, RankBand] = {}
+    if sum(1 for row in rows if row.ranked and row.episodes) > 1:
         try:
-            bands = compare_all(connection, run_id, Terms(scoring=scoring)).bands if _can_differ(rows) else {}
+            bands = compare_all(connection, run_id, Terms(scoring=scoring)).bands
+        except StoreError:
+            raise
         except MusesError:  # fewer than two models have something in common
             bands = {}
-    return [Row(line, bands.get(line.model)) for line in measured(rows)]
+    return [Row(line, bands.get(line.model)) for line in measured([row for row in rows if not chosen or _has(row)])]
 
 
-def _can_differ(rows: list[LeaderboardRow]) -> bool:
-    return sum(1 for row in rows if row.episodes) > 1
+def _has(row: LeaderboardRow) -> bool:
+    return bool(row.planned or sum(row.outcomes.values()))
+
+
+def _narrow(connection: "DuckDBPyConnection", chosen: Mapping[str, str]) -> None:
+    """Lets the store's views be seen through views of the same names that hold the chosen part alone."""
+    where = " AND ".join(f"{FILTERS[name]} = {_quoted(value)}" for name, value in chosen.items())
+    connection.execute(f"CREATE TEMP VIEW traces AS FROM memory.main.traces WHERE {where}")
+    family = f"p.family = {_quoted(chosen['family'])}" if set(chosen) == {"family"} else "false"
+    connection.execute(
+        "CREATE TEMP VIEW runs AS SELECT * REPLACE (list_filter(planned, lambda p: "  # noqa: S608 - quoted
+        f"{family}) AS planned) FROM memory.main.runs"
+    )
+
+
+def _quoted(text: str) -> str:
+    """A view takes no parameters."""
+    return "'" + text.replace("\0", "").replace("'", "''") + "'"
+
+
+def _choices(shelf: Shelf, run_id: str) -> dict[str, list[str]]:
+    """What each filter may be."""
+    listed = ", ".join(f"list(DISTINCT {value})" for value in FILTERS.values())
+    query = f"SELECT {listed} FROM traces WHERE run_id = $1"  # noqa: S608 - our own columns
+    row = shelf.ask(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id) or ()
+    return {name: sorted(filter(None, values or ())) for name, values in zip(FILTERS, row, strict=False)}

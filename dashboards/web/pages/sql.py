@@ -57,8 +57,6 @@ def sql_page(shelf: Shelf, ask: Ask) -> Page:
 
 def _views(shelf: Shelf) -> list[tuple[str, Sequence[tuple[str, str]]]]:
     """(view, its columns with their types), in the order of the documentation."""
-    with shelf.connection() as connection:
-        rows = connection.execute(
-            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
-        ).fetchall()
+    columns = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
+    rows = shelf.ask(lambda connection: connection.execute(columns).fetchall())
     return [(view, [(name, kind.lower()) for table, name, kind in rows if table == view]) for view in VIEWS]

@@ -12,9 +12,10 @@ from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.pages.episodes import exported_episodes
 from dashboards.web.shelf import Shelf
 from pipeline.episode import Episode
-from pipeline.errors import MusesError
+from pipeline.errors import MusesError, StoreError
 from pipeline.principals import AGENT, SYSTEM
 from pipeline.scores import Score
+from storage.schema import SCHEMA, episodes_from_table
 from storage.trace import find_episode
 
 MOST_CHARS = 100_000
@@ -82,6 +83,15 @@ def transcript_page(shelf: Shelf, ask: Ask) -> Page:
     )
 
 
+def read_ahead(shelf: Shelf, run_id: str, episode_ids: Sequence[str]) -> None:
+    """Reads these episodes in one query; their pages, if they are made next, need none of their own."""
+    columns = ", ".join(SCHEMA.names)
+    query = f"SELECT {columns} FROM episodes WHERE run_id = $1 AND list_contains($2, episode_id)"  # noqa: S608 - ours
+    table = shelf.ask(lambda connection: connection.execute(query, [run_id, episode_ids]).to_arrow_table(), run_id)
+    for episode in episodes_from_table(table):
+        shelf.remember(("episode", run_id, episode.episode_id), lambda found=episode: found)  # type: ignore[misc]
+
+
 def beside_page(shelf: Shelf, ask: Ask) -> Page:
     """Two episodes side by side.  Its place: ``run``, and the episodes ``a`` and ``b``."""
     run_id = ask.place["run"]
@@ -92,19 +102,22 @@ def beside_page(shelf: Shelf, ask: Ask) -> Page:
 
 
 def _found(shelf: Shelf, run_id: str, prefix: str) -> Episode:
-    with shelf.connection(run_id) as connection:
-        try:
-            return find_episode(connection, prefix, run_id)
-        except MusesError as error:
-            raise NoSuchPageError(str(error)) from error
+    ahead: Episode | None = shelf.recall(("episode", run_id, prefix))
+    if ahead is not None:
+        return ahead
+    try:
+        return shelf.ask(lambda connection: find_episode(connection, prefix, run_id), run_id)
+    except StoreError:
+        raise
+    except MusesError as error:
+        raise NoSuchPageError(str(error)) from error
 
 
 def _neighbours(shelf: Shelf, episode: Episode) -> tuple[str | None, str | None]:
     """The last failure before this episode, and the first after it."""
 
     def failures() -> list[tuple[str, str, str]]:
-        with shelf.connection(episode.run_id) as connection:
-            return connection.execute(_FAILURES, [episode.run_id]).fetchall()
+        return shelf.ask(lambda connection: connection.execute(_FAILURES, [episode.run_id]).fetchall(), episode.run_id)
 
     found = shelf.remember(("failures", episode.run_id), failures)
     here = (episode.model, episode.family, episode.episode_id)

@@ -135,3 +135,16 @@ for (const figure of document.querySelectorAll("figure[data-chart]")) {
 for (const table of document.querySelectorAll("table[data-csv]")) {
   offer(table.parentElement, [["CSV", () => save(`${table.dataset.csv}.csv`, "text/csv", [csv(table)])]]);
 }
+
+// A page of what happens now looks again; its place is exchanged, not the page, so that nobody loses their own.
+for (const place of document.querySelectorAll("[data-refresh]")) {
+  setInterval(async () => {
+    if (document.hidden || place.contains(document.activeElement)) return;
+    try {
+      const answer = await fetch(location.href);
+      if (!answer.ok) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-refresh]");
+      if (fresh) place.replaceChildren(...fresh.childNodes);
+    } catch { /* the server may be back next time */ }
+  }, 1000 * Number(place.dataset.refresh));
+}

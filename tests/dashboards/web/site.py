@@ -1,0 +1,111 @@
+"""Stores for pages that no played run would make, and what a page is looked at with."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+from starlette.testclient import TestClient
+
+from dashboards.web.server import make_app
+from dashboards.web.shelf import Shelf
+from pipeline.episode import Episode
+from pipeline.hashing import slug
+from pipeline.principals import AGENT, SYSTEM
+from pipeline.scores import Score
+from pipeline.transcript import Message
+from storage.layout import ShardKey
+from storage.manifest import create_or_check
+from storage.objects import open_store
+from storage.shards import write_shard
+from tests.storage.samples import MANIFEST, scored
+
+HOSTILE = (
+    "\"><script>alert(1)</script><img src=x onerror=alert(2)><svg onload='alert(3)'></textarea></pre>"
+    "![](http://evil.example/x.png) [a](javascript:alert(4)) {{ 7*7 }} \u202etxt\x1b[31m\x1b]8;;http://e\x07 \x00end"
+)
+"""What a model might write."""
+QUOTED = 'o\'hara/"q"\\?#%2e &amp;'
+"""A model's name with all that has to be quoted somewhere."""
+
+
+def client(shelf: Shelf, token: str | None = None) -> TestClient:
+    return TestClient(make_app(shelf, token), follow_redirects=False)
+
+
+def store_of(folder: Path, episodes: Iterable[Episode], planned: dict[tuple[str, str], int] | None = None) -> Shelf:
+    """A shelf over a store of these episodes; one shard for each run, model and family."""
+    shelf = Shelf(str(folder))
+    store = open_store(shelf.store_url)
+    shards: dict[tuple[str, str, str], list[Episode]] = {}
+    for episode in episodes:
+        shards.setdefault((episode.run_id, episode.model, episode.family), []).append(episode)
+    counts = {key: len(found) for key, found in shards.items()}
+    for run_id in dict.fromkeys(run for run, _, _ in shards):
+        plan = planned or {(model, family): n for (run, model, family), n in counts.items() if run == run_id}
+        models = {model: {"provider": "openai", "model": model} for model, _ in plan}
+        first = min(episode.started_at for episode in episodes_of(shards, run_id))
+        create_or_check(store, replace(MANIFEST, run_id=run_id, planned=plan, models=models, created_at=first))
+    for (run_id, model, family), found in shards.items():
+        assert write_shard(store, ShardKey(run_id, slug(model), family, 0, 1), found)
+    return shelf
+
+
+def episodes_of(shards: dict[tuple[str, str, str], list[Episode]], run_id: str) -> list[Episode]:
+    return [episode for (run, _, _), found in shards.items() if run == run_id for episode in found]
+
+
+def said(*messages: tuple[int, str, tuple[str, ...], str]) -> tuple[Message, ...]:
+    return tuple(Message(*message) for message in messages)
+
+
+def meeting_of_three(text: str) -> tuple[Message, ...]:
+    """Two users and the agent, two turns: private, to both, raw."""
+    return said(
+        (0, SYSTEM, (AGENT,), f"briefing {text}"),
+        (1, "Ana", (AGENT,), f"ana says {text}"),
+        (1, "Bob", (AGENT,), f"bob says {text}"),
+        (1, AGENT, (), f"raw {text}"),
+        (1, AGENT, ("Ana",), f"for ana {text}"),
+        (1, AGENT, ("Ana", "Bob"), f"for both {text}"),
+        (2, "Bob", (AGENT,), f"bob again {text}"),
+        (2, AGENT, ("Bob",), f"for bob {text}"),
+    )
+
+
+def leaking(name: object, text: str, **changes: object) -> Episode:
+    """An access episode whose privacy falls in its second turn."""
+    scores = (
+        Score("published", "privacy", 1.0, 1),
+        Score("published", "privacy", 0.5, 2),
+        Score("published", "privacy", 0.5),
+        Score("corrected", "privacy", 0.25),
+        Score("published", "utility", 0.75),
+    )
+    found = scored(name, {}, family="access", messages=meeting_of_three(text), turns=2, **changes)
+    return replace(found, scores=scores)
+
+
+@dataclass
+class Seen(HTMLParser):
+    """The tags of a page, as a browser takes them."""
+
+    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """What people see or hear."""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.texts += [value or "" for name, value in attrs if name in ("title", "aria-label", "placeholder")]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def seen(html: str) -> Seen:
+    found = Seen()
+    found.feed(html)
+    return found

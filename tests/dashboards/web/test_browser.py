@@ -1,0 +1,317 @@
+"""The pages in a real browser: nothing fails, nobody else is asked, and what the scripts add works.
+
+A screenshot of every page, light, dark and as on a phone, is left in ``build/screenshots``.
+"""
+
+import csv
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import pytest
+import uvicorn
+
+from dashboards.web.export import export
+from dashboards.web.server import make_app
+from dashboards.web.shelf import Shelf
+from tests.dashboards.web.site import HOSTILE, QUOTED, leaking, store_of
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+SHOTS = Path(__file__).parents[3] / "build" / "screenshots"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+QUERY = quote("select model, count(*) as n from episodes group by model order by model")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def site(played_store: str) -> Iterator[str]:
+    """The address of a server over the played store."""
+    yield from served(Shelf(played_store))
+
+
+def served(shelf: Shelf) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(make_app(shelf), host="127.0.0.1", port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.02)
+    (port,) = {sock.getsockname()[1] for each in server.servers for sock in each.sockets}
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+class Watched:
+    """A page of which all that goes wrong is written down."""
+
+    def __init__(self, context: "BrowserContext", host: str = "127.0.0.1") -> None:
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(120_000)  # the machine may be busy
+        self.problems: list[str] = []
+        self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
+        self.page.on("request", lambda request: self._asked(request.url, host))
+
+    def _asked(self, url: str, host: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob", "file") and parts.hostname != host:
+            self.problems.append(f"asked {url}")
+
+
+@pytest.fixture
+def watched(browser: "Browser") -> Iterator[Watched]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    found = Watched(context)
+    yield found
+    assert found.problems == []
+    context.close()
+
+
+def pages_of(page: "Page", site: str) -> dict[str, str]:
+    """Name -> address of one page of every kind, found by following links."""
+    run = f"{site}/runs/played"
+    page.goto(f"{run}/episodes/index.html?family=access&order=worst")
+    transcript = page.locator("tbody th a").first.evaluate("a => a.href")
+    page.goto(f"{run}/compare/index.html")
+    compare = page.locator("tbody a").first.evaluate("a => a.href")
+    page.goto(compare)
+    beside = page.locator("a", has_text="both").first.evaluate("a => a.href")
+    return {
+        "runs": f"{site}/",
+        "leaderboard": f"{run}/index.html",
+        "figures": f"{run}/figures/index.html",
+        "pairs": f"{run}/compare/index.html",
+        "compare": compare,
+        "beside": beside,
+        "episodes": f"{run}/episodes/index.html",
+        "transcript": transcript,
+        "history": f"{site}/history.html",
+        "live": f"{site}/live.html",
+        "sql": f"{site}/sql.html?q={QUERY}",
+    }
+
+
+LOOKS = {
+    "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True, "is_mobile": True},
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_loads_without_a_complaint_and_fits(browser: "Browser", site: str, look: str) -> None:
+    context = browser.new_context(**LOOKS[look])  # type: ignore[arg-type]
+    found = Watched(context)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for name, address in pages_of(found.page, site).items():
+        found.page.goto(address)
+        found.page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look != "phone")
+        wider = found.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, f"{name} is {wider} px wider than the window"
+    context.close()
+    assert found.problems == []
+
+
+def test_a_click_on_a_heading_sorts_and_another_turns_it_round(watched: Watched, site: str) -> None:
+    page = watched.page
+    page.goto(f"{site}/runs/played/index.html")
+    models = "tbody tr:not(.paper) th"
+    first = page.locator(models).all_inner_texts()
+    page.get_by_role("button", name="Model").click()
+    assert page.locator(models).all_inner_texts() == sorted(first)
+    assert page.locator("th[aria-sort=ascending]").count() == 1
+    page.get_by_role("button", name="Model").click()
+    assert page.locator(models).all_inner_texts() == sorted(first, reverse=True)
+
+
+def test_the_papers_rows_come_on_demand(watched: Watched, site: str) -> None:
+    page = watched.page
+    page.goto(f"{site}/runs/played/index.html")
+    assert not page.locator("tr.paper").first.is_visible()
+    page.get_by_label("Show the paper's table 2 beside ours").check()
+    assert page.locator("tr.paper").first.is_visible()
+    wider = page.evaluate(
+        "(() => { const w = document.querySelector('.wide'); return w.scrollWidth - w.clientWidth })()"
+    )
+    assert wider <= 0, "the table needs scrolling at 1280 px"
+
+
+def test_filters_narrow_and_their_address_is_a_deep_link(watched: Watched, site: str) -> None:
+    page = watched.page
+    page.goto(f"{site}/runs/played/episodes/index.html")
+    page.get_by_label("model").select_option("scripted/refuse")
+    page.get_by_label("family").select_option("queue")
+    page.get_by_role("button", name="Find").click()
+    page.wait_for_url("**model=scripted**")
+    rows = page.locator("tbody tr").all_inner_texts()
+    assert len(rows) == 6
+    assert all("scripted/refuse" in row for row in rows)
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    assert page.locator("tbody tr").all_inner_texts() == rows
+    assert page.get_by_label("model").input_value() == "scripted/refuse"
+
+
+def test_the_leaderboard_of_a_family_and_back(watched: Watched, site: str) -> None:
+    page = watched.page
+    page.goto(f"{site}/runs/played/index.html")
+    page.get_by_label("family").select_option("queue")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**family=queue**")
+    assert page.locator("thead th.num").count() == 4  # one column, the average, coverage, cost
+    page.get_by_role("link", name="All episodes").click()
+    page.wait_for_url(lambda url: "family" not in url)
+    page.locator("tbody a.mean").first.click()
+    page.wait_for_url("**/episodes/**model=**")
+
+
+def test_the_theme_is_switched_and_remembered(watched: Watched, site: str) -> None:
+    page = watched.page
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{site}/")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(colour)
+    page.get_by_role("button", name="Theme").click()
+    dark = page.evaluate(colour)
+    assert dark != light
+    page.goto(f"{site}/history.html")
+    assert page.evaluate(colour) == dark
+
+
+def test_a_question_in_sql_is_answered_and_saved_as_csv(watched: Watched, site: str, tmp_path: Path) -> None:
+    page = watched.page
+    page.goto(f"{site}/sql.html")
+    page.get_by_label("One SELECT").fill(
+        "select 'a \"b\", c' as text, 1.5 as number union all select 'd', 2.5 order by 2"
+    )
+    page.get_by_label("One SELECT").press("Control+Enter")
+    page.wait_for_selector("table[data-csv=result]")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "result.csv")
+    with (tmp_path / "result.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["text", "number"], ['a "b", c', "1.5"], ["d", "2.5"]]
+
+
+def test_a_refusal_is_told(watched: Watched, site: str) -> None:
+    page = watched.page
+    page.goto(f"{site}/sql.html?q={quote('drop view episodes')}")
+    assert page.get_by_role("alert").is_visible()
+
+
+@pytest.mark.parametrize("kind", ["SVG", "PNG"])
+def test_a_chart_is_saved_on_its_own(watched: Watched, site: str, tmp_path: Path, kind: str) -> None:
+    page = watched.page
+    page.goto(f"{site}/runs/played/figures/index.html")
+    with page.expect_download() as download:
+        page.get_by_role("button", name=kind).first.click()
+    download.value.save_as(tmp_path / "chart")
+    content = (tmp_path / "chart").read_bytes()
+    assert content.startswith(b"<svg" if kind == "SVG" else b"\x89PNG")
+    assert kind == "PNG" or b"var(" not in content
+
+
+def test_the_keyboard_reaches_the_content_first_and_sorts(watched: Watched, site: str) -> None:
+    page = watched.page
+    page.goto(f"{site}/runs/played/index.html")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.locator(".skip").bounding_box()["x"] >= 0  # type: ignore[index]
+    page.keyboard.press("Enter")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.className") == "sort":
+            break
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    page.keyboard.press("Enter")
+    assert page.locator("th[aria-sort]").count() == 1
+
+
+def test_without_scripts_every_page_can_be_read(browser: "Browser", site: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(f"{site}/runs/played/index.html")
+    assert "scripted/oracle" in page.locator("tbody").inner_text()
+    context.close()
+
+
+def test_the_export_works_from_a_folder(browser: "Browser", played_store: str, tmp_path: Path) -> None:
+    export(Shelf(played_store), tmp_path)
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    found = Watched(context)
+    page = found.page
+    page.goto((tmp_path / "index.html").as_uri())
+    page.get_by_role("link", name="played").first.click()
+    page.get_by_role("button", name="Model").click()
+    assert page.locator("th[aria-sort]").count() == 1
+    for name in ("Figures", "Compare", "Episodes"):
+        page.get_by_role("link", name=name, exact=True).click()
+        assert page.get_by_role("heading", level=1).inner_text() == name
+    page.locator("tbody th a").first.click()
+    assert page.locator("section.turn").count() > 0
+    page.get_by_role("link", name="SQL").click()
+    assert "need a server" in page.locator("main").inner_text()
+    assert found.problems == []
+    context.close()
+
+
+def test_hostile_text_runs_nowhere(browser: "Browser", tmp_path: Path) -> None:
+    """No dialog opens, nothing is asked for, and the policy has nothing to forbid."""
+    episodes = [
+        leaking((model, n), HOSTILE, model=model, scenario_id=f"{HOSTILE} {n}", attack=HOSTILE, template=HOSTILE)
+        for model in (HOSTILE, QUOTED)
+        for n in range(2)
+    ]
+    shelf = store_of(tmp_path / "store", episodes)
+    for address in served(shelf):
+        context = browser.new_context()
+        found = Watched(context)
+        for path in (
+            "",
+            "history.html",
+            "runs/run-a/index.html",
+            "runs/run-a/figures/index.html",
+            "runs/run-a/compare/index.html",
+            "runs/run-a/episodes/index.html",
+            f"runs/run-a/episodes/{episodes[0].episode_id}.html",
+            f"sql.html?q={quote('select content from messages')}",
+        ):
+            found.page.goto(f"{address}/{path}")
+            assert found.page.locator("main img, main script, main iframe").count() == 0
+        found.page.goto(f"{address}/runs/run-a/compare/index.html")
+        found.page.locator("tbody a").first.click()
+        assert found.page.locator("main h1").count() == 1
+        context.close()
+        assert found.problems == []

@@ -1,0 +1,90 @@
+"""Charts are well-formed, their marks stand where the numbers are, and names in them are text."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given, strategies as st
+
+from dashboards.web.charts import (
+    Bar,
+    Gap,
+    Point,
+    Series,
+    bars,
+    count_axis,
+    heat,
+    interval,
+    key,
+    lines,
+    nice_axis,
+    percent_axis,
+    scatter,
+)
+from storage.stats import Estimate
+from tests.dashboards.web.site import HOSTILE
+
+NAMESPACE = "{http://www.w3.org/2000/svg}"
+ESTIMATES = st.builds(Estimate, st.floats(0, 1), st.none() | st.floats(0, 1))
+
+
+def drawn(name: str, estimate: Estimate) -> list[str]:
+    """Every kind of chart, with this name in every place."""
+    axis = count_axis(name, [1, 2])
+    return [
+        lines(name, [Series(name, (Point(1, estimate), Point(2, estimate)))], axis, percent_axis(name)),
+        bars(name, (name,), [Bar(name, (estimate,))], percent_axis(name)),
+        heat(name, [name], [name], [[estimate], [None]][:1]),
+        scatter(name, [(name, 0.5, estimate)], [0], nice_axis(name, 1.0, str), percent_axis(name)),
+    ]
+
+
+@given(st.text(), ESTIMATES)
+def test_every_chart_is_well_formed_whatever_it_says(name: str, estimate: Estimate) -> None:
+    for chart in drawn(name, estimate):
+        ET.fromstring(chart)
+
+
+def test_names_stay_text() -> None:
+    for chart in drawn(HOSTILE, Estimate(0.5, 0.1)):
+        kinds = {element.tag.removeprefix(NAMESPACE) for element in ET.fromstring(chart).iter()}
+        assert kinds <= {"svg", "title", "text", "line", "polyline", "circle", "rect", "path"}
+        assert "\u202e" not in chart
+        assert "\x1b" not in chart
+
+
+@pytest.mark.parametrize(
+    ("mean", "se", "low", "high"),
+    [(0.5, 0.1, 0.304, 0.696), (0.99, 0.1, 0.794, 1.0), (0.0, None, 0.0, 0.0), (1.0, 0.0, 1.0, 1.0)],
+)
+def test_an_interval_is_a_mean_and_1_96_errors_within_0_and_1(
+    mean: float, se: float | None, low: float, high: float
+) -> None:
+    track, span, dot = ET.fromstring(interval(Estimate(mean, se)))
+    start, width = float(track.attrib["x1"]), float(track.attrib["x2"]) - float(track.attrib["x1"])
+    places = [float(span.attrib["x1"]), float(dot.attrib["cx"]), float(span.attrib["x2"])]
+    assert [(place - start) / width for place in places] == pytest.approx([low, mean, high], abs=0.001)
+
+
+def test_what_was_not_scored_has_no_bar() -> None:
+    assert interval(None) == ""
+
+
+def test_gaps_stand_on_either_side_of_zero() -> None:
+    gap = Gap.over([0.2, 0.4])
+    at = [
+        float(ET.fromstring(gap.draw(mean, None)).find("circle").attrib["cx"])  # type: ignore[union-attr]
+        for mean in (-0.4, 0.0, 0.2)
+    ]
+    assert at == [2.0, 102.0, 152.0]
+
+
+@given(st.floats(1e-6, 1e6))
+def test_an_axis_reaches_over_all_that_it_shows(highest: float) -> None:
+    axis = nice_axis("", highest, str)
+    assert axis.high >= highest
+    assert axis.high <= 12.5 * highest
+
+
+def test_series_differ_by_mark_as_well_as_by_colour() -> None:
+    marks = [ET.fromstring(key(index))[1] for index in range(4)]
+    assert len({(mark.tag, mark.attrib.get("d", "")[-4:]) for mark in marks}) == 4

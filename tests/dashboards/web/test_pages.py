@@ -1,0 +1,349 @@
+"""What each page answers, on stores in which the right answer is known."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from dashboards.web.export import exported
+from dashboards.web.page import Ask, segment
+from dashboards.web.pages import episodes, leaderboard, transcript
+from dashboards.web.pages.history import history_page
+from dashboards.web.pages.leaderboard import leaderboard_page
+from dashboards.web.pages.live import live_page
+from dashboards.web.shelf import Shelf
+from pipeline.episode import Episode
+from storage.claims import claimed
+from storage.objects import open_store
+from tests.dashboards.web.site import client, leaking, said, seen, store_of
+from tests.storage.samples import SAMPLE, failed, scored
+
+
+def queue(model: str, number: int, f1: float, **changes: object) -> Episode:
+    run = changes.get("run_id", "run-a")
+    return scored((run, model, number), {"f1": f1}, model=model, scenario_id=f"q{number:03d}", **changes)
+
+
+# ---- compare
+
+
+@pytest.fixture(scope="module")
+def unequal(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """``better`` beats ``worse`` on 19 of 20 scenarios, and loses on one."""
+    values = {
+        "better": [0.1, *[0.9 + n / 1000 for n in range(19)]],
+        "worse": [1.0, *[0.2 + n / 500 for n in range(19)]],
+    }
+    found = [queue(model, n, value) for model, each in values.items() for n, value in enumerate(each)]
+    return store_of(tmp_path_factory.mktemp("unequal"), found)
+
+
+def test_pairs_name_who_is_better(unequal: Shelf) -> None:
+    text = client(unequal).get("/runs/run-a/compare/").text
+    assert "<td>better</td>" in text
+    assert "+61.1" in text
+
+
+def test_a_comparison_lists_the_scenarios_that_tell_them_apart_the_largest_first(unequal: Shelf) -> None:
+    text = client(unequal).get("/runs/run-a/compare/better/worse.html").text
+    assert "better is better in queue F1" in text
+    assert text.index("q000") < text.index("q001")  # -90 before +70
+    assert "-90.0" in text
+    links = [a.get("href") for tag, a in seen(text).tags if tag == "a" and "beside" in (a.get("href") or "")]
+    assert len(links) == 20
+    beside = client(unequal).get(f"/runs/run-a/compare/better/{links[0]}")
+    assert beside.status_code == 200
+    assert seen(beside.text).texts.count("better") + seen(beside.text).texts.count("worse") >= 2
+
+
+@pytest.mark.parametrize("pair", ["better/better", "better/unknown", "unknown/worse"])
+def test_a_pair_that_cannot_be_compared_is_no_page(unequal: Shelf, pair: str) -> None:
+    assert client(unequal).get(f"/runs/run-a/compare/{pair}.html").status_code == 404
+
+
+# ---- episodes
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """120 scored episodes of two models and one that failed."""
+    found = [
+        queue(
+            f"m{n % 2}",
+            n,
+            n / 120,
+            turns=n,
+            seconds=float(120 - n),
+            cost_usd=n / 100,
+            mode="conflict" if n % 3 else "aligned",
+        )
+        for n in range(120)
+    ]
+    found[7] = queue("m1", 7, 0.5, messages=said((1, "Ana", ("agent",), "the Purple elephant")), flags=("unparsed",))
+    return store_of(tmp_path_factory.mktemp("many"), [*found, failed("lost", model="m0", scenario_id="lost")])
+
+
+def names(text: str) -> list[str]:
+    return [text for text in seen(text).texts if text[:2] in ("q0", "q1") or text == "lost"]
+
+
+def listed(shelf: Shelf, query: str) -> list[str]:
+    return names(client(shelf).get(f"/runs/run-a/episodes/?{query}").text)
+
+
+def test_failures_come_first_and_then_the_lowest(many: Shelf) -> None:
+    assert listed(many, "")[:3] == ["lost", "q000", "q001"]
+
+
+@pytest.mark.parametrize(
+    ("order", "first"), [("best", "q119"), ("long", "q119"), ("dear", "q119"), ("slow", "q000"), ("guessed", "lost")]
+)
+def test_an_order_is_kept(many: Shelf, order: str, first: str) -> None:
+    assert listed(many, f"order={order}")[0] == first
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("model=m0", 61),
+        ("outcome=infra_failed", 1),
+        ("variant=aligned", 40),
+        ("flag=unparsed", 1),
+        ("text=purple%20ELEPHANT", 1),
+        ("text=%25", 0),
+        ("family=access", 0),
+        ("model=m1&variant=aligned&outcome=scored", 20),
+        ("model=%27%20OR%201%3D1", 0),
+    ],
+)
+def test_filters_narrow(many: Shelf, query: str, count: int) -> None:
+    text = client(many).get(f"/runs/run-a/episodes/?{query}").text
+    assert (f"{count} episode" if count else "No episode matches") in text
+
+
+def test_pages_follow_one_another_without_gap_or_overlap(many: Shelf) -> None:
+    found, query = [], "order=long"
+    for _ in range(3):
+        text = client(many).get(f"/runs/run-a/episodes/?{query}").text
+        found += names(text)
+        onward = [a["href"] for tag, a in seen(text).tags if a.get("rel") == "next"]
+        query = (onward or ["?"])[0][1:]
+    assert len(found) == len(set(found)) == 121
+    assert query == ""
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "999", "1e3", "²", "9" * 40])
+def test_a_page_that_is_not_there_is_empty_or_the_first(many: Shelf, number: str) -> None:
+    assert client(many).get(f"/runs/run-a/episodes/?page={quote(number)}").status_code == 200
+
+
+# ---- transcript
+
+
+def test_a_lane_shows_what_its_principal_saw_and_nothing_else(tmp_path: Path) -> None:
+    (one, two) = transcript.turns(leaking("a", "x"))
+    assert [lane.name for lane in one.lanes] == ["Ana", "Bob"]
+    ana, bob = one.lanes
+    assert (ana.said, ana.heard) == ("ana says x", (((), "for ana x"),))
+    assert (bob.said, bob.heard) == ("bob says x", ())
+    assert one.to_all == ("for both x",)
+    assert one.raw == "raw x"
+    assert [lane.name for lane in two.lanes] == ["Bob"]
+
+
+def test_where_privacy_fell_the_turn_says_so_and_by_which_rule() -> None:
+    (one, two) = transcript.turns(leaking("a", "x"))
+    assert one.falls == ()
+    assert two.falls == ("published rule: privacy 100 → 50",)
+
+
+def test_one_goes_from_failure_to_failure(tmp_path: Path) -> None:
+    """The one that scored in full is passed over."""
+    found = [queue("m", n, 1.0 if n == 1 else 0.5) for n in range(3)]
+    browser = client(store_of(tmp_path, found))
+    low = sorted(episode.episode_id for episode in (found[0], found[2]))
+    text = browser.get(f"/runs/run-a/episodes/{low[0]}.html").text
+    links = {a["rel"]: a["href"] for tag, a in seen(text).tags if a.get("rel") in ("prev", "next")}
+    assert links == {"next": f"{low[1]}.html"}
+
+
+def test_the_beginning_of_an_id_is_enough_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+    found = queue("m", 1, 0.5)
+    browser = client(store_of(tmp_path, [found]))
+    assert found.episode_id in browser.get(f"/runs/run-a/episodes/{found.episode_id[:10]}.html").text
+    answer = browser.get("/runs/run-a/episodes/zzz.html")
+    assert answer.status_code == 404
+    assert "no episode of the run" in answer.text
+
+
+def test_every_exported_transcript_can_be_reached_from_the_exported_list(many: Shelf) -> None:
+    files = dict(exported(many))
+    (listing,) = [text.decode() for path, text in files.items() if path.endswith("episodes/index.html")]
+    linked = {a["href"] for tag, a in seen(listing).tags if tag == "a"}
+    there = {path.rpartition("/")[2] for path in files if "/episodes/" in path} - {"index.html"}
+    assert len(there) == 121
+    assert there <= linked
+
+
+def test_reading_ahead_shows_the_same(many: Shelf) -> None:
+    files = dict(exported(many))
+    path = next(path for path in files if "/episodes/" in path and not path.endswith("index.html"))
+    served = client(Shelf(many.store_url)).get(f"/{path}").text
+    assert "Stored in" in served
+    assert seen(files[path].decode()).texts[-40:-10] == seen(served).texts[-40:-10]
+
+
+# ---- leaderboard
+
+
+@pytest.fixture(scope="module")
+def varied(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """Two models: one is good where instructions agree, the other where they conflict; both have queue episodes."""
+    found = []
+    for model, aligned, conflict in (("agreeable", 1.0, 0.0), ("stubborn", 0.0, 1.0)):
+        for n in range(10):
+            mode, value = ("aligned", aligned) if n % 2 else ("conflict", conflict)
+            found.append(
+                scored((model, n), {"accuracy": value}, model=model, family="instruct", scenario_id=f"i{n}", mode=mode)
+            )
+            found.append(queue(model, n, 0.5))
+    return store_of(tmp_path_factory.mktemp("varied"), found)
+
+
+def means(shelf: Shelf, **query: str) -> dict[str, float]:
+    rows = leaderboard_page(shelf, Ask({"run": "run-a"}, query)).values["rows"]
+    return {row.line.model: row.line.estimates["avg"].mean for row in rows}
+
+
+def test_the_leaderboard_of_a_variant_is_that_of_its_episodes(varied: Shelf) -> None:
+    assert means(varied, variant="aligned") == {"agreeable": 1.0, "stubborn": 0.0}
+    assert means(varied, variant="conflict") == {"agreeable": 0.0, "stubborn": 1.0}
+    assert means(varied, family="queue") == {"agreeable": 0.5, "stubborn": 0.5}
+    assert means(varied) == {"agreeable": 0.5, "stubborn": 0.5}  # a filter leaves no trace
+
+
+def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: Shelf) -> None:
+    family = leaderboard_page(varied, Ask({"run": "run-a"}, {"family": "queue"})).values["rows"]
+    variant = leaderboard_page(varied, Ask({"run": "run-a"}, {"variant": "aligned"})).values["rows"]
+    assert [(row.line.row.coverage, row.band is None) for row in family] == [(1.0, False), (1.0, False)]
+    assert [(row.line.row.coverage, row.line.row.rank) for row in variant] == [(None, None), (None, None)]
+
+
+def test_a_part_that_nothing_is_of_is_empty(varied: Shelf) -> None:
+    assert "No episode is of this kind" in client(varied).get("/runs/run-a/?family=x'%20OR%20'1'='1").text
+
+
+def test_a_cell_leads_to_the_episodes_behind_it(varied: Shelf) -> None:
+    browser = client(varied)
+    text = browser.get("/runs/run-a/?variant=aligned").text
+    links = [a["href"] for tag, a in seen(text).tags if tag == "a" and "model=agreeable" in (a.get("href") or "")]
+    assert "5 episodes" in browser.get(f"/runs/run-a/{links[0]}").text
+
+
+# ---- SQL
+
+
+def test_an_answer_is_a_table(varied: Shelf) -> None:
+    query = "select model, count(*) as n, null as nothing, [1, 2] as list from episodes group by model order by model"
+    text = client(varied).get(f"/sql.html?q={quote(query)}").text
+    assert "2 rows" in text
+    assert (
+        '<td>agreeable</td><td class="num" data-value="20">20</td><td class="nothing">NULL</td><td>[1, 2]</td>' in text
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "drop view episodes",
+        "select * from read_text('/etc/passwd')",
+        "selec",
+        "copy episodes to '/tmp/x'",
+        "select 1; select 2",
+    ],
+)
+def test_what_is_refused_is_told_and_the_question_kept(varied: Shelf, query: str) -> None:
+    answer = client(varied).get(f"/sql.html?q={quote(query)}")
+    assert answer.status_code == 200
+    assert 'role="alert"' in answer.text
+    assert "root:" not in answer.text
+    assert "<table" not in answer.text
+
+
+# ---- history
+
+
+def nights(folder: Path, last: float) -> Shelf:
+    """Two nights of 12 scenarios: ``moved`` ends at *last*, ``same`` scores what it scored."""
+    found = []
+    for night, run in enumerate(("night-1", "night-2")):
+        when = SAMPLE.started_at + timedelta(days=night)
+        for n in range(12):
+            moved = last if night else 0.9
+            found.append(queue("moved", n, moved - n / 100, run_id=run, started_at=when))
+            found.append(queue("same", n, 0.5 + n / 100, run_id=run, started_at=when))
+    return store_of(folder, found)
+
+
+def test_a_change_that_chance_does_not_explain_is_marked(tmp_path: Path) -> None:
+    shelf = nights(tmp_path, 0.3)
+    moved, same = history_page(shelf, Ask({})).values["pasts"]
+    assert [entry.run.run_id for entry in moved.entries] == ["night-2", "night-1"]
+    assert moved.change.told
+    assert moved.change.contrast.difference.mean == pytest.approx(-0.6)
+    assert not same.change.told
+    text = client(shelf).get("/history.html").text
+    assert "▼" in text
+    assert "▲" not in text.partition("</caption>")[2]
+    assert '<svg class="chart"' in text
+
+
+def test_without_a_change_nothing_is_marked(tmp_path: Path) -> None:
+    text = client(nights(tmp_path, 0.9)).get("/history.html").text
+    assert "▼" not in text.partition("</caption>")[2]
+    assert "▲" not in text.partition("</caption>")[2]
+
+
+# ---- live
+
+
+def test_a_claimed_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: Path) -> None:
+    found = [queue("m", n, 0.5, started_at=SAMPLE.started_at, seconds=1.0) for n in range(5)]
+    found.append(failed("lost", model="m", started_at=SAMPLE.started_at, seconds=1.0, cost_usd=None))
+    shelf = store_of(tmp_path, found, {("m", "queue"): 26})
+    assert "Nobody works" in client(shelf).get("/live.html").text
+    with claimed(open_store(shelf.store_url), "run-a", "muses run"):
+        five_minutes_later = SAMPLE.started_at + timedelta(minutes=5)
+        (run,) = live_page(shelf, Ask({}), lambda: five_minutes_later).values["runs"]
+        assert (run.played, run.planned, run.unknown_costs) == (6, 26, 1)
+        assert run.cost_usd == pytest.approx(0.005)
+        assert run.per_minute == pytest.approx(6 / 10)
+        assert run.left_s == pytest.approx(20 / (6 / 600))
+        (idle,) = live_page(shelf, Ask({}), lambda: datetime.now(UTC)).values["runs"]
+        assert (idle.per_minute, idle.left_s) == (0, None)
+        text = client(shelf).get("/live.html").text
+        assert "<code>muses run</code>" in text
+        assert "1 infra failed" in text
+    assert "Nobody works" in client(shelf).get("/live.html").text
+
+
+def test_a_run_that_gives_no_sign_of_life_says_so(tmp_path: Path) -> None:
+    now = 0.0
+    shelf = Shelf(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
+    claims = tmp_path / "claims"
+    with claimed(open_store(shelf.store_url), "run-a", "muses run"):
+        (claim,) = claims.iterdir()
+        dead = claim.read_bytes()
+    claim.write_bytes(dead)
+    browser = client(shelf)
+    assert "No sign of life" not in browser.get("/live.html").text
+    now = 21.0
+    assert "No sign of life for 21 s" in browser.get("/live.html").text
+    claim.write_bytes(b"not a claim")
+    assert "Nobody works" in browser.get("/live.html").text
+
+
+def test_names_of_filters_are_told_apart() -> None:
+    assert set(leaderboard.FILTERS) - {"difficulty"} <= set(episodes.FILTERS)
+    assert segment("a/b") != segment("a_b")
