@@ -13,26 +13,38 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from flows.provenance import code_state, package_versions
+from flows.holding import holding
+from flows.provenance import code_state, made_with, package_versions
+from flows.serving import serving
 from flows.settings import Settings, ray_home
 from flows.signals import started
+from flows.terms import Terms, read_terms
+from flows.watch import OnStatus, unseen, watched
 from pipeline.config import ExecutionConfig, RunConfig
+from pipeline.credentials import without_credentials
 from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
 from pipeline.episode import OUTCOMES
 from pipeline.errors import ConfigError, EndpointError, FailureKind
 from pipeline.families import FAMILIES
 from pipeline.plan import Cell, Plan, ShardPlan, make_plan
+from pipeline.prices import prices_of
+from pipeline.specs import Budget
 from pipeline.tasks import all_of
+from pipeline.usage import Usage
 from storage.dataset_files import read_rows
-from storage.manifest import RunManifest, create_or_check
+from storage.manifest import RunManifest, create_or_check, reopen
 from storage.objects import ObjectStore, open_store
 from storage.shards import RunIndex, read_index
+from storage.spending import read_spending
 from workers.executor import Executor, InlineExecutor
+from workers.limits import disagreements
 from workers.shard import ShardSpec, ShardSummary
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from storage.leaderboard import LeaderboardRow
 
 _ENDPOINT_ADVICE = (
@@ -64,6 +76,12 @@ class PreparedRun:
     """What was in the store when the run was prepared."""
     unplayable: Mapping[str, str] = field(default_factory=dict)
     """Model -> why it cannot even be opened; what it owes is not played."""
+    terms: Terms = Terms()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is anything to play, and anything left to play it on."""
+        return bool(self.owed.episode_count) and not self.terms.used_up
 
     @property
     def episodes_done(self) -> int:
@@ -85,7 +103,15 @@ class RunReport:
     outcomes: dict[str, int]
     seconds: float
     """Of this start."""
+    spent: Usage
+    """By all attempts that are stored."""
     cost_usd: float | None
+    """None when that of an episode is not known."""
+    budget: Budget | None
+    budget_reached: bool
+    """Whether episodes were not played because of it."""
+    unpriced: tuple[str, ...]
+    """Models whose price is not known."""
     leaderboard: "tuple[LeaderboardRow, ...]"
     problems: tuple[tuple[int, FailureKind, str], ...]
     """(episodes, kind, text) of the failures of this start, the most frequent first."""
@@ -113,15 +139,60 @@ def plan_run(config: RunConfig, dataset: Dataset) -> Plan:
     return make_plan(config.request(dataset.families), dataset, config.execution.shard_size, config.run_id)
 
 
+@asynccontextmanager
+async def prepared(config: RunConfig, warn: Warn = log_warning, work: str = "muses run") -> AsyncIterator[PreparedRun]:
+    """A run as of :func:`prepare`, which is ours alone until the end.
+
+    What may wait for the store has a thread, so that signals are heard.
+    """
+    begun = await asyncio.to_thread(_begin, config)
+    async with holding(begun.store, begun.plan.run_id, work):
+        run = await asyncio.to_thread(_subtract, begun)
+        for key, problem in run.index.damaged.items():
+            warn(f"store {run.store.url}: {key}: {problem}; what it held is played again")
+        yield run
+
+
 def prepare(config: RunConfig) -> PreparedRun:
-    """Loads the dataset, plans, claims the run's name in the store and subtracts what is already scored."""
+    """Loads the dataset, plans, takes the run's name in the store and subtracts what is already scored.
+
+    For who is alone with the store; a driver takes :func:`prepared`.
+    """
+    return _subtract(_begin(config))
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    config: RunConfig
+    dataset: Dataset
+    store: ObjectStore
+    plan: Plan
+    manifest: RunManifest
+
+
+def _begin(config: RunConfig) -> _Begun:
     dataset = load_dataset(config)
     plan = plan_run(config, dataset)
     store = open_store(config.store)
     store.check()
-    create_or_check(store, _manifest(config, plan))
+    manifest = _manifest(config, plan, dataset)
+    create_or_check(store, manifest)
+    return _Begun(config, dataset, store, plan, manifest)
+
+
+def _subtract(begun: _Begun) -> PreparedRun:
+    store, plan = begun.store, begun.plan
+    create_or_check(store, begun.manifest)  # again: until the run was ours, somebody could have deleted it
     index = read_index(store, plan.run_id)
-    return PreparedRun(config, dataset, store, plan, plan.without(index.scored), index)
+    owed = plan.without(index.scored)
+    if owed.episode_count and (index.sealed or index.damaged):
+        reopen(store, plan.run_id)
+    return PreparedRun(begun.config, begun.dataset, store, plan, owed, index)
+
+
+async def on_terms(run: PreparedRun, settings: Settings) -> PreparedRun:
+    """The run with what its budget and its cache say now."""
+    return replace(run, terms=await asyncio.to_thread(read_terms, run, settings.home))
 
 
 @asynccontextmanager
@@ -159,31 +230,25 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
     """
     agents = list({cell.model for cell in run.owed.cells})
     users = [run.plan.users.model] if run.plan.users.model and _calls_users(run.owed) else []
+    for disagreement in disagreements(model.endpoint for model in (*agents, *users) if model.endpoint):
+        warn(disagreement)
     answers = await all_of(executor.probe(model) for model in (*agents, *users))
     troubles = {model.name: trouble for model, trouble in zip(agents, answers, strict=False) if trouble}
     if len(troubles) == len(agents):
-        lines = "\n".join(f"  {name}: {trouble}" for name, trouble in sorted(troubles.items()))
+        lines = "\n".join(f"  {name}: {troubles[name]}" for name in sorted(troubles))
         raise EndpointError(f"no model of this run can be reached:\n{lines}\n{_ENDPOINT_ADVICE}")
     if users and answers[-1]:
         raise EndpointError(
             f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}"
         )
-    for name, trouble in sorted(troubles.items()):
-        warn(f"{name} {'does not answer yet' if _is_answer(trouble) else 'is not played'}: {trouble}")
-    return replace(run, unplayable={name: text for name, text in troubles.items() if not _is_answer(text)})
+    for name in sorted(troubles):
+        warn(f"{name} {'is not played' if troubles[name].lasting else 'does not answer yet'}: {troubles[name]}")
+    return replace(run, unplayable={name: str(trouble) for name, trouble in troubles.items() if trouble.lasting})
 
 
 def _calls_users(plan: Plan) -> bool:
     """In families of one turn the principals have said everything before."""
     return any(FAMILIES[cell.family].max_turns > 1 for cell in plan.cells)
-
-
-def _is_answer(trouble: str) -> bool:
-    """Whether a probe's text is of a call that failed, not of a model that cannot be called.
-
-    The text of a ModelFailure begins with its kind.
-    """
-    return trouble.partition(":")[0] in get_args(FailureKind)
 
 
 async def play_cell(run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
@@ -205,19 +270,28 @@ async def play_all(run: PreparedRun, executor: Executor, on_shard: OnShard) -> l
 
 def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) -> RunReport:
     """Reads the run's results back from the store."""
+    from storage.answer import answer
     from storage.leaderboard import leaderboard
     from storage.runs import outcome_counts
-    from storage.sql import connect
 
     problems: Counter[tuple[FailureKind, str]] = Counter()
+    stopped = 0
     for summary in summaries:
         problems.update(summary.problems)
+        stopped += summary.outcomes.get("budget_stopped", 0)
     for cell in run.owed.cells:
         if cell.model.name in run.unplayable:
             problems["auth", run.unplayable[cell.model.name]] += cell.episode_count
-    with connect(run.store.url, run.plan.run_id) as connection:
+
+    def results(
+        connection: "DuckDBPyConnection",
+    ) -> "tuple[list[LeaderboardRow], Mapping[tuple[str, str], Mapping[str, int]]]":
         rows = leaderboard(connection, run_id=run.plan.run_id, threshold=run.config.coverage)
-        stored = outcome_counts(connection, run.plan.run_id)
+        return rows, outcome_counts(connection, run.plan.run_id)
+
+    # What a damaged object held was told when the run was prepared, and has been played again.
+    rows, stored = answer(run.store.url, results, run.plan.run_id).value
+    spent = read_spending(run.store, run.plan.run_id, run.index.damaged)
     costs = [row.cost_usd for row in rows]
     return RunReport(
         run_id=run.plan.run_id,
@@ -226,7 +300,11 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         planned=run.plan.episode_count,
         outcomes={outcome: sum(counts.get(outcome, 0) for counts in stored.values()) for outcome in OUTCOMES},
         seconds=seconds,
-        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        spent=spent,
+        cost_usd=None if None in costs else spent.cost_usd,
+        budget=None if run.config.budget is None else run.config.budget.spec(),
+        budget_reached=(run.terms.used_up and bool(run.owed.episode_count)) or stopped > 0,
+        unpriced=_unpriced(run.plan),
         leaderboard=tuple(rows),
         problems=tuple((count, kind, text) for (kind, text), count in problems.most_common()),
         complete=all(
@@ -236,43 +314,58 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
     )
 
 
-def _manifest(config: RunConfig, plan: Plan) -> RunManifest:
+def _unpriced(plan: Plan) -> tuple[str, ...]:
+    """The models of a plan whose calls have no known cost."""
+    agents = [cell.model for cell in plan.cells]
+    users = [plan.users.model] if plan.users.model and _calls_users(plan) else []
+    return tuple(dict.fromkeys(model.name for model in (*agents, *users) if prices_of(model) is None))
+
+
+def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
     code = code_state(CODE_ROOT)
     models = {cell.model.name: cell.model for cell in plan.cells}
     return RunManifest(
         run_id=plan.run_id,
         created_at=datetime.now(UTC),
-        config=config.model_dump(mode="json"),
+        config=without_credentials(config.model_dump(mode="json")),
         dataset=plan.dataset,
         dataset_version=plan.dataset_version,
         planned=plan.planned,
-        models={
-            name: {"provider": model.provider, "model": model.model, "sampling": asdict(model.sampling)}
-            for name, model in models.items()
-        },
-        users=plan.users.name,
+        models=without_credentials(
+            {
+                name: {"provider": model.provider, "model": model.model, "sampling": asdict(model.sampling)}
+                for name, model in models.items()
+            }
+        ),
+        users=without_credentials(plan.users.name),
         templates=config.templates,
         epochs=config.epochs,
         limit=config.limit,
         versions=package_versions(),
         commit=code.commit,
         dirty=code.dirty,
+        made_with=without_credentials(made_with(plan, dataset.versions, code, CODE_ROOT)),
     )
 
 
 async def evaluate(
-    config: RunConfig, settings: Settings, on_prepared: OnPrepared, warn: Warn = log_warning
+    config: RunConfig,
+    settings: Settings,
+    on_prepared: OnPrepared,
+    warn: Warn = log_warning,
+    on_status: OnStatus = unseen,
 ) -> RunReport:
-    """The whole job, without Prefect.  What may wait for the store has a thread, so that signals are heard."""
+    """The whole job, without Prefect."""
     start = time.monotonic()
-    run = await asyncio.to_thread(prepare, config)
-    on_shard = on_prepared(run)
-    summaries: list[ShardSummary] = []
-    if run.owed.episode_count:
-        async with open_executor(config.execution, settings) as executor:
-            run = await check_models(run, executor, warn)
-            summaries = await play_all(run, executor, on_shard)
-    return await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
+    async with prepared(config, warn) as run_prepared:
+        run, on_shard = await on_terms(run_prepared, settings), on_prepared(run_prepared)
+        summaries: list[ShardSummary] = []
+        if run.has_work:
+            async with open_executor(config.execution, settings) as pool, serving(run, pool) as executor:
+                run = await check_models(run, executor, warn)
+                playing = play_all(run, executor, on_shard)
+                summaries = await watched(playing, executor, config.execution.stall_minutes, on_status)
+        return await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
 
 
 def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
@@ -287,6 +380,8 @@ def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
         family=cell.family,
         number=shard.number,
         attempt=run.index.next_attempt(cell.model.slug, cell.family, shard.number),
+        purse=run.terms.purse,
+        cache=run.terms.cache,
         episodes=shard.episodes,
         scenarios={episode.scenario_id: by_id[episode.scenario_id] for episode in shard.episodes},
     )

@@ -25,13 +25,16 @@ from flows.evaluate import (
     Warn,
     check_models,
     log_warning,
+    on_terms,
     open_executor,
     play_cell,
-    prepare,
+    prepared,
     report,
 )
+from flows.serving import serving
 from flows.settings import read_settings
 from flows.signals import shielded_children
+from flows.watch import OnStatus, unseen, watched
 from pipeline.config import RunConfig, parse_config
 from pipeline.errors import MusesError
 from pipeline.hashing import slug
@@ -80,14 +83,14 @@ def _for_watchers() -> Iterator[None]:
 
 
 def make_evaluate_flow(
-    on_prepared: OnPrepared, warn: Warn = log_warning
+    on_prepared: OnPrepared, warn: Warn = log_warning, on_status: OnStatus = unseen
 ) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
     """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
 
     @flow(name="evaluate", flow_run_name="evaluate-{name}")
     async def evaluate(config: dict[str, Any], name: str = "run") -> RunReport:
         """Plays what a run owes and publishes its leaderboard; *config* is a configuration as in the YAML file."""
-        return await _evaluate(config, name, on_prepared, warn)
+        return await _evaluate(config, name, on_prepared, warn, on_status)
 
     return evaluate
 
@@ -96,17 +99,21 @@ evaluate_flow = make_evaluate_flow(_unwatched)
 """The flow for deployments: nobody watches but Prefect."""
 
 
-async def _evaluate(config: dict[str, Any], name: str, on_prepared: OnPrepared, warn: Warn) -> RunReport:
+async def _evaluate(
+    config: dict[str, Any], name: str, on_prepared: OnPrepared, warn: Warn, on_status: OnStatus
+) -> RunReport:
     start = time.monotonic()
     parsed: RunConfig = parse_config(config, name)
-    run = await asyncio.to_thread(prepare, parsed)
-    on_shard = on_prepared(run)
-    summaries: list[ShardSummary] = []
-    if run.owed.episode_count:
-        async with open_executor(parsed.execution, read_settings()) as executor:
-            run = await check_models(run, executor, warn)
-            summaries = await _play(run, executor, on_shard)
-    result = await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
+    async with prepared(parsed, warn, "muses flow evaluate") as run_prepared:
+        settings = read_settings()
+        run, on_shard = await on_terms(run_prepared, settings), on_prepared(run_prepared)
+        summaries: list[ShardSummary] = []
+        if run.has_work:
+            async with open_executor(parsed.execution, settings) as pool, serving(run, pool) as executor:
+                run = await check_models(run, executor, warn)
+                playing = _play(run, executor, on_shard)
+                summaries = await watched(playing, executor, parsed.execution.stall_minutes, on_status)
+        result = await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
     with _for_watchers():
         await acreate_markdown_artifact(
             render_leaderboard(result.leaderboard, "md"),

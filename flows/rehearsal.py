@@ -7,7 +7,7 @@ its books is then laid beside what the store holds.
 import asyncio
 import random
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -156,7 +156,10 @@ def point_at(config: RunConfig, provider: RehearsalProvider, accounts: Mapping[A
         if not _is_called(model):
             return model
         urls = _urls(provider.base_url(accounts[_account(model)]), len(model.base_url or ("",)))
-        return model.model_copy(update={"base_url": urls, "api_key_env": None, **_unserved(model)})
+        # The table's prices hold at the provider's own address only, and a cap in USD needs them here too.
+        known = model.spec().prices
+        prices = None if known is None else PricesConfig(**asdict(known))
+        return model.model_copy(update={"base_url": urls, "api_key_env": None, "prices": prices, **_unserved(model)})
 
     return config.model_copy(
         update={

@@ -61,8 +61,8 @@ def read_terms(run: Begun, home: Path) -> Terms:
     expected, stored = _Expected(run.plan, run.dataset), (run.store, run.plan.run_id, run.index.damaged)
     spent = read_spending(*stored)
     # What was paid for without numbers counts as it was expected.
-    untold = total(expected.bill(episode) for episode in read_untold(*stored))
-    before = Bill(spent.usd, float(spent.tokens)) + untold
+    unpriced, uncounted = (total(map(expected.bill, episodes)) for episodes in read_untold(*stored))
+    before = Bill(spent.usd + unpriced.usd, spent.tokens + uncounted.tokens)
     learned = expected.experience(read_loads(*stored))
     return Terms(PurseSpec(f"{run.plan.run_id}/{uuid.uuid4()}", run.config.budget.spec(), before, learned), cache)
 

@@ -41,7 +41,10 @@ _HOMES: Mapping[Provider, tuple[str, str]] = {
     "openai": (OPENAI_BASE_URL, OPENAI_KEY_ENV),
     "anthropic": (ANTHROPIC_BASE_URL, ANTHROPIC_KEY_ENV),
 }
-_REQUEST_FIELDS = frozenset({"model", "messages", "stream", "n", "temperature", "top_p", "max_tokens", "seed"})
+_REQUEST_FIELDS = frozenset(
+    {"model", "messages", "system", "stream", "n", "temperature", "top_p", "max_tokens", "max_completion_tokens"}
+    | {"seed", "reasoning_effort", "output_config"}
+)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN_CHARS = 100
 
@@ -221,7 +224,7 @@ class ModelConfig(_Section):
         if self.prices is not None:
             return Prices(**self.prices.model_dump())
         home, _ = _HOMES.get(provider, (None, None))
-        at_home = home is not None and self.base_url in (None, (home,))
+        at_home = home is not None and (self.base_url is None or {url.rstrip("/") for url in self.base_url} == {home})
         return default_prices().find(provider, self._parts[1]) if at_home else None
 
     def _endpoint(self, provider: Provider) -> Endpoint:
@@ -360,6 +363,16 @@ class RunConfig(_Section):
             if slug(name) in seen:
                 raise ValueError(f"two models are called {name!r} and {seen[slug(name)]!r}: give one another `name`")
             seen[slug(name)] = name
+        return self
+
+    @model_validator(mode="after")
+    def _native_is_possible(self) -> "RunConfig":
+        spoken_to = [model.model for model in self.models if model.model.startswith("anthropic:")]
+        if "native" in self.templates and spoken_to:
+            raise ValueError(
+                f"templates names native, and {spoken_to[0]} takes only the roles user and assistant, so it could not "
+                "tell who speaks; leave native out, or play it in a config without models of anthropic"
+            )
         return self
 
     @model_validator(mode="after")

@@ -56,7 +56,9 @@ class Process:
 
     def has_ended(self, room: str | None) -> bool:
         """As seen from this room; False as well when it cannot be seen from there."""
-        return room is not None and self.room == room and self.started not in (None, _start_of(self.pid))
+        if room is None or self.room != room or self.started is None:
+            return False
+        return self.started != _start_of(self.pid) and not _is_hidden(self.pid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +238,25 @@ def _room() -> str | None:
         return f"{boot} {(_PROC / 'self/ns/pid').readlink()}"
     except OSError:
         return None
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether a process is there of which /proc does not tell: mounted with hidepid, it shows a user only its own."""
+    try:
+        (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return _is_there(pid)
+    return False
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # of another user
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def _start_of(pid: int) -> str | None:

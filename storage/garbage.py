@@ -78,8 +78,9 @@ def collect(store: ObjectStore, grace_s: float = GRACE_S, *, dry_run: bool = Fal
 def _delete_of_run(store: ObjectStore, run_id: str, items: Sequence[Item], before: float, pace: Pace) -> list[Garbage]:
     """Deletes what is still garbage now that nobody else is at the run."""
     claim = claim_key(run_id)
-    with claimed(store, run_id, "muses store gc", pace):
+    with claimed(store, run_id, "muses store gc", pace) as held:
         garbage = list(_garbage_of(store, run_id, items, before))
+        held.check()  # whoever has taken the run over may have made use of some of it
         _delete(store, [each for each in garbage if each.key != claim])
         is_gone = next(store.list(manifest_key(run_id)), None) is None
     if is_gone or any(each.key == claim for each in garbage):
@@ -106,7 +107,9 @@ def _garbage_of(store: ObjectStore, run_id: str, items: Sequence[Item], before: 
         manifest = None
     except StoreError:
         return
-    folded = _folded(store, manifest, old) if manifest is not None and manifest.state == "sealed" else frozenset()
+    folded = frozenset(manifest.folded if manifest is not None else ())
+    if manifest is not None and manifest.state == "sealed":
+        folded |= _folded(store, manifest, old)
     for item in old:
         why = _why(item, manifest, folded)
         if why is not None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pipeline.errors import StoreError
 from pipeline.hashing import canonical
 from pipeline.usage import Usage
-from storage.layout import RUNS, manifest_key, parse_manifest_key, sealed_folder
+from storage.layout import RUNS, manifest_key, parse_manifest_key, run_folder, sealed_folder
 from storage.objects import MissingObjectError, ObjectStore
 from storage.schema import SCHEMA_VERSION
 
@@ -71,6 +71,8 @@ class RunManifest:
     schema_version: int = SCHEMA_VERSION
     sealed: tuple[SealedObject, ...] = ()
     """Of the last seal.  They count when the state is open as well: then the run goes on beside them."""
+    folded: tuple[str, ...] = ()
+    """Shards that the sealed objects stand for and that are not deleted yet: they count no more."""
     superseded: Usage = Usage()
     """What attempts used that seals have dropped, since another attempt of the episode counts: it was paid for."""
 
@@ -141,10 +143,16 @@ def reopen(store: ObjectStore, run_id: str) -> RunManifest:
 
     A sealed object that somebody has deleted is given up: the manifest names it no longer.
     """
-    there = {info.key for info in store.list(sealed_folder(run_id))}
+    there = {info.key for folder in (sealed_folder(run_id), run_folder(run_id)) for info in store.list(folder)}
 
     def opened(manifest: RunManifest) -> RunManifest:
-        return replace(manifest, state="open", sealed=tuple(entry for entry in manifest.sealed if entry.key in there))
+        return replace(
+            manifest,
+            state="open",
+            sealed=tuple(entry for entry in manifest.sealed if entry.key in there),
+            # One that is deleted gives its name back to the shards to come.
+            folded=tuple(key for key in manifest.folded if key in there),
+        )
 
     return change_manifest(store, run_id, opened)
 
@@ -221,6 +229,7 @@ def _to_json(manifest: RunManifest) -> bytes:
         "made_with": dict(manifest.made_with),
         "config": dict(manifest.config),
         "sealed": [asdict(sealed) for sealed in manifest.sealed],
+        "folded": list(manifest.folded),
         "superseded": asdict(manifest.superseded),
     }
     return json.dumps(value, indent=2).encode() + b"\n"
@@ -249,6 +258,7 @@ def _from_json(data: bytes) -> RunManifest:
             made_with=value.get("made_with", {}),  # since version 2
             schema_version=value["schema_version"],
             sealed=tuple(SealedObject(**sealed) for sealed in value.get("sealed", ())),  # since version 2
+            folded=tuple(value.get("folded", ())),  # likewise
             superseded=Usage(**value.get("superseded", {})),  # likewise
         )
     except (ValueError, TypeError, KeyError) as error:

@@ -53,13 +53,16 @@ def prune(store: ObjectStore, rule: Rule, *, dry_run: bool = False, pace: Pace =
     """
     runs = by_run(take_inventory(store))
     chosen = list(old_runs(runs, rule, store_time(store))) if runs else []
+    if dry_run:
+        return Pruned(tuple(chosen), {}, deleted=False)
+    gone: list[OldRun] = []
     held: dict[str, str] = {}
-    for run in () if dry_run else chosen:
+    for run in chosen:
         try:
-            _delete_run(store, run.run_id, rule, pace)
+            gone += _delete_run(store, run.run_id, rule, pace)
         except RunHeldError as error:
             held[run.run_id] = str(error)
-    return Pruned(tuple(run for run in chosen if run.run_id not in held), held, not dry_run)
+    return Pruned(tuple(gone), held, deleted=True)
 
 
 def old_runs(runs: Mapping[str, Sequence[Item]], rule: Rule, now: float) -> Iterator[OldRun]:
@@ -72,11 +75,15 @@ def old_runs(runs: Mapping[str, Sequence[Item]], rule: Rule, now: float) -> Iter
             yield OldRun(run_id, age, len(items), sum(item.info.size for item in items))
 
 
-def _delete_run(store: ObjectStore, run_id: str, rule: Rule, pace: Pace) -> None:
-    with claimed(store, run_id, "muses store prune", pace):
+def _delete_run(store: ObjectStore, run_id: str, rule: Rule, pace: Pace) -> list[OldRun]:
+    """What is gone now: nothing, when somebody has gone on with the run since we looked."""
+    with claimed(store, run_id, "muses store prune", pace) as claim:
         items = take_inventory(store, run_id)
-        if next(old_runs({run_id: items}, rule, store_time(store)), None) is None:
-            return  # somebody has gone on with it since we looked
+        chosen = list(old_runs({run_id: items}, rule, store_time(store)))
+        if not chosen:
+            return []
+        claim.check()
         store.delete(manifest_key(run_id))
         delete_all(store, [item.info.key for item in items if item.kind not in ("manifest", "claim")])
     store.delete(claim_key(run_id))
+    return chosen

@@ -69,25 +69,18 @@ class ResultTable:
     """Damaged objects that the answer is without, for people."""
 
 
-def query(
-    store_url: str, sql: str, limits: QueryLimits = QueryLimits(), environ: Mapping[str, str] | None = None
-) -> ResultTable:
+def query(store_url: str, sql: str, limits: QueryLimits = QueryLimits()) -> ResultTable:
     """Answers *sql* over the store's views.
-
-    *environ* holds the access to an S3 store, as boto3 reads it; None: this process's environment.
 
     Raises:
         QueryRefusedError: the query may not do that, fails, or goes over a limit.
         MusesError: the store cannot be read.
     """
     request = json.dumps({"store_url": store_url, "sql": sql, "limits": asdict(limits)}).encode()
-    environment = {
-        **(os.environ if environ is None else environ),
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
-            [sys.executable, "-B", "-m", "storage.sandbox"],
+            [sys.executable, "-B", "-P", "-m", "storage.sandbox"],
             input=request,
             capture_output=True,
             env=environment,
@@ -155,10 +148,8 @@ def connect_locked(store: ObjectStore, sources: Sources, memory_mb: int) -> duck
     """A connection over these objects that can open nothing else, and that stays so."""
     connection = connect_to(store, sources)
     paths = [*map(store.uri, sources.keys), str(head("traces")), str(head("rescored"))]
-    connection.execute("SET python_enable_replacements = false")
     connection.execute("SET temp_directory = ''")
     connection.execute(f"SET memory_limit = '{memory_mb}MB'")
-    connection.execute("SET allow_community_extensions = false")
     connection.execute("SET allowed_paths = $1", [paths])
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

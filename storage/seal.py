@@ -24,7 +24,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import StoreError
-from pipeline.usage import Usage
 from storage.claims import PACE, HeldClaim, Pace, claimed
 from storage.frames import scan_objects
 from storage.layout import RescoredKey, SealedKey, ShardKey, rescored_keys, trace_keys
@@ -127,6 +126,7 @@ def seal(
     """
     find_manifest(store, run_id)
     with claimed(store, run_id, work, pace) as claim:
+        _finish(store, run_id)
         inputs = _Inputs.of(store, run_id)
         if inputs.is_sealed:
             return _report(store, inputs.manifest, 0)
@@ -143,17 +143,27 @@ def seal(
             )
         dropped = used - usage_of(store, [entry.key for entry in written])
         claim.check()
-        manifest = change_manifest(store, run_id, lambda before: _sealed(before, written, dropped))
+        folded = tuple(map(str, inputs.shards))
+        change_manifest(
+            store,
+            run_id,
+            lambda before: replace(
+                before, state="sealed", sealed=written, folded=folded, superseded=before.superseded + dropped
+            ),
+        )
         kept = {entry.key for entry in written}
-        spent = [*map(str, inputs.shards), *(entry.key for entry in opened.sealed if entry.key not in kept)]
+        spent = [entry.key for entry in opened.sealed if entry.key not in kept]
+        manifest = _finish(store, run_id)
         delete_all(store, spent)
         # Last: as long as a shard is there, its newer scores are.
         delete_all(store, list(map(str, inputs.parts)))
-        return _report(store, manifest, len(spent) + len(inputs.parts))
+        return _report(store, manifest, len(folded) + len(spent) + len(inputs.parts))
 
 
-def _sealed(before: RunManifest, written: tuple[SealedObject, ...], dropped: Usage) -> RunManifest:
-    return replace(before, state="sealed", sealed=written, superseded=before.superseded + dropped)
+def _finish(store: ObjectStore, run_id: str) -> RunManifest:
+    """Deletes the shards that sealed objects stand for, and takes them off the manifest."""
+    delete_all(store, find_manifest(store, run_id).folded)
+    return change_manifest(store, run_id, lambda before: replace(before, folded=()))
 
 
 def delete_all(store: ObjectStore, keys: Iterable[str]) -> None:

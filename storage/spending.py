@@ -44,13 +44,19 @@ def usage_of(store: ObjectStore, keys: Sequence[str]) -> Usage:
     return Usage(**sums)
 
 
-def read_untold(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> tuple[str, ...]:
-    """The episodes, once an attempt, of which a call did not tell its tokens or has no known cost."""
+def read_untold(
+    store: ObjectStore, run_id: str, damaged: Collection[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The episodes, once an attempt, of which a call has no known cost; those of which one did not tell its tokens."""
     import polars as pl
 
-    untold = pl.any_horizontal(pl.col(name).is_null() for name in (*_COUNTS, "cost_usd"))
-    calls = _calls(store, _there(store, run_id, damaged)).filter(~pl.col("cached") & untold)
-    return tuple(calls.select("episode_id", "attempt").unique().collect()["episode_id"])
+    calls = _calls(store, _there(store, run_id, damaged)).filter(~pl.col("cached"))
+
+    def without(*columns: str) -> tuple[str, ...]:
+        untold = calls.filter(pl.any_horizontal(pl.col(name).is_null() for name in columns))
+        return tuple(untold.select("episode_id", "attempt").unique().collect()["episode_id"])
+
+    return without("cost_usd"), without(*_COUNTS)
 
 
 def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Mapping[str, Load]:

@@ -24,9 +24,11 @@ def read_trace_objects(store: ObjectStore, run_id: str | None = None) -> list[st
 def trace_objects(shards: Iterable[ShardKey], manifests: Iterable[RunManifest]) -> list[str]:
     """Of shards that were listed, and manifests that were read afterwards, the objects that count, sorted."""
     listed = list(manifests)
-    folded = {manifest.run_id for manifest in listed if manifest.state == "sealed"}
+    closed = {manifest.run_id for manifest in listed if manifest.state == "sealed"}
+    folded = {key for manifest in listed for key in manifest.folded}
     sealed = [entry.key for manifest in listed for entry in manifest.sealed]
-    return sorted([*sealed, *(str(shard) for shard in shards if shard.run_id not in folded)])
+    counting = (str(shard) for shard in shards if shard.run_id not in closed)
+    return sorted([*sealed, *(key for key in counting if key not in folded)])
 
 
 def manifests_of(store: ObjectStore, run_id: str | None) -> list[RunManifest]:

@@ -17,9 +17,9 @@ MAY_IMPORT = {
 ENGINE_IMPORTERS = {
     "boto3": {"storage/objects.py"},
     "botocore": {"storage/objects.py"},
-    "ray": {"workers/ray_pool.py"},
+    "ray": {"workers/ray_pool.py", "workers/vllm_fleet.py", "workers/ray_keeper.py"},
     "prefect": {"flows/evaluate_flow.py"},
-    "aiohttp": {"workers/chat_api.py"},
+    "aiohttp": {"workers/http_exchange.py", "workers/rehearsal/server.py"},
 }
 PURE = {"pydantic"}
 """Libraries that pipeline/ may use at module level beside the standard library."""

@@ -1,10 +1,14 @@
 """Where shards are played: in this process, or on a Ray cluster."""
 
 import asyncio
+import secrets
 from types import TracebackType
 from typing import Protocol, Self
 
 from pipeline.specs import ModelSpec
+from workers.keeper import LocalKeeper
+from workers.limits import Snapshot
+from workers.models import Trouble
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
 
@@ -24,8 +28,12 @@ class Executor(Protocol):
         """Waits for room and plays one shard."""
         ...
 
-    async def probe(self, spec: ModelSpec) -> str | None:
+    async def probe(self, spec: ModelSpec) -> Trouble | None:
         """What is wrong with a model's endpoint, seen from where it would be called; None: nothing."""
+        ...
+
+    async def snapshot(self) -> Snapshot:
+        """How the accounts stand that its calls draw on, with its own part of what was done."""
         ...
 
 
@@ -33,7 +41,9 @@ class InlineExecutor:
     """Plays shards on the event loop of the caller."""
 
     def __init__(self, shards_at_once: int) -> None:
-        self._worker = ShardWorker()
+        self._run = secrets.token_hex(8)
+        self._keeper = LocalKeeper()
+        self._worker = ShardWorker(keeper=self._keeper, run=self._run)
         self._room = asyncio.Semaphore(shards_at_once)
 
     async def __aenter__(self) -> Self:
@@ -49,5 +59,8 @@ class InlineExecutor:
         async with self._room:
             return await self._worker.run(spec)
 
-    async def probe(self, spec: ModelSpec) -> str | None:
+    async def probe(self, spec: ModelSpec) -> Trouble | None:
         return await self._worker.probe(spec)
+
+    async def snapshot(self) -> Snapshot:
+        return await self._keeper.snapshot(self._run)

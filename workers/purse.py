@@ -261,6 +261,17 @@ class Reservation:
     held: Bill
 
 
+_NOTHING = Usage()
+
+
+def _settled(used: Usage, held: Bill) -> Bill:
+    """What was used; at least what was held, where not all of it is known."""
+    return Bill(
+        max(used.usd, held.usd) if used.unpriced else used.usd,
+        max(used.tokens, held.tokens) if used.uncounted else used.tokens,
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Wish:
     share: Share
@@ -311,20 +322,19 @@ class Wallet:
                     self._give_back(granted)
             raise
 
-    def settle(self, reservation: Reservation, used: Usage, *, finished: bool) -> None:
+    def settle(self, reservation: Reservation, used: Usage, *, finished: bool, kept: Usage = _NOTHING) -> None:
         """Gives back what was held and counts what was used.
 
         What is not known of it counts as it was held.  *finished*: whether the episode was played to its end, so that
-        the others of its cell can be expected to use as much.
+        the others of its cell can be expected to use as much.  *kept*: what answers out of the response cache would
+        have used; it costs nothing, but the next episodes may have to ask.
         """
         cell, held = reservation.cell, reservation.held
-        bill = Bill(
-            max(used.usd, held.usd) if used.unpriced else used.usd,
-            max(used.tokens, held.tokens) if used.uncounted else used.tokens,
-        )
+        bill = _settled(used, held)
         self._spent += bill
         if finished:
-            self._learned[cell] = self._learned.get(cell, UNKNOWN) + Experience(reservation.expected, bill)
+            worth = _settled(used + kept, held)
+            self._learned[cell] = self._learned.get(cell, UNKNOWN) + Experience(reservation.expected, worth)
         self._give_back(reservation)
 
     def _give_back(self, reservation: Reservation) -> None:

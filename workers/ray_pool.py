@@ -1,4 +1,4 @@
-"""The only importer of Ray: a pool of actors, each an event loop of its own that plays shards.
+"""A pool of Ray actors, each an event loop of its own that plays shards.
 
 One Python event loop saturates near one core, so several are used.  Shards are handed out as actors free up; what
 comes back are summaries.  A dead actor is restarted by Ray and its shards are played again: a shard is written once
@@ -7,6 +7,7 @@ under its name, however often it is played.
 
 import asyncio
 import logging
+import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,9 @@ from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 
 from pipeline.errors import ConfigError, MusesError
 from pipeline.specs import ModelSpec
+from workers.limits import Snapshot
+from workers.ray_keeper import RayKeeper, join_keeper
+from workers.models import Trouble
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
 
@@ -58,6 +62,8 @@ class RayExecutor:
         self._actors: list[Any] = []
         self._free: asyncio.Queue[Any] = asyncio.Queue()
         self._returning: set[asyncio.Task[None]] = set()
+        self._run = secrets.token_hex(8)
+        self._keeper: RayKeeper | None = None
 
     async def __aenter__(self) -> Self:
         _connect(self._settings)
@@ -65,9 +71,12 @@ class RayExecutor:
             count = self._settings.workers or max(1, int(_cpus(ray.cluster_resources)))
             if self._settings.address is None and count > _cpus(ray.cluster_resources):
                 raise _too_many(count)  # at once: a local cluster does not grow
+            keeper = self._keeper = join_keeper()
             actor = ray.remote(num_cpus=1, max_restarts=-1)(ShardWorker)
             room = self._settings.shards_per_worker
-            self._actors = [actor.options(max_concurrency=room + 2).remote() for _ in range(count)]
+            self._actors = [
+                actor.options(max_concurrency=room + 2).remote(None, keeper, self._run) for _ in range(count)
+            ]
             await self._wait_for_actors(count)
         except BaseException:
             ray.shutdown()
@@ -83,7 +92,7 @@ class RayExecutor:
         for task in self._returning:
             task.cancel()
         try:
-            drained = asyncio.gather(*(actor.drain.remote() for actor in self._actors), return_exceptions=True)
+            drained = asyncio.gather(*(_end(actor) for actor in self._actors), return_exceptions=True)
             await asyncio.wait_for(drained, DRAIN_TIMEOUT_S)
         except TimeoutError:
             pass  # what is not written now is played again by the next start
@@ -118,9 +127,12 @@ class RayExecutor:
             return summary
         raise AssertionError("unreachable: the last try returns or raises")
 
-    async def probe(self, spec: ModelSpec) -> str | None:
-        found: str | None = await self._actors[0].probe.remote(spec)
+    async def probe(self, spec: ModelSpec) -> Trouble | None:
+        found: Trouble | None = await self._actors[0].probe.remote(spec)
         return found
+
+    async def snapshot(self) -> Snapshot:
+        return Snapshot() if self._keeper is None else await self._keeper.snapshot(self._run)
 
     async def _wait_for_actors(self, count: int) -> None:
         ready = asyncio.gather(*(actor.__ray_ready__.remote() for actor in self._actors))
@@ -143,6 +155,11 @@ class RayExecutor:
         task = asyncio.create_task(wait())
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
+
+
+async def _end(actor: Any) -> None:  # noqa: ANN401 - as above
+    await actor.drain.remote()
+    await actor.close.remote()
 
 
 def _not_started(error: RayError) -> ConfigError:

@@ -3,15 +3,15 @@
 A spec fully determines its shard, so that any worker on any machine can play it.  All episodes of a shard are played
 at the same time on one event loop; when the last is done, one Parquet object is written with one conditional write.
 Cancelled in the middle, the shard writes what is finished and then gives way.  What is said is scored as it was said;
-credentials in it are masked before it is written.
+credentials in it are masked before it is written.  Under a budget each episode is reserved before it is played; one
+that may not be played any more is written without scores.
 """
 
 import asyncio
 import json
-import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -19,22 +19,27 @@ from functools import partial
 from typing import Any
 
 from pipeline.credentials import mask
+from pipeline.dice import SmallDice
 from pipeline.episode import Episode, Outcome
 from pipeline.errors import FailureKind, ModelFailure
+from pipeline.estimate import Expectations
 from pipeline.families import FAMILIES
 from pipeline.families.base import Family
 from pipeline.hashing import seed_from
 from pipeline.plan import EpisodePlan
-from pipeline.protocol import Call, Dialogue, Failure, Playthrough, User, play
+from pipeline.prices import FREE, cost_of, prices_of
+from pipeline.protocol import Call, Dialogue, Failure, Playthrough, Role, User, play
 from pipeline.scenario import Scenario
 from pipeline.scores import Score
-from pipeline.specs import ModelSpec, UsersSpec
+from pipeline.specs import ModelSpec, Prices, UsersSpec
 from pipeline.transcript import Transcript
+from pipeline.usage import Usage
 from storage.layout import ShardKey
 from storage.objects import ObjectStore
 from storage.shards import read_shard, write_shard
 from workers.models import EpisodeRequest, Model
 from workers.prompted import PromptedPrincipal
+from workers.purse import Bill, PurseSpec, Reservation, Wallet, purse_cell
 from workers.scripted import ScriptedPrincipal
 
 _MAX_SEED_OFFSET = 2**30
@@ -61,6 +66,15 @@ class ShardSpec:
     episodes: tuple[EpisodePlan, ...]
     scenarios: Mapping[str, Scenario[Any]]
     """By id; those that the episodes name."""
+    purse: PurseSpec | None = None
+    """The run's budget; None: there is no cap."""
+    cache: str | None = None
+    """The store in which answers are kept; None: none are."""
+
+    @property
+    def cell(self) -> str:
+        """Whose episodes can be expected to use as much as one another."""
+        return purse_cell(self.model, self.family)
 
     @property
     def key(self) -> ShardKey:
@@ -88,19 +102,23 @@ class Players:
     """None: the principals are rule-based."""
 
 
-async def run_shard(spec: ShardSpec, players: Players, store: ObjectStore) -> ShardSummary:
-    """Plays and writes one shard.
+async def run_shard(
+    spec: ShardSpec, players: Players, store: ObjectStore, wallet: Wallet | None = None
+) -> ShardSummary:
+    """Plays and writes one shard; with a *wallet*, only what its budget allows.
 
     Where another worker has stored the same shard meanwhile, the summary tells what is stored of these episodes.
 
     Raises:
         StoreError: the object cannot be written.
-        asyncio.CancelledError: after writing what was finished.
+        MusesError: the budget cannot be asked; after writing what was finished.
+        asyncio.CancelledError: likewise.
     """
-    tasks = [asyncio.create_task(_play_episode(spec, plan, players)) for plan in spec.episodes]
+    budget = None if wallet is None else _Budget(wallet, spec, Expectations(spec.users))
+    tasks = [asyncio.create_task(_play_episode(spec, plan, players, budget)) for plan in spec.episodes]
     try:
         episodes = list(await asyncio.gather(*tasks))
-    except asyncio.CancelledError:
+    except BaseException:  # cancelled, or the budget cannot be asked: what was paid for is kept
         finished = await _finished(tasks)
         if finished:
             _store(store, spec.key, finished)
@@ -153,11 +171,18 @@ def _store(store: ObjectStore, key: ShardKey, played: list[Episode]) -> list[Epi
 def _masked(episode: Episode) -> Episode:
     """The episode without credentials; flagged when there were any."""
     texts = [mask(message.content) for message in episode.messages]
-    error, in_error = (None, 0) if episode.error is None else mask(episode.error)
-    if not in_error + sum(count for _, count in texts):
+    error = None if episode.error is None else mask(episode.error)
+    sampling, users = mask(episode.sampling), mask(episode.users)  # extra_body may hold anything
+    if not sum(count for _, count in (*texts, sampling, users, *([error] if error else ()))):
         return episode
-    messages = (replace(m, content=text) for m, (text, _) in zip(episode.messages, texts, strict=True))
-    return replace(episode, messages=tuple(messages), error=error, flags=(*episode.flags, CREDENTIAL_MASKED))
+    return replace(
+        episode,
+        messages=tuple(replace(m, content=text) for m, (text, _) in zip(episode.messages, texts, strict=True)),
+        error=error and error[0],
+        sampling=sampling[0],
+        users=users[0],
+        flags=(*episode.flags, CREDENTIAL_MASKED),
+    )
 
 
 async def _finished(tasks: list["asyncio.Task[Episode]"]) -> list[Episode]:
@@ -168,14 +193,89 @@ async def _finished(tasks: list["asyncio.Task[Episode]"]) -> list[Episode]:
     return [result for result in results if isinstance(result, Episode)]
 
 
-async def _play_episode(
-    spec: ShardSpec, plan: EpisodePlan, players: Players, clock: Callable[[], float] = time.monotonic
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """What a shard's episodes ask before they are played."""
+
+    wallet: Wallet
+    spec: ShardSpec
+    expectations: Expectations
+
+    async def reserve(self, plan: EpisodePlan) -> Reservation | None:
+        """Waits until the episode may be played; None: it may not."""
+        spec, scenario = self.spec, self.spec.scenarios[plan.scenario_id]
+        load = self.expectations.load(spec.model, scenario, plan.template)
+        return await self.wallet.reserve(spec.cell, Bill.of(load, spec.model, spec.users))
+
+
+async def _play_episode(spec: ShardSpec, plan: EpisodePlan, players: Players, budget: _Budget | None) -> Episode:
+    calls: list[Call] = []
+    if budget is None:
+        return await _play_to_the_end(spec, plan, players, calls)
+    reservation = await budget.reserve(plan)
+    if reservation is None:
+        return _episode(spec, plan, _Course(datetime.now(UTC), 0.0, _UNPLAYED, "budget_stopped"))
+    episode = None
+    try:
+        episode = await _play_to_the_end(spec, plan, players, calls)
+    finally:  # what was paid for counts, even when all of this is cancelled
+        finished = episode is not None and episode.outcome == "scored"
+        kept = [replace(call, cached=False) for call in calls if call.cached]
+        used, spared = Usage.of(_priced(calls, spec)), Usage.of(_priced(kept, spec))
+        budget.wallet.settle(reservation, used, finished=finished, kept=spared)
+    return episode
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """How an episode went."""
+
+    started_at: datetime
+    seconds: float
+    played: Playthrough
+    outcome: Outcome
+    failure: Failure | None = None
+    scores: tuple[Score, ...] = ()
+
+
+_UNPLAYED = Playthrough(Transcript(()), 0, 0, ())
+
+
+async def _play_to_the_end(
+    spec: ShardSpec,
+    plan: EpisodePlan,
+    players: Players,
+    calls: list[Call],
+    clock: Callable[[], float] = time.monotonic,
 ) -> Episode:
+    """*calls*: where calls are noted as they come back."""
     started_at, start = datetime.now(UTC), clock()
-    family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
-    played = await _play(spec, plan, players)
-    failure, scores = _scored(family, scenario, played)
-    usage = _Usage.of(played, free=spec.model.provider == "scripted")
+    played = await _play(spec, plan, players, calls)
+    failure, scores = _scored(FAMILIES[spec.family], spec.scenarios[plan.scenario_id], played)
+    played = replace(played, calls=_priced(played.calls, spec))
+    return _episode(spec, plan, _Course(started_at, clock() - start, played, _outcome(failure), failure, scores))
+
+
+def _prices(spec: ShardSpec) -> Mapping[Role, Prices | None]:
+    users = FREE if spec.users.model is None else prices_of(spec.users.model)
+    return {"agent": prices_of(spec.model), "user": users}
+
+
+def _priced(calls: Iterable[Call], spec: ShardSpec) -> tuple[Call, ...]:
+    """The calls with what they cost, each role by the prices of its model."""
+    prices = _prices(spec)
+    return tuple(replace(call, cost_usd=cost_of(call, prices[call.role])) for call in calls)
+
+
+def _cost(course: _Course, spec: ShardSpec) -> float | None:
+    """Of the calls that were answered; None as well when one failed and its price is not known."""
+    failed = course.failure is not None and _prices(spec)[course.failure.role] is None
+    return None if failed else Usage.of(course.played.calls).cost_usd
+
+
+def _episode(spec: ShardSpec, plan: EpisodePlan, course: _Course) -> Episode:
+    family, scenario, played = FAMILIES[spec.family], spec.scenarios[plan.scenario_id], course.played
+    failure = course.failure
     return Episode(
         episode_id=plan.id,
         run_id=spec.run_id,
@@ -197,30 +297,29 @@ async def _play_episode(
         epoch=plan.epoch,
         shard=spec.number,
         attempt=spec.attempt,
-        outcome=_outcome(failure),
+        outcome=course.outcome,
         error_kind=failure.cause.kind if failure else None,
         error=failure.cause.problem if failure else None,
         flags=_flags(played),
         scorer_version=family.scorer_version,
         turns=played.turns,
-        started_at=started_at,
-        seconds=clock() - start,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        cost_usd=usage.cost_usd,
-        scores=scores,
+        started_at=course.started_at,
+        seconds=course.seconds,
+        prompt_tokens=_total([call.prompt_tokens for call in played.calls]),
+        completion_tokens=_total([call.completion_tokens for call in played.calls]),
+        cost_usd=_cost(course, spec),
+        scores=course.scores,
         messages=played.transcript.messages,
         calls=played.calls,
     )
 
 
-async def _play(spec: ShardSpec, plan: EpisodePlan, players: Players) -> Playthrough:
+async def _play(spec: ShardSpec, plan: EpisodePlan, players: Players, calls: list[Call]) -> Playthrough:
     """Plays one episode.  A defect of ours costs this episode and is on record; it never costs a run."""
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
-    calls: list[Call] = []
     try:
         dialogue = Dialogue(scenario, plan.template, partial(family.interpret, scenario), family.max_turns)
-        agent = players.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch))
+        agent = players.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch, plan.id))
         users = {name: _user(spec, plan, players, name, calls.append) for name in scenario.names}
         return await play(dialogue, agent, users, calls)
     except Exception as error:  # noqa: BLE001 - see above
@@ -249,8 +348,10 @@ def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str, note:
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
     seed = seed_from(plan.users_seed, name)
     if players.users is None:
-        return ScriptedPrincipal(family.user(scenario, name, random.Random(seed)))
-    request = EpisodeRequest(family, scenario, agent_seed=seed, seed_offset=seed % _MAX_SEED_OFFSET)
+        return ScriptedPrincipal(family.user(scenario, name, SmallDice(seed)))
+    request = EpisodeRequest(
+        family, scenario, agent_seed=seed, seed_offset=seed % _MAX_SEED_OFFSET, session=f"{plan.id} {name}"
+    )
     return PromptedPrincipal(scenario.principal(name), players.users.agent(request), note)
 
 
@@ -267,22 +368,7 @@ def _flags(played: Playthrough) -> tuple[str, ...]:
     return (*unparsed, *(reason for reason in FLAGGED_FINISH_REASONS if reason in reasons))
 
 
-@dataclass(frozen=True, slots=True)
-class _Usage:
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    cost_usd: float | None
-
-    @classmethod
-    def of(cls, played: Playthrough, *, free: bool) -> "_Usage":
-        """The sums over all calls; None as soon as one call did not report its part, or has no known price."""
-        return cls(
-            _total([call.prompt_tokens for call in played.calls]),
-            _total([call.completion_tokens for call in played.calls]),
-            0.0 if free and not played.calls else None,
-        )
-
-
 def _total(counts: list[int | None]) -> int | None:
+    """The sum; None as soon as one count is not known."""
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import uuid
 from collections.abc import Mapping
 
 from pipeline.errors import ModelFailure, MusesError
@@ -9,8 +10,12 @@ from pipeline.families import FAMILIES
 from pipeline.specs import ModelSpec
 from storage.objects import ObjectStore, open_store
 from workers.clients import open_model
-from workers.limits import AccountLimits
-from workers.models import Model
+from workers.dead_end import DeadEndModel
+from workers.keeper import KeeperClient, LocalKeeper
+from workers.limits import AccountLimits, Holder
+from workers.models import Model, Trouble
+from workers.purse import PurseSpec, Wallet
+from workers.response_cache import CachedModel
 from workers.shard import Players, ShardSpec, ShardSummary, run_shard
 
 
@@ -19,35 +24,42 @@ class ShardWorker:
 
     Args:
         environ: where API keys are looked up by name: the environment of the process that makes the calls.
+        keeper: what it shares with other workers; None: it is alone.
+        run: those that work for the same run share its part of every limit.
     """
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, environ: Mapping[str, str] | None = None, keeper: KeeperClient | None = None, run: str = "run"
+    ) -> None:
         self._environ = os.environ if environ is None else environ
-        self._limits = AccountLimits()
-        self._models: dict[ModelSpec, Model] = {}
+        self._keeper = keeper or LocalKeeper()
+        self._name = str(uuid.uuid4())
+        self._limits = AccountLimits(self._keeper, Holder(run, self._name))
+        self._models: dict[tuple[ModelSpec, str | None], Model] = {}
         self._stores: dict[str, ObjectStore] = {}
+        self._wallets: dict[str, Wallet] = {}
         self._playing: set[asyncio.Task[ShardSummary]] = set()
 
     async def run(self, spec: ShardSpec) -> ShardSummary:
         """Plays one shard.  Several may be played at the same time."""
-        store = self._stores.setdefault(spec.store, open_store(spec.store))
+        store = self._store(spec.store)
         # In a family of one turn nobody answers the agent, so no model has to play the users.
         simulated = spec.users.model if FAMILIES[spec.family].max_turns > 1 else None
-        users = None if simulated is None else self._model(simulated)
-        players = Players(self._model(spec.model), users)
-        task = asyncio.create_task(run_shard(spec, players, store))
+        users = None if simulated is None else self._model(simulated, spec.cache)
+        players = Players(self._model(spec.model, spec.cache), users)
+        task = asyncio.create_task(run_shard(spec, players, store, self._wallet(spec.purse)))
         self._playing.add(task)
         try:
             return await task
         finally:
             self._playing.discard(task)
 
-    async def probe(self, spec: ModelSpec) -> str | None:
+    async def probe(self, spec: ModelSpec) -> Trouble | None:
         """What is wrong with a model's endpoint as seen from here, or None."""
         try:
             await self._model(spec).probe()
         except (ModelFailure, MusesError) as error:
-            return str(error)
+            return Trouble.of(error)
         return None
 
     async def drain(self) -> None:
@@ -61,8 +73,25 @@ class ShardWorker:
         for model in self._models.values():
             await model.close()
         self._models.clear()
+        for wallet in self._wallets.values():
+            await wallet.close()
+        self._wallets.clear()
+        await self._limits.close()
 
-    def _model(self, spec: ModelSpec) -> Model:
-        if spec not in self._models:
-            self._models[spec] = open_model(spec, self._environ, self._limits)
-        return self._models[spec]
+    def _store(self, url: str) -> ObjectStore:
+        return self._stores.setdefault(url, open_store(url))
+
+    def _wallet(self, purse: PurseSpec | None) -> Wallet | None:
+        if purse is None:
+            return None
+        return self._wallets.setdefault(purse.id, Wallet(self._keeper, purse, self._name))
+
+    def _model(self, spec: ModelSpec, cache: str | None = None) -> Model:
+        """The model's client, asked no more once it has failed for good, behind the store of kept answers."""
+        if (spec, cache) not in self._models:
+            model = open_model(spec, self._environ, self._limits)
+            if spec.provider != "scripted":
+                model = DeadEndModel(model)
+                model = model if cache is None else CachedModel(model, spec, self._store(cache))
+            self._models[spec, cache] = model
+        return self._models[spec, cache]

@@ -11,7 +11,7 @@ import sys
 
 from pipeline.errors import Interrupted, MusesError
 
-DONE, BAD_USAGE, COVERAGE_SHORT, INTERRUPTED = 0, 2, 3, 130
+DONE, BAD_USAGE, COVERAGE_SHORT, BUDGET_REACHED, INTERRUPTED = 0, 2, 3, 4, 130
 
 
 def main(arguments: list[str] | None = None) -> int:

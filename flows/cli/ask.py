@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
@@ -19,6 +19,12 @@ from pipeline.scores import Scoring
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from storage.answer import Question
+    from storage.compare import Standings
+    from storage.leaderboard import LeaderboardRow
+
+T = TypeVar("T")
 
 WithPaper = Annotated[bool, Parameter(help="Also show the rows of the paper's table 2, as published.")]
 Bands = Annotated[bool, Parameter(help="Also show the ranks that paired comparisons leave open, as 2-4.")]
@@ -45,9 +51,11 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     from storage.leaderboard import leaderboard as read_leaderboard
     from storage.runs import newest_run
 
-    with _open(store, run) as connection:
+    def ask(connection: "DuckDBPyConnection") -> "tuple[list[LeaderboardRow], Standings | None]":
         rows = read_leaderboard(connection, scoring, newest_run(connection), coverage)
-        ranks = compare_all(connection, rows[0].run_id, Terms(scoring=scoring), coverage) if bands else None
+        return rows, compare_all(connection, rows[0].run_id, Terms(scoring=scoring), coverage) if bands else None
+
+    rows, ranks = _asked(store, ask, run)
     put(render_leaderboard(rows, format, with_paper=with_paper))
     if ranks is not None:
         put(render_bands(ranks, markdown=format == "md"))
@@ -55,7 +63,7 @@ def leaderboard(  # noqa: PLR0913 - the command's options
 
 
 def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", "csv"] = "table") -> int:  # noqa: A002, D417
-    """Ask anything of the traces. Views: episodes, scores, messages, calls, runs, leaderboard_cells and more.
+    """Ask anything of the traces. Views: episodes, scores, messages, calls, runs, usage, leaderboard_cells and more.
 
     Parameters
     ----------
@@ -64,13 +72,14 @@ def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", 
     """
     import duckdb
 
-    with _open(store) as connection:
-        try:
-            answer = connection.execute(query)
-            header = [column[0] for column in answer.description or ()]
-            rows = answer.fetchall()
-        except duckdb.Error as error:
-            raise ConfigError(f"the query failed: {error}") from error
+    def ask(connection: "DuckDBPyConnection") -> tuple[list[str], list[tuple[Any, ...]]]:
+        answer = connection.execute(query)
+        return [column[0] for column in answer.description or ()], answer.fetchall()
+
+    try:
+        header, rows = _asked(store, ask)
+    except duckdb.Error as error:
+        raise ConfigError(f"the query failed: {error}") from error
     match format:
         case "json":
             put(to_json([dict(zip(header, row, strict=True)) for row in rows]))
@@ -98,22 +107,34 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
     from dashboards.transcript import render_transcript
     from storage.trace import find_episode
 
-    with _open(store, run) as connection:
-        put(render_transcript(find_episode(connection, episode_id, run), raw=raw))
+    episode = _asked(store, lambda connection: find_episode(connection, episode_id, run), run)
+    put(render_transcript(episode, raw=raw))
     return DONE
 
 
-def _open(store: str | None, run: str | None = None) -> "DuckDBPyConnection":
-    """A connection over a store, or over one run of it.  Raises MusesError when that run, or any, is not there."""
+def _asked(store: str | None, question: "Question[T]", run: str | None = None) -> T:
+    """What comes of a question to a store, or to one run of it; what it is without is said on stderr.
+
+    Raises:
+        MusesError: that run, or any, is not there.
+    """
+    from storage.answer import answer
     from storage.runs import newest_run
-    from storage.sql import connect
 
     url = store or read_settings().store
-    connection = connect(url, run)
-    if newest_run(connection) is None:
-        wanted = f"run {run!r}" if run else "run"
-        raise MusesError(f"there is no {wanted} in the store {url}; `muses run` makes one, --store names another store")
-    return connection
+
+    def ask(connection: "DuckDBPyConnection") -> T:
+        if newest_run(connection) is None:
+            wanted = f"run {run!r}" if run else "run"
+            raise MusesError(
+                f"there is no {wanted} in the store {url}; `muses run` makes one, --store names another store"
+            )
+        return question(connection)
+
+    found = answer(url, ask, run)
+    for lost in found.lost:
+        print(f"muses: damaged and left out: {lost}", file=sys.stderr)  # noqa: T201 - the command line talks
+    return found.value
 
 
 def _numeric(rows: Sequence[Sequence[Any]]) -> list[int]:

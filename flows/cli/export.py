@@ -1,7 +1,6 @@
 """``muses export``: a run in the forms that other tools read."""
 
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,11 +52,14 @@ def inspect(
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out {out}: it is a file; name a folder")
     url = store or read_settings().store
-    manifest, tries = stored_run(url, run), count()
+    manifest, written = stored_run(url, run), list[WrittenLog]()
 
     def write(connection: "DuckDBPyConnection") -> list[WrittenLog]:
-        """Asked again, it replaces what it wrote before."""
-        return list(export_inspect(connection, manifest, folder, replace=force or next(tries) > 0))
+        """Asked again, it begins anew."""
+        while written:
+            written.pop().path.unlink()
+        written.extend(export_inspect(connection, manifest, folder, replace=force))
+        return written
 
     logs = read_runs(url, write, run)
     if as_json:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from pipeline.config import RunConfig, parse_config
 from pipeline.errors import ConfigError
 
+Config = Annotated[Path | None, Parameter(help="YAML file; optional when --model names what to play.")]
 Store = Annotated[str | None, Parameter(help="Folder or s3://bucket/prefix; default: MUSES_STORE or .muses/store.")]
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object instead of tables.")]
 
@@ -59,6 +60,12 @@ class RunOptions:
     """Identity of the run; default: derived from the config, so that the same config resumes."""
     coverage: float | None = None
     """Share of planned episodes that must be scored for a model to be ranked."""
+    budget_usd: float | None = None
+    """What the run may cost at the most, all its starts together."""
+    budget_tokens: int | None = None
+    """What it may use at the most, prompt and completion together."""
+    cache: Literal["off", "local", "store"] | None = None
+    """Where answers are kept, to be used again by a call that is the same in every respect."""
 
 
 def load_config(path: Path | None, options: RunOptions, default_store: str) -> RunConfig:
@@ -69,7 +76,9 @@ def load_config(path: Path | None, options: RunOptions, default_store: str) -> R
     raw |= _given(name=options.name, run_id=options.run_id, dataset=options.dataset, epochs=options.epochs)
     raw |= _given(limit=options.limit, store=options.store, coverage=options.coverage)
     raw |= _given(families=options.family or None, templates=options.template or None, models=_models(options))
-    raw |= _given(users=_users(options))
+    raw |= _given(users=_users(options), cache=options.cache)
+    if budget := _given(usd=options.budget_usd, tokens=options.budget_tokens):
+        raw["budget"] = {**_mapping(raw.get("budget")), **budget}
     raw.setdefault("store", default_store)
     executor = options.executor or ("ray" if options.ray_address else None)
     execution = _given(executor=executor, ray_address=options.ray_address, workers=options.workers)

@@ -1,10 +1,12 @@
-"""Progress of a run on stderr: a bar on a terminal, nothing elsewhere."""
+"""Progress of a run on stderr: episodes, spend and the accounts' limits on a terminal, nothing elsewhere."""
 
 import sys
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flows.evaluate import OnShard, PreparedRun
+from workers.limits import AccountStatus, Snapshot
 from workers.shard import ShardSummary
 
 if TYPE_CHECKING:
@@ -12,10 +14,11 @@ if TYPE_CHECKING:
 
 
 class RunProgress:
-    """Counts episodes as their shards are stored."""
+    """Counts episodes as their shards are stored, and shows how the accounts stand."""
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
+        self._lines: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -37,24 +40,66 @@ class RunProgress:
         else:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def status(self, snapshot: Snapshot) -> None:
+        """Shows how the accounts stand now."""
+        self._lines[:] = account_lines(snapshot.accounts)
+
     def begin(self, run: PreparedRun) -> OnShard:
         """Shows the bar, and returns what moves it."""
         if not sys.stderr.isatty():
             return lambda _: None
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        bar = self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        failed = 0
+        bar = self._bar = _board(self._lines)
+        scored = failed = 0
+        spent: float | None = 0.0
         item = bar.add_task(run.plan.run_id, total=run.plan.episode_count, completed=run.episodes_done)
         bar.start()
 
         def move(summary: ShardSummary) -> None:
-            nonlocal failed
+            nonlocal scored, failed, spent
             played = sum(summary.outcomes.values())
+            scored += summary.outcomes.get("scored", 0)
             failed += played - summary.outcomes.get("scored", 0)
-            note = f"{run.plan.run_id} ({failed} failed)" if failed else run.plan.run_id
-            bar.update(item, advance=played, description=note)
+            spent = None if spent is None or summary.cost_usd is None else spent + summary.cost_usd
+            notes = [f"{failed} failed"] if failed else []
+            notes += [f"${spent:,.2f}"] if spent else []
+            bar.update(item, advance=played, description=" · ".join((run.plan.run_id, *notes)))
 
         return move
+
+
+def _board(lines: list[str]) -> "Progress":
+    """A bar above *lines*, whatever they are at the time."""
+    from rich.console import Console, RenderableType
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Board(Progress):
+        def get_renderables(self) -> Iterable[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            yield from (Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in lines)
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Board(*columns, console=Console(stderr=True), transient=True)
+
+
+def account_lines(accounts: Iterable[AccountStatus]) -> list[str]:
+    """One line an account."""
+    return [" · ".join(_parts(status)) for status in accounts]
+
+
+def _parts(status: AccountStatus) -> Iterable[str]:
+    yield f"  {status.name}"
+    yield f"{_of(status.calls_per_s * 60, status.requests_per_minute)} calls/min ({status.source})"
+    yield f"{_of(status.tokens_per_s * 60, status.tokens_per_minute)} tokens/min"
+    yield f"{_of(status.in_flight, status.concurrency)} in flight"
+    yield f"{status.waiting} waiting"
+    if status.refused_share:
+        yield f"{status.refused_share:.1%} refused"
+    if status.failed_share:
+        yield f"{status.failed_share:.1%} failed"
+    if status.paused_s:
+        yield f"paused for {status.paused_s:.0f} s"
+
+
+def _of(value: float, most: float | None) -> str:
+    return f"{value:,.0f}" if most is None else f"{value:,.0f} of {most:,.0f}"

@@ -1,61 +1,23 @@
-"""``muses plan``, ``muses run``, ``muses flow evaluate``."""
+"""``muses run``, ``muses flow evaluate``."""
 
 import shlex
 import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Any
 
-from cyclopts import Parameter
-
-from flows.cli import COVERAGE_SHORT, DONE
-from flows.cli.options import Json, RunOptions, load_config
+from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
+from flows.cli.options import Config, Json, RunOptions, load_config
 from flows.cli.output import put, to_json
 from flows.cli.progress import RunProgress
-from flows.evaluate import OnShard, PreparedRun, RunReport, evaluate, load_dataset, plan_run
+from flows.evaluate import OnShard, PreparedRun, RunReport, evaluate
 from flows.settings import make_home, quiet_engines, read_settings
 from flows.signals import Take, interruptible, run_until_signal
 from pipeline.config import RunConfig
+from pipeline.specs import Budget
 
-Config = Annotated[Path | None, Parameter(help="YAML file; optional when --model names what to play.")]
 _SHOWN_PROBLEMS = 5
 _NO_OPTIONS = RunOptions()
-
-
-def plan(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json: Json = False) -> int:
-    """Show what a run would play, and which differences it could show, without playing it."""
-    from dashboards.compare import detectable, render_detectable
-
-    settings = read_settings()
-    parsed = load_config(config, options, settings.store)
-    planned = plan_run(parsed, load_dataset(parsed))
-    cells = [
-        {
-            "model": cell.model.name,
-            "family": cell.family,
-            "template": cell.template,
-            "shards": len(cell.shards),
-            "episodes": cell.episode_count,
-        }
-        for cell in planned.cells
-    ]
-    if as_json:
-        head = {
-            "run_id": planned.run_id,
-            "dataset": planned.dataset,
-            "dataset_version": planned.dataset_version,
-            "episodes": planned.episode_count,
-            "smallest_difference": detectable(planned),
-        }
-        put(to_json({**head, "cells": cells}))
-        return DONE
-    from dashboards.text import text_table
-
-    put(f"run {planned.run_id} · dataset {planned.dataset} (version {planned.dataset_version})")
-    put(text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4)))
-    put(f"{planned.episode_count} episodes in {len(cells)} cells")
-    put(render_detectable(planned))
-    return DONE
 
 
 def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json: Json = False) -> int:
@@ -65,7 +27,8 @@ def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json:
     parsed = load_config(config, options, settings.store)
     with interruptible(_advice()), RunProgress() as progress:
         result = run_until_signal(
-            lambda _: evaluate(parsed, settings, progress.begin, progress.warn), _last_words(progress)
+            lambda _: evaluate(parsed, settings, progress.begin, progress.warn, progress.status),
+            _last_words(progress),
         )
     return _show(result, parsed, as_json=as_json)
 
@@ -91,7 +54,7 @@ def _through_prefect(config: RunConfig, progress: RunProgress) -> RunReport:
             take_signals()  # Prefect has them while a flow runs
             return progress.begin(run)
 
-        return make_evaluate_flow(begin, progress.warn)(config.model_dump(mode="json"), config.name)
+        return make_evaluate_flow(begin, progress.warn, progress.status)(config.model_dump(mode="json"), config.name)
 
     return run_until_signal(job, _last_words(progress))
 
@@ -118,6 +81,8 @@ def _show(result: RunReport, config: RunConfig, *, as_json: bool) -> int:
         put(render_leaderboard(result.leaderboard, "table"))
     for line in _remarks(result, config):
         print(line, file=sys.stderr)  # noqa: T201
+    if result.budget_reached:
+        return BUDGET_REACHED
     return DONE if result.complete else COVERAGE_SHORT
 
 
@@ -129,6 +94,8 @@ def _summary(result: RunReport) -> dict[str, Any]:
         "episodes": {"planned": result.planned, **result.outcomes},
         "seconds": round(result.seconds, 3),
         "cost_usd": result.cost_usd,
+        "tokens": {"prompt": result.spent.prompt_tokens, "completion": result.spent.completion_tokens},
+        "budget": None if result.budget is None else {**asdict(result.budget), "reached": result.budget_reached},
         "problems": [dict(zip(("episodes", "kind", "text"), problem, strict=True)) for problem in result.problems],
     }
 
@@ -137,10 +104,37 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
     """What a person should know beside the table."""
     counts = ", ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items() if count)
     lines = [f"run {result.run_id} in {result.store}: {result.planned} episodes planned, {counts or 'none played'}"]
+    if result.spent.calls:
+        lines.append(f"  {_spent(result)}")
+    if result.unpriced:
+        names = ", ".join(result.unpriced)
+        lines.append(
+            f"  the cost is not known, for want of a price of {names}: write prices: {{input: ..., output: ...}} there"
+        )
     for count, kind, text in result.problems[:_SHOWN_PROBLEMS]:
         lines.append(f"  {count} x {kind}: {text}")
-    if not result.complete:
+    if result.budget_reached:
+        lines.append(
+            f"The budget of {_cap(result.budget)} is reached, all starts together: no further episode was begun. "
+            "Start the same command with a higher one to play the rest (--budget-usd, --budget-tokens, or in the file)."
+        )
+    elif not result.complete:
         lines.append(
             f"Coverage is below {config.coverage:.0%}. Start the same command again: it plays only what is not scored."
         )
     return lines
+
+
+def _spent(result: RunReport) -> str:
+    spent = result.spent
+    missing = f"; {spent.uncounted} calls did not report theirs" if spent.uncounted else ""
+    cost = f"${spent.usd:.4f}"
+    if spent.unpriced:
+        cost += f" and {spent.unpriced} calls of unknown cost"
+    return f"{spent.calls} calls, {spent.prompt_tokens} + {spent.completion_tokens} tokens{missing}, {cost}"
+
+
+def _cap(budget: Budget | None) -> str:
+    usd = [] if budget is None or budget.usd is None else [f"${budget.usd:g}"]
+    tokens = [] if budget is None or budget.tokens is None else [f"{budget.tokens} tokens"]
+    return " and ".join((*usd, *tokens))

@@ -1,81 +1,130 @@
 """What storing and reading cost: prints one JSON object.
 
-    python -m tests.bench.storage_bench                       200,000 episodes in 6,250 shards, then 1,000,000 in 16
-    python -m tests.bench.storage_bench --episodes 6400       the same, smaller
+    python -m tests.bench.storage_bench             in a folder and on S3 (SeaweedFS on loopback)
+    python -m tests.bench.storage_bench --stores folder --episodes 6400 --sealed 40000
 
-``shard_write_cpu_ms``: one shard of 64 episodes to Parquet and into a folder.  ``index_read_s``: which episodes of a
-run are scored, as a resume asks.  ``leaderboard_s``: over the same shards, and over few large objects as sealing
-leaves them.  Seconds are wall time, the best of three.
+``shard_write_cpu_ms``: one shard of 64 episodes to Parquet and into a folder, processor time.  ``resume_s``: what a run
+still owes when all its episodes are scored: planned, the index read, one taken from the other.  ``sealed`` is a run of
+ten models and four families with nested scores, 1.4 messages an episode, put through `muses store seal`; each question
+is asked over a connection of its own.  ``floor_s``: the same engine reading the column that a question is about, and
+doing nothing with it.  Seconds are wall time, the best of several: other work on the machine only ever adds.
 """
 
 import argparse
 import json
-import random
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.episode import Episode
-from pipeline.hashing import digest
+from pipeline.datasets import Dataset, generate_dataset
+from pipeline.families import FAMILIES
+from pipeline.plan import RunRequest, make_plan
 from pipeline.scores import SCORINGS, Score
+from pipeline.specs import ModelSpec
 from pipeline.transcript import Message
 from storage.layout import ShardKey
-from storage.leaderboard import COLUMNS, leaderboard
+from storage.leaderboard import leaderboard
 from storage.manifest import create_or_check
 from storage.objects import ObjectStore, open_store
 from storage.schema import SCHEMA, episodes_table, to_parquet
+from storage.seal import seal
 from storage.shards import read_index, write_shard
 from storage.sql import connect
-from tests.storage.samples import MANIFEST, SAMPLE
+from storage.trace import find_episode
+from tests.s3_server import s3_server
+from tests.storage.samples import MANIFEST, SAMPLE, episode
 
-SHARD = 64
-FAMILIES = ("queue", "instruct", "access", "meeting")
-OTHER_METRICS = ("mais", "precision", "parse_ok", "social_welfare", "tokens", "latency")
+RUN = "run-a"
+SHARD = 32
+MODELS = [f"model-{number}" for number in range(10)]
+PLAYED = ("access", "instruct", "meeting", "queue")
+SCENARIOS = 500
+SAMPLE_ROW = episodes_table([SAMPLE])
+WORDS = 60
+"""In a message."""
+
+Column = Any
+"""An Arrow array; the stubs know too many kinds of them."""
 
 
-def _episodes(count: int, turns: int) -> Iterator[Episode]:
-    """Episodes with transcripts of *turns* messages of 60 words."""
-    dice = random.Random(0)
-    words = ["".join(dice.choices("etaoinshrdlu", k=dice.randint(2, 9))) for _ in range(2000)]
-    for number in range(count):
-        family = FAMILIES[number % len(FAMILIES)]
-        metrics = [metric for other, metric in COLUMNS.values() if other == family]
-        scores = (
-            Score(scoring, metric, dice.random()) for scoring in SCORINGS for metric in (*metrics, *OTHER_METRICS)
+class Generator:
+    """Tables of episodes, quickly: Arrow arrays, with no Python object an episode."""
+
+    def __init__(self) -> None:
+        self._dice = np.random.default_rng(0)
+        letters = np.array(list("etaoinshrdlu"))
+        self._words = pa.array(["".join(self._dice.choice(letters, size)) for size in self._dice.integers(2, 10, 2000)])
+
+    def cell(self, model: str, family: str, count: int) -> pa.Table:
+        """Episodes of one model and family; in access they last 3 to 10 rounds."""
+        lengths = np.array_split(np.arange(count), 8) if family == "access" else [np.arange(count)]
+        return pa.concat_tables(
+            [self._block(model, family, rows, 3 + number) for number, rows in enumerate(lengths) if len(rows)]
         )
-        messages = (Message(turn, "agent", ("Ana",), " ".join(dice.choices(words, k=60))) for turn in range(turns))
-        yield replace(
-            SAMPLE,
-            episode_id=digest(number),
-            model=f"model-{number // len(FAMILIES) % 10}",
-            family=family,
-            scenario_id=f"{family}-{number % 500}",
-            scores=tuple(scores),
-            messages=tuple(messages),
-        )
+
+    def _block(self, model: str, family: str, rows: "np.ndarray[Any, Any]", rounds: int) -> pa.Table:
+        changed: dict[str, Column] = {
+            "episode_id": pa.array([self._dice.bytes(16).hex() for _ in rows]),
+            "model": pa.array([model] * len(rows)),
+            "family": pa.array([family] * len(rows)),
+            "scenario_id": pa.array([f"{family}-{row * 7 % SCENARIOS:05d}" for row in rows]),
+            "seconds": pa.array(self._dice.random(len(rows)) * 10),
+            "scores": self._scores(family, len(rows), rounds),
+            "messages": self._messages(rows),
+        }
+        columns = [
+            changed[name] if name in changed else _repeated(SAMPLE_ROW.column(name).combine_chunks(), len(rows))
+            for name in SCHEMA.names
+        ]
+        return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+    def _scores(self, family: str, count: int, rounds: int) -> Column:
+        keys: list[tuple[str, str, int | None]] = [(s, m, None) for s in SCORINGS for m in FAMILIES[family].metrics]
+        if family == "access":
+            turns = range(1, rounds + 1)
+            keys += [(s, m, turn) for s in SCORINGS for m in ("privacy", "utility") for turn in turns]
+        which = _int32(np.tile(np.arange(len(keys)), count))
+        value = pa.array(self._dice.integers(0, 21, len(which)) / 20)
+        kinds: list[Any] = [pa.string(), pa.string(), pa.int32()]
+        parts: list[Any] = [list(part) for part in zip(*keys, strict=True)]
+        columns: list[Column] = [pa.array(part, kind).take(which) for part, kind in zip(parts, kinds, strict=True)]
+        items = pa.StructArray.from_arrays([*columns, value], fields=list(SCHEMA.field("scores").type.value_type))
+        return pa.ListArray.from_arrays(_int32(np.arange(0, len(which) + 1, len(keys))), items)
+
+    def _messages(self, rows: "np.ndarray[Any, Any]") -> Column:
+        """One, or two in two of five episodes."""
+        ends = np.concatenate([[0], np.cumsum(np.where(rows % 5 < 3, 1, 2))])
+        total = int(ends[-1])
+        spoken: Column = self._words.take(_int32(self._dice.integers(0, len(self._words), total * WORDS)))
+        limits = _int32(np.arange(0, total * WORDS + 1, WORDS))
+        fields = list(SCHEMA.field("messages").type.value_type)
+        said = (pa.array([1], pa.int32()), pa.array(["agent"]), pa.array([["Ana"]]))
+        columns = [_repeated(one, total) for one in said]
+        content: Column = pc.binary_join(pa.ListArray.from_arrays(limits, spoken), " ")
+        return pa.ListArray.from_arrays(_int32(ends), pa.StructArray.from_arrays([*columns, content], fields=fields))
 
 
-def _renamed(table: pa.Table, number: int) -> pa.Table:
-    """The same rows as episodes of their own."""
-    ids = pa.array([digest(number, row) for row in range(table.num_rows)])
-    return table.set_column(0, SCHEMA.field(0), ids)
+def _int32(values: "np.ndarray[Any, Any]") -> Column:
+    return pa.array(values.astype(np.int32))
 
 
-def _fill(store: ObjectStore, base: pa.Table, shards: int) -> None:
-    for number in range(shards):
-        key = ShardKey("run-a", "model", "all", number, 1)
-        store.put_if_absent(str(key), to_parquet(_renamed(base, number)))
-    planned = {(f"model-{model}", family): base.num_rows * shards // 40 for model in range(10) for family in FAMILIES}
-    create_or_check(store, replace(MANIFEST, planned=planned))
+def _repeated(one: Column, count: int) -> Column:
+    """An array of one value, so many times."""
+    return one.take(pa.array([0] * count))
 
 
-def _best(work: Callable[[], object]) -> float:
+def _best(work: Callable[[], object], times: int) -> float:
     seconds = []
-    for _ in range(3):
+    for _ in range(times):
         start = time.perf_counter()
         work()
         seconds.append(time.perf_counter() - start)
@@ -83,46 +132,139 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def _write_cpu_ms(folder: Path) -> float:
-    episodes, store, repeats = list(_episodes(SHARD, 12)), open_store(str(folder / "written")), 20
+    """Twelve messages of sixty words an episode."""
+    text = " ".join(["bananas"] * WORDS)
+    messages = tuple(Message(turn, "agent", ("Ana",), f"{turn} {text}") for turn in range(12))
+    scores = tuple(Score(scoring, metric, 0.5) for scoring in SCORINGS for metric in FAMILIES["queue"].metrics)
+    episodes = [episode(number, messages=messages, scores=scores) for number in range(64)]
+    store, repeats = open_store(str(folder / "written")), 20
     start = time.process_time()
     for number in range(repeats):
-        write_shard(store, ShardKey("run-a", "model", "all", number, 1), episodes)
+        write_shard(store, ShardKey(RUN, "model", "all", number, 1), episodes)
     return round((time.process_time() - start) / repeats * 1000, 2)
 
 
-def _leaderboard(store: ObjectStore) -> None:
+def _request(episodes: int) -> tuple[RunRequest, Dataset]:
+    base = generate_dataset("1", 0, ("queue",))
+    scenario = base.scenarios("queue")[0]
+    many: dict[str, Any] = {f"q-{n}": replace(scenario, id=f"q-{n}") for n in range(episodes // 4)}
+    models = tuple(ModelSpec(f"m{n}", "openai", f"m{n}") for n in range(4))
+    return RunRequest("bench", models, ("queue",)), Dataset("bench", base.versions, {"queue": many})
+
+
+def _resume(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:
+    """All that a run of so many episodes asks before it knows that it owes nothing, from shards and sealed."""
+    request, dataset = _request(episodes)
+    plan = make_plan(request, dataset, SHARD, RUN)
+    base = episodes_table([replace(SAMPLE, run_id=RUN)] * SHARD)
+    for cell in plan.cells:
+        for shard in cell.shards:
+            ids = pa.array([each.id for each in shard.episodes])
+            table = base.slice(0, len(ids)).set_column(0, SCHEMA.field(0), ids)
+            key = ShardKey(RUN, cell.model.slug, cell.family, shard.number, 1)
+            store.put_if_absent(str(key), to_parquet(table))
+    create_or_check(store, replace(MANIFEST, run_id=RUN, planned=plan.planned))
+
+    def resumed() -> None:
+        planned = make_plan(request, dataset, SHARD, RUN)
+        assert not planned.without(read_index(store, RUN).scored).episode_count
+
+    def asked() -> dict[str, float]:
+        return {
+            "resume_s": _best(resumed, times),
+            "of_that_index_s": _best(lambda: read_index(store, RUN), times),
+        }
+
+    shards = sum(len(cell.shards) for cell in plan.cells)
+    result: dict[str, object] = {
+        "episodes": plan.episode_count,
+        "plan_s": _best(lambda: make_plan(request, dataset, SHARD, RUN), times),
+    }
+    result[f"{shards}_shards"] = asked()
+    seal(store, RUN)
+    return {**result, "sealed": asked()}
+
+
+def _sealed(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:
+    """Questions to one large sealed run."""
+    generator, per_cell = Generator(), episodes // len(MODELS) // len(PLAYED)
+    number = 0
+    for model in MODELS:
+        for family in PLAYED:
+            table = generator.cell(model, family, per_cell)
+            store.put_if_absent(str(ShardKey(RUN, model, family, number, 1)), to_parquet(table))
+            number += 1
+    planned = {(model, family): per_cell for model in MODELS for family in PLAYED}
+    create_or_check(store, replace(MANIFEST, run_id=RUN, planned=planned))
+    start = time.perf_counter()
+    report = seal(store, RUN)
+    sealed_s = round(time.perf_counter() - start, 1)
     with connect(store.url) as connection:
-        assert len(leaderboard(connection)) == 10
+        row = connection.execute("SELECT episode_id FROM traces LIMIT 1 OFFSET $1", [episodes // 2]).fetchone()
+    assert row is not None
+    questions = _questions(store, row[0])
+    return {
+        "episodes": report.episodes,
+        "objects": report.objects,
+        "bytes": report.bytes,
+        "seal_s": sealed_s,
+        **{name: _best(ask, times) for name, ask in questions},
+    }
+
+
+def _questions(store: ObjectStore, episode_id: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    def asking(query: str) -> Callable[[], object]:
+        def ask() -> object:
+            with connect(store.url) as connection:
+                return connection.execute(query).fetchall()
+
+        return ask
+
+    def ranked() -> None:
+        with connect(store.url) as connection:
+            assert len(leaderboard(connection)) == len(MODELS)
+
+    def found() -> None:
+        with connect(store.url) as connection:
+            assert find_episode(connection, episode_id).episode_id == episode_id
+
+    yield "connect_s", lambda: connect(store.url).close()
+    yield "leaderboard_s", ranked
+    yield "leaderboard_view_s", asking("FROM leaderboard")
+    yield "leaderboard_floor_s", asking("SELECT sum(list_sum([s.value for s in scores])) FROM traces")
+    yield "privacy_by_round_s", asking("FROM privacy_by_round")
+    yield "usage_s", asking("FROM usage")
+    yield "text_search_s", asking("SELECT count(*) FROM messages WHERE contains(content, 'no such word')")
+    yield "text_search_any_case_s", asking("SELECT count(*) FROM messages WHERE content ILIKE '%no such word%'")
+    yield "text_search_floor_s", asking("SELECT sum(list_sum([strlen(m.content) for m in messages])) FROM traces")
+    yield "one_episode_s", found
+
+
+def _measured(url: str, options: argparse.Namespace) -> dict[str, object]:
+    return {
+        "resume": _resume(open_store(f"{url}/shards"), options.episodes, options.times),
+        "sealed": _sealed(open_store(f"{url}/large"), options.sealed, options.times),
+    }
 
 
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--episodes", type=int, default=200_000, help="episodes in small shards; five times as many large"
-    )
-    episodes = parser.parse_args().episodes
-    with tempfile.TemporaryDirectory(prefix="muses-bench-") as name:
-        folder = Path(name)
-        shards, many = open_store(str(folder / "shards")), max(1, episodes // 32)
-        _fill(shards, episodes_table(list(_episodes(32, 3))), many)
-        sealed, few = open_store(str(folder / "sealed")), 16
-        base = episodes_table(list(_episodes(2000, 1)))
-        _fill(sealed, pa.concat_tables([base] * max(1, episodes * 5 // few // 2000)).combine_chunks(), few)
-        result = {
-            "shard_write_cpu_ms": _write_cpu_ms(folder),
-            "shards": {
-                "episodes": many * 32,
-                "objects": many,
-                "index_read_s": _best(lambda: read_index(shards, "run-a")),
-                "leaderboard_s": _best(lambda: _leaderboard(shards)),
-            },
-            "large_objects": {
-                "episodes": max(1, episodes * 5 // few // 2000) * 2000 * few,
-                "objects": few,
-                "leaderboard_s": _best(lambda: _leaderboard(sealed)),
-            },
-        }
+    parser.add_argument("--stores", nargs="+", choices=("folder", "s3"), default=["folder", "s3"])
+    parser.add_argument("--episodes", type=int, default=200_000, help="of the run that is resumed")
+    parser.add_argument("--sealed", type=int, default=1_000_000, help="episodes of the sealed run")
+    parser.add_argument("--times", type=int, default=5, help="the best of so many")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="muses-bench-")))
+        result: dict[str, object] = {"shard_write_cpu_ms": _write_cpu_ms(folder)}
+        if "folder" in options.stores:
+            result["folder"] = _measured(str(folder), options)
+        if "s3" in options.stores:
+            server = stack.enter_context(s3_server())
+            server.create_bucket("muses-bench")
+            os.environ.update(server.environment)
+            result["s3"] = _measured("s3://muses-bench/bench", options)
     print(json.dumps(result, indent=2))  # noqa: T201 - what it is run for
 
 

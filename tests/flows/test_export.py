@@ -101,3 +101,20 @@ def test_what_is_damaged_is_named_and_the_rest_is_written(
             assert len(list(csv.DictReader(file))) == 3
     else:
         assert [file["episodes"] for file in json.loads(out)["files"]] == [3]
+
+
+def test_what_was_there_is_not_replaced_because_something_is_damaged(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run is read once more then; the files of before are no work of this command."""
+    arguments = ("inspect", "first", "--out", str(tmp_path / "logs"), "--store", store)
+    said(capsys, *arguments)
+    (log,) = (tmp_path / "logs").iterdir()
+    before = log.read_bytes()
+    shard = next(Path(store).rglob("shard-00001.a1.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    _, err = said(capsys, *arguments, code=2)
+    assert "is there already" in err
+    assert log.read_bytes() == before
+    said(capsys, *arguments, "--force")
+    assert log.read_bytes() != before

@@ -146,6 +146,25 @@ def test_a_budget_that_is_spent_asks_nobody(run: Run) -> None:
         assert summary["budget"]["reached"]
 
 
+def test_a_cap_in_tokens_needs_no_price(run: Run) -> None:
+    """What has no price is not counted twice by the next start."""
+    with Provider(script=forever(costly())) as provider:
+        config = queue(provider, 10)
+        for model in config["models"]:
+            model.pop("prices", None)
+        first = run({**config, "budget": {"tokens": 5500}})[1]
+        second = run({**config, "budget": {"tokens": 8500}})[1]
+    assert first["episodes"]["scored"] <= 5
+    assert second["episodes"]["scored"] >= 7
+
+
+def test_a_run_that_owes_nothing_is_done_whatever_it_has_spent(run: Run) -> None:
+    with Provider(script=forever(costly())) as provider:
+        assert run(queue(provider, 5))[0] == 0
+        code, summary, said = run(queue(provider, 5), "--budget-tokens=1000")
+        assert (code, summary["budget"]["reached"]) == (0, False), said
+
+
 def test_a_model_whose_price_is_not_known_cannot_have_a_cap_in_usd(muses: Muses) -> None:
     options = ("--model=openai:m", "--base-url=http://127.0.0.1:1/v1", "--budget-usd=1")
     for command in ("run", "plan", "doctor"):

@@ -260,3 +260,14 @@ def test_serving_by_hand_ends_with_the_books(tmp_path: Path) -> None:
     books = json.loads(stdout)
     assert (books["asked"], books["answered"], books["refused"]) == (2, 1, {"requests": 1})
     assert process.returncode == 0
+
+
+def test_a_rehearsal_has_the_prices_of_the_run(tmp_path: Path) -> None:
+    """Those of the table too, which hold at the provider's own address: without them no cap in USD would be kept."""
+    real = config(tmp_path, models=["openai:gpt-4o"], users="anthropic:claude-haiku-4-5", budget={"usd": 1})
+    with RehearsalProvider(Weather()) as provider:
+        there = point_at(real, provider, accounts_of(real))
+    assert real.users is not None
+    assert there.users is not None
+    assert there.models[0].spec().prices == real.models[0].spec().prices is not None
+    assert there.users.spec().prices == real.users.spec().prices is not None

@@ -388,3 +388,24 @@ def test_extra_body_cannot_replace_what_we_send() -> None:
 )
 def test_a_budget_that_is_none(budget: dict[str, object], words: str) -> None:
     assert words in problems({**LEAST, "budget": budget})
+
+
+def test_native_is_refused_where_roles_cannot_be_names() -> None:
+    text = problems({"models": ["openai:a", "anthropic:claude-x"], "templates": ["says", "native"]})
+    assert "anthropic:claude-x takes only the roles user and assistant" in text
+    parse_config({"models": ["anthropic:claude-x"], "templates": ["says"]}, SOURCE)
+    parse_config({"models": ["openai:a"], "users": "anthropic:claude-x", "templates": ["native"]}, SOURCE)
+
+
+@pytest.mark.parametrize("field", ["system", "max_completion_tokens", "reasoning_effort", "output_config", "stream"])
+def test_extra_body_is_for_other_fields(field: str) -> None:
+    assert "sent by the project itself" in problems(model(sampling={"extra_body": {field: 1}}))
+
+
+def test_a_slash_at_the_end_of_an_address_changes_no_price() -> None:
+    priced = [
+        parse_config({"models": [{"model": "openai:gpt-4o", **fields}]}, SOURCE).models[0].spec().prices
+        for fields in ({}, {"base_url": f"{OPENAI_BASE_URL}/"}, {"base_url": "http://other/v1"})
+    ]
+    assert priced[0] == priced[1] is not None
+    assert priced[2] is None

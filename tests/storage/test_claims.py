@@ -128,6 +128,14 @@ def test_a_dead_process_of_this_machine(store: ObjectStore) -> None:
     assert watch.now == 0
 
 
+def test_a_process_that_is_hidden_may_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With hidepid, /proc shows a user no process of another one."""
+    here, gone = Process.this(), ended()
+    monkeypatch.setattr("storage.claims._PROC", tmp_path)
+    assert not here.has_ended(here.room)
+    assert gone.has_ended(gone.room)
+
+
 def test_a_process_of_another_room_may_live() -> None:
     """The same number in another container, or before the machine was started again, says nothing."""
     here = Process.this()

@@ -5,7 +5,17 @@ from hypothesis import given, strategies as st
 
 from pipeline.errors import ConfigError
 from pipeline.hashing import slug
-from storage.layout import RescoredKey, ShardKey, manifest_key, parse_manifest_key, run_folder
+from storage.layout import (
+    RescoredKey,
+    SealedKey,
+    ShardKey,
+    claim_key,
+    manifest_key,
+    parse_claim_key,
+    parse_manifest_key,
+    run_folder,
+    sealed_folder,
+)
 
 slugs = st.text(min_size=1).map(slug)
 keys = st.builds(ShardKey, slugs, slugs, slugs, st.integers(0, 10**7), st.integers(1, 10**4))
@@ -16,6 +26,24 @@ def test_a_shards_name() -> None:
     key = ShardKey("nightly-1", "gpt-x", "queue", 42, 1)
     assert str(key) == "traces/run=nightly-1/model=gpt-x/family=queue/shard-00042.a1.parquet"
     assert str(key).startswith(run_folder("nightly-1"))
+
+
+@given(st.builds(SealedKey, slugs, st.integers(0, 10**7), st.from_regex(r"[0-9a-f]{16}", fullmatch=True)))
+def test_sealed_names_are_read_back(key: SealedKey) -> None:
+    """And are no shard's; claims name their run as manifests do."""
+    assert SealedKey.parse(str(key)) == key
+    assert ShardKey.parse(str(key)) is RescoredKey.parse(str(key)) is None
+    assert str(key).startswith(sealed_folder(key.run_id))
+    assert parse_claim_key(claim_key(key.run_id)) == key.run_id
+    assert parse_claim_key(manifest_key(key.run_id)) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["00000.parquet", "00000-0123.parquet", "0-0123456789abcdef.parquet", "x/00000-0123456789abcdef.parquet"]
+)
+def test_foreign_sealed_objects(name: str) -> None:
+    """What is not named by its content is not ours."""
+    assert SealedKey.parse(f"sealed/run=r/{name}") is None
 
 
 @given(keys)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pipeline.episode import OUTCOMES, Episode
 from pipeline.errors import FailureKind, StoreError
@@ -42,7 +42,17 @@ def _messages(content: st.SearchStrategy[str]) -> st.SearchStrategy[Message]:
 
 def _calls(content: st.SearchStrategy[str]) -> st.SearchStrategy[Call]:
     return st.builds(
-        Call, st.sampled_from(["agent", "user"]), content, tokens, tokens, numbers, counts, content, st.booleans()
+        Call,
+        st.sampled_from(["agent", "user"]),
+        content,
+        tokens,
+        tokens,
+        numbers,
+        counts,
+        content,
+        st.booleans(),
+        tokens,
+        st.none() | numbers,
     )
 
 
@@ -73,12 +83,14 @@ def test_the_columns_are_the_fields_of_an_episode() -> None:
     assert (read.metadata or {})[VERSION_KEY] == str(SCHEMA_VERSION).encode()
 
 
+@settings(deadline=None)
 @given(st.lists(_episodes(texts), max_size=4))
 def test_round_trip(episodes: list[Episode]) -> None:
     """Through Arrow and Parquet, every episode comes back equal."""
     assert episodes_from_table(from_parquet(to_parquet(episodes_table(episodes)))) == episodes
 
 
+@settings(deadline=None)
 @given(_episodes(any_texts))
 def test_any_text_can_be_written(one: Episode) -> None:
     """What UTF-8 cannot hold becomes U+FFFD, in every text of an episode; nothing else changes."""
@@ -115,6 +127,19 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def _with_lists_for_ids() -> pa.Table:
+    table = episodes_table([episode(1)])
+    return table.set_column(0, "episode_id", pa.array([["a"]])).replace_schema_metadata(SCHEMA.metadata)
+
+
+def _flipped(data: bytes) -> bytes:
+    """One bit of the first seconds is another: nothing but the page's checksum tells."""
+    group = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0)
+    column = group.column(SCHEMA.names.index("seconds"))
+    last = (column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size - 2
+    return data[:last] + bytes([data[last] ^ 1]) + data[last + 1 :]
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -123,6 +148,8 @@ def _parquet(table: pa.Table) -> bytes:
         (to_parquet(episodes_table([episode(1)]))[:-9], "not a readable Parquet file"),
         (_parquet(pa.table({"a": [1]})), "no trace of muses-eval"),
         (_parquet(episodes_table([episode(1)]).drop_columns(["outcome"])), "without the columns outcome"),
+        (_parquet(_with_lists_for_ids()), "columns of another kind"),
+        (_flipped(to_parquet(episodes_table([episode(1)]))), "not a readable Parquet file"),
     ],
 )
 def test_other_files_are_refused(data: bytes, expected: str) -> None:

@@ -1,6 +1,8 @@
 """What a run has used, from its calls as they are stored: every attempt was paid for."""
 
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +11,11 @@ from pipeline.protocol import Call
 from pipeline.usage import Usage
 from storage.layout import ShardKey
 from storage.manifest import create_or_check, reopen
-from storage.objects import ObjectStore
+from storage.objects import ObjectStore, open_store
 from storage.seal import seal
 from storage.shards import write_shard
 from storage.spending import read_loads, read_spending, read_untold
+from tests.storage.breaking import Crash, breaking
 from tests.storage.samples import MANIFEST, episode, failed
 
 FIRST, SECOND = (ShardKey("run-a", "model-a", "queue", 0, attempt) for attempt in (1, 2))
@@ -30,7 +33,7 @@ def test_all_attempts_count_and_kept_answers_do_not(store: ObjectStore) -> None:
     spent = read_spending(store, "run-a")
     assert spent == sum(map(Usage.of, calls), Usage())
     assert (spent.calls, spent.usd, spent.uncounted, spent.unpriced) == (6, pytest.approx(1.75), 1, 1)
-    assert read_untold(store, "run-a") == (episode(2).episode_id,)
+    assert read_untold(store, "run-a") == ((episode(2).episode_id,), (episode(2).episode_id,))
 
 
 def test_what_a_seal_drops_was_paid_for(store: ObjectStore) -> None:
@@ -49,15 +52,27 @@ def test_what_a_seal_drops_was_paid_for(store: ObjectStore) -> None:
     assert read_spending(store, "run-a") == before + Usage.of((USER,))
 
 
-def test_a_cut_off_seal_counts_nothing_twice(store: ObjectStore) -> None:
-    """Its shards are still there beside the sealed object."""
-    create_or_check(store, MANIFEST)
-    write_shard(store, FIRST, [episode(1, calls=(AGENT,))])
-    data = store.get(str(FIRST))
-    seal(store, "run-a")
-    store.put_if_absent(str(FIRST), data)
-    reopen(store, "run-a")
-    assert read_spending(store, "run-a") == Usage.of((AGENT,))
+def test_a_seal_that_is_cut_off_anywhere_counts_nothing_twice(tmp_path: Path) -> None:
+    """Read at once, resumed, and sealed again: what was paid for is what was paid for."""
+    for steps in count():
+        store = open_store(str(tmp_path / str(steps)))
+        create_or_check(store, MANIFEST)
+        write_shard(store, FIRST, [failed(1, calls=(AGENT, USER)), episode(2, calls=(AGENT,))])
+        write_shard(store, SECOND, [episode(1, calls=(AGENT,), attempt=2)])
+        whole = True
+        try:
+            seal(breaking(store, steps), "run-a")
+        except Crash:
+            whole = False
+        found = [read_spending(store, "run-a").calls]
+        reopen(store, "run-a")
+        found.append(read_spending(store, "run-a").calls)
+        seal(store, "run-a")
+        found.append(read_spending(store, "run-a").calls)
+        assert found == [4, 4, 4], steps
+        if whole:
+            assert steps > 10
+            return
 
 
 def test_nothing_is_nothing(store: ObjectStore) -> None:

@@ -2,18 +2,22 @@
 
 import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import duckdb
 import pytest
 
+import storage
 from pipeline.protocol import Call
 from pipeline.scores import Score
 from pipeline.transcript import Message
 from storage.frames import scan
 from storage.layout import ShardKey
-from storage.manifest import create_or_check
+from storage.manifest import create_or_check, reopen
 from storage.objects import ObjectStore, open_store
+from storage.seal import seal
 from storage.shards import write_shard
 from storage.sql import VIEWS, connect
 from storage.stats import mean_se
@@ -58,6 +62,64 @@ def test_nested_columns_become_rows(store: ObjectStore) -> None:
     assert _rows(store, "SELECT role, called_model, prompt_tokens, finish_reason FROM calls") == [
         ("agent", "provider/model-a", 100, "stop")
     ]
+
+
+def test_usage(store: ObjectStore) -> None:
+    """Which model burns tokens is one query; what is unknown is NULL, and our own cache costs nothing."""
+    paid = Call("agent", "m", 100, 20, 1.0, 2, "stop", cached_tokens=60, cost_usd=0.25)
+    ours = Call("agent", "m", 100, 20, 0.0, 0, "stop", cached=True)
+    silent = Call("agent", "m", None, 5, 1.0, 0, "stop")
+    user = Call("user", "u", 50, 5, 1.0, 1, "stop", cached_tokens=0, cost_usd=0.5)
+    write_shard(store, KEY, [episode(1, calls=(paid, user, ours)), episode(2, calls=(paid, paid))])
+    write_shard(store, replace(KEY, number=1), [episode(3, model="b", calls=(silent, paid)), failed(4, calls=(paid,))])
+    write_shard(store, replace(KEY, number=1, attempt=2), [failed(4, attempt=2, calls=(user,))])
+    columns = "model, role, calls, cached_calls, retries, prompt_tokens, completion_tokens, cached_tokens"
+    assert _rows(store, f"SELECT {columns} FROM usage") == [
+        ("b", "agent", 2, 0, 2, 100, 25, 60),
+        ("model-a", "agent", 3, 1, 6, 300, 60, 180),
+        ("model-a", "user", 2, 0, 2, 100, 10, 0),
+    ]
+    assert _rows(store, "SELECT model, role, cache_hit_rate, uncounted, cost_usd, unpriced FROM usage") == [
+        ("b", "agent", 0.6, 1, None, 1),
+        ("model-a", "agent", 0.6, 0, 0.75, 0),
+        ("model-a", "user", 0.0, 0, 1.0, 0),
+    ]
+
+
+def test_usage_out_of_our_cache_alone(store: ObjectStore) -> None:
+    """Nobody was asked: no tokens, and it cost nothing."""
+    write_shard(store, KEY, [episode(1, calls=(Call("agent", "m", 9, 9, 0.0, 0, "stop", cached=True),))])
+    assert _rows(store, "SELECT calls, cached_calls, prompt_tokens, cache_hit_rate, cost_usd FROM usage") == [
+        (0, 1, None, None, 0.0)
+    ]
+
+
+def test_connect_and_scan_are_the_packages_own() -> None:
+    """Found on first use: importing the package brings no engine with it."""
+    code = "import sys, storage; assert not {'duckdb', 'polars', 'pyarrow'} & set(sys.modules); storage.connect"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (storage.connect, storage.scan) == (connect, scan)
+    with pytest.raises(AttributeError, match="nothing_here"):
+        _ = storage.nothing_here
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["sealed", "opened again"])
+def test_a_sealed_run_reads_the_same(store: ObjectStore, again: bool) -> None:
+    """In SQL and in Polars, and beside runs that are not sealed."""
+    create_or_check(store, MANIFEST)
+    write_shard(store, KEY, [episode(1), failed(2)])
+    write_shard(store, replace(KEY, attempt=2), [scored(2, {"f1": 1.0}, attempt=2)])
+    write_shard(store, replace(KEY, run_id="run-b"), [episode(1, run_id="run-b"), failed(3, run_id="run-b")])
+    write_shard(store, replace(KEY, run_id="run-b", attempt=2), [episode(3, run_id="run-b", attempt=2)])
+    seal(store, "run-a")
+    if again:
+        reopen(store, "run-a")
+        write_shard(store, replace(KEY, attempt=3), [episode(5, attempt=3), failed(1, attempt=3)])
+    expected = [("run-a", episode(1).episode_id, 1), ("run-a", episode(2).episode_id, 2)]
+    expected += [("run-b", episode(1).episode_id, 1), ("run-b", episode(3).episode_id, 2)]
+    expected += [("run-a", episode(5).episode_id, 3)] if again else []
+    assert _rows(store, "SELECT run_id, episode_id, attempt FROM episodes ORDER BY ALL") == sorted(expected)
+    assert sorted(scan(store.url).select("run_id", "episode_id", "attempt").collect().rows()) == sorted(expected)
 
 
 def test_resumed_shards_are_counted_once(store: ObjectStore) -> None:
@@ -195,7 +257,8 @@ def test_secrets_stay_secret(s3_url: str) -> None:
     """SQL can see that there is an access, not the key."""
     store = open_store(s3_url)
     write_shard(store, KEY, [episode(1)])
-    assert SECRET not in str(_rows(store, "FROM duckdb_secrets()"))
+    for query in ("FROM duckdb_secrets()", "FROM duckdb_settings()", "SELECT current_setting('s3_secret_access_key')"):
+        assert not [value for row in _rows(store, query) for value in row if SECRET in str(value)]
     assert _rows(store, "SELECT count(*) FROM episodes") == [(1,)]
 
 

@@ -19,6 +19,7 @@ from storage.seal import seal
 from storage.shards import read_index, write_shard
 from storage.sql import connect
 from storage.verify import Finding, RunCheck, verify
+from tests.storage.breaking import WatchedStore
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
 SHARD = ShardKey("run-a", "model-a", "queue", 0, 1)
@@ -324,6 +325,22 @@ def test_a_held_run_is_not_pruned(store: ObjectStore) -> None:
         done = prune(store, Rule(name="*"))
     assert (done.runs, list(done.held)) == ((), ["run-a"])
     assert keys(store) == before
+
+
+def test_a_run_that_went_on_meanwhile_is_not_pruned(tmp_path: Path) -> None:
+    """It was written to after it had been chosen: it stays, and is not said to be gone."""
+    store = FolderStore(tmp_path)
+    fill(store)
+    for item in take_inventory(store):
+        os.utime(tmp_path / item.info.key, (1000, 1000))
+
+    def step(key: str) -> None:
+        if key == manifest_key("run-a"):  # it looks again, now that it holds the run
+            write_shard(store, replace(SHARD, number=7), [episode("late", shard=7)])
+
+    before = keys(store)
+    assert prune(WatchedStore(store, step), Rule(older_than_s=3600)).runs == ()
+    assert keys(store) == {*before, str(replace(SHARD, number=7))}
 
 
 def test_a_pruning_that_was_cut_off_is_garbage(store: ObjectStore) -> None:

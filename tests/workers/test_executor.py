@@ -80,7 +80,7 @@ def test_a_mistake_in_the_config_is_raised_as_it_is(tmp_path: Path) -> None:
 
         async def job() -> None:
             async with InlineExecutor(1) as executor:
-                assert "UNSET_KEY" in (await executor.probe(shard.model) or "")
+                assert "UNSET_KEY" in str(await executor.probe(shard.model))
                 assert await executor.probe(ORACLE) is None
                 await executor.run(shard)
 

@@ -1,28 +1,48 @@
-"""A limit bounds what is in flight, loses no slot, and is shared by those who share an account."""
+"""A limit bounds what is in flight, loses no slot, lends fairly, and is shared by those who share an account."""
 
 import asyncio
+import math
+import random
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from pipeline.specs import Endpoint, Limits
-from workers.limits import AccountLimits, ConcurrencyLimit
+from tests.workers.virtual_time import clock, run
+from workers.keeper import Keeper, LocalKeeper
+from workers.limits import AccountLimits, Holder, LeasedLimit, TryEnd, disagreements
+from workers.limits.headers import Told, told_limits
+from workers.limits.learner import FIRST_WINDOW, Learner, Observation
+from workers.limits.lease import HORIZON_S, Slots
+from workers.limits.line import USED, Line, Rates
+from workers.limits.shares import fair_shares, shares_in_groups
+from workers.rehearsal.books import largest_window
+
+URL = "http://one/v1"
 
 
-async def _wait_for_turns(rounds: int = 5) -> None:
+def limit_of(most: int) -> LeasedLimit:
+    return AccountLimits().limit(Endpoint((URL,), limits=Limits(concurrency=most)))
+
+
+# Tries in one worker
+
+
+async def _wait_for_turns(rounds: int = 20) -> None:
     """Lets every other task run as far as it can."""
     for _ in range(rounds):
         await asyncio.sleep(0)
 
 
-class Worker:
+class Caller:
     """Holds a slot until it is told to leave."""
 
-    def __init__(self, limit: ConcurrencyLimit) -> None:
+    def __init__(self, limit: LeasedLimit) -> None:
         self.inside = False
         self._leave = asyncio.Event()
         self.task = asyncio.ensure_future(self._work(limit))
 
-    async def _work(self, limit: ConcurrencyLimit) -> None:
+    async def _work(self, limit: LeasedLimit) -> None:
         async with limit.slot(0):
             self.inside = True
             await self._leave.wait()
@@ -37,15 +57,15 @@ def test_bounds_what_is_in_flight_in_order() -> None:
     """Three slots: the fourth waits, and those who wait enter in the order in which they came."""
 
     async def scenario() -> None:
-        limit = ConcurrencyLimit(3)
-        workers = [Worker(limit) for _ in range(6)]
+        limit = limit_of(3)
+        callers = [Caller(limit) for _ in range(6)]
         await _wait_for_turns()
-        assert [worker.inside for worker in workers] == [True, True, True, False, False, False]
-        await workers[1].leave()
+        assert [caller.inside for caller in callers] == [True, True, True, False, False, False]
+        await callers[1].leave()
         await _wait_for_turns()
-        assert [worker.inside for worker in workers] == [True, False, True, True, False, False]
-        for worker in workers:
-            await worker.leave()
+        assert [caller.inside for caller in callers] == [True, False, True, True, False, False]
+        for caller in callers:
+            await caller.leave()
         assert limit.in_flight == 0
 
     asyncio.run(scenario())
@@ -55,11 +75,11 @@ def test_late_comers_do_not_overtake() -> None:
     """A slot that is freed goes to the one who waits, even when a newcomer asks in the same moment."""
 
     async def scenario() -> None:
-        limit = ConcurrencyLimit(1)
-        holder, waiter = Worker(limit), Worker(limit)
+        limit = limit_of(1)
+        holder, waiter = Caller(limit), Caller(limit)
         await _wait_for_turns()
         leaving = asyncio.ensure_future(holder.leave())
-        newcomer = Worker(limit)
+        newcomer = Caller(limit)
         await leaving
         await _wait_for_turns()
         assert (waiter.inside, newcomer.inside) == (True, False)
@@ -73,7 +93,7 @@ def test_a_failing_try_gives_its_slot_back() -> None:
     """However the try ends."""
 
     async def scenario() -> None:
-        limit = ConcurrencyLimit(1)
+        limit = limit_of(1)
         with pytest.raises(RuntimeError, match="broken"):
             async with limit.slot(0):
                 raise RuntimeError("broken")
@@ -86,8 +106,8 @@ def test_a_cancelled_waiter_leaves_the_queue() -> None:
     """Cancelled while it waits: the next one in the queue gets the slot."""
 
     async def scenario() -> None:
-        limit = ConcurrencyLimit(1)
-        holder, cancelled, patient = Worker(limit), Worker(limit), Worker(limit)
+        limit = limit_of(1)
+        holder, cancelled, patient = Caller(limit), Caller(limit), Caller(limit)
         await _wait_for_turns()
         cancelled.task.cancel()
         await _wait_for_turns()
@@ -106,9 +126,9 @@ def test_a_slot_handed_to_a_cancelled_waiter_is_not_lost() -> None:
     """Cancelled between being given the slot and waking up: the slot goes on to the next one."""
 
     async def scenario() -> None:
-        limit = ConcurrencyLimit(1)
+        limit = limit_of(1)
         async with limit.slot(0):
-            cancelled, patient = Worker(limit), Worker(limit)
+            cancelled, patient = Caller(limit), Caller(limit)
             await _wait_for_turns()
         cancelled.task.cancel()
         await _wait_for_turns()
@@ -122,10 +142,10 @@ def test_a_slot_handed_to_a_cancelled_waiter_is_not_lost() -> None:
 
 def test_outlives_an_event_loop() -> None:
     """A process may run one loop after another, with waiting in each."""
-    limit = ConcurrencyLimit(1)
+    limit = limit_of(1)
 
     async def contended() -> None:
-        first, second = Worker(limit), Worker(limit)
+        first, second = Caller(limit), Caller(limit)
         await _wait_for_turns()
         assert (first.inside, second.inside) == (True, False)
         await first.leave()
@@ -136,38 +156,324 @@ def test_outlives_an_event_loop() -> None:
     assert limit.in_flight == 0
 
 
-def test_shrinks_for_the_tries_to_come() -> None:
-    """Lowered in mid-flight: nobody is thrown out, nobody enters until there is room under the new bound."""
-
-    async def scenario() -> None:
-        limit = ConcurrencyLimit(2)
-        workers = [Worker(limit) for _ in range(3)]
-        await _wait_for_turns()
-        limit.lower_to(1)
-        await workers[0].leave()
-        await _wait_for_turns()
-        assert [worker.inside for worker in workers] == [False, True, False]
-        await workers[1].leave()
-        await _wait_for_turns()
-        assert [worker.inside for worker in workers] == [False, False, True]
-        await workers[2].leave()
-
-    asyncio.run(scenario())
-
-
 def test_one_limit_an_account() -> None:
     """Address and key name make the account; models of one account share the smallest of their limits."""
     limits = AccountLimits()
-    big = Endpoint(("http://one/v1",), "KEY", limits=Limits(concurrency=64))
-    small = Endpoint(("http://one/v1",), "KEY", limits=Limits(concurrency=8), timeout_s=5.0)
+    big = Endpoint((URL,), "KEY", limits=Limits(requests_per_minute=10, concurrency=64))
+    small = Endpoint((URL,), "KEY", limits=Limits(concurrency=8), timeout_s=5.0)
     shared = limits.limit(big)
     assert limits.limit(small) is shared
-    assert limits.limit(big).most == 8
-    assert limits.limit(Endpoint(("http://one/v1",), "OTHER_KEY")) is not shared
+    assert limits.limit(big).declared == Limits(requests_per_minute=10, concurrency=8)
+    assert limits.limit(Endpoint((URL,), "OTHER_KEY")) is not shared
     assert limits.limit(Endpoint(("http://two/v1",), "KEY")) is not shared
+    assert limits.limit(Endpoint(("http://two/v1",), "KEY", account="a")) is limits.limit(
+        Endpoint(("http://three/v1",), "KEY", account="a")
+    )
 
 
-def test_refuses_a_limit_that_lets_nothing_through() -> None:
-    """Zero would be a run that never starts."""
-    with pytest.raises(ValueError, match="at least 1, got 0"):
-        ConcurrencyLimit(0)
+def test_a_refusal_holds_the_worker_back_until_the_keeper_knows() -> None:
+    """Whatever is at hand: the next try starts after the pause that the provider asked for."""
+
+    async def scenario() -> list[float]:
+        limits = AccountLimits(LocalKeeper(Keeper(clock)), clock=clock)
+        limit = limits.limit(Endpoint((URL,), limits=Limits(concurrency=8)))
+        started = []
+        for end in (TryEnd("refused", retry_after_s=7.0), TryEnd("answered", 10), TryEnd("answered", 10)):
+            async with limit.slot(0) as slot:
+                started.append(clock())
+                slot.ended(end)
+        await limits.close()
+        return started
+
+    first, second, third = run(scenario())
+    assert second - first >= 7.0
+    assert second - first < 8.5
+    assert third - second < 2.0  # the probe was let in
+
+
+def test_a_mistake_of_ours_is_told_to_those_who_wait() -> None:
+    """Nobody waits for ever for a keeper that is broken."""
+
+    class Broken(LocalKeeper):
+        async def renew(self, holder: object, reports: object) -> None:  # type: ignore[override]
+            raise ZeroDivisionError
+
+    async def scenario() -> None:
+        async with AccountLimits(Broken()).limit(Endpoint((URL,))).slot(0):
+            pass
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(scenario())
+
+
+def test_closing_gives_everything_back() -> None:
+    """Another worker finds it at once; closing twice is harmless."""
+
+    async def scenario() -> None:
+        keeper = LocalKeeper(Keeper(clock))
+        endpoint = Endpoint((URL,), limits=Limits(concurrency=1))
+        for name in ("one", "two"):
+            limits = AccountLimits(keeper, Holder("run", name), clock)
+            async with limits.limit(endpoint).slot(0) as slot:
+                slot.ended(TryEnd("answered", 1))
+            before = clock()
+            await limits.close()
+            await limits.close()
+            assert clock() == before
+        assert clock() - 1000.0 < 0.5
+
+    run(scenario())
+
+
+# Fair shares
+
+
+@given(st.integers(0, 100), st.dictionaries(st.text(max_size=3), st.integers(0, 50)))
+def test_shares(total: int, wants: dict[str, int]) -> None:
+    """All is given as long as it is wanted; who gets less than he wants gets no less than anybody else, but for one."""
+    shares = fair_shares(total, wants)
+    assert shares.keys() == wants.keys()
+    assert sum(shares.values()) == min(total, sum(wants.values()))
+    assert all(0 <= shares[key] <= wants[key] for key in wants)
+    short = [shares[key] for key in wants if shares[key] < wants[key]]
+    assert not short or min(short) >= max(shares.values()) - 1
+
+
+def test_shares_are_fair_between_runs_first() -> None:
+    wants = {"a1": 9, "a2": 9, "a3": 9, "b1": 9}
+    groups = {key: key[0] for key in wants}
+    assert shares_in_groups(12, wants, groups, list(wants)) == {"a1": 2, "a2": 2, "a3": 2, "b1": 6}
+    assert shares_in_groups(1, wants, groups, ["b1", "a1", "a2", "a3"])["b1"] == 1
+
+
+# The line of sending times
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(3, 2000),
+    st.lists(st.tuples(st.integers(1, 50), st.floats(0, 2)), min_size=1, max_size=60),
+)
+def test_no_window_holds_more_than_its_share(per_minute: int, asks: list[tuple[int, float]]) -> None:
+    """Whoever asks for how many, and when: no 60 s hold more sending times than the limit, nor is one before now."""
+    now, line, times = 0.0, Line.at(0.0), []
+    rates = Rates(requests=USED * per_minute / 60)
+    for count, pause in asks:
+        now += pause
+        slots = line.reserve(count, 0.0, rates, now, now + HORIZON_S)
+        if slots is not None:
+            assert slots.start >= now
+            times += [slots.start + n * slots.spacing for n in range(slots.count)]
+    assert times == sorted(times)
+    assert largest_window([(at, 1) for at in times], 60.0) <= per_minute
+
+
+def test_tokens_that_were_taken_beyond_the_estimate_delay_the_next() -> None:
+    line, rates = Line.at(0.0), Rates(tokens=100.0)
+    assert line.reserve(2, 100.0, rates, 0.0, 5.0) == Slots(0.0, 1.0, 2, 100.0)
+    line.charge(300.0, rates)
+    assert line.reserve(1, 100.0, rates, 0.0, 9.0) == Slots(5.0, 1.0, 1, 100.0)
+
+
+def test_what_is_given_back_is_lent_again() -> None:
+    """As far as it is still to come."""
+    line, rates = Line.at(0.0), Rates(requests=10.0)
+    slots = line.reserve(10, 0.0, rates, 0.0, 1.0)
+    assert slots is not None
+    line.give_back(slots)
+    again = line.reserve(3, 0.0, rates, 0.45, 1.0)
+    assert again is not None
+    assert (again.start, again.count) == (pytest.approx(0.5), 3)
+    rest = line.reserve(10, 0.0, rates, 0.45, 1.0)
+    assert rest is not None
+    assert (rest.start, rest.count) == (pytest.approx(0.8), 2)
+
+
+def test_a_pause_leaves_no_burst_behind() -> None:
+    line, rates = Line.at(0.0), Rates(requests=10.0)
+    line.reserve(1, 0.0, rates, 0.0, 1.0)
+    assert line.reserve(5, 0.0, rates, 1000.0, 1001.0) == Slots(1000.0, 0.1, 5)
+
+
+@given(st.floats(0, 100), st.floats(0.001, 10), st.integers(1, 50), st.floats(0, 200))
+def test_counting_slots_before_a_time(start: float, spacing: float, count: int, time: float) -> None:
+    slots = Slots(start, spacing, count)
+    assert abs(slots.count_before(time) - sum(start + n * spacing < time for n in range(count))) <= 1  # rounding
+
+
+# What providers tell
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({}, None),
+        ({"x-ratelimit-limit-requests": "500"}, Limits(500.0)),
+        ({"x-ratelimit-limit-requests": "500", "x-ratelimit-limit-tokens": "30000"}, Limits(500.0, 30000.0)),
+        ({"anthropic-ratelimit-requests-limit": "50", "anthropic-ratelimit-tokens-limit": "4e4"}, Limits(50.0, 4e4)),
+        ({"x-ratelimit-limit-requests": "0"}, None),
+        ({"x-ratelimit-limit-requests": "-5", "x-ratelimit-limit-tokens": "10"}, Limits(None, 10.0)),
+        ({"x-ratelimit-limit-requests": "many"}, None),
+        ({"x-ratelimit-limit-requests": "inf"}, None),
+        ({"x-ratelimit-limit-requests": "nan"}, None),
+    ],
+)
+def test_limits_in_headers(headers: dict[str, str], told: Limits | None) -> None:
+    assert told_limits(headers) == told
+
+
+def test_the_smallest_of_what_was_told_lately_holds() -> None:
+    told = Told()
+    told.note(Limits(500.0), 0.0)
+    told.note(Limits(100.0), 10.0)
+    told.note(Limits(500.0), 50.0)
+    assert told.limits == Limits(100.0)
+    told.note(Limits(500.0), 70.0)
+    assert told.limits == Limits(100.0)
+    told.note(Limits(500.0), 130.0)  # raised
+    assert told.limits == Limits(500.0)
+
+
+def test_what_is_told_is_kept_where_nothing_is_declared() -> None:
+    async def scenario(declared: Limits) -> tuple[float | None, str]:
+        keeper = Keeper(clock)
+        limits = AccountLimits(LocalKeeper(keeper), clock=clock)
+        limit = limits.limit(Endpoint((URL,), limits=declared))
+        for _ in range(20):
+            async with limit.slot(0) as slot:
+                slot.ended(TryEnd("answered", 10, headers={"x-ratelimit-limit-requests": "300"}))
+            await asyncio.sleep(0.1)
+        status = keeper.snapshot().accounts[0]
+        await limits.close()
+        return status.requests_per_minute, status.source
+
+    assert run(scenario(Limits())) == (300.0, "told")
+    assert run(scenario(Limits(requests_per_minute=200))) == (200.0, "declared")
+
+
+# What refusals teach
+
+
+def busy(learner: Learner, seconds: float, from_s: float, **seen: object) -> float:
+    """A second of work after the other; returns when it ended."""
+    for n in range(round(seconds)):
+        learner.observe(Observation(**{"started": 50, "answered": 50, "answered_anew": 50, **seen}), from_s + n)  # type: ignore[arg-type]
+    return from_s + seconds
+
+
+def test_slow_start_doubles_while_calls_wait() -> None:
+    learner = Learner(0.0, slow_start=True)
+    assert learner.window == FIRST_WINDOW
+    learner.observe(Observation(started=16, answered=16, in_flight=16, crowded=True), 1.0)
+    assert learner.window == 2 * FIRST_WINDOW
+    learner.observe(Observation(started=32, answered=32, in_flight=20), 2.0)  # nobody waits
+    assert learner.window == 2 * FIRST_WINDOW
+
+
+def test_one_cut_for_one_episode() -> None:
+    """Forty refusals of tries that were in flight at the first are one piece of news."""
+    learner = Learner(0.0, slow_start=True)
+    now = busy(learner, 10, 1.0, in_flight=100, crowded=True)
+    learner.observe(Observation(refused=1, refused_anew=1, in_flight=100), now)
+    first = learner.window
+    assert first == pytest.approx(90)
+    for _ in range(4):
+        learner.observe(Observation(refused=10, in_flight=100), now + 0.1)
+    assert (learner.cut, learner.window) == (1, first)
+
+
+def test_failures_hold_and_do_not_cut() -> None:
+    learner = Learner(0.0, slow_start=True)
+    now = busy(learner, 3, 1.0, crowded=True)
+    before = learner.window
+    now = busy(learner, 10, now, crowded=True, failed=1)
+    assert (learner.window, learner.cut) == (before, 0)
+    busy(learner, 10, now, crowded=True)
+    assert learner.window > before  # type: ignore[operator]
+
+
+def test_a_bound_grows_only_while_it_holds_something_back() -> None:
+    learner = Learner(0.0, slow_start=True)
+    now = busy(learner, 10, 1.0, crowded=True)
+    learner.observe(Observation(refused=1, refused_anew=1, in_flight=100), now)
+    cut = learner.window
+    now = busy(learner, 20, now + 1)
+    assert learner.window == cut
+    busy(learner, 40, now, crowded=True)
+    assert learner.window > 100  # type: ignore[operator]
+
+
+def test_a_pause_that_was_asked_for_is_kept_and_ends() -> None:
+    """Hours are not waited for without a look."""
+    learner = Learner(0.0, slow_start=False)
+    busy(learner, 3, 1.0)
+    learner.observe(Observation(refused=1, refused_anew=1, retry_after_s=7200.0), 10.0)
+    assert 60.0 < learner.hold_until - 10.0 < 7200.0
+    assert learner.probing
+
+
+def test_refusals_that_go_on_measure_the_rate() -> None:
+    """Six hundred in ten seconds, then nothing for fifty: that is ten a second."""
+    learner = Learner(0.0, slow_start=False)
+    busy(learner, 10, 0.0, started=60)
+    now = 10.0
+    while now < 60.0:
+        learner.observe(Observation(started=1, refused=1, refused_anew=1), now)
+        now = max(now + 0.1, learner.hold_until)
+    learner.observe(Observation(started=1), now)
+    learner.observe(Observation(answered_anew=1, answered=1), now + 0.5)
+    assert not learner.probing
+    assert learner.rate == pytest.approx(600 / now, rel=0.1)
+
+
+def test_before_anything_was_let_in_a_refusal_teaches_nothing() -> None:
+    learner = Learner(0.0, slow_start=True)
+    for n in range(5):
+        learner.observe(Observation(started=1, refused=1, refused_anew=1), float(n))
+    learner.observe(Observation(started=1), 60.0)
+    learner.observe(Observation(answered=1, answered_anew=1, crowded=True), 61.0)
+    assert learner.rate is None
+    busy(learner, 3, 62.0, crowded=True)
+    assert learner.window > 100  # type: ignore[operator]  # slow start goes on
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32))
+def test_whatever_happens_the_bounds_stay_sane(seed: int) -> None:
+    """Positive, finite, and never in the way for ever."""
+    dice, learner, now = random.Random(seed), Learner(0.0, slow_start=seed % 2 == 0), 0.0
+    for _ in range(200):
+        now += dice.choice((0.01, 0.2, 1.0, 30.0))
+        started, refused = dice.randrange(50), dice.randrange(20) * (dice.random() < 0.3)
+        learner.observe(
+            Observation(
+                started=started,
+                answered=dice.randrange(50),
+                answered_anew=dice.randrange(5),
+                failed=dice.randrange(5) * (dice.random() < 0.1),
+                refused=refused,
+                refused_anew=dice.randrange(refused + 1),
+                in_flight=dice.randrange(100),
+                crowded=dice.random() < 0.5,
+                paced=dice.random() < 0.5,
+                retry_after_s=dice.choice((None, 0.0, 1.0, 1e9)),
+            ),
+            now,
+        )
+        for bound in (learner.rate, learner.window):
+            assert bound is None or 0 < bound < math.inf
+        assert learner.hold_until - now <= 300.0 + 1e-6
+
+
+# What models of one account declare
+
+
+def test_where_models_of_one_account_disagree_a_line_says_so() -> None:
+    def endpoint(key: str | None = "KEY", **limits: float) -> Endpoint:
+        return Endpoint((URL,), key, limits=Limits(**limits))  # type: ignore[arg-type]
+
+    assert disagreements([endpoint(concurrency=8), endpoint(concurrency=8), endpoint()]) == []
+    assert disagreements([endpoint(concurrency=8), endpoint(None, concurrency=9)]) == []
+    assert disagreements([endpoint(concurrency=64, requests_per_minute=10), endpoint(concurrency=8)]) == [
+        f"models of the account {URL} (KEY) declare different limits, and the smallest holds: max_concurrency 8, 64"
+    ]

@@ -236,6 +236,20 @@ def test_what_is_not_told_counts_as_it_was_held() -> None:
     assert asyncio.run(spend()) == tokens(10)
 
 
+def test_kept_answers_cost_nothing_and_do_not_make_the_next_episodes_free() -> None:
+    async def spend() -> tuple[Bill, Bill]:
+        run = Run(cap=1_000, cost=lambda: 0)
+        wallet = run.wallet("a")
+        first = await wallet.reserve("cell", tokens(10))
+        assert first is not None
+        wallet.settle(first, Usage(), finished=True, kept=used(50))
+        second = await wallet.reserve("cell", tokens(10))
+        assert second is not None
+        return run.keeper._purses._purses["run"].spent, second.held
+
+    assert asyncio.run(spend()) == (Bill(), tokens(50))
+
+
 def test_a_wish_that_is_cancelled_gives_back_what_it_got() -> None:
     """At whatever moment it is cancelled: before, while and after the purse is asked."""
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,14 @@ import pytest
 from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError, RuntimeEnvSetupError
 
 from pipeline.errors import ConfigError, MusesError
-from pipeline.specs import ModelSpec
+from pipeline.specs import Limits, ModelSpec
 from storage.objects import open_store
 from storage.shards import read_index, read_shard
 from tests.provider import Provider
 from tests.s3_server import free_ports
 from tests.workers.test_shard import ORACLE, api, spec
 from workers import ray_pool
+from workers.limits import AccountStatus
 from workers.ray_pool import RayExecutor, RaySettings, cluster_cpus
 from workers.shard import ShardSpec, ShardSummary, summarize
 
@@ -145,10 +147,58 @@ def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: py
     assert len(set(ids)) == len(ids) == len(shards)
 
 
-def worker_pids() -> list[int]:
+def worker_pids(name: str = "ShardWorker") -> list[int]:
     from ray._private.state import actors
 
-    return [actor["Pid"] for actor in actors().values() if actor["State"] == "ALIVE"]
+    return [a["Pid"] for a in actors().values() if a["State"] == "ALIVE" and a["ActorClassName"] == name]
+
+
+# What the workers share
+
+
+def limited(provider: Provider, most: int) -> ModelSpec:
+    model = api(provider)
+    assert model.endpoint is not None
+    return replace(model, endpoint=replace(model.endpoint, limits=Limits(concurrency=most)))
+
+
+def test_a_limit_holds_over_all_workers(pool: Pool, tmp_path: Path) -> None:
+    """Two workers, three calls in flight: all of them are used, and never one more."""
+    with Provider(reply=lambda _: "{}", latency_s=0.1, most_in_flight=3) as provider:
+        shards = shards_of(spec(tmp_path, limited(provider, 3)), 1)
+        summaries = pool.play(*shards)
+        assert (provider.peak, provider.refused) == (3, 0)
+    assert [summary.outcomes for summary in summaries] == [{"scored": 1}] * len(shards)
+    status = pool.loop.run(settled(pool.executor, provider))
+    assert (status.answered, status.refused, status.waiting) == (len(shards), 0, 0)
+
+
+async def settled(executor: RayExecutor, provider: Provider) -> AccountStatus:
+    """How the provider's account stands once the workers have told of their last call."""
+    while True:
+        (status,) = [s for s in (await executor.snapshot()).accounts if provider.base_url in s.name]
+        if not status.in_flight:
+            return status
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", ["_KeeperActor", "ShardWorker"])
+def test_a_killed_process_neither_keeps_nor_doubles_a_lease(pool: Pool, tmp_path: Path, name: str) -> None:
+    """The keeper, or a worker that holds some of the limit: all is played, and the limit is never exceeded."""
+    with Provider(reply=lambda _: "{}", latency_s=0.5, most_in_flight=2) as provider:
+        shards = shards_of(spec(tmp_path, limited(provider, 2), "access"), 1)
+
+        async def job() -> list[ShardSummary]:
+            playing = asyncio.gather(*map(pool.executor.run, shards))
+            while len(provider.completions) < 3:  # noqa: ASYNC110 - the books of another thread
+                await asyncio.sleep(0.01)
+            os.kill(worker_pids(name)[0], signal.SIGKILL)
+            return await playing
+
+        summaries = pool.loop.run(job())
+        assert provider.peak <= 2
+        assert provider.refused == 0
+    assert [summary.outcomes for summary in summaries] == [{"scored": 1}] * len(shards)
 
 
 def test_a_workers_complaint_arrives_without_rays_wrapping(pool: Pool, tmp_path: Path) -> None:
@@ -160,7 +210,7 @@ def test_a_workers_complaint_arrives_without_rays_wrapping(pool: Pool, tmp_path:
         assert type(error.value) is ConfigError
         assert str(error.value).startswith("model 'm': the environment variable UNSET_KEY is unset")
         assert "ray" not in str(error.value).lower()
-        assert "UNSET_KEY" in (pool.loop.run(pool.executor.probe(keyed)) or "")
+        assert "UNSET_KEY" in str(pool.loop.run(pool.executor.probe(keyed)))
         assert pool.loop.run(pool.executor.probe(api(provider))) is None
     assert pool.play(spec(tmp_path, ORACLE))[0].outcomes == {"scored": 6}  # the worker is free again
 
@@ -336,6 +386,29 @@ def test_a_cluster_is_left_as_it_was(cluster: Cluster) -> None:
     """Whoever comes next finds all its CPUs, also after a start that failed."""
     assert cluster.drive({"address": cluster.address, "workers": 2}, "print(2)") == 2
     assert cluster.drive({"address": cluster.address}, "print(len(executor._actors))") == 2
+
+
+def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path) -> None:
+    """Each with a driver of its own; together they use what there is."""
+    with Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4) as provider:
+        body = (
+            "from tests.workers.test_shard import spec; "
+            "from pipeline.specs import Endpoint, Limits; from dataclasses import replace; "
+            f"model = ModelSpec('m', 'openai', 'm', endpoint=Endpoint(({provider.base_url!r},), "
+            "limits=Limits(concurrency=4))); "
+            "summary = await executor.run(spec(pathlib.Path({folder!r}), model, 'access')); "
+            "print(json.dumps(summary.outcomes))"
+        )
+
+        def drive(folder: str) -> Any:
+            (tmp_path / folder).mkdir()
+            settings = {"address": cluster.address, "workers": 1, "code": str(ROOT)}
+            return cluster.drive(settings, body.replace("{folder!r}", repr(str(tmp_path / folder))))
+
+        with ThreadPoolExecutor() as drivers:
+            outcomes = list(drivers.map(drive, ("one", "two")))
+        assert outcomes == [{"scored": 6}] * 2
+        assert (provider.peak, provider.refused) == (4, 0)
 
 
 def test_a_local_cluster_does_not_grow(cluster: Cluster, short_folder: Path) -> None:

@@ -15,11 +15,11 @@ import pytest
 from pipeline import families
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.episode import Episode
-from pipeline.errors import ModelFailure
+from pipeline.errors import ModelFailure, MusesError
 from pipeline.plan import RunRequest, make_plan
-from pipeline.protocol import Observation, Reply
+from pipeline.protocol import Agent, Observation, Reply
 from pipeline.scenario import Scenario
-from pipeline.specs import Endpoint, ModelSpec, UsersSpec
+from pipeline.specs import Budget, Endpoint, ModelSpec, Prices, UsersSpec
 from storage.objects import FolderStore, ObjectInfo, ObjectStore, open_store
 from storage.shards import read_index, read_shard
 from tests.provider import (
@@ -37,8 +37,10 @@ from tests.provider import (
     slow,
 )
 from workers.clients import open_model
+from workers.keeper import LocalKeeper
 from workers.limits import AccountLimits
 from workers.models import EpisodeRequest
+from workers.purse import Answer as PurseAnswer, Bill, Experience, PurseSpec, Statement, Wallet
 from workers.shard import Players, ShardSpec, ShardSummary, run_shard, summarize
 
 TINY = generate_dataset("6", 0, ("queue", "access"))
@@ -566,3 +568,54 @@ def test_an_episode_does_not_depend_on_its_company(tmp_path: Path) -> None:
     among = outcome(shard)[4]
     (alone,) = outcome(replace(shard, number=1, episodes=shard.episodes[4:5]))
     assert (alone.messages, alone.scores) == (among.messages, among.scores)
+
+
+def test_what_was_finished_before_the_budget_was_out_of_reach_is_stored(tmp_path: Path) -> None:
+    class Lost(LocalKeeper):
+        asked = 0
+
+        async def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
+            self.asked += 1
+            if self.asked > 1:
+                raise MusesError("gone")
+            return await super().settle(purse, statement)
+
+    async def lose(shard: ShardSpec) -> None:
+        known = {shard.cell: Experience(Bill(tokens=1_000.0), Bill(tokens=1_000.0))}
+        wallet = Wallet(Lost(), PurseSpec("run", Budget(tokens=3_500), learned=known), "a")
+        with pytest.raises(MusesError, match="gone"):
+            await run_shard(shard, Players(open_model(shard.model, {}), None), open_store(shard.store), wallet)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    usage = {"prompt_tokens": 900, "completion_tokens": 100}
+    with Provider(script=repeat(completion("{}", usage=usage))) as provider:
+        shard = spec(tmp_path, replace(api(provider), prices=Prices(1.0, 1.0)))
+        asyncio.run(lose(shard))
+    stored = read_shard(open_store(shard.store), shard.key)
+    assert stored
+    assert {episode.outcome for episode in stored} == {"scored"}
+
+
+class Noting:
+    """A built-in agent that notes for which session it was asked."""
+
+    def __init__(self) -> None:
+        self._model = open_model(ORACLE, {})
+        self.sessions: list[str] = []
+
+    def agent(self, request: EpisodeRequest) -> Agent:
+        self.sessions.append(request.session)
+        return self._model.agent(request)
+
+    async def probe(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def test_an_episode_is_a_session_and_so_is_each_of_its_users(tmp_path: Path) -> None:
+    """Whose calls begin with the same prompt go to the same server."""
+    shard, agent, users = first_of(spec(tmp_path, family="access"), 2), Noting(), Noting()
+    asyncio.run(run_shard(shard, Players(agent, users), open_store(shard.store)))
+    assert sorted(agent.sessions) == sorted(plan.id for plan in shard.episodes)
+    names = [f"{plan.id} {name}" for plan in shard.episodes for name in shard.scenarios[plan.scenario_id].names]
+    assert sorted(users.sessions) == sorted(names)

@@ -12,6 +12,7 @@ from storage.objects import open_store
 from storage.shards import read_shard
 from tests.provider import Provider, refused
 from tests.workers.test_shard import ORACLE, api, spec
+from workers.models import Trouble
 from workers.worker import ShardWorker
 
 
@@ -54,21 +55,29 @@ def test_the_key_comes_from_the_environment_by_name(tmp_path: Path) -> None:
 def test_a_probe_says_what_is_wrong() -> None:
     """In words, never by raising: one bad model does not hide the others."""
 
-    async def job() -> list[str | None]:
+    async def job() -> list[Trouble | None]:
         with Provider() as good, Provider(models=refused(401, "who are you?")) as locked:
             worker = ShardWorker({})
             try:
                 unset = ModelSpec("unset", "openai", "m", endpoint=Endpoint((good.base_url,), "UNSET_KEY"))
-                found = [await worker.probe(model) for model in (ORACLE, api(good), api(locked), unset)]
+                away = ModelSpec("away", "openai", "m", endpoint=Endpoint(("http://127.0.0.1:1/v1",)))
+                found = [await worker.probe(model) for model in (ORACLE, api(good), api(locked), unset, away)]
                 assert good.completions == []
                 return found
             finally:
                 await worker.close()
 
-    fine, reached, locked, unset = asyncio.run(job())
+    fine, reached, locked, unset, away = asyncio.run(job())
     assert (fine, reached) == (None, None)
-    assert "401" in (locked or "")
-    assert "UNSET_KEY" in (unset or "")
+    assert locked is not None
+    assert "401" in locked.text
+    assert locked.lasting
+    assert unset is not None
+    assert "UNSET_KEY" in unset.text
+    assert unset.lasting
+    assert away is not None
+    assert "transport: " in away.text
+    assert not away.lasting
 
 
 def test_draining_ends_all_shards_and_keeps_what_is_finished(tmp_path: Path) -> None:

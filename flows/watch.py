@@ -1,0 +1,95 @@
+"""Looks after a run while it is played: shows how its accounts stand, and ends it when no model answers any more."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pipeline.errors import Stalled
+from workers.executor import Executor
+from workers.limits import AccountStatus, Snapshot
+
+T = TypeVar("T")
+
+OnStatus = Callable[[Snapshot], None]
+"""Told every second how the accounts stand that a run uses."""
+LOOK_EVERY_S = 1.0
+_STILL_TRYING_S = 180.0
+"""Between two tries of a call lie two minutes at the most; who has not tried for longer is done."""
+
+
+def unseen(_: Snapshot) -> None:
+    """Nobody looks."""
+
+
+@dataclass(slots=True)
+class StallAlarm:
+    """Goes off when no account has answered for too long though calls are made or wait.
+
+    Built-in agents make no calls, so a run of them never stalls; nor does one whose calls are all done.
+    """
+
+    limit_s: float
+    last_success: float
+    """Or the start, before there was any."""
+
+    def stalled(self, snapshot: Snapshot, now: float) -> bool:
+        ages = [status.success_age_s for status in snapshot.accounts if status.success_age_s is not None]
+        self.last_success = max([self.last_success, *(now - age for age in ages)])
+        return now - self.last_success >= self.limit_s and any(map(_is_trying, snapshot.accounts))
+
+
+def _is_trying(status: AccountStatus) -> bool:
+    tried = status.try_age_s is not None and status.try_age_s < _STILL_TRYING_S
+    return tried or status.in_flight > 0 or status.waiting > 0
+
+
+def stall_message(snapshot: Snapshot, limit_s: float, since: datetime) -> str:
+    """What a person has to know: since when, who, and what to do."""
+    lines = [f"no model has answered for {limit_s / 60:g} minutes (since {since:%Y-%m-%d %H:%M:%S} UTC):"]
+    for status in snapshot.accounts:
+        last = f"; last: {status.problem}" if status.problem else ""
+        lines.append(
+            f"  {status.name}: {status.in_flight} calls in flight, {status.waiting} waiting, "
+            f"{status.answered} answered, {status.refused} refused, {status.failed} failed{last}"
+        )
+    lines.append(
+        "Finished episodes are stored. When the endpoints answer again, start the same command again; "
+        "execution.stall_minutes says how long is waited."
+    )
+    return "\n".join(lines)
+
+
+async def watched(
+    playing: Coroutine[Any, Any, T], executor: Executor, stall_minutes: float, on_status: OnStatus = unseen
+) -> T:
+    """The outcome of *playing*.
+
+    Raises:
+        Stalled: no model answered; what was being played has ended.
+    """
+    player = asyncio.create_task(playing)
+    watcher = asyncio.create_task(_watch(executor, stall_minutes * 60, on_status))
+    try:
+        await asyncio.wait((player, watcher), return_when=asyncio.FIRST_COMPLETED)
+        if not player.done():
+            watcher.result()  # raises
+        return await player
+    finally:
+        for task in (player, watcher):
+            task.cancel()
+        await asyncio.gather(player, watcher, return_exceptions=True)
+
+
+async def _watch(executor: Executor, limit_s: float, on_status: OnStatus) -> None:
+    alarm = StallAlarm(limit_s, time.monotonic())
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        snapshot = await executor.snapshot()
+        on_status(snapshot)
+        now = time.monotonic()
+        if alarm.stalled(snapshot, now):
+            since = datetime.fromtimestamp(time.time() - (now - alarm.last_success), UTC)
+            raise Stalled(stall_message(snapshot, limit_s, since))

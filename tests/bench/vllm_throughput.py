@@ -1,0 +1,175 @@
+"""Tokens a second during episodes, against what vLLM's own benchmark client gets from the same server.
+
+    python -m tests.bench.vllm_throughput --episodes 64 --rounds 3
+
+One server, two clients that take turns: episodes of the family queue with everything included (prompts, limit, scoring,
+traces), and ``vllm bench serve`` with the very prompts of these episodes, as the server's template renders them.  Both
+ask for the same number of tokens, so many requests at a time.  A first round of each, which is not counted, leaves all
+prompts in the server's prefix cache.  Of all rounds the best counts, since whatever else the machine does can only slow
+one down.
+
+``make test-vllm`` installs what this needs; VLLM_TEST_PYTHON, VLLM_TEST_MODEL and VLLM_TEST_ARGS name another vLLM, as
+for tests/vllm.  Prints one JSON object.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.evaluate import play_all, prepare
+from pipeline.config import parse_config
+from tests.provider import Provider
+from tests.stand_in_vllm import until
+from tests.vllm.engine import ARGS, MODEL, PYTHON
+from workers.executor import InlineExecutor
+from workers.vllm_replica import look
+from workers.vllm_server import OwnedServer, ServerPlan, command_line, environment, find_engine, free_port
+
+READY_S = 900.0
+_BENCH = """
+import argparse
+from vllm.benchmarks import serve
+parser = argparse.ArgumentParser()
+serve.add_cli_args(parser)
+serve.main(parser.parse_args())
+"""
+"""What ``vllm bench serve`` does; that command itself does not find the CPU build's version."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The root of a server that is ready."""
+    plan = ServerPlan(PYTHON, MODEL, json.dumps(ARGS), cores=_cores())
+    port = free_port("127.0.0.1")
+    server = OwnedServer(command_line(plan, "127.0.0.1", port), environment(plan, os.environ), folder / "server.log")
+    root = f"http://127.0.0.1:{port}"
+    server.start()
+    try:
+        until(lambda: look(root, 5.0) or not server.running, READY_S)
+        if not server.running:
+            sys.exit(server.last_words())
+        yield root
+    finally:
+        asyncio.run(server.stop())
+
+
+def _cores() -> tuple[int, ...]:
+    on_cpu = find_engine(ServerPlan(PYTHON, MODEL, "{}")).cpu
+    return tuple(sorted(os.sched_getaffinity(0))) if on_cpu else ()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def play(base_url: str, model: str, load: argparse.Namespace) -> float:
+    """Seconds that the episodes take, from the first shard to the last one's traces in the store."""
+    with _folder() as store:
+        config = {
+            "dataset": {"size": load.episodes, "most_users": 3},
+            "families": ["queue"],
+            "store": str(store),
+            "execution": {"shard_size": max(1, load.concurrency // 4), "shards_per_worker": 8},
+            "models": [
+                {
+                    "model": f"openai:{model}",
+                    "base_url": base_url,
+                    "timeout_s": 3600,
+                    "max_retries": 0,
+                    "max_concurrency": load.concurrency,
+                    "sampling": {"max_tokens": load.tokens, "extra_body": {"ignore_eos": True}},
+                }
+            ],
+        }
+        run = prepare(parse_config(config, "bench"))
+
+        async def job() -> float:
+            async with InlineExecutor(8) as executor:
+                start = time.perf_counter()
+                summaries = await play_all(run, executor, lambda _: None)
+                assert sum(summary.outcomes.get("scored", 0) for summary in summaries) == load.episodes
+                return time.perf_counter() - start
+
+        return asyncio.run(job())
+
+
+def prompts_of(root: str, load: argparse.Namespace) -> list[str]:
+    """What the server makes of the episodes' chats: text that it reads as the same tokens."""
+    with Provider() as provider:
+        play(provider.base_url, MODEL, load)
+        chats = [received.document["messages"] for received in provider.completions]
+    rendered = [_ask(f"{root}/tokenize", messages=messages)["tokens"] for messages in chats]
+    return [_ask(f"{root}/detokenize", tokens=tokens)["prompt"] for tokens in rendered]
+
+
+def _ask(url: str, **fields: object) -> dict:
+    body = json.dumps({"model": MODEL, **fields}).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"})) as answer:
+        return json.load(answer)
+
+
+def benchmark(root: str, prompts: Path, load: argparse.Namespace) -> dict:
+    """What vLLM's own client reports."""
+    with _folder() as results:
+        subprocess.run(
+            [
+                *(PYTHON, "-c", _BENCH, "--backend", "openai", "--base-url", root, "--model", MODEL),
+                *("--dataset-name", "custom", "--dataset-path", str(prompts), "--skip-chat-template"),
+                *("--num-prompts", str(load.episodes), "--max-concurrency", str(load.concurrency)),
+                *("--custom-output-len", str(load.tokens), "--ignore-eos", "--disable-tqdm", "--disable-shuffle"),
+                *("--save-result", "--result-dir", str(results), "--result-filename", "result.json"),
+            ],
+            check=True,
+            stdout=sys.stderr,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )
+        return json.loads((results / "result.json").read_text())
+
+
+def compare(load: argparse.Namespace) -> dict:
+    total = load.episodes * load.tokens
+    ours, theirs = [], []
+    with _folder() as folder, served(folder) as root:
+        prompts = prompts_of(root, load)
+        listing = folder / "prompts.jsonl"
+        listing.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts))
+        for number in range(load.rounds + 1):
+            seconds = play(f"{root}/v1", MODEL, load)
+            result = benchmark(root, listing, load)
+            if number:
+                ours.append(total / seconds)
+                theirs.append(result["total_output_tokens"] / result["duration"])
+    return {
+        "vllm": find_engine(ServerPlan(PYTHON, MODEL, "{}")).version,
+        "args": ARGS,
+        "episodes": load.episodes,
+        "concurrency": load.concurrency,
+        "completion_tokens": load.tokens,
+        "prompt_tokens": round(result["total_input_tokens"] / load.episodes),
+        "tokens_per_s": {"episodes": round(max(ours), 1), "vllm bench serve": round(max(theirs), 1)},
+        "rounds": {"episodes": [round(x, 1) for x in ours], "vllm bench serve": [round(x, 1) for x in theirs]},
+        "ratio": round(max(ours) / max(theirs), 3),
+        "median_ratio": round(statistics.median(ours) / statistics.median(theirs), 3),
+        "target": 0.95,
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--episodes", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=64, help="of every completion")
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3)
+    print(json.dumps(compare(parser.parse_args()), indent=2))  # noqa: T201

@@ -1,0 +1,65 @@
+"""What docs/traces.md tells people who read the traces without us works as it stands there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage.layout import ShardKey
+from storage.manifest import create_or_check
+from storage.objects import open_store
+from storage.seal import seal
+from storage.shards import write_shard
+from tests.storage.samples import MANIFEST, episode, failed
+
+PAGE = (Path(__file__).parents[2] / "docs" / "traces.md").read_text(encoding="utf-8")
+SECTION = PAGE[PAGE.index("## Without us") :]
+SNIPPETS = dict(
+    re.findall(r"^(?:The )?(\w[\w ]*?)(?: \(.*\))?:\n\n```(?:python|sh)\n(.*?)```", SECTION, re.MULTILINE | re.DOTALL)
+)
+KEY = ShardKey("run-a", "model-a", "queue", 0, 1)
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A shard and a sealed object with the same rows, by the names that the page gives them."""
+    paths = {}
+    for name in ("SHARD", "SEALED"):
+        store = open_store(str(tmp_path_factory.mktemp(name.lower())))
+        create_or_check(store, MANIFEST)
+        write_shard(store, KEY, [episode(1), episode(2), failed(3)])
+        if name == "SEALED":
+            seal(store, "run-a")
+        (key,) = [info.key for info in store.list("") if info.key.endswith(".parquet")]
+        paths[name] = store.uri(key)
+    return paths
+
+
+def test_the_page_has_the_readers() -> None:
+    assert set(SNIPPETS) == {"pandas", "Polars", "DuckDB in Python", "DuckDB command line"}
+
+
+@pytest.mark.parametrize("name", sorted(SNIPPETS))
+@pytest.mark.parametrize("swapped", [False, True], ids=["as on the page", "the other kind of object"])
+def test_the_snippets_work(name: str, swapped: bool, objects: dict[str, str], tmp_path: Path) -> None:
+    """On the object that they name, and on one of the other kind: there is no difference."""
+    given = dict(zip(objects, reversed(objects.values()), strict=True)) if swapped else objects
+    if name == "DuckDB command line":
+        beside = Path(sys.executable).with_name("duckdb")
+        binary = str(beside) if beside.exists() else shutil.which("duckdb")
+        if binary is None:
+            pytest.skip("there is no duckdb command line here; pip install duckdb-cli")
+        snippet = SNIPPETS[name].replace("duckdb", binary, 1)
+        done = subprocess.run(
+            ["sh", "-c", snippet], check=False, env={**os.environ, **given}, capture_output=True, text=True
+        )
+    else:
+        script = "".join(f"{variable} = {path!r}\n" for variable, path in given.items()) + SNIPPETS[name]
+        done = subprocess.run([sys.executable, "-c", script], check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = {"pandas": "0.25", "Polars": "accept", "DuckDB in Python": "infra_failed"}
+    assert expected.get(name, "0.375") in done.stdout

@@ -1,0 +1,159 @@
+"""Every version of the schema that ever wrote a trace is read by every reader; newer ones are refused by name."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import storage
+from pipeline.episode import Episode
+from pipeline.errors import StoreError
+from storage.answer import answer
+from storage.layout import ShardKey, manifest_key, trace_keys
+from storage.manifest import create_or_check
+from storage.objects import ObjectStore, open_store
+from storage.schema import RESCORED_SCHEMA, SCHEMA, SCHEMA_VERSION, VERSION_KEY, episodes_table, head, to_parquet
+from storage.shards import read_index, read_shard, write_shard
+from storage.sql import VIEWS
+from storage.trace import find_episode
+from tests.storage.samples import MANIFEST, episode
+from tests.storage.version_fixture import RUN, fixture_episodes
+
+FIXTURES = Path(__file__).parent / "fixtures"
+VERSIONS = range(1, SCHEMA_VERSION + 1)
+ADDED_TO_CALLS = {2: ("cached_tokens", "cost_usd")}
+"""Version -> the fields of a call that came with it."""
+KEY = ShardKey(RUN, "model-a", "queue", 0, 1)
+
+
+def _as_read_from(version: int) -> list[Episode]:
+    """What the fixture's episodes are to a reader: what a version did not know is None."""
+    later: dict[str, Any] = {name: None for since, names in ADDED_TO_CALLS.items() if since > version for name in names}
+    episodes = fixture_episodes()
+    return [replace(one, calls=tuple(replace(call, **later) for call in one.calls)) for one in episodes]
+
+
+def _without_later(episodes: list[Episode]) -> Iterator[dict[str, object]]:
+    for one in episodes:
+        yield {"episode_id": one.episode_id, "calls": [(call.cached_tokens, call.cost_usd) for call in one.calls]}
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> int:
+    found: int = request.param
+    return found
+
+
+@pytest.fixture
+def old(version: int) -> ObjectStore:
+    """The store that a version wrote."""
+    return open_store(str(FIXTURES / f"schema-v{version}"))
+
+
+def test_there_is_a_fixture_of_every_version(version: int, old: ObjectStore) -> None:
+    """Written by that version itself."""
+    for key in trace_keys(old):
+        metadata = pq.read_schema(old.uri(str(key))).metadata or {}
+        assert metadata[VERSION_KEY] == str(version).encode()
+
+
+def test_read_shard(version: int, old: ObjectStore) -> None:
+    assert read_shard(old, KEY) == _as_read_from(version)
+
+
+def test_read_index(old: ObjectStore) -> None:
+    assert read_index(old, RUN).scored == {one.episode_id for one in fixture_episodes() if one.outcome == "scored"}
+
+
+def test_sql(version: int, old: ObjectStore) -> None:
+    """Every view answers, and an episode comes back whole."""
+    wanted = _as_read_from(version)
+    with storage.connect(old.url) as connection:
+        for view in VIEWS:
+            connection.execute(f"FROM {view}").fetchall()
+        assert [find_episode(connection, one.episode_id, RUN) for one in wanted] == wanted
+        seen = connection.execute("SELECT cached_tokens, cost_usd FROM calls WHERE role = 'user'").fetchall()
+    assert seen == [(None, None)]
+
+
+def test_polars(version: int, old: ObjectStore) -> None:
+    rows = storage.scan(old.url).filter(pl.col("run_id") == RUN).select("episode_id", "calls").collect().to_dicts()
+    found = [{**row, "calls": [(call["cached_tokens"], call["cost_usd"]) for call in row["calls"]]} for row in rows]
+    assert sorted(found, key=str) == sorted(_without_later(_as_read_from(version)), key=str)
+
+
+@pytest.mark.parametrize("order", [tuple(VERSIONS), tuple(reversed(VERSIONS))])
+def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectStore) -> None:
+    """A run that was begun by one version and resumed by another, whichever shard is listed first."""
+    for number, each in enumerate(order):
+        data = open_store(str(FIXTURES / f"schema-v{each}")).get(str(KEY))
+        store.put_if_absent(str(replace(KEY, number=number)), data)
+        write_shard(store, replace(KEY, number=100 + number), [episode(("other", number), run_id=RUN)])
+    with storage.connect(store.url) as connection:
+        found = connection.execute(
+            "SELECT count(*), round(sum(list_sum([c.cost_usd for c in calls])), 6) FROM traces"
+        ).fetchall()
+    assert found == [(3 * len(VERSIONS) + len(VERSIONS), 0.003)]
+    frame = storage.scan(store.url).collect()
+    assert frame.height == 3 + len(VERSIONS)
+    assert len(read_index(store, RUN).scored) == 2 + len(VERSIONS)
+
+
+def test_the_heads_say_what_the_columns_are() -> None:
+    """On failure: write them again with ``to_parquet(SCHEMA.empty_table())``."""
+    for path, schema in ((head("traces"), SCHEMA), (head("rescored"), RESCORED_SCHEMA)):
+        found = pq.read_schema(path)
+        assert found.equals(schema)
+        assert (found.metadata or {})[VERSION_KEY] == str(SCHEMA_VERSION).encode()
+        assert pq.read_metadata(path).num_rows == 0
+
+
+def _newer() -> bytes:
+    """A shard of a version to come, whose rows have another column."""
+    later = SCHEMA.append(pa.field("mood", pa.string())).with_metadata({VERSION_KEY: b"99"})
+    table = episodes_table([episode(1, run_id=RUN)])
+    return to_parquet(pa.Table.from_arrays([*table.columns, pa.array(["glad"])], schema=later))
+
+
+def test_a_newer_run_is_refused(store: ObjectStore) -> None:
+    """By its manifest, before any object is opened; every reader names it."""
+    create_or_check(store, replace(MANIFEST, run_id=RUN, schema_version=99))
+    store.put_if_absent(str(KEY), _newer())
+    readers = (storage.connect, storage.scan, lambda url: read_index(open_store(url), RUN))
+    for read in readers:
+        with pytest.raises(StoreError, match=rf"{manifest_key(RUN)}: written with schema version 99.*upgrade it"):
+            read(store.url)
+
+
+def test_a_newer_object_is_refused(store: ObjectStore) -> None:
+    """By those that read its footer; SQL, which does not, finds out when the object cannot be read as it expects."""
+    store.put_if_absent(str(KEY), _newer())
+    named = rf"{KEY}: written with schema version 99.*upgrade it"
+    with pytest.raises(StoreError, match=named):
+        read_shard(store, KEY)
+    with pytest.raises(StoreError, match=named):
+        read_index(store, RUN)
+    renamed = SCHEMA.remove(0).insert(0, pa.field("id", pa.string())).with_metadata({VERSION_KEY: b"99"})
+    table = episodes_table([episode(1, run_id=RUN)])
+    store.put_if_absent(str(replace(KEY, number=1)), to_parquet(table.rename_columns(renamed.names).cast(renamed)))
+    with pytest.raises(StoreError, match=rf"{RUN}.*written with schema version 99"):
+        answer(store.url, lambda connection: connection.execute("SELECT episode_id FROM episodes").fetchall())
+
+
+def test_a_fixture_stays_as_it_was(tmp_path: Path, version: int) -> None:
+    """Reading an old store changes nothing in it."""
+    copy = tmp_path / "copy"
+    shutil.copytree(FIXTURES / f"schema-v{version}", copy)
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with storage.connect(str(copy)) as connection:
+        connection.execute("FROM episodes").fetchall()
+    read_index(open_store(str(copy)), RUN)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+    assert json.loads((copy / manifest_key(RUN)).read_bytes())["schema_version"] == version

@@ -1,0 +1,46 @@
+"""The fixture of the schema's present version: kept for good, and read by every later version.
+
+    python -m tests.storage.version_fixture tests/storage/fixtures/schema-v2
+
+Run once when the version goes up, with the new version's folder; older folders are never written again.
+"""
+
+import sys
+from dataclasses import replace
+
+from pipeline.episode import Episode
+from pipeline.protocol import Call
+from pipeline.scores import Score
+from pipeline.transcript import Message
+from storage.layout import ShardKey
+from storage.manifest import create_or_check
+from storage.objects import open_store
+from storage.schema import SCHEMA_VERSION
+from storage.shards import write_shard
+from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
+
+RUN = "with-calls"
+
+
+def fixture_episodes() -> list[Episode]:
+    """A scored episode with two calls, one with a user's call, and a failure."""
+    agent = Call("agent", "provider/model-a", 100, 20, 1.25, 2, "stop", cached_tokens=64, cost_usd=0.001)
+    user = Call("user", "provider/user", 50, 5, 0.5, 0, "stop")
+    said = (Message(1, "user", ("agent",), "Grüße, 你好 \N{PILE OF POO}"), *SAMPLE.messages)
+    return [
+        episode(1, run_id=RUN, calls=(agent, agent), cost_usd=0.002),
+        episode(2, run_id=RUN, calls=(agent, user), messages=said, scores=(Score("published", "f1", 1.0),)),
+        failed(3, run_id=RUN, calls=(), cost_usd=None),
+    ]
+
+
+def main(folder: str) -> None:
+    """Writes one run into an empty store."""
+    store = open_store(folder)
+    create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}))
+    write_shard(store, ShardKey(RUN, "model-a", "queue", 0, 1), fixture_episodes())
+    print(f"schema version {SCHEMA_VERSION} in {folder}")  # noqa: T201 - what it is run for
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

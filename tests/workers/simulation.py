@@ -1,0 +1,199 @@
+"""Workers, a keeper and a provider with hard limits in virtual time: the real limits, no network, no waiting."""
+
+import asyncio
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pipeline.specs import Endpoint, Limits
+from tests.workers.virtual_time import clock, run
+from workers.keeper import Keeper
+from workers.limits import Account, AccountLimits, Holder, LeasedLimit, Slot, Snapshot, TryEnd
+from workers.limits.lease import KeeperAwayError, Renewal, Report
+from workers.rehearsal.books import largest_window
+from workers.rehearsal.hard_limits import AccountUse
+from workers.rehearsal.weather import HardLimits
+
+URL = "http://provider/v1"
+Dice = random.Random
+
+
+def lognormal(dice: Dice) -> float:
+    """Seconds, about one."""
+    return dice.lognormvariate(0, 0.5)
+
+
+class FarKeeper:
+    """A keeper that is some milliseconds away, and may be replaced by one that knows nothing."""
+
+    def __init__(self, dice: Dice, lag_s: float = 0.002) -> None:
+        self.keeper = Keeper(clock)
+        self.asked = 0
+        self._dice, self._lag_s = dice, lag_s
+        self._away_until = -math.inf
+
+    def lose(self, away_s: float, settle_s: float) -> None:
+        self._away_until = clock() + away_s
+        self.keeper = Keeper(clock, settle_s)
+
+    async def renew(self, holder: Holder, reports: Mapping[Account, Report]) -> Renewal:
+        self.asked += 1
+        await self._travel()
+        renewal = self.keeper.renew(holder, reports)
+        await self._travel()
+        return renewal
+
+    async def leave(self, holder: Holder, reports: Mapping[Account, Report]) -> None:
+        await self._travel()
+        self.keeper.leave(holder, reports)
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(self._dice.expovariate(1 / self._lag_s))
+        if clock() < self._away_until:
+            raise KeeperAwayError("it starts again")
+
+
+@dataclass
+class SimulatedProvider:
+    """Refuses what is over its limits, exactly; keeps books.  Times are seconds since the start."""
+
+    limits: Callable[[float], HardLimits]
+    dice: Dice
+    latency: Callable[[Dice], float] = lambda _: 0.2
+    tokens: Callable[[Dice], int] = lambda _: 100
+    way_s: float = 0.003
+    """To it, on average."""
+    retry_after: bool = True
+    storm: Callable[[float], bool] = lambda _: False
+    arrived: list[float] = field(default_factory=list)
+    admitted: list[tuple[float, int]] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    peak: int = 0
+    _use: AccountUse = field(default_factory=AccountUse)
+    _start: float = field(default_factory=clock)
+
+    @property
+    def now(self) -> float:
+        return clock() - self._start
+
+    async def ask(self, slot: Slot) -> bool:
+        """One try; whether it was let in."""
+        await asyncio.sleep(self.dice.expovariate(1 / self.way_s))
+        now, tokens = self.now, self.tokens(self.dice)
+        self.arrived.append(now)
+        refusal = None if self.storm(now) else self._use.admit(self.limits(now), tokens, now)
+        if refusal is not None or self.storm(now):
+            self.refused.append(now)
+            await asyncio.sleep(self.dice.expovariate(1 / self.way_s))
+            wait = math.ceil(refusal.wait_s) if refusal and self.retry_after else None
+            slot.ended(TryEnd("refused", retry_after_s=wait))
+            return False
+        self.admitted.append((now, tokens))
+        self.peak = max(self.peak, self._use.in_flight)
+        try:
+            await asyncio.sleep(self.latency(self.dice))
+        finally:
+            self._use.leave()
+        slot.ended(TryEnd("answered", tokens))
+        return True
+
+    def used(self, from_s: float, to_s: float) -> float:
+        """Tries let in, a second."""
+        return sum(from_s <= at < to_s for at, _ in self.admitted) / (to_s - from_s)
+
+    def tokens_used(self, from_s: float, to_s: float) -> float:
+        return sum(tokens for at, tokens in self.admitted if from_s <= at < to_s) / (to_s - from_s)
+
+    def refused_share(self, from_s: float, to_s: float) -> float:
+        refused = sum(from_s <= at < to_s for at in self.refused)
+        return refused / max(1, refused + self.used(from_s, to_s) * (to_s - from_s))
+
+    def largest(self, window_s: float = 60.0) -> int:
+        """The most tries that arrived within any window."""
+        return largest_window([(at, 1) for at in self.arrived], window_s)
+
+    def largest_tokens(self, window_s: float = 60.0) -> int:
+        return largest_window(self.admitted, window_s)
+
+
+class SimulatedWorker:
+    """Callers that call as fast as they may."""
+
+    def __init__(self, keeper: FarKeeper, provider: SimulatedProvider, declared: Limits, holder: Holder) -> None:
+        self.limits = AccountLimits(keeper, holder, clock)
+        self.limit: LeasedLimit = self.limits.limit(Endpoint((URL,), limits=declared))
+        self.answered = 0
+        self._provider = provider
+        self._callers: list[asyncio.Task[None]] = []
+
+    def work(self, callers: int, estimate: int = 100) -> None:
+        self._callers += [asyncio.create_task(self._call(estimate)) for _ in range(callers)]
+
+    async def stop(self) -> None:
+        """In good order."""
+        for caller in self._callers:
+            caller.cancel()
+        await asyncio.gather(*self._callers, return_exceptions=True)
+        await self.limits.close()
+
+    def vanish(self) -> None:
+        """Without a word to the keeper, now or later."""
+        self.limits._cancel_timer()
+        self.limits._schedule = lambda _: None  # type: ignore[method-assign]
+        self.limits._lent = False
+        for caller in self._callers:
+            caller.cancel()
+
+    async def _call(self, estimate: int) -> None:
+        dice = Dice(self._provider.dice.random())
+        while True:
+            async with self.limit.slot(estimate) as slot:
+                good = await self._provider.ask(slot)
+            self.answered += good
+            if not good:
+                await asyncio.sleep(dice.uniform(0, 1))
+
+
+@dataclass
+class Scene:
+    """Everything that takes part."""
+
+    keeper: FarKeeper
+    provider: SimulatedProvider
+    workers: list[SimulatedWorker]
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.keeper.keeper.snapshot()
+
+
+def play(
+    declared: Limits,
+    provider: Callable[[Dice], SimulatedProvider],
+    seconds: float,
+    *,
+    workers: int = 4,
+    callers: int = 32,
+    estimate: int = 100,
+    runs: int = 1,
+    events: Mapping[float, Callable[[Scene], None]] | None = None,
+) -> Scene:
+    """Workers that call for so many seconds; *events* happen at their times."""
+
+    async def job() -> Scene:
+        dice = Dice(1)
+        keeper, there = FarKeeper(dice), provider(dice)
+        team = [SimulatedWorker(keeper, there, declared, Holder(f"run-{n % runs}", f"w{n}")) for n in range(workers)]
+        scene = Scene(keeper, there, team)
+        for worker in team:
+            worker.work(callers, estimate)
+        for at, event in sorted((events or {}).items()):
+            await asyncio.sleep(at - there.now)
+            event(scene)
+        await asyncio.sleep(seconds - there.now)
+        for worker in team:
+            await worker.stop()
+        return scene
+
+    return run(job())

@@ -1,0 +1,276 @@
+"""What the limits promise, in virtual time: a provider with hard, sliding windows, several workers, one keeper."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.specs import Limits
+from tests.workers.simulation import Dice, Scene, SimulatedProvider, lognormal, play
+from workers.rehearsal.weather import HardLimits
+
+
+def always(**limits: float) -> Callable[[float], HardLimits]:
+    fixed = HardLimits.model_validate(limits)
+    return lambda _: fixed
+
+
+# Declared
+
+
+@pytest.mark.parametrize("way_s", [0.001, 0.02])
+def test_a_declared_limit_is_used_and_never_exceeded(way_s: float) -> None:
+    """Four workers on one budget, over four windows."""
+    scene = play(
+        Limits(requests_per_minute=600),
+        lambda dice: SimulatedProvider(always(requests_per_minute=600), dice, way_s=way_s),
+        seconds=240,
+    )
+    assert scene.provider.used(0, 240) >= 0.98 * 10
+    assert scene.provider.largest() <= 600
+    assert scene.provider.refused == []
+    assert scene.keeper.asked <= 4 * 6 * 240  # a few times a second for each worker
+
+
+def test_a_limit_smaller_than_the_number_of_workers() -> None:
+    scene = play(
+        Limits(requests_per_minute=3), lambda dice: SimulatedProvider(always(requests_per_minute=3), dice), seconds=600
+    )
+    assert len(scene.provider.admitted) in (29, 30, 31)
+    assert scene.provider.largest() <= 3
+
+
+def test_declared_tokens() -> None:
+    """Estimates are wrong by half; what was taken in truth is carried over."""
+    limit = 600_000
+    scene = play(
+        Limits(tokens_per_minute=limit),
+        lambda dice: SimulatedProvider(
+            always(), dice, latency=lognormal, tokens=lambda d: int(1000 * d.lognormvariate(0, 0.3))
+        ),
+        seconds=300,
+        estimate=600,
+    )
+    assert scene.provider.tokens_used(60, 300) >= 0.97 * limit / 60
+    late = [(at, tokens) for at, tokens in scene.provider.admitted if at >= 5]  # the bias is known by then
+    scene.provider.admitted = late
+    assert scene.provider.largest_tokens() <= limit
+
+
+def test_declared_concurrency_is_a_hard_cap() -> None:
+    scene = play(
+        Limits(concurrency=10),
+        lambda dice: SimulatedProvider(always(concurrency=10), dice, latency=lognormal),
+        seconds=120,
+    )
+    assert scene.provider.refused == []
+    assert scene.provider.peak == 10
+    assert scene.provider.used(5, 120) >= 0.93 * 10 / 1.133  # the mean of the latencies
+
+
+def test_more_workers_than_calls_in_flight() -> None:
+    """They take turns: nobody starves."""
+    scene = play(
+        Limits(concurrency=2), lambda dice: SimulatedProvider(always(concurrency=2), dice), seconds=120, callers=4
+    )
+    assert scene.provider.refused == []
+    answered = [worker.answered for worker in scene.workers]
+    assert min(answered) > 0.5 * max(answered)
+
+
+# Unknown
+
+LEARN_S = 120.0
+
+
+@pytest.mark.parametrize("retry_after", [True, False])
+def test_an_unknown_rate_is_learned(retry_after: bool) -> None:
+    scene = play(
+        Limits(),
+        lambda dice: SimulatedProvider(
+            always(requests_per_minute=600), dice, latency=lognormal, retry_after=retry_after
+        ),
+        seconds=600,
+    )
+    assert scene.provider.used(LEARN_S, 600) >= 0.93 * 10
+    assert scene.provider.refused_share(LEARN_S, 600) < 0.01
+    assert scene.provider.refused_share(0, 600) < 0.02
+
+
+def test_an_unknown_rate_with_a_short_window() -> None:
+    """Nothing assumes that the provider counts by the minute."""
+    scene = play(
+        Limits(),
+        lambda dice: SimulatedProvider(
+            always(requests_per_minute=6000, window_s=5), dice, latency=lambda _: 0.05, retry_after=False
+        ),
+        seconds=120,
+    )
+    assert scene.provider.used(20, 120) >= 0.9 * 100
+    assert scene.provider.refused_share(20, 120) < 0.01
+
+
+def test_an_unknown_concurrency_is_learned() -> None:
+    scene = play(
+        Limits(),
+        lambda dice: SimulatedProvider(always(concurrency=32), dice, latency=lognormal, retry_after=False),
+        seconds=300,
+    )
+    assert scene.provider.used(60, 300) >= 0.9 * 32 / 1.133
+    assert scene.provider.refused_share(0, 300) < 0.01
+
+
+def test_a_limit_that_is_raised_is_used_again() -> None:
+    scene = play(
+        Limits(),
+        lambda dice: SimulatedProvider(
+            lambda now: HardLimits(requests_per_minute=600 if now < 200 else 1200), dice, latency=lognormal
+        ),
+        seconds=600,
+    )
+    assert scene.provider.used(400, 600) >= 0.9 * 20
+
+
+def test_a_limit_that_is_lowered_is_kept() -> None:
+    scene = play(
+        Limits(),
+        lambda dice: SimulatedProvider(
+            lambda now: HardLimits(requests_per_minute=1200 if now < 200 else 600), dice, latency=lognormal
+        ),
+        seconds=600,
+    )
+    assert scene.provider.used(360, 600) >= 0.9 * 10
+    assert scene.provider.refused_share(360, 600) < 0.01
+
+
+def test_no_limit_is_found_where_there_is_none() -> None:
+    """Slow start ends with everybody in flight."""
+    scene = play(Limits(), lambda dice: SimulatedProvider(always(), dice, latency=lognormal), seconds=30)
+    assert scene.provider.peak == 128
+
+
+def test_a_storm_is_outlived() -> None:
+    """Six seconds in which everything is refused, at the worst time: the beginning."""
+    scene = play(
+        Limits(),
+        lambda dice: SimulatedProvider(always(), dice, latency=lognormal, storm=lambda now: now < 6),
+        seconds=60,
+    )
+    assert len(scene.provider.refused) < 40
+    assert scene.provider.used(40, 60) >= 0.9 * 128 / 1.133
+
+
+# Sharing
+
+
+def test_a_lost_workers_lease_comes_back() -> None:
+    """It had all; after its lease has run out, the other has."""
+
+    def lose(scene: Scene) -> None:
+        scene.workers[0].vanish()
+        scene.workers[1].work(32)
+
+    scene = play(
+        Limits(concurrency=10),
+        lambda dice: SimulatedProvider(always(), dice, latency=lambda _: 1.0),
+        seconds=60,
+        workers=2,
+        callers=0,
+        events={0.0: lambda scene: scene.workers[0].work(32), 20.0: lose},
+    )
+    assert scene.provider.used(5, 20) >= 9
+    assert scene.provider.used(28, 60) >= 9
+    assert scene.workers[1].answered >= 9 * 30
+
+
+@pytest.mark.parametrize("declared", [Limits(requests_per_minute=1200), Limits(concurrency=20)])
+def test_runs_share_fairly(declared: Limits) -> None:
+    """One run has three workers, the other one: each has half."""
+
+    def other_run(scene: Scene) -> None:
+        last = scene.workers[3].limits
+        last._holder = type(last._holder)("other", "w3")
+        for worker in scene.workers:
+            worker.work(32)
+
+    scene = play(
+        declared,
+        lambda dice: SimulatedProvider(always(), dice, latency=lambda _: 1.0),
+        seconds=120,
+        callers=0,
+        events={0.0: other_run},
+    )
+    answered = [worker.answered for worker in scene.workers]
+    assert answered[3] == pytest.approx(sum(answered[:3]), rel=0.15)
+    assert min(answered[:3]) > 0.6 * max(answered[:3])
+
+
+def test_what_nobody_wants_is_lent_out() -> None:
+    """A run that wants little leaves the rest to the other."""
+
+    def one_caller(scene: Scene) -> None:
+        scene.workers[0].work(1)
+        scene.workers[1].work(64)
+
+    scene = play(
+        Limits(requests_per_minute=1200),
+        lambda dice: SimulatedProvider(always(), dice, latency=lambda _: 1.0),
+        seconds=120,
+        workers=2,
+        runs=2,
+        callers=0,
+        events={0.0: one_caller},
+    )
+    assert scene.provider.used(10, 120) >= 0.96 * 20
+
+
+@pytest.mark.parametrize(
+    ("declared", "hard"),
+    [
+        (Limits(requests_per_minute=600), always(requests_per_minute=600)),
+        (Limits(concurrency=10), always(concurrency=10)),
+    ],
+)
+def test_a_keeper_that_is_lost_lets_nobody_exceed_a_limit(
+    declared: Limits, hard: Callable[[float], HardLimits]
+) -> None:
+    """Three times, and every time its successor knows nothing."""
+    scene = play(
+        declared,
+        lambda dice: SimulatedProvider(hard, dice, latency=lognormal),
+        seconds=180,
+        events={at: lambda scene: scene.keeper.lose(away_s=1.0, settle_s=2.0) for at in (40.0, 80.0, 120.0)},
+    )
+    assert scene.provider.refused == []
+    assert scene.provider.used(0, 180) >= 0.8 * (10 if declared.requests_per_minute else 10 / 1.133)
+
+
+def test_what_was_learned_outlives_the_keeper() -> None:
+    """The workers tell the next one."""
+    scene = play(
+        Limits(),
+        lambda dice: SimulatedProvider(always(requests_per_minute=600), dice, latency=lognormal),
+        seconds=300,
+        events={200.0: lambda scene: scene.keeper.lose(away_s=1.0, settle_s=2.0)},
+    )
+    assert scene.provider.refused_share(200, 300) < 0.02
+    assert scene.provider.used(200, 300) >= 0.85 * 10
+
+
+def test_the_snapshot_agrees_with_the_provider() -> None:
+    seen = []
+    scene = play(
+        Limits(requests_per_minute=600),
+        lambda dice: SimulatedProvider(always(requests_per_minute=600), dice),
+        seconds=60,
+        events={50.0: lambda scene: seen.append((scene.snapshot.accounts[0], len(scene.provider.admitted)))},
+    )
+    (status, admitted), provider = seen[0], scene.provider
+    assert status.calls_per_s == pytest.approx(provider.used(40, 50), rel=0.1)
+    assert status.answered == pytest.approx(admitted, abs=10)
+    assert (status.requests_per_minute, status.source, status.refused) == (600.0, "declared", 0)
+    assert status.waiting > 100
+
+
+def test_lognormal_has_the_mean_that_the_tests_assume() -> None:
+    dice = Dice(0)
+    assert sum(lognormal(dice) for _ in range(20_000)) / 20_000 == pytest.approx(1.133, rel=0.02)

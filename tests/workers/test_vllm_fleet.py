@@ -1,0 +1,348 @@
+"""A fleet on real Ray and real processes, with stand-ins for vLLM and for GPUs: whoever is killed, the run goes on, and
+nothing is left behind.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import ray
+
+from pipeline.errors import ConfigError, ModelFailure
+from pipeline.specs import EngineSpec, ModelSpec, Sampling
+from tests.stand_in_vllm import alive, stand_in, until
+from workers import vllm_fleet
+from workers.vllm_fleet import (
+    FleetAddresses,
+    FleetOrder,
+    FleetSettings,
+    NodeRoom,
+    VllmFleet,
+    check_room,
+    fleet_name,
+)
+from workers.vllm_load import ScalingRules
+from workers.vllm_replica import Patience
+from workers.vllm_server import EngineBuild, ServerPlan
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = FleetSettings(
+    Patience(start_s=30, look_s=0.05, answer_s=2.0, first_wait_s=0.05),
+    ScalingRules(busy_requests=4, busy_s=0, idle_s=0),
+)
+GPUS = 4
+
+
+# Room, as a decision
+
+
+def order(model: str, replicas: int, gpus: int) -> FleetOrder:
+    plan = ServerPlan("py", model, "{}")
+    return FleetOrder(plan, EngineBuild("1", cpu=not gpus), replicas, replicas, gpus, FleetSettings())
+
+
+def nodes(*gpus: int) -> list[NodeRoom]:
+    return [NodeRoom(str(number), count) for number, count in enumerate(gpus)]
+
+
+@pytest.mark.parametrize(
+    ("orders", "cluster"),
+    [
+        ([order("a", 4, 2)], nodes(8)),
+        ([order("a", 2, 2), order("b", 1, 4)], nodes(4, 4)),
+        ([order("a", 3, 1), order("b", 2, 4)], nodes(4, 7)),
+        ([order("cpu", 9, 0)], nodes(0)),
+    ],
+)
+def test_there_is_room(orders: Sequence[FleetOrder], cluster: Sequence[NodeRoom]) -> None:
+    check_room(orders, cluster)
+
+
+@pytest.mark.parametrize(
+    ("orders", "cluster", "message"),
+    [
+        (
+            [order("a", 1, 8)],
+            nodes(4, 4),
+            (
+                "the servers of vllm:a (1 replica of 8 GPUs on one machine) do not fit: the cluster has 2 machines "
+                "with 4 GPUs, 4 GPUs; lower engine.replicas or engine.tensor_parallel, or add GPUs"
+            ),
+        ),
+        (
+            [order("small", 2, 1), order("large", 1, 4)],
+            nodes(5),
+            (
+                "the servers of vllm:large (1 replica of 4 GPUs on one machine) and vllm:small (2 replicas of 1 GPU on "
+                "one machine) do not fit: the cluster has 1 machine with 5 GPUs; "
+            ),
+        ),
+        ([order("a", 1, 1)], nodes(0), "the cluster has 1 machine with 0 GPUs"),
+    ],
+    ids=["no machine is large enough", "not all at once", "none"],
+)
+def test_there_is_no_room(orders: Sequence[FleetOrder], cluster: Sequence[NodeRoom], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_room(orders, cluster)
+    assert message in str(error.value)
+
+
+def test_models_that_differ_in_sampling_share_their_servers() -> None:
+    spec = ModelSpec("a", "vllm", "m", engine=EngineSpec())
+    assert fleet_name(spec) == fleet_name(replace(spec, name="b", sampling=Sampling(temperature=1.0)))
+    assert fleet_name(spec) != fleet_name(replace(spec, engine=EngineSpec(tensor_parallel=2)))
+    assert fleet_name(spec) != fleet_name(replace(spec, model="n"))
+
+
+# On a cluster
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    temp_dir = Path(tempfile.mkdtemp(prefix="muses-"))
+    quiet = {"include_dashboard": False, "log_to_driver": False, "_temp_dir": str(temp_dir / "ray")}
+    ray.init("local", num_cpus=2, num_gpus=GPUS, **quiet)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+@dataclass
+class Seen:
+    """All server processes that a test has met."""
+
+    pids: set[int] = field(default_factory=set)
+
+    def facts(self, url: str) -> dict:
+        with urllib.request.urlopen(f"{url.removesuffix('/v1')}/facts") as answer:
+            found = json.load(answer)
+        self.pids |= set(found["pids"])
+        return found
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    """Not one of them is left at the end, and no GPU is held."""
+    books = Seen()
+    yield books
+    until(lambda: not any(map(alive, books.pids)))
+    if ray.is_initialized():
+        until(lambda: ray.available_resources().get("GPU") == GPUS)
+
+
+@contextmanager
+def serving(*specs: ModelSpec, patience: Patience = SETTINGS.patience) -> Iterator[tuple[VllmFleet, asyncio.Runner]]:
+    with asyncio.Runner() as loop:
+        fleet = VllmFleet(replace(SETTINGS, patience=patience))
+        try:
+            loop.run(fleet.start(specs))
+            yield fleet, loop
+        finally:
+            loop.run(fleet.stop())
+
+
+def gpu_model(folder: Path, name: str = "m", replicas: tuple[int, int] = (1, 1), **more: object) -> ModelSpec:
+    engine = EngineSpec(replicas, args=json.dumps(more.pop("args", {})), python=stand_in(folder, "vllm"), **more)
+    return ModelSpec(name, "vllm", name, engine=engine)
+
+
+def ask(loop: asyncio.Runner, spec: ModelSpec) -> tuple[str, ...]:
+    """As a worker would that has just come."""
+    return tuple(loop.run(FleetAddresses(spec).resolve()))
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("cluster")
+def test_a_fleet_serves_and_frees(tmp_path: Path, seen: Seen) -> None:
+    """Every replica has its own GPUs while it serves; the next models may have them afterwards."""
+    two = gpu_model(tmp_path, "two", (2, 2), args={"max_model_len": 64})
+    wide = gpu_model(tmp_path, "wide", tensor_parallel=2)
+    with serving(two, wide, replace(two, name="again", sampling=Sampling(seed=1))) as (fleet, loop):
+        here = [seen.facts(url) for spec in (two, wide) for url in ask(loop, spec)]
+        assert [facts["model"] for facts in here] == ["two", "two", "wide"]
+        held = [facts["gpus"].split(",") for facts in here]
+        assert [len(gpus) for gpus in held] == [1, 1, 2]
+        assert len({gpu for gpus in held for gpu in gpus}) == GPUS
+        assert not any(facts["rays"] for facts in here)
+        assert len(ask(loop, two)) == 2
+        described = loop.run(fleet.describe([wide]))["wide"]
+        assert (described["vllm"], described["build"], described["gpus_per_replica"]) == ("0.0.1", "gpu", 2)
+        assert described["arguments"][:2] == ["--model", "wide"]
+        assert "--tensor-parallel-size" in described["arguments"]
+        assert ask(loop, two)
+        loop.run(fleet.stop([wide]))
+        with pytest.raises(ModelFailure, match="server: wide: nobody keeps its servers any more"):
+            ask(loop, wide)
+        assert len(ask(loop, two)) == 2
+    later = gpu_model(tmp_path, "later", tensor_parallel=4)
+    with serving(later) as (_, loop):
+        assert seen.facts(*ask(loop, later))["model"] == "later"
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("cluster")
+def test_whoever_is_killed_the_servers_come_back(tmp_path: Path, seen: Seen) -> None:
+    """A server, the actor that owns one, and the actor that keeps them all; each with kill -9."""
+    spec = gpu_model(tmp_path, replicas=(2, 2))
+    with serving(spec) as (_, loop):
+
+        def both() -> set[int]:
+            try:
+                pids = {seen.facts(url)["pids"][0] for url in ask(loop, spec)}
+            except OSError:  # the address of one that has just gone
+                return set()
+            return pids if len(pids) == 2 else set()
+
+        before = both()
+        victims = ([min(before)], actor_pids("OwnerOfOneServer"), actor_pids("ModelServers"))
+        for victim, *_ in victims:
+            os.kill(victim, signal.SIGKILL)
+            before = until(lambda before=before: (now := both()) != before and now)
+
+
+def actor_pids(kind: str) -> list[int]:
+    from ray._private.state import actors
+
+    return [
+        actor["Pid"] for actor in actors().values() if actor["State"] == "ALIVE" and actor["ActorClassName"] == kind
+    ]
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("cluster", "seen")
+def test_a_server_that_does_not_start_is_the_configs_fault(tmp_path: Path) -> None:
+    """What it said is all that is shown, and nothing of the fleet stays."""
+    spec = gpu_model(tmp_path, args={"mishap": "no start"})
+    with pytest.raises(ConfigError) as error, serving(spec):
+        pass
+    text = str(error.value)
+    assert text.startswith("vllm:m does not start: the server ended; the last lines of ")
+    assert "\n  ValueError: the KV cache has no room\n" in text
+    assert "RuntimeError: the engine did not start" in text
+    assert "ray" not in text.lower()
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("cluster", "seen")
+def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"5 GPUs on one machine.*has 1 machine with 4 GPUs"):
+        serving(gpu_model(tmp_path, tensor_parallel=5)).__enter__()
+    missing = ModelSpec("m", "vllm", "m", engine=EngineSpec(python="/nowhere/python"))
+    with pytest.raises(ConfigError, match=r"engine\.python: cannot run /nowhere/python"):
+        serving(missing).__enter__()
+    with pytest.raises(ConfigError, match=r"engine\.args: port is not set there"):
+        serving(gpu_model(tmp_path, args={"port": 1})).__enter__()
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("cluster")
+def test_a_cpu_build_takes_cores_and_no_gpu(tmp_path: Path, seen: Seen) -> None:
+    engine = EngineSpec((2, 2), python=stand_in(tmp_path))
+    spec = ModelSpec("m", "vllm", "m", engine=engine)
+    with serving(spec) as (fleet, loop):
+        cores = [seen.facts(url)["cores"].split(",") for url in ask(loop, spec)]
+        assert sorted(core for one in cores for core in one) == sorted(map(str, os.sched_getaffinity(0)))
+        assert ray.available_resources()["GPU"] == GPUS
+        assert loop.run(fleet.waves([spec])) == []
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("cluster")
+def test_models_take_turns_on_the_gpus_that_are_left(tmp_path: Path, seen: Seen) -> None:
+    """Users hold theirs all the time; models on CPUs and those that share servers need no turn of their own."""
+    users, large, small = (
+        gpu_model(tmp_path, name, tensor_parallel=gpus) for name, gpus in (("u", 1), ("l", 3), ("s", 2))
+    )
+    alike = replace(large, name="alike", sampling=Sampling(seed=1))
+    on_cpu = ModelSpec("cpu", "vllm", "cpu", engine=EngineSpec(python=stand_in(tmp_path)))
+    with serving(users) as (fleet, loop):
+        seen.facts(*ask(loop, users))
+        assert loop.run(fleet.waves([small, large, on_cpu, alike, users])) == [[on_cpu, large, alike], [small]]
+        with pytest.raises(ConfigError, match=r"need 4 GPUs; the cluster has 3"):
+            loop.run(fleet.waves([replace(large, engine=replace(large.engine, tensor_parallel=4))]))
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("cluster")
+def test_load_brings_a_replica_and_quiet_takes_it_away(tmp_path: Path, seen: Seen) -> None:
+    spec = gpu_model(tmp_path, replicas=(1, 2))
+    with serving(spec) as (_, loop):
+        (first,) = ask(loop, spec)
+        seen.facts(first)
+        busy(first, 5)
+        _, second = until(lambda: len(urls := ask(loop, spec)) == 2 and urls)
+        seen.facts(second)
+        busy(first, 0)
+        until(lambda: ask(loop, spec) == (first,))
+
+
+def busy(url: str, requests: int) -> None:
+    target = f"{url.removesuffix('/v1')}/busy/{requests}"
+    urllib.request.urlopen(urllib.request.Request(target, method="POST")).close()
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("cluster")
+def test_a_call_waits_while_no_server_is_up(tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its patience ends one day, as a failure that may be tried again."""
+    spec = gpu_model(tmp_path)
+    with serving(spec, patience=replace(SETTINGS.patience, first_wait_s=3.0)) as (_, loop):
+        (before,) = ask(loop, spec)
+        os.kill(seen.facts(before)["pids"][0], signal.SIGKILL)
+        with monkeypatch.context() as patch:
+            patch.setattr(vllm_fleet, "RESOLVE_WAIT_S", 0.0)
+            assert until(lambda: failure_of(loop, spec)).retryable
+        (after,) = ask(loop, spec)
+        seen.facts(after)
+        assert after != before
+
+
+def failure_of(loop: asyncio.Runner, spec: ModelSpec) -> ModelFailure | None:
+    try:
+        ask(loop, spec)
+    except ModelFailure as failure:
+        return failure
+    return None
+
+
+_DRIVER = """
+import asyncio, sys, ray
+sys.path.insert(0, {root!r})
+from pipeline.specs import EngineSpec, ModelSpec
+from workers.vllm_fleet import FleetAddresses, VllmFleet
+ray.init("local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False, _temp_dir={temp!r})
+async def job():
+    spec = ModelSpec("m", "vllm", "m", engine=EngineSpec(python={python!r}))
+    fleet = VllmFleet()
+    await fleet.start([spec])
+    print(*await FleetAddresses(spec).resolve(), flush=True)
+    await asyncio.sleep(600)
+asyncio.run(job())
+"""
+
+
+@pytest.mark.integration
+def test_a_killed_driver_leaves_nothing(tmp_path: Path, seen: Seen) -> None:
+    temp = tempfile.mkdtemp(prefix="muses-")
+    script = _DRIVER.format(root=str(ROOT), temp=f"{temp}/ray", python=stand_in(tmp_path, "vllm"))
+    driver = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        seen.facts(driver.stdout.readline().strip())
+    finally:
+        driver.kill()
+        driver.wait()
+    until(lambda: not any(map(alive, seen.pids)))
+    shutil.rmtree(temp, ignore_errors=True)

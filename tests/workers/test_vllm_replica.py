@@ -1,0 +1,179 @@
+"""A replica on real processes: whatever happens to its server, there is one again, and never two."""
+
+import asyncio
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests.stand_in_vllm import alive, stand_in, until
+from workers import vllm_server
+from workers.vllm_replica import Patience, Place, Replica, ReplicaStatus
+from workers.vllm_server import ServerPlan
+
+PATIENCE = Patience(start_s=20, look_s=0.02, answer_s=0.2, misses=2, hang_s=0.3, first_wait_s=0.01)
+
+
+@dataclass
+class Pids:
+    """Of all processes that a test has seen."""
+
+    seen: set[int] = field(default_factory=set)
+
+
+@pytest.fixture(autouse=True)
+def pids(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pids]:
+    """Not one of the processes outlives its test."""
+    monkeypatch.setattr(vllm_server, "GRACE_S", 0.5)
+    books = Pids()
+    yield books
+    until(lambda: not any(map(alive, books.seen)))
+
+
+async def when(replica: Replica, holds: Callable[[ReplicaStatus], object]) -> ReplicaStatus:
+    async with asyncio.timeout(30):
+        while not holds(status := replica.status()):  # noqa: ASYNC110 - other processes change it
+            await asyncio.sleep(0.02)
+    return status
+
+
+def facts(status: ReplicaStatus) -> dict:
+    with urllib.request.urlopen(f"{status.url.removesuffix('/v1')}/facts") as answer:
+        return json.load(answer)
+
+
+def play(
+    folder: Path,
+    pids: Pids,
+    story: Callable[[Replica], Awaitable[None]],
+    patience: Patience = PATIENCE,
+    **args: object,
+) -> None:
+    async def job() -> None:
+        plan = ServerPlan(stand_in(folder), "m", json.dumps(args), cores=(1,))
+        replica = Replica(plan, Place("127.0.0.1", folder), patience)
+        try:
+            await story(replica)
+        finally:
+            await replica.stop()
+
+    asyncio.run(job())
+
+
+async def ready(replica: Replica, pids: Pids, starts: int) -> tuple[ReplicaStatus, dict]:
+    status = await when(replica, lambda status: status.url and status.starts == starts)
+    found = await asyncio.to_thread(facts, status)
+    pids.seen |= set(found["pids"])
+    return status, found
+
+
+def test_the_first_question_starts_a_server(tmp_path: Path, pids: Pids) -> None:
+    async def story(replica: Replica) -> None:
+        assert replica.status() == ReplicaStatus()
+        status, found = await ready(replica, pids, 1)
+        assert status.was_ready
+        assert status.trouble is None
+        assert found["cores"] == "1"
+        assert found["model"] == "m"
+
+    play(tmp_path, pids, story)
+
+
+def test_a_killed_server_comes_back(tmp_path: Path, pids: Pids) -> None:
+    """On another port, and only when all that the first one had started is gone."""
+
+    async def story(replica: Replica) -> None:
+        before, found = await ready(replica, pids, 1)
+        os.kill(found["pids"][0], signal.SIGKILL)
+        after, _ = await ready(replica, pids, 2)
+        assert after.url != before.url
+        assert "the server ended with code -9" in after.trouble
+        assert not any(map(alive, found["pids"]))
+
+    play(tmp_path, pids, story)
+
+
+def test_a_frozen_server_comes_back(tmp_path: Path, pids: Pids) -> None:
+    """Its port still takes connections, so only patience can tell."""
+
+    async def story(replica: Replica) -> None:
+        _, found = await ready(replica, pids, 1)
+        os.kill(found["pids"][0], signal.SIGSTOP)
+        after, _ = await ready(replica, pids, 2)
+        assert after.trouble.startswith("the server did not answer 2 times in a row")
+
+    play(tmp_path, pids, story)
+
+
+def test_a_server_that_gets_nothing_done_comes_back(tmp_path: Path, pids: Pids) -> None:
+    """Its health page is green all the time."""
+
+    async def story(replica: Replica) -> None:
+        _, _ = await ready(replica, pids, 1)
+        after, _ = await ready(replica, pids, 2)
+        assert after.trouble.startswith("the server held 1 requests and did nothing for ")
+
+    play(tmp_path, pids, story, mishap="stuck")
+
+
+def test_a_server_that_does_not_start(tmp_path: Path, pids: Pids) -> None:
+    """It is tried again, and what it said is told."""
+
+    async def story(replica: Replica) -> None:
+        status = await when(replica, lambda status: status.starts == 3)
+        assert not status.was_ready
+        assert "ValueError: the KV cache has no room" in status.trouble
+        assert "RuntimeError: the engine did not start" in status.trouble
+
+    play(tmp_path, pids, story, mishap="no start")
+
+
+def test_a_server_that_is_never_ready(tmp_path: Path, pids: Pids) -> None:
+    async def story(replica: Replica) -> None:
+        status = await when(replica, lambda status: status.trouble)
+        assert status.trouble.startswith("the server was not ready after 0 s")
+
+    play(tmp_path, pids, story, replace(PATIENCE, start_s=0.0, first_wait_s=60.0))
+
+
+def test_waits_grow_while_nothing_lives_long(tmp_path: Path) -> None:
+    """And begin anew after a life that was long enough."""
+    waits, now = [], [0.0]
+
+    class Enough(Exception):
+        pass
+
+    async def sleep(seconds: float) -> None:
+        if seconds == PATIENCE.look_s:
+            await asyncio.sleep(0.01)
+            now[0] += 10.0 * (len(waits) == 5)  # the sixth life is a long one
+            return
+        waits.append(seconds)
+        if len(waits) == 7:
+            raise Enough
+
+    async def job() -> None:
+        plan = ServerPlan(stand_in(tmp_path), "m", '{"mishap": "no start"}')
+        patience = replace(PATIENCE, first_wait_s=1.0, longest_wait_s=8.0)
+        replica = Replica(plan, Place("127.0.0.1", tmp_path), patience, clock=lambda: now[0], sleep=sleep)
+        with pytest.raises(Enough):
+            await when(replica, lambda _: False)
+        await replica.stop()
+
+    asyncio.run(job())
+    assert waits == [1, 2, 4, 8, 8, 1, 2]
+
+
+def test_a_replica_may_be_stopped_before_it_was_started(tmp_path: Path) -> None:
+    async def job() -> None:
+        replica = Replica(ServerPlan("py", "m", "{}"), Place("127.0.0.1", tmp_path), PATIENCE)
+        await replica.stop()
+        await replica.stop()
+        assert replica.status() == ReplicaStatus()
+
+    asyncio.run(job())
