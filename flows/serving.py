@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError
 from pipeline.families import FAMILIES
 from pipeline.plan import Plan
@@ -40,7 +41,7 @@ async def serving(run: "PreparedRun", executor: Executor) -> AsyncIterator[Execu
     from workers.vllm_stage import StagedExecutor
 
     async with VllmFleet() as fleet:
-        described = await fleet.describe((*agents, *users))
+        described = without_credentials(await fleet.describe((*agents, *users)))
         await asyncio.to_thread(change_manifest, run.store, run.plan.run_id, lambda known: _with(known, described))
         await fleet.start(users)
         waves = await fleet.waves(agents)

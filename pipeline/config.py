@@ -236,7 +236,7 @@ class ModelConfig(_Section):
             timeout_s=self.timeout_s,
             max_retries=self.max_retries,
             limits=Limits(self.requests_per_minute, self.tokens_per_minute, self.max_concurrency),
-            account=self.account,
+            account=self.account or (f"{provider}:{self._parts[1]}" if provider == "vllm" else None),
         )
 
 

@@ -19,6 +19,9 @@ ENGINE_IMPORTERS = {
     "botocore": {"storage/objects.py"},
     "ray": {"workers/ray_pool.py", "workers/vllm_fleet.py", "workers/ray_keeper.py"},
     "prefect": {"flows/evaluate_flow.py"},
+    "jinja2": {"dashboards/web/render.py"},
+    "fastapi": {"dashboards/web/server.py"},
+    "uvicorn": {"flows/cli/dashboard.py"},
     "aiohttp": {"workers/http_exchange.py", "workers/rehearsal/server.py"},
 }
 PURE = {"pydantic"}

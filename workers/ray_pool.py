@@ -22,8 +22,8 @@ from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 from pipeline.errors import ConfigError, MusesError
 from pipeline.specs import ModelSpec
 from workers.limits import Snapshot
-from workers.ray_keeper import RayKeeper, join_keeper
 from workers.models import Trouble
+from workers.ray_keeper import RayKeeper, join_keeper
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
 

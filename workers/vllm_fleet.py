@@ -43,6 +43,7 @@ _FRESH_S = 1.0
 _TURN_S = 1.0
 _RETIRE_S = 300.0
 """So long a replica that is taken away may finish its requests."""
+_STOP_S = 30.0
 _PORT_TAKEN = "address already in use"
 
 
@@ -172,6 +173,8 @@ class ModelServers:
 
     async def wait_ready(self) -> str | None:
         """Waits for the least replicas.  Returns None, or what kept one of them from its first start."""
+        patience_s = self._order.settings.patience.start_s
+        until = time.monotonic() + patience_s
         while True:
             self._begin()
             for member in self._members:
@@ -180,6 +183,9 @@ class ModelServers:
                     return trouble
             if len(self._urls()) >= self._order.least:
                 return None
+            if time.monotonic() > until and not all(member.status.starts for member in self._members):
+                wanted = _many(self._order.gpus, "GPU")
+                return f"no machine had {wanted} free within {patience_s:.0f} s; others of the cluster hold them"
             await asyncio.sleep(0.1)
 
     async def addresses(self, wait_s: float) -> tuple[str, ...]:
@@ -241,8 +247,9 @@ class ModelServers:
     async def _dismiss(self, member: _Member) -> None:
         if member.watching:
             member.watching.cancel()
-        with suppress(RayError):  # then it is dead, and its server with it
-            await member.handle.stop.remote()
+        if member.status.starts:  # else it may wait for its GPUs, and would not hear us before
+            with suppress(RayError, TimeoutError):  # then it is dead, and its server with it
+                await asyncio.wait_for(member.handle.stop.remote(), _STOP_S)
         ray.kill(member.handle)
 
 
@@ -261,10 +268,12 @@ async def _watch(member: _Member) -> None:
     while True:
         try:
             member.status = await member.handle.status.remote()
-        except RayActorError:  # it restarts
-            member.status = replace(member.status, url=None)
-        except RayTaskError as error:
-            member.status = replace(member.status, url=None, trouble=str(error.cause))
+        except RayActorError as error:  # it restarts, but for one that fails to be made
+            trouble = str(error) if error.actor_init_failed else member.status.trouble
+            member.status = replace(member.status, url=None, trouble=trouble)
+        except RayError as error:
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            member.status = replace(member.status, url=None, trouble=str(cause))
         await asyncio.sleep(_TURN_S)
 
 

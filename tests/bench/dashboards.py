@@ -103,7 +103,7 @@ def main() -> None:
         url = options.store or _stored(folder / "large", 10, options.episodes)
         pages = dict(_pages(url, options.times))
         small = _stored(folder / "small", options.models, 2000 * options.models)
-        found = {"episodes": options.episodes, **pages, "export": _exported(small, folder / "site")}
+        found = {"episodes": options.episodes, "pages": pages, "export": _exported(small, folder / "site")}
     print(json.dumps(found, indent=2))  # noqa: T201 - what it is run for
 
 

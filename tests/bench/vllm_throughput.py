@@ -1,6 +1,6 @@
 """Tokens a second during episodes, against what vLLM's own benchmark client gets from the same server.
 
-    python -m tests.bench.vllm_throughput --episodes 64 --rounds 3
+    python -m tests.bench.vllm_throughput --rounds 3
 
 One server, two clients that take turns: episodes of the family queue with everything included (prompts, limit, scoring,
 traces), and ``vllm bench serve`` with the very prompts of these episodes, as the server's template renders them.  Both
@@ -168,7 +168,7 @@ def compare(load: argparse.Namespace) -> dict:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--episodes", type=int, default=64)
+    parser.add_argument("--episodes", type=int, default=32, help="their prompts should fit into the KV cache")
     parser.add_argument("--tokens", type=int, default=64, help="of every completion")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)

@@ -350,7 +350,11 @@ def test_a_model_that_we_serve_has_an_engine() -> None:
     raw = {"model": "vllm:org/m", "engine": {"replicas": [1, 4], "tensor_parallel": 2, "args": {"b": 1, "a": "x"}}}
     (found,) = parse_config({"models": [raw]}, SOURCE).models
     assert found.spec() == ModelSpec(
-        "org/m", "vllm", "org/m", endpoint=Endpoint(()), engine=EngineSpec((1, 4), 2, '{"a":"x","b":1}')
+        "org/m",
+        "vllm",
+        "org/m",
+        endpoint=Endpoint((), account="vllm:org/m"),
+        engine=EngineSpec((1, 4), 2, '{"a":"x","b":1}'),
     )
     (plain,) = parse_config({"models": ["vllm:org/m"]}, SOURCE).models
     assert plain.spec().engine == EngineSpec()

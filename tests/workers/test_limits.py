@@ -426,6 +426,21 @@ def test_refusals_that_go_on_measure_the_rate() -> None:
     assert learner.rate == pytest.approx(600 / now, rel=0.1)
 
 
+def test_one_refusal_of_a_declared_rate_is_no_news_but_two_are() -> None:
+    """The keeper paces by what was declared; the learner has no rate of its own then."""
+    learner = Learner(0.0, slow_start=False)
+    now = busy(learner, 20, 1.0, paced=True)
+    learner.observe(Observation(started=50, refused=1, refused_anew=1, paced=True), now)
+    assert (learner.rate, learner.window, learner.probing) == (None, None, False)
+    assert learner.hold_until > now
+    learner.observe(Observation(started=10, refused=1, refused_anew=1, paced=True), now + 1.0)
+    assert learner.probing
+    learner.observe(Observation(started=1), now + 2.0)
+    learner.observe(Observation(answered=1, answered_anew=1), now + 2.5)
+    assert learner.rate is not None
+    assert learner.rate < 50
+
+
 def test_before_anything_was_let_in_a_refusal_teaches_nothing() -> None:
     learner = Learner(0.0, slow_start=True)
     for n in range(5):

@@ -248,6 +248,23 @@ def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> Non
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("cluster", "seen")
+def test_gpus_that_others_hold_are_not_waited_for_without_end(tmp_path: Path) -> None:
+    class Holder:
+        pass
+
+    holder = ray.remote(num_cpus=0, num_gpus=GPUS)(Holder).remote()
+    ray.get(holder.__ray_ready__.remote())
+    try:
+        with pytest.raises(
+            ConfigError, match=r"vllm:m does not start: no machine had 1 GPU free within 1 s; others of"
+        ):
+            serving(gpu_model(tmp_path), patience=replace(SETTINGS.patience, start_s=1.0)).__enter__()
+    finally:
+        ray.kill(holder)
+
+
+@pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_a_cpu_build_takes_cores_and_no_gpu(tmp_path: Path, seen: Seen) -> None:
     engine = EngineSpec((2, 2), python=stand_in(tmp_path))

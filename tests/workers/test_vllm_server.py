@@ -217,10 +217,11 @@ def test_a_killed_guardian_leaves_nothing(folder: Path) -> None:
     asyncio.run(server.stop())
 
 
-def test_a_killed_owner_leaves_nothing(folder: Path) -> None:
-    """However a process goes, the other end of the guardian's stdin goes with it."""
+@pytest.mark.parametrize("mishap", ["none", "slow end"])
+def test_a_killed_owner_leaves_nothing(folder: Path, mishap: str) -> None:
+    """However a process goes, the other end of the guardian's stdin goes with it; nor can the server refuse."""
     port = free_port("127.0.0.1")
-    command = [stand_in(folder), "--host", "127.0.0.1", "--port", str(port), "--model", "m"]
+    command = command_line(plan(stand_in(folder), "m", mishap=mishap), "127.0.0.1", port)
     owner = subprocess.Popen([sys.executable, "-c", _OWNER, json.dumps(command), str(folder / "log")], cwd=_ROOT)
     pids = pids_at(f"http://127.0.0.1:{port}", folder)
     owner.kill()
@@ -232,8 +233,9 @@ _ROOT = Path(__file__).parents[2]
 _OWNER = """
 import json, os, sys, time
 from pathlib import Path
-from workers.vllm_server import OwnedServer
-OwnedServer(json.loads(sys.argv[1]), os.environ, Path(sys.argv[2])).start()
+from workers import vllm_server
+vllm_server.GRACE_S = 0.2
+vllm_server.OwnedServer(json.loads(sys.argv[1]), os.environ, Path(sys.argv[2])).start()
 time.sleep(600)
 """
 
@@ -247,7 +249,7 @@ def test_a_command_that_is_none(folder: Path) -> None:
 
 
 def test_last_words_are_of_the_last_start(folder: Path) -> None:
-    (folder / "log").write_text("an earlier life\n")
+    (folder / "log").write_text("ValueError: of an earlier life\n")
     server, _ = own(folder, mishap="no start")
     server.start()
     until(lambda: not server.running)

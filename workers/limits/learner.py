@@ -41,9 +41,11 @@ _USED_UP_S = 3.0
 """Who asks to wait so long says that his budget is used up."""
 _SAME_CUT_S = 2.0
 _MEMORY_S = 120.0
+_MEASURE_S = 60.0
+"""A rate is measured over so long, if the account was in use: right after too many calls little is let in for a while."""
 _IDLE_S = 10.0
 _PACED_S, _PACED_LEAST = 10.0, 0.98
-"""So long is looked back for the rate that was let in when it was too high, and no less than a share of it is believed."""
+"""So long is looked back for what was let in of a rate that was too high; no less than a share of it is believed."""
 _LEAST_RATE = 1 / 60
 _STEEPEST, _LEFT_BEHIND, _AWAY = 0.01, 1.25, 0.03
 """A rate that grows fast fills the provider's window with calls that were too many, and then nothing is let in.  So it
@@ -118,7 +120,7 @@ class Learner:
         self._window_curve: Curve | None = None
         self._rate_curve: Curve | None = None
         self._let_in = Recent(_MEMORY_S)
-        self._seen_at = self._free_since = now
+        self._seen_at = self._free_since = self._active_since = now
         self._cut_at = self._failed_at = -math.inf
         self._before_cut: tuple[float | None, Curve | None] = (self._window, None)
         self._probe_at: float | None = None
@@ -163,7 +165,7 @@ class Learner:
         elapsed = now - self._seen_at
         self._seen_at = now
         if elapsed > _IDLE_S:
-            self._free_since = now
+            self._free_since = self._active_since = now
         self._let_in.add(now, seen.started - seen.refused)
         self._let_in_since_cut += seen.started - seen.refused
         if seen.failed:
@@ -201,11 +203,12 @@ class Learner:
         """The bound that held something back is the one that was too high."""
         in_flight = max(1.0, float(seen.in_flight))
         self._before_cut = (self._window, self._window_curve)
-        if seen.paced and self._known(now):
-            rate = self._let_in.rate(now, max(self._free_since, now - _PACED_S))
-            if self.rate is not None:
-                rate = min(max(rate, self.rate * _PACED_LEAST), self.rate)
-            self._rate_curve = _rate_curve(rate, rate * _RATE_CUT, calls=500)
+        if seen.paced and self.rate is None:
+            return  # a rate that we were told held back; one refusal may be the way's fault, and more will be measured
+        if seen.paced and self.rate is not None:
+            let_in = self._let_in.rate(now, max(self._free_since, now - _PACED_S))
+            limit = min(max(let_in, self.rate * _PACED_LEAST), self.rate)
+            self._rate_curve = _rate_curve(limit, limit * _RATE_CUT, calls=500)
         elif self._known(now):
             self._window_curve = self._new_window(in_flight, now)
         elif self._window is not None:
@@ -232,6 +235,8 @@ class Learner:
         return bool(sums) and sums[0] >= _ENOUGH
 
     def _watch_probe(self, seen: Observation, now: float) -> None:
+        if self._probe_at is None or now < self.hold_until:
+            return  # what started now started before the cut was known everywhere
         if seen.started and self._probe_started is None:
             self._probe_started = now
         if seen.answered_anew or (self._probe_started is not None and now - self._probe_started > _PROBE_S):
@@ -241,12 +246,13 @@ class Learner:
         """The provider lets us in again."""
         if self._measuring and self._known(now):
             # The budget was free again at some time in the last pause.
-            least, most = (self._let_in.rate(at, self._free_since) for at in (now, now - self._guessed_s))
+            since = max(self._active_since, min(self._free_since, now - _MEASURE_S))
+            least, most = (self._let_in.rate(at, since) for at in (now, now - self._guessed_s))
             self._rate_curve = _rate_curve(most, least * _MEASURED, calls=200)
             self._window, self._window_curve = self._before_cut  # it was not for the calls in flight
             self._free_since = now
+            self._refusals_in_a_row = 0
         self.probing = self._measuring = False
-        self._refusals_in_a_row = 0
 
     def _grow(self, seen: Observation, seconds: float) -> None:
         if seen.paced and self._rate_curve is not None:

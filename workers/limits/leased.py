@@ -28,7 +28,7 @@ _URGENT_S = 0.02
 """Between two renewals after a refusal, of which the others have to know."""
 _USUAL_S = 0.5
 """Between two renewals while nothing waits."""
-_LATE_S = 0.05
+_LATE_S = 0.1
 """A sending time that nobody has used for so long is void; else a worker would send in bursts."""
 _PATIENCE_S = 5.0
 """For a keeper's answer."""

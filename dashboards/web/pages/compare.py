@@ -9,7 +9,7 @@ from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.pages.leaderboard import TITLES
 from dashboards.web.shelf import Shelf
 from pipeline.errors import MusesError, StoreError
-from storage.compare import Answer, Contrast, Side, Standings, compare, compare_all
+from storage.compare import Answer, Contrast, Standings, compare_all
 from storage.leaderboard import COLUMNS
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ def pairs_page(shelf: Shelf, ask: Ask) -> Page:
 
 def compare_page(shelf: Shelf, ask: Ask) -> Page:
     """Two models.  Its place: ``run``, ``a`` and ``b``."""
-    run_id, a, b = _known(shelf, ask.place["run"]), ask.place["a"], ask.place["b"]
-    answer, flips = shelf.remember(("compare", run_id, a, b), lambda: _compared(shelf, run_id, a, b))
+    run_id = _known(shelf, ask.place["run"])
+    answer = _compared(shelf, run_id, ask.place["a"], ask.place["b"])
+    a, b = answer.comparison.a.model, answer.comparison.b.model
     contrasts = answer.comparison.columns
     return Page(
         title=f"{a} and {b}",
@@ -78,7 +79,7 @@ def compare_page(shelf: Shelf, ask: Ask) -> Page:
             "titles": _TITLES,
             "verdict": verdict(answer),
             "gap": Gap.over([_spread(contrast) for contrast in contrasts]),
-            "flips": flips,
+            "flips": _flips(shelf, run_id, a, b),
             "most_flips": MOST_FLIPS,
         },
     )
@@ -118,17 +119,21 @@ def _standings(shelf: Shelf, run_id: str) -> Standings | None:
         return None
 
 
-def _compared(shelf: Shelf, run_id: str, a: str, b: str) -> tuple[Answer, list[Flip]]:
-    def flipped(connection: "DuckDBPyConnection") -> list[Flip]:
+def _compared(shelf: Shelf, run_id: str, a: str, b: str) -> Answer:
+    """The pair as it stands among all pairs of the run, the better model first, with the same p-values."""
+    standings = shelf.remember(("standings", run_id), lambda: _standings(shelf, run_id))
+    if standings is not None:
+        for pair in standings.comparisons:
+            if {pair.a.model, pair.b.model} == {a, b} and pair.columns:
+                return Answer(standings.terms, pair, standings.cautions)
+    raise NoSuchPageError(f"{a!r} and {b!r} are no two models of the run {run_id!r} with scored scenarios in common")
+
+
+def _flips(shelf: Shelf, run_id: str, a: str, b: str) -> list[Flip]:
+    def read(connection: "DuckDBPyConnection") -> list[Flip]:
         return [Flip(*row) for row in connection.execute(_FLIPS, {"run": run_id, "a": a, "b": b}).fetchall()]
 
-    try:
-        answer = shelf.ask(lambda connection: compare(connection, Side(run_id, a), Side(run_id, b)), run_id)
-    except StoreError:
-        raise
-    except MusesError as error:
-        raise NoSuchPageError(str(error)) from error
-    return answer, shelf.ask(flipped, run_id)
+    return shelf.remember(("flips", run_id, a, b), lambda: shelf.ask(read, run_id))
 
 
 def _spread(contrast: Contrast) -> float:

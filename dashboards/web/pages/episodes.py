@@ -97,7 +97,7 @@ def episodes_page(shelf: Shelf, ask: Ask) -> Page:
             "orders": {name: label for name, (label, _) in ORDERS.items()},
             "before": _query(chosen, order, page - 1) if page > 1 else None,
             "after": _query(chosen, order, page + 1) if page * PAGE_LENGTH < total else None,
-            "exported": {line.episode_id for line in exported_episodes(shelf, run_id)},
+            "exported": set() if ask.live else {line.episode_id for line in exported_episodes(shelf, run_id)},
         },
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from dashboards.table2 import Line
 from dashboards.web.charts import Axis, Point, Series, lines, percent_axis
 from dashboards.web.page import Ask, Page
-from dashboards.web.pages.leaderboard import TITLES, ranked_rows
+from dashboards.web.pages.leaderboard import TITLES, lines_of
 from dashboards.web.shelf import RunLine, Shelf
 from pipeline.errors import MusesError, StoreError
 from storage.compare import Contrast, Side, compare
@@ -80,9 +80,9 @@ def _pasts(shelf: Shelf) -> list[Past]:
     by_model: dict[str, list[Entry]] = {}
     for run in shelf.runs()[:MOST_RUNS]:
         seconds = _seconds(shelf, run.run_id)
-        for row in ranked_rows(shelf, run.run_id, "published", {}):
-            if row.line.row is not None and row.line.row.episodes:
-                by_model.setdefault(row.line.model, []).append(Entry(run, row.line, seconds))
+        for line in lines_of(shelf, run.run_id, "published", {}):
+            if line.row is not None and line.row.episodes:
+                by_model.setdefault(line.model, []).append(Entry(run, line, seconds))
     found = {model: _change(shelf, entries) for model, entries in by_model.items()}
     changes = _corrected({model: change for model, change in found.items() if change is not None})
     return [Past(model, tuple(entries), changes.get(model)) for model, entries in sorted(by_model.items())]

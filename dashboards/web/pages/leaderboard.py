@@ -6,14 +6,14 @@ so such a part has no coverage and no ranks; of a family it has both.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from dashboards.table2 import Line, measured, published
 from dashboards.web.page import Ask, NoSuchPageError, Page
-from dashboards.web.shelf import Shelf
+from dashboards.web.shelf import RunLine, Shelf
 from pipeline.errors import MusesError, StoreError
 from pipeline.scores import Scoring
-from storage.compare import Terms, compare_all
+from storage.compare import Standings, Terms, compare_all
 from storage.leaderboard import COLUMNS, LeaderboardRow, leaderboard
 from storage.stats import RankBand
 
@@ -28,6 +28,8 @@ TITLES = {
     "meeting_success": ("Meeting", "success"),
 }
 """Column -> (family, metric), as a heading of two lines."""
+MOST_BANDED = 100_000
+"""Planned episodes of a run whose rank bands are found at once: every pair of models is compared for them."""
 FILTERS: Mapping[str, str] = {
     "family": "family",
     "variant": "coalesce(mode, attack, disclosure)",
@@ -53,7 +55,8 @@ def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
     if run is None:
         raise NoSuchPageError(f"there is no run {run_id!r} in the store")
     chosen = {name: ask.query[name] for name in FILTERS if ask.query.get(name)}
-    rows = ranked_rows(shelf, run_id, scoring, chosen)
+    bands = _bands(shelf, run, scoring, chosen)
+    rows = [Row(line, (bands or {}).get(line.model)) for line in lines_of(shelf, run_id, scoring, chosen)]
     shown = [column for column in COLUMNS if any(row.line.estimates[column] for row in rows)]
     return Page(
         title=f"Leaderboard of {run_id}",
@@ -62,6 +65,7 @@ def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
         values={
             "run": run,
             "rows": rows,
+            "banded": bands is not None,
             "paper": () if chosen else published(),
             "columns": [(column, *TITLES[column], COLUMNS[column][0]) for column in shown],
             "all_columns": len(shown) == len(COLUMNS),
@@ -73,10 +77,33 @@ def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
     )
 
 
-def ranked_rows(shelf: Shelf, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Row]:
-    """A run's rows, best first, over the *chosen* part of its episodes."""
-    key = ("leaderboard", run_id, scoring, *chosen.items())
-    return shelf.remember(key, lambda: shelf.ask(lambda connection: _rows(connection, run_id, scoring, chosen), run_id))
+def lines_of(shelf: Shelf, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Line]:
+    """A run's lines, best first, over the *chosen* part of its episodes."""
+
+    def read(connection: "DuckDBPyConnection") -> list[Line]:
+        _narrow(connection, chosen)
+        rows = leaderboard(connection, scoring, run_id)
+        return measured([row for row in rows if not chosen or _has(row)])
+
+    return shelf.remember(("lines", run_id, scoring, *chosen.items()), lambda: shelf.ask(read, run_id))
+
+
+def _bands(shelf: Shelf, run: RunLine, scoring: Scoring, chosen: Mapping[str, str]) -> Mapping[str, RankBand] | None:
+    """The rank bands; None where finding them would keep the visitor waiting."""
+
+    def read(connection: "DuckDBPyConnection") -> Mapping[str, RankBand]:
+        _narrow(connection, chosen)
+        try:
+            return compare_all(connection, run.run_id, Terms(scoring=scoring)).bands
+        except StoreError:
+            raise
+        except MusesError:  # fewer than two models have something in common
+            return {}
+
+    if run.planned <= MOST_BANDED:
+        return shelf.remember(("bands", run.run_id, scoring, *chosen.items()), lambda: shelf.ask(read, run.run_id))
+    known = shelf.recall(("standings", run.run_id)) if scoring == "published" and not chosen else None
+    return None if known is None else cast("Standings", known).bands
 
 
 def _scoring(name: str) -> Scoring:
@@ -86,27 +113,14 @@ def _scoring(name: str) -> Scoring:
     raise NoSuchPageError(f"there is no scoring {name!r}")
 
 
-def _rows(connection: "DuckDBPyConnection", run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Row]:
-    if chosen:
-        _narrow(connection, chosen)
-    rows = leaderboard(connection, scoring, run_id)
-    bands: Mapping[str, RankBand] = {}
-    if sum(1 for row in rows if row.ranked and row.episodes) > 1:
-        try:
-            bands = compare_all(connection, run_id, Terms(scoring=scoring)).bands
-        except StoreError:
-            raise
-        except MusesError:  # fewer than two models have something in common
-            bands = {}
-    return [Row(line, bands.get(line.model)) for line in measured([row for row in rows if not chosen or _has(row)])]
-
-
 def _has(row: LeaderboardRow) -> bool:
     return bool(row.planned or sum(row.outcomes.values()))
 
 
 def _narrow(connection: "DuckDBPyConnection", chosen: Mapping[str, str]) -> None:
     """Lets the store's views be seen through views of the same names that hold the chosen part alone."""
+    if not chosen:
+        return
     where = " AND ".join(f"{FILTERS[name]} = {_quoted(value)}" for name, value in chosen.items())
     connection.execute(f"CREATE TEMP VIEW traces AS FROM memory.main.traces WHERE {where}")
     family = f"p.family = {_quoted(chosen['family'])}" if set(chosen) == {"family"} else "false"

@@ -4,12 +4,11 @@ What the page marks comes from the store: where privacy fell it says by which ru
 scores tell; the words themselves are the model's, and are shown as text.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards.web.page import Ask, NoSuchPageError, Page
-from dashboards.web.pages.episodes import exported_episodes
+from dashboards.web.pages.episodes import Line, exported_episodes
 from dashboards.web.shelf import Shelf
 from pipeline.episode import Episode
 from pipeline.errors import MusesError, StoreError
@@ -20,18 +19,20 @@ from storage.trace import find_episode
 
 MOST_CHARS = 100_000
 """Of one text; longer ones are cut with a mark, since a browser has to lay them out."""
-_FAILURES = """
-SELECT model, family, episode_id
-FROM episodes
-WHERE run_id = $1 AND (
-    outcome <> 'scored'
-    OR list_min(list_transform(
-        picked(scores, 'published', ['f1', 'accuracy', 'privacy', 'success']), lambda s: s.value
-    )) < 1
+_NEIGHBOURS = """
+WITH failures AS (
+    SELECT episode_id
+    FROM episodes
+    WHERE run_id = $run AND model = $model AND family = $family AND (
+        outcome <> 'scored'
+        OR list_min(list_transform(
+            picked(scores, 'published', ['f1', 'accuracy', 'privacy', 'success']), lambda s: s.value
+        )) < 1
+    )
 )
-ORDER BY ALL
+SELECT max(episode_id) FILTER (episode_id < $episode), min(episode_id) FILTER (episode_id > $episode) FROM failures
 """
-"""What failed or did not score in full, in the order in which one goes through it."""
+"""What failed or did not score in full, of the same model and family: a sealed run keeps these together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def transcript_page(shelf: Shelf, ask: Ask) -> Page:
     """Its place: ``run`` and ``episode`` (the beginning of an id is enough)."""
     run_id = ask.place["run"]
     episode = _found(shelf, run_id, ask.place["episode"])
-    before, after = _neighbours(shelf, episode)
+    exported = () if ask.live else exported_episodes(shelf, run_id)
+    before, after = _neighbours(shelf, episode) if ask.live else _neighbours_among(exported, episode)
     return Page(
         title=f"{episode.model} on {episode.scenario_id}",
         template="transcript.html",
@@ -78,7 +80,6 @@ def transcript_page(shelf: Shelf, ask: Ask) -> Page:
             "scores": _whole(episode.scores),
             "before": before,
             "after": after,
-            "exported": {line.episode_id for line in exported_episodes(shelf, run_id)},
         },
     )
 
@@ -114,15 +115,27 @@ def _found(shelf: Shelf, run_id: str, prefix: str) -> Episode:
 
 
 def _neighbours(shelf: Shelf, episode: Episode) -> tuple[str | None, str | None]:
-    """The last failure before this episode, and the first after it."""
+    """The last failure before this episode, and the first after it, of its model in its family."""
+    here = {
+        "run": episode.run_id,
+        "model": episode.model,
+        "family": episode.family,
+        "episode": episode.episode_id,
+    }
+    row = shelf.ask(lambda connection: connection.execute(_NEIGHBOURS, here).fetchone(), episode.run_id)
+    return row or (None, None)
 
-    def failures() -> list[tuple[str, str, str]]:
-        return shelf.ask(lambda connection: connection.execute(_FAILURES, [episode.run_id]).fetchall(), episode.run_id)
 
-    found = shelf.remember(("failures", episode.run_id), failures)
-    here = (episode.model, episode.family, episode.episode_id)
-    before, after = bisect_left(found, here), bisect_right(found, here)
-    return found[before - 1][2] if before else None, found[after][2] if after < len(found) else None
+def _neighbours_among(lines: Sequence[Line], episode: Episode) -> tuple[str | None, str | None]:
+    """The same, among the episodes that an export has."""
+    here = episode.model, episode.family
+    failures = [
+        line.episode_id
+        for line in lines
+        if (line.model, line.family) == here and (line.score is None or line.score < 1)
+    ]
+    before = max((found for found in failures if found < episode.episode_id), default=None)
+    return before, min((found for found in failures if found > episode.episode_id), default=None)
 
 
 def turns(episode: Episode) -> list[Turn]:

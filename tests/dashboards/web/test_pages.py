@@ -230,6 +230,14 @@ def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: Shelf
     assert [(row.line.row.coverage, row.line.row.rank) for row in variant] == [(None, None), (None, None)]
 
 
+def test_a_large_run_has_bands_as_soon_as_its_pairs_are_known(varied: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaderboard, "MOST_BANDED", 0)
+    browser = client(Shelf(varied.store_url))
+    assert "Ranks are by the average" in browser.get("/runs/run-a/").text
+    browser.get("/runs/run-a/compare/")
+    assert "Ranks are bands" in browser.get("/runs/run-a/").text
+
+
 def test_a_part_that_nothing_is_of_is_empty(varied: Shelf) -> None:
     assert "No episode is of this kind" in client(varied).get("/runs/run-a/?family=x'%20OR%20'1'='1").text
 
