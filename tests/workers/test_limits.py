@@ -420,6 +420,8 @@ def test_refusals_that_go_on_measure_the_rate() -> None:
     while now < 60.0:
         learner.observe(Observation(started=1, refused=1, refused_anew=1), now)
         now = max(now + 0.1, learner.hold_until)
+    assert learner.may_probe(now)
+    learner.probe_sent(now)
     learner.observe(Observation(started=1), now)
     learner.observe(Observation(answered_anew=1, answered=1), now + 0.5)
     assert not learner.probing
@@ -435,6 +437,7 @@ def test_one_refusal_of_a_declared_rate_is_no_news_but_two_are() -> None:
     assert learner.hold_until > now
     learner.observe(Observation(started=10, refused=1, refused_anew=1, paced=True), now + 1.0)
     assert learner.probing
+    learner.probe_sent(now + 2.0)
     learner.observe(Observation(started=1), now + 2.0)
     learner.observe(Observation(answered=1, answered_anew=1), now + 2.5)
     assert learner.rate is not None
@@ -445,6 +448,7 @@ def test_before_anything_was_let_in_a_refusal_teaches_nothing() -> None:
     learner = Learner(0.0, slow_start=True)
     for n in range(5):
         learner.observe(Observation(started=1, refused=1, refused_anew=1), float(n))
+    learner.probe_sent(60.0)
     learner.observe(Observation(started=1), 60.0)
     learner.observe(Observation(answered=1, answered_anew=1, crowded=True), 61.0)
     assert learner.rate is None

@@ -42,7 +42,7 @@ _USED_UP_S = 3.0
 _SAME_CUT_S = 2.0
 _MEMORY_S = 120.0
 _MEASURE_S = 60.0
-"""A rate is measured over so long, if the account was in use: right after too many calls little is let in for a while."""
+"""A rate is measured over so long, if the account was in use: after too many calls little is let in for a while."""
 _IDLE_S = 10.0
 _PACED_S, _PACED_LEAST = 10.0, 0.98
 """So long is looked back for what was let in of a rate that was too high; no less than a share of it is believed."""
