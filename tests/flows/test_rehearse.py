@@ -137,7 +137,7 @@ def test_every_called_model_is_pointed_at_the_provider(tmp_path: Path) -> None:
         (f"{home}/one-v1/0/v1", f"{home}/one-v1/1/v1"),
         (f"{home}/team/v1",),
         (f"{home}/team/v1",),
-        (f"{home}/vllm-D/v1",),
+        (f"{home}/vllm-d/v1",),
     ]
     assert [model.spec().name for model in pointed.models] == [model.spec().name for model in parsed.models]
     assert [model.spec().provider for model in pointed.models][2:] == ["anthropic", "anthropic", "openai"]
@@ -146,7 +146,7 @@ def test_every_called_model_is_pointed_at_the_provider(tmp_path: Path) -> None:
     assert declared_limits(parsed, accounts) == {
         "one-v1": HardLimits(requests_per_minute=60),
         "team": HardLimits(tokens_per_minute=500, concurrency=3),
-        "vllm-D": HardLimits(),
+        "vllm-d": HardLimits(),
     }
 
 
