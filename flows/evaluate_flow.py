@@ -1,180 +1,35 @@
-"""The Prefect flow ``evaluate``: the functions of :mod:`flows.evaluate` with a task a cell, progress and a leaderboard.
+"""The Prefect flow ``evaluate``: the job of :mod:`flows.evaluate` with a task a cell, progress and a leaderboard.
 
-It runs against the server at PREFECT_API_URL, or against an embedded one that starts and ends with it.  The only
-importer of Prefect beside the other flows; importing it reads Prefect's settings, so ``quiet_engines`` comes first.
+It runs against the server at PREFECT_API_URL, or against an embedded one that starts and ends with it.
 """
 
-import asyncio
-import logging
-import time
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any
 
-from prefect import Flow, flow, task
-from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
+from prefect import Flow, flow
 
-from dashboards.leaderboard import render_leaderboard
-from flows.evaluate import (
-    OnPrepared,
-    OnShard,
-    PreparedRun,
-    RunReport,
-    Warn,
-    check_models,
-    log_warning,
-    on_terms,
-    open_executor,
-    play_cell,
-    prepared,
-    report,
-)
-from flows.serving import serving
+from flows.evaluate import NOBODY, Driver, Watcher, evaluate
+from flows.prefect_tasks import play_as_tasks, publish_leaderboard
+from flows.report import RunReport
 from flows.settings import read_settings
-from flows.signals import shielded_children
-from flows.watch import OnStatus, unseen, watched
-from pipeline.config import RunConfig, parse_config
-from pipeline.errors import MusesError
-from pipeline.hashing import slug
-from pipeline.plan import Cell
-from pipeline.tasks import all_of
-from workers.executor import Executor
-from workers.shard import ShardSummary
+from pipeline.config import parse_config
 
-PROGRESS_EVERY_S = 2.0
-"""How often a run's progress artifact is brought up to date at the most."""
-_LOG = logging.getLogger(__name__)
+_DRIVER = Driver("muses flow evaluate", play=play_as_tasks)
 
 
-def reach_server() -> str:
-    """The address of the Prefect server that flows will use; where none is named, an embedded one is started.
-
-    It ends with this process, however that ends, but not by Ctrl-C: then it still has to note how the flow ended.
-
-    Raises:
-        MusesError: no server answers.
-    """
-    try:
-        with shielded_children(), get_client(sync_client=True) as client:
-            url, trouble = str(client.api_url).rstrip("/"), client.api_healthcheck()
-    except RuntimeError as error:
-        raise MusesError(f"Prefect's embedded server did not start: {error}") from error
-    if trouble is not None:
-        raise MusesError(
-            f"no Prefect server answers at {url} ({trouble}); start one with `prefect server start`, "
-            "correct PREFECT_API_URL, or unset it to use an embedded one"
-        )
-    return url
-
-
-def _unwatched(_: PreparedRun) -> OnShard:
-    return lambda _: None
-
-
-@contextmanager
-def _for_watchers() -> Iterator[None]:
-    """What is done in here only shows a run; where Prefect has trouble with it, that costs no run."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
-        _LOG.warning("Prefect was not told how the run stands: %s: %s", type(error).__name__, error)
-
-
-def make_evaluate_flow(
-    on_prepared: OnPrepared, warn: Warn = log_warning, on_status: OnStatus = unseen
-) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
+def make_evaluate_flow(watcher: Watcher) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
     """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
 
     @flow(name="evaluate", flow_run_name="evaluate-{name}")
-    async def evaluate(config: dict[str, Any], name: str = "run") -> RunReport:
+    async def evaluate_run(config: dict[str, Any], name: str = "run") -> RunReport:
         """Plays what a run owes and publishes its leaderboard; *config* is a configuration as in the YAML file."""
-        return await _evaluate(config, name, on_prepared, warn, on_status)
+        parsed, settings = parse_config(config, name), read_settings()
+        result = await evaluate(parsed, settings, watcher, _DRIVER)
+        await publish_leaderboard(result)
+        return result
 
-    return evaluate
+    return evaluate_run
 
 
-evaluate_flow = make_evaluate_flow(_unwatched)
+evaluate_flow = make_evaluate_flow(NOBODY)
 """The flow for deployments: nobody watches but Prefect."""
-
-
-async def _evaluate(
-    config: dict[str, Any], name: str, on_prepared: OnPrepared, warn: Warn, on_status: OnStatus
-) -> RunReport:
-    start = time.monotonic()
-    parsed: RunConfig = parse_config(config, name)
-    async with prepared(parsed, warn, "muses flow evaluate") as run_prepared:
-        settings = read_settings()
-        run, on_shard = await on_terms(run_prepared, settings), on_prepared(run_prepared)
-        summaries: list[ShardSummary] = []
-        if run.has_work:
-            async with open_executor(parsed.execution, settings) as pool, serving(run, pool) as executor:
-                run = await check_models(run, executor, warn)
-                playing = _play(run, executor, on_shard)
-                summaries = await watched(playing, executor, parsed.execution.stall_minutes, on_status)
-        result = await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
-    with _for_watchers():
-        await acreate_markdown_artifact(
-            render_leaderboard(result.leaderboard, "md"),
-            key=f"leaderboard-{_artifact_key(result.run_id)}",
-            description=f"Leaderboard of run {result.run_id} in {result.store}",
-        )
-    return result
-
-
-async def _play(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
-    progress = await _Progress.start(run)
-
-    def stored(summary: ShardSummary) -> None:
-        progress.add(summary)
-        on_shard(summary)
-
-    async def one_cell(cell: Cell) -> list[ShardSummary]:
-        # The cell comes from here, not as a parameter: Prefect walks through parameters, and a cell is large.
-        @task(name="play-cell", task_run_name=cell.label, cache_policy=NO_CACHE, persist_result=False)
-        async def play_one_cell() -> list[ShardSummary]:
-            return await play_cell(run, cell, executor, stored)
-
-        return await play_one_cell()
-
-    keeping = asyncio.create_task(progress.keep())
-    try:
-        by_cell = await all_of(one_cell(cell) for cell in run.cells_to_play)
-    finally:
-        keeping.cancel()
-        await progress.publish()
-    return [summary for summaries in by_cell for summary in summaries]
-
-
-class _Progress:
-    """The run's progress artifact in Prefect: episodes done of episodes planned."""
-
-    def __init__(self, run: PreparedRun, artifact_id: Any) -> None:  # noqa: ANN401 - a UUID, typed loosely upstream
-        self._done, self._planned, self._artifact_id = run.episodes_done, run.plan.episode_count, artifact_id
-
-    @classmethod
-    async def start(cls, run: PreparedRun) -> "_Progress":
-        artifact_id = await acreate_progress_artifact(
-            progress=100 * run.episodes_done / run.plan.episode_count,
-            key=f"progress-{_artifact_key(run.plan.run_id)}",
-            description=f"Episodes of run {run.plan.run_id}",
-        )
-        return cls(run, artifact_id)
-
-    def add(self, summary: ShardSummary) -> None:
-        self._done += sum(summary.outcomes.values())
-
-    async def keep(self) -> None:
-        while True:
-            await asyncio.sleep(PROGRESS_EVERY_S)
-            await self.publish()
-
-    async def publish(self) -> None:
-        with _for_watchers():
-            await aupdate_progress_artifact(self._artifact_id, progress=min(100.0, 100 * self._done / self._planned))
-
-
-def _artifact_key(run_id: str) -> str:
-    """Artifact keys allow lower-case letters, digits and dashes."""
-    return slug(run_id).lower().replace(".", "-").replace("_", "-")

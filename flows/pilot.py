@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flows.evaluate import PreparedRun, Warn, check_models, on_terms, open_executor, play_all, prepared
+from flows.evaluate import check_models, open_executor, play_all
+from flows.prepare import PreparedRun, Warn, on_terms, prepared
 from flows.serving import serving
 from flows.settings import Settings
 from flows.watch import unseen, watched

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from flows.evaluate import OnPrepared, RunReport, Warn, evaluate
+from flows.evaluate import Watcher, evaluate
+from flows.report import RunReport
 from flows.settings import Settings
 from pipeline.config import ModelConfig, PricesConfig, RunConfig
 from pipeline.errors import ConfigError
@@ -82,9 +83,7 @@ class Rehearsal:
         return tuple(found)
 
 
-async def rehearse(
-    config: RunConfig, weather: Weather, settings: Settings, on_prepared: OnPrepared, warn: Warn
-) -> Rehearsal:
+async def rehearse(config: RunConfig, weather: Weather, settings: Settings, watcher: Watcher) -> Rehearsal:
     """The job: *config* is the run's own, but for its store and its id.
 
     Raises:
@@ -97,7 +96,7 @@ async def rehearse(
         raise ConfigError("kill_worker_every_s ends Ray workers, and this run has none: add --executor ray")
     since, killed = datetime.now(UTC), list[int]()
     with RehearsalProvider(weather, declared_limits(config, accounts)) as provider:
-        job = evaluate(point_at(config, provider, accounts), settings, on_prepared, warn)
+        job = evaluate(point_at(config, provider, accounts), settings, watcher)
         report = await _with_kills(job, weather, killed)
     recorded = await asyncio.to_thread(read_recorded, report.store, report.run_id, since)
     return Rehearsal(report, provider.books.totals(), recorded, provider.busiest(), tuple(killed))

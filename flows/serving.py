@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flows.prepare import PreparedRun
 from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError
 from pipeline.families import FAMILIES
@@ -18,12 +19,9 @@ from pipeline.specs import ModelSpec
 from storage.manifest import RunManifest, change_manifest
 from workers.executor import Executor
 
-if TYPE_CHECKING:
-    from flows.evaluate import PreparedRun
-
 
 @asynccontextmanager
-async def serving(run: "PreparedRun", executor: Executor) -> AsyncIterator[Executor]:
+async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executor]:
     """*executor* with the servers that it needs: the users' model stays up, the agents take turns on the GPUs.
 
     Raises:

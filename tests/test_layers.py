@@ -18,7 +18,7 @@ ENGINE_IMPORTERS = {
     "boto3": {"storage/objects.py"},
     "botocore": {"storage/objects.py"},
     "ray": {"workers/ray_pool.py", "workers/vllm_fleet.py", "workers/ray_keeper.py"},
-    "prefect": {"flows/evaluate_flow.py"},
+    "prefect": {"flows/evaluate_flow.py", "flows/prefect_tasks.py"},
     "jinja2": {"dashboards/web/render.py"},
     "fastapi": {"dashboards/web/server.py"},
     "uvicorn": {"flows/cli/dashboard.py"},

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 from flows.cli import DONE
 from flows.cli.options import Config, Json, RunOptions, load_config
 from flows.cli.output import put, to_json
-from flows.evaluate import load_dataset, plan_run
+from flows.prepare import load_dataset, plan_run
 from flows.settings import Settings, quiet_engines, read_settings
 from flows.signals import interruptible, run_until_signal
 from pipeline.config import RunConfig

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from flows.evaluate import OnShard, PreparedRun
+from flows.evaluate import OnShard, Watcher
+from flows.prepare import PreparedRun
 from workers.limits import AccountStatus, Snapshot
 from workers.shard import ShardSummary
 
@@ -32,6 +33,11 @@ class RunProgress:
         """Takes the bar away."""
         if self._bar is not None:
             self._bar.stop()
+
+    @property
+    def watcher(self) -> Watcher:
+        """What a run tells."""
+        return Watcher(self.begin, self.warn, self.status)
 
     def warn(self, text: str) -> None:
         """Says something at once, above the bar where there is one."""

@@ -3,14 +3,16 @@
 import shlex
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from flows.cli.options import Config, Json, RunOptions, load_config
 from flows.cli.output import put, to_json
 from flows.cli.progress import RunProgress
-from flows.evaluate import OnShard, PreparedRun, RunReport, evaluate
+from flows.evaluate import OnShard, evaluate
+from flows.prepare import PreparedRun
+from flows.report import RunReport
 from flows.settings import make_home, quiet_engines, read_settings
 from flows.signals import Take, interruptible, run_until_signal
 from pipeline.config import RunConfig
@@ -27,7 +29,7 @@ def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json:
     parsed = load_config(config, options, settings.store)
     with interruptible(_advice()), RunProgress() as progress:
         result = run_until_signal(
-            lambda _: evaluate(parsed, settings, progress.begin, progress.warn, progress.status),
+            lambda _: evaluate(parsed, settings, progress.watcher),
             _last_words(progress),
         )
     return _show(result, parsed, as_json=as_json)
@@ -45,7 +47,8 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
 
 
 def _through_prefect(config: RunConfig, progress: RunProgress) -> RunReport:
-    from flows.evaluate_flow import make_evaluate_flow, reach_server
+    from flows.evaluate_flow import make_evaluate_flow
+    from flows.prefect_tasks import reach_server
 
     reach_server()
 
@@ -54,7 +57,8 @@ def _through_prefect(config: RunConfig, progress: RunProgress) -> RunReport:
             take_signals()  # Prefect has them while a flow runs
             return progress.begin(run)
 
-        return make_evaluate_flow(begin, progress.warn, progress.status)(config.model_dump(mode="json"), config.name)
+        watcher = replace(progress.watcher, begin=begin)
+        return make_evaluate_flow(watcher)(config.model_dump(mode="json"), config.name)
 
     return run_until_signal(job, _last_words(progress))
 

@@ -26,7 +26,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from flows.evaluate import OnShard, PreparedRun, evaluate
+from flows.evaluate import OnShard, Watcher, evaluate
+from flows.prepare import PreparedRun
 from flows.settings import read_settings
 from pipeline.config import parse_config
 from workers.rehearsal.server import LoopbackServer, Received, Send
@@ -131,7 +132,7 @@ def measure(episodes: int) -> dict[str, object]:
         watching = threading.Thread(target=watch, daemon=True)
         watching.start()
         settings = read_settings({"MUSES_HOME": f"{folder}/home"})
-        report = asyncio.run(evaluate(parse_config(raw, "bench"), settings, prepared))
+        report = asyncio.run(evaluate(parse_config(raw, "bench"), settings, Watcher(prepared)))
         watching.join()
     assert report.outcomes["scored"] == episodes, report.problems
     growth, transcript = (held - before) / episodes / 1000, texts / episodes / 1000

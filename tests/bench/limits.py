@@ -93,7 +93,7 @@ def play(base_url: str, calls: int, model: Mapping[str, object], execution: Mapp
         }
         settings = read_settings({"MUSES_HOME": f"{folder}/home"})
         quiet_engines(settings)
-        report = asyncio.run(evaluate(parse_config(raw, "bench"), settings, lambda _: lambda _: None))
+        report = asyncio.run(evaluate(parse_config(raw, "bench"), settings))
     assert report.complete, report.problems
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import pytest
 
-from flows.evaluate import load_dataset
+from flows.prepare import load_dataset
 from pipeline.config import parse_config
 from pipeline.errors import ConfigError
 from tests.conftest import Muses

@@ -174,11 +174,11 @@ def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pyt
     """It is on record, and that is all."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.evaluate import prepare
-    from flows.evaluate_flow import _Progress
+    from flows.prefect_tasks import _Progress
+    from flows.prepare import prepare
 
     raw = {"models": ["scripted/oracle"], "dataset": "generated:1", "store": str(tmp_path)}
-    logging.getLogger("flows.evaluate_flow").addHandler(caplog.handler)  # Prefect took the root's away
+    logging.getLogger("flows.prefect_tasks").addHandler(caplog.handler)  # Prefect took the root's away
     progress = _Progress(prepare(parse_config(raw, "here")), uuid.uuid4())
     with ThreadingHTTPServer(("127.0.0.1", 0), _Broken) as broken:
         thread = threading.Thread(target=broken.serve_forever)

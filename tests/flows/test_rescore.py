@@ -43,7 +43,7 @@ def play(store: str, tmp_path: Path, **config: Any) -> str:
     """Plays a run and returns its id."""
     parsed = parse_config({"models": AGENTS, "store": store, **config}, "test")
     settings = read_settings({"MUSES_HOME": str(tmp_path)})
-    return asyncio.run(evaluate(parsed, settings, lambda _: lambda _: None)).run_id
+    return asyncio.run(evaluate(parsed, settings)).run_id
 
 
 class HarshQueue(QueueFamily):

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from flows.evaluate import load_dataset, plan_run
+from flows.prepare import load_dataset, plan_run
 from flows.serving import served_agents, served_users
 from pipeline.config import parse_config
 from pipeline.plan import Plan

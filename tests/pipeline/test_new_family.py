@@ -35,7 +35,7 @@ def test_one_module_is_a_family(ballot: Any, tmp_path: Path) -> None:
     config = parse_config(
         {"models": models, "families": ["ballot"], "dataset": "generated:40", "store": str(tmp_path)}, "test"
     )
-    report = asyncio.run(evaluate(config, read_settings({}), lambda _: lambda _: None))
+    report = asyncio.run(evaluate(config, read_settings({})))
     assert report.outcomes["scored"] == 160
     with connect(str(tmp_path)) as connection:
         rows = connection.execute(

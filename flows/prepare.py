@@ -1,0 +1,169 @@
+"""What a run owes: its dataset loaded, its plan made, its name taken in the store, what is scored subtracted."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.holding import holding
+from flows.provenance import code_state, made_with, package_versions
+from flows.settings import Settings
+from flows.terms import Terms, read_terms
+from pipeline.config import RunConfig
+from pipeline.credentials import without_credentials
+from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
+from pipeline.errors import ConfigError
+from pipeline.families import FAMILIES
+from pipeline.plan import Cell, Plan, make_plan
+from storage.dataset_files import read_rows
+from storage.manifest import RunManifest, create_or_check, reopen
+from storage.objects import ObjectStore, open_store
+from storage.shards import RunIndex, read_index
+
+CODE_ROOT = Path(__file__).resolve().parent.parent
+Warn = Callable[[str], None]
+"""Told at once what a person should know while the run goes on."""
+log_warning: Warn = logging.getLogger(__name__).warning
+"""Where nobody in particular watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A run that is about to be played."""
+
+    config: RunConfig
+    dataset: Dataset
+    store: ObjectStore
+    plan: Plan
+    """All that the run is to have in the end."""
+    owed: Plan
+    """What of it is not scored yet."""
+    index: RunIndex
+    """What was in the store when the run was prepared."""
+    unplayable: Mapping[str, str] = field(default_factory=dict)
+    """Model -> why it cannot even be opened; what it owes is not played."""
+    terms: Terms = Terms()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is anything to play, and anything left to play it on."""
+        return bool(self.owed.episode_count) and not self.terms.used_up
+
+    @property
+    def episodes_done(self) -> int:
+        return self.plan.episode_count - self.owed.episode_count
+
+    @property
+    def cells_to_play(self) -> tuple[Cell, ...]:
+        return tuple(cell for cell in self.owed.cells if cell.model.name not in self.unplayable)
+
+
+def load_dataset(config: RunConfig) -> Dataset:
+    """The scenarios of a run.  Raises DatasetError, or ConfigError for a family that the dataset does not have."""
+    spec = config.dataset.spec()
+    families = config.families or None
+    if spec.path is None:
+        dataset = generate_dataset(spec.size, spec.seed, families, spec.most_users)
+    else:
+        dataset = dataset_from_rows(spec.name, read_rows(spec.path), families)
+    for family in config.families or ("",):
+        if not dataset.scenarios(family) and (family or not dataset.families):
+            there = ", ".join(dataset.families) or "none"
+            raise ConfigError(f"dataset {spec.name!r} has no scenarios of {family or 'any family'!r}; it has: {there}")
+    return dataset
+
+
+def plan_run(config: RunConfig, dataset: Dataset) -> Plan:
+    """The whole plan of a run."""
+    return make_plan(config.request(dataset.families), dataset, config.execution.shard_size, config.run_id)
+
+
+@asynccontextmanager
+async def prepared(config: RunConfig, warn: Warn = log_warning, work: str = "muses run") -> AsyncIterator[PreparedRun]:
+    """A run as of :func:`prepare`, which is ours alone until the end.
+
+    What may wait for the store has a thread, so that signals are heard.
+    """
+    begun = await asyncio.to_thread(_begin, config)
+    async with holding(begun.store, begun.plan.run_id, work):
+        run = await asyncio.to_thread(_subtract, begun)
+        for key, problem in run.index.damaged.items():
+            warn(f"store {run.store.url}: {key}: {problem}; what it held is played again")
+        yield run
+
+
+def prepare(config: RunConfig) -> PreparedRun:
+    """Loads the dataset, plans, takes the run's name in the store and subtracts what is already scored.
+
+    For who is alone with the store; a driver takes :func:`prepared`.
+    """
+    return _subtract(_begin(config))
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    config: RunConfig
+    dataset: Dataset
+    store: ObjectStore
+    plan: Plan
+    manifest: RunManifest
+
+
+def _begin(config: RunConfig) -> _Begun:
+    dataset = load_dataset(config)
+    plan = plan_run(config, dataset)
+    store = open_store(config.store)
+    store.check()
+    manifest = _manifest(config, plan, dataset)
+    create_or_check(store, manifest)
+    return _Begun(config, dataset, store, plan, manifest)
+
+
+def _subtract(begun: _Begun) -> PreparedRun:
+    store, plan = begun.store, begun.plan
+    create_or_check(store, begun.manifest)  # again: until the run was ours, somebody could have deleted it
+    index = read_index(store, plan.run_id)
+    owed = plan.without(index.scored)
+    if owed.episode_count and (index.sealed or index.damaged):
+        reopen(store, plan.run_id)
+    return PreparedRun(begun.config, begun.dataset, store, plan, owed, index)
+
+
+async def on_terms(run: PreparedRun, settings: Settings) -> PreparedRun:
+    """The run with what its budget and its cache say now."""
+    return replace(run, terms=await asyncio.to_thread(read_terms, run, settings.home))
+
+
+def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
+    code = code_state(CODE_ROOT)
+    models = {cell.model.name: cell.model for cell in plan.cells}
+    return RunManifest(
+        run_id=plan.run_id,
+        created_at=datetime.now(UTC),
+        config=without_credentials(config.model_dump(mode="json")),
+        dataset=plan.dataset,
+        dataset_version=plan.dataset_version,
+        planned=plan.planned,
+        models=without_credentials(
+            {
+                name: {"provider": model.provider, "model": model.model, "sampling": asdict(model.sampling)}
+                for name, model in models.items()
+            }
+        ),
+        users=without_credentials(plan.users.name),
+        templates=config.templates,
+        epochs=config.epochs,
+        limit=config.limit,
+        versions=package_versions(),
+        commit=code.commit,
+        dirty=code.dirty,
+        made_with=without_credentials(made_with(plan, dataset.versions, code, CODE_ROOT)),
+    )
+
+
+def calls_users(plan: Plan) -> bool:
+    """In families of one turn the principals have said everything before."""
+    return any(FAMILIES[cell.family].max_turns > 1 for cell in plan.cells)

@@ -1,0 +1,101 @@
+"""What came of a run, read back from its store."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flows.prepare import PreparedRun, calls_users
+from pipeline.episode import OUTCOMES
+from pipeline.errors import FailureKind
+from pipeline.plan import Plan
+from pipeline.prices import prices_of
+from pipeline.specs import Budget
+from pipeline.usage import Usage
+from storage.spending import read_spending
+from workers.shard import ShardSummary
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from storage.leaderboard import LeaderboardRow
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What came of a run, this start and all earlier ones together."""
+
+    run_id: str
+    store: str
+    dataset_version: str
+    planned: int
+    outcomes: dict[str, int]
+    seconds: float
+    """Of this start."""
+    spent: Usage
+    """By all attempts that are stored."""
+    cost_usd: float | None
+    """None when that of an episode is not known."""
+    budget: Budget | None
+    budget_reached: bool
+    """Whether episodes were not played because of it."""
+    unpriced: tuple[str, ...]
+    """Models whose price is not known."""
+    leaderboard: "tuple[LeaderboardRow, ...]"
+    problems: tuple[tuple[int, FailureKind, str], ...]
+    """(episodes, kind, text) of the failures of this start, the most frequent first."""
+    complete: bool
+    """Whether every model of every family reached the coverage that the config asks for."""
+
+
+def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) -> RunReport:
+    """Reads the run's results back from the store."""
+    from storage.answer import answer
+    from storage.leaderboard import leaderboard
+    from storage.runs import outcome_counts
+
+    problems: Counter[tuple[FailureKind, str]] = Counter()
+    stopped = 0
+    for summary in summaries:
+        problems.update(summary.problems)
+        stopped += summary.outcomes.get("budget_stopped", 0)
+    for cell in run.owed.cells:
+        if cell.model.name in run.unplayable:
+            problems["auth", run.unplayable[cell.model.name]] += cell.episode_count
+
+    def results(
+        connection: "DuckDBPyConnection",
+    ) -> "tuple[list[LeaderboardRow], Mapping[tuple[str, str], Mapping[str, int]]]":
+        rows = leaderboard(connection, run_id=run.plan.run_id, threshold=run.config.coverage)
+        return rows, outcome_counts(connection, run.plan.run_id)
+
+    # What a damaged object held was told when the run was prepared, and has been played again.
+    rows, stored = answer(run.store.url, results, run.plan.run_id).value
+    spent = read_spending(run.store, run.plan.run_id, run.index.damaged)
+    costs = [row.cost_usd for row in rows]
+    return RunReport(
+        run_id=run.plan.run_id,
+        store=run.store.url,
+        dataset_version=run.plan.dataset_version,
+        planned=run.plan.episode_count,
+        outcomes={outcome: sum(counts.get(outcome, 0) for counts in stored.values()) for outcome in OUTCOMES},
+        seconds=seconds,
+        spent=spent,
+        cost_usd=None if None in costs else spent.cost_usd,
+        budget=None if run.config.budget is None else run.config.budget.spec(),
+        budget_reached=(run.terms.used_up and bool(run.owed.episode_count)) or stopped > 0,
+        unpriced=_unpriced(run.plan),
+        leaderboard=tuple(rows),
+        problems=tuple((count, kind, text) for (kind, text), count in problems.most_common()),
+        complete=all(
+            stored.get(cell, {}).get("scored", 0) >= run.config.coverage * planned
+            for cell, planned in run.plan.planned.items()
+        ),
+    )
+
+
+def _unpriced(plan: Plan) -> tuple[str, ...]:
+    """The models of a plan whose calls have no known cost."""
+    agents = [cell.model for cell in plan.cells]
+    users = [plan.users.model] if plan.users.model and calls_users(plan) else []
+    return tuple(dict.fromkeys(model.name for model in (*agents, *users) if prices_of(model) is None))
