@@ -50,9 +50,7 @@ def rehearse(  # noqa: PLR0913 - the options of a command
     quiet_engines(settings)
     parsed = _own_store(config, options, settings)
     with interruptible(_advice(parsed)), RunProgress() as progress:
-        result = run_until_signal(
-            lambda _: rehearsal_of(parsed, sky, settings, progress.watcher), progress.stop
-        )
+        result = run_until_signal(lambda _: rehearsal_of(parsed, sky, settings, progress.watcher), progress.stop)
     _show(result, weather, as_json=as_json)
     if result.report.budget_reached:
         return BUDGET_REACHED
