@@ -33,9 +33,8 @@ from workers.wire import Completion, NoCompletionError, Options, Wire
 
 PROBE_TIMEOUT_S = 10.0
 _REASON_CHARS = 64
-_BYTES_A_TOKEN = 4
-_FIRST_GUESS, _FORGETFUL = 256.0, 0.05
-"""Tokens that a completion is expected to have, before there was one; and the weight of each new one."""
+_FORGETFUL = 0.05
+"""Weight of a new call in what calls are expected to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,28 @@ class Access:
     """Where proxies are named; None: there are none."""
 
 
+class TokenGuess:
+    """What a call will take, learned from those before: tokens a byte of a request, and tokens of a completion.
+
+    Args:
+        most: tokens of a completion that the request allows.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._a_byte = 0.25
+        self._completion = min(float(most or 256), 256.0)
+
+    def of(self, body: bytes) -> int:
+        """Tokens of a request and its answer."""
+        return int(len(body) * self._a_byte + self._completion)
+
+    def learn(self, body: bytes, completion: Completion) -> None:
+        if completion.prompt_tokens is not None:
+            self._a_byte += _FORGETFUL * (completion.prompt_tokens / len(body) - self._a_byte)
+        if completion.completion_tokens is not None:
+            self._completion += _FORGETFUL * (completion.completion_tokens - self._completion)
+
+
 class ChatApiModel:
     """One model; its connections are kept open and shared by all its episodes.
 
@@ -85,7 +106,7 @@ class ChatApiModel:
         headers = self._wire.headers(access.api_key)
         self._http = HttpExchange(spec.name, headers, access.api_key, access.environ or {})
         self._most_tokens = spec.sampling.max_tokens
-        self._completion_tokens = min(self._most_tokens or _FIRST_GUESS, _FIRST_GUESS)
+        self._guess = TokenGuess(spec.sampling.max_tokens)
 
     def agent(self, request: EpisodeRequest) -> "ChatApiAgent":
         return ChatApiAgent(self, self._wire.options(self._spec.sampling, request.seed_offset), request.session)
@@ -135,7 +156,7 @@ class ChatApiModel:
 
     async def _try(self, body: bytes, session: str, starts: list[float]) -> Completion:
         with await self._route.visit(session) as visit:
-            async with self._limit.slot(len(body) // _BYTES_A_TOKEN + int(self._completion_tokens)) as slot:
+            async with self._limit.slot(self._guess.of(body)) as slot:
                 url = visit.start()
                 starts.append(self._around.clock())
                 headers: Mapping[str, str] = {}
@@ -149,8 +170,7 @@ class ChatApiModel:
                     raise
                 visit.ended(None)
                 slot.ended(TryEnd("answered", completion.tokens, None, headers))
-        if completion.completion_tokens is not None:
-            self._completion_tokens += _FORGETFUL * (completion.completion_tokens - self._completion_tokens)
+        self._guess.learn(body, completion)
         return completion
 
     async def _probe_server(self, base_url: str) -> ModelFailure | None:
