@@ -77,10 +77,10 @@ class SimulatedProvider:
     def now(self) -> float:
         return clock() - self._start
 
-    async def ask(self, slot: Slot) -> bool:
-        """One try; whether it was let in."""
+    async def ask(self, slot: Slot, tokens: int) -> bool:
+        """One try of so many tokens; whether it was let in."""
         await asyncio.sleep(self.dice.expovariate(1 / self.way_s))
-        now, tokens = self.now, self.tokens(self.dice)
+        now = self.now
         self.arrived.append(now)
         refusal = None if self.storm(now) else self._use.admit(self.limits(now), tokens, now)
         if refusal is not None or self.storm(now):
@@ -117,6 +117,14 @@ class SimulatedProvider:
         return largest_window(self.admitted, window_s)
 
 
+Estimate = Callable[[int], int]
+"""What a caller says before that its call will take, of what it takes."""
+
+
+def a_hundred(_: int) -> int:
+    return 100
+
+
 class SimulatedWorker:
     """Callers that call as fast as they may."""
 
@@ -127,7 +135,7 @@ class SimulatedWorker:
         self._provider = provider
         self._callers: list[asyncio.Task[None]] = []
 
-    def work(self, callers: int, estimate: int = 100) -> None:
+    def work(self, callers: int, estimate: Estimate = a_hundred) -> None:
         self._callers += [asyncio.create_task(self._call(estimate)) for _ in range(callers)]
 
     async def stop(self) -> None:
@@ -145,11 +153,12 @@ class SimulatedWorker:
         for caller in self._callers:
             caller.cancel()
 
-    async def _call(self, estimate: int) -> None:
+    async def _call(self, estimate: Estimate) -> None:
         dice = Dice(self._provider.dice.random())
         while True:
-            async with self.limit.slot(estimate) as slot:
-                good = await self._provider.ask(slot)
+            tokens = self._provider.tokens(self._provider.dice)
+            async with self.limit.slot(estimate(tokens)) as slot:
+                good = await self._provider.ask(slot, tokens)
             self.answered += good
             if not good:
                 await asyncio.sleep(dice.uniform(0, 1))
@@ -175,7 +184,7 @@ def play(
     *,
     workers: int = 4,
     callers: int = 32,
-    estimate: int = 100,
+    estimate: Estimate = a_hundred,
     runs: int = 1,
     events: Mapping[float, Callable[[Scene], None]] | None = None,
 ) -> Scene:

@@ -36,7 +36,7 @@ class Slots:
     spacing: float
     count: int
     tokens_each: float = 0.0
-    """That were set aside for each."""
+    """That the time until the next one allows; 0: tokens are not limited."""
 
     @property
     def end(self) -> float:

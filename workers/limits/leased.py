@@ -40,6 +40,8 @@ _FORGETFUL = 0.05
 """Weight of a new try in the mean of what tries take."""
 _FIRST_GUESS = 1000
 """Tokens of a try of which nobody knows anything."""
+_LEFT_OVER = 8.0
+"""Sending times' worth of tokens that small tries may leave to those after them."""
 
 
 class Lender(Protocol):
@@ -53,10 +55,12 @@ class Lender(Protocol):
 class LeasedTry:
     """One try: waits on entering; inside it is a Slot."""
 
-    __slots__ = ("_limit", "_told", "cut", "tokens")
+    __slots__ = ("_limit", "_told", "cut", "owed", "tokens")
 
     def __init__(self, limit: "LeasedLimit", tokens: int) -> None:
         self._limit, self.tokens, self.cut, self._told = limit, tokens, 0, False
+        self.owed: float | None = None
+        """Tokens for which sending times have still to come; None: for all of them."""
 
     async def __aenter__(self) -> Self:
         if not self._limit.start(self):
@@ -111,6 +115,7 @@ class LeasedLimit:
         self._room: int | None = 0
         self._paced = False
         self._slots: deque[Slots] = deque()
+        self._left_over = 0.0
         self._cut, self._learned = 0, Learned()
         self._timer: asyncio.TimerHandle | None = None
         self._tokens_each = 0.0
@@ -133,7 +138,7 @@ class LeasedLimit:
 
     def start(self, attempt: LeasedTry) -> bool:
         """Starts a try if it may start now; who waits already comes first."""
-        if self._waiting or not self._may_start(self._clock()):
+        if self._waiting or not self._may_start(attempt, self._clock()):
             return False
         self._begin(attempt)
         return True
@@ -219,6 +224,7 @@ class LeasedLimit:
         hold_until = lease.hold_until - ahead
         if hold_until > self._hold_until + _LATE_S and hold_until > self._clock():
             self._slots.clear()
+            self._left_over = 0.0
         if lease.cut != self._cut:
             self._tally.refused_anew = self._tally.answered_anew = 0
         self._cut, self._learned = lease.cut, lease.learned
@@ -241,27 +247,34 @@ class LeasedLimit:
             if not turn.done():
                 turn.set_exception(error)
 
-    def _may_start(self, now: float) -> bool:
-        """Whether a try may start now; it uses up a sending time where one is needed."""
+    def _may_start(self, attempt: LeasedTry, now: float) -> bool:
+        """Whether a try may start now; it uses up sending times where some are needed."""
         if self._held_back or now >= self._expires or now < self._hold_until:
             return False
         if self._room is not None and self.in_flight >= self._room:
             return False
-        return not self._paced or self._use_slot(now)
+        return not self._paced or self._use_slots(attempt, now)
 
-    def _use_slot(self, now: float) -> bool:
+    def _use_slots(self, attempt: LeasedTry, now: float) -> bool:
+        """Whether the sending times that have come are enough: at least one, and more for a try of many tokens."""
         self._drop_late(now)
-        if not self._slots or self._slots[0].start > now:
-            return False
-        slots = self._slots[0]
-        self._tally.debt -= slots.tokens_each
-        if slots.count > 1:
-            self._slots[0] = slots.without_first(1)
-        else:
-            self._slots.popleft()
-            if not self._slots:
-                self._ask(False)
-        return True
+        while (attempt.owed is None or attempt.owed > 0) and self._slots and self._slots[0].start <= now:
+            slots = self._slots[0]
+            if attempt.owed is None:
+                attempt.owed, self._left_over = self._tokens_of(attempt) - self._left_over, 0.0
+            attempt.owed = attempt.owed - slots.tokens_each if slots.tokens_each else 0.0
+            self._left_over = min(max(-attempt.owed, 0.0), _LEFT_OVER * slots.tokens_each)
+            self._tally.debt -= slots.tokens_each
+            if slots.count > 1:
+                self._slots[0] = slots.without_first(1)
+            else:
+                self._slots.popleft()
+                if not self._slots:
+                    self._ask(False)
+        return attempt.owed is not None and attempt.owed <= 0
+
+    def _tokens_of(self, attempt: LeasedTry) -> int:
+        return attempt.tokens or int(self._tokens_each) or _FIRST_GUESS
 
     def _drop_late(self, now: float) -> None:
         while self._slots and self._slots[0].start < now - _LATE_S:
@@ -273,7 +286,7 @@ class LeasedLimit:
 
     def _begin(self, attempt: LeasedTry) -> None:
         attempt.cut = self._cut
-        attempt.tokens = attempt.tokens or int(self._tokens_each) or _FIRST_GUESS
+        attempt.tokens = self._tokens_of(attempt)
         self.in_flight += 1
         self._tally.started += 1
         self._tally.debt += attempt.tokens
@@ -284,7 +297,7 @@ class LeasedLimit:
         while self._waiting:
             turn, attempt = self._waiting[0]
             if not turn.done():
-                if not self._may_start(now):
+                if not self._may_start(attempt, now):
                     self._look_ahead()
                     return
                 self._begin(attempt)
@@ -302,9 +315,18 @@ class LeasedLimit:
         if next_s > now:
             self._timer = asyncio.get_running_loop().call_later(next_s - now, self._release)
 
+    @property
+    def _needed(self) -> int:
+        """Sending times for those who wait: one each, and more for the first one if it is large."""
+        if not self._waiting:
+            return 0
+        _, first = self._waiting[0]
+        owed = self._tokens_of(first) if first.owed is None else first.owed
+        return len(self._waiting) - 1 + max(1, math.ceil(owed / (self._tokens_each or self._first_guess())))
+
     def _wanted(self, expected: int, tally: _Tally) -> int:
         """How many more sending times would be used soon."""
-        soon = len(self._waiting) + expected
+        soon = self._needed + expected
         if self._room is not None:
             ended = tally.answered + tally.failed + tally.refused
             soon = min(soon, max(self._room - self.in_flight, 0) + ended + 1)
@@ -312,7 +334,7 @@ class LeasedLimit:
 
     def _surplus(self, expected: int) -> list[Slots]:
         """Takes away the last sending times where there are more than will be used."""
-        surplus = sum(slots.count for slots in self._slots) - len(self._waiting) - expected - 1
+        surplus = sum(slots.count for slots in self._slots) - self._needed - expected - 1
         found = []
         while self._slots and surplus >= self._slots[-1].count:
             found.append(self._slots.pop())

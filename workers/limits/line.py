@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 from workers.limits.lease import Slots
 
-USED, USED_TOKENS = 0.99, 0.985
+USED, USED_TOKENS = 0.99, 0.975
 """Share of a limit that is used.  The rest is for the way to the provider, which is not always equally long; and how
 many tokens a call takes is known only afterwards."""
+
+_CREDIT_S = 0.1
+"""Tokens that were reserved and not needed are used later, but no more than so many seconds' worth at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Line:
     """No token before."""
     returned: list[Slots]
     """Given away and given back."""
+    credit_s: float = 0.0
+    """By how much the next token may come earlier."""
 
     @classmethod
     def at(cls, now: float) -> "Line":
@@ -54,13 +59,13 @@ class Line:
         again = self._reserve_returned(count, now)
         if again is not None:
             return again
-        start = max(now, self.next_request, self.next_token)
+        start = self._start(now)
         if start > until:
             return None
         spacing = rates.spacing(tokens_each)
-        slots = Slots(start, spacing, count, tokens_each)
+        slots = Slots(start, spacing, count, spacing * rates.tokens if rates.tokens else 0.0)
         self.next_request = slots.end + (1.0 / rates.requests if rates.requests else 0.0)
-        self.next_token = slots.end + (tokens_each / rates.tokens if rates.tokens else 0.0)
+        self.next_token = slots.end + (spacing if rates.tokens else 0.0)
         return slots
 
     def give_back(self, slots: Slots) -> None:
@@ -69,15 +74,28 @@ class Line:
     def charge(self, tokens: float, rates: Rates) -> None:
         """Tokens that were taken beyond those that were reserved; negative: less were."""
         if rates.tokens:
-            self.next_token += tokens / rates.tokens
+            balance = self.credit_s - tokens / rates.tokens
+            self.credit_s = min(max(balance, 0.0), _CREDIT_S)
+            self.next_token += max(-balance, 0.0)
 
     def clear(self, until: float) -> None:
         """Nothing is sent before *until*; what was given away before is void."""
         self.returned.clear()
+        self.credit_s = 0.0
         self.next_request = self.next_token = until
 
     def not_before(self, time: float) -> None:
         self.next_request, self.next_token = max(self.next_request, time), max(self.next_token, time)
+
+    def _start(self, now: float) -> float:
+        """When the next try may be sent.  After a pause there is no credit: a burst would follow."""
+        earliest = max(now, self.next_request)
+        if self.next_token < now:
+            self.credit_s = 0.0
+        used = min(self.credit_s, max(0.0, self.next_token - earliest))
+        self.credit_s -= used
+        self.next_token -= used
+        return max(earliest, self.next_token)
 
     def _reserve_returned(self, count: int, now: float) -> Slots | None:
         while self.returned:
