@@ -27,6 +27,7 @@ _UNREADABLE = (
     duckdb.SerializationException,
     duckdb.ConversionException,  # columns of another kind
     duckdb.InternalException,
+    UnicodeDecodeError,  # a text in the result that is none
 )
 """What damaged or vanished objects are noticed by.  Other errors are the query's own."""
 
@@ -60,7 +61,10 @@ def answer(
         try:
             with opener(store, sources) as connection:
                 return Answer(question(connection), lost)
-        except _UNREADABLE:
+        except (duckdb.Error, UnicodeDecodeError) as error:
+            # What DuckDB's Parquet reader cannot decode is an error of no kind.
+            if not isinstance(error, _UNREADABLE) and type(error) is not duckdb.Error:
+                raise
             tries += 1
             now = read_sources(store, run_id, [each.key for each in lost])
             found = find_lost(store, now)

@@ -62,6 +62,13 @@ def _zeroed(data: bytes) -> bytes:
     return data[:middle] + bytes(64) + data[middle + 64 :]
 
 
+def _zeroed_footer(data: bytes) -> bytes:
+    """Zeros in what says where the columns lie."""
+    length = int.from_bytes(data[-8:-4], "little")
+    middle = len(data) - 8 - length // 2
+    return data[:middle] + bytes(64) + data[middle + 64 :]
+
+
 def _count(connection: duckdb.DuckDBPyConnection) -> int:
     rows = connection.execute("SELECT COLUMNS(*) FROM episodes").fetchall()
     return len(rows)
@@ -76,8 +83,9 @@ def _count(connection: duckdb.DuckDBPyConnection) -> int:
         lambda _: b"this is no Parquet at all",
         lambda _: _foreign(),
         _zeroed,
+        _zeroed_footer,
     ],
-    ids=["no end", "half", "empty", "text", "foreign", "zeros inside"],
+    ids=["no end", "half", "empty", "text", "foreign", "zeros inside", "zeros in the footer"],
 )
 def test_the_rest_is_read(folder: FolderStore, spoil: Callable[[bytes], bytes]) -> None:
     """Whatever happened to the object, its name and what was in it are said."""
