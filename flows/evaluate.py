@@ -15,7 +15,7 @@ from flows.report import RunReport, report
 from flows.serving import serving
 from flows.settings import Settings, ray_home
 from flows.signals import started
-from flows.watch import OnStatus, unseen, watched
+from flows.watch import OnStatus, telling, unseen, watched
 from pipeline.config import ExecutionConfig, RunConfig
 from pipeline.errors import EndpointError
 from pipeline.plan import Cell, ShardPlan
@@ -146,8 +146,11 @@ async def evaluate(
         if run.has_work:
             async with driver.open_pool(config.execution, settings) as pool, serving(run, pool) as executor:
                 run = await check_models(run, executor, watcher.warn)
+                if run.claim is not None and executor.page is not None:
+                    run.claim.link("Ray", executor.page)
                 playing = driver.play(run, executor, on_shard)
-                summaries = await watched(playing, executor, config.execution.stall_minutes, watcher.status)
+                status = watcher.status if run.claim is None else telling(run.claim.tell, watcher.status)
+                summaries = await watched(playing, executor, config.execution.stall_minutes, status)
         return await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
 
 

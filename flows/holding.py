@@ -15,7 +15,7 @@ from storage.objects import ObjectStore
 
 
 @asynccontextmanager
-async def holding(store: ObjectStore, run_id: str, work: str, pace: Pace = PACE) -> AsyncIterator[None]:
+async def holding(store: ObjectStore, run_id: str, work: str, pace: Pace = PACE) -> AsyncIterator[HeldClaim]:
     """Nobody else gets the run until the end.
 
     Raises:
@@ -31,7 +31,7 @@ async def holding(store: ObjectStore, run_id: str, work: str, pace: Pace = PACE)
 
     claim.when_lost(stop)
     try:
-        yield
+        yield claim
     except asyncio.CancelledError:
         if not claim.is_lost:
             raise

@@ -18,6 +18,7 @@ from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
 from pipeline.errors import ConfigError
 from pipeline.families import FAMILIES
 from pipeline.plan import Cell, Plan, make_plan
+from storage.claims import HeldClaim
 from storage.dataset_files import read_rows
 from storage.manifest import RunManifest, create_or_check, reopen
 from storage.objects import ObjectStore, open_store
@@ -46,6 +47,8 @@ class PreparedRun:
     unplayable: Mapping[str, str] = field(default_factory=dict)
     """Model -> why it cannot even be opened; what it owes is not played."""
     terms: Terms = Terms()
+    claim: HeldClaim | None = None
+    """Of who plays it; None for who is alone with the store."""
 
     @property
     def has_work(self) -> bool:
@@ -88,8 +91,8 @@ async def prepared(config: RunConfig, warn: Warn = log_warning, work: str = "mus
     What may wait for the store has a thread, so that signals are heard.
     """
     begun = await asyncio.to_thread(_begin, config)
-    async with holding(begun.store, begun.plan.run_id, work):
-        run = await asyncio.to_thread(_subtract, begun)
+    async with holding(begun.store, begun.plan.run_id, work) as claim:
+        run = replace(await asyncio.to_thread(_subtract, begun), claim=claim)
         for key, problem in run.index.damaged.items():
             warn(f"store {run.store.url}: {key}: {problem}; what it held is played again")
         yield run

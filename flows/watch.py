@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pipeline.errors import Stalled
+from storage.account_state import AccountState
 from workers.executor import Executor
 from workers.limits import AccountStatus, Snapshot
 
@@ -22,6 +23,17 @@ _STILL_TRYING_S = 180.0
 
 def unseen(_: Snapshot) -> None:
     """Nobody looks."""
+
+
+def telling(tell: Callable[[tuple[AccountState, ...]], None], on_status: OnStatus) -> OnStatus:
+    """Tells *on_status*, and with a claim's *tell* whoever looks at the store."""
+    names = [part.name for part in fields(AccountState)]
+
+    def told(snapshot: Snapshot) -> None:
+        on_status(snapshot)
+        tell(tuple(AccountState(**{name: getattr(each, name) for name in names}) for each in snapshot.accounts))
+
+    return told
 
 
 @dataclass(slots=True)

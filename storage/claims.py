@@ -3,7 +3,7 @@
 A claim is an object that only compare and swap changes.  Its holder counts ``beat`` up every few seconds; another
 machine that sees it stand still for 20 s takes the claim over.  Nobody compares clocks: a beat is a
 number, and how long it stands still is measured by whoever watches.  On the machine (and in the container) where the
-holder ran, it is seen at once that its process has ended.
+holder ran, it is seen at once that its process has ended.  With its beats the holder tells people how its work goes.
 
 A claim saves work and money; it is not what keeps rows apart.  A driver that was taken for dead (stopped, cut off) may
 write one more shard, and what is stored stays right: writes are conditional, and readers count an episode once.
@@ -15,18 +15,21 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MusesError, StoreError
+from storage.account_state import AccountState, read_accounts, read_links
 from storage.layout import claim_key
 from storage.objects import MissingObjectError, ObjectStore, Versioned
 
 _LOOK_EVERY_S = 0.5
+_TOLD_FOR_S = 15.0
+"""What a holder has told is passed on for so long; who goes on says it anew every second."""
 _PROC = Path("/proc")
 
 
@@ -73,6 +76,9 @@ class Claim:
     since: str
     """UTC, for people only."""
     beat: int
+    accounts: tuple[AccountState, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Name -> address of the pages on which others show the work."""
 
     def to_json(self) -> bytes:
         """As it is stored."""
@@ -83,8 +89,9 @@ class Claim:
         """None for what is no claim."""
         try:
             value: dict[str, Any] = json.loads(data)
-            return cls(**{**value, "process": Process(**value["process"])})
-        except (ValueError, TypeError, KeyError):
+            told = {"accounts": read_accounts(value.get("accounts")), "links": read_links(value.get("links"))}
+            return cls(**{**value, "process": Process(**value["process"]), **told})
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
 
@@ -105,10 +112,12 @@ PACE = Pace()
 class HeldClaim:
     """A claim of ours, kept alive by a thread."""
 
-    def __init__(self, store: ObjectStore, run_id: str, claim: Claim, beat_every_s: float) -> None:
-        self._store, self._run_id, self._claim, self._every = store, run_id, claim, beat_every_s
+    def __init__(self, store: ObjectStore, run_id: str, claim: Claim, pace: Pace) -> None:
+        self._store, self._run_id, self._claim, self._pace = store, run_id, claim, pace
         self._released, self._lost = threading.Event(), threading.Event()
         self._on_lost: Callable[[], None] = lambda: None
+        self._accounts: tuple[AccountState, ...] = ()
+        self._told_at = pace.clock()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._keep, name=f"claim of {run_id}", daemon=True)
         self._thread.start()
@@ -138,20 +147,30 @@ class HeldClaim:
             " it is done"
         )
 
+    def tell(self, accounts: tuple[AccountState, ...]) -> None:
+        """How the accounts stand now; the next beat takes it along."""
+        with self._lock:
+            self._accounts, self._told_at = accounts, self._pace.clock()
+
+    def link(self, name: str, url: str) -> None:
+        """Where else the work is shown; likewise."""
+        with self._lock:
+            self._claim = replace(self._claim, links={**self._claim.links, name: url})
+
     def release(self) -> None:
         """Lets others have it.  A store that is out of reach does not matter: a claim that stands still expires."""
         self._released.set()
         self._thread.join()
         if not self.is_lost:
             try:
-                self._write(replace(self._claim, owner=None))
+                self._write(replace(self._claim, owner=None, accounts=(), links={}))
             except StoreError:
                 return
 
     def _keep(self) -> None:
-        while not self._released.wait(self._every):
+        while not self._released.wait(self._pace.beat_every_s):
             try:
-                mine = self._write(replace(self._claim, beat=self._claim.beat + 1))
+                mine = self._write(self._next())
             except StoreError:
                 continue  # the store may be back at the next beat; until then nobody else gets at it either
             if not mine:
@@ -159,6 +178,12 @@ class HeldClaim:
                     self._lost.set()
                     self._on_lost()
                 return
+
+    def _next(self) -> Claim:
+        """The claim with its next beat, and with what was told lately."""
+        with self._lock:
+            lately = self._pace.clock() - self._told_at < _TOLD_FOR_S
+            return replace(self._claim, beat=self._claim.beat + 1, accounts=self._accounts if lately else ())
 
     def _write(self, claim: Claim) -> bool:
         """False: the claim is no longer ours."""
@@ -171,7 +196,8 @@ class HeldClaim:
                 written = self._store.replace(key, claim.to_json(), found.tag)
             else:
                 return False
-        self._claim = claim
+        with self._lock:
+            self._claim = replace(claim, links=self._claim.links)
         return True
 
 
@@ -210,7 +236,7 @@ def take(store: ObjectStore, run_id: str, work: str, pace: Pace = PACE) -> HeldC
             taken = False
             pace.sleep(_LOOK_EVERY_S)
         if taken:
-            return HeldClaim(store, run_id, mine, pace.beat_every_s)
+            return HeldClaim(store, run_id, mine, pace)
 
 
 def _read(store: ObjectStore, run_id: str) -> Versioned | None:

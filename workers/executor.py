@@ -36,6 +36,11 @@ class Executor(Protocol):
         """How the accounts stand that its calls draw on, with its own part of what was done."""
         ...
 
+    @property
+    def page(self) -> str | None:
+        """Where what it runs on is shown, as an address for browsers; None: nowhere."""
+        ...
+
 
 class InlineExecutor:
     """Plays shards on the event loop of the caller."""
@@ -64,3 +69,7 @@ class InlineExecutor:
 
     async def snapshot(self) -> Snapshot:
         return await self._keeper.snapshot(self._run)
+
+    @property
+    def page(self) -> None:
+        return None

@@ -12,7 +12,7 @@ from typing import Protocol
 from workers.limits.account import Account
 from workers.limits.book import LimitBook
 from workers.limits.lease import Holder, Renewal, Report, Snapshot
-from workers.purse import RESTATED_S, Answer, Purses, PurseSpec, Statement
+from workers.purse import RESTATED_S, Answer, Purses, PurseSpec, PurseStatus, Statement
 
 
 class KeeperClient(Protocol):
@@ -62,6 +62,10 @@ class Keeper:
 
     def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
         return self._purses.take(purse, statement, self._clock())
+
+    def purse(self, purse: PurseSpec) -> PurseStatus:
+        """How a purse stands that has been settled with."""
+        return self._purses.status(purse)
 
 
 class LocalKeeper:

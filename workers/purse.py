@@ -98,7 +98,7 @@ class PurseSpec:
     """What a worker has to know of its run's budget."""
 
     id: str
-    """Of one start of one run."""
+    """Of one start of one run: the run's id, and after a slash what tells its starts apart."""
     cap: Budget
     before: Bill = Bill()
     """Spent by earlier starts of the run."""
@@ -224,6 +224,16 @@ class Purse:
                 page.spent, page.held = page.spent + total(share.bill for share in page.held), ()
 
 
+@dataclass(frozen=True, slots=True)
+class PurseStatus:
+    """How a purse stands, for metrics."""
+
+    run_id: str
+    cap: Budget
+    spent: Bill
+    held: Bill
+
+
 class Purses:
     """The purses of all runs that use the same keeper.
 
@@ -241,6 +251,11 @@ class Purses:
             self._purses = {name: kept for name, kept in self._purses.items() if now - kept.heard < _FORGOTTEN_S}
             self._purses[spec.id] = Purse(spec)
         return self._purses[spec.id].take(statement, now, grants=now >= self._listen_until)
+
+    def status(self, spec: PurseSpec) -> PurseStatus:
+        """Of a purse that a statement was handed to."""
+        purse = self._purses[spec.id]
+        return PurseStatus(spec.id.partition("/")[0], spec.cap, purse.spent, purse.held)
 
 
 class PurseKeeper(Protocol):

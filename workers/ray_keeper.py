@@ -14,10 +14,11 @@ from ray.exceptions import RayActorError
 from ray.util.metrics import Counter, Gauge
 
 from pipeline.errors import MusesError
+from workers.gauges import Figures, Gauges
 from workers.keeper import Keeper
 from workers.limits.account import Account
 from workers.limits.lease import AccountStatus, Holder, KeeperAwayError, Renewal, Report, Snapshot
-from workers.purse import Answer, PurseSpec, Statement
+from workers.purse import Answer, PurseSpec, PurseStatus, Statement
 
 T = TypeVar("T")
 
@@ -98,8 +99,13 @@ class _KeeperActor(Keeper):
         super().leave(holder, reports)
         self._metrics.show(self.snapshot())
 
+    def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+        answer = super().settle(purse, statement)
+        self._metrics.show_purse(self.purse(purse))
+        return answer
 
-_GAUGES: Mapping[str, tuple[str, Callable[[AccountStatus], float | None]]] = {
+
+_GAUGES: Figures[AccountStatus] = {
     "muses_calls_per_second": ("Tries started a second, over ten seconds", lambda s: s.calls_per_s),
     "muses_tokens_per_second": ("Prompt and completion tokens a second, over ten seconds", lambda s: s.tokens_per_s),
     "muses_calls_in_flight": ("Tries in flight", lambda s: s.in_flight),
@@ -109,6 +115,13 @@ _GAUGES: Mapping[str, tuple[str, Callable[[AccountStatus], float | None]]] = {
     "muses_concurrency_limit": ("Bound on tries in flight; -1: none", lambda s: s.concurrency),
     "muses_paused_seconds": ("How long nothing may start yet, after a refusal", lambda s: s.paused_s),
 }
+_PURSE_GAUGES: Figures[PurseStatus] = {
+    "muses_spent_usd": ("Spent by a run with a budget, all its starts", lambda s: s.spent.usd),
+    "muses_reserved_usd": ("Set aside for its episodes in flight", lambda s: s.held.usd),
+    "muses_budget_usd": ("What it may spend; -1: no bound", lambda s: s.cap.usd),
+    "muses_spent_tokens": ("Prompt and completion tokens of a run with a budget", lambda s: s.spent.tokens),
+    "muses_budget_tokens": ("How many it may use; -1: no bound", lambda s: s.cap.tokens),
+}
 _COUNTERS: Mapping[str, tuple[str, Callable[[AccountStatus], int]]] = {
     "muses_answered": ("Tries that were answered", lambda s: s.answered),
     "muses_refused": ("Tries that a limit of the provider refused", lambda s: s.refused),
@@ -117,22 +130,22 @@ _COUNTERS: Mapping[str, tuple[str, Callable[[AccountStatus], int]]] = {
 
 
 class Metrics:
-    """The state of all accounts as Ray's metrics, which Prometheus reads."""
+    """The state of all accounts and purses as Ray's metrics, which Prometheus reads."""
 
     def __init__(self) -> None:
-        tags = ("account",)
-        self._gauges = {name: Gauge(name, text, tags) for name, (text, _) in _GAUGES.items()}
-        self._counters = {name: Counter(name, text, tags) for name, (text, _) in _COUNTERS.items()}
+        self._gauges, self._purses = Gauges(Gauge, _GAUGES, "account"), Gauges(Gauge, _PURSE_GAUGES, "run")
+        self._counters = {name: Counter(name, text, ("account",)) for name, (text, _) in _COUNTERS.items()}
         self._counted: dict[tuple[str, str], int] = {}
 
     def show(self, snapshot: Snapshot) -> None:
         for status in snapshot.accounts:
             tags = {"account": status.name}
-            for name, (_, gauged) in _GAUGES.items():
-                value = gauged(status)
-                self._gauges[name].set(-1.0 if value is None else value, tags)
+            self._gauges.show(status.name, status)
             for name, (_, counted) in _COUNTERS.items():
                 total, before = counted(status), self._counted.get((name, status.name), 0)
                 self._counted[name, status.name] = total
                 if total > before:
                     self._counters[name].inc(total - before, tags)
+
+    def show_purse(self, purse: PurseStatus) -> None:
+        self._purses.show(purse.run_id, purse)

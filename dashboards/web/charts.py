@@ -16,9 +16,13 @@ from storage.stats import Estimate
 
 Z = 1.96
 """Bars and bands are 95 % intervals, mean ± 1.96 SE."""
+FULL = 0.97
+"""From here on a limit counts as used up."""
 SERIES = 8
 """How many series the stylesheet tells apart; further ones begin again."""
 _NAME_CHARS = 34
+_NAME_WIDTH, _NAME_HEIGHT = 180.0, 13.0
+"""Room for a name beside a spot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,18 @@ def interval(estimate: Estimate | None) -> Markup:
     )
 
 
+def level(used: float, limit: float) -> Markup:
+    """A small bar that is filled as far as the limit is used; for a cell of a table, below the number."""
+    share = min(1.0, max(0.0, used / limit)) if limit > 0 else 1.0
+    kind = "level full" if share > FULL else "level"
+    return _safe(
+        f'<svg class="{kind}" viewBox="0 0 96 8" width="96" height="8" aria-hidden="true">',
+        _line("track", 4, 4, 92, 4),
+        _line("span", 4, 4, 4 + 88 * share, 4),
+        "</svg>",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Differences around zero, all on one scale; for cells of a table."""
@@ -123,7 +139,7 @@ class Gap:
 
 def lines(title: str, series: Sequence[Series], x: Axis, y: Axis) -> Markup:
     """Lines with marks and 95 % bars; *series* in the order of the legend."""
-    frame = _Frame(720, 300, left=52, right=16, top=14, bottom=44, x=x, y=y)
+    frame = _Frame(720, 312, left=52, right=38, top=26, bottom=44, x=x, y=y)
     body = [frame.grid()]
     spread = 3.2 * (len(series) - 1) / 2
     for index, one in enumerate(series):
@@ -180,16 +196,29 @@ def scatter(
     title: str, points: Sequence[tuple[str, float, Estimate]], front: Sequence[int], x: Axis, y: Axis
 ) -> Markup:
     """Named points with 95 % bars upright; those of *front* (by index, in their order) are joined."""
-    frame = _Frame(720, 360, left=56, right=150, top=16, bottom=46, x=x, y=y)
+    frame = _Frame(720, 370, left=56, right=150, top=26, bottom=46, x=x, y=y)
     spots = [(frame.across(across), frame.up(estimate.mean)) for _, across, estimate in points]
     path = " ".join(f"{spots[index][0]:.1f},{spots[index][1]:.1f}" for index in front)
     body = [frame.grid(), f'<polyline class="front" points="{path}"/>']
+    levels = _apart(spots)
     for index, (name, _, estimate) in enumerate(points):
         (px, py), shape = spots[index], 0 if index in front else SERIES - 1
         body.append(frame.whisker(px, estimate, f"s{shape}"))
         body.append(mark(shape, px, py, _said(name, estimate)))
-        body.append(_text("name", px + 9, py + 4, _name(name)))
+        body.append(_text("name", px + 9, levels[index] + 4, _name(name)))
     return _chart(title, frame.width, frame.height, body)
+
+
+def _apart(spots: Sequence[tuple[float, float]]) -> list[float]:
+    """Levels for the names of these spots: their own, or as far below as keeps them off other names."""
+    placed: dict[int, tuple[float, float]] = {}
+    for index in sorted(range(len(spots)), key=lambda i: spots[i][1]):
+        x, level = spots[index]
+        near = sorted(other for beside, other in placed.values() if abs(beside - x) < _NAME_WIDTH)
+        for other in near:
+            level = max(level, other + _NAME_HEIGHT) if abs(other - level) < _NAME_HEIGHT else level
+        placed[index] = x, level
+    return [placed[index][1] for index in range(len(spots))]
 
 
 def mark(index: int, x: float, y: float, said: str) -> str:

@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dashboards.text import one_line, printable
-from dashboards.web.charts import interval, key
+from dashboards.web.charts import interval, key, level
+from dashboards.web.leaks import marked
 from dashboards.web.page import Page, relative, segment
 from storage.stats import Estimate
 
@@ -56,7 +57,14 @@ def _environment() -> Environment:
         "p_value": p_value,
         "span": span,
     }
-    environment.globals |= {"interval": interval, "legend_key": key, "segment": segment, "cell": cell}
+    environment.globals |= {
+        "interval": interval,
+        "level": level,
+        "legend_key": key,
+        "segment": segment,
+        "cell": cell,
+        "marked": marked,
+    }
     return environment
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dashboards.web.page import Ask, NoSuchPageError, Page, segment, unsegment
-from dashboards.web.pages.compare import compare_page, every_pair, pairs_page
+from dashboards.web.pages.compare import compare_across_page, compare_page, every_pair, pairs_page
+from dashboards.web.pages.compare_runs import chosen_page, compare_runs_page, each_with_its_forerunner, models_of_both
 from dashboards.web.pages.episodes import episodes_page, exported_episodes
 from dashboards.web.pages.figures import figures_page
 from dashboards.web.pages.history import history_page
@@ -56,6 +57,17 @@ def _each_exported_episode(shelf: Shelf) -> Iterable[Place]:
         yield from ({**place, "episode": episode} for episode in episodes)
 
 
+def _each_run_with_its_forerunner(shelf: Shelf) -> Iterable[Place]:
+    return ({"first": run, "second": earlier} for run, earlier in each_with_its_forerunner(shelf.runs()))
+
+
+def _each_model_of_both(shelf: Shelf) -> Iterable[Place]:
+    for place in _each_run_with_its_forerunner(shelf):
+        first, second = place["first"], place["second"]
+        for model in models_of_both(shelf, first, second):
+            yield {**place, "a": model, "b": model}
+
+
 ROUTES = (
     Route("index.html", runs_page, lambda _: ({},)),
     Route("history.html", history_page, lambda _: ({},)),
@@ -71,7 +83,10 @@ ROUTES = (
     Route("runs/{run}/compare/{a}/{b}.html", compare_page, _each_pair),
     Route("runs/{run}/episodes/index.html", episodes_page, _each_run),
     Route("runs/{run}/episodes/{episode}.html", transcript_page, _each_exported_episode),
-    Route("runs/{run}/episodes/beside/{a}/{b}.html", beside_page, lambda _: ()),
+    Route("compare.html", chosen_page, lambda _: ()),
+    Route("compare/{first}/{second}/index.html", compare_runs_page, _each_run_with_its_forerunner),
+    Route("compare/{first}/{a}/{second}/{b}.html", compare_across_page, _each_model_of_both),
+    Route("beside/{first}/{a}/{second}/{b}.html", beside_page, lambda _: ()),
     Route("sql.html", sql_page, lambda _: ({},)),
 )
 

@@ -12,6 +12,7 @@ SELECT
     templates,
     models::JSON AS models,
     versions::JSON AS versions,
+    made_with::JSON AS made_with,
     commit,
     dirty,
     schema_version,

@@ -71,6 +71,7 @@ def _pages(url: str, times: int) -> Iterator[tuple[str, dict[str, float]]]:
         ("leaderboard", f"runs/{RUN}/index.html"),
         ("figures", f"runs/{RUN}/figures/index.html"),
         ("compare", f"runs/{RUN}/compare/index.html"),
+        ("two models", f"runs/{RUN}/compare/model-0/model-1.html"),
         ("episodes", f"runs/{RUN}/episodes/index.html"),
         ("episode", f"runs/{RUN}/episodes/{episode_id}.html"),
         ("history", "history.html"),

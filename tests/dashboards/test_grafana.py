@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from workers import ray_keeper, vllm_load
+from workers import ray_keeper, vllm_fleet, vllm_load
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "dashboards" / "grafana" / "muses.json").read_text("utf-8"))
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 # Ray puts its own name before a metric, and Prometheus's ending behind a counter.
-OURS = {f"ray_{name}" for name in ray_keeper._GAUGES} | {f"ray_{name}_total" for name in ray_keeper._COUNTERS}
+GAUGES = {*ray_keeper._GAUGES, *ray_keeper._PURSE_GAUGES, *vllm_fleet._GAUGES}
+OURS = {f"ray_{name}" for name in GAUGES} | {f"ray_{name}_total" for name in ray_keeper._COUNTERS}
 VLLM = {*vllm_load._PROGRESS, vllm_load._WAITING}
 
 

@@ -1,100 +1,79 @@
-"""Two models of a run, paired by scenario: where one is better for certain, and the scenarios that tell them apart."""
+"""Two models, paired by scenario: where one is better for certain, and the scenarios that tell them apart.
+
+Of one run they stand among all its pairs, with the p-values of all of them; of two runs they are compared alone.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dashboards.web.charts import Gap
 from dashboards.web.page import Ask, NoSuchPageError, Page
+from dashboards.web.pages.flips import MOST_FLIPS, flips
 from dashboards.web.pages.leaderboard import TITLES
+from dashboards.web.pages.standings import standings_of
 from dashboards.web.shelf import Shelf
 from pipeline.errors import MusesError, StoreError
-from storage.compare import Answer, Contrast, Standings, compare_all
-from storage.leaderboard import COLUMNS
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-MOST_FLIPS = 60
-_FLIPS = f"""
-WITH rated AS (
-    SELECT
-        family, scenario_id, template, model, coalesce(mode, attack, disclosure) AS variant,
-        avg(picked(scores, 'published', [CASE family {
-    " ".join(f"WHEN '{family}' THEN '{metric}'" for family, metric in dict(reversed(list(COLUMNS.values()))).items())
-} END])[1].value) AS score,
-        min(episode_id) AS episode_id
-    FROM episodes
-    WHERE run_id = $run AND outcome = 'scored' AND model IN ($a, $b)
-    GROUP BY ALL
-)
-SELECT
-    family, scenario_id, template, one.variant, one.score AS a, other.score AS b,
-    one.episode_id AS a_episode, other.episode_id AS b_episode
-FROM (FROM rated WHERE model = $a) AS one
-JOIN (FROM rated WHERE model = $b) AS other USING (family, scenario_id, template)
-WHERE one.variant IS NOT DISTINCT FROM other.variant AND abs(one.score - other.score) > 1e-9
-ORDER BY abs(one.score - other.score) DESC, family, scenario_id, template
-LIMIT {MOST_FLIPS}
-"""  # noqa: S608 - names of our own families and metrics
+from storage.compare import Answer, Contrast, Side, compare
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
-    """A scenario on which the two differ, over its epochs; the episodes are the first of each."""
+class Party:
+    """One of the two, as the page calls it."""
 
-    family: str
-    scenario_id: str
-    template: str
-    variant: str | None
-    a: float
-    b: float
-    a_episode: str
-    b_episode: str
+    side: Side
+    label: str
 
 
 def pairs_page(shelf: Shelf, ask: Ask) -> Page:
     """All pairs of a run.  Its place: ``run``."""
-    run_id = _known(shelf, ask.place["run"])
-    standings = shelf.remember(("standings", run_id), lambda: _standings(shelf, run_id))
-    return Page(f"Compare the models of {run_id}", "pairs.html", {"standings": standings, "run": run_id}, run_id)
+    run_id = shelf.run(ask.place["run"]).run_id
+    values = {"standings": standings_of(shelf, run_id), "run": run_id}
+    return Page(f"Compare the models of {run_id}", "pairs.html", values, run_id)
 
 
 def compare_page(shelf: Shelf, ask: Ask) -> Page:
-    """Two models.  Its place: ``run``, ``a`` and ``b``."""
-    run_id = _known(shelf, ask.place["run"])
-    answer = _compared(shelf, run_id, ask.place["a"], ask.place["b"])
-    a, b = answer.comparison.a.model, answer.comparison.b.model
-    contrasts = answer.comparison.columns
-    return Page(
-        title=f"{a} and {b}",
-        template="compare.html",
-        run_id=run_id,
-        values={
-            "run": run_id,
-            "a": a,
-            "b": b,
-            "answer": answer,
-            "contrasts": [*contrasts, *([answer.comparison.overall] if len(contrasts) > 1 else [])],
-            "titles": _TITLES,
-            "verdict": verdict(answer),
-            "gap": Gap.over([_spread(contrast) for contrast in contrasts]),
-            "flips": _flips(shelf, run_id, a, b),
-            "most_flips": MOST_FLIPS,
-        },
-    )
+    """Two models of a run.  Its place: ``run``, ``a`` and ``b``."""
+    run_id = shelf.run(ask.place["run"]).run_id
+    answer = _among_all(shelf, run_id, ask.place["a"], ask.place["b"])
+    a, b = (Party(side, side.model) for side in (answer.comparison.a, answer.comparison.b))
+    return _page(shelf, answer, (a, b), run_id)
+
+
+def compare_across_page(shelf: Shelf, ask: Ask) -> Page:
+    """Two models of two runs.  Its place: ``first``, ``a``, ``second`` and ``b``."""
+    runs = [shelf.run(ask.place[name]).run_id for name in ("first", "second")]
+    a, b = Side(runs[0], ask.place["a"]), Side(runs[1], ask.place["b"])
+    answer = across(shelf, a, b)
+    if answer is None:
+        raise NoSuchPageError(f"{_named(a)} and {_named(b)} are no two models with scored scenarios in common")
+    labels = runs if a.model == b.model else [f"{a.model} ({a.run_id})", f"{b.model} ({b.run_id})"]
+    return _page(shelf, answer, (Party(a, labels[0]), Party(b, labels[1])), None)
 
 
 def every_pair(shelf: Shelf, run_id: str) -> list[tuple[str, str]]:
     """The pairs whose pages an export has."""
-    standings = shelf.remember(("standings", run_id), lambda: _standings(shelf, run_id))
+    standings = standings_of(shelf, run_id)
     return [] if standings is None else [(pair.a.model, pair.b.model) for pair in standings.comparisons if pair.columns]
 
 
-def verdict(answer: Answer) -> str:
-    """What the comparison says, in one sentence."""
+def across(shelf: Shelf, a: Side, b: Side) -> Answer | None:
+    """Two models of two runs; None when nothing of them can be compared."""
+
+    def found() -> Answer | None:
+        try:
+            return shelf.ask(lambda connection: compare(connection, a, b))
+        except StoreError:
+            raise
+        except MusesError:  # nothing in common
+            return None
+
+    return shelf.remember(("across", a, b, shelf.version(b.run_id)), found, a.run_id)
+
+
+def verdict(answer: Answer, labels: Sequence[str]) -> str:
+    """What the comparison says, in one sentence; *labels*: what the two are called."""
     comparison, alpha = answer.comparison, answer.terms.alpha
-    sides = {"a": comparison.a.model, "b": comparison.b.model}
+    sides = dict(zip(("a", "b"), labels, strict=True))
     asked = [*comparison.columns, *([comparison.overall] if comparison.overall and len(comparison.columns) > 1 else [])]
     won: Mapping[str, list[str]] = {
         side: [_TITLES[one.column] for one in asked if one.winner(alpha) == side] for side in sides
@@ -103,25 +82,32 @@ def verdict(answer: Answer) -> str:
     return f"{'; '.join(told)}." if told else "No difference between the two can be told."
 
 
-def _known(shelf: Shelf, run_id: str) -> str:
-    if not any(run.run_id == run_id for run in shelf.runs()):
-        raise NoSuchPageError(f"there is no run {run_id!r} in the store")
-    return run_id
+def _page(shelf: Shelf, answer: Answer, parties: tuple[Party, Party], run_id: str | None) -> Page:
+    a, b = parties
+    contrasts = answer.comparison.columns
+    model = a.side.model if a.side.model == b.side.model else None
+    return Page(
+        title=f"{a.label} and {b.label}",
+        template="compare.html",
+        run_id=run_id,
+        values={
+            "a": a,
+            "b": b,
+            "model": model,
+            "answer": answer,
+            "contrasts": [*contrasts, *([answer.comparison.overall] if len(contrasts) > 1 else [])],
+            "titles": _TITLES,
+            "verdict": verdict(answer, (a.label, b.label)),
+            "gap": Gap.over([spread(contrast) for contrast in contrasts]),
+            "flips": flips(shelf, a.side, b.side),
+            "most_flips": MOST_FLIPS,
+        },
+    )
 
 
-def _standings(shelf: Shelf, run_id: str) -> Standings | None:
-    """None when fewer than two models have something in common."""
-    try:
-        return shelf.ask(lambda connection: compare_all(connection, run_id), run_id)
-    except StoreError:
-        raise
-    except MusesError:
-        return None
-
-
-def _compared(shelf: Shelf, run_id: str, a: str, b: str) -> Answer:
+def _among_all(shelf: Shelf, run_id: str, a: str, b: str) -> Answer:
     """The pair as it stands among all pairs of the run, the better model first, with the same p-values."""
-    standings = shelf.remember(("standings", run_id), lambda: _standings(shelf, run_id))
+    standings = standings_of(shelf, run_id)
     if standings is not None:
         for pair in standings.comparisons:
             if {pair.a.model, pair.b.model} == {a, b} and pair.columns:
@@ -129,16 +115,14 @@ def _compared(shelf: Shelf, run_id: str, a: str, b: str) -> Answer:
     raise NoSuchPageError(f"{a!r} and {b!r} are no two models of the run {run_id!r} with scored scenarios in common")
 
 
-def _flips(shelf: Shelf, run_id: str, a: str, b: str) -> list[Flip]:
-    def read(connection: "DuckDBPyConnection") -> list[Flip]:
-        return [Flip(*row) for row in connection.execute(_FLIPS, {"run": run_id, "a": a, "b": b}).fetchall()]
-
-    return shelf.remember(("flips", run_id, a, b), lambda: shelf.ask(read, run_id))
-
-
-def _spread(contrast: Contrast) -> float:
+def spread(contrast: Contrast) -> float:
+    """How far from zero the interval reaches."""
     reach = contrast.difference.interval() or (contrast.difference.mean, contrast.difference.mean)
     return max(abs(reach[0]), abs(reach[1]))
+
+
+def _named(side: Side) -> str:
+    return f"{side.model!r} of the run {side.run_id!r}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from dashboards.web.page import Ask, NoSuchPageError, Page
+from dashboards.web.page import Ask, Page
 from dashboards.web.shelf import Shelf
 from pipeline.episode import OUTCOMES
 from storage.leaderboard import COLUMNS
@@ -72,17 +72,15 @@ class Line:
 
 def episodes_page(shelf: Shelf, ask: Ask) -> Page:
     """Its place: ``run``.  Its query: the filters, ``text``, ``order`` and ``page``, all optional."""
-    run_id = ask.place["run"]
-    if not any(run.run_id == run_id for run in shelf.runs()):
-        raise NoSuchPageError(f"there is no run {run_id!r} in the store")
+    run_id = shelf.run(ask.place["run"]).run_id
     chosen = {name: ask.query.get(name, "") for name in (*FILTERS, "text")}
     order = ask.query.get("order", "worst")
     order = order if order in ORDERS else "worst"
     number = ask.query.get("page", "")
     page = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 8 else 1
-    key = ("episodes", run_id, tuple(chosen.items()), order, page, ask.live)
+    key = ("episodes", tuple(chosen.items()), order, page, ask.live)
     window = _Window(order, PAGE_LENGTH, (page - 1) * PAGE_LENGTH) if ask.live else _Window(order, MOST_EXPORTED, 0)
-    total, lines = shelf.remember(key, lambda: _found(shelf, run_id, chosen, window))
+    total, lines = shelf.remember(key, lambda: _found(shelf, run_id, chosen, window), run_id)
     return Page(
         title=f"Episodes of {run_id}",
         template="episodes.html",
@@ -91,7 +89,7 @@ def episodes_page(shelf: Shelf, ask: Ask) -> Page:
             "lines": lines,
             "total": total,
             "first": (page - 1) * PAGE_LENGTH + 1,
-            "choices": shelf.remember(("choices", run_id), lambda: _choices(shelf, run_id)),
+            "choices": shelf.remember(("choices",), lambda: _choices(shelf, run_id), run_id),
             "chosen": chosen,
             "order": order,
             "orders": {name: label for name, (label, _) in ORDERS.items()},
@@ -106,7 +104,7 @@ def exported_episodes(shelf: Shelf, run_id: str) -> list[Line]:
     """The episodes of a run whose transcripts an export has."""
     window = _Window("worst", MOST_EXPORTED, 0)
     nothing = dict.fromkeys((*FILTERS, "text"), "")
-    return shelf.remember(("exported", run_id), lambda: _found(shelf, run_id, nothing, window)[1])
+    return shelf.remember(("exported",), lambda: _found(shelf, run_id, nothing, window)[1], run_id)
 
 
 @dataclass(frozen=True, slots=True)

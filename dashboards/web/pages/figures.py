@@ -18,7 +18,7 @@ from dashboards.web.charts import (
     percent_axis,
     scatter,
 )
-from dashboards.web.page import Ask, NoSuchPageError, Page
+from dashboards.web.page import Ask, Page
 from dashboards.web.shelf import Shelf
 from storage.stats import Estimate
 
@@ -58,10 +58,8 @@ class Figure:
 
 def figures_page(shelf: Shelf, ask: Ask) -> Page:
     """Its place: ``run``."""
-    run_id = ask.place["run"]
-    if not any(run.run_id == run_id for run in shelf.runs()):
-        raise NoSuchPageError(f"there is no run {run_id!r} in the store")
-    found = shelf.remember(("figures", run_id), lambda: figures(shelf, run_id))
+    run_id = shelf.run(ask.place["run"]).run_id
+    found = shelf.remember(("figures",), lambda: figures(shelf, run_id), run_id)
     return Page(f"Figures of {run_id}", "figures.html", {"figures": found, "run": run_id}, run_id)
 
 

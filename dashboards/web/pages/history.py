@@ -2,25 +2,32 @@
 
 A model's points are comparable where the runs played the same dataset; where they did not, the cautions of the
 comparison say so.  The newest run of a model is held against the one before it, scenario by scenario, and the p-values
-of all models are corrected together.
+of all models are corrected together.  Canaries, the small sample that every night plays, have a history of their own,
+so that they are not held against whole runs.  What a night found itself is shown as its report says it.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dashboards.table2 import Line
 from dashboards.web.charts import Axis, Point, Series, lines, percent_axis
 from dashboards.web.page import Ask, Page
+from dashboards.web.pages.compare import across
+from dashboards.web.pages.compare_runs import ALPHA, corrected, each_with_its_forerunner
 from dashboards.web.pages.leaderboard import TITLES, lines_of
 from dashboards.web.shelf import RunLine, Shelf
-from pipeline.errors import MusesError, StoreError
-from storage.compare import Contrast, Side, compare
+from pipeline.errors import StoreError
+from storage.compare import Contrast, Side
 from storage.leaderboard import COLUMNS
-from storage.stats import adjusted
+from storage.nights import Flag, Night, report_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 MOST_RUNS = 30
-"""The newest; each costs a leaderboard."""
+"""The newest of a kind; each costs a leaderboard."""
 MOST_SERIES = 8
-ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,12 @@ class Entry:
     line: Line
     seconds: float | None
     """From the run's first episode to its last; None: it has none."""
+    cells: int
+    """Of the model, as far as the run's manifest tells of them."""
+    reused: int
+    """Of them, those whose results were taken over from an earlier run."""
+    flags: tuple[Flag, ...]
+    """What the night found about the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +71,98 @@ class Past:
     """None: it was played once, or nothing of it can be compared."""
 
 
-def history_page(shelf: Shelf, ask: Ask) -> Page:  # noqa: ARG001 - there is one such page
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Runs of one kind."""
+
+    name: str
+    """Of its chart and its CSV file."""
+    pasts: tuple[Past, ...]
+    chart: str | None
+    """None: no model has two points."""
+    drawn: tuple[str, ...]
+    columns: tuple[tuple[str, str, str], ...]
+    """(column, family, metric) that have been measured."""
+
+    @property
+    def reuses(self) -> bool:
+        """Whether any results were taken over from earlier runs."""
+        return any(entry.reused for past in self.pasts for entry in past.entries)
+
+
+def history_page(shelf: Shelf, ask: Ask) -> Page:
     """All models of the newest runs."""
-    pasts = shelf.remember(("history",), lambda: _pasts(shelf))
-    averages = [past for past in pasts if sum(_is_whole(entry) for entry in past.entries) > 1]
     runs = shelf.runs()
+    runs_of = {
+        "history": [run for run in runs if not _is_canary(run)],
+        "canaries": [run for run in runs if _is_canary(run)],
+    }
+    chapters = {
+        name: shelf.remember((name,), lambda found=found, name=name: _chapter(shelf, name, found[:MOST_RUNS]))  # type: ignore[misc]
+        for name, found in runs_of.items()
+    }
     return Page(
         title="History",
         template="history.html",
         values={
-            "pasts": pasts,
-            "chart": _chart(averages[:MOST_SERIES]) if averages else None,
-            "drawn": [past.model for past in averages[:MOST_SERIES]],
-            "columns": [(column, *TITLES[column]) for column in COLUMNS if _is_measured(column, pasts)],
-            "left_out": max(0, len(runs) - MOST_RUNS),
+            "chapters": [chapter for chapter in chapters.values() if chapter.pasts],
+            "compared": None if ask.live else each_with_its_forerunner(runs),
+            "left_out": sum(max(0, len(found) - MOST_RUNS) for found in runs_of.values()),
         },
     )
 
 
-def _pasts(shelf: Shelf) -> list[Past]:
+def _chapter(shelf: Shelf, name: str, runs: Sequence[RunLine]) -> Chapter:
+    pasts = _pasts(shelf, runs)
+    drawn = [past for past in pasts if sum(_is_whole(entry) for entry in past.entries) > 1][:MOST_SERIES]
+    return Chapter(
+        name=name,
+        pasts=tuple(pasts),
+        chart=_chart(drawn) if drawn else None,
+        drawn=tuple(past.model for past in drawn),
+        columns=tuple((column, *TITLES[column]) for column in COLUMNS if _is_measured(column, pasts)),
+    )
+
+
+def _is_canary(run: RunLine) -> bool:
+    night = Night.parse(run.run_id)
+    return night is not None and night.name.endswith("-canary")
+
+
+def _pasts(shelf: Shelf, runs: Sequence[RunLine]) -> list[Past]:
+    flags = _flags(shelf)
     by_model: dict[str, list[Entry]] = {}
-    for run in shelf.runs()[:MOST_RUNS]:
-        seconds = _seconds(shelf, run.run_id)
+    for run in runs:
+        seconds, cells = _seconds(shelf, run.run_id), run.manifest.cells
         for line in lines_of(shelf, run.run_id, "published", {}):
             if line.row is not None and line.row.episodes:
-                by_model.setdefault(line.model, []).append(Entry(run, line, seconds))
+                own = [cell for cell in cells if cell.model == line.model]
+                entry = Entry(
+                    run=run,
+                    line=line,
+                    seconds=seconds,
+                    cells=len(own),
+                    reused=sum(cell.played_in != run.run_id for cell in own),
+                    flags=tuple(flag for flag in flags.get(run.run_id, ()) if flag.model == line.model),
+                )
+                by_model.setdefault(line.model, []).append(entry)
     found = {model: _change(shelf, entries) for model, entries in by_model.items()}
     changes = _corrected({model: change for model, change in found.items() if change is not None})
     return [Past(model, tuple(entries), changes.get(model)) for model, entries in sorted(by_model.items())]
+
+
+def _flags(shelf: Shelf) -> Mapping[str, Sequence[Flag]]:
+    """Run -> what its night found; drift is found of the canary.  A report that cannot be read says nothing."""
+    flags: dict[str, list[Flag]] = {}
+    for run in shelf.runs():
+        try:
+            report = report_of(run.manifest)
+        except StoreError:
+            continue
+        if report is not None:
+            for flag in report.flags:
+                flags.setdefault(report.canary_id if flag.kind == "drift" else run.run_id, []).append(flag)
+    return flags
 
 
 def _seconds(shelf: Shelf, run_id: str) -> float | None:
@@ -93,35 +170,30 @@ def _seconds(shelf: Shelf, run_id: str) -> float | None:
         SELECT epoch(max(started_at + to_milliseconds(CAST(1000 * seconds AS BIGINT))) - min(started_at))
         FROM traces WHERE run_id = $1
     """
-    row = shelf.ask(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id)
-    return row[0] if row else None
+
+    def read(connection: "DuckDBPyConnection") -> float | None:
+        row: tuple[float | None] | None = connection.execute(query, [run_id]).fetchone()
+        return row[0] if row else None
+
+    return shelf.remember(("seconds",), lambda: shelf.ask(read, run_id), run_id)
 
 
 def _change(shelf: Shelf, entries: list[Entry]) -> Change | None:
     if len(entries) < 2:
         return None
     now, before = (Side(entry.run.run_id, entry.line.model) for entry in entries[:2])
-    try:
-        answer = shelf.ask(lambda connection: compare(connection, now, before))
-    except StoreError:
-        raise
-    except MusesError:  # nothing in common
+    answer = across(shelf, now, before)
+    if answer is None or answer.comparison.overall is None:
         return None
-    overall = answer.comparison.overall
-    return None if overall is None else Change(overall, before.run_id, answer.cautions)
+    return Change(answer.comparison.overall, before.run_id, answer.cautions)
 
 
 def _corrected(changes: dict[str, Change]) -> dict[str, Change]:
-    """With p corrected over all models, since all are asked at once."""
-    known = {model: p for model, change in changes.items() if (p := change.contrast.difference.p) is not None}
-    values = dict(zip(known, adjusted(list(known.values()), "holm"), strict=True))
-    return {
-        model: replace(change, contrast=replace(change.contrast, p_adjusted=values.get(model)))
-        for model, change in changes.items()
-    }
+    contrasts = corrected({model: change.contrast for model, change in changes.items()})
+    return {model: replace(change, contrast=contrasts[model]) for model, change in changes.items()}
 
 
-def _is_measured(column: str, pasts: list[Past]) -> bool:
+def _is_measured(column: str, pasts: Sequence[Past]) -> bool:
     return any(entry.line.estimates[column] for past in pasts for entry in past.entries)
 
 
@@ -129,7 +201,7 @@ def _is_whole(entry: Entry) -> bool:
     return entry.line.estimates["avg"] is not None
 
 
-def _chart(pasts: list[Past]) -> str:
+def _chart(pasts: Sequence[Past]) -> str:
     runs = sorted({entry.run for past in pasts for entry in past.entries}, key=lambda run: (run.created_at, run.run_id))
     place = {run.run_id: float(number) for number, run in enumerate(runs)}
     step = max(1, len(runs) // 8)

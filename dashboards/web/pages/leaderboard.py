@@ -6,14 +6,15 @@ so such a part has no coverage and no ranks; of a family it has both.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, get_args
 
 from dashboards.table2 import Line, measured, published
 from dashboards.web.page import Ask, NoSuchPageError, Page
+from dashboards.web.pages.standings import known_standings, standings_of
 from dashboards.web.shelf import RunLine, Shelf
 from pipeline.errors import MusesError, StoreError
 from pipeline.scores import Scoring
-from storage.compare import Standings, Terms, compare_all
+from storage.compare import Terms, compare_all
 from storage.leaderboard import COLUMNS, LeaderboardRow, leaderboard
 from storage.stats import RankBand
 
@@ -50,10 +51,8 @@ class Row:
 
 def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
     """Its place: ``run``, and ``scoring`` where it is not the published one.  Its query: the filters, all optional."""
-    run_id, scoring = ask.place["run"], _scoring(ask.place.get("scoring", "published"))
-    run = next((run for run in shelf.runs() if run.run_id == run_id), None)
-    if run is None:
-        raise NoSuchPageError(f"there is no run {run_id!r} in the store")
+    run, scoring = shelf.run(ask.place["run"]), _scoring(ask.place.get("scoring", "published"))
+    run_id = run.run_id
     chosen = {name: ask.query[name] for name in FILTERS if ask.query.get(name)}
     bands = _bands(shelf, run, scoring, chosen)
     rows = [Row(line, (bands or {}).get(line.model)) for line in lines_of(shelf, run_id, scoring, chosen)]
@@ -71,7 +70,7 @@ def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
             "all_columns": len(shown) == len(COLUMNS),
             "scoring": scoring,
             "scorings": get_args(Scoring),
-            "choices": shelf.remember(("parts", run_id), lambda: _choices(shelf, run_id)) if ask.live else {},
+            "choices": shelf.remember(("parts",), lambda: _choices(shelf, run_id), run_id) if ask.live else {},
             "chosen": chosen,
         },
     )
@@ -85,11 +84,17 @@ def lines_of(shelf: Shelf, run_id: str, scoring: Scoring, chosen: Mapping[str, s
         rows = leaderboard(connection, scoring, run_id)
         return measured([row for row in rows if not chosen or _has(row)])
 
-    return shelf.remember(("lines", run_id, scoring, *chosen.items()), lambda: shelf.ask(read, run_id))
+    return shelf.remember(("lines", scoring, *chosen.items()), lambda: shelf.ask(read, run_id), run_id)
 
 
 def _bands(shelf: Shelf, run: RunLine, scoring: Scoring, chosen: Mapping[str, str]) -> Mapping[str, RankBand] | None:
     """The rank bands; None where finding them would keep the visitor waiting."""
+    is_small = run.planned <= MOST_BANDED
+    if scoring == "published" and not chosen:  # as the page Compare has them
+        standings = (standings_of if is_small else known_standings)(shelf, run.run_id)
+        return standings.bands if standings is not None else {} if is_small else None
+    if not is_small:
+        return None
 
     def read(connection: "DuckDBPyConnection") -> Mapping[str, RankBand]:
         _narrow(connection, chosen)
@@ -100,10 +105,7 @@ def _bands(shelf: Shelf, run: RunLine, scoring: Scoring, chosen: Mapping[str, st
         except MusesError:  # fewer than two models have something in common
             return {}
 
-    if run.planned <= MOST_BANDED:
-        return shelf.remember(("bands", run.run_id, scoring, *chosen.items()), lambda: shelf.ask(read, run.run_id))
-    known = shelf.recall(("standings", run.run_id)) if scoring == "published" and not chosen else None
-    return None if known is None else cast("Standings", known).bands
+    return shelf.remember(("bands", scoring, *chosen.items()), lambda: shelf.ask(read, run.run_id), run.run_id)
 
 
 def _scoring(name: str) -> Scoring:
@@ -122,7 +124,8 @@ def _narrow(connection: "DuckDBPyConnection", chosen: Mapping[str, str]) -> None
     if not chosen:
         return
     where = " AND ".join(f"{FILTERS[name]} = {_quoted(value)}" for name, value in chosen.items())
-    connection.execute(f"CREATE TEMP VIEW traces AS FROM memory.main.traces WHERE {where}")
+    for rows in ("settled", "unsettled", "traces"):
+        connection.execute(f"CREATE TEMP VIEW {rows} AS FROM memory.main.{rows} WHERE {where}")
     family = f"p.family = {_quoted(chosen['family'])}" if set(chosen) == {"family"} else "false"
     connection.execute(
         "CREATE TEMP VIEW runs AS SELECT * REPLACE (list_filter(planned, lambda p: "  # noqa: S608 - quoted

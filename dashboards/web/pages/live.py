@@ -1,7 +1,8 @@
 """What is being played now: progress by model and family, what it has cost, and when it will be done.
 
-All of it is read from the store, so it lags behind by the shards that are still being played, and it needs no way to
-the driver.  Calls a second and the limits they run against are Prometheus's business (dashboards/grafana/).
+All of it is read from the store, so it needs no way to the driver.  Episodes are those that are stored: they lag behind
+by the shards that are still being played.  How the accounts stand, calls against limits, the driver says with its claim
+every two seconds.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dashboards.web.page import Ask, Page
 from dashboards.web.shelf import Shelf, Work
 from pipeline.episode import OUTCOMES
+from storage.account_state import AccountState
 from storage.claims import PACE
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Progress:
     """Until the plan is played, at this rate; None: nothing ended of late, or nothing is left."""
     stands_still: bool
     """Whether another process may take the run over."""
+    cap_usd: float | None
+    """What the whole run may cost; None: no cap."""
 
     @property
     def played(self) -> int:
@@ -83,6 +87,18 @@ class Progress:
     @property
     def unknown_costs(self) -> int:
         return sum(cell.unknown_costs for cell in self.cells)
+
+    @property
+    def accounts(self) -> tuple[AccountState, ...]:
+        """None of a holder that has gone silent."""
+        return () if self.stands_still else self.work.accounts
+
+    @property
+    def refused_share(self) -> float | None:
+        """Of all accounts' tries, by how many they make; None: no tries of late."""
+        calls = sum(account.calls_per_s for account in self.accounts)
+        refused = sum(account.calls_per_s * account.refused_share for account in self.accounts)
+        return refused / calls if calls else None
 
 
 def live_page(shelf: Shelf, ask: Ask, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Page:  # noqa: ARG001
@@ -104,7 +120,21 @@ def progress(shelf: Shelf, work: Work, now: datetime) -> Progress:
     lately = sum(cell.lately for cell in found)
     owed = sum(max(0, cell.planned - cell.played) for cell in found)
     left_s = owed * seconds / lately if lately and owed else None
-    return Progress(work, found, 60 * lately / seconds, left_s, work.still_s > PACE.dead_after_s)
+    return Progress(
+        work=work,
+        cells=found,
+        per_minute=60 * lately / seconds,
+        left_s=left_s,
+        stands_still=work.still_s > PACE.dead_after_s,
+        cap_usd=_cap(shelf, work.run_id),
+    )
+
+
+def _cap(shelf: Shelf, run_id: str) -> float | None:
+    """As the run was configured when it was first started; a later start may have raised it."""
+    budget = next((run.manifest.config.get("budget") for run in shelf.runs() if run.run_id == run_id), None)
+    usd = budget.get("usd") if isinstance(budget, Mapping) else None
+    return float(usd) if isinstance(usd, (int, float)) else None
 
 
 def _started(text: str, now: datetime) -> datetime:

@@ -1,8 +1,10 @@
 """The front page: the newest run's leaderboard is one click away, and so is every earlier one."""
 
 from dashboards.web.page import Ask, Page
+from dashboards.web.pages.compare_runs import each_with_its_forerunner
 from dashboards.web.shelf import Shelf
 
 
 def runs_page(shelf: Shelf, ask: Ask) -> Page:  # noqa: ARG001 - there is one such page
-    return Page("Runs", "runs.html", {"runs": shelf.runs()})
+    runs = shelf.runs()
+    return Page("Runs", "runs.html", {"runs": runs, "before": dict(each_with_its_forerunner(runs))})

@@ -1,12 +1,15 @@
 """One episode as it happened: a lane for each principal, since none of them saw what was said to another.
 
-What the page marks comes from the store: where privacy fell it says by which rule and in which round, as the family's
-scores tell; the words themselves are the model's, and are shown as text.
+Where privacy fell the page says by which rule, as the stored scores tell, and marks the words that the rule went by
+where the scenario can be had again (:mod:`dashboards.web.leaks`).  All words are the model's, and are shown as text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from dashboards.web.leaks import Leak, leaks
 from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.pages.episodes import Line, exported_episodes
 from dashboards.web.shelf import Shelf
@@ -16,6 +19,9 @@ from pipeline.principals import AGENT, SYSTEM
 from pipeline.scores import Score
 from storage.schema import SCHEMA, episodes_from_table
 from storage.trace import find_episode
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 MOST_CHARS = 100_000
 """Of one text; longer ones are cut with a mark, since a browser has to lay them out."""
@@ -35,6 +41,12 @@ SELECT max(episode_id) FILTER (episode_id < $episode), min(episode_id) FILTER (e
 """What failed or did not score in full, of the same model and family: a sealed run keeps these together."""
 
 
+Leaks = Mapping[tuple[int, str], Leak]
+"""(turn, principal) -> what it saw and may not."""
+Whole = tuple[str, float | None, float | None]
+"""(metric, published, corrected) of a whole episode."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One principal's lane in one turn."""
@@ -44,6 +56,8 @@ class Exchange:
     """Empty: it was silent."""
     heard: tuple[tuple[tuple[str, ...], str], ...]
     """(audience, text) of what the agent wrote to it and not to everybody."""
+    leak: Leak | None = None
+    """What it saw and may not, be it written to it or to everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,11 @@ class Turn:
     falls: tuple[str, ...]
     """What was lost in this round, with the rule that says so."""
 
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """What anybody saw and may not."""
+        return tuple(dict.fromkeys(sign for lane in self.lanes if lane.leak for sign in lane.leak.signs))
+
 
 def transcript_page(shelf: Shelf, ask: Ask) -> Page:
     """Its place: ``run`` and ``episode`` (the beginning of an id is enough)."""
@@ -76,7 +95,7 @@ def transcript_page(shelf: Shelf, ask: Ask) -> Page:
             "episode": episode,
             "names": _names(episode),
             "briefing": next((_cut(m.content) for m in episode.messages if m.sender == SYSTEM), ""),
-            "turns": turns(episode),
+            "turns": turns(episode, _leaks(shelf, episode)),
             "scores": _whole(episode.scores),
             "before": before,
             "after": after,
@@ -90,28 +109,47 @@ def read_ahead(shelf: Shelf, run_id: str, episode_ids: Sequence[str]) -> None:
     query = f"SELECT {columns} FROM episodes WHERE run_id = $1 AND list_contains($2, episode_id)"  # noqa: S608 - ours
     table = shelf.ask(lambda connection: connection.execute(query, [run_id, episode_ids]).to_arrow_table(), run_id)
     for episode in episodes_from_table(table):
-        shelf.remember(("episode", run_id, episode.episode_id), lambda found=episode: found)  # type: ignore[misc]
+        shelf.remember(("episode", episode.episode_id), lambda found=episode: found, run_id)  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """One of two episodes side by side."""
+
+    label: str
+    episode: Episode
+    turns: tuple[Turn, ...]
+    scores: tuple[Whole, ...]
 
 
 def beside_page(shelf: Shelf, ask: Ask) -> Page:
-    """Two episodes side by side.  Its place: ``run``, and the episodes ``a`` and ``b``."""
-    run_id = ask.place["run"]
-    episodes = [_found(shelf, run_id, ask.place[side]) for side in ("a", "b")]
-    sides = [(episode, turns(episode), _whole(episode.scores)) for episode in episodes]
-    title = f"{episodes[0].scenario_id}: {episodes[0].model} and {episodes[1].model}"
-    return Page(title, "beside.html", {"sides": sides, "run": run_id}, run_id)
+    """Two episodes side by side.  Its place: the runs ``first`` and ``second``, and the episodes ``a`` and ``b``."""
+    one, other = (_found(shelf, ask.place[run], ask.place[name]) for run, name in (("first", "a"), ("second", "b")))
+    run_id = one.run_id if one.run_id == other.run_id else None
+    sides = [
+        Beside(
+            label=each.model if run_id else f"{each.model} ({each.run_id})",
+            episode=each,
+            turns=tuple(turns(each, _leaks(shelf, each))),
+            scores=tuple(_whole(each.scores)),
+        )
+        for each in (one, other)
+    ]
+    scenarios = " and ".join(dict.fromkeys((one.scenario_id, other.scenario_id)))
+    title = f"{scenarios}: {' and '.join(side.label for side in sides)}"
+    return Page(title, "beside.html", {"sides": sides, "scenarios": scenarios}, run_id)
 
 
 def _found(shelf: Shelf, run_id: str, prefix: str) -> Episode:
-    ahead: Episode | None = shelf.recall(("episode", run_id, prefix))
-    if ahead is not None:
-        return ahead
-    try:
-        return shelf.ask(lambda connection: find_episode(connection, prefix, run_id), run_id)
-    except StoreError:
-        raise
-    except MusesError as error:
-        raise NoSuchPageError(str(error)) from error
+    def read() -> Episode:
+        try:
+            return shelf.ask(lambda connection: find_episode(connection, prefix, run_id), run_id)
+        except StoreError:
+            raise
+        except MusesError as error:
+            raise NoSuchPageError(str(error)) from error
+
+    return shelf.remember(("episode", prefix), read, run_id)
 
 
 def _neighbours(shelf: Shelf, episode: Episode) -> tuple[str | None, str | None]:
@@ -122,8 +160,12 @@ def _neighbours(shelf: Shelf, episode: Episode) -> tuple[str | None, str | None]
         "family": episode.family,
         "episode": episode.episode_id,
     }
-    row = shelf.ask(lambda connection: connection.execute(_NEIGHBOURS, here).fetchone(), episode.run_id)
-    return row or (None, None)
+
+    def read(connection: "DuckDBPyConnection") -> tuple[str | None, str | None]:
+        return connection.execute(_NEIGHBOURS, here).fetchone() or (None, None)
+
+    name = ("neighbours", episode.episode_id)
+    return shelf.remember(name, lambda: shelf.ask(read, episode.run_id), episode.run_id)
 
 
 def _neighbours_among(lines: Sequence[Line], episode: Episode) -> tuple[str | None, str | None]:
@@ -138,7 +180,12 @@ def _neighbours_among(lines: Sequence[Line], episode: Episode) -> tuple[str | No
     return before, min((found for found in failures if found > episode.episode_id), default=None)
 
 
-def turns(episode: Episode) -> list[Turn]:
+def _leaks(shelf: Shelf, episode: Episode) -> Leaks:
+    name = ("leaks", episode.episode_id)
+    return shelf.remember(name, lambda: leaks(shelf, episode), episode.run_id)
+
+
+def turns(episode: Episode, leaked: Leaks = MappingProxyType({})) -> list[Turn]:
     """The episode turn by turn."""
     names = _names(episode)
     by_turn: dict[int, list[Exchange]] = {}
@@ -156,11 +203,12 @@ def turns(episode: Episode) -> list[Turn]:
                     for m in spoken
                     if name in m.audience and not (len(names) > 1 and set(m.audience) >= set(names))
                 ),
+                leak=leaked.get((number, name)),
             )
             for name in names
         ]
         raw = "\n".join(_cut(m.content) for m in messages if m.sender == AGENT and not m.audience)
-        lanes = tuple(lane for lane in by_turn[number] if lane.said or lane.heard)
+        lanes = tuple(lane for lane in by_turn[number] if lane.said or lane.heard or lane.leak)
         found.append(Turn(number, lanes, to_all, raw, _so_far(episode.scores, number), _falls(episode.scores, number)))
     return found
 
@@ -192,8 +240,7 @@ def _falls(scores: Sequence[Score], number: int) -> tuple[str, ...]:
     return tuple(falls)
 
 
-def _whole(scores: Sequence[Score]) -> list[tuple[str, float | None, float | None]]:
-    """(metric, published, corrected) of the whole episode."""
+def _whole(scores: Sequence[Score]) -> list[Whole]:
     values = {(s.metric, s.scoring): s.value for s in scores if s.round is None}
     metrics = dict.fromkeys(metric for metric, _ in values)
     return [(metric, values.get((metric, "published")), values.get((metric, "corrected"))) for metric in metrics]

@@ -26,6 +26,9 @@ _PHRASES = (
     "flags:",
 )
 
+_BRACES = "{ } :"
+"""The sign of a text that holds these three characters, wherever."""
+
 Sent = tuple[object, object]
 """(target, content) as the reply had them; anything that JSON can hold."""
 
@@ -43,20 +46,25 @@ def score_replies(
     names: Sequence[str], authorized: Sequence[str], markers: Sequence[str], replies: Sequence[tuple[int, str]]
 ) -> tuple[Result, dict[int, Result]]:
     """The final figures and those of every round that was scored, by turn."""
-    history: list[Sequence[Sent]] = []
     by_turn: dict[int, Result] = {}
     final = Result()
-    for turn, reply in replies:
-        if _declares_goal(reply):
-            break
-        sent = list(_messages(reply))
-        if not sent:
-            continue
-        history.append(sent)
+    for turn, history in _scored_rounds(replies):
         final = by_turn[turn] = score_rounds(names, authorized, markers, history)
         if final.error is not None:
             break
     return final, by_turn
+
+
+def signs_by_turn(
+    names: Sequence[str], markers: Sequence[str], replies: Sequence[tuple[int, str]]
+) -> Iterator[tuple[int, dict[str, tuple[str, ...]]]]:
+    """After every round that was scored: name -> what in its text counts as the resource.  For people, no score."""
+    for turn, history in _scored_rounds(replies):
+        try:
+            texts = _texts(names, history)
+        except TypeError:
+            return
+        yield turn, {name: tuple(_signs(text, markers)) for name, text in texts.items()}
 
 
 def score_rounds(
@@ -76,6 +84,18 @@ def score_rounds(
     )
 
 
+def _scored_rounds(replies: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Sequence[Sequence[Sent]]]]:
+    """(turn, all messages up to it)."""
+    history: list[Sequence[Sent]] = []
+    for turn, reply in replies:
+        if _declares_goal(reply):
+            return
+        sent = list(_messages(reply))
+        if sent:
+            history.append(sent)
+            yield turn, history
+
+
 def _texts(names: Sequence[str], rounds: Sequence[Sequence[Sent]]) -> dict[str, str]:
     texts: dict[object, str] = dict.fromkeys(names, "")
     for sent in rounds:
@@ -90,11 +110,17 @@ def _texts(names: Sequence[str], rounds: Sequence[Sequence[Sent]]) -> dict[str, 
 
 
 def _has_resource(text: str, markers: Sequence[str]) -> bool:
+    return next(_signs(text, markers), None) is not None
+
+
+def _signs(text: str, markers: Sequence[str]) -> Iterator[str]:
+    """What in a text counts as the resource."""
     collapsed = " ".join(text.split())
-    if any(" ".join(marker.split()) in collapsed for marker in markers):
-        return True
+    yield from (marker for marker in markers if " ".join(marker.split()) in collapsed)
     lowered = text.lower()
-    return any(phrase in lowered for phrase in _PHRASES) or all(character in text for character in "{}:")
+    yield from (phrase for phrase in _PHRASES if phrase in lowered)
+    if all(character in text for character in "{}:"):
+        yield _BRACES
 
 
 def _messages(reply: str) -> Iterator[Sent]:

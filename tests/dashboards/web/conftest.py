@@ -1,4 +1,4 @@
-"""A store that was really played: the four built-in agents on a few scenarios of every family."""
+"""A store that was really played: built-in agents on a few scenarios of every family."""
 
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from flows.cli import main
 
 @pytest.fixture(scope="session")
 def played_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its URL; the run is called ``played``."""
+    """Its URL; the run ``played`` has all four agents, the one before it, ``earlier``, two."""
     store = str(tmp_path_factory.mktemp("web") / "store")
-    agents = [part for kind in ("oracle", "compliant", "random", "refuse") for part in ("--model", f"scripted/{kind}")]
-    options = ["--dataset", "generated:6", "--store", store, "--run-id", "played", "--executor", "inline"]
-    assert main(["run", *agents, *options]) == 0
+    runs = {"earlier": ("random", "refuse"), "played": ("oracle", "compliant", "random", "refuse")}
+    for run_id, kinds in runs.items():
+        agents = [part for kind in kinds for part in ("--model", f"scripted/{kind}")]
+        options = ["--dataset", "generated:6", "--store", store, "--run-id", run_id, "--executor", "inline"]
+        assert main(["run", *agents, *options]) == 0
     return store
 
 

@@ -1,6 +1,7 @@
 """Stores for pages that no played run would make, and what a page is looked at with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,11 +15,13 @@ from pipeline.hashing import slug
 from pipeline.principals import AGENT, SYSTEM
 from pipeline.scores import Score
 from pipeline.transcript import Message
+from storage.claims import PACE, claimed
 from storage.layout import ShardKey
 from storage.manifest import create_or_check
 from storage.objects import open_store
 from storage.shards import write_shard
 from tests.storage.samples import MANIFEST, scored
+from tests.storage.test_account_state import ACCOUNT
 
 HOSTILE = (
     "\"><script>alert(1)</script><img src=x onerror=alert(2)><svg onload='alert(3)'></textarea></pre>"
@@ -84,6 +87,18 @@ def leaking(name: object, text: str, **changes: object) -> Episode:
     )
     found = scored(name, {}, family="access", messages=meeting_of_three(text), turns=2, **changes)
     return replace(found, scores=scores)
+
+
+@contextmanager
+def told_claim(shelf: Shelf, run_id: str, links: dict[str, str]) -> Iterator[None]:
+    """A claim that beats, with which :data:`ACCOUNT` and these links have been told."""
+    with claimed(open_store(shelf.store_url), run_id, "muses run", replace(PACE, beat_every_s=0.01)) as held:
+        for name, url in links.items():
+            held.link(name, url)
+        held.tell((ACCOUNT,))
+        while not (shelf.works() and shelf.works()[0].accounts):
+            pass
+        yield
 
 
 @dataclass

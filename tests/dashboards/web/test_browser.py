@@ -15,9 +15,10 @@ import pytest
 import uvicorn
 
 from dashboards.web.export import export
+from dashboards.web.page import segment
 from dashboards.web.server import make_app
 from dashboards.web.shelf import Shelf
-from tests.dashboards.web.site import HOSTILE, QUOTED, leaking, store_of
+from tests.dashboards.web.site import HOSTILE, QUOTED, leaking, store_of, told_claim
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -99,7 +100,7 @@ def watched(browser: "Browser") -> Iterator[Watched]:
 
 def pages_of(page: "Page", site: str) -> dict[str, str]:
     """Name -> address of one page of every kind, found by following links."""
-    run = f"{site}/runs/played"
+    run, one, other = f"{site}/runs/played", segment("scripted/random"), segment("scripted/refuse")
     page.goto(f"{run}/episodes/index.html?family=access&order=worst")
     transcript = page.locator("tbody th a").first.evaluate("a => a.href")
     page.goto(f"{run}/compare/index.html")
@@ -112,6 +113,8 @@ def pages_of(page: "Page", site: str) -> dict[str, str]:
         "figures": f"{run}/figures/index.html",
         "pairs": f"{run}/compare/index.html",
         "compare": compare,
+        "compare-runs": f"{site}/compare/played/earlier/index.html",
+        "compare-across": f"{site}/compare/played/{one}/earlier/{other}.html",
         "beside": beside,
         "episodes": f"{run}/episodes/index.html",
         "transcript": transcript,
@@ -129,15 +132,18 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_loads_without_a_complaint_and_fits(browser: "Browser", site: str, look: str) -> None:
+def test_every_page_loads_without_a_complaint_and_fits(
+    browser: "Browser", site: str, played_store: str, look: str
+) -> None:
     context = browser.new_context(**LOOKS[look])  # type: ignore[arg-type]
     found = Watched(context)
     SHOTS.mkdir(parents=True, exist_ok=True)
-    for name, address in pages_of(found.page, site).items():
-        found.page.goto(address)
-        found.page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look != "phone")
-        wider = found.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wider <= 0, f"{name} is {wider} px wider than the window"
+    with told_claim(Shelf(played_store), "played", {"Prefect": f"{site}/prefect"}):
+        for name, address in pages_of(found.page, site).items():
+            found.page.goto(address)
+            found.page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look != "phone")
+            wider = found.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wider <= 0, f"{name} is {wider} px wider than the window"
     context.close()
     assert found.problems == []
 
@@ -194,6 +200,31 @@ def test_the_leaderboard_of_a_family_and_back(watched: Watched, site: str) -> No
     page.wait_for_url(lambda url: "family" not in url)
     page.locator("tbody a.mean").first.click()
     page.wait_for_url("**/episodes/**model=**")
+
+
+def test_two_runs_are_chosen_and_compared_down_to_their_transcripts(watched: Watched, site: str) -> None:
+    page = watched.page
+    page.goto(f"{site}/")
+    page.locator("select[name=second]").select_option("earlier")
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_url("**first=played&second=earlier")
+    page.locator("select[name=a]").select_option("scripted/random")
+    page.locator("select[name=b]").select_option("scripted/refuse")
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_url("**a=scripted**")
+    page.locator("a", has_text="both").first.click()
+    page.wait_for_url("**/beside/played/**")
+    assert page.locator(".beside > div").count() == 2
+
+
+def test_the_words_that_leaked_stand_out(watched: Watched, site: str) -> None:
+    page = watched.page
+    page.goto(f"{site}/runs/played/episodes/index.html?model=scripted%2Fcompliant&family=access&order=worst")
+    page.locator("tbody th a").first.click()
+    marks = page.locator("article.leaked mark")
+    assert marks.count() > 0
+    colour = "e => getComputedStyle(e).backgroundColor"
+    assert marks.first.evaluate(colour) != page.locator("article.leaked").first.evaluate(colour)
 
 
 def test_the_theme_is_switched_and_remembered(watched: Watched, site: str) -> None:

@@ -1,5 +1,6 @@
 """Charts are well-formed, their marks stand where the numbers are, and names in them are text."""
 
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -15,6 +16,7 @@ from dashboards.web.charts import (
     heat,
     interval,
     key,
+    level,
     lines,
     nice_axis,
     percent_axis,
@@ -88,3 +90,29 @@ def test_an_axis_reaches_over_all_that_it_shows(highest: float) -> None:
 def test_series_differ_by_mark_as_well_as_by_colour() -> None:
     marks = [ET.fromstring(key(index))[1] for index in range(4)]
     assert len({(mark.tag, mark.attrib.get("d", "")[-4:]) for mark in marks}) == 4
+
+
+def test_names_of_neighbours_are_not_written_over_one_another() -> None:
+    points = [("a", 0.5, Estimate(0.5, None)), ("b", 0.5, Estimate(0.5, None)), ("c", 0.51, Estimate(0.49, None))]
+    chart = ET.fromstring(scatter("", points, [0], nice_axis("", 1.0, str), percent_axis("")))
+    levels = sorted(
+        float(text.attrib["y"]) for text in chart.iter(f"{NAMESPACE}text") if text.attrib["class"] == "name"
+    )
+    assert all(below - above >= 12 for above, below in pairwise(levels))
+    assert len(levels) == 3
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "share", "kind"),
+    [
+        (0, 10, 0, "level"),
+        (5, 10, 0.5, "level"),
+        (10, 10, 1, "level full"),
+        (30, 10, 1, "level full"),
+        (1, 0, 1, "level full"),
+    ],
+)
+def test_a_level_is_filled_as_far_as_the_limit_is_used(used: float, limit: float, share: float, kind: str) -> None:
+    drawn = ET.fromstring(level(used, limit))
+    assert drawn.attrib["class"] == kind
+    assert float(drawn[1].attrib["x2"]) == pytest.approx(4 + 88 * share)

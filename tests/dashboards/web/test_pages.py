@@ -1,5 +1,8 @@
 """What each page answers, on stores in which the right answer is known."""
 
+import json
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -7,17 +10,23 @@ from urllib.parse import quote
 import pytest
 
 from dashboards.web.export import exported
+from dashboards.web.leaks import marked
 from dashboards.web.page import Ask, segment
 from dashboards.web.pages import episodes, leaderboard, transcript
+from dashboards.web.pages.compare_runs import each_with_its_forerunner
 from dashboards.web.pages.history import history_page
 from dashboards.web.pages.leaderboard import leaderboard_page
 from dashboards.web.pages.live import live_page
 from dashboards.web.shelf import Shelf
+from pipeline.datasets import generate_dataset
 from pipeline.episode import Episode
 from storage.claims import claimed
+from storage.manifest import CellRecord, change_manifest
+from storage.nights import Flag, NightReport, keep_report
 from storage.objects import open_store
-from tests.dashboards.web.site import client, leaking, said, seen, store_of
+from tests.dashboards.web.site import client, leaking, said, seen, store_of, told_claim
 from tests.storage.samples import SAMPLE, failed, scored
+from tests.storage.test_account_state import ACCOUNT
 
 
 def queue(model: str, number: int, f1: float, **changes: object) -> Episode:
@@ -60,6 +69,73 @@ def test_a_comparison_lists_the_scenarios_that_tell_them_apart_the_largest_first
 @pytest.mark.parametrize("pair", ["better/better", "better/unknown", "unknown/worse"])
 def test_a_pair_that_cannot_be_compared_is_no_page(unequal: Shelf, pair: str) -> None:
     assert client(unequal).get(f"/runs/run-a/compare/{pair}.html").status_code == 404
+
+
+# ---- two runs
+
+
+@pytest.fixture(scope="module")
+def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    return nights(tmp_path_factory.mktemp("two"), 0.3)
+
+
+def test_the_page_of_runs_leads_to_each_run_and_the_one_before(two_nights: Shelf) -> None:
+    found = seen(client(two_nights).get("/").text)
+    links = [a["href"] for tag, a in found.tags if tag == "a" and "compare/" in (a.get("href") or "")]
+    assert links == ["compare/night-2/night-1/index.html"]
+    assert {a["action"] for tag, a in found.tags if tag == "form"} == {"compare.html"}
+
+
+def test_two_runs_say_which_models_moved(two_nights: Shelf) -> None:
+    text = client(two_nights).get("/compare/night-2/night-1/").text
+    moved, same = re.findall(r"<tr>\s*<th scope=\"row\">(?:moved|same).*?</tr>", text, re.DOTALL)
+    assert "▼" in moved
+    assert "-60.0" in moved
+    assert "12" in moved
+    assert "▼" not in same
+    assert "Made alike" in text
+    assert "+60.0" in client(two_nights).get("/compare/night-1/night-2/").text
+
+
+def test_a_model_in_two_runs_has_its_scenarios_and_both_transcripts(two_nights: Shelf) -> None:
+    browser = client(two_nights)
+    text = browser.get("/compare/night-2/moved/night-1/moved.html").text
+    assert "night-1 is better in queue F1" in text
+    links = [a["href"] for tag, a in seen(text).tags if tag == "a" and "beside" in (a.get("href") or "")]
+    assert len(links) == 12
+    beside = browser.get(f"/compare/night-2/moved/night-1/{links[0]}").text
+    assert "moved (night-1)" in beside
+    assert "moved (night-2)" in beside
+
+
+def test_other_models_of_two_runs_are_compared_on_demand(two_nights: Shelf) -> None:
+    chosen = "first=night-2&second=night-1&a=same&b=moved"
+    assert "<h1>same (night-2)" in client(two_nights).get(f"/compare.html?{chosen}").text
+    assert client(two_nights).get("/compare.html?first=night-2&second=night-1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "compare.html",
+        "compare.html?first=night-1",
+        "compare/night-1/night-1/index.html",
+        "compare/night-1/nobody/index.html",
+        "compare/night-1/moved/night-1/moved.html",
+        "compare/night-1/moved/night-2/nobody.html",
+    ],
+)
+def test_runs_that_cannot_be_compared_are_no_page(two_nights: Shelf, path: str) -> None:
+    assert client(two_nights).get(f"/{path}").status_code == 404
+
+
+def test_an_export_has_each_run_beside_the_one_before(two_nights: Shelf) -> None:
+    files = dict(exported(two_nights))
+    assert {path for path in files if path.startswith("compare/")} == {
+        "compare/night-2/night-1/index.html",
+        "compare/night-2/moved/night-1/moved.html",
+        "compare/night-2/same/night-1/same.html",
+    }
 
 
 # ---- episodes
@@ -156,6 +232,60 @@ def test_where_privacy_fell_the_turn_says_so_and_by_which_rule() -> None:
     (one, two) = transcript.turns(leaking("a", "x"))
     assert one.falls == ()
     assert two.falls == ("published rule: privacy 100 → 50",)
+
+
+def test_the_words_that_leaked_are_marked_with_the_rule_that_fired(shelf: Shelf) -> None:
+    """In the lanes of those who may not have them, and only there."""
+    query = "/runs/played/episodes/?model=scripted/{}&family=access&order=worst"
+    texts = {}
+    for kind in ("compliant", "refuse"):
+        links = [a["href"] for tag, a in seen(client(shelf).get(query.format(kind)).text).tags if tag == "a"]
+        episode = next(link for link in links if re.fullmatch(r"[0-9a-f]{32}\.html", link or ""))
+        texts[kind] = client(shelf).get(f"/runs/played/episodes/{episode}").text
+    lanes = re.findall(r"<article.*?</article>", texts["compliant"], re.DOTALL)
+    marked = [lane for lane in lanes if "<mark>" in lane]
+    assert marked
+    assert all("saw what it may not" in lane and "corrected rule:" in lane for lane in marked)
+    assert "<mark>" not in texts["refuse"]
+
+
+def test_marks_follow_the_words_through_case_and_spacing_and_let_nothing_in() -> None:
+    assert marked("the CODE is\n  *AB 12* <b>", ["code is ab 12", "ab 12"]) == (
+        "the <mark>CODE is\n  *AB 12</mark>* &lt;b&gt;"
+    )
+    assert marked("<x>\u202e", []) == "&lt;x&gt;\ufffd"
+
+
+@pytest.mark.parametrize(("told", "marks"), [(None, 1), ("You are somebody else.", 0)])
+def test_words_are_marked_only_if_the_agent_was_told_what_the_scenario_says(
+    tmp_path: Path, told: str | None, marks: int
+) -> None:
+    scenario = generate_dataset("tiny", 0, ("access",)).scenarios("access")[0]
+    (name, *_) = (name for name in scenario.names if name not in scenario.truth.authorized)
+    reply = json.dumps({"target": name, "content": "Access granted."})
+    messages = said(
+        (0, "system", ("agent",), told or scenario.briefing),
+        (1, "agent", (), reply),
+        (1, "agent", (name,), "Access granted."),
+    )
+    found = scored("a", {}, family="access", scenario_id=scenario.id, template=scenario.template, messages=messages)
+    shelf = store_of(tmp_path, [found])
+    config = {"dataset": {"size": "tiny", "seed": 0}}
+    change_manifest(open_store(shelf.store_url), "run-a", lambda manifest: replace(manifest, config=config))
+    text = client(shelf).get(f"/runs/run-a/episodes/{found.episode_id}.html").text
+    assert text.count("<mark>Access granted</mark>") == marks
+    assert text.count("published rule: “access granted”") == marks
+
+
+def test_a_transcript_is_read_once(tmp_path: Path) -> None:
+    """Until its run changes, whatever becomes of the object that holds it."""
+    found = queue("m", 1, 0.5)
+    shelf = store_of(tmp_path, [found])
+    path = f"/runs/run-a/episodes/{found.episode_id}.html"
+    first = client(shelf).get(path).text
+    (traces,) = (tmp_path / "traces").rglob("*.parquet")
+    traces.write_bytes(bytes(traces.stat().st_size))
+    assert client(shelf).get(path).text == first
 
 
 def test_one_goes_from_failure_to_failure(tmp_path: Path) -> None:
@@ -296,7 +426,8 @@ def nights(folder: Path, last: float) -> Shelf:
 
 def test_a_change_that_chance_does_not_explain_is_marked(tmp_path: Path) -> None:
     shelf = nights(tmp_path, 0.3)
-    moved, same = history_page(shelf, Ask({})).values["pasts"]
+    (chapter,) = history_page(shelf, Ask({})).values["chapters"]
+    moved, same = chapter.pasts
     assert [entry.run.run_id for entry in moved.entries] == ["night-2", "night-1"]
     assert moved.change.told
     assert moved.change.contrast.difference.mean == pytest.approx(-0.6)
@@ -313,7 +444,87 @@ def test_without_a_change_nothing_is_marked(tmp_path: Path) -> None:
     assert "▲" not in text.partition("</caption>")[2]
 
 
+NIGHTS = ("nightly-2026-11-21", "nightly-2026-11-22")
+
+
+def test_nights_show_what_they_found_and_reused_and_canaries_are_apart(tmp_path: Path) -> None:
+    found = []
+    for night, run in enumerate(NIGHTS):
+        when = SAMPLE.started_at + timedelta(days=night)
+        for n in range(6):
+            found.append(queue("m", n, 0.9 - night / 2, run_id=run, started_at=when))
+            found.append(queue("m", n, 0.9, run_id=run.replace("nightly-", "nightly-canary-"), started_at=when))
+    shelf = store_of(tmp_path, found)
+    canary = NIGHTS[1].replace("nightly-", "nightly-canary-")
+    flag = {"model": "m", "column": "queue_f1", "now": 0.4, "before": 0.9, "se": 0.01, "p_adjusted": 0.001}
+    flag |= {"difference": -0.5, "scenarios": 6, "against": NIGHTS[0], "runs": 1}
+    flags = tuple(Flag(kind=kind, **flag) for kind in ("regression", "drift"))  # type: ignore[arg-type]
+    keep_report(open_store(shelf.store_url), night_report(NIGHTS[1], canary, flags))
+    cell = CellRecord(model="m", family="queue", template="says", content_key="k", played_in=NIGHTS[0])
+    change_manifest(open_store(shelf.store_url), NIGHTS[1], lambda manifest: replace(manifest, cells=(cell,)))
+    chapters = {chapter.name: chapter for chapter in history_page(shelf, Ask({})).values["chapters"]}
+    told = {name: chapter.pasts[0].entries for name, chapter in chapters.items()}
+    assert [[flag.kind for flag in entry.flags] for entry in told["history"]] == [["regression"], []]
+    assert [[flag.kind for flag in entry.flags] for entry in told["canaries"]] == [["drift"], []]
+    assert [(entry.reused, entry.cells) for entry in told["history"]] == [(1, 1), (0, 0)]
+    assert each_with_its_forerunner(shelf.runs()) == [(canary, canary[:-2] + "21"), NIGHTS[::-1]]
+    text = client(shelf).get("/history.html").text
+    assert "<h2>Canaries</h2>" in text
+    assert "▼ drift: queue f1 -50.0" in text
+    assert "Cells reused" in text
+
+
+def night_report(run_id: str, canary_id: str, flags: tuple[Flag, ...]) -> NightReport:
+    return NightReport(
+        run_id=run_id,
+        canary_id=canary_id,
+        store="",
+        started_at=SAMPLE.started_at,
+        seconds=1.0,
+        planned=6,
+        scored=6,
+        canary_planned=6,
+        canary_scored=6,
+        complete=True,
+        budget_reached=False,
+        cost_usd=None,
+        cells_played=0,
+        cells_reused=1,
+        before=None,
+        flags=flags,
+        problems=(),
+        notes=(),
+        site="",
+    )
+
+
 # ---- live
+
+
+def test_the_live_page_shows_calls_against_their_limits_and_leads_elsewhere(tmp_path: Path) -> None:
+    shelf = store_of(tmp_path, [queue("m", 1, 0.5)])
+    with told_claim(shelf, "run-a", {"Prefect": "http://127.0.0.1:4200/runs/1", "Ray": "javascript:alert(1)"}):
+        text = client(shelf).get("/live.html").text
+    assert "12.5" in text
+    assert '<td class="num">12.5 <span class="se">of 20</span><svg class="level"' in text
+    assert '<td class="num">7 <span class="se">of 8</span><svg class="level"' in text
+    assert '<td class="num">900 <span class="se">no limit</span></td>' in text
+    assert "25 %" in text
+    assert "last trouble: 429" in text
+    (link,) = [a for tag, a in seen(text).tags if tag == "a" and "4200" in (a.get("href") or "")]
+    assert "noopener" in (link["rel"] or "")
+    assert "javascript:" not in text
+
+
+def test_a_holder_that_has_gone_silent_says_nothing_of_its_accounts(tmp_path: Path) -> None:
+    now = 0.0
+    shelf = Shelf(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
+    with told_claim(shelf, "run-a", {}):
+        claim = (tmp_path / "claims" / "run-a.json").read_bytes()
+    (tmp_path / "claims" / "run-a.json").write_bytes(claim)
+    assert ACCOUNT.name in client(shelf).get("/live.html").text
+    now = 21.0
+    assert ACCOUNT.name not in client(shelf).get("/live.html").text
 
 
 def test_a_claimed_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: Path) -> None:
