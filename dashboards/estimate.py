@@ -1,7 +1,7 @@
-"""What a run is expected to take, as a table and as JSON."""
+"""What a run, or each run of a sweep, is expected to take, as a table and as JSON."""
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dashboards.text import text_table
@@ -41,9 +41,48 @@ def render_estimate(estimate: Estimate) -> str:
     cost = "cost not known" if estimate.cost_usd is None else _money(estimate.cost_usd)
     total = (
         f"together {_count(estimate.calls)} calls, {_count(estimate.tokens)} tokens, {cost}, "
-        f"{_span(estimate.seconds)} under the limits"
+        f"{time_span(estimate.seconds)} under the limits"
     )
     return "\n".join([text_table(header, rows, numeric=(2, 3, 4, 5)), total, *_remarks(estimate)])
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run of a sweep."""
+
+    run: str
+    """Its values, for people."""
+    cells: int
+    episodes: int
+    estimate: Estimate
+    smallest: Mapping[str, float | None]
+    """Family -> the smallest difference of two models that shows, in 0-1; None: it has too few scenarios."""
+
+
+def render_runs(lines: Sequence[RunLine]) -> str:
+    """A line a run, with the middle of each interval; a column a family for the smallest difference."""
+    families = list(dict.fromkeys(family for line in lines for family in line.smallest))
+    header = ["run", "cells", "episodes", "calls", "tokens", "USD", *(f"{family} ±" for family in families)]
+    rows = [
+        [
+            *(line.run, str(line.cells), str(line.episodes)),
+            *(_short(amount.mid) for amount in (line.estimate.calls, line.estimate.tokens)),
+            "?" if line.estimate.cost_usd is None else _money_of(line.estimate.cost_usd.mid),
+            *(_points(line.smallest.get(family)) for family in families),
+        ]
+        for line in lines
+    ]
+    note = "±: smallest difference of two models that shows (80 % power, paired, percentage points)"
+    return f"{text_table(header, rows, numeric=range(1, len(header)))}\n{note}"
+
+
+def time_span(amount: Range) -> str:
+    """Seconds in the unit that suits them, with their interval."""
+    return _interval(*(_time(seconds) for seconds in (amount.low, amount.mid, amount.high)))
+
+
+def _points(smallest: float | None) -> str:
+    return "–" if smallest is None or smallest > 1 else f"{100 * smallest:.0f}"
 
 
 def _remarks(estimate: Estimate) -> Iterator[str]:
@@ -91,13 +130,11 @@ def _short(number: float) -> str:
 
 
 def _money(amount: Range) -> str:
-    return _interval(
-        *(f"${number:,.{2 if number >= 0.995 else 3}f}" for number in (amount.low, amount.mid, amount.high))
-    )
+    return _interval(*(_money_of(number) for number in (amount.low, amount.mid, amount.high)))
 
 
-def _span(amount: Range) -> str:
-    return _interval(*(_time(seconds) for seconds in (amount.low, amount.mid, amount.high)))
+def _money_of(number: float) -> str:
+    return f"${number:,.{2 if number >= 0.995 else 3}f}"
 
 
 def _time(seconds: float) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.prepare import PreparedRun
 from pipeline.credentials import without_credentials
@@ -19,13 +19,18 @@ from pipeline.specs import ModelSpec
 from storage.manifest import RunManifest, change_manifest
 from workers.executor import Executor
 
+if TYPE_CHECKING:
+    from workers.vllm_stage import StagedExecutor
+
 
 @asynccontextmanager
 async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executor]:
     """*executor* with the servers that it needs: the users' model stays up, the agents take turns on the GPUs.
 
+    An agent that cannot be served is left out; its probe says why.
+
     Raises:
-        ConfigError: there is no Ray to serve them, no vLLM, too few GPUs, or a server that does not start.
+        ConfigError: there is no Ray to serve them, or the users' model cannot be served.
     """
     agents, users = served_agents(run.owed), served_users(run.owed)
     if not agents and not users:
@@ -34,17 +39,26 @@ async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executo
     if run.config.execution.executor != "ray":
         names = ", ".join(f"vllm:{model.model}" for model in (*agents, *users))
         raise ConfigError(f"{names}: served on Ray only; write executor: ray under execution, or pass --executor ray")
+    async with staged_on(executor) as staged:
+        await staged.keep(users)
+        described = without_credentials(await staged.admit((*agents, *users)))
+        await asyncio.to_thread(change_manifest, run.store, run.plan.run_id, lambda known: _with(known, described))
+        with staged.expecting(run.plan.run_id, agents):
+            yield staged
+
+
+@asynccontextmanager
+async def staged_on(executor: Executor) -> AsyncIterator["StagedExecutor"]:
+    """*executor* with servers; itself where it has them already, since several runs share it."""
     # Here, not above: runs that serve nothing start without Ray.
     from workers.vllm_fleet import VllmFleet
     from workers.vllm_stage import StagedExecutor
 
-    async with VllmFleet() as fleet:
-        described = without_credentials(await fleet.describe((*agents, *users)))
-        await asyncio.to_thread(change_manifest, run.store, run.plan.run_id, lambda known: _with(known, described))
-        await fleet.start(users)
-        waves = await fleet.waves(agents)
-        async with StagedExecutor(executor, fleet, waves, agents) as staged:
-            yield staged
+    if isinstance(executor, StagedExecutor):
+        yield executor
+        return
+    async with VllmFleet() as fleet, StagedExecutor(executor, fleet) as staged:
+        yield staged
 
 
 def served_agents(plan: Plan) -> Counter[ModelSpec]:

@@ -8,7 +8,7 @@ together, so their errors add up; samples of different cells are independent, so
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from pipeline.prices import prices_of
 from pipeline.protocol import Dialogue, View
 from pipeline.scenario import Scenario
 from pipeline.serialization import Template
-from pipeline.specs import Endpoint, ModelSpec, Prices, UsersSpec
+from pipeline.specs import Endpoint, ModelSpec, Prices, Sampling, UsersSpec
 from pipeline.users import user_prompt
 
 LEVEL = 0.9
@@ -240,6 +240,7 @@ class CellForecast:
     rest: tuple[Load, Load, Load]
     """Of all others together, by :data:`LOW`, :data:`MID` and :data:`HIGH`."""
     rest_count: int
+    users: UsersSpec = UsersSpec()
 
     @property
     def sampled(self) -> bool:
@@ -272,7 +273,8 @@ def forecast(
         used: episode id -> what it took, for those that were played.
     """
     expectations = Expectations(plan.users)
-    return tuple(_cell_forecast(cell, scenarios[cell.family], used, expectations) for cell in plan.cells)
+    cells = (_cell_forecast(cell, scenarios[cell.family], used, expectations) for cell in plan.cells)
+    return tuple(replace(cell, users=plan.users) for cell in cells)
 
 
 def _cell_forecast(
@@ -306,7 +308,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A whole run."""
+    """A whole run, or several that are played side by side."""
 
     lines: tuple[Line, ...]
     calls: Range
@@ -344,11 +346,11 @@ class _Callers:
         return _sum(cell.expect(lambda load: measure(self.side(load))) for cell in self.cells)
 
 
-def estimate(cells: Sequence[CellForecast], users: UsersSpec, reach: Reach, account_of: AccountOf) -> Estimate:
-    """Sums up what a run's cells take."""
-    callers = [each for each in _callers(cells, users) if each.expect(lambda side: side.calls).mid > 0]
+def estimate(cells: Sequence[CellForecast], reach: Reach, account_of: AccountOf) -> Estimate:
+    """Sums up what the cells of a run take, or those of several runs that are played side by side."""
+    callers = [each for each in _callers(cells) if each.expect(lambda side: side.calls).mid > 0]
     calling = [cell for cell in cells if _calls(cell) > 0]
-    usd = _sum(cell.expect(partial(_usd, cell.model, users)) for cell in calling)
+    usd = _sum(cell.expect(partial(_usd, cell.model, cell.users)) for cell in calling)
     sampled = [cell for cell in calling if cell.sampled]
     return Estimate(
         lines=tuple(_line(each, reach) for each in callers),
@@ -364,10 +366,24 @@ def estimate(cells: Sequence[CellForecast], users: UsersSpec, reach: Reach, acco
     )
 
 
-def _callers(cells: Sequence[CellForecast], users: UsersSpec) -> list[_Callers]:
-    models = dict.fromkeys(cell.model for cell in cells)
-    found = [_Callers(model, "agent", tuple(cell for cell in cells if cell.model == model)) for model in models]
-    return found if users.model is None else [*found, _Callers(users.model, "user", tuple(cells))]
+def in_turns(whole: Range, turns: Sequence[Range]) -> Range:
+    """How long it takes where some models wait for others: their turns one after the other, the rest beside them."""
+    ends = [(turn.low, turn.mid, turn.high) for turn in turns]
+    return _slowest([whole, Range(*map(math.fsum, zip(*ends, strict=True)))]) if ends else whole
+
+
+def _callers(cells: Sequence[CellForecast]) -> list[_Callers]:
+    """Who calls which model; runs that only ask it differently, as at other temperatures, are taken together."""
+    agents: dict[ModelSpec, list[CellForecast]] = {}
+    users: dict[ModelSpec, list[CellForecast]] = {}
+    for cell in cells:
+        agents.setdefault(replace(cell.model, sampling=Sampling()), []).append(cell)
+        if cell.users.model is not None:
+            users.setdefault(replace(cell.users.model, sampling=Sampling()), []).append(cell)
+    return [
+        *(_Callers(model, "agent", tuple(asked)) for model, asked in agents.items()),
+        *(_Callers(model, "user", tuple(asked)) for model, asked in users.items()),
+    ]
 
 
 def _usd(model: ModelSpec, users: UsersSpec, load: Load) -> float:

@@ -44,6 +44,11 @@ class SweepRun:
     config: RunConfig
 
 
+def has_grid(raw: object) -> bool:
+    """Whether a configuration stands for a sweep."""
+    return isinstance(raw, Mapping) and any(key in raw for key in _OWN_KEYS)
+
+
 def expand(raw: object, source: str, most_cells: int = MOST_CELLS) -> tuple[SweepRun, ...]:
     """The runs of a sweep, in the order of the grid; a configuration without a grid is one run.
 
@@ -55,7 +60,7 @@ def expand(raw: object, source: str, most_cells: int = MOST_CELLS) -> tuple[Swee
     Raises:
         ConfigError: the grid, or one of its runs, cannot be used; with its values where one run is meant.
     """
-    if not isinstance(raw, Mapping) or not any(key in raw for key in _OWN_KEYS):
+    if not isinstance(raw, Mapping) or not has_grid(raw):
         return (SweepRun("", parse_config(raw, source)),)
     base = {key: value for key, value in raw.items() if key not in _OWN_KEYS}
     grid = _grid(raw.get("grid", {}), source)

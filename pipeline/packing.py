@@ -21,6 +21,15 @@ class Wave:
     """That they hold with the least number of replicas; what is left over is there for more."""
 
 
+Servers = tuple[str, EngineSpec]
+"""What tells the servers of one model from those of another."""
+
+
+def servers_of(model: ModelSpec) -> Servers:
+    """The servers of a model; those that differ in how they are asked only share them."""
+    return model.model, model.engine or EngineSpec()
+
+
 def gpus_a_replica(engine: EngineSpec) -> int:
     """GPUs that one replica holds: a rank of tensor parallelism times one of pipeline parallelism."""
     ranks = json.loads(engine.args).get("pipeline_parallel_size", 1)
@@ -51,6 +60,44 @@ def pack(models: Iterable[ModelSpec], gpus: int) -> tuple[Wave, ...]:
             waves[place].append(model)
             taken[place] += needed
     return tuple(Wave(tuple(members), used) for members, used in zip(waves, taken, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How the GPUs of a cluster are used by runs that share it."""
+
+    gpus: int
+    kept: Wave
+    """The models that play users: they are up all the time."""
+    waves: tuple[Wave, ...]
+    """Of the agents, one after the other."""
+
+
+def packing(agents: Iterable[ModelSpec], users: Iterable[ModelSpec], gpus: int) -> Packing:
+    """Who is served when, with so many GPUs; models that share their servers are named once.
+
+    Raises:
+        ConfigError: there are too few.
+    """
+    kept = {servers_of(model): model for model in users if model.engine is not None}
+    turns = {servers_of(model): model for model in agents if servers_of(model) not in kept}
+    held = needed_gpus(kept.values())
+    if held > gpus:
+        names = ", ".join(model.name for model in kept.values())
+        raise ConfigError(
+            f"the users' model {names} needs {held} GPUs all the time; the cluster has {gpus}: add {held - gpus} more"
+        )
+    try:
+        waves = pack(turns.values(), gpus - held)
+    except ConfigError as error:
+        beside = f" ({held} of {gpus} are held by the users' model)" if held else ""
+        raise ConfigError(f"{error}{beside}") from None
+    return Packing(gpus, Wave(tuple(kept.values()), held), waves)
+
+
+def needed_gpus(models: Iterable[ModelSpec]) -> int:
+    """That they hold together with the least number of replicas."""
+    return sum(needed for _, needed in _needs(models))
 
 
 def _needs(models: Iterable[ModelSpec]) -> Sequence[tuple[ModelSpec, int]]:

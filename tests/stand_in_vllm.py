@@ -1,7 +1,8 @@
 """A stand-in for an interpreter that has vLLM: answers the question for its version, and serves what fleets ask for.
 
 As a script it is that interpreter.  ``--mishap`` among the engine's arguments says what goes wrong: ``no start`` (ends
-with an error), ``slow end`` (ignores the request to stop), ``stuck`` (holds a request and gets nothing done).
+with an error), ``slow end`` (ignores the request to stop), ``stuck`` (holds a request and gets nothing done).  What it
+answers to a chat is its model and its process.
 """
 
 import argparse
@@ -54,6 +55,12 @@ def main() -> None:
     serve(options.host, int(options.port), options.model, options.mishap)
 
 
+def _completion(text: str) -> str:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    return json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage})
+
+
 def serve(host: str, port: int, model: str, mishap: str | None) -> None:
     if mishap == "no start":
         frames = "\n".join(f"  frame {number}" for number in range(40))
@@ -82,6 +89,10 @@ def serve(host: str, port: int, model: str, mishap: str | None) -> None:
             self.answer(pages[self.path])
 
         def do_POST(self) -> None:
+            if self.path == "/v1/chat/completions":
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.answer(_completion(f"{model} {os.getpid()}"))
+                return
             busy["in_flight"] = int(self.path.removeprefix("/busy/"))
             self.answer("")
 

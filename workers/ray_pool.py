@@ -1,8 +1,8 @@
 """A pool of Ray actors, each an event loop of its own that plays shards.
 
-One Python event loop saturates near one core, so several are used.  Shards are handed out as actors free up; what
-comes back are summaries.  A dead actor is restarted by Ray and its shards are played again: a shard is written once
-under its name, however often it is played.
+One Python event loop saturates near one core, so several are used.  Shards are handed out as actors free up, to all
+models of all runs in turn; what comes back are summaries.  A dead actor is restarted by Ray and its shards are played
+again: a shard is written once under its name, however often it is played.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from pipeline.specs import ModelSpec
 from workers.limits import Snapshot
 from workers.models import Trouble
 from workers.ray_keeper import RayKeeper, join_keeper
+from workers.room import Room
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
 
@@ -60,13 +61,14 @@ class RayExecutor:
     def __init__(self, settings: RaySettings) -> None:
         self._settings = settings
         self._actors: list[Any] = []
-        self._free: asyncio.Queue[Any] = asyncio.Queue()
+        self._room: Room[Any] = Room()
         self._returning: set[asyncio.Task[None]] = set()
         self._run = secrets.token_hex(8)
         self._keeper: RayKeeper | None = None
+        self._page: str | None = None
 
     async def __aenter__(self) -> Self:
-        _connect(self._settings)
+        self._page = _connect(self._settings)
         try:
             count = self._settings.workers or max(1, int(_cpus(ray.cluster_resources)))
             if self._settings.address is None and count > _cpus(ray.cluster_resources):
@@ -83,7 +85,7 @@ class RayExecutor:
             raise
         for _ in range(room):
             for handle in self._actors:
-                self._free.put_nowait(handle)
+                self._room.add(handle)
         return self
 
     async def __aexit__(
@@ -102,29 +104,29 @@ class RayExecutor:
             ray.shutdown()
 
     async def run(self, spec: ShardSpec) -> ShardSummary:
+        group = f"{spec.run_id}/{spec.model.slug}"
         for tries_left in reversed(range(SHARD_TRIES)):
-            actor = await self._free.get()
+            actor = await self._room.take(group)
+            give_back: Callable[[Any], None] = self._room.add
             try:
                 summary: ShardSummary = await actor.run.remote(spec)
             except RayTaskError as error:
-                self._free.put_nowait(actor)
                 raise _own(error) from None
             except RuntimeEnvSetupError as error:
-                self._give_back_once_ready(actor)
+                give_back = self._give_back_once_ready
                 raise _not_started(error) from None
             except RayError as error:  # it died, was ended for its memory, or cannot be reached
-                self._give_back_once_ready(actor)
+                give_back = self._give_back_once_ready
                 if not tries_left:
                     raise MusesError(
                         f"shard {spec.key}: its worker died {SHARD_TRIES} times, the last time with: "
                         f"{_first_line(error)}; look for memory trouble in Ray's logs, then start the run again"
                     ) from None
-                continue
-            except BaseException:
-                self._free.put_nowait(actor)
-                raise
-            self._free.put_nowait(actor)
-            return summary
+            else:
+                return summary
+            finally:
+                self._room.leave(group)
+                give_back(actor)
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def probe(self, spec: ModelSpec) -> Trouble | None:
@@ -133,6 +135,10 @@ class RayExecutor:
 
     async def snapshot(self) -> Snapshot:
         return Snapshot() if self._keeper is None else await self._keeper.snapshot(self._run)
+
+    @property
+    def page(self) -> str | None:
+        return self._page
 
     async def _wait_for_actors(self, count: int) -> None:
         ready = asyncio.gather(*(actor.__ray_ready__.remote() for actor in self._actors))
@@ -150,7 +156,7 @@ class RayExecutor:
             ready = actor.__ray_ready__.options(max_task_retries=-1).remote()
             with suppress(TimeoutError, RayError):  # then the next try says what is wrong
                 await asyncio.wait_for(ready, self._settings.start_timeout_s)
-            self._free.put_nowait(actor)
+            self._room.add(actor)
 
         task = asyncio.create_task(wait())
         self._returning.add(task)
@@ -190,24 +196,26 @@ def _cpus(resources: Callable[[], dict[str, float]]) -> float:
     return resources().get("CPU", 0.0)
 
 
-def _connect(settings: RaySettings) -> None:
+def _connect(settings: RaySettings) -> str | None:
+    """Returns where the cluster's dashboard is, if it has one."""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if settings.address is None:
         temp_dir: dict[str, Any] = {"_temp_dir": str(settings.temp_dir)} if settings.temp_dir else {}
         # "local": without it, Ray would join any cluster that it finds on this machine or in RAY_ADDRESS.
         ray.init("local", include_dashboard=False, **quiet, **temp_dir)
-        return
+        return None
     _check_reachable(settings.address)
     shipped: dict[str, Any] = (
         {"runtime_env": {"working_dir": str(settings.code), "excludes": _NOT_SHIPPED}} if settings.code else {}
     )
     try:
-        ray.init(address=settings.address, **quiet, **shipped)
+        dashboard = ray.init(address=settings.address, **quiet, **shipped).dashboard_url
     except (ConnectionError, TimeoutError, ValueError, RuntimeError, RayError) as error:
         raise ConfigError(
             f"no Ray cluster at {settings.address}: {_first_line(error)}; {_START_ONE}. "
             "Where it runs and wants a token, set RAY_AUTH_MODE=token, or, on its own machine, write the address `auto`"
         ) from None
+    return f"http://{dashboard}" if dashboard else None
 
 
 def _check_reachable(address: str) -> None:

@@ -20,12 +20,14 @@ from typing import Any, Self
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util import get_node_ip_address
+from ray.util.metrics import Gauge
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ConfigError, ModelFailure, MusesError
 from pipeline.hashing import digest
 from pipeline.packing import gpus_a_replica, pack
 from pipeline.specs import EngineSpec, ModelSpec
+from workers.gauges import Figures, Gauges
 from workers.vllm_load import Scaler, ScalingRules
 from workers.vllm_replica import Patience, Place, Replica, ReplicaStatus
 from workers.vllm_server import (
@@ -38,7 +40,7 @@ from workers.vllm_server import (
 )
 
 RESOLVE_WAIT_S = 600.0
-"""So long a call waits while not one server of its model is up; then it has failed once."""
+"""So long calls wait while no server of their model is up.  After that they fail at once, until one is up again."""
 _FRESH_S = 1.0
 _TURN_S = 1.0
 _RETIRE_S = 300.0
@@ -159,6 +161,14 @@ class _Member:
     """It takes no new calls and is gone by then; None: it stays."""
 
 
+_GAUGES: Figures[Sequence[ReplicaStatus]] = {
+    "muses_replicas": ("Replicas of a model, ready or not", len),
+    "muses_replicas_ready": ("Of them, those that answer", lambda all_: sum(1 for one in all_ if one.url)),
+    "muses_replica_starts": ("How often their servers were started", lambda all_: sum(one.starts for one in all_)),
+    "muses_replica_requests": ("Requests that they hold", lambda all_: sum(one.load.in_flight for one in all_)),
+}
+
+
 class ModelServers:
     """The Ray actor of one model: keeps as many replicas as its load calls for, and knows where they answer.
 
@@ -170,6 +180,7 @@ class ModelServers:
         self._members: list[_Member] = []
         self._scaler = Scaler(order.least, order.most, order.settings.scaling)
         self._keeping: asyncio.Task[None] | None = None
+        self._gauges = Gauges(Gauge, _GAUGES, "model")
 
     async def wait_ready(self) -> str | None:
         """Waits for the least replicas.  Returns None, or what kept one of them from its first start."""
@@ -229,6 +240,7 @@ class ModelServers:
         while True:
             await asyncio.sleep(_TURN_S)
             now = time.monotonic()
+            self._gauges.show(self._order.plan.model, [member.status for member in self._members])
             staying = [member for member in self._members if member.leaves_at is None]
             loads = [member.status.load for member in staying if member.status.url]
             wanted = self._scaler.wanted(len(staying), loads, now)
@@ -440,26 +452,31 @@ class FleetAddresses:
         self._spec = spec
         self._known: tuple[str, ...] = ()
         self._known_until = 0.0
+        self._given_up = False
+        """Somebody has waited in vain, and no server has been seen since."""
         self._asking = asyncio.Lock()
 
     async def resolve(self) -> Sequence[str]:
         """Waits while no server is up.
 
         Raises:
-            ModelFailure: none came up in ten minutes, or nobody keeps servers of this model any more.
+            ModelFailure: there has been none for ten minutes, or nobody keeps servers of this model any more.
         """
         async with self._asking:  # one question for all who wait
             if time.monotonic() >= self._known_until:
                 self._known = await self._ask()
                 self._known_until = time.monotonic() + _FRESH_S
         if not self._known:
-            raise ModelFailure("server", f"{self._spec.name}: none of its servers came up in {RESOLVE_WAIT_S:.0f} s")
+            raise ModelFailure(
+                "server", f"{self._spec.name}: for more than {RESOLVE_WAIT_S:.0f} s none of its servers has been up"
+            )
         return self._known
 
     async def _ask(self) -> tuple[str, ...]:
         try:
             actor: Any = ray.get_actor(fleet_name(self._spec))
-            urls: tuple[str, ...] = await actor.addresses.remote(RESOLVE_WAIT_S)
+            urls: tuple[str, ...] = await actor.addresses.remote(0.0 if self._given_up else RESOLVE_WAIT_S)
         except (ValueError, RayError):
             raise ModelFailure("server", f"{self._spec.name}: nobody keeps its servers any more") from None
+        self._given_up = not urls
         return urls

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from pipeline.config import RunConfig, parse_config
 from pipeline.errors import ConfigError
+from pipeline.grid import has_grid
 
 Config = Annotated[Path | None, Parameter(help="YAML file; optional when --model names what to play.")]
 Store = Annotated[str | None, Parameter(help="Folder or s3://bucket/prefix; default: MUSES_STORE or .muses/store.")]
@@ -69,8 +70,19 @@ class RunOptions:
 
 
 def load_config(path: Path | None, options: RunOptions, default_store: str) -> RunConfig:
-    """The file's configuration, completed by the options.  Raises ConfigError."""
-    raw = dict(_read_yaml(path)) if path is not None else {}
+    """The file's configuration of one run, completed by the options.  Raises ConfigError."""
+    raw, source = load_raw(path, options, default_store)
+    if has_grid(raw):
+        raise ConfigError(
+            f"{source}: it has a grid, and this command is for one run; `muses flow sweep` plays all runs of a grid, "
+            "`muses plan` shows them"
+        )
+    return parse_config(raw, source)
+
+
+def load_raw(path: Path | None, options: RunOptions, default_store: str) -> tuple[dict[str, Any], str]:
+    """The file as it was written, completed by the options, and what messages call it.  Raises ConfigError."""
+    raw = dict(read_yaml(path)) if path is not None else {}
     if path is None and not options.model:
         raise ConfigError("nothing to run: name a config file, or at least one --model (try --model scripted/oracle)")
     raw |= _given(name=options.name, run_id=options.run_id, dataset=options.dataset, epochs=options.epochs)
@@ -85,7 +97,7 @@ def load_config(path: Path | None, options: RunOptions, default_store: str) -> R
     execution |= _given(shard_size=options.shard_size)
     if execution:
         raw["execution"] = {**_mapping(raw.get("execution", {})), **execution}
-    return parse_config(raw, str(path) if path is not None else "command line")
+    return raw, str(path) if path is not None else "command line"
 
 
 def _models(options: RunOptions) -> list[dict[str, Any]] | None:
@@ -117,7 +129,8 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _read_yaml(path: Path) -> Mapping[str, Any]:
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """A configuration as it was written.  Raises ConfigError."""
     import yaml
 
     try:

@@ -1,23 +1,28 @@
-"""``muses plan``: what a run would play, what it would take, and which differences it could show."""
+"""``muses plan``: what a run, or a sweep, would play, what it would take, and which differences it could show."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli import DONE
-from flows.cli.options import Config, Json, RunOptions, load_config
+from flows.cli.options import Config, Json, RunOptions, load_raw
 from flows.cli.output import put, to_json
-from flows.prepare import load_dataset, plan_run
+from flows.cli.sweep import MostCells
+from flows.serving import served_agents, served_users
 from flows.settings import Settings, quiet_engines, read_settings
 from flows.signals import interruptible, run_until_signal
+from flows.sweep import PlannedRun, planned_runs
 from pipeline.config import RunConfig
-from pipeline.datasets import Dataset
-from pipeline.estimate import LEVEL, Estimate, Load, estimate, forecast
+from pipeline.estimate import LEVEL, CellForecast, Estimate, Load, Range, estimate, forecast, in_turns
+from pipeline.grid import MOST_CELLS, expand, has_grid
+from pipeline.packing import Packing, packing, servers_of
 from pipeline.plan import Plan
+from pipeline.specs import ModelSpec
 
 Pilot = Annotated[
     int | None,
@@ -26,22 +31,83 @@ Pilot = Annotated[
         validator=Number(gte=2),
     ),
 ]
+Gpus = Annotated[
+    int | None,
+    Parameter(help="Show which models are served when on a cluster of so many GPUs.", validator=Number(gte=1)),
+]
 _NO_OPTIONS = RunOptions()
 
 
-def plan(
-    config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, pilot: Pilot = None, as_json: Json = False
+def plan(  # noqa: PLR0913 - a command's options
+    config: Config = None,
+    /,
+    *,
+    options: RunOptions = _NO_OPTIONS,
+    pilot: Pilot = None,
+    gpus: Gpus = None,
+    most_cells: MostCells = MOST_CELLS,
+    as_json: Json = False,
 ) -> int:
-    """Show what a run would play, and what that would take, without playing it (or no more than a pilot)."""
-    from dashboards.compare import detectable, render_detectable
-    from dashboards.estimate import estimate_record, render_estimate
-
+    """Show what a run or a sweep would play, and what that would take, without playing it (or no more than a pilot)."""
     settings = read_settings()
-    parsed = load_config(config, options, settings.store)
-    dataset = load_dataset(parsed)
-    planned = plan_run(parsed, dataset)
-    expected = _estimate(planned, dataset, {} if pilot is None else _pilot(parsed, settings, pilot))
-    cells = [
+    raw, source = load_raw(config, options, settings.store)
+    outlooks = [
+        _Outlook.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
+        for run in planned_runs(expand(raw, source, most_cells))
+    ]
+    packed = None if gpus is None else _packed(outlooks, gpus)
+    if as_json:
+        record = _sweep_record(outlooks) if has_grid(raw) else _run_record(outlooks[0])
+        put(to_json({**record, "gpus": None if packed is None else packed.record}))
+        return DONE
+    for text in _sweep_texts(outlooks) if has_grid(raw) else _run_texts(outlooks[0]):
+        put(text)
+    if gpus_text := _gpus_text(outlooks, packed, asked=gpus is not None):
+        put(gpus_text)
+    return DONE
+
+
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """What is shown of one run.  Its plan is not kept: a sweep has many, and each names all of its episodes."""
+
+    label: str
+    head: Mapping[str, Any]
+    cells: Sequence[Mapping[str, Any]]
+    smallest: Mapping[str, float | None]
+    smallest_text: str
+    forecast: tuple[CellForecast, ...]
+    agents: tuple[ModelSpec, ...]
+    """Those that the run serves itself."""
+    users: tuple[ModelSpec, ...]
+    """The same of the model that plays users."""
+    has_budget: bool
+
+    @classmethod
+    def of(cls, run: PlannedRun, used: Mapping[str, Load]) -> "_Outlook":
+        from dashboards.compare import detectable, render_detectable
+
+        planned = run.plan
+        return cls(
+            label=run.label,
+            head={
+                "run_id": planned.run_id,
+                "dataset": planned.dataset,
+                "dataset_version": planned.dataset_version,
+                "episodes": planned.episode_count,
+            },
+            cells=_cells(planned),
+            smallest=detectable(planned),
+            smallest_text=render_detectable(planned),
+            forecast=forecast(planned, run.dataset.by_family, used),
+            agents=tuple(served_agents(planned)),
+            users=served_users(planned),
+            has_budget=run.config.budget is not None,
+        )
+
+
+def _cells(planned: Plan) -> list[dict[str, Any]]:
+    return [
         {
             "model": cell.model.name,
             "family": cell.family,
@@ -51,34 +117,116 @@ def plan(
         }
         for cell in planned.cells
     ]
-    if as_json:
-        head = {
-            "run_id": planned.run_id,
-            "dataset": planned.dataset,
-            "dataset_version": planned.dataset_version,
-            "episodes": planned.episode_count,
-            "smallest_difference": detectable(planned),
-            "estimate": estimate_record(expected),
-        }
-        put(to_json({**head, "cells": cells}))
-        return DONE
-    from dashboards.text import text_table
-
-    put(f"run {planned.run_id} · dataset {planned.dataset} (version {planned.dataset_version})")
-    put(text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4)))
-    put(f"{planned.episode_count} episodes in {len(cells)} cells")
-    if expected.lines:
-        put(render_estimate(expected))
-    put(render_detectable(planned))
-    return DONE
 
 
-def _estimate(planned: Plan, dataset: Dataset, used: Mapping[str, Load]) -> Estimate:
+def _estimate(cells: Sequence[CellForecast]) -> Estimate:
     from storage.stats import t_quantile
     from workers.limits import Account
 
-    cells = forecast(planned, dataset.by_family, used)
-    return estimate(cells, planned.users, partial(t_quantile, (1 + LEVEL) / 2), Account.of)
+    return estimate(cells, partial(t_quantile, (1 + LEVEL) / 2), Account.of)
+
+
+def _together(outlooks: Sequence[_Outlook]) -> list[CellForecast]:
+    return [cell for outlook in outlooks for cell in outlook.forecast]
+
+
+def _run_record(outlook: _Outlook) -> dict[str, Any]:
+    from dashboards.estimate import estimate_record
+
+    expected = estimate_record(_estimate(outlook.forecast))
+    return {
+        **outlook.head,
+        "smallest_difference": outlook.smallest,
+        "estimate": expected,
+        "cells": outlook.cells,
+    }
+
+
+def _sweep_record(outlooks: Sequence[_Outlook]) -> dict[str, Any]:
+    from dashboards.estimate import estimate_record
+
+    return {
+        "episodes": sum(outlook.head["episodes"] for outlook in outlooks),
+        "cells": sum(len(outlook.cells) for outlook in outlooks),
+        "estimate": estimate_record(_estimate(_together(outlooks))),
+        "runs": [{"run": outlook.label, **_run_record(outlook)} for outlook in outlooks],
+    }
+
+
+def _run_texts(outlook: _Outlook) -> Iterator[str]:
+    from dashboards.estimate import render_estimate
+    from dashboards.text import text_table
+
+    head, cells = outlook.head, outlook.cells
+    yield f"run {head['run_id']} · dataset {head['dataset']} (version {head['dataset_version']})"
+    yield text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4))
+    yield f"{head['episodes']} episodes in {len(cells)} cells"
+    expected = _estimate(outlook.forecast)
+    if expected.lines:
+        yield render_estimate(expected)
+    yield outlook.smallest_text
+
+
+def _sweep_texts(outlooks: Sequence[_Outlook]) -> Iterator[str]:
+    from dashboards.estimate import RunLine, render_estimate, render_runs
+
+    yield render_runs(
+        [
+            RunLine(each.label, len(each.cells), each.head["episodes"], _estimate(each.forecast), each.smallest)
+            for each in outlooks
+        ]
+    )
+    cells, episodes = (sum(part) for part in zip(*((len(o.cells), o.head["episodes"]) for o in outlooks), strict=True))
+    yield f"{episodes} episodes in {cells} cells of {len(outlooks)} runs"
+    expected = _estimate(_together(outlooks))
+    if expected.lines:
+        yield render_estimate(expected)
+    if len(outlooks) > 1 and outlooks[0].has_budget:
+        yield f"the budget holds for each run by itself: {len(outlooks)} times what the file says, all together"
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """Who is served when, and how long everything takes then."""
+
+    packing: Packing
+    seconds: Range
+
+    @property
+    def record(self) -> dict[str, Any]:
+        from dashboards.packing import packing_record
+
+        return packing_record(self.packing, self.seconds)
+
+
+def _packed(outlooks: Sequence[_Outlook], gpus: int) -> _Packed | None:
+    """None: nothing is served by us."""
+    agents, users = _served(outlooks)
+    if not agents and not users:
+        return None
+    packed = packing(agents, users, gpus)
+    cells = _together(outlooks)
+    turns = [
+        _estimate([cell for cell in cells if servers_of(cell.model) in set(map(servers_of, wave.models))]).seconds
+        for wave in packed.waves
+    ]
+    return _Packed(packed, in_turns(_estimate(cells).seconds, turns))
+
+
+def _served(outlooks: Sequence[_Outlook]) -> tuple[list[ModelSpec], list[ModelSpec]]:
+    """The agents and the users' models that we serve, one of each servers."""
+    agents = {servers_of(model): model for outlook in outlooks for model in outlook.agents}
+    users = {servers_of(model): model for outlook in outlooks for model in outlook.users}
+    return [model for servers, model in agents.items() if servers not in users], list(users.values())
+
+
+def _gpus_text(outlooks: Sequence[_Outlook], packed: _Packed | None, *, asked: bool) -> str | None:
+    from dashboards.packing import render_packing, render_unpacked
+
+    if packed is not None:
+        return render_packing(packed.packing, packed.seconds)
+    agents, users = _served(outlooks)
+    return render_unpacked([*users, *agents], asked=asked)
 
 
 def _pilot(parsed: RunConfig, settings: Settings, count: int) -> Mapping[str, Load]:

@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: episodes, spend and the accounts' limits on a terminal, nothing elsewhere."""
+"""Progress of one run or several on stderr: episodes, spend, accounts' limits on a terminal, nothing elsewhere."""
 
 import sys
 from collections.abc import Iterable
@@ -51,10 +51,10 @@ class RunProgress:
         self._lines[:] = account_lines(snapshot.accounts)
 
     def begin(self, run: PreparedRun) -> OnShard:
-        """Shows the bar, and returns what moves it."""
+        """Shows the run's bar until it is done, and returns what moves it."""
         if not sys.stderr.isatty():
             return lambda _: None
-        bar = self._bar = _board(self._lines)
+        bar = self._bar = self._bar or _board(self._lines)
         scored = failed = 0
         spent: float | None = 0.0
         item = bar.add_task(run.plan.run_id, total=run.plan.episode_count, completed=run.episodes_done)
@@ -68,7 +68,8 @@ class RunProgress:
             spent = None if spent is None or summary.cost_usd is None else spent + summary.cost_usd
             notes = [f"{failed} failed"] if failed else []
             notes += [f"${spent:,.2f}"] if spent else []
-            bar.update(item, advance=played, description=" · ".join((run.plan.run_id, *notes)))
+            going_on = scored + failed + run.episodes_done < run.plan.episode_count
+            bar.update(item, advance=played, description=" · ".join((run.plan.run_id, *notes)), visible=going_on)
 
         return move
 

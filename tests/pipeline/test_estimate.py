@@ -41,7 +41,7 @@ def planned(*models: object, dataset: Dataset = DATA, **settings: object) -> Pla
 
 
 def estimated(plan: Plan, used: Mapping[str, Load] | None = None, dataset: Dataset = DATA) -> Estimate:
-    return estimate(forecast(plan, dataset.by_family, used or {}), plan.users, REACH, Account.of)
+    return estimate(forecast(plan, dataset.by_family, used or {}), REACH, Account.of)
 
 
 def ids(plan: Plan) -> list[str]:

@@ -14,7 +14,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ class Handle:
 def pool_with(handle: Handle) -> RayExecutor:
     executor = RayExecutor(RaySettings())
     executor._actors = [handle]
-    executor._free.put_nowait(handle)
+    executor._room.add(handle)
     return executor
 
 
@@ -273,6 +274,40 @@ def test_a_worker_is_given_back_however_it_failed(
             assert type(caught.value) is raised
 
     asyncio.run(job())
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """The handle of a worker that writes down whose shards it is given."""
+
+    order: list[str] = field(default_factory=list)
+
+    @property
+    def run(self) -> "Recorder":
+        return self
+
+    async def remote(self, shard: ShardSpec) -> ShardSummary:
+        self.order.append(f"{shard.run_id} {shard.model.name}")
+        await asyncio.sleep(0)
+        return ShardSummary("", {}, {}, None)
+
+
+def test_a_long_queue_keeps_no_other_model_or_run_waiting(tmp_path: Path) -> None:
+    """A thousand shards of an API come first; those of a model on GPUs are played as they come, in turn with them."""
+    whole, worker = spec(tmp_path), Recorder()
+
+    async def job() -> None:
+        executor = RayExecutor(RaySettings())
+        executor._room.add(worker)
+        long = [replace(whole, run_id="one", model=ModelSpec("api", "openai", "api"))] * 1_000
+        late = [replace(whole, run_id=run, model=ModelSpec("gpu", "vllm", "gpu")) for run in ("one", "two")] * 2
+        playing = [asyncio.create_task(executor.run(shard)) for shard in long]
+        await asyncio.sleep(0)
+        await asyncio.gather(*playing, *map(executor.run, late))
+
+    asyncio.run(job())
+    assert len(worker.order) == 1_004
+    assert sorted(worker.order[1:8]).count("one gpu") == worker.order[1:8].count("two gpu") == 2
 
 
 @pytest.mark.parametrize("error", [RuntimeEnvSetupError("no package"), RayActorError(actor_init_failed=True)])
@@ -322,14 +357,14 @@ class Cluster:
         return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.fixture(scope="module")
-def cluster(short_folder: Path) -> Iterator[Cluster]:
+@contextmanager
+def ray_cluster(folder: Path) -> Iterator[Cluster]:
     """``ray start --head`` with a token of its own, ended by its process."""
     port = free_ports(1)[0]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
-    command += [f"--temp-dir={short_folder / 'head'}", "--num-cpus=2", "--include-dashboard=false"]
+    command += [f"--temp-dir={folder}", "--num-cpus=2", "--include-dashboard=false"]
     process = subprocess.Popen(
         [*command, "--node-ip-address=127.0.0.1", "--disable-usage-stats"],
         env=environment,
@@ -352,6 +387,12 @@ def cluster(short_folder: Path) -> Iterator[Cluster]:
         process.terminate()
         process.wait(60)
         process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(short_folder: Path) -> Iterator[Cluster]:
+    with ray_cluster(short_folder / "head") as started:
+        yield started
 
 
 def test_the_code_is_shipped_to_a_cluster(cluster: Cluster, tmp_path: Path) -> None:

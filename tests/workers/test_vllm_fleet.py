@@ -314,22 +314,27 @@ def busy(url: str, requests: int) -> None:
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_a_call_waits_while_no_server_is_up(tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its patience ends one day, as a failure that may be tried again."""
+    """Its patience ends one day, as a failure that may be tried again; nobody waits as long again in that outage."""
     spec = gpu_model(tmp_path)
     with serving(spec, patience=replace(SETTINGS.patience, first_wait_s=3.0)) as (_, loop):
         (before,) = ask(loop, spec)
+        worker = FleetAddresses(spec)
         os.kill(seen.facts(before)["pids"][0], signal.SIGKILL)
+        monkeypatch.setattr(vllm_fleet, "_FRESH_S", 0.0)
         with monkeypatch.context() as patch:
             patch.setattr(vllm_fleet, "RESOLVE_WAIT_S", 0.0)
-            assert until(lambda: failure_of(loop, spec)).retryable
+            assert until(lambda: failure_of(loop, worker)).retryable
+        known = failure_of(loop, worker)  # it would be back, were it waited for
+        assert "for more than 600 s none of its servers has been up" in str(known)
         (after,) = ask(loop, spec)
+        assert failure_of(loop, worker) is None
         seen.facts(after)
         assert after != before
 
 
-def failure_of(loop: asyncio.Runner, spec: ModelSpec) -> ModelFailure | None:
+def failure_of(loop: asyncio.Runner, worker: FleetAddresses) -> ModelFailure | None:
     try:
-        ask(loop, spec)
+        loop.run(worker.resolve())
     except ModelFailure as failure:
         return failure
     return None

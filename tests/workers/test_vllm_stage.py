@@ -1,50 +1,72 @@
 """Models that take turns: who plays when, with a fleet and an executor that only keep books."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.specs import EngineSpec, ModelSpec
+from pipeline.packing import Servers, needed_gpus, pack, servers_of
+from pipeline.specs import EngineSpec, ModelSpec, Sampling
 from tests.workers.test_shard import spec as shard_spec
 from workers.limits import Snapshot
+from workers.models import Trouble
 from workers.shard import ShardSpec, ShardSummary
 from workers.vllm_stage import StagedExecutor
 
 A, B, C = (ModelSpec(name, "vllm", name, engine=EngineSpec()) for name in "abc")
+LARGE = ModelSpec("large", "vllm", "large", engine=EngineSpec(tensor_parallel=9))
 ELSEWHERE = ModelSpec("elsewhere", "openai", "elsewhere")
-
-
-@dataclass
-class Books:
-    """What happened, in its order."""
-
-    events: list[str] = field(default_factory=list)
+Shards = Mapping[ModelSpec, int]
 
 
 @dataclass
 class BookFleet:
-    books: Books
+    """Servers on so many GPUs; those in *broken* do not start, and take along what starts with them."""
+
+    events: list[str]
+    gpus: int
     broken: Sequence[str] = ()
+    unknown: Sequence[str] = ()
+    """Have no vLLM."""
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """Closed: nothing comes up."""
+    up: dict[Servers, ModelSpec] = field(default_factory=dict)
 
     async def start(self, models: Iterable[ModelSpec]) -> None:
-        names = [model.name for model in models]
-        await asyncio.sleep(0)
+        started = {servers_of(model): model for model in models if servers_of(model) not in self.up}
+        names = [model.name for model in started.values()]
+        await self.gate.wait()
         if set(names) & set(self.broken):
-            raise ConfigError(f"{names} do not start")
-        self.books.events.append(f"up {' '.join(names)}")
+            raise ConfigError(f"{' '.join(names)} does not start")
+        for model in started.values():
+            pack([model], self.gpus)
+        self.up |= started
+        assert needed_gpus(self.up.values()) <= self.gpus
+        self.events += [f"up {' '.join(names)}"] if names else []
 
     async def stop(self, models: Iterable[ModelSpec]) -> None:
-        self.books.events.append(f"down {' '.join(model.name for model in models)}")
+        names = [self.up.pop(servers_of(model)).name for model in list(models)]
+        await asyncio.sleep(0.01)
+        self.events += [f"down {' '.join(names)}"] if names else []
+
+    async def waves(self, models: Iterable[ModelSpec]) -> list[list[ModelSpec]]:
+        return [list(wave.models) for wave in pack(models, self.gpus - needed_gpus(self.up.values()))]
+
+    async def describe(self, models: Iterable[ModelSpec]) -> dict[str, dict[str, Any]]:
+        names = [model.name for model in models]
+        if set(names) & set(self.unknown):
+            raise ConfigError(f"{' '.join(names)} has no vLLM")
+        return {name: {"vllm": "1"} for name in names}
 
 
 @dataclass
 class BookExecutor:
-    books: Books
+    fleet: BookFleet
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,82 +76,242 @@ class BookExecutor:
 
     async def run(self, spec: ShardSpec) -> ShardSummary:
         await asyncio.sleep(0.001)
-        self.books.events.append(f"{spec.model.name}{spec.number}")
-        return ShardSummary(f"{spec.model.name}{spec.number}", {}, {}, None)
+        assert spec.model.provider != "vllm" or servers_of(spec.model) in self.fleet.up
+        self.fleet.events.append(f"{spec.model.name}{spec.number}")
+        return ShardSummary(f"{spec.model.name}{spec.number}", {"scored": 1}, {}, None)
 
-    async def probe(self, spec: ModelSpec) -> str | None:
-        return f"asked {spec.name}"
+    async def probe(self, spec: ModelSpec) -> Trouble | None:
+        return Trouble(f"asked {spec.name}", lasting=False)
 
     async def snapshot(self) -> Snapshot:
         return Snapshot()
 
+    @property
+    def page(self) -> None:
+        return None
 
-def play(
-    folder: Path, waves: Sequence[Sequence[ModelSpec]], shards: dict[ModelSpec, int], broken: Sequence[str] = ()
-) -> tuple[list[str], list[object]]:
-    """Hands in all shards at once; returns what happened, and what came back."""
-    books, whole = Books(), shard_spec(folder)
 
-    async def job() -> list[object]:
-        ours = {model: count for model, count in shards.items() if model.engine}
-        async with StagedExecutor(BookExecutor(books), BookFleet(books, broken), waves, ours) as executor:
-            runs = (
-                executor.run(replace(whole, model=model, number=number))
-                for model, count in shards.items()
-                for number in range(count)
+@dataclass
+class Stage:
+    """A staged executor with its books."""
+
+    folder: Path
+    fleet: BookFleet
+    executor: StagedExecutor
+
+    @classmethod
+    def on(cls, folder: Path, gpus: int, **fleet: Any) -> "Stage":
+        servers = BookFleet([], gpus, **fleet)
+        servers.gate.set()
+        return cls(folder, servers, StagedExecutor(BookExecutor(servers), servers))
+
+    @property
+    def events(self) -> list[str]:
+        return self.fleet.events
+
+    async def play(self, run_id: str, shards: Shards, unplayed: Shards | None = None) -> list[ShardSummary]:
+        """A run that hands in all its shards at once, but for those that are only expected."""
+        expected = Counter({model: count for model, count in shards.items() if model.engine}) + Counter(unplayed or {})
+        whole = shard_spec(self.folder)
+        with self.executor.expecting(run_id, expected):
+            return await asyncio.gather(
+                *(
+                    self.executor.run(replace(whole, run_id=run_id, model=model, number=number))
+                    for model, count in shards.items()
+                    for number in range(count)
+                )
             )
-            return await asyncio.gather(*runs, return_exceptions=True)
 
-    return books.events, asyncio.run(job())
+
+def outcomes(summaries: Iterable[ShardSummary]) -> list[tuple[dict[Any, int], list[str]]]:
+    return [(dict(each.outcomes), [text for _, text in each.problems]) for each in summaries]
+
+
+PLAYED: tuple[dict[Any, int], list[str]] = ({"scored": 1}, [])
+
+
+def run(job: Any) -> Any:
+    return asyncio.run(asyncio.wait_for(job, 30))
 
 
 def test_a_wave_is_played_before_the_next_one_is_up(tmp_path: Path) -> None:
-    """Models that others serve wait for nobody."""
-    events, results = play(tmp_path, [[A, B], [C]], {C: 2, A: 1, B: 2, ELSEWHERE: 1})
-    assert events[0] == "up a b"
-    assert sorted(events[1:5]) == ["a0", "b0", "b1", "elsewhere0"]
-    assert events[5:] == ["down a b", "up c", "c0", "c1"]
-    assert [summary.key for summary in results] == ["c0", "c1", "a0", "b0", "b1", "elsewhere0"]
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 2)
+        async with stage.executor:
+            results = await stage.play("r", {C: 2, A: 1, B: 2, ELSEWHERE: 1})
+        assert [summary.key for summary in results] == ["c0", "c1", "a0", "b0", "b1", "elsewhere0"]
+        events = [event for event in stage.events if event != "elsewhere0"]
+        assert (events[0], sorted(events[1:4]), events[4:]) == (
+            "up c a",
+            ["a0", "c0", "c1"],
+            ["down c a", "up b", "b0", "b1"],
+        )
+
+    run(job())
 
 
-def test_a_first_wave_that_does_not_start_ends_all(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="do not start"):
-        play(tmp_path, [[A], [B]], {A: 1, B: 1}, broken="a")
+def test_models_of_others_wait_for_nobody(tmp_path: Path) -> None:
+    """Not even for the first servers to come up."""
+
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 1)
+        stage.fleet.gate.clear()
+        async with stage.executor:
+            served = asyncio.create_task(stage.play("one", {A: 1}))
+            assert outcomes(await stage.play("two", {ELSEWHERE: 2})) == [PLAYED] * 2
+            assert await stage.executor.admit([B]) == {"b": {"vllm": "1"}}
+            assert not served.done()
+            stage.fleet.gate.set()
+            assert outcomes(await served) == [PLAYED]
+
+    run(job())
 
 
-def test_a_later_wave_that_does_not_start_is_told_to_those_who_wait(tmp_path: Path) -> None:
-    events, results = play(tmp_path, [[A], [B]], {A: 1, B: 2, ELSEWHERE: 1}, broken="b")
-    assert sorted(events) == ["a0", "down a", "elsewhere0", "up a"]
-    assert [type(result).__name__ for result in results] == [
-        "ShardSummary",
-        "ConfigError",
-        "ConfigError",
-        "ShardSummary",
-    ]
+def test_runs_share_the_servers_of_a_model(tmp_path: Path) -> None:
+    """At the same time and one after the other, and however they ask it: two models on one GPU are up once each."""
+    warmer = replace(A, sampling=Sampling(temperature=1.0))
+
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 1)
+        async with stage.executor:
+            await asyncio.gather(stage.play("one", {A: 3, B: 1}), stage.play("two", {warmer: 3, B: 2}))
+            await stage.play("three", {B: 1})
+        changes = [event for event in stage.events if event.startswith(("up", "down"))]
+        assert changes == ["up a", "down a", "up b"]
+        assert len(stage.events) == len(changes) + 10
+
+    run(job())
 
 
-def test_models_that_take_turns_are_not_asked_before(tmp_path: Path) -> None:
-    async def job() -> list[str | None]:
-        books = Books()
-        async with StagedExecutor(BookExecutor(books), BookFleet(books), [[A], [B]], {A: 1, B: 1}) as executor:
-            return [await executor.probe(model) for model in (A, B, ELSEWHERE)]
+def test_who_comes_while_servers_leave_waits_for_the_next_time(tmp_path: Path) -> None:
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 1)
+        async with stage.executor:
+            first = asyncio.create_task(stage.play("one", {A: 1, B: 1}))
+            while servers_of(A) not in stage.fleet.up:  # noqa: ASYNC110 - the books of a fleet have no bell
+                await asyncio.sleep(0)
+            while servers_of(A) in stage.fleet.up:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+            assert outcomes(await stage.play("two", {A: 1})) == [PLAYED]
+            assert outcomes(await first) == [PLAYED] * 2
+        assert stage.events == ["up a", "a0", "down a", "up b", "b0", "down b", "up a", "a0"]
 
-    assert asyncio.run(job()) == [None, None, "asked elsewhere"]
+    run(job())
+
+
+def test_what_a_run_leaves_unplayed_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 1)
+        async with stage.executor:
+            waiting = asyncio.create_task(stage.play("two", {B: 1}))
+            await stage.play("one", {A: 1}, unplayed={A: 5})
+            assert outcomes(await waiting) == [PLAYED]
+
+    run(job())
+
+
+def test_shards_that_come_again_bring_their_model_back(tmp_path: Path) -> None:
+    """A cell that failed is tried again, perhaps after its model had to go."""
+
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 1)
+        again = replace(shard_spec(tmp_path), run_id="r", model=A, number=7)
+        async with stage.executor:
+            with stage.executor.expecting("r", {A: 1, B: 1}):
+                for model in (A, B):
+                    await stage.executor.run(replace(again, model=model))
+                await stage.executor.run(again)
+        assert stage.events == ["up a", "a7", "down a", "up b", "b7", "down b", "up a", "a7"]
+
+    run(job())
+
+
+@pytest.mark.parametrize("gpus", [1, 3])
+def test_a_model_that_does_not_start_is_left_out(tmp_path: Path, gpus: int) -> None:
+    """Alone or among others of its wave, the first one or not; its shards say why, and the others are played."""
+
+    async def job() -> None:
+        stage = Stage.on(tmp_path, gpus, broken="b")
+        async with stage.executor:
+            found = outcomes(await stage.play("r", {A: 1, B: 2, C: 1, ELSEWHERE: 1}))
+            assert await stage.executor.probe(B) == Trouble("b does not start", lasting=True)
+        assert found == [PLAYED, ({}, ["b does not start"]), ({}, ["b does not start"]), PLAYED, PLAYED]
+
+    run(job())
+
+
+def test_who_can_never_be_served_is_known_before_anything_is_played(tmp_path: Path) -> None:
+    advice = "the cluster has 4: lower replicas or tensor_parallel, or add GPUs"
+
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 4, unknown="b")
+        async with stage.executor:
+            assert await stage.executor.admit([A, B, LARGE]) == {"a": {"vllm": "1"}, "large": {"vllm": "1"}}
+            troubles = [await stage.executor.probe(model) for model in (A, B, LARGE, ELSEWHERE)]
+            assert [str(trouble) for trouble in troubles[1:]] == [
+                "b has no vLLM",
+                f"model 'large': one replica of 9 GPUs each need 9 GPUs; {advice}",
+                "asked elsewhere",
+            ]
+            assert troubles[0] is None
+            assert outcomes(await stage.play("r", {A: 1, B: 1})) == [PLAYED, ({}, ["b has no vLLM"])]
+
+    run(job())
+
+
+def test_gpus_that_are_taken_meanwhile_say_so(tmp_path: Path) -> None:
+    """One that fits into no wave any more is left out; the others get theirs."""
+
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 9)
+        async with stage.executor:
+            await stage.executor.admit([LARGE, A])
+            stage.fleet.gpus = 1
+            large, small = outcomes(await stage.play("r", {LARGE: 1, A: 1}))
+        assert "9 GPUs" in large[1][0]
+        assert small == PLAYED
+
+    run(job())
+
+
+def test_what_is_kept_is_up_beside_all_waves(tmp_path: Path) -> None:
+    """A user's model; the same model as an agent needs no turn."""
+
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 2)
+        async with stage.executor:
+            for _ in range(2):
+                await stage.executor.keep([C])
+            await stage.play("r", {A: 1, B: 1, C: 1})
+            assert str(await stage.executor.probe(C)) == "asked c"
+        assert [event for event in stage.events if event != "c0"] == ["up c", "up a", "a0", "down a", "up b", "b0"]
+
+    run(job())
+
+
+def test_a_defect_of_the_fleet_is_heard_by_all_who_wait(tmp_path: Path) -> None:
+    async def job() -> None:
+        stage = Stage.on(tmp_path, 1)
+
+        async def stop(models: Iterable[ModelSpec]) -> None:
+            raise RuntimeError(f"the cluster is gone {len(list(models))}")
+
+        stage.fleet.stop = stop  # type: ignore[method-assign]
+        async with stage.executor:
+            assert outcomes(await stage.play("r", {A: 1, B: 1})) == [({}, ["the cluster is gone 0"])] * 2
+
+    run(job())
 
 
 def test_a_run_may_be_left_while_a_wave_comes_up(tmp_path: Path) -> None:
-    books = Books()
-
-    class Slow(BookFleet):
-        async def start(self, models: Iterable[ModelSpec]) -> None:
-            if A not in (names := list(models)):
-                await asyncio.sleep(600)
-            await super().start(names)
-
     async def job() -> None:
-        whole = shard_spec(tmp_path)
-        async with StagedExecutor(BookExecutor(books), Slow(books), [[A], [B]], {A: 1, B: 1}) as executor:
-            await executor.run(replace(whole, model=A))
+        stage, before = Stage.on(tmp_path, 1), asyncio.all_tasks()
+        stage.fleet.gate.clear()
+        async with stage.executor:
+            with stage.executor.expecting("r", {A: 1}):
+                await asyncio.sleep(0)
+                assert asyncio.all_tasks() > before
+        assert asyncio.all_tasks() == before
+        assert stage.events == []
 
-    asyncio.run(asyncio.wait_for(job(), 30))
-    assert books.events in (["up a", "a0"], ["up a", "a0", "down a"])
+    run(job())

@@ -1,0 +1,141 @@
+"""``muses flow sweep``: all runs of a grid."""
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
+from flows.cli.options import Config, Json, RunOptions, load_raw
+from flows.cli.output import json_value, put, to_json
+from flows.cli.progress import RunProgress
+from flows.evaluate import OnShard
+from flows.prepare import PreparedRun
+from flows.settings import make_home, quiet_engines, read_settings
+from flows.signals import Take, interruptible, run_until_signal
+from pipeline.grid import MOST_CELLS, expand
+
+if TYPE_CHECKING:
+    from flows.sweep import SweepReport, SweptRun
+
+MostCells = Annotated[
+    int, Parameter(help="A grid of more cells is refused, in case it is a slip.", validator=Number(gte=1))
+]
+_SHOWN_PROBLEMS = 5
+_NO_OPTIONS = RunOptions()
+
+
+def sweep(
+    config: Config = None,
+    /,
+    *,
+    options: RunOptions = _NO_OPTIONS,
+    most_cells: MostCells = MOST_CELLS,
+    as_json: Json = False,
+) -> int:
+    """Play what the runs of a grid owe, through Prefect, and say which cells are complete. Started again it resumes."""
+    settings = read_settings()
+    quiet_engines(settings)
+    raw, source = load_raw(config, options, settings.store)
+    runs = expand(raw, source, most_cells)  # said before a server is started
+    make_home(settings.prefect_home)
+    name = str(raw.get("name", runs[0].config.name))
+    with interruptible(_advice()), RunProgress() as progress:
+        result = _through_prefect(json_value(raw), name, most_cells, progress)
+    return _show(result, as_json=as_json)
+
+
+def _through_prefect(raw: dict[str, Any], name: str, most_cells: int, progress: RunProgress) -> "SweepReport":
+    from flows.prefect_tasks import reach_server
+    from flows.sweep_flow import make_sweep_flow
+
+    reach_server()
+
+    def job(take_signals: Take) -> Coroutine[Any, Any, "SweepReport"]:
+        def begin(run: PreparedRun) -> OnShard:
+            take_signals()  # Prefect has them while a flow runs
+            return progress.begin(run)
+
+        return make_sweep_flow(replace(progress.watcher, begin=begin))(raw, name, most_cells)
+
+    def last_words() -> None:
+        progress.stop()
+        print(f"muses: {_advice()}", file=sys.stderr, flush=True)  # noqa: T201
+
+    return run_until_signal(job, last_words)
+
+
+def _advice() -> str:
+    again = shlex.join(["muses", *sys.argv[1:]])
+    return f"interrupted; finished episodes are stored. Resume with: {again}"
+
+
+def _show(result: "SweepReport", *, as_json: bool) -> int:
+    from dashboards.sweep import render_sweep
+
+    put(to_json(_record(result)) if as_json else render_sweep(result.lines, "table"))
+    for line in _remarks(result):
+        print(line, file=sys.stderr)  # noqa: T201
+    if result.budget_reached:
+        return BUDGET_REACHED
+    return DONE if result.complete else COVERAGE_SHORT
+
+
+def _record(result: "SweepReport") -> dict[str, Any]:
+    from dashboards.sweep import sweep_record
+
+    return {
+        "name": result.name,
+        "store": result.store,
+        "seconds": round(result.seconds, 3),
+        "complete": result.complete,
+        "cost_usd": result.cost_usd,
+        "budget_reached": result.budget_reached,
+        "runs": [_run_record(run) for run in result.runs],
+        "cells": [sweep_record(line) for line in result.lines],
+    }
+
+
+def _run_record(run: "SweptRun") -> dict[str, Any]:
+    report = run.report
+    problems = [] if report is None else report.problems
+    return {
+        "run": run.label,
+        "run_id": run.run_id,
+        "complete": run.complete,
+        "trouble": run.trouble,
+        "cost_usd": None if report is None else report.cost_usd,
+        "budget_reached": report is not None and report.budget_reached,
+        "problems": [dict(zip(("episodes", "kind", "text"), problem, strict=True)) for problem in problems],
+    }
+
+
+def _remarks(result: "SweepReport") -> Iterator[str]:
+    """What a person should know beside the table."""
+    cells = Counter(line.complete for line in result.lines)
+    runs = Counter(run.complete for run in result.runs)
+    yield (
+        f"sweep {result.name} in {result.store}: {cells[True]} of {cells.total()} cells complete, "
+        f"{runs[True]} of {runs.total()} runs"
+    )
+    for run in result.runs:
+        if run.trouble is not None:
+            yield f"  run {run.run_id} ended early: {run.trouble}"
+    problems: Counter[str] = Counter()
+    for run in result.runs:
+        for count, kind, text in () if run.report is None else run.report.problems:
+            problems[f"{kind}: {text}"] += count
+    for problem, times in problems.most_common(_SHOWN_PROBLEMS):
+        yield f"  {times} x {problem}"
+    if result.budget_reached:
+        yield (
+            "The budget of a run is reached; each run of a sweep has one of its own. Start the same command with a "
+            "higher one to play the rest (--budget-usd, --budget-tokens, or in the file)."
+        )
+    elif not result.complete:
+        yield "Start the same command again: it plays only what is not scored."

@@ -1,0 +1,203 @@
+"""A sweep: the runs of a grid, each the main job of :mod:`flows.evaluate`, on one executor.
+
+Several runs are in flight at the same time.  They share the accounts' limits, and the servers of the models that the
+sweep serves itself.  What fails in one run stops no other.  Runs are named after their values, so a sweep that is
+started again plays only what is not scored yet.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dashboards.sweep import SweepLine
+from flows.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
+from flows.prepare import Warn, load_dataset, plan_run
+from flows.report import RunReport
+from flows.serving import served_agents, served_users
+from flows.settings import Settings
+from flows.shared_pool import SharedPool
+from pipeline.config import DatasetConfig, RunConfig
+from pipeline.datasets import Dataset
+from pipeline.errors import MusesError
+from pipeline.grid import SweepRun
+from pipeline.plan import Plan
+from pipeline.specs import ModelSpec
+from pipeline.tasks import all_of
+from storage.answer import answer
+from storage.cells import CellResult, cell_results
+
+RUNS_AT_ONCE = 16
+"""More are not prepared at the same time: each has its plan and its scenarios in memory."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One run of a sweep with all that it would play."""
+
+    label: str
+    config: RunConfig
+    dataset: Dataset
+    plan: Plan
+
+
+def planned_runs(runs: Iterable[SweepRun]) -> Iterator[PlannedRun]:
+    """The runs, one after the other; what several of them play is loaded once.
+
+    Raises:
+        ConfigError, DatasetError: a run cannot be planned.
+    """
+    loaded: dict[tuple[DatasetConfig, tuple[str, ...]], Dataset] = {}
+    for run in runs:
+        key = (run.config.dataset, run.config.families)
+        dataset = loaded[key] = loaded.get(key) or load_dataset(run.config)
+        yield PlannedRun(run.label, run.config, dataset, plan_run(run.config, dataset))
+
+
+@dataclass(frozen=True, slots=True)
+class SweptRun:
+    """What came of one run of a sweep."""
+
+    label: str
+    """Its values, for people."""
+    run_id: str
+    cells: tuple[CellResult, ...]
+    """All starts together, as it is stored."""
+    coverage: float
+    """Share of a cell's episodes that has to be scored."""
+    report: RunReport | None
+    """None: it ended early."""
+    trouble: str | None
+    """Why it ended early."""
+
+    def is_complete(self, cell: CellResult) -> bool:
+        return cell.scored >= self.coverage * cell.planned
+
+    @property
+    def complete(self) -> bool:
+        return all(map(self.is_complete, self.cells))
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What came of a sweep."""
+
+    name: str
+    store: str
+    runs: tuple[SweptRun, ...]
+    seconds: float
+    """Of this start."""
+
+    @property
+    def complete(self) -> bool:
+        return all(run.complete for run in self.runs)
+
+    @property
+    def lines(self) -> list[SweepLine]:
+        """All cells, in the order of the grid."""
+        return [SweepLine(run.label, cell, run.is_complete(cell)) for run in self.runs for cell in run.cells]
+
+    @property
+    def budget_reached(self) -> bool:
+        """Whether episodes of any run were not played because of its budget."""
+        return any(run.report.budget_reached for run in self.runs if run.report is not None)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Of all cells; None when that of one is unknown."""
+        costs = [cell.cost_usd for run in self.runs for cell in run.cells]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if len(known) == len(costs) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A run that is about to be played; less than its plan, since a sweep has many."""
+
+    label: str
+    config: RunConfig
+    run_id: str
+    planned: Mapping[tuple[str, str], int]
+    agents: tuple[ModelSpec, ...]
+    """Those that the sweep serves itself."""
+    users: tuple[ModelSpec, ...]
+    """The same of the model that plays users."""
+
+
+async def sweep(
+    name: str, runs: Sequence[SweepRun], settings: Settings, watcher: Watcher = NOBODY, driver: Driver = DIRECT
+) -> SweepReport:
+    """The whole job.
+
+    Raises:
+        MusesError: a run cannot be planned, or all of them ended early for the same reason.
+    """
+    start = time.monotonic()
+    orders = await asyncio.to_thread(_orders, runs)
+    watcher = replace(watcher, warn=_once(watcher.warn))
+    agents = (model for order in orders for model in order.agents)
+    users = (model for order in orders for model in order.users)
+    seats = asyncio.Semaphore(RUNS_AT_ONCE)
+    errors: list[MusesError] = []
+    async with SharedPool(driver.open_pool, agents, users) as pool:
+        shared = replace(driver, open_pool=pool.lend)
+
+        async def play(order: _Order) -> SweptRun:
+            async with seats:
+                try:
+                    return await _swept(order, await evaluate(order.config, settings, watcher, shared))
+                except MusesError as error:
+                    errors.append(error)
+                    return await _swept(order, str(error))
+                except Exception as error:  # noqa: BLE001 - a defect in one run stops no other either
+                    _LOG.exception("run %s ended early", order.run_id)
+                    return await _swept(order, f"{type(error).__name__}: {error}")
+
+        swept = await all_of(map(play, orders))
+    if len(errors) == len(swept) and len(set(map(str, errors))) == 1:
+        raise errors[0]
+    return SweepReport(name, orders[0].config.store, tuple(swept), time.monotonic() - start)
+
+
+def _orders(runs: Iterable[SweepRun]) -> list[_Order]:
+    return [
+        _Order(
+            run.label,
+            run.config,
+            run.plan.run_id,
+            run.plan.planned,
+            tuple(served_agents(run.plan)),
+            served_users(run.plan),
+        )
+        for run in planned_runs(runs)
+    ]
+
+
+async def _swept(order: _Order, came: RunReport | str) -> SweptRun:
+    """What is stored of a run, whether it ended with a report or with trouble."""
+    try:
+        found = await asyncio.to_thread(_stored, order)
+    except MusesError as error:
+        found, came = [CellResult(order.run_id, *cell, n, {}, 0.0) for cell, n in order.planned.items()], str(error)
+    report, trouble = (None, came) if isinstance(came, str) else (came, None)
+    return SweptRun(order.label, order.run_id, tuple(found), order.config.coverage, report, trouble)
+
+
+def _stored(order: _Order) -> list[CellResult]:
+    return answer(
+        order.config.store, lambda connection: cell_results(connection, order.run_id, order.planned), order.run_id
+    ).value
+
+
+def _once(warn: Warn) -> Warn:
+    """Says the same thing once, however many runs have it to say."""
+    said: set[str] = set()
+
+    def say(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            warn(text)
+
+    return say

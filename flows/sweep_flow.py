@@ -1,0 +1,55 @@
+"""The Prefect flow ``sweep``: the job of :mod:`flows.sweep`, a task a cell, its results as artifacts."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from prefect import Flow, flow
+from prefect.artifacts import acreate_markdown_artifact
+
+from dashboards.sweep import render_sweep
+from flows.evaluate import NOBODY, Driver, Watcher
+from flows.notify import tell_failure
+from flows.prefect_tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
+from flows.settings import read_settings
+from flows.sweep import SweepReport, sweep
+from pipeline.grid import MOST_CELLS, expand
+
+_DRIVER = Driver("muses flow sweep", play=play_as_tasks)
+
+
+def make_sweep_flow(watcher: Watcher) -> Flow[[dict[str, Any], str, int], Coroutine[Any, Any, SweepReport]]:
+    """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
+
+    @flow(
+        name="sweep",
+        flow_run_name="sweep-{name}",
+        on_failure=[tell_failure],
+        on_crashed=[tell_failure],
+        persist_result=False,
+    )
+    async def sweep_runs(config: dict[str, Any], name: str = "sweep", most_cells: int = MOST_CELLS) -> SweepReport:
+        """Plays what the runs of a grid owe; *config* is a configuration with a grid as in the YAML file."""
+        runs, settings = expand(config, name, most_cells), read_settings()
+        async with orderly(runs[0].config.flow.flow_minutes):
+            result = await sweep(name, runs, settings, watcher, _DRIVER)
+        await _publish(result)
+        return result
+
+    return sweep_runs
+
+
+async def _publish(result: SweepReport) -> None:
+    """Which cells are complete, and each run's leaderboard."""
+    with for_watchers():
+        await acreate_markdown_artifact(
+            render_sweep(result.lines, "md"),
+            key=f"sweep-{artifact_key(result.name)}",
+            description=f"Sweep {result.name} in {result.store}",
+        )
+    for run in result.runs:
+        if run.report is not None:
+            await publish_leaderboard(run.report)
+
+
+sweep_flow = make_sweep_flow(NOBODY)
+"""The flow for deployments: nobody watches but Prefect."""

@@ -1,0 +1,146 @@
+"""Places go to the group that holds the fewest, in order within a group, and none is ever lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from workers.room import Room
+
+
+def with_places(*places: object) -> Room[object]:
+    room: Room[object] = Room()
+    for place in places:
+        room.add(place)
+    return room
+
+
+@asynccontextmanager
+async def place(room: Room[object], group: str) -> AsyncIterator[None]:
+    taken = await room.take(group)
+    try:
+        yield
+    finally:
+        room.leave(group)
+        room.add(taken)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await work()
+
+    asyncio.run(main())
+
+
+def test_a_late_group_does_not_wait_behind_a_long_queue() -> None:
+    async def work() -> None:
+        room, order, going = with_places(1, 2), [], asyncio.Event()
+
+        async def shard(group: str) -> None:
+            async with place(room, group):
+                order.append(group)
+                await going.wait()
+
+        api = [asyncio.create_task(shard("api")) for _ in range(20)]
+        await settle()
+        gpu = [asyncio.create_task(shard("gpu")) for _ in range(3)]
+        await settle()
+        going.set()
+        await asyncio.gather(*api, *gpu)
+        assert order[:2] == ["api", "api"]
+        assert order[2] == "gpu"
+        assert order[2:8].count("gpu") == 3
+        assert len(order) == 23
+
+    run(work)
+
+
+def test_within_a_group_the_first_comes_first() -> None:
+    async def work() -> None:
+        room, order = with_places("only"), []
+
+        async def shard(number: int) -> None:
+            async with place(room, "group"):
+                order.append(number)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(shard(number) for number in range(5)))
+        assert order == [0, 1, 2, 3, 4]
+
+    run(work)
+
+
+def test_a_place_comes_back_after_an_error() -> None:
+    async def work() -> None:
+        room = with_places("only")
+        with pytest.raises(ValueError, match="broke"):
+            async with place(room, "a"):
+                raise ValueError("broke")
+        assert await asyncio.wait_for(room.take("b"), 1) == "only"
+
+    run(work)
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_who_is_cancelled_while_waiting_loses_no_place(handed_over: bool) -> None:
+    """Also when the place is handed over in the moment of the cancellation."""
+
+    async def work() -> None:
+        room = with_places("only")
+        taken = await room.take("a")
+        waiting = asyncio.create_task(room.take("b"))
+        await settle()
+        if handed_over:
+            room.leave("a")
+            room.add(taken)
+            waiting.cancel()
+        else:
+            waiting.cancel()
+            await settle()
+            room.leave("a")
+            room.add(taken)
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await asyncio.wait_for(room.take("c"), 1) == "only"
+
+    run(work)
+
+
+def test_a_place_that_comes_back_later_does_not_count_for_its_group() -> None:
+    """As when a worker died: its group gets the next free place like any other."""
+
+    async def work() -> None:
+        room = with_places(1, 2)
+        await room.take("a")
+        second = await room.take("a")
+        room.leave("a")
+        room.leave("a")
+        third = asyncio.create_task(room.take("a"))
+        await settle()
+        room.add(second)
+        assert await asyncio.wait_for(third, 1) == second
+
+    run(work)
+
+
+def test_of_groups_that_hold_as_many_the_one_whose_turn_was_longest_ago_is_next() -> None:
+    """Else, with more groups than places, some would never have a turn."""
+
+    async def work() -> None:
+        room, order = with_places("only"), []
+
+        async def shard(group: str) -> None:
+            async with place(room, group):
+                order.append(group)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(shard(group) for group in "aaaabbcc"))
+        assert "".join(order) == "aabcabca"
+
+    run(work)
