@@ -9,7 +9,8 @@ from typing import Any
 from prefect import Flow, flow
 
 from flows.evaluate import NOBODY, Driver, Watcher, evaluate
-from flows.prefect_tasks import play_as_tasks, publish_leaderboard
+from flows.notify import tell_failure
+from flows.prefect_tasks import orderly, play_as_tasks, publish_leaderboard
 from flows.report import RunReport
 from flows.settings import read_settings
 from pipeline.config import parse_config
@@ -20,11 +21,18 @@ _DRIVER = Driver("muses flow evaluate", play=play_as_tasks)
 def make_evaluate_flow(watcher: Watcher) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
     """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
 
-    @flow(name="evaluate", flow_run_name="evaluate-{name}")
+    @flow(
+        name="evaluate",
+        flow_run_name="evaluate-{name}",
+        on_failure=[tell_failure],
+        on_crashed=[tell_failure],
+        persist_result=False,
+    )
     async def evaluate_run(config: dict[str, Any], name: str = "run") -> RunReport:
         """Plays what a run owes and publishes its leaderboard; *config* is a configuration as in the YAML file."""
         parsed, settings = parse_config(config, name), read_settings()
-        result = await evaluate(parsed, settings, watcher, _DRIVER)
+        async with orderly(parsed.flow.flow_minutes):
+            result = await evaluate(parsed, settings, watcher, _DRIVER)
         await publish_leaderboard(result)
         return result
 

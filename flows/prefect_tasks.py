@@ -5,24 +5,30 @@ Importing it reads Prefect's settings, so ``quiet_engines`` comes first.
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
-from prefect import task
+from prefect import State, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
+from prefect.exceptions import TerminationSignal
+from prefect.runtime import flow_run
+from prefect.task_engine import TaskRunTimeoutError
 
 from dashboards.leaderboard import render_leaderboard
 from flows.evaluate import OnShard, play_cell
 from flows.prepare import PreparedRun
 from flows.report import RunReport
 from flows.signals import shielded_children
-from pipeline.errors import MusesError
+from pipeline.errors import ConfigError, MusesError
 from pipeline.hashing import slug
 from pipeline.plan import Cell
 from pipeline.tasks import all_of
+from storage.shards import read_index
 from workers.executor import Executor
 from workers.shard import ShardSummary
 
@@ -62,43 +68,144 @@ def for_watchers() -> Iterator[None]:
 
 
 async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
-    """Plays what a run owes: a task a cell, and the run's progress as an artifact."""
+    """Plays what a run owes: a task a cell, and the run's progress as an artifact.
+
+    A cell that fails is tried again, with what it owes by then; one that takes too long is left as it is.  Neither
+    stops the others.
+    """
+    limits, summaries = run.config.flow, list[ShardSummary]()
+    failures: list[Exception] = []
     progress = await _Progress.start(run)
+    page = flow_run.ui_url or ""
+    if run.claim is not None and page.startswith("http"):  # an embedded server has none
+        run.claim.link("Prefect", page)
 
     def stored(summary: ShardSummary) -> None:
+        summaries.append(summary)
         progress.add(summary)
         on_shard(summary)
 
-    async def one_cell(cell: Cell) -> list[ShardSummary]:
-        # The cell comes from here, not as a parameter: Prefect walks through parameters, and a cell is large.
-        @task(name="play-cell", task_run_name=cell.label, cache_policy=NO_CACHE, persist_result=False)
-        async def play_one_cell() -> list[ShardSummary]:
-            return await play_cell(run, cell, executor, stored)
+    async def one_cell(cell: Cell) -> None:
+        first = True
 
-        return await play_one_cell()
+        # The cell comes from here, not as a parameter: Prefect walks through parameters, and a cell is large.
+        @task(
+            name="play-cell",
+            task_run_name=cell.label,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=limits.cell_retries,
+            retry_delay_seconds=limits.retry_seconds,
+            retry_condition_fn=_may_help,
+            timeout_seconds=_seconds(limits.cell_minutes),
+        )
+        async def play_one_cell() -> None:
+            nonlocal first
+            now = run if first else await asyncio.to_thread(_owing_now, run)
+            first = False
+            for owed in now.owed.cells:
+                if _key(owed) == _key(cell):
+                    await play_cell(now, owed, executor, stored)
+
+        try:
+            await play_one_cell()
+        except TaskRunTimeoutError:
+            _LOG.warning("%s took more than %g minutes and is left as it is", cell.label, limits.cell_minutes)
+        except Exception as error:  # noqa: BLE001 - raised below, when the other cells are done
+            failures.append(error)
 
     keeping = asyncio.create_task(progress.keep())
     try:
-        by_cell = await all_of(one_cell(cell) for cell in run.cells_to_play)
+        await all_of(one_cell(cell) for cell in run.cells_to_play)
     finally:
         keeping.cancel()
         await progress.publish()
-    return [summary for summaries in by_cell for summary in summaries]
+    if failures:
+        raise failures[0]
+    return summaries
+
+
+def _may_help(_: object, __: object, state: State[Any]) -> bool:
+    """Whether trying a cell again could end otherwise: a config stays wrong, and a limit of time is one."""
+    return not isinstance(state.data, ConfigError | TaskRunTimeoutError)
+
+
+def _owing_now(run: PreparedRun) -> PreparedRun:
+    """The run with what it owes after an earlier try."""
+    index = read_index(run.store, run.plan.run_id)
+    return replace(run, index=index, owed=run.plan.without(index.scored))
+
+
+def _key(cell: Cell) -> tuple[str, str, str]:
+    return cell.model.name, cell.family, cell.template
+
+
+def _seconds(minutes: float | None) -> float | None:
+    return None if minutes is None else 60 * minutes
+
+
+class FlowTimeLimitError(MusesError):
+    """A flow took longer than it may; what was finished is stored."""
+
+    exit_code = 3
+
+
+@asynccontextmanager
+async def orderly(minutes: float | None) -> AsyncIterator[None]:
+    """The body of a flow: cancelled by SIGTERM or after so many minutes, it stores what it has and lets everything go.
+
+    Raises:
+        FlowTimeLimitError: it took longer.
+    """
+    try:
+        with _cancelled_by_lost_signals():
+            async with asyncio.timeout(_seconds(minutes)) as limit:
+                yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise FlowTimeLimitError(
+            f"ended after {minutes:g} minutes, as flow.flow_minutes says; finished episodes are stored, and the next "
+            "start plays the rest"
+        ) from error
+
+
+@contextmanager
+def _cancelled_by_lost_signals() -> Iterator[None]:
+    """Prefect's SIGTERM raises wherever the process happens to be; where that is a callback, asyncio swallows it."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), TerminationSignal) and task is not None:
+            task.cancel()
+        elif before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(before)
 
 
 class _Progress:
     """The run's progress artifact in Prefect: episodes done of episodes planned."""
 
-    def __init__(self, run: PreparedRun, artifact_id: Any) -> None:  # noqa: ANN401 - a UUID, typed loosely upstream
+    def __init__(self, run: PreparedRun, artifact_id: UUID | None) -> None:
         self._done, self._planned, self._artifact_id = run.episodes_done, run.plan.episode_count, artifact_id
 
     @classmethod
     async def start(cls, run: PreparedRun) -> "_Progress":
-        artifact_id = await acreate_progress_artifact(
-            progress=100 * run.episodes_done / run.plan.episode_count,
-            key=f"progress-{artifact_key(run.plan.run_id)}",
-            description=f"Episodes of run {run.plan.run_id}",
-        )
+        artifact_id = None
+        with for_watchers():
+            artifact_id = await acreate_progress_artifact(
+                progress=100 * run.episodes_done / run.plan.episode_count,
+                key=f"progress-{artifact_key(run.plan.run_id)}",
+                description=f"Episodes of run {run.plan.run_id}",
+            )
         return cls(run, artifact_id)
 
     def add(self, summary: ShardSummary) -> None:
@@ -110,8 +217,11 @@ class _Progress:
             await self.publish()
 
     async def publish(self) -> None:
-        with for_watchers():
-            await aupdate_progress_artifact(self._artifact_id, progress=min(100.0, 100 * self._done / self._planned))
+        if self._artifact_id is not None:
+            with for_watchers():
+                await aupdate_progress_artifact(
+                    self._artifact_id, progress=min(100.0, 100 * self._done / self._planned)
+                )
 
 
 async def publish_leaderboard(report: RunReport) -> None:

@@ -6,11 +6,13 @@ refused with the nearest known one, so that a typo never silently means the defa
 
 import difflib
 import re
+import zoneinfo
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipeline.cron import cron_problem
 from pipeline.crowds import LARGEST, SMALLEST
 from pipeline.errors import ConfigError
 from pipeline.families import FAMILIES
@@ -46,6 +48,7 @@ _REQUEST_FIELDS = frozenset(
     | {"seed", "reasoning_effort", "output_config"}
 )
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BLOCK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
 _SHOWN_CHARS = 100
 
 
@@ -305,6 +308,83 @@ class BudgetConfig(_Section):
         return Budget(self.usd, self.tokens)
 
 
+class FlowConfig(_Section):
+    """What Prefect does beyond playing: it tries a cell again, and ends what takes too long."""
+
+    cell_retries: Whole = Field(2, ge=0)
+    """After the first try of a cell; what is scored by then is not played again."""
+    retry_seconds: Number = Field(30.0, ge=0)
+    """Between two tries."""
+    cell_minutes: Number | None = Field(None, gt=0)
+    """For one try; a cell that takes longer is left as it is, and the others go on."""
+    flow_minutes: Number | None = Field(None, gt=0)
+    """For the whole flow; what is finished then is kept, and the next start plays the rest."""
+
+
+class _Schedule(_Section):
+    """When a job starts by itself, once it is deployed."""
+
+    cron: str
+    timezone: str = "UTC"
+    """As the tz database names it: Europe/Berlin, UTC."""
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        if problem := cron_problem(value):
+            raise ValueError(f"{value!r}: {problem}")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _exists(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (ValueError, KeyError, OSError):  # no such name; not even a name; a folder of names
+            there = zoneinfo.available_timezones()
+            near = difflib.get_close_matches(value, there, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "write one as Europe/Berlin, America/New_York or UTC"
+            raise ValueError(f"no time zone {value!r}; {hint}") from None
+        return value
+
+
+class NightlyConfig(_Schedule):
+    """A leaderboard that renews itself every night."""
+
+    cron: str = "0 1 * * *"
+    name: str = Field("nightly", pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_])?$")
+    """Runs are called <name>-<date> and <name>-canary-<date>, by the date in ``timezone``."""
+    canary: Whole = Field(20, ge=2)
+    """Scenarios a family that are played every night, whatever is reused."""
+    alpha: Number = Field(0.01, gt=0, lt=1)
+    """The chance, in a night in which nothing has changed, of a flag of a kind."""
+
+    @field_validator("name")
+    @classmethod
+    def _no_canary(cls, value: str) -> str:
+        if value.endswith("-canary"):
+            raise ValueError(f"{value!r}: the canaries of another nightly evaluation are called so; write another")
+        return value
+
+
+class RetentionConfig(_Section):
+    """Runs that are deleted when nothing has been written to them for so long."""
+
+    name: str
+    """Pattern of the run's id, as nightly-*."""
+    days: Number = Field(gt=0)
+
+
+class MaintainConfig(_Schedule):
+    """The upkeep of the store."""
+
+    cron: str = "0 5 * * *"
+    grace_hours: Number = Field(24.0, ge=1)
+    """How old garbage has to be."""
+    retention: tuple[RetentionConfig, ...] = ()
+    """Left out: no run is ever deleted."""
+
+
 def _users_from_text(value: object) -> object:
     if value == "scripted":
         return None
@@ -324,6 +404,15 @@ def _template(value: object) -> object:
     known = (*TEMPLATES, "published")
     if isinstance(value, str) and value not in known:
         raise ValueError(f"no template {value!r}; there are {', '.join(known)}")
+    return value
+
+
+def _block(value: object) -> object:
+    if isinstance(value, str) and not _BLOCK.fullmatch(value):
+        raise ValueError(
+            "expected a Prefect block as TYPE/NAME, such as slack-webhook/team; what came is none (not shown here, in "
+            "case it is a webhook's address)"
+        )
     return value
 
 
@@ -349,6 +438,11 @@ class RunConfig(_Section):
     cache: Literal["off", "local", "store"] = "off"
     """Where answers are kept, to be used again by a call that is the same in every respect, epoch included."""
     execution: ExecutionConfig = ExecutionConfig()
+    flow: FlowConfig = FlowConfig()
+    notify: tuple[Annotated[str, BeforeValidator(_block)], ...] = ()
+    """Prefect blocks that messages go to, as TYPE/NAME: slack-webhook/team."""
+    nightly: NightlyConfig = NightlyConfig()
+    maintain: MaintainConfig = MaintainConfig()
 
     @model_validator(mode="after")
     def _distinct(self) -> "RunConfig":
@@ -469,4 +563,8 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "prices": PricesConfig,
     "engine": EngineConfig,
     "budget": BudgetConfig,
+    "flow": FlowConfig,
+    "nightly": NightlyConfig,
+    "maintain": MaintainConfig,
+    "retention": RetentionConfig,
 }

@@ -1,8 +1,9 @@
 """What decides a cell's results: where the key of two nights is the same, the second one need not be played again.
 
 The key covers the episodes (and so dataset, serialisation, sampling, model identity and who plays the users), the very
-texts that the agent is given, the parts that simulated users are given, the scorer's version and the weights' revision
-as far as it is declared.  What a hosted provider changes behind a name is not in it; that is what the canary is for.
+texts that the agent is given, the parts that simulated users are given, the version of what scripted ones say, the
+scorer's version and the weights' revision as far as it is declared.  What a hosted provider changes behind a name is
+not in it; that is what the canary is for.
 """
 
 import json
@@ -14,6 +15,9 @@ from pipeline.plan import Cell
 from pipeline.protocol import View
 from pipeline.specs import UsersSpec
 from pipeline.users import user_prompt
+
+SCRIPTED_VERSION = 1
+"""Of what scripted users and built-in agents say.  Raise it with every change of that."""
 
 
 def content_key(cell: Cell, dataset: Dataset, users: UsersSpec) -> str:
@@ -40,4 +44,6 @@ def content_key(cell: Cell, dataset: Dataset, users: UsersSpec) -> str:
             for principal in scenario.principals
         ]
     revision = None if engine is None else json.loads(engine.args).get("revision")
-    return digest("cell", [entry[0] for entry in episodes], prompts, parts, family.scorer_version, revision)
+    is_scripted = cell.model.provider == "scripted" or (users.model is None and family.max_turns > 1)
+    versions = (family.scorer_version, SCRIPTED_VERSION if is_scripted else None)
+    return digest("cell", [entry[0] for entry in episodes], prompts, parts, versions, revision)

@@ -48,8 +48,9 @@ class Episode:
     error_kind: FailureKind | None
     error: str | None
     flags: tuple[str, ...]
-    """What a reader should know: unparsed, length, content_filter, context_overflow (all of the agent's own doing), and
-    credential_masked (something in a text looked like a key and was replaced before it was stored)."""
+    """What a reader should know: unparsed, length, content_filter, context_overflow (all of the agent's own doing),
+    credential_masked (something in a text looked like a key and was replaced before it was stored), and reused (played
+    in an earlier night and taken over)."""
     scorer_version: int
     """:attr:`pipeline.families.base.Family.scorer_version` of the scores."""
     turns: int

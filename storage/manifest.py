@@ -2,7 +2,7 @@
 
 It is written before the first episode.  A run that is started again under the same name has to be the same run:
 :func:`create_or_check` refuses anything else, field by field.  Afterwards only :func:`change_manifest` writes to it, by
-compare and swap, when the run is sealed or opened again.
+compare and swap, when the run is sealed or opened again, and when a night knows its cells and its outcome.
 """
 
 import json
@@ -35,6 +35,19 @@ class SealedObject:
     episodes: int
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellRecord:
+    """What decided one cell's results, and where it was played."""
+
+    model: str
+    family: str
+    template: str
+    content_key: str
+    """See :mod:`pipeline.content_key`."""
+    played_in: str
+    """The run that asked the model: this one, or the earlier one whose episodes it took over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +88,10 @@ class RunManifest:
     """Shards that the sealed objects stand for and that are not deleted yet: they count no more."""
     superseded: Usage = Usage()
     """What attempts used that seals have dropped, since another attempt of the episode counts: it was paid for."""
+    cells: tuple[CellRecord, ...] = ()
+    """Of nights and canaries; empty in other runs."""
+    night: Mapping[str, Any] | None = None
+    """A night's report, as :mod:`storage.nights` writes it; None: it is no night's run, or its night goes on."""
 
     @property
     def identity(self) -> Iterator[tuple[str, object]]:
@@ -231,6 +248,8 @@ def _to_json(manifest: RunManifest) -> bytes:
         "sealed": [asdict(sealed) for sealed in manifest.sealed],
         "folded": list(manifest.folded),
         "superseded": asdict(manifest.superseded),
+        "cells": [asdict(cell) for cell in manifest.cells],
+        "night": None if manifest.night is None else dict(manifest.night),
     }
     return json.dumps(value, indent=2).encode() + b"\n"
 
@@ -260,6 +279,8 @@ def _from_json(data: bytes) -> RunManifest:
             sealed=tuple(SealedObject(**sealed) for sealed in value.get("sealed", ())),  # since version 2
             folded=tuple(value.get("folded", ())),  # likewise
             superseded=Usage(**value.get("superseded", {})),  # likewise
+            cells=tuple(CellRecord(**cell) for cell in value.get("cells", ())),  # likewise
+            night=value.get("night"),  # likewise
         )
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"not a run's manifest ({type(error).__name__}: {error})") from error

@@ -14,6 +14,7 @@ This is the only module that knows boto3.  Endpoint, region and credentials are 
 import errno
 import fcntl
 import hashlib
+import mimetypes
 import os
 import secrets
 import threading
@@ -404,9 +405,12 @@ class S3Store:
         """False: the condition does not hold."""
         from botocore.exceptions import BotoCoreError, ClientError
 
+        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"  # browsers open pages that are called pages
         for attempt in range(_CONFLICT_TRIES):
             try:
-                self._client().put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, **condition)
+                self._client().put_object(
+                    Bucket=self._bucket, Key=self._prefix + key, Body=data, ContentType=kind, **condition
+                )
             except (BotoCoreError, ClientError) as error:
                 if _code(error) in ("PreconditionFailed", "412", "NoSuchKey"):
                     return _was_retried(error) and self._holds(key, data)

@@ -7,9 +7,10 @@ import pytest
 from pydantic import BaseModel
 
 from flows.cli.app import app
-from pipeline.config import RunConfig, parse_config
+from pipeline.config import RunConfig
 from pipeline.episode import OUTCOMES
 from pipeline.families import FAMILIES
+from pipeline.grid import expand
 from storage.schema import SCHEMA
 from storage.sql import VIEWS
 
@@ -82,4 +83,4 @@ def test_yaml_examples_are_valid_configs(page: Path) -> None:
     import yaml
 
     for text in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        parse_config(yaml.safe_load(text), page.name)
+        expand(yaml.safe_load(text), page.name)

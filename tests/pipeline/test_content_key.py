@@ -1,17 +1,21 @@
 """The key of a cell changes when, and only when, something changes that could move its results."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from pipeline import content_key as module
-from pipeline.content_key import content_key
+from pipeline.content_key import SCRIPTED_VERSION, content_key
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.families import FAMILIES
+from pipeline.families.base import SCRIPTED_KINDS
+from pipeline.hashing import digest
 from pipeline.plan import Cell, RunRequest, make_plan
 from pipeline.serialization import ChatMessage
 from pipeline.specs import Endpoint, EngineSpec, ModelSpec, Prices, Sampling, UsersSpec
+from workers.scripted import play_scripted
 
 DATASET = generate_dataset("2", 0, None, None)
 MODEL = ModelSpec("m", "openai", "m", Sampling(temperature=1.0), Endpoint(("http://one/v1",)))
@@ -103,3 +107,45 @@ def test_a_new_wording_of_the_users_part_counts_where_a_model_plays_them(
     original: Callable[..., tuple[ChatMessage, ...]] = module.user_prompt
     monkeypatch.setattr(module, "user_prompt", lambda *args: (*original(*args), ChatMessage("user", "new")))
     assert (key(request) == before) is same
+
+
+SAID = {1: ("4b7a1d26d4301f42", "489767afbaf980ab4a5f448d28e703aa")}
+"""Version -> (the dataset's version, a hash of what everybody says over it)."""
+
+
+def test_scripted_wording_has_a_version() -> None:
+    """What scripted users and built-in agents say decides results, and stands in the key as a number only.
+
+    Where this fails because somebody says something else, raise SCRIPTED_VERSION and note the new hash under it.  Where
+    it fails because the generated scenarios are others, the hash alone is noted anew.
+    """
+
+    async def transcripts() -> list[object]:
+        return [
+            [name, kind, scenario.id, [(m.sender, m.audience, m.content) for m in played.transcript.messages if m.turn]]
+            for name, family in FAMILIES.items()
+            for kind in SCRIPTED_KINDS
+            for scenario in dataset.scenarios(name)
+            for played in [await play_scripted(family, scenario, kind, 1)]
+        ]
+
+    dataset = generate_dataset("20", 0, None, None)
+    assert (dataset.version, digest(asyncio.run(transcripts()))) == SAID[SCRIPTED_VERSION]
+
+
+@pytest.mark.parametrize(
+    ("request_", "same"),
+    [
+        (ACCESS, True),
+        (replace(ACCESS, users=UsersSpec()), False),
+        (replace(ACCESS, models=(ModelSpec("s", "scripted", "oracle"),)), False),
+        (replace(ACCESS, users=UsersSpec(), families=("queue",)), True),
+    ],
+    ids=["models only", "scripted users", "built-in agent", "users that say nothing"],
+)
+def test_that_version_counts_where_scripted_parts_speak(
+    request_: RunRequest, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = key(request_)
+    monkeypatch.setattr(module, "SCRIPTED_VERSION", SCRIPTED_VERSION + 1)
+    assert (key(request_) == before) is same

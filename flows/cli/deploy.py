@@ -1,0 +1,61 @@
+"""``muses deploy``."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from flows.cli import DONE
+from flows.cli.options import Json, RunOptions, load_raw
+from flows.cli.output import json_value, put, to_json
+from flows.prepare import CODE_ROOT
+from flows.settings import make_home, quiet_engines, read_settings
+
+if TYPE_CHECKING:
+    from flows.deploy import Registered
+
+Config = Annotated[Path, Parameter(help="YAML file of a run or a sweep.")]
+PrefectFile = Annotated[Path, Parameter(help="File of deployments; default: infra/prefect.yaml of the project.")]
+_PREFECT_FILE = CODE_ROOT / "infra" / "prefect.yaml"
+
+
+def deploy(config: Config, /, *, prefect_file: PrefectFile = _PREFECT_FILE, as_json: Json = False) -> int:
+    """Register a configuration at the Prefect server: nights and upkeep by schedule, runs and sweeps on demand."""
+    settings = read_settings()
+    quiet_engines(settings)
+    make_home(settings.prefect_home)
+    from flows.deploy import check_blocks, chosen_server, read_entries, register, values
+
+    raw, source = load_raw(config, RunOptions(), settings.store)
+    entries = read_entries(prefect_file, values(json_value(raw), source, settings, Path.cwd()))
+    server = chosen_server()
+    check_blocks(raw.get("notify", ()))
+    done = register(entries.deployments)
+    if as_json:
+        found = [asdict(each) for each in done]
+        put(to_json({"server": server, "deployments": found, "left_out": entries.left_out}))
+        return DONE
+    put(_table(done))
+    for entrypoint, reason in entries.left_out.items():
+        print(f"left out: {entrypoint}: {reason}", file=sys.stderr)  # noqa: T201
+    for pool in dict.fromkeys(each.pool for each in done):
+        print(f"run them with: prefect worker start --pool {pool}", file=sys.stderr)  # noqa: T201
+    return DONE
+
+
+def _table(done: "Sequence[Registered]") -> str:
+    from dashboards.text import text_table
+
+    rows = [
+        [
+            each.name,
+            ", ".join(each.schedules) or shlex.join(("prefect", "deployment", "run", each.name)),
+            f"{each.pool}/{each.queue}",
+        ]
+        for each in done
+    ]
+    return text_table(["deployment", "starts", "pool and queue"], rows)

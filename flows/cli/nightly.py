@@ -1,0 +1,134 @@
+"""``muses flow nightly | maintain | status``: the night, the upkeep of the store, and how the last nights went."""
+
+import shlex
+import sys
+from collections.abc import Coroutine
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
+from flows.cli.options import Config, Json, RunOptions, Store, load_config
+from flows.cli.output import put, to_json
+from flows.cli.progress import RunProgress
+from flows.evaluate import OnShard
+from flows.prepare import PreparedRun
+from flows.settings import make_home, quiet_engines, read_settings
+from flows.signals import Take, interruptible, run_until_signal
+from pipeline.config import RunConfig
+
+if TYPE_CHECKING:
+    from flows.nightly import NightResult
+
+Day = Annotated[str | None, Parameter(name="--date", help="Which night, as 2026-11-23; default: tonight.")]
+Rules = Annotated[Path, Parameter(help="YAML file that names the store, and in its section maintain the rules.")]
+DryRun = Annotated[bool, Parameter(help="Only say what would be done.")]
+Last = Annotated[int, Parameter(help="How many nights.", validator=Number(gte=1))]
+_NO_OPTIONS = RunOptions()
+
+
+def nightly(
+    config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, day: Day = None, as_json: Json = False
+) -> int:
+    """Play what has changed since the last night and the canary, say what moved, seal and publish."""
+    from flows.nights import night_config, read_day, the_night
+
+    settings = read_settings()
+    quiet_engines(settings)
+    parsed = load_config(config, options, settings.store)
+    night_config(parsed, the_night(parsed, read_day(day), datetime.now(UTC)))  # said before a server is started
+    make_home(settings.prefect_home)
+    with interruptible(_advice()), RunProgress() as progress:
+        result = _through_prefect(parsed, day, progress)
+    return _show(result, as_json=as_json)
+
+
+def maintain(config: Rules, /, *, store: Store = None, dry_run: DryRun = False, as_json: Json = False) -> int:
+    """Look after the store: delete old runs by the config's rules, verify, seal complete ones, collect garbage."""
+    from flows.night_text import upkeep_lines
+
+    settings = read_settings()
+    quiet_engines(settings)
+    parsed = load_config(config, RunOptions(store=store), settings.store)
+    make_home(settings.prefect_home)
+    with interruptible("interrupted; what is done is done, and the store is whole. Start the command again"):
+        from flows.maintain_flow import maintain_flow
+        from flows.prefect_tasks import reach_server
+
+        reach_server()
+        raw = parsed.model_dump(mode="json")
+        report = run_until_signal(lambda _: maintain_flow(raw, dry_run, parsed.name), lambda: None)
+    put(to_json(asdict(report)) if as_json else "\n".join(upkeep_lines(report)))
+    return DONE if report.is_whole else BAD_USAGE
+
+
+def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_json: Json = False) -> int:  # noqa: D417
+    """Show the last nights: state, coverage, cells, cost, duration, flags.
+
+    Parameters
+    ----------
+    name
+        What the nights are called: `nightly.name` of their config.
+    """
+    from flows.night_text import status_table
+    from flows.nights import last_nights
+    from storage.objects import open_store
+
+    opened = open_store(store or read_settings().store)
+    lines = last_nights(opened, name, last)
+    if as_json:
+        nights = [{**asdict(line), "coverage": line.coverage} for line in lines]
+        put(to_json({"store": opened.url, "name": name, "nights": nights}))
+    elif lines:
+        put(status_table(lines))
+    else:
+        print(  # noqa: T201
+            f"there is no night {name}-<date> in {opened.url}; `muses flow nightly CONFIG` plays one", file=sys.stderr
+        )
+    return DONE
+
+
+def _through_prefect(config: RunConfig, day: str | None, progress: RunProgress) -> "NightResult":
+    from flows.nightly_flow import make_nightly_flow
+    from flows.prefect_tasks import reach_server
+
+    reach_server()
+
+    def job(take_signals: Take) -> Coroutine[Any, Any, "NightResult"]:
+        def begin(run: PreparedRun) -> OnShard:
+            take_signals()  # Prefect has them while a flow runs
+            return progress.begin(run)
+
+        watcher = replace(progress.watcher, begin=begin)
+        return make_nightly_flow(watcher)(config.model_dump(mode="json"), day, config.nightly.name)
+
+    def last_words() -> None:
+        progress.stop()
+        print(f"muses: {_advice()}", file=sys.stderr, flush=True)  # noqa: T201
+
+    return run_until_signal(job, last_words)
+
+
+def _advice() -> str:
+    again = shlex.join(["muses", *sys.argv[1:]])
+    return f"interrupted; finished episodes are stored. Resume with: {again}"
+
+
+def _show(result: "NightResult", *, as_json: bool) -> int:
+    from dashboards.leaderboard import leaderboard_records, render_leaderboard
+    from flows.night_text import night_lines
+
+    rows = result.night.leaderboard
+    if as_json:
+        put(to_json({**asdict(result.report), "leaderboard": leaderboard_records(rows)}))
+    else:
+        put(render_leaderboard(rows, "table"))
+        for line in night_lines(result.report):
+            print(line, file=sys.stderr)  # noqa: T201
+    if result.report.budget_reached:
+        return BUDGET_REACHED
+    return DONE if result.report.complete else COVERAGE_SHORT

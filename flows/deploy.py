@@ -1,0 +1,277 @@
+"""``muses deploy``: the deployments of infra/prefect.yaml, completed by a configuration and registered at a server.
+
+Registering again changes what is there; nothing is registered twice.  A configuration travels as a deployment's
+parameter; keys do not: the worker has them in its environment.
+"""
+
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from httpx import RequestError
+from prefect import Flow
+from prefect.blocks.core import Block
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
+from prefect.flows import load_flow_from_entrypoint
+from prefect.settings import PREFECT_API_URL
+from prefect.utilities.annotations import NotSet
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.collections import get_from_dict
+from prefect.utilities.templating import apply_values, find_placeholders
+from prefect.workers.process import ProcessWorker
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flows.prefect_tasks import reach_server
+from flows.settings import Settings, quiet_engines
+from pipeline.errors import ConfigError, MusesError
+from pipeline.grid import expand
+
+Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
+_POOL_TYPE = ProcessWorker.type
+_SECTIONS = ("nightly", "maintain")
+_GRID = ("grid", "include", "exclude")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WorkPool(_Part):
+    """Where runs of a deployment wait for a worker."""
+
+    name: str
+    work_queue_name: str = "default"
+    job_variables: dict[str, Any] = {}
+
+
+class Deployment(_Part):
+    """One entry of the file, completed."""
+
+    name: str
+    entrypoint: str
+    """Module and name of a flow, as flows.evaluate_flow.evaluate_flow."""
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    parameters: dict[str, Any] = {}
+    schedules: tuple[Schedule, ...] = ()
+    work_pool: WorkPool
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What a file comes to with one configuration."""
+
+    deployments: tuple[Deployment, ...]
+    left_out: Mapping[str, str]
+    """Entrypoint -> why there is no deployment of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """One deployment at the server."""
+
+    name: str
+    """As Prefect's commands take it: flow/deployment."""
+    schedules: tuple[str, ...]
+    """For people."""
+    pool: str
+    queue: str
+
+
+def values(raw: Mapping[str, Any], source: str, settings: Settings, folder: Path) -> dict[str, Any]:
+    """What the placeholders of the file stand for.
+
+    Args:
+        raw: the configuration as it was written, with its store.
+        source: names it in messages.
+        settings: of the command.
+        folder: what relative paths of the configuration are relative to.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    runs = expand(raw, source)
+    quiet: dict[str, str] = {}
+    quiet_engines(settings, quiet)
+    # Prefect's own settings are the worker's.
+    ours = {name: value for name, value in quiet.items() if not name.startswith("PREFECT_")}
+    found: dict[str, Any] = {
+        "name": str(raw.get("name", runs[0].config.name)),
+        "folder": str(folder),
+        "python": shlex.quote(sys.executable),
+        "environment": {**ours, "MUSES_HOME": str(settings.home)},
+    }
+    if any(key in raw for key in _GRID):
+        return {**found, "sweep": dict(raw)}
+    run = runs[0].config.model_dump(mode="json")
+    return {**found, "run": run, **{section: run[section] for section in _SECTIONS if section in raw}}
+
+
+def read_entries(file: Path, given: Mapping[str, Any]) -> Entries:
+    """The deployments of a file, with *given* in place of its placeholders.
+
+    Raises:
+        ConfigError: the file cannot be used; where, what came, what was expected.
+    """
+    deployments, left_out = [], {}
+    for entry in _raw_entries(file):
+        missing = sorted(
+            found.name for found in find_placeholders(entry) if get_from_dict(dict(given), found.name, NotSet) is NotSet
+        )
+        where = entry.get("entrypoint", "an entry without an entrypoint")
+        if missing:
+            left_out[str(where)] = _lacking(missing[0].partition(".")[0])
+            continue
+        try:
+            deployments.append(Deployment.model_validate(apply_values(entry, dict(given))))
+        except ValidationError as error:
+            raise ConfigError("\n".join(_explained(file, str(where), error))) from error
+    return Entries(tuple(deployments), left_out)
+
+
+def _lacking(name: str) -> str:
+    if name == "run":
+        return "it is for a single run, and the configuration is a grid"
+    return f"the configuration has no {'grid' if name == 'sweep' else f'section {name}'}"
+
+
+def _raw_entries(file: Path) -> list[dict[str, Any]]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{file}: cannot be read ({error.strerror}); name a file of deployments with --prefect-file, such as "
+            "infra/prefect.yaml of the project"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+    entries = document.get("deployments") if isinstance(document, Mapping) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError(f"{file}: expected a list of deployments under `deployments`")
+    return entries
+
+
+def _explained(file: Path, where: str, error: ValidationError) -> Iterable[str]:
+    for problem in error.errors(include_url=False):
+        place = ".".join(map(str, problem["loc"]))
+        yield f"{file}: {where}: {place}: {problem['msg']}, got {problem['input']!r}"
+
+
+def chosen_server() -> str:
+    """The address of the server that deployments are registered at.
+
+    Raises:
+        MusesError: none is named, or it does not answer.
+    """
+    if PREFECT_API_URL.value() is None:
+        raise MusesError(
+            "deployments need a Prefect server that stays: start one with `prefect server start`, and set "
+            "PREFECT_API_URL to its address, such as http://127.0.0.1:4200/api"
+        )
+    return reach_server()
+
+
+def check_blocks(names: Iterable[str]) -> None:
+    """Raises ConfigError for a block that messages are to go to and the server does not have."""
+    for name in names:
+        try:
+            Block.load(name)
+        except ValueError as error:
+            raise ConfigError(
+                f"notify: the Prefect server has no block {name!r}; save one there first (docs/operate.md shows how)"
+            ) from error
+
+
+def register(deployments: Sequence[Deployment]) -> list[Registered]:
+    """Registers deployments, with the work pools and queues that they wait in.
+
+    Raises:
+        ConfigError: an entrypoint is no flow, or a work pool is not one of processes.
+        MusesError: the server refuses, or is gone.
+    """
+    flows = [(deployment, _flow(deployment.entrypoint)) for deployment in deployments]
+    try:
+        with get_client(sync_client=True) as client:
+            _make_pools(client, [deployment.work_pool for deployment in deployments])
+            return [_register(client, deployment, flow) for deployment, flow in flows]
+    except PrefectHTTPStatusError as error:
+        raise MusesError(f"the Prefect server refuses a deployment: {error.response.text}") from error
+    except RequestError as error:
+        raise MusesError(f"the Prefect server is gone: {type(error).__name__}: {error}") from error
+
+
+def _flow(entrypoint: str) -> Flow[..., Any]:
+    try:
+        flow: Flow[..., Any] = load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+    except Exception as error:
+        raise ConfigError(f"entrypoint {entrypoint!r}: no flow is there ({type(error).__name__}: {error})") from error
+    return flow
+
+
+def _make_pools(client: SyncPrefectClient, pools: Iterable[WorkPool]) -> None:
+    """Makes what is missing.  What is there keeps its priority and its limits, which may have been set by hand."""
+    queues: dict[str, dict[str, None]] = {}
+    for pool in pools:
+        queues.setdefault(pool.name, {})[pool.work_queue_name] = None
+    for name, wanted in queues.items():
+        _make_pool(client, name)
+        for priority, queue in enumerate(wanted, start=1):
+            try:
+                client.read_work_queue_by_name(queue, work_pool_name=name)
+            except ObjectNotFound:
+                client.create_work_queue(queue, priority=priority, work_pool_name=name)
+
+
+def _make_pool(client: SyncPrefectClient, name: str) -> None:
+    template = ProcessWorker.get_default_base_job_template()
+    try:
+        pool = client.create_work_pool(WorkPoolCreate(name=name, type=_POOL_TYPE, base_job_template=template))
+    except ObjectAlreadyExists:
+        pool = client.read_work_pool(name)
+    if pool.type != _POOL_TYPE:
+        raise ConfigError(
+            f"work pool {name!r} is of type {pool.type}, and deployments of a folder need one of type {_POOL_TYPE}; "
+            "give the pool another name in the file of deployments, and hand that over with --prefect-file"
+        )
+
+
+def _register(client: SyncPrefectClient, deployment: Deployment, flow: Flow[..., Any]) -> Registered:
+    pool = deployment.work_pool
+    client.create_deployment(
+        flow_id=client.create_flow_from_name(flow.name),
+        name=deployment.name,
+        description=deployment.description,
+        tags=list(deployment.tags),
+        entrypoint=deployment.entrypoint,
+        parameters=deployment.parameters,
+        parameter_openapi_schema=parameter_schema(flow).model_dump(exclude_unset=True),
+        schedules=[DeploymentScheduleCreate(schedule=schedule) for schedule in deployment.schedules],
+        work_pool_name=pool.name,
+        work_queue_name=pool.work_queue_name,
+        job_variables=pool.job_variables,
+        pull_steps=[],
+    )
+    return Registered(
+        name=f"{flow.name}/{deployment.name}",
+        schedules=tuple(map(_shown, deployment.schedules)),
+        pool=pool.name,
+        queue=pool.work_queue_name,
+    )
+
+
+def _shown(schedule: Schedule) -> str:
+    zone = schedule.timezone or "UTC"
+    match schedule:
+        case CronSchedule():
+            return f"{schedule.cron} ({zone})"
+        case IntervalSchedule():
+            return f"every {schedule.interval.total_seconds():g} s"
+        case RRuleSchedule():
+            return f"{schedule.rrule} ({zone})"

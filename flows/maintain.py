@@ -1,0 +1,128 @@
+"""The upkeep of a store: delete old runs, verify, seal what was left open, collect garbage.  Plain functions.
+
+Nothing that somebody works on is touched, and with a dry run nothing at all.  Each stage may be run by somebody else,
+as Prefect does with a task a stage.
+"""
+
+import asyncio
+from collections import ChainMap
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from pipeline.config import MaintainConfig
+from pipeline.errors import StoreError
+from storage.claims import RunHeldError
+from storage.garbage import Collected, collect
+from storage.manifest import stored_runs
+from storage.objects import ObjectStore
+from storage.retention import OldRun, Pruned, Rule, prune
+from storage.seal import seal
+from storage.verify import RunCheck, verify
+
+T = TypeVar("T")
+WORK = "muses flow maintain"
+
+
+class Stage(Protocol):
+    """Runs one stage in a thread."""
+
+    def __call__(self, name: str, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+async def at_once(_: str, work: Callable[[], T], /) -> T:
+    """Nobody wants to know of stages."""
+    return await asyncio.to_thread(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What became of the runs that were open."""
+
+    sealed: tuple[str, ...]
+    """Or would be, in a dry run."""
+    left_open: Mapping[str, str]
+    """Run -> why it stays open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintainReport:
+    """What was done, or would be."""
+
+    store: str
+    dry_run: bool
+    checks: tuple[RunCheck, ...]
+    sealing: Sealing
+    deleted: tuple[OldRun, ...]
+    held: Mapping[str, str]
+    """Run -> who holds it; it was passed over."""
+    garbage: Collected
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that is stored can be read and is what the manifests say."""
+        return not any(check.findings for check in self.checks)
+
+
+async def maintain(
+    store: ObjectStore, rules: MaintainConfig, *, dry_run: bool = False, stage: Stage = at_once
+) -> MaintainReport:
+    """The whole upkeep.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    # First: a run that is sealed now would be as young as its seal.
+    pruned = await stage("retention", lambda: _prune(store, rules, dry_run=dry_run))
+    deleted = {run.run_id: run for each in pruned for run in each.runs}
+    kept = [run_id for run_id in stored_runs(store) if run_id not in deleted]
+    checks = await stage("verify", lambda: tuple(verify(store, run_id) for run_id in kept))
+    sealing = await stage("seal", lambda: seal_complete(store, checks, dry_run=dry_run))
+    grace_s = timedelta(hours=rules.grace_hours).total_seconds()
+    garbage = await stage("gc", lambda: collect(store, grace_s, dry_run=dry_run))
+    return MaintainReport(
+        store=store.url,
+        dry_run=dry_run,
+        checks=checks,
+        sealing=sealing,
+        deleted=tuple(deleted.values()),
+        held=dict(ChainMap(*(dict(each.held) for each in pruned), dict(garbage.held))),
+        garbage=garbage,
+    )
+
+
+def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: bool = False) -> Sealing:
+    """Seals the open runs that are scored whole.  One that owes episodes stays open, to be resumed."""
+    sealed: list[str] = []
+    left_open: dict[str, str] = {}
+    for check in checks:
+        if check.state != "open":
+            continue
+        reason = _why_open(check)
+        try:
+            if reason is None and not dry_run:
+                seal(store, check.run_id, WORK)
+        except (RunHeldError, StoreError) as error:
+            reason = str(error)
+        if reason is None:
+            sealed.append(check.run_id)
+        else:
+            left_open[check.run_id] = reason
+    return Sealing(tuple(sealed), left_open)
+
+
+def _why_open(check: RunCheck) -> str | None:
+    """Why a run should not be sealed; None: it should."""
+    if check.findings:
+        return f"damaged: {', '.join(finding.key for finding in check.findings)}"
+    if check.scored < check.planned:
+        return f"{check.scored} of {check.planned} episodes are scored; starting it again plays the rest"
+    return None
+
+
+def _prune(store: ObjectStore, rules: MaintainConfig, *, dry_run: bool) -> list[Pruned]:
+    return [
+        prune(store, Rule(timedelta(days=rule.days).total_seconds(), rule.name), dry_run=dry_run)
+        for rule in rules.retention
+    ]

@@ -1,0 +1,59 @@
+"""The Prefect flow ``maintain``: the upkeep of :mod:`flows.maintain`, a task a stage."""
+
+import asyncio
+import shlex
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from prefect import flow, task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.maintain import MaintainReport, maintain
+from flows.night_text import upkeep_lines
+from flows.notify import Notice, tell, tell_failure
+from flows.prefect_tasks import for_watchers, orderly
+from pipeline.config import parse_config
+from storage.objects import open_store
+
+T = TypeVar("T")
+
+
+@flow(
+    name="maintain",
+    flow_run_name="maintain-{name}",
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+    persist_result=False,
+)
+async def maintain_flow(config: dict[str, Any], dry_run: bool = False, name: str = "store") -> MaintainReport:
+    """Looks after the store of a configuration, as its section ``maintain`` says."""
+    parsed = parse_config(config, name)
+    async with orderly(parsed.flow.flow_minutes):
+        report = await maintain(open_store(parsed.store), parsed.maintain, dry_run=dry_run, stage=_as_task)
+    with for_watchers():
+        lines = "\n".join(f"- {line.strip()}" for line in upkeep_lines(report))
+        await acreate_markdown_artifact(lines, key="maintain", description=report.store)
+    if not report.is_whole:
+        await tell((_notice_of_damage(report),), parsed.notify)
+    return report
+
+
+def _notice_of_damage(report: MaintainReport) -> Notice:
+    damaged = [check.run_id for check in report.checks if check.findings]
+    return Notice(
+        event="failure",
+        what=f"damaged runs: {', '.join(damaged)}",
+        where=f"store {report.store}",
+        since="found by the last upkeep",
+        more=shlex.join(("muses", "store", "verify", damaged[0], "--store", report.store)),
+        details=tuple(upkeep_lines(report)),
+    )
+
+
+async def _as_task(name: str, work: Callable[[], T], /) -> T:
+    @task(name=name, cache_policy=NO_CACHE, persist_result=False)
+    async def stage() -> T:
+        return await asyncio.to_thread(work)
+
+    return await stage()

@@ -1,0 +1,115 @@
+"""Nights and upkeep in words: for the command line, for Prefect's pages, for whoever is told."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dashboards.text import text_table
+from flows.maintain import MaintainReport
+from flows.nights import NightLine
+from storage.manifest import CellRecord
+from storage.nights import Flag, NightReport
+
+_UNKNOWN = "?"
+
+
+def flag_line(flag: Flag) -> str:
+    """One flag, as a person would say it."""
+    error = "" if flag.se is None else f" ± {100 * flag.se:.1f}"
+    than = flag.against if flag.runs == 1 else f"the mean of {flag.runs} canaries since {flag.against}"
+    moved = f"{100 * flag.difference:+.1f}{error} points over {flag.scenarios} scenarios"
+    return (
+        f"{flag.kind}: {flag.model} in {flag.column}: {100 * flag.now:.1f}, was {100 * flag.before:.1f} in {than}"
+        f" ({moved}, adjusted p {flag.p_adjusted:.2g})"
+    )
+
+
+def night_lines(report: NightReport) -> Iterator[str]:
+    """What came of a night, the most important first."""
+    cost = "unknown cost" if report.cost_usd is None else f"${report.cost_usd:.2f}"
+    yield (
+        f"night {report.run_id} in {report.store}: {report.scored} of {report.planned} episodes scored,"
+        f" {report.cells_played} cells played, {report.cells_reused} taken over; canary {report.canary_scored} of"
+        f" {report.canary_planned}; {cost}, {duration(report.seconds)}"
+    )
+    yield from (f"  {flag_line(flag)}" for flag in report.flags)
+    if not report.flags:
+        yield "  no change that chance does not explain"
+    yield from (f"  {note}" for note in report.notes)
+    yield from (f"  {problem}" for problem in report.problems)
+    yield f"  {report.site}"
+
+
+def cell_rows(cells: Sequence[CellRecord], run_id: str) -> list[dict[str, Any]]:
+    """The cells of a night as a table."""
+    return [
+        {
+            "model": cell.model,
+            "family": cell.family,
+            "template": cell.template,
+            "played in": "tonight" if cell.played_in == run_id else cell.played_in,
+        }
+        for cell in cells
+    ]
+
+
+def status_table(lines: Sequence[NightLine]) -> str:
+    """The last nights, and below the table what somebody should look at."""
+    header = ["night", "state", "coverage", "cells played", "taken over", "cost", "duration", "flags"]
+    rows = [_status_row(line) for line in lines]
+    table = text_table(header, rows, numeric=(2, 3, 4, 5, 6))
+    remarks = [f"{line.run_id}: {remark}" for line in lines for remark in _remarks(line)]
+    return "\n".join((table, *remarks))
+
+
+def _status_row(line: NightLine) -> list[str]:
+    coverage = line.coverage
+    kinds = [flag.kind for flag in line.flags]
+    counted = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
+    state = f"{line.state}, not finished" if line.complete is None and line.state == "open" else line.state
+    return [
+        line.day.isoformat(),
+        state,
+        _UNKNOWN if coverage is None else f"{100 * coverage:.3g} %",
+        str(line.cells_played),
+        str(line.cells_reused),
+        _UNKNOWN if line.cost_usd is None else f"${line.cost_usd:.2f}",
+        _UNKNOWN if line.seconds is None else duration(line.seconds),
+        ", ".join(counted) or "–",
+    ]
+
+
+def _remarks(line: NightLine) -> Iterator[str]:
+    yield from (flag_line(flag) for flag in line.flags if flag.kind != "improvement")
+    yield from line.problems
+
+
+def upkeep_lines(report: MaintainReport) -> Iterator[str]:
+    """What was done to a store, or would be."""
+    would = "would be " if report.dry_run else ""
+    damaged = [check for check in report.checks if check.findings]
+    read = sum(check.bytes for check in report.checks)
+    yield f"store {report.store}: {len(report.checks)} runs read ({read:,} bytes), {len(damaged)} damaged"
+    for check in damaged:
+        yield from (f"  {check.run_id}: {each.trouble}: {each.key}; lost: {each.lost}" for each in check.findings)
+    yield _listed(f"{would}sealed", report.sealing.sealed)
+    yield from _reasons("left open", report.sealing.left_open)
+    yield _listed(f"{would}deleted", [run.run_id for run in report.deleted])
+    freed = sum(each.bytes for each in report.garbage.garbage)
+    yield f"garbage: {len(report.garbage.garbage)} objects, {freed:,} bytes {would}deleted"
+    yield from _reasons("passed over", report.held)
+
+
+def duration(seconds: float) -> str:
+    """As 45 s, 12 min, 3 h 20 min."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _listed(what: str, run_ids: Sequence[str]) -> str:
+    return f"{what}: {', '.join(run_ids) or 'none'}"
+
+
+def _reasons(what: str, runs: Mapping[str, str]) -> Iterator[str]:
+    yield from (f"{what}: {run_id}: {reason}" for run_id, reason in runs.items())

@@ -1,0 +1,230 @@
+"""A night: play what has changed and the canary, say what moved, publish, seal.  Plain functions; Prefect is optional.
+
+1. the canary, a run of its own: a small fixed sample, always played
+2. cells that the last sealed night has played just so are taken over from it
+3. the rest is played
+4. the night is held against the last sealed one, the canary against its past; the report is kept with the run
+5. both runs are sealed, and the pages are published in the store
+
+Every step can be done again: a second start of the same night goes on where the first one ended, and of two at once
+one leaves.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from flows.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
+from flows.holding import holding
+from flows.nights import canary_config, night_config
+from flows.prepare import PreparedRun, Warn, prepared
+from flows.report import RunReport
+from flows.serving import served_agents, served_users
+from flows.settings import Settings
+from flows.shared_pool import SharedPool
+from pipeline.config import RunConfig
+from pipeline.content_key import content_key
+from pipeline.credentials import mask
+from pipeline.errors import StoreError
+from pipeline.plan import Cell
+from storage.changes import Changes, since_earlier_canaries, since_last_night
+from storage.manifest import CellRecord, RunManifest, change_manifest, find_manifest
+from storage.nights import Night, NightReport, canaries_before, keep_report, report_of, rows_version, sealed_before
+from storage.objects import ObjectStore, open_store
+from storage.reuse import Decision, decide, find_sources, take_over
+from storage.seal import seal
+from storage.shards import read_index
+
+WORK = "muses flow nightly"
+MOST_CANARIES = 14
+"""So many earlier canaries are one canary's past."""
+_SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NightResult:
+    """What came of a night, and of its two runs."""
+
+    report: NightReport
+    night: RunReport
+    canary: RunReport
+    cells: tuple[CellRecord, ...]
+    """Of the night's run."""
+
+
+async def nightly(
+    config: RunConfig, settings: Settings, night: Night, watcher: Watcher = NOBODY, driver: Driver = DIRECT
+) -> NightResult:
+    """The whole night; *config* is what nights play, and ``nightly`` in it says how.
+
+    Raises:
+        RunHeldError: somebody else is at this night.
+        MusesError: nothing can be played, or the store cannot be used.
+    """
+    start = time.monotonic()
+    tonight, canary = night_config(config, night), canary_config(config, night)
+    store = open_store(config.store)
+    begun_canary = await _settle(canary, None, watcher.warn)
+    served = served_agents(begun_canary.plan), served_users(begun_canary.plan)
+    async with SharedPool(driver.open_pool, *served) as pool:
+        ours = replace(driver, work=WORK, open_pool=pool.lend)
+        canary_report = await evaluate(canary, settings, watcher, ours)
+        before = await asyncio.to_thread(sealed_before, store, night)
+        begun_night = await _settle(tonight, before, watcher.warn)
+        report = await evaluate(tonight, settings, watcher, ours)
+    had_work = any(run.owed.episode_count for run in (begun_canary, begun_night))
+    outcome = _Outcome(store, night, before, report, canary_report, config.nightly.alpha)
+    async with holding(store, night.run_id, WORK):
+        kept = await asyncio.to_thread(_keep, outcome, start, had_work=had_work)
+    for run_id in (night.canary_id, night.run_id):
+        await asyncio.to_thread(seal, store, run_id, WORK)
+    await asyncio.to_thread(_publish, store, night)
+    cells = (await asyncio.to_thread(find_manifest, store, night.run_id)).cells
+    return NightResult(kept, report, canary_report, cells)
+
+
+async def _settle(config: RunConfig, before: RunManifest | None, warn: Warn) -> PreparedRun:
+    """Notes what decides the cells of a run, and takes over what *before* has of them.  Returns the run before that."""
+    async with prepared(config, warn, WORK) as run:
+        await asyncio.to_thread(_settle_cells, run, before, warn)
+        return run
+
+
+def _settle_cells(run: PreparedRun, before: RunManifest | None, warn: Warn) -> None:
+    store, run_id = run.store, run.plan.run_id
+    cells = [cell for cell in run.plan.cells if cell.episode_count]
+    planned = [(cell, content_key(cell, run.dataset, run.plan.users)) for cell in cells]
+    sources = {} if before is None or not run.owed.cells else _sources(run, before, planned, warn)
+    decisions = decide(planned, run.owed.cells, find_manifest(store, run_id).cells, run_id, sources)
+    _note_cells(store, run_id, decisions)
+    try:
+        if before is not None:
+            take_over(store, before.run_id, decisions, run_id, run.index)
+    except StoreError as error:
+        warn(f"not everything is taken over, and the rest is played: {error}")
+        owed = run.plan.without(read_index(store, run_id).scored).cells
+        _note_cells(store, run_id, decide(planned, owed, [each.record for each in decisions], run_id, {}))
+
+
+def _sources(run: PreparedRun, before: RunManifest, planned: Sequence[tuple[Cell, str]], warn: Warn) -> dict[str, str]:
+    try:
+        return find_sources(before, read_index(run.store, before.run_id).scored, planned)
+    except StoreError as error:
+        warn(f"nothing is taken over from {before.run_id}: {error}")
+        return {}
+
+
+def _note_cells(store: ObjectStore, run_id: str, decisions: Sequence[Decision]) -> None:
+    cells = tuple(decision.record for decision in decisions)
+    change_manifest(store, run_id, lambda manifest: replace(manifest, cells=cells))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a report is made of."""
+
+    store: ObjectStore
+    night: Night
+    before: RunManifest | None
+    played: RunReport
+    canary: RunReport
+    alpha: float
+
+
+def _report(outcome: _Outcome, seconds: float) -> NightReport:
+    from flows.publish import page_of
+
+    store, night, played, canary = outcome.store, outcome.night, outcome.played, outcome.canary
+    manifest = find_manifest(store, night.run_id)
+    reused = sum(cell.played_in != night.run_id for cell in manifest.cells)
+    notes: list[str] = []
+    found = _changes(outcome, manifest, notes)
+    costs = [report.cost_usd for report in (played, canary)]
+    return NightReport(
+        run_id=night.run_id,
+        canary_id=night.canary_id,
+        store=store.url,
+        started_at=find_manifest(store, night.canary_id).created_at,
+        seconds=seconds,
+        planned=played.planned,
+        scored=played.outcomes["scored"],
+        canary_planned=canary.planned,
+        canary_scored=canary.outcomes["scored"],
+        complete=played.complete and canary.complete,
+        budget_reached=played.budget_reached or canary.budget_reached,
+        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        cells_played=len(manifest.cells) - reused,
+        cells_reused=reused,
+        before=None if outcome.before is None else outcome.before.run_id,
+        flags=tuple(flag for changes in found for flag in changes.flags),
+        problems=_problems(played, canary),
+        notes=(*_differences(outcome.before, manifest), *notes, *(text for each in found for text in each.cautions)),
+        site=page_of(store, night.run_id),
+    )
+
+
+def _changes(outcome: _Outcome, manifest: RunManifest, notes: list[str]) -> list[Changes]:
+    """What moved; where that cannot be told, a note says why."""
+    store, night, alpha = outcome.store, outcome.night, outcome.alpha
+    found = []
+    try:
+        if outcome.before is not None:
+            found.append(since_last_night(store, manifest, outcome.before, alpha))
+    except StoreError as error:
+        notes.append(f"tonight could not be held against the last sealed night: {error}")
+    try:
+        canary, earlier = find_manifest(store, night.canary_id), canaries_before(store, night, MOST_CANARIES)
+        found.append(since_earlier_canaries(store, canary, earlier, alpha))
+        if not earlier:
+            notes.append("no earlier canary: drift can be told from the next night on")
+    except StoreError as error:
+        notes.append(f"the canary could not be held against its past: {error}")
+    return found
+
+
+def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:
+    """What a person should know of how tonight's plan differs from the last sealed night's."""
+    if before is None:
+        return ["no earlier sealed night: everything was played, and there is nothing to hold it against"]
+    notes = []
+    for what, then, now in (
+        ("model", set(before.models), set(tonight.models)),
+        ("family", {family for _, family in before.planned}, {family for _, family in tonight.planned}),
+    ):
+        if gone := sorted(then - now):
+            notes.append(f"in {before.run_id} and not in the config any more: {what} {', '.join(gone)}")
+        if new := sorted(now - then):
+            notes.append(f"new since {before.run_id}: {what} {', '.join(new)}")
+    common = {family for _, family in before.planned} & {family for _, family in tonight.planned}
+    other = sorted(family for family in common if rows_version(before, family) != rows_version(tonight, family))
+    if other:
+        notes.append(
+            f"other scenarios than in {before.run_id}: {', '.join(other)}; nothing of that is taken over or compared"
+        )
+    return notes
+
+
+def _problems(played: RunReport, canary: RunReport) -> tuple[str, ...]:
+    found = [(count, f"{kind}: {text}") for report in (played, canary) for count, kind, text in report.problems]
+    most = sorted(found, key=lambda problem: -problem[0])[:_SHOWN_PROBLEMS]
+    return tuple(
+        f"{count} x {mask(text)[0]}" for count, text in most
+    )  # they are stored, and a provider may quote a key
+
+
+def _keep(outcome: _Outcome, start: float, *, had_work: bool) -> NightReport:
+    """Stores the night's report and returns it.  A start that had nothing to do leaves an earlier one as it is."""
+    earlier = report_of(find_manifest(outcome.store, outcome.night.run_id))
+    if earlier is not None and not had_work:
+        return earlier
+    before_s = 0.0 if earlier is None else earlier.seconds
+    report = _report(outcome, before_s + time.monotonic() - start)
+    keep_report(outcome.store, report)
+    return report
+
+
+def _publish(store: ObjectStore, night: Night) -> None:
+    from flows.publish import publish
+
+    publish(store, (night.run_id, night.canary_id))

@@ -1,0 +1,102 @@
+"""The store's pages as files in the store itself, below ``site/``.
+
+A night writes the pages of its own runs, those of runs that have none yet, and those that are about all runs; what was
+written in earlier nights stays, until its run is deleted.
+"""
+
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from dashboards.web.page import Ask, NoSuchPageError, segment
+from dashboards.web.pages.compare_runs import each_with_its_forerunner
+from dashboards.web.render import render
+from dashboards.web.routes import ROUTES
+from dashboards.web.server import STATIC, asset
+from dashboards.web.shelf import RunLine, Shelf
+from storage.manifest import stored_runs
+from storage.objects import MissingObjectError, ObjectStore
+
+SITE = "site/"
+_NAMES_OF_RUNS = ("run", "first", "second")
+"""In the paths of pages."""
+_WRITERS = 8
+
+
+class _Part(Shelf):
+    """A shelf that holds some of the store's runs only."""
+
+    def __init__(self, store_url: str, run_ids: Collection[str]) -> None:
+        super().__init__(store_url)
+        self._run_ids = frozenset(run_ids)
+
+    def runs(self) -> tuple[RunLine, ...]:
+        return tuple(run for run in super().runs() if run.run_id in self._run_ids)
+
+
+def page_of(store: ObjectStore, run_id: str) -> str:
+    """Where a run's pages begin, once they are published."""
+    return store.uri(f"{SITE}{_front_page(run_id)}")
+
+
+def publish(store: ObjectStore, run_ids: Collection[str]) -> int:
+    """Writes the pages, those of *run_ids* anew, and returns how many files were written.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    there = {info.key.removeprefix(SITE) for info in store.list(SITE)}
+    runs = frozenset(stored_runs(store))
+    without = {run_id for run_id in runs if _front_page(run_id) not in there}
+    for path in there:
+        if not _is_of(runs, path):
+            store.delete(f"{SITE}{path}")
+    with ThreadPoolExecutor(_WRITERS) as threads:
+        written = [
+            threads.submit(_write, store, f"{SITE}{path}", data)
+            for path, data in _files(store.url, without | {*run_ids})
+        ]
+        return sum(each.result() for each in written)
+
+
+def _front_page(run_id: str) -> str:
+    return f"runs/{segment(run_id)}/index.html"
+
+
+def _is_of(runs: Collection[str], path: str) -> bool:
+    """Whether all runs that a page is about are among these; True for what is no page of ours."""
+    for route in ROUTES:
+        try:
+            place = route.place(path)
+        except NoSuchPageError:
+            continue
+        if place is not None:
+            return all(place[name] in runs for name in _NAMES_OF_RUNS if name in place)
+    return True
+
+
+def _files(store_url: str, run_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """As :func:`dashboards.web.export.exported`, but of some runs, and of these beside those before them."""
+    whole = Shelf(store_url)
+    before = {earlier for run_id, earlier in each_with_its_forerunner(whole.runs()) if run_id in run_ids}
+    parts = {"{run}": _Part(store_url, run_ids), "{first}": _Part(store_url, {*run_ids, *before})}
+    for name in STATIC:
+        yield f"static/{name}", asset(name)
+    for route in ROUTES:
+        shelf = next((part for name, part in parts.items() if name in route.pattern), whole)
+        for place in route.places(shelf):
+            path, page = route.path(**place), route.show(shelf, Ask(place, live=False))
+            yield path, render(page, path, live=False, lost=shelf.lost(page.run_id)).encode("utf-8", "replace")
+
+
+def _write(store: ObjectStore, key: str, data: bytes) -> bool:
+    """False: it was there already, just so."""
+    while not store.put_if_absent(key, data):
+        try:
+            there = store.read(key)
+        except MissingObjectError:  # deleted in this moment
+            continue
+        if there.data == data:
+            return False
+        if store.replace(key, data, there.tag):
+            break
+    return True

@@ -1,0 +1,147 @@
+"""Episodes of an earlier run, taken over by a later one that would play the very same.
+
+A cell is taken over whole: its key is the same (:mod:`pipeline.content_key`), and every one of its episodes is scored.
+The episodes become shards of the later run under the numbers that its plan gives them, so that every reader finds them
+where it looks.  They are flagged, and their calls cost nothing: nobody was asked.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.episode import Episode
+from pipeline.errors import StoreError
+from pipeline.plan import Cell
+from storage.layout import ShardKey
+from storage.manifest import CellRecord, RunManifest
+from storage.objects import ObjectStore
+from storage.schema import SCHEMA, episodes_from_table
+from storage.shards import RunIndex, write_shard
+from storage.sources import read_sources
+from storage.sql import connect_to
+
+REUSED = "reused"
+"""The flag of an episode that was taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one cell of a run."""
+
+    record: CellRecord
+    owed: Cell | None
+    """What of it is not stored yet; None: nothing."""
+
+    def is_reused(self, run_id: str) -> bool:
+        return self.record.played_in != run_id
+
+
+def decide(
+    planned: Sequence[tuple[Cell, str]],
+    owed: Sequence[Cell],
+    stored: Sequence[CellRecord],
+    run_id: str,
+    sources: Mapping[str, str],
+) -> list[Decision]:
+    """Which cells of a run are taken over: those with a source, unless the run has begun to play them itself.
+
+    Args:
+        planned: all cells of the run, each with its content key.
+        owed: what of them is not scored yet.
+        stored: what an earlier start of the run has decided.
+        run_id: the run.
+        sources: content key -> the run that has played it, of what can be taken over (:func:`find_sources`).
+    """
+    still_owed = {_place(cell): cell for cell in owed}
+    before = {(record.model, record.family, record.template): record for record in stored}
+    decisions = []
+    for cell, key in planned:
+        place, rest = _place(cell), still_owed.get(_place(cell))
+        earlier = before.get(place)
+        begun = rest is None or rest.episode_count < cell.episode_count
+        if begun and earlier is not None:
+            played_in = earlier.played_in if rest is None or key in sources else run_id
+        else:
+            played_in = run_id if begun else sources.get(key, run_id)
+        record = CellRecord(model=place[0], family=place[1], template=place[2], content_key=key, played_in=played_in)
+        decisions.append(Decision(record, rest))
+    return decisions
+
+
+def find_sources(before: RunManifest, scored: Collection[str], planned: Sequence[tuple[Cell, str]]) -> dict[str, str]:
+    """Content key -> the run that has played it, of the planned cells that an earlier run has scored whole.
+
+    *scored*: the ids of the episodes that are scored there.
+    """
+    keys = {record.content_key: record.played_in for record in before.cells}
+    return {
+        key: keys[key]
+        for cell, key in planned
+        if key in keys and all(episode.id in scored for shard in cell.shards for episode in shard.episodes)
+    }
+
+
+def take_over(store: ObjectStore, before_id: str, decisions: Sequence[Decision], run_id: str, index: RunIndex) -> None:
+    """Copies what is owed of the reused cells.
+
+    Raises:
+        StoreError: the earlier run cannot be read, or ours cannot be written; what was copied by then counts.
+    """
+    wanted = [each.owed for each in decisions if each.owed is not None and each.is_reused(run_id)]
+    if not wanted:
+        return
+    with _reading(store, before_id) as connection:
+        for cell in wanted:
+            rows = _scored_rows(connection, cell)
+            for shard in cell.shards:
+                attempt = index.next_attempt(cell.model.slug, cell.family, shard.number)
+                key = ShardKey(run_id, cell.model.slug, cell.family, shard.number, attempt)
+                ids = pa.array([episode.id for episode in shard.episodes], pa.string())
+                found = episodes_from_table(rows.filter(pc.is_in(rows.column("episode_id"), ids)))
+                if len(found) < len(ids):
+                    raise StoreError(
+                        f"store {store.url}: the run {before_id!r} has {len(found)} of {len(ids)} episodes of"
+                        f" {cell.label}, shard {shard.number}; `muses store verify {before_id}` says what is lost"
+                    )
+                write_shard(store, key, [taken_over(episode, key) for episode in found])
+
+
+def taken_over(episode: Episode, key: ShardKey) -> Episode:
+    """An episode of an earlier run as one of ours."""
+    return replace(
+        episode,
+        run_id=key.run_id,
+        shard=key.number,
+        attempt=key.attempt,
+        flags=episode.flags if REUSED in episode.flags else (*episode.flags, REUSED),
+        cost_usd=0.0,
+        calls=tuple(replace(call, cached=True, cost_usd=0.0) for call in episode.calls),
+    )
+
+
+def _place(cell: Cell) -> tuple[str, str, str]:
+    return cell.model.name, cell.family, cell.template
+
+
+@contextmanager
+def _reading(store: ObjectStore, run_id: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The views over one run; what goes wrong with them is the store's trouble."""
+    try:
+        with connect_to(store, read_sources(store, run_id)) as connection:
+            yield connection
+    except (duckdb.Error, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0]
+        raise StoreError(f"store {store.url}: the run {run_id!r} cannot be read: {reason}") from error
+
+
+def _scored_rows(connection: duckdb.DuckDBPyConnection, cell: Cell) -> pa.Table:
+    query = (
+        f"SELECT {', '.join(SCHEMA.names)} FROM episodes"  # noqa: S608 - our own names
+        " WHERE model = $1 AND family = $2 AND outcome = 'scored'"
+    )
+    found = connection.execute(query, [cell.model.name, cell.family])
+    return found.to_arrow_table().cast(SCHEMA)

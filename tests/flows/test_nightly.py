@@ -1,0 +1,445 @@
+"""Nights, one after the other, without Prefect: what is played, what is taken over, what is told, what can go wrong."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.evaluate import DIRECT, NOBODY, Driver, OnShard, play_all
+from flows.nightly import WORK, NightResult, nightly
+from flows.nights import last_nights
+from flows.prepare import PreparedRun
+from flows.publish import publish
+from flows.settings import Settings
+from pipeline.config import parse_config
+from pipeline.errors import StoreError
+from storage.claims import RunHeldError, claimed
+from storage.manifest import read_manifest, stored_runs
+from storage.nights import Night, report_of
+from storage.objects import ObjectStore, open_store
+from storage.seal import seal
+from storage.sql import connect
+from storage.verify import verify
+from tests.provider import Answer, Provider, failed, refused
+from tests.s3_server import S3Server
+from workers.executor import Executor
+from workers.shard import ShardSummary
+
+ALL = re.compile(r"\btask_\w+|\b[a-z]+_task_\d+|\b\d+\b")
+SCENARIOS, CANARY = 10, 8
+CALLS = 2 * SCENARIOS
+"""Of a model that plays queue and instruct, one turn each."""
+
+
+@dataclass
+class Script:
+    """What a provider says: ``{}`` to everything, or trouble."""
+
+    text: Callable[[Mapping[str, Any]], str] = lambda _: "{}"
+    trouble: list[Answer | None] = field(default_factory=list)
+
+    def say(self, request: Mapping[str, Any]) -> str:
+        return self.text(request)
+
+    def __iter__(self) -> Iterator[Answer | None]:
+        return self
+
+    def __next__(self) -> Answer | None:
+        return self.trouble.pop(0) if self.trouble else None
+
+
+@dataclass
+class Board:
+    """A nightly evaluation of one model beside a built-in agent."""
+
+    store: ObjectStore
+    provider: Provider
+    script: Script
+    raw: dict[str, Any]
+    home: Path
+
+    def night(self, day: int, driver: Driver = DIRECT, **changes: Any) -> NightResult:
+        config = parse_config({**self.raw, **changes}, "here.yaml")
+        settings = Settings(self.home, "unused", None, self.home)
+        self.warnings: list[str] = []
+        watcher = replace(NOBODY, warn=self.warnings.append)
+        night = Night("nightly", date(2026, 11, day))
+        return asyncio.run(nightly(config, settings, night, watcher, driver))
+
+    def calls(self) -> int:
+        """Since they were counted last."""
+        seen = len(self.provider.completions)
+        counted, self._seen = seen - getattr(self, "_seen", 0), seen
+        return counted
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        with connect(self.store.url) as connection:
+            return connection.execute(query).fetchall()
+
+
+@contextmanager
+def board_over(url: str, home: Path, models: Answer | None = None) -> Iterator[Board]:
+    script = Script()
+    with Provider(reply=script.say, script=script, models=models) as provider:
+        raw = {
+            "models": [
+                "scripted/compliant",
+                {"model": "openai:m", "base_url": provider.base_url, "prices": {"input": 1.0, "output": 1.0}},
+            ],
+            "dataset": f"generated:{SCENARIOS}",
+            "families": ["queue", "instruct"],
+            "store": url,
+            "nightly": {"canary": CANARY, "alpha": 0.05},
+            "execution": {"shard_size": 4},
+        }
+        yield Board(open_store(url), provider, script, raw, home)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Board]:
+    """Before the first night."""
+    with board_over(str(tmp_path / "store"), tmp_path) as board:
+        yield board
+
+
+@pytest.fixture(scope="module")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store after one night."""
+    home = tmp_path_factory.mktemp("nights")
+    with board_over(str(home / "store"), home) as board:
+        board.night(1)
+    return home / "store"
+
+
+@pytest.fixture
+def later(first_night: Path, tmp_path: Path) -> Iterator[Board]:
+    """Before the second night, and the provider has not been asked yet."""
+    shutil.copytree(first_night, tmp_path / "store")
+    with board_over(str(tmp_path / "store"), tmp_path) as board:
+        yield board
+
+
+def played_in(board: Board, run_id: str) -> dict[tuple[str, str], str]:
+    return {(cell.model, cell.family): cell.played_in for cell in read_manifest(board.store, run_id).cells}
+
+
+def test_the_first_night(board: Board) -> None:
+    """Everything is played, canary included; it says that there is nothing to compare with; both runs are sealed."""
+    result = board.night(1)
+    report = result.report
+    assert board.calls() == CALLS + 2 * CANARY
+    assert (report.planned, report.scored, report.canary_planned, report.canary_scored) == (
+        40,
+        40,
+        4 * CANARY,
+        4 * CANARY,
+    )
+    assert (report.complete, report.coverage, report.before, report.flags) == (True, 1.0, None, ())
+    assert (report.cells_played, report.cells_reused) == (4, 0)
+    assert report.cost_usd == result.night.cost_usd + result.canary.cost_usd > 0  # type: ignore[operator]
+    assert any("no earlier sealed night" in note for note in report.notes)
+    assert any("no earlier canary" in note for note in report.notes)
+    manifests = [read_manifest(board.store, run_id) for run_id in (report.run_id, report.canary_id)]
+    assert [manifest.state for manifest in manifests] == ["sealed", "sealed"]
+    assert report_of(manifests[0]) == report
+    assert {cell.played_in for cell in manifests[1].cells} == {report.canary_id}
+
+
+def test_no_key_is_kept_with_what_failed(tmp_path: Path) -> None:
+    """A model that cannot be opened is told of in the provider's words, which may hold the key that was sent."""
+    key = "sk-ant-api03-" + "Ab1" * 12
+    refusal = refused(401, f"Incorrect API key provided: {key}")
+    with board_over(str(tmp_path / "store"), tmp_path, models=refusal) as board:
+        report = board.night(1).report
+    assert any(problem.startswith("20 x auth: ") for problem in report.problems)
+    assert key not in str(report)
+    assert key not in str(read_manifest(board.store, report.run_id).night)
+
+
+def test_later_nights_take_over_what_has_not_changed(later: Board) -> None:
+    """Only the canary is asked; every number stays, costs apart; the night that played it keeps being named."""
+    second, third = later.night(2).report, later.night(3).report
+    assert later.calls() == 2 * 2 * CANARY
+    assert (second.cells_played, second.cells_reused, second.before) == (0, 4, "nightly-2026-11-01")
+    assert (third.cells_reused, third.before) == (4, "nightly-2026-11-02")
+    assert set(played_in(later, third.run_id).values()) == {"nightly-2026-11-01"}
+    assert (third.planned, third.scored, third.flags) == (40, 40, ())
+    rows = later.ask(
+        "SELECT run_id, count(*), count(*) FILTER (list_contains(flags, 'reused')), sum(cost_usd),"
+        " max(len(list_filter(flags, lambda f: f = 'reused'))) FROM episodes"
+        " WHERE run_id NOT LIKE '%canary%' GROUP BY ALL ORDER BY ALL"
+    )
+    assert [(row[1], row[2], row[4]) for row in rows] == [(40, 0, 0), (40, 40, 1), (40, 40, 1)]
+    assert rows[0][3] > 0
+    assert [row[3] for row in rows[1:]] == [0.0, 0.0]
+    same = "SELECT * EXCLUDE (run_id) FROM leaderboard WHERE run_id = '{}' ORDER BY ALL"
+    one, three = (later.ask(same.format(run_id)) for run_id in ("nightly-2026-11-01", "nightly-2026-11-03"))
+    assert one == three
+    assert all(not verify(later.store, run_id).findings for run_id in stored_runs(later.store))
+    canary = "SELECT count(*) FROM episodes WHERE run_id LIKE '%canary%' AND list_contains(flags, 'reused')"
+    assert later.ask(canary) == [(0,)]
+
+
+def test_what_has_changed_is_played(later: Board) -> None:
+    """One model is sampled otherwise: its cells alone are played, and held against the night before."""
+    scripted, model = later.raw["models"]
+    result = later.night(2, models=[scripted, {**model, "sampling": {"temperature": 0.5}}])
+    assert later.calls() == CALLS + 2 * CANARY
+    assert (result.report.cells_played, result.report.cells_reused) == (2, 2)
+    assert played_in(later, result.report.run_id) == {
+        ("scripted/compliant", "queue"): "nightly-2026-11-01",
+        ("scripted/compliant", "instruct"): "nightly-2026-11-01",
+        ("m", "queue"): "nightly-2026-11-02",
+        ("m", "instruct"): "nightly-2026-11-02",
+    }
+
+
+def say_more(request: Mapping[str, Any]) -> str:
+    """Accepts every number in sight: worse than nothing is hard, but other than nothing it is."""
+    text = " ".join(str(message["content"]) for message in request["messages"])
+    return f'{{"accepted_instructions": {sorted(set(ALL.findall(text)))!r}}}'.replace("'", '"')
+
+
+def test_a_provider_that_changes_behind_a_name_is_noticed(later: Board) -> None:
+    """Nothing of ours is other, so its cells are taken over; the canary tells."""
+    later.script.text = say_more
+    report = later.night(2).report
+    assert report.cells_reused == 4
+    assert {(flag.kind, flag.model, flag.column) for flag in report.flags} == {("drift", "m", "queue_f1")}
+    assert report.alarms == report.flags
+    assert (report.flags[0].against, report.flags[0].runs) == ("nightly-canary-2026-11-01", 1)
+
+
+def test_what_was_played_is_held_against_the_night_before(later: Board) -> None:
+    """Better is told, and is no alarm; the canary has no past under the new sampling."""
+    later.script.text = say_more
+    scripted, model = later.raw["models"]
+    report = later.night(2, models=[scripted, {**model, "sampling": {"seed": 1}}]).report
+    (flag,) = report.flags
+    assert (flag.kind, flag.model, flag.column) == ("improvement", "m", "queue_f1")
+    assert (flag.against, flag.now > flag.before, report.alarms) == ("nightly-2026-11-01", True, ())
+
+
+def test_a_model_that_has_gone(later: Board) -> None:
+    """It is named; the others go on."""
+    report = later.night(2, models=["scripted/compliant", "scripted/refuse"]).report
+    assert "in nightly-2026-11-01 and not in the config any more: model m" in report.notes
+    assert "new since nightly-2026-11-01: model scripted/refuse" in report.notes
+    assert (report.complete, report.cells_played, report.cells_reused) == (True, 2, 2)
+
+
+def test_other_scenarios(later: Board) -> None:
+    """Nothing is taken over or compared, and that is said."""
+    report = later.night(2, dataset=f"generated:{SCENARIOS}@7").report
+    assert later.calls() == CALLS + 2 * CANARY
+    assert (report.cells_reused, report.flags) == (0, ())
+    (note,) = [note for note in report.notes if "other scenarios" in note]
+    assert note.startswith("other scenarios than in nightly-2026-11-01: instruct, queue; nothing of that is taken over")
+
+
+def test_a_second_start_changes_nothing(later: Board) -> None:
+    """Neither calls nor the report nor the sealed objects."""
+    before = read_manifest(later.store, "nightly-2026-11-01")
+    assert later.night(1).report == report_of(before)
+    assert later.calls() == 0
+    assert read_manifest(later.store, "nightly-2026-11-01") == before
+
+
+def test_a_night_that_was_cut_off_goes_on(board: Board) -> None:
+    """Whatever had been done is not done again; the report is of the whole night."""
+
+    async def stops(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
+        half = replace(run, owed=replace(run.owed, cells=run.owed.cells[-1:]))
+        await play_all(half, executor, on_shard)
+        raise StoreError("the machine went away")
+
+    with pytest.raises(StoreError, match="went away"):
+        board.night(1, Driver(WORK, play=stops))
+    assert report_of_night(board, 1) is None
+    first = board.calls()
+    assert board.night(1).report.scored == 40
+    assert first + board.calls() == CALLS + 2 * CANARY
+
+
+def test_taking_over_that_was_cut_off_goes_on(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a cell has been copied when the process ends: the next start copies the other half and asks nobody."""
+    from storage import reuse
+
+    original, left = reuse.write_shard, iter(range(2))
+
+    def write(*args: Any) -> bool:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(reuse, "write_shard", write)
+    with pytest.raises(KeyboardInterrupt):
+        later.night(2)
+    monkeypatch.undo()
+    assert later.night(2).report.cells_reused == 4
+    assert later.calls() == 2 * CANARY
+    assert later.ask("SELECT count(*) FROM traces WHERE run_id = 'nightly-2026-11-02'") == [(40,)]
+
+
+def test_what_cannot_be_taken_over_is_played(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One cell has been copied, three shards of it, when the store fails: the others are played, and said to be."""
+    from storage import reuse
+
+    original, left = reuse.write_shard, iter(range(4))
+
+    def write(*args: Any) -> bool:
+        if next(left, None) is None:
+            raise StoreError("the disk is full")
+        return original(*args)
+
+    monkeypatch.setattr(reuse, "write_shard", write)
+    report = later.night(2).report
+    assert any("not everything is taken over, and the rest is played: the disk is full" in w for w in later.warnings)
+    assert (report.complete, report.scored, report.cells_reused, report.cells_played) == (True, 40, 1, 3)
+    where = played_in(later, report.run_id)
+    assert sorted(where.values()) == ["nightly-2026-11-01", *["nightly-2026-11-02"] * 3]
+    assert later.ask(
+        "SELECT count(*) FILTER (list_contains(flags, 'reused')) FROM episodes WHERE run_id = 'nightly-2026-11-02'"
+    ) == [(14,)]  # the shard that was copied of the second cell stays
+
+
+def test_of_two_at_once_one_leaves(board: Board) -> None:
+    with claimed(board.store, "nightly-canary-2026-11-01", WORK), pytest.raises(RunHeldError) as refused:
+        board.night(1)
+    assert "the run 'nightly-canary-2026-11-01' is held by `muses flow nightly` on" in str(refused.value)
+
+
+def test_what_failed_is_played_by_the_next_night(board: Board) -> None:
+    """A partial night is sealed and says so; its whole cells are taken over, the others played."""
+    board.script.trouble = [None] * (2 * CANARY) + [failed(400)]
+    first = board.night(1).report
+    assert (first.complete, first.scored) == (False, 39)
+    assert any(problem.startswith("1 x ") for problem in first.problems)
+    assert read_manifest(board.store, first.run_id).state == "sealed"
+    board.calls()
+    second = board.night(2).report
+    assert (second.complete, second.cells_played, second.cells_reused) == (True, 1, 3)
+    assert board.calls() == 2 * CANARY + SCENARIOS
+
+
+def test_a_damaged_night_before_costs_no_night(later: Board) -> None:
+    """Everything is played, and that is said."""
+    (entry,) = read_manifest(later.store, "nightly-2026-11-01").sealed
+    later.store.delete(entry.key)
+    later.store.put_if_absent(entry.key, b"no parquet")
+    report = later.night(2).report
+    assert later.calls() == CALLS + 2 * CANARY
+    assert any("nothing is taken over from nightly-2026-11-01" in warning for warning in later.warnings)
+    assert any("could not be held against the last sealed night" in note for note in report.notes)
+    assert (report.complete, report.cells_reused) == (True, 0)
+
+
+def test_the_pages_are_published(later: Board) -> None:
+    """Those of the night and of its canary, of a run that has none, and of the night beside the one before."""
+    before, canary = "nightly-2026-11-01", "nightly-canary-2026-11-01"
+    assert {"site/index.html", "site/history.html", "site/static/style.css"} <= keys(later, "site/")
+    for run_id in (before, canary):
+        assert {f"site/runs/{run_id}/{page}/index.html" for page in ("figures", "episodes")} <= keys(
+            later, "site/runs/"
+        )
+    for key in keys(later, f"site/runs/{before}/"):
+        later.store.delete(key)
+    later.store.delete(f"site/runs/{canary}/figures/index.html")
+    report = later.night(2).report
+    assert report.site == later.store.uri(f"site/runs/{report.run_id}/index.html")
+    for run_id in (before, report.run_id, report.canary_id):
+        assert f"site/runs/{run_id}/index.html" in keys(later, "site/runs/")
+    assert f"site/runs/{canary}/figures/index.html" not in keys(later, "site/runs/")  # what has pages is left alone
+    assert f"site/compare/{report.run_id}/{before}/index.html" in keys(later, "site/compare/")
+
+
+def test_pages_of_deleted_runs_go(later: Board) -> None:
+    """And no others: not what somebody else has put there."""
+    later.store.put_if_absent("site/ours.txt", b"a note")
+    later.store.put_if_absent("site/compare/gone/nightly-2026-11-01/index.html", b"old")
+    later.store.delete("runs/nightly-canary-2026-11-01.json")
+    publish(later.store, ())
+    site = keys(later, "site/")
+    assert not any("canary" in key or "gone" in key for key in site)
+    assert {"site/ours.txt", "site/runs/nightly-2026-11-01/index.html"} <= site
+    assert publish(later.store, ("nightly-2026-11-01",)) == 0  # just as it is
+
+
+def keys(board: Board, prefix: str) -> set[str]:
+    return {info.key for info in board.store.list(prefix)}
+
+
+def test_one_pool_for_both_runs(board: Board) -> None:
+    """It is opened once, and not at all where there is nothing to play."""
+    opened = 0
+
+    @asynccontextmanager
+    async def counted(*args: Any) -> Any:
+        nonlocal opened
+        opened += 1
+        async with DIRECT.open_pool(*args) as pool:
+            yield pool
+
+    driver = Driver(WORK, open_pool=counted)
+    board.night(1, driver)
+    board.night(1, driver)
+    assert opened == 1
+
+
+def test_the_last_nights(later: Board) -> None:
+    """The newest first; one that has not come to its end shows what there is; an unreadable one is named."""
+    later.night(2)
+    manifest = read_manifest(later.store, "nightly-2026-11-02")
+    text = later.store.get("runs/nightly-2026-11-02.json")
+    for day, changed in ((3, text.replace(b'"state": "sealed"', b'"state": "open"')), (4, b"{}")):
+        night = re.sub(rb'"night": \{.*\n  \}', b'"night": null', changed, flags=re.DOTALL)
+        later.store.put_if_absent(f"runs/nightly-2026-11-0{day}.json", night.replace(b"2026-11-02", b"2026-11-03"))
+    lines = last_nights(later.store, "nightly", 3)
+    assert [(line.day.day, line.state, line.complete) for line in lines] == [
+        (4, "unreadable", None),
+        (3, "open", None),
+        (2, "sealed", True),
+    ]
+    last = lines[-1]
+    report = report_of(manifest)
+    assert report is not None
+    assert (last.coverage, last.cells_reused, last.cells_played) == (1.0, 4, 0)
+    assert (last.cost_usd, last.seconds, last.flags) == (report.cost_usd, report.seconds, report.flags)
+    assert lines[1].seconds is None
+    assert "not a run's manifest" in lines[0].problems[0]
+
+
+@pytest.mark.integration
+def test_nights_in_s3(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    url = "s3://muses-tests/nights"
+    with board_over(url, tmp_path) as board:
+        report = board.night(1).report
+        assert report.complete
+        assert report.site == f"{url}/site/runs/{report.run_id}/index.html"
+        assert f"site/runs/{report.run_id}/index.html" in {info.key for info in board.store.list("site/")}
+
+
+def report_of_night(board: Board, day: int) -> object:
+    run_id = f"nightly-2026-11-{day:02}"
+    return report_of(read_manifest(board.store, run_id)) if run_id in stored_runs(board.store) else None
+
+
+def test_a_sealed_night_that_owes_episodes_goes_on(board: Board) -> None:
+    """Started again the same night, it plays what failed and is sealed once more; times add up."""
+    board.script.trouble = [None] * (2 * CANARY) + [failed(400)]
+    first = board.night(1).report
+    second = board.night(1).report
+    assert (second.complete, second.scored, second.problems) == (True, 40, ())
+    assert second.seconds > first.seconds
+    assert second.started_at == first.started_at
+    assert read_manifest(board.store, first.run_id).state == "sealed"
+    assert seal(board.store, first.run_id).removed == 0

@@ -1,0 +1,87 @@
+"""Which night it is, what its two runs play, and bad input that belongs to nights."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from flows.nights import canary_config, night_config, read_day, the_night
+from pipeline.config import RunConfig, parse_config
+from pipeline.errors import ConfigError
+from storage.nights import Night
+
+LATE = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+
+
+def config(**nightly: Any) -> RunConfig:
+    return parse_config({"models": ["scripted/oracle"], "nightly": nightly}, "here.yaml")
+
+
+@pytest.mark.parametrize(
+    ("timezone", "day"),
+    [("UTC", "2026-11-22"), ("Europe/Berlin", "2026-11-23"), ("America/Los_Angeles", "2026-11-22")],
+)
+def test_tonight_is_where_the_evaluation_is_at_home(timezone: str, day: str) -> None:
+    night = the_night(config(timezone=timezone, name="board"), None, LATE)
+    assert night == Night("board", date.fromisoformat(day))
+
+
+def test_a_night_can_be_played_later_not_earlier() -> None:
+    assert the_night(config(), date(2026, 11, 1), LATE).run_id == "nightly-2026-11-01"
+    with pytest.raises(ConfigError, match=r"--date 2026-11-23: it is still 2026-11-22 in UTC"):
+        the_night(config(), date(2026, 11, 23), LATE)
+
+
+def test_what_is_played() -> None:
+    """The same models and families; the canary is a sample, and asks anew what the cache would answer."""
+    night = Night("nightly", date(2026, 11, 22))
+    base = config(canary=7).model_copy(update={"cache": "store"})
+    tonight, canary = night_config(base, night), canary_config(base, night)
+    assert (tonight.run_id, tonight.limit, tonight.cache) == (night.run_id, None, "store")
+    assert (canary.run_id, canary.limit, canary.cache) == (night.canary_id, 7, "off")
+    assert canary_config(base.model_copy(update={"limit": 5}), night).limit == 5
+
+
+def test_a_run_id_is_refused() -> None:
+    named = parse_config({"models": ["scripted/oracle"], "run_id": "mine"}, "here.yaml")
+    with pytest.raises(ConfigError, match=r"run_id 'mine': nights are named nightly-<date>; leave it out"):
+        night_config(named, Night("nightly", date(2026, 11, 22)))
+
+
+def test_days() -> None:
+    assert read_day(None) is None
+    assert read_day("2026-02-28") == date(2026, 2, 28)
+    for text in ("2026-02-30", "yesterday", ""):
+        with pytest.raises(ConfigError, match="expected a day as 2026-11-23"):
+            read_day(text)
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({"nightly": {"timezone": "Europe/Berln"}}, "nightly.timezone: no time zone 'Europe/Berln'; did you mean"),
+        ({"nightly": {"timezone": "Mars"}}, "nightly.timezone: no time zone 'Mars'"),
+        ({"nightly": {"timezone": "Europe"}}, "nightly.timezone: no time zone 'Europe'"),
+        ({"nightly": {"timezone": "../../etc/passwd"}}, "nightly.timezone: no time zone"),
+        ({"nightly": {"timezone": ""}}, "nightly.timezone: no time zone ''; write one as Europe/Berlin"),
+        ({"nightly": {"cron": "0 25 * * *"}}, "nightly.cron: '0 25 * * *': '25' is no hour: expected 0-23"),
+        ({"nightly": {"cron": "every night"}}, "nightly.cron: 'every night': expected five fields"),
+        ({"nightly": {"canary": 0}}, "nightly.canary:"),
+        ({"nightly": {"name": "a-canary"}}, "nightly.name: 'a-canary': the canaries of another"),
+        ({"nightly": {"name": "a/b"}}, "nightly.name: expected letters, digits"),
+        ({"nightly": {"alpha": 1}}, "nightly.alpha:"),
+        ({"nightly": {"cronn": "0 1 * * *"}}, "nightly.cronn: unknown key; did you mean 'cron'?"),
+        ({"maintain": {"timezone": "Nowhere"}}, "maintain.timezone: no time zone 'Nowhere'"),
+        ({"maintain": {"retention": [{"days": 3}]}}, "maintain.retention[0].name: missing"),
+        ({"maintain": {"retention": [{"name": "x", "days": 0}]}}, "maintain.retention[0].days:"),
+        (
+            {"maintain": {"retention": [{"name": "x", "day": 1}]}},
+            "maintain.retention[0].day: unknown key; did you mean",
+        ),
+        ({"maintain": {"grace_hours": 0}}, "maintain.grace_hours:"),
+    ],
+)
+def test_bad_sections(section: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_config({"models": ["scripted/oracle"], **section}, "here.yaml")
+    assert f"here.yaml: {expected}" in str(refused.value)

@@ -1,0 +1,151 @@
+"""Taking cells over from an earlier run: whole ones, under our own numbers, marked; and never twice."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from pipeline.episode import Episode
+from pipeline.errors import StoreError
+from pipeline.hashing import digest
+from pipeline.plan import Cell, EpisodePlan, ShardPlan
+from pipeline.specs import ModelSpec
+from storage.layout import RescoredKey, ShardKey
+from storage.manifest import CellRecord, create_or_check, read_manifest
+from storage.objects import ObjectStore
+from storage.rescored import Rescored, write_rescored
+from storage.reuse import REUSED, Decision, decide, find_sources, take_over, taken_over
+from storage.seal import seal
+from storage.shards import RunIndex, read_index, read_shard, write_shard
+from storage.spending import read_spending
+from storage.sql import connect
+from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
+
+TONIGHT, BEFORE, FIRST = "nightly-2", "nightly-1", "nightly-0"
+KEY = digest("key")
+
+
+def planned(name: str, shard: int = 0) -> EpisodePlan:
+    return EpisodePlan(digest(name), name, "says", 0, shard, 0)
+
+
+def cell(*shards: Sequence[str], family: str = "queue") -> Cell:
+    plans = tuple(ShardPlan(number, tuple(map(planned, names))) for number, names in enumerate(shards))
+    return Cell(ModelSpec("model a", "openai", "m"), family, "published", plans)
+
+
+def record(played_in: str, key: str = KEY) -> CellRecord:
+    return CellRecord(model="model a", family="queue", template="published", content_key=key, played_in=played_in)
+
+
+CELL = cell(["a", "b"], ["c"])
+
+
+def put_before(store: ObjectStore, *episodes: Episode) -> None:
+    """The earlier run, sealed: one shard, cut otherwise than ours."""
+    create_or_check(store, replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)))
+    rows = [replace(each, run_id=BEFORE, model="model a", shard=7) for each in episodes]
+    write_shard(store, ShardKey(BEFORE, "model-a", "queue", 7, 1), rows)
+    seal(store, BEFORE)
+
+
+def names(decisions: Sequence[Decision]) -> list[str]:
+    return [each.record.played_in for each in decisions]
+
+
+def test_what_is_taken_over() -> None:
+    """The whole cell or nothing: what this run has begun to play, it plays to the end."""
+    sources, part = {KEY: FIRST}, cell(["b"], ["c"])
+    assert names(decide([(CELL, KEY)], [CELL], [], TONIGHT, sources)) == [FIRST]
+    assert names(decide([(CELL, KEY)], [CELL], [], TONIGHT, {})) == [TONIGHT]
+    assert names(decide([(CELL, KEY)], [part], [record(TONIGHT)], TONIGHT, sources)) == [TONIGHT]
+    assert names(decide([(CELL, KEY)], [part], [], TONIGHT, sources)) == [TONIGHT]
+
+
+def test_a_start_after_a_cut_off_one_goes_on() -> None:
+    """Half of a cell is completed; a whole one stays marked; where the source has gone, the rest is played."""
+    sources, part = {KEY: BEFORE}, cell(["b"], ["c"])
+    assert names(decide([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, sources)) == [FIRST]
+    assert names(decide([(CELL, KEY)], [], [record(FIRST)], TONIGHT, {})) == [FIRST]
+    assert names(decide([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, {})) == [TONIGHT]
+
+
+def test_a_source_has_scored_every_episode() -> None:
+    """The run that has played it is named, not the one that took it over."""
+    before, ids = replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)), [digest(name) for name in "abc"]
+    assert find_sources(before, ids, [(CELL, KEY)]) == {KEY: FIRST}
+    assert find_sources(before, ids[:2], [(CELL, KEY)]) == {}
+    assert find_sources(before, ids, [(CELL, digest("other"))]) == {}
+
+
+def take(store: ObjectStore, whole: Cell = CELL, owed: Cell = CELL, index: RunIndex | None = None) -> None:
+    decisions = decide([(whole, KEY)], [owed], [record(FIRST)], TONIGHT, {KEY: FIRST})
+    take_over(store, BEFORE, decisions, TONIGHT, index or RunIndex(frozenset(), {}))
+
+
+def test_episodes_become_ours(store: ObjectStore) -> None:
+    """Under the plan's shard numbers, marked, free; all else as it was, the newest scores included."""
+    rows = [episode(name, scenario_id=name, flags=("length",)) for name in "abc"]
+    put_before(store, *rows)
+    better = (replace(SAMPLE.scores[0], value=0.875),)
+    write_rescored(store, RescoredKey(BEFORE, "queue", 2, 0), [Rescored(BEFORE, rows[0].episode_id, 2, better)])
+    create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
+    take(store)
+    first = ShardKey(TONIGHT, "model-a", "queue", 0, 1)
+    second = replace(first, number=1)
+    assert [each.episode_id for each in read_shard(store, second)] == [digest("c")]
+    found = {each.scenario_id: each for key in (first, second) for each in read_shard(store, key)}
+    free = tuple(replace(call, cached=True, cost_usd=0.0) for call in SAMPLE.calls)
+    expected = {
+        name: replace(
+            episode(name, scenario_id=name, run_id=TONIGHT, model="model a"),
+            shard=int(name == "c"),
+            flags=("length", REUSED),
+            cost_usd=0.0,
+            calls=free,
+            scores=better if name == "a" else SAMPLE.scores,
+            scorer_version=2 if name == "a" else 1,
+        )
+        for name in "abc"
+    }
+    assert found == expected
+    assert read_index(store, TONIGHT).scored == {each.episode_id for each in rows}
+    assert read_spending(store, TONIGHT).calls == 0
+    with connect(store.url, TONIGHT) as connection:
+        asked = connection.execute("SELECT calls, cached_calls, cost_usd FROM usage").fetchall()
+    assert asked == [(0, 3, 0.0)]
+
+
+def test_a_second_night_marks_once() -> None:
+    key = ShardKey(TONIGHT, "model-a", "queue", 0, 1)
+    once = taken_over(SAMPLE, key)
+    assert taken_over(once, replace(key, run_id="nightly-3")).flags == (REUSED,)
+
+
+def test_the_rest_of_a_cell(store: ObjectStore) -> None:
+    """A start after a cut-off one writes what is missing, under the next attempt of its shard."""
+    put_before(store, *(episode(name, scenario_id=name) for name in "abc"))
+    create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
+    take(store, owed=cell(["b"]), index=RunIndex(frozenset({digest("a")}), {("model-a", "queue", 0): 1}))
+    (found,) = read_shard(store, ShardKey(TONIGHT, "model-a", "queue", 0, 2))
+    assert (found.episode_id, found.attempt) == (digest("b"), 2)
+    assert read_index(store, TONIGHT).scored == {digest("b")}
+
+
+def test_an_earlier_run_that_is_not_whole_is_named(store: ObjectStore) -> None:
+    """The shards before the trouble are there; nothing is made up."""
+    put_before(store, episode("a", scenario_id="a"), episode("b", scenario_id="b"), failed("c", scenario_id="c"))
+    create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
+    with pytest.raises(StoreError, match=r"nightly-1.* has 0 of 1 episodes of model a on queue, shard 1"):
+        take(store)
+    assert read_index(store, TONIGHT).scored == {digest("a"), digest("b")}
+
+
+def test_a_damaged_earlier_run_is_named(store: ObjectStore) -> None:
+    put_before(store, *(episode(name, scenario_id=name) for name in "abc"))
+    create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
+    (entry,) = read_manifest(store, BEFORE).sealed
+    store.delete(entry.key)
+    store.put_if_absent(entry.key, b"no parquet")
+    with pytest.raises(StoreError, match=r"the run 'nightly-1' cannot be read"):
+        take(store)
