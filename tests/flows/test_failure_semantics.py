@@ -1,0 +1,354 @@
+"""Flows that go wrong, with the real engines: what is tried again, what is left, and that nothing is played twice.
+
+Whatever is killed in the middle of a run, the next start finishes it with every episode once, and with the scores of a
+run that nobody disturbed.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.evaluate import Driver, evaluate
+from flows.report import RunReport
+from flows.settings import read_settings
+from pipeline.config import parse_config
+from pipeline.errors import ConfigError, StoreError
+from tests.conftest import Muses
+from tests.flows.test_deploy import file_of
+from tests.flows.test_interrupt import (
+    ANSWERED,
+    EPISODES,
+    SHARD,
+    SIGKILL,
+    Stall,
+    Stopped,
+    _marked,
+    job,
+    reply,
+    scores,
+    stored_once,
+)
+from tests.prefect_server import PATIENCE_S, PrefectServer, prefect_server
+from tests.provider import Answer, Provider, slow
+from workers.executor import InlineExecutor
+from workers.shard import ShardSpec, ShardSummary
+
+SOON_S = 25.0
+"""Cancelling gives a run 30 s before it is killed: what ends earlier has ended by itself."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
+    """The scores of the same run when nobody disturbs it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with Provider(reply=reply) as provider:
+        done = Stopped(folder, *job(provider, "run")).wait()
+    assert done.returncode == 0, done.stderr
+    return scores(folder)
+
+
+# --- a cell that fails -------------------------------------------------------------------------------------------
+
+
+class Troubled(InlineExecutor):
+    """Plays shards one after the other, unless it is told to fail one."""
+
+    def __init__(self, trouble: Callable[[ShardSpec], None]) -> None:
+        super().__init__(shards_at_once=1)
+        self._trouble, self._turn = trouble, asyncio.Semaphore(1)
+        self.played: list[tuple[str, str, int, int]] = []
+
+    async def run(self, spec: ShardSpec) -> ShardSummary:
+        async with self._turn:
+            self._trouble(spec)
+            summary = await super().run(spec)
+            self.played.append((spec.model.name, spec.family, spec.number, spec.attempt))
+        return summary
+
+
+def through_prefect(server: PrefectServer, folder: Path, executor: InlineExecutor, **config: Any) -> RunReport:
+    """A run in this process, a task a cell, on this executor."""
+    from prefect import flow
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.prefect_tasks import play_as_tasks
+
+    raw = {"models": ["scripted/oracle", "scripted/refuse"], "families": ["queue"], "dataset": "generated:6"}
+    parsed = parse_config({**raw, "store": str(folder), "execution": {"shard_size": 2}, **config}, "here")
+
+    @asynccontextmanager
+    async def open_pool(*_: object) -> Any:
+        async with executor:
+            yield executor
+
+    @flow(name=f"troubled-{folder.name}")
+    async def troubled() -> RunReport:
+        return await evaluate(parsed, read_settings(), driver=Driver("tests", open_pool, play_as_tasks))
+
+    with temporary_settings({PREFECT_API_URL: server.url}):
+        return asyncio.run(troubled())
+
+
+def task_states(server: PrefectServer, flow: str) -> dict[str, tuple[str, int]]:
+    """Task -> its state's name, and how often it ran."""
+    from prefect.client.schemas.filters import FlowFilter
+
+    def read() -> dict[str, tuple[str, int]]:
+        found = server.ask(lambda client: client.read_task_runs(flow_filter=FlowFilter(name={"any_": [flow]})))
+        return {task.name: (task.state_name, task.run_count) for task in found}
+
+    server.wait_until(lambda: all(name not in ("Pending", "Running") for name, _ in read().values()))
+    return read()
+
+
+@pytest.mark.integration
+def test_a_cell_is_tried_again_with_what_it_owes_by_then(prefect: PrefectServer, tmp_path: Path) -> None:
+    """Its ids stay; what the first try stored is not played again; the other cell notices nothing."""
+    failed: list[ShardSpec] = []
+
+    def trouble(spec: ShardSpec) -> None:
+        if spec.model.name == "scripted/refuse" and spec.number == 1 and not failed:
+            failed.append(spec)
+            raise StoreError("the store was away for a moment")
+
+    executor = Troubled(trouble)
+    done = through_prefect(prefect, tmp_path, executor, flow={"retry_seconds": 0})
+    assert done.complete
+    assert done.outcomes["scored"] == 12
+    assert sorted(executor.played) == [
+        (f"scripted/{kind}", "queue", number, 1) for kind in ("oracle", "refuse") for number in range(3)
+    ]
+    assert task_states(prefect, f"troubled-{tmp_path.name}") == {
+        "scripted/oracle on queue": ("Completed", 1),
+        "scripted/refuse on queue": ("Completed", 2),
+    }
+
+
+@pytest.mark.integration
+def test_a_cell_that_cannot_be_played_does_not_stop_the_others(prefect: PrefectServer, tmp_path: Path) -> None:
+    tries: list[ShardSpec] = []
+
+    def trouble(spec: ShardSpec) -> None:
+        if spec.model.name == "scripted/oracle":
+            tries.append(spec)
+            raise StoreError("the store is away")
+
+    executor = Troubled(trouble)
+    with pytest.raises(StoreError, match="the store is away"):
+        through_prefect(prefect, tmp_path, executor, flow={"cell_retries": 1, "retry_seconds": 0})
+    assert len({spec.number for spec in tries}) >= 1
+    assert [model for model, *_ in executor.played] == ["scripted/refuse"] * 3
+
+
+@pytest.mark.integration
+def test_what_a_retry_cannot_mend_is_not_tried_again(prefect: PrefectServer, tmp_path: Path) -> None:
+    def trouble(spec: ShardSpec) -> None:
+        raise ConfigError("this will not change")
+
+    with pytest.raises(ConfigError):
+        through_prefect(prefect, tmp_path, Troubled(trouble), flow={"retry_seconds": 0})
+    assert {count for _, count in task_states(prefect, f"troubled-{tmp_path.name}").values()} == {1}
+
+
+# --- time limits --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_a_cell_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
+    """What it has finished is kept, the others are played, and the run says that it is not whole."""
+    stall = Stall()
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        arguments = limited(tmp_path, provider, cell_minutes=0.1)
+        done = muses(*arguments, PREFECT_API_URL=prefect.url)
+        assert done.returncode == 3, done.stderr
+        found = json.loads(done.stdout)
+        assert 0 < found["episodes"]["scored"] - EPISODES <= ANSWERED
+        stall.over = True
+        again = muses(*arguments, PREFECT_API_URL=prefect.url)
+        assert again.returncode == 0, again.stderr
+    states = task_states(prefect, "evaluate")
+    assert stored_once(tmp_path) == 2 * EPISODES
+    assert states["limited on queue"][0] in ("TimedOut", "Completed")
+
+
+@pytest.mark.integration
+def test_a_flow_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
+    stall = Stall()
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        arguments = limited(tmp_path, provider, flow_minutes=0.1)
+        done = muses(*arguments, PREFECT_API_URL=prefect.url)
+        assert (done.returncode, done.stdout) == (3, ""), done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("muses: ended after 0.1 minutes, as flow.flow_minutes says")
+        assert EPISODES < stored_once(tmp_path) <= EPISODES + ANSWERED
+        stall.over = True
+        again = muses(*arguments, PREFECT_API_URL=prefect.url)
+        assert again.returncode == 0, again.stderr
+    assert stored_once(tmp_path) == 2 * EPISODES
+
+
+def limited(folder: Path, provider: Provider, **flow: Any) -> tuple[str, ...]:
+    """A run of a model that stalls and of one that does not."""
+    config = {
+        "name": "limited",
+        "models": [{"model": "openai:m", "name": "limited", "base_url": provider.base_url}, "scripted/oracle"],
+        "families": ["queue"],
+        "dataset": f"generated:{EPISODES}",
+        "flow": flow,
+        "execution": {"shard_size": SHARD, "shards_per_worker": 2 * EPISODES},  # room for all, also for those that wait
+    }
+    (folder / "limited.yaml").write_text(yaml.safe_dump(config))
+    return "flow", "evaluate", "limited.yaml", "--json"
+
+
+# --- what is killed -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("victim", ["flow", "ray"])
+def test_the_next_start_finishes_what_was_killed(
+    muses: Muses,
+    prefect: PrefectServer,
+    tmp_path: Path,
+    *,
+    undisturbed: list[tuple[Any, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    victim: str,
+) -> None:
+    """SIGKILL, of the process that runs the flow, or of all that its Ray has started, as when a head node dies."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect.url)
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # so long a driver waits for its head: else 60
+    stall = Stall()
+    ray = ("--executor=ray",) if victim == "ray" else ()
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        running = Stopped(tmp_path, *job(provider, "flow", "evaluate"), *ray)
+        assert stall.reached.wait(PATIENCE_S)
+        if victim == "flow":
+            running.send(*SIGKILL)
+        else:
+            for pid in ray_processes(running):
+                os.kill(pid, signal.SIGKILL)
+        stall.over = True
+        assert running.wait().returncode != 0
+        wait_for(lambda: not running.left_behind)
+        finished = stored_once(tmp_path)
+        before = len(provider.completions)
+        resumed = muses(*job(provider, "run"))
+        assert resumed.returncode == 0, resumed.stderr
+        assert len(provider.completions) - before == EPISODES - finished
+    assert stored_once(tmp_path) == EPISODES
+    assert scores(tmp_path) == undisturbed
+
+
+def ray_processes(running: Stopped) -> list[int]:
+    commands = {pid: command.split(" ")[0] for pid, command in _marked(running.mark)}
+    found = [
+        pid
+        for pid, command in commands.items()
+        if command.endswith(("/gcs_server", "/raylet")) or command.startswith("ray::")
+    ]
+    assert len(found) > 2
+    return found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+class Pause(Stall):
+    """As a stall, but those that wait get an answer in the end."""
+
+    def __next__(self) -> Answer | None:
+        return None if super().__next__() is None else slow(8)
+
+
+@pytest.mark.integration
+def test_a_killed_server_costs_no_episode(muses: Muses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run plays on without it to its last episode; only Prefect does not hear of it, after minutes of trying."""
+    pause = Pause()
+    with (
+        prefect_server(tmp_path / "prefect") as server,
+        Provider(reply=reply, script=pause, latency_s=0.05) as provider,
+    ):
+        monkeypatch.setenv("PREFECT_API_URL", server.url)
+        running = Stopped(tmp_path, *job(provider, "flow", "evaluate"))
+        assert pause.reached.wait(PATIENCE_S)
+        server.stop(signal.SIGKILL)
+        pause.over = True
+        wait_for(lambda: stored_once(tmp_path) == EPISODES)
+        running.send(*SIGKILL)
+        running.wait()
+        resumed = muses(*job(provider, "run"))
+        assert resumed.returncode == 0, resumed.stderr
+        assert len(provider.completions) == EPISODES
+    assert stored_once(tmp_path) == EPISODES
+
+
+# --- cancelling ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
+    muses: Muses, prefect: PrefectServer, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
+) -> None:
+    """With Ray, whose workers have to be ended by the flow itself: they write what they have first."""
+    stall = Stall()
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        config = {
+            "name": "cancelled",
+            "models": [{"model": "openai:it's a model", "base_url": provider.base_url}],
+            "families": ["queue"],
+            "dataset": f"generated:{EPISODES}",
+            "execution": {"executor": "ray", "workers": 1, "shard_size": SHARD},
+        }
+        (tmp_path / "night.yaml").write_text(yaml.safe_dump(config))
+        pool = f"cancels-{tmp_path.name[-8:]}".lower()
+        file = file_of(tmp_path, pool)
+        done = muses("deploy", "night.yaml", "--prefect-file", str(file), PREFECT_API_URL=prefect.url)
+        assert done.returncode == 0, done.stderr
+        with prefect.worker(pool):
+            run = prefect.run_deployment("evaluate/cancelled")
+            assert stall.reached.wait(PATIENCE_S), prefect.worker_log
+            asked = time.monotonic()
+            prefect.cancel(run)
+            assert prefect.wait_for_end(run).type.value == "CANCELLED", prefect.worker_log
+            assert time.monotonic() - asked < SOON_S
+            finished = stored_once(tmp_path)
+            assert 0 < finished <= ANSWERED
+            assert finished % SHARD  # the shards in the middle were written as far as they had come
+            stall.over = True
+            before = len(provider.completions)
+            state = prefect.wait_for_end(prefect.run_deployment("evaluate/cancelled"))
+        assert state.type.value == "COMPLETED", state
+        assert len(provider.completions) - before == EPISODES - finished
+    assert stored_once(tmp_path) == EPISODES
+    assert scores(tmp_path) == undisturbed
+
+
+def test_a_signal_that_a_callback_swallows_still_ends_the_flow() -> None:
+    from prefect.exceptions import TerminationSignal
+
+    from flows.prefect_tasks import orderly
+
+    def callback() -> None:
+        raise TerminationSignal(signal.SIGTERM)
+
+    async def body() -> None:
+        async with orderly(None):
+            asyncio.get_running_loop().call_soon(callback)
+            await asyncio.sleep(PATIENCE_S)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(body())

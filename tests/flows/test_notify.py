@@ -1,0 +1,238 @@
+"""Messages: what they say, that they arrive, and that none holds a key or costs a run."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from storage.nights import Flag, NightReport
+from tests.conftest import Muses
+from tests.prefect_server import PrefectServer
+from tests.s3_server import free_ports
+
+KEY = "sk-proj-0123456789abcdefABCDEF"
+
+
+class Receiver:
+    """Takes what is posted to it."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, Any]] = []
+        taken = self.messages
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(500 if self.path == "/broken" else 200)
+                self.end_headers()
+                taken.append((self.path, json.loads(body)))
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def address(self, path: str, scheme: str = "http") -> str:
+        return f"{scheme}://127.0.0.1:{self._server.server_port}{path}"
+
+    def at(self, path: str) -> list[Any]:
+        return [message for place, message in self.messages if place == path]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+def night(**changes: Any) -> NightReport:
+    facts: dict[str, Any] = {
+        "run_id": "nightly-2026-11-23",
+        "canary_id": "nightly-canary-2026-11-23",
+        "store": "s3://evals/store",
+        "started_at": datetime(2026, 11, 23, 1, tzinfo=UTC),
+        "seconds": 600.0,
+        "planned": 100,
+        "scored": 100,
+        "canary_planned": 20,
+        "canary_scored": 20,
+        "complete": True,
+        "budget_reached": False,
+        "cost_usd": 1.5,
+        "cells_played": 2,
+        "cells_reused": 6,
+        "before": "nightly-2026-11-22",
+        "flags": (),
+        "problems": (),
+        "notes": (),
+        "site": "s3://evals/store/site/runs/nightly-2026-11-23/index.html",
+    }
+    return NightReport(**facts | changes)
+
+
+def flag(kind: Any) -> Flag:
+    return Flag(
+        kind=kind,
+        model="Qwen3-4B",
+        column="privacy",
+        now=0.61,
+        before=0.83,
+        difference=-0.22,
+        se=0.05,
+        p_adjusted=0.0004,
+        scenarios=80,
+        against="nightly-2026-11-22",
+        runs=1,
+    )
+
+
+def test_a_night_is_published_in_one_message() -> None:
+    from flows.notify import notices_of_night
+
+    (published,) = notices_of_night(night(flags=(flag("improvement"),)))
+    assert published.event == "publication"
+    assert published.text.splitlines() == [
+        "nightly-2026-11-23: 100 of 100 episodes scored, $1.50",
+        "where: s3://evals/store/site/runs/nightly-2026-11-23/index.html",
+        "since: 2026-11-23 01:00:00 UTC",
+        "cells: 2 played, 6 taken over",
+        "more: muses leaderboard --run nightly-2026-11-23 --store s3://evals/store",
+    ]
+
+
+def test_what_is_missing_from_a_night_is_in_its_message() -> None:
+    from flows.notify import notices_of_night
+
+    (published,) = notices_of_night(night(scored=90, complete=False, problems=("10 x auth: wrong key",)))
+    assert "90 of 100" in published.what
+    assert "10 x auth: wrong key" in published.details
+    assert any("coverage is short" in detail for detail in published.details)
+
+
+def test_a_regression_is_a_message_of_its_own() -> None:
+    from flows.notify import notices_of_night
+
+    _, moved = notices_of_night(night(flags=(flag("regression"), flag("improvement"), flag("drift"))))
+    assert moved.event == "regression"
+    assert moved.what.startswith("nightly-2026-11-23: 2 scores moved")
+    assert moved.since == "compared with nightly-2026-11-22"
+    assert [detail.split(":")[0] for detail in moved.details] == ["regression", "drift"]
+    assert "61.0, was 83.0" in moved.details[0]
+    assert moved.more == "muses flow status --store s3://evals/store"
+
+
+def test_no_message_holds_a_key() -> None:
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.states import Failed
+
+    from flows.notify import notice_of_failure
+
+    run = FlowRun(
+        id=UUID(int=7),
+        flow_id=UUID(int=8),
+        name="evaluate-tonight",
+        start_time=datetime(2026, 11, 23, 1, tzinfo=UTC),
+        parameters={"config": {"store": "s3://me:Pa55word@evals/store"}},
+    )
+    notice = notice_of_failure(run, Failed(message=f"EndpointError: 401 for {KEY}\nsecond line"))
+    assert KEY in notice.text
+    masked = notice.masked()
+    assert KEY not in masked.text
+    assert "Pa55word" not in masked.text
+    assert masked.text.splitlines() == [
+        "evaluate-tonight: failed",
+        "where: store s3://me:[credential]@evals/store",
+        "since: 2026-11-23 01:00:00 UTC",
+        "EndpointError: 401 for [credential]",
+        "second line",
+        f"more: prefect flow-run logs {UUID(int=7)}",
+    ]
+
+
+@pytest.mark.integration
+def test_messages_arrive_at_every_kind_of_block(
+    prefect: PrefectServer, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A block that is missing, broken or of the wrong kind keeps none from the others."""
+    import logging
+
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
+    from prefect.blocks.system import Secret
+    from prefect.blocks.webhook import Webhook
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.notify import notices_of_night, tell
+
+    logging.getLogger("flows.notify").addHandler(caplog.handler)  # Prefect took the root's away
+    notices = notices_of_night(night(flags=(flag("regression"),)))
+
+    async def save_and_tell() -> None:
+        await Webhook(url=receiver.address("/hook")).save("plain", overwrite=True)
+        await Webhook(url=receiver.address("/broken")).save("broken", overwrite=True)
+        # Slack's block takes an address of any service that it knows how to notify.
+        await SlackWebhook(url=receiver.address("/slack", "json")).save("team", overwrite=True)
+        await Secret(value="x").save("no-messenger", overwrite=True)
+        custom = CustomWebhookNotificationBlock(
+            name="custom", url=receiver.address("/custom"), json_data={"title": "{{subject}}", "text": "{{body}}"}
+        )
+        await custom.save("mine", overwrite=True)
+        blocks = ("webhook/missing", "webhook/broken", "secret/no-messenger", "webhook/plain", "slack-webhook/team")
+        await tell(notices, (*blocks, "custom-webhook/mine"))
+
+    with temporary_settings({PREFECT_API_URL: prefect.url}):
+        asyncio.run(save_and_tell())
+    published, moved = receiver.at("/hook")
+    assert (published["event"], moved["event"]) == ("publication", "regression")
+    assert published["where"] == night().site
+    assert published["text"] == notices[0].text
+    assert [message["message"] for message in receiver.at("/slack")] == [notice.text for notice in notices]
+    assert receiver.at("/custom")[1] == {
+        "title": f"muses: regression: {notices[1].what}",
+        "text": notices[1].text,
+    }
+    for name in ("webhook/missing", "webhook/broken", "secret/no-messenger"):
+        assert f"no message could be sent to {name}" in caplog.text
+    assert receiver.address("/broken") not in caplog.text  # an address may be a secret
+
+
+@pytest.mark.integration
+def test_a_flow_that_fails_tells_so(muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path) -> None:
+    from prefect.blocks.webhook import Webhook
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: prefect.url}):
+        Webhook(url=receiver.address("/failed")).save("on-failure", overwrite=True)
+    (port,) = free_ports(1)
+    (tmp_path / "run.yaml").write_text(
+        f"""
+        name: doomed-loudly
+        models: [{{model: "openai:m", base_url: "http://127.0.0.1:{port}/v1"}}]
+        dataset: generated:1
+        notify: [webhook/on-failure]
+        """
+    )
+    done = muses("flow", "evaluate", "run.yaml", PREFECT_API_URL=prefect.url)
+    assert done.returncode == 2
+    (message,) = receiver.at("/failed")
+    assert message["event"] == "failure"
+    assert message["what"] == "evaluate-doomed-loudly: failed"
+    assert message["where"] == f"store {tmp_path}/.muses/store"
+    assert any("no model of this run can be reached" in detail for detail in message["details"])
+    (run,) = [run for run in prefect.runs("evaluate") if run.name == "evaluate-doomed-loudly"]
+    assert message["more"] == f"prefect flow-run logs {run.id}"
+    assert message["since"].startswith(f"{run.start_time:%Y-%m-%d %H:%M}")
