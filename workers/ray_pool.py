@@ -108,8 +108,12 @@ class RayExecutor:
         for tries_left in reversed(range(SHARD_TRIES)):
             actor = await self._room.take(group)
             give_back: Callable[[Any], None] = self._room.add
+            call = actor.run.remote(spec)
             try:
-                summary: ShardSummary = await actor.run.remote(spec)
+                summary: ShardSummary = await call
+            except asyncio.CancelledError:
+                ray.cancel(call)  # as inline: it stores what is finished, and plays no more
+                raise
             except RayTaskError as error:
                 raise _own(error) from None
             except RuntimeEnvSetupError as error:

@@ -186,11 +186,13 @@ def _masked(episode: Episode) -> Episode:
 
 
 async def _finished(tasks: list["asyncio.Task[Episode]"]) -> list[Episode]:
-    """Stops what still runs and returns the episodes that were complete."""
+    """Stops what still runs and returns the episodes that were complete, however often it is told to stop itself."""
     for task in tasks:
         task.cancel()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    return [result for result in results if isinstance(result, Episode)]
+    while not all(task.done() for task in tasks):
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(tasks)
+    return [task.result() for task in tasks if not task.cancelled() and task.exception() is None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from pipeline.errors import ConfigError, MusesError
 from pipeline.specs import Limits, ModelSpec
 from storage.objects import open_store
 from storage.shards import read_index, read_shard
-from tests.provider import Provider
+from tests.provider import Provider, slow, storm
 from tests.s3_server import free_ports
 from tests.workers.test_shard import ORACLE, api, spec
 from workers import ray_pool
@@ -106,6 +108,28 @@ def test_a_plan_is_played(pool: Pool, tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     assert summaries == [summarize(shard.key, read_shard(store, shard.key)) for shard in shards]
     assert sum(summary.outcomes["scored"] for summary in summaries) == 6
+
+
+def test_a_shard_that_is_cancelled_stores_what_is_finished(pool: Pool, tmp_path: Path) -> None:
+    """The worker hears of it, though nobody waits for the shard any more."""
+    with Provider(script=chain([None, None], storm(1000, slow(600.0)))) as provider:
+        shard = spec(tmp_path, api(provider))
+
+        async def job() -> None:
+            playing = asyncio.create_task(pool.executor.run(shard))
+            while len(provider.completions) < len(shard.episodes):  # noqa: ASYNC110 - the books of another thread
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1.0)  # the answers have come by then
+            playing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await playing
+
+        pool.loop.run(job())
+        store = open_store(str(tmp_path))
+        patience = time.monotonic() + 60
+        while not list(store.list("traces/")) and time.monotonic() < patience:
+            time.sleep(0.1)
+        assert len(read_shard(store, shard.key)) == 2
 
 
 def test_ray_and_inline_play_the_same_episodes(pool: Pool, tmp_path: Path) -> None:
