@@ -31,12 +31,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from flows.prefect_tasks import reach_server
 from flows.settings import Settings, quiet_engines
 from pipeline.errors import ConfigError, MusesError
-from pipeline.grid import expand
+from pipeline.grid import expand, has_grid
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 _POOL_TYPE = ProcessWorker.type
 _SECTIONS = ("nightly", "maintain")
-_GRID = ("grid", "include", "exclude")
 
 
 class _Part(BaseModel):
@@ -108,7 +107,7 @@ def values(raw: Mapping[str, Any], source: str, settings: Settings, folder: Path
         "python": shlex.quote(sys.executable),
         "environment": {**ours, "MUSES_HOME": str(settings.home)},
     }
-    if any(key in raw for key in _GRID):
+    if has_grid(raw):
         return {**found, "sweep": dict(raw)}
     run = runs[0].config.model_dump(mode="json")
     return {**found, "run": run, **{section: run[section] for section in _SECTIONS if section in raw}}

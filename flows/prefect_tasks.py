@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from httpx import RequestError
 from prefect import State, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
@@ -40,7 +41,7 @@ _LOG = logging.getLogger(__name__)
 def reach_server() -> str:
     """The address of the Prefect server that flows will use; where none is named, an embedded one is started.
 
-    It ends with this process, however that ends, but not by Ctrl-C: then it still has to note how the flow ended.
+    It ends with this process, unless that is killed; by Ctrl-C only after it has noted how the flow ended.
 
     Raises:
         MusesError: no server answers.
@@ -56,6 +57,22 @@ def reach_server() -> str:
             "correct PREFECT_API_URL, or unset it to use an embedded one"
         )
     return url
+
+
+@contextmanager
+def server_kept() -> Iterator[None]:
+    """A flow that needs its server until the end.
+
+    Raises:
+        MusesError: the server was lost, and Prefect has given up on it.
+    """
+    try:
+        yield
+    except RequestError as error:
+        raise MusesError(
+            f"the Prefect server was lost ({type(error).__name__}: {error}); what was finished is stored. "
+            "When it answers again, start the same command again"
+        ) from error
 
 
 @contextmanager
@@ -91,7 +108,7 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
         # The cell comes from here, not as a parameter: Prefect walks through parameters, and a cell is large.
         @task(
             name="play-cell",
-            task_run_name=cell.label,
+            task_run_name=f"{run.plan.run_id}: {cell.label}",
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=limits.cell_retries,

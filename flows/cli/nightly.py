@@ -1,25 +1,21 @@
 """``muses flow nightly | maintain | status``: the night, the upkeep of the store, and how the last nights went."""
 
-import shlex
 import sys
-from collections.abc import Coroutine
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
+from flows.cli.job import advice, through_prefect
 from flows.cli.options import Config, Json, RunOptions, Store, load_config
 from flows.cli.output import put, to_json
 from flows.cli.progress import RunProgress
-from flows.evaluate import OnShard
-from flows.prepare import PreparedRun
 from flows.settings import make_home, quiet_engines, read_settings
-from flows.signals import Take, interruptible, run_until_signal
-from pipeline.config import RunConfig
+from flows.signals import interruptible, run_until_signal
 
 if TYPE_CHECKING:
     from flows.nightly import NightResult
@@ -42,8 +38,11 @@ def nightly(
     parsed = load_config(config, options, settings.store)
     night_config(parsed, the_night(parsed, read_day(day), datetime.now(UTC)))  # said before a server is started
     make_home(settings.prefect_home)
-    with interruptible(_advice()), RunProgress() as progress:
-        result = _through_prefect(parsed, day, progress)
+    with interruptible(advice()), RunProgress() as progress:
+        from flows.nightly_flow import make_nightly_flow
+
+        parameters = (parsed.model_dump(mode="json"), day, parsed.nightly.name)
+        result = through_prefect(lambda watcher: make_nightly_flow(watcher)(*parameters), progress)
     return _show(result, as_json=as_json)
 
 
@@ -57,11 +56,12 @@ def maintain(config: Rules, /, *, store: Store = None, dry_run: DryRun = False, 
     make_home(settings.prefect_home)
     with interruptible("interrupted; what is done is done, and the store is whole. Start the command again"):
         from flows.maintain_flow import maintain_flow
-        from flows.prefect_tasks import reach_server
+        from flows.prefect_tasks import reach_server, server_kept
 
         reach_server()
         raw = parsed.model_dump(mode="json")
-        report = run_until_signal(lambda _: maintain_flow(raw, dry_run, parsed.name), lambda: None)
+        with server_kept():
+            report = run_until_signal(lambda _: maintain_flow(raw, dry_run, parsed.name), lambda: None)
     put(to_json(asdict(report)) if as_json else "\n".join(upkeep_lines(report)))
     return DONE if report.is_whole else BAD_USAGE
 
@@ -90,32 +90,6 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
             f"there is no night {name}-<date> in {opened.url}; `muses flow nightly CONFIG` plays one", file=sys.stderr
         )
     return DONE
-
-
-def _through_prefect(config: RunConfig, day: str | None, progress: RunProgress) -> "NightResult":
-    from flows.nightly_flow import make_nightly_flow
-    from flows.prefect_tasks import reach_server
-
-    reach_server()
-
-    def job(take_signals: Take) -> Coroutine[Any, Any, "NightResult"]:
-        def begin(run: PreparedRun) -> OnShard:
-            take_signals()  # Prefect has them while a flow runs
-            return progress.begin(run)
-
-        watcher = replace(progress.watcher, begin=begin)
-        return make_nightly_flow(watcher)(config.model_dump(mode="json"), day, config.nightly.name)
-
-    def last_words() -> None:
-        progress.stop()
-        print(f"muses: {_advice()}", file=sys.stderr, flush=True)  # noqa: T201
-
-    return run_until_signal(job, last_words)
-
-
-def _advice() -> str:
-    again = shlex.join(["muses", *sys.argv[1:]])
-    return f"interrupted; finished episodes are stored. Resume with: {again}"
 
 
 def _show(result: "NightResult", *, as_json: bool) -> int:

@@ -1,20 +1,18 @@
 """``muses run``, ``muses flow evaluate``."""
 
-import shlex
 import sys
-from collections.abc import Callable, Coroutine
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
+from flows.cli.job import advice, last_words, through_prefect
 from flows.cli.options import Config, Json, RunOptions, load_config
 from flows.cli.output import put, to_json
 from flows.cli.progress import RunProgress
-from flows.evaluate import OnShard, evaluate
-from flows.prepare import PreparedRun
+from flows.evaluate import evaluate
 from flows.report import RunReport
 from flows.settings import make_home, quiet_engines, read_settings
-from flows.signals import Take, interruptible, run_until_signal
+from flows.signals import interruptible, run_until_signal
 from pipeline.config import RunConfig
 from pipeline.specs import Budget
 
@@ -27,11 +25,8 @@ def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json:
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
-    with interruptible(_advice()), RunProgress() as progress:
-        result = run_until_signal(
-            lambda _: evaluate(parsed, settings, progress.watcher),
-            _last_words(progress),
-        )
+    with interruptible(advice()), RunProgress() as progress:
+        result = run_until_signal(lambda _: evaluate(parsed, settings, progress.watcher), last_words(progress))
     return _show(result, parsed, as_json=as_json)
 
 
@@ -41,39 +36,12 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
     make_home(settings.prefect_home)
-    with interruptible(_advice()), RunProgress() as progress:
-        result = _through_prefect(parsed, progress)
+    with interruptible(advice()), RunProgress() as progress:
+        from flows.evaluate_flow import make_evaluate_flow
+
+        raw = parsed.model_dump(mode="json")
+        result = through_prefect(lambda watcher: make_evaluate_flow(watcher)(raw, parsed.name), progress)
     return _show(result, parsed, as_json=as_json)
-
-
-def _through_prefect(config: RunConfig, progress: RunProgress) -> RunReport:
-    from flows.evaluate_flow import make_evaluate_flow
-    from flows.prefect_tasks import reach_server
-
-    reach_server()
-
-    def job(take_signals: Take) -> Coroutine[Any, Any, RunReport]:
-        def begin(run: PreparedRun) -> OnShard:
-            take_signals()  # Prefect has them while a flow runs
-            return progress.begin(run)
-
-        watcher = replace(progress.watcher, begin=begin)
-        return make_evaluate_flow(watcher)(config.model_dump(mode="json"), config.name)
-
-    return run_until_signal(job, _last_words(progress))
-
-
-def _advice() -> str:
-    again = shlex.join(["muses", *sys.argv[1:]])
-    return f"interrupted; finished episodes are stored. Resume with: {again}"
-
-
-def _last_words(progress: RunProgress) -> Callable[[], None]:
-    def say() -> None:
-        progress.stop()
-        print(f"muses: {_advice()}", file=sys.stderr, flush=True)  # noqa: T201
-
-    return say
 
 
 def _show(result: RunReport, config: RunConfig, *, as_json: bool) -> int:

@@ -1,23 +1,20 @@
 """``muses flow sweep``: all runs of a grid."""
 
-import shlex
 import sys
 from collections import Counter
-from collections.abc import Coroutine, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
+from flows.cli.job import advice, through_prefect
 from flows.cli.options import Config, Json, RunOptions, load_raw
 from flows.cli.output import json_value, put, to_json
 from flows.cli.progress import RunProgress
-from flows.evaluate import OnShard
-from flows.prepare import PreparedRun
 from flows.settings import make_home, quiet_engines, read_settings
-from flows.signals import Take, interruptible, run_until_signal
+from flows.signals import interruptible
 from pipeline.grid import MOST_CELLS, expand
 
 if TYPE_CHECKING:
@@ -45,34 +42,12 @@ def sweep(
     runs = expand(raw, source, most_cells)  # said before a server is started
     make_home(settings.prefect_home)
     name = str(raw.get("name", runs[0].config.name))
-    with interruptible(_advice()), RunProgress() as progress:
-        result = _through_prefect(json_value(raw), name, most_cells, progress)
+    with interruptible(advice()), RunProgress() as progress:
+        from flows.sweep_flow import make_sweep_flow
+
+        parameters = (json_value(raw), name, most_cells)
+        result = through_prefect(lambda watcher: make_sweep_flow(watcher)(*parameters), progress)
     return _show(result, as_json=as_json)
-
-
-def _through_prefect(raw: dict[str, Any], name: str, most_cells: int, progress: RunProgress) -> "SweepReport":
-    from flows.prefect_tasks import reach_server
-    from flows.sweep_flow import make_sweep_flow
-
-    reach_server()
-
-    def job(take_signals: Take) -> Coroutine[Any, Any, "SweepReport"]:
-        def begin(run: PreparedRun) -> OnShard:
-            take_signals()  # Prefect has them while a flow runs
-            return progress.begin(run)
-
-        return make_sweep_flow(replace(progress.watcher, begin=begin))(raw, name, most_cells)
-
-    def last_words() -> None:
-        progress.stop()
-        print(f"muses: {_advice()}", file=sys.stderr, flush=True)  # noqa: T201
-
-    return run_until_signal(job, last_words)
-
-
-def _advice() -> str:
-    again = shlex.join(["muses", *sys.argv[1:]])
-    return f"interrupted; finished episodes are stored. Resume with: {again}"
 
 
 def _show(result: "SweepReport", *, as_json: bool) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import parse_config
+from pipeline.errors import MusesError
 from tests.conftest import Muses
 from tests.flows.test_interrupt import CTRL_C, Stall, Stopped, job, reply
 from tests.provider import Provider
@@ -188,6 +189,19 @@ def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pyt
         broken.shutdown()
         thread.join()
     assert "Prefect was not told how the run stands" in caplog.text
+
+
+@pytest.mark.integration
+def test_a_lost_server_is_told_in_our_words() -> None:
+    """Once Prefect has given up on it."""
+    import httpx
+
+    from flows.prefect_tasks import server_kept
+
+    (port,) = free_ports(1)
+    with pytest.raises(MusesError, match=r"the Prefect server was lost \(ConnectError.*start the same command again"):  # noqa: SIM117
+        with server_kept():
+            httpx.get(f"http://127.0.0.1:{port}/api/health")
 
 
 @pytest.mark.integration
