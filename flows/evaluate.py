@@ -71,6 +71,7 @@ def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) 
             address=execution.ray_address,
             workers=execution.workers,
             shards_per_worker=execution.shards_per_worker,
+            weight=execution.weight,
             temp_dir=None if remote else homes.enter_context(ray_home(settings)),
             code=CODE_ROOT if remote else None,
         )

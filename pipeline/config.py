@@ -287,6 +287,8 @@ class ExecutionConfig(_Section):
     """Shards that one worker plays at the same time."""
     shard_size: Whole = Field(32, gt=0)
     """Episodes a shard."""
+    weight: Whole = Field(1, ge=1, le=100)
+    """Of this run beside others of the cluster that want more of an account than there is."""
     stall_minutes: Number = Field(15.0, gt=0)
     """So long without a single answer from any model, and the run ends."""
 

@@ -51,6 +51,8 @@ class RaySettings:
     """Where a local cluster keeps its logs; short enough for a socket path.  None: Ray's default."""
     code: Path | None = None
     """The folder whose packages a remote cluster is sent; None: the code is installed there."""
+    weight: int = 1
+    """Of what is played here beside other runs that draw on the same accounts."""
     start_timeout_s: float = 120.0
     """How long a cluster may take to make room for the workers; one that scales itself needs its time."""
 
@@ -77,7 +79,8 @@ class RayExecutor:
             actor = ray.remote(num_cpus=1, max_restarts=-1)(ShardWorker)
             room = self._settings.shards_per_worker
             self._actors = [
-                actor.options(max_concurrency=room + 2).remote(None, keeper, self._run) for _ in range(count)
+                actor.options(max_concurrency=room + 2).remote(None, keeper, self._run, self._settings.weight)
+                for _ in range(count)
             ]
             await self._wait_for_actors(count)
         except BaseException:

@@ -26,15 +26,20 @@ class ShardWorker:
         environ: where API keys are looked up by name: the environment of the process that makes the calls.
         keeper: what it shares with other workers; None: it is alone.
         run: those that work for the same run share its part of every limit.
+        weight: of the run, where several want more than there is.
     """
 
     def __init__(
-        self, environ: Mapping[str, str] | None = None, keeper: KeeperClient | None = None, run: str = "run"
+        self,
+        environ: Mapping[str, str] | None = None,
+        keeper: KeeperClient | None = None,
+        run: str = "run",
+        weight: int = 1,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._keeper = keeper or LocalKeeper()
         self._name = str(uuid.uuid4())
-        self._limits = AccountLimits(self._keeper, Holder(run, self._name))
+        self._limits = AccountLimits(self._keeper, Holder(run, self._name, weight))
         self._models: dict[tuple[ModelSpec, str | None], Model] = {}
         self._stores: dict[str, ObjectStore] = {}
         self._wallets: dict[str, Wallet] = {}

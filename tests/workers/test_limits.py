@@ -242,8 +242,20 @@ def test_shares(total: int, wants: dict[str, int]) -> None:
 def test_shares_are_fair_between_runs_first() -> None:
     wants = {"a1": 9, "a2": 9, "a3": 9, "b1": 9}
     groups = {key: key[0] for key in wants}
-    assert shares_in_groups(12, wants, groups, list(wants)) == {"a1": 2, "a2": 2, "a3": 2, "b1": 6}
-    assert shares_in_groups(1, wants, groups, ["b1", "a1", "a2", "a3"])["b1"] == 1
+    even = {"a": 1, "b": 1}
+    assert shares_in_groups(12, wants, groups, even, list(wants)) == {"a1": 2, "a2": 2, "a3": 2, "b1": 6}
+    assert shares_in_groups(1, wants, groups, even, ["b1", "a1", "a2", "a3"])["b1"] == 1
+    assert shares_in_groups(12, wants, groups, {"a": 3, "b": 1}, list(wants)) == {"a1": 3, "a2": 3, "a3": 3, "b1": 3}
+    assert shares_in_groups(30, wants, groups, {"a": 1, "b": 4}, list(wants)) == {"a1": 7, "a2": 7, "a3": 7, "b1": 9}
+
+
+@given(st.integers(0, 100), st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 50), st.integers(1, 9))))
+def test_shares_by_weight(total: int, each: dict[str, tuple[int, int]]) -> None:
+    """All is given as long as it is wanted, whatever the weights."""
+    wants = {key: want for key, (want, _) in each.items()}
+    shares = fair_shares(total, wants, {key: weight for key, (_, weight) in each.items()})
+    assert sum(shares.values()) == min(total, sum(wants.values()))
+    assert all(0 <= shares[key] <= wants[key] for key in wants)
 
 
 # The line of sending times

@@ -234,7 +234,8 @@ class AccountBudget:
             return None
         order = sorted(self._seats, key=lambda other: self._turn(self._seats[other], now))
         wants = {other: self._seats[other].last.in_flight + self._seats[other].last.waiting for other in order}
-        shares = shares_in_groups(most, wants, {other: other.run for other in order}, order)
+        weights = {other.run: other.weight for other in order}
+        shares = shares_in_groups(most, wants, {other: other.run for other in order}, weights, order)
         # Half of what nobody wants is spread, to be at hand; the rest is for newcomers.
         spare = (most - sum(shares.values())) // (2 * len(order))
         others = sum(self._seats[other].lent for other in order if other != holder)
@@ -273,15 +274,17 @@ class AccountBudget:
     def _room(self, holder: Holder, seat: _Seat, spacing: float, now: float) -> int:
         """How many sending times a worker may hold beside those that it has.
 
-        Each run that wants some may hold an equal part of the next second, and at least one; so does each worker of it.
+        Each run that wants some may hold its part of the next second, by weight, and at least one; so does each worker
+        of it, evenly.
         """
         wanting = {
             other: each.last.wanted
             for other, each in self._seats.items()
             if each.last.wanted and now - each.heard < _WANTS_S
         }
-        runs = {other.run for other in wanting}
-        for_run = max(1, int(HORIZON_S / (spacing * len(runs)))) if spacing > 0 else seat.last.wanted
+        weights = {other.run: other.weight for other in wanting}
+        part = holder.weight / sum(weights.values()) if holder.run in weights else 1.0
+        for_run = max(1, int(HORIZON_S * part / spacing)) if spacing > 0 else seat.last.wanted
         mates = [other for other in self._seats if other.run == holder.run]
         held = {other: self._seats[other].held(now) for other in mates}
         wants = {other: held[other] + wanting[other] for other in mates if other in wanting}

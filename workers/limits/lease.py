@@ -26,6 +26,8 @@ class Holder:
 
     run: str
     worker: str
+    weight: int = 1
+    """Of the run: with 3 it gets three times as much as one with 1 where both want more."""
 
 
 @dataclass(frozen=True, slots=True)

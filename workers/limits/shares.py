@@ -1,22 +1,24 @@
-"""Fair division: nobody gets more than he wants, and nobody gets less than another who wants as much."""
+"""Fair division: nobody gets more than he wants, and nobody gets less than another who wants and weighs as much."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+Group = TypeVar("Group", bound=Hashable)
 
 
-def fair_shares(total: int, wants: Mapping[Key, int]) -> dict[Key, int]:
-    """Divides *total* among those who want something.
+def fair_shares(total: int, wants: Mapping[Key, int], weights: Mapping[Key, int] | None = None) -> dict[Key, int]:
+    """Divides *total* among those who want something, by their weights; without these, evenly.
 
     What one does not want goes to the others.  Where it does not come out even, the first ones get one more.
     """
+    weights = weights or dict.fromkeys(wants, 1)
     shares = dict.fromkeys(wants, 0)
     left, open_ = max(total, 0), [key for key, want in wants.items() if want > 0]
     while left and open_:
-        each = max(left // len(open_), 1)
+        whole, weighed = left, sum(weights[key] for key in open_)
         for key in open_:
-            given = min(each, wants[key] - shares[key], left)
+            given = min(max(whole * weights[key] // weighed, 1), wants[key] - shares[key], left)
             shares[key] += given
             left -= given
         open_ = [key for key in open_ if shares[key] < wants[key]]
@@ -24,13 +26,20 @@ def fair_shares(total: int, wants: Mapping[Key, int]) -> dict[Key, int]:
 
 
 def shares_in_groups(
-    total: int, wants: Mapping[Key, int], group_of: Mapping[Key, Hashable], order: Sequence[Key]
+    total: int,
+    wants: Mapping[Key, int],
+    group_of: Mapping[Key, Group],
+    weights: Mapping[Group, int],
+    order: Sequence[Key],
 ) -> dict[Key, int]:
-    """Divides fairly between groups, then within each; *order* says who comes first where it does not come out even."""
-    groups: dict[Hashable, dict[Key, int]] = {}
+    """Divides between groups by their weights, then evenly within each.
+
+    *order* says who comes first where it does not come out even.
+    """
+    groups: dict[Group, dict[Key, int]] = {}
     for key in order:
         groups.setdefault(group_of[key], {})[key] = wants[key]
-    by_group = fair_shares(total, {group: sum(members.values()) for group, members in groups.items()})
+    by_group = fair_shares(total, {group: sum(members.values()) for group, members in groups.items()}, weights)
     shares: dict[Key, int] = {}
     for group, members in groups.items():
         shares |= fair_shares(by_group[group], members)
