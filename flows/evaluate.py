@@ -101,7 +101,7 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
         )
     for name in sorted(troubles):
         warn(f"{name} {'is not played' if troubles[name].lasting else 'does not answer yet'}: {troubles[name]}")
-    return replace(run, unplayable={name: str(trouble) for name, trouble in troubles.items() if trouble.lasting})
+    return replace(run, unplayable={name: trouble for name, trouble in troubles.items() if trouble.lasting})
 
 
 async def play_cell(run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:

@@ -23,6 +23,7 @@ from storage.dataset_files import read_rows
 from storage.manifest import RunManifest, create_or_check, reopen
 from storage.objects import ObjectStore, open_store
 from storage.shards import RunIndex, read_index
+from workers.models import Trouble
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 Warn = Callable[[str], None]
@@ -44,7 +45,7 @@ class PreparedRun:
     """What of it is not scored yet."""
     index: RunIndex
     """What was in the store when the run was prepared."""
-    unplayable: Mapping[str, str] = field(default_factory=dict)
+    unplayable: Mapping[str, Trouble] = field(default_factory=dict)
     """Model -> why it cannot even be opened; what it owes is not played."""
     terms: Terms = Terms()
     claim: HeldClaim | None = None

@@ -61,7 +61,8 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         stopped += summary.outcomes.get("budget_stopped", 0)
     for cell in run.owed.cells:
         if cell.model.name in run.unplayable:
-            problems["auth", run.unplayable[cell.model.name]] += cell.episode_count
+            trouble = run.unplayable[cell.model.name]
+            problems[trouble.kind, trouble.text] += cell.episode_count
 
     def results(
         connection: "DuckDBPyConnection",

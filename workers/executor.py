@@ -1,6 +1,5 @@
 """Where shards are played: in this process, or on a Ray cluster."""
 
-import asyncio
 import secrets
 from types import TracebackType
 from typing import Protocol, Self
@@ -9,6 +8,7 @@ from pipeline.specs import ModelSpec
 from workers.keeper import LocalKeeper
 from workers.limits import Snapshot
 from workers.models import Trouble
+from workers.room import Room
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
 
@@ -49,7 +49,9 @@ class InlineExecutor:
         self._run = secrets.token_hex(8)
         self._keeper = LocalKeeper()
         self._worker = ShardWorker(keeper=self._keeper, run=self._run)
-        self._room = asyncio.Semaphore(shards_at_once)
+        self._room: Room[None] = Room()
+        for _ in range(shards_at_once):
+            self._room.add(None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,8 +63,13 @@ class InlineExecutor:
         await self._worker.close()
 
     async def run(self, spec: ShardSpec) -> ShardSummary:
-        async with self._room:
+        group = f"{spec.run_id}/{spec.model.slug}"
+        await self._room.take(group)
+        try:
             return await self._worker.run(spec)
+        finally:
+            self._room.leave(group)
+            self._room.add(None)
 
     async def probe(self, spec: ModelSpec) -> Trouble | None:
         return await self._worker.probe(spec)

@@ -7,7 +7,7 @@ loop at a time; closing it before that loop ends is the caller's duty.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipeline.errors import ModelFailure, MusesError
+from pipeline.errors import FailureKind, ModelFailure, MusesError
 from pipeline.families.base import Family
 from pipeline.protocol import Agent
 from pipeline.scenario import Scenario
@@ -36,10 +36,15 @@ class Trouble:
     lasting: bool
     """Whether it stays so until somebody mends it: a key that is missing or refused, an unknown model.  Otherwise the
     model may be back in time."""
+    kind: FailureKind = "auth"
+    """What its episodes would have failed by."""
 
     @classmethod
     def of(cls, error: ModelFailure | MusesError) -> "Trouble":
-        return cls(str(error), lasting=not isinstance(error, ModelFailure) or error.ends_model)
+        """Of a client that could not be opened (no key, as a rule), or of one that was refused."""
+        if isinstance(error, ModelFailure):
+            return cls(str(error), error.ends_model, error.kind)
+        return cls(str(error), lasting=True)
 
     def __str__(self) -> str:
         return self.text

@@ -155,7 +155,7 @@ class StagedExecutor:
             if not self._up and not self._is_changing:  # else its GPUs may be taken for now
                 await self._fleet.waves([model])
         except MusesError as error:
-            self._troubles[servers_of(model)] = Trouble.of(error)
+            self._leave_out(model, error)
 
     async def _trouble_or_up(self, servers: Servers) -> Trouble | None:
         """Waits for the servers; what is wrong where they do not come."""
@@ -213,7 +213,7 @@ class StagedExecutor:
             self._up.update((servers_of(model), model) for model in wave)
 
     def _leave_out(self, model: ModelSpec, error: Exception) -> None:
-        self._troubles[servers_of(model)] = Trouble(str(error) or type(error).__name__, lasting=True)
+        self._troubles[servers_of(model)] = Trouble(str(error) or type(error).__name__, True, "server")
 
 
 def _unplayed(spec: ShardSpec, trouble: Trouble) -> ShardSummary:

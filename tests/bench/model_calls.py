@@ -24,8 +24,8 @@ import httpx
 from pipeline.protocol import Observation
 from pipeline.serialization import ChatMessage
 from pipeline.specs import Endpoint, ModelSpec
+from tests.concurrency_limit import ConcurrencyLimit
 from workers.chat_api import Access, ChatApiAgent, ChatApiModel, Surroundings
-from workers.limits import ConcurrencyLimit
 from workers.openai_wire import OpenAIWire
 
 CONCURRENCY = 64

@@ -22,6 +22,7 @@ from pipeline.protocol import Agent, Call, Observation, Reply
 from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage, serialize
 from pipeline.specs import Endpoint, Limits, ModelSpec, Sampling
+from tests.concurrency_limit import ConcurrencyLimit
 from tests.provider import (
     Answer,
     Provider,
@@ -41,7 +42,7 @@ from workers import http_exchange
 from workers.chat_api import Access, ChatApiModel, Surroundings
 from workers.clients import open_model
 from workers.http_exchange import well_formed
-from workers.limits import AccountLimits, ConcurrencyLimit, Limit, Slot, TryEnd
+from workers.limits import AccountLimits, Limit, Slot, TryEnd
 from workers.models import EpisodeRequest, Model
 from workers.openai_wire import OpenAIWire
 from workers.server_error import retry_after

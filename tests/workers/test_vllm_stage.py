@@ -234,7 +234,7 @@ def test_a_model_that_does_not_start_is_left_out(tmp_path: Path, gpus: int) -> N
         stage = Stage.on(tmp_path, gpus, broken="b")
         async with stage.executor:
             found = outcomes(await stage.play("r", {A: 1, B: 2, C: 1, ELSEWHERE: 1}))
-            assert await stage.executor.probe(B) == Trouble("b does not start", lasting=True)
+            assert await stage.executor.probe(B) == Trouble("b does not start", lasting=True, kind="server")
         assert found == [PLAYED, ({}, ["b does not start"]), ({}, ["b does not start"]), PLAYED, PLAYED]
 
     run(job())

@@ -6,7 +6,6 @@ waits between two tries holds none, so a backed-off call never blocks one that c
 """
 
 from workers.limits.account import Account, Limit, Slot, TryEnd, disagreements
-from workers.limits.concurrency import ConcurrencyLimit
 from workers.limits.lease import AccountStatus, Holder, Snapshot
 from workers.limits.leased import AccountLimits, LeasedLimit
 
@@ -14,7 +13,6 @@ __all__ = [
     "Account",
     "AccountLimits",
     "AccountStatus",
-    "ConcurrencyLimit",
     "Holder",
     "LeasedLimit",
     "Limit",

@@ -23,7 +23,7 @@ class ConcurrencyLimit:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def slot(self, tokens: int) -> AsyncIterator[Slot]:  # noqa: ARG002 - this one counts calls
+    async def slot(self, tokens: int) -> AsyncIterator[Slot]:
         await self._take()
         try:
             yield self

@@ -1,0 +1,51 @@
+"""A job that the command line starts: what is said when it is interrupted, and its way through Prefect."""
+
+import shlex
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from flows.cli.progress import RunProgress
+from flows.evaluate import OnShard, Watcher
+from flows.prepare import PreparedRun
+from flows.signals import Take, run_until_signal
+
+T = TypeVar("T")
+
+
+def advice() -> str:
+    """How an interrupted job is resumed."""
+    again = shlex.join(["muses", *sys.argv[1:]])
+    return f"interrupted; finished episodes are stored. Resume with: {again}"
+
+
+def last_words(progress: RunProgress) -> Callable[[], None]:
+    """What is said when the process ends at once."""
+
+    def say() -> None:
+        progress.stop()
+        print(f"muses: {advice()}", file=sys.stderr, flush=True)  # noqa: T201
+
+    return say
+
+
+def through_prefect(flow: Callable[[Watcher], Coroutine[Any, Any, T]], progress: RunProgress) -> T:
+    """Runs a flow on the Prefect server, or on an embedded one.
+
+    Raises:
+        MusesError: no server answers, or it was lost on the way.
+    """
+    from flows.prefect_tasks import reach_server, server_kept
+
+    reach_server()
+
+    def job(take_signals: Take) -> Coroutine[Any, Any, T]:
+        def begin(run: PreparedRun) -> OnShard:
+            take_signals()  # Prefect has them while a flow runs
+            return progress.begin(run)
+
+        return flow(replace(progress.watcher, begin=begin))
+
+    with server_kept():
+        return run_until_signal(job, last_words(progress))
