@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 import duckdb
 
 from storage.damage import Lost, find_lost
+from storage.manifest import UnreadableManifestError
 from storage.objects import ObjectStore, open_store
 from storage.sources import Sources, read_sources
 from storage.sql import connect_to
@@ -50,14 +51,20 @@ def answer(
     """Asks over a store, or over one run of it.  *question* may be called again, over another connection.
 
     Raises:
-        StoreError: the store cannot be read, or holds something of a newer version.
+        StoreError: the store cannot be read, or holds an object of a newer version, or the manifest of *run_id* does.
         duckdb.Error: the query fails for a reason of its own.
     """
     store = open_store(store_url)
     lost: tuple[Lost, ...] = ()
     tries = 0
     while True:
-        sources = read_sources(store, run_id, [each.key for each in lost])
+        try:
+            sources = read_sources(store, run_id, [each.key for each in lost])
+        except UnreadableManifestError as error:
+            if run_id is not None:
+                raise
+            lost = (*lost, Lost(error.key, error.problem))
+            continue
         try:
             with opener(store, sources) as connection:
                 return Answer(question(connection), lost)

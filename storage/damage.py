@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from storage.layout import RescoredKey, SealedKey, ShardKey
+from storage.layout import RescoredKey, SealedKey, ShardKey, parse_manifest_key
 from storage.objects import MissingObjectError, ObjectStore
 from storage.shards import DamagedObjectError, read_columns_whole
 from storage.sources import Sources
@@ -33,7 +33,9 @@ class Lost:
         if sealed is not None:
             count = "" if self.episodes is None else f", {self.episodes} episodes"
             return f"part {sealed.part} of the sealed run {sealed.run_id}{count}"
-        part = RescoredKey.parse(self.key)
+        whole, part = parse_manifest_key(self.key), RescoredKey.parse(self.key)
+        if whole is not None:
+            return f"all of run {whole}"
         return "it" if part is None else f"a part of the later scores of run {part.run_id}, family {part.family}"
 
 

@@ -6,7 +6,7 @@ compare and swap, when the run is sealed or opened again, and when a night knows
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -25,6 +25,18 @@ _READERS = 16
 _CHANGE_TRIES = 8
 
 State = Literal["open", "sealed"]
+
+
+class UnreadableManifestError(StoreError):
+    """A manifest is damaged, or of a newer version."""
+
+    def __init__(self, store: str, key: str, problem: str) -> None:
+        super().__init__(store, key, problem)
+        self.key, self.problem = key, problem
+
+    def __str__(self) -> str:
+        store, key, problem = self.args
+        return f"store {store}: {key}: {problem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,26 +205,44 @@ def stored_runs(store: ObjectStore) -> list[str]:
     return [run_id for run_id in keys if run_id is not None]
 
 
-def read_manifests(store: ObjectStore) -> list[RunManifest]:
-    """The manifests of all runs, oldest first."""
+def read_manifests(store: ObjectStore, without: Collection[str] = ()) -> list[RunManifest]:
+    """The manifests of all runs, oldest first, except those of the runs *without*.
+
+    Raises:
+        UnreadableManifestError: one is damaged, or of a newer version.
+    """
+    found, unreadable = readable_manifests(store, without)
+    if unreadable:
+        raise unreadable[0]
+    return found
+
+
+def readable_manifests(
+    store: ObjectStore, without: Collection[str] = ()
+) -> tuple[list[RunManifest], list[UnreadableManifestError]]:
+    """Likewise those that can be read, and what is wrong with the others."""
+    wanted = [run_id for run_id in stored_runs(store) if run_id not in without]
     with ThreadPoolExecutor(_READERS) as threads:
-        manifests = threads.map(lambda run_id: _read_if_there(store, run_id), stored_runs(store))
-        found = [manifest for manifest in manifests if manifest is not None]
-    return sorted(found, key=lambda manifest: (manifest.created_at, manifest.run_id))
+        read = list(threads.map(lambda run_id: _read_if_there(store, run_id), wanted))
+    found = [manifest for manifest in read if isinstance(manifest, RunManifest)]
+    unreadable = [error for error in read if isinstance(error, UnreadableManifestError)]
+    return sorted(found, key=lambda manifest: (manifest.created_at, manifest.run_id)), unreadable
 
 
 def _parsed(store: ObjectStore, key: str, data: bytes) -> RunManifest:
     try:
         return _from_json(data)
     except StoreError as error:
-        raise StoreError(f"store {store.url}: {key}: {error}") from error
+        raise UnreadableManifestError(store.url, key, str(error)) from error
 
 
-def _read_if_there(store: ObjectStore, run_id: str) -> RunManifest | None:
+def _read_if_there(store: ObjectStore, run_id: str) -> RunManifest | UnreadableManifestError | None:
     try:
         return read_manifest(store, run_id)
     except MissingObjectError:  # deleted since it was listed
         return None
+    except UnreadableManifestError as error:
+        return error
 
 
 def _differences(stored: Mapping[str, object], wanted: Mapping[str, object]) -> Iterable[str]:

@@ -6,7 +6,7 @@ The rows of a sealed run are settled: each episode is there once.  All others ar
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from storage.layout import rescored_keys, trace_keys
+from storage.layout import parse_manifest_key, rescored_keys, trace_keys
 from storage.manifest import RunManifest
 from storage.objects import ObjectStore
 from storage.traces import manifests_of, trace_objects
@@ -28,14 +28,17 @@ class Sources:
 
 
 def read_sources(store: ObjectStore, run_id: str | None = None, without: Collection[str] = ()) -> Sources:
-    """What there is now of one run, or of all, except the objects *without*.
+    """What there is now of one run, or of all, except the objects *without*, and all of a run whose manifest is one.
 
     Raises:
-        StoreError: the store cannot be listed, or a manifest in it cannot be read.
+        StoreError: the store cannot be listed.
+        UnreadableManifestError: a manifest in it cannot be read, so nobody knows which objects of its run count.
     """
-    shards = list(trace_keys(store, run_id))  # before the manifests, see storage.traces
-    rescored = [str(key) for key in rescored_keys(store, run_id)]  # likewise
-    manifests = manifests_of(store, run_id)
+    away = {parse_manifest_key(key) for key in without} - {None}
+    # Before the manifests, see storage.traces.
+    shards = [key for key in trace_keys(store, run_id) if key.run_id not in away]
+    rescored = [str(key) for key in rescored_keys(store, run_id) if key.run_id not in away]
+    manifests = manifests_of(store, run_id, {name for name in away if name is not None})
     sealed = (entry.key for manifest in manifests if manifest.state == "sealed" for entry in manifest.sealed)
     settled, left_out = frozenset(sealed), frozenset(without)
     objects = [key for key in trace_objects(shards, manifests) if key not in left_out]

@@ -8,7 +8,7 @@ A seal switches the manifest first and deletes the shards afterwards.  So whoeve
 *before* reading the manifest: then either all of them were there, or the manifest says that they no longer count.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from storage.layout import ShardKey, trace_keys
 from storage.manifest import RunManifest, read_manifest, read_manifests
@@ -31,10 +31,10 @@ def trace_objects(shards: Iterable[ShardKey], manifests: Iterable[RunManifest]) 
     return sorted([*sealed, *(key for key in counting if key not in folded)])
 
 
-def manifests_of(store: ObjectStore, run_id: str | None) -> list[RunManifest]:
-    """The manifest of one run, if it has one, or those of all."""
+def manifests_of(store: ObjectStore, run_id: str | None, without: Collection[str] = ()) -> list[RunManifest]:
+    """The manifest of one run, if it has one, or those of all except the runs *without*."""
     if run_id is None:
-        return read_manifests(store)
+        return read_manifests(store, without)
     try:
         return [read_manifest(store, run_id)]
     except MissingObjectError:

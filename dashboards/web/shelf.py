@@ -23,9 +23,10 @@ from pipeline.hashing import digest
 from storage.account_state import AccountState
 from storage.answer import answer
 from storage.claims import Claim
+from storage.damage import Lost
 from storage.inventory import classify
 from storage.layout import CLAIMS, RESCORED, RUNS, SEALED, TRACES, parse_claim_key
-from storage.manifest import RunManifest, read_manifests
+from storage.manifest import RunManifest, UnreadableManifestError, readable_manifests
 from storage.objects import MissingObjectError, open_store
 from storage.sources import read_sources
 from storage.sql import connect, connect_to
@@ -123,11 +124,11 @@ class Shelf:
         Raises:
             StoreError: the store cannot be read.
         """
-        views = self.remember(("connection",), lambda: connect(self.store_url, run_id), run_id)
         try:
+            views = self.remember(("connection",), lambda: connect(self.store_url, run_id), run_id)
             with views.cursor() as connection:  # of the same database: listing the store once is enough
                 return question(connection)
-        except duckdb.Error:
+        except (duckdb.Error, UnicodeDecodeError, UnreadableManifestError):
             return self._ask_past_damage(question, run_id)
 
     def lost(self, run_id: str | None = None) -> tuple[str, ...]:
@@ -244,5 +245,8 @@ class Shelf:
         raise NoSuchPageError(f"there is no run {run_id!r} in the store")
 
     def _runs(self) -> tuple[RunLine, ...]:
-        oldest_first = read_manifests(open_store(self.store_url))
+        oldest_first, unreadable = readable_manifests(open_store(self.store_url))
+        if unreadable:
+            lost = tuple(str(Lost(error.key, error.problem)) for error in unreadable)
+            self._keep(_Key(None, self.version(None), ("lost",)), lost)
         return tuple(RunLine.of(manifest) for manifest in reversed(oldest_first))

@@ -13,7 +13,7 @@ import storage
 from pipeline.errors import StoreError
 from pipeline.transcript import Message
 from storage.answer import Answer, answer
-from storage.layout import ShardKey
+from storage.layout import ShardKey, manifest_key
 from storage.leaderboard import LeaderboardRow, leaderboard
 from storage.manifest import create_or_check
 from storage.objects import FolderStore, ObjectStore, open_store
@@ -36,6 +36,13 @@ def _fill(store: ObjectStore, shards: int = 3) -> None:
             replace(KEY, number=number),
             [episode((number, row), shard=number, messages=messages) for row in range(4)],
         )
+
+
+def _fill_other(store: ObjectStore) -> None:
+    """A second run, of one shard."""
+    create_or_check(store, replace(MANIFEST, run_id="run-b", planned={("model-a", "queue"): 4}))
+    key = replace(KEY, run_id="run-b")
+    write_shard(store, key, [replace(episode(row, shard=0), run_id="run-b") for row in range(4)])
 
 
 @pytest.fixture
@@ -219,3 +226,24 @@ def test_any_text_comes_back(store: ObjectStore, text: str) -> None:
     assert seen() == [text, text]
     seal(store, "run-a")
     assert seen() == [text, text]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "problem"),
+    [(b"{", "not a run's manifest"), (b'{"manifest_version": 99}', "upgrade it")],
+    ids=["damaged", "newer"],
+)
+def test_a_manifest_that_cannot_be_read(folder: FolderStore, muses: Muses, manifest: bytes, problem: str) -> None:
+    """Nobody knows which objects of its run count, so all of it is named as missing; other runs answer."""
+    _fill_other(folder)
+    Path(folder.uri(manifest_key("run-a"))).write_bytes(manifest)
+    found = answer(folder.url, _count)
+    assert found.value == 4
+    (lost,) = found.lost
+    assert (lost.key, str(lost).endswith("all of run run-a is missing")) == ("runs/run-a.json", True)
+    assert problem in lost.problem
+    with pytest.raises(StoreError, match=problem):
+        answer(folder.url, _count, "run-a")
+    done = muses("sql", "select count(*) as n from episodes", "--format", "csv", "--store", folder.url)
+    assert (done.returncode, done.stdout) == (0, "n\n4\n")
+    assert "all of run run-a is missing" in done.stderr

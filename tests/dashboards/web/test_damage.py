@@ -37,10 +37,10 @@ def test_a_damaged_object_is_left_out_and_named(tmp_path: Path) -> None:
         answer = browser.get(f"/runs/run-a/{name}")
         assert answer.status_code == 200, name
     text = browser.get("/runs/run-a/").text
-    assert "1 damaged object left out" in text
+    assert "1 unreadable object left out" in text
     assert "model model-b, family queue is missing" in text
     assert "4 of 4" in text  # the other model is whole
-    assert "damaged object" not in browser.get("/sql.html").text
+    assert "unreadable object" not in browser.get("/sql.html").text
 
 
 def test_an_object_that_is_damaged_while_serving_is_left_out(tmp_path: Path) -> None:
@@ -48,7 +48,19 @@ def test_an_object_that_is_damaged_while_serving_is_left_out(tmp_path: Path) -> 
     browser = client(shelf)
     assert "damaged" not in browser.get("/runs/run-a/").text
     damage(tmp_path, "model-b")
-    assert "1 damaged object left out" in browser.get("/runs/run-a/figures/").text
+    assert "1 unreadable object left out" in browser.get("/runs/run-a/figures/").text
+
+
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """The other run has its pages."""
+    two_models(tmp_path)
+    (tmp_path / "runs" / "other.json").write_text('{"manifest_version": 99}')
+    browser = client(Shelf(str(tmp_path)))
+    for path in ("/", "/live.html", "/history.html", "/runs/run-a/", "/sql.html"):
+        assert browser.get(path).status_code == 200, path
+    text = browser.get("/").text
+    assert "run-a" in text
+    assert "all of run other is missing" in text
 
 
 def test_a_store_that_vanishes_while_serving_is_told_and_comes_back(tmp_path: Path) -> None:
