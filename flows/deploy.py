@@ -30,8 +30,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flows.prefect_tasks import reach_server
 from flows.settings import Settings, quiet_engines
+from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError, MusesError
-from pipeline.grid import expand, has_grid
+from pipeline.grid import MOST_CELLS, expand, has_grid
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 _POOL_TYPE = ProcessWorker.type
@@ -84,7 +85,9 @@ class Registered:
     queue: str
 
 
-def values(raw: Mapping[str, Any], source: str, settings: Settings, folder: Path) -> dict[str, Any]:
+def values(
+    raw: Mapping[str, Any], source: str, settings: Settings, folder: Path, most_cells: int = MOST_CELLS
+) -> dict[str, Any]:
     """What the placeholders of the file stand for.
 
     Args:
@@ -92,11 +95,17 @@ def values(raw: Mapping[str, Any], source: str, settings: Settings, folder: Path
         source: names it in messages.
         settings: of the command.
         folder: what relative paths of the configuration are relative to.
+        most_cells: of a sweep.
 
     Raises:
-        ConfigError: the configuration cannot be used.
+        ConfigError: the configuration cannot be used, or holds a credential.
     """
-    runs = expand(raw, source)
+    runs = expand(raw, source, most_cells)
+    if without_credentials(dict(raw)) != dict(raw):
+        raise ConfigError(
+            f"{source}: it holds a credential, which the Prefect server would keep and show; put it into a variable "
+            "of the worker's environment, and name that where a key belongs (api_key_env)"
+        )
     quiet: dict[str, str] = {}
     quiet_engines(settings, quiet)
     # Prefect's own settings are the worker's.
@@ -108,7 +117,7 @@ def values(raw: Mapping[str, Any], source: str, settings: Settings, folder: Path
         "environment": {**ours, "MUSES_HOME": str(settings.home)},
     }
     if has_grid(raw):
-        return {**found, "sweep": dict(raw)}
+        return {**found, "sweep": dict(raw), "most_cells": most_cells}
     run = runs[0].config.model_dump(mode="json")
     return {**found, "run": run, **{section: run[section] for section in _SECTIONS if section in raw}}
 

@@ -108,7 +108,7 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
         # The cell comes from here, not as a parameter: Prefect walks through parameters, and a cell is large.
         @task(
             name="play-cell",
-            task_run_name=f"{run.plan.run_id}: {cell.label}",
+            task_run_name=lambda: f"{run.plan.run_id}: {cell.label}",  # Prefect would format a text
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=limits.cell_retries,
@@ -132,6 +132,7 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
             failures.append(error)
 
     keeping = asyncio.create_task(progress.keep())
+    keeping.add_done_callback(_own_up)
     try:
         await all_of(one_cell(cell) for cell in run.cells_to_play)
     finally:
@@ -140,6 +141,12 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
     if failures:
         raise failures[0]
     return summaries
+
+
+def _own_up(task: asyncio.Task[None]) -> None:
+    """Has what ended a task that nobody awaits heard: Prefect's SIGTERM is raised in whatever runs."""
+    if not task.cancelled():
+        task.result()
 
 
 def _may_help(_: object, __: object, state: State[Any]) -> bool:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import duckdb
+
 from dashboards.sweep import SweepLine
 from flows.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
 from flows.prepare import Warn, load_dataset, plan_run
@@ -106,8 +108,8 @@ class SweepReport:
 
     @property
     def cost_usd(self) -> float | None:
-        """Of all cells; None when that of one is unknown."""
-        costs = [cell.cost_usd for run in self.runs for cell in run.cells]
+        """Of all attempts of all runs; None when that of one is unknown."""
+        costs = [None if run.report is None else run.report.cost_usd for run in self.runs]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
 
@@ -179,7 +181,7 @@ async def _swept(order: _Order, came: RunReport | str) -> SweptRun:
     """What is stored of a run, whether it ended with a report or with trouble."""
     try:
         found = await asyncio.to_thread(_stored, order)
-    except MusesError as error:
+    except (MusesError, duckdb.Error) as error:
         found, came = [CellResult(order.run_id, *cell, n, {}, 0.0) for cell, n in order.planned.items()], str(error)
     report, trouble = (None, came) if isinstance(came, str) else (came, None)
     return SweptRun(order.label, order.run_id, tuple(found), order.config.coverage, report, trouble)

@@ -1,17 +1,21 @@
 """The Prefect flow ``sweep``: the job of :mod:`flows.sweep`, a task a cell, its results as artifacts."""
 
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from shlex import join
 from typing import Any
 
 from prefect import Flow, flow
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.runtime import flow_run
 
 from dashboards.sweep import render_sweep
 from flows.evaluate import NOBODY, Driver, Watcher
-from flows.notify import tell_failure
+from flows.notify import Notice, tell, tell_failure
 from flows.prefect_tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
 from flows.sweep import SweepReport, sweep
+from pipeline.credentials import mask
 from pipeline.grid import MOST_CELLS, expand
 
 _DRIVER = Driver("muses flow sweep", play=play_as_tasks)
@@ -33,16 +37,35 @@ def make_sweep_flow(watcher: Watcher) -> Flow[[dict[str, Any], str, int], Corout
         async with orderly(runs[0].config.flow.flow_minutes):
             result = await sweep(name, runs, settings, watcher, _DRIVER)
         await _publish(result)
+        await tell(_notices(result), runs[0].config.notify)
         return result
 
     return sweep_runs
 
 
+def _notices(result: SweepReport) -> tuple[Notice, ...]:
+    """That runs ended early, though the flow itself went on to its end."""
+    troubles = tuple(f"{run.run_id}: {run.trouble}" for run in result.runs if run.trouble is not None)
+    if not troubles:
+        return ()
+    return (
+        Notice(
+            event="failure",
+            what=f"sweep {result.name}: {len(troubles)} of {len(result.runs)} runs ended early",
+            where=f"store {result.store}",
+            since=f"{datetime.now(UTC) - timedelta(seconds=result.seconds):%Y-%m-%d %H:%M:%S} UTC",
+            details=troubles,
+            more=join(("prefect", "flow-run", "logs", str(flow_run.id))),
+        ),
+    )
+
+
 async def _publish(result: SweepReport) -> None:
     """Which cells are complete, and each run's leaderboard."""
+    early = (f"- {run.run_id} ended early: {mask(run.trouble)[0]}" for run in result.runs if run.trouble is not None)
     with for_watchers():
         await acreate_markdown_artifact(
-            render_sweep(result.lines, "md"),
+            "\n".join((render_sweep(result.lines, "md"), "", *early)),
             key=f"sweep-{artifact_key(result.name)}",
             description=f"Sweep {result.name} in {result.store}",
         )

@@ -45,12 +45,14 @@ class StallAlarm:
 
     limit_s: float
     last_success: float
-    """Or the start, before there was any."""
+    """Or the last look at which nobody called: servers may have been starting."""
 
     def stalled(self, snapshot: Snapshot, now: float) -> bool:
         ages = [status.success_age_s for status in snapshot.accounts if status.success_age_s is not None]
         self.last_success = max([self.last_success, *(now - age for age in ages)])
-        return now - self.last_success >= self.limit_s and any(map(_is_trying, snapshot.accounts))
+        if not any(map(_is_trying, snapshot.accounts)):
+            self.last_success = now
+        return now - self.last_success >= self.limit_s
 
 
 def _is_trying(status: AccountStatus) -> bool:

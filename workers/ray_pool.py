@@ -115,7 +115,10 @@ class RayExecutor:
             try:
                 summary: ShardSummary = await call
             except asyncio.CancelledError:
-                ray.cancel(call)  # as inline: it stores what is finished, and plays no more
+                # As inline: when this is over, what is finished is stored, and no more is played.
+                ray.cancel(call)  # one that has not begun never does
+                with suppress(RayError, TimeoutError):
+                    await asyncio.wait_for(actor.stop.remote(str(spec.key)), DRAIN_TIMEOUT_S)
                 raise
             except RayTaskError as error:
                 raise _own(error) from None

@@ -190,6 +190,7 @@ class StagedExecutor:
         self._news.set()
         self._news = asyncio.Event()
         if not change.cancelled():
+            change.result()  # a signal of Prefect's may have ended it
             self._take_turns()
 
     async def _next_wave(self, waiting: Sequence[ModelSpec]) -> Sequence[ModelSpec]:

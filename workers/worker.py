@@ -52,12 +52,19 @@ class ShardWorker:
         simulated = spec.users.model if FAMILIES[spec.family].max_turns > 1 else None
         users = None if simulated is None else self._model(simulated, spec.cache)
         players = Players(self._model(spec.model, spec.cache), users)
-        task = asyncio.create_task(run_shard(spec, players, store, self._wallet(spec.purse)))
+        task = asyncio.create_task(run_shard(spec, players, store, self._wallet(spec.purse)), name=str(spec.key))
         self._playing.add(task)
         try:
             return await task
         finally:
             self._playing.discard(task)
+
+    async def stop(self, key: str) -> None:
+        """Ends one shard; returns when what it has finished is written."""
+        playing = [task for task in self._playing if task.get_name() == key]
+        for task in playing:
+            task.cancel()
+        await asyncio.gather(*playing, return_exceptions=True)
 
     async def probe(self, spec: ModelSpec) -> Trouble | None:
         """What is wrong with a model's endpoint as seen from here, or None."""

@@ -12,18 +12,31 @@ from cyclopts import Parameter
 from flows.cli import DONE
 from flows.cli.options import Json, RunOptions, load_raw
 from flows.cli.output import json_value, put, to_json
+from flows.cli.sweep import MostCells
 from flows.prepare import CODE_ROOT
 from flows.settings import make_home, quiet_engines, read_settings
+from pipeline.grid import MOST_CELLS
 
 if TYPE_CHECKING:
     from flows.deploy import Registered
 
 Config = Annotated[Path, Parameter(help="YAML file of a run or a sweep.")]
 PrefectFile = Annotated[Path, Parameter(help="File of deployments; default: infra/prefect.yaml of the project.")]
+_STILL_THERE = (
+    "what was registered before stays and keeps its schedule: `prefect deployment ls` lists it, "
+    "`prefect deployment delete FLOW/NAME` ends it"
+)
 _PREFECT_FILE = CODE_ROOT / "infra" / "prefect.yaml"
 
 
-def deploy(config: Config, /, *, prefect_file: PrefectFile = _PREFECT_FILE, as_json: Json = False) -> int:
+def deploy(
+    config: Config,
+    /,
+    *,
+    prefect_file: PrefectFile = _PREFECT_FILE,
+    most_cells: MostCells = MOST_CELLS,
+    as_json: Json = False,
+) -> int:
     """Register a configuration at the Prefect server: nights and upkeep by schedule, runs and sweeps on demand."""
     settings = read_settings()
     quiet_engines(settings)
@@ -31,7 +44,7 @@ def deploy(config: Config, /, *, prefect_file: PrefectFile = _PREFECT_FILE, as_j
     from flows.deploy import check_blocks, chosen_server, read_entries, register, values
 
     raw, source = load_raw(config, RunOptions(), settings.store)
-    entries = read_entries(prefect_file, values(json_value(raw), source, settings, Path.cwd()))
+    entries = read_entries(prefect_file, values(json_value(raw), source, settings, Path.cwd(), most_cells))
     server = chosen_server()
     check_blocks(raw.get("notify", ()))
     done = register(entries.deployments)
@@ -42,6 +55,8 @@ def deploy(config: Config, /, *, prefect_file: PrefectFile = _PREFECT_FILE, as_j
     put(_table(done))
     for entrypoint, reason in entries.left_out.items():
         print(f"left out: {entrypoint}: {reason}", file=sys.stderr)  # noqa: T201
+    if entries.left_out:
+        print(_STILL_THERE, file=sys.stderr)  # noqa: T201
     for pool in dict.fromkeys(each.pool for each in done):
         print(f"run them with: prefect worker start --pool {pool}", file=sys.stderr)  # noqa: T201
     return DONE

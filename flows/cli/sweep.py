@@ -39,9 +39,9 @@ def sweep(
     settings = read_settings()
     quiet_engines(settings)
     raw, source = load_raw(config, options, settings.store)
-    runs = expand(raw, source, most_cells)  # said before a server is started
+    expand(raw, source, most_cells)  # said before a server is started
     make_home(settings.prefect_home)
-    name = str(raw.get("name", runs[0].config.name))
+    name = str(raw.get("name", "sweep"))
     with interruptible(advice()), RunProgress() as progress:
         from flows.sweep_flow import make_sweep_flow
 

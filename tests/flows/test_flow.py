@@ -97,7 +97,9 @@ def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, se
     found = known(server, "evaluate-tonight")
     assert [state for state, _ in found["states"]] == ["COMPLETED"]
     assert found["tasks"] == [
-        (f"scripted/{kind} on {family}", "COMPLETED") for kind in ("oracle", "refuse") for family in ("access", "queue")
+        (f"{run_id}: scripted/{kind} on {family}", "COMPLETED")
+        for kind in ("oracle", "refuse")
+        for family in ("access", "queue")
     ]
     assert found["artifacts"][f"progress-{run_id}"] == ("progress", 100.0)
     kind, text = found["artifacts"][f"leaderboard-{run_id}"]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from flows.cli.rehearse import read_weather
+from flows.evaluate import NOBODY
 from flows.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
 from flows.settings import read_settings
 from pipeline.config import RunConfig, parse_config
@@ -58,7 +59,7 @@ def config(tmp_path: Path, name: str = "r", **more: object) -> RunConfig:
 
 def rehearsed(parsed: RunConfig, weather: Weather, tmp_path: Path) -> Rehearsal:
     settings = read_settings({"MUSES_HOME": str(tmp_path / "home")})
-    return asyncio.run(rehearse(parsed, weather, settings, lambda _: lambda _: None, print))
+    return asyncio.run(rehearse(parsed, weather, settings, NOBODY))
 
 
 def scores(parsed: RunConfig) -> list[tuple[Any, ...]]:

@@ -329,7 +329,8 @@ class LeasedLimit:
         soon = self._needed + expected
         if self._room is not None:
             ended = tally.answered + tally.failed + tally.refused
-            soon = min(soon, max(self._room - self.in_flight, 0) + ended + 1)
+            more = self._needed - len(self._waiting) if self.in_flight < self._room else 0
+            soon = min(soon, max(self._room - self.in_flight, 0) + ended + 1 + more)
         return max(0, soon - sum(slots.count for slots in self._slots))
 
     def _surplus(self, expected: int) -> list[Slots]:
@@ -431,6 +432,8 @@ class AccountLimits:
         if isinstance(error, Exception):
             for limit in self._by_account.values():
                 limit.abandon(error)
+        elif error is not None:
+            raise error  # a signal that was raised in here
         asked, self._asked_s = self._asked_s, math.inf
         if any(limit.waiting for limit in self._by_account.values()):
             asked = min(asked, _SOONEST_S)
