@@ -81,7 +81,8 @@ def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) 
 async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> PreparedRun:
     """Probes the models that will be called, and returns the run without those that cannot be opened.
 
-    A model that does not answer now is tried all the same: it may be back in time.
+    A model that does not answer now is tried all the same: it may be back in time.  Where none that owes anything
+    answers, but others of the run are done, nothing is played.
 
     Raises:
         EndpointError: not one model of the run can be reached, or the users' model cannot.
@@ -92,16 +93,18 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
         warn(disagreement)
     answers = await all_of(executor.probe(model) for model in (*agents, *users))
     troubles = {model.name: trouble for model, trouble in zip(agents, answers, strict=False) if trouble}
-    if len(troubles) == len(agents):
+    nobody = len(troubles) == len(agents)
+    if nobody and {cell.model.name for cell in run.plan.cells} <= troubles.keys():
         lines = "\n".join(f"  {name}: {troubles[name]}" for name in sorted(troubles))
         raise EndpointError(f"no model of this run can be reached:\n{lines}\n{_ENDPOINT_ADVICE}")
     if users and answers[-1]:
         raise EndpointError(
             f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}"
         )
+    unplayable = {name: trouble for name, trouble in troubles.items() if nobody or trouble.lasting}
     for name in sorted(troubles):
-        warn(f"{name} {'is not played' if troubles[name].lasting else 'does not answer yet'}: {troubles[name]}")
-    return replace(run, unplayable={name: trouble for name, trouble in troubles.items() if trouble.lasting})
+        warn(f"{name} {'is not played' if name in unplayable else 'does not answer yet'}: {troubles[name]}")
+    return replace(run, unplayable=unplayable)
 
 
 async def play_cell(run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:

@@ -15,7 +15,8 @@ from pipeline.config import MaintainConfig
 from pipeline.errors import StoreError
 from storage.claims import RunHeldError
 from storage.garbage import Collected, collect
-from storage.manifest import stored_runs
+from storage.manifest import find_manifest, stored_runs
+from storage.nights import CANARY, Night
 from storage.objects import ObjectStore
 from storage.retention import OldRun, Pruned, Rule, prune
 from storage.seal import seal
@@ -101,6 +102,7 @@ def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: 
             continue
         reason = _why_open(check)
         try:
+            reason = reason or _unended_night(store, check.run_id)
             if reason is None and not dry_run:
                 seal(store, check.run_id, WORK)
         except (RunHeldError, StoreError) as error:
@@ -110,6 +112,16 @@ def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: 
         else:
             left_open[check.run_id] = reason
     return Sealing(tuple(sealed), left_open)
+
+
+def _unended_night(store: ObjectStore, run_id: str) -> str | None:
+    """Why a night should not be sealed: what moved in it has not been told yet."""
+    night, manifest = Night.parse(run_id), find_manifest(store, run_id)
+    if night is None or not manifest.cells or manifest.night is not None or night.run_id != run_id:
+        return None
+    if night.name.endswith(CANARY):
+        return None  # a night ends with its own report, and seals both
+    return f"its night has not come to an end; `muses flow nightly CONFIG --date {night.day}` brings it there"
 
 
 def _why_open(check: RunCheck) -> str | None:

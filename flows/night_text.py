@@ -65,7 +65,7 @@ def _status_row(line: NightLine) -> list[str]:
     coverage = line.coverage
     kinds = [flag.kind for flag in line.flags]
     counted = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
-    state = f"{line.state}, not finished" if line.complete is None and line.state == "open" else line.state
+    state = f"{line.state}, not finished" if line.complete is None else line.state
     return [
         line.day.isoformat(),
         state,

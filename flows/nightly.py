@@ -214,9 +214,10 @@ def _problems(played: RunReport, canary: RunReport) -> tuple[str, ...]:
 
 
 def _keep(outcome: _Outcome, start: float, *, had_work: bool) -> NightReport:
-    """Stores the night's report and returns it.  A start that had nothing to do leaves an earlier one as it is."""
+    """Stores the night's report and returns it.  A start that had nothing to do leaves one that says all as it is."""
     earlier = report_of(find_manifest(outcome.store, outcome.night.run_id))
-    if earlier is not None and not had_work:
+    scored = (outcome.played.outcomes["scored"], outcome.canary.outcomes["scored"])
+    if earlier is not None and not had_work and (earlier.scored, earlier.canary_scored) == scored:
         return earlier
     before_s = 0.0 if earlier is None else earlier.seconds
     report = _report(outcome, before_s + time.monotonic() - start)

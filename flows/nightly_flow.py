@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import Flow, flow
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
+from prefect.runtime import flow_run
 
 from flows.evaluate import NOBODY, Driver, Watcher
 from flows.night_text import cell_rows, flag_line
@@ -32,7 +33,9 @@ def make_nightly_flow(watcher: Watcher) -> Flow[[dict[str, Any], str | None, str
     async def nightly_run(config: dict[str, Any], day: str | None = None, name: str = "nightly") -> NightResult:
         """Plays a night; *config* as in the YAML file, *day* as 2026-11-23, left out: tonight."""
         parsed, settings = parse_config(config, name), read_settings()
-        night = the_night(parsed, read_day(day), datetime.now(UTC))
+        now = datetime.now(UTC)
+        # The night of its schedule, however late it starts and however often.
+        night = the_night(parsed, read_day(day), min(flow_run.scheduled_start_time or now, now))
         async with orderly(parsed.flow.flow_minutes):
             result = await nightly(parsed, settings, night, watcher, _DRIVER)
         await publish_leaderboard(result.night)

@@ -1,6 +1,7 @@
 """What a run owes: its dataset loaded, its plan made, its name taken in the store, what is scored subtracted."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -153,7 +154,13 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
         planned=plan.planned,
         models=without_credentials(
             {
-                name: {"provider": model.provider, "model": model.model, "sampling": asdict(model.sampling)}
+                name: {
+                    "provider": model.provider,
+                    "model": model.model,
+                    "sampling": asdict(model.sampling),
+                    # They are part of an episode's id.
+                    **({} if model.engine is None else {"engine": json.loads(model.engine.args)}),
+                }
                 for name, model in models.items()
             }
         ),

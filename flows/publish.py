@@ -1,10 +1,11 @@
 """The store's pages as files in the store itself, below ``site/``.
 
-A night writes the pages of its own runs, those of runs that have none yet, and those that are about all runs; what was
-written in earlier nights stays, until its run is deleted.
+A night writes the pages of its own runs, those of runs that have none yet or have changed since, and those that are
+about all runs; what was written in earlier nights stays, until its run is deleted.
 """
 
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from dashboards.web.page import Ask, NoSuchPageError, segment
@@ -13,6 +14,8 @@ from dashboards.web.render import render
 from dashboards.web.routes import ROUTES
 from dashboards.web.server import STATIC, asset
 from dashboards.web.shelf import RunLine, Shelf
+from storage.inventory import classify
+from storage.layout import RESCORED, RUNS, TRACES
 from storage.manifest import stored_runs
 from storage.objects import MissingObjectError, ObjectStore
 
@@ -44,9 +47,9 @@ def publish(store: ObjectStore, run_ids: Collection[str]) -> int:
     Raises:
         StoreError: the store cannot be read or written.
     """
-    there = {info.key.removeprefix(SITE) for info in store.list(SITE)}
+    there = {info.key.removeprefix(SITE): info.modified for info in store.list(SITE)}
     runs = frozenset(stored_runs(store))
-    without = {run_id for run_id in runs if _front_page(run_id) not in there}
+    without = {run_id for run_id in runs if _front_page(run_id) not in there} | _changed_since(store, there)
     for path in there:
         if not _is_of(runs, path):
             store.delete(f"{SITE}{path}")
@@ -56,6 +59,17 @@ def publish(store: ObjectStore, run_ids: Collection[str]) -> int:
             for path, data in _files(store.url, without | {*run_ids})
         ]
         return sum(each.result() for each in written)
+
+
+def _changed_since(store: ObjectStore, pages: Mapping[str, float]) -> set[str]:
+    """Runs whose pages may be out of date: they were played on, sealed or scored again since."""
+    changed: dict[str, float] = {}
+    for folder in (RUNS, TRACES, RESCORED):
+        for info in store.list(folder):
+            run_id = classify(info).run_id
+            if run_id is not None:
+                changed[run_id] = max(changed.get(run_id, 0.0), info.modified)
+    return {run_id for run_id, at in changed.items() if at > pages.get(_front_page(run_id), math.inf)}
 
 
 def _front_page(run_id: str) -> str:

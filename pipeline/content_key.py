@@ -13,6 +13,7 @@ from pipeline.families import FAMILIES
 from pipeline.hashing import Derivation, digest
 from pipeline.plan import Cell
 from pipeline.protocol import View
+from pipeline.serialization import defused, serialize
 from pipeline.specs import UsersSpec
 from pipeline.users import user_prompt
 
@@ -31,7 +32,13 @@ def content_key(cell: Cell, dataset: Dataset, users: UsersSpec) -> str:
     prompts = [
         texts.digest(
             by_id[scenario_id].briefing_in(template),
-            [(entry.sender, entry.text) for entry in by_id[scenario_id].openings],
+            [
+                (message.role, message.content)
+                for message in map(
+                    defused,
+                    serialize(template, [(entry.sender, entry.text) for entry in by_id[scenario_id].openings]),
+                )
+            ],
         )
         for _, scenario_id, template in episodes
     ]

@@ -38,7 +38,7 @@ class Changes:
     asked: int
     """Differences that were tested, all corrected together."""
     cautions: tuple[str, ...] = ()
-    """What else was other and may be the reason of a flag."""
+    """What could not be asked, and what else was other and may be the reason of a flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,11 @@ def since_last_night(store: ObjectStore, tonight: RunManifest, before: RunManife
     }
     with _reading(store, [tonight.run_id, before.run_id]) as connection:
         tested = list(_against(connection, tonight.run_id, before.run_id, comparable))
-    return _flagged(tested, alpha, lambda difference: "regression" if difference < 0 else "improvement")
+    silent = sorted({model for model, _ in comparable} - {each.model for each in tested})
+    cautions = tuple(
+        f"{model}: nothing is scored in common with {before.run_id}; not held against it" for model in silent
+    )
+    return _flagged(tested, alpha, lambda difference: "regression" if difference < 0 else "improvement", cautions)
 
 
 def since_earlier_canaries(
@@ -81,11 +85,13 @@ def since_earlier_canaries(
     """
     alike = {part: _runs_alike(tonight, earlier, part) for part in sorted(_keys(tonight))}
     runs = sorted({run_id for run_ids in alike.values() for run_id in run_ids})
+    alone = sorted({model for (model, _), run_ids in alike.items() if not run_ids}) if earlier else []
+    cautions = tuple(f"{model}: some of its canary was played like this for the first time" for model in alone)
     if not runs:
-        return Changes((), 0)
+        return Changes((), 0, cautions)
     with _reading(store, [tonight.run_id, *runs]) as connection:
         tested = list(_against_past(connection, tonight.run_id, alike))
-    return _flagged(tested, alpha, lambda _: "drift")
+    return _flagged(tested, alpha, lambda _: "drift", cautions)
 
 
 def _against(
@@ -128,8 +134,10 @@ def _against_past(
             yield _Tested(model, column, *means, difference, len(set(scenarios)), runs[-1], len(runs))
 
 
-def _flagged(tested: Sequence[_Tested], alpha: float, kind: Callable[[float], FlagKind]) -> Changes:
-    """*kind*: of a difference."""
+def _flagged(
+    tested: Sequence[_Tested], alpha: float, kind: Callable[[float], FlagKind], cautions: Sequence[str]
+) -> Changes:
+    """*kind*: of a difference; *cautions*: that are known already."""
     told = [(each, p) for each in tested if (p := each.difference.p) is not None]
     corrected = zip((each for each, _ in told), adjusted([p for _, p in told], "holm"), strict=True)
     significant = sorted(
@@ -151,8 +159,8 @@ def _flagged(tested: Sequence[_Tested], alpha: float, kind: Callable[[float], Fl
         )
         for each, p_adjusted in significant
     ]
-    cautions = dict.fromkeys(f"{each.model}: {caution}" for each, _ in significant for caution in each.cautions)
-    return Changes(tuple(flags), len(told), tuple(cautions))
+    reasons = dict.fromkeys(f"{each.model}: {caution}" for each, _ in significant for caution in each.cautions)
+    return Changes(tuple(flags), len(told), (*cautions, *reasons))
 
 
 def _runs_alike(tonight: RunManifest, earlier: Sequence[RunManifest], part: Part) -> list[str]:

@@ -20,6 +20,8 @@ FlagKind = Literal["drift", "regression", "improvement"]
 """``drift``: the canary scores otherwise than it did, though nothing of ours has changed.  ``regression`` and
 ``improvement``: what was played tonight scores otherwise than in the last sealed night."""
 
+CANARY = "-canary"
+"""What the name of a night's canary ends with."""
 _DAY = re.compile(r"(?P<name>.+)-(?P<day>\d{4}-\d{2}-\d{2})", re.ASCII)
 
 
@@ -37,7 +39,7 @@ class Night:
 
     @property
     def canary_id(self) -> str:
-        return f"{self.name}-canary-{self.day.isoformat()}"
+        return f"{self.name}{CANARY}-{self.day.isoformat()}"
 
     @classmethod
     def parse(cls, run_id: str) -> "Night | None":

@@ -59,12 +59,14 @@ def decide(
     still_owed = {_place(cell): cell for cell in owed}
     before = {(record.model, record.family, record.template): record for record in stored}
     decisions = []
-    for cell, key in planned:
-        place, rest = _place(cell), still_owed.get(_place(cell))
+    for cell, current_key in planned:
+        key, place, rest = current_key, _place(cell), still_owed.get(_place(cell))
         earlier = before.get(place)
         begun = rest is None or rest.episode_count < cell.episode_count
         if begun and earlier is not None:
-            played_in = earlier.played_in if rest is None or key in sources else run_id
+            # What is there was played with what the earlier start knew, and goes on by its name.
+            is_same = key in sources and earlier.content_key == key
+            key, played_in = earlier.content_key, earlier.played_in if rest is None or is_same else run_id
         else:
             played_in = run_id if begun else sources.get(key, run_id)
         record = CellRecord(model=place[0], family=place[1], template=place[2], content_key=key, played_in=played_in)

@@ -14,7 +14,7 @@ from flows.night_text import upkeep_lines
 from pipeline.config import MaintainConfig, RetentionConfig
 from storage.claims import claimed
 from storage.layout import ShardKey, claim_key
-from storage.manifest import create_or_check, read_manifest, stored_runs
+from storage.manifest import CellRecord, change_manifest, create_or_check, read_manifest, stored_runs
 from storage.objects import ObjectStore, open_store
 from storage.seal import seal
 from storage.shards import write_shard
@@ -77,6 +77,17 @@ def test_one_upkeep(store: ObjectStore) -> None:
     assert set(states.values()) == {"sealed"}
     again = look_after(store)
     assert (again.sealing.sealed, again.deleted) == ((), ())
+
+
+def test_a_night_that_has_not_come_to_an_end_is_left_to_itself(store: ObjectStore) -> None:
+    """Sealed here, it would be taken over by the next one, and what moved in it would never be told."""
+    for run_id in ("nightly-2026-11-20", "nightly-canary-2026-11-20"):
+        put(store, run_id)
+        cells = (CellRecord(model="model-a", family="queue", template="says", content_key="k", played_in=run_id),)
+        change_manifest(store, run_id, lambda manifest, cells=cells: replace(manifest, cells=cells))
+    report = look_after(store, MaintainConfig())
+    assert report.sealing.sealed == ("nightly-canary-2026-11-20",)
+    assert "muses flow nightly CONFIG --date 2026-11-20" in report.sealing.left_open["nightly-2026-11-20"]
 
 
 def test_old_runs_go_by_the_rules(store: ObjectStore) -> None:

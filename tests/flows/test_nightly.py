@@ -28,7 +28,7 @@ from storage.seal import seal
 from storage.sql import connect
 from storage.verify import verify
 from tests.provider import Answer, Provider, failed, refused
-from tests.s3_server import S3Server
+from tests.s3_server import S3Server, free_ports
 from workers.executor import Executor
 from workers.shard import ShardSummary
 
@@ -327,6 +327,18 @@ def test_what_failed_is_played_by_the_next_night(board: Board) -> None:
     second = board.night(2).report
     assert (second.complete, second.cells_played, second.cells_reused) == (True, 1, 3)
     assert board.calls() == 2 * CANARY + SCENARIOS
+
+
+def test_a_model_that_is_away_for_some_nights(tmp_path: Path) -> None:
+    """The others have their nights meanwhile, and a second start of such a night goes well."""
+    with board_over(str(tmp_path / "store"), tmp_path) as board:
+        away = f"http://127.0.0.1:{free_ports(1)[0]}/v1"
+        models = ["scripted/compliant", {"model": "openai:m", "base_url": away, "max_retries": 0}]
+        for day in (1, 1, 2, 3):
+            report = board.night(day, models=models).report
+            assert (report.complete, report.scored, report.planned) == (False, 2 * SCENARIOS, 4 * SCENARIOS)
+            assert read_manifest(board.store, report.run_id).state == "sealed"
+        assert board.night(4).report.complete
 
 
 def test_a_damaged_night_before_costs_no_night(later: Board) -> None:

@@ -5,7 +5,17 @@ from hypothesis import given, settings, strategies as st
 
 from pipeline.cron import cron_problem
 
-GOOD = ["0 2 * * *", "*/15 * * * *", "0 6,18 * * mon-fri", "30 4 1 jan,JUL *", "0 0 1-15/5 * 7", "59 23 31 12 0"]
+GOOD = [
+    "0 2 * * *",
+    "*/15 * * * *",
+    "0 6,18 * * mon-fri",
+    "30 4 1 jan,JUL *",
+    "0 0 1-15/5 * 7",
+    "59 23 31 12 0",
+    "0 0 29 2 *",
+    "0 0 31 2/1 *",
+    "0 0 31 2 1",
+]
 BAD = {
     "": "five fields",
     "0 2 * *": "five fields",
@@ -23,6 +33,10 @@ BAD = {
     "0 2,, * * *": "'' is no hour",
     "-5 * * * *": "'-5' is no minute",
     "² 2 * * *": "is no minute",
+    "*/90 * * * *": "'*/90' is no minute",
+    "0 0 31 2 *": "no month of '2' has a day '31'",
+    "0 0 31 4,jun *": "no month of '4,jun' has a day '31'",
+    "0 0 30-31 feb *": "no month of 'feb' has a day '30-31'",
 }
 WORD = st.sampled_from(["*", "0", "1", "5", "12", "31", "60", "1-5", "5-1", "*/2", "1-9/3", "mon", "jan", "x", "1,2"])
 

@@ -70,6 +70,18 @@ def test_a_start_after_a_cut_off_one_goes_on() -> None:
     assert names(decide([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, {})) == [TONIGHT]
 
 
+def test_what_was_played_keeps_the_key_that_it_was_played_with() -> None:
+    """Else a later night would take old results for those of newer rules."""
+    part, old = cell(["b"], ["c"]), [record(TONIGHT, "0" * 32)]
+    for owed in ([], [part]):
+        (decision,) = decide([(CELL, KEY)], owed, old, TONIGHT, {KEY: FIRST})
+        assert (decision.record.content_key, decision.record.played_in) == ("0" * 32, TONIGHT)
+    (decision,) = decide([(CELL, KEY)], [CELL], old, TONIGHT, {})
+    assert decision.record.content_key == KEY
+    (decision,) = decide([(CELL, KEY)], [part], [record(FIRST, "0" * 32)], TONIGHT, {KEY: FIRST})
+    assert decision.record.played_in == TONIGHT
+
+
 def test_a_source_has_scored_every_episode() -> None:
     """The run that has played it is named, not the one that took it over."""
     before, ids = replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)), [digest(name) for name in "abc"]
