@@ -1,6 +1,7 @@
 """What all tests share: a clean environment, servers that are started once, and the command line as a process."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ import pytest
 
 from tests.s3_server import S3Server, s3_server
 
+_RAY_TOKEN = secrets.token_hex(32)
+"""A process reads it once, and local clusters of later tests have to have the same."""
 _FOREIGN = ("MUSES_", "AWS_", "OPENAI_", "PREFECT_", "RAY_")
 
 Muses = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -22,6 +25,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", _RAY_TOKEN)
 
 
 @pytest.fixture(scope="session")
