@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VLLM   := .venv-vllm
-PARTS  := $(filter-out tests/bench/ tests/vllm/ tests/__pycache__/,$(sort $(wildcard tests/*/))) tests/test_*.py
+PARTS  := $(filter-out tests/bench/ tests/vllm/ tests/storage/ tests/__pycache__/,$(sort $(wildcard tests/*/))) \
+          tests/storage/test_*.py tests/test_*.py
 
 .PHONY: setup demo test test-vllm lint types check lock lock-vllm clean
 
@@ -20,7 +21,8 @@ $(READY): infra/locks/dev.txt pyproject.toml
 demo: setup  ## four built-in agents on every family, through Prefect and a local Ray
 	$(BIN)/muses flow evaluate infra/demo.yaml
 
-# A process for each part: so many native libraries (DuckDB, Polars, Arrow, V8, Ray) have crashed one that held them all.
+# A process for each part, and for each file where damaged Parquet is read: native readers may corrupt the memory that
+# later tests use, and have crashed processes long after.
 test: setup
 	@failed=; for part in $(PARTS); do \
 	  $(BIN)/python -m pytest $$part || failed="$$failed $$part"; \
