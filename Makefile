@@ -4,8 +4,6 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VLLM   := .venv-vllm
-PARTS  := $(filter-out tests/bench/ tests/vllm/ tests/storage/ tests/__pycache__/,$(sort $(wildcard tests/*/))) \
-          tests/storage/test_*.py tests/test_*.py
 
 .PHONY: setup demo test test-vllm lint types check lock lock-vllm clean
 
@@ -21,13 +19,8 @@ $(READY): infra/locks/dev.txt pyproject.toml
 demo: setup  ## four built-in agents on every family, through Prefect and a local Ray
 	$(BIN)/muses flow evaluate infra/demo.yaml
 
-# A process for each part, and for each file where damaged Parquet is read: native readers may corrupt the memory that
-# later tests use, and have crashed processes long after.
 test: setup
-	@failed=; for part in $(PARTS); do \
-	  $(BIN)/python -m pytest $$part || failed="$$failed $$part"; \
-	done; \
-	test -z "$$failed" || { echo "FAILED:$$failed"; exit 1; }
+	$(BIN)/python -m pytest
 
 test-vllm: setup $(if $(VLLM_TEST_PYTHON),,$(VLLM)/.ready)  ## the four families on a real vLLM (docs/vllm.md)
 	$(BIN)/python -m pytest -m vllm tests/vllm

@@ -1,0 +1,45 @@
+"""Reading a store leaves no thread behind that looks at the environment by itself.
+
+Nothing keeps C's getenv and setenv apart: such a thread crashes the process when something else, Ray's start or a test,
+changes the environment at the wrong moment.  With their first scan of S3, Polars 1.42 to 2.1 start one that looks ten
+times a second for as long as the process lives.
+"""
+
+import subprocess
+import sys
+
+from storage.layout import ShardKey
+from storage.manifest import create_or_check
+from storage.objects import open_store
+from storage.shards import write_shard
+from tests.storage.samples import MANIFEST, episode
+
+_READ_AND_WATCH = """
+import re, sys, time
+from pathlib import Path
+import storage
+
+def woken():
+    found = 0
+    for task in Path("/proc/self/task").iterdir():
+        if (task / "comm").read_text().startswith("tokio"):
+            found += int(re.search(r"^voluntary_ctxt_switches:\\s*([0-9]+)", (task / "status").read_text(), re.M)[1])
+    return found
+
+assert storage.scan(sys.argv[1]).collect().height == 1
+time.sleep(1)
+before = woken()
+assert before > 0, "Polars reads S3 with other threads than those that are watched here"
+time.sleep(3)
+print(woken() - before)
+"""
+
+
+def test_polars_sleeps_after_a_scan(s3_url: str) -> None:
+    store = open_store(s3_url)
+    create_or_check(store, MANIFEST)
+    write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 1), [episode(1)])
+    watched = subprocess.run(
+        [sys.executable, "-c", _READ_AND_WATCH, store.url], check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert int(watched.stdout) < 10
