@@ -94,6 +94,7 @@ class RunManifest:
     """What else may explain a difference between two runs, as ``flows/provenance.py`` finds it: where models are
     served, limits, prices, engines, the simulated users, scorers, the platform.  Empty in runs of version 1."""
     schema_version: int = SCHEMA_VERSION
+    """The highest of its objects."""
     sealed: tuple[SealedObject, ...] = ()
     """Of the last seal.  They count when the state is open as well: then the run goes on beside them."""
     folded: tuple[str, ...] = ()
@@ -122,6 +123,8 @@ class RunManifest:
 def create_or_check(store: ObjectStore, manifest: RunManifest) -> None:
     """Stores the manifest of a new run; for a run that exists, makes sure that it is this one.
 
+    A run of an older schema is of the present one from here on.
+
     Raises:
         StoreError: the run exists and is another one; the message lists what differs.
     """
@@ -135,6 +138,8 @@ def create_or_check(store: ObjectStore, manifest: RunManifest) -> None:
             + "\n".join(f"  {line}" for line in differences)
             + "\nGive this run a name of its own with --run-id, or undo the changes to resume the stored one."
         )
+    if stored.schema_version < SCHEMA_VERSION:
+        change_manifest(store, manifest.run_id, _of_today)
 
 
 def change_manifest(store: ObjectStore, run_id: str, change: Callable[[RunManifest], RunManifest]) -> RunManifest:
@@ -176,7 +181,7 @@ def reopen(store: ObjectStore, run_id: str) -> RunManifest:
 
     def opened(manifest: RunManifest) -> RunManifest:
         return replace(
-            manifest,
+            _of_today(manifest),
             state="open",
             sealed=tuple(entry for entry in manifest.sealed if entry.key in there),
             # One that is deleted gives its name back to the shards to come.
@@ -184,6 +189,11 @@ def reopen(store: ObjectStore, run_id: str) -> RunManifest:
         )
 
     return change_manifest(store, run_id, opened)
+
+
+def _of_today(manifest: RunManifest) -> RunManifest:
+    """As rows of the present schema may join the run: an older reader is to refuse it as a whole."""
+    return replace(manifest, schema_version=SCHEMA_VERSION)
 
 
 def find_manifest(store: ObjectStore, run_id: str) -> RunManifest:

@@ -1,4 +1,8 @@
-"""What a run has used so far, read from its calls: every attempt that is stored counts, for every one was paid for."""
+"""What a run has used so far, read from its calls: every attempt that is stored counts, for every one was paid for.
+
+Calls are summed up within their row and rows are streamed, so that memory holds a few numbers an attempt.  A seal that
+was cut off leaves attempts twice, in a shard and sealed; they count once.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +16,7 @@ from storage.traces import manifests_of, read_trace_objects
 if TYPE_CHECKING:
     import polars as pl
 
+_ATTEMPT = ("episode_id", "shard", "attempt")
 _COUNTS = ("prompt_tokens", "completion_tokens")
 
 
@@ -28,20 +33,17 @@ def usage_of(store: ObjectStore, keys: Sequence[str]) -> Usage:
     """What the attempts in these objects used; one that lies in several of them counts once."""
     import polars as pl
 
-    fresh = _calls(store, keys).filter(~pl.col("cached"))
-    sums = (
-        fresh.select(
-            calls=pl.len(),
-            prompt_tokens=pl.col("prompt_tokens").sum(),
-            completion_tokens=pl.col("completion_tokens").sum(),
-            usd=pl.col("cost_usd").sum(),
-            uncounted=pl.any_horizontal(pl.col(name).is_null() for name in _COUNTS).sum(),
-            unpriced=pl.col("cost_usd").is_null().sum(),
-        )
-        .collect()
-        .row(0, named=True)
+    calls = _fresh()
+    attempts = scan_objects(store, keys).select(
+        *_ATTEMPT,
+        calls=calls.list.len(),
+        **{name: _sum(calls, name) for name in _COUNTS},
+        usd=_sum(calls, "cost_usd"),
+        uncounted=_untold(calls, *_COUNTS).list.sum(),
+        unpriced=_untold(calls, "cost_usd").list.sum(),
     )
-    return Usage(**sums)
+    sums = attempts.unique(_ATTEMPT).select(pl.exclude(_ATTEMPT).sum())
+    return Usage(**sums.collect(engine="streaming").row(0, named=True))
 
 
 def read_untold(
@@ -50,13 +52,15 @@ def read_untold(
     """The episodes, once an attempt, of which a call has no known cost; those of which one did not tell its tokens."""
     import polars as pl
 
-    calls = _calls(store, _there(store, run_id, damaged)).filter(~pl.col("cached"))
-
-    def without(*columns: str) -> tuple[str, ...]:
-        untold = calls.filter(pl.any_horizontal(pl.col(name).is_null() for name in columns))
-        return tuple(untold.select("episode_id", "attempt").unique().collect()["episode_id"])
-
-    return without("cost_usd"), without(*_COUNTS)
+    calls = _fresh()
+    attempts = scan_objects(store, _there(store, run_id, damaged)).select(
+        *_ATTEMPT,
+        unpriced=_untold(calls, "cost_usd").list.any(),
+        uncounted=_untold(calls, *_COUNTS).list.any(),
+    )
+    untold = attempts.filter(pl.col("unpriced") | pl.col("uncounted")).unique(_ATTEMPT).collect(engine="streaming")
+    unpriced, uncounted = (tuple(untold.filter(name)["episode_id"]) for name in ("unpriced", "uncounted"))
+    return unpriced, uncounted
 
 
 def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Mapping[str, Load]:
@@ -66,36 +70,55 @@ def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -
     """
     import polars as pl
 
-    calls = _calls(store, _there(store, run_id, damaged)).filter(pl.col("outcome") == "scored")
-    sums = calls.group_by("episode_id", "attempt", "role").agg(
-        calls=pl.len(),
-        **{name: pl.col(name).sum() for name in _COUNTS},
-        seconds=pl.col("latency_s").sum(),
-        unknown=pl.any_horizontal(pl.col(name).is_null() for name in _COUNTS).any(),
-    )
-    rows = sums.sort("attempt").collect().iter_rows(named=True)
-    sides: dict[str, dict[str, Side]] = {}
-    silent = set()
-    for row in rows:
-        side = Side(row["calls"], row["prompt_tokens"], row["completion_tokens"], row["seconds"])
-        sides.setdefault(row["episode_id"], {})[row["role"]] = side
-        if row["unknown"]:
-            silent.add(row["episode_id"])
-    return {
-        episode: Load(by_role.get("agent", Side()), by_role.get("user", Side()))
-        for episode, by_role in sides.items()
-        if episode not in silent
+    calls = pl.col("calls")
+    # Flat columns: Polars holds three times as much for structs.
+    sums = {
+        f"{role} {name}": each
+        for role in ("agent", "user")
+        for name, each in _side(calls.list.filter(pl.element().struct.field("role") == role)).items()
     }
+    attempts = (
+        scan_objects(store, _there(store, run_id, damaged))
+        .filter(pl.col("outcome") == "scored", calls.list.len() > 0)
+        .select(*_ATTEMPT, **sums, untold=_untold(calls, *_COUNTS).list.any())
+        .filter(~pl.col("untold"))
+        .unique(_ATTEMPT)
+        .sort("attempt")
+        .select("episode_id", *sums)
+        .collect(engine="streaming")
+    )
+    return {row[0]: Load(Side(*row[1:5]), Side(*row[5:])) for row in attempts.iter_rows()}
 
 
 def _there(store: ObjectStore, run_id: str, damaged: Collection[str]) -> list[str]:
     return [key for key in read_trace_objects(store, run_id) if key not in damaged]
 
 
-def _calls(store: ObjectStore, keys: Sequence[str]) -> "pl.LazyFrame":
-    """One row a call of any attempt.  A seal that was cut off leaves attempts twice, in a shard and sealed."""
+def _fresh() -> "pl.Expr":
+    """The calls of a row that a provider was asked for."""
     import polars as pl
 
-    attempt = ("episode_id", "shard", "attempt")
-    rows = scan_objects(store, keys).select(*attempt, "outcome", "calls").unique(attempt)
-    return rows.explode("calls").filter(pl.col("calls").is_not_null()).unnest("calls")
+    return pl.col("calls").list.filter(~pl.element().struct.field("cached"))
+
+
+def _side(calls: "pl.Expr") -> "dict[str, pl.Expr]":
+    """The fields of a :class:`Side`, in their order."""
+    return {
+        "calls": calls.list.len(),
+        **{name: _sum(calls, name) for name in _COUNTS},
+        "seconds": _sum(calls, "latency_s"),
+    }
+
+
+def _sum(calls: "pl.Expr", name: str) -> "pl.Expr":
+    """Of what is known."""
+    import polars as pl
+
+    return calls.list.eval(pl.element().struct.field(name)).list.sum()
+
+
+def _untold(calls: "pl.Expr", *names: str) -> "pl.Expr":
+    """For each call, whether one of these is not known."""
+    import polars as pl
+
+    return calls.list.eval(pl.any_horizontal(pl.element().struct.field(name).is_null() for name in names))

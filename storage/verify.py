@@ -1,7 +1,7 @@
 """Verifying a run: every object is read to its last byte and held against what the manifest says of it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -11,13 +11,14 @@ import pyarrow.compute as pc
 
 from pipeline.errors import StoreError
 from storage.layout import RescoredKey, ShardKey, manifest_key, rescored_keys, trace_keys
-from storage.manifest import SealedObject, find_manifest, read_manifest
+from storage.manifest import RunManifest, SealedObject, find_manifest, read_manifest
 from storage.objects import MissingObjectError, ObjectStore
 from storage.schema import RESCORED_SCHEMA
 from storage.shards import DamagedObjectError, whole_columns
 
 _COLUMNS = ("episode_id", "run_id", "outcome")
 _READERS = 4
+_TRIES = 5
 
 Trouble = Literal["damaged", "missing", "changed", "misplaced", "unreadable"]
 """``changed``: it can be read, but is not what the manifest says.  ``misplaced``: it holds rows of another run.
@@ -60,34 +61,58 @@ class _Read:
     rows: pa.Table | None
     """None: nothing to count in it."""
     finding: Finding | None
+    is_there: bool = True
 
 
 def verify(store: ObjectStore, run_id: str) -> RunCheck:
-    """Reads a run.
+    """Reads a run.  One that is sealed meanwhile is read again, as it is afterwards.
 
     Raises:
-        StoreError: there is no such run, or the store cannot be read.
+        StoreError: there is no such run, the store cannot be read, or the run kept being changed.
     """
-    shards, parts = list(trace_keys(store, run_id)), list(rescored_keys(store, run_id))
-    try:
-        manifest = read_manifest(store, run_id)
-    except MissingObjectError:
-        manifest = find_manifest(store, run_id)
-    except StoreError as error:
-        return _without_manifest(run_id, error)
+    for _ in range(_TRIES):
+        shards, parts = list(trace_keys(store, run_id)), list(rescored_keys(store, run_id))
+        try:
+            manifest = read_manifest(store, run_id)
+        except MissingObjectError:
+            manifest = find_manifest(store, run_id)
+        except StoreError as error:
+            return _without_manifest(run_id, error)
+        read = _read_all(store, manifest, [*map(str, shards), *map(str, parts)])
+        # A seal switches the manifest before it deletes anything.
+        if all(each.is_there for each in read.values()) or _still_holds(store, manifest):
+            return _check(manifest, read)
+    raise StoreError(
+        f"store {store.url}: the run {run_id!r} kept being sealed while it was read; start the command again"
+    )
+
+
+def _read_all(store: ObjectStore, manifest: RunManifest, listed: Sequence[str]) -> Mapping[str, _Read]:
     sealed = {entry.key: entry for entry in manifest.sealed}
-    keys = [*sealed, *map(str, shards), *map(str, parts)]
+    keys = [*sealed, *listed]
     with ThreadPoolExecutor(_READERS) as threads:
-        read = dict(zip(keys, threads.map(lambda key: _read(store, run_id, key, sealed.get(key)), keys), strict=True))
-    counted = [key for key in keys if key in sealed or manifest.state == "open"]
-    stored, scored = _counts([rows for key in counted if (rows := read[key].rows) is not None])
+        read = threads.map(lambda key: _read(store, manifest.run_id, key, sealed.get(key)), keys)
+        return dict(zip(keys, read, strict=True))
+
+
+def _still_holds(store: ObjectStore, manifest: RunManifest) -> bool:
+    try:
+        return read_manifest(store, manifest.run_id) == manifest
+    except StoreError:  # deleted, or damaged by now
+        return False
+
+
+def _check(manifest: RunManifest, read: Mapping[str, _Read]) -> RunCheck:
+    sealed = {entry.key for entry in manifest.sealed}
+    counted = [each for key, each in read.items() if key in sealed or manifest.state == "open"]
+    stored, scored = _counts([each.rows for each in counted if each.rows is not None])
     return RunCheck(
-        run_id=run_id,
+        run_id=manifest.run_id,
         state=manifest.state,
         planned=sum(manifest.planned.values()),
         stored=stored,
         scored=scored,
-        objects=len(keys),
+        objects=len(read),
         bytes=sum(each.size for each in read.values()),
         findings=tuple(each.finding for each in read.values() if each.finding),
     )
@@ -103,8 +128,9 @@ def _read(store: ObjectStore, run_id: str, key: str, sealed: SealedObject | None
         data = store.get(key)
     except MissingObjectError:
         if sealed is None:  # deleted since it was listed: somebody seals
-            return _Read(0, None, None)
-        return _Read(0, None, Finding(key, "missing", "the manifest names it, and it is not there", _lost(key, sealed)))
+            return _Read(0, None, None, is_there=False)
+        missing = Finding(key, "missing", "the manifest names it, and it is not there", _lost(key, sealed))
+        return _Read(0, None, missing, is_there=False)
     is_part = RescoredKey.parse(key) is not None
     columns = RESCORED_SCHEMA.names[:2] if is_part else list(_COLUMNS)
     try:

@@ -58,6 +58,8 @@ def ls(*, store: Store = None, as_json: Json = False) -> int:
     if as_json:
         put(to_json({"store": opened.url, "runs": [asdict(line) for line in lines]}))
         return DONE
+    if not lines:
+        _tell_empty(opened)
     header = ["run", "state", "planned", "scored", "objects", "size", "last written"]
     _table(header, [_cells(line) for line in lines], range(2, len(header)))
     return DONE
@@ -96,6 +98,8 @@ def verify(
     if as_json:
         put(to_json({"store": opened.url, "ok": is_whole, "runs": [asdict(check) for check in checks]}))
     else:
+        if not checks:
+            _tell_empty(opened)
         for check in checks:
             for line in _verdict(check):
                 put(line)
@@ -111,8 +115,8 @@ def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
         put(to_json(asdict(report)))
         return DONE
     put(
-        f"run {report.run_id} is sealed: {report.episodes} episodes in {report.objects} objects"
-        f" ({_size(report.bytes)}); {report.removed} objects removed"
+        f"run {report.run_id} is sealed: {report.episodes} episodes in {_many(report.objects, 'object')}"
+        f" ({_size(report.bytes)}); {_many(report.removed, 'object')} removed"
     )
     return DONE
 
@@ -132,7 +136,7 @@ def gc(*, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, as
     for each in done.garbage:
         put(f"{each.key}  {_size(each.bytes)}  {each.why}")
     _tell_held(done.held)
-    put(f"{len(done.garbage)} objects, {_size(total)}: {_outcome(deleted=done.deleted)}")
+    put(f"{_many(len(done.garbage), 'object')}, {_size(total)}: {_outcome(deleted=done.deleted)}")
     return DONE
 
 
@@ -159,7 +163,7 @@ def prune(
     rows = [[run.run_id, str(run.objects), _size(run.bytes), _age(run.age_s)] for run in done.runs]
     _table(["run", "objects", "size", "last written"], rows, (1, 2, 3))
     _tell_held(done.held)
-    put(f"{len(done.runs)} runs: {_outcome(deleted=done.deleted)}")
+    put(f"{_many(len(done.runs), 'run')}: {_outcome(deleted=done.deleted)}")
     return DONE
 
 
@@ -199,7 +203,7 @@ def _verdict(check: "RunCheck") -> Iterator[str]:
     whole = "damaged" if check.findings else "whole"
     yield (
         f"run {check.run_id} ({check.state or 'unreadable'}): {whole}; {check.planned} episodes planned,"
-        f" {check.stored} stored, {check.scored} scored; {check.objects} objects, {_size(check.bytes)} read"
+        f" {check.stored} stored, {check.scored} scored; {_many(check.objects, 'object')}, {_size(check.bytes)} read"
     )
     for finding in check.findings:
         yield f"  {finding.trouble}: {finding.key}: {finding.problem}; lost: {finding.lost}"
@@ -210,6 +214,10 @@ def _verdict(check: "RunCheck") -> Iterator[str]:
 def _tell_held(held: Mapping[str, str]) -> None:
     for text in held.values():
         _note(f"muses: passed over: {text}")
+
+
+def _tell_empty(store: "ObjectStore") -> None:
+    _note(f"muses: there is no run in {store.url}; --store names another store")
 
 
 def _outcome(*, deleted: bool) -> str:
@@ -241,6 +249,10 @@ def _size(size: float) -> str:
 
 def _count(number: int | None) -> str:
     return "?" if number is None else str(number)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _table(header: list[str], rows: list[list[str]], numeric: "range | tuple[int, ...]") -> None:

@@ -9,28 +9,42 @@ has opened the store before.  Each form runs in a process of its own.
 
 import argparse
 import json
-import resource
+import random
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import pyarrow as pa
+
+from pipeline.episode import Episode
+from pipeline.families import FAMILIES
+from pipeline.hashing import digest
+from pipeline.scores import SCORINGS, Score
+from pipeline.transcript import Message
 from storage.export.tables import Format, View, export_table
-from storage.objects import open_store
-from storage.schema import episodes_table
+from storage.layout import ShardKey
+from storage.manifest import create_or_check
+from storage.objects import ObjectStore, open_store
+from storage.schema import SCHEMA, episodes_table, to_parquet
 from storage.sql import connect
-from tests.bench.storage_bench import _episodes, _fill
+from tests.bench.storage_bench import peak_mb
+from tests.storage.samples import MANIFEST, SAMPLE
 
 SHARD = 1000
 TURNS = 12
+WORDS = 60
+"""Of a message."""
 
 
 def export(store: str, view: View, form: Format, target: Path) -> dict[str, Any]:
     """One export, measured."""
     with connect(store, "run-a") as connection:
-        before, start = _peak_mb(), time.perf_counter()
+        before, start = peak_mb(), time.perf_counter()
         rows = export_table(connection, view, form, target, replace=True)
         seconds = round(time.perf_counter() - start, 2)
     return {
@@ -39,12 +53,36 @@ def export(store: str, view: View, form: Format, target: Path) -> dict[str, Any]
         "rows": rows,
         "seconds": seconds,
         "megabytes": target.stat().st_size // 10**6,
-        "memory_mb": _peak_mb() - before,
+        "memory_mb": peak_mb() - before,
     }
 
 
-def _peak_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def _episodes() -> Iterator[Episode]:
+    """Of all families in turn, as many as a shard has."""
+    dice, families = random.Random(0), sorted(FAMILIES)
+    words = ["".join(dice.choices("etaoinshrdlu", k=dice.randint(2, 9))) for _ in range(2000)]
+    for number in range(SHARD):
+        family = families[number % len(families)]
+        scores = (Score(scoring, metric, dice.random()) for scoring in SCORINGS for metric in FAMILIES[family].metrics)
+        messages = (Message(turn, "agent", ("Ana",), " ".join(dice.choices(words, k=WORDS))) for turn in range(TURNS))
+        yield replace(
+            SAMPLE,
+            episode_id=digest(number),
+            family=family,
+            scenario_id=f"{family}-{number}",
+            scores=tuple(scores),
+            messages=tuple(messages),
+        )
+
+
+def _fill(store: ObjectStore, shards: int) -> None:
+    """Every shard has the same rows under ids of its own."""
+    create_or_check(store, MANIFEST)
+    rows = episodes_table(list(_episodes()))
+    for number in range(shards):
+        ids = pa.array([digest([number, row]) for row in range(SHARD)])
+        table = rows.set_column(0, SCHEMA.field(0), ids)
+        store.put_if_absent(str(ShardKey("run-a", "model-a", "all", number, 1)), to_parquet(table))
 
 
 def main() -> None:
@@ -59,7 +97,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="muses-bench-") as name:
         store = f"{name}/store"
-        _fill(open_store(store), episodes_table(list(_episodes(SHARD, TURNS))), max(1, arguments.episodes // SHARD))
+        _fill(open_store(store), max(1, arguments.episodes // SHARD))
         found = []
         for view in ("messages", "episodes"):
             for form in get_args(Format):

@@ -13,6 +13,8 @@ doing nothing with it.  Seconds are wall time, the best of several: other work o
 import argparse
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +47,8 @@ from tests.storage.samples import MANIFEST, SAMPLE, episode
 
 RUN = "run-a"
 SHARD = 32
+CALLS = 10
+"""Of an episode of the run that is resumed."""
 MODELS = [f"model-{number}" for number in range(10)]
 PLAYED = ("access", "instruct", "meeting", "queue")
 SCENARIOS = 500
@@ -122,6 +126,12 @@ def _repeated(one: Column, count: int) -> Column:
     return one.take(pa.array([0] * count))
 
 
+def peak_mb() -> int:
+    """Most resident memory that this process has had; what ``resource`` tells begins with that of its parent."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
 def _best(work: Callable[[], object], times: int) -> float:
     seconds = []
     for _ in range(times):
@@ -156,7 +166,7 @@ def _resume(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:
     """All that a run of so many episodes asks before it knows that it owes nothing, from shards and sealed."""
     request, dataset = _request(episodes)
     plan = make_plan(request, dataset, SHARD, RUN)
-    base = episodes_table([replace(SAMPLE, run_id=RUN)] * SHARD)
+    base = episodes_table([replace(SAMPLE, run_id=RUN, calls=SAMPLE.calls * CALLS)] * SHARD)
     for cell in plan.cells:
         for shard in cell.shards:
             ids = pa.array([each.id for each in shard.episodes])
@@ -180,9 +190,25 @@ def _resume(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:
         "episodes": plan.episode_count,
         "plan_s": _best(lambda: make_plan(request, dataset, SHARD, RUN), times),
     }
-    result[f"{shards}_shards"] = asked()
+    result[f"{shards}_shards"] = {**asked(), "spending": _spending(store)}
     seal(store, RUN)
     return {**result, "sealed": asked()}
+
+
+def _spending(store: ObjectStore) -> dict[str, float]:
+    """What a run has used, asked in a process of its own: seconds, and the memory that it took."""
+    script = (
+        "import json, sys, time, polars\n"
+        "from storage.objects import open_store\n"
+        "from storage.spending import read_spending\n"
+        "from tests.bench.storage_bench import peak_mb\n"
+        "store, before, start = open_store(sys.argv[1]), peak_mb(), time.perf_counter()\n"
+        "assert read_spending(store, sys.argv[2]).calls\n"
+        "print(json.dumps({'s': round(time.perf_counter() - start, 3), 'memory_mb': peak_mb() - before}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, store.url, RUN], check=True, capture_output=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def _sealed(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:

@@ -2,11 +2,11 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from storage.layout import ShardKey
@@ -22,6 +22,8 @@ SNIPPETS = dict(
     re.findall(r"^(?:The )?(\w[\w ]*?)(?: \(.*\))?:\n\n```(?:python|sh)\n(.*?)```", SECTION, re.MULTILINE | re.DOTALL)
 )
 KEY = ShardKey("run-a", "model-a", "queue", 0, 1)
+DUCKDB = Path(sys.executable).with_name("duckdb")
+"""The command line, of the package duckdb-cli."""
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +45,25 @@ def test_the_page_has_the_readers() -> None:
     assert set(SNIPPETS) == {"pandas", "Polars", "DuckDB in Python", "DuckDB command line"}
 
 
+def test_the_command_line_is_of_the_version_that_we_use() -> None:
+    """Which the lock has to keep so."""
+    told = subprocess.run([DUCKDB, "--version"], check=True, capture_output=True, text=True).stdout
+    assert told.startswith(f"v{duckdb.__version__} ")
+
+
 @pytest.mark.parametrize("name", sorted(SNIPPETS))
 @pytest.mark.parametrize("swapped", [False, True], ids=["as on the page", "the other kind of object"])
 def test_the_snippets_work(name: str, swapped: bool, objects: dict[str, str], tmp_path: Path) -> None:
     """On the object that they name, and on one of the other kind: there is no difference."""
     given = dict(zip(objects, reversed(objects.values()), strict=True)) if swapped else objects
     if name == "DuckDB command line":
-        beside = Path(sys.executable).with_name("duckdb")
-        binary = str(beside) if beside.exists() else shutil.which("duckdb")
-        if binary is None:
-            pytest.skip("there is no duckdb command line here; pip install duckdb-cli")
-        snippet = SNIPPETS[name].replace("duckdb", binary, 1)
-        done = subprocess.run(
-            ["sh", "-c", snippet], check=False, env={**os.environ, **given}, capture_output=True, text=True
-        )
+        command, variables = ["sh", "-c", SNIPPETS[name]], given
     else:
-        script = "".join(f"{variable} = {path!r}\n" for variable, path in given.items()) + SNIPPETS[name]
-        done = subprocess.run([sys.executable, "-c", script], check=False, cwd=tmp_path, capture_output=True, text=True)
+        lines = "".join(f"{variable} = {path!r}\n" for variable, path in given.items())
+        command, variables = [sys.executable, "-c", lines + SNIPPETS[name]], {}
+    environment = {**os.environ, **variables, "PATH": f"{DUCKDB.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment.pop("PYTHONPATH", None)  # without us
+    done = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     expected = {"pandas": "0.25", "Polars": "accept", "DuckDB in Python": "infra_failed"}
     assert expected.get(name, "0.375") in done.stdout

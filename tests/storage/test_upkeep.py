@@ -1,12 +1,19 @@
 """Inventory, verify, garbage and retention: what lies in a store, whether it is whole, and what may go."""
 
+import itertools
 import os
+import re
+import subprocess
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.errors import StoreError
 from storage.claims import PACE, claimed
 from storage.garbage import collect
 from storage.inventory import by_run, last_change, take_inventory, usage
@@ -19,6 +26,7 @@ from storage.seal import seal
 from storage.shards import read_index, write_shard
 from storage.sql import connect
 from storage.verify import Finding, RunCheck, verify
+from tests.conftest import Muses
 from tests.storage.breaking import WatchedStore
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
@@ -153,6 +161,72 @@ def test_damaged_new_scores(store: ObjectStore) -> None:
     store.put_if_absent(str(PART), b"PAR1")
     (finding,) = verify(store, "run-a").findings
     assert (finding.trouble, finding.lost) == ("damaged", "new scores of queue: `muses rescore` makes them again")
+
+
+@pytest.mark.parametrize("sealed_before", [False, True])
+def test_a_run_that_is_sealed_while_it_is_verified(sealed_before: bool, store: ObjectStore) -> None:
+    """At whichever step: nothing is missing, and every episode is counted."""
+    for moment in itertools.count():
+        name = f"run-{moment}"
+        fill(store, name)
+        if sealed_before:
+            seal(store, name)
+            reopen(store, name)
+            again = replace(SHARD, run_id=name, attempt=2)
+            write_shard(store, again, [episode(2, run_id=name, attempt=2)])
+        moments, one_by_one = iter([*[False] * moment, True]), threading.Lock()
+
+        def step(
+            _: str, name: str = name, moments: Iterator[bool] = moments, lock: threading.Lock = one_by_one
+        ) -> None:
+            with lock:
+                if next(moments, False):
+                    seal(store, name)
+
+        check = verify(WatchedStore(store, step), name)
+        assert (check.stored, check.scored, check.findings) == (3, 3 if sealed_before else 2, ()), moment
+        if next(moments, False):  # it was over before
+            assert moment > 4
+            return
+
+
+def test_verifying_while_another_process_seals(store: ObjectStore) -> None:
+    """Again and again, with a new attempt each time; less often than it tries."""
+    fill(store)
+    script = (
+        "import sys; from tests.storage.test_upkeep import *; store = open_store(sys.argv[1])\n"
+        "for attempt in range(2, 6):\n"
+        "    reopen(store, 'run-a')\n"
+        "    write_shard(store, replace(SHARD, attempt=attempt), [failed(2, attempt=attempt)])\n"
+        "    print(seal(store, 'run-a').episodes, flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, store.url], stdout=subprocess.PIPE, text=True) as other:
+        checks = 0
+        while other.poll() is None:
+            check = verify(store, "run-a")
+            assert (check.stored, check.scored, check.findings) == (3, 2, ())
+            checks += 1
+        assert other.stdout is not None
+        assert other.stdout.read().split() == ["3"] * 4
+    assert checks > 1
+
+
+def test_verifying_ends(store: ObjectStore) -> None:
+    """Also where somebody seals whenever it looks."""
+    fill(store)
+    attempts = itertools.count(2)
+
+    def step(key: str) -> None:
+        if key.startswith("sealed/"):
+            attempt = next(attempts)
+            reopen(store, "run-a")
+            write_shard(store, replace(SHARD, attempt=attempt), [failed(2, attempt=attempt)])
+            seal(store, "run-a")
+
+    seal(store, "run-a")
+    with pytest.raises(StoreError, match=r"the run 'run-a' kept being sealed while it was read; start the command"):
+        verify(WatchedStore(store, step), "run-a")
+    assert verify(store, "run-a").findings == ()
 
 
 # The index among damage
@@ -349,3 +423,26 @@ def test_a_pruning_that_was_cut_off_is_garbage(store: ObjectStore) -> None:
     store.delete(manifest_key("run-a"))
     assert {each.why for each in collect(store, ANY_AGE).garbage} == {"of a run that is gone"}
     assert keys(store) == set(FOREIGN)
+
+
+# The command line
+
+
+def test_an_empty_store_says_so(muses: Muses) -> None:
+    """A folder that was misspelt looks like one."""
+    for command in ("ls", "verify"):
+        done = muses("store", command, "--store=nowhere")
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "there is no run in" in done.stderr
+        assert "nowhere; --store names another store" in done.stderr
+
+
+def test_one_is_one(muses: Muses, tmp_path: Path) -> None:
+    """And no more than one."""
+    fill(open_store(str(tmp_path / "out")))
+    assert "; 2 objects, " in muses("store", "verify", "--store=out").stdout
+    assert re.search(
+        r"3 episodes in 1 object \(.*\); 2 objects removed", muses("store", "seal", "run-a", "--store=out").stdout
+    )
+    assert "; 1 object, " in muses("store", "verify", "--store=out").stdout
+    assert "1 run: would be" in muses("store", "prune", "--name=*", "--dry-run", "--store=out").stdout

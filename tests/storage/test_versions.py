@@ -17,12 +17,14 @@ from pipeline.episode import Episode
 from pipeline.errors import StoreError
 from storage.answer import answer
 from storage.layout import ShardKey, manifest_key, trace_keys
-from storage.manifest import create_or_check
+from storage.manifest import create_or_check, read_manifest
 from storage.objects import ObjectStore, open_store
 from storage.schema import RESCORED_SCHEMA, SCHEMA, SCHEMA_VERSION, VERSION_KEY, episodes_table, head, to_parquet
+from storage.seal import seal
 from storage.shards import read_index, read_shard, write_shard
 from storage.sql import VIEWS
 from storage.trace import find_episode
+from storage.verify import verify
 from tests.storage.samples import MANIFEST, episode
 from tests.storage.version_fixture import RUN, fixture_episodes
 
@@ -104,6 +106,45 @@ def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectS
     frame = storage.scan(store.url).collect()
     assert frame.height == 3 + len(VERSIONS)
     assert len(read_index(store, RUN).scored) == 2 + len(VERSIONS)
+
+
+@pytest.mark.parametrize("version", VERSIONS[:-1], indirect=True)
+def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: ObjectStore) -> None:
+    """Its manifest says what its newest rows are, so that an older reader refuses it; today's reads them all."""
+    for info in old.list(""):
+        store.put_if_absent(info.key, old.get(info.key))
+    create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}))
+    assert read_manifest(store, RUN).schema_version == SCHEMA_VERSION
+    (owed,) = (one for one in fixture_episodes() if one.outcome != "scored")
+    played = replace(episode(3, run_id=RUN, attempt=2), cost_usd=0.25)
+    assert played.episode_id == owed.episode_id
+    assert read_index(store, RUN).next_attempt("model-a", "queue", 0) == 2
+    write_shard(store, replace(KEY, attempt=2), [played])
+    wanted = [one for one in _as_read_from(version) if one.outcome == "scored"]
+    for sealed in (False, True):
+        if sealed:
+            seal(store, RUN)
+        assert read_index(store, RUN).scored == {one.episode_id for one in fixture_episodes()}
+        with storage.connect(store.url, RUN) as connection:
+            assert [find_episode(connection, one.episode_id, RUN) for one in [*wanted, played]] == [*wanted, played]
+        frame = storage.scan(store.url).filter(pl.col("run_id") == RUN).collect()
+        assert frame.height == 3
+        assert frame["cost_usd"].sum() == pytest.approx(0.25 + sum(one.cost_usd or 0 for one in wanted))
+        assert verify(store, RUN).findings == ()
+    assert read_manifest(store, RUN).schema_version == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("version", VERSIONS[:-1], indirect=True)
+def test_an_old_run_that_is_sealed(version: int, old: ObjectStore, store: ObjectStore) -> None:
+    """What is sealed is written in the present version, and so the manifest says."""
+    for info in old.list(""):
+        store.put_if_absent(info.key, old.get(info.key))
+    assert read_manifest(store, RUN).schema_version == version
+    seal(store, RUN)
+    assert read_manifest(store, RUN).schema_version == SCHEMA_VERSION
+    with storage.connect(store.url, RUN) as connection:
+        found = [find_episode(connection, one.episode_id, RUN) for one in _as_read_from(version)]
+    assert found == _as_read_from(version)
 
 
 def test_the_heads_say_what_the_columns_are() -> None:
