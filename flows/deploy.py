@@ -1,12 +1,13 @@
 """``muses deploy``: the deployments of infra/prefect.yaml, completed by a configuration and registered at a server.
 
-Registering again changes what is there; nothing is registered twice.  A configuration travels as a deployment's
-parameter; keys do not: the worker has them in its environment.
+Registering again changes what is there; nothing is registered twice.  What the same configuration (by its name and
+store) had registered before and has no longer is kept, but starts by itself no more.  A configuration travels as a
+deployment's parameter; keys do not: the worker has them in its environment.
 """
 
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from prefect import Flow
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 from prefect.flows import load_flow_from_entrypoint
@@ -33,6 +36,7 @@ from flows.settings import Settings, quiet_engines
 from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError, MusesError
 from pipeline.grid import MOST_CELLS, expand, has_grid
+from storage.objects import open_store
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 _POOL_TYPE = ProcessWorker.type
@@ -71,6 +75,8 @@ class Entries:
     deployments: tuple[Deployment, ...]
     left_out: Mapping[str, str]
     """Entrypoint -> why there is no deployment of it."""
+    tag: str
+    """Tells at the server which configuration they are of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +89,24 @@ class Registered:
     """For people."""
     pool: str
     queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """One deployment at the server that the configuration has no longer."""
+
+    name: str
+    """As Prefect's commands take it."""
+    paused: bool
+    """Whether it had schedules; they are paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What the server has of a configuration."""
+
+    registered: tuple[Registered, ...]
+    gone: tuple[Gone, ...]
 
 
 def values(
@@ -110,8 +134,10 @@ def values(
     quiet_engines(settings, quiet)
     # Prefect's own settings are the worker's.
     ours = {name: value for name, value in quiet.items() if not name.startswith("PREFECT_")}
+    name = str(raw.get("name", runs[0].config.name))
     found: dict[str, Any] = {
-        "name": str(raw.get("name", runs[0].config.name)),
+        "name": name,
+        "tag": f"muses: {name} in {open_store(runs[0].config.store).url}",
         "folder": str(folder),
         "python": shlex.quote(sys.executable),
         "environment": {**ours, "MUSES_HOME": str(settings.home)},
@@ -141,7 +167,7 @@ def read_entries(file: Path, given: Mapping[str, Any]) -> Entries:
             deployments.append(Deployment.model_validate(apply_values(entry, dict(given))))
         except ValidationError as error:
             raise ConfigError("\n".join(_explained(file, str(where), error))) from error
-    return Entries(tuple(deployments), left_out)
+    return Entries(tuple(deployments), left_out, given["tag"])
 
 
 def _lacking(name: str) -> str:
@@ -197,18 +223,19 @@ def check_blocks(names: Iterable[str]) -> None:
             ) from error
 
 
-def register(deployments: Sequence[Deployment]) -> list[Registered]:
-    """Registers deployments, with the work pools and queues that they wait in.
+def register(entries: Entries) -> Deployed:
+    """Registers deployments, with the work pools and queues that they wait in, and pauses those that are gone.
 
     Raises:
         ConfigError: an entrypoint is no flow, or a work pool is not one of processes.
         MusesError: the server refuses, or is gone.
     """
-    flows = [(deployment, _flow(deployment.entrypoint)) for deployment in deployments]
+    flows = [(deployment, _flow(deployment.entrypoint)) for deployment in entries.deployments]
     try:
         with get_client(sync_client=True) as client:
-            _make_pools(client, [deployment.work_pool for deployment in deployments])
-            return [_register(client, deployment, flow) for deployment, flow in flows]
+            _make_pools(client, [deployment.work_pool for deployment in entries.deployments])
+            registered = tuple(_register(client, deployment, flow, entries.tag) for deployment, flow in flows)
+            return Deployed(registered, _pause_others(client, entries.tag, {each.name for each in registered}))
     except PrefectHTTPStatusError as error:
         raise MusesError(f"the Prefect server refuses a deployment: {error.response.text}") from error
     except RequestError as error:
@@ -250,13 +277,13 @@ def _make_pool(client: SyncPrefectClient, name: str) -> None:
         )
 
 
-def _register(client: SyncPrefectClient, deployment: Deployment, flow: Flow[..., Any]) -> Registered:
+def _register(client: SyncPrefectClient, deployment: Deployment, flow: Flow[..., Any], tag: str) -> Registered:
     pool = deployment.work_pool
     client.create_deployment(
         flow_id=client.create_flow_from_name(flow.name),
         name=deployment.name,
         description=deployment.description,
-        tags=list(deployment.tags),
+        tags=[*deployment.tags, tag],
         entrypoint=deployment.entrypoint,
         parameters=deployment.parameters,
         parameter_openapi_schema=parameter_schema(flow).model_dump(exclude_unset=True),
@@ -272,6 +299,24 @@ def _register(client: SyncPrefectClient, deployment: Deployment, flow: Flow[...,
         pool=pool.name,
         queue=pool.work_queue_name,
     )
+
+
+def _pause_others(client: SyncPrefectClient, tag: str, kept: Collection[str]) -> tuple[Gone, ...]:
+    """Pauses the schedules of the deployments with this tag that are not *kept*.
+
+    The schedules, not the deployments: registered again, one has its schedule anew, and one that somebody has paused by
+    hand stays so.
+    """
+    tagged = client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[tag])))
+    others = {f"{client.read_flow(each.flow_id).name}/{each.name}": each for each in tagged}
+    return tuple(Gone(name=name, paused=_pause(client, others[name])) for name in sorted(set(others).difference(kept)))
+
+
+def _pause(client: SyncPrefectClient, deployment: DeploymentResponse) -> bool:
+    for schedule in deployment.schedules:
+        if schedule.active:
+            client.update_deployment_schedule(deployment.id, schedule.id, active=False)
+    return bool(deployment.schedules)
 
 
 def _shown(schedule: Schedule) -> str:

@@ -20,8 +20,9 @@ from pipeline.config import ExecutionConfig, RunConfig
 from pipeline.errors import EndpointError
 from pipeline.plan import Cell, ShardPlan
 from pipeline.tasks import all_of
-from workers.executor import Executor, InlineExecutor
+from workers.executor import Begun, Executor, InlineExecutor, untold
 from workers.limits import disagreements
+from workers.purse import PurseSpec
 from workers.shard import ShardSpec, ShardSummary
 
 _ENDPOINT_ADVICE = (
@@ -107,11 +108,16 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
     return replace(run, unplayable=unplayable)
 
 
-async def play_cell(run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
-    """Plays what a cell owes, as many shards at a time as the executor has room for."""
+async def play_cell(
+    run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard, begun: Begun = untold
+) -> list[ShardSummary]:
+    """Plays what a cell owes, as many shards at a time as the executor has room for.
+
+    *begun* is told of each shard when it is played after it has waited for room.
+    """
 
     async def play_shard(shard: ShardPlan) -> ShardSummary:
-        summary = await executor.run(_shard_spec(run, cell, shard))
+        summary = await executor.run(_shard_spec(run, cell, shard), begun)
         on_shard(summary)
         return summary
 
@@ -132,6 +138,8 @@ class Driver:
     """Tells others who holds the run."""
     open_pool: OpenPool = open_executor
     play: Play = play_all
+    purse: PurseSpec | None = None
+    """On which all of its runs draw; None: each has the budget of its config."""
 
 
 DIRECT = Driver()
@@ -144,7 +152,7 @@ async def evaluate(
     """The whole job."""
     start = time.monotonic()
     async with prepared(config, watcher.warn, driver.work) as begun:
-        run = await on_terms(begun, settings)
+        run = await on_terms(begun, settings, driver.purse)
         on_shard = watcher.begin(run)
         summaries: list[ShardSummary] = []
         if run.has_work:

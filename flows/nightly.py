@@ -12,7 +12,7 @@ one leaves.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flows.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
@@ -20,11 +20,11 @@ from flows.holding import holding
 from flows.nights import canary_config, night_config
 from flows.prepare import PreparedRun, Warn, prepared
 from flows.report import RunReport
-from flows.serving import served_agents, served_users
+from flows.serving import engines_of, served_agents, served_users
 from flows.settings import Settings
 from flows.shared_pool import SharedPool
 from pipeline.config import RunConfig
-from pipeline.content_key import content_key
+from pipeline.content_key import NO_ENGINES, content_key
 from pipeline.credentials import mask
 from pipeline.errors import StoreError
 from pipeline.plan import Cell
@@ -65,13 +65,13 @@ async def nightly(
     start = time.monotonic()
     tonight, canary = night_config(config, night), canary_config(config, night)
     store = open_store(config.store)
-    begun_canary = await _settle(canary, None, watcher.warn)
-    served = served_agents(begun_canary.plan), served_users(begun_canary.plan)
-    async with SharedPool(driver.open_pool, *served) as pool:
+    async with SharedPool(driver.open_pool) as pool:
         ours = replace(driver, work=WORK, open_pool=pool.lend)
+        settling = _Settling(pool, settings, watcher.warn)
+        begun_canary = await settling.settle(canary, None)
         canary_report = await evaluate(canary, settings, watcher, ours)
         before = await asyncio.to_thread(sealed_before, store, night)
-        begun_night = await _settle(tonight, before, watcher.warn)
+        begun_night = await settling.settle(tonight, before)
         report = await evaluate(tonight, settings, watcher, ours)
     had_work = any(run.owed.episode_count for run in (begun_canary, begun_night))
     outcome = _Outcome(store, night, before, report, canary_report, config.nightly.alpha)
@@ -84,17 +84,31 @@ async def nightly(
     return NightResult(kept, report, canary_report, cells)
 
 
-async def _settle(config: RunConfig, before: RunManifest | None, warn: Warn) -> PreparedRun:
-    """Notes what decides the cells of a run, and takes over what *before* has of them.  Returns the run before that."""
-    async with prepared(config, warn, WORK) as run:
-        await asyncio.to_thread(_settle_cells, run, before, warn)
-        return run
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """Settles what of a run is played and what is taken over, before it is played."""
+
+    pool: SharedPool
+    settings: Settings
+    warn: Warn
+
+    async def settle(self, config: RunConfig, before: RunManifest | None) -> PreparedRun:
+        """Notes what decides the cells of a run, and takes over what *before* has of them.
+
+        Returns the run before that.
+        """
+        async with prepared(config, self.warn, WORK) as run:
+            self.pool.expect(served_agents(run.plan), served_users(run.plan))
+            has_work = bool(run.owed.episode_count)
+            engines = await self.pool.engines(config.execution, self.settings) if has_work else NO_ENGINES
+            await asyncio.to_thread(_settle_cells, run, before, engines, self.warn)
+            return run
 
 
-def _settle_cells(run: PreparedRun, before: RunManifest | None, warn: Warn) -> None:
+def _settle_cells(run: PreparedRun, before: RunManifest | None, engines: Mapping[str, str], warn: Warn) -> None:
     store, run_id = run.store, run.plan.run_id
     cells = [cell for cell in run.plan.cells if cell.episode_count]
-    planned = [(cell, content_key(cell, run.dataset, run.plan.users)) for cell in cells]
+    planned = [(cell, content_key(cell, run.dataset, run.plan.users, engines)) for cell in cells]
     sources = {} if before is None or not run.owed.cells else _sources(run, before, planned, warn)
     decisions = decide(planned, run.owed.cells, find_manifest(store, run_id).cells, run_id, sources)
     _note_cells(store, run_id, decisions)
@@ -159,7 +173,12 @@ def _report(outcome: _Outcome, seconds: float) -> NightReport:
         before=None if outcome.before is None else outcome.before.run_id,
         flags=tuple(flag for changes in found for flag in changes.flags),
         problems=_problems(played, canary),
-        notes=(*_differences(outcome.before, manifest), *notes, *(text for each in found for text in each.cautions)),
+        notes=(
+            *_differences(outcome.before, manifest),
+            *_other_engines(outcome),
+            *notes,
+            *(text for each in found for text in each.cautions),
+        ),
         site=page_of(store, night.run_id),
     )
 
@@ -203,6 +222,25 @@ def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:
             f"other scenarios than in {before.run_id}: {', '.join(other)}; nothing of that is taken over or compared"
         )
     return notes
+
+
+def _other_engines(outcome: _Outcome) -> list[str]:
+    """Which models are served by another vLLM than in the last sealed night, by its canary, which is always played."""
+    before = None if outcome.before is None else Night.parse(outcome.before.run_id)
+    if before is None:
+        return []
+    try:
+        then, now = (
+            engines_of(find_manifest(outcome.store, night.canary_id).made_with.get("vllm", {}))
+            for night in (before, outcome.night)
+        )
+    except StoreError:  # its canary has been deleted
+        return []
+    return [
+        f"{model} is served by vLLM {now[model]}, in {before.run_id} by {then[model]}"
+        for model in sorted(then.keys() & now.keys())
+        if then[model] != now[model]
+    ]
 
 
 def _problems(played: RunReport, canary: RunReport) -> tuple[str, ...]:

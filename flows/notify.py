@@ -17,6 +17,7 @@ from prefect.blocks import notifications  # noqa: F401 - a block is loaded as it
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
 from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 
 from flows.night_text import flag_line
@@ -112,8 +113,18 @@ async def tell(notices: Iterable[Notice], blocks: Iterable[str]) -> None:
 
 async def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's
     """The hook of all our flows for their bad ends.  Of a process that was killed, the worker calls it."""
-    config = flow_run.parameters.get("config") or {}
-    await tell((notice_of_failure(flow_run, state),), config.get("notify", ()))
+    blocks = (flow_run.parameters.get("config") or {}).get("notify", ())
+    if blocks:
+        await tell((notice_of_failure(await _as_it_is_now(flow_run), state),), blocks)
+
+
+async def _as_it_is_now(flow_run: FlowRun) -> FlowRun:
+    """With its name and its start: a worker has a run as it was before its process began."""
+    try:
+        async with get_client() as client:
+            return await client.read_flow_run(flow_run.id)
+    except Exception:  # noqa: BLE001 - whatever Prefect's client raises; what is known says enough
+        return flow_run
 
 
 async def _send(block: Block, notice: Notice) -> None:

@@ -11,14 +11,13 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from httpx import RequestError
+from httpx import HTTPError
 from prefect import State, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
-from prefect.task_engine import TaskRunTimeoutError
 
 from dashboards.leaderboard import render_leaderboard
 from flows.evaluate import OnShard, play_cell
@@ -30,7 +29,7 @@ from pipeline.hashing import slug
 from pipeline.plan import Cell
 from pipeline.tasks import all_of
 from storage.shards import read_index
-from workers.executor import Executor
+from workers.executor import Begun, Executor
 from workers.shard import ShardSummary
 
 PROGRESS_EVERY_S = 2.0
@@ -64,11 +63,11 @@ def server_kept() -> Iterator[None]:
     """A flow that needs its server until the end.
 
     Raises:
-        MusesError: the server was lost, and Prefect has given up on it.
+        MusesError: the server does not answer, or answers with errors, and Prefect has given up on it.
     """
     try:
         yield
-    except RequestError as error:
+    except HTTPError as error:
         raise MusesError(
             f"the Prefect server was lost ({type(error).__name__}: {error}); what was finished is stored. "
             "When it answers again, start the same command again"
@@ -114,19 +113,19 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
             retries=limits.cell_retries,
             retry_delay_seconds=limits.retry_seconds,
             retry_condition_fn=_may_help,
-            timeout_seconds=_seconds(limits.cell_minutes),
         )
         async def play_one_cell() -> None:
             nonlocal first
             now = run if first else await asyncio.to_thread(_owing_now, run)
             first = False
-            for owed in now.owed.cells:
-                if _key(owed) == _key(cell):
-                    await play_cell(now, owed, executor, stored)
+            async with _limited(limits.cell_minutes) as begun:
+                for owed in now.owed.cells:
+                    if _key(owed) == _key(cell):
+                        await play_cell(now, owed, executor, stored, begun)
 
         try:
             await play_one_cell()
-        except TaskRunTimeoutError:
+        except CellTimeLimitError:
             _LOG.warning("%s took more than %g minutes and is left as it is", cell.label, limits.cell_minutes)
         except Exception as error:  # noqa: BLE001 - raised below, when the other cells are done
             failures.append(error)
@@ -151,7 +150,7 @@ def _own_up(task: asyncio.Task[None]) -> None:
 
 def _may_help(_: object, __: object, state: State[Any]) -> bool:
     """Whether trying a cell again could end otherwise: a config stays wrong, and a limit of time is one."""
-    return not isinstance(state.data, ConfigError | TaskRunTimeoutError)
+    return not isinstance(state.data, ConfigError | CellTimeLimitError)
 
 
 def _owing_now(run: PreparedRun) -> PreparedRun:
@@ -166,6 +165,33 @@ def _key(cell: Cell) -> tuple[str, str, str]:
 
 def _seconds(minutes: float | None) -> float | None:
     return None if minutes is None else 60 * minutes
+
+
+class CellTimeLimitError(TimeoutError):
+    """A cell took longer than it may; what was finished is stored.  Prefect calls the task's state TimedOut."""
+
+
+@asynccontextmanager
+async def _limited(minutes: float | None) -> AsyncIterator[Begun]:
+    """So long a cell may be played; what is yielded starts the clock, and does nothing when called again.
+
+    A cell waits for room, and for the servers of its model, as long as others need them: that is no fault of its own.
+
+    Raises:
+        CellTimeLimitError: it took longer.
+    """
+
+    def begun() -> None:
+        if minutes is not None and limit.when() is None:
+            limit.reschedule(asyncio.get_running_loop().time() + 60 * minutes)
+
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield begun
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise CellTimeLimitError(f"played for more than {minutes:g} minutes") from error
 
 
 class FlowTimeLimitError(MusesError):

@@ -25,6 +25,7 @@ from storage.manifest import RunManifest, create_or_check, reopen
 from storage.objects import ObjectStore, open_store
 from storage.shards import RunIndex, read_index
 from workers.models import Trouble
+from workers.purse import PurseSpec
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 Warn = Callable[[str], None]
@@ -137,9 +138,9 @@ def _subtract(begun: _Begun) -> PreparedRun:
     return PreparedRun(begun.config, begun.dataset, store, plan, owed, index)
 
 
-async def on_terms(run: PreparedRun, settings: Settings) -> PreparedRun:
-    """The run with what its budget and its cache say now."""
-    return replace(run, terms=await asyncio.to_thread(read_terms, run, settings.home))
+async def on_terms(run: PreparedRun, settings: Settings, purse: PurseSpec | None = None) -> PreparedRun:
+    """The run with what its budget and its cache say now.  *purse*: see :func:`flows.terms.read_terms`."""
+    return replace(run, terms=await asyncio.to_thread(read_terms, run, settings.home, purse))
 
 
 def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:

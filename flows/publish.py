@@ -8,11 +8,10 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from dashboards.web.page import Ask, NoSuchPageError, segment
+from dashboards.web.export import exported
+from dashboards.web.page import NoSuchPageError, segment
 from dashboards.web.pages.compare_runs import each_with_its_forerunner
-from dashboards.web.render import render
 from dashboards.web.routes import ROUTES
-from dashboards.web.server import STATIC, asset
 from dashboards.web.shelf import RunLine, Shelf
 from storage.inventory import classify
 from storage.layout import RESCORED, RUNS, TRACES
@@ -89,17 +88,11 @@ def _is_of(runs: Collection[str], path: str) -> bool:
 
 
 def _files(store_url: str, run_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """As :func:`dashboards.web.export.exported`, but of some runs, and of these beside those before them."""
+    """Of the pages about runs, only those of some runs, and of these beside those before them."""
     whole = Shelf(store_url)
     before = {earlier for run_id, earlier in each_with_its_forerunner(whole.runs()) if run_id in run_ids}
-    parts = {"{run}": _Part(store_url, run_ids), "{first}": _Part(store_url, {*run_ids, *before})}
-    for name in STATIC:
-        yield f"static/{name}", asset(name)
-    for route in ROUTES:
-        shelf = next((part for name, part in parts.items() if name in route.pattern), whole)
-        for place in route.places(shelf):
-            path, page = route.path(**place), route.show(shelf, Ask(place, live=False))
-            yield path, render(page, path, live=False, lost=shelf.lost(page.run_id)).encode("utf-8", "replace")
+    parts = {"run": _Part(store_url, run_ids), "first": _Part(store_url, {*run_ids, *before})}
+    return exported(whole, parts)
 
 
 def _write(store: ObjectStore, key: str, data: bytes) -> bool:

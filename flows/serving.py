@@ -5,7 +5,7 @@ What serves them is written into the run's manifest.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -77,5 +77,13 @@ def served_users(plan: Plan) -> tuple[ModelSpec, ...]:
     return (model,) if model is not None and model.provider == "vllm" and called else ()
 
 
+def engines_of(described: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Model -> version and build of what serves it, as "0.32.0 gpu"; *described* as in a manifest."""
+    return {model: f"{found['vllm']} {found['build']}" for model, found in described.items()}
+
+
 def _with(manifest: RunManifest, described: dict[str, dict[str, Any]]) -> RunManifest:
-    return replace(manifest, made_with={**manifest.made_with, "vllm": described})
+    """What an earlier start has noted of models that this one does not serve stays."""
+    return replace(
+        manifest, made_with={**manifest.made_with, "vllm": {**manifest.made_with.get("vllm", {}), **described}}
+    )

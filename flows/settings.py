@@ -64,6 +64,7 @@ def quiet_engines(settings: Settings, environ: MutableMapping[str, str] | None =
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504",  # as it does with 502 and 503: a server's trouble passes
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # its first start builds a database
     }

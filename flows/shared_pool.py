@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from flows.evaluate import OpenPool
-from flows.serving import staged_on
+from flows.serving import engines_of, staged_on
 from flows.settings import Settings
 from pipeline.config import ExecutionConfig
 from pipeline.specs import ModelSpec
@@ -17,15 +17,13 @@ from workers.executor import Executor
 class SharedPool:
     """An executor that is opened for the first run with anything to play, and closed after the last one.
 
-    Args:
-        open_pool: opens it.
-        agents: those that the runs serve themselves; their servers stay up from one run to the next.
-        users: the same of the models that play users; these are up all the time.
+    *open_pool*: opens it.
     """
 
-    def __init__(self, open_pool: OpenPool, agents: Iterable[ModelSpec] = (), users: Iterable[ModelSpec] = ()) -> None:
-        self._open_pool, self._users = open_pool, tuple(users)
-        self._serves = bool(self._users or tuple(agents))
+    def __init__(self, open_pool: OpenPool) -> None:
+        self._open_pool = open_pool
+        self._agents: dict[ModelSpec, None] = {}
+        self._users: dict[ModelSpec, None] = {}
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._opened: Executor | Exception | None = None
@@ -37,6 +35,14 @@ class SharedPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
+
+    def expect(self, agents: Iterable[ModelSpec], users: Iterable[ModelSpec]) -> None:
+        """Models that runs serve themselves, told before the first of these runs begins.
+
+        Servers of agents stay up from one run to the next; those of *users*, which play users, are up all the time.
+        """
+        self._agents |= dict.fromkeys(agents)
+        self._users |= dict.fromkeys(users)
 
     @asynccontextmanager
     async def lend(self, execution: ExecutionConfig, settings: Settings) -> AsyncIterator[Executor]:
@@ -51,10 +57,21 @@ class SharedPool:
             raise self._opened
         yield self._opened
 
+    async def engines(self, execution: ExecutionConfig, settings: Settings) -> dict[str, str]:
+        """Model -> what serves it, as "0.32.0 gpu", of those that are served; who cannot be is left out."""
+        if not self._serves_on(execution):
+            return {}
+        async with self.lend(execution, settings) as pool, staged_on(pool) as staged:
+            described = await staged.admit((*self._agents, *self._users))
+        return engines_of(described)
+
+    def _serves_on(self, execution: ExecutionConfig) -> bool:
+        return execution.executor == "ray" and bool(self._agents or self._users)
+
     async def _open(self, execution: ExecutionConfig, settings: Settings) -> Executor:
         pool = await self._stack.enter_async_context(self._open_pool(execution, settings))
-        if not self._serves or execution.executor != "ray":
+        if not self._serves_on(execution):
             return pool
         staged = await self._stack.enter_async_context(staged_on(pool))
-        await staged.keep(self._users)
+        await staged.keep(tuple(self._users))
         return staged

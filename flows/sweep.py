@@ -2,7 +2,7 @@
 
 Several runs are in flight at the same time.  They share the accounts' limits, and the servers of the models that the
 sweep serves itself.  What fails in one run stops no other.  Runs are named after their values, so a sweep that is
-started again plays only what is not scored yet.
+started again plays only what is not scored yet.  A budget is that of all runs together.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from flows.report import RunReport
 from flows.serving import served_agents, served_users
 from flows.settings import Settings
 from flows.shared_pool import SharedPool
+from flows.terms import Ledger, open_purse, read_ledger
 from pipeline.config import DatasetConfig, RunConfig
 from pipeline.datasets import Dataset
 from pipeline.errors import MusesError
@@ -29,6 +30,9 @@ from pipeline.specs import ModelSpec
 from pipeline.tasks import all_of
 from storage.answer import answer
 from storage.cells import CellResult, cell_results
+from storage.objects import open_store
+from storage.shards import read_index
+from workers.purse import PurseSpec
 
 RUNS_AT_ONCE = 16
 """More are not prepared at the same time: each has its plan and its scenarios in memory."""
@@ -126,6 +130,8 @@ class _Order:
     """Those that the sweep serves itself."""
     users: tuple[ModelSpec, ...]
     """The same of the model that plays users."""
+    ledger: Ledger
+    """What earlier starts have left on the budget."""
 
 
 async def sweep(
@@ -134,17 +140,18 @@ async def sweep(
     """The whole job.
 
     Raises:
-        MusesError: a run cannot be planned, or all of them ended early for the same reason.
+        MusesError: a run cannot be planned, what one has spent of a budget cannot be read, or all of them ended early
+            for the same reason.
     """
     start = time.monotonic()
     orders = await asyncio.to_thread(_orders, runs)
     watcher = replace(watcher, warn=_once(watcher.warn))
-    agents = (model for order in orders for model in order.agents)
-    users = (model for order in orders for model in order.users)
     seats = asyncio.Semaphore(RUNS_AT_ONCE)
     errors: list[MusesError] = []
-    async with SharedPool(driver.open_pool, agents, users) as pool:
-        shared = replace(driver, open_pool=pool.lend)
+    async with SharedPool(driver.open_pool) as pool:
+        for order in orders:
+            pool.expect(order.agents, order.users)
+        shared = replace(driver, open_pool=pool.lend, purse=_purse(name, orders))
 
         async def play(order: _Order) -> SweptRun:
             async with seats:
@@ -172,9 +179,23 @@ def _orders(runs: Iterable[SweepRun]) -> list[_Order]:
             run.plan.planned,
             tuple(served_agents(run.plan)),
             served_users(run.plan),
+            _ledger(run),
         )
         for run in planned_runs(runs)
     ]
+
+
+def _ledger(run: PlannedRun) -> Ledger:
+    if run.config.budget is None:
+        return Ledger()
+    store = open_store(run.config.store)
+    return read_ledger(run.plan, run.dataset, store, read_index(store, run.plan.run_id))
+
+
+def _purse(name: str, orders: Sequence[_Order]) -> PurseSpec | None:
+    """The budget of all runs together; a grid does not vary it."""
+    budget = orders[0].config.budget
+    return None if budget is None else open_purse(name, budget.spec(), [order.ledger for order in orders])
 
 
 async def _swept(order: _Order, came: RunReport | str) -> SweptRun:

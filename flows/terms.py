@@ -1,8 +1,8 @@
 """On whose money a run is played: what its budget leaves, what its cells have cost so far, where answers are kept."""
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -10,10 +10,11 @@ from pipeline.config import RunConfig
 from pipeline.datasets import Dataset
 from pipeline.estimate import Expectations, Load
 from pipeline.plan import Plan
+from pipeline.specs import Budget
 from storage.objects import ObjectStore
 from storage.shards import RunIndex
 from storage.spending import read_loads, read_spending, read_untold
-from workers.purse import UNKNOWN, Bill, Experience, PurseSpec, purse_cell, total
+from workers.purse import UNKNOWN, Bill, Experience, Learned, PurseSpec, purse_cell, total
 
 _CACHE = "responses"
 """Folder below MUSES_HOME."""
@@ -38,6 +39,16 @@ class Terms:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What earlier starts of a run have left in its store."""
+
+    before: Bill = Bill()
+    """What they have spent."""
+    learned: Learned = field(default_factory=dict)
+    """What finished episodes used; nothing where the run owes none."""
+
+
 class Begun(Protocol):
     """A run that is about to be played; :class:`flows.evaluate.PreparedRun` is one."""
 
@@ -53,25 +64,45 @@ class Begun(Protocol):
     def index(self) -> RunIndex: ...
 
 
-def read_terms(run: Begun, home: Path) -> Terms:
-    """The terms of one start of a run; *home*: MUSES_HOME."""
+def read_terms(run: Begun, home: Path, purse: PurseSpec | None = None) -> Terms:
+    """The terms of one start of a run.
+
+    Args:
+        run: the run.
+        home: MUSES_HOME.
+        purse: on which it draws with others; None: on its own, where it has a budget.
+    """
     cache = {"off": None, "local": str(home / _CACHE), "store": run.store.url}[run.config.cache]
-    if run.config.budget is None:
-        return Terms(cache=cache)
-    expected, stored = _Expected(run.plan, run.dataset), (run.store, run.plan.run_id, run.index.damaged)
+    if run.config.budget is not None and purse is None:
+        ledger = read_ledger(run.plan, run.dataset, run.store, run.index)
+        purse = open_purse(run.plan.run_id, run.config.budget.spec(), [ledger])
+    return Terms(purse, cache)
+
+
+def open_purse(name: str, cap: Budget, ledgers: Sequence[Ledger]) -> PurseSpec:
+    """The purse of one start of one run, or of several that spend together."""
+    learned = {cell: found for ledger in ledgers for cell, found in ledger.learned.items()}
+    return PurseSpec(f"{name}/{uuid.uuid4()}", cap, total(ledger.before for ledger in ledgers), learned)
+
+
+def read_ledger(plan: Plan, dataset: Dataset, store: ObjectStore, index: RunIndex) -> Ledger:
+    """What a run has spent by now, and what can be learned from it.
+
+    What was paid for without numbers counts as it was expected.
+    """
+    expected, stored = _Expected(plan, dataset), (store, plan.run_id, index.damaged)
     spent = read_spending(*stored)
-    # What was paid for without numbers counts as it was expected.
     unpriced, uncounted = (total(map(expected.bill, episodes)) for episodes in read_untold(*stored))
     before = Bill(spent.usd + unpriced.usd, spent.tokens + uncounted.tokens)
-    learned = expected.experience(read_loads(*stored))
-    return Terms(PurseSpec(f"{run.plan.run_id}/{uuid.uuid4()}", run.config.budget.spec(), before, learned), cache)
+    owes = plan.without(index.scored).episode_count
+    return Ledger(before, expected.experience(read_loads(*stored)) if owes else {})
 
 
 class _Expected:
     """What the episodes of a run are expected to use, by the rules of thumb."""
 
     def __init__(self, plan: Plan, dataset: Dataset) -> None:
-        self._users, self._dataset = plan.users, dataset
+        self._run_id, self._users, self._dataset = plan.run_id, plan.users, dataset
         self._expectations = Expectations(plan.users)
         self._episodes = {
             episode.id: (cell, episode) for cell in plan.cells for shard in cell.shards for episode in shard.episodes
@@ -92,6 +123,6 @@ class _Expected:
             if episode_id in self._episodes:
                 cell, _ = self._episodes[episode_id]
                 one = Experience(self.bill(episode_id), Bill.of(load, cell.model, self._users))
-                key = purse_cell(cell.model, cell.family)
+                key = purse_cell(self._run_id, cell.model, cell.family)
                 found[key] = found.get(key, UNKNOWN) + one
         return found

@@ -14,9 +14,19 @@ from tests.s3_server import S3Server, s3_server
 _RAY_TOKEN = secrets.token_hex(32)
 """A process reads it once, and local clusters of later tests have to have the same."""
 _FOREIGN = ("MUSES_", "AWS_", "OPENAI_", "PREFECT_", "RAY_")
+_TESTS = Path(__file__).parent
+_PYTHONPATH = os.pathsep.join((str(_TESTS / "as_installed"), str(_TESTS.parent)))
 
 Muses = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs ``muses`` with these arguments, in a folder of its own; keywords are environment variables."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes() -> Iterator[None]:
+    """Those that are started find the code, and the packages that users have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", _PYTHONPATH)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +52,7 @@ def muses(tmp_path: Path) -> Muses:
         return subprocess.run(
             [sys.executable, "-m", "flows.cli", *arguments],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **environment},
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             timeout=300,

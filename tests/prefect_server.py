@@ -35,14 +35,14 @@ class PrefectServer:
     def __init__(self, home: Path, database_url: str | None = None) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
-        (self._port,) = free_ports(1)
-        self.url = f"http://127.0.0.1:{self._port}/api"
+        (self.port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}/api"
         self._database = {} if database_url is None else {"PREFECT_API_DATABASE_CONNECTION_URL": database_url}
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         """Returns when it answers."""
-        command = (PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self._port))
+        command = (PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         (process,) = self._running = [_start(command, self._environment(), self.log)]
         wait_until(lambda: _answers(f"{self.url}/health"), process, self.log)
 

@@ -1,6 +1,7 @@
 """Where shards are played: in this process, or on a Ray cluster."""
 
 import secrets
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -11,6 +12,13 @@ from workers.models import Trouble
 from workers.room import Room
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
+
+Begun = Callable[[], None]
+"""Told that a shard has waited long enough: it is played now."""
+
+
+def untold() -> None:
+    """Nobody wants to know."""
 
 
 class Executor(Protocol):
@@ -24,8 +32,8 @@ class Executor(Protocol):
         """Ends what still runs (finished episodes are written) and lets everything go."""
         ...
 
-    async def run(self, spec: ShardSpec) -> ShardSummary:
-        """Waits for room and plays one shard."""
+    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+        """Waits for room and plays one shard.  *begun* is told once there is room, and again after a worker's death."""
         ...
 
     async def probe(self, spec: ModelSpec) -> Trouble | None:
@@ -62,10 +70,11 @@ class InlineExecutor:
         await self._worker.drain()
         await self._worker.close()
 
-    async def run(self, spec: ShardSpec) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
         group = f"{spec.run_id}/{spec.model.slug}"
         await self._room.take(group)
         try:
+            begun()
             return await self._worker.run(spec)
         finally:
             self._room.leave(group)

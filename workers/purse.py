@@ -1,11 +1,12 @@
-"""A run's budget, shared by all its workers: an episode is reserved before it is played and settled afterwards.
+"""A budget, shared by all workers: an episode is reserved before it is played and settled afterwards.
 
-:class:`Purse` is the account, a plain object that one place of the cluster keeps.  Each worker process has one
-:class:`Wallet` for a run.  It tells the purse what it has spent since it started, what it holds for episodes in flight,
-what finished ones have used and what the next ones want, and learns which of these may start.  Statements are sums,
-not changes: one that is said twice, or to a purse that has just been made anew, is as good as one.
+It is a run's, or that of all runs of a sweep together.  :class:`Purse` is the account, a plain object that one place of
+the cluster keeps.  Each worker process has one :class:`Wallet` for it.  It tells the purse what it has spent since it
+started, what it holds for episodes in flight, what finished ones have used and what the next ones want, and learns
+which of these may start.  Statements are sums, not changes: one that is said twice, or to a purse that has just been
+made anew, is as good as one.
 
-What an episode wants is what its scenario is expected to use, corrected by what the run's finished episodes of its cell
+What an episode wants is what its scenario is expected to use, corrected by what finished episodes of its run's cell
 have used.  Of a cell of which nothing is known yet, one episode is played before the others.  When the next episode
 fits under the cap no longer, whatever those in flight turn out to use, the purse is closed for good: episodes in
 flight are finished, no others are begun.
@@ -95,20 +96,20 @@ Learned = Mapping[str, Experience]
 
 @dataclass(frozen=True, slots=True)
 class PurseSpec:
-    """What a worker has to know of its run's budget."""
+    """What a worker has to know of a budget."""
 
     id: str
-    """Of one start of one run: the run's id, and after a slash what tells its starts apart."""
+    """Of one start of one run or sweep: its name, and after a slash what tells its starts apart."""
     cap: Budget
     before: Bill = Bill()
-    """Spent by earlier starts of the run."""
+    """Spent by earlier starts."""
     learned: Learned = field(default_factory=dict)
     """From earlier starts."""
 
 
-def purse_cell(model: ModelSpec, family: str) -> str:
+def purse_cell(run_id: str, model: ModelSpec, family: str) -> str:
     """The name of a cell in a purse's book."""
-    return f"{model.slug}/{family}"
+    return f"{run_id}/{model.slug}/{family}"
 
 
 class Share(NamedTuple):
@@ -155,7 +156,7 @@ class _Page:
 
 
 class Purse:
-    """The account of one start of a run.  Not thread-safe; whoever keeps it calls it from one thread."""
+    """The account of one start.  Not thread-safe; whoever keeps it calls it from one thread."""
 
     def __init__(self, spec: PurseSpec) -> None:
         self._cap, self._before, self._learned = spec.cap, spec.before, spec.learned
@@ -185,7 +186,7 @@ class Purse:
         """Takes a worker's statement.
 
         Args:
-            statement: of any worker of the run.
+            statement: of any worker.
             now: seconds by any clock that goes on.
             grants: False while it only listens.
         """
@@ -228,14 +229,15 @@ class Purse:
 class PurseStatus:
     """How a purse stands, for metrics."""
 
-    run_id: str
+    name: str
+    """Of the run, or of the sweep."""
     cap: Budget
     spent: Bill
     held: Bill
 
 
 class Purses:
-    """The purses of all runs that use the same keeper.
+    """The purses of all runs and sweeps that use the same keeper.
 
     *listen_until*: by the clock of :meth:`take`.  Until then nothing is granted: a keeper that replaces a lost one has
     to hear from all workers first.
@@ -246,7 +248,7 @@ class Purses:
         self._listen_until = listen_until
 
     def take(self, spec: PurseSpec, statement: Statement, now: float) -> Answer:
-        """Hands a statement to the purse of its run, which is made when it is first needed."""
+        """Hands a statement to its purse, which is made when it is first needed."""
         if spec.id not in self._purses:
             self._purses = {name: kept for name, kept in self._purses.items() if now - kept.heard < _FORGOTTEN_S}
             self._purses[spec.id] = Purse(spec)
@@ -294,7 +296,7 @@ class _Wish:
 
 
 class Wallet:
-    """A worker's side of one run's budget; used from one event loop.
+    """A worker's side of one budget; used from one event loop.
 
     Args:
         keeper: where the purse is.

@@ -116,10 +116,10 @@ _GAUGES: Figures[AccountStatus] = {
     "muses_paused_seconds": ("How long nothing may start yet, after a refusal", lambda s: s.paused_s),
 }
 _PURSE_GAUGES: Figures[PurseStatus] = {
-    "muses_spent_usd": ("Spent by a run with a budget, all its starts", lambda s: s.spent.usd),
+    "muses_spent_usd": ("Spent by a run or sweep with a budget, all its starts", lambda s: s.spent.usd),
     "muses_reserved_usd": ("Set aside for its episodes in flight", lambda s: s.held.usd),
     "muses_budget_usd": ("What it may spend; -1: no bound", lambda s: s.cap.usd),
-    "muses_spent_tokens": ("Prompt and completion tokens of a run with a budget", lambda s: s.spent.tokens),
+    "muses_spent_tokens": ("Prompt and completion tokens of one with a budget", lambda s: s.spent.tokens),
     "muses_budget_tokens": ("How many it may use; -1: no bound", lambda s: s.cap.tokens),
 }
 _COUNTERS: Mapping[str, tuple[str, Callable[[AccountStatus], int]]] = {
@@ -148,4 +148,4 @@ class Metrics:
                     self._counters[name].inc(total - before, tags)
 
     def show_purse(self, purse: PurseStatus) -> None:
-        self._purses.show(purse.run_id, purse)
+        self._purses.show(purse.name, purse)

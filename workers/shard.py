@@ -67,14 +67,14 @@ class ShardSpec:
     scenarios: Mapping[str, Scenario[Any]]
     """By id; those that the episodes name."""
     purse: PurseSpec | None = None
-    """The run's budget; None: there is no cap."""
+    """The budget that it draws on; None: there is no cap."""
     cache: str | None = None
     """The store in which answers are kept; None: none are."""
 
     @property
     def cell(self) -> str:
         """Whose episodes can be expected to use as much as one another."""
-        return purse_cell(self.model, self.family)
+        return purse_cell(self.run_id, self.model, self.family)
 
     @property
     def key(self) -> ShardKey:

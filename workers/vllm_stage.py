@@ -19,7 +19,7 @@ from pipeline.errors import MusesError
 from pipeline.packing import Servers, servers_of
 from pipeline.specs import ModelSpec
 from pipeline.tasks import all_of
-from workers.executor import Executor
+from workers.executor import Begun, Executor, untold
 from workers.limits import Snapshot
 from workers.models import Trouble
 from workers.shard import ShardSpec, ShardSummary
@@ -116,15 +116,15 @@ class StagedExecutor:
                 del self._owed[key]
             self._take_turns()
 
-    async def run(self, spec: ShardSpec) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
         servers = servers_of(spec.model)
         if spec.model.provider != "vllm" or servers in self._kept:
-            return await self._inner.run(spec)
+            return await self._inner.run(spec, begun)
         debt = self._debt(spec.run_id, spec.model)
         debt.expected, debt.in_hand = max(debt.expected - 1, 0), debt.in_hand + 1
         try:
             trouble = await self._trouble_or_up(servers)
-            return await self._inner.run(spec) if trouble is None else _unplayed(spec, trouble)
+            return await self._inner.run(spec, begun) if trouble is None else _unplayed(spec, trouble)
         finally:
             debt.in_hand -= 1
             self._take_turns()

@@ -1,7 +1,8 @@
 """The pages as files: the same HTML, for a folder, a bucket or an attachment; nothing in it needs a server."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from dashboards.web.page import Ask
 from dashboards.web.render import render
@@ -10,14 +11,18 @@ from dashboards.web.server import STATIC, asset
 from dashboards.web.shelf import Shelf
 
 
-def exported(shelf: Shelf) -> Iterator[tuple[str, bytes]]:
-    """Every file as (path, content)."""
+def exported(shelf: Shelf, parts: Mapping[str, Shelf] = MappingProxyType({})) -> Iterator[tuple[str, bytes]]:
+    """Every file as (path, content).
+
+    *parts*: name in a page's path -> the shelf that such pages are of, where that is another one.
+    """
     for name in STATIC:
         yield f"static/{name}", asset(name)
     for route in ROUTES:
-        for place in route.places(shelf):
-            path, page = route.path(**place), route.show(shelf, Ask(place, live=False))
-            yield path, render(page, path, live=False, lost=shelf.lost(page.run_id)).encode("utf-8", "replace")
+        source = next((part for name, part in parts.items() if f"{{{name}}}" in route.pattern), shelf)
+        for place in route.places(source):
+            path, page = route.path(**place), route.show(source, Ask(place, live=False))
+            yield path, render(page, path, live=False, lost=source.lost(page.run_id)).encode("utf-8", "replace")
 
 
 def export(shelf: Shelf, folder: Path) -> int:

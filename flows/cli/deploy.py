@@ -18,14 +18,10 @@ from flows.settings import make_home, quiet_engines, read_settings
 from pipeline.grid import MOST_CELLS
 
 if TYPE_CHECKING:
-    from flows.deploy import Registered
+    from flows.deploy import Gone, Registered
 
 Config = Annotated[Path, Parameter(help="YAML file of a run or a sweep.")]
 PrefectFile = Annotated[Path, Parameter(help="File of deployments; default: infra/prefect.yaml of the project.")]
-_STILL_THERE = (
-    "what was registered before stays and keeps its schedule: `prefect deployment ls` lists it, "
-    "`prefect deployment delete FLOW/NAME` ends it"
-)
 _PREFECT_FILE = CODE_ROOT / "infra" / "prefect.yaml"
 
 
@@ -47,19 +43,25 @@ def deploy(
     entries = read_entries(prefect_file, values(json_value(raw), source, settings, Path.cwd(), most_cells))
     server = chosen_server()
     check_blocks(raw.get("notify", ()))
-    done = register(entries.deployments)
+    done = register(entries)
     if as_json:
-        found = [asdict(each) for each in done]
-        put(to_json({"server": server, "deployments": found, "left_out": entries.left_out}))
+        found, gone = ([asdict(each) for each in part] for part in (done.registered, done.gone))
+        put(to_json({"server": server, "deployments": found, "left_out": entries.left_out, "gone": gone}))
         return DONE
-    put(_table(done))
+    put(_table(done.registered))
     for entrypoint, reason in entries.left_out.items():
         print(f"left out: {entrypoint}: {reason}", file=sys.stderr)  # noqa: T201
-    if entries.left_out:
-        print(_STILL_THERE, file=sys.stderr)  # noqa: T201
-    for pool in dict.fromkeys(each.pool for each in done):
+    for each in done.gone:
+        print(_farewell(each), file=sys.stderr)  # noqa: T201
+    for pool in dict.fromkeys(each.pool for each in done.registered):
         print(f"run them with: prefect worker start --pool {pool}", file=sys.stderr)  # noqa: T201
     return DONE
+
+
+def _farewell(gone: "Gone") -> str:
+    delete = shlex.join(("prefect", "deployment", "delete", gone.name))
+    paused = "; its schedule is paused" if gone.paused else ""
+    return f"not in the configuration any more: {gone.name}{paused}; `{delete}` deletes it"
 
 
 def _table(done: "Sequence[Registered]") -> str:

@@ -1,4 +1,4 @@
-"""What commands print on stdout: text, and JSON that any reader takes."""
+"""What commands print: text, and JSON that any reader takes."""
 
 import json
 import math
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
+
+from pipeline.specs import Budget
 
 
 def put(text: str) -> None:
@@ -33,3 +35,10 @@ def json_value(value: object) -> Any:  # noqa: ANN401 - any JSON value
             return value.isoformat()
         case _:
             return str(value)
+
+
+def shown_cap(budget: Budget | None) -> str:
+    """What a budget allows, for people."""
+    usd = [] if budget is None or budget.usd is None else [f"${budget.usd:g}"]
+    tokens = [] if budget is None or budget.tokens is None else [f"{budget.tokens} tokens"]
+    return " and ".join((*usd, *tokens))

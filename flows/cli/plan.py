@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 from flows.cli import DONE
 from flows.cli.options import Config, Json, RunOptions, load_raw
-from flows.cli.output import put, to_json
+from flows.cli.output import put, shown_cap, to_json
 from flows.cli.sweep import MostCells
 from flows.serving import served_agents, served_users
 from flows.settings import Settings, quiet_engines, read_settings
@@ -22,7 +22,7 @@ from pipeline.estimate import LEVEL, CellForecast, Estimate, Load, Range, estima
 from pipeline.grid import MOST_CELLS, expand, has_grid
 from pipeline.packing import Packing, packing, servers_of
 from pipeline.plan import Plan
-from pipeline.specs import ModelSpec
+from pipeline.specs import Budget, ModelSpec
 
 Pilot = Annotated[
     int | None,
@@ -81,7 +81,7 @@ class _Outlook:
     """Those that the run serves itself."""
     users: tuple[ModelSpec, ...]
     """The same of the model that plays users."""
-    has_budget: bool
+    budget: Budget | None
 
     @classmethod
     def of(cls, run: PlannedRun, used: Mapping[str, Load]) -> "_Outlook":
@@ -102,7 +102,7 @@ class _Outlook:
             forecast=forecast(planned, run.dataset.by_family, used),
             agents=tuple(served_agents(planned)),
             users=served_users(planned),
-            has_budget=run.config.budget is not None,
+            budget=None if run.config.budget is None else run.config.budget.spec(),
         )
 
 
@@ -181,8 +181,8 @@ def _sweep_texts(outlooks: Sequence[_Outlook]) -> Iterator[str]:
     expected = _estimate(_together(outlooks))
     if expected.lines:
         yield render_estimate(expected)
-    if len(outlooks) > 1 and outlooks[0].has_budget:
-        yield f"the budget holds for each run by itself: {len(outlooks)} times what the file says, all together"
+    if outlooks[0].budget is not None:
+        yield f"the budget of {shown_cap(outlooks[0].budget)} is for all runs together"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ from typing import Any
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from flows.cli.job import advice, last_words, through_prefect
 from flows.cli.options import Config, Json, RunOptions, load_config
-from flows.cli.output import put, to_json
+from flows.cli.output import put, shown_cap, to_json
 from flows.cli.progress import RunProgress
 from flows.evaluate import evaluate
 from flows.report import RunReport
 from flows.settings import make_home, quiet_engines, read_settings
 from flows.signals import interruptible, run_until_signal
 from pipeline.config import RunConfig
-from pipeline.specs import Budget
 
 _SHOWN_PROBLEMS = 5
 _NO_OPTIONS = RunOptions()
@@ -87,7 +86,7 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
         lines.append(f"  {count} x {kind}: {text}")
     if result.budget_reached:
         lines.append(
-            f"The budget of {_cap(result.budget)} is reached, all starts together: no further episode was begun. "
+            f"The budget of {shown_cap(result.budget)} is reached, all starts together: no further episode was begun. "
             "Start the same command with a higher one to play the rest (--budget-usd, --budget-tokens, or in the file)."
         )
     elif not result.complete:
@@ -104,9 +103,3 @@ def _spent(result: RunReport) -> str:
     if spent.unpriced:
         cost += f" and {spent.unpriced} calls of unknown cost"
     return f"{spent.calls} calls, {spent.prompt_tokens} + {spent.completion_tokens} tokens{missing}, {cost}"
-
-
-def _cap(budget: Budget | None) -> str:
-    usd = [] if budget is None or budget.usd is None else [f"${budget.usd:g}"]
-    tokens = [] if budget is None or budget.tokens is None else [f"{budget.tokens} tokens"]
-    return " and ".join((*usd, *tokens))

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from flows.cli.job import advice, through_prefect
 from flows.cli.options import Config, Json, RunOptions, load_raw
-from flows.cli.output import json_value, put, to_json
+from flows.cli.output import json_value, put, shown_cap, to_json
 from flows.cli.progress import RunProgress
 from flows.settings import make_home, quiet_engines, read_settings
 from flows.signals import interruptible
@@ -108,9 +108,10 @@ def _remarks(result: "SweepReport") -> Iterator[str]:
     for problem, times in problems.most_common(_SHOWN_PROBLEMS):
         yield f"  {times} x {problem}"
     if result.budget_reached:
+        cap = next(shown_cap(run.report.budget) for run in result.runs if run.report is not None)
         yield (
-            "The budget of a run is reached; each run of a sweep has one of its own. Start the same command with a "
-            "higher one to play the rest (--budget-usd, --budget-tokens, or in the file)."
+            f"The budget of {cap} is reached, all runs and all starts together: no further episode was begun. "
+            "Start the same command with a higher one to play the rest (--budget-usd, --budget-tokens, or in the file)."
         )
     elif not result.complete:
         yield "Start the same command again: it plays only what is not scored."

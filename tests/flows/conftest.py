@@ -1,10 +1,11 @@
-"""What tests of flows share: one Prefect server."""
+"""What tests of flows share: one Prefect server, and who takes messages."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.prefect_server import PrefectServer, prefect_server
+from tests.receiver import Receiver
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +13,10 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]
     """A server for the whole session; tests tell their runs apart by name."""
     with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
         yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +14,6 @@ import pytest
 from flows.cli import main
 from tests.conftest import Muses
 
-ROOT = Path(__file__).parents[2]
 Ask = Callable[..., str]
 """Runs a command in this process, which has to succeed quietly, and returns what it printed."""
 
@@ -150,7 +148,6 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "sql", query, "--format=csv"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

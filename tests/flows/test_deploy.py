@@ -183,6 +183,49 @@ def test_registering_again_changes_what_is_there(muses: Muses, prefect: PrefectS
 
 
 @pytest.mark.integration
+def test_what_a_configuration_has_no_longer_starts_no_more(
+    muses: Muses, prefect: PrefectServer, tmp_path: Path
+) -> None:
+    """Its schedule is paused, its due runs are gone; another configuration's goes on, and so does one that is back."""
+
+    def deployed(name: str, **sections: Any) -> dict[str, Any]:
+        write(tmp_path, name=name, **sections)
+        done = muses(*command, "--json", PREFECT_API_URL=prefect.url)
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    def active(name: str) -> list[bool]:
+        return [schedule.active for schedule in deployments(prefect, "ends")[f"nightly_flow/{name}"].schedules]
+
+    def due(name: str) -> list[str]:
+        return [run.name for run in prefect.runs("nightly") if run.parameters["name"] == name]
+
+    command = ("deploy", "night.yaml", "--prefect-file", str(file_of(tmp_path, "ends")))
+    deployed("other", nightly={"name": "other-nightly"}, maintain={})
+    assert deployed("ends", nightly={"name": "ends-nightly"}, maintain={})["gone"] == []
+    prefect.wait_until(lambda: bool(due("ends-nightly")))
+
+    write(tmp_path, name="ends", maintain={})
+    done = muses(*command, PREFECT_API_URL=prefect.url)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "any more" in line]
+    assert line == (
+        "not in the configuration any more: nightly/ends-nightly; its schedule is paused; "
+        "`prefect deployment delete nightly/ends-nightly` deletes it"
+    )
+    assert (active("ends-nightly"), due("ends-nightly")) == ([False], [])
+    assert active("other-nightly") == [True]
+
+    assert deployed("ends", nightly={"name": "ends-nightly"})["gone"] == [{"name": "maintain/ends", "paused": True}]
+    assert active("ends-nightly") == [True]
+    assert deployed("ends", grid={"epochs": [1, 2]})["gone"] == [
+        {"name": "evaluate/ends", "paused": False},
+        {"name": "maintain/ends", "paused": True},
+        {"name": "nightly/ends-nightly", "paused": True},
+    ]
+
+
+@pytest.mark.integration
 def test_what_the_server_cannot_take(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     from prefect.client.schemas.actions import WorkPoolCreate
 

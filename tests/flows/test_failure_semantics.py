@@ -10,7 +10,9 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,9 @@ import yaml
 
 from flows.evaluate import Driver, evaluate
 from flows.report import RunReport
-from flows.settings import read_settings
+from flows.settings import quiet_engines, read_settings
 from pipeline.config import parse_config
-from pipeline.errors import ConfigError, StoreError
+from pipeline.errors import ConfigError, MusesError, StoreError
 from tests.conftest import Muses
 from tests.flows.test_deploy import file_of
 from tests.flows.test_interrupt import (
@@ -37,9 +39,11 @@ from tests.flows.test_interrupt import (
     scores,
     stored_once,
 )
+from tests.front import Front
 from tests.prefect_server import PATIENCE_S, PrefectServer, prefect_server
 from tests.provider import Answer, Provider, slow
-from workers.executor import InlineExecutor
+from tests.receiver import Receiver
+from workers.executor import Begun, InlineExecutor, untold
 from workers.shard import ShardSpec, ShardSummary
 
 SOON_S = 25.0
@@ -67,10 +71,10 @@ class Troubled(InlineExecutor):
         self._trouble, self._turn = trouble, asyncio.Semaphore(1)
         self.played: list[tuple[str, str, int, int]] = []
 
-    async def run(self, spec: ShardSpec) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
         async with self._turn:
             self._trouble(spec)
-            summary = await super().run(spec)
+            summary = await super().run(spec, begun)
             self.played.append((spec.model.name, spec.family, spec.number, spec.attempt))
         return summary
 
@@ -181,6 +185,24 @@ def test_a_cell_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Pat
     assert states["limited on queue"][0] in ("TimedOut", "Completed")
 
 
+class Late(InlineExecutor):
+    """As one whose model's servers come up late."""
+
+    WAIT_S = 4.0
+
+    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+        await asyncio.sleep(self.WAIT_S)
+        return await super().run(spec, begun)
+
+
+@pytest.mark.integration
+def test_waiting_for_room_is_not_a_cells_time(prefect: PrefectServer, tmp_path: Path) -> None:
+    late = Late(shards_at_once=1)
+    done = through_prefect(prefect, tmp_path, late, flow={"cell_minutes": 0.6 * Late.WAIT_S / 60})
+    assert done.complete
+    assert {state for state, _ in task_states(prefect, f"troubled-{tmp_path.name}").values()} == {"Completed"}
+
+
 @pytest.mark.integration
 def test_a_flow_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     stall = Stall()
@@ -268,6 +290,68 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.integration
+def test_a_sweep_that_a_worker_plays_is_killed_and_somebody_is_told(
+    muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    """A dead process tells nobody: the worker does.  The deployment's next run plays the rest."""
+    from prefect.blocks.webhook import Webhook
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: prefect.url}):
+        Webhook(url=receiver.address("/crashed")).save("on-crash", overwrite=True)
+    stall, planned, pool = Stall(), 2 * EPISODES, f"kills-{tmp_path.name[-8:]}".lower()
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        config = {
+            "name": "killed",
+            "models": [{"model": "openai:m", "base_url": provider.base_url}],
+            "families": ["queue"],
+            "grid": {"dataset": [f"generated:{EPISODES}@{seed}" for seed in (1, 2)]},
+            "execution": {"shard_size": SHARD},
+            "notify": ["webhook/on-crash"],
+        }
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(config))
+        file = file_of(tmp_path, pool)
+        done = muses("deploy", "sweep.yaml", "--prefect-file", str(file), PREFECT_API_URL=prefect.url)
+        assert done.returncode == 0, done.stderr
+        with prefect.worker(pool):
+            run = prefect.run_deployment("sweep/killed")
+            assert stall.reached.wait(PATIENCE_S), prefect.worker_log
+            os.kill(process_of(prefect, run), signal.SIGKILL)
+            assert prefect.wait_for_end(run).type.value == "CRASHED", prefect.worker_log
+            prefect.wait_until(lambda: bool(receiver.at("/crashed")))
+            finished = stored_once(tmp_path)
+            stall.over = True
+            before = len(provider.completions)
+            state = prefect.wait_for_end(prefect.run_deployment("sweep/killed"))
+        assert state.type.value == "COMPLETED", state
+        assert len(provider.completions) - before == planned - finished
+    (message,) = receiver.at("/crashed")
+    assert (message["event"], message["what"]) == ("failure", "sweep-killed: crashed")
+    assert message["where"] == f"store {tmp_path}/.muses/store"
+    assert message["more"] == f"prefect flow-run logs {run}"
+    assert stored_once(tmp_path) == planned
+    # The deployment's tag is not theirs: for each tag of a task, Prefect would ask the server for a place first.
+    assert task_tags(prefect, "sweep-killed") == [[]]
+
+
+def task_tags(server: PrefectServer, flow_run: str) -> list[list[str]]:
+    """Of the tasks of flow runs with this name, each once."""
+    from prefect.client.schemas.filters import FlowRunFilter
+
+    found = server.ask(lambda client: client.read_task_runs(flow_run_filter=FlowRunFilter(name={"any_": [flow_run]})))
+    return [list(tags) for tags in sorted({tuple(task.tags) for task in found})]
+
+
+def process_of(server: PrefectServer, flow_run_id: str) -> int:
+    """The process in which a worker has a flow run."""
+
+    async def read(client: Any) -> int:
+        return int(str((await client.read_flow_run(flow_run_id)).infrastructure_pid).rpartition(":")[2])
+
+    return server.ask(read)
+
+
 class Pause(Stall):
     """As a stall, but those that wait get an answer in the end."""
 
@@ -295,6 +379,70 @@ def test_a_killed_server_costs_no_episode(muses: Muses, tmp_path: Path, monkeypa
         assert resumed.returncode == 0, resumed.stderr
         assert len(provider.completions) == EPISODES
     assert stored_once(tmp_path) == EPISODES
+
+
+@pytest.mark.integration
+def test_a_server_that_is_in_trouble_for_a_while_costs_nothing(
+    prefect: PrefectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one behind a proxy that is started again: the run plays on, and Prefect hears how it has ended."""
+    pause = Pause()
+    with Front(prefect.port) as front, Provider(reply=reply, script=pause, latency_s=0.05) as provider:
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{front.port}/api")
+        running = Stopped(tmp_path, *job(provider, "flow", "evaluate"), "--name=troubled")
+        assert pause.reached.wait(PATIENCE_S)
+        front.trouble = 503
+        wait_for(lambda: bool(front.refused))  # what shows the run's progress
+        pause.over = True
+        wait_for(lambda: stored_once(tmp_path) == EPISODES)
+        front.trouble = None
+        done = running.wait()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["episodes"]["scored"] == EPISODES
+    (run,) = [run for run in prefect.runs("evaluate") if run.name == "evaluate-troubled"]
+    assert run.state_type.value == "COMPLETED"
+
+
+@pytest.mark.integration
+def test_what_a_server_answers_with_500_is_asked_again(prefect: PrefectServer) -> None:
+    """As Prefect does with 503 by itself; else a run that is done would end with that error."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_RETRY_EXTRA_CODES, temporary_settings
+
+    environment: dict[str, str] = {}
+    quiet_engines(read_settings(environment), environment)
+    codes = environment["PREFECT_CLIENT_RETRY_EXTRA_CODES"]
+    with Front(prefect.port) as front, ThreadPoolExecutor() as threads:
+        front.trouble = 500
+        url = f"http://127.0.0.1:{front.port}/api"
+        with (
+            temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_RETRY_EXTRA_CODES: codes}),
+            get_client(sync_client=True) as client,
+        ):
+            context = copy_context()
+            asked = threads.submit(context.run, client.read_flows)
+            wait_for(lambda: bool(front.refused))
+            front.trouble = None
+            assert isinstance(asked.result(PATIENCE_S), list)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_server_that_stays_in_trouble_is_told_as_lost(status: int) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    from flows.prefect_tasks import server_kept
+
+    with Front(behind=1) as front:
+        front.trouble = status
+        settings = {PREFECT_API_URL: f"http://127.0.0.1:{front.port}/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+        with (
+            temporary_settings(settings),
+            pytest.raises(MusesError, match=r"the Prefect server was lost .* what was finished is stored"),
+            server_kept(),
+            get_client(sync_client=True) as client,
+        ):
+            client.read_flows()
 
 
 # --- cancelling ---------------------------------------------------------------------------------------------------

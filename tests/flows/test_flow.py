@@ -3,13 +3,8 @@
 import asyncio
 import json
 import logging
-import os
-import subprocess
-import sys
 import threading
-import urllib.request
 import uuid
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +15,7 @@ from pipeline.config import parse_config
 from pipeline.errors import MusesError
 from tests.conftest import Muses
 from tests.flows.test_interrupt import CTRL_C, Stall, Stopped, job, reply
+from tests.prefect_server import PrefectServer
 from tests.provider import Provider
 from tests.s3_server import free_ports
 
@@ -27,74 +23,32 @@ MODELS = ("--model=scripted/oracle", "--model=scripted/refuse")
 JOB = (*MODELS, "--family=queue", "--family=access", "--dataset=generated:3")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API's URL of a Prefect server with a home of its own."""
-    home = tmp_path_factory.mktemp("prefect")
-    (port,) = free_ports(1)
-    log = (home / "log").open("wb")
-    process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("prefect")), "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        env={
-            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
-            "PREFECT_HOME": str(home),
-            "PREFECT_UI_ENABLED": "false",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-        },
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        for _ in range(600):
-            if answers(f"{url}/health"):
-                break
-            assert process.poll() is None, (home / "log").read_text()
-            threading.Event().wait(0.2)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-        log.close()
-
-
-def answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
-def known(url: str, name: str) -> dict[str, Any]:
+def known(server: PrefectServer, name: str) -> dict[str, Any]:
     """What the server says, through Prefect's own client, of the flow runs of this name."""
-    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, TaskRunFilter
 
-    async def ask() -> dict[str, Any]:
-        async with PrefectClient(url) as client:
-            runs = await client.read_flow_runs(flow_run_filter=FlowRunFilter(name={"any_": [name]}))
-            ids = [run.id for run in runs]
-            tasks = await client.read_task_runs(
-                flow_run_filter=FlowRunFilter(id={"any_": ids}), task_run_filter=TaskRunFilter()
-            )
-            artifacts = await client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id={"any_": ids}))
-            return {
-                "states": [(run.state_type.value, (run.state.message or "")) for run in runs],
-                "tasks": sorted((task.name, task.state_type.value) for task in tasks),
-                "artifacts": {artifact.key: (artifact.type, artifact.data) for artifact in artifacts},
-            }
+    async def ask(client: Any) -> dict[str, Any]:
+        runs = await client.read_flow_runs(flow_run_filter=FlowRunFilter(name={"any_": [name]}))
+        ids = [run.id for run in runs]
+        tasks = await client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id={"any_": ids}), task_run_filter=TaskRunFilter()
+        )
+        artifacts = await client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id={"any_": ids}))
+        return {
+            "states": [(run.state_type.value, (run.state.message or "")) for run in runs],
+            "tasks": sorted((task.name, task.state_type.value) for task in tasks),
+            "artifacts": {artifact.key: (artifact.type, artifact.data) for artifact in artifacts},
+        }
 
-    return asyncio.run(ask())
+    return server.ask(ask)
 
 
 @pytest.mark.integration
-def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, server: str) -> None:
-    done = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=server)
+def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, prefect: PrefectServer) -> None:
+    done = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=prefect.url)
     assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr
     run_id = json.loads(done.stdout)["run_id"]
-    found = known(server, "evaluate-tonight")
+    found = known(prefect, "evaluate-tonight")
     assert [state for state, _ in found["states"]] == ["COMPLETED"]
     assert found["tasks"] == [
         (f"{run_id}: scripted/{kind} on {family}", "COMPLETED")
@@ -107,33 +61,35 @@ def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, se
     assert "| scripted/oracle" in text
     assert "100.0" in text
 
-    again = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=server)  # nothing is owed
+    again = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=prefect.url)  # nothing is owed
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["leaderboard"] == json.loads(done.stdout)["leaderboard"]
-    assert [state for state, _ in known(server, "evaluate-tonight")["states"]] == ["COMPLETED"] * 2
+    assert [state for state, _ in known(prefect, "evaluate-tonight")["states"]] == ["COMPLETED"] * 2
 
 
 @pytest.mark.integration
-def test_a_flow_that_cannot_run_says_so_once(muses: Muses, server: str) -> None:
+def test_a_flow_that_cannot_run_says_so_once(muses: Muses, prefect: PrefectServer) -> None:
     """The user reads our message alone; Prefect has the failure with the same reason."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/v1"
     job = ("--model=openai:m", "--base-url", url, "--dataset=generated:2", "--name=doomed")
-    done = muses("flow", "evaluate", *job, PREFECT_API_URL=server)
+    done = muses("flow", "evaluate", *job, PREFECT_API_URL=prefect.url)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("muses: no model of this run can be reached")
     assert url in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 3
-    ((state, message),) = known(server, "evaluate-doomed")["states"]
+    ((state, message),) = known(prefect, "evaluate-doomed")["states"]
     assert state == "FAILED"
     assert "no model of this run can be reached" in message
 
 
 @pytest.mark.integration
-def test_an_interrupted_flow_is_not_left_running(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_flow_is_not_left_running(
+    tmp_path: Path, prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The server is told that it ended."""
-    monkeypatch.setenv("PREFECT_API_URL", server)
+    monkeypatch.setenv("PREFECT_API_URL", prefect.url)
     stall = Stall()
     with Provider(reply=reply, script=stall, latency_s=0.02) as provider:
         running = Stopped(tmp_path, *job(provider, "flow", "evaluate"), "--name=halted")
@@ -142,7 +98,7 @@ def test_an_interrupted_flow_is_not_left_running(tmp_path: Path, server: str, mo
         stopped = running.wait()
     assert stopped.returncode == 130, stopped.stderr
     assert len(stopped.stderr.splitlines()) == 1
-    ((state, _),) = known(server, "evaluate-halted")["states"]
+    ((state, _),) = known(prefect, "evaluate-halted")["states"]
     assert state in ("CRASHED", "CANCELLED")
 
 
@@ -207,11 +163,11 @@ def test_a_lost_server_is_told_in_our_words() -> None:
 
 
 @pytest.mark.integration
-def test_the_doctor_finds_the_server(muses: Muses, server: str) -> None:
+def test_the_doctor_finds_the_server(muses: Muses, prefect: PrefectServer) -> None:
     (port,) = free_ports(1)
     done = muses(
-        "doctor", "--json", "--ray-address", f"127.0.0.1:{port}", PREFECT_API_URL=server
+        "doctor", "--json", "--ray-address", f"127.0.0.1:{port}", PREFECT_API_URL=prefect.url
     )  # no Ray: it is quicker
     assert (done.returncode, done.stderr) == (2, "")
     findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
-    assert findings["prefect"] == {"what": "prefect", "ok": True, "detail": f"the server at {server} answers"}
+    assert findings["prefect"] == {"what": "prefect", "ok": True, "detail": f"the server at {prefect.url} answers"}

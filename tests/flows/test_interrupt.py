@@ -24,7 +24,6 @@ from storage.sql import connect
 from tests.conftest import Muses
 from tests.provider import Answer, Provider, slow
 
-ROOT = Path(__file__).parents[2]
 EPISODES, SHARD = 48, 4
 ANSWERED = 22
 """Before the provider stalls: four shards are whole, and since this is no multiple of a shard, one is in the middle."""
@@ -52,7 +51,7 @@ class Stopped:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", *arguments],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), MARK: self.mark},
+            env={**os.environ, MARK: self.mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -224,9 +223,8 @@ def test_an_end_at_once_leaves_nobody_behind(tmp_path: Path, command: tuple[str,
             running.send(*CTRL_C)
             time.sleep(0.02)
         stopped = running.wait()
-        for _ in range(100):  # they were told to end, and take a moment
-            if not running.left_behind:
-                break
+        deadline = time.monotonic() + _PATIENCE_S
+        while running.left_behind and time.monotonic() < deadline:  # they were told to end, and take a moment
             time.sleep(0.1)
         assert running.left_behind == []
     assert stopped.returncode == 130

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Muses
+from tests.prefect_server import PrefectServer
 from tests.provider import Provider
 from tests.s3_server import S3Server
 from tests.shared import OFFICIAL, needs_shared
@@ -67,17 +68,20 @@ def test_official_files_are_played_as_they_are(muses: Muses, folder: str, episod
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("executor", ["inline", "ray"])
-def test_the_flow_and_the_plain_run_are_the_same_job(muses: Muses, executor: str) -> None:
-    """Through Prefect's embedded server or without Prefect: the same run, the same numbers."""
-    arguments = (*AGENTS, "--dataset", "generated:4", "--executor", executor, "--json")
+def test_the_flow_and_the_plain_run_are_the_same_job(muses: Muses, prefect: PrefectServer) -> None:
+    """Without Prefect, through its embedded server, and with another server on Ray: the same run, the same numbers."""
+    arguments = (*AGENTS, "--dataset", "generated:4", "--json")
     plain = muses("run", *arguments, "--store", "plain")
-    flow = muses("flow", "evaluate", *arguments, "--store", "flow")
-    assert (plain.returncode, flow.returncode) == (0, 0), plain.stderr + flow.stderr
-    ours, theirs = json.loads(plain.stdout), json.loads(flow.stdout)
-    assert ours["leaderboard"] == theirs["leaderboard"]
-    assert ours["run_id"] == theirs["run_id"]
-    assert len(flow.stderr.splitlines()) == 1, flow.stderr
+    embedded = muses("flow", "evaluate", *arguments, "--store", "embedded")
+    server = {"PREFECT_API_URL": prefect.url}
+    on_ray = muses("flow", "evaluate", *arguments, "--executor=ray", "--store", "ray", **server)
+    assert plain.returncode == 0, plain.stderr
+    ours = json.loads(plain.stdout)
+    for flow in (embedded, on_ray):
+        assert (flow.returncode, len(flow.stderr.splitlines())) == (0, 1), flow.stderr
+        theirs = json.loads(flow.stdout)
+        assert ours["leaderboard"] == theirs["leaderboard"]
+        assert ours["run_id"] == theirs["run_id"]
 
 
 def test_running_again_plays_only_what_is_not_scored(muses: Muses, tmp_path: Path) -> None:

@@ -91,21 +91,25 @@ def test_a_price_that_is_missing_is_null_and_said(run: Run, muses: Muses) -> Non
 # Caps
 
 
-@pytest.mark.parametrize("cap", [{"tokens": 10_500}, {"usd": 10.5 * COST}], ids=["tokens", "usd"])
 @pytest.mark.parametrize(
-    "execution",
-    [{"executor": "inline"}, pytest.param({"executor": "ray", "workers": 2}, marks=pytest.mark.integration)],
-    ids=["inline", "ray"],
+    ("unit", "later", "execution"),
+    [
+        pytest.param("tokens", "usd", {"executor": "inline"}, id="inline-tokens-usd"),
+        pytest.param("usd", "tokens", {"executor": "inline"}, id="inline-usd-tokens"),
+        pytest.param("tokens", "usd", {"executor": "ray", "workers": 2}, id="ray", marks=pytest.mark.integration),
+    ],
 )
 def test_a_cap_holds_over_all_workers_and_starts(
-    run: Run, muses: Muses, cap: dict[str, float], execution: dict[str, Any]
+    run: Run, muses: Muses, unit: str, later: str, execution: dict[str, Any]
 ) -> None:
-    """Ten and a half episodes' worth is set; what is not played has no score, and a higher cap plays the rest."""
-    (unit, most), *_ = cap.items()
+    """Ten and a half episodes' worth is set; what is not played has no score, and a higher cap, of whatever unit,
+    plays the rest."""
+    caps: dict[str, float] = {"usd": 10.5 * COST, "tokens": 10_500}
     each = COST if unit == "usd" else PROMPT + COMPLETION
+    most = caps[unit]
     with Provider(script=forever(costly()), latency_s=0.01) as provider:
-        config = queue(provider, execution={"shard_size": 5, **execution}, budget=cap)
-        code, first, said = run(config)
+        config = queue(provider, execution={"shard_size": 5, **execution})
+        code, first, said = run({**config, "budget": {unit: most}})
         played = len(provider.completions)
         assert code == 4, said
         assert first["budget"]["reached"]
@@ -123,14 +127,13 @@ def test_a_cap_holds_over_all_workers_and_starts(
         )
         assert outcomes[0] == {"outcome": "budget_stopped", "n": 40 - played, "s": 0}
 
-        option = f"--budget-{unit}"
-        code, second, _ = run(config, f"{option}={most * 2}" if unit == "usd" else f"{option}={int(most * 2)}")
+        code, second, _ = run(config, f"--budget-{later}={caps[later] * 2}")
         played = len(provider.completions)
         assert code == 4
         assert second["episodes"]["scored"] == played
         assert 16 <= played <= 22
 
-        code, last, _ = run({**config, "budget": None})
+        code, last, _ = run({**config, "execution": {"executor": "inline"}})
         assert code == 0
         assert last["episodes"]["scored"] == len(provider.completions) == 40
         assert last["budget"] is None

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -18,8 +18,9 @@ from flows.nights import last_nights
 from flows.prepare import PreparedRun
 from flows.publish import publish
 from flows.settings import Settings
-from pipeline.config import parse_config
+from pipeline.config import ExecutionConfig, parse_config
 from pipeline.errors import StoreError
+from pipeline.specs import ModelSpec
 from storage.claims import RunHeldError, claimed
 from storage.manifest import read_manifest, stored_runs
 from storage.nights import Night, report_of
@@ -29,8 +30,9 @@ from storage.sql import connect
 from storage.verify import verify
 from tests.provider import Answer, Provider, failed, refused
 from tests.s3_server import S3Server, free_ports
-from workers.executor import Executor
-from workers.shard import ShardSummary
+from workers.executor import Begun, Executor, InlineExecutor, untold
+from workers.shard import ShardSpec, ShardSummary
+from workers.vllm_stage import StagedExecutor
 
 ALL = re.compile(r"\btask_\w+|\b[a-z]+_task_\d+|\b\d+\b")
 SCENARIOS, CANARY = 10, 8
@@ -455,3 +457,65 @@ def test_a_sealed_night_that_owes_episodes_goes_on(board: Board) -> None:
     assert second.started_at == first.started_at
     assert read_manifest(board.store, first.run_id).state == "sealed"
     assert seal(board.store, first.run_id).removed == 0
+
+
+# Models that the night serves itself, on servers that are only said to be there
+
+
+@dataclass
+class Engines:
+    """A fleet of one version of vLLM."""
+
+    version: str
+    asked: int = 0
+
+    async def start(self, models: Iterable[ModelSpec]) -> None:
+        pass
+
+    async def stop(self, models: Iterable[ModelSpec]) -> None:
+        pass
+
+    async def waves(self, models: Iterable[ModelSpec]) -> list[list[ModelSpec]]:
+        return [list(models)]
+
+    async def describe(self, models: Iterable[ModelSpec]) -> dict[str, dict[str, Any]]:
+        self.asked += 1
+        return {model.name: {"vllm": self.version, "build": "gpu"} for model in models}
+
+    @asynccontextmanager
+    async def open(self, execution: ExecutionConfig, _: Settings) -> AsyncIterator[Executor]:
+        async with ServedInline(execution.shards_per_worker) as inner, StagedExecutor(inner, self) as staged:
+            yield staged
+
+
+class ServedInline(InlineExecutor):
+    """A built-in agent speaks for a served model."""
+
+    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+        model = replace(spec.model, provider="scripted", model="refuse", engine=None)
+        return await super().run(replace(spec, model=model), begun)
+
+
+def test_an_engine_that_is_upgraded_plays_anew(board: Board) -> None:
+    """And its canary has no past yet: what moves is no drift."""
+    changes: dict[str, Any] = {"models": ["vllm:m", "scripted/compliant"], "execution": {"executor": "ray"}}
+
+    def night(day: int, engines: Engines) -> tuple[int, int, list[str]]:
+        report = board.night(day, replace(DIRECT, open_pool=engines.open), **changes).report
+        assert report.scored == report.planned
+        return report.cells_played, report.cells_reused, [note for note in report.notes if "vLLM" in note]
+
+    assert night(1, Engines("0.32.0")) == (4, 0, [])
+    assert night(2, Engines("0.32.0")) == (0, 4, [])
+    note = "m is served by vLLM 0.33.0 gpu, in nightly-2026-11-02 by 0.32.0 gpu"
+    assert night(3, Engines("0.33.0")) == (2, 2, [note])
+    assert played_in(board, "nightly-2026-11-03")["m", "queue"] == "nightly-2026-11-03"
+    keys = [
+        {(cell.model, cell.content_key) for cell in read_manifest(board.store, f"nightly-canary-2026-11-0{day}").cells}
+        for day in (1, 2, 3)
+    ]
+    assert keys[0] == keys[1]
+    assert {model for model, _ in keys[1] & keys[2]} == {"scripted/compliant"}
+    again = Engines("0.34.0")
+    night(3, again)
+    assert again.asked == 0  # it had nothing to play

@@ -1,11 +1,7 @@
 """Messages: what they say, that they arrive, and that none holds a key or costs a run."""
 
 import asyncio
-import json
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,49 +11,10 @@ import pytest
 from storage.nights import Flag, NightReport
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
+from tests.receiver import Receiver
 from tests.s3_server import free_ports
 
 KEY = "sk-proj-0123456789abcdefABCDEF"
-
-
-class Receiver:
-    """Takes what is posted to it."""
-
-    def __init__(self) -> None:
-        self.messages: list[tuple[str, Any]] = []
-        taken = self.messages
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.send_response(500 if self.path == "/broken" else 200)
-                self.end_headers()
-                taken.append((self.path, json.loads(body)))
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def address(self, path: str, scheme: str = "http") -> str:
-        return f"{scheme}://127.0.0.1:{self._server.server_port}{path}"
-
-    def at(self, path: str) -> list[Any]:
-        return [message for place, message in self.messages if place == path]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    yield receiver
-    receiver.close()
 
 
 def night(**changes: Any) -> NightReport:
@@ -236,3 +193,27 @@ def test_a_flow_that_fails_tells_so(muses: Muses, prefect: PrefectServer, receiv
     (run,) = [run for run in prefect.runs("evaluate") if run.name == "evaluate-doomed-loudly"]
     assert message["more"] == f"prefect flow-run logs {run.id}"
     assert message["since"].startswith(f"{run.start_time:%Y-%m-%d %H:%M}")
+
+
+@pytest.mark.integration
+def test_upkeep_that_finds_damage_tells_so(
+    muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path
+) -> None:
+    from prefect.blocks.webhook import Webhook
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: prefect.url}):
+        Webhook(url=receiver.address("/damage")).save("on-damage", overwrite=True)
+    config = "models: [scripted/oracle]\nfamilies: [queue]\ndataset: generated:1\nnotify: [webhook/on-damage]\n"
+    (tmp_path / "run.yaml").write_text(config)
+    assert muses("run", "run.yaml", "--run-id=broken", "--store=store").returncode == 0
+    (shard,) = (tmp_path / "store" / "traces").rglob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:-50])
+    done = muses("flow", "maintain", "run.yaml", "--store=store", PREFECT_API_URL=prefect.url)
+    assert done.returncode == 2, done.stderr
+    (message,) = receiver.at("/damage")
+    store = str(tmp_path / "store")
+    assert (message["event"], message["what"]) == ("failure", "damaged runs: broken")
+    assert (message["where"], message["since"]) == (f"store {store}", "found by the last upkeep")
+    assert message["more"] == f"muses store verify broken --store {store}"
+    assert any(str(shard.relative_to(store)) in detail for detail in message["details"])

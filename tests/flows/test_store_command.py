@@ -21,7 +21,6 @@ from tests.conftest import Muses
 from tests.provider import Answer, Provider, failed, slow
 from tests.s3_server import s3_server
 
-ROOT = Path(__file__).parents[2]
 PLAY = ("run", "--model=scripted/oracle", "--family=queue", "--family=access", "--store=out", "--json")
 _PATIENCE_S = 120.0
 
@@ -147,7 +146,6 @@ def playing(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
     with subprocess.Popen(
         [sys.executable, "-m", "flows.cli", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from storage.sql import connect
 from tests.conftest import Muses
 from tests.flows.test_interrupt import CTRL_C, Stopped
 from tests.prefect_server import PrefectServer
-from tests.provider import Provider
+from tests.provider import Provider, completion
 from tests.stand_in_vllm import stand_in, until
 from tests.workers.test_ray_pool import ray_cluster
 from workers.executor import Executor, InlineExecutor
@@ -188,13 +189,31 @@ def test_a_run_that_cannot_be_planned_is_refused_before_anything_is_played(tmp_p
     assert pool.opened == 0
 
 
-def test_each_run_has_a_budget_of_its_own(tmp_path: Path) -> None:
-    with Provider(reply=lambda _: "{}") as provider:
-        raw = {"models": [api(provider)], "grid": {"epochs": [1, 2]}, "budget": {"tokens": 1}}
-        report = play(tmp_path, raw)
-    assert report.budget_reached
-    assert not report.complete
-    assert all(line.cell.outcomes["budget_stopped"] for line in report.lines)
+def test_a_budget_is_that_of_all_runs_and_starts_together(tmp_path: Path) -> None:
+    """Ten and a half episodes' worth, whichever runs have them; then five more; then, without a cap, the rest."""
+    each, planned = 1000, 3 * 8
+    answer = completion("{}", usage={"prompt_tokens": each - 10, "completion_tokens": 10})
+
+    def start(tokens: int | None) -> SweepReport:
+        return play(tmp_path, {**raw, "budget": None if tokens is None else {"tokens": tokens}})
+
+    def budget_stopped(report: SweepReport) -> int:
+        return sum(line.cell.outcomes.get("budget_stopped", 0) for line in report.lines)
+
+    with Provider(script=repeat(answer), latency_s=0.01) as provider:
+        grid = {"dataset": [f"generated:8@{seed}" for seed in (1, 2, 3)]}
+        raw = {"models": [api(provider)], "grid": grid, "execution": {"shard_size": 2}}
+        first = start(10 * each + each // 2)
+        played = len(provider.completions)
+        assert (first.budget_reached, first.complete, budget_stopped(first)) == (True, False, planned - played)
+        assert 5 < played <= 10  # an episode is begun where what it may take still fits
+        second = start(15 * each + each // 2)
+        assert (second.budget_reached, played < len(provider.completions) <= 15) == (True, True)
+        played = len(provider.completions)
+        third = start(played * each)
+        assert (third.budget_reached, len(provider.completions)) == (True, played)
+        whole = start(None)
+        assert (whole.budget_reached, whole.complete, len(provider.completions)) == (False, True, planned)
 
 
 # Models that the sweep serves itself, on GPUs that Ray only believes in
@@ -247,10 +266,11 @@ def test_served_models_take_turns_across_the_runs(tmp_path: Path) -> None:
 # Through Prefect, as users start it
 
 
-def test_a_sweep_through_prefect(muses: Muses, tmp_path: Path) -> None:
+@pytest.mark.integration
+def test_a_sweep_through_prefect(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     config = {**BASE, "store": "store", "models": ["scripted/oracle", DEAD], "grid": {"epochs": [1, 2]}}
     (tmp_path / "sweep.yaml").write_text(json.dumps(config))
-    done = muses("flow", "sweep", "sweep.yaml", "--json")
+    done = muses("flow", "sweep", "sweep.yaml", "--json", PREFECT_API_URL=prefect.url)
     assert done.returncode == 3, done.stderr
     found = json.loads(done.stdout)
     assert [(run["run"], run["complete"], run["trouble"]) for run in found["runs"]] == [
@@ -264,7 +284,7 @@ def test_a_sweep_through_prefect(muses: Muses, tmp_path: Path) -> None:
     assert found["complete"] is False
     assert "sweep s in " in done.stderr
     assert "2 of 4 cells complete, 0 of 2 runs" in done.stderr
-    done = muses("flow", "sweep", "sweep.yaml", "--model=scripted/oracle")
+    done = muses("flow", "sweep", "sweep.yaml", "--model=scripted/oracle", PREFECT_API_URL=prefect.url)
     assert done.returncode == 0, done.stderr
     assert re.search(r"epochs=2 +scripted/oracle +queue +6/6 +100 % +\$0.00 +complete", done.stdout)
 

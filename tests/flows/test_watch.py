@@ -12,6 +12,7 @@ from flows.watch import StallAlarm, stall_message
 from storage.objects import open_store
 from storage.shards import read_index
 from tests.conftest import Muses
+from tests.prefect_server import PrefectServer
 from tests.provider import Provider, slow
 from workers.limits import AccountStatus, Snapshot
 
@@ -103,13 +104,19 @@ def stalled_config(provider: Provider, folder: Path, **execution: object) -> Pat
     return file
 
 
-@pytest.mark.parametrize("command", [["run"], ["flow", "evaluate"]])
-def test_a_run_that_stalls_ends_with_3_and_keeps_what_is_finished(
-    muses: Muses, tmp_path: Path, command: list[str]
-) -> None:
+def test_a_run_that_stalls_ends_with_3_and_keeps_what_is_finished(muses: Muses, tmp_path: Path) -> None:
+    stalls(muses, tmp_path, "run")
+
+
+@pytest.mark.integration
+def test_so_does_a_flow(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
+    stalls(muses, tmp_path, "flow", "evaluate", PREFECT_API_URL=prefect.url)
+
+
+def stalls(muses: Muses, tmp_path: Path, *command: str, **environment: str) -> None:
     """One answer, then silence: the finished episode is stored, the message says why the run ended."""
     with Provider(script=[None, *[slow(600.0)] * 1000], reply=lambda _: "{}") as provider:
-        done = muses(*command, str(stalled_config(provider, tmp_path)))
+        done = muses(*command, str(stalled_config(provider, tmp_path)), **environment)
     assert done.returncode == 3, done.stderr
     assert "no model has answered for 0.05 minutes (since " in done.stderr
     assert provider.base_url in done.stderr

@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline import content_key as module
+from pipeline import content_key as module, protocol, users as users_module
 from pipeline.content_key import SCRIPTED_VERSION, content_key
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.families import FAMILIES
 from pipeline.families.base import SCRIPTED_KINDS
 from pipeline.hashing import digest
 from pipeline.plan import Cell, RunRequest, make_plan
+from pipeline.principals import Principal
+from pipeline.protocol import View
+from pipeline.scenario import Input
 from pipeline.serialization import ChatMessage
 from pipeline.specs import Endpoint, EngineSpec, ModelSpec, Prices, Sampling, UsersSpec
 from workers.scripted import play_scripted
@@ -107,6 +110,63 @@ def test_a_new_wording_of_the_users_part_counts_where_a_model_plays_them(
     original: Callable[..., tuple[ChatMessage, ...]] = module.user_prompt
     monkeypatch.setattr(module, "user_prompt", lambda *args: (*original(*args), ChatMessage("user", "new")))
     assert (key(request) == before) is same
+
+
+@pytest.mark.parametrize(("family", "same"), [("access", False), ("queue", True)])
+def test_how_later_turns_are_put_together_counts_where_there_are_any(
+    family: str, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which texts stand where after the first reply is no text of the briefing."""
+    request = replace(ACCESS, users=UsersSpec(), families=(family,))
+    before = key(request)
+    original = protocol.Dialogue.hear
+
+    def hear(dialogue: protocol.Dialogue, inputs: tuple[Input, ...]) -> None:
+        mark = " (again)" if dialogue.turn else ""
+        original(dialogue, tuple(replace(entry, text=f"{entry.text}{mark}") for entry in inputs))
+
+    monkeypatch.setattr(protocol.Dialogue, "hear", hear)
+    assert (key(request) == before) is same
+
+
+@pytest.mark.parametrize(("users", "same"), [(USERS, False), (UsersSpec(), True)])
+def test_how_users_read_on_counts_where_a_model_plays_them(
+    users: UsersSpec, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(ACCESS, users=users)
+    before = key(request)
+    original: Callable[..., tuple[ChatMessage, ...]] = module.user_prompt
+
+    def otherwise(principal: Principal, view: View) -> tuple[ChatMessage, ...]:
+        return original(principal, view) if view.turn == 1 else (*original(principal, view), ChatMessage("user", "!"))
+
+    monkeypatch.setattr(module, "user_prompt", otherwise)
+    assert (key(request) == before) is same
+
+
+def test_what_is_said_to_be_silence_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key(ACCESS)
+    monkeypatch.setattr(users_module, "SILENCE", "[DONE]")
+    assert key(ACCESS) != before
+
+
+VLLM = ModelSpec("v", "vllm", "v", engine=EngineSpec())
+
+
+@pytest.mark.parametrize(
+    ("request_", "same"),
+    [
+        (replace(ACCESS, models=(VLLM,)), False),
+        (replace(ACCESS, users=UsersSpec(VLLM)), False),
+        (replace(ACCESS, users=UsersSpec(VLLM), families=("queue",)), True),
+        (ACCESS, True),
+    ],
+    ids=["agent", "users", "users that are not asked", "somebody else's"],
+)
+def test_an_engine_counts_where_it_serves(request_: RunRequest, same: bool) -> None:
+    (cell,) = cells(request_)
+    keys = {content_key(cell, DATASET, request_.users, {"v": version}) for version in ("0.32.0 gpu", "0.33.0 gpu")}
+    assert (len(keys) == 1) is same
 
 
 SAID = {1: ("4b7a1d26d4301f42", "489767afbaf980ab4a5f448d28e703aa")}

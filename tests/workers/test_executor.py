@@ -36,6 +36,23 @@ def test_so_many_shards_at_once_and_no_more(tmp_path: Path, room: int) -> None:
     assert len(read_index(open_store(str(tmp_path)), all_shards[0].run_id).scored) == 6
 
 
+def test_a_shard_is_begun_when_there_is_room(tmp_path: Path) -> None:
+    """One after the other: each is told when the one before has been played."""
+    told: list[str] = []
+
+    async def job() -> None:
+        async with InlineExecutor(1) as executor:
+
+            async def play(shard: ShardSpec) -> None:
+                await executor.run(shard, lambda: told.append(f"begun {shard.number}"))
+                told.append(f"played {shard.number}")
+
+            await asyncio.gather(*map(play, shards(spec(tmp_path, ORACLE))))
+
+    asyncio.run(job())
+    assert told == [f"{what} {number}" for number in range(6) for what in ("begun", "played")]
+
+
 def test_leaving_ends_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> None:
     """Interrupted with one shard in the middle: its finished episodes are stored, waiting shards never start."""
     with Provider(reply=lambda _: "{}") as quick, Provider(latency_s=600.0) as never:

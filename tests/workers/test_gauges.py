@@ -27,7 +27,7 @@ def test_a_purse_shows_what_its_run_has_spent_of_its_budget() -> None:
     Shown.values = {}
     keeper, spec = Keeper(), PurseSpec("run-a/1", Budget(usd=5.0), Bill(usd=1.0))
     keeper.settle(spec, Statement("worker", Bill(usd=0.5, tokens=70)))
-    Gauges(Shown, _PURSE_GAUGES, "run").show(keeper.purse(spec).run_id, keeper.purse(spec))
+    Gauges(Shown, _PURSE_GAUGES, "run").show(keeper.purse(spec).name, keeper.purse(spec))
     assert Shown.values == {
         ("muses_spent_usd", "run-a"): 1.5,
         ("muses_reserved_usd", "run-a"): 0.0,

@@ -208,7 +208,7 @@ async def settled(executor: RayExecutor, provider: Provider) -> AccountStatus:
 def test_a_killed_process_neither_keeps_nor_doubles_a_lease(pool: Pool, tmp_path: Path, name: str) -> None:
     """The keeper, or a worker that holds some of the limit: all is played, and the limit is never exceeded."""
     with Provider(reply=lambda _: "{}", latency_s=0.5, most_in_flight=2) as provider:
-        shards = shards_of(spec(tmp_path, limited(provider, 2), "access"), 1)
+        shards = shards_of(spec(tmp_path, limited(provider, 2), "access"), 1)[:4]  # longer than a lease
 
         async def job() -> list[ShardSummary]:
             playing = asyncio.gather(*map(pool.executor.run, shards))
