@@ -11,7 +11,7 @@ import pytest
 
 from storage.export.tables import Format
 
-BENCH = Path(__file__).parents[1] / "bench"
+BENCH = Path(__file__).with_name("bench")
 NAMES = sorted(path.stem for path in BENCH.glob("[a-z]*.py"))
 
 
