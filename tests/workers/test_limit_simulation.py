@@ -39,38 +39,96 @@ def test_a_limit_smaller_than_the_number_of_workers() -> None:
     assert scene.provider.largest() <= 3
 
 
-@pytest.mark.parametrize("limit", [600_000, 6_000_000])
-@pytest.mark.parametrize("estimate", [lambda _: 600, lambda tokens: tokens], ids=["wrong by half", "right"])
-def test_declared_tokens(limit: int, estimate: Estimate) -> None:
-    """What was taken beyond the estimate is carried over, and what was not is used later."""
+def sized(mean: int, spread: float) -> Callable[[Dice], int]:
+    """Tokens of tries."""
+    return lambda dice: int(mean * dice.lognormvariate(0, spread))
+
+
+def few_are_large(dice: Dice) -> int:
+    return 10_000 if dice.random() < 0.02 else 800
+
+
+def right(tokens: int) -> int:
+    return tokens
+
+
+def always_the_same(_: int) -> int:
+    return 1500
+
+
+def half(tokens: int) -> int:
+    return tokens // 2
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize(
+    ("per_minute", "tokens", "estimate", "least"),
+    [
+        (4_000_000, sized(1500, 0.0), right, 0.985),
+        (4_000_000, sized(1500, 0.2), right, 0.98),
+        (4_000_000, sized(1500, 0.2), always_the_same, 0.97),
+        (4_000_000, sized(1500, 0.2), half, 0.97),
+        (4_000_000, few_are_large, right, 0.97),
+        (600_000, sized(1500, 0.0), right, 0.97),
+        (600_000, sized(1500, 0.2), right, 0.96),
+        (600_000, sized(1500, 0.2), always_the_same, 0.92),
+    ],
+)
+def test_a_declared_limit_of_tokens(
+    per_minute: int, tokens: Callable[[Dice], int], estimate: Estimate, least: float, workers: int
+) -> None:
+    """Used but for what the largest try and wrong guesses need in a window of 10 s, and never refused."""
     scene = play(
-        Limits(tokens_per_minute=limit),
+        Limits(tokens_per_minute=per_minute),
         lambda dice: SimulatedProvider(
-            always(), dice, latency=lognormal, tokens=lambda d: int(1000 * d.lognormvariate(0, 0.3))
+            always(tokens_per_minute=per_minute, window_s=10),
+            dice,
+            latency=lambda d: d.uniform(0.1, 0.3),
+            tokens=tokens,
         ),
-        seconds=300,
+        seconds=120,
+        workers=workers,
+        callers=160 // workers,
         estimate=estimate,
     )
-    assert scene.provider.tokens_used(60, 300) >= 0.92 * limit / 60
-    late = [(at, tokens) for at, tokens in scene.provider.admitted if at >= 5]  # the bias is known by then
-    scene.provider.admitted = late
-    assert scene.provider.largest_tokens() <= limit
+    assert scene.provider.refused == []
+    assert scene.provider.tokens_used(10, 120) >= least * per_minute / 60
 
 
-@pytest.mark.parametrize("window_s", [10, 60])
-def test_calls_of_very_different_sizes(window_s: float) -> None:
-    """One of many tokens waits for as many sending times as it needs, so that no window holds too much."""
-    limit = 6_000_000
+@pytest.mark.parametrize("requests", [1_500, 2_667, 5_000])
+def test_both_limits_declared(requests: int) -> None:
+    """The tighter one is used, also where now the one is tighter and now the other."""
+    scene = play(
+        Limits(requests_per_minute=requests, tokens_per_minute=4_000_000),
+        lambda dice: SimulatedProvider(
+            always(requests_per_minute=requests, tokens_per_minute=4_000_000, window_s=10),
+            dice,
+            tokens=sized(1470, 0.2),
+        ),
+        seconds=120,
+        workers=2,
+        callers=80,
+        estimate=right,
+    )
+    assert scene.provider.refused == []
+    used = scene.provider.used(10, 120) * 60 / requests, scene.provider.tokens_used(10, 120) * 60 / 4_000_000
+    assert max(used) >= (0.95 if requests == 2_667 else 0.98)  # there both are equally tight
+
+
+def test_a_try_of_more_than_a_worker_holds_at_a_time() -> None:
+    """It waits for as much of the line as it needs, and the others go on."""
+    limit = 60_000
     scene = play(
         Limits(tokens_per_minute=limit),
         lambda dice: SimulatedProvider(
-            always(), dice, latency=lognormal, tokens=lambda d: 10_000 if d.random() < 0.02 else 800
+            always(tokens_per_minute=limit), dice, tokens=lambda d: 5_000 if d.random() < 0.1 else 300
         ),
-        seconds=200,
-        estimate=lambda tokens: tokens,
+        seconds=600,
+        estimate=right,
     )
-    assert scene.provider.tokens_used(20, 200) >= 0.85 * limit / 60
-    assert scene.provider.largest_tokens(window_s) <= limit * window_s / 60
+    assert scene.provider.refused == []
+    assert scene.provider.tokens_used(60, 600) >= 0.85 * limit / 60
+    assert min(worker.answered for worker in scene.workers) > 0.5 * max(worker.answered for worker in scene.workers)
 
 
 def test_declared_concurrency_is_a_hard_cap() -> None:
@@ -200,7 +258,9 @@ def test_a_lost_workers_lease_comes_back() -> None:
 
 
 @pytest.mark.parametrize("weight", [1, 4])
-@pytest.mark.parametrize("declared", [Limits(requests_per_minute=1200), Limits(concurrency=20)])
+@pytest.mark.parametrize(
+    "declared", [Limits(requests_per_minute=1200), Limits(tokens_per_minute=120_000), Limits(concurrency=20)]
+)
 def test_runs_share_fairly(declared: Limits, weight: int) -> None:
     """One run has three workers, the other one: each has half, or what its weight gives it."""
 
@@ -245,6 +305,7 @@ def test_what_nobody_wants_is_lent_out() -> None:
     ("declared", "hard"),
     [
         (Limits(requests_per_minute=600), always(requests_per_minute=600)),
+        (Limits(tokens_per_minute=60_000), always(tokens_per_minute=60_000)),
         (Limits(concurrency=10), always(concurrency=10)),
     ],
 )
@@ -259,7 +320,7 @@ def test_a_keeper_that_is_lost_lets_nobody_exceed_a_limit(
         events={at: lambda scene: scene.keeper.lose(away_s=1.0, settle_s=2.0) for at in (40.0, 80.0, 120.0)},
     )
     assert scene.provider.refused == []
-    assert scene.provider.used(0, 180) >= 0.8 * (10 if declared.requests_per_minute else 10 / 1.133)
+    assert scene.provider.used(0, 180) >= 0.8 * (10 / 1.133 if declared.concurrency else 10)
 
 
 def test_what_was_learned_outlives_the_keeper() -> None:

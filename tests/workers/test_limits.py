@@ -11,10 +11,12 @@ from pipeline.specs import Endpoint, Limits
 from tests.workers.virtual_time import clock, run
 from workers.keeper import Keeper, LocalKeeper
 from workers.limits import AccountLimits, Holder, LeasedLimit, TryEnd, disagreements
+from workers.limits.budget import USED
 from workers.limits.headers import Told, told_limits
 from workers.limits.learner import FIRST_WINDOW, Learner, Observation
-from workers.limits.lease import HORIZON_S, Slots
-from workers.limits.line import USED, Line, Rates
+from workers.limits.lease import HORIZON_S, Rates, Sizes, Stretch
+from workers.limits.lent import LATE_S, LentTime
+from workers.limits.line import Line
 from workers.limits.shares import fair_shares, shares_in_groups
 from workers.rehearsal.books import largest_window
 
@@ -258,59 +260,118 @@ def test_shares_by_weight(total: int, each: dict[str, tuple[int, int]]) -> None:
     assert all(0 <= shares[key] <= wants[key] for key in wants)
 
 
-# The line of sending times
+# The line
 
 
 @settings(max_examples=50, deadline=None)
 @given(
     st.integers(3, 2000),
-    st.lists(st.tuples(st.integers(1, 50), st.floats(0, 2)), min_size=1, max_size=60),
+    st.lists(st.tuples(st.integers(1, 50), st.floats(0, 2), st.booleans()), min_size=1, max_size=60),
 )
-def test_no_window_holds_more_than_its_share(per_minute: int, asks: list[tuple[int, float]]) -> None:
-    """Whoever asks for how many, and when: no 60 s hold more sending times than the limit, nor is one before now."""
-    now, line, times = 0.0, Line.at(0.0), []
-    rates = Rates(requests=USED * per_minute / 60)
-    for count, pause in asks:
+def test_no_window_holds_more_than_its_share(per_minute: int, asks: list[tuple[int, float, bool]]) -> None:
+    """Whoever asks for how many, and when: no 60 s hold more tries than the limit, and no time is lent twice."""
+    now, line, times, ends = 0.0, Line(), [], [-math.inf]
+    each = 60 / (USED * per_minute)
+    for count, pause, at_once in asks:
         now += pause
-        slots = line.reserve(count, 0.0, rates, now, now + HORIZON_S)
-        if slots is not None:
-            assert slots.start >= now
-            times += [slots.start + n * slots.spacing for n in range(slots.count)]
-    assert times == sorted(times)
+        stretch = line.lend(count * each, now, now + HORIZON_S, each if at_once else 0.0)
+        if stretch is not None:
+            assert stretch.start >= max(ends[-1], now - each)
+            ends.append(stretch.end)
+            times += [stretch.start + n * each for n in range(1, count + 1)]
     assert largest_window([(at, 1) for at in times], 60.0) <= per_minute
 
 
-def test_tokens_that_were_taken_beyond_the_estimate_delay_the_next() -> None:
-    line, rates = Line.at(0.0), Rates(tokens=100.0)
-    assert line.reserve(2, 100.0, rates, 0.0, 5.0) == Slots(0.0, 1.0, 2, 100.0)
-    line.charge(300.0, rates)
-    assert line.reserve(1, 100.0, rates, 0.0, 9.0) == Slots(5.0, 1.0, 1, 100.0)
+def test_a_try_that_waits_starts_at_once_on_a_line_that_is_free() -> None:
+    line = Line()
+    assert line.lend(20.0, 100.0, 101.0, at_once=20.0) == Stretch(80.0, 100.0)
+    assert line.lend(20.0, 100.0, 101.0, at_once=20.0) == Stretch(100.0, 120.0)
+    assert line.lend(20.0, 100.0, 101.0, at_once=20.0) is None  # begins too late
+    assert line.lend(20.0, 200.0, 201.0) == Stretch(200.0, 220.0)
 
 
 def test_what_is_given_back_is_lent_again() -> None:
     """As far as it is still to come."""
-    line, rates = Line.at(0.0), Rates(requests=10.0)
-    slots = line.reserve(10, 0.0, rates, 0.0, 1.0)
-    assert slots is not None
-    line.give_back(slots)
-    again = line.reserve(3, 0.0, rates, 0.45, 1.0)
-    assert again is not None
-    assert (again.start, again.count) == (pytest.approx(0.5), 3)
-    rest = line.reserve(10, 0.0, rates, 0.45, 1.0)
-    assert rest is not None
-    assert (rest.start, rest.count) == (pytest.approx(0.8), 2)
+    line = Line()
+    line.give_back(Stretch(0.0, 1.0))
+    assert line.lend(0.25, 0.5, 1.0) == Stretch(0.5, 0.75)
+    assert line.lend(9.0, 0.5, 1.0) == Stretch(0.75, 1.0)
+    assert line.lend(9.0, 0.5, 1.0) == Stretch(0.5, 9.5)
 
 
-def test_a_pause_leaves_no_burst_behind() -> None:
-    line, rates = Line.at(0.0), Rates(requests=10.0)
-    line.reserve(1, 0.0, rates, 0.0, 1.0)
-    assert line.reserve(5, 0.0, rates, 1000.0, 1001.0) == Slots(1000.0, 0.1, 5)
+def lent(*stretches: Stretch, requests: float | None = None, tokens: float | None = None) -> LentTime:
+    time = LentTime()
+    time.rates = Rates(requests, tokens)
+    for stretch in stretches:
+        time.add(stretch)
+    return time
 
 
-@given(st.floats(0, 100), st.floats(0.001, 10), st.integers(1, 50), st.floats(0, 200))
-def test_counting_slots_before_a_time(start: float, spacing: float, count: int, time: float) -> None:
-    slots = Slots(start, spacing, count)
-    assert abs(slots.count_before(time) - sum(start + n * spacing < time for n in range(count))) <= 1  # rounding
+def test_a_try_starts_when_its_time_has_passed() -> None:
+    """Its tokens' worth, in as many stretches as it takes."""
+    time = lent(Stretch(0.0, 1.0), Stretch(5.0, 9.0), tokens=100.0)
+    assert time.due(50.0) == pytest.approx(0.5, abs=1e-5)
+    assert time.due(300.0) == pytest.approx(7.0)
+    assert time.due(10_000.0) is None
+    time.pay(300.0, 7.0)
+    assert time.due(100.0) == pytest.approx(8.0)
+
+
+def test_a_small_part_may_be_paid_later() -> None:
+    time = lent(Stretch(0.0, 1.0), Stretch(5.0, 9.0), tokens=100.0)
+    assert time.due(110.0) == 1.0
+    time.pay(110.0, 1.0)
+    assert time.owes
+    assert time.due(100.0) == pytest.approx(6.1)
+
+
+def test_what_was_guessed_wrong_is_corrected_at_the_next_try() -> None:
+    time = lent(Stretch(0.0, 9.0), tokens=100.0)
+    time.pay(100.0, 1.0)
+    time.correct(50.0)  # more than was thought
+    assert time.due(100.0) == pytest.approx(2.5)
+    time.pay(100.0, 2.5)
+    time.correct(-50.0)
+    assert time.due(100.0) == pytest.approx(3.0)
+
+
+def test_what_is_not_used_in_time_is_void() -> None:
+    """After a pause there is no burst: nothing of it is left but for what a debt takes."""
+    time = lent(Stretch(0.0, 9.0), requests=10.0, tokens=100.0)
+    time.correct(500.0)
+    time.drop_late(8.0)
+    assert time.seconds == pytest.approx(1.0 + LATE_S)
+    assert not time.owes
+    late = lent(Stretch(0.0, 9.0), requests=10.0)
+    late.pay(0.0, 8.0)
+    assert late.due(0.0) == pytest.approx(8.0 - LATE_S + 0.1)
+
+
+def test_the_tighter_limit_counts() -> None:
+    """What a try leaves over of the other one is for those after it, as far as it would not be late."""
+    time = lent(Stretch(0.0, 9.0), requests=10.0, tokens=100.0)
+    time.pay(0.0, 0.1)  # a request, of 0.1 s; and 0.05 s of tokens are to spare
+    assert time.due(20.0) == pytest.approx(0.25, abs=1e-5)
+    time.pay(20.0, 0.25)
+    assert time.due(20.0) == pytest.approx(0.45, abs=1e-5)
+
+
+def test_the_end_is_taken_back_as_far_as_it_is_still_to_come() -> None:
+    time = lent(Stretch(0.0, 2.0), Stretch(3.0, 4.0), requests=10.0)
+    assert time.take_back(1.5, 0.0) == [Stretch(3.0, 4.0), Stretch(1.5, 2.0)]
+    assert time.end == 1.5
+    assert time.take_back(1.5, 1.0) == [Stretch(1.0, 1.5)]
+
+
+def test_sizes_of_tries() -> None:
+    """The mean, the largest, and how wrong guesses were: always, and now and then."""
+    sizes = Sizes()
+    for n in range(1000):
+        sizes = sizes.seen(100 + 10 * (n % 2), 65)
+    assert sizes.mean == pytest.approx(105, abs=1)
+    assert sizes.bias == pytest.approx(40, abs=1)
+    assert sizes.off == pytest.approx(5, abs=0.5)
+    assert sizes.largest == pytest.approx(110, abs=0.2)
 
 
 # What providers tell

@@ -1,20 +1,40 @@
 """One account in the keeper: who holds what of it, what may be given next, and how it stands."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from pipeline.specs import Limits
 from workers.limits.account import Account
 from workers.limits.headers import Told, smallest
 from workers.limits.learner import Learner, Observation
-from workers.limits.lease import HORIZON_S, LEASE_S, AccountStatus, Holder, Lease, Report, Slots, Source
-from workers.limits.line import USED, USED_TOKENS, Line, Rates
+from workers.limits.lease import (
+    HORIZON_S,
+    LEASE_S,
+    AccountStatus,
+    Holder,
+    Lease,
+    Rates,
+    Report,
+    Source,
+    Stretch,
+)
+from workers.limits.line import Line
 from workers.limits.recent import Recent
 from workers.limits.shares import fair_shares, shares_in_groups
 
+USED = 0.99
+"""Share of a limit that is used.  The rest is for the way to the provider, which is not always equally long."""
+_LEAST_USED = 0.75
+"""Of a limit of tokens, however large and uncertain tries are."""
+_SIGMAS = 3.0
+"""So far from the mean a sum of wrong guesses is taken to lie at the most."""
+_WINDOW_S, _WINDOW_TRIES, _MINUTE_S = 10.0, 30, 60.0
+"""A provider's window is taken to be so long at least, and so many of the largest tries; no longer than a minute."""
+_GRAIN_S = 0.001
+"""The line is divided between workers to the millisecond."""
 _WANTS_S = 1.0
-"""Who has not asked again for so long wants no sending times any more."""
+"""Who has not asked again for so long wants nothing of the line any more."""
 _TURN_S = 2.0
 """With fewer calls in flight than there are workers, each has one so long before another has it."""
 _METER_S = 10.0
@@ -32,12 +52,12 @@ class _Seat:
     """Tries that it may have in flight, until it has shown that it read its last lease."""
     since: float = 0.0
     """When it was last given its first try, or lost its last one."""
-    slots: list[Slots] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
 
-    def held(self, now: float) -> int:
-        """Sending times still to come."""
-        self.slots = [slots for slots in self.slots if slots.count and slots.end >= now]
-        return sum(slots.count - slots.count_before(now) for slots in self.slots)
+    def held_s(self, now: float) -> float:
+        """Of the line, still to come."""
+        self.stretches = [stretch for stretch in self.stretches if stretch.end > now]
+        return sum(stretch.after(now).seconds for stretch in self.stretches)
 
 
 @dataclass(slots=True)
@@ -63,7 +83,7 @@ class AccountBudget:
     def __init__(self, account: Account, declared: Limits, now: float) -> None:
         self.account = account
         self._seats: dict[Holder, _Seat] = {}
-        self._line = Line.at(now)
+        self._line = Line()
         self._learner = Learner(now, slow_start=declared == Limits())
         self._told = Told()
         self._recent = Recent(_METER_S)
@@ -79,12 +99,12 @@ class AccountBudget:
         seat.heard, seat.last, seat.lent = now, report, max(seat.told, report.in_flight)
         self._take_in(holder, report, now)
         if now < settling_until:
-            return self._lease(min(seat.lent, report.in_flight) if self._most() is not None else None, None)
+            return self._lease(min(seat.lent, report.in_flight) if self._most() is not None else None)
         concurrency = self._divide(holder, seat, now)
-        slots = self._reserve(holder, seat, report, now)
-        if self._learner.probing and slots is not None and concurrency is not None:
-            concurrency = max(concurrency, report.in_flight + 1)
-        return self._lease(concurrency, slots)
+        if self._learner.probing:
+            only = self._probe(report, now)
+            return self._lease(concurrency if concurrency is None else max(concurrency, report.in_flight + only), only)
+        return self._lease(concurrency, stretch=self._lend(holder, seat, report, now))
 
     def leave(self, holder: Holder, report: Report, now: float) -> None:
         """Takes in a last report."""
@@ -101,7 +121,7 @@ class AccountBudget:
         # Once all are gone nobody reports what goes on; nothing does.
         calls, tokens, ended, refused, failed = (self._recent.sums(now) if self._seats else ()) or (0.0,) * 5
         seconds = min(_METER_S, max(now - self._born, 1.0))
-        rates, most = self._rates(1.0, 1.0), self._most()
+        rates, most = self._bounds(), self._most()
         newest = max(parts, key=lambda part: part.tried_at or -math.inf, default=_RunPart())
         return AccountStatus(
             name=self.account.name,
@@ -130,13 +150,38 @@ class AccountBudget:
     def _declared(self) -> Limits:
         return smallest(seat.last.declared for seat in self._seats.values())
 
-    def _rates(self, used: float = USED, used_tokens: float = USED_TOKENS) -> Rates:
+    def _bounds(self, used: float = 1.0) -> Rates:
+        """Declared or told, of which a share is used, or learned."""
         declared, told = self._declared, self._told.limits
         requests = declared.requests_per_minute or told.requests_per_minute
         tokens = declared.tokens_per_minute or told.tokens_per_minute
         known = None if requests is None else requests / 60 * used
         bounds = [bound for bound in (known, self._learner.rate) if bound is not None]
-        return Rates(min(bounds, default=None), None if tokens is None else tokens / 60 * used_tokens)
+        return Rates(min(bounds, default=None), None if tokens is None else tokens / 60)
+
+    def _rates(self) -> Rates:
+        """At which tries use up the line."""
+        rates = self._bounds(USED)
+        if rates.tokens is None:
+            return rates
+        return replace(rates, tokens=rates.tokens * self._used_of_tokens(rates.tokens))
+
+    def _used_of_tokens(self, tokens_per_s: float) -> float:
+        """Share of a limit of tokens that is used.
+
+        What a try takes is known only when it has ended, and no part of one can be sent.  So a window may hold the
+        largest try beside its share, and what was guessed wrong of those in flight.
+        """
+        reports = [seat.last for seat in self._seats.values() if seat.last.sizes.mean]
+        if not reports:
+            return USED
+        mean = max(report.sizes.mean for report in reports)
+        largest = max(report.sizes.largest for report in reports)
+        off = max(report.sizes.off for report in reports)
+        window = tokens_per_s * min(max(_WINDOW_S, _WINDOW_TRIES * largest / tokens_per_s), _MINUTE_S)
+        unknown = min(sum(report.in_flight + 1 for report in reports), window / mean)
+        spread = largest + _SIGMAS * off * math.sqrt(2 * unknown)
+        return max(USED - spread / window, _LEAST_USED)
 
     def _most(self) -> int | None:
         """Tries in flight."""
@@ -176,9 +221,8 @@ class AccountBudget:
         if report.told is not None:
             self._told.note(report.told, now)
         self._learn(report, now)
-        for slots in report.returned:
-            self._line.give_back(slots)
-        self._line.charge(report.debt, self._rates())
+        for stretch in report.returned:
+            self._line.give_back(stretch)
 
     def _learn(self, report: Report, now: float) -> None:
         held_until = self._learner.hold_until
@@ -201,30 +245,27 @@ class AccountBudget:
         if self._learner.hold_until > max(held_until, now):
             self._line.clear(self._learner.hold_until)
             for seat in self._seats.values():
-                seat.slots.clear()
+                seat.stretches.clear()
 
     def recall(self, report: Report) -> None:
         """What a keeper that was restarted can learn from one that its predecessor had lent to."""
         self._learner.adopt(report.learned)
         if report.held_until is not None:
-            self._line.not_before(report.held_until + self._rates().spacing(report.tokens_each))
+            self._line.not_before(report.held_until)
 
     # What is lent
 
-    def _lease(self, concurrency: int | None, slots: Slots | None) -> Lease:
+    def _lease(self, concurrency: int | None, only: int | None = None, stretch: Stretch | None = None) -> Lease:
         learner = self._learner
         return Lease(
             cut=learner.cut,
             concurrency=concurrency,
-            paced=self._paced,
-            slots=slots,
+            rates=self._rates(),
+            only=only,
+            stretch=stretch,
             hold_until=learner.hold_until,
             learned=learner.learned,
         )
-
-    @property
-    def _paced(self) -> bool:
-        return self._learner.probing or self._rates() != Rates()
 
     def _divide(self, holder: Holder, seat: _Seat, now: float) -> int | None:
         """How many tries a worker may have in flight."""
@@ -251,45 +292,53 @@ class AccountBudget:
             return (0, seat.since)
         return (2 if seat.told else 1, seat.since)
 
-    def _reserve(self, holder: Holder, seat: _Seat, report: Report, now: float) -> Slots | None:
-        """The next sending times of a worker."""
-        if not report.wanted or not self._paced or now < self._learner.hold_until:
-            return None
-        if self._learner.probing:
-            return self._probe(now)
-        rates = self._rates()
-        spacing = rates.spacing(report.tokens_each)
-        count = self._room(holder, seat, spacing, now)
-        slots = self._line.reserve(count, report.tokens_each, rates, now, now + HORIZON_S) if count > 0 else None
-        if slots is not None:
-            seat.slots.append(slots)
-        return slots
-
-    def _probe(self, now: float) -> Slots | None:
-        if not self._learner.may_probe(now):
-            return None
+    def _probe(self, report: Report, now: float) -> int:
+        """How many tries may start to find out whether the provider lets us in: one, of one worker."""
+        if not report.waiting or now < self._learner.hold_until or not self._learner.may_probe(now):
+            return 0
         self._learner.probe_sent(now)
-        return Slots(now, 0.0, 1)
+        return 1
 
-    def _room(self, holder: Holder, seat: _Seat, spacing: float, now: float) -> int:
-        """How many sending times a worker may hold beside those that it has.
+    def _lend(self, holder: Holder, seat: _Seat, report: Report, now: float) -> Stretch | None:
+        """A worker's next piece of the line: for at least one try, and for whole ones."""
+        room_s = self._room_s(holder, seat, now)
+        if now < self._learner.hold_until or room_s <= 0 or not report.pieces:
+            return None
+        if seat.stretches and 2 * room_s < report.pieces[0]:
+            return None
+        at_once = report.pieces[0] if report.at_once else 0.0
+        stretch = self._line.lend(_whole(report.pieces, room_s), now, now + HORIZON_S, at_once)
+        if stretch is not None:
+            seat.stretches.append(stretch)
+        return stretch
 
-        Each run that wants some may hold its part of the next second, by weight, and at least one; so does each worker
-        of it, evenly.
+    def _room_s(self, holder: Holder, seat: _Seat, now: float) -> float:
+        """How much of the line a worker may hold beside what it has.
+
+        Each run that wants some may hold its part of the next second, by weight; so does each worker of it, evenly.
         """
         wanting = {
-            other: each.last.wanted
+            other: each.last.wanted_s
             for other, each in self._seats.items()
-            if each.last.wanted and now - each.heard < _WANTS_S
+            if each.last.wanted_s and now - each.heard < _WANTS_S
         }
+        if holder not in wanting:
+            return 0.0
         weights = {other.run: other.weight for other in wanting}
-        part = holder.weight / sum(weights.values()) if holder.run in weights else 1.0
-        for_run = max(1, int(HORIZON_S * part / spacing)) if spacing > 0 else seat.last.wanted
-        mates = [other for other in self._seats if other.run == holder.run]
-        held = {other: self._seats[other].held(now) for other in mates}
-        wants = {other: held[other] + wanting[other] for other in mates if other in wanting}
-        mine = fair_shares(for_run, wants).get(holder, 0)
-        return min(seat.last.wanted, max(mine, 1) - held[holder], for_run - sum(held.values()))
+        for_run_s = HORIZON_S * holder.weight / sum(weights.values())
+        held = {other: each.held_s(now) for other, each in self._seats.items() if other.run == holder.run}
+        wants = {other: math.ceil((held[other] + wanting[other]) / _GRAIN_S) for other in held if other in wanting}
+        mine_s = fair_shares(round(for_run_s / _GRAIN_S), wants)[holder] * _GRAIN_S
+        return min(seat.last.wanted_s, mine_s - held[holder], for_run_s - sum(held.values()))
+
+
+def _whole(pieces: Sequence[float], room_s: float) -> float:
+    """The largest piece for which there is room, or the smallest one; beyond the last of them, tries of mean size."""
+    fitting = [piece for piece in pieces if piece <= room_s + _GRAIN_S]
+    if len(fitting) < len(pieces):
+        return fitting[-1] if fitting else pieces[0]
+    each = pieces[-1] / len(pieces)
+    return each * int(room_s / each + _GRAIN_S)
 
 
 def _age(now: float, times: Iterable[float | None]) -> float | None:

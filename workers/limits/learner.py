@@ -68,7 +68,7 @@ class Observation:
     crowded: bool = False
     """Tries wait for others to end."""
     paced: bool = False
-    """Tries wait for their sending times."""
+    """Tries wait for their time on the line."""
     retry_after_s: float | None = None
 
 

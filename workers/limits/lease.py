@@ -4,8 +4,9 @@ A worker reports what it did since it last reported and what it needs; the keepe
 on the keeper's clock, with which workers compare theirs at every renewal.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.specs import Limits
@@ -14,7 +15,11 @@ from workers.limits.account import Account
 LEASE_S = 5.0
 """A worker that has not renewed for so long is gone, and what it was lent comes back."""
 HORIZON_S = 1.0
-"""How far ahead sending times are given away."""
+"""How far ahead the line is lent."""
+_FORGETFUL = 0.05
+"""Weight of a new try in the means of what tries take."""
+_SHRINKING = 0.999
+"""Of the largest try, with every other one."""
 
 Source = Literal["declared", "told", "learned", "free"]
 """Where a bound comes from: the config, the provider's headers, its refusals, or nowhere: there is none."""
@@ -31,35 +36,60 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
-    """Sending times at equal distances; one try may start at each."""
+class Rates:
+    """What is allowed a second; None: anything."""
+
+    requests: float | None = None
+    tokens: float | None = None
+
+    def seconds(self, tokens: float, tries: int = 1) -> tuple[float, float]:
+        """How long tries of so many tokens together take, by the one limit and by the other."""
+        return tries / self.requests if self.requests else 0.0, tokens / self.tokens if self.tokens else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of the line, for one worker alone."""
 
     start: float
-    spacing: float
-    count: int
-    tokens_each: float = 0.0
-    """That the time until the next one allows; 0: tokens are not limited."""
+    end: float
 
     @property
-    def end(self) -> float:
-        """The last one."""
-        return self.start + (self.count - 1) * self.spacing
+    def seconds(self) -> float:
+        return self.end - self.start
 
-    def count_before(self, time: float) -> int:
-        """How many of them lie before *time*."""
-        if self.start >= time or not self.count:
-            return 0
-        return self.count if self.spacing <= 0 else min(self.count, -int((self.start - time) // self.spacing))
+    def after(self, time: float) -> "Stretch":
+        """What of it lies after *time*, if anything does."""
+        return Stretch(min(max(self.start, time), self.end), self.end)
 
-    def without_first(self, count: int) -> "Slots":
-        return replace(self, start=self.start + count * self.spacing, count=self.count - count)
-
-    def first(self, count: int) -> "Slots":
-        return replace(self, count=count)
-
-    def later(self, seconds: float) -> "Slots":
+    def later(self, seconds: float) -> "Stretch":
         """The same on another clock."""
-        return replace(self, start=self.start + seconds)
+        return Stretch(self.start + seconds, self.end + seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Tokens of the tries that a worker saw answered lately."""
+
+    mean: float = 0.0
+    """0: there were none."""
+    largest: float = 0.0
+    bias: float = 0.0
+    """By how much more they took than was guessed."""
+    off: float = 0.0
+    """By how much they were guessed wrong beside that: the root of the mean square."""
+
+    def seen(self, tokens: float, guess: float) -> "Sizes":
+        """After one more."""
+        if not self.mean:
+            return Sizes(tokens, tokens, tokens - guess)
+        off = tokens - guess - self.bias
+        return Sizes(
+            self.mean + _FORGETFUL * (tokens - self.mean),
+            max(tokens, self.largest * _SHRINKING),
+            self.bias + _FORGETFUL * off,
+            math.sqrt(self.off**2 + _FORGETFUL * (off**2 - self.off**2)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +110,21 @@ class Report:
     """Of its last lease."""
     in_flight: int = 0
     waiting: int = 0
-    wanted: int = 0
-    """Sending times, beside those that it holds."""
+    wanted_s: float = 0.0
+    """Of the line, beside what it holds."""
+    pieces: tuple[float, ...] = ()
+    """Of what it wants: for the next try, for the next two, and so on for some; in between it would be of no use."""
+    at_once: bool = False
+    """Whether the next try waits for its piece."""
     held_until: float | None = None
-    """The last sending time that it holds."""
-    returned: tuple[Slots, ...] = ()
-    """Sending times that it does not need after all."""
-    tokens_each: float = 0.0
-    """What a try takes on average, prompt and completion."""
+    """The end of what it holds of the line."""
+    returned: tuple[Stretch, ...] = ()
+    """What it does not need after all."""
+    sizes: Sizes = Sizes()
     crowded: bool = False
     """Whether a try had to wait because too many were in flight."""
     paced: bool = False
-    """Whether a try had to wait for its sending time."""
+    """Whether a try had to wait for its time on the line."""
     learned: Learned = Learned()
     """What its last lease said, for a keeper that has forgotten."""
 
@@ -105,8 +138,6 @@ class Report:
     answered_anew: int = 0
     tokens: int = 0
     """Taken by answered tries."""
-    debt: float = 0.0
-    """Tokens taken beyond those that were set aside; negative: less."""
     retry_after_s: float | None = None
     """The longest pause that a refusal asked for, from now on."""
     told: Limits | None = None
@@ -123,12 +154,14 @@ class Lease:
     """How often the account was cut; a refusal of a try that was started under an earlier cut is no news."""
     concurrency: int | None
     """Tries in flight; None: any number."""
-    paced: bool
-    """Whether tries need sending times."""
-    slots: Slots | None = None
-    """Sending times, beside those that the worker still holds."""
+    rates: Rates = Rates()
+    """At which tries use up the line."""
+    only: int | None = None
+    """So many tries may start and no more, whatever the line says; None: as it says."""
+    stretch: Stretch | None = None
+    """Of the line, beside what the worker still holds."""
     hold_until: float = 0.0
-    """No try starts before; sending times before it are void."""
+    """No try starts before; what was lent of the time before is void."""
     learned: Learned = Learned()
 
 

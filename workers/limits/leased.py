@@ -1,8 +1,8 @@
 """A worker's end of the limits: tries wait here for what the keeper lends.
 
 Nobody asks the keeper for a single try.  A worker renews the leases of all its accounts together, a few times a second
-while something waits, less often otherwise; between renewals a try starts at once if its lease has room and a sending
-time that has come.  A lease that cannot be renewed runs out, and then nothing starts.
+while something waits, less often otherwise; between renewals a try starts at once if its lease has room and its time on
+the line has come.  A lease that cannot be renewed runs out, and then nothing starts.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate, chain, islice, repeat
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -20,7 +21,19 @@ from pipeline.specs import Endpoint, Limits
 from workers.limits.account import Account, TryEnd
 from workers.limits.book import LimitBook, LocalBook
 from workers.limits.headers import smallest, told_limits
-from workers.limits.lease import LEASE_S, Holder, KeeperAwayError, Learned, Lease, Renewal, Report, Slots
+from workers.limits.lease import (
+    HORIZON_S,
+    LEASE_S,
+    Holder,
+    KeeperAwayError,
+    Learned,
+    Lease,
+    Rates,
+    Renewal,
+    Report,
+    Sizes,
+)
+from workers.limits.lent import LATE_S, OWED, LentTime
 
 _SOONEST_S = 0.2
 """Between two renewals while something waits."""
@@ -28,20 +41,17 @@ _URGENT_S = 0.02
 """Between two renewals after a refusal, of which the others have to know."""
 _USUAL_S = 0.5
 """Between two renewals while nothing waits."""
-_LATE_S = 0.1
-"""A sending time that nobody has used for so long is void; else a worker would send in bursts."""
 _PATIENCE_S = 5.0
 """For a keeper's answer."""
 _SPARE_S = 0.5
 """A worker believes its lease to run out so much earlier than the keeper does."""
 _CLOCKS = 16
 """So many comparisons with the keeper's clock are remembered."""
-_FORGETFUL = 0.05
-"""Weight of a new try in the mean of what tries take."""
+_ROUNDING = 1e-3
+_PIECES = 32
+"""So many of the next tries are told one by one."""
 _FIRST_GUESS = 1000
 """Tokens of a try of which nobody knows anything."""
-_LEFT_OVER = 8.0
-"""Sending times' worth of tokens that small tries may leave to those after them."""
 
 
 class Lender(Protocol):
@@ -55,12 +65,12 @@ class Lender(Protocol):
 class LeasedTry:
     """One try: waits on entering; inside it is a Slot."""
 
-    __slots__ = ("_limit", "_told", "cut", "owed", "tokens")
+    __slots__ = ("_limit", "_told", "cut", "paid", "tokens")
 
     def __init__(self, limit: "LeasedLimit", tokens: int) -> None:
         self._limit, self.tokens, self.cut, self._told = limit, tokens, 0, False
-        self.owed: float | None = None
-        """Tokens for which sending times have still to come; None: for all of them."""
+        self.paid = 0.0
+        """Tokens, of the line."""
 
     async def __aenter__(self) -> Self:
         if not self._limit.start(self):
@@ -89,7 +99,6 @@ class _Tally:
     refused: int = 0
     refused_anew: int = 0
     tokens: int = 0
-    debt: float = 0.0
     pause_until: float | None = None
     headers: Mapping[str, str] | None = None
     problem: str | None = None
@@ -114,11 +123,11 @@ class LeasedLimit:
         """Whether a refusal is still to be told."""
         self._room: int | None = 0
         self._paced = False
-        self._slots: deque[Slots] = deque()
-        self._left_over = 0.0
+        self._only: int | None = None
+        self._lent = LentTime()
         self._cut, self._learned = 0, Learned()
         self._timer: asyncio.TimerHandle | None = None
-        self._tokens_each = 0.0
+        self._sizes = Sizes()
         self._tally, self._reported = _Tally(), -math.inf
 
     @property
@@ -128,7 +137,7 @@ class LeasedLimit:
     @property
     def quiet(self) -> bool:
         """Whether it needs nothing and has nothing to tell."""
-        return not (self.in_flight or self._waiting or self._tally.started or self._tally.answered)
+        return not (self.in_flight or self._waiting or self._tally.started or self._tally.answered or self._lent.owes)
 
     def slot(self, tokens: int) -> LeasedTry:
         """See :class:`workers.limits.account.Limit`."""
@@ -138,9 +147,14 @@ class LeasedLimit:
 
     def start(self, attempt: LeasedTry) -> bool:
         """Starts a try if it may start now; who waits already comes first."""
-        if self._waiting or not self._may_start(attempt, self._clock()):
+        if self._waiting:
             return False
-        self._begin(attempt)
+        now = self._clock()
+        if self._paced:
+            self._lent.drop_late(now)
+        if not self._may_start(attempt, now):
+            return False
+        self._begin(attempt, now)
         return True
 
     async def wait(self, attempt: LeasedTry) -> None:
@@ -166,11 +180,12 @@ class LeasedLimit:
             tally.headers = end.headers
         if end.kind == "answered":
             tokens = attempt.tokens if end.tokens is None else end.tokens
-            self._tokens_each += _FORGETFUL * (tokens - self._tokens_each) if self._tokens_each else tokens
+            self._sizes = self._sizes.seen(tokens, attempt.tokens)
             tally.answered += 1
             tally.answered_anew += anew
             tally.tokens += tokens
-            tally.debt += tokens - attempt.tokens
+            if self._paced:
+                self._lent.correct(tokens - attempt.paid)
             return
         tally.problem = end.problem or end.kind
         if end.kind == "failed":
@@ -178,7 +193,6 @@ class LeasedLimit:
             return
         tally.refused += 1
         tally.refused_anew += anew
-        tally.debt -= attempt.tokens
         if end.retry_after_s is not None:
             tally.pause_until = max(tally.pause_until or -math.inf, self._clock() + end.retry_after_s)
         if anew:
@@ -192,17 +206,23 @@ class LeasedLimit:
         tally, self._tally = self._tally, _Tally()
         elapsed, self._reported = min(now - self._reported, _USUAL_S), now
         expected = math.ceil(1.5 * tally.started * _SOONEST_S / max(elapsed, _SOONEST_S))
-        self._drop_late(now)
+        if not self._waiting:
+            self._lent.drop_late(now)
+        soon, held_s = self._soon(expected, tally), self._lent.seconds
+        each_s = self._lent.cost(self._mean)
+        surplus = int((held_s - soon[-1]) / each_s + _ROUNDING) - 1 if each_s else 0
         crowded = bool(self._waiting) and self._room is not None and self.in_flight >= self._room
         return Report(
             declared=self.declared,
             cut=self._cut,
             in_flight=self.in_flight,
             waiting=len(self._waiting),
-            wanted=self._wanted(expected, tally),
-            held_until=self._slots[-1].end + ahead if self._slots else None,
-            returned=tuple(slots.later(ahead) for slots in self._surplus(expected)),
-            tokens_each=self._tokens_each or self._first_guess(),
+            wanted_s=max(0.0, soon[-1] - held_s),
+            pieces=tuple(after_s - held_s for after_s in soon if after_s > held_s + OWED * each_s)[:_PIECES],
+            at_once=bool(self._waiting) and self._lent.due(self._tokens_of(self._waiting[0][1])) is None,
+            returned=tuple(part.later(ahead) for part in self._lent.take_back(surplus * each_s, now)),
+            held_until=None if self._lent.end is None else self._lent.end + ahead,
+            sizes=self._sizes,
             crowded=crowded,
             paced=bool(self._waiting) and self._paced and not crowded,
             learned=self._learned,
@@ -213,7 +233,6 @@ class LeasedLimit:
             refused_anew=tally.refused_anew,
             answered_anew=tally.answered_anew,
             tokens=tally.tokens,
-            debt=tally.debt,
             retry_after_s=None if tally.pause_until is None else max(0.0, tally.pause_until - now),
             told=told_limits(tally.headers) if tally.headers else None,
             problem=tally.problem,
@@ -222,23 +241,27 @@ class LeasedLimit:
     def take(self, lease: Lease, ahead: float, expires: float) -> None:
         """A new lease; what may start now, starts."""
         hold_until = lease.hold_until - ahead
-        if hold_until > self._hold_until + _LATE_S and hold_until > self._clock():
-            self._slots.clear()
-            self._left_over = 0.0
+        if hold_until > self._hold_until + LATE_S and hold_until > self._clock():
+            self._lent.clear()
         if lease.cut != self._cut:
             self._tally.refused_anew = self._tally.answered_anew = 0
         self._cut, self._learned = lease.cut, lease.learned
         self._expires, self._hold_until = expires, hold_until
-        self._room, self._paced = lease.concurrency, lease.paced
+        self._room, self._only = lease.concurrency, lease.only
+        self._paced = lease.only is not None or lease.rates != Rates()
         self._held_back = self._tally.refused_anew > 0
-        if lease.slots is not None:
-            self._slots.append(lease.slots.later(-ahead))
+        news = self._lent.rates == Rates() != lease.rates
+        self._lent.rates = lease.rates
+        if lease.stretch is not None:
+            self._lent.add(lease.stretch.later(-ahead))
         self._release()
+        if news and self._waiting:
+            self._ask(True)
 
     def forget(self) -> None:
         """Whatever was lent is void."""
         self._expires = self._hold_until = -math.inf
-        self._slots.clear()
+        self._lent.clear()
 
     def abandon(self, error: Exception) -> None:
         """Tells those who wait that it is no use."""
@@ -248,48 +271,31 @@ class LeasedLimit:
                 turn.set_exception(error)
 
     def _may_start(self, attempt: LeasedTry, now: float) -> bool:
-        """Whether a try may start now; it uses up sending times where some are needed."""
         if self._held_back or now >= self._expires or now < self._hold_until:
             return False
         if self._room is not None and self.in_flight >= self._room:
             return False
-        return not self._paced or self._use_slots(attempt, now)
+        if not self._paced:
+            return True
+        if self._only is not None:
+            return self._only > 0
+        due = self._lent.due(self._tokens_of(attempt))
+        return due is not None and due <= now
 
-    def _use_slots(self, attempt: LeasedTry, now: float) -> bool:
-        """Whether the sending times that have come are enough: at least one, and more for a try of many tokens."""
-        self._drop_late(now)
-        while (attempt.owed is None or attempt.owed > 0) and self._slots and self._slots[0].start <= now:
-            slots = self._slots[0]
-            if attempt.owed is None:
-                attempt.owed, self._left_over = self._tokens_of(attempt) - self._left_over, 0.0
-            attempt.owed = attempt.owed - slots.tokens_each if slots.tokens_each else 0.0
-            self._left_over = min(max(-attempt.owed, 0.0), _LEFT_OVER * slots.tokens_each)
-            self._tally.debt -= slots.tokens_each
-            if slots.count > 1:
-                self._slots[0] = slots.without_first(1)
-            else:
-                self._slots.popleft()
-                if not self._slots:
-                    self._ask(False)
-        return attempt.owed is not None and attempt.owed <= 0
+    def _tokens_of(self, attempt: LeasedTry) -> float:
+        """As guessed, and by how much such guesses were wrong before."""
+        return max(1.0, attempt.tokens + self._sizes.bias) if attempt.tokens else self._sizes.mean or _FIRST_GUESS
 
-    def _tokens_of(self, attempt: LeasedTry) -> int:
-        return attempt.tokens or int(self._tokens_each) or _FIRST_GUESS
-
-    def _drop_late(self, now: float) -> None:
-        while self._slots and self._slots[0].start < now - _LATE_S:
-            slots = self._slots.popleft()
-            late = slots.count_before(now - _LATE_S)
-            self._tally.debt -= late * slots.tokens_each
-            if late < slots.count:
-                self._slots.appendleft(slots.without_first(late))
-
-    def _begin(self, attempt: LeasedTry) -> None:
+    def _begin(self, attempt: LeasedTry, now: float) -> None:
         attempt.cut = self._cut
-        attempt.tokens = self._tokens_of(attempt)
+        attempt.paid = self._tokens_of(attempt)
+        attempt.tokens = attempt.tokens or int(attempt.paid)
         self.in_flight += 1
         self._tally.started += 1
-        self._tally.debt += attempt.tokens
+        if self._paced:
+            self._lent.pay(attempt.paid, now)
+        if self._only is not None:
+            self._only -= 1
 
     def _release(self) -> None:
         """Starts those who wait, as many as may start now."""
@@ -300,47 +306,40 @@ class LeasedLimit:
                 if not self._may_start(attempt, now):
                     self._look_ahead()
                     return
-                self._begin(attempt)
+                self._begin(attempt, now)
                 turn.set_result(None)
             self._waiting.popleft()
 
     def _look_ahead(self) -> None:
-        """Somebody waits: comes back when the next sending time is due, and asks for more."""
+        """Somebody waits: comes back when the next try is due, and asks for more."""
         now = self._clock()
         self._ask(now >= self._expires)
-        next_s = self._slots[0].start if self._paced and self._slots else self._hold_until
+        next_s = max(self._lent.due(self._tokens_of(self._waiting[0][1])) or -math.inf, self._hold_until)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
         if next_s > now:
             self._timer = asyncio.get_running_loop().call_later(next_s - now, self._release)
 
-    @property
-    def _needed(self) -> int:
-        """Sending times for those who wait: one each, and more for the first one if it is large."""
-        if not self._waiting:
-            return 0
-        _, first = self._waiting[0]
-        owed = self._tokens_of(first) if first.owed is None else first.owed
-        return len(self._waiting) - 1 + max(1, math.ceil(owed / (self._tokens_each or self._first_guess())))
-
-    def _wanted(self, expected: int, tally: _Tally) -> int:
-        """How many more sending times would be used soon."""
-        soon = self._needed + expected
+    def _soon(self, expected: int, tally: _Tally) -> list[float]:
+        """How much of the line is owed, then with the next try, the next two, and so on; who will come is last."""
+        count = len(self._waiting) + expected
         if self._room is not None:
             ended = tally.answered + tally.failed + tally.refused
-            more = self._needed - len(self._waiting) if self.in_flight < self._room else 0
-            soon = min(soon, max(self._room - self.in_flight, 0) + ended + 1 + more)
-        return max(0, soon - sum(slots.count for slots in self._slots))
+            count = min(count, max(self._room - self.in_flight, 0) + ended + 1)
+        waiting = (self._tokens_of(attempt) for _, attempt in self._waiting)
+        soon, mean = [self._lent.cost(0, 0)], self._mean
+        if self._lent.rates != Rates():
+            for number, tokens in enumerate(accumulate(islice(chain(waiting, repeat(mean)), count)), 1):
+                soon.append(self._lent.cost(tokens, number))
+                if soon[-1] > HORIZON_S:
+                    break
+        return soon
 
-    def _surplus(self, expected: int) -> list[Slots]:
-        """Takes away the last sending times where there are more than will be used."""
-        surplus = sum(slots.count for slots in self._slots) - self._needed - expected - 1
-        found = []
-        while self._slots and surplus >= self._slots[-1].count:
-            found.append(self._slots.pop())
-            surplus -= found[-1].count
-        return found
+    @property
+    def _mean(self) -> float:
+        """Tokens of a try."""
+        return self._sizes.mean or self._first_guess()
 
     def _first_guess(self) -> float:
         """Before anything was answered."""
