@@ -23,9 +23,10 @@ Muses = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session", autouse=True)
 def _processes() -> Iterator[None]:
-    """Those that are started find the code, and the packages that users have."""
+    """Those that are started find the code, the packages that users have, and Ray its token."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", _PYTHONPATH)
+        patch.setenv("RAY_AUTH_TOKEN", _RAY_TOKEN)
         yield
 
 
