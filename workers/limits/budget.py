@@ -92,6 +92,7 @@ class AccountBudget:
 
     def renew(self, holder: Holder, report: Report, now: float, *, settling_until: float = -math.inf) -> Lease:
         """Takes in a report and lends anew.  Until *settling_until* nothing more than what is in use is lent."""
+        self._line.not_before(settling_until)  # what others hold of it may not have been told
         self._forget_lost(now)
         seat = self._seats.get(holder)
         if seat is None:
@@ -221,8 +222,17 @@ class AccountBudget:
         if report.told is not None:
             self._told.note(report.told, now)
         self._learn(report, now)
-        for stretch in report.returned:
+        if report.returned:
+            self._take_back(self._seats.get(holder), report.returned)
+
+    def _take_back(self, seat: _Seat | None, returned: Sequence[Stretch]) -> None:
+        """The last ones that a worker holds."""
+        for stretch in returned:
             self._line.give_back(stretch)
+        if seat is not None:
+            first = min(stretch.start for stretch in returned)
+            kept = (stretch for stretch in seat.stretches if stretch.start < first)
+            seat.stretches = [Stretch(stretch.start, min(stretch.end, first)) for stretch in kept]
 
     def _learn(self, report: Report, now: float) -> None:
         held_until = self._learner.hold_until
@@ -338,7 +348,7 @@ def _whole(pieces: Sequence[float], room_s: float) -> float:
     if len(fitting) < len(pieces):
         return fitting[-1] if fitting else pieces[0]
     each = pieces[-1] / len(pieces)
-    return each * int(room_s / each + _GRAIN_S)
+    return each * max(len(pieces), int(room_s / each + _GRAIN_S))
 
 
 def _age(now: float, times: Iterable[float | None]) -> float | None:

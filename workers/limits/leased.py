@@ -241,7 +241,7 @@ class LeasedLimit:
     def take(self, lease: Lease, ahead: float, expires: float) -> None:
         """A new lease; what may start now, starts."""
         hold_until = lease.hold_until - ahead
-        if hold_until > self._hold_until + LATE_S and hold_until > self._clock():
+        if hold_until > self._hold_until + LATE_S:
             self._lent.clear()
         if lease.cut != self._cut:
             self._tally.refused_anew = self._tally.answered_anew = 0
@@ -284,7 +284,11 @@ class LeasedLimit:
 
     def _tokens_of(self, attempt: LeasedTry) -> float:
         """As guessed, and by how much such guesses were wrong before."""
-        return max(1.0, attempt.tokens + self._sizes.bias) if attempt.tokens else self._sizes.mean or _FIRST_GUESS
+        guess, mean = attempt.tokens, self._sizes.mean
+        if not guess:
+            return mean or _FIRST_GUESS
+        # One guess that was far too high makes no other try free.
+        return max(1.0, guess + self._sizes.bias, min(guess, mean))
 
     def _begin(self, attempt: LeasedTry, now: float) -> None:
         attempt.cut = self._cut

@@ -77,7 +77,7 @@ class LentTime:
         self._spare_tokens_s = min(self._spare_tokens_s - seconds, max(self._spare_tokens_s, -seconds, _SPARE_S))
 
     def add(self, stretch: Stretch) -> None:
-        self._stretches.append(stretch)
+        self._stretches = deque(sorted((*self._stretches, stretch), key=lambda each: each.start))
 
     def drop_late(self, now: float) -> None:
         """Makes void what was not used in time; debts are paid with it."""
