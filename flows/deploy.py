@@ -1,8 +1,8 @@
 """``muses deploy``: the deployments of infra/prefect.yaml, completed by a configuration and registered at a server.
 
-Registering again changes what is there; nothing is registered twice.  What the same configuration (by its name and
-store) had registered before and has no longer is kept, but starts by itself no more.  A configuration travels as a
-deployment's parameter; keys do not: the worker has them in its environment.
+Registering again changes what is there; nothing is registered twice.  What the same configuration had registered before
+and has no longer is kept, but starts by itself no more.  It is the same by its name, or else its file, and its store.
+A configuration travels as a deployment's parameter; keys do not: the worker has them in its environment.
 """
 
 import shlex
@@ -137,7 +137,8 @@ def values(
     name = str(raw.get("name", runs[0].config.name))
     found: dict[str, Any] = {
         "name": name,
-        "tag": f"muses: {name} in {open_store(runs[0].config.store).url}",
+        # Without a name of its own a configuration is known by its file: others are called `run` as well.
+        "tag": f"muses: {raw.get('name') or folder / source} in {open_store(runs[0].config.store).url}",
         "folder": str(folder),
         "python": shlex.quote(sys.executable),
         "environment": {**ours, "MUSES_HOME": str(settings.home)},

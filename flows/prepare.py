@@ -21,7 +21,7 @@ from pipeline.families import FAMILIES
 from pipeline.plan import Cell, Plan, make_plan
 from storage.claims import HeldClaim
 from storage.dataset_files import read_rows
-from storage.manifest import RunManifest, create_or_check, reopen
+from storage.manifest import RunManifest, change_manifest, create_or_check, of_today, reopen
 from storage.objects import ObjectStore, open_store
 from storage.shards import RunIndex, read_index
 from workers.models import Trouble
@@ -135,6 +135,8 @@ def _subtract(begun: _Begun) -> PreparedRun:
     owed = plan.without(index.scored)
     if owed.episode_count and (index.sealed or index.damaged):
         reopen(store, plan.run_id)
+    elif owed.episode_count:
+        change_manifest(store, plan.run_id, of_today)
     return PreparedRun(begun.config, begun.dataset, store, plan, owed, index)
 
 

@@ -123,8 +123,6 @@ class RunManifest:
 def create_or_check(store: ObjectStore, manifest: RunManifest) -> None:
     """Stores the manifest of a new run; for a run that exists, makes sure that it is this one.
 
-    A run of an older schema is of the present one from here on.
-
     Raises:
         StoreError: the run exists and is another one; the message lists what differs.
     """
@@ -138,8 +136,6 @@ def create_or_check(store: ObjectStore, manifest: RunManifest) -> None:
             + "\n".join(f"  {line}" for line in differences)
             + "\nGive this run a name of its own with --run-id, or undo the changes to resume the stored one."
         )
-    if stored.schema_version < SCHEMA_VERSION:
-        change_manifest(store, manifest.run_id, _of_today)
 
 
 def change_manifest(store: ObjectStore, run_id: str, change: Callable[[RunManifest], RunManifest]) -> RunManifest:
@@ -181,7 +177,7 @@ def reopen(store: ObjectStore, run_id: str) -> RunManifest:
 
     def opened(manifest: RunManifest) -> RunManifest:
         return replace(
-            _of_today(manifest),
+            of_today(manifest),
             state="open",
             sealed=tuple(entry for entry in manifest.sealed if entry.key in there),
             # One that is deleted gives its name back to the shards to come.
@@ -191,8 +187,8 @@ def reopen(store: ObjectStore, run_id: str) -> RunManifest:
     return change_manifest(store, run_id, opened)
 
 
-def _of_today(manifest: RunManifest) -> RunManifest:
-    """As rows of the present schema may join the run: an older reader is to refuse it as a whole."""
+def of_today(manifest: RunManifest) -> RunManifest:
+    """Before rows of the present schema join a run: an older reader is to refuse it as a whole."""
     return replace(manifest, schema_version=SCHEMA_VERSION)
 
 

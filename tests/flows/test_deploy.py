@@ -49,6 +49,17 @@ def test_a_run_is_registered_on_demand_and_nothing_starts_by_itself() -> None:
     assert evaluate.work_pool.job_variables["env"]["MUSES_HOME"] == "/home"
 
 
+def test_a_configuration_is_known_by_its_name_or_else_by_its_file() -> None:
+    """What another one has registered is none of its business."""
+    settings = read_settings({"MUSES_HOME": "/home"})
+    raws = ({**RUN, "store": "/store"}, {**RUN, "store": "/store", "name": "mine"})
+    unnamed, named = (
+        {values(raw, source, settings, Path("/folder"))["tag"] for source in ("a.yaml", "b.yaml")} for raw in raws
+    )
+    assert unnamed == {"muses: /folder/a.yaml in /store", "muses: /folder/b.yaml in /store"}
+    assert named == {"muses: mine in /store"}
+
+
 def test_sections_become_schedules() -> None:
     berlin = {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}
     found = registered(nightly={**berlin, "name": "board"}, maintain={})

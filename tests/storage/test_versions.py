@@ -17,7 +17,7 @@ from pipeline.episode import Episode
 from pipeline.errors import StoreError
 from storage.answer import answer
 from storage.layout import ShardKey, manifest_key, trace_keys
-from storage.manifest import create_or_check, read_manifest
+from storage.manifest import change_manifest, create_or_check, of_today, read_manifest
 from storage.objects import ObjectStore, open_store
 from storage.schema import RESCORED_SCHEMA, SCHEMA, SCHEMA_VERSION, VERSION_KEY, episodes_table, head, to_parquet
 from storage.seal import seal
@@ -114,6 +114,8 @@ def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: Objec
     for info in old.list(""):
         store.put_if_absent(info.key, old.get(info.key))
     create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}))
+    assert read_manifest(store, RUN).schema_version == version  # as long as nothing is played
+    change_manifest(store, RUN, of_today)
     assert read_manifest(store, RUN).schema_version == SCHEMA_VERSION
     (owed,) = (one for one in fixture_episodes() if one.outcome != "scored")
     played = replace(episode(3, run_id=RUN, attempt=2), cost_usd=0.25)
