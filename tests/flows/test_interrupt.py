@@ -170,8 +170,8 @@ def test_a_stopped_run_is_completed_by_the_command_that_it_names(
         running = Stopped(tmp_path, *arguments)
         assert stall.reached.wait(_PATIENCE_S)
         running.send(*stop)
-        stall.over = True
         stopped = running.wait()
+        stall.over = True
         assert stopped.returncode == 130, stopped.stderr
         assert stopped.stdout == ""
         assert running.left_behind == []
@@ -199,8 +199,8 @@ def test_impatience_does_no_harm(muses: Muses, tmp_path: Path, stop: tuple[tuple
         assert stall.reached.wait(_PATIENCE_S)
         for each in stop:
             running.send(*each)
-        stall.over = True
         stopped = running.wait()
+        stall.over = True
         assert stopped.returncode == 130, stopped.stderr
         assert len(stopped.stderr.splitlines()) == 1
         finished = stored_once(tmp_path)
@@ -286,8 +286,8 @@ def test_a_killed_run_is_completed(muses: Muses, tmp_path: Path, undisturbed: li
         running = Stopped(tmp_path, *job(provider, "run"))
         assert stall.reached.wait(_PATIENCE_S)
         running.send(*SIGKILL)
-        stall.over = True
         assert running.wait().returncode == -signal.SIGKILL
+        stall.over = True
         finished = stored_once(tmp_path)
         assert 0 < finished <= ANSWERED
         before = len(provider.completions)
