@@ -137,7 +137,8 @@ class LeasedLimit:
     @property
     def quiet(self) -> bool:
         """Whether it needs nothing and has nothing to tell."""
-        return not (self.in_flight or self._waiting or self._tally.started or self._tally.answered or self._lent.owes)
+        plays = self.in_flight or self._waiting
+        return not (plays or self._tally.started or self._tally.answered or self._lent.owes(self._mean))
 
     def slot(self, tokens: int) -> LeasedTry:
         """See :class:`workers.limits.account.Limit`."""
@@ -211,14 +212,15 @@ class LeasedLimit:
         soon, held_s = self._soon(expected, tally), self._lent.seconds
         each_s = self._lent.cost(self._mean)
         surplus = int((held_s - soon[-1]) / each_s + _ROUNDING) - 1 if each_s else 0
+        pieces = tuple(after_s - held_s for after_s in soon if after_s > held_s + OWED * each_s)
         crowded = bool(self._waiting) and self._room is not None and self.in_flight >= self._room
         return Report(
             declared=self.declared,
             cut=self._cut,
             in_flight=self.in_flight,
             waiting=len(self._waiting),
-            wanted_s=max(0.0, soon[-1] - held_s),
-            pieces=tuple(after_s - held_s for after_s in soon if after_s > held_s + OWED * each_s)[:_PIECES],
+            wanted_s=pieces[-1] if pieces else 0.0,
+            pieces=pieces[:_PIECES],
             at_once=bool(self._waiting) and self._lent.due(self._tokens_of(self._waiting[0][1])) is None,
             returned=tuple(part.later(ahead) for part in self._lent.take_back(surplus * each_s, now)),
             held_until=None if self._lent.end is None else self._lent.end + ahead,

@@ -36,14 +36,14 @@ class LentTime:
     def seconds(self) -> float:
         return sum(stretch.seconds for stretch in self._stretches)
 
-    @property
-    def owes(self) -> bool:
-        return self._spare_tokens_s < 0
-
     def cost(self, tokens: float, tries: int = 1) -> float:
         """Seconds that so many tries would use up, after what is to spare or owed."""
         requests_s, tokens_s = self.rates.seconds(tokens, tries)
         return max(requests_s - self._spare_requests_s, tokens_s - self._spare_tokens_s, 0.0)
+
+    def owes(self, tokens: float) -> bool:
+        """Whether it owes more than may be paid with the next try, of so many tokens."""
+        return self.cost(0, 0) > OWED * self.cost(tokens)
 
     def due(self, tokens: float) -> float | None:
         """When a try of so many tokens may start; None: not enough is held."""
