@@ -15,6 +15,7 @@ from flows.report import RunReport, report
 from flows.serving import serving
 from flows.settings import Settings, ray_home
 from flows.signals import started
+from flows.terms import Funds
 from flows.watch import OnStatus, telling, unseen, watched
 from pipeline.config import ExecutionConfig, RunConfig
 from pipeline.errors import EndpointError
@@ -22,7 +23,7 @@ from pipeline.plan import Cell, ShardPlan
 from pipeline.tasks import all_of
 from workers.executor import Begun, Executor, InlineExecutor, untold
 from workers.limits import disagreements
-from workers.purse import PurseSpec
+from workers.purse import UNKNOWN
 from workers.shard import ShardSpec, ShardSummary
 
 _ENDPOINT_ADVICE = (
@@ -138,8 +139,8 @@ class Driver:
     """Tells others who holds the run."""
     open_pool: OpenPool = open_executor
     play: Play = play_all
-    purse: PurseSpec | None = None
-    """On which all of its runs draw; None: each has the budget of its config."""
+    funds: Funds | None = None
+    """On which a run draws with others; None: it has the budget of its config."""
 
 
 DIRECT = Driver()
@@ -152,7 +153,7 @@ async def evaluate(
     """The whole job."""
     start = time.monotonic()
     async with prepared(config, watcher.warn, driver.work) as begun:
-        run = await on_terms(begun, settings, driver.purse)
+        run = await on_terms(begun, settings, driver.funds)
         on_shard = watcher.begin(run)
         summaries: list[ShardSummary] = []
         if run.has_work:
@@ -167,8 +168,8 @@ async def evaluate(
 
 
 def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
-    by_id = run.dataset.by_family[cell.family]
-    return ShardSpec(
+    by_id, funds = run.dataset.by_family[cell.family], run.terms.funds
+    spec = ShardSpec(
         run_id=run.plan.run_id,
         store=run.store.url,
         dataset=run.plan.dataset,
@@ -178,8 +179,10 @@ def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
         family=cell.family,
         number=shard.number,
         attempt=run.index.next_attempt(cell.model.slug, cell.family, shard.number),
-        purse=run.terms.purse,
         cache=run.terms.cache,
         episodes=shard.episodes,
         scenarios={episode.scenario_id: by_id[episode.scenario_id] for episode in shard.episodes},
     )
+    if funds is None:
+        return spec
+    return replace(spec, purse=funds.purse, learned=funds.learned.get(spec.cell, UNKNOWN))

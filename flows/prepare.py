@@ -12,7 +12,7 @@ from pathlib import Path
 from flows.holding import holding
 from flows.provenance import code_state, made_with, package_versions
 from flows.settings import Settings
-from flows.terms import Terms, read_terms
+from flows.terms import Funds, Terms, read_terms
 from pipeline.config import RunConfig
 from pipeline.credentials import without_credentials
 from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
@@ -25,7 +25,6 @@ from storage.manifest import RunManifest, change_manifest, create_or_check, of_t
 from storage.objects import ObjectStore, open_store
 from storage.shards import RunIndex, read_index
 from workers.models import Trouble
-from workers.purse import PurseSpec
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 Warn = Callable[[str], None]
@@ -140,9 +139,9 @@ def _subtract(begun: _Begun) -> PreparedRun:
     return PreparedRun(begun.config, begun.dataset, store, plan, owed, index)
 
 
-async def on_terms(run: PreparedRun, settings: Settings, purse: PurseSpec | None = None) -> PreparedRun:
-    """The run with what its budget and its cache say now.  *purse*: see :func:`flows.terms.read_terms`."""
-    return replace(run, terms=await asyncio.to_thread(read_terms, run, settings.home, purse))
+async def on_terms(run: PreparedRun, settings: Settings, funds: Funds | None = None) -> PreparedRun:
+    """The run with what its budget and its cache say now.  *funds*: see :func:`flows.terms.read_terms`."""
+    return replace(run, terms=await asyncio.to_thread(read_terms, run, settings.home, funds))
 
 
 def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:

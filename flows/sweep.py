@@ -20,7 +20,7 @@ from flows.report import RunReport
 from flows.serving import served_agents, served_users
 from flows.settings import Settings
 from flows.shared_pool import SharedPool
-from flows.terms import Ledger, open_purse, read_ledger
+from flows.terms import Funds, Ledger, open_purse, read_ledger
 from pipeline.config import DatasetConfig, RunConfig
 from pipeline.datasets import Dataset
 from pipeline.errors import MusesError
@@ -151,12 +151,17 @@ async def sweep(
     async with SharedPool(driver.open_pool) as pool:
         for order in orders:
             pool.expect(order.agents, order.users)
-        shared = replace(driver, open_pool=pool.lend, purse=_purse(name, orders))
+        shared, purse = replace(driver, open_pool=pool.lend), _purse(name, orders)
+        closed = False
 
         async def play(order: _Order) -> SweptRun:
+            nonlocal closed
             async with seats:
+                funds = None if purse is None else Funds(purse, order.ledger.learned, closed)
                 try:
-                    return await _swept(order, await evaluate(order.config, settings, watcher, shared))
+                    report = await evaluate(order.config, settings, watcher, replace(shared, funds=funds))
+                    closed = closed or report.budget_reached
+                    return await _swept(order, report)
                 except MusesError as error:
                     errors.append(error)
                     return await _swept(order, str(error))
@@ -195,7 +200,7 @@ def _ledger(run: PlannedRun) -> Ledger:
 def _purse(name: str, orders: Sequence[_Order]) -> PurseSpec | None:
     """The budget of all runs together; a grid does not vary it."""
     budget = orders[0].config.budget
-    return None if budget is None else open_purse(name, budget.spec(), [order.ledger for order in orders])
+    return None if budget is None else open_purse(name, budget.spec(), (order.ledger.before for order in orders))
 
 
 async def _swept(order: _Order, came: RunReport | str) -> SweptRun:

@@ -1,7 +1,7 @@
 """On whose money a run is played: what its budget leaves, what its cells have cost so far, where answers are kept."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -21,22 +21,33 @@ _CACHE = "responses"
 
 
 @dataclass(frozen=True, slots=True)
+class Funds:
+    """A budget for a run to draw on."""
+
+    purse: PurseSpec
+    learned: Learned = field(default_factory=dict)
+    """What finished episodes of the run's cells used in earlier starts."""
+    closed: bool = False
+    """Whether others that draw on it have used it up."""
+
+    @property
+    def used_up(self) -> bool:
+        """Whether nothing is left."""
+        return self.closed or self.purse.used_up
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What goes with every shard of a run."""
 
-    purse: PurseSpec | None = None
+    funds: Funds | None = None
     cache: str | None = None
     """The store in which answers are kept."""
 
     @property
     def used_up(self) -> bool:
-        """Whether earlier starts have left nothing."""
-        if self.purse is None:
-            return False
-        cap, before = self.purse.cap, self.purse.before
-        return (cap.usd is not None and before.usd >= cap.usd) or (
-            cap.tokens is not None and before.tokens >= cap.tokens
-        )
+        """Whether no episode may be played."""
+        return self.funds is not None and self.funds.used_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +75,24 @@ class Begun(Protocol):
     def index(self) -> RunIndex: ...
 
 
-def read_terms(run: Begun, home: Path, purse: PurseSpec | None = None) -> Terms:
+def read_terms(run: Begun, home: Path, funds: Funds | None = None) -> Terms:
     """The terms of one start of a run.
 
     Args:
         run: the run.
         home: MUSES_HOME.
-        purse: on which it draws with others; None: on its own, where it has a budget.
+        funds: on which it draws with others; None: on its own, where it has a budget.
     """
     cache = {"off": None, "local": str(home / _CACHE), "store": run.store.url}[run.config.cache]
-    if run.config.budget is not None and purse is None:
+    if run.config.budget is not None and funds is None:
         ledger = read_ledger(run.plan, run.dataset, run.store, run.index)
-        purse = open_purse(run.plan.run_id, run.config.budget.spec(), [ledger])
-    return Terms(purse, cache)
+        funds = Funds(open_purse(run.plan.run_id, run.config.budget.spec(), [ledger.before]), ledger.learned)
+    return Terms(funds, cache)
 
 
-def open_purse(name: str, cap: Budget, ledgers: Sequence[Ledger]) -> PurseSpec:
-    """The purse of one start of one run, or of several that spend together."""
-    learned = {cell: found for ledger in ledgers for cell, found in ledger.learned.items()}
-    return PurseSpec(f"{name}/{uuid.uuid4()}", cap, total(ledger.before for ledger in ledgers), learned)
+def open_purse(name: str, cap: Budget, before: Iterable[Bill]) -> PurseSpec:
+    """The purse of one start of one run, or of several that spend together; *before*: what each has spent."""
+    return PurseSpec(f"{name}/{uuid.uuid4()}", cap, total(before))
 
 
 def read_ledger(plan: Plan, dataset: Dataset, store: ObjectStore, index: RunIndex) -> Ledger:

@@ -7,9 +7,9 @@ which of these may start.  Statements are sums, not changes: one that is said tw
 made anew, is as good as one.
 
 What an episode wants is what its scenario is expected to use, corrected by what finished episodes of its run's cell
-have used.  Of a cell of which nothing is known yet, one episode is played before the others.  When the next episode
-fits under the cap no longer, whatever those in flight turn out to use, the purse is closed for good: episodes in
-flight are finished, no others are begun.
+have used, in this start and, as the wish says, in earlier ones.  Of a cell of which nothing is known yet, one episode
+is played before the others.  When the next episode fits under the cap no longer, whatever those in flight turn out to
+use, the purse is closed for good: episodes in flight are finished, no others are begun.
 """
 
 import asyncio
@@ -103,8 +103,11 @@ class PurseSpec:
     cap: Budget
     before: Bill = Bill()
     """Spent by earlier starts."""
-    learned: Learned = field(default_factory=dict)
-    """From earlier starts."""
+
+    @property
+    def used_up(self) -> bool:
+        """Whether earlier starts have left nothing."""
+        return self.before.usd >= _or_inf(self.cap.usd) or self.before.tokens >= _or_inf(self.cap.tokens)
 
 
 def purse_cell(run_id: str, model: ModelSpec, family: str) -> str:
@@ -113,10 +116,20 @@ def purse_cell(run_id: str, model: ModelSpec, family: str) -> str:
 
 
 class Share(NamedTuple):
-    """What one episode of a cell takes of a budget."""
+    """What is held for one episode of a cell."""
 
     cell: str
     bill: Bill
+
+
+class Wish(NamedTuple):
+    """What the next episode of a cell wants."""
+
+    cell: str
+    expected: Bill
+    """By the rules of thumb."""
+    earlier: Experience = UNKNOWN
+    """What earlier starts have learned of the cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +144,8 @@ class Statement:
     """For episodes in flight."""
     learned: Learned = field(default_factory=dict)
     """From the episodes that it has finished."""
-    wanted: tuple[Share, ...] = ()
-    """By the next episodes, in their order, as the rules of thumb expect it."""
+    wanted: tuple[Wish, ...] = ()
+    """By the next episodes, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +153,7 @@ class Answer:
     """What a purse says to a statement."""
 
     granted: tuple[Bill | None, ...]
-    """Of each wanted share, what is held for it from now; None: not yet."""
+    """Of each wish, what is held for it from now; None: not yet."""
     closed: bool
     """Nothing will be granted any more."""
 
@@ -159,7 +172,7 @@ class Purse:
     """The account of one start.  Not thread-safe; whoever keeps it calls it from one thread."""
 
     def __init__(self, spec: PurseSpec) -> None:
-        self._cap, self._before, self._learned = spec.cap, spec.before, spec.learned
+        self._cap, self._before = spec.cap, spec.before
         self._pages: dict[str, _Page] = {}
         self.closed = False
 
@@ -173,9 +186,8 @@ class Purse:
         return total(share.bill for page in self._pages.values() for share in page.held)
 
     def experience(self, cell: str) -> Experience:
-        """What finished episodes of the cell used, with all workers and all starts."""
-        books = (self._learned, *(page.learned for page in self._pages.values()))
-        return sum((book[cell] for book in books if cell in book), UNKNOWN)
+        """What finished episodes of the cell used, with all workers."""
+        return sum((page.learned[cell] for page in self._pages.values() if cell in page.learned), UNKNOWN)
 
     @property
     def heard(self) -> float:
@@ -193,21 +205,21 @@ class Purse:
         self._count_the_silent(now)
         self._pages[statement.worker] = _Page(statement.spent, statement.held, statement.learned, now)
         granted = self._grant(statement.wanted) if grants else (None,) * len(statement.wanted)
-        held = (Share(want.cell, bill) for want, bill in zip(statement.wanted, granted, strict=True) if bill)
+        held = (Share(wish.cell, bill) for wish, bill in zip(statement.wanted, granted, strict=True) if bill)
         self._pages[statement.worker].held += tuple(held)
         return Answer(granted, self.closed)
 
-    def _grant(self, wanted: Sequence[Share]) -> tuple[Bill | None, ...]:
+    def _grant(self, wanted: Sequence[Wish]) -> tuple[Bill | None, ...]:
         """In order: whoever has to wait for others to settle lets nobody pass."""
         spent, held = self.spent, self.held
-        cells = {want.cell: self.experience(want.cell) for want in wanted}
+        lately = {wish.cell: self.experience(wish.cell) for wish in wanted}
         scouted = {share.cell for page in self._pages.values() for share in page.held}
         granted: list[Bill | None] = []
         full = False
-        for cell, expected in wanted:
-            need = cells[cell].correct(expected)
-            unknown = not cells[cell].episodes
-            if self.closed or full or (unknown and cell in scouted):
+        for cell, expected, earlier in wanted:
+            known = earlier + lately[cell]
+            need = known.correct(expected)
+            if self.closed or full or (not known.episodes and cell in scouted):
                 granted.append(None)
             elif (spent + held + need).within(self._cap):
                 scouted.add(cell)
@@ -290,8 +302,8 @@ def _settled(used: Usage, held: Bill) -> Bill:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Wish:
-    share: Share
+class _Waiting:
+    wish: Wish
     turn: "asyncio.Future[Reservation | None]"
 
 
@@ -307,7 +319,7 @@ class Wallet:
     def __init__(self, keeper: PurseKeeper, purse: PurseSpec, worker: str) -> None:
         self._keeper, self._purse, self._worker = keeper, purse, worker
         self._learned: dict[str, Experience] = {}
-        self._wishes: list[_Wish] = []
+        self._waiting: list[_Waiting] = []
         self._open: set[Reservation] = set()
         self._spent = Bill()
         self._closed = False
@@ -320,21 +332,18 @@ class Wallet:
             self._talking.cancel()
             await asyncio.wait([self._talking])
 
-    async def reserve(self, cell: str, expected: Bill) -> Reservation | None:
-        """Waits until an episode may be played; None: it may not, the budget is used up.
-
-        *expected*: what it should use, by the rules of thumb.
-        """
+    async def reserve(self, wish: Wish) -> Reservation | None:
+        """Waits until an episode may be played; None: it may not, the budget is used up."""
         if self._closed:
             return None
-        wish = _Wish(Share(cell, expected), asyncio.get_running_loop().create_future())
-        self._wishes.append(wish)
+        turn: asyncio.Future[Reservation | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(wish, turn))
         self._talk()
         try:
-            return await wish.turn
+            return await turn
         except asyncio.CancelledError:
-            if wish.turn.done() and not wish.turn.cancelled():  # granted in the same moment
-                granted = wish.turn.result()
+            if turn.done() and not turn.cancelled():  # granted in the same moment
+                granted = turn.result()
                 if granted is not None:
                     self._give_back(granted)
             raise
@@ -369,43 +378,43 @@ class Wallet:
             while True:
                 self._news.clear()
                 await self._ask()
-                await _pass(self._news, _ASK_AGAIN_S if self._wishes else _KEEP_ALIVE_S)
+                await _pass(self._news, _ASK_AGAIN_S if self._waiting else _KEEP_ALIVE_S)
         except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
-            for wish in self._take_wishes():
-                wish.turn.set_exception(error)
+            for turn in self._take_turns():
+                turn.set_exception(error)
 
     async def _ask(self) -> None:
-        self._wishes = [wish for wish in self._wishes if not wish.turn.done()]
-        wishes = tuple(self._wishes)
+        self._waiting = [each for each in self._waiting if not each.turn.done()]
+        waiting = tuple(self._waiting)
         statement = Statement(
             worker=self._worker,
             spent=self._spent,
             held=tuple(Share(reservation.cell, reservation.held) for reservation in self._open),
             learned=dict(self._learned),
-            wanted=tuple(wish.share for wish in wishes),
+            wanted=tuple(each.wish for each in waiting),
         )
         answer = await self._keeper.settle(self._purse, statement)
-        for wish, bill in zip(wishes, answer.granted, strict=True):
+        for each, bill in zip(waiting, answer.granted, strict=True):
             if bill is not None:
-                self._grant(wish, bill)
+                self._grant(each, bill)
         if answer.closed:
             self._closed = True
-            for wish in self._take_wishes():
-                wish.turn.set_result(None)
+            for turn in self._take_turns():
+                turn.set_result(None)
 
-    def _grant(self, wish: _Wish, bill: Bill) -> None:
-        if wish.turn.done():  # cancelled while the purse was asked; the next statement gives it back
+    def _grant(self, waiting: _Waiting, bill: Bill) -> None:
+        if waiting.turn.done():  # cancelled while the purse was asked; the next statement gives it back
             self._news.set()
             return
-        self._wishes.remove(wish)
-        reservation = Reservation(wish.share.cell, wish.share.bill, bill)
+        self._waiting.remove(waiting)
+        reservation = Reservation(waiting.wish.cell, waiting.wish.expected, bill)
         self._open.add(reservation)
-        wish.turn.set_result(reservation)
+        waiting.turn.set_result(reservation)
 
-    def _take_wishes(self) -> list[_Wish]:
+    def _take_turns(self) -> "list[asyncio.Future[Reservation | None]]":
         """All that are still waited for; none is left."""
-        taken = [wish for wish in self._wishes if not wish.turn.done()]
-        self._wishes.clear()
+        taken = [each.turn for each in self._waiting if not each.turn.done()]
+        self._waiting.clear()
         return taken
 
 

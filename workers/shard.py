@@ -39,7 +39,7 @@ from storage.objects import ObjectStore
 from storage.shards import read_shard, write_shard
 from workers.models import EpisodeRequest, Model
 from workers.prompted import PromptedPrincipal
-from workers.purse import Bill, PurseSpec, Reservation, Wallet, purse_cell
+from workers.purse import UNKNOWN, Bill, Experience, PurseSpec, Reservation, Wallet, Wish, purse_cell
 from workers.scripted import ScriptedPrincipal
 
 _MAX_SEED_OFFSET = 2**30
@@ -68,6 +68,8 @@ class ShardSpec:
     """By id; those that the episodes name."""
     purse: PurseSpec | None = None
     """The budget that it draws on; None: there is no cap."""
+    learned: Experience = UNKNOWN
+    """What episodes of its cell used in earlier starts, for the budget."""
     cache: str | None = None
     """The store in which answers are kept; None: none are."""
 
@@ -207,7 +209,7 @@ class _Budget:
         """Waits until the episode may be played; None: it may not."""
         spec, scenario = self.spec, self.spec.scenarios[plan.scenario_id]
         load = self.expectations.load(spec.model, scenario, plan.template)
-        return await self.wallet.reserve(spec.cell, Bill.of(load, spec.model, spec.users))
+        return await self.wallet.reserve(Wish(spec.cell, Bill.of(load, spec.model, spec.users), spec.learned))
 
 
 async def _play_episode(spec: ShardSpec, plan: EpisodePlan, players: Players, budget: _Budget | None) -> Episode:

@@ -216,6 +216,18 @@ def test_a_budget_is_that_of_all_runs_and_starts_together(tmp_path: Path) -> Non
         assert (whole.budget_reached, whole.complete, len(provider.completions)) == (False, True, planned)
 
 
+def test_runs_that_begin_when_the_budget_is_used_up_ask_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.sweep.RUNS_AT_ONCE", 2)
+    pool = Pool()
+    with Provider() as provider:
+        grid = {"dataset": [f"generated:2@{seed}" for seed in range(5)]}
+        report = play(tmp_path, {"models": [api(provider)], "grid": grid, "budget": {"tokens": 1}}, pool)
+        assert (report.budget_reached, provider.completions) == (True, [])
+        assert len(provider.requests) == 2  # the first two have asked whether the model is there
+    assert [run.report is not None and run.report.budget_reached for run in report.runs] == [True] * 5
+    assert {line.cell.scored for line in report.lines} == {0}
+
+
 # Models that the sweep serves itself, on GPUs that Ray only believes in
 
 

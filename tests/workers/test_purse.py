@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 
@@ -22,6 +22,7 @@ from workers.purse import (
     Share,
     Statement,
     Wallet,
+    Wish,
 )
 
 
@@ -37,12 +38,16 @@ def used(count: int) -> Usage:
 
 
 def purse(cap: int, before: int = 0) -> Purse:
-    return Purse(PurseSpec("run", Budget(tokens=cap), tokens(before), {"cell": KNOWN}))
+    return Purse(PurseSpec("run", Budget(tokens=cap), tokens(before)))
+
+
+def wish(amount: float, earlier: Experience = KNOWN) -> Wish:
+    return Wish("cell", tokens(amount), earlier)
 
 
 def says(worker: str, spent: float, held: float, *wanted: float) -> Statement:
     holding = (Share("cell", tokens(held)),) if held else ()
-    return Statement(worker, tokens(spent), holding, {}, tuple(Share("cell", tokens(want)) for want in wanted))
+    return Statement(worker, tokens(spent), holding, {}, tuple(wish(want) for want in wanted))
 
 
 def answered(answer: Answer) -> tuple[int, bool]:
@@ -77,10 +82,10 @@ def test_it_closes_when_nothing_can_make_room_any_more_and_stays_closed() -> Non
 
 
 def test_both_currencies_count() -> None:
-    book = Purse(PurseSpec("run", Budget(usd=1.0, tokens=100), learned={"cell": KNOWN}))
-    wants = (Share("cell", Bill(0.5, 10)), Share("cell", Bill(0.6, 10)))
+    book = Purse(PurseSpec("run", Budget(usd=1.0, tokens=100)))
+    wants = (Wish("cell", Bill(0.5, 10), KNOWN), Wish("cell", Bill(0.6, 10), KNOWN))
     assert answered(book.take(Statement("a", Bill(), wanted=wants), 0)) == (1, False)
-    assert answered(book.take(Statement("a", Bill(0.9, 10), wanted=(Share("cell", Bill(0.05, 91)),)), 0)) == (0, True)
+    assert answered(book.take(Statement("a", Bill(0.9, 10), wanted=(Wish("cell", Bill(0.05, 91)),)), 0)) == (0, True)
 
 
 def test_a_statement_may_be_said_twice_and_to_a_new_purse() -> None:
@@ -102,7 +107,7 @@ def test_what_one_worker_has_learned_holds_for_all() -> None:
 
 def test_of_an_unknown_cell_one_episode_goes_ahead_of_all_workers() -> None:
     book = purse(1_000)
-    wants = tuple(Share(cell, tokens(1)) for cell in ("new", "new", "cell", "newer"))
+    wants = (new := Wish("new", tokens(1)), new, wish(1), Wish("newer", tokens(1)))
     assert answered(book.take(Statement("a", Bill(), wanted=wants), 0)) == (3, False)
     assert answered(book.take(Statement("b", Bill(), wanted=wants[:1]), 0)) == (0, False)
     learned = {"new": Experience(tokens(1), tokens(2))}
@@ -140,11 +145,9 @@ def test_nothing_is_reserved_for_less_than_the_average() -> None:
 class Run:
     """Episodes of several workers on one budget, each using what *cost* says."""
 
-    def __init__(
-        self, cap: int, cost: Callable[[], int], before: int = 0, learned: Mapping[str, Experience] | None = None
-    ) -> None:
+    def __init__(self, cap: int, cost: Callable[[], int], before: int = 0) -> None:
         self.keeper = Keeper()
-        self.spec = PurseSpec("run", Budget(tokens=cap), tokens(before), learned or {})
+        self.spec = PurseSpec("run", Budget(tokens=cap), tokens(before))
         self.cost = cost
         self.spent = before
         self.in_flight = self.most_in_flight = 0
@@ -154,7 +157,7 @@ class Run:
         return Wallet(LocalKeeper(self.keeper), self.spec, name)
 
     async def episode(self, wallet: Wallet) -> None:
-        reservation = await wallet.reserve("cell", tokens(10))
+        reservation = await wallet.reserve(wish(10, UNKNOWN))
         if reservation is None:
             self.stopped += 1
             return
@@ -198,9 +201,9 @@ def test_the_next_ones_wait_for_the_first_of_a_cell() -> None:
     async def count() -> tuple[int, int]:
         run = Run(cap=10_000, cost=lambda: 5)
         wallet = run.wallet("a")
-        first = await wallet.reserve("cell", tokens(10))
-        waiting = [asyncio.create_task(wallet.reserve("cell", tokens(10))) for _ in range(5)]
-        other = await wallet.reserve("another", tokens(10))
+        first = await wallet.reserve(wish(10, UNKNOWN))
+        waiting = [asyncio.create_task(wallet.reserve(wish(10, UNKNOWN))) for _ in range(5)]
+        other = await wallet.reserve(Wish("another", tokens(10)))
         assert first is not None
         assert other is not None
         early = sum(task.done() for task in waiting)
@@ -214,10 +217,10 @@ def test_the_next_ones_wait_for_the_first_of_a_cell() -> None:
 
 def test_what_earlier_starts_have_learned_saves_that_wait() -> None:
     async def together() -> int:
-        run = Run(cap=1_000, cost=lambda: 5, learned={"cell": Experience(tokens(10), tokens(100))})
+        run, known = Run(cap=1_000, cost=lambda: 5), Experience(tokens(10), tokens(100))
         wallet = run.wallet("a")
         async with asyncio.timeout(10):
-            held = await asyncio.gather(*(wallet.reserve("cell", tokens(10)) for _ in range(5)))
+            held = await asyncio.gather(*(wallet.reserve(wish(10, known)) for _ in range(5)))
         return sum(round(reservation.held.tokens) for reservation in held if reservation)
 
     assert asyncio.run(together()) == 500
@@ -227,7 +230,7 @@ def test_what_is_not_told_counts_as_it_was_held() -> None:
     async def spend() -> Bill:
         run = Run(cap=1_000, cost=lambda: 0)
         wallet = run.wallet("a")
-        reservation = await wallet.reserve("cell", tokens(10))
+        reservation = await wallet.reserve(wish(10, UNKNOWN))
         assert reservation is not None
         wallet.settle(reservation, Usage(calls=1, prompt_tokens=3, uncounted=1), finished=True)
         await wallet._ask()
@@ -240,10 +243,10 @@ def test_kept_answers_cost_nothing_and_do_not_make_the_next_episodes_free() -> N
     async def spend() -> tuple[Bill, Bill]:
         run = Run(cap=1_000, cost=lambda: 0)
         wallet = run.wallet("a")
-        first = await wallet.reserve("cell", tokens(10))
+        first = await wallet.reserve(wish(10, UNKNOWN))
         assert first is not None
         wallet.settle(first, Usage(), finished=True, kept=used(50))
-        second = await wallet.reserve("cell", tokens(10))
+        second = await wallet.reserve(wish(10, UNKNOWN))
         assert second is not None
         return run.keeper._purses._purses["run"].spent, second.held
 
@@ -260,17 +263,17 @@ def test_a_wish_that_is_cancelled_gives_back_what_it_got() -> None:
             return answer
 
     async def cancel(moment: int) -> tuple[Bill, Bill]:
-        run = Run(cap=100, cost=lambda: 0, learned={"cell": KNOWN})
+        run = Run(cap=100, cost=lambda: 0)
         wallet = Wallet(Far(run.keeper), run.spec, "a")
-        wish = asyncio.create_task(wallet.reserve("cell", tokens(10)))
+        asking = asyncio.create_task(wallet.reserve(wish(10)))
         for _ in range(moment):
             await asyncio.sleep(0)
-        wish.cancel()
-        (got,) = await asyncio.gather(wish, return_exceptions=True)
+        asking.cancel()
+        (got,) = await asyncio.gather(asking, return_exceptions=True)
         if isinstance(got, Reservation):  # too late
             wallet.settle(got, Usage(), finished=False)
         async with asyncio.timeout(10):
-            assert await wallet.reserve("cell", tokens(100))  # there is room when nothing else is held
+            assert await wallet.reserve(wish(100))  # there is room when nothing else is held
         book = run.keeper._purses._purses["run"]
         return book.spent, book.held
 
@@ -281,7 +284,7 @@ def test_a_wish_that_is_cancelled_gives_back_what_it_got() -> None:
 def test_a_keeper_that_replaces_a_lost_one_listens_before_it_grants() -> None:
     now = 0.0
     keeper = Keeper(lambda: now, settle_s=1.0)
-    spec = PurseSpec("run", Budget(tokens=100), learned={"cell": KNOWN})
+    spec = PurseSpec("run", Budget(tokens=100))
     assert answered(keeper.settle(spec, says("a", 0, 0, 60))) == (0, False)
     keeper.settle(spec, says("b", 50, 0))  # what it had spent before the keeper was lost
     now = RESTATED_S
@@ -296,7 +299,7 @@ def test_a_keeper_out_of_reach_is_heard_of() -> None:
     async def ask() -> None:
         wallet = Wallet(Gone(), PurseSpec("run", Budget(tokens=1)), "a")
         async with asyncio.timeout(10):
-            await wallet.reserve("cell", tokens(1))
+            await wallet.reserve(wish(1))
 
     with pytest.raises(ConnectionError):
         asyncio.run(ask())

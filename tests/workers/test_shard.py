@@ -581,8 +581,8 @@ def test_what_was_finished_before_the_budget_was_out_of_reach_is_stored(tmp_path
             return await super().settle(purse, statement)
 
     async def lose(shard: ShardSpec) -> None:
-        known = {shard.cell: Experience(Bill(tokens=1_000.0), Bill(tokens=1_000.0))}
-        wallet = Wallet(Lost(), PurseSpec("run", Budget(tokens=3_500), learned=known), "a")
+        shard = replace(shard, learned=Experience(Bill(tokens=1_000.0), Bill(tokens=1_000.0)))
+        wallet = Wallet(Lost(), PurseSpec("run", Budget(tokens=3_500)), "a")
         with pytest.raises(MusesError, match="gone"):
             await run_shard(shard, Players(open_model(shard.model, {}), None), open_store(shard.store), wallet)
         assert asyncio.all_tasks() == {asyncio.current_task()}
