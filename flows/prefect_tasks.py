@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from httpx import HTTPError
+from httpx import HTTPError, HTTPStatusError
 from prefect import State, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
@@ -34,6 +34,7 @@ from workers.shard import ShardSummary
 
 PROGRESS_EVERY_S = 2.0
 """How often a run's progress artifact is brought up to date at the most."""
+_REASON_CHARS = 300
 _LOG = logging.getLogger(__name__)
 
 
@@ -63,15 +64,28 @@ def server_kept() -> Iterator[None]:
     """A flow that needs its server until the end.
 
     Raises:
-        MusesError: the server does not answer, or answers with errors, and Prefect has given up on it.
+        MusesError: the server refuses a request, or it does not answer, or with errors, and Prefect has given up on it.
     """
     try:
         yield
-    except HTTPError as error:
+    except HTTPStatusError as error:
+        if not error.response.is_client_error:
+            raise _lost(error) from error
+        answer, reason = error.response, " ".join(error.response.text.split())[:_REASON_CHARS]
         raise MusesError(
-            f"the Prefect server was lost ({type(error).__name__}: {error}); what was finished is stored. "
-            "When it answers again, start the same command again"
+            f"the Prefect server refused a request to {answer.url} ({answer.status_code} {answer.reason_phrase}: {reason}); "
+            "what was finished is stored. If it wants to know who asks, set PREFECT_API_AUTH_STRING or PREFECT_API_KEY; "
+            "then start the same command again"
         ) from error
+    except HTTPError as error:
+        raise _lost(error) from error
+
+
+def _lost(error: HTTPError) -> MusesError:
+    return MusesError(
+        f"the Prefect server was lost ({type(error).__name__}: {error}); what was finished is stored. "
+        "When it answers again, start the same command again"
+    )
 
 
 @contextmanager
@@ -125,8 +139,8 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
 
         try:
             await play_one_cell()
-        except CellTimeLimitError:
-            _LOG.warning("%s took more than %g minutes and is left as it is", cell.label, limits.cell_minutes)
+        except CellTimeLimitError as error:
+            _LOG.warning("%s is left as it is: %s", cell.label, error)
         except Exception as error:  # noqa: BLE001 - raised below, when the other cells are done
             failures.append(error)
 
@@ -188,10 +202,11 @@ async def _limited(minutes: float | None) -> AsyncIterator[Begun]:
     try:
         async with asyncio.timeout(None) as limit:
             yield begun
-    except TimeoutError as error:
+    except Exception as error:
         if not limit.expired():
             raise
-        raise CellTimeLimitError(f"played for more than {minutes:g} minutes") from error
+        then = f", and then: {error}" if str(error) else ""  # what was finished could not be stored, for one
+        raise CellTimeLimitError(f"played for more than {minutes:g} minutes{then}") from error
 
 
 class FlowTimeLimitError(MusesError):

@@ -203,6 +203,31 @@ def test_waiting_for_room_is_not_a_cells_time(prefect: PrefectServer, tmp_path: 
     assert {state for state, _ in task_states(prefect, f"troubled-{tmp_path.name}").values()} == {"Completed"}
 
 
+class Failing(InlineExecutor):
+    """As one whose store is full when a shard that takes too long is to keep what it has."""
+
+    tries = 0
+
+    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+        self.tries += 1
+        begun()
+        try:
+            await asyncio.sleep(PATIENCE_S)
+        except asyncio.CancelledError:
+            raise OSError("no space left") from None
+        raise AssertionError("it was not cancelled")
+
+
+@pytest.mark.integration
+def test_a_cell_that_fails_when_its_time_is_over_is_not_tried_again(
+    prefect: PrefectServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = Failing(shards_at_once=1)
+    through_prefect(prefect, tmp_path, failing, models=["scripted/oracle"], flow={"cell_minutes": 0.01})
+    assert failing.tries == 3  # one a shard
+    assert "played for more than 0.01 minutes, and then: no space left" in caplog.text
+
+
 @pytest.mark.integration
 def test_a_flow_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     stall = Stall()
@@ -426,8 +451,16 @@ def test_what_a_server_answers_with_500_is_asked_again(prefect: PrefectServer) -
             assert isinstance(asked.result(PATIENCE_S), list)
 
 
-@pytest.mark.parametrize("status", [500, 503])
-def test_a_server_that_stays_in_trouble_is_told_as_lost(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (500, r"the Prefect server was lost .* what was finished is stored"),
+        (503, r"the Prefect server was lost .* what was finished is stored"),
+        (401, r"the Prefect server refused a request to .*401.* set PREFECT_API_AUTH_STRING"),
+        (422, r"the Prefect server refused a request to .*422.*"),
+    ],
+)
+def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said: str) -> None:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
@@ -438,7 +471,7 @@ def test_a_server_that_stays_in_trouble_is_told_as_lost(status: int) -> None:
         settings = {PREFECT_API_URL: f"http://127.0.0.1:{front.port}/api", PREFECT_CLIENT_MAX_RETRIES: 0}
         with (
             temporary_settings(settings),
-            pytest.raises(MusesError, match=r"the Prefect server was lost .* what was finished is stored"),
+            pytest.raises(MusesError, match=said),
             server_kept(),
             get_client(sync_client=True) as client,
         ):
