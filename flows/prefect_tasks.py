@@ -71,11 +71,11 @@ def server_kept() -> Iterator[None]:
     except HTTPStatusError as error:
         if not error.response.is_client_error:
             raise _lost(error) from error
-        answer, reason = error.response, " ".join(error.response.text.split())[:_REASON_CHARS]
+        answer, text = error.response, " ".join(error.response.text.split())[:_REASON_CHARS]
         raise MusesError(
-            f"the Prefect server refused a request to {answer.url} ({answer.status_code} {answer.reason_phrase}: {reason}); "
-            "what was finished is stored. If it wants to know who asks, set PREFECT_API_AUTH_STRING or PREFECT_API_KEY; "
-            "then start the same command again"
+            f"the Prefect server refused {answer.url} ({answer.status_code} {answer.reason_phrase}: {text}); "
+            "what was finished is stored. If it asks for a password or key, set PREFECT_API_AUTH_STRING or "
+            "PREFECT_API_KEY; then start the same command again"
         ) from error
     except HTTPError as error:
         raise _lost(error) from error

@@ -1,5 +1,6 @@
 """How a run ends: models that talk nonsense, endpoints that die, engines that keep quiet and keep to their homes."""
 
+import asyncio
 import json
 import os
 import pty
@@ -9,18 +10,24 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
-from flows.prepare import load_dataset
+from flows.evaluate import play_all
+from flows.prepare import load_dataset, prepare, prepared
 from pipeline.config import parse_config
 from pipeline.errors import ConfigError
+from storage.claims import RunHeldError, claimed
+from storage.manifest import change_manifest, read_manifest
+from storage.schema import SCHEMA_VERSION
 from storage.sql import connect
 from tests.conftest import Muses
 from tests.provider import Answer, Provider, completion, reset
 from tests.s3_server import free_ports
+from workers.executor import InlineExecutor
 
 ROOT = Path(__file__).parents[2]
 ORACLE = ("--model=scripted/oracle", "--dataset=generated:3", "--family=queue", "--family=access")
@@ -261,3 +268,30 @@ def test_a_dataset_of_other_families_is_refused() -> None:
     config = parse_config({"models": ["scripted/oracle"], "dataset": str(ROOT), "families": ["queue"]}, "here")
     with pytest.raises(ConfigError, match=r"has no scenarios of 'queue'"):
         load_dataset(config.model_copy(update={"dataset": config.dataset.model_copy(update={"path": os.devnull})}))
+
+
+def test_a_run_of_an_older_schema_becomes_one_of_todays_when_it_plays(tmp_path: Path) -> None:
+    """And not before: a run that is held by another, or of which nothing is owed, stays readable for what wrote it."""
+    raw = {"models": ["scripted/oracle"], "families": ["queue"], "dataset": "generated:2", "store": str(tmp_path)}
+    config = parse_config(raw, "here")
+    run = prepare(config)
+
+    async def begin() -> None:
+        async with prepared(config) as begun, InlineExecutor(1) as executor:
+            await play_all(begun, executor, lambda _: None)
+
+    def make_old() -> None:
+        change_manifest(run.store, run.plan.run_id, lambda manifest: replace(manifest, schema_version=1))
+
+    def version() -> int:
+        return read_manifest(run.store, run.plan.run_id).schema_version
+
+    make_old()
+    with claimed(run.store, run.plan.run_id, "another"), pytest.raises(RunHeldError):
+        asyncio.run(begin())
+    assert version() == 1
+    asyncio.run(begin())
+    assert version() == SCHEMA_VERSION
+    make_old()
+    asyncio.run(begin())
+    assert version() == 1
