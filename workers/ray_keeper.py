@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, TaskCancelledError
 from ray.util.metrics import Counter, Gauge
 
 from pipeline.errors import MusesError
@@ -26,6 +26,8 @@ NAME, NAMESPACE = "keeper-2", "muses"
 """The number rises when workers and keeper of another version would not understand one another."""
 SETTLE_S = 2.0
 """How long a keeper that was started again listens; all workers that have leases renew more often than that."""
+_AWAY = (RayActorError, TaskCancelledError)
+"""The second: Ray takes what is asked in a shard's name for the shard's, and cancels it with that."""
 _METRICS_EVERY_S = 2.0
 _TRY_AGAIN_S = 0.25
 _PATIENCE_S = 60.0
@@ -60,17 +62,17 @@ class RayKeeper:
 async def _now(call: Awaitable[T]) -> T:
     try:
         return await call
-    except RayActorError as error:
+    except _AWAY as error:
         raise KeeperAwayError(str(error)) from None
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Asks again while the keeper starts again."""
+    """Asks again, also while the keeper starts again."""
     give_up = time.monotonic() + _PATIENCE_S
     while True:
         try:
             return await call()
-        except RayActorError:
+        except _AWAY:
             if time.monotonic() > give_up:
                 raise MusesError(
                     f"the keeper of the Ray cluster (actor {NAME} in namespace {NAMESPACE}) has not answered for "

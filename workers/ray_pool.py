@@ -118,7 +118,8 @@ class RayExecutor:
                 summary: ShardSummary = await call
             except asyncio.CancelledError:
                 # As inline: when this is over, what is finished is stored, and no more is played.
-                ray.cancel(call)  # one that has not begun never does
+                # One that has not begun never does.  What the others of its worker ask meanwhile is not its own.
+                ray.cancel(call, recursive=False)
                 with suppress(RayError, TimeoutError):
                     await asyncio.wait_for(actor.stop.remote(str(spec.key)), DRAIN_TIMEOUT_S)
                 raise

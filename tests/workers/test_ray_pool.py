@@ -21,17 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError, RuntimeEnvSetupError
 
 from pipeline.errors import ConfigError, MusesError
-from pipeline.specs import Limits, ModelSpec
+from pipeline.specs import Budget, Limits, ModelSpec
 from storage.objects import open_store
 from storage.shards import read_index, read_shard
 from tests.provider import Provider, slow, storm
 from tests.s3_server import free_ports
 from tests.workers.test_shard import ORACLE, api, spec
 from workers import ray_pool
-from workers.limits import AccountStatus
+from workers.limits import AccountStatus, Holder
+from workers.limits.lease import KeeperAwayError
+from workers.purse import Bill, PurseSpec, Statement
+from workers.ray_keeper import RayKeeper
 from workers.ray_pool import RayExecutor, RaySettings, cluster_cpus
 from workers.shard import ShardSpec, ShardSummary, summarize
 
@@ -126,6 +130,51 @@ def test_a_shard_that_is_cancelled_stores_what_is_finished(pool: Pool, tmp_path:
         pool.loop.run(job())
         store = open_store(str(tmp_path))
         assert len(read_shard(store, shard.key)) == 2
+
+
+class Slow:
+    """A keeper that thinks before it answers."""
+
+    async def renew(self, *_: object) -> str:
+        await asyncio.sleep(1.0)
+        return "renewed"
+
+    async def settle(self, *_: object) -> str:
+        await asyncio.sleep(1.0)
+        return "settled"
+
+
+class Cancelling:
+    """The way to an actor whose first call is cancelled, as Ray does with what a cancelled shard had asked."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor, self._method, self._cancels = actor, "", 1
+
+    def __getattr__(self, name: str) -> "Cancelling":
+        self._method = name
+        return self
+
+    def remote(self, *arguments: object) -> Any:
+        call = getattr(self._actor, self._method).remote(*arguments)
+        if self._cancels:
+            self._cancels -= 1
+            ray.cancel(call)
+        return call
+
+
+def test_a_question_to_the_keeper_that_ray_cancels_fails_no_episode(pool: Pool) -> None:
+    """The others of the worker wait for the same answer; it is asked again."""
+    actor = ray.remote(num_cpus=0)(Slow).remote()
+
+    async def ask() -> None:
+        keeper = RayKeeper(Cancelling(actor))
+        with pytest.raises(KeeperAwayError):
+            await keeper.renew(Holder("run", "worker"), {})
+        assert str(await keeper.renew(Holder("run", "worker"), {})) == "renewed"
+        keeper = RayKeeper(Cancelling(actor))
+        assert str(await keeper.settle(PurseSpec("run", Budget(tokens=1)), Statement("worker", Bill()))) == "settled"
+
+    pool.loop.run(ask())
 
 
 def test_ray_and_inline_play_the_same_episodes(pool: Pool, tmp_path: Path) -> None:
