@@ -13,14 +13,14 @@ from dashboards.text import text_table
 from flows.cli import DONE
 from flows.cli.options import Store
 from flows.cli.output import json_value, put, to_json
+from flows.cli.stored_run import ask_runs
 from flows.settings import read_settings
-from pipeline.errors import ConfigError, MusesError
+from pipeline.errors import ConfigError
 from pipeline.scores import Scoring
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from storage.answer import Question
     from storage.compare import Standings
     from storage.leaderboard import LeaderboardRow
 
@@ -55,7 +55,7 @@ def leaderboard(  # noqa: PLR0913 - the command's options
         rows = read_leaderboard(connection, scoring, newest_run(connection), coverage)
         return rows, compare_all(connection, rows[0].run_id, Terms(scoring=scoring), coverage) if bands else None
 
-    rows, ranks = _asked(store, ask, run)
+    rows, ranks = ask_runs(store or read_settings().store, ask, run)
     put(render_leaderboard(rows, format, with_paper=with_paper))
     if ranks is not None:
         put(render_bands(ranks, markdown=format == "md"))
@@ -77,7 +77,7 @@ def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", 
         return [column[0] for column in answer.description or ()], answer.fetchall()
 
     try:
-        header, rows = _asked(store, ask)
+        header, rows = ask_runs(store or read_settings().store, ask)
     except duckdb.Error as error:
         raise ConfigError(f"the query failed: {error}") from error
     match format:
@@ -107,34 +107,10 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
     from dashboards.transcript import render_transcript
     from storage.trace import find_episode
 
-    episode = _asked(store, lambda connection: find_episode(connection, episode_id, run), run)
+    url = store or read_settings().store
+    episode = ask_runs(url, lambda connection: find_episode(connection, episode_id, run), run)
     put(render_transcript(episode, raw=raw))
     return DONE
-
-
-def _asked(store: str | None, question: "Question[T]", run: str | None = None) -> T:
-    """What comes of a question to a store, or to one run of it; what it is without is said on stderr.
-
-    Raises:
-        MusesError: that run, or any, is not there.
-    """
-    from storage.answer import answer
-    from storage.runs import newest_run
-
-    url = store or read_settings().store
-
-    def ask(connection: "DuckDBPyConnection") -> T:
-        if newest_run(connection) is None:
-            wanted = f"run {run!r}" if run else "run"
-            raise MusesError(
-                f"there is no {wanted} in the store {url}; `muses run` makes one, --store names another store"
-            )
-        return question(connection)
-
-    found = answer(url, ask, run)
-    for lost in found.lost:
-        print(f"muses: damaged and left out: {lost}", file=sys.stderr)  # noqa: T201 - the command line talks
-    return found.value
 
 
 def _numeric(rows: Sequence[Sequence[Any]]) -> list[int]:

@@ -10,7 +10,12 @@ from storage.manifest import RunManifest, read_manifest
 from storage.objects import MissingObjectError, ObjectStore, open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from duckdb import DuckDBPyConnection
+
     from storage.answer import Question
+    from storage.damage import Lost
 
 T = TypeVar("T")
 _NEAREST = 5
@@ -43,9 +48,38 @@ def read_runs(store_url: str, question: "Question[T]", run_id: str | None = None
         found = answer(store_url, question, run_id)
     except duckdb.Error as error:
         raise StoreError(f"store {store_url}: cannot be read: {error}") from error
-    for lost in found.lost:
-        print(f"muses: damaged and left out: {lost}", file=sys.stderr)  # noqa: T201 - the command line talks
+    _tell(found.lost)
     return found.value
+
+
+def ask_runs(store_url: str, question: "Question[T]", run_id: str | None = None) -> T:
+    """The same where at least one run has to be there: that one, or any.  An error of the question is its own.
+
+    Raises:
+        MusesError: there is none, or none that can be read.
+    """
+    from storage.answer import answer
+    from storage.runs import newest_run
+
+    def ask(connection: "DuckDBPyConnection") -> tuple[T] | None:
+        return None if newest_run(connection) is None else (question(connection),)
+
+    found = answer(store_url, ask, run_id)
+    _tell(found.lost)
+    if found.value is not None:
+        return found.value[0]
+    if run_id is not None:
+        stored_run(store_url, run_id)
+    raise MusesError(
+        f"no run in the store {store_url} can be read"
+        if found.lost
+        else f"there is no run in the store {store_url}; `muses run` makes one, --store names another store"
+    )
+
+
+def _tell(lost: "Iterable[Lost]") -> None:
+    for each in lost:
+        print(f"muses: damaged and left out: {each}", file=sys.stderr)  # noqa: T201 - the command line talks
 
 
 def _no_run(store: ObjectStore, run_id: str) -> str:

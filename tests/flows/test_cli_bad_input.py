@@ -296,8 +296,8 @@ def test_a_name_that_another_plan_has_taken(refuse: Refused, played: Path) -> No
         (("sql", "select 1", "--format", "xml"), ("--format", "xml", "csv")),
         (("trace", "zzz"), ("no episode", "'zzz'", "episodes")),
         (("trace", ""), ("several episodes", "write more of the id")),
-        (("trace", "a", "--run", "other"), ("no run 'other'", "--store")),
-        (("leaderboard", "--run", "other"), ("no run 'other'", "--store")),
+        (("trace", "a", "--run", "other"), ("no run 'other'", "it has mine")),
+        (("leaderboard", "--run", "other"), ("no run 'other'", "it has mine")),
     ],
 )
 def test_a_question_that_has_no_answer(

@@ -1,6 +1,7 @@
 """``muses compare`` and ``muses leaderboard --bands``, over runs of the built-in agents and over made-up scores."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from dashboards.compare import detectable, render_detectable
 from flows.cli import main
 from flows.cli.options import RunOptions, load_config
 from pipeline.plan import Plan
-from storage.layout import ShardKey
+from storage.layout import ShardKey, manifest_key
 from storage.manifest import create_or_check
 from storage.objects import open_store
 from storage.shards import write_shard
@@ -152,8 +153,8 @@ def test_bands_below_the_leaderboard(cli: Cli) -> None:
         (("--all", "scripted/oracle"), ("--all compares every pair", "leave out")),
         (("--all", "--family=meeting"), ("of the family 'meeting' in common", "scripted/oracle in the run second")),
         (("--all", "--family=quue"), ("no family 'quue'", "queue, ")),
-        (("--all", "--run=third"), ("no episodes of a run 'third'", "first, second")),
-        (("x", "y", "--run=third"), ("no episodes of a run 'third'", "first, second")),
+        (("--all", "--run=third"), ("has no run 'third'", "first, second")),
+        (("x", "y", "--run=third"), ("has no run 'third'", "first, second")),
         (("--all", "--format=xml"), ("--format", "xml", "json")),
         (("--all", "--correction=none"), ("--correction", "none", "holm")),
     ],
@@ -170,6 +171,27 @@ def test_a_store_without_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     said = Cli(str(tmp_path / kind), capsys).refused("compare", "--all")
     assert "there is no run in the store" in said
     assert "muses run" in said
+
+
+def test_a_manifest_that_cannot_be_read_is_named(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is asked of the other runs is answered; where there are no others, nobody is told to play a run."""
+    copy = tmp_path / "store"
+    shutil.copytree(store, copy)
+    cli = Cli(str(copy), capsys)
+    (copy / manifest_key("first")).write_text("{}")
+    assert main(["compare", "--all", "--store", str(copy)]) == 0
+    out, err = capsys.readouterr()
+    assert "scripted/compliant" in out
+    assert f"damaged and left out: {manifest_key('first')}" in err
+    (copy / manifest_key("second")).write_text("{}")
+    for command in (("compare", "--all"), ("leaderboard",), ("sql", "FROM runs")):
+        said = cli.refused(*command)
+        assert said.count("damaged and left out") == 2
+        assert "no run in the store" in said
+        assert "can be read" in said
+        assert "muses run" not in said
 
 
 def _made_up(folder: Path, scores: dict[str, list[float]]) -> str:
