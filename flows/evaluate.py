@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from flows.prepare import CODE_ROOT, PreparedRun, Warn, calls_users, log_warning, on_terms, prepared
 from flows.report import RunReport, report
@@ -21,6 +22,7 @@ from pipeline.config import ExecutionConfig, RunConfig
 from pipeline.errors import EndpointError
 from pipeline.plan import Cell, ShardPlan
 from pipeline.tasks import all_of
+from storage.objects import FolderStore, ObjectStore
 from workers.executor import Begun, Executor, InlineExecutor, untold
 from workers.limits import disagreements
 from workers.purse import UNKNOWN
@@ -29,6 +31,7 @@ from workers.shard import ShardSpec, ShardSummary
 _ENDPOINT_ADVICE = (
     "Start the server or correct base_url, then start the run again; `muses doctor` checks every endpoint."
 )
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 OnShard = Callable[[ShardSummary], None]
 """Called whenever a shard is stored."""
 Play = Callable[[PreparedRun, Executor, OnShard], Coroutine[Any, Any, list[ShardSummary]]]
@@ -77,6 +80,19 @@ def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) 
             temp_dir=None if remote else homes.enter_context(ray_home(settings)),
             code=CODE_ROOT if remote else None,
         )
+    )
+
+
+def folder_advice(store: ObjectStore, execution: ExecutionConfig) -> str | None:
+    """What to see to where workers of other machines write into a folder; None where none do."""
+    address = execution.ray_address
+    if execution.executor != "ray" or address is None or not isinstance(store, FolderStore):
+        return None
+    if urlsplit(f"//{address.removeprefix('ray://')}").hostname in _THIS_MACHINE:
+        return None
+    return (
+        f"the store {store.url} is a folder: every machine of the Ray cluster at {address} has to have the same one "
+        "there; otherwise name a store on S3"
     )
 
 
@@ -155,6 +171,8 @@ async def evaluate(
     async with prepared(config, watcher.warn, driver.work) as begun:
         run = await on_terms(begun, settings, driver.funds)
         on_shard = watcher.begin(run)
+        if run.has_work and (advice := folder_advice(run.store, config.execution)):
+            watcher.warn(advice)
         summaries: list[ShardSummary] = []
         if run.has_work:
             async with driver.open_pool(config.execution, settings) as pool, serving(run, pool) as executor:

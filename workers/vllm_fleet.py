@@ -207,10 +207,6 @@ class ModelServers:
             await asyncio.sleep(0.1)
         return urls
 
-    async def statuses(self) -> list[ReplicaStatus]:
-        self._begin()
-        return [member.status for member in self._members]
-
     async def stop(self) -> None:
         if self._keeping:
             self._keeping.cancel()

@@ -16,12 +16,13 @@ from typing import Any, Self
 
 import pytest
 
-from flows.evaluate import play_all
+from flows.evaluate import folder_advice, play_all
 from flows.prepare import load_dataset, prepare, prepared
 from pipeline.config import parse_config
 from pipeline.errors import ConfigError
 from storage.claims import RunHeldError, claimed
 from storage.manifest import change_manifest, read_manifest
+from storage.objects import open_store
 from storage.schema import SCHEMA_VERSION
 from storage.sql import connect
 from tests.conftest import Muses
@@ -295,3 +296,20 @@ def test_a_run_of_an_older_schema_becomes_one_of_todays_when_it_plays(tmp_path: 
     make_old()
     asyncio.run(begin())
     assert version() == 1
+
+
+@pytest.mark.parametrize(
+    ("execution", "warned"),
+    [
+        ({"executor": "ray", "ray_address": "head:6379"}, True),
+        ({"executor": "ray", "ray_address": "10.0.0.7:6379"}, True),
+        ({"executor": "ray", "ray_address": "127.0.0.1:6379"}, False),
+        ({"executor": "ray"}, False),
+        ({"executor": "inline"}, False),
+    ],
+)
+def test_a_folder_for_workers_of_other_machines(tmp_path: Path, execution: dict[str, Any], warned: bool) -> None:
+    config = parse_config({"models": ["scripted/oracle"], "execution": execution}, "here")
+    said = folder_advice(open_store(str(tmp_path)), config.execution)
+    assert (said is not None) == warned
+    assert said is None or (str(tmp_path) in said and "S3" in said)
