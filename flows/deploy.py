@@ -31,6 +31,7 @@ from prefect.utilities.templating import apply_values, find_placeholders
 from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flows.nights import refuse_run_id
 from flows.prefect_tasks import reach_server
 from flows.settings import Settings, quiet_engines
 from pipeline.credentials import without_credentials
@@ -134,7 +135,7 @@ def values(
     quiet_engines(settings, quiet)
     # Prefect's own settings are the worker's.
     ours = {name: value for name, value in quiet.items() if not name.startswith("PREFECT_")}
-    name = str(raw.get("name", runs[0].config.name))
+    name = str(raw.get("name", "sweep" if has_grid(raw) else runs[0].config.name))
     found: dict[str, Any] = {
         "name": name,
         # Without a name of its own a configuration is known by its file: others are called `run` as well.
@@ -143,6 +144,8 @@ def values(
         "python": shlex.quote(sys.executable),
         "environment": {**ours, "MUSES_HOME": str(settings.home)},
     }
+    if "nightly" in raw:
+        refuse_run_id(runs[0].config)
     if has_grid(raw):
         return {**found, "sweep": dict(raw), "most_cells": most_cells}
     run = runs[0].config.model_dump(mode="json")
@@ -162,7 +165,7 @@ def read_entries(file: Path, given: Mapping[str, Any]) -> Entries:
         )
         where = entry.get("entrypoint", "an entry without an entrypoint")
         if missing:
-            left_out[str(where)] = _lacking(missing[0].partition(".")[0])
+            left_out[str(where)] = _lacking({name.partition(".")[0] for name in missing}, given)
             continue
         try:
             deployments.append(Deployment.model_validate(apply_values(entry, dict(given))))
@@ -171,10 +174,10 @@ def read_entries(file: Path, given: Mapping[str, Any]) -> Entries:
     return Entries(tuple(deployments), left_out, given["tag"])
 
 
-def _lacking(name: str) -> str:
-    if name == "run":
+def _lacking(names: Collection[str], given: Mapping[str, Any]) -> str:
+    if "sweep" in given:
         return "it is for a single run, and the configuration is a grid"
-    return f"the configuration has no {'grid' if name == 'sweep' else f'section {name}'}"
+    return "the configuration has no " + ("grid" if "sweep" in names else f"section {min(names)}")
 
 
 def _raw_entries(file: Path) -> list[dict[str, Any]]:

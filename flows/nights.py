@@ -38,17 +38,22 @@ def the_night(config: RunConfig, day: date | None, now: datetime) -> Night:
     return Night(config.nightly.name, day or today)
 
 
+def refuse_run_id(config: RunConfig) -> None:
+    """Raises ConfigError for a config that names one run: nights have names of their own."""
+    if config.run_id is not None:
+        raise ConfigError(
+            f"run_id {config.run_id!r}: nights are named {config.nightly.name}-<date>; leave it out (nightly.name says"
+            " how they begin)"
+        )
+
+
 def night_config(config: RunConfig, night: Night) -> RunConfig:
     """What the night plays.
 
     Raises:
         ConfigError: the config names one run.
     """
-    if config.run_id is not None:
-        raise ConfigError(
-            f"run_id {config.run_id!r}: nights are named {config.nightly.name}-<date>; leave it out (nightly.name says"
-            " how they begin)"
-        )
+    refuse_run_id(config)
     return config.model_copy(update={"run_id": night.run_id, "name": night.name})
 
 

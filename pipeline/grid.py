@@ -74,9 +74,8 @@ def expand(raw: object, source: str, most_cells: int = MOST_CELLS) -> tuple[Swee
     wanted = [chosen for chosen in _product(grid) if not any(_matches(chosen, entry) for entry in dropped)]
     runs = _distinct([*wanted, *added])
     if not runs:
-        raise ConfigError(
-            f"{source}: the grid is empty: every combination is excluded; take something out of `exclude`"
-        )
+        why = "every combination is excluded; take something out of `exclude`" if dropped else "name values of an axis"
+        raise ConfigError(f"{source}: the grid is empty: {why}")
     return tuple(_run(base, chosen, source) for chosen in runs)
 
 
@@ -89,6 +88,7 @@ def _grid(value: object, source: str) -> Mapping[str, Sequence[Any]]:
             raise ConfigError(f"{source}: grid.{axis}: expected a list of values, got {_shown(values)}")
         if not values:
             raise ConfigError(f"{source}: grid.{axis}: the list is empty, so there is nothing to run; name a value")
+        _check_plain(values, f"{source}: grid.{axis}")
     return value
 
 
@@ -98,12 +98,21 @@ def _combinations(value: object, where: str) -> list[Combination]:
     for entry in value:
         for axis in entry:
             _check_axis(axis, where)
+        _check_plain(entry, where)
     return list(value)
 
 
 def _check_axis(axis: object, where: str) -> None:
     if axis not in AXES:
         raise ConfigError(f"{where}: {axis!r} cannot vary in a sweep; what can: {', '.join(AXES)}")
+
+
+def _check_plain(value: object, where: str) -> None:
+    """YAML has kinds of values that no configuration has: dates, sets, bytes."""
+    try:
+        json.dumps(value)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}, got {_shown(value)}; write it as text, in quotes") from error
 
 
 def _refuse_many(runs: int, base: Mapping[str, Any], grid: Mapping[str, Any], source: str, most_cells: int) -> None:

@@ -83,7 +83,26 @@ def test_a_grid_is_a_sweep_and_nothing_else() -> None:
     assert entries.left_out["flows.evaluate_flow.evaluate_flow"] == (
         "it is for a single run, and the configuration is a grid"
     )
-    assert entries.left_out["flows.nightly_flow.nightly_flow"] == "the configuration has no section nightly"
+    assert set(entries.left_out.values()) == {"it is for a single run, and the configuration is a grid"}
+
+
+def test_what_is_left_out_says_why() -> None:
+    left_out = read_entries(PREFECT_FILE, given(maintain={})).left_out
+    assert left_out == {
+        "flows.nightly_flow.nightly_flow": "the configuration has no section nightly",
+        "flows.sweep_flow.sweep_flow": "the configuration has no grid",
+    }
+
+
+def test_a_sweep_without_a_name_is_called_so() -> None:
+    """As the command calls it, and not after its first run."""
+    raw = {"models": ["scripted/oracle"], "grid": {"epochs": [1, 2]}, "store": "/store"}
+    assert values(raw, "wide.yaml", read_settings({}), Path("/"))["name"] == "sweep"
+
+
+def test_a_night_that_could_never_be_played_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="nights are named nightly-<date>; leave it out"):
+        given(nightly={}, run_id="x")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A grid stands for runs: each combination once, named after its values, and nothing surprising is ever started."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -70,7 +71,9 @@ def test_combinations_can_be_left_out_and_added() -> None:
         ({"grid": {"epochs": [1]}, "exclude": [{"epochs": 1}]}, "the grid is empty: every combination is excluded"),
         ({"grid": {"epochs": [1]}, "exclude": [{"limit": 1}]}, "exclude: limit: the grid does not vary it"),
         ({"grid": {"epochs": [1]}, "include": {"epochs": 1}}, "include: expected a list of combinations"),
-        ({"grid": {}}, "the grid is empty"),
+        ({"grid": {}}, "the grid is empty: name values of an axis"),
+        ({"grid": {"epochs": [date(2026, 11, 20)]}}, "grid.epochs: Object of type date is not JSON serializable"),
+        ({"grid": {"epochs": [1]}, "exclude": [{"epochs": {1}}]}, "exclude: Object of type set"),
         ({"grid": {"epochs": [1]}, "run_id": "x"}, "run_id: one id cannot name all runs"),
         ({"grid": {"epochs": [1, -1]}}, "sweep.yaml (epochs=-1): epochs: Input should be greater than 0"),
         ({"grid": {"sampling": [1]}}, "sweep.yaml (sampling=1): models[1].sampling: expected keys and values"),
