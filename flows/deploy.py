@@ -41,6 +41,8 @@ from storage.objects import open_store
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 _POOL_TYPE = ProcessWorker.type
+_TAG = "muses: "
+"""How the tags of configurations begin."""
 _SECTIONS = ("nightly", "maintain")
 
 
@@ -90,6 +92,8 @@ class Registered:
     """For people."""
     pool: str
     queue: str
+    instead_of: str | None
+    """The tag of another configuration, which had a deployment of that name until now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +143,7 @@ def values(
     found: dict[str, Any] = {
         "name": name,
         # Without a name of its own a configuration is known by its file: others are called `run` as well.
-        "tag": f"muses: {raw.get('name') or folder / source} in {open_store(runs[0].config.store).url}",
+        "tag": f"{_TAG}{raw.get('name') or folder / source} in {open_store(runs[0].config.store).url}",
         "folder": str(folder),
         "python": shlex.quote(sys.executable),
         "environment": {**ours, "MUSES_HOME": str(settings.home)},
@@ -282,7 +286,8 @@ def _make_pool(client: SyncPrefectClient, name: str) -> None:
 
 
 def _register(client: SyncPrefectClient, deployment: Deployment, flow: Flow[..., Any], tag: str) -> Registered:
-    pool = deployment.work_pool
+    pool, name = deployment.work_pool, f"{flow.name}/{deployment.name}"
+    instead_of = _other_owner(client, name, tag)
     client.create_deployment(
         flow_id=client.create_flow_from_name(flow.name),
         name=deployment.name,
@@ -298,11 +303,20 @@ def _register(client: SyncPrefectClient, deployment: Deployment, flow: Flow[...,
         pull_steps=[],
     )
     return Registered(
-        name=f"{flow.name}/{deployment.name}",
+        name=name,
         schedules=tuple(map(_shown, deployment.schedules)),
         pool=pool.name,
         queue=pool.work_queue_name,
+        instead_of=instead_of,
     )
+
+
+def _other_owner(client: SyncPrefectClient, name: str, tag: str) -> str | None:
+    try:
+        tags = client.read_deployment_by_name(name).tags
+    except ObjectNotFound:
+        return None
+    return next((each for each in tags if each.startswith(_TAG) and each != tag), None)
 
 
 def _pause_others(client: SyncPrefectClient, tag: str, kept: Collection[str]) -> tuple[Gone, ...]:

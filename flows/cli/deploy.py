@@ -51,11 +51,21 @@ def deploy(
     put(_table(done.registered))
     for entrypoint, reason in entries.left_out.items():
         print(f"left out: {entrypoint}: {reason}", file=sys.stderr)  # noqa: T201
-    for each in done.gone:
-        print(_farewell(each), file=sys.stderr)  # noqa: T201
+    for new in done.registered:
+        if new.instead_of is not None:
+            print(_takeover(new), file=sys.stderr)  # noqa: T201
+    for gone in done.gone:
+        print(_farewell(gone), file=sys.stderr)  # noqa: T201
     for pool in dict.fromkeys(each.pool for each in done.registered):
         print(f"run them with: prefect worker start --pool {pool}", file=sys.stderr)  # noqa: T201
     return DONE
+
+
+def _takeover(new: "Registered") -> str:
+    return (
+        f"{new.name} was the deployment of another configuration ({new.instead_of}), which has it no longer; where both "
+        "are wanted, give them different names (name, nightly.name)"
+    )
 
 
 def _farewell(gone: "Gone") -> str:

@@ -208,6 +208,11 @@ def test_registering_again_changes_what_is_there(muses: Muses, prefect: PrefectS
     assert {name: each.id for name, each in after.items()} == {name: each.id for name, each in before.items()}
     assert [schedule.schedule.cron for schedule in after["nightly_flow/twice-nightly"].schedules] == ["0 3 * * *"]
     assert after["evaluate_flow/twice"].parameters["config"]["epochs"] == 2
+    assert "another configuration" not in done.stderr
+    write(tmp_path, name="thrice", nightly={"name": "twice-nightly"})
+    done = muses(*command, PREFECT_API_URL=prefect.url)
+    taken = "nightly/twice-nightly was the deployment of another configuration (muses: twice in "
+    assert (done.returncode, done.stderr.count(taken)) == (0, 1), done.stderr
     queues = prefect.ask(lambda client: client.read_work_queues(work_pool_name="again"))
     assert [queue.name for queue in sorted(queues, key=lambda queue: queue.priority)] == ["nightly", "default"]
 
