@@ -54,8 +54,8 @@ def deploy(
     for new in done.registered:
         if new.instead_of is not None:
             print(_takeover(new), file=sys.stderr)  # noqa: T201
-    for gone in done.gone:
-        print(_farewell(gone), file=sys.stderr)  # noqa: T201
+    for old in done.gone:
+        print(_farewell(old), file=sys.stderr)  # noqa: T201
     for pool in dict.fromkeys(each.pool for each in done.registered):
         print(f"run them with: prefect worker start --pool {pool}", file=sys.stderr)  # noqa: T201
     return DONE
@@ -63,8 +63,8 @@ def deploy(
 
 def _takeover(new: "Registered") -> str:
     return (
-        f"{new.name} was the deployment of another configuration ({new.instead_of}), which has it no longer; where both "
-        "are wanted, give them different names (name, nightly.name)"
+        f"{new.name} was the deployment of another configuration ({new.instead_of}), which has it no longer; where "
+        "both are wanted, give them different names (name, nightly.name)"
     )
 
 
