@@ -1,7 +1,7 @@
 """A night: play what has changed and the canary, say what moved, publish, seal.  Plain functions; Prefect is optional.
 
 1. the canary, a run of its own: a small fixed sample, always played
-2. cells that the last sealed night has played just so are taken over from it
+2. cells that an earlier sealed night has played just so are taken over from it
 3. the rest is played
 4. the night is held against the last sealed one, the canary against its past; the report is kept with the run
 5. both runs are sealed, and the pages are published in the store
@@ -12,7 +12,8 @@ one leaves.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from flows.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
@@ -29,16 +30,23 @@ from pipeline.credentials import mask
 from pipeline.errors import StoreError
 from pipeline.plan import Cell
 from storage.changes import Changes, since_earlier_canaries, since_last_night
-from storage.manifest import CellRecord, RunManifest, change_manifest, find_manifest
+from storage.manifest import (
+    CellRecord,
+    PlannedOtherwiseError,
+    RunManifest,
+    change_manifest,
+    find_manifest,
+    read_manifest,
+)
 from storage.nights import Night, NightReport, canaries_before, keep_report, report_of, rows_version, sealed_before
-from storage.objects import ObjectStore, open_store
-from storage.reuse import Decision, decide, find_sources, take_over
+from storage.objects import MissingObjectError, ObjectStore, open_store
+from storage.reuse import Decision, Source, decide, find_sources, take_over
 from storage.seal import seal
 from storage.shards import read_index
 
 WORK = "muses flow nightly"
-MOST_CANARIES = 14
-"""So many earlier canaries are one canary's past."""
+PAST = 14
+"""So many earlier canaries are one canary's past, and so many sealed nights are looked into for what tonight needs."""
 _SHOWN_PROBLEMS = 5
 
 
@@ -51,6 +59,8 @@ class NightResult:
     canary: RunReport
     cells: tuple[CellRecord, ...]
     """Of the night's run."""
+    is_news: bool
+    """Whether this start did anything; an earlier one had brought the night to its end otherwise."""
 
 
 async def nightly(
@@ -60,28 +70,37 @@ async def nightly(
 
     Raises:
         RunHeldError: somebody else is at this night.
-        MusesError: nothing can be played, or the store cannot be used.
+        MusesError: nothing can be played, the store cannot be used, or the night has begun with another config.
     """
     start = time.monotonic()
     tonight, canary = night_config(config, night), canary_config(config, night)
     store = open_store(config.store)
+    was_over = await asyncio.to_thread(_is_over, store, night)
     async with SharedPool(driver.open_pool) as pool:
         ours = replace(driver, work=WORK, open_pool=pool.lend)
         settling = _Settling(pool, settings, watcher.warn)
-        begun_canary = await settling.settle(canary, None)
+        begun_canary = await settling.settle(canary, ())
         canary_report = await evaluate(canary, settings, watcher, ours)
-        before = await asyncio.to_thread(sealed_before, store, night)
-        begun_night = await settling.settle(tonight, before)
+        earlier = await asyncio.to_thread(sealed_before, store, night, PAST)
+        begun_night = await settling.settle(tonight, earlier)
         report = await evaluate(tonight, settings, watcher, ours)
     had_work = any(run.owed.episode_count for run in (begun_canary, begun_night))
-    outcome = _Outcome(store, night, before, report, canary_report, config.nightly.alpha)
+    outcome = _Outcome(store, night, earlier[0] if earlier else None, report, canary_report, config.nightly.alpha)
     async with holding(store, night.run_id, WORK):
         kept = await asyncio.to_thread(_keep, outcome, start, had_work=had_work)
     for run_id in (night.canary_id, night.run_id):
         await asyncio.to_thread(seal, store, run_id, WORK)
     await asyncio.to_thread(_publish, store, night)
     cells = (await asyncio.to_thread(find_manifest, store, night.run_id)).cells
-    return NightResult(kept, report, canary_report, cells)
+    return NightResult(kept, report, canary_report, cells, is_news=had_work or not was_over)
+
+
+def _is_over(store: ObjectStore, night: Night) -> bool:
+    """Whether both runs are sealed, as an earlier start leaves them when it has come to the end."""
+    try:
+        return all(read_manifest(store, run_id).state == "sealed" for run_id in (night.canary_id, night.run_id))
+    except MissingObjectError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,41 +111,61 @@ class _Settling:
     settings: Settings
     warn: Warn
 
-    async def settle(self, config: RunConfig, before: RunManifest | None) -> PreparedRun:
-        """Notes what decides the cells of a run, and takes over what *before* has of them.
+    async def settle(self, config: RunConfig, earlier: Sequence[RunManifest]) -> PreparedRun:
+        """Notes what decides the cells of a run, and takes over what *earlier* nights, the newest first, have of them.
 
         Returns the run before that.
         """
-        async with prepared(config, self.warn, WORK) as run:
+        async with _same_night(prepared(config, self.warn, WORK)) as run:
             self.pool.expect(served_agents(run.plan), served_users(run.plan))
             has_work = bool(run.owed.episode_count)
             engines = await self.pool.engines(config.execution, self.settings) if has_work else NO_ENGINES
-            await asyncio.to_thread(_settle_cells, run, before, engines, self.warn)
+            await asyncio.to_thread(_settle_cells, run, earlier, engines, self.warn)
             return run
 
 
-def _settle_cells(run: PreparedRun, before: RunManifest | None, engines: Mapping[str, str], warn: Warn) -> None:
+@asynccontextmanager
+async def _same_night(run: AbstractAsyncContextManager[PreparedRun]) -> AsyncIterator[PreparedRun]:
+    """The run.  What others can do when theirs was planned otherwise, take another name, a night cannot."""
+    try:
+        async with run as begun:
+            yield begun
+    except PlannedOtherwiseError as error:
+        raise StoreError(
+            f"{error.told}\nA night goes on with the config that it began with: undo the changes, or wait for the next"
+            " night, which begins with them."
+        ) from error
+
+
+def _settle_cells(run: PreparedRun, earlier: Sequence[RunManifest], engines: Mapping[str, str], warn: Warn) -> None:
     store, run_id = run.store, run.plan.run_id
     cells = [cell for cell in run.plan.cells if cell.episode_count]
     planned = [(cell, content_key(cell, run.dataset, run.plan.users, engines)) for cell in cells]
-    sources = {} if before is None or not run.owed.cells else _sources(run, before, planned, warn)
+    sources = _sources(run, earlier, planned, warn) if run.owed.cells else {}
     decisions = decide(planned, run.owed.cells, find_manifest(store, run_id).cells, run_id, sources)
     _note_cells(store, run_id, decisions)
     try:
-        if before is not None:
-            take_over(store, before.run_id, decisions, run_id, run.index)
+        take_over(store, decisions, run_id, run.index)
     except StoreError as error:
         warn(f"not everything is taken over, and the rest is played: {error}")
         owed = run.plan.without(read_index(store, run_id).scored).cells
         _note_cells(store, run_id, decide(planned, owed, [each.record for each in decisions], run_id, {}))
 
 
-def _sources(run: PreparedRun, before: RunManifest, planned: Sequence[tuple[Cell, str]], warn: Warn) -> dict[str, str]:
-    try:
-        return find_sources(before, read_index(run.store, before.run_id).scored, planned)
-    except StoreError as error:
-        warn(f"nothing is taken over from {before.run_id}: {error}")
-        return {}
+def _sources(
+    run: PreparedRun, earlier: Sequence[RunManifest], planned: Sequence[tuple[Cell, str]], warn: Warn
+) -> dict[str, Source]:
+    """Of each cell the newest.  A night that has none of those that are still to be found is not read."""
+    found: dict[str, Source] = {}
+    for night in earlier:
+        there = {record.content_key for record in night.cells}
+        missing = [(cell, key) for cell, key in planned if key in there and key not in found]
+        try:
+            if missing:
+                found |= find_sources(night, read_index(run.store, night.run_id).scored, missing)
+        except StoreError as error:
+            warn(f"nothing is taken over from {night.run_id}: {error}")
+    return found
 
 
 def _note_cells(store: ObjectStore, run_id: str, decisions: Sequence[Decision]) -> None:
@@ -193,7 +232,7 @@ def _changes(outcome: _Outcome, manifest: RunManifest, notes: list[str]) -> list
     except StoreError as error:
         notes.append(f"tonight could not be held against the last sealed night: {error}")
     try:
-        canary, earlier = find_manifest(store, night.canary_id), canaries_before(store, night, MOST_CANARIES)
+        canary, earlier = find_manifest(store, night.canary_id), canaries_before(store, night, PAST)
         found.append(since_earlier_canaries(store, canary, earlier, alpha))
         if not earlier:
             notes.append("no earlier canary: drift can be told from the next night on")
@@ -215,6 +254,7 @@ def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:
             notes.append(f"in {before.run_id} and not in the config any more: {what} {', '.join(gone)}")
         if new := sorted(now - then):
             notes.append(f"new since {before.run_id}: {what} {', '.join(new)}")
+    notes += _other_models(before, tonight)
     common = {family for _, family in before.planned} & {family for _, family in tonight.planned}
     other = sorted(family for family in common if rows_version(before, family) != rows_version(tonight, family))
     if other:
@@ -222,6 +262,14 @@ def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:
             f"other scenarios than in {before.run_id}: {', '.join(other)}; nothing of that is taken over or compared"
         )
     return notes
+
+
+def _other_models(before: RunManifest, tonight: RunManifest) -> Iterator[str]:
+    """Which names on the leaderboard stand for something else."""
+    for name in sorted(before.models.keys() & tonight.models.keys()):
+        then, now = before.models[name], tonight.models[name]
+        if other := sorted(what for what in then.keys() | now.keys() if then.get(what) != now.get(what)):
+            yield f"{name} is not what it was in {before.run_id}: other {', '.join(other)}"
 
 
 def _other_engines(outcome: _Outcome) -> list[str]:

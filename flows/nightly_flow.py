@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 from flows.evaluate import NOBODY, Driver, Watcher
 from flows.night_text import cell_rows, flag_line
 from flows.nightly import WORK, NightResult, nightly
-from flows.nights import read_day, the_night
+from flows.nights import due, read_day, the_night
 from flows.notify import notices_of_night, tell, tell_failure
 from flows.prefect_tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
@@ -33,14 +33,13 @@ def make_nightly_flow(watcher: Watcher) -> Flow[[dict[str, Any], str | None, str
     async def nightly_run(config: dict[str, Any], day: str | None = None, name: str = "nightly") -> NightResult:
         """Plays a night; *config* as in the YAML file, *day* as 2026-11-23, left out: tonight."""
         parsed, settings = parse_config(config, name), read_settings()
-        now = datetime.now(UTC)
-        # The night of its schedule, however late it starts and however often.
-        night = the_night(parsed, read_day(day), min(flow_run.scheduled_start_time or now, now))
+        night = the_night(parsed, read_day(day), due(flow_run.scheduled_start_time, datetime.now(UTC)))
         async with orderly(parsed.flow.flow_minutes):
             result = await nightly(parsed, settings, night, watcher, _DRIVER)
         await publish_leaderboard(result.night)
         await _publish_night(result)
-        await tell(notices_of_night(result.report), parsed.notify)
+        if result.is_news:
+            await tell(notices_of_night(result.report), parsed.notify)
         return result
 
     return nightly_run

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, StoreError
 from storage.manifest import RunManifest, read_manifest
-from storage.nights import Flag, Night, report_of, stored_nights
+from storage.nights import CANARY, Flag, Night, report_of, stored_nights
 from storage.objects import MissingObjectError, ObjectStore
 from storage.shards import read_index
 
@@ -38,6 +38,14 @@ def the_night(config: RunConfig, day: date | None, now: datetime) -> Night:
     return Night(config.nightly.name, day or today)
 
 
+def due(scheduled: datetime | None, now: datetime) -> datetime:
+    """When a night that begins now was to begin: at its schedule's time, however late and however often it is started.
+
+    *scheduled* lies ahead where somebody has started it before its time.
+    """
+    return now if scheduled is None else min(scheduled, now)
+
+
 def refuse_run_id(config: RunConfig) -> None:
     """Raises ConfigError for a config that names one run: nights have names of their own."""
     if config.run_id is not None:
@@ -62,7 +70,7 @@ def canary_config(config: RunConfig, night: Night) -> RunConfig:
     least = config.nightly.canary
     limit = least if config.limit is None else min(least, config.limit)
     return config.model_copy(
-        update={"run_id": night.canary_id, "name": f"{night.name}-canary", "limit": limit, "cache": "off"}
+        update={"run_id": night.canary_id, "name": f"{night.name}{CANARY}", "limit": limit, "cache": "off"}
     )
 
 

@@ -22,6 +22,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from flows.night_text import flag_line
 from pipeline.credentials import mask
+from storage.claims import RunHeldError
 from storage.nights import NightReport
 
 Event = Literal["failure", "regression", "publication"]
@@ -114,8 +115,14 @@ async def tell(notices: Iterable[Notice], blocks: Iterable[str]) -> None:
 async def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's
     """The hook of all our flows for their bad ends.  Of a process that was killed, the worker calls it."""
     blocks = (flow_run.parameters.get("config") or {}).get("notify", ())
-    if blocks:
+    if blocks and not _leaves_it_to_another(state):
         await tell((notice_of_failure(await _as_it_is_now(flow_run), state),), blocks)
+
+
+def _leaves_it_to_another(state: State[Any]) -> bool:
+    """Whether another start of the same job is at it: nothing has failed."""
+    error = getattr(state.data, "result", None)  # Prefect keeps what a flow raised in a record
+    return isinstance(error, RunHeldError) and error.by_twin
 
 
 async def _as_it_is_now(flow_run: FlowRun) -> FlowRun:

@@ -20,7 +20,7 @@ from pipeline.plan import Cell
 from pipeline.protocol import Dialogue, View
 from pipeline.scenario import Input, Scenario
 from pipeline.serialization import ChatMessage, Template, defused
-from pipeline.specs import UsersSpec
+from pipeline.specs import ModelSpec, UsersSpec
 from pipeline.users import spoken, user_prompt
 
 SCRIPTED_VERSION = 1
@@ -62,9 +62,15 @@ def content_key(cell: Cell, dataset: Dataset, users: UsersSpec, engines: Mapping
     ]
     revision = None if engine is None else json.loads(engine.args).get("revision")
     is_scripted = cell.model.provider == "scripted" or (player is None and has_later_turns)
-    served = [engines.get(model.name) for model in (cell.model, player) if model is not None]
+    served = [_served(model, engines) for model in (cell.model, player) if model is not None]
     versions = (family.scorer_version, SCRIPTED_VERSION if is_scripted else None, revision, served)
     return digest("cell", [entry[0] for entry in episodes], prompts, parts, later, versions)
+
+
+def _served(model: ModelSpec, engines: Mapping[str, str]) -> object:
+    """By what, and over how many GPUs: sums that are split otherwise round otherwise."""
+    parallel = 1 if model.engine is None else model.engine.tensor_parallel
+    return engines.get(model.name) if parallel == 1 else (engines.get(model.name), parallel)
 
 
 def _dialogue(family: Family[Any], scenario: Scenario[Any], template: Template) -> Dialogue:

@@ -36,6 +36,11 @@ _PROC = Path("/proc")
 class RunHeldError(MusesError):
     """Somebody else works on the run."""
 
+    def __init__(self, told: str, *, by_twin: bool = False) -> None:
+        super().__init__(told)
+        self.by_twin = by_twin
+        """Whether what holds it does the same work: another start of the same job."""
+
 
 class ClaimLostError(MusesError):
     """Somebody else has taken the run over while we worked on it."""
@@ -229,7 +234,7 @@ def take(store: ObjectStore, run_id: str, work: str, pace: Pace = PACE) -> HeldC
         elif claim is None or claim.owner is None or claim.process.has_ended(room):  # what is no claim holds nothing
             taken = store.replace(key, mine.to_json(), found.tag)
         elif first is None or found.tag != first.tag:  # it has moved while we watched: its holder lives
-            raise _held(store, run_id, claim)
+            raise _held(store, run_id, claim, work)
         elif pace.clock() - seen_at >= pace.dead_after_s:
             taken = store.replace(key, mine.to_json(), found.tag)
         else:
@@ -251,10 +256,11 @@ def _owner(found: Versioned) -> str | None:
     return None if claim is None else claim.owner
 
 
-def _held(store: ObjectStore, run_id: str, claim: Claim) -> RunHeldError:
+def _held(store: ObjectStore, run_id: str, claim: Claim, work: str) -> RunHeldError:
     return RunHeldError(
         f"store {store.url}: the run {run_id!r} is held by `{claim.work}` on {claim.process.host} (process"
-        f" {claim.process.pid}, since {claim.since}); wait until it is done, or stop it"
+        f" {claim.process.pid}, since {claim.since}); wait until it is done, or stop it",
+        by_twin=claim.work == work,
     )
 
 

@@ -39,6 +39,21 @@ class UnreadableManifestError(StoreError):
         return f"store {store}: {key}: {problem}"
 
 
+class PlannedOtherwiseError(StoreError):
+    """A run exists and is another one."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(told)
+        self.told = told
+        """What differs, a line a field."""
+
+    def __str__(self) -> str:
+        advice = (
+            "Give it a name of its own (--run-id, or the sweep's `name`), or undo the changes to resume the stored one."
+        )
+        return f"{self.told}\n{advice}"
+
+
 @dataclass(frozen=True, slots=True)
 class SealedObject:
     """One of the few large objects that a sealed run's shards became."""
@@ -124,17 +139,16 @@ def create_or_check(store: ObjectStore, manifest: RunManifest) -> None:
     """Stores the manifest of a new run; for a run that exists, makes sure that it is this one.
 
     Raises:
-        StoreError: the run exists and is another one; the message lists what differs.
+        PlannedOtherwiseError: the run exists and is another one; the message lists what differs.
     """
     if store.put_if_absent(manifest_key(manifest.run_id), _to_json(manifest)):
         return
     stored = read_manifest(store, manifest.run_id)
     differences = list(_differences(dict(stored.identity), dict(manifest.identity)))
     if differences:
-        raise StoreError(
+        raise PlannedOtherwiseError(
             f"store {store.url}: the run {manifest.run_id!r} exists and was planned otherwise:\n"
             + "\n".join(f"  {line}" for line in differences)
-            + "\nGive this run a name of its own with --run-id, or undo the changes to resume the stored one."
         )
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
+from itertools import islice
 from typing import Any, Literal
 
 from pipeline.errors import StoreError
@@ -151,15 +152,15 @@ def stored_nights(store: ObjectStore, name: str) -> list[Night]:
     return sorted((night for night in found if night is not None and night.name == name), reverse=True)
 
 
-def sealed_before(store: ObjectStore, night: Night) -> RunManifest | None:
-    """The manifest of the last sealed night before this one."""
+def sealed_before(store: ObjectStore, night: Night, most: int) -> list[RunManifest]:
+    """The manifests of the sealed nights before this one, the newest first."""
     earlier = (each for each in stored_nights(store, night.name) if each.day < night.day)
-    return next(_readable(store, (each.run_id for each in earlier), state="sealed"), None)
+    return list(islice(_readable(store, (each.run_id for each in earlier), state="sealed"), most))
 
 
 def canaries_before(store: ObjectStore, night: Night, most: int) -> list[RunManifest]:
     """The manifests of the canaries before this night's, the newest first."""
-    canaries = stored_nights(store, f"{night.name}-canary")
+    canaries = stored_nights(store, f"{night.name}{CANARY}")
     earlier = [each.run_id for each in canaries if each.day < night.day]
     return list(_readable(store, earlier[:most]))
 

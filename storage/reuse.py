@@ -5,6 +5,7 @@ The episodes become shards of the later run under the numbers that its plan give
 where it looks.  They are flagged, and their calls cost nothing: nobody was asked.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -35,9 +36,18 @@ class Decision:
     record: CellRecord
     owed: Cell | None
     """What of it is not stored yet; None: nothing."""
+    held_by: str | None
+    """The earlier run that what is owed is copied from; None: it is played, or nothing is owed."""
 
-    def is_reused(self, run_id: str) -> bool:
-        return self.record.played_in != run_id
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the episodes of a cell are to be had."""
+
+    held_by: str
+    """The run that they are copied from."""
+    played_in: str
+    """The run that asked the model: the same one, or the one that it took them over from."""
 
 
 def decide(
@@ -45,7 +55,7 @@ def decide(
     owed: Sequence[Cell],
     stored: Sequence[CellRecord],
     run_id: str,
-    sources: Mapping[str, str],
+    sources: Mapping[str, Source],
 ) -> list[Decision]:
     """Which cells of a run are taken over: those with a source, unless the run has begun to play them itself.
 
@@ -54,50 +64,59 @@ def decide(
         owed: what of them is not scored yet.
         stored: what an earlier start of the run has decided.
         run_id: the run.
-        sources: content key -> the run that has played it, of what can be taken over (:func:`find_sources`).
+        sources: by content key, of what can be taken over (:func:`find_sources`).
     """
     still_owed = {_place(cell): cell for cell in owed}
     before = {(record.model, record.family, record.template): record for record in stored}
     decisions = []
     for cell, current_key in planned:
         key, place, rest = current_key, _place(cell), still_owed.get(_place(cell))
-        earlier = before.get(place)
+        earlier, source = before.get(place), sources.get(key)
         begun = rest is None or rest.episode_count < cell.episode_count
         if begun and earlier is not None:
             # What is there was played with what the earlier start knew, and goes on by its name.
-            is_same = key in sources and earlier.content_key == key
+            is_same = source is not None and earlier.content_key == key
             key, played_in = earlier.content_key, earlier.played_in if rest is None or is_same else run_id
         else:
-            played_in = run_id if begun else sources.get(key, run_id)
+            played_in = run_id if begun or source is None else source.played_in
         record = CellRecord(model=place[0], family=place[1], template=place[2], content_key=key, played_in=played_in)
-        decisions.append(Decision(record, rest))
+        held_by = None if rest is None or source is None or played_in == run_id else source.held_by
+        decisions.append(Decision(record, rest, held_by))
     return decisions
 
 
-def find_sources(before: RunManifest, scored: Collection[str], planned: Sequence[tuple[Cell, str]]) -> dict[str, str]:
-    """Content key -> the run that has played it, of the planned cells that an earlier run has scored whole.
+def find_sources(
+    before: RunManifest, scored: Collection[str], planned: Sequence[tuple[Cell, str]]
+) -> dict[str, Source]:
+    """By content key, of the planned cells that an earlier run has scored whole.
 
     *scored*: the ids of the episodes that are scored there.
     """
     keys = {record.content_key: record.played_in for record in before.cells}
     return {
-        key: keys[key]
+        key: Source(before.run_id, keys[key])
         for cell, key in planned
         if key in keys and all(episode.id in scored for shard in cell.shards for episode in shard.episodes)
     }
 
 
-def take_over(store: ObjectStore, before_id: str, decisions: Sequence[Decision], run_id: str, index: RunIndex) -> None:
-    """Copies what is owed of the reused cells.
+def take_over(store: ObjectStore, decisions: Sequence[Decision], run_id: str, index: RunIndex) -> None:
+    """Copies what is owed of the reused cells, each from the run that holds it.
 
     Raises:
-        StoreError: the earlier run cannot be read, or ours cannot be written; what was copied by then counts.
+        StoreError: an earlier run cannot be read, or ours cannot be written; what was copied by then counts.
     """
-    wanted = [each.owed for each in decisions if each.owed is not None and each.is_reused(run_id)]
-    if not wanted:
-        return
+    wanted = defaultdict[str, list[Cell]](list)
+    for each in decisions:
+        if each.owed is not None and each.held_by is not None:
+            wanted[each.held_by].append(each.owed)
+    for held_by, cells in wanted.items():
+        _copy(store, held_by, cells, run_id, index)
+
+
+def _copy(store: ObjectStore, before_id: str, cells: Sequence[Cell], run_id: str, index: RunIndex) -> None:
     with _reading(store, before_id) as connection:
-        for cell in wanted:
+        for cell in cells:
             rows = _scored_rows(connection, cell)
             for shard in cell.shards:
                 attempt = index.next_attempt(cell.model.slug, cell.family, shard.number)

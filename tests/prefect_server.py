@@ -18,6 +18,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,12 +113,14 @@ class PrefectServer:
         """Of its runs that have begun."""
         return [run.state_type.value for run in self.runs(flow) if run.start_time is not None]
 
-    def run_deployment(self, name: str) -> str:
-        """Starts a deployment, named FLOW/DEPLOYMENT; returns the id of its run."""
+    def run_deployment(self, name: str, due: datetime | None = None) -> str:
+        """Starts a deployment, named FLOW/DEPLOYMENT, as its schedule does at *due*; returns the id of its run."""
+        from prefect.states import Scheduled
 
         async def run(client: Any) -> str:
             deployment = await client.read_deployment_by_name(name)
-            return str((await client.create_flow_run_from_deployment(deployment.id)).id)
+            state = None if due is None else Scheduled(scheduled_time=due)
+            return str((await client.create_flow_run_from_deployment(deployment.id, state=state)).id)
 
         return self.ask(run)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -517,6 +518,49 @@ def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
         assert len(provider.completions) - before == EPISODES - finished
     assert stored_once(tmp_path) == EPISODES
     assert scores(tmp_path) == undisturbed
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("end", ["cancelled", "killed"])
+def test_a_night_that_is_ended_in_the_middle_goes_on(
+    muses: Muses, prefect: PrefectServer, tmp_path: Path, end: str
+) -> None:
+    """Its canary stays, and what was played of the night.  It is the night of its schedule, which was a day ago."""
+    stall, canary, due = Stall(), 6, datetime.now(UTC) - timedelta(days=1)
+    with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
+        config = {
+            "name": "late",
+            "models": [{"model": "openai:m", "base_url": provider.base_url}],
+            "families": ["queue"],
+            "dataset": f"generated:{EPISODES}",
+            "nightly": {"name": f"late-{end}", "canary": canary, "cron": "0 1 * * *"},
+            "execution": {"shard_size": SHARD},
+        }
+        (tmp_path / "night.yaml").write_text(yaml.safe_dump(config))
+        pool = f"late-{tmp_path.name[-8:]}".lower()
+        file = file_of(tmp_path, pool)
+        done = muses("deploy", "night.yaml", "--prefect-file", str(file), PREFECT_API_URL=prefect.url)
+        assert done.returncode == 0, done.stderr
+        with prefect.worker(pool):
+            run = prefect.run_deployment(f"nightly/late-{end}", due)
+            assert stall.reached.wait(PATIENCE_S), prefect.worker_log
+            if end == "cancelled":
+                prefect.cancel(run)
+            else:
+                os.kill(process_of(prefect, run), signal.SIGKILL)
+            ended = prefect.wait_for_end(run)
+            finished = stored_once(tmp_path)
+            stall.over = True
+            before = len(provider.completions)
+            state = prefect.wait_for_end(prefect.run_deployment(f"nightly/late-{end}", due))
+        assert ended.type.value == {"cancelled": "CANCELLED", "killed": "CRASHED"}[end]
+        assert state.type.value == "COMPLETED", state
+        assert canary < finished < EPISODES
+        assert len(provider.completions) - before == EPISODES + canary - finished
+    assert stored_once(tmp_path) == EPISODES + canary
+    (night,) = json.loads(muses("flow", "status", f"--name=late-{end}", "--json").stdout)["nights"]
+    assert (night["run_id"], night["state"]) == (f"late-{end}-{due:%Y-%m-%d}", "sealed")
+    assert night["coverage"] == 1.0
 
 
 def test_a_signal_that_a_callback_swallows_still_ends_the_flow() -> None:

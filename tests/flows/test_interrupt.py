@@ -125,9 +125,9 @@ def scores(folder: Path) -> list[tuple[Any, ...]]:
 
 
 def stored_once(folder: Path) -> int:
-    """How many episodes the store holds, each of them once in all of its objects."""
+    """How many episodes the store holds, each of a run once in all of its objects."""
     with connect(str(folder / ".muses" / "store")) as connection:
-        counts = connection.execute("select count(*), count(distinct episode_id) from traces").fetchone()
+        counts = connection.execute("select count(*), count(distinct (run_id, episode_id)) from traces").fetchone()
     assert counts is not None
     assert counts[0] == counts[1]
     return int(counts[1])

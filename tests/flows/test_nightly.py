@@ -225,6 +225,7 @@ def test_what_was_played_is_held_against_the_night_before(later: Board) -> None:
     scripted, model = later.raw["models"]
     report = later.night(2, models=[scripted, {**model, "sampling": {"seed": 1}}]).report
     (flag,) = report.flags
+    assert "m is not what it was in nightly-2026-11-01: other sampling" in report.notes
     assert (flag.kind, flag.model, flag.column) == ("improvement", "m", "queue_f1")
     assert (flag.against, flag.now > flag.before, report.alarms) == ("nightly-2026-11-01", True, ())
 
@@ -235,6 +236,16 @@ def test_a_model_that_has_gone(later: Board) -> None:
     assert "in nightly-2026-11-01 and not in the config any more: model m" in report.notes
     assert "new since nightly-2026-11-01: model scripted/refuse" in report.notes
     assert (report.complete, report.cells_played, report.cells_reused) == (True, 2, 2)
+
+
+def test_a_model_that_was_left_out_for_a_night(later: Board) -> None:
+    """What it had played is taken over from the night before that; the canary alone asks it."""
+    later.night(2, models=["scripted/compliant"])
+    report = later.night(3).report
+    assert later.calls() == 2 * CANARY
+    assert (report.before, report.cells_reused) == ("nightly-2026-11-02", 4)
+    assert set(played_in(later, report.run_id).values()) == {"nightly-2026-11-01"}
+    assert report.scored == report.planned
 
 
 def test_other_scenarios(later: Board) -> None:
@@ -249,7 +260,8 @@ def test_other_scenarios(later: Board) -> None:
 def test_a_second_start_changes_nothing(later: Board) -> None:
     """Neither calls nor the report nor the sealed objects."""
     before = read_manifest(later.store, "nightly-2026-11-01")
-    assert later.night(1).report == report_of(before)
+    again = later.night(1)
+    assert (again.report, again.is_news) == (report_of(before), False)
     assert later.calls() == 0
     assert read_manifest(later.store, "nightly-2026-11-01") == before
 
@@ -268,6 +280,30 @@ def test_a_night_that_was_cut_off_goes_on(board: Board) -> None:
     first = board.calls()
     assert board.night(1).report.scored == 40
     assert first + board.calls() == CALLS + 2 * CANARY
+
+
+def test_a_night_that_ended_before_it_was_sealed_is_still_news(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr("flows.nightly.seal", full)
+    with pytest.raises(StoreError, match="disk is full"):
+        board.night(1)
+    monkeypatch.undo()
+    assert board.calls() == CALLS + 2 * CANARY
+    assert board.night(1).is_news
+    assert board.calls() == 0
+    assert not board.night(1).is_news
+
+
+def test_a_night_goes_on_with_the_config_that_it_began_with(later: Board) -> None:
+    with pytest.raises(StoreError) as refused:
+        later.night(1, models=["scripted/compliant"])
+    told = str(refused.value).splitlines()
+    assert "'nightly-canary-2026-11-01' exists and was planned otherwise" in told[0]
+    assert any(line.startswith("  model m: {") for line in told)
+    assert told[-1].startswith("A night goes on with the config that it began with: undo the changes, or wait")
+    assert "--run-id" not in str(refused.value)
 
 
 def test_taking_over_that_was_cut_off_goes_on(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:

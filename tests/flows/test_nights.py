@@ -1,11 +1,11 @@
 """Which night it is, what its two runs play, and bad input that belongs to nights."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from flows.nights import canary_config, night_config, read_day, the_night
+from flows.nights import canary_config, due, night_config, read_day, the_night
 from pipeline.config import RunConfig, parse_config
 from pipeline.errors import ConfigError
 from storage.nights import Night
@@ -30,6 +30,13 @@ def test_a_night_can_be_played_later_not_earlier() -> None:
     assert the_night(config(), date(2026, 11, 1), LATE).run_id == "nightly-2026-11-01"
     with pytest.raises(ConfigError, match=r"--date 2026-11-23: it is still 2026-11-22 in UTC"):
         the_night(config(), date(2026, 11, 23), LATE)
+
+
+def test_a_night_is_that_of_its_schedule_however_late_it_begins() -> None:
+    one_o_clock = datetime(2026, 11, 23, 1, tzinfo=UTC)
+    assert due(one_o_clock, one_o_clock + timedelta(hours=30)) == one_o_clock
+    assert due(one_o_clock, one_o_clock - timedelta(hours=30)) == one_o_clock - timedelta(hours=30)
+    assert due(None, one_o_clock) == one_o_clock
 
 
 def test_what_is_played() -> None:

@@ -8,7 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from storage.claims import claimed
 from storage.nights import Flag, NightReport
+from storage.objects import open_store
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
 from tests.receiver import Receiver
@@ -193,6 +195,32 @@ def test_a_flow_that_fails_tells_so(muses: Muses, prefect: PrefectServer, receiv
     (run,) = [run for run in prefect.runs("evaluate") if run.name == "evaluate-doomed-loudly"]
     assert message["more"] == f"prefect flow-run logs {run.id}"
     assert message["since"].startswith(f"{run.start_time:%Y-%m-%d %H:%M}")
+
+
+@pytest.mark.integration
+def test_a_night_is_told_once(muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path) -> None:
+    """Neither a start of a night that is over nor one that leaves it to another start has anything to tell."""
+    from prefect.blocks.webhook import Webhook
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: prefect.url}):
+        Webhook(url=receiver.address("/night")).save("of-the-night", overwrite=True)
+    config = "models: [scripted/oracle]\nfamilies: [queue]\ndataset: generated:2\nnotify: [webhook/of-the-night]\n"
+    (tmp_path / "night.yaml").write_text(config)
+
+    def play(day: int) -> int:
+        command = ("flow", "nightly", "night.yaml", "--store=store", f"--date=2026-01-0{day}")
+        return muses(*command, PREFECT_API_URL=prefect.url).returncode
+
+    def told() -> list[str]:
+        return [message["event"] for message in receiver.at("/night")]
+
+    assert (play(1), play(1), told()) == (0, 0, ["publication"])
+    store = open_store(str(tmp_path / "store"))
+    with claimed(store, "nightly-canary-2026-01-02", "muses flow nightly"):
+        assert (play(2), told()) == (2, ["publication"])
+    with claimed(store, "nightly-canary-2026-01-02", "muses rescore"):
+        assert (play(2), told()) == (2, ["publication", "failure"])
 
 
 @pytest.mark.integration

@@ -169,6 +169,16 @@ def test_an_engine_counts_where_it_serves(request_: RunRequest, same: bool) -> N
     assert (len(keys) == 1) is same
 
 
+def test_over_how_many_gpus_counts_where_it_is_more_than_one() -> None:
+    """Of the agent as of the users."""
+    wide = replace(VLLM, engine=EngineSpec(tensor_parallel=2))
+    for one, two in (
+        (replace(ACCESS, models=(VLLM,)), replace(ACCESS, models=(wide,))),
+        (replace(ACCESS, users=UsersSpec(VLLM)), replace(ACCESS, users=UsersSpec(wide))),
+    ):
+        assert key(one) != key(two)
+
+
 SAID = {1: ("4b7a1d26d4301f42", "489767afbaf980ab4a5f448d28e703aa")}
 """Version -> (the dataset's version, a hash of what everybody says over it)."""
 

@@ -93,25 +93,22 @@ def test_a_report_of_another_version_is_named(store: ObjectStore) -> None:
         report_of(read_manifest(store, TONIGHT.run_id))
 
 
-def test_the_last_sealed_night_is_the_one_before(store: ObjectStore) -> None:
+def test_sealed_nights_before_the_newest_first(store: ObjectStore) -> None:
     """Of the same name, before the day, sealed; whatever was played or sealed last."""
     put(store, "nightly-2026-11-21", "nightly-2026-11-24", "other-2026-11-22", "nightly-canary-2026-11-22", "nightly")
     put(store, "nightly-2026-11-22", sealed=False)
     put(store, "nightly-2026-11-20")
-    found = sealed_before(store, TONIGHT)
-    assert found is not None
-    assert found.run_id == "nightly-2026-11-21"
+    assert [found.run_id for found in sealed_before(store, TONIGHT, 5)] == ["nightly-2026-11-21", "nightly-2026-11-20"]
+    assert [found.run_id for found in sealed_before(store, TONIGHT, 1)] == ["nightly-2026-11-21"]
     assert [night.day.day for night in stored_nights(store, "nightly")] == [24, 22, 21, 20]
-    assert sealed_before(store, replace(TONIGHT, day=date(2026, 11, 20))) is None
+    assert sealed_before(store, replace(TONIGHT, day=date(2026, 11, 20)), 5) == []
 
 
 def test_a_night_that_cannot_be_read_is_passed_over(store: ObjectStore) -> None:
     put(store, "nightly-2026-11-20")
     for run_id in ("nightly-2026-11-21", "nightly-canary-2026-11-21"):
         store.put_if_absent(f"runs/{run_id}.json", b'{"manifest_version": 99}')
-    found = sealed_before(store, TONIGHT)
-    assert found is not None
-    assert found.run_id == "nightly-2026-11-20"
+    assert [found.run_id for found in sealed_before(store, TONIGHT, 5)] == ["nightly-2026-11-20"]
     assert canaries_before(store, TONIGHT, most=5) == []
 
 

@@ -14,7 +14,7 @@ from storage.layout import RescoredKey, ShardKey
 from storage.manifest import CellRecord, create_or_check, read_manifest
 from storage.objects import ObjectStore
 from storage.rescored import Rescored, write_rescored
-from storage.reuse import REUSED, Decision, decide, find_sources, take_over, taken_over
+from storage.reuse import REUSED, Decision, Source, decide, find_sources, take_over, taken_over
 from storage.seal import seal
 from storage.shards import RunIndex, read_index, read_shard, write_shard
 from storage.spending import read_spending
@@ -39,6 +39,7 @@ def record(played_in: str, key: str = KEY) -> CellRecord:
 
 
 CELL = cell(["a", "b"], ["c"])
+SOURCE = Source(BEFORE, FIRST)
 
 
 def put_before(store: ObjectStore, *episodes: Episode) -> None:
@@ -55,8 +56,9 @@ def names(decisions: Sequence[Decision]) -> list[str]:
 
 def test_what_is_taken_over() -> None:
     """The whole cell or nothing: what this run has begun to play, it plays to the end."""
-    sources, part = {KEY: FIRST}, cell(["b"], ["c"])
-    assert names(decide([(CELL, KEY)], [CELL], [], TONIGHT, sources)) == [FIRST]
+    sources, part = {KEY: SOURCE}, cell(["b"], ["c"])
+    (decision,) = decide([(CELL, KEY)], [CELL], [], TONIGHT, sources)
+    assert (decision.record.played_in, decision.held_by) == (FIRST, BEFORE)
     assert names(decide([(CELL, KEY)], [CELL], [], TONIGHT, {})) == [TONIGHT]
     assert names(decide([(CELL, KEY)], [part], [record(TONIGHT)], TONIGHT, sources)) == [TONIGHT]
     assert names(decide([(CELL, KEY)], [part], [], TONIGHT, sources)) == [TONIGHT]
@@ -64,8 +66,9 @@ def test_what_is_taken_over() -> None:
 
 def test_a_start_after_a_cut_off_one_goes_on() -> None:
     """Half of a cell is completed; a whole one stays marked; where the source has gone, the rest is played."""
-    sources, part = {KEY: BEFORE}, cell(["b"], ["c"])
-    assert names(decide([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, sources)) == [FIRST]
+    sources, part = {KEY: SOURCE}, cell(["b"], ["c"])
+    (decision,) = decide([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, sources)
+    assert (decision.record.played_in, decision.held_by) == (FIRST, BEFORE)
     assert names(decide([(CELL, KEY)], [], [record(FIRST)], TONIGHT, {})) == [FIRST]
     assert names(decide([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, {})) == [TONIGHT]
 
@@ -74,25 +77,26 @@ def test_what_was_played_keeps_the_key_that_it_was_played_with() -> None:
     """Else a later night would take old results for those of newer rules."""
     part, old = cell(["b"], ["c"]), [record(TONIGHT, "0" * 32)]
     for owed in ([], [part]):
-        (decision,) = decide([(CELL, KEY)], owed, old, TONIGHT, {KEY: FIRST})
+        (decision,) = decide([(CELL, KEY)], owed, old, TONIGHT, {KEY: SOURCE})
         assert (decision.record.content_key, decision.record.played_in) == ("0" * 32, TONIGHT)
+        assert decision.held_by is None
     (decision,) = decide([(CELL, KEY)], [CELL], old, TONIGHT, {})
     assert decision.record.content_key == KEY
-    (decision,) = decide([(CELL, KEY)], [part], [record(FIRST, "0" * 32)], TONIGHT, {KEY: FIRST})
+    (decision,) = decide([(CELL, KEY)], [part], [record(FIRST, "0" * 32)], TONIGHT, {KEY: SOURCE})
     assert decision.record.played_in == TONIGHT
 
 
 def test_a_source_has_scored_every_episode() -> None:
     """The run that has played it is named, not the one that took it over."""
     before, ids = replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)), [digest(name) for name in "abc"]
-    assert find_sources(before, ids, [(CELL, KEY)]) == {KEY: FIRST}
+    assert find_sources(before, ids, [(CELL, KEY)]) == {KEY: SOURCE}
     assert find_sources(before, ids[:2], [(CELL, KEY)]) == {}
     assert find_sources(before, ids, [(CELL, digest("other"))]) == {}
 
 
 def take(store: ObjectStore, whole: Cell = CELL, owed: Cell = CELL, index: RunIndex | None = None) -> None:
-    decisions = decide([(whole, KEY)], [owed], [record(FIRST)], TONIGHT, {KEY: FIRST})
-    take_over(store, BEFORE, decisions, TONIGHT, index or RunIndex(frozenset(), {}))
+    decisions = decide([(whole, KEY)], [owed], [record(FIRST)], TONIGHT, {KEY: SOURCE})
+    take_over(store, decisions, TONIGHT, index or RunIndex(frozenset(), {}))
 
 
 def test_episodes_become_ours(store: ObjectStore) -> None:
