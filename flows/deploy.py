@@ -24,6 +24,7 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRu
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL
+from prefect.types import NonEmptyishName
 from prefect.utilities.annotations import NotSet
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.collections import get_from_dict
@@ -44,6 +45,7 @@ _POOL_TYPE = ProcessWorker.type
 _TAG = "muses: "
 """How the tags of configurations begin."""
 _SECTIONS = ("nightly", "maintain")
+_BANNED = frozenset("/%&<>")
 
 
 class _Part(BaseModel):
@@ -53,15 +55,15 @@ class _Part(BaseModel):
 class WorkPool(_Part):
     """Where runs of a deployment wait for a worker."""
 
-    name: str
-    work_queue_name: str = "default"
+    name: NonEmptyishName
+    work_queue_name: NonEmptyishName = "default"
     job_variables: dict[str, Any] = {}
 
 
 class Deployment(_Part):
     """One entry of the file, completed."""
 
-    name: str
+    name: NonEmptyishName
     entrypoint: str
     """Module and name of a flow, as flows.evaluate_flow.evaluate_flow."""
     description: str | None = None
@@ -140,6 +142,10 @@ def values(
     # Prefect's own settings are the worker's.
     ours = {name: value for name, value in quiet.items() if not name.startswith("PREFECT_")}
     name = str(raw.get("name", "sweep" if has_grid(raw) else runs[0].config.name))
+    if banned := sorted(_BANNED.intersection(name)):
+        raise ConfigError(
+            f"{source}: name {name!r}: Prefect takes no {' '.join(banned)} in the name of a deployment; leave them out"
+        )
     found: dict[str, Any] = {
         "name": name,
         # Without a name of its own a configuration is known by its file: others are called `run` as well.

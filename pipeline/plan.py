@@ -15,6 +15,8 @@ from pipeline.scenario import Scenario
 from pipeline.serialization import Template
 from pipeline.specs import ModelSpec, UsersSpec
 
+_LONGEST_NAME = 120
+"""So many characters of a run's name are in its id: names in a folder have at most 255 bytes."""
 TemplateChoice = Template | Literal["published"]
 """``published``: each scenario in the serialisation of its own row."""
 
@@ -134,7 +136,7 @@ def make_plan(request: RunRequest, dataset: Dataset, shard_size: int, run_id: st
                 numbers[model.slug, family] += len(shards)
                 cells.append(Cell(model, family, choice, shards))
     return Plan(
-        run_id=run_id or f"{slug(request.name)}-{_identity(request, dataset)[:8]}",
+        run_id=run_id or f"{slug(request.name)[:_LONGEST_NAME]}-{_identity(request, dataset)[:8]}",
         dataset=dataset.name,
         dataset_version=dataset.version,
         users=request.users,

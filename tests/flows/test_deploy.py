@@ -113,6 +113,7 @@ def test_a_night_that_could_never_be_played_is_refused_at_once() -> None:
         ("deployments: [{name: x, entrypoint: a.b}]", "a.b: work_pool: Field required"),
         (yaml.safe_dump({"deployments": [{**ENTRY, "schedules": [{"cron": "61 * * * *"}]}]}), "Invalid cron string"),
         (yaml.safe_dump({"deployments": [{**ENTRY, "tag": ["x"]}]}), "tag: Extra inputs"),
+        (yaml.safe_dump({"deployments": [{**ENTRY, "name": "a/b"}]}), "name: String should match pattern"),
     ],
 )
 def test_a_file_of_deployments_that_cannot_be_used(tmp_path: Path, text: str, told: str) -> None:
@@ -134,6 +135,7 @@ def write(folder: Path, **config: Any) -> None:
         ({"nightly": {"cron": "daily"}}, ("night.yaml: nightly.cron", "expected five fields")),
         ({"nightly": {"timezone": "Europe/Berln"}}, ("nightly.timezone", "did you mean 'Europe/Berlin'?")),
         ({"notify": ["team"]}, ("notify[0]", "TYPE/NAME")),
+        ({"name": "q&a/b"}, ("night.yaml: name 'q&a/b': Prefect takes no & / in the name of a deployment",)),
         ({"grid": {"epochs": []}}, ("epochs",)),
     ],
 )

@@ -68,6 +68,10 @@ def test_days() -> None:
     [
         ({"nightly": {"timezone": "Europe/Berln"}}, "nightly.timezone: no time zone 'Europe/Berln'; did you mean"),
         ({"nightly": {"timezone": "Mars"}}, "nightly.timezone: no time zone 'Mars'"),
+        (
+            {"nightly": {"timezone": "posix/Europe/Berlin"}},
+            "nightly.timezone: no time zone 'posix/Eur",
+        ),
         ({"nightly": {"timezone": "Europe"}}, "nightly.timezone: no time zone 'Europe'"),
         ({"nightly": {"timezone": "../../etc/passwd"}}, "nightly.timezone: no time zone"),
         ({"nightly": {"timezone": ""}}, "nightly.timezone: no time zone ''; write one as Europe/Berlin"),

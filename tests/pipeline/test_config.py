@@ -170,7 +170,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(raw: object, line: str) -
     assert problems(raw) == f"{SOURCE}: {line}"
 
 
-@pytest.mark.parametrize("run_id", ["a/b", "", "a.", "-a", ".a", "a b", "a\n", "é"])
+@pytest.mark.parametrize("run_id", ["a/b", "", "a.", "-a", ".a", "a b", "a\n", "é", "a" * 151])
 def test_a_run_id_is_a_path_segment(run_id: str) -> None:
     """What is refused here could not be stored."""
     assert "run_id: expected letters, digits" in problems({**LEAST, "run_id": run_id})

@@ -209,6 +209,9 @@ def test_a_run_is_named_after_what_it_measures(dataset: Dataset) -> None:
     for changed in (replace(REQUEST, epochs=2), replace(REQUEST, limit=1), replace(REQUEST, users=USERS)):
         assert make_plan(changed, dataset, 32).run_id != derived
     assert make_plan(REQUEST, dataset, 32, run_id="given").run_id == "given"
+    long = [make_plan(replace(REQUEST, name=300 * "x", epochs=epochs), dataset, 32).run_id for epochs in (1, 2)]
+    assert len(set(long)) == 2
+    assert max(map(len, long)) < 150  # as a folder of a store
 
 
 def test_a_limit_takes_the_first_scenarios(dataset: Dataset) -> None:
