@@ -172,7 +172,8 @@ async def sweep(
         swept = await all_of(map(play, orders))
     if len(errors) == len(swept) and len(set(map(str, errors))) == 1:
         raise errors[0]
-    return SweepReport(name, orders[0].config.store, tuple(swept), time.monotonic() - start)
+    store = open_store(orders[0].config.store).url
+    return SweepReport(name, store, tuple(swept), time.monotonic() - start)
 
 
 def _orders(runs: Iterable[SweepRun]) -> list[_Order]:

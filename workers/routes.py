@@ -169,7 +169,8 @@ class Route:
     def _nobody(self, seconds: float) -> ModelFailure:
         trouble = next((server.trouble for server in self._servers if server.trouble is not None), None)
         which = "its server has" if len(self._servers) == 1 else f"its {len(self._servers)} servers have"
-        problem = f"{self._name}: {which} been left alone for {seconds:.0f} s after failures in a row"
+        how_long = f" for {seconds // 60:.0f} min" if seconds >= 60 else ""  # coarse: the same text is counted as one
+        problem = f"{self._name}: {which} been left alone{how_long} after failures in a row"
         if trouble is None:
             return ModelFailure("transport", problem)
         return trouble.told(f"{problem}; the last one: {trouble.problem}")
