@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from pipeline.errors import StoreError
@@ -23,6 +24,7 @@ MANIFEST_VERSION = 2
 """2: what a sealed run's objects are.  A reader reads all older ones and refuses newer ones."""
 _READERS = 16
 _CHANGE_TRIES = 8
+_NAMED = 5
 
 State = Literal["open", "sealed"]
 
@@ -37,6 +39,31 @@ class UnreadableManifestError(StoreError):
     def __str__(self) -> str:
         store, key, problem = self.args
         return f"store {store}: {key}: {problem}"
+
+
+class NoSuchRunError(StoreError):
+    """A run that a user names is not there, or no run at all (None).
+
+    Args:
+        store: its URL.
+        run_id: the one that was asked for.
+        there: the ids of those that the store has, sorted.
+    """
+
+    def __init__(self, store: str, run_id: str | None = None, there: Sequence[str] = ()) -> None:
+        super().__init__(store, run_id, there)
+
+    def __str__(self) -> str:
+        store, run_id, there = self.args
+        if run_id is None or not there:
+            return f"there is no run in the store {store}; `muses run` makes one, --store names another store"
+        if len(there) <= _NAMED:
+            return f"there is no run {run_id!r} in the store {store}; it has {', '.join(there)}"
+        near = ", ".join(get_close_matches(run_id, there, _NAMED) or there[-_NAMED:])
+        return (
+            f"there is no run {run_id!r} in the store {store}; it has {len(there)}, among them {near}"
+            " (`muses store ls` lists all)"
+        )
 
 
 class PlannedOtherwiseError(StoreError):
@@ -210,13 +237,13 @@ def find_manifest(store: ObjectStore, run_id: str) -> RunManifest:
     """The manifest of a run that a user names.
 
     Raises:
-        StoreError: there is no such run, and the message lists those that there are; or as :func:`read_manifest`.
+        NoSuchRunError: the message names those with a similar name.
+        StoreError: as :func:`read_manifest`.
     """
     try:
         return read_manifest(store, run_id)
     except MissingObjectError:
-        known = ", ".join(stored_runs(store)) or "none"
-        raise StoreError(f"store {store.url}: there is no run {run_id!r}; there are: {known}") from None
+        raise NoSuchRunError(store.url, run_id, stored_runs(store)) from None
 
 
 def stored_runs(store: ObjectStore) -> list[str]:
@@ -306,7 +333,7 @@ def _to_json(manifest: RunManifest) -> bytes:
 
 def _from_json(data: bytes) -> RunManifest:
     try:
-        value = json.loads(data)
+        value = _object(data)
         _refuse_newer(value)
         return RunManifest(
             run_id=value["run_id"],
@@ -332,8 +359,17 @@ def _from_json(data: bytes) -> RunManifest:
             cells=tuple(CellRecord(**cell) for cell in value.get("cells", ())),  # likewise
             night=value.get("night"),  # likewise
         )
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"not a run's manifest ({type(error).__name__}: {error})") from error
+    except KeyError as error:
+        raise StoreError(f"not a run's manifest: the field {error} is missing") from error
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"not a run's manifest: {error}") from error
+
+
+def _object(data: bytes) -> Mapping[str, Any]:
+    value = json.loads(data)
+    if not isinstance(value, dict):
+        raise TypeError(f"expected a JSON object, got {canonical(value).decode():.40}")
+    return value
 
 
 def _refuse_newer(value: Mapping[str, Any]) -> None:

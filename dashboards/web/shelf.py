@@ -26,7 +26,7 @@ from storage.claims import Claim
 from storage.damage import Lost
 from storage.inventory import classify
 from storage.layout import CLAIMS, RESCORED, RUNS, SEALED, TRACES, parse_claim_key
-from storage.manifest import RunManifest, UnreadableManifestError, readable_manifests
+from storage.manifest import NoSuchRunError, RunManifest, UnreadableManifestError, readable_manifests
 from storage.objects import MissingObjectError, open_store
 from storage.sources import read_sources
 from storage.sql import connect, connect_to
@@ -242,7 +242,8 @@ class Shelf:
         for run in self.runs():
             if run.run_id == run_id:
                 return run
-        raise NoSuchPageError(f"there is no run {run_id!r} in the store")
+        there = sorted(run.run_id for run in self.runs())
+        raise NoSuchPageError(str(NoSuchRunError(self.store_url, run_id, there)))
 
     def _runs(self) -> tuple[RunLine, ...]:
         oldest_first, unreadable = readable_manifests(open_store(self.store_url))

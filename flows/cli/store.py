@@ -217,7 +217,9 @@ def _tell_held(held: Mapping[str, str]) -> None:
 
 
 def _tell_empty(store: "ObjectStore") -> None:
-    _note(f"muses: there is no run in {store.url}; --store names another store")
+    from storage.manifest import NoSuchRunError
+
+    _note(f"muses: {NoSuchRunError(store.url)}")
 
 
 def _outcome(*, deleted: bool) -> str:

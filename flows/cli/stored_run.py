@@ -1,13 +1,11 @@
 """The run that a command is asked about, found by its id, and what can be read of it."""
 
-import difflib
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import MusesError, StoreError
-from storage.layout import RUNS, parse_manifest_key
-from storage.manifest import RunManifest, read_manifest
-from storage.objects import MissingObjectError, ObjectStore, open_store
+from storage.manifest import NoSuchRunError, RunManifest, find_manifest
+from storage.objects import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,20 +16,15 @@ if TYPE_CHECKING:
     from storage.damage import Lost
 
 T = TypeVar("T")
-_NEAREST = 5
 
 
 def stored_run(store_url: str, run_id: str) -> RunManifest:
     """Its manifest.
 
     Raises:
-        MusesError: there is no such run; the message lists those with a similar name.
+        NoSuchRunError: the message names those with a similar name.
     """
-    store = open_store(store_url)
-    try:
-        return read_manifest(store, run_id)
-    except MissingObjectError as error:
-        raise MusesError(_no_run(store, run_id)) from error
+    return find_manifest(open_store(store_url), run_id)
 
 
 def read_runs(store_url: str, question: "Question[T]", run_id: str | None = None) -> T:
@@ -70,23 +63,11 @@ def ask_runs(store_url: str, question: "Question[T]", run_id: str | None = None)
         return found.value[0]
     if run_id is not None:
         stored_run(store_url, run_id)
-    raise MusesError(
-        f"no run in the store {store_url} can be read"
-        if found.lost
-        else f"there is no run in the store {store_url}; `muses run` makes one, --store names another store"
-    )
+    if found.lost:
+        raise MusesError(f"no run in the store {store_url} can be read")
+    raise NoSuchRunError(store_url)
 
 
 def _tell(lost: "Iterable[Lost]") -> None:
     for each in lost:
         print(f"muses: damaged and left out: {each}", file=sys.stderr)  # noqa: T201 - the command line talks
-
-
-def _no_run(store: ObjectStore, run_id: str) -> str:
-    names = (parse_manifest_key(info.key) for info in store.list(RUNS))
-    there = [name for name in names if name is not None]
-    if not there:
-        return f"there is no run in the store {store.url}; `muses run` makes one, --store names another store"
-    near = difflib.get_close_matches(run_id, there, _NEAREST) or there[-_NEAREST:]
-    others = " and others" if len(there) > len(near) else ""
-    return f"the store {store.url} has no run {run_id!r}; it has {', '.join(near)}{others}"

@@ -66,7 +66,7 @@ def test_the_same_as_json(store: str, capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("arguments", "mentions"),
     [
-        (("frist", "other"), ("no run 'frist'", "it has first and others")),
+        (("frist", "other"), ("no run 'frist'", "it has again, first, other")),
         (("first", "zzz"), ("no run 'zzz'", "again, first, other")),
         (("first", "first"), ("'first' was named twice",)),
         (("a/b", "first"), ("run id 'a/b'",)),

@@ -283,7 +283,7 @@ def test_families_added_since_do_not_matter(store: str, tmp_path: Path) -> None:
 def test_unknown_runs_and_families(store: str, tmp_path: Path) -> None:
     """The message says which there are."""
     run_id = play(store, tmp_path, dataset="generated:2", families=["queue"])
-    with pytest.raises(StoreError, match=f"no run 'other'; there are: {run_id}"):
+    with pytest.raises(StoreError, match=f"no run 'other' in the store .*; it has {run_id}"):
         rescore(store, "other")
     with pytest.raises(MusesError, match="episodes of queue, which this muses-eval has no scorer for; it has: access"):
         rescore(store, run_id, means=Means({"access": FAMILIES["access"]}))
@@ -309,5 +309,5 @@ def test_from_the_command_line(muses: Muses, s3: S3Server) -> None:
     assert table.stdout.splitlines()[-1].split() == ["queue", "1", "0", "0", "3", "0"]
     unknown = muses("rescore", "two", f"--store={store}", **s3.environment)
     assert unknown.returncode == 2
-    assert "there are: one" in unknown.stderr
+    assert "it has one" in unknown.stderr
     assert unknown.stdout == ""

@@ -76,8 +76,8 @@ def test_a_runs_life(muses: Muses, tmp_path: Path) -> None:
         (("prune",), "which runs? Give --older-than 90d, --name 'nightly-*', or both"),
         (("prune", "--older-than=90"), "--older-than '90': expected a number and a unit (s, m, h, d, w)"),
         (("gc", "--grace=-1h"), "--grace '-1h': expected a number and a unit"),
-        (("verify", "nope"), "there is no run 'nope'; there are: none"),
-        (("seal", "nope"), "there is no run 'nope'; there are: none"),
+        (("verify", "nope"), "there is no run in the store"),
+        (("seal", "nope"), "there is no run in the store"),
         (("seal", "no/pe"), "run id 'no/pe': expected letters"),
     ],
 )

@@ -1,6 +1,7 @@
 """A run's manifest: changed by compare and swap only, and the guard against mixing two runs."""
 
 import json
+import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 
 from pipeline.errors import StoreError
 from storage.manifest import (
+    NoSuchRunError,
     RunManifest,
     SealedObject,
     change_manifest,
@@ -153,9 +155,46 @@ def test_a_deleted_object_is_given_up_when_the_run_goes_on(store: ObjectStore) -
     assert reopen(store, "run-a") == replace(MANIFEST, sealed=(there,))
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b'{"manifest_version": 1}', b"null"])
-def test_damaged_manifests_are_named(store: ObjectStore, data: bytes) -> None:
-    """Whatever the damage, one error that names the object."""
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "Expecting value"),
+        (b"\xff", "can't decode"),
+        (b"[]", r"expected a JSON object, got \[\]"),
+        (b"null", "expected a JSON object, got null"),
+        (b"{}", "the field 'manifest_version' is missing"),
+        (b'{"manifest_version": 1}', "the field 'schema_version' is missing"),
+    ],
+)
+def test_damaged_manifests_are_named(store: ObjectStore, data: bytes, problem: str) -> None:
+    """Whatever the damage, one error that names the object and says what is wrong with it."""
     store.put_if_absent("runs/bad.json", data)
-    with pytest.raises(StoreError, match=r"runs/bad\.json: not a run's manifest"):
+    with pytest.raises(StoreError, match=rf"runs/bad\.json: not a run's manifest: .*{problem}"):
         read_manifest(store, "bad")
+
+
+_SIX = ("1", "2", "3", "4", "5", "first")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "told"),
+    [
+        ("frist", (), "there is no run in the store S; `muses run` makes one, --store names another store"),
+        ("frist", ("a", "b"), "there is no run 'frist' in the store S; it has a, b"),
+        (
+            "frist",
+            _SIX,
+            "there is no run 'frist' in the store S; it has 6, among them first (`muses store ls` lists all)",
+        ),
+        (
+            "zzz",
+            _SIX,
+            "there is no run 'zzz' in the store S; it has 6, among them 2, 3, 4, 5, first (`muses store ls` lists all)",
+        ),
+    ],
+)
+def test_a_run_that_is_not_there(wanted: str, there: tuple[str, ...], told: str) -> None:
+    """The message names the few that may be meant, however many there are, and where the others are listed."""
+    error = NoSuchRunError("S", wanted, there)
+    assert str(error) == told
+    assert str(pickle.loads(pickle.dumps(error))) == told

@@ -268,8 +268,8 @@ def test_a_seal_that_has_lost_its_claim_switches_nothing(store: ObjectStore) -> 
 
 
 def test_there_is_no_such_run(store: ObjectStore) -> None:
-    """The message lists those that there are, and no claim is left."""
+    """The message says which there are, and no claim is left."""
     create_or_check(store, MANIFEST)
-    with pytest.raises(StoreError, match=r"no run 'run-x'; there are: run-a"):
+    with pytest.raises(StoreError, match=r"no run 'run-x' in the store .*; it has run-a"):
         seal(store, "run-x")
     assert keys(store, "claims/") == []

@@ -434,7 +434,7 @@ def test_an_empty_store_says_so(muses: Muses) -> None:
         done = muses("store", command, "--store=nowhere")
         assert (done.returncode, done.stdout) == (0, "")
         assert "there is no run in" in done.stderr
-        assert "nowhere; --store names another store" in done.stderr
+        assert "nowhere; `muses run` makes one, --store names another store" in done.stderr
 
 
 def test_one_is_one(muses: Muses, tmp_path: Path) -> None:
