@@ -32,13 +32,13 @@ from pipeline.specs import (
     Provider,
     Sampling,
     UsersSpec,
+    address_problem,
 )
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_KEY_ENV = "OPENAI_API_KEY"
 ANTHROPIC_BASE_URL = "https://api.anthropic.com/v1"
 ANTHROPIC_KEY_ENV = "ANTHROPIC_API_KEY"
-DEFAULT_STORE = ".muses/store"
 _HOMES: Mapping[Provider, tuple[str, str]] = {
     "openai": (OPENAI_BASE_URL, OPENAI_KEY_ENV),
     "anthropic": (ANTHROPIC_BASE_URL, ANTHROPIC_KEY_ENV),
@@ -195,14 +195,8 @@ class ModelConfig(_Section):
         if self.base_url == ():
             raise ValueError("base_url names no address; write one, or leave it out")
         for url in self.base_url or ():
-            if not url.startswith(("http://", "https://")):
-                raise ValueError(f"base_url must start with http:// or https://, got {url!r}")
-            # Not shown: what stands there is likely a secret, and a config is stored with its run.
-            if any(mark in url for mark in "@?#"):
-                raise ValueError(
-                    "base_url holds more than an address and a path; put keys into an environment variable and name it "
-                    "in api_key_env"
-                )
+            if problem := address_problem(url):
+                raise ValueError(problem)
 
     @property
     def _parts(self) -> tuple[str, str]:
@@ -433,7 +427,7 @@ class RunConfig(_Section):
     """``scripted``: rule-based principals.  A model plays them in the paper's way, pinned apart from the agents."""
     epochs: Whole = Field(1, gt=0)
     limit: Whole | None = Field(None, gt=0)
-    store: str = DEFAULT_STORE
+    store: str = ".muses/store"
     coverage: Number = Field(0.99, ge=0, le=1)
     """Share of planned episodes that must be scored for a model to be ranked."""
     budget: BudgetConfig | None = None

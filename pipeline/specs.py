@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pipeline.hashing import slug
 
@@ -58,6 +59,27 @@ class Endpoint:
     limits: Limits = Limits()
     account: str | None = None
     """Models of one account share its limits; None: the servers' addresses and the key's name tell."""
+
+
+def address_problem(base_url: str) -> str | None:
+    """What keeps *base_url* from being a server's address; None: it is one."""
+    if any(mark in base_url for mark in "@?#"):
+        # Not shown: what stands there is likely a secret, and a config is stored with its run.
+        return (
+            "base_url holds more than an address and a path; put keys into an environment variable and name it in "
+            "api_key_env"
+        )
+    if not _is_address(base_url):
+        return f"base_url is {base_url!r}; expected an address with its version, as http://127.0.0.1:8000/v1"
+    return None
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
 
 
 @dataclass(frozen=True, slots=True)

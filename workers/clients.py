@@ -8,10 +8,9 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError
-from pipeline.specs import Endpoint, ModelSpec
+from pipeline.specs import Endpoint, ModelSpec, address_problem
 from workers.limits import AccountLimits
 from workers.models import Model
 from workers.scripted import ScriptedModel
@@ -71,30 +70,9 @@ def _endpoint(spec: ModelSpec) -> Endpoint:
     if not endpoint.base_urls and spec.provider != "vllm":
         raise ConfigError(f"model {spec.name!r}: its endpoint names no address; give it a base_url")
     for base_url in endpoint.base_urls:
-        _check_address(spec, base_url)
+        if problem := address_problem(base_url):
+            raise ConfigError(f"model {spec.name!r}: {problem}")
     return endpoint
-
-
-def _check_address(spec: ModelSpec, base_url: str) -> None:
-    if any(mark in base_url for mark in "@?#"):
-        # Not shown: what stands there is likely a secret.
-        raise ConfigError(
-            f"model {spec.name!r}: base_url holds more than an address and a path; put keys into an environment "
-            "variable and name it in api_key_env"
-        )
-    if not _is_address(base_url):
-        raise ConfigError(
-            f"model {spec.name!r}: base_url is {base_url!r}; expected an address with its version, "
-            "as http://127.0.0.1:8000/v1"
-        )
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
-        return False
 
 
 def _api_key(spec: ModelSpec, endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:

@@ -231,6 +231,8 @@ def test_built_in_agents(kind: str) -> None:
         ({"model": "scripted/oracle"}, ("needs no network", "base_url")),
         ({"base_url": "127.0.0.1:8000/v1"}, ("http://", "'127.0.0.1:8000/v1'")),
         ({"base_url": ""}, ("http://", "''")),
+        ({"base_url": "http://"}, ("http://127.0.0.1:8000/v1", "'http://'")),
+        ({"base_url": ["http://h/v1", "http://h:port/v1"]}, ("http://127.0.0.1:8000/v1", "'http://h:port/v1'")),
     ],
 )
 def test_a_model_that_is_none(fields: dict[str, object], words: tuple[str, ...]) -> None:
