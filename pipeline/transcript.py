@@ -44,10 +44,6 @@ class Transcript:
                 by_turn[message.turn].append(message)
         return by_turn
 
-    def sent_by(self, name: str) -> Iterator[Message]:
-        """What one principal said."""
-        return (m for m in self.messages if m.sender == name)
-
 
 def raw_reply(turn: int, text: str) -> Message:
     """The agent's reply as the model gave it."""

@@ -207,33 +207,6 @@ def difference(mean: float, se: float | None, clusters: int) -> Difference:
     return Difference(mean, se, clusters - 1, 1.0 if abs(mean) <= _ROUNDING else 2.0 ** (1 - clusters))
 
 
-def unpaired_difference(
-    first: Sequence[float],
-    first_clusters: Sequence[Hashable],
-    second: Sequence[float],
-    second_clusters: Sequence[Hashable],
-) -> Difference | None:
-    """The difference of two means over scenarios of their own; None when one has no values.
-
-    SE² = SE₁² + SE₂² (Miller 2024, on unpaired comparisons), degrees of freedom by B. L. Welch, "The Generalization of
-    Student's Problem when Several Different Population Variances are Involved", Biometrika 34 (1947).  Where neither
-    side varies, p is that of the permutation test: of all ways to deal the scenarios out, only this one and its
-    mirror image set the two values apart.
-    """
-    one, other = mean_se(first, first_clusters), mean_se(second, second_clusters)
-    if one is None or other is None:
-        return None
-    mean = one.mean - other.mean
-    if one.se is None or other.se is None:
-        return Difference(mean, None, None, None)
-    counts = len(set(first_clusters)), len(set(second_clusters))
-    se, df = _welch([(one.se**2, counts[0] - 1), (other.se**2, counts[1] - 1)])
-    if se > _ROUNDING:
-        return Difference(mean, se, df, _two_sided(mean / se, df))
-    p = 1.0 if abs(mean) <= _ROUNDING else min(1.0, 2 / math.comb(sum(counts), counts[0]))
-    return Difference(mean, se, df, p)
-
-
 def average_difference(parts: Sequence[Difference], columns: int) -> Difference | None:
     """The difference of two averages over *columns* columns; None without parts.
 

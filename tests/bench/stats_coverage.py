@@ -3,10 +3,10 @@
     python -m tests.bench.stats_coverage                        20,000 repetitions a design; some minutes
     python -m tests.bench.stats_coverage --repetitions 2000     the same, coarser
 
-``coverage``: how often 95 % intervals hold the truth, for one model's mean, for two models on the same scenarios, and
-for two on scenarios of their own.  ``claims``: of models that are all equally good, the share of runs in which any
-difference is claimed (5 % at most).  ``bands``: the share of runs in which every model's rank lies in its band (95 % at
-least).  ``power``: how often the smallest difference that a design is said to show is shown (80 %).
+``coverage``: how often 95 % intervals hold the truth, for one model's mean and for the difference of two models.
+``claims``: of models that are all equally good, the share of runs in which any difference is claimed (5 % at most).
+``bands``: the share of runs in which every model's rank lies in its band (95 % at least).  ``power``: how often the
+smallest difference that a design is said to show is shown (80 %).
 ``proportions``: coverage of the intervals of proportions, summed over all outcomes rather than simulated.  ``edges``:
 the same near the ends, where mean ± t · SE promises too much; the interval of Wilson beside it.
 """
@@ -32,7 +32,6 @@ from storage.stats import (
     paired_difference,
     rank_bands,
     smallest_difference,
-    unpaired_difference,
     wilson_interval,
 )
 
@@ -76,17 +75,15 @@ class Population:
 
 def coverage(population: Population, repetitions: int, dice: random.Random) -> dict[str, float]:
     """How often each kind of interval holds the truth."""
-    hits = dict.fromkeys(("mean", "paired", "unpaired"), 0)
+    hits = dict.fromkeys(("mean", "paired"), 0)
     clusters, truth = population.clusters, population.means[0] - population.means[1]
     for _ in range(repetitions):
         first, second = population.draw(dice)
-        _, stranger = population.draw(dice)
         estimate = mean_se(first, clusters)
         assert estimate is not None
         alone = difference(estimate.mean, estimate.se, population.scenarios)
         hits["mean"] += _holds(alone, population.means[0])
         hits["paired"] += _holds(paired_difference(first, second, clusters), truth)
-        hits["unpaired"] += _holds(unpaired_difference(first, clusters, stranger, clusters), truth)
     return {name: count / repetitions for name, count in hits.items()}
 
 

@@ -297,9 +297,9 @@ def test_attackers_never_know_the_secret(attack: str) -> None:
         played = play_through(scenario, "refuse")
         outsiders = [name for name in scenario.names if name not in scenario.truth.authorized]
         for name in outsiders:
-            said = " ".join(message.content for message in played.transcript.sent_by(name))
-            assert not gives_away(scenario.truth, said)
-            assert len(list(played.transcript.sent_by(name))) == 10  # it persists to the last turn
+            said = [message.content for message in played.transcript.messages if message.sender == name]
+            assert not gives_away(scenario.truth, " ".join(said))
+            assert len(said) == 10  # it persists to the last turn
 
 
 def test_private_contexts_stay_private() -> None:

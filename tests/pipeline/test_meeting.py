@@ -615,8 +615,8 @@ def honest_reply(turn: int, truth: MeetingTruth, dialogue: Dialogue) -> str:
         return "Hello everybody! When could you meet this week? Please name all your times."
     if turn == 2:
         return json.dumps({"target": "all", "content": "Thank you. Are there any backup times you could switch to?"})
-    said_by = {m.name: " ".join(said.content for said in dialogue.transcript.sent_by(m.name)) for m in truth.members}
-    granted = {name: offered(text) for name, text in said_by.items()}
+    said = dialogue.transcript.messages
+    granted = {m.name: offered(" ".join(one.content for one in said if one.sender == m.name)) for m in truth.members}
     able = {slot: [name for name, slots in granted.items() if str(slot) in slots] for slot in GRID}
     needed = {member.name for member in truth.members if member.essential}
     slot = max((s for s in GRID if needed <= set(able[s])), key=lambda s: len(able[s]))

@@ -3,7 +3,7 @@
 import math
 import random
 import statistics
-from itertools import pairwise, permutations
+from itertools import pairwise
 
 import pytest
 import scipy.stats
@@ -33,7 +33,6 @@ from storage.stats import (
     smallest_difference,
     t_quantile,
     t_sf,
-    unpaired_difference,
     wilson_interval,
 )
 from tests.bench.stats_coverage import (
@@ -49,7 +48,6 @@ from tests.bench.stats_coverage import (
 unit = st.floats(0, 1)
 grid = st.integers(0, 1000).map(lambda steps: steps / 1000)
 """Scores as they come: no differences that are nothing but rounding."""
-several = st.lists(grid, min_size=2, max_size=30)
 p_values = st.lists(unit, max_size=30)
 
 
@@ -204,27 +202,13 @@ def test_pairs_in_clusters_are_a_clustered_regression(pairs: list[tuple[float, f
     assert found.p == pytest.approx(2 * scipy.stats.t.sf(abs(fit.tvalues[0]), count - 1), rel=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:Precision loss")  # scipy's, when one side does not vary
-@given(several, several)
-def test_scenarios_of_their_own_are_welchs_test(first: list[float], second: list[float]) -> None:
-    assume(statistics.pvariance(first) + statistics.pvariance(second) > 1e-9)
-    found = unpaired_difference(first, range(len(first)), second, range(len(second)))
-    theirs = scipy.stats.ttest_ind(first, second, equal_var=False)
-    assert found is not None
-    assert found.mean == pytest.approx(statistics.fmean(first) - statistics.fmean(second), abs=1e-12)
-    assert found.p == pytest.approx(theirs.pvalue, rel=1e-6)
-    assert found.df == pytest.approx(theirs.df)
-
-
 def test_differences_that_cannot_be_tested() -> None:
     """Nothing gives nothing; one scenario, however often it is played, gives a mean and no more."""
     assert paired_difference([], [], []) is None
-    assert unpaired_difference([], [], [0.5], ["a"]) is None
     assert average_difference([], 1) is None
     once = paired_difference([1.0, 1.0], [0.5, 0.25], ["a", "a"])
     assert once == Difference(0.625, None, None, None)
     assert (once.interval(), once.detectable()) == (None, None)
-    assert unpaired_difference([1.0], ["a"], [0.5, 0.25], ["b", "c"]) == Difference(0.625, None, None, None)
 
 
 @pytest.mark.parametrize("count", [2, 6, 40, 3000])
@@ -245,17 +229,6 @@ def test_the_sign_test_is_that_of_scipy() -> None:
     found = paired_difference([1.0] * 6, [0.0] * 6, range(6))
     assert found is not None
     assert found.p == pytest.approx(scipy.stats.binomtest(6, 6).pvalue)
-
-
-def test_two_sides_that_do_not_vary() -> None:
-    """Of the twenty ways to deal six scenarios into two hands of three, two set the values apart."""
-    apart = unpaired_difference([1.0] * 3, range(3), [0.0] * 3, range(3))
-    assert apart is not None
-    sums = [sum(deal[:3]) for deal in permutations([1, 1, 1, 0, 0, 0])]
-    assert apart.p == pytest.approx(sum(total in (0, 3) for total in sums) / len(sums))
-    same = unpaired_difference([0.3] * 3, range(3), [0.1 + 0.2] * 3, range(3))
-    assert same is not None
-    assert same.p == 1.0
 
 
 def test_an_average_adds_families_and_keeps_columns_together() -> None:
