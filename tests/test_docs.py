@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from flows.cli import main
 from flows.cli.app import app
 from pipeline.config import RunConfig
 from pipeline.episode import OUTCOMES
@@ -49,6 +50,15 @@ def test_every_command_is_in_the_reference(command: str) -> None:
     assert f"`{command}" in REFERENCE
 
 
+@pytest.mark.parametrize("command", commands())
+def test_help_shows_defaults_that_tell_something(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """That a flag is not set, and that a list is empty, goes without saying."""
+    main([*command.split()[1:], "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"Usage: {command}" in told
+    assert re.findall(r"\[default: (?:\(.*?\)|False|None|)\]", told) == []
+
+
 @pytest.mark.parametrize("key", sorted(config_keys()))
 def test_every_config_key_is_in_the_reference(key: str) -> None:
     assert f"`{key}`" in REFERENCE
@@ -84,3 +94,18 @@ def test_yaml_examples_are_valid_configs(page: Path) -> None:
 
     for text in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         expand(yaml.safe_load(text), page.name)
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES[2:] if f"(docs/{page.name})" not in text] == []
+
+
+def test_the_readme_shows_what_the_demo_ends_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Played in this process: the executor does not change a score."""
+    store = ("--store", str(tmp_path))
+    assert main(["run", str(ROOT / "infra" / "demo.yaml"), "--executor", "inline", *store]) == 0
+    capsys.readouterr()
+    assert main(["leaderboard", "--format", "md", *store]) == 0
+    table, _, _ = capsys.readouterr().out.partition("\n\n")
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")

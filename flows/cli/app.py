@@ -4,11 +4,17 @@ from importlib.metadata import version
 
 from cyclopts import App, Parameter
 
+
+def _default(value: object) -> str | None:
+    """A default as help shows it; None: it would tell nothing, as that a flag is not set."""
+    return None if value is None or value is False or value == () else str(value)
+
+
 app = App(
     name="muses",
     help="Evaluate LLM agents that serve many users at once.",
     version=version("muses-eval"),
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), show_default=_default),
 )
 app.command("flows.cli.plan:plan", help="Show what a run would play and what that would take.")
 app.command("flows.cli.run:run", help="Play what a run owes and print the leaderboard.")

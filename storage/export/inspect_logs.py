@@ -108,7 +108,7 @@ def export_inspect(
     except ImportError as error:
         raise ConfigError(
             f"logs of Inspect are written with its own library, which is not installed ({error});"
-            " pip install 'muses-eval[inspect]'"
+            " `make setup` installs it with everything else, `pip install inspect-ai` alone"
         ) from error
     stream_episodes(connection)
     for model, family in run.planned:

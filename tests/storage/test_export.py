@@ -330,6 +330,6 @@ def test_without_inspect_the_message_says_what_to_install(tmp_path: Path, monkey
 
     with (
         connect(store.url, "run-a") as connection,
-        pytest.raises(ConfigError, match=r"pip install 'muses-eval\[inspect\]'"),
+        pytest.raises(ConfigError, match=r"`make setup` installs it .* `pip install inspect-ai` alone"),
     ):
         list(export_inspect(connection, RUN, tmp_path, replace=False))
