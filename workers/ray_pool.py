@@ -33,7 +33,7 @@ DRAIN_TIMEOUT_S = 20.0
 REACH_TIMEOUT_S = 5.0
 _START_ONE = "start one with `ray start --head` (its address is host:6379), or leave the address out to use a local one"
 SHARD_TRIES = 5
-"""How often a shard is given to an actor before its loss is an error."""
+"""How often work is given to an actor before its loss is an error."""
 _NOT_SHIPPED = ["/*", "!/.", "!/pipeline", "!/storage", "!/workers", "**/__pycache__"]
 """In the syntax of .gitignore: all but the folder itself and the packages that a worker imports, since anything may lie
 beside them: data, results, or the other packages of an environment."""
@@ -131,10 +131,7 @@ class RayExecutor:
             except RayError as error:  # it died, was ended for its memory, or cannot be reached
                 give_back = self._give_back_once_ready
                 if not tries_left:
-                    raise MusesError(
-                        f"shard {spec.key}: its worker died {SHARD_TRIES} times, the last time with: "
-                        f"{_first_line(error)}; look for memory trouble in Ray's logs, then start the run again"
-                    ) from None
+                    raise _died(f"shard {spec.key}", error) from None
             else:
                 return summary
             finally:
@@ -143,7 +140,13 @@ class RayExecutor:
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def probe(self, spec: ModelSpec) -> Trouble | None:
-        found: Trouble | None = await self._actors[0].probe.remote(spec)
+        again = SHARD_TRIES - 1  # Ray's count: a worker that dies over it, or is just being restarted, is asked again
+        try:
+            found: Trouble | None = await self._actors[0].probe.options(max_task_retries=again).remote(spec)
+        except RayTaskError as error:
+            raise _own(error) from None
+        except RayError as error:
+            raise _died(f"model {spec.name!r}", error) from None
         return found
 
     async def snapshot(self) -> Snapshot:
@@ -179,6 +182,13 @@ class RayExecutor:
 async def _end(actor: Any) -> None:  # noqa: ANN401 - as above
     await actor.drain.remote()
     await actor.close.remote()
+
+
+def _died(work: str, error: RayError) -> MusesError:
+    return MusesError(
+        f"{work}: its worker died {SHARD_TRIES} times, the last time with: {_first_line(error)}; "
+        "look for memory trouble in Ray's logs, then start the run again"
+    )
 
 
 def _not_started(error: RayError) -> ConfigError:

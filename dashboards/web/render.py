@@ -69,7 +69,12 @@ def _environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """What a template prints: no text without its control characters removed, wherever it comes from."""
+    """What a template prints: texts without their control characters, wherever they come from, numbers to 12 digits.
+
+    DuckDB adds up in whatever order its threads are done, so the last digits of a float are not those of the last time.
+    """
+    if isinstance(value, float):
+        return f"{value:.12g}"
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -217,6 +217,14 @@ def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: py
     assert len(set(ids)) == len(ids) == len(shards)
 
 
+def test_a_model_is_looked_for_although_the_worker_died(pool: Pool) -> None:
+    """It comes back, and is asked again."""
+    with Provider() as provider:
+        for pid in worker_pids():
+            os.kill(pid, signal.SIGKILL)
+        assert pool.loop.run(pool.executor.probe(api(provider))) is None
+
+
 def worker_pids(name: str = "ShardWorker") -> list[int]:
     from ray._private.state import actors
 
@@ -307,7 +315,8 @@ class Method:
 class Handle:
     """The handle of an actor that always comes back, and always fails again."""
 
-    run: Method
+    run: Method = Method(None)
+    probe: Method = Method(None)
     __ray_ready__: Method = Method(None)
 
 
@@ -336,7 +345,7 @@ def test_a_worker_is_given_back_however_it_failed(
     """Else a pool runs out of workers, and whoever waits for one waits for ever."""
 
     async def job() -> None:
-        executor = pool_with(Handle(Method(error)))
+        executor = pool_with(Handle(run=Method(error)))
         for _ in range(2):  # the second one needs the worker of the first
             with pytest.raises(raised, match=message) as caught:
                 await asyncio.wait_for(executor.run(spec(tmp_path)), 60)
@@ -361,6 +370,11 @@ class Recorder:
         return ShardSummary("", {}, {}, None)
 
 
+def test_a_worker_that_always_dies_is_not_asked_for_ever() -> None:
+    with pytest.raises(MusesError, match="model 'm': its worker died 5 times, the last time with: "):
+        asyncio.run(pool_with(Handle(probe=Method(RayActorError()))).probe(ModelSpec("m", "openai", "m")))
+
+
 def test_a_long_queue_keeps_no_other_model_or_run_waiting(tmp_path: Path) -> None:
     """A thousand shards of an API come first; those of a model on GPUs are played as they come, in turn with them."""
     whole, worker = spec(tmp_path), Recorder()
@@ -381,7 +395,7 @@ def test_a_long_queue_keeps_no_other_model_or_run_waiting(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("error", [RuntimeEnvSetupError("no package"), RayActorError(actor_init_failed=True)])
 def test_workers_that_cannot_start_are_the_clusters_fault(error: Exception) -> None:
-    executor = pool_with(Handle(Method(None), Method(error)))
+    executor = pool_with(Handle(__ray_ready__=Method(error)))
     with pytest.raises(ConfigError, match=r"the Ray workers cannot start: .*every machine of the cluster needs"):
         asyncio.run(executor._wait_for_actors(1))
 

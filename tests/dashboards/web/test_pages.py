@@ -54,6 +54,14 @@ def test_pairs_name_who_is_better(unequal: Shelf) -> None:
     assert "+61.1" in text
 
 
+def test_a_page_is_the_same_however_its_numbers_were_added_up(unequal: Shelf) -> None:
+    """In the last digits of a float they never are."""
+    pages = b" ".join(content for path, content in exported(unequal) if path.endswith(".html")).decode()
+    numbers = re.findall(r'"(-?\d+\.\d+(?:e-\d+)?)"', pages)
+    assert numbers
+    assert [number for number in numbers if float(f"{float(number):.12g}") != float(number)] == []
+
+
 def test_a_comparison_lists_the_scenarios_that_tell_them_apart_the_largest_first(unequal: Shelf) -> None:
     text = client(unequal).get("/runs/run-a/compare/better/worse.html").text
     assert "better is better in queue F1" in text
