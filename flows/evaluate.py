@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flows.prepare import CODE_ROOT, PreparedRun, Warn, calls_users, log_warning, on_terms, prepared
+from flows.prepare import CODE_ROOT, PreparedRun, Warn, log_warning, on_terms, prepared, users_model
 from flows.report import RunReport, report
 from flows.serving import serving
 from flows.settings import Settings, ray_home
@@ -106,7 +106,8 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
         EndpointError: not one model of the run can be reached, or the users' model cannot.
     """
     agents = list({cell.model for cell in run.owed.cells})
-    users = [run.plan.users.model] if run.plan.users.model and calls_users(run.owed) else []
+    player = users_model(run.owed)
+    users = [] if player is None else [player]
     for disagreement in disagreements(model.endpoint for model in (*agents, *users) if model.endpoint):
         warn(disagreement)
     answers = await all_of(executor.probe(model) for model in (*agents, *users))

@@ -29,6 +29,7 @@ from pipeline.content_key import NO_ENGINES, content_key
 from pipeline.credentials import mask
 from pipeline.errors import StoreError
 from pipeline.plan import Cell
+from pipeline.usage import sum_or_none
 from storage.changes import Changes, since_earlier_canaries, since_last_night
 from storage.manifest import (
     CellRecord,
@@ -193,7 +194,6 @@ def _report(outcome: _Outcome, seconds: float) -> NightReport:
     reused = sum(cell.played_in != night.run_id for cell in manifest.cells)
     notes: list[str] = []
     found = _changes(outcome, manifest, notes)
-    costs = [report.cost_usd for report in (played, canary)]
     return NightReport(
         run_id=night.run_id,
         canary_id=night.canary_id,
@@ -206,7 +206,7 @@ def _report(outcome: _Outcome, seconds: float) -> NightReport:
         canary_scored=canary.outcomes["scored"],
         complete=played.complete and canary.complete,
         budget_reached=played.budget_reached or canary.budget_reached,
-        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        cost_usd=sum_or_none((played.cost_usd, canary.cost_usd)),
         cells_played=len(manifest.cells) - reused,
         cells_reused=reused,
         before=None if outcome.before is None else outcome.before.run_id,

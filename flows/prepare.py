@@ -18,7 +18,9 @@ from pipeline.credentials import without_credentials
 from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
 from pipeline.errors import ConfigError
 from pipeline.families import FAMILIES
+from pipeline.families.base import users_reply
 from pipeline.plan import Cell, Plan, make_plan
+from pipeline.specs import ModelSpec
 from storage.claims import HeldClaim
 from storage.dataset_files import read_rows
 from storage.manifest import RunManifest, change_manifest, create_or_check, of_today, reopen
@@ -177,6 +179,6 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
     )
 
 
-def calls_users(plan: Plan) -> bool:
-    """In families of one turn the principals have said everything before."""
-    return any(FAMILIES[cell.family].max_turns > 1 for cell in plan.cells)
+def users_model(plan: Plan) -> ModelSpec | None:
+    """The model that plays the users, where a cell of the plan calls it."""
+    return plan.users.model if any(users_reply(FAMILIES[cell.family]) for cell in plan.cells) else None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flows.prepare import PreparedRun, calls_users
+from flows.prepare import PreparedRun, users_model
 from pipeline.episode import OUTCOMES
 from pipeline.errors import FailureKind
 from pipeline.plan import Plan
@@ -98,5 +98,5 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
 def _unpriced(plan: Plan) -> tuple[str, ...]:
     """The models of a plan whose calls have no known cost."""
     agents = [cell.model for cell in plan.cells]
-    users = [plan.users.model] if plan.users.model and calls_users(plan) else []
-    return tuple(dict.fromkeys(model.name for model in (*agents, *users) if prices_of(model) is None))
+    users = users_model(plan)
+    return tuple(dict.fromkeys(model.name for model in (*agents, users) if model and prices_of(model) is None))

@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flows.prepare import PreparedRun
+from flows.prepare import PreparedRun, users_model
 from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError
-from pipeline.families import FAMILIES
 from pipeline.plan import Plan
 from pipeline.specs import ModelSpec
 from storage.manifest import RunManifest, change_manifest
@@ -72,9 +71,8 @@ def served_agents(plan: Plan) -> Counter[ModelSpec]:
 
 def served_users(plan: Plan) -> tuple[ModelSpec, ...]:
     """The users' model where it needs servers of ours and is called at all."""
-    model = plan.users.model
-    called = any(FAMILIES[cell.family].max_turns > 1 for cell in plan.cells)
-    return (model,) if model is not None and model.provider == "vllm" and called else ()
+    model = users_model(plan)
+    return (model,) if model is not None and model.provider == "vllm" else ()
 
 
 def engines_of(described: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

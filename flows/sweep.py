@@ -28,6 +28,7 @@ from pipeline.grid import SweepRun
 from pipeline.plan import Plan
 from pipeline.specs import ModelSpec
 from pipeline.tasks import all_of
+from pipeline.usage import sum_or_none
 from storage.answer import answer
 from storage.cells import CellResult, cell_results
 from storage.objects import open_store
@@ -113,9 +114,7 @@ class SweepReport:
     @property
     def cost_usd(self) -> float | None:
         """Of all attempts of all runs; None when that of one is unknown."""
-        costs = [None if run.report is None else run.report.cost_usd for run in self.runs]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known) if len(known) == len(costs) else None
+        return sum_or_none(None if run.report is None else run.report.cost_usd for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)

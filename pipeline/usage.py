@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pipeline.protocol import Call
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +62,10 @@ class Usage:
             uncounted=sum(call.prompt_tokens is None or call.completion_tokens is None for call in paid),
             unpriced=sum(call.cost_usd is None for call in paid),
         )
+
+
+def sum_or_none(parts: Iterable[Number | None]) -> Number | None:
+    """The sum; None when one part is not known."""
+    listed = list(parts)
+    known = [part for part in listed if part is not None]
+    return sum(known) if len(known) == len(listed) else None

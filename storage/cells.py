@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import duckdb
 
+from pipeline.usage import sum_or_none
+
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
@@ -47,9 +49,6 @@ def cell_results(
     for model, family, outcome, count, usd, unknown in rows:
         outcomes[model, family][outcome] = count
         costs[model, family].append(None if unknown else usd)
-    return [CellResult(run_id, *cell, count, outcomes[cell], _sum(costs[cell])) for cell, count in planned.items()]
-
-
-def _sum(costs: list[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
+    return [
+        CellResult(run_id, *cell, count, outcomes[cell], sum_or_none(costs[cell])) for cell, count in planned.items()
+    ]

@@ -15,6 +15,7 @@ import duckdb
 
 from pipeline.episode import OUTCOMES
 from pipeline.scores import Scoring
+from pipeline.usage import sum_or_none
 from storage.stats import Bounds, Estimate, bounds, mean_of_means
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -141,7 +142,7 @@ def _row(run_id: str, model: str, scoring: Scoring, threshold: float, cells: Seq
         if cell and cell.planned and cell.scored < cell.planned:
             missing[column] = bounds(estimates[column], cell.scored, cell.planned)
     episodes = sum(cell.scored for cell in cells)
-    planned = None if any(cell.planned is None for cell in cells) else sum(cell.planned or 0 for cell in cells)
+    planned = sum_or_none(cell.planned for cell in cells)
     coverage = episodes / planned if planned else None
     return LeaderboardRow(
         run_id=run_id,

@@ -33,7 +33,7 @@ from pipeline.scenario import Scenario
 from pipeline.scores import Score
 from pipeline.specs import ModelSpec, Prices, UsersSpec
 from pipeline.transcript import Transcript
-from pipeline.usage import Usage
+from pipeline.usage import Usage, sum_or_none
 from storage.layout import ShardKey
 from storage.objects import ObjectStore
 from storage.shards import read_shard, write_shard
@@ -139,12 +139,11 @@ async def run_shard(
 
 def summarize(key: ShardKey, episodes: list[Episode]) -> ShardSummary:
     """A shard's episodes in a few numbers."""
-    costs = [episode.cost_usd for episode in episodes]
     return ShardSummary(
         key=str(key),
         outcomes=Counter(episode.outcome for episode in episodes),
         problems=Counter((e.error_kind, e.error or "") for e in episodes if e.error_kind is not None),
-        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        cost_usd=sum_or_none(episode.cost_usd for episode in episodes),
     )
 
 
@@ -309,8 +308,8 @@ def _episode(spec: ShardSpec, plan: EpisodePlan, course: _Course) -> Episode:
         turns=played.turns,
         started_at=course.started_at,
         seconds=course.seconds,
-        prompt_tokens=_total([call.prompt_tokens for call in played.calls]),
-        completion_tokens=_total([call.completion_tokens for call in played.calls]),
+        prompt_tokens=sum_or_none(call.prompt_tokens for call in played.calls),
+        completion_tokens=sum_or_none(call.completion_tokens for call in played.calls),
         cost_usd=_cost(course, spec),
         scores=course.scores,
         messages=played.transcript.messages,
@@ -370,9 +369,3 @@ def _flags(played: Playthrough) -> tuple[str, ...]:
     reasons = {call.finish_reason for call in played.calls if call.role == "agent"}
     unparsed = ("unparsed",) if played.unreadable else ()
     return (*unparsed, *(reason for reason in FLAGGED_FINISH_REASONS if reason in reasons))
-
-
-def _total(counts: list[int | None]) -> int | None:
-    """The sum; None as soon as one count is not known."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None

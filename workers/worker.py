@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pipeline.errors import ModelFailure, MusesError
 from pipeline.families import FAMILIES
+from pipeline.families.base import users_reply
 from pipeline.specs import ModelSpec
 from storage.objects import ObjectStore, open_store
 from workers.clients import open_model
@@ -48,8 +49,7 @@ class ShardWorker:
     async def run(self, spec: ShardSpec) -> ShardSummary:
         """Plays one shard.  Several may be played at the same time."""
         store = self._store(spec.store)
-        # In a family of one turn nobody answers the agent, so no model has to play the users.
-        simulated = spec.users.model if FAMILIES[spec.family].max_turns > 1 else None
+        simulated = spec.users.model if users_reply(FAMILIES[spec.family]) else None
         users = None if simulated is None else self._model(simulated, spec.cache)
         players = Players(self._model(spec.model, spec.cache), users)
         task = asyncio.create_task(run_shard(spec, players, store, self._wallet(spec.purse)), name=str(spec.key))

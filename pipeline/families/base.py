@@ -104,3 +104,8 @@ class Family(Protocol[T]):
     def score_case(self, scenario: Scenario[T], case: Row, scoring: Scoring) -> dict[str, float | str]:
         """Scores one recorded reply (the format of ``muses score``).  Raises ``rows.RowError`` for a bad case."""
         ...
+
+
+def users_reply(family: Family[T]) -> bool:
+    """Whether anybody answers the agent: in a family of one turn the users have said everything before."""
+    return family.max_turns > 1

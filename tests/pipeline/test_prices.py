@@ -9,7 +9,7 @@ from pipeline.errors import ConfigError
 from pipeline.prices import FREE, cost_of, default_prices, prices_of
 from pipeline.protocol import Call
 from pipeline.specs import ModelSpec, Prices
-from pipeline.usage import Usage
+from pipeline.usage import Usage, sum_or_none
 
 PRICES = Prices(input=2.0, output=8.0, cached_input=0.5)
 CALL = Call("agent", "m", 1_000_000, 500_000, 1.0, 0, "stop")
@@ -108,3 +108,10 @@ def test_usage_sums_what_is_known_and_counts_what_is_not() -> None:
     assert (usage.tokens, usage.cost_usd) == (2_500_000, None)
     assert Usage.of(calls[:1]) + Usage.of(calls[2:]) == Usage(1, 1_000_000, 500_000, 1.5)
     assert Usage.of(()).cost_usd == 0.0
+
+
+def test_a_sum_of_which_one_part_is_not_known_is_not_known() -> None:
+    assert sum_or_none([0.5, None, 0.25]) is None
+    assert sum_or_none([0.5, 0.25]) == 0.75
+    assert sum_or_none(iter([1, 2])) == 3
+    assert sum_or_none([]) == 0

@@ -20,7 +20,7 @@ from dashboards.web.shelf import RunLine, Shelf
 from pipeline.errors import StoreError
 from storage.compare import Contrast, Side
 from storage.leaderboard import COLUMNS
-from storage.nights import Flag, Night, report_of
+from storage.nights import CANARY, Flag, Night, report_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -126,7 +126,7 @@ def _chapter(shelf: Shelf, name: str, runs: Sequence[RunLine]) -> Chapter:
 
 def _is_canary(run: RunLine) -> bool:
     night = Night.parse(run.run_id)
-    return night is not None and night.name.endswith("-canary")
+    return night is not None and night.name.endswith(CANARY)
 
 
 def _pasts(shelf: Shelf, runs: Sequence[RunLine]) -> list[Past]:
