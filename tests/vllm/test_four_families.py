@@ -68,19 +68,29 @@ def of_this_run() -> Iterator[tuple[int, list[str]]]:
 
 
 def servers() -> list[Server]:
+    """One for each port: what a server has just forked bears its command line for a moment."""
     started = ["-m", "vllm.entrypoints.openai.api_server"]
-    return [
+    found = [
         Server(pid, int(command[command.index("--port") + 1]))
         for pid, command in of_this_run()
         if command[1:3] == started
     ]
+    return list({server.port: server for server in found}.values())
 
 
-def engines(server: Server) -> list[int]:
-    """The engine processes of a server."""
-    children = Path(f"/proc/{server.pid}/task").glob("*/children")
-    pids = [pid for listing in children for pid in listing.read_text().split()]
-    return [int(pid) for pid in pids if "EngineCore" in Path(f"/proc/{pid}/cmdline").read_text()]
+def engines() -> list[int]:
+    """The engine processes of all servers that have one; a server that is starting or ending has none."""
+    listings = (listing for server in servers() for listing in Path(f"/proc/{server.pid}/task").glob("*/children"))
+    pids = [pid for listing in listings for pid in text_of(listing).split()]
+    return [int(pid) for pid in pids if "EngineCore" in text_of(Path(f"/proc/{pid}/cmdline"))]
+
+
+def text_of(file: Path) -> str:
+    """Of a process; empty when it is gone."""
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 def ready(server: Server) -> bool:
@@ -167,10 +177,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         until(lambda: watch() or len([server for server in servers() if ready(server)]) == 2, 900)
         assert run.poll() is None, (folder / "errors").read_text()
         controls = count_control_tokens(servers()[0])
-        until(lambda: watch() or list(store.rglob("*.parquet")), 900)
-        assert run.poll() is None, "it was over before anybody was killed"
-        victim, *_ = engines(servers()[0])
-        os.kill(victim, signal.SIGKILL)
+        victims = until(lambda: watch() or (list(store.rglob("*.parquet")) and engines()), 900)
+        assert run.poll() is None, f"it was over before anybody was killed: {(folder / 'errors').read_text()}"
+        os.kill(victims[0], signal.SIGKILL)
         until(watch, 1800)
     finally:
         if run.poll() is None:
