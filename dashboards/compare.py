@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from dashboards.text import markdown_table, one_line, text_table
 from pipeline.plan import Plan
-from storage.compare import AVERAGE, Answer, Comparison, Contrast, Side, Standings, Terms
+from storage.compare import AVERAGE, Comparison, ComparisonReport, Contrast, Side, Standings, Terms
 from storage.leaderboard import COLUMNS
 from storage.stats import Design, Estimate, smallest_difference
 
@@ -30,7 +30,7 @@ _WHO: tuple[Literal["a"], Literal["b"]] = ("a", "b")
 _SHOWS_AS_ZERO = 5e-4
 
 
-def comparison_record(answer: Answer) -> dict[str, Any]:
+def comparison_record(answer: ComparisonReport) -> dict[str, Any]:
     """Two models as JSON values."""
     return {**_terms(answer.terms), **_record(answer.comparison, answer.terms), "cautions": list(answer.cautions)}
 
@@ -55,7 +55,7 @@ def standings_record(standings: Standings) -> dict[str, Any]:
     }
 
 
-def render_comparison(answer: Answer, form: Format) -> str:
+def render_comparison(answer: ComparisonReport, form: Format) -> str:
     """Two models: their columns side by side, then who is better where."""
     if form == "json":
         return json.dumps(comparison_record(answer), indent=2)

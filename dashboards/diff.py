@@ -7,7 +7,7 @@ from typing import Any
 from dashboards.compare import comparison_record, render_comparison
 from dashboards.text import one_line, text_table
 from pipeline.hashing import canonical
-from storage.compare import Answer
+from storage.compare import ComparisonReport
 from storage.diff import Change, CommonEpisodes, RunDiff
 
 _TITLES = {
@@ -87,7 +87,7 @@ def _common(diff: RunDiff) -> str:
     return text_table(header, [_row(common) for common in diff.common], range(1, 4))
 
 
-def _differs(answer: Answer) -> bool:
+def _differs(answer: ComparisonReport) -> bool:
     return any(column.a_better or column.b_better for column in answer.comparison.columns)
 
 

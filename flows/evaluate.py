@@ -23,7 +23,7 @@ from pipeline.errors import EndpointError
 from pipeline.plan import Cell, ShardPlan
 from pipeline.tasks import all_of
 from storage.objects import FolderStore, ObjectStore
-from workers.executor import Begun, Executor, InlineExecutor, untold
+from workers.executor import Executor, InlineExecutor, OnBegun, untold
 from workers.limits import disagreements
 from workers.purse import UNKNOWN
 from workers.shard import ShardSpec, ShardSummary
@@ -127,7 +127,7 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
 
 
 async def play_cell(
-    run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard, begun: Begun = untold
+    run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard, begun: OnBegun = untold
 ) -> list[ShardSummary]:
     """Plays what a cell owes, as many shards at a time as the executor has room for.
 

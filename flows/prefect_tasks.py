@@ -29,7 +29,7 @@ from pipeline.hashing import slug
 from pipeline.plan import Cell
 from pipeline.tasks import all_of
 from storage.shards import read_index
-from workers.executor import Begun, Executor
+from workers.executor import Executor, OnBegun
 from workers.shard import ShardSummary
 
 PROGRESS_EVERY_S = 2.0
@@ -186,7 +186,7 @@ class CellTimeLimitError(TimeoutError):
 
 
 @asynccontextmanager
-async def _limited(minutes: float | None) -> AsyncIterator[Begun]:
+async def _limited(minutes: float | None) -> AsyncIterator[OnBegun]:
     """So long a cell may be played; what is yielded starts the clock, and does nothing when called again.
 
     A cell waits for room, and for the servers of its model, as long as others need them: that is no fault of its own.

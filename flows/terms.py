@@ -60,7 +60,7 @@ class Ledger:
     """What finished episodes used; nothing where the run owes none."""
 
 
-class Begun(Protocol):
+class DueRun(Protocol):
     """A run that is about to be played; :class:`flows.prepare.PreparedRun` is one."""
 
     @property
@@ -75,7 +75,7 @@ class Begun(Protocol):
     def index(self) -> RunIndex: ...
 
 
-def read_terms(run: Begun, home: Path, funds: Funds | None = None) -> Terms:
+def read_terms(run: DueRun, home: Path, funds: Funds | None = None) -> Terms:
     """The terms of one start of a run.
 
     Args:

@@ -95,7 +95,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ComparisonReport:
     """Two models, and what a reader should know beside the numbers."""
 
     terms: Terms
@@ -131,7 +131,7 @@ class Standings:
         return {standing.model: standing.band for standing in self.models if standing.band is not None}
 
 
-def compare(connection: duckdb.DuckDBPyConnection, a: Side, b: Side, terms: Terms = Terms()) -> Answer:
+def compare(connection: duckdb.DuckDBPyConnection, a: Side, b: Side, terms: Terms = Terms()) -> ComparisonReport:
     """Two models, of one run or of two.
 
     *connection* is one of :func:`storage.sql.connect`; :func:`find_side` makes a side of what a user writes.
@@ -145,7 +145,7 @@ def compare(connection: duckdb.DuckDBPyConnection, a: Side, b: Side, terms: Term
     (comparison,) = _compared(connection, (a, b), terms)
     if not comparison.columns:
         raise MusesError(_nothing_in_common(connection, (a, b), terms))
-    return Answer(terms, comparison, tuple(_cautions(connection, (a, b), terms)))
+    return ComparisonReport(terms, comparison, tuple(_cautions(connection, (a, b), terms)))
 
 
 def compare_all(

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import MusesError, StoreError
-from storage.compare import Answer, Side, Terms, compare, played_models
+from storage.compare import ComparisonReport, Side, Terms, compare, played_models
 from storage.manifest import RunManifest
 
 GROUPS = (
@@ -61,7 +61,7 @@ class RunDiff:
     unknown: tuple[str, ...]
     """The runs whose manifest is too old to say all of it; what only one of the two says is not compared then."""
     common: tuple[CommonEpisodes, ...]
-    comparisons: tuple[Answer, ...]
+    comparisons: tuple[ComparisonReport, ...]
     """Each model that both runs have, against itself."""
 
 
@@ -104,7 +104,7 @@ def common_episodes(connection: duckdb.DuckDBPyConnection, a: str, b: str) -> tu
     )
 
 
-def _compared(connection: duckdb.DuckDBPyConnection, a: str, b: str, terms: Terms) -> Iterator[Answer]:
+def _compared(connection: duckdb.DuckDBPyConnection, a: str, b: str, terms: Terms) -> Iterator[ComparisonReport]:
     played = played_models(connection)
     for model in sorted(set(played.get(a, ())) & set(played.get(b, ()))):
         try:

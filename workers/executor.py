@@ -13,7 +13,7 @@ from workers.room import Room
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
 
-Begun = Callable[[], None]
+OnBegun = Callable[[], None]
 """Told that a shard has waited long enough: it is played now."""
 
 
@@ -32,7 +32,7 @@ class Executor(Protocol):
         """Ends what still runs (finished episodes are written) and lets everything go."""
         ...
 
-    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         """Waits for room and plays one shard.  *begun* is told once there is room, and again after a worker's death."""
         ...
 
@@ -70,7 +70,7 @@ class InlineExecutor:
         await self._worker.drain()
         await self._worker.close()
 
-    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         group = f"{spec.run_id}/{spec.model.slug}"
         await self._room.take(group)
         try:

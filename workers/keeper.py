@@ -12,7 +12,7 @@ from typing import Protocol
 from workers.limits.account import Account
 from workers.limits.book import LimitBook
 from workers.limits.lease import Holder, Renewal, Report, Snapshot
-from workers.purse import RESTATED_S, Answer, Purses, PurseSpec, PurseStatus, Statement
+from workers.purse import RESTATED_S, PurseAnswer, Purses, PurseSpec, PurseStatus, Statement
 
 
 class KeeperClient(Protocol):
@@ -33,7 +33,7 @@ class KeeperClient(Protocol):
         """How all accounts stand now; with *run*: those that it has used, with its own part of each."""
         ...
 
-    async def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+    async def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
         """Tells what a worker has spent and reserved of a run's budget; brings what it may begin next."""
         ...
 
@@ -60,7 +60,7 @@ class Keeper:
     def snapshot(self, run: str | None = None) -> Snapshot:
         return self._limits.snapshot(run)
 
-    def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+    def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
         return self._purses.take(purse, statement, self._clock())
 
     def purse(self, purse: PurseSpec) -> PurseStatus:
@@ -83,5 +83,5 @@ class LocalKeeper:
     async def snapshot(self, run: str | None = None) -> Snapshot:
         return self.keeper.snapshot(run)
 
-    async def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+    async def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
         return self.keeper.settle(purse, statement)

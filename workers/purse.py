@@ -149,7 +149,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PurseAnswer:
     """What a purse says to a statement."""
 
     granted: tuple[Bill | None, ...]
@@ -194,7 +194,7 @@ class Purse:
         """When a worker has spoken last."""
         return max((page.heard for page in self._pages.values()), default=-math.inf)
 
-    def take(self, statement: Statement, now: float, *, grants: bool = True) -> Answer:
+    def take(self, statement: Statement, now: float, *, grants: bool = True) -> PurseAnswer:
         """Takes a worker's statement.
 
         Args:
@@ -207,7 +207,7 @@ class Purse:
         granted = self._grant(statement.wanted) if grants else (None,) * len(statement.wanted)
         held = (Share(wish.cell, bill) for wish, bill in zip(statement.wanted, granted, strict=True) if bill)
         self._pages[statement.worker].held += tuple(held)
-        return Answer(granted, self.closed)
+        return PurseAnswer(granted, self.closed)
 
     def _grant(self, wanted: Sequence[Wish]) -> tuple[Bill | None, ...]:
         """In order: whoever has to wait for others to settle lets nobody pass."""
@@ -259,7 +259,7 @@ class Purses:
         self._purses: dict[str, Purse] = {}
         self._listen_until = listen_until
 
-    def take(self, spec: PurseSpec, statement: Statement, now: float) -> Answer:
+    def take(self, spec: PurseSpec, statement: Statement, now: float) -> PurseAnswer:
         """Hands a statement to its purse, which is made when it is first needed."""
         if spec.id not in self._purses:
             self._purses = {name: kept for name, kept in self._purses.items() if now - kept.heard < _FORGOTTEN_S}
@@ -275,7 +275,7 @@ class Purses:
 class PurseKeeper(Protocol):
     """The way to the one place where a run's purse is kept."""
 
-    async def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+    async def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
         """See :meth:`Purses.take`."""
         ...
 

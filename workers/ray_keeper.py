@@ -18,7 +18,7 @@ from workers.gauges import Figures, Gauges
 from workers.keeper import Keeper
 from workers.limits.account import Account
 from workers.limits.lease import AccountStatus, Holder, KeeperAwayError, Renewal, Report, Snapshot
-from workers.purse import Answer, PurseSpec, PurseStatus, Statement
+from workers.purse import PurseAnswer, PurseSpec, PurseStatus, Statement
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class RayKeeper:
     async def snapshot(self, run: str | None = None) -> Snapshot:
         return await _patiently(lambda: self._actor.snapshot.remote(run))
 
-    async def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+    async def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
         return await _patiently(lambda: self._actor.settle.remote(purse, statement))
 
 
@@ -101,7 +101,7 @@ class _KeeperActor(Keeper):
         super().leave(holder, reports)
         self._metrics.show(self.snapshot())
 
-    def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+    def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
         answer = super().settle(purse, statement)
         self._metrics.show_purse(self.purse(purse))
         return answer

@@ -21,7 +21,7 @@ from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 
 from pipeline.errors import ConfigError, MusesError
 from pipeline.specs import ModelSpec
-from workers.executor import Begun, untold
+from workers.executor import OnBegun, untold
 from workers.limits import Snapshot
 from workers.models import Trouble
 from workers.ray_keeper import RayKeeper, join_keeper
@@ -107,7 +107,7 @@ class RayExecutor:
                 ray.kill(actor)
             ray.shutdown()
 
-    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         group = f"{spec.run_id}/{spec.model.slug}"
         for tries_left in reversed(range(SHARD_TRIES)):
             actor = await self._room.take(group)

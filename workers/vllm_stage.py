@@ -19,7 +19,7 @@ from pipeline.errors import MusesError
 from pipeline.packing import Servers, servers_of
 from pipeline.specs import ModelSpec
 from pipeline.tasks import all_of
-from workers.executor import Begun, Executor, untold
+from workers.executor import Executor, OnBegun, untold
 from workers.limits import Snapshot
 from workers.models import Trouble
 from workers.shard import ShardSpec, ShardSummary
@@ -116,7 +116,7 @@ class StagedExecutor:
                 del self._owed[key]
             self._take_turns()
 
-    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         servers = servers_of(spec.model)
         if spec.model.provider != "vllm" or servers in self._kept:
             return await self._inner.run(spec, begun)

@@ -44,7 +44,7 @@ from tests.front import Front
 from tests.prefect_server import PATIENCE_S, PrefectServer, prefect_server
 from tests.provider import Answer, Provider, slow
 from tests.receiver import Receiver
-from workers.executor import Begun, InlineExecutor, untold
+from workers.executor import InlineExecutor, OnBegun, untold
 from workers.shard import ShardSpec, ShardSummary
 
 SOON_S = 25.0
@@ -72,7 +72,7 @@ class Troubled(InlineExecutor):
         self._trouble, self._turn = trouble, asyncio.Semaphore(1)
         self.played: list[tuple[str, str, int, int]] = []
 
-    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         async with self._turn:
             self._trouble(spec)
             summary = await super().run(spec, begun)
@@ -191,7 +191,7 @@ class Late(InlineExecutor):
 
     WAIT_S = 4.0
 
-    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         await asyncio.sleep(self.WAIT_S)
         return await super().run(spec, begun)
 
@@ -209,7 +209,7 @@ class Failing(InlineExecutor):
 
     tries = 0
 
-    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         self.tries += 1
         begun()
         try:

@@ -30,7 +30,7 @@ from storage.sql import connect
 from storage.verify import verify
 from tests.provider import Answer, Provider, failed, refused
 from tests.s3_server import S3Server, free_ports
-from workers.executor import Begun, Executor, InlineExecutor, untold
+from workers.executor import Executor, InlineExecutor, OnBegun, untold
 from workers.shard import ShardSpec, ShardSummary
 from workers.vllm_stage import StagedExecutor
 
@@ -527,7 +527,7 @@ class Engines:
 class ServedInline(InlineExecutor):
     """A built-in agent speaks for a served model."""
 
-    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         model = replace(spec.model, provider="scripted", model="refuse", engine=None)
         return await super().run(replace(spec, model=model), begun)
 

@@ -14,8 +14,8 @@ from pipeline.errors import MusesError, StoreError
 from pipeline.scores import Score
 from storage.compare import (
     AVERAGE,
-    Answer,
     Comparison,
+    ComparisonReport,
     Contrast,
     Side,
     Standings,
@@ -57,7 +57,7 @@ def queue(model: str, scores: Mapping[str, float], **changes: object) -> list[Ep
     ]
 
 
-def asked(store: ObjectStore, a: Side = A, b: Side = B, terms: Terms = PLAIN) -> Answer:
+def asked(store: ObjectStore, a: Side = A, b: Side = B, terms: Terms = PLAIN) -> ComparisonReport:
     with connect(store.url) as connection:
         return compare(connection, a, b, terms)
 
@@ -67,7 +67,7 @@ def standings(store: ObjectStore, terms: Terms = PLAIN, run_id: str = "run-a") -
         return compare_all(connection, run_id, terms)
 
 
-def only(answer: Answer) -> Contrast:
+def only(answer: ComparisonReport) -> Contrast:
     (column,) = answer.comparison.columns
     return column
 

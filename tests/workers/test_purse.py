@@ -13,10 +13,10 @@ from workers.purse import (
     RESTATED_S,
     SILENCE_S,
     UNKNOWN,
-    Answer,
     Bill,
     Experience,
     Purse,
+    PurseAnswer,
     PurseSpec,
     Reservation,
     Share,
@@ -50,7 +50,7 @@ def says(worker: str, spent: float, held: float, *wanted: float) -> Statement:
     return Statement(worker, tokens(spent), holding, {}, tuple(wish(want) for want in wanted))
 
 
-def answered(answer: Answer) -> tuple[int, bool]:
+def answered(answer: PurseAnswer) -> tuple[int, bool]:
     return sum(bill is not None for bill in answer.granted), answer.closed
 
 
@@ -71,7 +71,7 @@ def test_who_waits_lets_nobody_pass() -> None:
     """Otherwise the cheap scenarios of a cell would be played and the dear ones would not."""
     book = purse(100)
     book.take(says("a", 0, 0, 60), 0)
-    assert book.take(says("b", 0, 0, 50, 5, 200), 0) == Answer((None, None, None), closed=False)
+    assert book.take(says("b", 0, 0, 50, 5, 200), 0) == PurseAnswer((None, None, None), closed=False)
 
 
 def test_it_closes_when_nothing_can_make_room_any_more_and_stays_closed() -> None:
@@ -257,7 +257,7 @@ def test_a_wish_that_is_cancelled_gives_back_what_it_got() -> None:
     """At whatever moment it is cancelled: before, while and after the purse is asked."""
 
     class Far(LocalKeeper):
-        async def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+        async def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
             answer = await super().settle(purse, statement)
             await asyncio.sleep(0)
             return answer
@@ -293,7 +293,7 @@ def test_a_keeper_that_replaces_a_lost_one_listens_before_it_grants() -> None:
 
 def test_a_keeper_out_of_reach_is_heard_of() -> None:
     class Gone(LocalKeeper):
-        async def settle(self, purse: PurseSpec, statement: Statement) -> Answer:
+        async def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
             raise ConnectionError("gone")
 
     async def ask() -> None:

@@ -76,9 +76,9 @@ def test_what_is_left_is_told_for_those_limits_that_there_are() -> None:
     use, limits = AccountUse(), HardLimits(requests_per_minute=120, window_s=2)
     use.admit(limits, 7, 0.0)
     use.admit(limits, 7, 0.5)
-    rooms = use.rooms(limits, 1.0)
-    assert list(rooms) == ["requests"]
-    assert (rooms["requests"].limit, rooms["requests"].remaining, rooms["requests"].reset_s) == (120, 2, 1.5)
+    left = use.left(limits, 1.0)
+    assert list(left) == ["requests"]
+    assert (left["requests"].limit, left["requests"].remaining, left["requests"].reset_s) == (120, 2, 1.5)
 
 
 def test_concurrency_is_a_limit_too() -> None:

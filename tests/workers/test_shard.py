@@ -40,7 +40,7 @@ from workers.clients import open_model
 from workers.keeper import LocalKeeper
 from workers.limits import AccountLimits
 from workers.models import EpisodeRequest
-from workers.purse import Answer as PurseAnswer, Bill, Experience, PurseSpec, Statement, Wallet
+from workers.purse import Bill, Experience, PurseAnswer, PurseSpec, Statement, Wallet
 from workers.shard import Players, ShardSpec, ShardSummary, run_shard, summarize
 
 TINY = generate_dataset("6", 0, ("queue", "access"))

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.packing import Servers, needed_gpus, pack, servers_of
 from pipeline.specs import EngineSpec, ModelSpec, Sampling
 from tests.workers.test_shard import spec as shard_spec
-from workers.executor import Begun, untold
+from workers.executor import OnBegun, untold
 from workers.limits import Snapshot
 from workers.models import Trouble
 from workers.shard import ShardSpec, ShardSummary
@@ -75,7 +75,7 @@ class BookExecutor:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def run(self, spec: ShardSpec, begun: Begun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         begun()
         await asyncio.sleep(0.001)
         assert spec.model.provider != "vllm" or servers_of(spec.model) in self.fleet.up

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from workers.rehearsal.weather import HardLimits
-from workers.rehearsal.wire import Room, Rooms
+from workers.rehearsal.wire import Allowance, Allowances
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class AccountUse:
     def leave(self) -> None:
         self.in_flight -= 1
 
-    def rooms(self, limits: HardLimits, now: float) -> Rooms:
+    def left(self, limits: HardLimits, now: float) -> Allowances:
         """What is left, of those limits that there are; ``limit`` is the number for a minute."""
-        told: dict[str, Room] = {}
+        told: dict[str, Allowance] = {}
         for what, window, rate in (
             ("requests", self._requests, limits.requests_per_minute),
             ("tokens", self._tokens, limits.tokens_per_minute),
@@ -87,7 +87,7 @@ class AccountUse:
                 continue
             window.forget(now - limits.window_s)
             reset = 0.0 if window.newest is None else window.newest + limits.window_s - now
-            told[what] = Room(int(rate), max(0, limit - window.total), reset)
+            told[what] = Allowance(int(rate), max(0, limit - window.total), reset)
         return told
 
 

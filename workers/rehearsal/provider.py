@@ -148,7 +148,7 @@ class RehearsalProvider:
         use = self._accounts.setdefault(account, AccountUse())
         fault = self._fault(entry.at_s)
         refusal = self._refusal(use, limits, fault, entry)
-        told = wire.room(use.rooms(limits, entry.at_s)) if limits.headers else {}
+        told = wire.allowance(use.left(limits, entry.at_s)) if limits.headers else {}
         if refusal is not None:
             when = retry_headers(limits.retry_after, refusal.wait_s)
             text = f"Rate limit reached for {asked.model}: {refusal.reason}"

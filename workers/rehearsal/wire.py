@@ -52,7 +52,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Allowance:
     """How much of a limit is left."""
 
     limit: int
@@ -61,7 +61,7 @@ class Room:
     """Until all of it is there again, if nothing more is asked."""
 
 
-Rooms = Mapping[str, Room]
+Allowances = Mapping[str, Allowance]
 """By what is limited: requests, tokens."""
 
 
@@ -76,7 +76,7 @@ class Wire(Protocol):
 
     def error(self, status: int, message: str) -> Answer: ...
 
-    def room(self, rooms: Rooms) -> Mapping[str, str]:
+    def allowance(self, left: Allowances) -> Mapping[str, str]:
         """Headers that tell how much is left."""
         ...
 
@@ -102,12 +102,12 @@ class OpenAIWire:
             kind = "server_error"
         return as_json({"error": {"message": message, "type": kind, "param": None, "code": code}}, status)
 
-    def room(self, rooms: Rooms) -> Mapping[str, str]:
+    def allowance(self, left: Allowances) -> Mapping[str, str]:
         told = {}
-        for what, room in rooms.items():
-            told[f"x-ratelimit-limit-{what}"] = str(room.limit)
-            told[f"x-ratelimit-remaining-{what}"] = str(room.remaining)
-            told[f"x-ratelimit-reset-{what}"] = _duration(room.reset_s)
+        for what, one in left.items():
+            told[f"x-ratelimit-limit-{what}"] = str(one.limit)
+            told[f"x-ratelimit-remaining-{what}"] = str(one.remaining)
+            told[f"x-ratelimit-reset-{what}"] = _duration(one.reset_s)
         return told
 
 
@@ -152,12 +152,12 @@ class AnthropicWire:
         kind = _ANTHROPIC_KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
         return as_json({"type": "error", "error": {"type": kind, "message": message}}, status)
 
-    def room(self, rooms: Rooms) -> Mapping[str, str]:
+    def allowance(self, left: Allowances) -> Mapping[str, str]:
         told = {}
-        for what, room in rooms.items():
-            told[f"anthropic-ratelimit-{what}-limit"] = str(room.limit)
-            told[f"anthropic-ratelimit-{what}-remaining"] = str(room.remaining)
-            told[f"anthropic-ratelimit-{what}-reset"] = _date_in(room.reset_s)
+        for what, one in left.items():
+            told[f"anthropic-ratelimit-{what}-limit"] = str(one.limit)
+            told[f"anthropic-ratelimit-{what}-remaining"] = str(one.remaining)
+            told[f"anthropic-ratelimit-{what}-reset"] = _date_in(one.reset_s)
         return told
 
 

@@ -13,7 +13,7 @@ from dashboards.web.pages.leaderboard import TITLES
 from dashboards.web.pages.standings import standings_of
 from dashboards.web.shelf import Shelf
 from pipeline.errors import MusesError, StoreError
-from storage.compare import Answer, Contrast, Side, compare
+from storage.compare import ComparisonReport, Contrast, Side, compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ def every_pair(shelf: Shelf, run_id: str) -> list[tuple[str, str]]:
     return [] if standings is None else [(pair.a.model, pair.b.model) for pair in standings.comparisons if pair.columns]
 
 
-def across(shelf: Shelf, a: Side, b: Side) -> Answer | None:
+def across(shelf: Shelf, a: Side, b: Side) -> ComparisonReport | None:
     """Two models of two runs; None when nothing of them can be compared."""
 
-    def found() -> Answer | None:
+    def found() -> ComparisonReport | None:
         try:
             return shelf.ask(lambda connection: compare(connection, a, b))
         except StoreError:
@@ -70,7 +70,7 @@ def across(shelf: Shelf, a: Side, b: Side) -> Answer | None:
     return shelf.remember(("across", a, b, shelf.version(b.run_id)), found, a.run_id)
 
 
-def verdict(answer: Answer, labels: Sequence[str]) -> str:
+def verdict(answer: ComparisonReport, labels: Sequence[str]) -> str:
     """What the comparison says, in one sentence; *labels*: what the two are called."""
     comparison, alpha = answer.comparison, answer.terms.alpha
     sides = dict(zip(("a", "b"), labels, strict=True))
@@ -82,7 +82,7 @@ def verdict(answer: Answer, labels: Sequence[str]) -> str:
     return f"{'; '.join(told)}." if told else "No difference between the two can be told."
 
 
-def _page(shelf: Shelf, answer: Answer, parties: tuple[Party, Party], run_id: str | None) -> Page:
+def _page(shelf: Shelf, answer: ComparisonReport, parties: tuple[Party, Party], run_id: str | None) -> Page:
     a, b = parties
     contrasts = answer.comparison.columns
     model = a.side.model if a.side.model == b.side.model else None
@@ -105,13 +105,13 @@ def _page(shelf: Shelf, answer: Answer, parties: tuple[Party, Party], run_id: st
     )
 
 
-def _among_all(shelf: Shelf, run_id: str, a: str, b: str) -> Answer:
+def _among_all(shelf: Shelf, run_id: str, a: str, b: str) -> ComparisonReport:
     """The pair as it stands among all pairs of the run, the better model first, with the same p-values."""
     standings = standings_of(shelf, run_id)
     if standings is not None:
         for pair in standings.comparisons:
             if {pair.a.model, pair.b.model} == {a, b} and pair.columns:
-                return Answer(standings.terms, pair, standings.cautions)
+                return ComparisonReport(standings.terms, pair, standings.cautions)
     raise NoSuchPageError(f"{a!r} and {b!r} are no two models of the run {run_id!r} with scored scenarios in common")
 
 
