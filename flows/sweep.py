@@ -208,7 +208,7 @@ async def _swept(order: _Order, came: RunReport | str) -> SweptRun:
     try:
         found = await asyncio.to_thread(_stored, order)
     except (MusesError, duckdb.Error) as error:
-        found, came = [CellResult(order.run_id, *cell, n, {}, 0.0) for cell, n in order.planned.items()], str(error)
+        found, came = [CellResult(order.run_id, *cell, n, {}, None) for cell, n in order.planned.items()], str(error)
     report, trouble = (None, came) if isinstance(came, str) else (came, None)
     return SweptRun(order.label, order.run_id, tuple(found), order.config.coverage, report, trouble)
 

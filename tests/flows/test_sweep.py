@@ -15,6 +15,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import ray
 
@@ -158,6 +159,18 @@ def test_a_defect_in_one_run_stops_no_other(tmp_path: Path, caplog: pytest.LogCa
     report = play(tmp_path, {"grid": {"epochs": [1, 2]}}, watcher=Watcher(begin=begin))
     assert [run.trouble for run in report.runs] == [None, "ZeroDivisionError: a defect"]
     assert "Traceback" in caplog.text
+
+
+def test_what_cannot_be_read_at_the_end_is_not_taken_for_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.IOException("no space left")
+
+    monkeypatch.setattr("flows.sweep.cell_results", full)
+    report = play(tmp_path, {})
+    assert [(run.trouble, run.complete, run.cells[0].cost_usd) for run in report.runs] == [
+        ("no space left", False, None)
+    ]
+    assert report.cost_usd is None
 
 
 def test_what_keeps_all_runs_from_starting_is_said_once(tmp_path: Path) -> None:
