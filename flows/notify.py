@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import FlowRun
 from flows.night_text import flag_line
 from pipeline.credentials import mask
 from storage.claims import RunHeldError
-from storage.nights import NightReport
+from storage.nights import Night, NightReport
 
 Event = Literal["failure", "regression", "publication"]
 _LOG = logging.getLogger(__name__)
@@ -96,9 +96,14 @@ def notices_of_night(report: NightReport) -> tuple[Notice, ...]:
         where=report.site,
         since=f"compared with {', '.join(dict.fromkeys(flag.against for flag in report.alarms))}",
         details=tuple(map(flag_line, report.alarms)),
-        more=join(("muses", "flow", "status", "--store", report.store)),
+        more=join(("muses", "flow", "status", *_named(report), "--store", report.store)),
     )
     return published, moved
+
+
+def _named(report: NightReport) -> tuple[str, ...]:
+    night = Night.parse(report.run_id)
+    return () if night is None else ("--name", night.name)
 
 
 async def tell(notices: Iterable[Notice], blocks: Iterable[str]) -> None:

@@ -92,7 +92,7 @@ def test_a_regression_is_a_message_of_its_own() -> None:
     assert moved.since == "compared with nightly-2026-11-22"
     assert [detail.split(":")[0] for detail in moved.details] == ["regression", "drift"]
     assert "61.0, was 83.0" in moved.details[0]
-    assert moved.more == "muses flow status --store s3://evals/store"
+    assert moved.more == "muses flow status --name nightly --store s3://evals/store"
 
 
 def test_no_message_holds_a_key() -> None:
