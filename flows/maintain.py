@@ -20,7 +20,7 @@ from storage.nights import CANARY, Night
 from storage.objects import ObjectStore
 from storage.retention import OldRun, Pruned, Rule, prune
 from storage.seal import seal
-from storage.verify import RunCheck, verify
+from storage.verify import RunCheck, verify_each
 
 T = TypeVar("T")
 WORK = "muses flow maintain"
@@ -78,7 +78,7 @@ async def maintain(
     pruned = await stage("retention", lambda: _prune(store, rules, dry_run=dry_run))
     deleted = {run.run_id: run for each in pruned for run in each.runs}
     kept = [run_id for run_id in stored_runs(store) if run_id not in deleted]
-    checks = await stage("verify", lambda: tuple(verify(store, run_id) for run_id in kept))
+    checks = await stage("verify", lambda: tuple(verify_each(store, kept)))
     sealing = await stage("seal", lambda: seal_complete(store, checks, dry_run=dry_run))
     grace_s = timedelta(hours=rules.grace_hours).total_seconds()
     garbage = await stage("gc", lambda: collect(store, grace_s, dry_run=dry_run))

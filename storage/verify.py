@@ -1,8 +1,9 @@
 """Verifying a run: every object is read to its last byte and held against what the manifest says of it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import StoreError
 from storage.layout import RescoredKey, ShardKey, manifest_key, rescored_keys, trace_keys
-from storage.manifest import RunManifest, SealedObject, find_manifest, read_manifest
+from storage.manifest import NoSuchRunError, RunManifest, SealedObject, find_manifest, read_manifest
 from storage.objects import MissingObjectError, ObjectStore
 from storage.schema import RESCORED_SCHEMA
 from storage.shards import DamagedObjectError, whole_columns
@@ -68,7 +69,8 @@ def verify(store: ObjectStore, run_id: str) -> RunCheck:
     """Reads a run.  One that is sealed meanwhile is read again, as it is afterwards.
 
     Raises:
-        StoreError: there is no such run, the store cannot be read, or the run kept being changed.
+        NoSuchRunError: there is no such run.
+        StoreError: the store cannot be read, or the run kept being changed.
     """
     for _ in range(_TRIES):
         shards, parts = list(trace_keys(store, run_id)), list(rescored_keys(store, run_id))
@@ -85,6 +87,17 @@ def verify(store: ObjectStore, run_id: str) -> RunCheck:
     raise StoreError(
         f"store {store.url}: the run {run_id!r} kept being sealed while it was read; start the command again"
     )
+
+
+def verify_each(store: ObjectStore, run_ids: Iterable[str]) -> Iterator[RunCheck]:
+    """Reads runs.  One that somebody deletes meanwhile is left out.
+
+    Raises:
+        StoreError: the store cannot be read, or a run kept being changed.
+    """
+    for run_id in run_ids:
+        with suppress(NoSuchRunError):
+            yield verify(store, run_id)
 
 
 def _read_all(store: ObjectStore, manifest: RunManifest, listed: Sequence[str]) -> Mapping[str, _Read]:

@@ -90,10 +90,10 @@ def verify(
 ) -> int:
     """Read every object of a run to its last byte and check it against the manifest. Exit code 2: not all is well."""
     from storage.manifest import stored_runs
-    from storage.verify import verify as verify_run
+    from storage.verify import verify as verify_run, verify_each
 
     opened = _open(store)
-    checks = [verify_run(opened, run_id) for run_id in ([run] if run else stored_runs(opened))]
+    checks = [verify_run(opened, run)] if run else list(verify_each(opened, stored_runs(opened)))
     is_whole = not any(check.findings for check in checks)
     if as_json:
         put(to_json({"store": opened.url, "ok": is_whole, "runs": [asdict(check) for check in checks]}))

@@ -13,7 +13,7 @@ from flows.maintain import MaintainReport, maintain
 from flows.night_text import upkeep_lines
 from pipeline.config import MaintainConfig, RetentionConfig
 from storage.claims import claimed
-from storage.layout import ShardKey, claim_key
+from storage.layout import ShardKey, claim_key, manifest_key
 from storage.manifest import CellRecord, change_manifest, create_or_check, read_manifest, stored_runs
 from storage.objects import ObjectStore, open_store
 from storage.seal import seal
@@ -130,6 +130,20 @@ def test_what_somebody_works_on_is_passed_over(store: ObjectStore) -> None:
     assert "held by `muses run`" in report.sealing.left_open["nightly-2026-01-01"]
     assert "held by `muses run`" in report.held["nightly-2026-01-01"]
     assert stored_runs(store) == ["nightly-2026-01-01"]
+
+
+def test_a_run_that_somebody_deletes_meanwhile_is_left_out(store: ObjectStore) -> None:
+    put(store, "stays")
+    put(store, "goes")
+
+    async def behind_a_deletion(name: str, work):  # type: ignore[no-untyped-def]
+        if name == "verify":
+            store.delete(manifest_key("goes"))
+        return work()
+
+    report = asyncio.run(maintain(store, RULES, stage=behind_a_deletion))
+    assert [check.run_id for check in report.checks] == ["stays"]
+    assert (report.sealing.sealed, report.is_whole) == (("stays",), True)
 
 
 def test_garbage_goes_after_its_time(store: ObjectStore) -> None:
