@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main
 from storage.claims import Claim
 from storage.layout import claim_key
 from storage.objects import MissingObjectError, open_store
+from tests.conftest import Muses
 from tests.provider import Provider
 
 
 @pytest.mark.parametrize("command", [["run"], ["flow", "evaluate"]])
-def test_a_run_tells_how_its_accounts_stand(tmp_path: Path, command: list[str]) -> None:
+def test_a_run_tells_how_its_accounts_stand(muses: Muses, tmp_path: Path, command: list[str]) -> None:
     store, seen, done = open_store(str(tmp_path / "store")), list[Claim](), threading.Event()
 
     def look() -> None:
@@ -30,9 +30,10 @@ def test_a_run_tells_how_its_accounts_stand(tmp_path: Path, command: list[str]) 
     with Provider(latency_s=4.0) as provider:
         options = ["--model", "openai:m", "--base-url", provider.base_url, "--family", "queue"]
         options += ["--dataset", "generated:12", "--executor", "inline"]
-        main([*command, *options, "--store", store.url, "--run-id", "told"])
+        ended = muses(*command, *options, "--store", store.url, "--run-id", "told")
     done.set()
     looking.join()
+    assert ended.returncode == 0, ended.stderr
     told = [claim for claim in seen if claim.accounts]
     assert told
     assert max(account.in_flight for claim in told for account in claim.accounts) > 0
