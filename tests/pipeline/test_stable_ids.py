@@ -1,0 +1,92 @@
+"""Generated datasets and episode ids, pinned: what is stored today is found again tomorrow.
+
+The values are literal.  One that moves makes every stored run of such a dataset unknown to its own resume, so it moves
+only together with a line in the changelog.
+"""
+
+import hashlib
+
+import pytest
+
+from pipeline.datasets import generate_dataset
+from pipeline.families import FAMILIES
+from pipeline.plan import RunRequest, make_plan
+from pipeline.specs import Endpoint, EngineSpec, ModelSpec, Sampling, UsersSpec
+
+VERSIONS: dict[tuple[str, int, int | None], tuple[str, dict[str, str]]] = {
+    ("tiny", 0, None): (
+        "088a11bce1f0e0a3",
+        {
+            "queue": "9f00f68fe22d8e16",
+            "instruct": "9ae045412991172b",
+            "access": "a04d6e253a4c932e",
+            "meeting": "e97a193cd301c2b7",
+        },
+    ),
+    ("paper", 0, None): (
+        "c0eeb35297364f33",
+        {
+            "queue": "6b53bdc9dfa3377b",
+            "instruct": "ee94cbbc2bb15cbe",
+            "access": "c42761814e6b7682",
+            "meeting": "8794f9a3b2c1c1eb",
+        },
+    ),
+    ("150", 11, None): (
+        "182998769c843562",
+        {
+            "queue": "2c69e80c7a902c9d",
+            "instruct": "51e09a992ceff1af",
+            "access": "bcb852146e592c02",
+            "meeting": "e3b8064087f34fc1",
+        },
+    ),
+    ("40", 3, 40): (
+        "88209ea8ae2075b8",
+        {
+            "queue": "cf28d8e2d30b2a08",
+            "instruct": "2ca8934a27bfb2c5",
+            "access": "98c9349274195ff4",
+            "meeting": "6c510c48fb22e8f9",
+        },
+    ),
+}
+"""(size, seed, most users) -> the version of the whole dataset, and by family."""
+
+ENDPOINT = Endpoint(("http://127.0.0.1:1/v1",))
+MODELS = (
+    ModelSpec("scripted/oracle", "scripted", "oracle"),
+    ModelSpec("hosted", "openai", "gpt", Sampling(0.7, 0.9, 512, 5, "low", '{"top_k":4}'), ENDPOINT),
+    ModelSpec("claude", "anthropic", "claude", Sampling(temperature=0.0), ENDPOINT),
+    ModelSpec("local", "vllm", "tiny", Sampling(seed=2), engine=EngineSpec(args='{"max_model_len":8192}')),
+)
+PLAYER = ModelSpec("player", "openai", "player", Sampling(temperature=0.2, max_tokens=256, seed=1), ENDPOINT)
+PLANS = {
+    "scripted": ("pinned-60819958", "fd70a4d71387ddfccb96a90f1d95f893ea1a8aa593916650a2e65f8432e50a57", 832),
+    "model": ("pinned-98d2cf57", "7479d8b6b1ea927c18bdadd035b90ace76fa97643e02e3fc00c8760c7194bc86", 832),
+}
+"""Who plays the users -> the run's id, a hash over all its episodes, and how many these are."""
+
+
+@pytest.mark.parametrize(("size", "seed", "most_users"), VERSIONS)
+def test_versions_of_generated_datasets(size: str, seed: int, most_users: int | None) -> None:
+    """The same bytes on any machine and in any version of this project, until the changelog says otherwise."""
+    dataset = generate_dataset(size, seed, most_users=most_users)
+    assert (dataset.version, dataset.versions) == VERSIONS[size, seed, most_users]
+
+
+@pytest.mark.parametrize("players", PLANS)
+def test_ids_of_a_plan(players: str) -> None:
+    """Several models, all families, several serialisations, epochs and a limit; ids, seeds and shards."""
+    users = UsersSpec(PLAYER if players == "model" else None)
+    request = RunRequest("pinned", MODELS, tuple(FAMILIES), users, ("published", "says", "native"), epochs=2, limit=9)
+    plan = make_plan(request, generate_dataset("tiny", 0), shard_size=4)
+    lines = [
+        f"{cell.model.name} {cell.family} {cell.template} {shard.number} {episode.id} {episode.scenario_id} "
+        f"{episode.template} {episode.epoch} {episode.agent_seed} {episode.users_seed}"
+        for cell in plan.cells
+        for shard in cell.shards
+        for episode in shard.episodes
+    ]
+    found = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert (plan.run_id, found, len(lines)) == PLANS[players]
