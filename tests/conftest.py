@@ -1,9 +1,16 @@
-"""What all tests share: a clean environment, servers that are started once, and the command line as a process."""
+"""What all tests share: a clean environment, servers that are started once, and the command line as a process.
 
+pytest imports this file before it collects a test, so the environment is clean before the first module or fixture
+reads it: no variable and no file of the person who runs the tests reaches them, and they write into no store of theirs.
+"""
+
+import atexit
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,18 +28,33 @@ Muses = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs ``muses`` with these arguments, in a folder of its own; keywords are environment variables."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _processes() -> Iterator[None]:
-    """Those that are started find the code, the packages that users have, and Ray its token."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", _PYTHONPATH)
-        patch.setenv("RAY_AUTH_TOKEN", _RAY_TOKEN)
-        yield
+def _clean() -> None:
+    """Takes what a shell has set out of the environment, and sets what every process of a test needs."""
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN):
+            del os.environ[name]
+    os.environ.update(PYTHONPATH=_PYTHONPATH, RAY_AUTH_TOKEN=_RAY_TOKEN)
+
+
+def _move_home() -> None:
+    """Gives this process an empty home, so that it finds no ``~/.aws``, ``~/.prefect`` or ``~/.ray``.
+
+    The folders in which installers keep their configuration and caches stay where they are.
+    """
+    home = Path.home()
+    for name, folder in (("CONFIG", ".config"), ("CACHE", ".cache"), ("DATA", ".local/share")):
+        os.environ.setdefault(f"XDG_{name}_HOME", str(home / folder))
+    os.environ["HOME"] = tempfile.mkdtemp(prefix="muses-home-")
+    atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
+
+
+_clean()
+_move_home()
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the developer's shell holds does not reach the tests."""
+    """What a module's fixtures, or the code that they call, have set in the environment does not reach a test."""
     for name in list(os.environ):
         if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)

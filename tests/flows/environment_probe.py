@@ -1,0 +1,32 @@
+"""Run by tests/test_contributor.py alone: what a module's fixture sees, which is set up before a test's own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.cli import main
+from flows.settings import read_settings
+from storage.manifest import stored_runs
+from storage.objects import open_store
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A run whose store is named by nothing but the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("played"))
+        assert main(["run", "--model=scripted/oracle", "--dataset=generated:1", "--executor=inline"]) == 0
+        yield Path.cwd()
+
+
+def test_the_run_is_in_the_folder_where_it_was_started(played: Path) -> None:
+    assert stored_runs(open_store(str(played / ".muses" / "store")))
+
+
+def test_nothing_of_the_shell_or_the_home_is_left() -> None:
+    assert [name for name in os.environ if name.startswith(("MUSES_", "AWS_", "PREFECT_"))] == []
+    assert "RAY_ADDRESS" not in os.environ
+    assert list(Path.home().iterdir()) == []
+    assert read_settings().prefect_api_url is None
