@@ -133,7 +133,7 @@ class RunManifest:
     dirty: bool
     """Whether the code differed from the commit."""
     made_with: Mapping[str, Any] = field(default_factory=dict)
-    """What else may explain a difference between two runs, as ``flows/provenance.py`` finds it: where models are
+    """What else may explain a difference between two runs, as ``flows/job/provenance.py`` finds it: where models are
     served, limits, prices, engines, the simulated users, scorers, the platform.  Empty in runs of version 1."""
     schema_version: int = SCHEMA_VERSION
     """The highest of its objects."""

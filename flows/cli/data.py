@@ -19,10 +19,10 @@ from dashboards.text import printable, text_table
 from flows.cli import BAD_USAGE, DONE
 from flows.cli.options import Json
 from flows.cli.output import put, to_json
-from flows.dataset_check import Inspection, Shortfall, inspect, play_oracle
+from flows.data.dataset_check import Inspection, Shortfall, inspect, play_oracle
 from flows.files import part_of
+from flows.job.prepare import load_dataset
 from flows.official import OfficialFile, pull as pull_release, read_release
-from flows.prepare import load_dataset
 from pipeline.config import RunConfig, parse_config
 from pipeline.datasets import Dataset, SourceRow, dataset_from_rows, generate_rows
 from pipeline.errors import ConfigError, DatasetError

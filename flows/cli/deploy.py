@@ -13,12 +13,12 @@ from flows.cli import DONE
 from flows.cli.options import Json, RunOptions, load_raw
 from flows.cli.output import json_value, put, to_json
 from flows.cli.sweep import MostCells
-from flows.prepare import CODE_ROOT
+from flows.job.prepare import CODE_ROOT
 from flows.settings import make_home, quiet_engines, read_settings
 from pipeline.grid import MOST_CELLS
 
 if TYPE_CHECKING:
-    from flows.deploy import Gone, Registered
+    from flows.prefect_flows.deploy import Gone, Registered
 
 Config = Annotated[Path, Parameter(help="YAML file of a run or a sweep.")]
 PrefectFile = Annotated[Path, Parameter(help="File of deployments; default: infra/prefect.yaml of the project.")]
@@ -37,7 +37,7 @@ def deploy(
     settings = read_settings()
     quiet_engines(settings)
     make_home(settings.prefect_home)
-    from flows.deploy import check_blocks, chosen_server, read_entries, register, values
+    from flows.prefect_flows.deploy import check_blocks, chosen_server, read_entries, register, values
 
     raw, source = load_raw(config, RunOptions(), settings.store)
     entries = read_entries(prefect_file, values(json_value(raw), source, settings, Path.cwd(), most_cells))

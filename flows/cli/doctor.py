@@ -93,7 +93,7 @@ def _prefect(settings: Settings) -> str:
     if settings.prefect_api_url is None:
         return "no PREFECT_API_URL: flows start an embedded server of their own"
     make_home(settings.prefect_home)
-    from flows.prefect_tasks import reach_server
+    from flows.prefect_flows.tasks import reach_server
 
     return f"the server at {reach_server()} answers"
 

@@ -10,15 +10,15 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.job import advice, through_prefect
+from flows.cli.job_runner import advice, through_prefect
 from flows.cli.options import Config, Json, RunOptions, Store, load_config
 from flows.cli.output import put, to_json
 from flows.cli.progress import RunProgress
+from flows.job.signals import interruptible, run_until_signal
 from flows.settings import make_home, quiet_engines, read_settings
-from flows.signals import interruptible, run_until_signal
 
 if TYPE_CHECKING:
-    from flows.nightly import NightResult
+    from flows.nightly.night import NightResult
 
 Day = Annotated[str | None, Parameter(name="--date", help="Which night, as 2026-11-23; default: tonight.")]
 Rules = Annotated[Path, Parameter(help="YAML file that names the store, and in its section maintain the rules.")]
@@ -31,7 +31,7 @@ def nightly(
     config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, day: Day = None, as_json: Json = False
 ) -> int:
     """Play what has changed since the last night and the canary, say what moved, seal and publish."""
-    from flows.nights import night_config, read_day, the_night
+    from flows.nightly.schedule import night_config, read_day, the_night
 
     settings = read_settings()
     quiet_engines(settings)
@@ -39,7 +39,7 @@ def nightly(
     night_config(parsed, the_night(parsed, read_day(day), datetime.now(UTC)))  # said before a server is started
     make_home(settings.prefect_home)
     with interruptible(advice()), RunProgress() as progress:
-        from flows.nightly_flow import make_nightly_flow
+        from flows.prefect_flows.nightly_flow import make_nightly_flow
 
         parameters = (parsed.model_dump(mode="json"), day, parsed.nightly.name)
         result = through_prefect(lambda watcher: make_nightly_flow(watcher)(*parameters), progress)
@@ -48,15 +48,15 @@ def nightly(
 
 def maintain(config: Rules, /, *, store: Store = None, dry_run: DryRun = False, as_json: Json = False) -> int:
     """Look after the store: delete old runs by the config's rules, verify, seal complete ones, collect garbage."""
-    from flows.night_text import upkeep_lines
+    from flows.nightly.night_text import upkeep_lines
 
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, RunOptions(store=store), settings.store)
     make_home(settings.prefect_home)
     with interruptible("interrupted; what is done is done, and the store is whole. Start the command again"):
-        from flows.maintain_flow import maintain_flow
-        from flows.prefect_tasks import reach_server, server_kept
+        from flows.prefect_flows.maintain_flow import maintain_flow
+        from flows.prefect_flows.tasks import reach_server, server_kept
 
         reach_server()
         raw = parsed.model_dump(mode="json")
@@ -74,8 +74,8 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
     name
         What the nights are called: `nightly.name` of their config.
     """
-    from flows.night_text import status_table
-    from flows.nights import last_nights
+    from flows.nightly.night_text import status_table
+    from flows.nightly.schedule import last_nights
     from storage.objects import open_store
 
     opened = open_store(store or read_settings().store)
@@ -94,7 +94,7 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
 
 def _show(result: "NightResult", *, as_json: bool) -> int:
     from dashboards.leaderboard import leaderboard_records, render_leaderboard
-    from flows.night_text import night_lines
+    from flows.nightly.night_text import night_lines
 
     rows = result.night.leaderboard
     if as_json:

@@ -13,10 +13,10 @@ from flows.cli import DONE
 from flows.cli.options import Config, Json, RunOptions, load_raw
 from flows.cli.output import put, shown_cap, to_json
 from flows.cli.sweep import MostCells
-from flows.serving import served_agents, served_users
+from flows.job.serving import served_agents, served_users
+from flows.job.signals import interruptible, run_until_signal
 from flows.settings import Settings, quiet_engines, read_settings
-from flows.signals import interruptible, run_until_signal
-from flows.sweep import PlannedRun, planned_runs
+from flows.sweep.sweep import PlannedRun, planned_runs
 from pipeline.config import RunConfig
 from pipeline.estimate import LEVEL, CellForecast, Estimate, Load, Range, estimate, forecast, in_turns
 from pipeline.grid import MOST_CELLS, expand, has_grid
@@ -230,7 +230,7 @@ def _gpus_text(outlooks: Sequence[_Outlook], packed: _Packed | None, *, asked: b
 
 
 def _pilot(parsed: RunConfig, settings: Settings, count: int) -> Mapping[str, Load]:
-    from flows.pilot import play_pilot
+    from flows.job.pilot import play_pilot
 
     quiet_engines(settings)
     with interruptible("interrupted; finished episodes are stored and count for the run"):

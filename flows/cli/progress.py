@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from flows.evaluate import OnShard, Watcher
-from flows.prepare import PreparedRun
+from flows.job.evaluate import OnShard, Watcher
+from flows.job.prepare import PreparedRun
 from workers.limits import AccountStatus, Snapshot
 from workers.shard import ShardSummary
 

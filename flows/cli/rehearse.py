@@ -16,9 +16,9 @@ from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from flows.cli.options import Config, Json, RunOptions, load_config
 from flows.cli.output import put, to_json
 from flows.cli.progress import RunProgress
-from flows.rehearsal import Recorded, Rehearsal, accounts_of, declared_limits, rehearse as rehearsal_of
+from flows.job.rehearsal import Recorded, Rehearsal, accounts_of, declared_limits, rehearse as rehearsal_of
+from flows.job.signals import interruptible, run_until_signal
 from flows.settings import Settings, quiet_engines, read_settings
-from flows.signals import interruptible, run_until_signal
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.hashing import slug

@@ -17,7 +17,7 @@ from pipeline.errors import Interrupted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.rescore import OnProgress, RescoreReport
+    from flows.job.rescore import OnProgress, RescoreReport
 
 Run = Annotated[str, Parameter(help='The run\'s id; `muses sql "from runs"` lists them.')]
 Scenarios = Annotated[
@@ -28,7 +28,7 @@ Scenarios = Annotated[
 
 def rescore(run: Run, /, *, store: Store = None, dataset: Scenarios = None, as_json: Json = False) -> int:
     """Score a run's transcripts again with today's scorers, without a model call. Old scores stay in the store."""
-    from flows.rescore import Means, rescore as score_again
+    from flows.job.rescore import Means, rescore as score_again
 
     try:
         with _progress() as move:

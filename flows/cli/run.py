@@ -5,14 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.job import advice, last_words, through_prefect
+from flows.cli.job_runner import advice, last_words, through_prefect
 from flows.cli.options import Config, Json, RunOptions, load_config
 from flows.cli.output import put, shown_cap, to_json
 from flows.cli.progress import RunProgress
-from flows.evaluate import evaluate
-from flows.report import RunReport
+from flows.job.evaluate import evaluate
+from flows.job.report import RunReport
+from flows.job.signals import interruptible, run_until_signal
 from flows.settings import make_home, quiet_engines, read_settings
-from flows.signals import interruptible, run_until_signal
 from pipeline.config import RunConfig
 
 _SHOWN_PROBLEMS = 5
@@ -36,7 +36,7 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
     parsed = load_config(config, options, settings.store)
     make_home(settings.prefect_home)
     with interruptible(advice()), RunProgress() as progress:
-        from flows.evaluate_flow import make_evaluate_flow
+        from flows.prefect_flows.evaluate_flow import make_evaluate_flow
 
         raw = parsed.model_dump(mode="json")
         result = through_prefect(lambda watcher: make_evaluate_flow(watcher)(raw, parsed.name), progress)

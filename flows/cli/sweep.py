@@ -9,16 +9,16 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.job import advice, through_prefect
+from flows.cli.job_runner import advice, through_prefect
 from flows.cli.options import Config, Json, RunOptions, load_raw
 from flows.cli.output import json_value, put, shown_cap, to_json
 from flows.cli.progress import RunProgress
+from flows.job.signals import interruptible
 from flows.settings import make_home, quiet_engines, read_settings
-from flows.signals import interruptible
 from pipeline.grid import MOST_CELLS, expand
 
 if TYPE_CHECKING:
-    from flows.sweep import SweepReport, SweptRun
+    from flows.sweep.sweep import SweepReport, SweptRun
 
 MostCells = Annotated[
     int, Parameter(help="A grid of more cells is refused, in case it is a slip.", validator=Number(gte=1))
@@ -43,7 +43,7 @@ def sweep(
     make_home(settings.prefect_home)
     name = str(raw.get("name", "sweep"))
     with interruptible(advice()), RunProgress() as progress:
-        from flows.sweep_flow import make_sweep_flow
+        from flows.prefect_flows.sweep_flow import make_sweep_flow
 
         parameters = (json_value(raw), name, most_cells)
         result = through_prefect(lambda watcher: make_sweep_flow(watcher)(*parameters), progress)

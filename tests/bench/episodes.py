@@ -29,8 +29,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from flows.evaluate import play_all
-from flows.prepare import PreparedRun, prepare
+from flows.job.evaluate import play_all
+from flows.job.prepare import PreparedRun, prepare
 from pipeline.config import parse_config
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.families import FAMILIES

@@ -26,8 +26,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from flows.evaluate import OnShard, Watcher, evaluate
-from flows.prepare import PreparedRun
+from flows.job.evaluate import OnShard, Watcher, evaluate
+from flows.job.prepare import PreparedRun
 from flows.settings import read_settings
 from pipeline.config import parse_config
 from workers.rehearsal.server import LoopbackServer, Received, Send

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.evaluate import evaluate
+from flows.job.evaluate import evaluate
 from flows.settings import quiet_engines, read_settings
 from pipeline.config import parse_config
 from tests.bench.served import served

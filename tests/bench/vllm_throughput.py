@@ -26,8 +26,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.evaluate import play_all
-from flows.prepare import prepare
+from flows.job.evaluate import play_all
+from flows.job.prepare import prepare
 from pipeline.config import parse_config
 from tests.provider import Provider
 from tests.stand_in_vllm import until

@@ -248,7 +248,7 @@ def test_a_band_of_several_ranks_and_what_is_left_out(tmp_path: Path, capsys: py
 
 
 def _plan(*changes: str) -> Plan:
-    from flows.prepare import load_dataset, plan_run
+    from flows.job.prepare import load_dataset, plan_run
 
     options = RunOptions(
         model=("scripted/oracle", *changes), family=("queue", "access"), dataset="generated:20", epochs=3

@@ -14,8 +14,8 @@ from typing import Any, Self
 import pytest
 
 from flows.cli import main
+from flows.job.prepare import load_dataset, plan_run
 from flows.official import OfficialFile, Patience, Release, pull, read_release
-from flows.prepare import load_dataset, plan_run
 from pipeline.config import parse_config
 from pipeline.datasets import dataset_from_rows, generate_rows
 from pipeline.errors import ConfigError, DatasetError

@@ -16,8 +16,8 @@ from typing import Any, Self
 
 import pytest
 
-from flows.evaluate import folder_advice, play_all
-from flows.prepare import load_dataset, prepare, prepared
+from flows.job.evaluate import folder_advice, play_all
+from flows.job.prepare import load_dataset, prepare, prepared
 from pipeline.config import parse_config
 from pipeline.errors import ConfigError
 from storage.claims import RunHeldError, claimed

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.evaluate import Driver, evaluate
-from flows.report import RunReport
+from flows.job.evaluate import Driver, evaluate
+from flows.job.report import RunReport
 from flows.settings import quiet_engines, read_settings
 from pipeline.config import parse_config
 from pipeline.errors import ConfigError, MusesError, StoreError
@@ -85,7 +85,7 @@ def through_prefect(server: PrefectServer, folder: Path, executor: InlineExecuto
     from prefect import flow
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.prefect_tasks import play_as_tasks
+    from flows.prefect_flows.tasks import play_as_tasks
 
     raw = {"models": ["scripted/oracle", "scripted/refuse"], "families": ["queue"], "dataset": "generated:6"}
     parsed = parse_config({**raw, "store": str(folder), "execution": {"shard_size": 2}, **config}, "here")
@@ -465,7 +465,7 @@ def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    from flows.prefect_tasks import server_kept
+    from flows.prefect_flows.tasks import server_kept
 
     with Front(behind=1) as front:
         front.trouble = status
@@ -566,7 +566,7 @@ def test_a_night_that_is_ended_in_the_middle_goes_on(
 def test_a_signal_that_a_callback_swallows_still_ends_the_flow() -> None:
     from prefect.exceptions import TerminationSignal
 
-    from flows.prefect_tasks import orderly
+    from flows.prefect_flows.tasks import orderly
 
     def callback() -> None:
         raise TerminationSignal(signal.SIGTERM)

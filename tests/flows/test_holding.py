@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.holding import holding
+from flows.job.run_lock import holding
 from storage.claims import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
 from storage.layout import claim_key
 from storage.objects import ObjectStore, open_store

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.maintain import MaintainReport, maintain
-from flows.night_text import upkeep_lines
+from flows.nightly.maintain import MaintainReport, maintain
+from flows.nightly.night_text import upkeep_lines
 from pipeline.config import MaintainConfig, RetentionConfig
 from storage.claims import claimed
 from storage.layout import ShardKey, claim_key, manifest_key

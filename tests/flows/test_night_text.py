@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
-from flows.night_text import cell_rows, duration, flag_line, night_lines, status_table
-from flows.nights import NightLine
+from flows.nightly.night_text import cell_rows, duration, flag_line, night_lines, status_table
+from flows.nightly.schedule import NightLine
 from storage.manifest import CellRecord
 from tests.storage.test_nights import FLAG, REPORT
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from flows.evaluate import DIRECT, NOBODY, Driver, OnShard, play_all
-from flows.nightly import WORK, NightResult, nightly
-from flows.nights import last_nights
-from flows.prepare import PreparedRun
-from flows.publish import publish
+from flows.job.evaluate import DIRECT, NOBODY, Driver, OnShard, play_all
+from flows.job.prepare import PreparedRun
+from flows.nightly.night import WORK, NightResult, nightly
+from flows.nightly.publish_site import publish
+from flows.nightly.schedule import last_nights
 from flows.settings import Settings
 from pipeline.config import ExecutionConfig, parse_config
 from pipeline.errors import StoreError
@@ -286,7 +286,7 @@ def test_a_night_that_ended_before_it_was_sealed_is_still_news(board: Board, mon
     def full(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr("flows.nightly.seal", full)
+    monkeypatch.setattr("flows.nightly.night.seal", full)
     with pytest.raises(StoreError, match="disk is full"):
         board.night(1)
     monkeypatch.undo()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.nights import canary_config, due, night_config, read_day, the_night
+from flows.nightly.schedule import canary_config, due, night_config, read_day, the_night
 from pipeline.config import RunConfig, parse_config
 from pipeline.errors import ConfigError
 from storage.nights import Night

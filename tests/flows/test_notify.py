@@ -61,7 +61,7 @@ def flag(kind: Any) -> Flag:
 
 
 def test_a_night_is_published_in_one_message() -> None:
-    from flows.notify import notices_of_night
+    from flows.prefect_flows.notify import notices_of_night
 
     (published,) = notices_of_night(night(flags=(flag("improvement"),)))
     assert published.event == "publication"
@@ -75,7 +75,7 @@ def test_a_night_is_published_in_one_message() -> None:
 
 
 def test_what_is_missing_from_a_night_is_in_its_message() -> None:
-    from flows.notify import notices_of_night
+    from flows.prefect_flows.notify import notices_of_night
 
     (published,) = notices_of_night(night(scored=90, complete=False, problems=("10 x auth: wrong key",)))
     assert "90 of 100" in published.what
@@ -84,7 +84,7 @@ def test_what_is_missing_from_a_night_is_in_its_message() -> None:
 
 
 def test_a_regression_is_a_message_of_its_own() -> None:
-    from flows.notify import notices_of_night
+    from flows.prefect_flows.notify import notices_of_night
 
     _, moved = notices_of_night(night(flags=(flag("regression"), flag("improvement"), flag("drift"))))
     assert moved.event == "regression"
@@ -99,7 +99,7 @@ def test_no_message_holds_a_key() -> None:
     from prefect.client.schemas.objects import FlowRun
     from prefect.states import Failed
 
-    from flows.notify import notice_of_failure
+    from flows.prefect_flows.notify import notice_of_failure
 
     run = FlowRun(
         id=UUID(int=7),
@@ -135,9 +135,9 @@ def test_messages_arrive_at_every_kind_of_block(
     from prefect.blocks.webhook import Webhook
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.notify import notices_of_night, tell
+    from flows.prefect_flows.notify import notices_of_night, tell
 
-    logging.getLogger("flows.notify").addHandler(caplog.handler)  # Prefect took the root's away
+    logging.getLogger("flows.prefect_flows.notify").addHandler(caplog.handler)  # Prefect took the root's away
     notices = notices_of_night(night(flags=(flag("regression"),)))
 
     async def save_and_tell() -> None:

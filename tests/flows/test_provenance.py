@@ -5,8 +5,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from flows.prepare import CODE_ROOT, load_dataset, plan_run, prepare
-from flows.provenance import Code, code_state, lock_hash, made_with, package_versions
+from flows.job.prepare import CODE_ROOT, load_dataset, plan_run, prepare
+from flows.job.provenance import Code, code_state, lock_hash, made_with, package_versions
 from pipeline.config import parse_config
 from pipeline.credentials import MASK
 from storage.manifest import read_manifest

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from flows.cli.rehearse import read_weather
-from flows.evaluate import NOBODY
-from flows.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
+from flows.job.evaluate import NOBODY
+from flows.job.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
 from flows.settings import read_settings
 from pipeline.config import RunConfig, parse_config
 from storage.sql import connect

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.evaluate import evaluate
-from flows.rescore import FamilyReport, Means, RescoreReport, rescore
+from flows.job.evaluate import evaluate
+from flows.job.rescore import FamilyReport, Means, RescoreReport, rescore
 from flows.settings import read_settings
 from pipeline.config import parse_config
 from pipeline.errors import ConfigError, MusesError, StoreError

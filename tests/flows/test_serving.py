@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from flows.prepare import load_dataset, plan_run
-from flows.serving import served_agents, served_users
+from flows.job.prepare import load_dataset, plan_run
+from flows.job.serving import served_agents, served_users
 from pipeline.config import parse_config
 from pipeline.plan import Plan
 from tests.conftest import Muses

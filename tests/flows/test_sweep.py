@@ -19,9 +19,9 @@ import duckdb
 import pytest
 import ray
 
-from flows.evaluate import NOBODY, Driver, Watcher
+from flows.job.evaluate import NOBODY, Driver, Watcher
 from flows.settings import Settings, read_settings
-from flows.sweep import SweepReport, sweep
+from flows.sweep.sweep import SweepReport, sweep
 from pipeline.config import ExecutionConfig
 from pipeline.errors import ConfigError, EndpointError
 from pipeline.grid import expand
@@ -165,7 +165,7 @@ def test_what_cannot_be_read_at_the_end_is_not_taken_for_free(tmp_path: Path, mo
     def full(*_: object) -> None:
         raise duckdb.IOException("no space left")
 
-    monkeypatch.setattr("flows.sweep.cell_results", full)
+    monkeypatch.setattr("flows.sweep.sweep.cell_results", full)
     report = play(tmp_path, {})
     assert [(run.trouble, run.complete, run.cells[0].cost_usd) for run in report.runs] == [
         ("no space left", False, None)
@@ -230,7 +230,7 @@ def test_a_budget_is_that_of_all_runs_and_starts_together(tmp_path: Path) -> Non
 
 
 def test_runs_that_begin_when_the_budget_is_used_up_ask_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.sweep.RUNS_AT_ONCE", 2)
+    monkeypatch.setattr("flows.sweep.sweep.RUNS_AT_ONCE", 2)
     pool = Pool()
     with Provider() as provider:
         grid = {"dataset": [f"generated:2@{seed}" for seed in range(5)]}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.progress import account_lines
-from flows.watch import StallAlarm, stall_message
+from flows.job.stall_alarm import StallAlarm, stall_message
 from storage.objects import open_store
 from storage.shards import read_index
 from tests.conftest import Muses

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows.evaluate import evaluate
+from flows.job.evaluate import evaluate
 from flows.settings import read_settings
 from pipeline import families
 from pipeline.config import parse_config

@@ -20,7 +20,7 @@ from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 
-from flows.night_text import flag_line
+from flows.nightly.night_text import flag_line
 from pipeline.credentials import mask
 from storage.claims import RunHeldError
 from storage.nights import Night, NightReport

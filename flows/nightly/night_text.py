@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dashboards.text import text_table
-from flows.maintain import MaintainReport
-from flows.nights import NightLine
+from flows.nightly.maintain import MaintainReport
+from flows.nightly.schedule import NightLine
 from storage.manifest import CellRecord
 from storage.nights import Flag, NightReport
 

@@ -1,4 +1,4 @@
-"""The Prefect flow ``evaluate``: the job of :mod:`flows.evaluate` with a task a cell, progress and a leaderboard.
+"""The Prefect flow ``evaluate``: the job of :mod:`flows.job.evaluate` with a task a cell, progress and a leaderboard.
 
 It runs against the server at PREFECT_API_URL, or against an embedded one that starts and ends with it.
 """
@@ -8,10 +8,10 @@ from typing import Any
 
 from prefect import Flow, flow
 
-from flows.evaluate import NOBODY, Driver, Watcher, evaluate
-from flows.notify import tell_failure
-from flows.prefect_tasks import orderly, play_as_tasks, publish_leaderboard
-from flows.report import RunReport
+from flows.job.evaluate import NOBODY, Driver, Watcher, evaluate
+from flows.job.report import RunReport
+from flows.prefect_flows.notify import tell_failure
+from flows.prefect_flows.tasks import orderly, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
 from pipeline.config import parse_config
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flows.prepare import PreparedRun, users_model
+from flows.job.prepare import PreparedRun, users_model
 from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError
 from pipeline.plan import Plan

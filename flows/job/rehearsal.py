@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from flows.evaluate import Watcher, evaluate
-from flows.report import RunReport
+from flows.job.evaluate import Watcher, evaluate
+from flows.job.report import RunReport
 from flows.settings import Settings
 from pipeline.config import ModelConfig, PricesConfig, RunConfig
 from pipeline.errors import ConfigError

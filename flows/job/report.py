@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flows.prepare import PreparedRun, users_model
+from flows.job.prepare import PreparedRun, users_model
 from pipeline.episode import OUTCOMES
 from pipeline.errors import FailureKind
 from pipeline.plan import Plan

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-from flows.evaluate import OpenPool
-from flows.serving import engines_of, staged_on
+from flows.job.evaluate import OpenPool
+from flows.job.serving import engines_of, staged_on
 from flows.settings import Settings
 from pipeline.config import ExecutionConfig
 from pipeline.specs import ModelSpec
@@ -46,7 +46,7 @@ class SharedPool:
 
     @asynccontextmanager
     async def lend(self, execution: ExecutionConfig, settings: Settings) -> AsyncIterator[Executor]:
-        """The executor, to one run: a ``flows.evaluate.OpenPool``.  Where it did not open, every run hears why."""
+        """The executor, to one run: a ``flows.job.evaluate.OpenPool``.  Where it did not open, every run hears why."""
         async with self._opening:
             if self._opened is None:
                 try:

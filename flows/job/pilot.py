@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flows.evaluate import check_models, open_executor, play_all
-from flows.prepare import PreparedRun, Warn, on_terms, prepared
-from flows.serving import serving
+from flows.job.evaluate import check_models, open_executor, play_all
+from flows.job.prepare import PreparedRun, Warn, on_terms, prepared
+from flows.job.serving import serving
+from flows.job.stall_alarm import unseen, watched
 from flows.settings import Settings
-from flows.watch import unseen, watched
 from pipeline.config import RunConfig
 from pipeline.estimate import Load
 from pipeline.hashing import digest

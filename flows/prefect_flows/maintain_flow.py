@@ -1,4 +1,4 @@
-"""The Prefect flow ``maintain``: the upkeep of :mod:`flows.maintain`, a task a stage."""
+"""The Prefect flow ``maintain``: the upkeep of :mod:`flows.nightly.maintain`, a task a stage."""
 
 import asyncio
 import shlex
@@ -9,10 +9,10 @@ from prefect import flow, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.maintain import MaintainReport, maintain
-from flows.night_text import upkeep_lines
-from flows.notify import Notice, tell, tell_failure
-from flows.prefect_tasks import for_watchers, orderly
+from flows.nightly.maintain import MaintainReport, maintain
+from flows.nightly.night_text import upkeep_lines
+from flows.prefect_flows.notify import Notice, tell, tell_failure
+from flows.prefect_flows.tasks import for_watchers, orderly
 from pipeline.config import parse_config
 from storage.objects import open_store
 

@@ -32,8 +32,8 @@ from prefect.utilities.templating import apply_values, find_placeholders
 from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flows.nights import refuse_run_id
-from flows.prefect_tasks import reach_server
+from flows.nightly.schedule import refuse_run_id
+from flows.prefect_flows.tasks import reach_server
 from flows.settings import Settings, quiet_engines
 from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError, MusesError
@@ -65,7 +65,7 @@ class Deployment(_Part):
 
     name: NonEmptyishName
     entrypoint: str
-    """Module and name of a flow, as flows.evaluate_flow.evaluate_flow."""
+    """Module and name of a flow, as flows.prefect_flows.evaluate_flow.evaluate_flow."""
     description: str | None = None
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}

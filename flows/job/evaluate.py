@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flows.prepare import CODE_ROOT, PreparedRun, Warn, log_warning, on_terms, prepared, users_model
-from flows.report import RunReport, report
-from flows.serving import serving
+from flows.job.prepare import CODE_ROOT, PreparedRun, Warn, log_warning, on_terms, prepared, users_model
+from flows.job.report import RunReport, report
+from flows.job.run_budget import Funds
+from flows.job.serving import serving
+from flows.job.signals import started
+from flows.job.stall_alarm import OnStatus, telling, unseen, watched
 from flows.settings import Settings, ray_home
-from flows.signals import started
-from flows.terms import Funds
-from flows.watch import OnStatus, telling, unseen, watched
 from pipeline.config import ExecutionConfig, RunConfig
 from pipeline.errors import EndpointError
 from pipeline.plan import Cell, ShardPlan

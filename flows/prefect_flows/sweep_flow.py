@@ -1,4 +1,4 @@
-"""The Prefect flow ``sweep``: the job of :mod:`flows.sweep`, a task a cell, its results as artifacts."""
+"""The Prefect flow ``sweep``: the job of :mod:`flows.sweep.sweep`, a task a cell, its results as artifacts."""
 
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
@@ -10,11 +10,11 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.runtime import flow_run
 
 from dashboards.sweep import render_sweep
-from flows.evaluate import NOBODY, Driver, Watcher
-from flows.notify import Notice, tell, tell_failure
-from flows.prefect_tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
+from flows.job.evaluate import NOBODY, Driver, Watcher
+from flows.prefect_flows.notify import Notice, tell, tell_failure
+from flows.prefect_flows.tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
-from flows.sweep import SweepReport, sweep
+from flows.sweep.sweep import SweepReport, sweep
 from pipeline.credentials import mask
 from pipeline.grid import MOST_CELLS, expand
 

@@ -16,14 +16,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from flows.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
-from flows.holding import holding
-from flows.nights import canary_config, night_config
-from flows.prepare import PreparedRun, Warn, prepared
-from flows.report import RunReport
-from flows.serving import engines_of, served_agents, served_users
+from flows.job.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
+from flows.job.prepare import PreparedRun, Warn, prepared
+from flows.job.report import RunReport
+from flows.job.run_lock import holding
+from flows.job.serving import engines_of, served_agents, served_users
+from flows.job.shared_pool import SharedPool
+from flows.nightly.schedule import canary_config, night_config
 from flows.settings import Settings
-from flows.shared_pool import SharedPool
 from pipeline.config import RunConfig
 from pipeline.content_key import NO_ENGINES, content_key
 from pipeline.credentials import mask
@@ -187,7 +187,7 @@ class _Outcome:
 
 
 def _report(outcome: _Outcome, seconds: float) -> NightReport:
-    from flows.publish import page_of
+    from flows.nightly.publish_site import page_of
 
     store, night, played, canary = outcome.store, outcome.night, outcome.played, outcome.canary
     manifest = find_manifest(store, night.run_id)
@@ -312,6 +312,6 @@ def _keep(outcome: _Outcome, start: float, *, had_work: bool) -> NightReport:
 
 
 def _publish(store: ObjectStore, night: Night) -> None:
-    from flows.publish import publish
+    from flows.nightly.publish_site import publish
 
     publish(store, (night.run_id, night.canary_id))

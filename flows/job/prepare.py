@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.holding import holding
-from flows.provenance import code_state, made_with, package_versions
+from flows.job.provenance import code_state, made_with, package_versions
+from flows.job.run_budget import Funds, Terms, read_terms
+from flows.job.run_lock import holding
 from flows.settings import Settings
-from flows.terms import Funds, Terms, read_terms
 from pipeline.config import RunConfig
 from pipeline.credentials import without_credentials
 from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
@@ -28,7 +28,7 @@ from storage.objects import ObjectStore, open_store
 from storage.shards import RunIndex, read_index
 from workers.models import Trouble
 
-CODE_ROOT = Path(__file__).resolve().parent.parent
+CODE_ROOT = Path(__file__).resolve().parents[2]
 Warn = Callable[[str], None]
 """Told at once what a person should know while the run goes on."""
 log_warning: Warn = logging.getLogger(__name__).warning
@@ -142,7 +142,7 @@ def _subtract(begun: _Begun) -> PreparedRun:
 
 
 async def on_terms(run: PreparedRun, settings: Settings, funds: Funds | None = None) -> PreparedRun:
-    """The run with what its budget and its cache say now.  *funds*: see :func:`flows.terms.read_terms`."""
+    """The run with what its budget and its cache say now.  *funds*: see :func:`flows.job.run_budget.read_terms`."""
     return replace(run, terms=await asyncio.to_thread(read_terms, run, settings.home, funds))
 
 

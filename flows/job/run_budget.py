@@ -61,7 +61,7 @@ class Ledger:
 
 
 class DueRun(Protocol):
-    """A run that is about to be played; :class:`flows.prepare.PreparedRun` is one."""
+    """A run that is about to be played; :class:`flows.job.prepare.PreparedRun` is one."""
 
     @property
     def config(self) -> RunConfig: ...

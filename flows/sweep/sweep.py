@@ -1,4 +1,4 @@
-"""A sweep: the runs of a grid, each the main job of :mod:`flows.evaluate`, on one executor.
+"""A sweep: the runs of a grid, each the main job of :mod:`flows.job.evaluate`, on one executor.
 
 Several runs are in flight at the same time.  They share the accounts' limits, and the servers of the models that the
 sweep serves itself.  What fails in one run stops no other.  Runs are named after their values, so a sweep that is
@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from dashboards.sweep import SweepLine
-from flows.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
-from flows.prepare import Warn, load_dataset, plan_run
-from flows.report import RunReport
-from flows.serving import served_agents, served_users
+from flows.job.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
+from flows.job.prepare import Warn, load_dataset, plan_run
+from flows.job.report import RunReport
+from flows.job.run_budget import Funds, Ledger, open_purse, read_ledger
+from flows.job.serving import served_agents, served_users
+from flows.job.shared_pool import SharedPool
 from flows.settings import Settings
-from flows.shared_pool import SharedPool
-from flows.terms import Funds, Ledger, open_purse, read_ledger
 from pipeline.config import DatasetConfig, RunConfig
 from pipeline.datasets import Dataset
 from pipeline.errors import MusesError

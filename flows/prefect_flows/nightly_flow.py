@@ -1,4 +1,4 @@
-"""The Prefect flow ``nightly``: the job of :mod:`flows.nightly`, a task a cell, what came of it as artifacts."""
+"""The Prefect flow ``nightly``: the job of :mod:`flows.nightly.night`, a task a cell, what came of it as artifacts."""
 
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -8,12 +8,12 @@ from prefect import Flow, flow
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
 from prefect.runtime import flow_run
 
-from flows.evaluate import NOBODY, Driver, Watcher
-from flows.night_text import cell_rows, flag_line
-from flows.nightly import WORK, NightResult, nightly
-from flows.nights import due, read_day, the_night
-from flows.notify import notices_of_night, tell, tell_failure
-from flows.prefect_tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
+from flows.job.evaluate import NOBODY, Driver, Watcher
+from flows.nightly.night import WORK, NightResult, nightly
+from flows.nightly.night_text import cell_rows, flag_line
+from flows.nightly.schedule import due, read_day, the_night
+from flows.prefect_flows.notify import notices_of_night, tell, tell_failure
+from flows.prefect_flows.tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
 from pipeline.config import parse_config
 

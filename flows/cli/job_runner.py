@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from flows.cli.progress import RunProgress
-from flows.evaluate import OnShard, Watcher
-from flows.prepare import PreparedRun
-from flows.signals import Take, run_until_signal
+from flows.job.evaluate import OnShard, Watcher
+from flows.job.prepare import PreparedRun
+from flows.job.signals import Take, run_until_signal
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def through_prefect(flow: Callable[[Watcher], Coroutine[Any, Any, T]], progress:
     Raises:
         MusesError: no server answers, or it was lost on the way.
     """
-    from flows.prefect_tasks import reach_server, server_kept
+    from flows.prefect_flows.tasks import reach_server, server_kept
 
     reach_server()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.prepare import load_dataset
+from flows.job.prepare import load_dataset
 from pipeline.config import parse_config
 from pipeline.datasets import Dataset
 from pipeline.episode import Episode

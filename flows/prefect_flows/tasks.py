@@ -20,10 +20,10 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
 from dashboards.leaderboard import render_leaderboard
-from flows.evaluate import OnShard, play_cell
-from flows.prepare import PreparedRun
-from flows.report import RunReport
-from flows.signals import shielded_children
+from flows.job.evaluate import OnShard, play_cell
+from flows.job.prepare import PreparedRun
+from flows.job.report import RunReport
+from flows.job.signals import shielded_children
 from pipeline.errors import ConfigError, MusesError
 from pipeline.hashing import slug
 from pipeline.plan import Cell

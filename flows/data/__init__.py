@@ -1,0 +1,1 @@
+"""Scenario files: checking them and fetching the official ones."""
