@@ -8,7 +8,7 @@ import difflib
 import re
 import zoneinfo
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -20,6 +20,7 @@ from pipeline.families.base import SCRIPTED_KINDS
 from pipeline.hashing import canonical, slug
 from pipeline.plan import RunRequest, TemplateChoice
 from pipeline.prices import default_prices, prices_of
+from pipeline.providers import GENERIC, PROVIDERS, REQUEST_FIELDS
 from pipeline.serialization import TEMPLATES
 from pipeline.specs import (
     Budget,
@@ -29,24 +30,11 @@ from pipeline.specs import (
     Limits,
     ModelSpec,
     Prices,
-    Provider,
     Sampling,
     UsersSpec,
     address_problem,
 )
 
-OPENAI_BASE_URL = "https://api.openai.com/v1"
-OPENAI_KEY_ENV = "OPENAI_API_KEY"
-ANTHROPIC_BASE_URL = "https://api.anthropic.com/v1"
-ANTHROPIC_KEY_ENV = "ANTHROPIC_API_KEY"
-_HOMES: Mapping[Provider, tuple[str, str]] = {
-    "openai": (OPENAI_BASE_URL, OPENAI_KEY_ENV),
-    "anthropic": (ANTHROPIC_BASE_URL, ANTHROPIC_KEY_ENV),
-}
-_REQUEST_FIELDS = frozenset(
-    {"model", "messages", "system", "stream", "n", "temperature", "top_p", "max_tokens", "max_completion_tokens"}
-    | {"seed", "reasoning_effort", "output_config"}
-)
 _SEGMENT = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,148}[A-Za-z0-9_])?$"
 """Of a path; a folder's names have at most 255 bytes, and some keys have more than a run's id in one."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -87,7 +75,7 @@ class SamplingConfig(_Section):
     @field_validator("extra_body")
     @classmethod
     def _own_fields(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        taken = sorted(_REQUEST_FIELDS & set(value or ()))
+        taken = sorted(REQUEST_FIELDS & set(value or ()))
         if taken:
             raise ValueError(f"{', '.join(taken)}: sent by the project itself; extra_body is for other fields")
         return value
@@ -139,7 +127,7 @@ def _one_or_several(value: object) -> object:
 
 
 class ModelConfig(_Section):
-    """One model: ``scripted/<kind>``, ``openai:<model>``, ``anthropic:<model>`` or ``vllm:<model>``."""
+    """One model: ``scripted/<kind>`` or ``<provider>:<model>`` (:mod:`pipeline.providers`)."""
 
     model: str
     name: str | None = None
@@ -147,7 +135,7 @@ class ModelConfig(_Section):
     base_url: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_several)] = None
     """One address, or several that serve the same model."""
     api_key_env: str | None = None
-    """Which environment variable holds the key.  Without ``base_url``: OPENAI_API_KEY or ANTHROPIC_API_KEY."""
+    """Which environment variable holds the key.  Left out: the provider's own, where ``base_url`` is left out too."""
     account: str | None = None
     """Models of one account share its limits; left out: their addresses and the key's name tell."""
     sampling: SamplingConfig = SamplingConfig()
@@ -171,23 +159,22 @@ class ModelConfig(_Section):
         if provider == "scripted" and rest not in SCRIPTED_KINDS:
             kinds = ", ".join(f"scripted/{kind}" for kind in SCRIPTED_KINDS)
             raise ValueError(f"no built-in agent {self.model!r}; there are {kinds}")
-        if provider not in get_args(Provider) or not rest:
-            raise ValueError(
-                f"expected scripted/<kind>, openai:<model>, anthropic:<model> or vllm:<model>, got {self.model!r}"
-            )
+        if provider not in ("scripted", *PROVIDERS) or not rest:
+            *most, last = (f"{name}:<model>" for name in PROVIDERS)
+            raise ValueError(f"expected scripted/<kind>, {', '.join(most)} or {last}, got {self.model!r}")
         if provider in ("scripted", "vllm") and (self.base_url or self.api_key_env):
             why = "needs no network" if provider == "scripted" else "is served by what this run starts"
             raise ValueError(
                 f"{self.model} {why}: leave out base_url and api_key_env"
-                + (f" (a server that runs already is openai:{rest})" if provider == "vllm" else "")
+                + (f" (a server that runs already is {GENERIC.name}:{rest})" if provider == "vllm" else "")
             )
         if self.engine is not None and provider != "vllm":
             raise ValueError(f"engine is for vllm:<model>, got {self.model!r}")
         self._check_addresses()
         if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
             raise ValueError(
-                "api_key_env must be the name of an environment variable, such as OPENAI_API_KEY; what came is none "
-                "(not shown here, in case it is the key itself)"
+                f"api_key_env must be the name of an environment variable, such as {GENERIC.api_key_env}; what came is "
+                "none (not shown here, in case it is the key itself)"
             )
         return self
 
@@ -207,31 +194,30 @@ class ModelConfig(_Section):
         provider, rest = self._parts
         if provider == "scripted":
             return ModelSpec(self.name or self.model, "scripted", rest)
-        known = cast("Provider", provider)
         return ModelSpec(
             name=self.name or rest,
-            provider=known,
+            provider=provider,
             model=rest,
             sampling=self.sampling.spec(),
-            endpoint=self._endpoint(known),
+            endpoint=self._endpoint(provider),
             engine=(self.engine or EngineConfig()).spec() if provider == "vllm" else None,
-            prices=self._prices(known),
+            prices=self._prices(provider),
         )
 
-    def _prices(self, provider: Provider) -> Prices | None:
+    def _prices(self, provider: str) -> Prices | None:
         """The config's, else the table's: its prices hold at the provider's own address only."""
         if self.prices is not None:
             return Prices(**self.prices.model_dump())
-        home, _ = _HOMES.get(provider, (None, None))
+        home = PROVIDERS[provider].base_url
         at_home = home is not None and (self.base_url is None or {url.rstrip("/") for url in self.base_url} == {home})
         return default_prices().find(provider, self._parts[1]) if at_home else None
 
-    def _endpoint(self, provider: Provider) -> Endpoint:
-        home, key = _HOMES.get(provider, (None, None))
-        urls = self.base_url or (() if home is None else (home,))
+    def _endpoint(self, provider: str) -> Endpoint:
+        known = PROVIDERS[provider]
+        urls = self.base_url or (() if known.base_url is None else (known.base_url,))
         return Endpoint(
             base_urls=tuple(url.rstrip("/") for url in urls),
-            api_key_env=self.api_key_env or (None if self.base_url else key),
+            api_key_env=self.api_key_env or (None if self.base_url else known.api_key_env),
             timeout_s=self.timeout_s,
             max_retries=self.max_retries,
             limits=Limits(self.requests_per_minute, self.tokens_per_minute, self.max_concurrency),
@@ -457,12 +443,14 @@ class RunConfig(_Section):
 
     @model_validator(mode="after")
     def _native_is_possible(self) -> "RunConfig":
-        spoken_to = [model.model for model in self.models if model.model.startswith("anthropic:")]
-        if "native" in self.templates and spoken_to:
-            raise ValueError(
-                f"templates names native, and {spoken_to[0]} takes only the roles user and assistant, so it could not "
-                "tell who speaks; leave native out, or play it in a config without models of anthropic"
-            )
+        for model in self.models if "native" in self.templates else ():
+            provider = PROVIDERS.get(model.model.partition(":")[0])
+            if provider is not None and not provider.free_roles:
+                raise ValueError(
+                    f"templates names native, and {model.model} takes only the roles user and assistant, so it could "
+                    "not tell who speaks; leave native out, or play it in a config without models of "
+                    f"{provider.name}"
+                )
         return self
 
     @model_validator(mode="after")

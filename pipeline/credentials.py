@@ -2,9 +2,9 @@
 
 A model may repeat a key that a gateway, a tool or its own training put before it.  Two kinds are found:
 
-* by their own shape: keys of OpenAI and those who copy its form (``sk-``, Anthropic and OpenRouter among them), AWS,
-  Google, GitHub, GitLab, Hugging Face, Slack, Stripe and other services whose keys begin with a word of theirs; private
-  keys in PEM; JSON web tokens; long bearer tokens and basic authorization headers;
+* by their own shape: keys of the providers that a run can call (:mod:`pipeline.providers`), of AWS, Google, GitHub,
+  GitLab, Hugging Face, Slack, Stripe and other services whose keys begin with a word of theirs; private keys in PEM;
+  JSON web tokens; long bearer tokens and basic authorization headers;
 * by what stands before them: the password in a URL, and what is assigned to a name that ends in API key, secret, token,
   password or the like (``API_KEY=…``, ``"client_secret": "…"``): 16 characters or more with digits and letters of both
   cases, or 32 with digits and letters.
@@ -19,6 +19,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pipeline.providers import PROVIDERS
 
 MASK = "[credential]"
 """Stands for what was found; holds nothing that would be found again."""
@@ -41,6 +43,8 @@ def _shape(markers: str, pattern: str, mask: str = MASK) -> _Shape:
 
 _PREFIXES = ("hf_", "gsk_", "npm_", "r8_", "glpat-", "xai-", "pplx-", "sk_live_", "sk_test_", "rk_live_", "dop_v1_")
 
+_MODEL_KEYS = tuple(dict.fromkeys(provider.key_prefix for provider in PROVIDERS.values() if provider.key_prefix))
+
 _LEAST = 15
 _SIGNS = r"_/+~!@\#$%^&*-"
 
@@ -61,7 +65,10 @@ _SHAPES = (
         rf"\1{MASK}",
     ),
     _shape("eyj", r"(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]{8,}+"),
-    _shape("sk-", r"(?<![\w-])sk-(?=[a-z_-]{0,40}[0-9A-Z])[\w-]{20,}+"),  # hyphenated words are no key
+    _shape(  # hyphenated words are no key
+        " ".join(_MODEL_KEYS),
+        rf"(?<![\w-])(?:{'|'.join(_MODEL_KEYS)})(?=[a-z_-]{{0,40}}[0-9A-Z])[\w-]{{20,}}+",
+    ),
     _shape("akia asia", r"(?<![A-Za-z0-9])A[KS]IA[0-9A-Z]{16}(?![A-Za-z0-9])"),
     _shape("aiza", r"(?<![\w-])AIza[\w-]{35}(?![\w-])"),
     _shape("ya29. gocspx-", r"(?<![\w-])(?:ya29\.|GOCSPX-)(?=[A-Za-z_-]{0,40}[0-9])[\w-]{20,}+"),

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from pipeline.protocol import Call
-from pipeline.specs import ModelSpec, Prices, Provider
+from pipeline.specs import ModelSpec, Prices
 
 FREE = Prices(0.0, 0.0)
 _OURS = ("scripted", "vllm")
@@ -30,7 +30,7 @@ class PriceTable:
     prices: Mapping[tuple[str, str], Prices]
     """By (provider, the provider's name for the model)."""
 
-    def find(self, provider: Provider, model: str) -> Prices | None:
+    def find(self, provider: str, model: str) -> Prices | None:
         """By name; a dated name without a row of its own has the price of the name before the date."""
         own = self.prices.get((provider, model))
         return own or self.prices.get((provider, _DATED.sub("", model)))

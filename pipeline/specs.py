@@ -1,14 +1,9 @@
 """What a run is made with, as frozen values that travel to workers: models, users, datasets."""
 
 from dataclasses import asdict, dataclass
-from typing import Literal
 from urllib.parse import urlsplit
 
 from pipeline.hashing import slug
-
-Provider = Literal["scripted", "openai", "anthropic", "vllm"]
-"""``scripted``: built in, no network.  ``openai``: any endpoint that speaks OpenAI's chat completions.  ``anthropic``:
-Anthropic's Messages.  ``vllm``: servers that this project starts and watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +116,8 @@ class ModelSpec:
 
     name: str
     """As it stands on the leaderboard; unique in a run."""
-    provider: Provider
+    provider: str
+    """``scripted``, or the name of one of :data:`pipeline.providers.PROVIDERS`."""
     model: str
     """The provider's own name for it."""
     sampling: Sampling = Sampling()

@@ -27,8 +27,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from workers.rehearsal.answers import Answer, as_json, page
+from workers.rehearsal.openai_format import chat_completion, model_list
 from workers.rehearsal.server import LoopbackServer, Received, Send
-from workers.rehearsal.wire import chat_completion, model_list
 
 __all__ = [
     "Answer",

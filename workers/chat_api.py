@@ -26,10 +26,10 @@ from pipeline.specs import Endpoint, ModelSpec
 from workers.http_exchange import HttpAnswer, HttpExchange, excerpt, well_formed
 from workers.limits import Limit, TryEnd
 from workers.models import EpisodeRequest
+from workers.providers.adapter import Adapter, Completion, NoCompletionError, Options
+from workers.providers.api_error import ServerError, agents_own_doing, retry_after, verdict
 from workers.retries import RetryPolicy, Sleep, with_retries
 from workers.routes import Resolve, Route, fixed
-from workers.server_error import ServerError, agents_own_doing, reported_error, retry_after, verdict
-from workers.wire import Completion, NoCompletionError, Options, Wire
 
 PROBE_TIMEOUT_S = 10.0
 _REASON_CHARS = 64
@@ -54,7 +54,7 @@ class Surroundings:
 class Access:
     """How a model is reached."""
 
-    wire: Wire
+    adapter: Adapter
     limit: Limit
     """Of the account."""
     api_key: str | None = None
@@ -98,30 +98,30 @@ class ChatApiModel:
     """
 
     def __init__(self, spec: ModelSpec, endpoint: Endpoint, access: Access, surroundings: Surroundings) -> None:
-        self._spec, self._wire, self._limit, self._around = spec, access.wire, access.limit, surroundings
+        self._spec, self._adapter, self._limit, self._around = spec, access.adapter, access.limit, surroundings
         self._timeout_s = endpoint.timeout_s
         self._policy = RetryPolicy(max_retries=endpoint.max_retries)
         self._resolve = access.resolve or fixed([url.rstrip("/") for url in endpoint.base_urls])
         self._route = Route(spec.name, self._resolve, self._policy.outage_s)
-        headers = self._wire.headers(access.api_key)
+        headers = self._adapter.headers(access.api_key)
         self._http = HttpExchange(spec.name, headers, access.api_key, access.environ or {})
         self._most_tokens = spec.sampling.max_tokens
         self._guess = TokenGuess(spec.sampling.max_tokens)
 
     def agent(self, request: EpisodeRequest) -> "ChatApiAgent":
-        return ChatApiAgent(self, self._wire.options(self._spec.sampling, request.seed_offset), request.session)
+        return ChatApiAgent(self, self._adapter.options(self._spec.sampling, request.seed_offset), request.session)
 
     async def complete(self, prompt: tuple[ChatMessage, ...], options: Options, session: str = "") -> Reply:
         """One call with all its tries.  Raises ModelFailure when there is no answer to be had."""
         starts: list[float] = []
 
         async def attempt() -> Completion:
-            body = self._wire.encode(self._spec.model, prompt, options)
+            body = self._adapter.encode(self._spec.model, prompt, options)
             try:
                 return await self._try(body, session, starts)
             except ModelFailure:
-                # Refused, and what the refusal said may have taught the wire to put the same request differently.
-                other = self._wire.encode(self._spec.model, prompt, options)
+                # Refused, and what the refusal said may have taught the adapter to put the same request differently.
+                other = self._adapter.encode(self._spec.model, prompt, options)
                 if other == body:
                     raise
             return await self._try(other, session, starts)
@@ -161,7 +161,7 @@ class ChatApiModel:
                 starts.append(self._around.clock())
                 headers: Mapping[str, str] = {}
                 try:
-                    answer = await self._http.send("POST", url, self._wire.path, body, self._timeout_s)
+                    answer = await self._http.send("POST", url, self._adapter.path, body, self._timeout_s)
                     headers = answer.headers
                     completion = self._understand(answer, self._http.at(url))
                 except ModelFailure as failure:
@@ -181,7 +181,7 @@ class ChatApiModel:
             return failure
         if answer.status not in (401, 402, 403) and answer.status < 500:
             return None
-        error = reported_error(_json_or_none(answer.body)) or _unworded(answer)
+        error = self._adapter.error(_json_or_none(answer.body)) or _unworded(answer)
         if answer.status == 403:
             if "scope" in error.message:
                 return None
@@ -192,7 +192,7 @@ class ChatApiModel:
         """Reads one answer.  Raises ModelFailure when it is none."""
         answered = answer.status in range(200, 300)
         document = self._decode(answer.body, where) if answered else _json_or_none(answer.body)
-        error = reported_error(document)
+        error = self._adapter.error(document)
         if error is None and answered:
             return self._completion(document, where)
         error = error or _unworded(answer)
@@ -200,7 +200,7 @@ class ChatApiModel:
         status = (error.status or 500) if answered else answer.status
         outcome = agents_own_doing(status, error, self._most_tokens)
         if outcome is None:
-            self._wire.learn(status, error)
+            self._adapter.learn(status, error)
             raise self._failure(status, error, answer, where)
         return Completion("", outcome)
 
@@ -212,7 +212,7 @@ class ChatApiModel:
 
     def _completion(self, document: object, where: str) -> Completion:
         try:
-            found = self._wire.completion(document)
+            found = self._adapter.completion(document)
         except NoCompletionError as error:
             raise self._no_completion(str(error), where) from None
         text, reason = self._http.keyless(found.text), self._http.keyless(found.finish_reason)

@@ -7,7 +7,7 @@ from pipeline.errors import ModelFailure
 from pipeline.principals import Principal
 from pipeline.protocol import Agent, Call, Observation, Reply, View
 from pipeline.users import spoken, user_prompt
-from workers.server_error import CONTENT_FILTER, CONTEXT_OVERFLOW
+from workers.providers.api_error import CONTENT_FILTER, CONTEXT_OVERFLOW
 
 
 @dataclass(frozen=True, slots=True)

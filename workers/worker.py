@@ -10,11 +10,11 @@ from pipeline.families import FAMILIES
 from pipeline.families.base import users_reply
 from pipeline.specs import ModelSpec
 from storage.objects import ObjectStore, open_store
-from workers.clients import open_model
 from workers.dead_end import DeadEndModel
 from workers.keeper import KeeperClient, LocalKeeper
 from workers.limits import AccountLimits, Holder
 from workers.models import Model, Trouble
+from workers.providers.open_model import open_model
 from workers.purse import PurseSpec, Wallet
 from workers.response_cache import CachedModel
 from workers.shard import Players, ShardSpec, ShardSummary, run_shard

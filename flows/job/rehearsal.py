@@ -17,6 +17,7 @@ from flows.settings import Settings
 from pipeline.config import ModelConfig, PricesConfig, RunConfig
 from pipeline.errors import ConfigError
 from pipeline.hashing import slug
+from pipeline.providers import GENERIC
 from workers.limits import Account
 from workers.rehearsal.books import Busiest, Tokens, Totals
 from workers.rehearsal.kills import kill_workers
@@ -176,7 +177,7 @@ def _unserved(model: ModelConfig) -> Mapping[str, object]:
         return {}
     spec = model.spec()
     free = model.prices or PricesConfig(input=0, output=0)
-    return {"model": f"openai:{spec.model}", "name": spec.name, "engine": None, "prices": free}
+    return {"model": f"{GENERIC.name}:{spec.model}", "name": spec.name, "engine": None, "prices": free}
 
 
 def _urls(base_url: str, count: int) -> tuple[str, ...]:

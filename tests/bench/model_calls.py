@@ -26,7 +26,7 @@ from pipeline.serialization import ChatMessage
 from pipeline.specs import Endpoint, ModelSpec
 from tests.concurrency_limit import ConcurrencyLimit
 from workers.chat_api import Access, ChatApiAgent, ChatApiModel, Surroundings
-from workers.openai_wire import OpenAIWire
+from workers.providers.openai import OpenAIAdapter
 
 CONCURRENCY = 64
 PROMPT = (
@@ -104,7 +104,7 @@ async def _cpu_of(call: Callable[[], Awaitable[object]], calls: int) -> float:
 async def _ours(base_url: str, calls: int) -> float:
     endpoint = Endpoint((base_url,))
     spec = ModelSpec("bench", "openai", "bench", endpoint=endpoint)
-    access = Access(OpenAIWire(), ConcurrencyLimit(CONCURRENCY), "key")
+    access = Access(OpenAIAdapter(), ConcurrencyLimit(CONCURRENCY), "key")
     model = ChatApiModel(spec, endpoint, access, Surroundings(random.Random(0)))
     agent, observation = ChatApiAgent(model, {"temperature": 0.0}, "an episode"), Observation(1, (), PROMPT)
     try:

@@ -8,16 +8,13 @@ import yaml
 from hypothesis import given, strategies as st
 
 from pipeline.config import (
-    ANTHROPIC_BASE_URL,
-    ANTHROPIC_KEY_ENV,
-    OPENAI_BASE_URL,
-    OPENAI_KEY_ENV,
     ModelConfig,
     RunConfig,
     parse_config,
 )
 from pipeline.errors import ConfigError
 from pipeline.families.base import SCRIPTED_KINDS
+from pipeline.providers import GENERIC, PROVIDERS
 from pipeline.specs import DatasetSpec, Endpoint, EngineSpec, Limits, ModelSpec, Prices, Sampling
 from tests.strategies import JSON_VALUES
 
@@ -249,10 +246,10 @@ def endpoint(**fields: object) -> Endpoint:
 
 def test_a_key_is_sent_to_a_foreign_address_only_when_it_is_named() -> None:
     """OpenAI's key goes to OpenAI; another server gets a key only by its own name."""
-    assert endpoint() == Endpoint((OPENAI_BASE_URL,), OPENAI_KEY_ENV)
+    assert endpoint() == Endpoint((str(GENERIC.base_url),), GENERIC.api_key_env)
     assert endpoint(base_url="https://openrouter.ai/api/v1").api_key_env is None
     assert endpoint(base_url="https://openrouter.ai/api/v1", api_key_env="ROUTER_KEY").api_key_env == "ROUTER_KEY"
-    assert endpoint(api_key_env="TEAM_KEY") == Endpoint((OPENAI_BASE_URL,), "TEAM_KEY")
+    assert endpoint(api_key_env="TEAM_KEY") == Endpoint((str(GENERIC.base_url),), "TEAM_KEY")
     users = parse_config({**LEAST, "users": API}, SOURCE).users
     assert users is not None
     assert users.spec().endpoint == Endpoint((str(API["base_url"]),))
@@ -328,9 +325,10 @@ def test_a_seed_that_is_none() -> None:
 
 
 def test_anthropic_has_an_address_and_a_key_of_its_own() -> None:
+    provider = PROVIDERS["anthropic"]
     (found,) = parse_config({"models": ["anthropic:claude-x"]}, SOURCE).models
     assert found.spec() == ModelSpec(
-        "claude-x", "anthropic", "claude-x", endpoint=Endpoint((ANTHROPIC_BASE_URL,), ANTHROPIC_KEY_ENV)
+        "claude-x", "anthropic", "claude-x", endpoint=Endpoint((str(provider.base_url),), provider.api_key_env)
     )
 
 
@@ -411,7 +409,7 @@ def test_extra_body_is_for_other_fields(field: str) -> None:
 def test_a_slash_at_the_end_of_an_address_changes_no_price() -> None:
     priced = [
         parse_config({"models": [{"model": "openai:gpt-4o", **fields}]}, SOURCE).models[0].spec().prices
-        for fields in ({}, {"base_url": f"{OPENAI_BASE_URL}/"}, {"base_url": "http://other/v1"})
+        for fields in ({}, {"base_url": f"{GENERIC.base_url}/"}, {"base_url": "http://other/v1"})
     ]
     assert priced[0] == priced[1] is not None
     assert priced[2] is None

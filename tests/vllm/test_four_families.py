@@ -22,7 +22,7 @@ from pipeline.serialization import ChatMessage
 from storage.answer import answer
 from tests.stand_in_vllm import alive, until
 from tests.vllm.engine import ARGS, MODEL, PYTHON
-from workers.openai_wire import OpenAIWire
+from workers.providers.openai import OpenAIAdapter
 from workers.vllm_server import ServerPlan, find_engine
 
 pytestmark = pytest.mark.vllm
@@ -118,7 +118,7 @@ def count_control_tokens(server: Server) -> dict[str, int]:
         for token in tokens
     }
     plain, hostile = ChatMessage("alice", "Lunch?"), ChatMessage(HOSTILE, f"Lunch?{HOSTILE}")
-    sent = json.loads(OpenAIWire().encode(MODEL, (hostile,), {}))["messages"]
+    sent = json.loads(OpenAIAdapter().encode(MODEL, (hostile,), {}))["messages"]
     prompts = {
         "plain": [{"role": plain.role, "content": plain.content}],
         "sent": sent,

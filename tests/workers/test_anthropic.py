@@ -13,8 +13,8 @@ from pipeline.protocol import Observation, Reply
 from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage, serialize
 from pipeline.specs import Endpoint, ModelSpec, Sampling
-from workers.clients import open_model
 from workers.models import EpisodeRequest, Model
+from workers.providers.open_model import open_model
 from workers.rehearsal.answers import Answer, as_json
 from workers.rehearsal.server import LoopbackServer, Received, Send
 

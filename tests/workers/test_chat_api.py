@@ -40,12 +40,12 @@ from tests.provider import (
 )
 from workers import http_exchange
 from workers.chat_api import Access, ChatApiModel, Surroundings
-from workers.clients import open_model
 from workers.http_exchange import well_formed
 from workers.limits import AccountLimits, Limit, Slot, TryEnd
 from workers.models import EpisodeRequest, Model
-from workers.openai_wire import OpenAIWire
-from workers.server_error import retry_after
+from workers.providers.api_error import retry_after
+from workers.providers.open_model import open_model
+from workers.providers.openai import OpenAIAdapter
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ def model_for(spec: ModelSpec, limit: Limit | None = None, naps: Naps | None = N
     """The client with a key, a fast sleep and fixed dice."""
     assert spec.endpoint is not None
     surroundings = Surroundings(random.Random(1), naps or Naps())
-    access = Access(OpenAIWire(), limit or ConcurrencyLimit(64), KEY)
+    access = Access(OpenAIAdapter(), limit or ConcurrencyLimit(64), KEY)
     return ChatApiModel(spec, spec.endpoint, access, surroundings)
 
 
@@ -163,8 +163,8 @@ def test_sampling_options_that_are_set_are_sent() -> None:
     sent = [received.document for received in provider.requests]
     assert [document["seed"] for document in sent] == [100, 103]
     assert [(d["temperature"], d["top_p"], d["max_tokens"]) for d in sent] == [(0.0, 0.9, 64)] * 2
-    assert OpenAIWire().options(Sampling(seed=0), 0) == {"seed": 0}
-    assert OpenAIWire().options(Sampling(), 9) == {}
+    assert OpenAIAdapter().options(Sampling(seed=0), 0) == {"seed": 0}
+    assert OpenAIAdapter().options(Sampling(), 9) == {}
 
 
 def test_roles_of_the_native_serialisation_pass_unchanged() -> None:
@@ -449,7 +449,7 @@ def test_latency_spans_all_tries() -> None:
         spec = spec_for(provider.base_url)
         assert spec.endpoint is not None
         surroundings = Surroundings(random.Random(1), Naps(), clock=lambda: next(readings))
-        model = ChatApiModel(spec, spec.endpoint, Access(OpenAIWire(), ConcurrencyLimit(1)), surroundings)
+        model = ChatApiModel(spec, spec.endpoint, Access(OpenAIAdapter(), ConcurrencyLimit(1)), surroundings)
         reply = with_model(model, lambda model: ask(model.agent(request())))
     assert call_of(reply).latency_s == 4.5
 
@@ -706,7 +706,7 @@ def test_http_library_is_not_loaded_for_scripted_runs() -> None:
 
 def test_wire_json_is_plain() -> None:
     """Plain UTF-8 JSON: any server can read it, and no escaping doubles the size of other alphabets."""
-    body = OpenAIWire().encode("m", (ChatMessage("user", "你好"),), {"seed": 1})
+    body = OpenAIAdapter().encode("m", (ChatMessage("user", "你好"),), {"seed": 1})
     assert json.loads(body) == {"model": "m", "messages": [{"role": "user", "content": "你好"}], "seed": 1}
     assert "你好".encode() in body
 

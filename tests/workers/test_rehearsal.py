@@ -21,8 +21,8 @@ from pipeline.families import FAMILIES
 from pipeline.protocol import Observation
 from pipeline.serialization import ChatMessage
 from pipeline.specs import Endpoint, ModelSpec
-from workers.clients import open_model
 from workers.models import EpisodeRequest
+from workers.providers.open_model import open_model
 from workers.rehearsal.books import Tokens
 from workers.rehearsal.provider import RehearsalProvider
 from workers.rehearsal.weather import Change, Fault, FaultKind, HardLimits, Latency, Spread, Weather

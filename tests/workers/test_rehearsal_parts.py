@@ -19,7 +19,7 @@ from workers.rehearsal.books import Books, Entry, Tokens, largest_window, peak
 from workers.rehearsal.hard_limits import AccountUse
 from workers.rehearsal.replies import PrefixCache, Speaker, count_tokens
 from workers.rehearsal.weather import PRESETS, Change, Fault, HardLimits, Spread, Weather, parse_weather
-from workers.rehearsal.wire import Asked
+from workers.rehearsal.wire_format import Asked
 
 TIMES = st.lists(st.integers(0, 40).map(lambda tenths: tenths / 10), max_size=30).map(sorted)
 

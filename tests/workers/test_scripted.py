@@ -10,8 +10,8 @@ from pipeline.families import FAMILIES
 from pipeline.families.base import SCRIPTED_KINDS
 from pipeline.protocol import Dialogue, Playthrough, Reply, View, play
 from pipeline.specs import ModelSpec
-from workers.clients import open_model
 from workers.models import EpisodeRequest
+from workers.providers.open_model import open_model
 from workers.scripted import ScriptedModel, ScriptedPrincipal
 
 ACCESS = FAMILIES["access"]

@@ -36,10 +36,10 @@ from tests.provider import (
     reset,
     slow,
 )
-from workers.clients import open_model
 from workers.keeper import LocalKeeper
 from workers.limits import AccountLimits
 from workers.models import EpisodeRequest
+from workers.providers.open_model import open_model
 from workers.purse import Bill, Experience, PurseAnswer, PurseSpec, Statement, Wallet
 from workers.shard import Players, ShardSpec, ShardSummary, run_shard, summarize
 

@@ -1,17 +1,17 @@
 """What providers tell of their limits in the headers of their responses.
 
-OpenAI and those who follow it say ``x-ratelimit-limit-requests`` and ``-tokens``, Anthropic says
-``anthropic-ratelimit-requests-limit`` and ``-tokens-limit``; all of them mean a minute.  Whoever means a day by them
-(some do for requests) refuses earlier than they say, and refusals are learned from.
+Their names stand in the table of providers; all of them mean a minute.  Whoever means a day by them (some do for
+requests) refuses earlier than they say, and refusals are learned from.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 
+from pipeline.providers import PROVIDERS
 from pipeline.specs import Limits
 
-_REQUESTS = ("x-ratelimit-limit-requests", "anthropic-ratelimit-requests-limit")
-_TOKENS = ("x-ratelimit-limit-tokens", "anthropic-ratelimit-tokens-limit")
+_REQUESTS = tuple(dict.fromkeys(provider.limit_headers.requests for provider in PROVIDERS.values()))
+_TOKENS = tuple(dict.fromkeys(provider.limit_headers.tokens for provider in PROVIDERS.values()))
 
 
 def told_limits(headers: Mapping[str, str]) -> Limits | None:

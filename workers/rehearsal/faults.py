@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from workers.rehearsal.answers import Answer, as_json, garbled, page
 from workers.rehearsal.weather import Fault
-from workers.rehearsal.wire import Wire
+from workers.rehearsal.wire_format import WireFormat
 
 
-def spoiled(good: Answer, wire: Wire, fault: Fault | None) -> Answer:
+def spoiled(good: Answer, wire: WireFormat, fault: Fault | None) -> Answer:
     """What is sent instead of *good*.  A ``rate_limited`` request never comes this far."""
     match fault:
         case Fault(kind="silence" | "reset" | "cut_off" as ending):

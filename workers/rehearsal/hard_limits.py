@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from workers.rehearsal.weather import HardLimits
-from workers.rehearsal.wire import Allowance, Allowances
+from workers.rehearsal.wire_format import Allowance, Allowances
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@
         Endpoint((provider.base_url(),))
     provider.books.totals()
 
-It speaks OpenAI's chat completions and Anthropic's messages, whole answers only, and takes any key.  An address may
-begin with the name of an account, as ``http://127.0.0.1:8099/team-a/v1``: limits hold for each account by itself.
+It speaks every wire format of the providers, whole answers only, and takes any key.  An address may begin with the name
+of an account, as ``http://127.0.0.1:8099/team-a/v1``: limits hold for each account by itself.
 """
 
 import json
@@ -21,23 +21,17 @@ from typing import Self
 
 from pipeline.errors import ConfigError
 from workers.rehearsal.answers import Answer, as_json
+from workers.rehearsal.anthropic_format import AnthropicFormat
 from workers.rehearsal.books import Books, Busiest, Entry, Verdict, largest_window
 from workers.rehearsal.faults import spoiled
 from workers.rehearsal.hard_limits import AccountUse, Refusal, allowed
+from workers.rehearsal.openai_format import OpenAIFormat, model_list
 from workers.rehearsal.replies import PrefixCache, Speaker
 from workers.rehearsal.server import LoopbackServer, Received, Send
 from workers.rehearsal.weather import Fault, HardLimits, Weather
-from workers.rehearsal.wire import (
-    AnthropicWire,
-    BadRequestError,
-    OpenAIWire,
-    Said,
-    Wire,
-    model_list,
-    retry_headers,
-)
+from workers.rehearsal.wire_format import BadRequestError, Said, WireFormat, retry_headers
 
-_PAGES: Mapping[str, Wire] = {"chat/completions": OpenAIWire(), "messages": AnthropicWire()}
+_FORMATS: Mapping[str, WireFormat] = {one.path: one for one in (OpenAIFormat(), AnthropicFormat())}
 
 
 class RehearsalProvider:
@@ -69,7 +63,7 @@ class RehearsalProvider:
         self.books = Books()
 
     def base_url(self, account: str = "") -> str:
-        """What a client of OpenAI's wire format is given."""
+        """What a client is given as its endpoint's address."""
         return f"{self._server.url}/{account}/v1" if account else f"{self._server.url}/v1"
 
     def busiest(self) -> tuple[Busiest, ...]:
@@ -126,7 +120,7 @@ class RehearsalProvider:
     async def _handle(self, received: Received, send: Send) -> None:
         prefix, _, name = received.path.partition("/v1/")
         account = prefix.strip("/").partition("/")[0]
-        wire = _PAGES.get(name)
+        wire = _FORMATS.get(name)
         if name == "models" and received.method == "GET":
             await send(model_list(*self._models))
         elif wire is None or received.method != "POST":
@@ -134,7 +128,7 @@ class RehearsalProvider:
         else:
             await self._complete(account, wire, received, send)
 
-    async def _complete(self, account: str, wire: Wire, received: Received, send: Send) -> None:
+    async def _complete(self, account: str, wire: WireFormat, received: Received, send: Send) -> None:
         entry = self.books.open(Entry(self._now(), account, ""))
         try:
             asked = wire.read(json.loads(received.body), received.headers)

@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 from pipeline.users import SILENCE
 from workers.rehearsal.weather import Spread
-from workers.rehearsal.wire import Asked, Said
+from workers.rehearsal.wire_format import Asked, Said
 
 _CHARS_A_TOKEN = 4
 _PERSONA = re.compile(r"<([^<>/\n]{1,80})_persona>")

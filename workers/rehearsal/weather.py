@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pipeline.config import Number, Whole
 from pipeline.errors import ConfigError
-from workers.rehearsal.wire import RetryAfter
+from workers.rehearsal.wire_format import RetryAfter
 
 _P95 = 1.6448536269514722
 """Standard deviations from the median to the 95th percentile of a normal distribution."""

@@ -10,19 +10,19 @@ from pipeline.families.base import Family
 from pipeline.protocol import Observation, Reply
 from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage
-from pipeline.specs import Endpoint, EngineSpec, ModelSpec, Provider as ProviderName
+from pipeline.specs import Endpoint, EngineSpec, ModelSpec
 from tests.provider import Provider
 from workers.chat_api import ChatApiModel
-from workers.clients import open_model
 from workers.http_exchange import Proxy, proxy_for
 from workers.models import EpisodeRequest
+from workers.providers.open_model import open_model
 from workers.scripted import ScriptedModel
 
 REQUEST = EpisodeRequest(cast("Family[object]", None), cast("Scenario[object]", None), 5, seed_offset=0)
 HELLO = Observation(1, (), (ChatMessage("user", "hello"),))
 
 
-def spec_at(*base_urls: str, provider: ProviderName = "openai") -> ModelSpec:
+def spec_at(*base_urls: str, provider: str = "openai") -> ModelSpec:
     return ModelSpec("tested", provider, "m", endpoint=Endpoint(base_urls, max_retries=0))
 
 

@@ -13,8 +13,8 @@ from pipeline.errors import ModelFailure
 from pipeline.serialization import ChatMessage, defused
 from pipeline.specs import Sampling
 from workers.http_exchange import well_formed
-from workers.server_error import CONTENT_FILTER, ServerError
-from workers.wire import Completion, NoCompletionError, Options, encoded, token_count
+from workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
+from workers.providers.api_error import CONTENT_FILTER, ServerError, reported_error
 
 API_VERSION = "2023-06-01"
 DEFAULT_MAX_TOKENS = 4096
@@ -29,7 +29,7 @@ _FINISH_REASONS = {
 _PROMPT_PARTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
-class AnthropicWire:
+class AnthropicAdapter:
     """The format; it has nothing to remember."""
 
     path = "/messages"
@@ -71,6 +71,9 @@ class AnthropicWire:
             completion_tokens=token_count(usage, "output_tokens"),
             cached_tokens=token_count(usage, "cache_read_input_tokens"),
         )
+
+    def error(self, document: object) -> ServerError | None:
+        return reported_error(document)
 
     def learn(self, status: int, error: ServerError) -> None:
         """There is one way to ask."""

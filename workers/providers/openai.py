@@ -11,13 +11,13 @@ from typing import Any
 from pipeline.serialization import ChatMessage, defused
 from pipeline.specs import Sampling
 from workers.http_exchange import well_formed
-from workers.server_error import ServerError
-from workers.wire import Completion, NoCompletionError, Options, encoded, token_count
+from workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
+from workers.providers.api_error import ServerError, reported_error
 
 _OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 
 
-class OpenAIWire:
+class OpenAIAdapter:
     """One model's way of being asked; it remembers what the model has refused."""
 
     path = "/chat/completions"
@@ -65,6 +65,9 @@ class OpenAIWire:
             completion_tokens=token_count(usage, "completion_tokens"),
             cached_tokens=token_count(details, "cached_tokens"),
         )
+
+    def error(self, document: object) -> ServerError | None:
+        return reported_error(document)
 
     def learn(self, status: int, error: ServerError) -> None:
         if status == 400 and _NEW_LIMIT in error.message:

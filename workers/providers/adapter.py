@@ -1,4 +1,4 @@
-"""How a provider wants to be asked, and how it answers: what its wire format has to know."""
+"""What a wire format has to provide, so that a model of it can be asked."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from pipeline.serialization import ChatMessage
 from pipeline.specs import Sampling
 from workers.http_exchange import well_formed
-from workers.server_error import ServerError
+from workers.providers.api_error import ServerError
 
 Options = Mapping[str, Any]
 """Fields of a request beside the model and the prompt."""
@@ -44,8 +44,8 @@ class Completion:
         return self.prompt_tokens + self.completion_tokens
 
 
-class Wire(Protocol):
-    """One provider's format."""
+class Adapter(Protocol):
+    """One wire format, for one model."""
 
     path: str
     """Of a completion, below the base URL."""
@@ -64,6 +64,10 @@ class Wire(Protocol):
 
     def completion(self, document: object) -> Completion:
         """Reads the JSON of an answer.  Raises NoCompletionError."""
+        ...
+
+    def error(self, document: object) -> ServerError | None:
+        """Reads the error that a JSON answer reports; None: it reports none."""
         ...
 
     def learn(self, status: int, error: ServerError) -> None:

@@ -1,6 +1,7 @@
 """What a server's refusal means: an outcome of the agent's own doing, or a failure, and of which kind.
 
-OpenAI, those who speak like it, and Anthropic word their errors differently; this is the one place that knows how.
+The words of all wire formats stand together here: gateways that speak one format pass on errors that are worded in
+another.
 """
 
 import math

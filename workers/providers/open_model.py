@@ -1,4 +1,4 @@
-"""From a model's description to its client: the one place that knows all providers.
+"""From a model's description to its client.
 
 Keys come from the environment by name.  They live in the client that sends them and in nothing that is printed,
 raised or recorded.
@@ -7,16 +7,17 @@ raised or recorded.
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from pipeline.errors import ConfigError
+from pipeline.providers import PROVIDERS, WireFormat
 from pipeline.specs import Endpoint, ModelSpec, address_problem
 from workers.limits import AccountLimits
 from workers.models import Model
 from workers.scripted import ScriptedModel
 
 if TYPE_CHECKING:
-    from workers.wire import Wire
+    from workers.providers.adapter import Adapter
 
 
 def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimits | None = None) -> Model:
@@ -38,6 +39,11 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimit
     from workers.chat_api import Access, ChatApiModel, Surroundings
     from workers.http_exchange import proxy_for
 
+    provider = PROVIDERS.get(spec.provider)
+    if provider is None:
+        raise ConfigError(
+            f"model {spec.name!r}: no provider {spec.provider!r}; expected scripted, {', '.join(PROVIDERS)}"
+        )
     endpoint = _endpoint(spec)
     # Servers of our own have no address yet that would tell one account from another.
     account = endpoint.account or (None if endpoint.base_urls else f"vllm:{spec.model}")
@@ -45,22 +51,27 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimit
     if spec.provider == "vllm":
         from workers.vllm_fleet import FleetAddresses
 
-        access = Access(_wire(spec), limit, resolve=FleetAddresses(spec).resolve)
+        access = Access(adapter_of(provider.wire_format), limit, resolve=FleetAddresses(spec).resolve)
     else:
         for url in endpoint.base_urls:
             proxy_for(url, environ)
-        access = Access(_wire(spec), limit, _api_key(spec, endpoint, environ), environ=environ)
+        access = Access(adapter_of(provider.wire_format), limit, _api_key(spec, endpoint, environ), environ=environ)
     return ChatApiModel(spec, endpoint, access, Surroundings(random.Random()))
 
 
-def _wire(spec: ModelSpec) -> "Wire":
-    if spec.provider == "anthropic":
-        from workers.anthropic_wire import AnthropicWire
+def adapter_of(wire_format: WireFormat) -> "Adapter":
+    """A new adapter, for one model."""
+    match wire_format:
+        case "openai":
+            from workers.providers.openai import OpenAIAdapter
 
-        return AnthropicWire()
-    from workers.openai_wire import OpenAIWire
+            return OpenAIAdapter()
+        case "anthropic":
+            from workers.providers.anthropic import AnthropicAdapter
 
-    return OpenAIWire()
+            return AnthropicAdapter()
+        case _:
+            assert_never(wire_format)
 
 
 def _endpoint(spec: ModelSpec) -> Endpoint:

@@ -1,0 +1,133 @@
+"""A provider is declared in one place, and the page that says how to add one is right."""
+
+import ast
+import asyncio
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from pipeline import providers
+from pipeline.config import ModelConfig
+from pipeline.credentials import mask
+from pipeline.errors import ConfigError
+from pipeline.families.base import Family
+from pipeline.protocol import Observation, Reply
+from pipeline.providers import PROVIDERS, Provider
+from pipeline.scenario import Scenario
+from pipeline.serialization import ChatMessage
+from pipeline.specs import ModelSpec
+from tests.provider import Provider as Server
+from workers.models import EpisodeRequest
+from workers.providers.open_model import open_model
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("pipeline", "storage", "workers", "flows", "dashboards")
+ADD_A_PROVIDER = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8").partition("## Add a provider")[2]
+REQUEST = EpisodeRequest(cast("Family[object]", None), cast("Scenario[object]", None), 5, seed_offset=0)
+HELLO = Observation(1, (), (ChatMessage("user", "hello"),))
+
+WIRING = {
+    "pipeline/providers.py",  # the table
+    "workers/providers/open_model.py",  # from a wire format to its adapter
+    "workers/rehearsal/provider.py",  # the formats that a rehearsal's server speaks
+}
+MAY_NAME = {
+    "anthropic": {*WIRING, "workers/providers/anthropic.py", "workers/rehearsal/anthropic_format.py"},
+    # The name of a format as well, which others are compared with, and the example of help texts.
+    "openai": {
+        *WIRING,
+        "workers/providers/openai.py",
+        "workers/providers/adapter.py",
+        "workers/providers/anthropic.py",
+        "workers/rehearsal/openai_format.py",
+        "workers/vllm_server.py",  # the name of vLLM's own module
+        "flows/cli/options.py",
+        "pipeline/grid.py",
+    },
+}
+
+
+@pytest.mark.parametrize("name", [name for name, provider in PROVIDERS.items() if provider.base_url is not None])
+def test_a_provider_is_named_in_few_files(name: str) -> None:
+    """Its row, its wire format, and the wiring between them.  Whatever else has to know it reads the table."""
+    naming = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if name in path.read_text(encoding="utf-8").lower()
+    }
+    assert naming - MAY_NAME.get(name, {"pipeline/providers.py"}) == set()
+
+
+def documented_row() -> Provider:
+    """The row of the page's example."""
+    (code,) = re.findall(r"^```python\n(Provider\(.*?)^```", ADD_A_PROVIDER, re.DOTALL | re.MULTILINE)
+    call = ast.parse(code.strip().rstrip(","), mode="eval").body
+    assert isinstance(call, ast.Call)
+    fields = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    return Provider(**fields)
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """The page's provider, in the table as if its row stood there."""
+    row = documented_row()
+    monkeypatch.setitem(cast("dict[str, Provider]", PROVIDERS), row.name, row)
+    return row
+
+
+def test_the_documented_row_is_all_that_a_config_needs(added: Provider) -> None:
+    spec = ModelConfig.model_validate({"model": f"{added.name}:some/model"}).spec()
+    assert (spec.provider, spec.model) == (added.name, "some/model")
+    assert spec.endpoint is not None
+    assert (spec.endpoint.base_urls, spec.endpoint.api_key_env) == ((added.base_url,), added.api_key_env)
+
+
+def test_without_its_row_a_provider_is_unknown() -> None:
+    name = documented_row().name
+    with pytest.raises(ValueError, match=r"expected scripted/<kind>, openai:<model>, .* or vllm:<model>, got"):
+        ModelConfig.model_validate({"model": f"{name}:m"})
+    with pytest.raises(ConfigError, match=f"no provider '{name}'; expected scripted, openai, "):
+        open_model(ModelSpec("m", name, "m"), {})
+
+
+def test_the_documented_row_is_all_that_a_client_needs(added: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its own address, here one on loopback, and its own key."""
+    assert added.api_key_env is not None
+    with Server() as server:
+        here = replace(added, base_url=server.base_url)
+        monkeypatch.setitem(cast("dict[str, Provider]", PROVIDERS), added.name, here)
+        spec = ModelConfig.model_validate({"model": f"{added.name}:some/model", "max_retries": 0}).spec()
+        assert asked(spec, {added.api_key_env: "its-own-key"}).text == "hello"
+    (received,) = server.completions
+    assert received.authorization == "Bearer its-own-key"
+    assert received.document["model"] == "some/model"
+
+
+def test_the_documented_steps_name_what_there_is() -> None:
+    """Files, names and fields of the page are those of the code."""
+    for path in re.findall(r"`([\w/]+\.(?:py|toml))`", ADD_A_PROVIDER):
+        assert (ROOT / path).exists(), path
+    fields = set(Provider.__dataclass_fields__)
+    assert set(re.findall(r"^\| `(\w+)` \|", ADD_A_PROVIDER, re.MULTILINE)) == fields
+    assert providers.WireFormat.__name__ in ADD_A_PROVIDER or "`WireFormat`" in ADD_A_PROVIDER
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
+def test_keys_of_every_provider_are_masked(provider: Provider) -> None:
+    if provider.key_prefix is not None:
+        assert mask(f"it is {provider.key_prefix}aB3dE6gH9jK2mN5pQ8sT")[1] == 1
+
+
+def asked(spec: ModelSpec, environ: dict[str, str]) -> Reply:
+    async def job() -> Reply:
+        model = open_model(spec, environ)
+        try:
+            return await model.agent(REQUEST).reply(HELLO)
+        finally:
+            await model.close()
+
+    return asyncio.run(job())

@@ -1,0 +1,94 @@
+"""OpenAI's chat completions, as a server reads and words them."""
+
+import math
+from collections.abc import Mapping
+
+from workers.rehearsal.answers import Answer, as_json
+from workers.rehearsal.wire_format import (
+    Allowances,
+    Asked,
+    Said,
+    entries_of,
+    message_of,
+    model_of,
+    request_fields,
+)
+
+
+class OpenAIFormat:
+    """``POST /v1/chat/completions``."""
+
+    path = "chat/completions"
+
+    def read(self, document: object, headers: Mapping[str, str]) -> Asked:  # noqa: ARG002 - it needs none
+        fields = request_fields(document)
+        messages = tuple(message_of(entry) for entry in entries_of(fields))
+        most = fields.get("max_completion_tokens", fields.get("max_tokens"))
+        return Asked(model_of(fields), messages, most if isinstance(most, int) else None)
+
+    def completion(self, asked: Asked, said: Said, number: int) -> Answer:
+        usage = openai_usage(said.prompt_tokens, said.completion_tokens, said.cached_tokens)
+        return chat_completion(said.text, "length" if said.cut else "stop", usage, number, asked.model)
+
+    def error(self, status: int, message: str) -> Answer:
+        kind, code = "invalid_request_error", None
+        if status == 429:
+            kind, code = "requests", "rate_limit_exceeded"
+        elif status >= 500:
+            kind = "server_error"
+        return as_json({"error": {"message": message, "type": kind, "param": None, "code": code}}, status)
+
+    def allowance(self, left: Allowances) -> Mapping[str, str]:
+        told = {}
+        for what, one in left.items():
+            told[f"x-ratelimit-limit-{what}"] = str(one.limit)
+            told[f"x-ratelimit-remaining-{what}"] = str(one.remaining)
+            told[f"x-ratelimit-reset-{what}"] = _duration(one.reset_s)
+        return told
+
+
+def chat_completion(
+    content: object,
+    finish_reason: str | None,
+    usage: object = None,
+    number: int = 1,
+    model: str | None = None,
+    **message: object,
+) -> Answer:
+    """OpenAI's document; *content* is text, a list of parts, or None; *message*: further fields of the message."""
+    document = {
+        "id": f"chatcmpl-{number}",
+        "object": "chat.completion",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": finish_reason,
+                "message": {"role": "assistant", "content": content, **message},
+            }
+        ],
+    }
+    optional = {"model": model, "usage": usage}
+    return as_json({**document, **{name: value for name, value in optional.items() if value is not None}})
+
+
+def openai_usage(prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> dict[str, object]:
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": cached_tokens},
+    }
+
+
+def model_list(*models: str) -> Answer:
+    """What ``GET /v1/models`` answers."""
+    data = [{"id": model, "object": "model", "created": 0, "owned_by": "rehearsal"} for model in models]
+    return as_json({"object": "list", "data": data})
+
+
+def _duration(seconds: float) -> str:
+    """As OpenAI writes it: 250ms, 1.5s, 6m0s."""
+    if seconds < 1:
+        return f"{math.ceil(1000 * seconds)}ms"
+    minutes, rest = divmod(math.ceil(1000 * seconds) / 1000, 60)
+    return f"{int(minutes)}m{rest:g}s" if minutes else f"{rest:g}s"
