@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from dashboards.text import markdown_table, one_line, text_table
 from pipeline.plan import Plan
-from storage.compare import AVERAGE, Comparison, ComparisonReport, Contrast, Side, Standings, Terms
-from storage.leaderboard import COLUMNS
-from storage.stats import Design, Estimate, smallest_difference
+from storage.analysis.compare import AVERAGE, Comparison, ComparisonReport, Contrast, Side, Standings, Terms
+from storage.analysis.leaderboard import COLUMNS
+from storage.analysis.power import Design, smallest_difference
+from storage.analysis.standard_error import Estimate
 
 Format = Literal["table", "md", "json"]
 
@@ -88,7 +89,7 @@ def render_bands(standings: Standings, *, markdown: bool = False) -> str:
 def detectable(plan: Plan) -> dict[str, float | None]:
     """Family -> the smallest difference of two models that a run of this plan shows; None: it has too few scenarios.
 
-    Under the assumptions of :class:`storage.stats.Design`, with as many comparisons as the plan has pairs of models.
+    Under the assumptions of :class:`storage.analysis.power.Design`; one comparison per pair of models in the plan.
     """
     first, played = plan.cells[0].model, defaultdict[str, Counter[str]](Counter)
     for cell in plan.cells:

@@ -7,8 +7,8 @@ from typing import Any
 from dashboards.compare import comparison_record, render_comparison
 from dashboards.text import one_line, text_table
 from pipeline.hashing import canonical
-from storage.compare import ComparisonReport
-from storage.diff import Change, CommonEpisodes, RunDiff
+from storage.analysis.compare import ComparisonReport
+from storage.analysis.run_diff import Change, CommonEpisodes, RunDiff
 
 _TITLES = {
     "dataset": "dataset",

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from dashboards.table2 import Line, latex_table, measured, published
 from dashboards.text import markdown_table, one_line, text_table
-from storage.leaderboard import COLUMNS, LeaderboardRow
-from storage.stats import Estimate
+from storage.analysis.leaderboard import COLUMNS, LeaderboardRow
+from storage.analysis.standard_error import Estimate
 
 Format = Literal["table", "md", "csv", "json", "latex"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dashboards.text import markdown_table, text_table
-from storage.cells import CellResult
+from storage.runs.cell_results import CellResult
 
 
 @dataclass(frozen=True, slots=True)

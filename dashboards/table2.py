@@ -11,8 +11,8 @@ from importlib.resources import files
 from typing import Literal
 
 from dashboards.text import one_line
-from storage.leaderboard import COLUMNS, LeaderboardRow
-from storage.stats import Estimate
+from storage.analysis.leaderboard import COLUMNS, LeaderboardRow
+from storage.analysis.standard_error import Estimate
 
 Source = Literal["ours", "paper"]
 

@@ -12,8 +12,8 @@ from pipeline.config import RunConfig
 from pipeline.episode import OUTCOMES
 from pipeline.families import FAMILIES
 from pipeline.grid import expand
-from storage.schema import SCHEMA
-from storage.sql import VIEWS
+from storage.query.duckdb_connection import VIEWS
+from storage.schema.parquet_schema import SCHEMA
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ MAY_IMPORT = {
     "flows": {"pipeline", "storage", "workers", "dashboards"},
 }
 ENGINE_IMPORTERS = {
-    "boto3": {"storage/objects.py"},
-    "botocore": {"storage/objects.py"},
+    "boto3": {"storage/objects/s3_store.py"},
+    "botocore": {"storage/objects/s3_store.py"},
     "ray": {"workers/ray_pool.py", "workers/vllm_fleet.py", "workers/ray_keeper.py"},
     "prefect": {
         "flows/prefect_flows/deploy.py",

@@ -22,7 +22,7 @@ from pipeline.hashing import canonical, digest
 from pipeline.protocol import Agent, Call, Observation, Reply
 from pipeline.serialization import ChatMessage
 from pipeline.specs import ModelSpec
-from storage.objects import MissingObjectError, ObjectStore
+from storage.objects.object_store import MissingObjectError, ObjectStore
 from workers.models import EpisodeRequest, Model
 
 FOLDER = "cache/"

@@ -34,9 +34,9 @@ from pipeline.scores import Score
 from pipeline.specs import ModelSpec, Prices, UsersSpec
 from pipeline.transcript import Transcript
 from pipeline.usage import Usage, sum_or_none
-from storage.layout import ShardKey
-from storage.objects import ObjectStore
-from storage.shards import read_shard, write_shard
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.runs.shards import read_shard, write_shard
 from workers.models import EpisodeRequest, Model
 from workers.prompted import PromptedPrincipal
 from workers.purse import UNKNOWN, Bill, Experience, PurseSpec, Reservation, Wallet, Wish, purse_cell

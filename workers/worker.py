@@ -9,7 +9,8 @@ from pipeline.errors import ModelFailure, MusesError
 from pipeline.families import FAMILIES
 from pipeline.families.base import users_reply
 from pipeline.specs import ModelSpec
-from storage.objects import ObjectStore, open_store
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
 from workers.dead_end import DeadEndModel
 from workers.keeper import KeeperClient, LocalKeeper
 from workers.limits import AccountLimits, Holder

@@ -12,7 +12,7 @@ from html import escape
 from markupsafe import Markup
 
 from dashboards.text import one_line
-from storage.stats import Estimate
+from storage.analysis.standard_error import Estimate
 
 Z = 1.96
 """Bars and bands are 95 % intervals, mean ± 1.96 SE."""

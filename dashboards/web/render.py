@@ -16,7 +16,7 @@ from dashboards.text import one_line, printable
 from dashboards.web.charts import interval, key, level
 from dashboards.web.leaks import marked
 from dashboards.web.page import Page, relative, segment
-from storage.stats import Estimate
+from storage.analysis.standard_error import Estimate
 
 
 def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = ()) -> str:

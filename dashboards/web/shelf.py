@@ -20,16 +20,17 @@ import duckdb
 from dashboards.web.page import NoSuchPageError
 from pipeline.errors import StoreError
 from pipeline.hashing import digest
-from storage.account_state import AccountState
-from storage.answer import answer
-from storage.claims import Claim
-from storage.damage import Lost
-from storage.inventory import classify
-from storage.layout import CLAIMS, RESCORED, RUNS, SEALED, TRACES, parse_claim_key
-from storage.manifest import NoSuchRunError, RunManifest, UnreadableManifestError, readable_manifests
-from storage.objects import MissingObjectError, open_store
-from storage.sources import read_sources
-from storage.sql import connect, connect_to
+from storage.objects.inventory import classify
+from storage.objects.object_keys import CLAIMS, RESCORED, RUNS, SEALED, TRACES, parse_claim_key
+from storage.objects.object_store import MissingObjectError
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect, connect_to
+from storage.query.lost_objects import Lost
+from storage.query.resilient_query import answer
+from storage.query.store_snapshot import read_sources
+from storage.runs.account_state import AccountState
+from storage.runs.manifest import NoSuchRunError, RunManifest, UnreadableManifestError, readable_manifests
+from storage.runs.run_lock import Claim
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -41,8 +41,8 @@ def compare(  # noqa: PLR0913 - the command's options
 ) -> int:
     """Compare two models on the scenarios that both have played. Without --run: of the newest run in the store."""
     from dashboards.compare import render_comparison, render_standings
-    from storage.compare import Terms, compare as compare_two, compare_all, find_side, played_models
-    from storage.runs import newest_run
+    from storage.analysis.compare import Terms, compare as compare_two, compare_all, find_side, played_models
+    from storage.runs.newest_run import newest_run
 
     if family is not None and family not in FAMILIES:
         raise ConfigError(f"no family {family!r}; there are {', '.join(FAMILIES)}")

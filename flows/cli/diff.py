@@ -20,8 +20,8 @@ def diff(
 ) -> int:
     """Say what differs between two runs: dataset, models, users, limits, prices, code, packages, and the results."""
     from dashboards.diff import diff_record, render_diff
-    from storage.compare import Terms
-    from storage.diff import diff as diff_runs
+    from storage.analysis.compare import Terms
+    from storage.analysis.run_diff import diff as diff_runs
 
     if run_a == run_b:
         raise ConfigError(f"the run {run_a!r} was named twice; name two runs")

@@ -73,7 +73,7 @@ def _checked(what: str, check: Callable[[], str]) -> Finding:
 
 
 def _store(url: str) -> str:
-    from storage.objects import open_store
+    from storage.objects.open_store import open_store
 
     store = open_store(url)
     store.check()

@@ -76,7 +76,7 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
     """
     from flows.nightly.night_text import status_table
     from flows.nightly.schedule import last_nights
-    from storage.objects import open_store
+    from storage.objects.open_store import open_store
 
     opened = open_store(store or read_settings().store)
     lines = last_nights(opened, name, last)

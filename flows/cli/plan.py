@@ -120,7 +120,7 @@ def _cells(planned: Plan) -> list[dict[str, Any]]:
 
 
 def _estimate(cells: Sequence[CellForecast]) -> Estimate:
-    from storage.stats import t_quantile
+    from storage.analysis.student_t import t_quantile
     from workers.limits import Account
 
     return estimate(cells, partial(t_quantile, (1 + LEVEL) / 2), Account.of)

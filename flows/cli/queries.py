@@ -21,8 +21,8 @@ from pipeline.scores import Scoring
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from storage.compare import Standings
-    from storage.leaderboard import LeaderboardRow
+    from storage.analysis.compare import Standings
+    from storage.analysis.leaderboard import LeaderboardRow
 
 T = TypeVar("T")
 
@@ -47,9 +47,9 @@ def leaderboard(  # noqa: PLR0913 - the command's options
         raise ConfigError("--bands goes with the formats table and md; programs: `muses compare --all --format json`")
     from dashboards.compare import render_bands
     from dashboards.leaderboard import render_leaderboard
-    from storage.compare import Terms, compare_all
-    from storage.leaderboard import leaderboard as read_leaderboard
-    from storage.runs import newest_run
+    from storage.analysis.compare import Terms, compare_all
+    from storage.analysis.leaderboard import leaderboard as read_leaderboard
+    from storage.runs.newest_run import newest_run
 
     def ask(connection: "DuckDBPyConnection") -> "tuple[list[LeaderboardRow], Standings | None]":
         rows = read_leaderboard(connection, scoring, newest_run(connection), coverage)
@@ -105,7 +105,7 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
         Also show the agent's replies as the model wrote them, and the briefing.
     """
     from dashboards.transcript import render_transcript
-    from storage.trace import find_episode
+    from storage.query.find_episode import find_episode
 
     url = store or read_settings().store
     episode = ask_runs(url, lambda connection: find_episode(connection, episode_id, run), run)

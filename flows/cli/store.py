@@ -17,9 +17,9 @@ from flows.settings import read_settings
 from pipeline.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from storage.inventory import Item
-    from storage.objects import ObjectStore
-    from storage.verify import RunCheck
+    from storage.objects.inventory import Item
+    from storage.objects.object_store import ObjectStore
+    from storage.upkeep.verify import RunCheck
 
 Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
 Grace = Annotated[str, Parameter(help="How old it has to be, as 24h, 7d, 30m.")]
@@ -47,7 +47,7 @@ class RunLine:
 
 def ls(*, store: Store = None, as_json: Json = False) -> int:
     """List the runs of a store: state, episodes, objects, bytes, and when each was last written to."""
-    from storage.inventory import by_run, take_inventory
+    from storage.objects.inventory import by_run, take_inventory
 
     opened = _open(store)
     runs = by_run(take_inventory(opened))
@@ -67,7 +67,7 @@ def ls(*, store: Store = None, as_json: Json = False) -> int:
 
 def du(*, store: Store = None, as_json: Json = False) -> int:
     """Show what each run takes, by kind of object. Foreign files are counted, and never touched."""
-    from storage.inventory import take_inventory, usage
+    from storage.objects.inventory import take_inventory, usage
 
     opened = _open(store)
     used = usage(take_inventory(opened))
@@ -89,8 +89,8 @@ def verify(
     as_json: Json = False,
 ) -> int:
     """Read every object of a run to its last byte and check it against the manifest. Exit code 2: not all is well."""
-    from storage.manifest import stored_runs
-    from storage.verify import verify as verify_run, verify_each
+    from storage.runs.manifest import stored_runs
+    from storage.upkeep.verify import verify as verify_run, verify_each
 
     opened = _open(store)
     checks = [verify_run(opened, run)] if run else list(verify_each(opened, stored_runs(opened)))
@@ -108,7 +108,7 @@ def verify(
 
 def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
     """Turn the shards of a run into few large objects, sorted and each episode once. A sealed run stays as it is."""
-    from storage.seal import seal as seal_run
+    from storage.upkeep.compaction import seal as seal_run
 
     report = seal_run(_open(store), run)
     if as_json:
@@ -123,7 +123,7 @@ def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
 
 def gc(*, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, as_json: Json = False) -> int:
     """Delete what no manifest names and nobody writes any more: what cut-off writers, seals and deletions left."""
-    from storage.garbage import collect
+    from storage.upkeep.garbage_collection import collect
 
     opened = _open(store)
     done = collect(opened, _seconds("--grace", grace), dry_run=dry_run)
@@ -149,7 +149,7 @@ def prune(
     as_json: Json = False,
 ) -> int:
     """Delete whole runs, by age and by name. Look first: --dry-run."""
-    from storage.retention import Rule, prune as prune_runs
+    from storage.upkeep.retention import Rule, prune as prune_runs
 
     if older_than is None and name is None:
         raise ConfigError("which runs? Give --older-than 90d, --name 'nightly-*', or both")
@@ -168,7 +168,7 @@ def prune(
 
 
 def _open(url: str | None) -> "ObjectStore":
-    from storage.objects import open_store
+    from storage.objects.open_store import open_store
 
     return open_store(url or read_settings().store)
 
@@ -178,9 +178,9 @@ def _has_manifest(items: "list[Item]") -> bool:
 
 
 def _line(store: "ObjectStore", run_id: str, items: "list[Item]", now: float) -> RunLine:
-    from storage.inventory import last_change
-    from storage.manifest import read_manifest
-    from storage.shards import read_index
+    from storage.objects.inventory import last_change
+    from storage.runs.manifest import read_manifest
+    from storage.runs.shards import read_index
 
     state, planned, scored = "unreadable", None, None
     try:
@@ -217,7 +217,7 @@ def _tell_held(held: Mapping[str, str]) -> None:
 
 
 def _tell_empty(store: "ObjectStore") -> None:
-    from storage.manifest import NoSuchRunError
+    from storage.runs.manifest import NoSuchRunError
 
     _note(f"muses: {NoSuchRunError(store.url)}")
 

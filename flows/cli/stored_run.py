@@ -4,16 +4,16 @@ import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import MusesError, StoreError
-from storage.manifest import NoSuchRunError, RunManifest, find_manifest
-from storage.objects import open_store
+from storage.objects.open_store import open_store
+from storage.runs.manifest import NoSuchRunError, RunManifest, find_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from duckdb import DuckDBPyConnection
 
-    from storage.answer import Question
-    from storage.damage import Lost
+    from storage.query.lost_objects import Lost
+    from storage.query.resilient_query import Question
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def read_runs(store_url: str, question: "Question[T]", run_id: str | None = None
     """
     import duckdb
 
-    from storage.answer import answer
+    from storage.query.resilient_query import answer
 
     try:
         found = answer(store_url, question, run_id)
@@ -51,8 +51,8 @@ def ask_runs(store_url: str, question: "Question[T]", run_id: str | None = None)
     Raises:
         MusesError: there is none, or none that can be read.
     """
-    from storage.answer import answer
-    from storage.runs import newest_run
+    from storage.query.resilient_query import answer
+    from storage.runs.newest_run import newest_run
 
     def ask(connection: "DuckDBPyConnection") -> tuple[T] | None:
         return None if newest_run(connection) is None else (question(connection),)

@@ -22,7 +22,8 @@ from pipeline.config import ExecutionConfig, RunConfig
 from pipeline.errors import EndpointError
 from pipeline.plan import Cell, ShardPlan
 from pipeline.tasks import all_of
-from storage.objects import FolderStore, ObjectStore
+from storage.objects.folder_store import FolderStore
+from storage.objects.object_store import ObjectStore
 from workers.executor import Executor, InlineExecutor, OnBegun, untold
 from workers.limits import disagreements
 from workers.purse import UNKNOWN

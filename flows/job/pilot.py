@@ -16,8 +16,8 @@ from pipeline.config import RunConfig
 from pipeline.estimate import Load
 from pipeline.hashing import digest
 from pipeline.plan import Cell, Plan, ShardPlan
-from storage.shards import read_index
-from storage.spending import read_loads
+from storage.runs.shards import read_index
+from storage.runs.spending import read_loads
 
 
 def sample(plan: Plan, scored: frozenset[str], count: int) -> Plan:

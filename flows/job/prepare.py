@@ -21,11 +21,12 @@ from pipeline.families import FAMILIES
 from pipeline.families.base import users_reply
 from pipeline.plan import Cell, Plan, make_plan
 from pipeline.specs import ModelSpec
-from storage.claims import HeldClaim
 from storage.dataset_files import read_rows
-from storage.manifest import RunManifest, change_manifest, create_or_check, of_today, reopen
-from storage.objects import ObjectStore, open_store
-from storage.shards import RunIndex, read_index
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.runs.manifest import RunManifest, change_manifest, create_or_check, of_today, reopen
+from storage.runs.run_lock import HeldClaim
+from storage.runs.shards import RunIndex, read_index
 from workers.models import Trouble
 
 CODE_ROOT = Path(__file__).resolve().parents[2]

@@ -116,7 +116,7 @@ async def _with_kills(job: Coroutine[Any, Any, RunReport], weather: Weather, kil
 
 def read_recorded(store: str, run_id: str, since: datetime) -> Recorded:
     """Sums over the calls of a run's episodes that were started at or after a time."""
-    from storage.sql import connect
+    from storage.query.duckdb_connection import connect
 
     with connect(store, run_id) as connection:
         rows = connection.execute(_RECORDED, {"run": run_id, "since": since}).fetchall()

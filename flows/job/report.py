@@ -12,13 +12,13 @@ from pipeline.plan import Plan
 from pipeline.prices import prices_of
 from pipeline.specs import Budget
 from pipeline.usage import Usage
-from storage.spending import read_spending
+from storage.runs.spending import read_spending
 from workers.shard import ShardSummary
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from storage.leaderboard import LeaderboardRow
+    from storage.analysis.leaderboard import LeaderboardRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ class RunReport:
 
 def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) -> RunReport:
     """Reads the run's results back from the store."""
-    from storage.answer import answer
-    from storage.leaderboard import leaderboard
-    from storage.runs import outcome_counts
+    from storage.analysis.leaderboard import leaderboard
+    from storage.query.resilient_query import answer
+    from storage.runs.cell_results import outcome_counts
 
     problems: Counter[tuple[FailureKind, str]] = Counter()
     stopped = 0

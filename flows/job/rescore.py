@@ -1,6 +1,6 @@
 """Scores a run's stored transcripts again, without a model call: what follows a new version of a scorer.
 
-The transcripts stay as they are, the old scores too; the new ones are objects of their own (:mod:`storage.rescored`),
+The transcripts and the old scores stay; new scores are objects of their own (:mod:`storage.runs.rescored`),
 and every query shows the newest.  It may be interrupted and started again at any time.
 """
 
@@ -17,12 +17,13 @@ from pipeline.families import FAMILIES
 from pipeline.families.base import Family
 from pipeline.scenario import Scenario
 from pipeline.transcript import Transcript
-from storage.claims import HeldClaim, claimed
-from storage.layout import RescoredKey
-from storage.manifest import RunManifest, find_manifest
-from storage.objects import ObjectStore, open_store
-from storage.rescored import Owed, Rescored, batches, played_families, read_owed, write_rescored
-from storage.shards import read_some
+from storage.objects.object_keys import RescoredKey
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.runs.manifest import RunManifest, find_manifest
+from storage.runs.rescored import Owed, Rescored, batches, played_families, read_owed, write_rescored
+from storage.runs.run_lock import HeldClaim, claimed
+from storage.runs.shards import read_some
 
 PART_EPISODES = 5000
 """Episodes an object: what an interruption costs at most, and what is held in memory."""

@@ -11,9 +11,9 @@ from pipeline.datasets import Dataset
 from pipeline.estimate import Expectations, Load
 from pipeline.plan import Plan
 from pipeline.specs import Budget
-from storage.objects import ObjectStore
-from storage.shards import RunIndex
-from storage.spending import read_loads, read_spending, read_untold
+from storage.objects.object_store import ObjectStore
+from storage.runs.shards import RunIndex
+from storage.runs.spending import read_loads, read_spending, read_untold
 from workers.purse import UNKNOWN, Bill, Experience, Learned, PurseSpec, purse_cell, total
 
 _CACHE = "responses"

@@ -1,6 +1,6 @@
 """Holding a run: one driver at a time, and one that has lost it stops.
 
-This is for jobs on an event loop; others use :func:`storage.claims.claimed`.
+This is for jobs on an event loop; others use :func:`storage.runs.run_lock.claimed`.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from pipeline.errors import MusesError
-from storage.claims import PACE, HeldClaim, Pace, RunHeldError, take
-from storage.objects import ObjectStore
+from storage.objects.object_store import ObjectStore
+from storage.runs.run_lock import PACE, HeldClaim, Pace, RunHeldError, take
 
 
 @asynccontextmanager

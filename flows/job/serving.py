@@ -15,7 +15,7 @@ from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError
 from pipeline.plan import Plan
 from pipeline.specs import ModelSpec
-from storage.manifest import RunManifest, change_manifest
+from storage.runs.manifest import RunManifest, change_manifest
 from workers.executor import Executor
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pipeline.errors import Stalled
-from storage.account_state import AccountState
+from storage.runs.account_state import AccountState
 from workers.executor import Executor
 from workers.limits import AccountStatus, Snapshot
 

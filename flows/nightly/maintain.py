@@ -13,14 +13,14 @@ from typing import Protocol, TypeVar
 
 from pipeline.config import MaintainConfig
 from pipeline.errors import StoreError
-from storage.claims import RunHeldError
-from storage.garbage import Collected, collect
-from storage.manifest import find_manifest, stored_runs
-from storage.nights import CANARY, Night
-from storage.objects import ObjectStore
-from storage.retention import OldRun, Pruned, Rule, prune
-from storage.seal import seal
-from storage.verify import RunCheck, verify_each
+from storage.objects.object_store import ObjectStore
+from storage.runs.manifest import find_manifest, stored_runs
+from storage.runs.nights import CANARY, Night
+from storage.runs.run_lock import RunHeldError
+from storage.upkeep.compaction import seal
+from storage.upkeep.garbage_collection import Collected, collect
+from storage.upkeep.retention import OldRun, Pruned, Rule, prune
+from storage.upkeep.verify import RunCheck, verify_each
 
 T = TypeVar("T")
 WORK = "muses flow maintain"

@@ -30,8 +30,10 @@ from pipeline.credentials import mask
 from pipeline.errors import StoreError
 from pipeline.plan import Cell
 from pipeline.usage import sum_or_none
-from storage.changes import Changes, since_earlier_canaries, since_last_night
-from storage.manifest import (
+from storage.analysis.regressions import Changes, since_earlier_canaries, since_last_night
+from storage.objects.object_store import MissingObjectError, ObjectStore
+from storage.objects.open_store import open_store
+from storage.runs.manifest import (
     CellRecord,
     PlannedOtherwiseError,
     RunManifest,
@@ -39,11 +41,10 @@ from storage.manifest import (
     find_manifest,
     read_manifest,
 )
-from storage.nights import Night, NightReport, canaries_before, keep_report, report_of, rows_version, sealed_before
-from storage.objects import MissingObjectError, ObjectStore, open_store
-from storage.reuse import Decision, Source, decide, find_sources, take_over
-from storage.seal import seal
-from storage.shards import read_index
+from storage.runs.nights import Night, NightReport, canaries_before, keep_report, report_of, rows_version, sealed_before
+from storage.runs.reuse import Decision, Source, decide, find_sources, take_over
+from storage.runs.shards import read_index
+from storage.upkeep.compaction import seal
 
 WORK = "muses flow nightly"
 PAST = 14

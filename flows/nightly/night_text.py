@@ -6,8 +6,8 @@ from typing import Any
 from dashboards.text import text_table
 from flows.nightly.maintain import MaintainReport
 from flows.nightly.schedule import NightLine
-from storage.manifest import CellRecord
-from storage.nights import Flag, NightReport
+from storage.runs.manifest import CellRecord
+from storage.runs.nights import Flag, NightReport
 
 _UNKNOWN = "?"
 

@@ -13,10 +13,10 @@ from dashboards.web.page import NoSuchPageError, segment
 from dashboards.web.pages.compare_runs import each_with_its_forerunner
 from dashboards.web.routes import ROUTES
 from dashboards.web.shelf import RunLine, Shelf
-from storage.inventory import classify
-from storage.layout import RESCORED, RUNS, TRACES
-from storage.manifest import stored_runs
-from storage.objects import MissingObjectError, ObjectStore
+from storage.objects.inventory import classify
+from storage.objects.object_keys import RESCORED, RUNS, TRACES
+from storage.objects.object_store import MissingObjectError, ObjectStore
+from storage.runs.manifest import stored_runs
 
 SITE = "site/"
 _NAMES_OF_RUNS = ("run", "first", "second")

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, StoreError
-from storage.manifest import RunManifest, read_manifest
-from storage.nights import CANARY, Flag, Night, report_of, stored_nights
-from storage.objects import MissingObjectError, ObjectStore
-from storage.shards import read_index
+from storage.objects.object_store import MissingObjectError, ObjectStore
+from storage.runs.manifest import RunManifest, read_manifest
+from storage.runs.nights import CANARY, Flag, Night, report_of, stored_nights
+from storage.runs.shards import read_index
 
 
 def read_day(text: str | None) -> date | None:

@@ -38,7 +38,7 @@ from flows.settings import Settings, quiet_engines
 from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError, MusesError
 from pipeline.grid import MOST_CELLS, expand, has_grid
-from storage.objects import open_store
+from storage.objects.open_store import open_store
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 _POOL_TYPE = ProcessWorker.type

@@ -22,8 +22,8 @@ from prefect.client.schemas.objects import FlowRun
 
 from flows.nightly.night_text import flag_line
 from pipeline.credentials import mask
-from storage.claims import RunHeldError
-from storage.nights import Night, NightReport
+from storage.runs.nights import Night, NightReport
+from storage.runs.run_lock import RunHeldError
 
 Event = Literal["failure", "regression", "publication"]
 _LOG = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from pipeline.errors import ConfigError, MusesError
 from pipeline.hashing import slug
 from pipeline.plan import Cell
 from pipeline.tasks import all_of
-from storage.shards import read_index
+from storage.runs.shards import read_index
 from workers.executor import Executor, OnBegun
 from workers.shard import ShardSummary
 

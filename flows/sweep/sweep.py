@@ -29,10 +29,10 @@ from pipeline.plan import Plan
 from pipeline.specs import ModelSpec
 from pipeline.tasks import all_of
 from pipeline.usage import sum_or_none
-from storage.answer import answer
-from storage.cells import CellResult, cell_results
-from storage.objects import open_store
-from storage.shards import read_index
+from storage.objects.open_store import open_store
+from storage.query.resilient_query import answer
+from storage.runs.cell_results import CellResult, cell_results
+from storage.runs.shards import read_index
 from workers.purse import PurseSpec
 
 RUNS_AT_ONCE = 16

@@ -36,8 +36,8 @@ from pipeline.protocol import Call
 from pipeline.transcript import Message
 from storage.export.tables import stream_episodes
 from storage.export.whole_file import refuse_existing, whole_file
-from storage.manifest import RunManifest
-from storage.schema import SCHEMA, episodes_from_table
+from storage.runs.manifest import RunManifest
+from storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
 if TYPE_CHECKING:
     from inspect_ai.event import ModelEvent
@@ -97,7 +97,8 @@ def export_inspect(
 ) -> Iterator[WrittenLog]:
     """Writes the logs of a run, one after the other.
 
-    *connection* is one of :func:`storage.sql.connect`, over this run; its views stream afterwards, for this use alone.
+    *connection* comes from :func:`~storage.query.duckdb_connection.connect`, over this run.  Its views
+    stream afterwards, so use it for this alone.
 
     Raises:
         ConfigError: Inspect is not installed, a file is there and *replace* is not wanted, or it cannot be written.

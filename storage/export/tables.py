@@ -26,7 +26,8 @@ def export_table(
 ) -> int:
     """Writes one view and returns the number of its rows.
 
-    *connection* is one of :func:`storage.sql.connect`, over one run; its views stream afterwards, for this use alone.
+    *connection* comes from :func:`~storage.query.duckdb_connection.connect`, over one run.  Its views
+    stream afterwards, so use it for this alone.
 
     Raises:
         ConfigError: the file is there and *replace* is not wanted, or it cannot be written.

@@ -21,11 +21,11 @@ from dashboards.web.export import export
 from dashboards.web.render import render
 from dashboards.web.routes import find
 from dashboards.web.shelf import Shelf
-from storage.layout import ShardKey
-from storage.manifest import create_or_check
-from storage.objects import open_store
-from storage.schema import to_parquet
-from storage.seal import seal
+from storage.objects.object_keys import ShardKey
+from storage.objects.open_store import open_store
+from storage.runs.manifest import create_or_check
+from storage.schema.parquet_schema import to_parquet
+from storage.upkeep.compaction import seal
 from tests.bench.storage_bench import PLAYED, RUN, Generator
 from tests.storage.samples import MANIFEST
 

@@ -24,12 +24,12 @@ from pipeline.protocol import Call
 from pipeline.scores import SCORINGS, Score
 from pipeline.transcript import Message
 from storage.export.inspect_logs import export_inspect
-from storage.layout import ShardKey
-from storage.manifest import create_or_check
-from storage.objects import open_store
-from storage.schema import episodes_table, to_parquet
-from storage.shards import write_shard
-from storage.sql import connect
+from storage.objects.object_keys import ShardKey
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import write_shard
+from storage.schema.parquet_schema import episodes_table, to_parquet
 from tests.storage.samples import MANIFEST, SAMPLE
 
 SHARD = 64

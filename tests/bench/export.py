@@ -27,11 +27,12 @@ from pipeline.hashing import digest
 from pipeline.scores import SCORINGS, Score
 from pipeline.transcript import Message
 from storage.export.tables import Format, View, export_table
-from storage.layout import ShardKey
-from storage.manifest import create_or_check
-from storage.objects import ObjectStore, open_store
-from storage.schema import SCHEMA, episodes_table, to_parquet
-from storage.sql import connect
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import create_or_check
+from storage.schema.parquet_schema import SCHEMA, episodes_table, to_parquet
 from tests.bench.storage_bench import peak_mb
 from tests.storage.samples import MANIFEST, SAMPLE
 

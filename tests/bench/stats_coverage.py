@@ -20,20 +20,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from storage.stats import (
-    Bounds,
-    Correction,
-    Design,
-    Difference,
-    adjusted,
-    difference,
-    exact_interval,
-    mean_se,
-    paired_difference,
-    rank_bands,
-    smallest_difference,
-    wilson_interval,
-)
+from storage.analysis.intervals import Bounds, exact_interval, wilson_interval
+from storage.analysis.multiple_comparisons import Correction, adjusted
+from storage.analysis.paired_difference import Difference, difference, paired_difference
+from storage.analysis.power import Design, smallest_difference
+from storage.analysis.rank_bands import rank_bands
+from storage.analysis.standard_error import mean_se
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,15 +33,16 @@ from pipeline.plan import RunRequest, make_plan
 from pipeline.scores import SCORINGS, Score
 from pipeline.specs import ModelSpec
 from pipeline.transcript import Message
-from storage.layout import ShardKey
-from storage.leaderboard import leaderboard
-from storage.manifest import create_or_check
-from storage.objects import ObjectStore, open_store
-from storage.schema import SCHEMA, episodes_table, to_parquet
-from storage.seal import seal
-from storage.shards import read_index, write_shard
-from storage.sql import connect
-from storage.trace import find_episode
+from storage.analysis.leaderboard import leaderboard
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.query.find_episode import find_episode
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import read_index, write_shard
+from storage.schema.parquet_schema import SCHEMA, episodes_table, to_parquet
+from storage.upkeep.compaction import seal
 from tests.s3_server import s3_server
 from tests.storage.samples import MANIFEST, SAMPLE, episode
 
@@ -199,8 +200,8 @@ def _spending(store: ObjectStore) -> dict[str, float]:
     """What a run has used, asked in a process of its own: seconds, and the memory that it took."""
     script = (
         "import json, sys, time, polars\n"
-        "from storage.objects import open_store\n"
-        "from storage.spending import read_spending\n"
+        "from storage.objects.open_store.open_store.open_store import open_store\n"
+        "from storage.runs.spending import read_spending\n"
         "from tests.bench.storage_bench import peak_mb\n"
         "store, before, start = open_store(sys.argv[1]), peak_mb(), time.perf_counter()\n"
         "assert read_spending(store, sys.argv[2]).calls\n"

@@ -8,8 +8,8 @@ from dataclasses import fields, replace
 import pytest
 
 from dashboards.leaderboard import Format, leaderboard_records, render_leaderboard
-from storage.leaderboard import COLUMNS, LeaderboardRow
-from storage.stats import Bounds
+from storage.analysis.intervals import Bounds
+from storage.analysis.leaderboard import COLUMNS, LeaderboardRow
 
 NOTHING = dict.fromkeys((name for column in COLUMNS for name in (column, f"{column}_se")), None)
 FULL = LeaderboardRow(

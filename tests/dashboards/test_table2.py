@@ -12,8 +12,9 @@ from hypothesis import given, strategies as st
 
 from dashboards.leaderboard import leaderboard_records, render_leaderboard
 from dashboards.table2 import Line, escape, latex_table, measured, published
-from storage.leaderboard import COLUMNS, LeaderboardRow
-from storage.stats import Bounds, Estimate
+from storage.analysis.intervals import Bounds
+from storage.analysis.leaderboard import COLUMNS, LeaderboardRow
+from storage.analysis.standard_error import Estimate
 from tests.conftest import Muses
 from tests.shared import SHARED, needs_shared
 

@@ -8,8 +8,8 @@ import pytest
 
 from flows.cli import main
 from flows.settings import read_settings
-from storage.manifest import stored_runs
-from storage.objects import open_store
+from storage.objects.open_store import open_store
+from storage.runs.manifest import stored_runs
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from dashboards.compare import detectable, render_detectable
 from flows.cli import main
 from flows.cli.options import RunOptions, load_config
 from pipeline.plan import Plan
-from storage.layout import ShardKey, manifest_key
-from storage.manifest import create_or_check
-from storage.objects import open_store
-from storage.shards import write_shard
-from storage.stats import Design, smallest_difference
+from storage.analysis.power import Design, smallest_difference
+from storage.objects.object_keys import ShardKey, manifest_key
+from storage.objects.open_store import open_store
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, scored
 
 AGENTS = ("oracle", "compliant", "random", "refuse")

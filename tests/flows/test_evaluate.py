@@ -20,11 +20,11 @@ from flows.job.evaluate import folder_advice, play_all
 from flows.job.prepare import load_dataset, prepare, prepared
 from pipeline.config import parse_config
 from pipeline.errors import ConfigError
-from storage.claims import RunHeldError, claimed
-from storage.manifest import change_manifest, read_manifest
-from storage.objects import open_store
-from storage.schema import SCHEMA_VERSION
-from storage.sql import connect
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import change_manifest, read_manifest
+from storage.runs.run_lock import RunHeldError, claimed
+from storage.schema.parquet_schema import SCHEMA_VERSION
 from tests.conftest import Muses
 from tests.provider import Answer, Provider, completion, reset
 from tests.s3_server import free_ports

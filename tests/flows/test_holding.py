@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from flows.job.run_lock import holding
-from storage.claims import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
-from storage.layout import claim_key
-from storage.objects import ObjectStore, open_store
+from storage.objects.object_keys import claim_key
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.runs.run_lock import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
 
 FAST = replace(PACE, beat_every_s=0.01)
 THEIRS = Claim(owner="them", work="muses run", process=Process("elsewhere", 1, None, None), since="", beat=0)

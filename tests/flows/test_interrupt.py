@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import pytest
 
-from storage.sql import connect
+from storage.query.duckdb_connection import connect
 from tests.conftest import Muses
 from tests.provider import Answer, Provider, slow
 

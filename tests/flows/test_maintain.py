@@ -12,12 +12,13 @@ import pytest
 from flows.nightly.maintain import MaintainReport, maintain
 from flows.nightly.night_text import upkeep_lines
 from pipeline.config import MaintainConfig, RetentionConfig
-from storage.claims import claimed
-from storage.layout import ShardKey, claim_key, manifest_key
-from storage.manifest import CellRecord, change_manifest, create_or_check, read_manifest, stored_runs
-from storage.objects import ObjectStore, open_store
-from storage.seal import seal
-from storage.shards import write_shard
+from storage.objects.object_keys import ShardKey, claim_key, manifest_key
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.runs.manifest import CellRecord, change_manifest, create_or_check, read_manifest, stored_runs
+from storage.runs.run_lock import claimed
+from storage.runs.shards import write_shard
+from storage.upkeep.compaction import seal
 from tests.storage.samples import MANIFEST, episode, failed
 
 RULES = MaintainConfig(retention=(RetentionConfig(name="nightly-*", days=30), RetentionConfig(name="*-01", days=30)))

@@ -7,7 +7,7 @@ import pytest
 
 from flows.nightly.night_text import cell_rows, duration, flag_line, night_lines, status_table
 from flows.nightly.schedule import NightLine
-from storage.manifest import CellRecord
+from storage.runs.manifest import CellRecord
 from tests.storage.test_nights import FLAG, REPORT
 
 WORSE = replace(FLAG, kind="regression", against="nightly-2026-11-22", runs=1)

@@ -21,13 +21,14 @@ from flows.settings import Settings
 from pipeline.config import ExecutionConfig, parse_config
 from pipeline.errors import StoreError
 from pipeline.specs import ModelSpec
-from storage.claims import RunHeldError, claimed
-from storage.manifest import read_manifest, stored_runs
-from storage.nights import Night, report_of
-from storage.objects import ObjectStore, open_store
-from storage.seal import seal
-from storage.sql import connect
-from storage.verify import verify
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import read_manifest, stored_runs
+from storage.runs.nights import Night, report_of
+from storage.runs.run_lock import RunHeldError, claimed
+from storage.upkeep.compaction import seal
+from storage.upkeep.verify import verify
 from tests.provider import Answer, Provider, failed, refused
 from tests.s3_server import S3Server, free_ports
 from workers.executor import Executor, InlineExecutor, OnBegun, untold
@@ -308,7 +309,7 @@ def test_a_night_goes_on_with_the_config_that_it_began_with(later: Board) -> Non
 
 def test_taking_over_that_was_cut_off_goes_on(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a cell has been copied when the process ends: the next start copies the other half and asks nobody."""
-    from storage import reuse
+    from storage.runs import reuse
 
     original, left = reuse.write_shard, iter(range(2))
 
@@ -328,7 +329,7 @@ def test_taking_over_that_was_cut_off_goes_on(later: Board, monkeypatch: pytest.
 
 def test_what_cannot_be_taken_over_is_played(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """One cell has been copied, three shards of it, when the store fails: the others are played, and said to be."""
-    from storage import reuse
+    from storage.runs import reuse
 
     original, left = reuse.write_shard, iter(range(4))
 

@@ -8,7 +8,7 @@ import pytest
 from flows.nightly.schedule import canary_config, due, night_config, read_day, the_night
 from pipeline.config import RunConfig, parse_config
 from pipeline.errors import ConfigError
-from storage.nights import Night
+from storage.runs.nights import Night
 
 LATE = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
 

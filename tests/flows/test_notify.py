@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from storage.claims import claimed
-from storage.nights import Flag, NightReport
-from storage.objects import open_store
+from storage.objects.open_store import open_store
+from storage.runs.nights import Flag, NightReport
+from storage.runs.run_lock import claimed
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
 from tests.receiver import Receiver

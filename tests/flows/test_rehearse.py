@@ -18,7 +18,7 @@ from flows.job.evaluate import NOBODY
 from flows.job.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
 from flows.settings import read_settings
 from pipeline.config import RunConfig, parse_config
-from storage.sql import connect
+from storage.query.duckdb_connection import connect
 from tests.conftest import Muses
 from workers.rehearsal.provider import RehearsalProvider
 from workers.rehearsal.weather import PRESETS, Fault, HardLimits, Latency, Spread, Weather

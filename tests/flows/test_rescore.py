@@ -19,13 +19,13 @@ from pipeline.families.queue.family import QueueFamily
 from pipeline.scenario import Scenario
 from pipeline.scores import Score
 from pipeline.transcript import Transcript
-from storage.claims import RunHeldError
-from storage.layout import RescoredKey
-from storage.leaderboard import leaderboard
-from storage.objects import open_store
-from storage.rescored import Rescored, read_owed, write_rescored
-from storage.seal import seal
-from storage.sql import connect
+from storage.analysis.leaderboard import leaderboard
+from storage.objects.object_keys import RescoredKey
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.rescored import Rescored, read_owed, write_rescored
+from storage.runs.run_lock import RunHeldError
+from storage.upkeep.compaction import seal
 from tests.conftest import Muses
 from tests.provider import Provider, failed
 from tests.s3_server import S3Server

@@ -13,10 +13,10 @@ from typing import Any, Self
 
 import pytest
 
-from storage.claims import Claim, Process
-from storage.layout import claim_key
-from storage.objects import open_store
-from storage.sql import connect
+from storage.objects.object_keys import claim_key
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.run_lock import Claim, Process
 from tests.conftest import Muses
 from tests.provider import Answer, Provider, failed, slow
 from tests.s3_server import s3_server

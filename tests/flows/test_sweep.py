@@ -25,9 +25,9 @@ from flows.sweep.sweep import SweepReport, sweep
 from pipeline.config import ExecutionConfig
 from pipeline.errors import ConfigError, EndpointError
 from pipeline.grid import expand
-from storage.manifest import find_manifest
-from storage.objects import open_store
-from storage.sql import connect
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import find_manifest
 from tests.conftest import Muses
 from tests.flows.test_interrupt import CTRL_C, Stopped
 from tests.prefect_server import PrefectServer

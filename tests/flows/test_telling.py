@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.claims import Claim
-from storage.layout import claim_key
-from storage.objects import MissingObjectError, open_store
+from storage.objects.object_keys import claim_key
+from storage.objects.object_store import MissingObjectError
+from storage.objects.open_store import open_store
+from storage.runs.run_lock import Claim
 from tests.conftest import Muses
 from tests.provider import Provider
 

@@ -9,8 +9,8 @@ import pytest
 
 from flows.cli.progress import account_lines
 from flows.job.stall_alarm import StallAlarm, stall_message
-from storage.objects import open_store
-from storage.shards import read_index
+from storage.objects.open_store import open_store
+from storage.runs.shards import read_index
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
 from tests.provider import Provider, slow

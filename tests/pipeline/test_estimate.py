@@ -26,7 +26,7 @@ from pipeline.estimate import (
 )
 from pipeline.plan import Plan, make_plan
 from pipeline.specs import ModelSpec, Prices, UsersSpec
-from storage.stats import t_quantile
+from storage.analysis.student_t import t_quantile
 from workers.limits import Account
 
 REACH = partial(t_quantile, 0.95)

@@ -13,7 +13,7 @@ from flows.job.evaluate import evaluate
 from flows.settings import read_settings
 from pipeline import families
 from pipeline.config import parse_config
-from storage.sql import connect
+from storage.query.duckdb_connection import connect
 
 PAGE = Path(__file__).parents[2] / "docs" / "new_family.md"
 

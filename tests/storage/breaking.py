@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from pipeline.errors import StoreError
-from storage.objects import ObjectInfo, ObjectStore, Versioned
+from storage.objects.object_store import ObjectInfo, ObjectStore, Versioned
 
 
 class Crash(StoreError):

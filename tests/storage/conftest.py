@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.objects import ObjectStore, open_store
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
 from tests.s3_server import S3Server
 
 _BUCKET = "muses-tests"

@@ -9,7 +9,7 @@ from pipeline.hashing import digest
 from pipeline.protocol import Call
 from pipeline.scores import Score
 from pipeline.transcript import Message
-from storage.manifest import RunManifest
+from storage.runs.manifest import RunManifest
 
 SAMPLE = Episode(
     episode_id=digest("sample"),

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from storage.account_state import AccountState
-from storage.claims import PACE, Claim, Process, claimed
-from storage.layout import claim_key
-from storage.objects import ObjectStore, open_store
+from storage.objects.object_keys import claim_key
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.runs.account_state import AccountState
+from storage.runs.run_lock import PACE, Claim, Process, claimed
 
 FAST = replace(PACE, beat_every_s=0.005)
 ACCOUNT = AccountState(

@@ -9,11 +9,12 @@ import pytest
 
 from pipeline.errors import StoreError
 from pipeline.hashing import digest
-from storage.changes import since_earlier_canaries, since_last_night
-from storage.layout import ShardKey
-from storage.manifest import CellRecord, RunManifest, create_or_check, find_manifest
-from storage.objects import ObjectStore, open_store
-from storage.shards import write_shard
+from storage.analysis.regressions import since_earlier_canaries, since_last_night
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.runs.manifest import CellRecord, RunManifest, create_or_check, find_manifest
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, scored
 
 SCENARIOS = [f"s{number}" for number in range(20)]

@@ -1,4 +1,4 @@
-"""Models against models: paired in SQL as the definitions say, and judged as storage.stats judges."""
+"""Models against models: paired in SQL as the definitions say, and judged as storage.analysis judges."""
 
 import math
 import random
@@ -12,7 +12,7 @@ import pytest
 from pipeline.episode import Episode
 from pipeline.errors import MusesError, StoreError
 from pipeline.scores import Score
-from storage.compare import (
+from storage.analysis.compare import (
     AVERAGE,
     Comparison,
     ComparisonReport,
@@ -25,14 +25,17 @@ from storage.compare import (
     find_side,
     played_models,
 )
-from storage.layout import RescoredKey, ShardKey
-from storage.leaderboard import leaderboard
-from storage.manifest import create_or_check
-from storage.objects import ObjectStore, open_store
-from storage.rescored import Rescored, write_rescored
-from storage.shards import write_shard
-from storage.sql import connect
-from storage.stats import RankBand, benjamini_hochberg, holm, paired_difference
+from storage.analysis.leaderboard import leaderboard
+from storage.analysis.multiple_comparisons import benjamini_hochberg, holm
+from storage.analysis.paired_difference import paired_difference
+from storage.analysis.rank_bands import RankBand
+from storage.objects.object_keys import RescoredKey, ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import create_or_check
+from storage.runs.rescored import Rescored, write_rescored
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 A, B = Side("run-a", "a"), Side("run-a", "b")

@@ -12,13 +12,15 @@ import pytest
 import storage
 from pipeline.errors import StoreError
 from pipeline.transcript import Message
-from storage.answer import Answer, answer
-from storage.layout import ShardKey, manifest_key
-from storage.leaderboard import LeaderboardRow, leaderboard
-from storage.manifest import create_or_check
-from storage.objects import FolderStore, ObjectStore, open_store
-from storage.seal import Sizes, seal
-from storage.shards import read_shard, write_shard
+from storage.analysis.leaderboard import LeaderboardRow, leaderboard
+from storage.objects.folder_store import FolderStore
+from storage.objects.object_keys import ShardKey, manifest_key
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.resilient_query import Answer, answer
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import read_shard, write_shard
+from storage.upkeep.compaction import Sizes, seal
 from tests.conftest import Muses
 from tests.storage.samples import MANIFEST, episode
 

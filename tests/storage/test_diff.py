@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from storage.compare import Terms
-from storage.diff import GROUPS, Change, changes, diff
-from storage.layout import ShardKey
-from storage.manifest import RunManifest, create_or_check
-from storage.objects import ObjectStore
-from storage.shards import write_shard
-from storage.sql import connect
+from storage.analysis.compare import Terms
+from storage.analysis.run_diff import GROUPS, Change, changes, diff
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import RunManifest, create_or_check
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, failed, scored
 
 MADE = {

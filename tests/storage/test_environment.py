@@ -8,10 +8,10 @@ times a second for as long as the process lives.
 import subprocess
 import sys
 
-from storage.layout import ShardKey
-from storage.manifest import create_or_check
-from storage.objects import open_store
-from storage.shards import write_shard
+from storage.objects.object_keys import ShardKey
+from storage.objects.open_store import open_store
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, episode
 
 _READ_AND_WATCH = """

@@ -21,12 +21,13 @@ from pipeline.scores import Score
 from pipeline.transcript import Message
 from storage.export.tables import View, export_table
 from storage.export.whole_file import whole_file
-from storage.layout import RescoredKey, ShardKey
-from storage.manifest import RunManifest, create_or_check
-from storage.objects import ObjectStore, open_store
-from storage.rescored import Rescored, write_rescored
-from storage.shards import write_shard
-from storage.sql import connect
+from storage.objects.object_keys import RescoredKey, ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import RunManifest, create_or_check
+from storage.runs.rescored import Rescored, write_rescored
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
 CALLS = (

@@ -11,13 +11,13 @@ import pytest
 
 from pipeline.episode import Episode
 from pipeline.scores import SCORINGS, Score
-from storage.layout import ShardKey
-from storage.leaderboard import COLUMNS, leaderboard
-from storage.manifest import create_or_check
-from storage.objects import ObjectStore
-from storage.shards import write_shard
-from storage.sql import connect
-from storage.stats import mean_se
+from storage.analysis.leaderboard import COLUMNS, leaderboard
+from storage.analysis.standard_error import mean_se
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, episode, failed
 
 KEY = ShardKey("run-a", "all", "all", 0, 1)
@@ -225,7 +225,7 @@ FIGURES = (*SHARED, "avg", "avg_se", "avg_columns", "episodes")
 def test_the_leaderboard_in_sql_is_the_leaderboard(
     store: ObjectStore, episodes: list[Episode], families: tuple[str, ...]
 ) -> None:
-    """Column for column the rows of storage.leaderboard, whatever the families; a model may lack one of them."""
+    """Column for column the rows of the Python leaderboard, whatever the families; a model may lack one of them."""
     kept = [one for one in episodes if one.family in families and (one.model, one.family) != ("model-b", "access")]
     write_shard(store, KEY, kept)
     with connect(store.url) as connection:

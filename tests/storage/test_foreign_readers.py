@@ -10,11 +10,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from storage.layout import ShardKey
-from storage.manifest import create_or_check
-from storage.objects import open_store
-from storage.seal import seal
-from storage.shards import write_shard
+from storage.objects.object_keys import ShardKey
+from storage.objects.open_store import open_store
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import write_shard
+from storage.upkeep.compaction import seal
 from tests.storage.samples import MANIFEST, episode, failed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "traces.md").read_text(encoding="utf-8")

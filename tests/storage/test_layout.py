@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from pipeline.errors import ConfigError
 from pipeline.hashing import slug
-from storage.layout import (
+from storage.objects.object_keys import (
     RescoredKey,
     SealedKey,
     ShardKey,

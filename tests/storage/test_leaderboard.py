@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from pipeline.episode import Episode
-from storage.layout import ShardKey
-from storage.leaderboard import COLUMNS, LeaderboardRow, leaderboard
-from storage.manifest import create_or_check
-from storage.objects import ObjectStore
-from storage.shards import write_shard
-from storage.sql import connect
-from storage.stats import Bounds, mean_se
+from storage.analysis.intervals import Bounds
+from storage.analysis.leaderboard import COLUMNS, LeaderboardRow, leaderboard
+from storage.analysis.standard_error import mean_se
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 FAMILIES = ("queue", "instruct", "access", "meeting")

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipeline.errors import StoreError
-from storage.manifest import (
+from storage.objects.object_store import MissingObjectError, ObjectStore
+from storage.runs.manifest import (
     NoSuchRunError,
     RunManifest,
     SealedObject,
@@ -18,7 +19,6 @@ from storage.manifest import (
     read_manifests,
     reopen,
 )
-from storage.objects import MissingObjectError, ObjectStore
 from tests.storage.samples import MANIFEST
 
 

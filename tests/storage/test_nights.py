@@ -6,8 +6,9 @@ from datetime import date
 import pytest
 
 from pipeline.errors import StoreError
-from storage.manifest import CellRecord, create_or_check, read_manifest, reopen
-from storage.nights import (
+from storage.objects.object_store import ObjectStore
+from storage.runs.manifest import CellRecord, create_or_check, read_manifest, reopen
+from storage.runs.nights import (
     Flag,
     Night,
     NightReport,
@@ -18,8 +19,7 @@ from storage.nights import (
     sealed_before,
     stored_nights,
 )
-from storage.objects import ObjectStore
-from storage.seal import seal
+from storage.upkeep.compaction import seal
 from tests.storage.samples import MANIFEST, SAMPLE
 
 TONIGHT = Night("nightly", date(2026, 11, 23))

@@ -9,15 +9,15 @@ import pytest
 from pipeline.episode import Episode
 from pipeline.errors import StoreError
 from pipeline.scores import Score
-from storage.frames import scan
-from storage.layout import RescoredKey, ShardKey, rescored_keys
-from storage.leaderboard import leaderboard
-from storage.manifest import create_or_check
-from storage.objects import ObjectStore
-from storage.rescored import Rescored, batches, played_families, read_owed, write_rescored
-from storage.shards import write_shard
-from storage.sql import VIEWS, connect
-from storage.trace import find_episode
+from storage.analysis.leaderboard import leaderboard
+from storage.objects.object_keys import RescoredKey, ShardKey, rescored_keys
+from storage.objects.object_store import ObjectStore
+from storage.query.duckdb_connection import VIEWS, connect
+from storage.query.find_episode import find_episode
+from storage.query.polars_frames import scan
+from storage.runs.manifest import create_or_check
+from storage.runs.rescored import Rescored, batches, played_families, read_owed, write_rescored
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 KEY = ShardKey("run-a", "model-a", "queue", 0, 1)

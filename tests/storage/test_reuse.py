@@ -10,15 +10,15 @@ from pipeline.errors import StoreError
 from pipeline.hashing import digest
 from pipeline.plan import Cell, EpisodePlan, ShardPlan
 from pipeline.specs import ModelSpec
-from storage.layout import RescoredKey, ShardKey
-from storage.manifest import CellRecord, create_or_check, read_manifest
-from storage.objects import ObjectStore
-from storage.rescored import Rescored, write_rescored
-from storage.reuse import REUSED, Decision, Source, decide, find_sources, take_over, taken_over
-from storage.seal import seal
-from storage.shards import RunIndex, read_index, read_shard, write_shard
-from storage.spending import read_spending
-from storage.sql import connect
+from storage.objects.object_keys import RescoredKey, ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import CellRecord, create_or_check, read_manifest
+from storage.runs.rescored import Rescored, write_rescored
+from storage.runs.reuse import REUSED, Decision, Source, decide, find_sources, take_over, taken_over
+from storage.runs.shards import RunIndex, read_index, read_shard, write_shard
+from storage.runs.spending import read_spending
+from storage.upkeep.compaction import seal
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
 TONIGHT, BEFORE, FIRST = "nightly-2", "nightly-1", "nightly-0"

@@ -15,7 +15,7 @@ from pipeline.errors import FailureKind, StoreError
 from pipeline.protocol import Call
 from pipeline.scores import SCORINGS, Score
 from pipeline.transcript import Message
-from storage.schema import (
+from storage.schema.parquet_schema import (
     SCHEMA,
     SCHEMA_VERSION,
     VERSION_KEY,

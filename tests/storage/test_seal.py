@@ -11,16 +11,17 @@ import pytest
 from pipeline.episode import Episode
 from pipeline.errors import StoreError
 from pipeline.scores import Score
-from storage.claims import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
-from storage.frames import scan
-from storage.layout import RescoredKey, ShardKey, claim_key
-from storage.manifest import create_or_check, read_manifest, reopen
-from storage.objects import ObjectStore, open_store
-from storage.rescored import Rescored, played_families, read_owed, write_rescored
-from storage.seal import ORDER, Piece, Sizes, cut, seal
-from storage.shards import DamagedObjectError, read_index, read_some, write_shard
-from storage.sql import connect
-from storage.verify import verify
+from storage.objects.object_keys import RescoredKey, ShardKey, claim_key
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.query.polars_frames import scan
+from storage.runs.manifest import create_or_check, read_manifest, reopen
+from storage.runs.rescored import Rescored, played_families, read_owed, write_rescored
+from storage.runs.run_lock import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
+from storage.runs.shards import DamagedObjectError, read_index, read_some, write_shard
+from storage.upkeep.compaction import ORDER, Piece, Sizes, cut, seal
+from storage.upkeep.verify import verify
 from tests.storage.breaking import Crash, WatchedStore, breaking
 from tests.storage.samples import MANIFEST, episode, failed, scored
 

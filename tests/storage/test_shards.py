@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import StoreError
-from storage.layout import ShardKey
-from storage.objects import MissingObjectError, ObjectStore
-from storage.schema import VERSION_KEY, episodes_table
-from storage.shards import DamagedObjectError, RunIndex, read_index, read_shard, write_shard
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import MissingObjectError, ObjectStore
+from storage.runs.shards import DamagedObjectError, RunIndex, read_index, read_shard, write_shard
+from storage.schema.parquet_schema import VERSION_KEY, episodes_table
 from tests.storage.samples import episode, failed
 
 KEY = ShardKey("run-a", "model-a", "queue", 42, 1)

@@ -9,12 +9,13 @@ import pytest
 from pipeline.estimate import Load, Side
 from pipeline.protocol import Call
 from pipeline.usage import Usage
-from storage.layout import ShardKey
-from storage.manifest import create_or_check, reopen
-from storage.objects import ObjectStore, open_store
-from storage.seal import seal
-from storage.shards import write_shard
-from storage.spending import read_loads, read_spending, read_untold
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.runs.manifest import create_or_check, reopen
+from storage.runs.shards import write_shard
+from storage.runs.spending import read_loads, read_spending, read_untold
+from storage.upkeep.compaction import seal
 from tests.storage.breaking import Crash, breaking
 from tests.storage.samples import MANIFEST, episode, failed
 

@@ -13,14 +13,15 @@ import storage
 from pipeline.protocol import Call
 from pipeline.scores import Score
 from pipeline.transcript import Message
-from storage.frames import scan
-from storage.layout import ShardKey
-from storage.manifest import create_or_check, reopen
-from storage.objects import ObjectStore, open_store
-from storage.seal import seal
-from storage.shards import write_shard
-from storage.sql import VIEWS, connect
-from storage.stats import mean_se
+from storage.analysis.standard_error import mean_se
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import VIEWS, connect
+from storage.query.polars_frames import scan
+from storage.runs.manifest import create_or_check, reopen
+from storage.runs.shards import write_shard
+from storage.upkeep.compaction import seal
 from tests.s3_server import SECRET
 from tests.storage.samples import MANIFEST, episode, failed, scored
 

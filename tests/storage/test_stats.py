@@ -13,28 +13,13 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower, TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
-from storage.stats import (
-    Bounds,
-    Design,
-    Difference,
-    Estimate,
-    RankBand,
-    adjusted,
-    average_difference,
-    benjamini_hochberg,
-    bounds,
-    difference,
-    exact_interval,
-    holm,
-    mean_of_means,
-    mean_se,
-    paired_difference,
-    rank_bands,
-    smallest_difference,
-    t_quantile,
-    t_sf,
-    wilson_interval,
-)
+from storage.analysis.intervals import Bounds, bounds, exact_interval, wilson_interval
+from storage.analysis.multiple_comparisons import adjusted, benjamini_hochberg, holm
+from storage.analysis.paired_difference import Difference, average_difference, difference, paired_difference
+from storage.analysis.power import Design, smallest_difference
+from storage.analysis.rank_bands import RankBand, rank_bands
+from storage.analysis.standard_error import Estimate, mean_of_means, mean_se
+from storage.analysis.student_t import t_quantile, t_sf
 from tests.bench.stats_coverage import (
     Population,
     bands_hold,

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import MusesError
-from storage.layout import ShardKey
-from storage.objects import ObjectStore
-from storage.shards import write_shard
-from storage.sql import connect
-from storage.trace import find_episode
+from storage.objects.object_keys import ShardKey
+from storage.objects.object_store import ObjectStore
+from storage.query.duckdb_connection import connect
+from storage.query.find_episode import find_episode
+from storage.runs.shards import write_shard
 from tests.storage.samples import SAMPLE, failed
 
 KEY = ShardKey("run-a", "model-a", "queue", 0, 1)

@@ -14,18 +14,20 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StoreError
-from storage.claims import PACE, claimed
-from storage.garbage import collect
-from storage.inventory import by_run, last_change, take_inventory, usage
-from storage.layout import RescoredKey, SealedKey, ShardKey, claim_key, manifest_key
-from storage.manifest import create_or_check, read_manifest, reopen
-from storage.objects import FolderStore, ObjectStore, open_store
-from storage.rescored import Rescored, write_rescored
-from storage.retention import OldRun, Rule, old_runs, prune
-from storage.seal import seal
-from storage.shards import read_index, write_shard
-from storage.sql import connect
-from storage.verify import Finding, RunCheck, verify
+from storage.objects.folder_store import FolderStore
+from storage.objects.inventory import by_run, last_change, take_inventory, usage
+from storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, claim_key, manifest_key
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import connect
+from storage.runs.manifest import create_or_check, read_manifest, reopen
+from storage.runs.rescored import Rescored, write_rescored
+from storage.runs.run_lock import PACE, claimed
+from storage.runs.shards import read_index, write_shard
+from storage.upkeep.compaction import seal
+from storage.upkeep.garbage_collection import collect
+from storage.upkeep.retention import OldRun, Rule, old_runs, prune
+from storage.upkeep.verify import Finding, RunCheck, verify
 from tests.conftest import Muses
 from tests.storage.breaking import WatchedStore
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed

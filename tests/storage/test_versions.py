@@ -15,16 +15,25 @@ import pytest
 import storage
 from pipeline.episode import Episode
 from pipeline.errors import StoreError
-from storage.answer import answer
-from storage.layout import ShardKey, manifest_key, trace_keys
-from storage.manifest import change_manifest, create_or_check, of_today, read_manifest
-from storage.objects import ObjectStore, open_store
-from storage.schema import RESCORED_SCHEMA, SCHEMA, SCHEMA_VERSION, VERSION_KEY, episodes_table, head, to_parquet
-from storage.seal import seal
-from storage.shards import read_index, read_shard, write_shard
-from storage.sql import VIEWS
-from storage.trace import find_episode
-from storage.verify import verify
+from storage.objects.object_keys import ShardKey, manifest_key, trace_keys
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.query.duckdb_connection import VIEWS
+from storage.query.find_episode import find_episode
+from storage.query.resilient_query import answer
+from storage.runs.manifest import change_manifest, create_or_check, of_today, read_manifest
+from storage.runs.shards import read_index, read_shard, write_shard
+from storage.schema.parquet_schema import (
+    RESCORED_SCHEMA,
+    SCHEMA,
+    SCHEMA_VERSION,
+    VERSION_KEY,
+    episodes_table,
+    head,
+    to_parquet,
+)
+from storage.upkeep.compaction import seal
+from storage.upkeep.verify import verify
 from tests.storage.samples import MANIFEST, episode
 from tests.storage.version_fixture import RUN, fixture_episodes
 

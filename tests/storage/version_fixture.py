@@ -12,11 +12,11 @@ from pipeline.episode import Episode
 from pipeline.protocol import Call
 from pipeline.scores import Score
 from pipeline.transcript import Message
-from storage.layout import ShardKey
-from storage.manifest import create_or_check
-from storage.objects import open_store
-from storage.schema import SCHEMA_VERSION
-from storage.shards import write_shard
+from storage.objects.object_keys import ShardKey
+from storage.objects.open_store import open_store
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import write_shard
+from storage.schema.parquet_schema import SCHEMA_VERSION
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
 RUN = "with-calls"

@@ -19,7 +19,7 @@ import yaml
 
 from pipeline.families import FAMILIES
 from pipeline.serialization import ChatMessage
-from storage.answer import answer
+from storage.query.resilient_query import answer
 from tests.stand_in_vllm import alive, until
 from tests.vllm.engine import ARGS, MODEL, PYTHON
 from workers.providers.openai import OpenAIAdapter

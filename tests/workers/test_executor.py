@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from storage.objects import open_store
-from storage.shards import read_index, read_shard
+from storage.objects.open_store import open_store
+from storage.runs.shards import read_index, read_shard
 from tests.provider import Provider
 from tests.workers.test_shard import ORACLE, api, spec
 from workers.executor import InlineExecutor

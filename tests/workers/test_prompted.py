@@ -15,7 +15,7 @@ from pipeline.protocol import View
 from pipeline.specs import Endpoint, ModelSpec, Sampling, UsersSpec
 from pipeline.transcript import Message, delivered
 from pipeline.users import SILENCE, spoken, user_prompt
-from storage.shards import read_shard
+from storage.runs.shards import read_shard
 from tests.provider import Answer, Provider, completion, failed, refused
 from workers.shard import ShardSpec
 from workers.worker import ShardWorker
@@ -96,7 +96,7 @@ def played(
         await worker.close()
 
     asyncio.run(run())
-    from storage.objects import open_store
+    from storage.objects.open_store import open_store
 
     return read_shard(open_store(spec.store), spec.key)  # type: ignore[return-value]
 

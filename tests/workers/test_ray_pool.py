@@ -26,8 +26,8 @@ from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, Ray
 
 from pipeline.errors import ConfigError, MusesError
 from pipeline.specs import Budget, Limits, ModelSpec
-from storage.objects import open_store
-from storage.shards import read_index, read_shard
+from storage.objects.open_store import open_store
+from storage.runs.shards import read_index, read_shard
 from tests.provider import Provider, slow, storm
 from tests.s3_server import free_ports
 from tests.workers.test_shard import ORACLE, api, spec

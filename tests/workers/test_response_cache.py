@@ -14,7 +14,7 @@ from pipeline.families import FAMILIES
 from pipeline.protocol import Call, Observation, Reply
 from pipeline.serialization import ChatMessage
 from pipeline.specs import Endpoint, ModelSpec, Sampling
-from storage.objects import FolderStore
+from storage.objects.folder_store import FolderStore
 from workers.models import EpisodeRequest
 from workers.response_cache import CachedModel
 

@@ -20,8 +20,10 @@ from pipeline.plan import RunRequest, make_plan
 from pipeline.protocol import Agent, Observation, Reply
 from pipeline.scenario import Scenario
 from pipeline.specs import Budget, Endpoint, ModelSpec, Prices, UsersSpec
-from storage.objects import FolderStore, ObjectInfo, ObjectStore, open_store
-from storage.shards import read_index, read_shard
+from storage.objects.folder_store import FolderStore
+from storage.objects.object_store import ObjectInfo, ObjectStore
+from storage.objects.open_store import open_store
+from storage.runs.shards import read_index, read_shard
 from tests.provider import (
     Answer,
     Provider,

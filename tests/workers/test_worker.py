@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.specs import Endpoint, ModelSpec
-from storage.objects import open_store
-from storage.shards import read_shard
+from storage.objects.open_store import open_store
+from storage.runs.shards import read_shard
 from tests.provider import Provider, refused
 from tests.workers.test_shard import ORACLE, api, spec
 from workers.models import Trouble

@@ -13,7 +13,7 @@ from dashboards.web.pages.leaderboard import TITLES
 from dashboards.web.pages.standings import standings_of
 from dashboards.web.shelf import Shelf
 from pipeline.errors import MusesError, StoreError
-from storage.compare import ComparisonReport, Contrast, Side, compare
+from storage.analysis.compare import ComparisonReport, Contrast, Side, compare
 
 
 @dataclass(frozen=True, slots=True)

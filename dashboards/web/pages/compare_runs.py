@@ -8,10 +8,10 @@ from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.pages.compare import across, compare_across_page, spread
 from dashboards.web.shelf import RunLine, Shelf
 from pipeline.hashing import canonical
-from storage.compare import Contrast, Side
-from storage.diff import changes
-from storage.nights import Night
-from storage.stats import adjusted
+from storage.analysis.compare import Contrast, Side
+from storage.analysis.multiple_comparisons import adjusted
+from storage.analysis.run_diff import changes
+from storage.runs.nights import Night
 
 ALPHA = 0.05
 

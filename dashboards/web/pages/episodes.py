@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from dashboards.web.page import Ask, Page
 from dashboards.web.shelf import Shelf
 from pipeline.episode import OUTCOMES
-from storage.leaderboard import COLUMNS
+from storage.analysis.leaderboard import COLUMNS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -20,7 +20,7 @@ from dashboards.web.charts import (
 )
 from dashboards.web.page import Ask, Page
 from dashboards.web.shelf import Shelf
-from storage.stats import Estimate
+from storage.analysis.standard_error import Estimate
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dashboards.web.shelf import Shelf
-from storage.compare import Side
-from storage.leaderboard import COLUMNS
+from storage.analysis.compare import Side
+from storage.analysis.leaderboard import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,9 +18,9 @@ from dashboards.web.pages.compare_runs import ALPHA, corrected, each_with_its_fo
 from dashboards.web.pages.leaderboard import TITLES, lines_of
 from dashboards.web.shelf import RunLine, Shelf
 from pipeline.errors import StoreError
-from storage.compare import Contrast, Side
-from storage.leaderboard import COLUMNS
-from storage.nights import CANARY, Flag, Night, report_of
+from storage.analysis.compare import Contrast, Side
+from storage.analysis.leaderboard import COLUMNS
+from storage.runs.nights import CANARY, Flag, Night, report_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -14,9 +14,9 @@ from dashboards.web.pages.standings import known_standings, standings_of
 from dashboards.web.shelf import RunLine, Shelf
 from pipeline.errors import MusesError, StoreError
 from pipeline.scores import Scoring
-from storage.compare import Terms, compare_all
-from storage.leaderboard import COLUMNS, LeaderboardRow, leaderboard
-from storage.stats import RankBand
+from storage.analysis.compare import Terms, compare_all
+from storage.analysis.leaderboard import COLUMNS, LeaderboardRow, leaderboard
+from storage.analysis.rank_bands import RankBand
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from dashboards.web.page import Ask, Page
 from dashboards.web.shelf import Shelf, Work
 from pipeline.episode import OUTCOMES
-from storage.account_state import AccountState
-from storage.claims import PACE
+from storage.runs.account_state import AccountState
+from storage.runs.run_lock import PACE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

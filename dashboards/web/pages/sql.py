@@ -1,12 +1,12 @@
-"""A text box for questions that no page answers, in the sandbox: see :mod:`storage.sandbox` for what it refuses."""
+"""A text box for the visitor's own SQL.  :mod:`storage.query.sandbox` says which queries are refused."""
 
 from collections.abc import Mapping, Sequence
 
 from dashboards.web.page import Ask, Page
 from dashboards.web.shelf import Shelf
 from pipeline.errors import MusesError
-from storage.sandbox import QueryLimits, ResultTable, query
-from storage.sql import VIEWS
+from storage.query.duckdb_connection import VIEWS
+from storage.query.sandbox import QueryLimits, ResultTable, query
 
 LIMITS = QueryLimits(seconds=20.0, memory_mb=1024, rows=1000)
 MOST_QUERY_CHARS = 20_000

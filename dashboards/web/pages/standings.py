@@ -2,7 +2,7 @@
 
 from dashboards.web.shelf import Shelf
 from pipeline.errors import MusesError, StoreError
-from storage.compare import Standings, compare_all
+from storage.analysis.compare import Standings, compare_all
 
 _NAME = ("standings",)
 

@@ -17,8 +17,8 @@ from pipeline.episode import Episode
 from pipeline.errors import MusesError, StoreError
 from pipeline.principals import AGENT, SYSTEM
 from pipeline.scores import Score
-from storage.schema import SCHEMA, episodes_from_table
-from storage.trace import find_episode
+from storage.query.find_episode import find_episode
+from storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -15,11 +15,11 @@ from pipeline.hashing import slug
 from pipeline.principals import AGENT, SYSTEM
 from pipeline.scores import Score
 from pipeline.transcript import Message
-from storage.claims import PACE, claimed
-from storage.layout import ShardKey
-from storage.manifest import create_or_check
-from storage.objects import open_store
-from storage.shards import write_shard
+from storage.objects.object_keys import ShardKey
+from storage.objects.open_store import open_store
+from storage.runs.manifest import create_or_check
+from storage.runs.run_lock import PACE, claimed
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, scored
 from tests.storage.test_account_state import ACCOUNT
 

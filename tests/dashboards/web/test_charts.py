@@ -22,7 +22,7 @@ from dashboards.web.charts import (
     percent_axis,
     scatter,
 )
-from storage.stats import Estimate
+from storage.analysis.standard_error import Estimate
 from tests.dashboards.web.site import HOSTILE
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"

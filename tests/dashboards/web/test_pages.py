@@ -20,10 +20,10 @@ from dashboards.web.pages.live import live_page
 from dashboards.web.shelf import Shelf
 from pipeline.datasets import generate_dataset
 from pipeline.episode import Episode
-from storage.claims import claimed
-from storage.manifest import CellRecord, change_manifest
-from storage.nights import Flag, NightReport, keep_report
-from storage.objects import open_store
+from storage.objects.open_store import open_store
+from storage.runs.manifest import CellRecord, change_manifest
+from storage.runs.nights import Flag, NightReport, keep_report
+from storage.runs.run_lock import claimed
 from tests.dashboards.web.site import client, leaking, said, seen, store_of, told_claim
 from tests.storage.samples import SAMPLE, failed, scored
 from tests.storage.test_account_state import ACCOUNT

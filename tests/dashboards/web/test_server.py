@@ -9,10 +9,10 @@ from dashboards.web.export import export
 from dashboards.web.routes import ROUTES
 from dashboards.web.server import COOKIE, make_app
 from dashboards.web.shelf import Shelf
-from storage.layout import ShardKey
-from storage.manifest import create_or_check
-from storage.objects import open_store
-from storage.shards import write_shard
+from storage.objects.object_keys import ShardKey
+from storage.objects.open_store import open_store
+from storage.runs.manifest import create_or_check
+from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, scored
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\u202etxt\x1b[31m'

@@ -1,0 +1,181 @@
+"""The leaderboard: one row a model and run, in the columns of the paper's table 2.
+
+Failures are never scores: the means are over scored episodes alone, every row shows how many there are of each outcome
+and how much of the plan is covered, and where something is missing it shows the best and the worst that could be.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+import duckdb
+
+from pipeline.episode import OUTCOMES
+from pipeline.scores import Scoring
+from pipeline.usage import sum_or_none
+from storage.analysis.intervals import Bounds, bounds
+from storage.analysis.standard_error import Estimate, mean_of_means
+
+COLUMNS: Mapping[str, tuple[str, str]] = {
+    "queue_f1": ("queue", "f1"),
+    "instruct_accuracy": ("instruct", "accuracy"),
+    "privacy": ("access", "privacy"),
+    "utility": ("access", "utility"),
+    "meeting_success": ("meeting", "success"),
+}
+"""Column -> (family, metric)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderboardRow:
+    """One model in one run.  Means are 0 to 1; a column is None where nothing has been scored."""
+
+    rank: int | None = None
+    """Among the ranked rows of the run; equal averages share a rank."""
+    run_id: str
+    scoring: Scoring
+    model: str
+    queue_f1: float | None
+    queue_f1_se: float | None
+    instruct_accuracy: float | None
+    instruct_accuracy_se: float | None
+    privacy: float | None
+    privacy_se: float | None
+    utility: float | None
+    utility_se: float | None
+    meeting_success: float | None
+    meeting_success_se: float | None
+    avg: float | None = None
+    """Mean of the columns in which any row of the run has a value; None when this row lacks one of them."""
+    avg_se: float | None = None
+    avg_columns: int = 0
+    """How many columns ``avg`` is a mean of."""
+    episodes: int
+    """Scored ones."""
+    planned: int | None
+    """None when the store has no manifest of the run."""
+    coverage: float | None
+    """episodes / planned."""
+    outcomes: Mapping[str, int]
+    """Episodes by outcome; planned ones that have not been played are in none."""
+    bounds: Mapping[str, Bounds]
+    """For the columns that miss episodes: their means if all missing ones scored 0, or 1."""
+    cost_usd: float | None
+    """Of all episodes played; None when that of one is unknown."""
+    ranked: bool
+    """Whether enough of the plan is covered, in every family, to compare this row with others."""
+    builtin: str | None = None
+    """Which of our scripted agents it is (``oracle``, ...); None for a model, and when there is no manifest to tell."""
+
+    def estimate(self, column: str) -> Estimate | None:
+        """One of :data:`COLUMNS`; None where nothing has been scored."""
+        mean = getattr(self, column)
+        return None if mean is None else Estimate(mean, getattr(self, f"{column}_se"))
+
+
+def leaderboard(
+    connection: duckdb.DuckDBPyConnection,
+    scoring: Scoring = "published",
+    run_id: str | None = None,
+    threshold: float = 0.99,
+) -> list[LeaderboardRow]:
+    """The rows of one run or of all, sorted by run, then by average, best first.
+
+    *connection* comes from :mod:`storage.query.duckdb_connection`.  A row is ranked when its coverage of every
+    family is at least *threshold*.
+    """
+    query = (files("storage.analysis") / "leaderboard.sql").read_text(encoding="utf-8")
+    parameters = {"scoring": scoring, "run_id": run_id, "metrics": [metric for _, metric in COLUMNS.values()]}
+    cells = [_Cell(*values) for values in connection.execute(query, parameters).fetchall()]
+    builtins = _builtins(connection)
+    models = [
+        replace(_row(run, model, scoring, threshold, list(group)), builtin=builtins.get((run, model)))
+        for (run, model), group in groupby(cells, key=lambda cell: (cell.run_id, cell.model))
+    ]
+    return [row for _, rows in groupby(models, key=lambda row: row.run_id) for row in _ranked(_averaged(tuple(rows)))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """What the query says of one (run, model, family)."""
+
+    run_id: str
+    model: str
+    family: str
+    planned: int | None
+    outcomes: Mapping[str, int] | None
+    cost_usd: float | None
+    unknown_costs: int | None
+    metrics: Sequence[Mapping[str, Any]] | None
+
+    @property
+    def scored(self) -> int:
+        return (self.outcomes or {}).get("scored", 0)
+
+    def estimate(self, metric: str) -> Estimate | None:
+        for found in self.metrics or ():
+            if found["metric"] == metric:
+                return Estimate(found["mean"], found["se"])
+        return None
+
+
+def _builtins(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
+    """(run, model) -> the kind of agent, for those that are scripted."""
+    return {
+        (run_id, model): identity["model"]
+        for run_id, models in connection.execute("SELECT run_id, models FROM runs").fetchall()
+        for model, identity in json.loads(models).items()
+        if identity.get("provider") == "scripted"
+    }
+
+
+def _row(run_id: str, model: str, scoring: Scoring, threshold: float, cells: Sequence[_Cell]) -> LeaderboardRow:
+    by_family = {cell.family: cell for cell in cells}
+    estimates: dict[str, Any] = {}
+    missing: dict[str, Bounds] = {}
+    for column, (family, metric) in COLUMNS.items():
+        cell = by_family.get(family)
+        found = cell and cell.estimate(metric)
+        estimates[column], estimates[f"{column}_se"] = found or (None, None)
+        if cell and cell.planned and cell.scored < cell.planned:
+            missing[column] = bounds(estimates[column], cell.scored, cell.planned)
+    episodes = sum(cell.scored for cell in cells)
+    planned = sum_or_none(cell.planned for cell in cells)
+    coverage = episodes / planned if planned else None
+    return LeaderboardRow(
+        run_id=run_id,
+        scoring=scoring,
+        model=model,
+        **estimates,
+        episodes=episodes,
+        planned=planned,
+        coverage=coverage,
+        outcomes={name: sum((cell.outcomes or {}).get(name, 0) for cell in cells) for name in OUTCOMES},
+        bounds=missing,
+        cost_usd=None if any(cell.unknown_costs for cell in cells) else sum(cell.cost_usd or 0.0 for cell in cells),
+        ranked=all(cell.planned is not None and cell.scored >= threshold * cell.planned for cell in cells),
+    )
+
+
+def _averaged(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
+    """One run's rows with their averages, all over the same columns."""
+    columns = [column for column in COLUMNS if any(row.estimate(column) for row in rows)]
+    averaged = []
+    for row in rows:
+        estimates = [found for found in map(row.estimate, columns) if found is not None]
+        average = mean_of_means(estimates) if len(estimates) == len(columns) else None
+        mean, se = average or (None, None)
+        averaged.append(replace(row, avg=mean, avg_se=se, avg_columns=len(columns)))
+    return averaged
+
+
+def _ranked(rows: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:
+    """One run's rows in order, with their ranks."""
+    ordered = sorted(rows, key=lambda row: (row.avg is None, -(row.avg or 0.0), row.model))
+    averages = [row.avg for row in ordered if row.ranked and row.avg is not None]
+    return [
+        replace(row, rank=1 + averages.index(row.avg)) if row.ranked and row.avg is not None else row for row in ordered
+    ]

@@ -1,0 +1,199 @@
+"""Has anything changed?  A night against the one before, a canary against all that were played like it.
+
+Both are paired by scenario and corrected for everything that is asked at once: all models and all columns of the
+leaderboard.  Without a significant difference there is no flag.  The scoring is the published one.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import groupby
+
+import duckdb
+
+from pipeline.errors import MusesError, StoreError
+from storage.analysis.compare import Side, compare
+from storage.analysis.leaderboard import COLUMNS
+from storage.analysis.multiple_comparisons import adjusted
+from storage.analysis.paired_difference import Difference, paired_difference
+from storage.objects.object_store import ObjectStore
+from storage.query.duckdb_connection import connect_to
+from storage.query.store_snapshot import Sources, read_sources
+from storage.runs.manifest import RunManifest
+from storage.runs.nights import Flag, FlagKind, rows_version
+
+_SCORING = "published"
+Part = tuple[str, str]
+"""Model and family."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was found."""
+
+    flags: tuple[Flag, ...]
+    """The least likely to be chance first."""
+    asked: int
+    """Differences that were tested, all corrected together."""
+    cautions: tuple[str, ...] = ()
+    """What could not be asked, and what else was other and may be the reason of a flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    model: str
+    column: str
+    now: float
+    before: float
+    difference: Difference
+    scenarios: int
+    against: str
+    runs: int
+    cautions: tuple[str, ...] = ()
+
+
+def since_last_night(store: ObjectStore, tonight: RunManifest, before: RunManifest, alpha: float) -> Changes:
+    """What was played tonight against the last sealed night.  A family whose scenarios are others is left out.
+
+    Raises:
+        StoreError: one of the two cannot be read.
+    """
+    played = {(cell.model, cell.family) for cell in tonight.cells if cell.played_in == tonight.run_id}
+    comparable = {
+        (model, family)
+        for model, family in played & before.planned.keys()
+        if rows_version(tonight, family) == rows_version(before, family)
+    }
+    with _reading(store, [tonight.run_id, before.run_id]) as connection:
+        tested = list(_against(connection, tonight.run_id, before.run_id, comparable))
+    silent = sorted({model for model, _ in comparable} - {each.model for each in tested})
+    cautions = tuple(
+        f"{model}: nothing is scored in common with {before.run_id}; not held against it" for model in silent
+    )
+    return _flagged(tested, alpha, lambda difference: "regression" if difference < 0 else "improvement", cautions)
+
+
+def since_earlier_canaries(
+    store: ObjectStore, tonight: RunManifest, earlier: Sequence[RunManifest], alpha: float
+) -> Changes:
+    """Tonight's canary against the mean of earlier ones, model by model those in which nothing of ours was different.
+
+    Raises:
+        StoreError: one of them cannot be read.
+    """
+    alike = {part: _runs_alike(tonight, earlier, part) for part in sorted(_keys(tonight))}
+    runs = sorted({run_id for run_ids in alike.values() for run_id in run_ids})
+    alone = sorted({model for (model, _), run_ids in alike.items() if not run_ids}) if earlier else []
+    cautions = tuple(f"{model}: some of its canary was played like this for the first time" for model in alone)
+    if not runs:
+        return Changes((), 0, cautions)
+    with _reading(store, [tonight.run_id, *runs]) as connection:
+        tested = list(_against_past(connection, tonight.run_id, alike))
+    return _flagged(tested, alpha, lambda _: "drift", cautions)
+
+
+def _against(
+    connection: duckdb.DuckDBPyConnection, run_id: str, before_id: str, parts: Collection[Part]
+) -> Iterator[_Tested]:
+    for model in sorted({model for model, _ in parts}):
+        try:
+            answer = compare(connection, Side(run_id, model), Side(before_id, model))
+        except StoreError:
+            raise
+        except MusesError:  # nothing scored in common
+            continue
+        for column in answer.comparison.columns:
+            if (model, COLUMNS[column.column][0]) in parts:
+                found = (column.a, column.b, column.difference, column.scenarios)
+                yield _Tested(model, column.column, *found, before_id, 1, answer.cautions)
+
+
+def _against_past(
+    connection: duckdb.DuckDBPyConnection, run_id: str, alike: Mapping[Part, Sequence[str]]
+) -> Iterator[_Tested]:
+    past = [(earlier, model, family) for (model, family), runs in alike.items() for earlier in runs]
+    query = (files("storage.analysis") / "drift.sql").read_text(encoding="utf-8")
+    parameters = {
+        "run_id": run_id,
+        "scoring": _SCORING,
+        "runs": [entry[0] for entry in past],
+        "models": [entry[1] for entry in past],
+        "families": [entry[2] for entry in past],
+    }
+    rows = connection.execute(query, parameters).fetchall()
+    for (model, column), group in groupby(rows, key=lambda row: (row[0], row[1])):
+        scenarios, now, before = zip(*(row[2:] for row in group), strict=True)
+        if not all(map(math.isfinite, (*now, *before))):
+            raise StoreError(f"{model!r} has a score in {column} that is not a finite number; `muses rescore` mends it")
+        difference = paired_difference(now, before, scenarios)
+        runs = alike[model, COLUMNS[column][0]]
+        if difference is not None:
+            means = (sum(now) / len(now), sum(before) / len(before))
+            yield _Tested(model, column, *means, difference, len(set(scenarios)), runs[-1], len(runs))
+
+
+def _flagged(
+    tested: Sequence[_Tested], alpha: float, kind: Callable[[float], FlagKind], cautions: Sequence[str]
+) -> Changes:
+    """*kind*: of a difference; *cautions*: that are known already."""
+    told = [(each, p) for each in tested if (p := each.difference.p) is not None]
+    corrected = zip((each for each, _ in told), adjusted([p for _, p in told], "holm"), strict=True)
+    significant = sorted(
+        ((each, p) for each, p in corrected if p <= alpha), key=lambda pair: (pair[1], pair[0].model, pair[0].column)
+    )
+    flags = [
+        Flag(
+            kind=kind(each.difference.mean),
+            model=each.model,
+            column=each.column,
+            now=each.now,
+            before=each.before,
+            difference=each.difference.mean,
+            se=each.difference.se,
+            p_adjusted=p_adjusted,
+            scenarios=each.scenarios,
+            against=each.against,
+            runs=each.runs,
+        )
+        for each, p_adjusted in significant
+    ]
+    reasons = dict.fromkeys(f"{each.model}: {caution}" for each, _ in significant for caution in each.cautions)
+    return Changes(tuple(flags), len(told), (*cautions, *reasons))
+
+
+def _runs_alike(tonight: RunManifest, earlier: Sequence[RunManifest], part: Part) -> list[str]:
+    """The earlier runs, the newest first, in which a model would have given the same in this family."""
+    wanted = _keys(tonight)[part]
+    return [manifest.run_id for manifest in earlier if _keys(manifest).get(part) == wanted]
+
+
+def _keys(manifest: RunManifest) -> Mapping[Part, frozenset[str]]:
+    """The content keys of a run's cells, by model and family."""
+    keys: dict[Part, set[str]] = defaultdict(set)
+    for cell in manifest.cells:
+        keys[cell.model, cell.family].add(cell.content_key)
+    return {part: frozenset(found) for part, found in keys.items()}
+
+
+@contextmanager
+def _reading(store: ObjectStore, run_ids: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The views over these runs; what goes wrong with them is the store's trouble."""
+    parts = [read_sources(store, run_id) for run_id in run_ids]
+    sources = Sources(
+        settled=tuple(key for part in parts for key in part.settled),
+        unsettled=tuple(key for part in parts for key in part.unsettled),
+        rescored=tuple(key for part in parts for key in part.rescored),
+        manifests=tuple(manifest for part in parts for manifest in part.manifests),
+    )
+    try:
+        with connect_to(store, sources) as connection:
+            yield connection
+    except duckdb.Error as error:
+        reason = str(error).partition("\n")[0]
+        raise StoreError(
+            f"store {store.url}: {' and '.join(run_ids)} cannot be compared: {reason}; `muses store verify` says what"
+            " is damaged"
+        ) from error

@@ -1,0 +1,176 @@
+"""What differs between two runs: with what they were made, and what came of it.
+
+:func:`changes` compares two manifests and knows nothing of a store; :func:`common_episodes` asks a store what became of
+the episodes that both runs have.  An episode's id is a hash of what was played, so the same id in both means the same
+scenario, model, sampling, users and epoch, whatever else has changed.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import duckdb
+
+from pipeline.errors import MusesError, StoreError
+from storage.analysis.compare import ComparisonReport, Side, Terms, compare, played_models
+from storage.runs.manifest import RunManifest
+
+GROUPS = (
+    *("dataset", "plan", "models", "sampling", "users", "scorers", "engines", "serving", "endpoints", "limits"),
+    *("prices", "execution", "code", "packages"),
+)
+"""In the order in which they are likely to matter."""
+
+_PARTS = {"endpoint": "endpoints", "limits": "limits", "prices": "prices", "engine": "engines"}
+"""Parts of what the manifest says of how a model is served -> their group; others are told under ``serving``."""
+_TOLD_ELSEWHERE = frozenset(
+    {"name", "run_id", "store", "dataset", "families", "models", "users", "templates", "epochs", "limit", "execution"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One fact of two runs that is not the same.  Values are JSON values; None: not set, or not there."""
+
+    group: str
+    """One of :data:`GROUPS`."""
+    what: str
+    a: object
+    b: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonEpisodes:
+    """What became of one model's episodes that are in both runs."""
+
+    model: str
+    episodes: int
+    outcomes_changed: int
+    """Scored in one run, failed in the other, or failed otherwise."""
+    scores_changed: int
+    """Scored in both, and not the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDiff:
+    """Two runs side by side."""
+
+    a: str
+    b: str
+    changes: tuple[Change, ...]
+    unknown: tuple[str, ...]
+    """The runs whose manifest is too old to say all of it; what only one of the two says is not compared then."""
+    common: tuple[CommonEpisodes, ...]
+    comparisons: tuple[ComparisonReport, ...]
+    """Each model that both runs have, against itself."""
+
+
+def diff(connection: duckdb.DuckDBPyConnection, a: RunManifest, b: RunManifest, terms: Terms) -> RunDiff:
+    """All that differs.  *connection* is one of :func:`storage.query.duckdb_connection.connect`."""
+    return RunDiff(
+        a=a.run_id,
+        b=b.run_id,
+        changes=changes(a, b),
+        unknown=tuple(manifest.run_id for manifest in (a, b) if not manifest.made_with),
+        common=common_episodes(connection, a.run_id, b.run_id),
+        comparisons=tuple(_compared(connection, a.run_id, b.run_id, terms)),
+    )
+
+
+def changes(a: RunManifest, b: RunManifest) -> tuple[Change, ...]:
+    """What two runs were not made alike with, by group."""
+    if not (a.made_with and b.made_with):
+        a, b = replace(a, made_with={}), replace(b, made_with={})
+    both = a.models.keys() & b.models.keys()
+    facts_a, facts_b = dict(_facts(a, both)), dict(_facts(b, both))
+    found = [Change(*fact, facts_a.get(fact), facts_b.get(fact)) for fact in {**facts_a, **facts_b}]
+    return tuple(sorted((c for c in found if c.a != c.b), key=lambda change: GROUPS.index(change.group)))
+
+
+def common_episodes(connection: duckdb.DuckDBPyConnection, a: str, b: str) -> tuple[CommonEpisodes, ...]:
+    """The episodes that both runs have, by model; models without any are left out."""
+    rows = connection.execute(
+        "WITH pairs AS ("
+        "  SELECT model, list(outcome) AS outcomes, list(list_sort(scores)) AS scores"
+        "  FROM episodes WHERE run_id IN ($a, $b) GROUP BY model, episode_id HAVING count(*) = 2)"
+        " SELECT model, count(*), count(*) FILTER (outcomes[1] <> outcomes[2]),"
+        " count(*) FILTER (outcomes[1] = 'scored' AND outcomes[2] = 'scored' AND scores[1] IS DISTINCT FROM scores[2])"
+        " FROM pairs GROUP BY model ORDER BY model",
+        {"a": a, "b": b},
+    ).fetchall()
+    return tuple(
+        CommonEpisodes(model=model, episodes=episodes, outcomes_changed=outcomes, scores_changed=scores)
+        for model, episodes, outcomes, scores in rows
+    )
+
+
+def _compared(connection: duckdb.DuckDBPyConnection, a: str, b: str, terms: Terms) -> Iterator[ComparisonReport]:
+    played = played_models(connection)
+    for model in sorted(set(played.get(a, ())) & set(played.get(b, ()))):
+        try:
+            yield compare(connection, Side(a, model), Side(b, model), terms)
+        except StoreError:
+            raise
+        except MusesError:  # nothing scored in common
+            continue
+
+
+def _facts(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[tuple[str, str], object]]:
+    """((group, what), value) of everything that may explain a difference.
+
+    *models*: those that both runs have; of any other one there is nothing to say but that it is there.
+    """
+    made = manifest.made_with
+    yield ("dataset", "name"), manifest.dataset
+    yield ("dataset", "version"), manifest.dataset_version
+    yield from _named("dataset", made.get("rows", {}), "version of ")
+    yield from _planned(manifest, models)
+    for model, identity in manifest.models.items():
+        yield ("models", model), f"{identity.get('provider')}:{identity.get('model')}"
+        if model in models:
+            yield from _named("sampling", identity.get("sampling", {}), f"{model} ")
+    yield ("users", "who"), manifest.users
+    yield from _serving("users' model", made.get("simulator", {}))
+    yield from _named("scorers", made.get("scorers", {}), "version of ")
+    for model, serving in made.get("serving", {}).items():
+        if model in models:
+            yield from _serving(model, serving)
+    settings = {**manifest.config, **manifest.config.get("execution", {})}
+    yield ("prices", "table of defaults"), made.get("price_table")
+    yield from _named("execution", {key: settings[key] for key in sorted(settings.keys() - _TOLD_ELSEWHERE)}, "")
+    yield ("code", "commit"), manifest.commit
+    yield ("code", "dirty"), manifest.dirty
+    yield ("code", "uncommitted changes"), made.get("changes")
+    yield from _named("packages", manifest.versions, "")
+    yield from _named("packages", {what: made.get(what) for what in ("python", "platform", "lock")}, "")
+
+
+def _planned(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[tuple[str, str], object]]:
+    for (model, family), episodes in manifest.planned.items():
+        if model in models:
+            yield ("plan", f"episodes of {model} on {family}"), episodes
+    yield ("plan", "templates"), list(manifest.templates)
+    yield ("plan", "epochs"), manifest.epochs
+    yield ("plan", "limit"), manifest.limit
+
+
+def _serving(model: str, serving: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], object]]:
+    """Where a model answers, and at what price."""
+    for part, value in serving.items():
+        if part in _PARTS:
+            yield from _named(_PARTS[part], value, f"{model} ")
+        else:
+            yield from _named("serving", {part: value}, f"{model} ")
+
+
+def _named(group: str, values: object, prefix: str) -> Iterator[tuple[tuple[str, str], object]]:
+    for path, value in _leaves(values):
+        yield (group, (prefix + ".".join(path)).strip()), value
+
+
+def _leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, str(key)))
+    else:
+        yield path, value

@@ -1,0 +1,181 @@
+"""What the objects of a store are called.
+
+    runs/<run_id>.json
+    traces/run=<run_id>/model=<slug>/family=<family>/shard-00042.a1.parquet
+    rescored/run=<run_id>/family=<family>/v2-00000.parquet
+    sealed/run=<run_id>/00000-<beginning of its SHA-256>.parquet
+    claims/<run_id>.json
+
+The names carry what a resume asks for first: which shards there are, and how often each has been started.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.errors import ConfigError
+from pipeline.hashing import slug
+from storage.objects.object_store import ObjectStore
+
+RUNS = "runs/"
+TRACES = "traces/"
+RESCORED = "rescored/"
+SEALED = "sealed/"
+CLAIMS = "claims/"
+
+_SHARD = re.compile(
+    r"traces/run=(?P<run>[\w.-]+)/model=(?P<model>[\w.-]+)/family=(?P<family>[\w.-]+)"
+    r"/shard-(?P<number>\d{5,})\.a(?P<attempt>[1-9]\d*)\.parquet",
+    re.ASCII,
+)
+_RESCORED = re.compile(
+    r"rescored/run=(?P<run>[\w.-]+)/family=(?P<family>[\w.-]+)/v(?P<version>[1-9]\d*)-(?P<part>\d{5,})\.parquet",
+    re.ASCII,
+)
+_SEALED = re.compile(
+    r"sealed/run=(?P<run>[\w.-]+)/(?P<part>\d{5,})-(?P<digest>[0-9a-f]{16})\.parquet",
+    re.ASCII,
+)
+_MANIFEST = re.compile(r"runs/(?P<run>[\w.-]+)\.json", re.ASCII)
+_CLAIM = re.compile(r"claims/(?P<run>[\w.-]+)\.json", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ShardKey:
+    """Names one shard's object."""
+
+    run_id: str
+    model: str
+    """The model's slug."""
+    family: str
+    number: int
+    attempt: int
+    """1-based."""
+
+    def __str__(self) -> str:
+        folder = f"{run_folder(self.run_id)}model={self.model}/family={self.family}"
+        return f"{folder}/shard-{self.number:05d}.a{self.attempt}.parquet"
+
+    @classmethod
+    def parse(cls, key: str) -> "ShardKey | None":
+        """The inverse of ``str``; None for a key that is no shard's."""
+        match = _SHARD.fullmatch(key)
+        if match is None:
+            return None
+        parsed = cls(match["run"], match["model"], match["family"], int(match["number"]), int(match["attempt"]))
+        return parsed if str(parsed) == key else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RescoredKey:
+    """Names one object of scores that were computed again."""
+
+    run_id: str
+    family: str
+    version: int
+    """The scorer's."""
+    part: int
+    """0-based."""
+
+    def __str__(self) -> str:
+        folder = f"{RESCORED}run={checked_run_id(self.run_id)}/family={self.family}"
+        return f"{folder}/v{self.version}-{self.part:05d}.parquet"
+
+    @classmethod
+    def parse(cls, key: str) -> "RescoredKey | None":
+        """The inverse of ``str``; None for any other key."""
+        match = _RESCORED.fullmatch(key)
+        if match is None:
+            return None
+        parsed = cls(match["run"], match["family"], int(match["version"]), int(match["part"]))
+        return parsed if str(parsed) == key else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SealedKey:
+    """Names one object of a sealed run.  It is named by its content: sealing again what was sealed writes nothing."""
+
+    run_id: str
+    part: int
+    """0-based."""
+    digest: str
+    """The first 16 hex digits of its SHA-256."""
+
+    def __str__(self) -> str:
+        return f"{sealed_folder(self.run_id)}{self.part:05d}-{self.digest}.parquet"
+
+    @classmethod
+    def parse(cls, key: str) -> "SealedKey | None":
+        """The inverse of ``str``; None for any other key."""
+        match = _SEALED.fullmatch(key)
+        if match is None:
+            return None
+        parsed = cls(match["run"], int(match["part"]), match["digest"])
+        return parsed if str(parsed) == key else None
+
+
+def run_folder(run_id: str) -> str:
+    """What the keys of a run's shards begin with."""
+    return f"{TRACES}run={checked_run_id(run_id)}/"
+
+
+def sealed_folder(run_id: str) -> str:
+    """What the keys of a run's sealed objects begin with."""
+    return f"{SEALED}run={checked_run_id(run_id)}/"
+
+
+def trace_keys(store: ObjectStore, run_id: str | None = None) -> Iterator[ShardKey]:
+    """The shards of one run, or of all, sorted by name; foreign objects are passed over."""
+    for info in store.list(TRACES if run_id is None else run_folder(run_id)):
+        key = ShardKey.parse(info.key)
+        if key is not None:
+            yield key
+
+
+def rescored_keys(store: ObjectStore, run_id: str | None = None) -> Iterator[RescoredKey]:
+    """The rescored objects of one run, or of all, sorted by name; foreign objects are passed over."""
+    for info in store.list(RESCORED if run_id is None else f"{RESCORED}run={checked_run_id(run_id)}/"):
+        key = RescoredKey.parse(info.key)
+        if key is not None:
+            yield key
+
+
+def run_prefixes(run_id: str) -> tuple[str, ...]:
+    """What the keys of all objects of a run are or begin with."""
+    rescored = f"{RESCORED}run={checked_run_id(run_id)}/"
+    return manifest_key(run_id), claim_key(run_id), run_folder(run_id), sealed_folder(run_id), rescored
+
+
+def claim_key(run_id: str) -> str:
+    """The key of what says who works on a run."""
+    return f"{CLAIMS}{checked_run_id(run_id)}.json"
+
+
+def parse_claim_key(key: str) -> str | None:
+    """The run that a claim's key names; None for any other key."""
+    match = _CLAIM.fullmatch(key)
+    return match["run"] if match and match["run"] == slug(match["run"]) else None
+
+
+def manifest_key(run_id: str) -> str:
+    """The key of a run's manifest."""
+    return f"{RUNS}{checked_run_id(run_id)}.json"
+
+
+def parse_manifest_key(key: str) -> str | None:
+    """The run that a manifest's key names; None for any other key."""
+    match = _MANIFEST.fullmatch(key)
+    return match["run"] if match and match["run"] == slug(match["run"]) else None
+
+
+def checked_run_id(run_id: str) -> str:
+    """*run_id*, which has to be usable as a path segment.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if run_id != slug(run_id):
+        raise ConfigError(
+            f"run id {run_id!r}: expected letters, digits, dots, dashes and underscores; write {slug(run_id)!r}"
+        )
+    return run_id

@@ -1,0 +1,1 @@
+"""Reading a store: DuckDB with its views, Polars, and a sandbox for foreign queries."""

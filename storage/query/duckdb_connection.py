@@ -1,0 +1,193 @@
+"""SQL over a store: an in-memory DuckDB whose views read the Parquet files where they lie.
+
+The views (``views/*.sql``) are named in :data:`VIEWS`; ``traces`` holds the rows as they are stored, every attempt of
+an episode (``settled`` those of sealed runs, ``unsettled`` all others), ``rescored`` the scores that were computed
+again, and ``episodes`` each planned episode once, with the newest version of its scores.  A connection knows the
+objects that were there when it was opened.  Foreign files are passed over; an empty store answers with empty views.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from datetime import UTC
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.errors import StoreError
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.objects.s3_store import S3Store
+from storage.query.store_snapshot import Sources, read_sources
+from storage.runs.manifest import RunManifest
+from storage.schema.parquet_schema import head
+
+VIEWS = (
+    "episodes",
+    "scores",
+    "score_versions",
+    "messages",
+    "calls",
+    "runs",
+    "usage",
+    "leaderboard_cells",
+    "leaderboard",
+    "privacy_by_round",
+    "conflict_gap",
+    "meeting_disclosure",
+    "by_attack_and_template",
+    "by_num_users",
+)
+_HELPERS = ("traces", "once", "clustered_sums", "clustered", "picked", "leaderboard_columns")
+
+_PLANNED = pa.struct([("model", pa.string()), ("family", pa.string()), ("episodes", pa.int64())])
+_MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("run_id", pa.string()),
+    ("state", pa.string()),
+    ("created_at", pa.timestamp("us", tz="UTC")),
+    ("dataset", pa.string()),
+    ("dataset_version", pa.string()),
+    ("planned", pa.list_(_PLANNED)),
+    ("users", pa.string()),
+    ("templates", pa.list_(pa.string())),
+    ("models", pa.string()),
+    ("versions", pa.string()),
+    ("made_with", pa.string()),
+    ("commit", pa.string()),
+    ("dirty", pa.bool_()),
+    ("schema_version", pa.int32()),
+    ("config", pa.string()),
+]
+_MANIFESTS = pa.schema(_MANIFEST_FIELDS)
+
+
+def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection with the views over a store, or over one run of it.
+
+    Queries raise ``duckdb.Error``; :mod:`storage.query.resilient_query` reads on past damaged objects.
+
+    Raises:
+        StoreError: the store cannot be listed, or a manifest or an object in it cannot be read.
+    """
+    store = open_store(store_url)
+    try:
+        return connect_to(store, read_sources(store, run_id))
+    except duckdb.IOException as error:
+        reason = str(error).partition("\n")[0]
+        raise StoreError(
+            f"store {store.url}: {reason}; it may have been sealed just now: try again, or `muses store verify`"
+        ) from error
+
+
+def connect_to(store: ObjectStore, sources: Sources) -> duckdb.DuckDBPyConnection:
+    """A connection with the views over these objects."""
+    connection = duckdb.connect(":memory:", config=_settings())
+    connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+    if isinstance(store, S3Store) and sources.keys:
+        _let_in(connection, store)
+    rows = (("settled", sources.settled), ("unsettled", sources.unsettled), ("rescored", sources.rescored))
+    for name, _ in rows:
+        _point(connection, name, [])
+    connection.register("manifests_now", _manifests_table(sources.manifests))
+    connection.execute("CREATE TABLE manifests AS FROM manifests_now")
+    connection.unregister("manifests_now")
+    # Two texts, so that a store in which nothing was rescored pays for no join.
+    for name in ("rated_again" if sources.rescored else "rated", *_HELPERS, *VIEWS):
+        connection.execute(statement(name))
+    # At last: DuckDB looks for every file of a view whenever it makes another one over it.
+    for name, keys in rows:
+        if keys:
+            _point(connection, name, list(map(store.uri, keys)))
+    return connection
+
+
+def statement(name: str) -> str:
+    """The text of one file of ``views/``."""
+    return (files("storage.query") / "views" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _settings() -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "threads": max(2, os.cpu_count() or 1),
+        # Nothing is ever fetched: what is needed is installed.
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+def _point(connection: duckdb.DuckDBPyConnection, name: str, uris: list[str]) -> None:
+    """Makes a view of the rows of these objects as they are stored, in the columns of today."""
+    # DuckDB takes the columns from the first file, so it need not open the others before it reads them.
+    listed = _quoted([str(head("rescored" if name == "rescored" else "traces")), *uris])
+    # The path repeats run, model and family; without the option DuckDB would take the model's slug for its name.
+    connection.execute(f"CREATE OR REPLACE VIEW {name} AS FROM read_parquet([{listed}], hive_partitioning = false)")
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+
+
+def _let_in(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None:
+    """Gives the connection DuckDB's S3 reader, from its Python package, and the access that boto3 has."""
+    connection.execute(f"LOAD {_quoted([str(_httpfs())])}")
+    # The extension copies AWS_* of the environment into settings, which any query can read.
+    for setting in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
+        connection.execute(f"SET {setting} = ''")
+    access = store.access()
+    scheme, _, host = access.endpoint.partition("://")
+    connection.execute(
+        "CREATE SECRET store (TYPE s3, URL_STYLE 'path', SCOPE $scope, ENDPOINT $endpoint, USE_SSL $use_ssl,"
+        " REGION $region, KEY_ID $key_id, SECRET $secret, SESSION_TOKEN $token)",
+        {
+            "scope": f"s3://{store.bucket}",
+            "endpoint": host.rstrip("/"),
+            "use_ssl": scheme == "https",
+            "region": access.region,
+            "key_id": access.key_id,
+            "secret": access.secret,
+            "token": access.token or "",
+        },
+    )
+
+
+def _httpfs() -> Path:
+    package = find_spec("duckdb_extension_httpfs")
+    folders = [] if package is None else list(package.submodule_search_locations or ())
+    for folder in folders:
+        path = Path(folder, "extensions", f"v{duckdb.__version__}", "httpfs.duckdb_extension")
+        if path.is_file():
+            return path
+    raise StoreError(
+        f"SQL over S3 needs DuckDB's httpfs extension for DuckDB {duckdb.__version__};"
+        f" pip install duckdb-extension-httpfs=={duckdb.__version__}"
+    )
+
+
+def _manifests_table(manifests: Iterable[RunManifest]) -> pa.Table:
+    rows = [
+        {
+            "run_id": manifest.run_id,
+            "state": manifest.state,
+            "created_at": manifest.created_at.astimezone(UTC),
+            "dataset": manifest.dataset,
+            "dataset_version": manifest.dataset_version,
+            "planned": [
+                {"model": model, "family": family, "episodes": count}
+                for (model, family), count in manifest.planned.items()
+            ],
+            "users": manifest.users,
+            "templates": list(manifest.templates),
+            "models": json.dumps(manifest.models),
+            "versions": json.dumps(manifest.versions),
+            "made_with": json.dumps(manifest.made_with),
+            "commit": manifest.commit,
+            "dirty": manifest.dirty,
+            "schema_version": manifest.schema_version,
+            "config": json.dumps(manifest.config),
+        }
+        for manifest in manifests
+    ]
+    return pa.Table.from_pylist(rows, schema=_MANIFESTS)

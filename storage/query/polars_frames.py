@@ -1,0 +1,93 @@
+"""The traces as Polars frames, for those who prefer frames to SQL: the same Parquet files, read lazily."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from storage.objects.object_keys import RescoredKey
+from storage.objects.object_store import ObjectStore
+from storage.objects.open_store import open_store
+from storage.objects.s3_store import S3Store
+from storage.query.store_snapshot import read_sources
+from storage.schema.parquet_schema import RESCORED_SCHEMA, SCHEMA
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def scan(store_url: str) -> "pl.LazyFrame":
+    """The store's episodes, one row each: of several attempts a scored one, or else the last.
+
+    The scores are those of the newest ``scorer_version``.  It holds the files that are there now; scan again to see
+    later ones.
+    """
+    import polars as pl
+
+    store = open_store(store_url)
+    sources = read_sources(store)
+    settled, attempts = (scan_objects(store, keys) for keys in (sources.settled, sources.unsettled))
+    episodes = settled
+    if sources.unsettled:
+        order = (pl.col("outcome") == "scored", "attempt", "shard")
+        newest_first = attempts.sort(*order, descending=[True, True, False], maintain_order=True)
+        counted = newest_first.unique(["run_id", "episode_id"], keep="first", maintain_order=True)
+        episodes = pl.concat([settled, counted])
+    return _with_newest_scores(episodes, newest_scores(store, sources.rescored)) if sources.rescored else episodes
+
+
+def newest_scores(store: ObjectStore, keys: Sequence[RescoredKey | str]) -> "pl.LazyFrame":
+    """Of scores that were computed again, the newest version of each episode's."""
+    rows = scan_objects(store, list(map(str, keys)), RESCORED_SCHEMA)
+    newest_first = rows.sort("scorer_version", descending=True)
+    return newest_first.unique(["run_id", "episode_id"], keep="first", maintain_order=True)
+
+
+def scan_objects(
+    store: ObjectStore, keys: Sequence[str], schema: pa.Schema = SCHEMA, object_column: str | None = None
+) -> "pl.LazyFrame":
+    """The rows of these objects, in the columns of today; with an *object_column*, each with the URI of its object."""
+    import polars as pl
+
+    if not keys:
+        empty = pl.DataFrame(schema.empty_table()).lazy()
+        return empty if object_column is None else empty.with_columns(pl.lit("").alias(object_column))
+    options = s3_options(store) if isinstance(store, S3Store) else None
+    uris = [store.uri(key) for key in keys]
+    return pl.scan_parquet(
+        uris,
+        storage_options=options,
+        hive_partitioning=False,
+        glob=False,
+        include_file_paths=object_column,
+        # What an older version of the schema lacks is NULL.
+        schema=pl.DataFrame(schema.empty_table()).schema,
+        cast_options=pl.ScanCastOptions(missing_struct_fields="insert"),
+    )
+
+
+def _with_newest_scores(episodes: "pl.LazyFrame", rescored: "pl.LazyFrame") -> "pl.LazyFrame":
+    import polars as pl
+
+    changed = ("scores", "scorer_version")
+    joined = episodes.join(rescored, on=["run_id", "episode_id"], how="left", suffix="_new", maintain_order="left")
+    newer = (pl.col("outcome") == "scored") & (pl.col("scorer_version_new") > pl.col("scorer_version"))
+    values = [pl.when(newer).then(f"{name}_new").otherwise(name).alias(name) for name in changed]
+    return joined.with_columns(values).drop(f"{name}_new" for name in changed)
+
+
+def s3_options(store: S3Store) -> dict[str, str]:
+    """What Polars calls the settings that boto3 found."""
+    access = store.access()
+    options = {
+        "aws_endpoint_url": access.endpoint,
+        "aws_region": access.region,
+        "aws_access_key_id": access.key_id,
+        "aws_secret_access_key": access.secret,
+        "aws_virtual_hosted_style_request": "false",
+    }
+    if access.token is not None:
+        options["aws_session_token"] = access.token
+    if access.endpoint.startswith("http://"):
+        options["aws_allow_http"] = "true"
+    return options

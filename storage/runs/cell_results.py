@@ -1,0 +1,65 @@
+"""What became of a run's cells: how many episodes ended how, and for how much."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from pipeline.usage import sum_or_none
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """One model in one family of a run, all templates together."""
+
+    run_id: str
+    model: str
+    family: str
+    planned: int
+    outcomes: Mapping[str, int]
+    """Episodes by outcome; planned ones that have not been played are in none."""
+    cost_usd: float | None
+    """Of all episodes that were played; None when that of one is unknown."""
+
+    @property
+    def scored(self) -> int:
+        return self.outcomes.get("scored", 0)
+
+    @property
+    def unplayed(self) -> int:
+        return max(self.planned - sum(self.outcomes.values()), 0)
+
+    @property
+    def coverage(self) -> float:
+        return self.scored / self.planned if self.planned else 1.0
+
+
+def cell_results(
+    connection: duckdb.DuckDBPyConnection, run_id: str, planned: Mapping[tuple[str, str], int]
+) -> list[CellResult]:
+    """The cells of a run, in the order of *planned*: (model, family) -> episodes."""
+    rows = connection.execute(
+        "SELECT model, family, outcome, count(*), fsum(cost_usd), count(*) FILTER (cost_usd IS NULL) "
+        "FROM episodes WHERE run_id = $1 GROUP BY model, family, outcome",
+        [run_id],
+    ).fetchall()
+    outcomes: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    costs: dict[tuple[str, str], list[float | None]] = defaultdict(list)
+    for model, family, outcome, count, usd, unknown in rows:
+        outcomes[model, family][outcome] = count
+        costs[model, family].append(None if unknown else usd)
+    return [
+        CellResult(run_id, *cell, count, outcomes[cell], sum_or_none(costs[cell])) for cell, count in planned.items()
+    ]
+
+
+def outcome_counts(connection: duckdb.DuckDBPyConnection, run_id: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
+    """(model, family) -> outcome -> episodes; what has not been played is not counted."""
+    rows = connection.execute(
+        "SELECT model, family, outcome, count(*) FROM episodes WHERE run_id = $1 GROUP BY ALL", [run_id]
+    ).fetchall()
+    counts: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for model, family, outcome, count in rows:
+        counts[model, family][outcome] = count
+    return counts

@@ -1,0 +1,41 @@
+"""Which objects hold the rows of a run: its shards, its sealed objects, or both.
+
+    open                   all its shards
+    sealed                 the objects that its manifest names; a shard that is still there has been folded into them
+    open again (resumed)   both: the shards are newer, and every reader counts an episode once
+
+A seal switches the manifest first and deletes the shards afterwards.  So whoever wants to know has to list the shards
+*before* reading the manifest: then either all of them were there, or the manifest says that they no longer count.
+"""
+
+from collections.abc import Collection, Iterable
+
+from storage.objects.object_keys import ShardKey, trace_keys
+from storage.objects.object_store import MissingObjectError, ObjectStore
+from storage.runs.manifest import RunManifest, read_manifest, read_manifests
+
+
+def read_trace_objects(store: ObjectStore, run_id: str | None = None) -> list[str]:
+    """The keys of the objects that hold the rows of one run, or of all."""
+    shards = list(trace_keys(store, run_id))
+    return trace_objects(shards, manifests_of(store, run_id))
+
+
+def trace_objects(shards: Iterable[ShardKey], manifests: Iterable[RunManifest]) -> list[str]:
+    """Of shards that were listed, and manifests that were read afterwards, the objects that count, sorted."""
+    listed = list(manifests)
+    closed = {manifest.run_id for manifest in listed if manifest.state == "sealed"}
+    folded = {key for manifest in listed for key in manifest.folded}
+    sealed = [entry.key for manifest in listed for entry in manifest.sealed]
+    counting = (str(shard) for shard in shards if shard.run_id not in closed)
+    return sorted([*sealed, *(key for key in counting if key not in folded)])
+
+
+def manifests_of(store: ObjectStore, run_id: str | None, without: Collection[str] = ()) -> list[RunManifest]:
+    """The manifest of one run, if it has one, or those of all except the runs *without*."""
+    if run_id is None:
+        return read_manifests(store, without)
+    try:
+        return [read_manifest(store, run_id)]
+    except MissingObjectError:
+        return []

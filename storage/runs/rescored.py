@@ -1,0 +1,114 @@
+"""Scores that were computed again from stored transcripts, kept beside the first ones.
+
+The parts of one (run, family, scorer version) are a log: only who has read parts 0 to n-1 writes part n, and the write
+is conditional.  So of two writers one finds its part taken, reads it and goes on with what is left; an interrupted
+rescore is completed by the next one; and no episode is there twice.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from pipeline.errors import StoreError
+from pipeline.scores import Score
+from storage.objects.object_keys import RescoredKey, ShardKey, rescored_keys
+from storage.objects.object_store import ObjectStore
+from storage.query.polars_frames import newest_scores, scan_objects
+from storage.runs.live_objects import read_trace_objects
+from storage.runs.shards import read_columns_whole
+from storage.schema.parquet_schema import RESCORED_SCHEMA, to_parquet, to_table
+
+T = TypeVar("T")
+
+_COLUMNS = ("episode_id", "outcome", "attempt", "shard", "scorer_version", "object")
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """The scores of one episode by one version of its family's scorer."""
+
+    run_id: str
+    episode_id: str
+    scorer_version: int
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What is left to be rescored of one family of a run."""
+
+    episodes: Mapping[str, frozenset[str]]
+    """Key -> ids of the episodes in it whose transcript counts and whose scores are older."""
+    next_part: int
+    current: int
+    """Scored episodes whose scores are of this version or a newer one."""
+    unscored: int
+    """Episodes without scores, which there is nothing to rescore of."""
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.episodes.values()))
+
+
+def played_families(store: ObjectStore, run_id: str) -> tuple[str, ...]:
+    """The families that a run has episodes of, sorted."""
+    import polars as pl
+
+    objects = read_trace_objects(store, run_id)
+    shards = [key for key in map(ShardKey.parse, objects) if key is not None]
+    sealed = [key for key in objects if ShardKey.parse(key) is None]
+    found = scan_objects(store, sealed).select("family").unique().collect()["family"] if sealed else pl.Series()
+    return tuple(sorted({*(key.family for key in shards), *found}))
+
+
+def read_owed(store: ObjectStore, run_id: str, family: str, version: int) -> Owed:
+    """What a scorer of this version still has to score.  Reads ids and versions, no transcript.
+
+    Raises:
+        StoreError: an object is damaged; the message names it.
+    """
+    import polars as pl
+
+    keys = [key for key in read_trace_objects(store, run_id) if _may_hold(key, family)]
+    parts = [key for key in rescored_keys(store, run_id) if key.family == family]
+    try:
+        rows = scan_objects(store, keys, object_column="object").filter(pl.col("family") == family)
+        attempts = rows.select(_COLUMNS).collect()
+        rescored = newest_scores(store, parts).select("episode_id", rescored="scorer_version").collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        for key in keys:
+            read_columns_whole(store, key, ("episode_id",))  # names the object that cannot be read
+        raise StoreError(f"store {store.url}: cannot read the traces of {run_id!r}: {error}") from error
+    scored = (
+        attempts.filter(pl.col("outcome") == "scored")
+        .sort(pl.col("attempt"), pl.col("shard"), descending=[True, False])
+        .unique("episode_id", keep="first", maintain_order=True)
+        .join(rescored, on="episode_id", how="left")
+    )
+    old = scored.filter(pl.max_horizontal("scorer_version", "rescored") < version)
+    by_object = {str(uri): frozenset(ids) for uri, ids in old.group_by("object").agg("episode_id").iter_rows()}
+    return Owed(
+        episodes={key: by_object[store.uri(key)] for key in keys if store.uri(key) in by_object},
+        next_part=1 + max((key.part for key in parts if key.version == version), default=-1),
+        current=scored.height - old.height,
+        unscored=attempts["episode_id"].n_unique() - scored.height,
+    )
+
+
+def _may_hold(key: str, family: str) -> bool:
+    """Sealed objects hold any family."""
+    shard = ShardKey.parse(key)
+    return shard is None or shard.family == family
+
+
+def write_rescored(store: ObjectStore, key: RescoredKey, rows: Sequence[Rescored]) -> bool:
+    """Stores one part.  False: somebody else has written it in the meantime."""
+    return store.put_if_absent(str(key), to_parquet(to_table(rows, RESCORED_SCHEMA)))
+
+
+def batches(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The rows in lists of *size*, the last one shorter."""
+    left = iter(rows)
+    while batch := list(islice(left, size)):
+        yield batch

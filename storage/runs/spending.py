@@ -1,0 +1,124 @@
+"""What a run has used so far, read from its calls: every attempt that is stored counts, for every one was paid for.
+
+Calls are summed up within their row and rows are streamed, so that memory holds a few numbers an attempt.  A seal that
+was cut off leaves attempts twice, in a shard and sealed; they count once.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.estimate import Load, Side
+from pipeline.usage import Usage
+from storage.objects.object_store import ObjectStore
+from storage.query.polars_frames import scan_objects
+from storage.runs.live_objects import manifests_of, read_trace_objects
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_ATTEMPT = ("episode_id", "shard", "attempt")
+_COUNTS = ("prompt_tokens", "completion_tokens")
+
+
+def read_spending(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Usage:
+    """What all attempts used together, also those that seals have dropped.
+
+    *damaged*: keys of objects that are passed over.
+    """
+    dropped = sum((manifest.superseded for manifest in manifests_of(store, run_id)), Usage())
+    return dropped + usage_of(store, _there(store, run_id, damaged))
+
+
+def usage_of(store: ObjectStore, keys: Sequence[str]) -> Usage:
+    """What the attempts in these objects used; one that lies in several of them counts once."""
+    import polars as pl
+
+    calls = _fresh()
+    attempts = scan_objects(store, keys).select(
+        *_ATTEMPT,
+        calls=calls.list.len(),
+        **{name: _sum(calls, name) for name in _COUNTS},
+        usd=_sum(calls, "cost_usd"),
+        uncounted=_untold(calls, *_COUNTS).list.sum(),
+        unpriced=_untold(calls, "cost_usd").list.sum(),
+    )
+    sums = attempts.unique(_ATTEMPT).select(pl.exclude(_ATTEMPT).sum())
+    return Usage(**sums.collect(engine="streaming").row(0, named=True))
+
+
+def read_untold(
+    store: ObjectStore, run_id: str, damaged: Collection[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The episodes, once an attempt, of which a call has no known cost; those of which one did not tell its tokens."""
+    import polars as pl
+
+    calls = _fresh()
+    attempts = scan_objects(store, _there(store, run_id, damaged)).select(
+        *_ATTEMPT,
+        unpriced=_untold(calls, "cost_usd").list.any(),
+        uncounted=_untold(calls, *_COUNTS).list.any(),
+    )
+    untold = attempts.filter(pl.col("unpriced") | pl.col("uncounted")).unique(_ATTEMPT).collect(engine="streaming")
+    unpriced, uncounted = (tuple(untold.filter(name)["episode_id"]) for name in ("unpriced", "uncounted"))
+    return unpriced, uncounted
+
+
+def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Mapping[str, Load]:
+    """Episode id -> what it took, of scored episodes whose calls all told their tokens.
+
+    Answers out of the response cache count as they did when they were first given.
+    """
+    import polars as pl
+
+    calls = pl.col("calls")
+    # Flat columns: Polars holds three times as much for structs.
+    sums = {
+        f"{role} {name}": each
+        for role in ("agent", "user")
+        for name, each in _side(calls.list.filter(pl.element().struct.field("role") == role)).items()
+    }
+    attempts = (
+        scan_objects(store, _there(store, run_id, damaged))
+        .filter(pl.col("outcome") == "scored", calls.list.len() > 0)
+        .select(*_ATTEMPT, **sums, untold=_untold(calls, *_COUNTS).list.any())
+        .filter(~pl.col("untold"))
+        .unique(_ATTEMPT)
+        .sort("attempt")
+        .select("episode_id", *sums)
+        .collect(engine="streaming")
+    )
+    return {row[0]: Load(Side(*row[1:5]), Side(*row[5:])) for row in attempts.iter_rows()}
+
+
+def _there(store: ObjectStore, run_id: str, damaged: Collection[str]) -> list[str]:
+    return [key for key in read_trace_objects(store, run_id) if key not in damaged]
+
+
+def _fresh() -> "pl.Expr":
+    """The calls of a row that a provider was asked for."""
+    import polars as pl
+
+    return pl.col("calls").list.filter(~pl.element().struct.field("cached"))
+
+
+def _side(calls: "pl.Expr") -> "dict[str, pl.Expr]":
+    """The fields of a :class:`Side`, in their order."""
+    return {
+        "calls": calls.list.len(),
+        **{name: _sum(calls, name) for name in _COUNTS},
+        "seconds": _sum(calls, "latency_s"),
+    }
+
+
+def _sum(calls: "pl.Expr", name: str) -> "pl.Expr":
+    """Of what is known."""
+    import polars as pl
+
+    return calls.list.eval(pl.element().struct.field(name)).list.sum()
+
+
+def _untold(calls: "pl.Expr", *names: str) -> "pl.Expr":
+    """For each call, whether one of these is not known."""
+    import polars as pl
+
+    return calls.list.eval(pl.any_horizontal(pl.element().struct.field(name).is_null() for name in names))

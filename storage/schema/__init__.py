@@ -1,0 +1,1 @@
+"""The Parquet schema of episodes, and empty files that carry it."""

@@ -1,0 +1,1 @@
+"""Keeping a store small and whole: compaction, garbage collection, retention, verification."""

@@ -1,0 +1,89 @@
+"""Retention: whole runs go, chosen by age and by name.
+
+The manifest goes first, so that a crash leaves no run that looks whole; what is left is garbage then.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from storage.objects.inventory import Item, by_run, last_change, take_inventory
+from storage.objects.object_keys import claim_key, manifest_key
+from storage.objects.object_store import ObjectStore, store_time
+from storage.runs.run_lock import PACE, Pace, RunHeldError, claimed
+from storage.upkeep.compaction import delete_all
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which runs go: those that fulfil all of it."""
+
+    older_than_s: float | None = None
+    """Since the run was last written to; None: any age."""
+    name: str | None = None
+    """Of the run's id, with the wildcards of a shell; None: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class OldRun:
+    """A run that goes."""
+
+    run_id: str
+    age_s: float
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was chosen, and what of it is gone now."""
+
+    runs: tuple[OldRun, ...]
+    held: Mapping[str, str]
+    """Run -> who holds it; it stays."""
+    deleted: bool
+    """False: it was only looked at."""
+
+
+def prune(store: ObjectStore, rule: Rule, *, dry_run: bool = False, pace: Pace = PACE) -> Pruned:
+    """Deletes the runs that a rule names, or lists them.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    runs = by_run(take_inventory(store))
+    chosen = list(old_runs(runs, rule, store_time(store))) if runs else []
+    if dry_run:
+        return Pruned(tuple(chosen), {}, deleted=False)
+    gone: list[OldRun] = []
+    held: dict[str, str] = {}
+    for run in chosen:
+        try:
+            gone += _delete_run(store, run.run_id, rule, pace)
+        except RunHeldError as error:
+            held[run.run_id] = str(error)
+    return Pruned(tuple(gone), held, deleted=True)
+
+
+def old_runs(runs: Mapping[str, Sequence[Item]], rule: Rule, now: float) -> Iterator[OldRun]:
+    """The runs that a rule names; what has no manifest is no run, but garbage."""
+    for run_id, items in sorted(runs.items()):
+        age = now - last_change(items)
+        is_old = rule.older_than_s is None or age > rule.older_than_s
+        is_named = rule.name is None or fnmatchcase(run_id, rule.name)
+        if is_old and is_named and any(item.kind == "manifest" for item in items):
+            yield OldRun(run_id, age, len(items), sum(item.info.size for item in items))
+
+
+def _delete_run(store: ObjectStore, run_id: str, rule: Rule, pace: Pace) -> list[OldRun]:
+    """What is gone now: nothing, when somebody has gone on with the run since we looked."""
+    with claimed(store, run_id, "muses store prune", pace) as claim:
+        items = take_inventory(store, run_id)
+        chosen = list(old_runs({run_id: items}, rule, store_time(store)))
+        if not chosen:
+            return []
+        claim.check()
+        store.delete(manifest_key(run_id))
+        delete_all(store, [item.info.key for item in items if item.kind not in ("manifest", "claim")])
+    store.delete(claim_key(run_id))
+    return chosen

@@ -1,0 +1,187 @@
+"""Verifying a run: every object is read to its last byte and held against what the manifest says of it."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import StoreError
+from storage.objects.object_keys import RescoredKey, ShardKey, manifest_key, rescored_keys, trace_keys
+from storage.objects.object_store import MissingObjectError, ObjectStore
+from storage.runs.manifest import NoSuchRunError, RunManifest, SealedObject, find_manifest, read_manifest
+from storage.runs.shards import DamagedObjectError, whole_columns
+from storage.schema.parquet_schema import RESCORED_SCHEMA
+
+_COLUMNS = ("episode_id", "run_id", "outcome")
+_READERS = 4
+_TRIES = 5
+
+Trouble = Literal["damaged", "missing", "changed", "misplaced", "unreadable"]
+"""``changed``: it can be read, but is not what the manifest says.  ``misplaced``: it holds rows of another run.
+``unreadable``: of a newer version, or a manifest that is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    key: str
+    trouble: Trouble
+    problem: str
+    lost: str
+    """What nobody can read any more, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunCheck:
+    """What a run holds, and what is wrong with it."""
+
+    run_id: str
+    state: str
+    """Of its manifest; empty where that cannot be read."""
+    planned: int
+    stored: int
+    """Different episodes in the objects that count."""
+    scored: int
+    objects: int
+    """Read, those included that no longer count."""
+    bytes: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One object, read."""
+
+    size: int
+    rows: pa.Table | None
+    """None: nothing to count in it."""
+    finding: Finding | None
+    is_there: bool = True
+
+
+def verify(store: ObjectStore, run_id: str) -> RunCheck:
+    """Reads a run.  One that is sealed meanwhile is read again, as it is afterwards.
+
+    Raises:
+        NoSuchRunError: there is no such run.
+        StoreError: the store cannot be read, or the run kept being changed.
+    """
+    for _ in range(_TRIES):
+        shards, parts = list(trace_keys(store, run_id)), list(rescored_keys(store, run_id))
+        try:
+            manifest = read_manifest(store, run_id)
+        except MissingObjectError:
+            manifest = find_manifest(store, run_id)
+        except StoreError as error:
+            return _without_manifest(run_id, error)
+        read = _read_all(store, manifest, [*map(str, shards), *map(str, parts)])
+        # A seal switches the manifest before it deletes anything.
+        if all(each.is_there for each in read.values()) or _still_holds(store, manifest):
+            return _check(manifest, read)
+    raise StoreError(
+        f"store {store.url}: the run {run_id!r} kept being sealed while it was read; start the command again"
+    )
+
+
+def verify_each(store: ObjectStore, run_ids: Iterable[str]) -> Iterator[RunCheck]:
+    """Reads runs.  One that somebody deletes meanwhile is left out.
+
+    Raises:
+        StoreError: the store cannot be read, or a run kept being changed.
+    """
+    for run_id in run_ids:
+        with suppress(NoSuchRunError):
+            yield verify(store, run_id)
+
+
+def _read_all(store: ObjectStore, manifest: RunManifest, listed: Sequence[str]) -> Mapping[str, _Read]:
+    sealed = {entry.key: entry for entry in manifest.sealed}
+    keys = [*sealed, *listed]
+    with ThreadPoolExecutor(_READERS) as threads:
+        read = threads.map(lambda key: _read(store, manifest.run_id, key, sealed.get(key)), keys)
+        return dict(zip(keys, read, strict=True))
+
+
+def _still_holds(store: ObjectStore, manifest: RunManifest) -> bool:
+    try:
+        return read_manifest(store, manifest.run_id) == manifest
+    except StoreError:  # deleted, or damaged by now
+        return False
+
+
+def _check(manifest: RunManifest, read: Mapping[str, _Read]) -> RunCheck:
+    sealed = {entry.key for entry in manifest.sealed}
+    counted = [each for key, each in read.items() if key in sealed or manifest.state == "open"]
+    stored, scored = _counts([each.rows for each in counted if each.rows is not None])
+    return RunCheck(
+        run_id=manifest.run_id,
+        state=manifest.state,
+        planned=sum(manifest.planned.values()),
+        stored=stored,
+        scored=scored,
+        objects=len(read),
+        bytes=sum(each.size for each in read.values()),
+        findings=tuple(each.finding for each in read.values() if each.finding),
+    )
+
+
+def _without_manifest(run_id: str, error: StoreError) -> RunCheck:
+    finding = Finding(manifest_key(run_id), "unreadable", str(error), "what was planned, and what counts of the run")
+    return RunCheck(run_id, "", 0, 0, 0, 0, 0, (finding,))
+
+
+def _read(store: ObjectStore, run_id: str, key: str, sealed: SealedObject | None) -> _Read:
+    try:
+        data = store.get(key)
+    except MissingObjectError:
+        if sealed is None:  # deleted since it was listed: somebody seals
+            return _Read(0, None, None, is_there=False)
+        missing = Finding(key, "missing", "the manifest names it, and it is not there", _lost(key, sealed))
+        return _Read(0, None, missing, is_there=False)
+    is_part = RescoredKey.parse(key) is not None
+    columns = RESCORED_SCHEMA.names[:2] if is_part else list(_COLUMNS)
+    try:
+        rows = whole_columns(store, key, data, columns)
+    except DamagedObjectError as error:
+        return _Read(len(data), None, Finding(key, "damaged", error.problem, _lost(key, sealed)))
+    except StoreError as error:
+        return _Read(len(data), None, Finding(key, "unreadable", str(error), _lost(key, sealed)))
+    finding = next(_mismatches(run_id, key, data, rows, sealed), None)
+    return _Read(len(data), None if is_part else rows, finding)
+
+
+def _mismatches(run_id: str, key: str, data: bytes, rows: pa.Table, sealed: SealedObject | None) -> Iterator[Finding]:
+    if sealed is not None:
+        said = {"bytes": sealed.bytes, "episodes": sealed.episodes, "sha256": sealed.sha256}
+        found = {"bytes": len(data), "episodes": rows.num_rows, "sha256": hashlib.sha256(data).hexdigest()}
+        for what, value in found.items():
+            if value != said[what]:
+                problem = f"the manifest says {what} {said[what]}, it has {value}"
+                yield Finding(key, "changed", problem, _lost(key, sealed))
+    others = sorted(set(map(str, rows.column("run_id").unique().to_pylist())) - {run_id})
+    if others:
+        yield Finding(key, "misplaced", f"it holds rows of {', '.join(others)}", "nothing")
+
+
+def _lost(key: str, sealed: SealedObject | None) -> str:
+    if sealed is not None:
+        return f"{sealed.episodes} episodes"
+    shard, part = ShardKey.parse(key), RescoredKey.parse(key)
+    if shard is not None:
+        return f"shard {shard.number} of {shard.model} on {shard.family}, attempt {shard.attempt}"
+    return f"new scores of {part.family}: `muses rescore` makes them again" if part is not None else "nothing"
+
+
+def _counts(tables: list[pa.Table]) -> tuple[int, int]:
+    """How many different episodes are there, and how many of them are scored."""
+    if not tables:
+        return 0, 0
+    rows = pa.concat_tables([table.select(["episode_id", "outcome"]) for table in tables])
+    scored = rows.filter(pc.equal(rows.column("outcome"), pa.scalar("scored")))
+    return len(rows.column("episode_id").unique()), len(scored.column("episode_id").unique())
