@@ -167,7 +167,7 @@ def from_parquet(data: bytes) -> pa.Table:
 
 def head(rows: Literal["traces", "rescored"]) -> Path:
     """A file without rows that has the columns of :data:`SCHEMA` or :data:`RESCORED_SCHEMA`."""
-    return Path(str(files("storage.schema.parquet_schema") / "templates" / f"{rows}.parquet"))
+    return Path(str(files("storage.schema") / "templates" / f"{rows}.parquet"))
 
 
 def check_version(metadata: dict[bytes, bytes]) -> None:

@@ -200,7 +200,7 @@ def _spending(store: ObjectStore) -> dict[str, float]:
     """What a run has used, asked in a process of its own: seconds, and the memory that it took."""
     script = (
         "import json, sys, time, polars\n"
-        "from storage.objects.open_store.open_store.open_store import open_store\n"
+        "from storage.objects.open_store import open_store\n"
         "from storage.runs.spending import read_spending\n"
         "from tests.bench.storage_bench import peak_mb\n"
         "store, before, start = open_store(sys.argv[1]), peak_mb(), time.perf_counter()\n"

@@ -372,7 +372,7 @@ def test_processes_exclude_each_other(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     store.put_if_absent("number", b"0")
     code = (
-        "import sys; from storage.objects.open_store.open_store.open_store import open_store; store = open_store(sys.argv[1])\n"
+        "import sys; from storage.objects.open_store import open_store; store = open_store(sys.argv[1])\n"
         "for _ in range(50):\n"
         "    while not store.replace('number', str(int((v := store.read('number')).data) + 1).encode(), v.tag): pass\n"
     )
