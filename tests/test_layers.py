@@ -32,8 +32,8 @@ ENGINE_IMPORTERS = {
     "uvicorn": {"flows/cli/dashboard.py"},
     "aiohttp": {"workers/http_exchange.py", "workers/rehearsal/server.py"},
 }
-PURE = {"pydantic"}
-"""Libraries that pipeline/ may use at module level beside the standard library."""
+PURE = {"pydantic", "cronsim"}
+"""Libraries that pipeline/ may use at module level beside the standard library, since they only compute."""
 
 FILES = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
 

@@ -131,7 +131,7 @@ def write(folder: Path, **config: Any) -> None:
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ({"nightly": {"cron": "0 25 * * *"}}, ("night.yaml: nightly.cron", "'25' is no hour")),
+        ({"nightly": {"cron": "0 25 * * *"}}, ("night.yaml: nightly.cron", "bad hour")),
         ({"nightly": {"cron": "daily"}}, ("night.yaml: nightly.cron", "expected five fields")),
         ({"nightly": {"timezone": "Europe/Berln"}}, ("nightly.timezone", "did you mean 'Europe/Berlin'?")),
         ({"notify": ["team"]}, ("notify[0]", "TYPE/NAME")),
