@@ -6,9 +6,10 @@ from typing import Any
 
 from dashboards.estimate import time_span
 from dashboards.text import text_table
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
 from pipeline.estimate import Range
 from pipeline.packing import Packing, Wave, gpus_a_replica, needed_gpus
-from pipeline.specs import EngineSpec, ModelSpec
 
 
 def packing_record(packing: Packing, seconds: Range) -> dict[str, Any]:

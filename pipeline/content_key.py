@@ -12,6 +12,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from pipeline.config.model import ModelSpec
+from pipeline.config.users import UsersSpec
 from pipeline.datasets import Dataset
 from pipeline.families import FAMILIES
 from pipeline.families.base import Family
@@ -20,7 +22,6 @@ from pipeline.plan import Cell
 from pipeline.protocol import Dialogue, View
 from pipeline.scenario import Input, Scenario
 from pipeline.serialization import ChatMessage, Template, defused
-from pipeline.specs import ModelSpec, UsersSpec
 from pipeline.users import spoken, user_prompt
 
 SCRIPTED_VERSION = 1

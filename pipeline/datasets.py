@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pipeline.config.dataset import DatasetSpec
 from pipeline.crowds import SMALLEST
 from pipeline.errors import DatasetError
 from pipeline.families import FAMILIES
@@ -14,7 +15,6 @@ from pipeline.hashing import canonical, digest
 from pipeline.principals import RESERVED_NAMES
 from pipeline.rows import RowError
 from pipeline.scenario import Scenario
-from pipeline.specs import DatasetSpec
 
 TINY_SIZE = 12
 """Scenarios a family in the size ``tiny``."""

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.model import ModelSpec
+from pipeline.config.prices import Prices
+from pipeline.config.sampling import Sampling
+from pipeline.config.users import UsersSpec
 from pipeline.families import FAMILIES
 from pipeline.plan import Cell, Plan
 from pipeline.prices import prices_of
 from pipeline.protocol import Dialogue, View
 from pipeline.scenario import Scenario
 from pipeline.serialization import Template
-from pipeline.specs import Endpoint, ModelSpec, Prices, Sampling, UsersSpec
 from pipeline.users import user_prompt
 
 LEVEL = 0.9

@@ -19,7 +19,8 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from pipeline.config import RunConfig, parse_config
+from pipeline.config.parse import parse_config
+from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.families import FAMILIES
 from pipeline.hashing import canonical, slug

@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError
-from pipeline.specs import EngineSpec, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from pipeline.config.model import ModelSpec
+from pipeline.config.users import UsersSpec
 from pipeline.datasets import Dataset
 from pipeline.hashing import Derivation, digest, slug
 from pipeline.scenario import Scenario
 from pipeline.serialization import Template
-from pipeline.specs import ModelSpec, UsersSpec
 
 _LONGEST_NAME = 120
 """So many characters of a run's name are in its id: names in a folder have at most 255 bytes."""

@@ -12,8 +12,9 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 
+from pipeline.config.model import ModelSpec
+from pipeline.config.prices import Prices
 from pipeline.protocol import Call
-from pipeline.specs import ModelSpec, Prices
 
 FREE = Prices(0.0, 0.0)
 _OURS = ("scripted", "vllm")

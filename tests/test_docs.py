@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from flows.cli import main
 from flows.cli.app import app
-from pipeline.config import RunConfig
+from pipeline.config.parse import keys_of
+from pipeline.config.run import RunConfig
 from pipeline.episode import OUTCOMES
 from pipeline.families import FAMILIES
 from pipeline.grid import expand
@@ -34,15 +34,9 @@ def commands(parent: object = app, prefix: str = "muses") -> list[str]:
     return found
 
 
-def config_keys(section: type[BaseModel] = RunConfig) -> set[str]:
-    keys = set()
-    for name, field in section.model_fields.items():
-        keys.add(name)
-        for model in re.findall(r"pipeline\.config\.(\w+)", str(field.annotation)):
-            import pipeline.config
-
-            keys |= config_keys(getattr(pipeline.config, model))
-    return keys
+def config_keys(section: type = RunConfig) -> set[str]:
+    keys = keys_of(section)
+    return set(keys).union(*(config_keys(inner) for inner in keys.values() if inner is not None))
 
 
 @pytest.mark.parametrize("command", commands())

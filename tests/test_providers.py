@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from pipeline import providers
-from pipeline.config import ModelConfig
+from pipeline.config.model import ModelSpec
+from pipeline.config.model_config import ModelConfig
 from pipeline.credentials import mask
 from pipeline.errors import ConfigError
 from pipeline.families.base import Family
@@ -18,7 +19,6 @@ from pipeline.protocol import Observation, Reply
 from pipeline.providers import PROVIDERS, Provider
 from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage
-from pipeline.specs import ModelSpec
 from tests.provider import Provider as Server
 from workers.models import EpisodeRequest
 from workers.providers.open_model import open_model

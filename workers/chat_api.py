@@ -19,10 +19,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ModelFailure
 from pipeline.protocol import Call, Observation, Reply
 from pipeline.serialization import ChatMessage
-from pipeline.specs import Endpoint, ModelSpec
 from workers.http_exchange import HttpAnswer, HttpExchange, excerpt, well_formed
 from workers.limits import Limit, TryEnd
 from workers.models import EpisodeRequest

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from pipeline.specs import ModelSpec
+from pipeline.config.model import ModelSpec
 from workers.keeper import LocalKeeper
 from workers.limits import Snapshot
 from workers.models import Trouble

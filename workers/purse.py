@@ -19,8 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from pipeline.config.budget import Budget
+from pipeline.config.model import ModelSpec
+from pipeline.config.users import UsersSpec
 from pipeline.estimate import Load
-from pipeline.specs import Budget, ModelSpec, UsersSpec
 from pipeline.usage import Usage
 
 SILENCE_S = 60.0

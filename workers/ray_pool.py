@@ -19,8 +19,8 @@ from typing import Any, Self
 import ray
 from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError, MusesError
-from pipeline.specs import ModelSpec
 from workers.executor import OnBegun, untold
 from workers.limits import Snapshot
 from workers.models import Trouble

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.config.model import ModelSpec
 from pipeline.credentials import mask
 from pipeline.errors import StoreError
 from pipeline.hashing import canonical, digest
 from pipeline.protocol import Agent, Call, Observation, Reply
 from pipeline.serialization import ChatMessage
-from pipeline.specs import ModelSpec
 from storage.objects.object_store import MissingObjectError, ObjectStore
 from workers.models import EpisodeRequest, Model
 

@@ -4,12 +4,12 @@ import random
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from pipeline.config.model import ModelSpec
 from pipeline.dice import SmallDice
 from pipeline.families.base import Family, ScriptedAgent, ScriptedKind, ScriptedUser
 from pipeline.hashing import seed_from
 from pipeline.protocol import Agent, Dialogue, Observation, Playthrough, Reply, User, View, play
 from pipeline.scenario import Scenario
-from pipeline.specs import ModelSpec
 from workers.models import EpisodeRequest
 
 

@@ -18,6 +18,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from pipeline.config.model import ModelSpec
+from pipeline.config.prices import Prices
+from pipeline.config.users import UsersSpec
 from pipeline.credentials import mask
 from pipeline.dice import SmallDice
 from pipeline.episode import Episode, Outcome
@@ -31,7 +34,6 @@ from pipeline.prices import FREE, cost_of, prices_of
 from pipeline.protocol import Call, Dialogue, Failure, Playthrough, Role, User, play
 from pipeline.scenario import Scenario
 from pipeline.scores import Score
-from pipeline.specs import ModelSpec, Prices, UsersSpec
 from pipeline.transcript import Transcript
 from pipeline.usage import Usage, sum_or_none
 from storage.objects.object_keys import ShardKey

@@ -23,10 +23,11 @@ from ray.util import get_node_ip_address
 from ray.util.metrics import Gauge
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError, ModelFailure, MusesError
 from pipeline.hashing import digest
 from pipeline.packing import gpus_a_replica, pack
-from pipeline.specs import EngineSpec, ModelSpec
 from workers.gauges import Figures, Gauges
 from workers.vllm_load import Scaler, ScalingRules
 from workers.vllm_replica import Patience, Place, Replica, ReplicaStatus

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from pipeline.config.model import ModelSpec
 from pipeline.errors import MusesError
 from pipeline.packing import Servers, servers_of
-from pipeline.specs import ModelSpec
 from pipeline.tasks import all_of
 from workers.executor import Executor, OnBegun, untold
 from workers.limits import Snapshot

@@ -5,10 +5,10 @@ import os
 import uuid
 from collections.abc import Mapping
 
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ModelFailure, MusesError
 from pipeline.families import FAMILIES
 from pipeline.families.base import users_reply
-from pipeline.specs import ModelSpec
 from storage.objects.object_store import ObjectStore
 from storage.objects.open_store import open_store
 from workers.dead_end import DeadEndModel

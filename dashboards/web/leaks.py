@@ -12,12 +12,12 @@ from itertools import islice
 from typing import Any
 
 from markupsafe import Markup, escape
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from dashboards.text import printable
 from dashboards.web.page import NoSuchPageError
 from dashboards.web.shelf import Shelf
-from pipeline.config import DatasetConfig
+from pipeline.config.dataset import DatasetSpec
 from pipeline.datasets import generate_rows
 from pipeline.episode import Episode
 from pipeline.families import FAMILIES
@@ -29,6 +29,7 @@ from pipeline.serialization import TEMPLATES
 from pipeline.transcript import Transcript
 
 FAMILY = "access"
+_DATASET = TypeAdapter(DatasetSpec)
 _LISTED = 3
 MOST_SCENARIOS = 2_000
 """Generated to find the episode's; a page has to be there before its visitor has gone."""
@@ -72,7 +73,7 @@ def marked(text: str, signs: Iterable[str]) -> Markup:
 
 def _scenario(shelf: Shelf, episode: Episode) -> Scenario[Any] | None:
     try:
-        spec = DatasetConfig.model_validate(shelf.run(episode.run_id).manifest.config["dataset"]).spec()
+        spec = _DATASET.validate_python(shelf.run(episode.run_id).manifest.config["dataset"])
     except (NoSuchPageError, KeyError, ValidationError):  # a run without its manifest, or of another version
         return None
     told = next((message.content for message in episode.messages if message.sender == SYSTEM), None)

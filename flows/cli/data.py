@@ -23,12 +23,13 @@ from flows.data.dataset_check import Inspection, Shortfall, inspect, play_oracle
 from flows.files import part_of
 from flows.job.prepare import load_dataset
 from flows.official import OfficialFile, pull as pull_release, read_release
-from pipeline.config import RunConfig, parse_config
+from pipeline.config.dataset import DatasetSpec
+from pipeline.config.parse import parse_config
+from pipeline.config.run import RunConfig
 from pipeline.datasets import Dataset, SourceRow, dataset_from_rows, generate_rows
 from pipeline.errors import ConfigError, DatasetError
 from pipeline.families import FAMILIES
 from pipeline.scenario import Scenario
-from pipeline.specs import DatasetSpec
 from storage.dataset_files import inspect_rows, read_rows
 
 Families = Annotated[tuple[str, ...], Parameter(name="--family", help="Only this family; may be repeated.")]
@@ -69,7 +70,7 @@ def generate(  # noqa: PLR0913 - the options of a command
 ) -> int:
     """Write generated scenarios as files, one a family. The same size and seed give the same bytes."""
     config = _config({"size": size, "seed": seed, "most_users": most_users}, family)
-    spec = config.dataset.spec()
+    spec = config.dataset
     folder = _expanded(out)
     wanted = tuple(name for name in FAMILIES if not config.families or name in config.families)
     strangers = _strangers(folder, wanted)
@@ -181,7 +182,7 @@ def _sound(target: str) -> Iterable[SourceRow]:
     """The rows of a dataset as a run reads them."""
     if not target.startswith(_GENERATED):
         return read_rows(target)
-    spec = _config(target).dataset.spec()
+    spec = _config(target).dataset
     return (SourceRow(target, None, row) for row in generate_rows(spec.size, spec.seed, None, spec.most_users))
 
 

@@ -13,9 +13,9 @@ from flows.cli import BAD_USAGE, DONE
 from flows.cli.options import Json, RunOptions, load_config
 from flows.cli.output import put, to_json
 from flows.settings import Settings, make_home, quiet_engines, ray_home, read_settings
-from pipeline.config import RunConfig
+from pipeline.config.model import ModelSpec
+from pipeline.config.run import RunConfig
 from pipeline.errors import MusesError
-from pipeline.specs import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

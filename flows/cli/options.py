@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from pipeline.config import RunConfig, parse_config
+from pipeline.config.parse import parse_config
+from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.grid import has_grid
 

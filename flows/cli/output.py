@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from pipeline.specs import Budget
+from pipeline.config.budget import Budget
 
 
 def put(text: str) -> None:

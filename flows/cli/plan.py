@@ -17,12 +17,13 @@ from flows.job.serving import served_agents, served_users
 from flows.job.signals import interruptible, run_until_signal
 from flows.settings import Settings, quiet_engines, read_settings
 from flows.sweep.sweep import PlannedRun, planned_runs
-from pipeline.config import RunConfig
+from pipeline.config.budget import Budget
+from pipeline.config.model import ModelSpec
+from pipeline.config.run import RunConfig
 from pipeline.estimate import LEVEL, CellForecast, Estimate, Load, Range, estimate, forecast, in_turns
 from pipeline.grid import MOST_CELLS, expand, has_grid
 from pipeline.packing import Packing, packing, servers_of
 from pipeline.plan import Plan
-from pipeline.specs import Budget, ModelSpec
 
 Pilot = Annotated[
     int | None,
@@ -102,7 +103,7 @@ class _Outlook:
             forecast=forecast(planned, run.dataset.by_family, used),
             agents=tuple(served_agents(planned)),
             users=served_users(planned),
-            budget=None if run.config.budget is None else run.config.budget.spec(),
+            budget=run.config.budget,
         )
 
 

@@ -19,7 +19,7 @@ from flows.cli.progress import RunProgress
 from flows.job.rehearsal import Recorded, Rehearsal, accounts_of, declared_limits, rehearse as rehearsal_of
 from flows.job.signals import interruptible, run_until_signal
 from flows.settings import Settings, quiet_engines, read_settings
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.hashing import slug
 from workers.rehearsal.books import Busiest, Tokens, Totals

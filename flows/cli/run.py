@@ -13,7 +13,7 @@ from flows.job.evaluate import evaluate
 from flows.job.report import RunReport
 from flows.job.signals import interruptible, run_until_signal
 from flows.settings import make_home, quiet_engines, read_settings
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 
 _SHOWN_PROBLEMS = 5
 _NO_OPTIONS = RunOptions()

@@ -18,7 +18,8 @@ from flows.job.serving import serving
 from flows.job.signals import started
 from flows.job.stall_alarm import OnStatus, telling, unseen, watched
 from flows.settings import Settings, ray_home
-from pipeline.config import ExecutionConfig, RunConfig
+from pipeline.config.execution import ExecutionConfig
+from pipeline.config.run import RunConfig
 from pipeline.errors import EndpointError
 from pipeline.plan import Cell, ShardPlan
 from pipeline.tasks import all_of

@@ -12,7 +12,7 @@ from flows.job.prepare import PreparedRun, Warn, on_terms, prepared
 from flows.job.serving import serving
 from flows.job.stall_alarm import unseen, watched
 from flows.settings import Settings
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 from pipeline.estimate import Load
 from pipeline.hashing import digest
 from pipeline.plan import Cell, Plan, ShardPlan

@@ -13,14 +13,14 @@ from flows.job.provenance import code_state, made_with, package_versions
 from flows.job.run_budget import Funds, Terms, read_terms
 from flows.job.run_lock import holding
 from flows.settings import Settings
-from pipeline.config import RunConfig
+from pipeline.config.model import ModelSpec
+from pipeline.config.run import RunConfig
 from pipeline.credentials import without_credentials
 from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
 from pipeline.errors import ConfigError
 from pipeline.families import FAMILIES
 from pipeline.families.base import users_reply
 from pipeline.plan import Cell, Plan, make_plan
-from pipeline.specs import ModelSpec
 from storage.dataset_files import read_rows
 from storage.objects.object_store import ObjectStore
 from storage.objects.open_store import open_store
@@ -71,7 +71,7 @@ class PreparedRun:
 
 def load_dataset(config: RunConfig) -> Dataset:
     """The scenarios of a run.  Raises DatasetError, or ConfigError for a family that the dataset does not have."""
-    spec = config.dataset.spec()
+    spec = config.dataset
     families = config.families or None
     if spec.path is None:
         dataset = generate_dataset(spec.size, spec.seed, families, spec.most_users)

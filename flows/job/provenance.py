@@ -14,10 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.model import ModelSpec
 from pipeline.families import FAMILIES
 from pipeline.plan import Plan
 from pipeline.prices import default_prices
-from pipeline.specs import ModelSpec
 
 _PACKAGES = (
     *("muses-eval", "ray", "vllm", "pyarrow", "duckdb", "polars", "boto3", "prefect", "aiohttp"),

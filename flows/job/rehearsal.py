@@ -7,16 +7,18 @@ its books is then laid beside what the store holds.
 import asyncio
 import random
 from collections.abc import Coroutine, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from flows.job.evaluate import Watcher, evaluate
 from flows.job.report import RunReport
 from flows.settings import Settings
-from pipeline.config import ModelConfig, PricesConfig, RunConfig
+from pipeline.config.model_config import ModelConfig
+from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.hashing import slug
+from pipeline.prices import FREE
 from pipeline.providers import GENERIC
 from workers.limits import Account
 from workers.rehearsal.books import Busiest, Tokens, Totals
@@ -157,8 +159,7 @@ def point_at(config: RunConfig, provider: RehearsalProvider, accounts: Mapping[A
             return model
         urls = _urls(provider.base_url(accounts[_account(model)]), len(model.base_url or ("",)))
         # The table's prices hold at the provider's own address only, and a cap in USD needs them here too.
-        known = model.spec().prices
-        prices = None if known is None else PricesConfig(**asdict(known))
+        prices = model.spec().prices
         return model.model_copy(update={"base_url": urls, "api_key_env": None, "prices": prices, **_unserved(model)})
 
     return config.model_copy(
@@ -176,7 +177,7 @@ def _unserved(model: ModelConfig) -> Mapping[str, object]:
     if model.engine is None and not model.model.startswith("vllm:"):
         return {}
     spec = model.spec()
-    free = model.prices or PricesConfig(input=0, output=0)
+    free = model.prices or FREE
     return {"model": f"{GENERIC.name}:{spec.model}", "name": spec.name, "engine": None, "prices": free}
 
 

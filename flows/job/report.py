@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.job.prepare import PreparedRun, users_model
+from pipeline.config.budget import Budget
 from pipeline.episode import OUTCOMES
 from pipeline.errors import FailureKind
 from pipeline.plan import Plan
 from pipeline.prices import prices_of
-from pipeline.specs import Budget
 from pipeline.usage import Usage
 from storage.runs.spending import read_spending
 from workers.shard import ShardSummary
@@ -83,7 +83,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         seconds=seconds,
         spent=spent,
         cost_usd=None if None in costs else spent.cost_usd,
-        budget=None if run.config.budget is None else run.config.budget.spec(),
+        budget=run.config.budget,
         budget_reached=(run.terms.used_up and bool(run.owed.episode_count)) or stopped > 0,
         unpriced=_unpriced(run.plan),
         leaderboard=tuple(rows),

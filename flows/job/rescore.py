@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.job.prepare import load_dataset
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.datasets import Dataset
 from pipeline.episode import Episode
 from pipeline.errors import ConfigError, DatasetError, MusesError

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.config import RunConfig
+from pipeline.config.budget import Budget
+from pipeline.config.run import RunConfig
 from pipeline.datasets import Dataset
 from pipeline.estimate import Expectations, Load
 from pipeline.plan import Plan
-from pipeline.specs import Budget
 from storage.objects.object_store import ObjectStore
 from storage.runs.shards import RunIndex
 from storage.runs.spending import read_loads, read_spending, read_untold
@@ -86,7 +86,7 @@ def read_terms(run: DueRun, home: Path, funds: Funds | None = None) -> Terms:
     cache = {"off": None, "local": str(home / _CACHE), "store": run.store.url}[run.config.cache]
     if run.config.budget is not None and funds is None:
         ledger = read_ledger(run.plan, run.dataset, run.store, run.index)
-        funds = Funds(open_purse(run.plan.run_id, run.config.budget.spec(), [ledger.before]), ledger.learned)
+        funds = Funds(open_purse(run.plan.run_id, run.config.budget, [ledger.before]), ledger.learned)
     return Terms(funds, cache)
 
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flows.job.prepare import PreparedRun, users_model
+from pipeline.config.model import ModelSpec
 from pipeline.credentials import without_credentials
 from pipeline.errors import ConfigError
 from pipeline.plan import Plan
-from pipeline.specs import ModelSpec
 from storage.runs.manifest import RunManifest, change_manifest
 from workers.executor import Executor
 

@@ -9,8 +9,8 @@ from typing import Self
 from flows.job.evaluate import OpenPool
 from flows.job.serving import engines_of, staged_on
 from flows.settings import Settings
-from pipeline.config import ExecutionConfig
-from pipeline.specs import ModelSpec
+from pipeline.config.execution import ExecutionConfig
+from pipeline.config.model import ModelSpec
 from workers.executor import Executor
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
-from pipeline.config import MaintainConfig
+from pipeline.config.schedule import MaintainConfig
 from pipeline.errors import StoreError
 from storage.objects.object_store import ObjectStore
 from storage.runs.manifest import find_manifest, stored_runs

@@ -24,7 +24,7 @@ from flows.job.serving import engines_of, served_agents, served_users
 from flows.job.shared_pool import SharedPool
 from flows.nightly.schedule import canary_config, night_config
 from flows.settings import Settings
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 from pipeline.content_key import NO_ENGINES, content_key
 from pipeline.credentials import mask
 from pipeline.errors import StoreError

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, StoreError
 from storage.objects.object_store import MissingObjectError, ObjectStore
 from storage.runs.manifest import RunManifest, read_manifest

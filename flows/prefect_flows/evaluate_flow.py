@@ -13,7 +13,7 @@ from flows.job.report import RunReport
 from flows.prefect_flows.notify import tell_failure
 from flows.prefect_flows.tasks import orderly, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 
 _DRIVER = Driver("muses flow evaluate", play=play_as_tasks)
 

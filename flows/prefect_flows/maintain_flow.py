@@ -13,7 +13,7 @@ from flows.nightly.maintain import MaintainReport, maintain
 from flows.nightly.night_text import upkeep_lines
 from flows.prefect_flows.notify import Notice, tell, tell_failure
 from flows.prefect_flows.tasks import for_watchers, orderly
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from storage.objects.open_store import open_store
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from flows.nightly.schedule import due, read_day, the_night
 from flows.prefect_flows.notify import notices_of_night, tell, tell_failure
 from flows.prefect_flows.tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 
 _DRIVER = Driver(WORK, play=play_as_tasks)
 

@@ -21,12 +21,13 @@ from flows.job.run_budget import Funds, Ledger, open_purse, read_ledger
 from flows.job.serving import served_agents, served_users
 from flows.job.shared_pool import SharedPool
 from flows.settings import Settings
-from pipeline.config import DatasetConfig, RunConfig
+from pipeline.config.dataset import DatasetSpec
+from pipeline.config.model import ModelSpec
+from pipeline.config.run import RunConfig
 from pipeline.datasets import Dataset
 from pipeline.errors import MusesError
 from pipeline.grid import SweepRun
 from pipeline.plan import Plan
-from pipeline.specs import ModelSpec
 from pipeline.tasks import all_of
 from pipeline.usage import sum_or_none
 from storage.objects.open_store import open_store
@@ -56,7 +57,7 @@ def planned_runs(runs: Iterable[SweepRun]) -> Iterator[PlannedRun]:
     Raises:
         ConfigError, DatasetError: a run cannot be planned.
     """
-    loaded: dict[tuple[DatasetConfig, tuple[str, ...]], Dataset] = {}
+    loaded: dict[tuple[DatasetSpec, tuple[str, ...]], Dataset] = {}
     for run in runs:
         key = (run.config.dataset, run.config.families)
         dataset = loaded[key] = loaded.get(key) or load_dataset(run.config)
@@ -200,7 +201,7 @@ def _ledger(run: PlannedRun) -> Ledger:
 def _purse(name: str, orders: Sequence[_Order]) -> PurseSpec | None:
     """The budget of all runs together; a grid does not vary it."""
     budget = orders[0].config.budget
-    return None if budget is None else open_purse(name, budget.spec(), (order.ledger.before for order in orders))
+    return None if budget is None else open_purse(name, budget, (order.ledger.before for order in orders))
 
 
 async def _swept(order: _Order, came: RunReport | str) -> SweptRun:

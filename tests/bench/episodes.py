@@ -31,11 +31,11 @@ from typing import Any
 
 from flows.job.evaluate import play_all
 from flows.job.prepare import PreparedRun, prepare
-from pipeline.config import parse_config
+from pipeline.config.model import ModelSpec
+from pipeline.config.parse import parse_config
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.families import FAMILIES
 from pipeline.plan import RunRequest, make_plan
-from pipeline.specs import ModelSpec
 from workers.executor import InlineExecutor
 
 ROOT = Path(__file__).parents[2]

@@ -29,7 +29,7 @@ from pathlib import Path
 from flows.job.evaluate import OnShard, Watcher, evaluate
 from flows.job.prepare import PreparedRun
 from flows.settings import read_settings
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from workers.rehearsal.openai_format import chat_completion, model_list, openai_usage
 from workers.rehearsal.server import LoopbackServer, Received, Send
 

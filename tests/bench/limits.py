@@ -31,7 +31,7 @@ from typing import Any
 
 from flows.job.evaluate import evaluate
 from flows.settings import quiet_engines, read_settings
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from tests.bench.served import served
 from workers.rehearsal.books import Entry, largest_window
 from workers.rehearsal.weather import HardLimits, Latency, Spread, Weather

@@ -21,9 +21,10 @@ from multiprocessing.connection import Connection
 import aiohttp
 import httpx
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.model import ModelSpec
 from pipeline.protocol import Observation
 from pipeline.serialization import ChatMessage
-from pipeline.specs import Endpoint, ModelSpec
 from tests.concurrency_limit import ConcurrencyLimit
 from workers.chat_api import Access, ChatApiAgent, ChatApiModel, Surroundings
 from workers.providers.openai import OpenAIAdapter

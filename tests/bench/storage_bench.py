@@ -27,11 +27,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.config.model import ModelSpec
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.families import FAMILIES
 from pipeline.plan import RunRequest, make_plan
 from pipeline.scores import SCORINGS, Score
-from pipeline.specs import ModelSpec
 from pipeline.transcript import Message
 from storage.analysis.leaderboard import leaderboard
 from storage.objects.object_keys import ShardKey

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from flows.job.evaluate import play_all
 from flows.job.prepare import prepare
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from tests.provider import Provider
 from tests.stand_in_vllm import until
 from tests.vllm.engine import ARGS, MODEL, PYTHON

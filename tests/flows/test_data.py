@@ -16,7 +16,7 @@ import pytest
 from flows.cli import main
 from flows.job.prepare import load_dataset, plan_run
 from flows.official import OfficialFile, Patience, Release, pull, read_release
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.datasets import dataset_from_rows, generate_rows
 from pipeline.errors import ConfigError, DatasetError
 from pipeline.families import FAMILIES

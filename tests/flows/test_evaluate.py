@@ -18,7 +18,7 @@ import pytest
 
 from flows.job.evaluate import folder_advice, play_all
 from flows.job.prepare import load_dataset, prepare, prepared
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.errors import ConfigError
 from storage.objects.open_store import open_store
 from storage.query.duckdb_connection import connect
@@ -268,7 +268,7 @@ def test_a_users_own_homes_are_respected(muses: Muses, tmp_path: Path) -> None:
 def test_a_dataset_of_other_families_is_refused() -> None:
     config = parse_config({"models": ["scripted/oracle"], "dataset": str(ROOT), "families": ["queue"]}, "here")
     with pytest.raises(ConfigError, match=r"has no scenarios of 'queue'"):
-        load_dataset(config.model_copy(update={"dataset": config.dataset.model_copy(update={"path": os.devnull})}))
+        load_dataset(config.model_copy(update={"dataset": replace(config.dataset, path=os.devnull)}))
 
 
 def test_a_run_of_an_older_schema_becomes_one_of_todays_when_it_plays(tmp_path: Path) -> None:

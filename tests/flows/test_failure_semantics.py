@@ -23,7 +23,7 @@ import yaml
 from flows.job.evaluate import Driver, evaluate
 from flows.job.report import RunReport
 from flows.settings import quiet_engines, read_settings
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.errors import ConfigError, MusesError, StoreError
 from tests.conftest import Muses
 from tests.flows.test_deploy import file_of

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.errors import MusesError
 from tests.conftest import Muses
 from tests.flows.test_interrupt import CTRL_C, Stall, Stopped, job, reply

@@ -11,7 +11,7 @@ import pytest
 
 from flows.nightly.maintain import MaintainReport, maintain
 from flows.nightly.night_text import upkeep_lines
-from pipeline.config import MaintainConfig, RetentionConfig
+from pipeline.config.schedule import MaintainConfig, RetentionConfig
 from storage.objects.object_keys import ShardKey, claim_key, manifest_key
 from storage.objects.object_store import ObjectStore
 from storage.objects.open_store import open_store

@@ -18,9 +18,10 @@ from flows.nightly.night import WORK, NightResult, nightly
 from flows.nightly.publish_site import publish
 from flows.nightly.schedule import last_nights
 from flows.settings import Settings
-from pipeline.config import ExecutionConfig, parse_config
+from pipeline.config.execution import ExecutionConfig
+from pipeline.config.model import ModelSpec
+from pipeline.config.parse import parse_config
 from pipeline.errors import StoreError
-from pipeline.specs import ModelSpec
 from storage.objects.object_store import ObjectStore
 from storage.objects.open_store import open_store
 from storage.query.duckdb_connection import connect

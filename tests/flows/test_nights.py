@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from flows.nightly.schedule import canary_config, due, night_config, read_day, the_night
-from pipeline.config import RunConfig, parse_config
+from pipeline.config.parse import parse_config
+from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from storage.runs.nights import Night
 

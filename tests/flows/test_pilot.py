@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from flows.job.pilot import sample
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.datasets import generate_dataset
 from pipeline.plan import Plan, make_plan
 

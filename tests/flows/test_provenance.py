@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows.job.prepare import CODE_ROOT, load_dataset, plan_run, prepare
 from flows.job.provenance import Code, code_state, lock_hash, made_with, package_versions
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.credentials import MASK
 from storage.objects.open_store import open_store
 from storage.runs.manifest import read_manifest

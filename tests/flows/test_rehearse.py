@@ -17,7 +17,8 @@ from flows.cli.rehearse import read_weather
 from flows.job.evaluate import NOBODY
 from flows.job.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
 from flows.settings import read_settings
-from pipeline.config import RunConfig, parse_config
+from pipeline.config.parse import parse_config
+from pipeline.config.run import RunConfig
 from storage.query.duckdb_connection import connect
 from tests.conftest import Muses
 from workers.rehearsal.provider import RehearsalProvider

@@ -11,7 +11,7 @@ import pytest
 from flows.job.evaluate import evaluate
 from flows.job.rescore import FamilyReport, Means, RescoreReport, rescore
 from flows.settings import read_settings
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.errors import ConfigError, MusesError, StoreError
 from pipeline.families import FAMILIES
 from pipeline.families.base import Family

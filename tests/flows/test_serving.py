@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows.job.prepare import load_dataset, plan_run
 from flows.job.serving import served_agents, served_users
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.plan import Plan
 from tests.conftest import Muses
 

@@ -22,7 +22,7 @@ import ray
 from flows.job.evaluate import NOBODY, Driver, Watcher
 from flows.settings import Settings, read_settings
 from flows.sweep.sweep import SweepReport, sweep
-from pipeline.config import ExecutionConfig
+from pipeline.config.execution import ExecutionConfig
 from pipeline.errors import ConfigError, EndpointError
 from pipeline.grid import expand
 from storage.objects.open_store import open_store

@@ -7,15 +7,18 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from pipeline.config import (
-    ModelConfig,
-    RunConfig,
-    parse_config,
-)
+from pipeline.config.dataset import DatasetSpec
+from pipeline.config.endpoint import Endpoint, Limits
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
+from pipeline.config.model_config import ModelConfig
+from pipeline.config.parse import parse_config
+from pipeline.config.prices import Prices
+from pipeline.config.run import RunConfig
+from pipeline.config.sampling import Sampling
 from pipeline.errors import ConfigError
 from pipeline.families.base import SCRIPTED_KINDS
 from pipeline.providers import GENERIC, PROVIDERS
-from pipeline.specs import DatasetSpec, Endpoint, EngineSpec, Limits, ModelSpec, Prices, Sampling
 from tests.strategies import JSON_VALUES
 
 SOURCE = "night.yaml"
@@ -62,7 +65,7 @@ def model(**fields: object) -> dict[str, Any]:
 def test_a_whole_config() -> None:
     """Every key there is, read from YAML."""
     config = parse_config(yaml.safe_load(WHOLE), SOURCE)
-    assert config.dataset.spec() == DatasetSpec(None, "500", 7)
+    assert config.dataset == DatasetSpec(None, "500", 7)
     ours = config.models[1].spec()
     assert (ours.name, ours.provider, ours.model) == ("ours", "openai", "org/model-7b")
     assert ours.sampling == Sampling(0.0, 1.0, 512, 3)
@@ -82,7 +85,7 @@ def test_what_is_stored_with_a_run_reads_back_as_the_same_config() -> None:
 def test_the_least_config() -> None:
     config = parse_config(LEAST, SOURCE)
     assert config.request(("queue", "access")).families == ("queue", "access")
-    assert config.dataset.spec() == DatasetSpec(None, "tiny", 0)
+    assert config.dataset == DatasetSpec(None, "tiny", 0)
     assert config.users is None
     assert config == parse_config({**LEAST, "users": "scripted"}, SOURCE)
 
@@ -307,7 +310,7 @@ def test_two_models_are_told_apart_by_name_and_folder(first: object, second: obj
     ],
 )
 def test_datasets(written: object, spec: DatasetSpec) -> None:
-    assert parse_config({**LEAST, "dataset": written}, SOURCE).dataset.spec() == spec
+    assert parse_config({**LEAST, "dataset": written}, SOURCE).dataset == spec
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,12 @@ from dataclasses import replace
 import pytest
 
 from pipeline import content_key as module, protocol, users as users_module
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
+from pipeline.config.prices import Prices
+from pipeline.config.sampling import Sampling
+from pipeline.config.users import UsersSpec
 from pipeline.content_key import SCRIPTED_VERSION, content_key
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.families import FAMILIES
@@ -17,7 +23,6 @@ from pipeline.principals import Principal
 from pipeline.protocol import View
 from pipeline.scenario import Input
 from pipeline.serialization import ChatMessage
-from pipeline.specs import Endpoint, EngineSpec, ModelSpec, Prices, Sampling, UsersSpec
 from workers.scripted import play_scripted
 
 DATASET = generate_dataset("2", 0, None, None)

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import parse_config
+from pipeline.config.model import ModelSpec
+from pipeline.config.parse import parse_config
+from pipeline.config.prices import Prices
+from pipeline.config.users import UsersSpec
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.estimate import (
     HIGH,
@@ -25,7 +28,6 @@ from pipeline.estimate import (
     forecast,
 )
 from pipeline.plan import Plan, make_plan
-from pipeline.specs import ModelSpec, Prices, UsersSpec
 from storage.analysis.student_t import t_quantile
 from workers.limits import Account
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from pipeline.errors import ConfigError
 from pipeline.grid import MOST_CELLS, expand
 

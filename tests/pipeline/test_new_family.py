@@ -12,7 +12,7 @@ import pytest
 from flows.job.evaluate import evaluate
 from flows.settings import read_settings
 from pipeline import families
-from pipeline.config import parse_config
+from pipeline.config.parse import parse_config
 from storage.query.duckdb_connection import connect
 
 PAGE = Path(__file__).parents[2] / "docs" / "new_family.md"

@@ -3,9 +3,10 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError
 from pipeline.packing import Wave, gpus_a_replica, pack
-from pipeline.specs import EngineSpec, ModelSpec
 
 
 def served(name: str, gpus: int, replicas: int = 1, args: str = "{}") -> ModelSpec:

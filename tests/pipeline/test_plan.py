@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.endpoint import Endpoint, Limits
+from pipeline.config.model import ModelSpec
+from pipeline.config.sampling import Sampling
+from pipeline.config.users import UsersSpec
 from pipeline.datasets import Dataset, SourceRow, dataset_from_rows, generate_dataset, generate_rows
 from pipeline.plan import EpisodePlan, Plan, RunRequest, make_plan
-from pipeline.specs import Endpoint, Limits, ModelSpec, Sampling, UsersSpec
 
 ORACLE = ModelSpec("scripted/oracle", "scripted", "oracle")
 ELSEWHERE = Endpoint(("http://elsewhere/v1",), "KEY", 9.0, 1, Limits(concurrency=3))

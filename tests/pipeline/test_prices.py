@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.config import parse_config
+from pipeline.config.model import ModelSpec
+from pipeline.config.parse import parse_config
+from pipeline.config.prices import Prices
 from pipeline.errors import ConfigError
 from pipeline.prices import FREE, cost_of, default_prices, prices_of
 from pipeline.protocol import Call
-from pipeline.specs import ModelSpec, Prices
 from pipeline.usage import Usage, sum_or_none
 
 PRICES = Prices(input=2.0, output=8.0, cached_input=0.5)

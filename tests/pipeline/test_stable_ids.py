@@ -8,10 +8,14 @@ import hashlib
 
 import pytest
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
+from pipeline.config.sampling import Sampling
+from pipeline.config.users import UsersSpec
 from pipeline.datasets import generate_dataset
 from pipeline.families import FAMILIES
 from pipeline.plan import RunRequest, make_plan
-from pipeline.specs import Endpoint, EngineSpec, ModelSpec, Sampling, UsersSpec
 
 VERSIONS: dict[tuple[str, int, int | None], tuple[str, dict[str, str]]] = {
     ("tiny", 0, None): (

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.config.model import ModelSpec
 from pipeline.episode import Episode
 from pipeline.errors import StoreError
 from pipeline.hashing import digest
 from pipeline.plan import Cell, EpisodePlan, ShardPlan
-from pipeline.specs import ModelSpec
 from storage.objects.object_keys import RescoredKey, ShardKey
 from storage.objects.object_store import ObjectStore
 from storage.query.duckdb_connection import connect

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.specs import Endpoint, Limits
+from pipeline.config.endpoint import Endpoint, Limits
 from tests.workers.virtual_time import clock, run
 from workers.keeper import Keeper
 from workers.limits import Account, AccountLimits, Holder, LeasedLimit, Slot, Snapshot, TryEnd

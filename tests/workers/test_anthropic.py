@@ -7,12 +7,14 @@ from typing import Self, TypeVar, cast
 
 import pytest
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.model import ModelSpec
+from pipeline.config.sampling import Sampling
 from pipeline.errors import FailureKind, ModelFailure
 from pipeline.families.base import Family
 from pipeline.protocol import Observation, Reply
 from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage, serialize
-from pipeline.specs import Endpoint, ModelSpec, Sampling
 from workers.models import EpisodeRequest, Model
 from workers.providers.open_model import open_model
 from workers.rehearsal.answers import Answer, as_json

@@ -16,12 +16,14 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
+from pipeline.config.endpoint import Endpoint, Limits
+from pipeline.config.model import ModelSpec
+from pipeline.config.sampling import Sampling
 from pipeline.errors import ConfigError, FailureKind, ModelFailure
 from pipeline.families.base import Family
 from pipeline.protocol import Agent, Call, Observation, Reply
 from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage, serialize
-from pipeline.specs import Endpoint, Limits, ModelSpec, Sampling
 from tests.concurrency_limit import ConcurrencyLimit
 from tests.provider import (
     Answer,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.specs import Budget
+from pipeline.config.budget import Budget
 from workers.gauges import Gauges
 from workers.keeper import Keeper
 from workers.purse import Bill, PurseSpec, Statement

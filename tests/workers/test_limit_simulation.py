@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.specs import Limits
+from pipeline.config.endpoint import Limits
 from tests.workers.simulation import Dice, Estimate, Scene, SimulatedProvider, lognormal, play
 from workers.rehearsal.weather import HardLimits
 

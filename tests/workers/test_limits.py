@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.specs import Endpoint, Limits
+from pipeline.config.endpoint import Endpoint, Limits
 from tests.workers.virtual_time import clock, run
 from workers.keeper import Keeper, LocalKeeper
 from workers.limits import AccountLimits, Holder, LeasedLimit, TryEnd, disagreements

@@ -5,12 +5,14 @@ from typing import cast
 
 import pytest
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError
 from pipeline.families.base import Family
 from pipeline.protocol import Observation, Reply
 from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage
-from pipeline.specs import Endpoint, EngineSpec, ModelSpec
 from tests.provider import Provider
 from workers.chat_api import ChatApiModel
 from workers.http_exchange import Proxy, proxy_for

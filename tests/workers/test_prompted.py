@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.model import ModelSpec
+from pipeline.config.sampling import Sampling
+from pipeline.config.users import UsersSpec
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.plan import RunRequest, make_plan
 from pipeline.principals import AGENT, Principal
 from pipeline.protocol import View
-from pipeline.specs import Endpoint, ModelSpec, Sampling, UsersSpec
 from pipeline.transcript import Message, delivered
 from pipeline.users import SILENCE, spoken, user_prompt
 from storage.runs.shards import read_shard

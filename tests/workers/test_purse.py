@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.specs import Budget
+from pipeline.config.budget import Budget
 from pipeline.usage import Usage
 from workers.keeper import Keeper, LocalKeeper
 from workers.purse import (

@@ -24,8 +24,10 @@ import pytest
 import ray
 from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError, RuntimeEnvSetupError
 
+from pipeline.config.budget import Budget
+from pipeline.config.endpoint import Limits
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError, MusesError
-from pipeline.specs import Budget, Limits, ModelSpec
 from storage.objects.open_store import open_store
 from storage.runs.shards import read_index, read_shard
 from tests.provider import Provider, slow, storm
@@ -415,7 +417,7 @@ class Cluster:
         script = (
             "import asyncio, json, pathlib\n"
             "from pipeline.errors import MusesError\n"
-            "from pipeline.specs import ModelSpec\n"
+            "from pipeline.config.model import ModelSpec\n"
             "from workers.ray_pool import RayExecutor, RaySettings\n"
             f"settings = json.loads({json.dumps(settings)!r})\n"
             "settings['code'] = settings.get('code') and pathlib.Path(settings['code'])\n"
@@ -518,7 +520,7 @@ def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path)
     with Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4) as provider:
         body = (
             "from tests.workers.test_shard import spec; "
-            "from pipeline.specs import Endpoint, Limits; from dataclasses import replace; "
+            "from pipeline.config.endpoint import Endpoint, Limits; from dataclasses import replace; "
             f"model = ModelSpec('m', 'openai', 'm', endpoint=Endpoint(({provider.base_url!r},), "
             "limits=Limits(concurrency=4))); "
             "summary = await executor.run(spec(pathlib.Path({folder!r}), model, 'access')); "

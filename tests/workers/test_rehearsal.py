@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.model import ModelSpec
 from pipeline.datasets import generate_dataset
 from pipeline.errors import ConfigError, ModelFailure
 from pipeline.families import FAMILIES
 from pipeline.protocol import Observation
 from pipeline.serialization import ChatMessage
-from pipeline.specs import Endpoint, ModelSpec
 from workers.models import EpisodeRequest
 from workers.providers.open_model import open_model
 from workers.rehearsal.books import Tokens

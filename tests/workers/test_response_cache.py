@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.model import ModelSpec
+from pipeline.config.sampling import Sampling
 from pipeline.datasets import generate_dataset
 from pipeline.errors import ModelFailure, StoreError
 from pipeline.families import FAMILIES
 from pipeline.protocol import Call, Observation, Reply
 from pipeline.serialization import ChatMessage
-from pipeline.specs import Endpoint, ModelSpec, Sampling
 from storage.objects.folder_store import FolderStore
 from workers.models import EpisodeRequest
 from workers.response_cache import CachedModel

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
+from pipeline.config.model import ModelSpec
 from pipeline.datasets import generate_dataset
 from pipeline.families import FAMILIES
 from pipeline.families.base import SCRIPTED_KINDS
 from pipeline.protocol import Dialogue, Playthrough, Reply, View, play
-from pipeline.specs import ModelSpec
 from workers.models import EpisodeRequest
 from workers.providers.open_model import open_model
 from workers.scripted import ScriptedModel, ScriptedPrincipal

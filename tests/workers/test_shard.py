@@ -13,13 +13,17 @@ from typing import Any
 import pytest
 
 from pipeline import families
+from pipeline.config.budget import Budget
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.model import ModelSpec
+from pipeline.config.prices import Prices
+from pipeline.config.users import UsersSpec
 from pipeline.datasets import Dataset, generate_dataset
 from pipeline.episode import Episode
 from pipeline.errors import ModelFailure, MusesError
 from pipeline.plan import RunRequest, make_plan
 from pipeline.protocol import Agent, Observation, Reply
 from pipeline.scenario import Scenario
-from pipeline.specs import Budget, Endpoint, ModelSpec, Prices, UsersSpec
 from storage.objects.folder_store import FolderStore
 from storage.objects.object_store import ObjectInfo, ObjectStore
 from storage.objects.open_store import open_store

@@ -19,8 +19,10 @@ from pathlib import Path
 import pytest
 import ray
 
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
+from pipeline.config.sampling import Sampling
 from pipeline.errors import ConfigError, ModelFailure
-from pipeline.specs import EngineSpec, ModelSpec, Sampling
 from tests.stand_in_vllm import alive, stand_in, until
 from workers import vllm_fleet
 from workers.vllm_fleet import (
@@ -343,7 +345,8 @@ def failure_of(loop: asyncio.Runner, worker: FleetAddresses) -> ModelFailure | N
 _DRIVER = """
 import asyncio, sys, ray
 sys.path.insert(0, {root!r})
-from pipeline.specs import EngineSpec, ModelSpec
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
 from workers.vllm_fleet import FleetAddresses, VllmFleet
 ray.init("local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False, _temp_dir={temp!r})
 async def job():

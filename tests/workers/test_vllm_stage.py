@@ -9,9 +9,11 @@ from typing import Any, Self
 
 import pytest
 
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
+from pipeline.config.sampling import Sampling
 from pipeline.errors import ConfigError
 from pipeline.packing import Servers, needed_gpus, pack, servers_of
-from pipeline.specs import EngineSpec, ModelSpec, Sampling
 from tests.workers.test_shard import spec as shard_spec
 from workers.executor import OnBegun, untold
 from workers.limits import Snapshot

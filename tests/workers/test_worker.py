@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.endpoint import Endpoint
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError
-from pipeline.specs import Endpoint, ModelSpec
 from storage.objects.open_store import open_store
 from storage.runs.shards import read_shard
 from tests.provider import Provider, refused

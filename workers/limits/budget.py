@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from pipeline.specs import Limits
+from pipeline.config.endpoint import Limits
 from workers.limits.account import Account
 from workers.limits.headers import Told, smallest
 from workers.limits.learner import Learner, Observation

@@ -7,8 +7,8 @@ requests) refuses earlier than they say, and refusals are learned from.
 import math
 from collections.abc import Iterable, Mapping
 
+from pipeline.config.endpoint import Limits
 from pipeline.providers import PROVIDERS
-from pipeline.specs import Limits
 
 _REQUESTS = tuple(dict.fromkeys(provider.limit_headers.requests for provider in PROVIDERS.values()))
 _TOKENS = tuple(dict.fromkeys(provider.limit_headers.tokens for provider in PROVIDERS.values()))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.specs import Limits
+from pipeline.config.endpoint import Limits
 from workers.limits.account import Account
 
 LEASE_S = 5.0

@@ -17,7 +17,7 @@ from itertools import accumulate, chain, islice, repeat
 from types import TracebackType
 from typing import Protocol, Self
 
-from pipeline.specs import Endpoint, Limits
+from pipeline.config.endpoint import Endpoint, Limits
 from workers.limits.account import Account, TryEnd
 from workers.limits.book import LimitBook, LocalBook
 from workers.limits.headers import smallest, told_limits

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from pydantic_core import to_json
 
+from pipeline.config.sampling import Sampling
 from pipeline.serialization import ChatMessage
-from pipeline.specs import Sampling
 from workers.http_exchange import well_formed
 from workers.providers.api_error import ServerError
 

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.config.sampling import Sampling
 from pipeline.errors import ModelFailure
 from pipeline.serialization import ChatMessage, defused
-from pipeline.specs import Sampling
 from workers.http_exchange import well_formed
 from workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
 from workers.providers.api_error import CONTENT_FILTER, ServerError, reported_error

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
+from pipeline.config.endpoint import Endpoint, address_problem
+from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError
 from pipeline.providers import PROVIDERS, WireFormat
-from pipeline.specs import Endpoint, ModelSpec, address_problem
 from workers.limits import AccountLimits
 from workers.models import Model
 from workers.scripted import ScriptedModel

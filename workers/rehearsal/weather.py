@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.config import Number, Whole
+from pipeline.config.section import Number, Whole
 from pipeline.errors import ConfigError
 from workers.rehearsal.wire_format import RetryAfter
 

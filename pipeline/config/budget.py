@@ -1,0 +1,25 @@
+"""Budget: the most that a run may use."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from pipeline.config.section import STRICT, Number, Whole
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that a run may use, all its starts together.  None: no cap."""
+
+    __pydantic_config__ = STRICT
+
+    usd: Annotated[Number, Field(gt=0)] | None = None
+    tokens: Annotated[Whole, Field(gt=0)] | None = None
+    """Prompt and completion together, of agents and users."""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "Budget":
+        if self.usd is None and self.tokens is None:
+            raise ValueError("names no cap; write usd, tokens or both")
+        return self

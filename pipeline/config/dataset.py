@@ -1,0 +1,53 @@
+"""Which scenarios are played: generated ones or files."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from pipeline.config.section import STRICT, Whole
+from pipeline.crowds import LARGEST, SMALLEST
+
+
+def _size_from_number(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """Scenarios that are generated (``size`` and ``seed``) or read from files (``path``).
+
+    As text: ``generated:tiny``, ``generated:paper``, ``generated:500@7`` (500 a family, seed 7), or a file or folder.
+    """
+
+    __pydantic_config__ = STRICT
+
+    path: str | None = None
+    size: Annotated[str, BeforeValidator(_size_from_number)] = "tiny"
+    """``tiny``, ``paper`` or a number of scenarios a family."""
+    seed: Whole = 0
+    most_users: Annotated[Whole, Field(ge=SMALLEST, le=LARGEST)] | None = None
+    """Generated scenarios have from 2 to so many users; None: as in the paper (queue 20, the others 10)."""
+
+    @model_validator(mode="after")
+    def _known(self) -> "DatasetSpec":
+        if self.size not in ("tiny", "paper") and not (self.size.isascii() and self.size.isdigit() and int(self.size)):
+            raise ValueError(f"expected the size tiny, paper or a positive number, got {self.size!r}")
+        return self
+
+    @property
+    def name(self) -> str:
+        if self.path is not None:
+            return self.path
+        crowds = "" if self.most_users is None else f" with up to {self.most_users} users"
+        return f"generated:{self.size}@{self.seed}{crowds}"
+
+
+def dataset_from_text(value: object) -> object:
+    """The section that a text stands for; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    if not value.startswith("generated:"):
+        return {"path": value}
+    size, _, seed = value.removeprefix("generated:").partition("@")
+    return {"size": size, **({"seed": seed} if seed else {})}

@@ -1,0 +1,36 @@
+"""The vLLM servers that are started for a model ``vllm:<model>``."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from pipeline.config.section import STRICT, JsonText, Whole
+
+
+def _replica_range(value: object) -> object:
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """The vLLM servers of one model."""
+
+    __pydantic_config__ = STRICT
+
+    replicas: Annotated[tuple[Whole, Whole], BeforeValidator(_replica_range)] = (1, 1)
+    """Least and most, or one number for both; more than the least are started under load."""
+    tensor_parallel: Annotated[Whole, Field(gt=0)] = 1
+    """GPUs a replica."""
+    args: JsonText = "{}"
+    """vLLM's own arguments, as ``{"max_model_len": 8192}``."""
+    python: str | None = None
+    """The interpreter that has vLLM; None: the worker's own."""
+
+    @field_validator("replicas")
+    @classmethod
+    def _ascending(cls, value: tuple[int, int]) -> tuple[int, int]:
+        least, most = value
+        if not 1 <= least <= most:
+            raise ValueError(f"expected a number from 1 on, or [least, most], got {list(value)}")
+        return value

@@ -1,0 +1,121 @@
+"""A model as a configuration writes it, and what that stands for."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from pipeline.config.endpoint import Endpoint, Limits, address_problem
+from pipeline.config.engine import EngineSpec
+from pipeline.config.model import ModelSpec
+from pipeline.config.prices import Prices
+from pipeline.config.sampling import Sampling
+from pipeline.config.section import Number, Section, Whole
+from pipeline.families.base import SCRIPTED_KINDS
+from pipeline.prices import default_prices
+from pipeline.providers import GENERIC, PROVIDERS
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class ModelConfig(Section):
+    """One model: ``scripted/<kind>`` or ``<provider>:<model>`` (:mod:`pipeline.providers`)."""
+
+    model: str
+    name: str | None = None
+    """On the leaderboard; the provider's name for the model when left out."""
+    base_url: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_several)] = None
+    """One address, or several that serve the same model."""
+    api_key_env: str | None = None
+    """Which environment variable holds the key.  Left out: the provider's own, where ``base_url`` is left out too."""
+    account: str | None = None
+    """Models of one account share its limits; left out: their addresses and the key's name tell."""
+    sampling: Sampling = Sampling()
+    timeout_s: Number = Field(120.0, gt=0)
+    max_retries: Whole = Field(5, ge=0)
+    requests_per_minute: Number | None = Field(None, gt=0)
+    tokens_per_minute: Number | None = Field(None, gt=0)
+    max_concurrency: Whole | None = Field(None, gt=0)
+    prices: Prices | None = None
+    """Left out: those of the table of defaults, where it has the model."""
+    engine: EngineSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"model": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _known(self) -> "ModelConfig":
+        provider, rest = self._parts
+        if provider == "scripted" and rest not in SCRIPTED_KINDS:
+            kinds = ", ".join(f"scripted/{kind}" for kind in SCRIPTED_KINDS)
+            raise ValueError(f"no built-in agent {self.model!r}; there are {kinds}")
+        if provider not in ("scripted", *PROVIDERS) or not rest:
+            *most, last = (f"{name}:<model>" for name in PROVIDERS)
+            raise ValueError(f"expected scripted/<kind>, {', '.join(most)} or {last}, got {self.model!r}")
+        if provider in ("scripted", "vllm") and (self.base_url or self.api_key_env):
+            why = "needs no network" if provider == "scripted" else "is served by what this run starts"
+            raise ValueError(
+                f"{self.model} {why}: leave out base_url and api_key_env"
+                + (f" (a server that runs already is {GENERIC.name}:{rest})" if provider == "vllm" else "")
+            )
+        if self.engine is not None and provider != "vllm":
+            raise ValueError(f"engine is for vllm:<model>, got {self.model!r}")
+        self._check_addresses()
+        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
+            raise ValueError(
+                f"api_key_env must be the name of an environment variable, such as {GENERIC.api_key_env}; what came is "
+                "none (not shown here, in case it is the key itself)"
+            )
+        return self
+
+    def _check_addresses(self) -> None:
+        if self.base_url == ():
+            raise ValueError("base_url names no address; write one, or leave it out")
+        for url in self.base_url or ():
+            if problem := address_problem(url):
+                raise ValueError(problem)
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        provider, _, rest = self.model.partition("/" if self.model.startswith("scripted/") else ":")
+        return provider, rest
+
+    def spec(self) -> ModelSpec:
+        provider, rest = self._parts
+        if provider == "scripted":
+            return ModelSpec(self.name or self.model, "scripted", rest)
+        return ModelSpec(
+            name=self.name or rest,
+            provider=provider,
+            model=rest,
+            sampling=self.sampling,
+            endpoint=self._endpoint(provider),
+            engine=(self.engine or EngineSpec()) if provider == "vllm" else None,
+            prices=self._prices(provider),
+        )
+
+    def _prices(self, provider: str) -> Prices | None:
+        """The config's, else the table's: its prices hold at the provider's own address only."""
+        if self.prices is not None:
+            return self.prices
+        home = PROVIDERS[provider].base_url
+        at_home = home is not None and (self.base_url is None or {url.rstrip("/") for url in self.base_url} == {home})
+        return default_prices().find(provider, self._parts[1]) if at_home else None
+
+    def _endpoint(self, provider: str) -> Endpoint:
+        known = PROVIDERS[provider]
+        urls = self.base_url or (() if known.base_url is None else (known.base_url,))
+        return Endpoint(
+            base_urls=tuple(url.rstrip("/") for url in urls),
+            api_key_env=self.api_key_env or (None if self.base_url else known.api_key_env),
+            timeout_s=self.timeout_s,
+            max_retries=self.max_retries,
+            limits=Limits(self.requests_per_minute, self.tokens_per_minute, self.max_concurrency),
+            account=self.account or (f"{provider}:{self._parts[1]}" if provider == "vllm" else None),
+        )

@@ -1,0 +1,90 @@
+"""Reading a configuration: every problem with its place, what came and what was expected.
+
+Unknown keys are refused with the nearest known one, so that a typo never silently means the default.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.config.run import RunConfig
+from pipeline.errors import ConfigError
+
+_SHOWN_CHARS = 100
+
+
+def parse_config(raw: object, source: str) -> RunConfig:
+    """Reads a configuration.  *source* names it in messages.
+
+    Raises:
+        ConfigError: with one line for every problem: where, what came, what was expected.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"{source}: expected keys and values such as `models: [scripted/oracle]`, got {_shown(raw)}")
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors(include_url=False)]
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from error
+
+
+def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict of its core
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    where = where.removeprefix(".") or "config"
+    match problem["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            known = _keys_at(problem["loc"][:-1])
+            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            return f"{where}: unknown key; {hint}"
+        case "missing":
+            return f"{where}: missing"
+        case "value_error":
+            return f"{where}: {problem['ctx']['error']}"
+        case kind:
+            return f"{where}: {_EXPECTED.get(kind, problem['msg'])}, got {_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
+
+
+def _keys_at(location: tuple[str | int, ...]) -> list[str]:
+    """The keys that are known at a place of the configuration."""
+    section: type = RunConfig
+    for part in location:
+        if isinstance(part, str):
+            section = keys_of(section)[part] or section
+    return sorted(keys_of(section))
+
+
+def keys_of(section: type) -> dict[str, type | None]:
+    """Key -> the section that stands there, alone or in a list; None for a plain value."""
+    if issubclass(section, BaseModel):
+        return {name: _section_in(field.annotation) for name, field in section.model_fields.items()}
+    return {field.name: _section_in(field.type) for field in fields(section)} if is_dataclass(section) else {}
+
+
+def _section_in(annotation: object) -> type | None:
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)
+
+
+_EXPECTED = {
+    "tuple_type": "expected a list",
+    "model_type": "expected keys and values",
+    "dataclass_type": "expected keys and values",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "string_pattern_mismatch": "expected letters, digits, dots, dashes and underscores, at most 150, with a letter or "
+    "digit at the beginning and no dot or dash at the end",
+    "string_type": "expected a text (in quotes, where YAML reads something else)",
+}

@@ -1,0 +1,136 @@
+"""The configuration of one run: all its sections."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from pipeline.config.budget import Budget
+from pipeline.config.dataset import DatasetSpec, dataset_from_text
+from pipeline.config.execution import ExecutionConfig
+from pipeline.config.model_config import ModelConfig
+from pipeline.config.schedule import FlowConfig, MaintainConfig, NightlyConfig
+from pipeline.config.section import SEGMENT, Number, Section, Whole
+from pipeline.config.users import UsersSpec
+from pipeline.families import FAMILIES
+from pipeline.hashing import slug
+from pipeline.plan import RunRequest, TemplateChoice
+from pipeline.prices import prices_of
+from pipeline.providers import PROVIDERS
+from pipeline.serialization import TEMPLATES
+
+_BLOCK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _users_from_text(value: object) -> object:
+    if value == "scripted":
+        return None
+    model = value.get("model") if isinstance(value, Mapping) else value
+    if isinstance(model, str) and model.startswith("scripted/"):
+        raise ValueError(f"users are `scripted` or a model; {model!r} is a built-in agent")
+    return value
+
+
+def _family(value: object) -> object:
+    if isinstance(value, str) and value not in FAMILIES:
+        raise ValueError(f"no family {value!r}; there are {', '.join(FAMILIES)}")
+    return value
+
+
+def _template(value: object) -> object:
+    known = (*TEMPLATES, "published")
+    if isinstance(value, str) and value not in known:
+        raise ValueError(f"no template {value!r}; there are {', '.join(known)}")
+    return value
+
+
+def _block(value: object) -> object:
+    if isinstance(value, str) and not _BLOCK.fullmatch(value):
+        raise ValueError(
+            "expected a Prefect block as TYPE/NAME, such as slack-webhook/team; what came is none (not shown here, in "
+            "case it is a webhook's address)"
+        )
+    return value
+
+
+class RunConfig(Section):
+    """One run."""
+
+    name: str = "run"
+    run_id: str | None = Field(None, pattern=SEGMENT)
+    """Left out: derived from what is measured, so that the same config resumes the same run."""
+    dataset: Annotated[DatasetSpec, BeforeValidator(dataset_from_text)] = DatasetSpec()
+    models: tuple[ModelConfig, ...]
+    families: tuple[Annotated[str, BeforeValidator(_family)], ...] = ()
+    """Left out: all that the dataset has."""
+    templates: tuple[Annotated[TemplateChoice, BeforeValidator(_template)], ...] = ("published",)
+    users: Annotated[ModelConfig | None, BeforeValidator(_users_from_text)] = None
+    """``scripted``: rule-based principals.  A model plays them in the paper's way, pinned apart from the agents."""
+    epochs: Whole = Field(1, gt=0)
+    limit: Whole | None = Field(None, gt=0)
+    store: str = ".muses/store"
+    coverage: Number = Field(0.99, ge=0, le=1)
+    """Share of planned episodes that must be scored for a model to be ranked."""
+    budget: Budget | None = None
+    cache: Literal["off", "local", "store"] = "off"
+    """Where answers are kept, to be used again by a call that is the same in every respect, epoch included."""
+    execution: ExecutionConfig = ExecutionConfig()
+    flow: FlowConfig = FlowConfig()
+    notify: tuple[Annotated[str, BeforeValidator(_block)], ...] = ()
+    """Prefect blocks that messages go to, as TYPE/NAME: slack-webhook/team."""
+    nightly: NightlyConfig = NightlyConfig()
+    maintain: MaintainConfig = MaintainConfig()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "RunConfig":
+        if not self.models:
+            raise ValueError("models names none; write one such as scripted/oracle")
+        for field, values in (("families", self.families), ("templates", self.templates)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{field} names something twice: {', '.join(values)}")
+        seen: dict[str, str] = {}
+        for model in self.models:
+            name = model.spec().name
+            if slug(name) in seen:
+                raise ValueError(f"two models are called {name!r} and {seen[slug(name)]!r}: give one another `name`")
+            seen[slug(name)] = name
+        return self
+
+    @model_validator(mode="after")
+    def _native_is_possible(self) -> "RunConfig":
+        for model in self.models if "native" in self.templates else ():
+            provider = PROVIDERS.get(model.model.partition(":")[0])
+            if provider is not None and not provider.free_roles:
+                raise ValueError(
+                    f"templates names native, and {model.model} takes only the roles user and assistant, so it could "
+                    "not tell who speaks; leave native out, or play it in a config without models of "
+                    f"{provider.name}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _priced(self) -> "RunConfig":
+        """A cap in USD cannot be kept where a price is not known."""
+        if self.budget is None or self.budget.usd is None:
+            return self
+        called = (*self.models, *(() if self.users is None else (self.users,)))
+        unknown = [spec.name for spec in (model.spec() for model in called) if prices_of(spec) is None]
+        if unknown:
+            raise ValueError(
+                f"budget.usd cannot be kept: no price is known of {', '.join(dict.fromkeys(unknown))}; write prices: "
+                "{input: ..., output: ...} in USD per million tokens there (0 where it costs nothing), or cap tokens"
+            )
+        return self
+
+    def request(self, families: tuple[str, ...]) -> RunRequest:
+        """What the run's identity is made of; *families* are those of the dataset."""
+        return RunRequest(
+            name=self.name,
+            models=tuple(model.spec() for model in self.models),
+            families=self.families or families,
+            users=UsersSpec(None if self.users is None else self.users.spec()),
+            templates=self.templates,
+            epochs=self.epochs,
+            limit=self.limit,
+        )

@@ -1,0 +1,42 @@
+"""Sampling: the request options that change what a model says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from pipeline.config.section import STRICT, JsonText, Number, Whole
+from pipeline.providers import REQUEST_FIELDS
+
+
+def _further_fields(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    if taken := sorted(REQUEST_FIELDS & set(value)):
+        raise ValueError(f"{', '.join(taken)}: sent by the project itself; extra_body is for other fields")
+    return value or None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Request options that change what a model says.  None: not sent, so the provider's default holds."""
+
+    __pydantic_config__ = STRICT
+
+    temperature: Annotated[Number, Field(ge=0)] | None = None
+    top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[Whole, Field(gt=0)] | None = None
+    seed: Whole | None = None
+    """Every request of an agent is sent ``seed + epoch``; a simulated user's, the seed plus a number of its own."""
+    reasoning_effort: str | None = None
+    """As the provider names its levels: low, medium, high, ..."""
+    extra_body: Annotated[JsonText | None, BeforeValidator(_further_fields)] = None
+    """Further fields of every request, as the provider names them."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Options that came later count only where they are set, so that earlier ids stay what they were."""
+        later = ((name, getattr(self, name)) for name in ("reasoning_effort", "extra_body"))
+        chosen = tuple(item for item in later if item[1] is not None)
+        return (self.temperature, self.top_p, self.max_tokens, self.seed, *chosen)

@@ -1,0 +1,25 @@
+"""Who plays the principals."""
+
+from dataclasses import asdict, dataclass
+
+from pipeline.config.model import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class UsersSpec:
+    """Who plays the principals.  Pinned apart from the agent, recorded in every episode."""
+
+    model: ModelSpec | None = None
+    """None: rule-based ones, deterministic and free."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in every episode: which model, with which sampling."""
+        if self.model is None:
+            return "scripted"
+        sampling = [f"{key}={value}" for key, value in asdict(self.model.sampling).items() if value is not None]
+        return " ".join((f"{self.model.provider}:{self.model.model}", *sampling))
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        return ("scripted",) if self.model is None else ("model", *self.model.identity)
