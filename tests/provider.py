@@ -8,7 +8,7 @@ In a test::
     with Provider(script=[*storm(3, rate_limited(retry_after="2")), cut_off()]) as provider: ...
     with Provider(script=cycle([None, None, failed(500)]), latency_s=0.01, most_in_flight=8) as provider: ...
 
-*script* says what happens to each completion request, in the order of arrival: an :class:`Answer`, or None for the
+*script* says what happens to each completion request, in the order of arrival: a :class:`Response`, or None for the
 usual reply; when it is used up, all further requests get the usual reply.  Any iterable will do, an endless one too.
 *most_in_flight* is a hard limit of concurrency: the request above it is refused with 429 at once.
 
@@ -26,15 +26,15 @@ from itertools import repeat
 from types import TracebackType
 from typing import Any, Self
 
-from workers.rehearsal.answers import Answer, as_json, page
 from workers.rehearsal.openai_format import chat_completion, model_list
+from workers.rehearsal.responses import Response, as_json, page
 from workers.rehearsal.server import LoopbackServer, Received, Send
 
 __all__ = [
-    "Answer",
     "Provider",
     "Received",
     "ReplyText",
+    "Response",
     "as_json",
     "completion",
     "cut_off",
@@ -55,54 +55,56 @@ ReplyText = Callable[[Mapping[str, Any]], str]
 _COMPLETIONS = "/v1/chat/completions"
 
 
-def completion(content: object, finish_reason: str | None = "stop", usage: object = None, **message: object) -> Answer:
+def completion(
+    content: object, finish_reason: str | None = "stop", usage: object = None, **message: object
+) -> Response:
     """A completion with this content (text, a list of parts, or None); *message*: further fields of the message."""
     return chat_completion(content, finish_reason, usage, **message)
 
 
-def refused(status: int, message: str, code: str | int | None = None, **fields: object) -> Answer:
+def refused(status: int, message: str, code: str | int | None = None, **fields: object) -> Response:
     """An error as OpenAI words it; *fields*: further ones of the error object."""
     return as_json({"error": {"message": message, "type": "invalid_request_error", "code": code, **fields}}, status)
 
 
-def rate_limited(retry_after: str | None = None, retry_after_ms: str | None = None) -> Answer:
+def rate_limited(retry_after: str | None = None, retry_after_ms: str | None = None) -> Response:
     """429, with what the provider says about when to come back."""
     headers = {"Retry-After": retry_after, "retry-after-ms": retry_after_ms}
     answer = refused(429, "slow down", "rate_limit_exceeded")
     return answer.with_headers({name: value for name, value in headers.items() if value is not None})
 
 
-def failed(status: int = 500) -> Answer:
+def failed(status: int = 500) -> Response:
     """An error page of a server or of a proxy in front of it."""
     return page(status)
 
 
-def html() -> Answer:
+def html() -> Response:
     """A page for people with status 200, as captive portals send it."""
     return page(200)
 
 
-def garbage() -> Answer:
+def garbage() -> Response:
     """Status 200, and JSON that ends too early."""
-    return Answer(body=b'{"choices": [{"message"', headers={"Content-Type": "application/json"})
+    return Response(body=b'{"choices": [{"message"', headers={"Content-Type": "application/json"})
 
 
-def cut_off() -> Answer:
+def cut_off() -> Response:
     """A completion that stops in the middle of its body."""
     return replace(completion("this text will not arrive as a whole"), ending="cut_off")
 
 
-def reset() -> Answer:
+def reset() -> Response:
     """A connection that breaks before the answer."""
-    return Answer(ending="reset")
+    return Response(ending="reset")
 
 
-def slow(delay_s: float) -> Answer:
+def slow(delay_s: float) -> Response:
     """A good answer that comes late."""
     return replace(completion("late"), delay_s=delay_s)
 
 
-def storm(count: int, answer: Answer) -> Iterator[Answer]:
+def storm(count: int, answer: Response) -> Iterator[Response]:
     """The same answer so many times."""
     return repeat(answer, count)
 
@@ -119,10 +121,10 @@ class Provider:
         self,
         *,
         reply: ReplyText = last_message,
-        script: Iterable[Answer | None] = (),
+        script: Iterable[Response | None] = (),
         latency_s: float = 0.0,
         most_in_flight: int | None = None,
-        models: Answer | None = None,
+        models: Response | None = None,
         port: int = 0,
     ) -> None:
         self._reply, self._script, self._latency_s = reply, iter(script), latency_s
@@ -182,7 +184,7 @@ class Provider:
         finally:
             self._in_flight -= 1
 
-    def _usual(self, received: Received) -> Answer:
+    def _usual(self, received: Received) -> Response:
         text = self._reply(received.document)
         prompt_tokens = sum(len(str(message["content"]).split()) for message in received.document["messages"])
         return completion(text, usage={"prompt_tokens": prompt_tokens, "completion_tokens": len(text.split())})

@@ -30,7 +30,7 @@ ENGINE_IMPORTERS = {
     "jinja2": {"dashboards/web/render.py"},
     "fastapi": {"dashboards/web/server.py"},
     "uvicorn": {"flows/cli/dashboard.py"},
-    "aiohttp": {"workers/http_exchange.py", "workers/rehearsal/server.py"},
+    "aiohttp": {"workers/http_client.py", "workers/rehearsal/server.py"},
 }
 PURE = {"pydantic", "cronsim"}
 """Libraries that pipeline/ may use at module level beside the standard library, since they only compute."""

@@ -24,11 +24,11 @@ from pipeline.config.model import ModelSpec
 from pipeline.errors import ModelFailure
 from pipeline.protocol import Call, Observation, Reply
 from pipeline.serialization import ChatMessage
-from workers.http_exchange import HttpAnswer, HttpExchange, excerpt, well_formed
+from workers.http_client import HttpClient, HttpResponse, excerpt, well_formed
 from workers.limits import Limit, TryEnd
 from workers.models import EpisodeRequest
 from workers.providers.adapter import Adapter, Completion, NoCompletionError, Options
-from workers.providers.api_error import ServerError, agents_own_doing, retry_after, verdict
+from workers.providers.api_error import ApiError, classify, retry_after, scored_finish_reason
 from workers.retries import RetryPolicy, Sleep, with_retries
 from workers.routes import Resolve, Route, fixed
 
@@ -39,11 +39,11 @@ _FORGETFUL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a client takes from outside, so that tests take no time and dice can be fixed."""
+class Effects:
+    """Time and chance, passed in so that tests take no time and random numbers can be fixed."""
 
-    dice: random.Random
-    """Jitter of the waits between tries."""
+    rng: random.Random
+    """Random numbers for the jitter of the waits between tries."""
     sleep: Sleep = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     """Seconds, for latencies."""
@@ -52,21 +52,21 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ModelConnection:
     """How a model is reached."""
 
     adapter: Adapter
     limit: Limit
-    """Of the account."""
+    """The account's limit."""
     api_key: str | None = None
-    """None: none is sent."""
+    """Key of the account; None: no key is sent."""
     resolve: Resolve | None = None
     """Where its servers are; None: at the endpoint's addresses."""
     environ: Mapping[str, str] | None = None
     """Where proxies are named; None: there are none."""
 
 
-class TokenGuess:
+class TokenEstimator:
     """What a call will take, learned from those before: tokens a byte of a request, and tokens of a completion.
 
     Args:
@@ -94,20 +94,20 @@ class ChatApiModel:
     Args:
         spec: the model and its sampling.
         endpoint: where it answers, and how patient we are.
-        access: how it is reached.
-        surroundings: chance and time.
+        connection: how it is reached.
+        effects: time and chance.
     """
 
-    def __init__(self, spec: ModelSpec, endpoint: Endpoint, access: Access, surroundings: Surroundings) -> None:
-        self._spec, self._adapter, self._limit, self._around = spec, access.adapter, access.limit, surroundings
+    def __init__(self, spec: ModelSpec, endpoint: Endpoint, connection: ModelConnection, effects: Effects) -> None:
+        self._spec, self._adapter, self._limit, self._effects = spec, connection.adapter, connection.limit, effects
         self._timeout_s = endpoint.timeout_s
         self._policy = RetryPolicy(max_retries=endpoint.max_retries)
-        self._resolve = access.resolve or fixed([url.rstrip("/") for url in endpoint.base_urls])
+        self._resolve = connection.resolve or fixed([url.rstrip("/") for url in endpoint.base_urls])
         self._route = Route(spec.name, self._resolve, self._policy.outage_s)
-        headers = self._adapter.headers(access.api_key)
-        self._http = HttpExchange(spec.name, headers, access.api_key, access.environ or {})
+        headers = self._adapter.headers(connection.api_key)
+        self._http = HttpClient(spec.name, headers, connection.api_key, connection.environ or {})
         self._most_tokens = spec.sampling.max_tokens
-        self._guess = TokenGuess(spec.sampling.max_tokens)
+        self._guess = TokenEstimator(spec.sampling.max_tokens)
 
     def agent(self, request: EpisodeRequest) -> "ChatApiAgent":
         return ChatApiAgent(self, self._adapter.options(self._spec.sampling, request.seed_offset), request.session)
@@ -127,13 +127,13 @@ class ChatApiModel:
                     raise
             return await self._try(other, session, starts)
 
-        completion = await with_retries(attempt, self._policy, self._around.dice, self._around.sleep)
+        completion = await with_retries(attempt, self._policy, self._effects.rng, self._effects.sleep)
         call = Call(
             role="agent",
             model=self._spec.model,
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
-            latency_s=self._around.clock() - starts[0],
+            latency_s=self._effects.clock() - starts[0],
             retries=len(starts) - 1,
             finish_reason=completion.finish_reason,
             cached_tokens=completion.cached_tokens,
@@ -159,7 +159,7 @@ class ChatApiModel:
         with await self._route.visit(session) as visit:
             async with self._limit.slot(self._guess.of(body)) as slot:
                 url = visit.start()
-                starts.append(self._around.clock())
+                starts.append(self._effects.clock())
                 headers: Mapping[str, str] = {}
                 try:
                     answer = await self._http.send("POST", url, self._adapter.path, body, self._timeout_s)
@@ -189,7 +189,7 @@ class ChatApiModel:
             error = replace(error, worded=False)  # it is about the list, and need not be about the model
         return self._failure(answer.status, error, answer, where)
 
-    def _understand(self, answer: HttpAnswer, where: str) -> Completion:
+    def _understand(self, answer: HttpResponse, where: str) -> Completion:
         """Reads one answer.  Raises ModelFailure when it is none."""
         answered = answer.status in range(200, 300)
         document = self._decode(answer.body, where) if answered else _json_or_none(answer.body)
@@ -199,7 +199,7 @@ class ChatApiModel:
         error = error or _unworded(answer)
         # Some gateways answer 200 and say in the body what went wrong, with a status as the error's code.
         status = (error.status or 500) if answered else answer.status
-        outcome = agents_own_doing(status, error, self._most_tokens)
+        outcome = scored_finish_reason(status, error, self._most_tokens)
         if outcome is None:
             self._adapter.learn(status, error)
             raise self._failure(status, error, answer, where)
@@ -225,13 +225,13 @@ class ChatApiModel:
     def _no_completion(self, problem: str, where: str) -> ModelFailure:
         return ModelFailure("server", f"{where} sent no completion: {self._http.safe(problem)}")
 
-    def _failure(self, status: int, error: ServerError, answer: HttpAnswer, where: str) -> ModelFailure:
-        found = verdict(status, error)
+    def _failure(self, status: int, error: ApiError, answer: HttpResponse, where: str) -> ModelFailure:
+        found = classify(status, error)
         problem = f"{where} answered HTTP {answer.status}"
         if status in range(300, 400):
             problem += " (a redirect: base_url must be the final address)"
         problem += f": {self._http.safe(error.message)}"
-        wait_s = retry_after(answer.headers, self._around.now())
+        wait_s = retry_after(answer.headers, self._effects.now())
         return ModelFailure(found.kind, problem, wait_s, found.retryable, found.ends_model)
 
 
@@ -253,8 +253,8 @@ def _unanswered(failure: ModelFailure, headers: Mapping[str, str]) -> TryEnd:
     return TryEnd("refused" if refused else "failed", None, failure.retry_after_s, headers, failure.problem)
 
 
-def _unworded(answer: HttpAnswer) -> ServerError:
-    return ServerError(excerpt(answer.body), worded=False)
+def _unworded(answer: HttpResponse) -> ApiError:
+    return ApiError(excerpt(answer.body), worded=False)
 
 
 def _json_or_none(body: bytes) -> object:

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 from pipeline.config.model import ModelSpec
 from workers.keeper import LocalKeeper
 from workers.limits import Snapshot
-from workers.models import Trouble
+from workers.models import Unavailable
 from workers.room import Room
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
@@ -36,7 +36,7 @@ class Executor(Protocol):
         """Waits for room and plays one shard.  *begun* is told once there is room, and again after a worker's death."""
         ...
 
-    async def probe(self, spec: ModelSpec) -> Trouble | None:
+    async def probe(self, spec: ModelSpec) -> Unavailable | None:
         """What is wrong with a model's endpoint, seen from where it would be called; None: nothing."""
         ...
 
@@ -80,7 +80,7 @@ class InlineExecutor:
             self._room.leave(group)
             self._room.add(None)
 
-    async def probe(self, spec: ModelSpec) -> Trouble | None:
+    async def probe(self, spec: ModelSpec) -> Unavailable | None:
         return await self._worker.probe(spec)
 
     async def snapshot(self) -> Snapshot:

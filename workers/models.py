@@ -1,4 +1,4 @@
-"""What a model is to us: something that gives every episode an agent.
+"""The protocol of a model: it gives every episode an agent.
 
 A model is opened once, probed once, used by many episodes at the same time, and closed.  It is used from one event
 loop at a time; closing it before that loop ends is the caller's duty.
@@ -20,7 +20,7 @@ class EpisodeRequest:
     family: Family[Any]
     scenario: Scenario[Any]
     agent_seed: int
-    """Dice of a scripted agent."""
+    """Seed of a scripted agent's random numbers."""
     seed_offset: int
     """Added to the sampling seed: the epoch for an agent, an episode's own number for a simulated user."""
     session: str = ""
@@ -28,20 +28,20 @@ class EpisodeRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Unavailable:
     """Why a model cannot be called now."""
 
     text: str
-    """For people."""
+    """Message for people."""
     lasting: bool
-    """Whether it stays so until somebody mends it: a key that is missing or refused, an unknown model.  Otherwise the
-    model may be back in time."""
+    """Whether it stays so until somebody repairs it: a key that is missing or refused, an unknown model.  False: the
+    model may be back later."""
     kind: FailureKind = "auth"
-    """What its episodes would have failed by."""
+    """Kind of failure that its episodes would have had."""
 
     @classmethod
-    def of(cls, error: ModelFailure | MusesError) -> "Trouble":
-        """Of a client that could not be opened (no key, as a rule), or of one that was refused."""
+    def of(cls, error: ModelFailure | MusesError) -> "Unavailable":
+        """From the error of a client that could not be opened (usually no key), or of one that was refused."""
         if isinstance(error, ModelFailure):
             return cls(str(error), error.ends_model, error.kind)
         return cls(str(error), lasting=True)

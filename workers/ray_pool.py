@@ -23,7 +23,7 @@ from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError, MusesError
 from workers.executor import OnBegun, untold
 from workers.limits import Snapshot
-from workers.models import Trouble
+from workers.models import Unavailable
 from workers.ray_keeper import RayKeeper, join_keeper
 from workers.room import Room
 from workers.shard import ShardSpec, ShardSummary
@@ -139,10 +139,10 @@ class RayExecutor:
                 give_back(actor)
         raise AssertionError("unreachable: the last try returns or raises")
 
-    async def probe(self, spec: ModelSpec) -> Trouble | None:
+    async def probe(self, spec: ModelSpec) -> Unavailable | None:
         again = SHARD_TRIES - 1  # Ray's count: a worker that dies over it, or is just being restarted, is asked again
         try:
-            found: Trouble | None = await self._actors[0].probe.options(max_task_retries=again).remote(spec)
+            found: Unavailable | None = await self._actors[0].probe.options(max_task_retries=again).remote(spec)
         except RayTaskError as error:
             raise _own(error) from None
         except RayError as error:

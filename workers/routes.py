@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.errors import ModelFailure
-from workers.breaker import Breaker, BreakerRules
+from workers.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 
 Resolve = Callable[[], Awaitable[Sequence[str]]]
 """Where the servers are now, up to and including the version, as ``http://127.0.0.1:8000/v1``.  Asked before each try,
@@ -46,9 +46,9 @@ def fixed(urls: Sequence[str]) -> Resolve:
 class Server:
     """One of them, as this process knows it."""
 
-    def __init__(self, url: str, rules: BreakerRules) -> None:
+    def __init__(self, url: str, rules: CircuitBreakerRules) -> None:
         self.url = url
-        self.breaker = Breaker(rules)
+        self.breaker = CircuitBreaker(rules)
         self.in_flight = 0
         self.trouble: ModelFailure | None = None
         """The last one that its breaker counted."""
@@ -77,10 +77,10 @@ class Route:
         resolve: Resolve,
         patience_s: float,
         clock: Callable[[], float] = time.monotonic,
-        rules: BreakerRules | None = None,
+        rules: CircuitBreakerRules | None = None,
     ) -> None:
         self._name, self._resolve, self._patience_s = name, resolve, patience_s
-        self._clock, self._rules = clock, rules or BreakerRules()
+        self._clock, self._rules = clock, rules or CircuitBreakerRules()
         self._urls: Sequence[str] = ()
         self._servers: tuple[Server, ...] = ()
         self._down_since: float | None = None

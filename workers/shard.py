@@ -40,9 +40,9 @@ from storage.objects.object_keys import ShardKey
 from storage.objects.object_store import ObjectStore
 from storage.runs.shards import read_shard, write_shard
 from workers.models import EpisodeRequest, Model
-from workers.prompted import PromptedPrincipal
 from workers.purse import UNKNOWN, Bill, Experience, PurseSpec, Reservation, Wallet, Wish, purse_cell
 from workers.scripted import ScriptedPrincipal
+from workers.simulated_user import SimulatedUser
 
 _MAX_SEED_OFFSET = 2**30
 """Providers take seeds of 31 or 32 bits."""
@@ -357,7 +357,7 @@ def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str, note:
     request = EpisodeRequest(
         family, scenario, agent_seed=seed, seed_offset=seed % _MAX_SEED_OFFSET, session=f"{plan.id} {name}"
     )
-    return PromptedPrincipal(scenario.principal(name), players.users.agent(request), note)
+    return SimulatedUser(scenario.principal(name), players.users.agent(request), note)
 
 
 def _outcome(failure: Failure | None) -> Outcome:

@@ -21,7 +21,7 @@ from pipeline.packing import Servers, servers_of
 from pipeline.tasks import all_of
 from workers.executor import Executor, OnBegun, untold
 from workers.limits import Snapshot
-from workers.models import Trouble
+from workers.models import Unavailable
 from workers.shard import ShardSpec, ShardSummary
 
 
@@ -68,7 +68,7 @@ class StagedExecutor:
         """The wave that is deployed."""
         self._kept: set[Servers] = set()
         """Those that stay up until the end."""
-        self._troubles: dict[Servers, Trouble] = {}
+        self._troubles: dict[Servers, Unavailable] = {}
         self._known: dict[str, dict[str, Any]] = {}
         """What serves each model."""
         self._asking, self._starting = asyncio.Lock(), asyncio.Lock()
@@ -129,7 +129,7 @@ class StagedExecutor:
             debt.in_hand -= 1
             self._take_turns()
 
-    async def probe(self, spec: ModelSpec) -> Trouble | None:
+    async def probe(self, spec: ModelSpec) -> Unavailable | None:
         """A model that waits for its turn cannot be asked yet."""
         if spec.provider == "vllm" and servers_of(spec) not in self._kept:
             return self._troubles.get(servers_of(spec))
@@ -157,7 +157,7 @@ class StagedExecutor:
         except MusesError as error:
             self._leave_out(model, error)
 
-    async def _trouble_or_up(self, servers: Servers) -> Trouble | None:
+    async def _trouble_or_up(self, servers: Servers) -> Unavailable | None:
         """Waits for the servers; what is wrong where they do not come."""
         while servers not in self._up and servers not in self._troubles:
             news = self._news
@@ -214,9 +214,9 @@ class StagedExecutor:
             self._up.update((servers_of(model), model) for model in wave)
 
     def _leave_out(self, model: ModelSpec, error: Exception) -> None:
-        self._troubles[servers_of(model)] = Trouble(str(error) or type(error).__name__, True, "server")
+        self._troubles[servers_of(model)] = Unavailable(str(error) or type(error).__name__, True, "server")
 
 
-def _unplayed(spec: ShardSpec, trouble: Trouble) -> ShardSummary:
+def _unplayed(spec: ShardSpec, trouble: Unavailable) -> ShardSummary:
     """Nothing is stored: what was not played is owed."""
     return ShardSummary(str(spec.key), {}, {("server", str(trouble)): len(spec.episodes)}, 0.0)

@@ -11,10 +11,10 @@ from pipeline.families import FAMILIES
 from pipeline.families.base import users_reply
 from storage.objects.object_store import ObjectStore
 from storage.objects.open_store import open_store
-from workers.dead_end import DeadEndModel
+from workers.fail_fast import FailFastModel
 from workers.keeper import KeeperClient, LocalKeeper
 from workers.limits import AccountLimits, Holder
-from workers.models import Model, Trouble
+from workers.models import Model, Unavailable
 from workers.providers.open_model import open_model
 from workers.purse import PurseSpec, Wallet
 from workers.response_cache import CachedModel
@@ -67,12 +67,12 @@ class ShardWorker:
             task.cancel()
         await asyncio.gather(*playing, return_exceptions=True)
 
-    async def probe(self, spec: ModelSpec) -> Trouble | None:
+    async def probe(self, spec: ModelSpec) -> Unavailable | None:
         """What is wrong with a model's endpoint as seen from here, or None."""
         try:
             await self._model(spec).probe()
         except (ModelFailure, MusesError) as error:
-            return Trouble.of(error)
+            return Unavailable.of(error)
         return None
 
     async def drain(self) -> None:
@@ -104,7 +104,7 @@ class ShardWorker:
         if (spec, cache) not in self._models:
             model = open_model(spec, self._environ, self._limits)
             if spec.provider != "scripted":
-                model = DeadEndModel(model)
+                model = FailFastModel(model)
                 model = model if cache is None else CachedModel(model, spec, self._store(cache))
             self._models[spec, cache] = model
         return self._models[spec, cache]

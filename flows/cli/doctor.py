@@ -103,10 +103,10 @@ def _model(spec: ModelSpec) -> str:
         return "built in, needs no network"
     if spec.provider == "vllm":
         return "has no servers before a run starts them"
-    from workers.models import Trouble
+    from workers.models import Unavailable
     from workers.worker import ShardWorker
 
-    async def probe() -> Trouble | None:
+    async def probe() -> Unavailable | None:
         worker = ShardWorker(os.environ)
         try:
             return await worker.probe(spec)

@@ -22,9 +22,9 @@ from flows.settings import Settings, quiet_engines, read_settings
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.hashing import slug
-from workers.rehearsal.books import Busiest, Tokens, Totals
+from workers.rehearsal.fault_profile import PRESETS, FaultProfile, parse_fault_profile
 from workers.rehearsal.provider import RehearsalProvider
-from workers.rehearsal.weather import PRESETS, Weather, parse_weather
+from workers.rehearsal.request_log import PeakUsage, RequestTotals, TokenUsage
 
 _SHOWN_PROBLEMS = 5
 _NO_OPTIONS = RunOptions()
@@ -43,32 +43,32 @@ def rehearse(  # noqa: PLR0913 - the options of a command
 ) -> int:
     """Play a run against a provider on this machine that is told to make trouble. Nothing is paid, no key is read."""
     settings = read_settings()
-    sky = read_weather(weather)
+    profile = read_weather(weather)
     if serve:
         real = load_config(config, options, settings.store) if config or options.model else None
-        return _serve(sky, real, port, as_json=as_json)
+        return _serve(profile, real, port, as_json=as_json)
     quiet_engines(settings)
     parsed = _own_store(config, options, settings)
     with interruptible(_advice(parsed)), RunProgress() as progress:
-        result = run_until_signal(lambda _: rehearsal_of(parsed, sky, settings, progress.watcher), progress.stop)
+        result = run_until_signal(lambda _: rehearsal_of(parsed, profile, settings, progress.watcher), progress.stop)
     _show(result, weather, as_json=as_json)
     if result.report.budget_reached:
         return BUDGET_REACHED
     return DONE if result.report.complete else COVERAGE_SHORT
 
 
-def read_weather(name: str) -> Weather:
+def read_weather(name: str) -> FaultProfile:
     """A preset, or a file; a file may say ``like: storm`` and then only what differs.  Raises ConfigError."""
     if name in PRESETS:
         return PRESETS[name]
     raw = _read_yaml(Path(name))
     if not isinstance(raw, Mapping) or "like" not in raw:
-        return parse_weather(raw, name)
+        return parse_fault_profile(raw, name)
     preset = PRESETS.get(str(raw["like"]))
     if preset is None:
         raise ConfigError(f"{name}: like: no weather {raw['like']!r}; there are {', '.join(PRESETS)}")
     own = {key: value for key, value in raw.items() if key != "like"}
-    return parse_weather({**preset.model_dump(exclude_unset=True), **own}, name)
+    return parse_fault_profile({**preset.model_dump(exclude_unset=True), **own}, name)
 
 
 def _read_yaml(path: Path) -> object:
@@ -101,18 +101,18 @@ def _place(store: str) -> str:
     return store.rstrip("/") if "://" in store else str(Path(store).expanduser().resolve())
 
 
-def _serve(weather: Weather, config: RunConfig | None, port: int, *, as_json: bool) -> int:
+def _serve(profile: FaultProfile, config: RunConfig | None, port: int, *, as_json: bool) -> int:
     """Serves until a signal comes.  Both signals are blocked before the server's thread starts, so it has none."""
     signals = (signal.SIGINT, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     declared = {} if config is None else declared_limits(config, accounts_of(config))
-    provider = RehearsalProvider(weather, declared, port=port)
+    provider = RehearsalProvider(profile, declared, port=port)
     provider.start()
     for account in declared or ("",):
         print(f"listening on {provider.base_url(account)}; stop with Ctrl-C", file=sys.stderr, flush=True)  # noqa: T201
     signal.sigwait(signals)
     provider.stop()
-    totals = provider.books.totals()
+    totals = provider.log.totals()
     put(to_json(_books(totals, provider.busiest())) if as_json else _render(totals, provider.busiest()))
     return DONE
 
@@ -165,7 +165,7 @@ def _summary(result: Rehearsal) -> dict[str, Any]:
     }
 
 
-def _books(books: Totals, busiest: tuple[Busiest, ...]) -> dict[str, Any]:
+def _books(books: RequestTotals, busiest: tuple[PeakUsage, ...]) -> dict[str, Any]:
     return {
         "asked": books.asked,
         "accepted": books.accepted,
@@ -179,16 +179,16 @@ def _books(books: Totals, busiest: tuple[Busiest, ...]) -> dict[str, Any]:
     }
 
 
-def _by_model(sums: Mapping[str, Tokens]) -> dict[str, Any]:
+def _by_model(sums: Mapping[str, TokenUsage]) -> dict[str, Any]:
     return {model: asdict(tokens) for model, tokens in sums.items()}
 
 
-def _render(books: Totals, busiest: tuple[Busiest, ...], recorded: Recorded | None = None) -> str:
+def _render(books: RequestTotals, busiest: tuple[PeakUsage, ...], recorded: Recorded | None = None) -> str:
     """The provider's books as tables, and beside them what the store holds where there is one."""
     from dashboards.text import text_table
 
-    answered = sum(books.by_model.values(), Tokens())
-    kept = None if recorded is None else sum(recorded.by_model.values(), Tokens())
+    answered = sum(books.by_model.values(), TokenUsage())
+    kept = None if recorded is None else sum(recorded.by_model.values(), TokenUsage())
     rows: list[tuple[str, int, int | None]] = [
         ("requests, and our tries", books.asked, None if recorded is None else recorded.tries),
         ("let in", books.accepted, None),

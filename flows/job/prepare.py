@@ -27,7 +27,7 @@ from storage.objects.open_store import open_store
 from storage.runs.manifest import RunManifest, change_manifest, create_or_check, of_today, reopen
 from storage.runs.run_lock import HeldClaim
 from storage.runs.shards import RunIndex, read_index
-from workers.models import Trouble
+from workers.models import Unavailable
 
 CODE_ROOT = Path(__file__).resolve().parents[2]
 Warn = Callable[[str], None]
@@ -49,7 +49,7 @@ class PreparedRun:
     """What of it is not scored yet."""
     index: RunIndex
     """What was in the store when the run was prepared."""
-    unplayable: Mapping[str, Trouble] = field(default_factory=dict)
+    unplayable: Mapping[str, Unavailable] = field(default_factory=dict)
     """Model -> why it cannot even be opened; what it owes is not played."""
     terms: Terms = Terms()
     claim: HeldClaim | None = None

@@ -21,10 +21,10 @@ from pipeline.hashing import slug
 from pipeline.prices import FREE
 from pipeline.providers import GENERIC
 from workers.limits import Account
-from workers.rehearsal.books import Busiest, Tokens, Totals
-from workers.rehearsal.kills import kill_workers
+from workers.rehearsal.fault_profile import FaultProfile, HardLimits
 from workers.rehearsal.provider import RehearsalProvider
-from workers.rehearsal.weather import HardLimits, Weather
+from workers.rehearsal.request_log import PeakUsage, RequestTotals, TokenUsage
+from workers.rehearsal.worker_killer import kill_workers
 
 Number = TypeVar("Number", int, float)
 
@@ -41,7 +41,7 @@ GROUP BY call.model
 class Recorded:
     """What the store holds of the calls of this start."""
 
-    by_model: Mapping[str, Tokens]
+    by_model: Mapping[str, TokenUsage]
     tries: int
     """Of the calls that got an answer."""
 
@@ -55,10 +55,10 @@ class Rehearsal:
     """What came of a rehearsal."""
 
     report: RunReport
-    books: Totals
+    books: RequestTotals
     """The provider's."""
     recorded: Recorded
-    busiest: tuple[Busiest, ...]
+    busiest: tuple[PeakUsage, ...]
     killed: tuple[int, ...]
     """The ids of the worker processes that were ended on the way."""
 
@@ -76,7 +76,7 @@ class Rehearsal:
         answered, recorded = self.books.by_model, self.recorded.by_model
         found = []
         for model in sorted({*answered, *recorded}):
-            there, here = answered.get(model, Tokens()), recorded.get(model, Tokens())
+            there, here = answered.get(model, TokenUsage()), recorded.get(model, TokenUsage())
             fits = here == there if self.undisturbed else here.within(there)
             if not fits:
                 found.append(f"{model}: the provider answered {there}, the store holds {here}")
@@ -86,30 +86,30 @@ class Rehearsal:
         return tuple(found)
 
 
-async def rehearse(config: RunConfig, weather: Weather, settings: Settings, watcher: Watcher) -> Rehearsal:
+async def rehearse(config: RunConfig, profile: FaultProfile, settings: Settings, watcher: Watcher) -> Rehearsal:
     """The job: *config* is the run's own, but for its store and its id.
 
     Raises:
-        ConfigError: there is nothing to rehearse, or the weather does not go with the config.
+        ConfigError: there is nothing to rehearse, or the profile does not go with the config.
     """
     accounts = accounts_of(config)
     if not accounts:
         raise ConfigError("nothing to rehearse: every model of this run is built in and needs no network")
-    if weather.kill_worker_every_s is not None and config.execution.executor != "ray":
+    if profile.kill_worker_every_s is not None and config.execution.executor != "ray":
         raise ConfigError("kill_worker_every_s ends Ray workers, and this run has none: add --executor ray")
     since, killed = datetime.now(UTC), list[int]()
-    with RehearsalProvider(weather, declared_limits(config, accounts)) as provider:
+    with RehearsalProvider(profile, declared_limits(config, accounts)) as provider:
         job = evaluate(point_at(config, provider, accounts), settings, watcher)
-        report = await _with_kills(job, weather, killed)
+        report = await _with_kills(job, profile, killed)
     recorded = await asyncio.to_thread(read_recorded, report.store, report.run_id, since)
-    return Rehearsal(report, provider.books.totals(), recorded, provider.busiest(), tuple(killed))
+    return Rehearsal(report, provider.log.totals(), recorded, provider.busiest(), tuple(killed))
 
 
-async def _with_kills(job: Coroutine[Any, Any, RunReport], weather: Weather, killed: list[int]) -> RunReport:
-    """The job, while workers are killed beside it as the weather says."""
-    if weather.kill_worker_every_s is None:
+async def _with_kills(job: Coroutine[Any, Any, RunReport], profile: FaultProfile, killed: list[int]) -> RunReport:
+    """The job, while workers are killed beside it as the profile says."""
+    if profile.kill_worker_every_s is None:
         return await job
-    killing = asyncio.create_task(kill_workers(weather.kill_worker_every_s, random.Random(weather.seed), killed))
+    killing = asyncio.create_task(kill_workers(profile.kill_worker_every_s, random.Random(profile.seed), killed))
     try:
         return await job
     finally:
@@ -122,7 +122,7 @@ def read_recorded(store: str, run_id: str, since: datetime) -> Recorded:
 
     with connect(store, run_id) as connection:
         rows = connection.execute(_RECORDED, {"run": run_id, "since": since}).fetchall()
-    by_model = {model: Tokens(calls, prompt or 0, completion or 0) for model, calls, _, prompt, completion in rows}
+    by_model = {model: TokenUsage(calls, prompt or 0, completion or 0) for model, calls, _, prompt, completion in rows}
     return Recorded(by_model, tries=sum(int(tries) for _, _, tries, _, _ in rows))
 
 

@@ -33,8 +33,8 @@ from flows.job.evaluate import evaluate
 from flows.settings import quiet_engines, read_settings
 from pipeline.config.parse import parse_config
 from tests.bench.served import served
-from workers.rehearsal.books import Entry, largest_window
-from workers.rehearsal.weather import HardLimits, Latency, Spread, Weather
+from workers.rehearsal.fault_profile import FaultProfile, HardLimits, Latency, Spread
+from workers.rehearsal.request_log import LoggedRequest, largest_window
 
 LATENCY = Latency(base=Spread(least=0.1, most=0.3))
 SHARDS_AT_ONCE, SHARD_SIZE = 8, 20
@@ -44,19 +44,19 @@ _SCENARIOS = 200
 _TOKENS_A_CALL = 1_500
 """Of the queue's prompts and replies together, about; only to know how many calls fill the time."""
 
-Amount = Callable[[Entry], int]
+Amount = Callable[[LoggedRequest], int]
 
 
-def one(_: Entry) -> int:
+def one(_: LoggedRequest) -> int:
     return 1
 
 
-def tokens(entry: Entry) -> int:
+def tokens(entry: LoggedRequest) -> int:
     return entry.tokens
 
 
 def measured(  # noqa: PLR0917 - a limit and what to look at
-    entries: Sequence[Entry], limit: int, window_s: float, from_s: float, amount: Amount, spare: int = SPARE
+    entries: Sequence[LoggedRequest], limit: int, window_s: float, from_s: float, amount: Amount, spare: int = SPARE
 ) -> dict[str, Any]:
     """What a run made of a limit of so much in one window, from a time on.
 
@@ -108,7 +108,7 @@ def case(  # noqa: PLR0917 - one measurement in all its parts
 ) -> dict[str, Any]:
     """A limit of requests."""
     limits = HardLimits(requests_per_minute=per_minute, window_s=window_s, headers=False)
-    with served(Weather(latency=LATENCY, limits=limits)) as provider:
+    with served(FaultProfile(latency=LATENCY, limits=limits)) as provider:
         play(provider.base_url, round(per_minute * (seconds + from_s) / 60), model, execution)
         entries = provider.entries()
     return measured(entries, round(per_minute * window_s / 60), window_s, from_s, one, workers * SPARE)
@@ -117,7 +117,7 @@ def case(  # noqa: PLR0917 - one measurement in all its parts
 def of_tokens(per_minute: int, window_s: float, seconds: float) -> dict[str, Any]:
     """A declared limit of tokens."""
     limits = HardLimits(tokens_per_minute=per_minute, window_s=window_s, headers=False)
-    with served(Weather(latency=LATENCY, limits=limits)) as provider:
+    with served(FaultProfile(latency=LATENCY, limits=limits)) as provider:
         calls = round(per_minute * seconds / 60 / _TOKENS_A_CALL)
         play(provider.base_url, calls, {"tokens_per_minute": per_minute}, {})
         entries = provider.entries()

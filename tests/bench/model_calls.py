@@ -26,7 +26,7 @@ from pipeline.config.model import ModelSpec
 from pipeline.protocol import Observation
 from pipeline.serialization import ChatMessage
 from tests.concurrency_limit import ConcurrencyLimit
-from workers.chat_api import Access, ChatApiAgent, ChatApiModel, Surroundings
+from workers.chat_api import ChatApiAgent, ChatApiModel, Effects, ModelConnection
 from workers.providers.openai import OpenAIAdapter
 
 CONCURRENCY = 64
@@ -105,8 +105,8 @@ async def _cpu_of(call: Callable[[], Awaitable[object]], calls: int) -> float:
 async def _ours(base_url: str, calls: int) -> float:
     endpoint = Endpoint((base_url,))
     spec = ModelSpec("bench", "openai", "bench", endpoint=endpoint)
-    access = Access(OpenAIAdapter(), ConcurrencyLimit(CONCURRENCY), "key")
-    model = ChatApiModel(spec, endpoint, access, Surroundings(random.Random(0)))
+    access = ModelConnection(OpenAIAdapter(), ConcurrencyLimit(CONCURRENCY), "key")
+    model = ChatApiModel(spec, endpoint, access, Effects(random.Random(0)))
     agent, observation = ChatApiAgent(model, {"temperature": 0.0}, "an episode"), Observation(1, (), PROMPT)
     try:
         return await _cpu_of(lambda: agent.reply(observation), calls)

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from workers.rehearsal.books import Entry
+from workers.rehearsal.fault_profile import FaultProfile
 from workers.rehearsal.provider import RehearsalProvider
-from workers.rehearsal.weather import Weather
+from workers.rehearsal.request_log import LoggedRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +18,15 @@ class Served:
     base_url: str
     _pipe: Connection
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[LoggedRequest]:
         """Its books so far."""
         self._pipe.send("entries")
-        found: list[Entry] = self._pipe.recv()
+        found: list[LoggedRequest] = self._pipe.recv()
         return found
 
 
 @contextmanager
-def served(weather: Weather) -> Iterator[Served]:
+def served(weather: FaultProfile) -> Iterator[Served]:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(weather, there), daemon=True)
@@ -38,9 +38,9 @@ def served(weather: Weather) -> Iterator[Served]:
         process.join()
 
 
-def _serve(weather: Weather, pipe: Connection) -> None:
+def _serve(weather: FaultProfile, pipe: Connection) -> None:
     with RehearsalProvider(weather) as provider:
         pipe.send(provider.base_url())
         while True:
             pipe.recv()
-            pipe.send(list(provider.books.entries))
+            pipe.send(list(provider.log.entries))

@@ -26,7 +26,7 @@ from storage.runs.manifest import change_manifest, read_manifest
 from storage.runs.run_lock import RunHeldError, claimed
 from storage.schema.parquet_schema import SCHEMA_VERSION
 from tests.conftest import Muses
-from tests.provider import Answer, Provider, completion, reset
+from tests.provider import Provider, Response, completion, reset
 from tests.s3_server import free_ports
 from workers.executor import InlineExecutor
 
@@ -54,7 +54,7 @@ WELL_FORMED = ("surrogates",)
 @pytest.mark.parametrize("kind", sorted(NONSENSE))
 def test_nonsense_is_scored(muses: Muses, tmp_path: Path, kind: str) -> None:
     """What a model says is never an error: the run is done, and what could not be read is on record."""
-    forever: Iterator[Answer] = iter(lambda: NONSENSE[kind], None)
+    forever: Iterator[Response] = iter(lambda: NONSENSE[kind], None)
     with Provider(script=forever) as provider:
         done = muses(
             *("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:2"),
@@ -80,7 +80,7 @@ class Dying:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Answer | None:
+    def __next__(self) -> Response | None:
         self._left -= 1
         return None if self._left >= 0 or self.back else reset()
 

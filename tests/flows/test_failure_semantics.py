@@ -42,7 +42,7 @@ from tests.flows.test_interrupt import (
 )
 from tests.front import Front
 from tests.prefect_server import PATIENCE_S, PrefectServer, prefect_server
-from tests.provider import Answer, Provider, slow
+from tests.provider import Provider, Response, slow
 from tests.receiver import Receiver
 from workers.executor import InlineExecutor, OnBegun, untold
 from workers.shard import ShardSpec, ShardSummary
@@ -381,7 +381,7 @@ def process_of(server: PrefectServer, flow_run_id: str) -> int:
 class Pause(Stall):
     """As a stall, but those that wait get an answer in the end."""
 
-    def __next__(self) -> Answer | None:
+    def __next__(self) -> Response | None:
         return None if super().__next__() is None else slow(8)
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from storage.query.duckdb_connection import connect
 from tests.conftest import Muses
-from tests.provider import Answer, Provider, slow
+from tests.provider import Provider, Response, slow
 
 EPISODES, SHARD = 48, 4
 ANSWERED = 22
@@ -99,7 +99,7 @@ class Stall:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Answer | None:
+    def __next__(self) -> Response | None:
         self.asked += 1
         if self.asked <= ANSWERED or self.over:
             return None

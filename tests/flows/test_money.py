@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Muses
-from tests.provider import Answer, Provider, completion, refused
+from tests.provider import Provider, Response, completion, refused
 
 PRICES = {"input": 1.0, "output": 10.0, "cached_input": 0.1}
 PROMPT, COMPLETION = 900, 100
@@ -18,12 +18,12 @@ COST = (PROMPT * 1.0 + COMPLETION * 10.0) / 1e6
 Run = Callable[..., "tuple[int, dict[str, Any], str]"]
 
 
-def costly(**details: int) -> Answer:
+def costly(**details: int) -> Response:
     usage = {"prompt_tokens": PROMPT, "completion_tokens": COMPLETION}
     return completion("{}", usage={**usage, "prompt_tokens_details": details} if details else usage)
 
 
-def forever(answer: Answer) -> Iterator[Answer]:
+def forever(answer: Response) -> Iterator[Response]:
     return iter(lambda: answer, None)
 
 

@@ -30,7 +30,7 @@ from storage.runs.nights import Night, report_of
 from storage.runs.run_lock import RunHeldError, claimed
 from storage.upkeep.compaction import seal
 from storage.upkeep.verify import verify
-from tests.provider import Answer, Provider, failed, refused
+from tests.provider import Provider, Response, failed, refused
 from tests.s3_server import S3Server, free_ports
 from workers.executor import Executor, InlineExecutor, OnBegun, untold
 from workers.shard import ShardSpec, ShardSummary
@@ -47,15 +47,15 @@ class Script:
     """What a provider says: ``{}`` to everything, or trouble."""
 
     text: Callable[[Mapping[str, Any]], str] = lambda _: "{}"
-    trouble: list[Answer | None] = field(default_factory=list)
+    trouble: list[Response | None] = field(default_factory=list)
 
     def say(self, request: Mapping[str, Any]) -> str:
         return self.text(request)
 
-    def __iter__(self) -> Iterator[Answer | None]:
+    def __iter__(self) -> Iterator[Response | None]:
         return self
 
-    def __next__(self) -> Answer | None:
+    def __next__(self) -> Response | None:
         return self.trouble.pop(0) if self.trouble else None
 
 
@@ -89,7 +89,7 @@ class Board:
 
 
 @contextmanager
-def board_over(url: str, home: Path, models: Answer | None = None) -> Iterator[Board]:
+def board_over(url: str, home: Path, models: Response | None = None) -> Iterator[Board]:
     script = Script()
     with Provider(reply=script.say, script=script, models=models) as provider:
         raw = {

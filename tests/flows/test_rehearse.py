@@ -21,12 +21,12 @@ from pipeline.config.parse import parse_config
 from pipeline.config.run import RunConfig
 from storage.query.duckdb_connection import connect
 from tests.conftest import Muses
+from workers.rehearsal.fault_profile import PRESETS, Fault, FaultProfile, HardLimits, Latency, Spread
 from workers.rehearsal.provider import RehearsalProvider
-from workers.rehearsal.weather import PRESETS, Fault, HardLimits, Latency, Spread, Weather
 
 ROOT = Path(__file__).parents[2]
 QUICK = Latency(base=Spread(least=0.0, most=0.01))
-TROUBLE = Weather(
+TROUBLE = FaultProfile(
     latency=QUICK,
     faults=tuple(
         Fault(kind=kind, share=0.02)
@@ -57,7 +57,7 @@ def config(tmp_path: Path, name: str = "r", **more: object) -> RunConfig:
     return parse_config({**raw, **more}, "test")
 
 
-def rehearsed(parsed: RunConfig, weather: Weather, tmp_path: Path) -> Rehearsal:
+def rehearsed(parsed: RunConfig, weather: FaultProfile, tmp_path: Path) -> Rehearsal:
     settings = read_settings({"MUSES_HOME": str(tmp_path / "home")})
     return asyncio.run(rehearse(parsed, weather, settings, NOBODY))
 
@@ -72,7 +72,7 @@ def scores(parsed: RunConfig) -> list[tuple[Any, ...]]:
 def test_trouble_changes_the_books_and_not_the_scores(tmp_path: Path) -> None:
     """All four families with a users' model: row for row the scores of the undisturbed run, and no call unaccounted."""
     calm, rough = (config(tmp_path, name, users={"model": "openai:other"}) for name in ("calm", "rough"))
-    undisturbed = rehearsed(calm, Weather(latency=QUICK), tmp_path)
+    undisturbed = rehearsed(calm, FaultProfile(latency=QUICK), tmp_path)
     disturbed = rehearsed(rough, TROUBLE, tmp_path)
     for result in (undisturbed, disturbed):
         assert result.report.outcomes["scored"] == result.report.planned == 8
@@ -87,7 +87,7 @@ def test_trouble_changes_the_books_and_not_the_scores(tmp_path: Path) -> None:
 def test_episodes_that_failed_leave_answers_that_nobody_kept(tmp_path: Path) -> None:
     """What the store lacks is no contradiction then; what it has too much would be."""
     parsed = config(tmp_path, families=["access"], users="scripted", coverage=0)
-    dead = Weather(latency=QUICK, faults=(Fault(kind="server_error", share=0.5),))
+    dead = FaultProfile(latency=QUICK, faults=(Fault(kind="server_error", share=0.5),))
     parsed = parsed.model_copy(update={"models": (parsed.models[0].model_copy(update={"max_retries": 0}),)})
     result = rehearsed(parsed, dead, tmp_path)
     assert result.report.outcomes["infra_failed"] > 0
@@ -99,10 +99,10 @@ def test_episodes_that_failed_leave_answers_that_nobody_kept(tmp_path: Path) -> 
 def test_disagreements_are_found(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from workers.rehearsal.books import Tokens
+    from workers.rehearsal.request_log import TokenUsage
 
-    result = rehearsed(config(tmp_path, families=["queue"], users="scripted"), Weather(latency=QUICK), tmp_path)
-    one_more = {model: tokens + Tokens(1, 5, 5) for model, tokens in result.recorded.by_model.items()}
+    result = rehearsed(config(tmp_path, families=["queue"], users="scripted"), FaultProfile(latency=QUICK), tmp_path)
+    one_more = {model: tokens + TokenUsage(1, 5, 5) for model, tokens in result.recorded.by_model.items()}
     wrong = replace(result, recorded=replace(result.recorded, by_model=one_more, tries=99))
     assert len(wrong.disagreements) == 2
     assert "small" in wrong.disagreements[0]
@@ -129,7 +129,7 @@ def test_every_called_model_is_pointed_at_the_provider(tmp_path: Path) -> None:
         execution={"executor": "ray", "ray_address": "far:6379"},
     )
     accounts = accounts_of(parsed)
-    provider = RehearsalProvider(Weather())
+    provider = RehearsalProvider(FaultProfile())
     pointed = point_at(parsed, provider, accounts)
     home = provider.base_url().removesuffix("/v1")
     urls = [model.base_url for model in pointed.models]
@@ -159,10 +159,10 @@ def test_killed_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
     """
     more = {"families": ["access"], "users": "scripted", "dataset": "generated:20"}
     calm = config(tmp_path, "calm", **more)
-    rehearsed(calm, Weather(latency=QUICK), tmp_path)
+    rehearsed(calm, FaultProfile(latency=QUICK), tmp_path)
     execution = {"executor": "ray", "workers": 2, "shard_size": 1, "shards_per_worker": 1}
     ray = config(tmp_path, "ray", **more, execution=execution)
-    result = rehearsed(ray, Weather(latency=Latency(base=Spread(median=0.2)), kill_worker_every_s=4), tmp_path)
+    result = rehearsed(ray, FaultProfile(latency=Latency(base=Spread(median=0.2)), kill_worker_every_s=4), tmp_path)
     assert result.killed
     assert result.report.outcomes["scored"] == result.report.planned == 20
     assert result.disagreements == ()
@@ -265,7 +265,7 @@ def test_serving_by_hand_ends_with_the_books(tmp_path: Path) -> None:
 def test_a_rehearsal_has_the_prices_of_the_run(tmp_path: Path) -> None:
     """Those of the table too, which hold at the provider's own address: without them no cap in USD would be kept."""
     real = config(tmp_path, models=["openai:gpt-4o"], users="anthropic:claude-haiku-4-5", budget={"usd": 1})
-    with RehearsalProvider(Weather()) as provider:
+    with RehearsalProvider(FaultProfile()) as provider:
         there = point_at(real, provider, accounts_of(real))
     assert real.users is not None
     assert there.users is not None

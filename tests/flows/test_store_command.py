@@ -18,7 +18,7 @@ from storage.objects.open_store import open_store
 from storage.query.duckdb_connection import connect
 from storage.runs.run_lock import Claim, Process
 from tests.conftest import Muses
-from tests.provider import Answer, Provider, failed, slow
+from tests.provider import Provider, Response, failed, slow
 from tests.s3_server import s3_server
 
 PLAY = ("run", "--model=scripted/oracle", "--family=queue", "--family=access", "--store=out", "--json")
@@ -135,7 +135,7 @@ class Stall:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Answer | None:
+    def __next__(self) -> Response | None:
         self.asked.set()
         return None if self.over else slow(3600)
 

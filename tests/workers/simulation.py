@@ -11,9 +11,9 @@ from tests.workers.virtual_time import clock, run
 from workers.keeper import Keeper
 from workers.limits import Account, AccountLimits, Holder, LeasedLimit, Slot, Snapshot, TryEnd
 from workers.limits.lease import KeeperAwayError, Renewal, Report
-from workers.rehearsal.books import largest_window
+from workers.rehearsal.fault_profile import HardLimits
 from workers.rehearsal.hard_limits import AccountUse
-from workers.rehearsal.weather import HardLimits
+from workers.rehearsal.request_log import largest_window
 
 URL = "http://provider/v1"
 Dice = random.Random

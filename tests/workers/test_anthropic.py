@@ -17,7 +17,7 @@ from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage, serialize
 from workers.models import EpisodeRequest, Model
 from workers.providers.open_model import open_model
-from workers.rehearsal.answers import Answer, as_json
+from workers.rehearsal.responses import Response, as_json
 from workers.rehearsal.server import LoopbackServer, Received, Send
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ HELLO = (ChatMessage("system", "be brief"), ChatMessage("user", "hello"))
 class Anthropic:
     """The provider: gives the same answer to every request, and keeps what came."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Response) -> None:
         self._answer = answer
         self._server = LoopbackServer(self._handle)
         self.requests: list[Received] = []
@@ -66,7 +66,7 @@ class Anthropic:
         return self.use(lambda model: model.agent(request).reply(Observation(1, (), prompt)), sampling)
 
 
-def message(*blocks: object, stop_reason: object = "end_turn", usage: object = None) -> Answer:
+def message(*blocks: object, stop_reason: object = "end_turn", usage: object = None) -> Response:
     return as_json({"type": "message", "content": list(blocks), "stop_reason": stop_reason, "usage": usage})
 
 
@@ -74,7 +74,7 @@ def text(said: str) -> dict[str, str]:
     return {"type": "text", "text": said}
 
 
-def error(status: int, kind: str, told: str) -> Answer:
+def error(status: int, kind: str, told: str) -> Response:
     return as_json({"type": "error", "error": {"type": kind, "message": told}}, status)
 
 
@@ -84,7 +84,7 @@ def sent(prompt: tuple[ChatMessage, ...] = HELLO, sampling: Sampling = UNSET) ->
     return provider.requests[0].document
 
 
-def reply_to(answer: Answer, sampling: Sampling = UNSET) -> Reply:
+def reply_to(answer: Response, sampling: Sampling = UNSET) -> Reply:
     with Anthropic(answer) as provider:
         return provider.reply(sampling=sampling)
 
@@ -199,7 +199,7 @@ def test_counts_are_known_or_none(usage: object, counts: tuple[int | None, ...])
         (error(400, "invalid_request_error", "Output blocked by content filtering policy"), "", "content_filter"),
     ],
 )
-def test_what_the_agent_does_is_an_answer(answer: Answer, said: str, finish_reason: str) -> None:
+def test_what_the_agent_does_is_an_answer(answer: Response, said: str, finish_reason: str) -> None:
     reply = reply_to(answer)
     assert (reply.text, finish_of(reply)) == (said, finish_reason)
 
@@ -230,7 +230,7 @@ def test_a_length_that_fills_the_context_is_no_outcome() -> None:
         (as_json({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}), "server", True, False),
     ],
 )
-def test_each_failure_has_its_kind(answer: Answer, kind: FailureKind, *, retryable: bool, ends_model: bool) -> None:
+def test_each_failure_has_its_kind(answer: Response, kind: FailureKind, *, retryable: bool, ends_model: bool) -> None:
     with pytest.raises(ModelFailure) as caught:
         reply_to(answer)
     failure = caught.value

@@ -26,8 +26,8 @@ from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage, serialize
 from tests.concurrency_limit import ConcurrencyLimit
 from tests.provider import (
-    Answer,
     Provider,
+    Response,
     as_json,
     completion,
     cut_off,
@@ -40,9 +40,9 @@ from tests.provider import (
     slow,
     storm,
 )
-from workers import http_exchange
-from workers.chat_api import Access, ChatApiModel, Surroundings
-from workers.http_exchange import well_formed
+from workers import http_client
+from workers.chat_api import ChatApiModel, Effects, ModelConnection
+from workers.http_client import well_formed
 from workers.limits import AccountLimits, Limit, Slot, TryEnd
 from workers.models import EpisodeRequest, Model
 from workers.providers.api_error import retry_after
@@ -79,8 +79,8 @@ def spec_for(base_url: str, sampling: Sampling = UNSET, **endpoint: object) -> M
 def model_for(spec: ModelSpec, limit: Limit | None = None, naps: Naps | None = None) -> ChatApiModel:
     """The client with a key, a fast sleep and fixed dice."""
     assert spec.endpoint is not None
-    surroundings = Surroundings(random.Random(1), naps or Naps())
-    access = Access(OpenAIAdapter(), limit or ConcurrencyLimit(64), KEY)
+    surroundings = Effects(random.Random(1), naps or Naps())
+    access = ModelConnection(OpenAIAdapter(), limit or ConcurrencyLimit(64), KEY)
     return ChatApiModel(spec, spec.endpoint, access, surroundings)
 
 
@@ -105,14 +105,14 @@ def with_model(model: Model, use: Callable[[Model], Awaitable[T]]) -> T:
     return asyncio.run(session())
 
 
-def reply_to(answer: Answer, sampling: Sampling = UNSET) -> Reply:
+def reply_to(answer: Response, sampling: Sampling = UNSET) -> Reply:
     """What one try makes of one answer."""
     with Provider(script=[answer]) as provider:
         model = model_for(spec_for(provider.base_url, sampling, max_retries=0))
         return with_model(model, lambda model: ask(model.agent(request())))
 
 
-def failure_of(answer: Answer, sampling: Sampling = UNSET) -> ModelFailure:
+def failure_of(answer: Response, sampling: Sampling = UNSET) -> ModelFailure:
     """The failure that one try makes of one answer."""
     with pytest.raises(ModelFailure) as caught:
         reply_to(answer, sampling)
@@ -235,7 +235,7 @@ def test_connections_are_kept() -> None:
         (as_json({"error": {"message": "too long", "code": "context_length_exceeded"}}, 413), "", "context_overflow"),
     ],
 )
-def test_what_the_agent_does_is_an_answer(answer: Answer, text: str, finish_reason: str) -> None:
+def test_what_the_agent_does_is_an_answer(answer: Response, text: str, finish_reason: str) -> None:
     """Cut off, filtered, refused, over its context, oddly shaped: scored, so it must come back as a reply."""
     reply = reply_to(answer)
     assert (reply.text, call_of(reply).finish_reason) == (text, finish_reason)
@@ -317,9 +317,9 @@ def test_well_formed_text_is_left_alone(text: str) -> None:
         (failed(529), "server", True, "HTTP 529"),
         (html(), "server", True, "expected JSON, got an HTML page"),
         (garbage(), "server", True, "expected JSON"),
-        (Answer(), "server", True, "an empty body"),
-        (Answer(body=b"\xff\xfe\xff"), "server", True, "expected JSON"),
-        (Answer(body=b"[" * 100_000), "server", True, "expected JSON"),
+        (Response(), "server", True, "an empty body"),
+        (Response(body=b"\xff\xfe\xff"), "server", True, "expected JSON"),
+        (Response(body=b"[" * 100_000), "server", True, "expected JSON"),
         (as_json({}), "server", True, "choices[0].message"),
         (as_json([]), "server", True, "choices[0].message"),
         (as_json({"choices": []}), "server", True, "choices[0].message"),
@@ -334,13 +334,13 @@ def test_well_formed_text_is_left_alone(text: str) -> None:
         (refused(400, "temperature must be at most 2"), "internal", False, "temperature must be at most 2"),
         (refused(404, "no such model"), "internal", False, "no such model"),
         (as_json({"detail": [{"loc": ["body"], "msg": "field required"}]}, 422), "internal", False, "field required"),
-        (Answer(status=400, body=b"plain words"), "internal", False, "plain words"),
-        (Answer(status=307, headers={"Location": "/elsewhere"}), "internal", False, "redirect"),
+        (Response(status=400, body=b"plain words"), "internal", False, "plain words"),
+        (Response(status=307, headers={"Location": "/elsewhere"}), "internal", False, "redirect"),
         (cut_off(), "transport", True, "tested at http://127.0.0.1"),
         (reset(), "transport", True, "tested at http://127.0.0.1"),
     ],
 )
-def test_each_failure_has_its_kind(answer: Answer, kind: FailureKind, told: str, *, retryable: bool) -> None:
+def test_each_failure_has_its_kind(answer: Response, kind: FailureKind, told: str, *, retryable: bool) -> None:
     """Who failed, whether another try can help, and where and what in the text."""
     failure = failure_of(answer)
     assert (failure.kind, failure.retryable) == (kind, retryable)
@@ -389,7 +389,7 @@ def test_tls_that_is_none() -> None:
 
 def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the cap is a server's failure, whether or not it would have been JSON."""
-    monkeypatch.setattr(http_exchange, "MAX_RESPONSE_BYTES", 2**20)
+    monkeypatch.setattr(http_client, "MAX_RESPONSE_BYTES", 2**20)
     assert failure_of(completion("x" * 2**20)).kind == "server"
     assert len(reply_to(completion("x" * (2**20 - 1_000))).text) == 2**20 - 1_000
 
@@ -399,15 +399,15 @@ def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.Monkey
     [
         refused(401, f"Incorrect API key provided: {KEY}."),
         refused(400, f"bad header 'Authorization: Bearer {KEY}'"),
-        Answer(status=500, body=KEY.encode()),
-        Answer(body=f"no json {KEY}".encode()),
-        Answer(body=b" " * (1_200 - len(KEY) // 2) + KEY.encode()),
+        Response(status=500, body=KEY.encode()),
+        Response(body=f"no json {KEY}".encode()),
+        Response(body=b" " * (1_200 - len(KEY) // 2) + KEY.encode()),
         as_json({"error": KEY}),
         cut_off(),
         reset(),
     ],
 )
-def test_the_key_is_in_no_failure(answer: Answer) -> None:
+def test_the_key_is_in_no_failure(answer: Response) -> None:
     """Not in the text, the repr, the traceback or anything the failure holds on to."""
     failure = failure_of(answer)
     shown: BaseException | None = failure
@@ -450,8 +450,8 @@ def test_latency_spans_all_tries() -> None:
     with Provider(script=[failed()]) as provider:
         spec = spec_for(provider.base_url)
         assert spec.endpoint is not None
-        surroundings = Surroundings(random.Random(1), Naps(), clock=lambda: next(readings))
-        model = ChatApiModel(spec, spec.endpoint, Access(OpenAIAdapter(), ConcurrencyLimit(1)), surroundings)
+        surroundings = Effects(random.Random(1), Naps(), clock=lambda: next(readings))
+        model = ChatApiModel(spec, spec.endpoint, ModelConnection(OpenAIAdapter(), ConcurrencyLimit(1)), surroundings)
         reply = with_model(model, lambda model: ask(model.agent(request())))
     assert call_of(reply).latency_s == 4.5
 
@@ -623,7 +623,7 @@ def test_a_network_model_needs_an_endpoint() -> None:
         rate_limited(),
     ],
 )
-def test_probe_is_content_with_a_server_that_answers(models: Answer | None) -> None:
+def test_probe_is_content_with_a_server_that_answers(models: Response | None) -> None:
     """With the list of models, without it, or busy; it asks once, with the key, and plays nothing."""
     with Provider(models=models) as provider:
         with_model(model_for(spec_for(provider.base_url)), lambda model: model.probe())
@@ -633,7 +633,7 @@ def test_probe_is_content_with_a_server_that_answers(models: Answer | None) -> N
 @pytest.mark.parametrize(
     ("models", "kind"), [(refused(401, KEY), "auth"), (refused(403, "no"), "auth"), (failed(503), "server")]
 )
-def test_probe_finds_trouble(models: Answer, kind: FailureKind) -> None:
+def test_probe_finds_trouble(models: Response, kind: FailureKind) -> None:
     """A refused key or a server that is not up is found before anything is played; one try, no retries."""
     with Provider(models=models) as provider, pytest.raises(ModelFailure) as caught:
         with_model(model_for(spec_for(provider.base_url)), lambda model: model.probe())
@@ -898,7 +898,7 @@ def test_tokens_of_the_prefix_cache_are_recorded(details: object, cached: int | 
         (cut_off(), False),
     ],
 )
-def test_what_ends_a_model(answer: Answer, *, ends: bool) -> None:
+def test_what_ends_a_model(answer: Response, *, ends: bool) -> None:
     """Whatever would meet all its other calls as well; the page of a proxy says nothing of keys and models."""
     assert failure_of(answer).ends_model is ends
 
@@ -917,7 +917,7 @@ def test_control_tokens_are_defused_on_the_wire() -> None:
 @pytest.mark.parametrize(
     ("models", "kind"), [(refused(401, "bad key"), "auth"), (failed(503), None), (refused(403, "no"), None)]
 )
-def test_one_of_several_servers_is_enough_for_a_probe(models: Answer, kind: FailureKind | None) -> None:
+def test_one_of_several_servers_is_enough_for_a_probe(models: Response, kind: FailureKind | None) -> None:
     """Unless one of them refuses the key."""
     with Provider() as one, Provider(models=models) as other:
         model = model_for(spec_for(one.base_url, base_urls=(one.base_url, other.base_url)))

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config.endpoint import Limits
 from tests.workers.simulation import Dice, Estimate, Scene, SimulatedProvider, lognormal, play
-from workers.rehearsal.weather import HardLimits
+from workers.rehearsal.fault_profile import HardLimits
 
 
 def always(**limits: float) -> Callable[[float], HardLimits]:

@@ -20,7 +20,7 @@ from workers.limits.lease import HORIZON_S, Rates, Report, Sizes, Stretch
 from workers.limits.lent import LATE_S, LentTime
 from workers.limits.line import Line
 from workers.limits.shares import fair_shares, shares_in_groups
-from workers.rehearsal.books import largest_window
+from workers.rehearsal.request_log import largest_window
 
 URL = "http://one/v1"
 

@@ -15,7 +15,7 @@ from pipeline.scenario import Scenario
 from pipeline.serialization import ChatMessage
 from tests.provider import Provider
 from workers.chat_api import ChatApiModel
-from workers.http_exchange import Proxy, proxy_for
+from workers.http_client import Proxy, proxy_for
 from workers.models import EpisodeRequest
 from workers.providers.open_model import open_model
 from workers.scripted import ScriptedModel

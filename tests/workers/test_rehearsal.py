@@ -24,9 +24,9 @@ from pipeline.protocol import Observation
 from pipeline.serialization import ChatMessage
 from workers.models import EpisodeRequest
 from workers.providers.open_model import open_model
-from workers.rehearsal.books import Tokens
+from workers.rehearsal.fault_profile import Change, Fault, FaultKind, FaultProfile, HardLimits, Latency, Spread
 from workers.rehearsal.provider import RehearsalProvider
-from workers.rehearsal.weather import Change, Fault, FaultKind, HardLimits, Latency, Spread, Weather
+from workers.rehearsal.request_log import TokenUsage
 
 BRIEF = Spread(median=10.0)
 CHAT = {"model": "m", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello."}]}
@@ -77,7 +77,7 @@ def ask(
 
 
 def test_openais_wire_format() -> None:
-    with RehearsalProvider(Weather(reply_tokens=BRIEF)) as provider:
+    with RehearsalProvider(FaultProfile(reply_tokens=BRIEF)) as provider:
         first, again = ask(provider).document, ask(provider).document
     assert first["object"] == "chat.completion"
     assert first["model"] == "m"
@@ -94,7 +94,7 @@ def test_openais_wire_format() -> None:
 
 
 def test_anthropics_wire_format() -> None:
-    with RehearsalProvider(Weather(reply_tokens=BRIEF)) as provider:
+    with RehearsalProvider(FaultProfile(reply_tokens=BRIEF)) as provider:
         first, again = (ask(provider, MESSAGES, "/v1/messages", ANTHROPIC).document for _ in range(2))
         cut = ask(provider, {**MESSAGES, "max_tokens": 2}, "/v1/messages", ANTHROPIC).document
     assert (first["type"], first["role"], first["model"], first["stop_reason"]) == (
@@ -124,26 +124,26 @@ def test_anthropics_wire_format() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(document: object, path: str, headers: dict[str, str], problem: str) -> None:
-    with RehearsalProvider(Weather()) as provider:
+    with RehearsalProvider(FaultProfile()) as provider:
         got = ask(provider, document, path, headers)
         assert got.status == 400
         assert problem in got.document["error"]["message"]
-        assert provider.books.totals().refused == {"bad_request": 1}
+        assert provider.log.totals().refused == {"bad_request": 1}
 
 
 def test_other_pages() -> None:
-    with RehearsalProvider(Weather(), models=("a", "b")) as provider:
+    with RehearsalProvider(FaultProfile(), models=("a", "b")) as provider:
         with connected(provider) as connection:
             connection.request("GET", "/team/v1/models")
             listed = json.loads(connection.getresponse().read())
         assert [model["id"] for model in listed["data"]] == ["a", "b"]
         assert ask(provider, path="/v1/embeddings").status == 404
-        assert provider.books.totals().asked == 0
+        assert provider.log.totals().asked == 0
 
 
 def test_a_limit_holds_for_each_account_in_a_window_that_slides() -> None:
     clock, limits = Clock(), HardLimits(requests_per_minute=60, window_s=3)
-    with RehearsalProvider(Weather(limits=limits), clock=clock) as provider:
+    with RehearsalProvider(FaultProfile(limits=limits), clock=clock) as provider:
 
         def statuses(count: int, account: str) -> list[int]:
             return [ask(provider, path=f"/{account}/v1/chat/completions").status for _ in range(count)]
@@ -154,24 +154,24 @@ def test_a_limit_holds_for_each_account_in_a_window_that_slides() -> None:
         assert statuses(1, "b") == [200]
         clock.now += 1
         assert statuses(3, "a") == [200, 200, 429]
-        assert provider.books.totals().refused == {"requests": 2}
+        assert provider.log.totals().refused == {"requests": 2}
         busiest = {one.account: one for one in provider.busiest()}
     assert (busiest["a"].requests, busiest["a"].requests_allowed, busiest["a"].tokens_allowed) == (5, 3, None)
     assert busiest["b"].requests == 1
 
 
 def test_a_limit_of_tokens_counts_prompt_and_reply() -> None:
-    with RehearsalProvider(Weather(reply_tokens=BRIEF), clock=Clock()) as free:
+    with RehearsalProvider(FaultProfile(reply_tokens=BRIEF), clock=Clock()) as free:
         usage = ask(free).document["usage"]["total_tokens"]
     limits = HardLimits(tokens_per_minute=2 * usage)
-    with RehearsalProvider(Weather(reply_tokens=BRIEF, limits=limits), clock=Clock()) as provider:
+    with RehearsalProvider(FaultProfile(reply_tokens=BRIEF, limits=limits), clock=Clock()) as provider:
         assert [ask(provider).status for _ in range(3)] == [200, 200, 429]
-        assert provider.books.totals().refused == {"tokens": 1}
+        assert provider.log.totals().refused == {"tokens": 1}
 
 
 def test_limits_change_while_the_provider_serves() -> None:
     clock = Clock()
-    weather = Weather(
+    weather = FaultProfile(
         limits=HardLimits(requests_per_minute=1),
         changes=(
             Change(at_s=10, limits=HardLimits(requests_per_minute=3)),
@@ -192,7 +192,7 @@ def test_limits_change_while_the_provider_serves() -> None:
 )
 def test_a_refusal_says_when_to_come_back(style: Any, name: str | None, value: str | None) -> None:
     clock, limits = Clock(), HardLimits(requests_per_minute=6, window_s=10, retry_after=style)
-    with RehearsalProvider(Weather(limits=limits), clock=clock) as provider:
+    with RehearsalProvider(FaultProfile(limits=limits), clock=clock) as provider:
         ask(provider)
         clock.now += 2.5
         got = ask(provider)
@@ -205,7 +205,7 @@ def test_a_refusal_says_when_to_come_back(style: Any, name: str | None, value: s
 
 def test_headers_tell_limits_as_each_provider_does() -> None:
     limits = HardLimits(requests_per_minute=10, tokens_per_minute=1000)
-    with RehearsalProvider(Weather(limits=limits, reply_tokens=BRIEF), clock=Clock()) as provider:
+    with RehearsalProvider(FaultProfile(limits=limits, reply_tokens=BRIEF), clock=Clock()) as provider:
         chat, message = ask(provider), ask(provider, MESSAGES, "/v1/messages", ANTHROPIC)
     used = chat.document["usage"]["total_tokens"]
     assert chat.headers["x-ratelimit-limit-requests"] == "10"
@@ -217,7 +217,7 @@ def test_headers_tell_limits_as_each_provider_does() -> None:
     assert message.headers["anthropic-ratelimit-requests-remaining"] == "8"
     reset = datetime.strptime(message.headers["anthropic-ratelimit-tokens-reset"], "%Y-%m-%dT%H:%M:%S%z")
     assert 50 < (reset - datetime.now(UTC)).total_seconds() <= 62
-    silent = Weather(limits=limits.model_copy(update={"headers": False}))
+    silent = FaultProfile(limits=limits.model_copy(update={"headers": False}))
     with RehearsalProvider(silent) as provider:
         assert not [name for name in ask(provider).headers if "ratelimit" in name]
 
@@ -234,7 +234,7 @@ def test_headers_tell_limits_as_each_provider_does() -> None:
 def test_errors_are_worded_as_each_provider_words_them(
     kind: FaultKind, path: str, document: object, error: tuple[int, str]
 ) -> None:
-    with RehearsalProvider(Weather(script=(Fault(kind=kind, status=529),))) as provider:
+    with RehearsalProvider(FaultProfile(script=(Fault(kind=kind, status=529),))) as provider:
         got = ask(provider, document, path, ANTHROPIC)
         assert (got.status, got.document["error"]["type"]) == error
         assert ask(provider, document, path, ANTHROPIC).status == 200
@@ -274,10 +274,10 @@ def asked_by_a_client(provider: RehearsalProvider, timeout_s: float = 20.0) -> s
     ],
 )
 def test_every_fault_is_one_failure_of_the_client_and_one_line_of_the_books(kind: FaultKind, failure: str) -> None:
-    with RehearsalProvider(Weather(script=(Fault(kind=kind),))) as provider:
+    with RehearsalProvider(FaultProfile(script=(Fault(kind=kind),))) as provider:
         assert asked_by_a_client(provider, timeout_s=0.5 if kind == "silence" else 20.0) == failure
         assert asked_by_a_client(provider) == "answered"
-    totals = provider.books.totals()
+    totals = provider.log.totals()
     assert (totals.asked, totals.answered) == (2, 1)
     if kind == "rate_limited":
         assert totals.refused == {"storm": 1}
@@ -286,21 +286,21 @@ def test_every_fault_is_one_failure_of_the_client_and_one_line_of_the_books(kind
 
 
 def test_a_dripping_answer_is_a_good_one_for_those_who_wait() -> None:
-    with RehearsalProvider(Weather(script=(Fault(kind="drip", seconds=0.3),) * 2)) as provider:
+    with RehearsalProvider(FaultProfile(script=(Fault(kind="drip", seconds=0.3),) * 2)) as provider:
         assert asked_by_a_client(provider) == "answered"
         assert asked_by_a_client(provider, timeout_s=0.1) == "timeout"
-    totals = provider.books.totals()
+    totals = provider.log.totals()
     assert (totals.answered, totals.abandoned, dict(totals.faulted)) == (1, 1, {})
-    assert all(entry.reason == "drip" for entry in provider.books.entries)
+    assert all(entry.reason == "drip" for entry in provider.log.entries)
 
 
 def test_a_client_that_goes_away_is_in_the_books() -> None:
-    with RehearsalProvider(Weather(latency=Latency(base=Spread(median=30.0)))) as provider:
+    with RehearsalProvider(FaultProfile(latency=Latency(base=Spread(median=30.0)))) as provider:
         with connected(provider) as connection:
             connection.request("POST", "/v1/chat/completions", json.dumps(CHAT))
-            until(lambda: provider.books.totals().in_flight == 1)
-        until(lambda: provider.books.totals().abandoned == 1)
-    assert provider.books.totals().by_model == {}
+            until(lambda: provider.log.totals().in_flight == 1)
+        until(lambda: provider.log.totals().abandoned == 1)
+    assert provider.log.totals().by_model == {}
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -313,7 +313,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 def test_the_books_are_exact_under_concurrency() -> None:
     """Sixteen clients at once behind a limit of eight: what they were told is what is written."""
-    weather = Weather(
+    weather = FaultProfile(
         latency=Latency(base=Spread(least=0.0, most=0.01)),
         limits=HardLimits(concurrency=8),
         faults=(Fault(kind="server_error", share=0.2), Fault(kind="wrong_json", share=0.1)),
@@ -331,7 +331,7 @@ def test_the_books_are_exact_under_concurrency() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    totals = provider.books.totals()
+    totals = provider.log.totals()
     good = [got.document for got in told if got.status == 200 and b"choices" in got.body]
     assert totals.asked == len(told) == 320
     assert totals.refused == {"concurrency": sum(got.status == 429 for got in told)}
@@ -342,12 +342,12 @@ def test_the_books_are_exact_under_concurrency() -> None:
     for model, tokens in totals.by_model.items():
         usages = [document["usage"] for document in good if document["model"] == model]
         prompt, completion = (sum(usage[f"{part}_tokens"] for usage in usages) for part in ("prompt", "completion"))
-        assert tokens == Tokens(len(usages), prompt, completion)
+        assert tokens == TokenUsage(len(usages), prompt, completion)
 
 
 def test_a_place_is_free_again_when_its_answer_was_sent() -> None:
     faults = tuple(Fault(kind=kind) for kind in ("cut_off", "reset"))
-    with RehearsalProvider(Weather(limits=HardLimits(concurrency=1), script=faults)) as provider:
+    with RehearsalProvider(FaultProfile(limits=HardLimits(concurrency=1), script=faults)) as provider:
         for _ in faults:
             with pytest.raises((http.client.HTTPException, OSError)):
                 ask(provider)
@@ -355,13 +355,13 @@ def test_a_place_is_free_again_when_its_answer_was_sent() -> None:
 
 
 def test_the_same_seed_and_order_meet_the_same_trouble() -> None:
-    weather = Weather(faults=(Fault(kind="server_error", share=0.3), Fault(kind="html", share=0.3)), seed=11)
+    weather = FaultProfile(faults=(Fault(kind="server_error", share=0.3), Fault(kind="html", share=0.3)), seed=11)
     seen = []
     for _ in range(2):
         with RehearsalProvider(weather) as provider:
             for _ in range(30):
                 ask(provider)
-        seen.append([(entry.verdict, entry.reason) for entry in provider.books.entries])
+        seen.append([(entry.verdict, entry.reason) for entry in provider.log.entries])
     assert seen[0] == seen[1]
     assert len({reason for _, reason in seen[0]}) == 3
 
@@ -369,7 +369,7 @@ def test_the_same_seed_and_order_meet_the_same_trouble() -> None:
 def test_the_weather_begins_with_the_first_request() -> None:
     """However long a run prepares, it meets the storm of the third second."""
     clock = Clock()
-    with RehearsalProvider(Weather(faults=(Fault(kind="server_error", to_s=1),)), clock=clock) as provider:
+    with RehearsalProvider(FaultProfile(faults=(Fault(kind="server_error", to_s=1),)), clock=clock) as provider:
         clock.now += 50
         assert ask(provider).status == 500
         clock.now += 1
@@ -378,7 +378,7 @@ def test_the_weather_begins_with_the_first_request() -> None:
 
 def test_a_storm_says_when_it_is_over() -> None:
     clock = Clock()
-    with RehearsalProvider(Weather(faults=(Fault(kind="rate_limited", to_s=9),)), clock=clock) as provider:
+    with RehearsalProvider(FaultProfile(faults=(Fault(kind="rate_limited", to_s=9),)), clock=clock) as provider:
         assert ask(provider).headers["retry-after"] == "9"
         clock.now += 5.5
         assert ask(provider).headers["retry-after"] == "4"
@@ -387,7 +387,7 @@ def test_a_storm_says_when_it_is_over() -> None:
 
 
 def test_a_taken_port_is_said_to_be_taken() -> None:
-    with RehearsalProvider(Weather()) as provider:
+    with RehearsalProvider(FaultProfile()) as provider:
         port = urlsplit(provider.base_url()).port or 0
         with pytest.raises(ConfigError, match=re.escape(f"port {port} (")):
-            RehearsalProvider(Weather(), port=port).start()
+            RehearsalProvider(FaultProfile(), port=port).start()

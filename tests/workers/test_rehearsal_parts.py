@@ -15,11 +15,19 @@ from pipeline.protocol import Dialogue, View
 from pipeline.scenario import Input
 from pipeline.serialization import TEMPLATES
 from pipeline.users import SILENCE, user_prompt
-from workers.rehearsal.books import Books, Entry, Tokens, largest_window, peak
+from workers.rehearsal.canned_replies import CannedModel, PrefixCache, count_tokens
+from workers.rehearsal.fault_profile import (
+    PRESETS,
+    Change,
+    Fault,
+    FaultProfile,
+    HardLimits,
+    Spread,
+    parse_fault_profile,
+)
 from workers.rehearsal.hard_limits import AccountUse
-from workers.rehearsal.replies import PrefixCache, Speaker, count_tokens
-from workers.rehearsal.weather import PRESETS, Change, Fault, HardLimits, Spread, Weather, parse_weather
-from workers.rehearsal.wire_format import Asked
+from workers.rehearsal.request_log import LoggedRequest, RequestLog, TokenUsage, largest_window, peak
+from workers.rehearsal.wire_format import CompletionRequest
 
 TIMES = st.lists(st.integers(0, 40).map(lambda tenths: tenths / 10), max_size=30).map(sorted)
 
@@ -93,14 +101,14 @@ def test_concurrency_is_a_limit_too() -> None:
 
 
 def test_sums_follow_from_the_entries() -> None:
-    books = Books()
+    log = RequestLog()
     for verdict, reason in (("answered", ""), ("refused", "storm"), ("faulted", "html"), ("abandoned", "drip")):
-        books.open(Entry(1.0, "a", "m", 10, 5, verdict=verdict, reason=reason, ended_s=2.0))  # type: ignore[arg-type]
-    totals = books.totals()
+        log.add(LoggedRequest(1.0, "a", "m", 10, 5, verdict=verdict, reason=reason, ended_s=2.0))  # type: ignore[arg-type]
+    totals = log.totals()
     assert (totals.asked, totals.accepted, totals.answered, totals.abandoned) == (4, 3, 1, 1)
     assert totals.refused == {"storm": 1}
     assert totals.faulted == {"html": 1}
-    assert totals.by_model == {"m": Tokens(1, 10, 5)}
+    assert totals.by_model == {"m": TokenUsage(1, 10, 5)}
     assert totals.peak == 3
 
 
@@ -122,14 +130,14 @@ def test_other_spreads() -> None:
 
 def test_limits_change_at_their_times() -> None:
     first, later = HardLimits(requests_per_minute=60), HardLimits(requests_per_minute=6)
-    weather = Weather(limits=first, changes=(Change(at_s=5, limits=later),))
+    weather = FaultProfile(limits=first, changes=(Change(at_s=5, limits=later),))
     assert [weather.limits_at(at, None) for at in (0.0, 4.9, 5.0)] == [first, first, later]
-    assert Weather().limits_at(0.0, later) == later
-    assert Weather().limits_at(0.0, None) == HardLimits()
+    assert FaultProfile().limits_at(0.0, later) == later
+    assert FaultProfile().limits_at(0.0, None) == HardLimits()
 
 
 def test_a_fault_holds_in_its_time_and_for_its_share() -> None:
-    weather = Weather(faults=(Fault(kind="html", from_s=1, to_s=2), Fault(kind="reset", share=0.25)))
+    weather = FaultProfile(faults=(Fault(kind="html", from_s=1, to_s=2), Fault(kind="reset", share=0.25)))
     dice = random.Random(3)
     assert {f.kind for at in (1.0, 1.5, 1.99) if (f := weather.fault_at(at, dice))} == {"html"}
     later = [weather.fault_at(2.0, dice) for _ in range(4000)]
@@ -155,19 +163,19 @@ def test_a_fault_holds_in_its_time_and_for_its_share() -> None:
 )
 def test_a_bad_weather_is_refused_with_its_place(raw: object, problem: str) -> None:
     with pytest.raises(ConfigError) as error:
-        parse_weather(raw, "w.yaml")
+        parse_fault_profile(raw, "w.yaml")
     assert str(error.value).startswith("w.yaml: ")
     assert problem in str(error.value)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_can_be_written_as_yaml(name: str) -> None:
-    assert parse_weather(PRESETS[name].model_dump(mode="json"), name) == PRESETS[name]
+    assert parse_fault_profile(PRESETS[name].model_dump(mode="json"), name) == PRESETS[name]
 
 
 def test_every_weather_is_explained() -> None:
     page = Path(__file__).parents[2].joinpath("docs", "rehearsal.md").read_text(encoding="utf-8")
-    keys = {*Weather.model_fields, *HardLimits.model_fields, *Fault.model_fields, *Change.model_fields}
+    keys = {*FaultProfile.model_fields, *HardLimits.model_fields, *Fault.model_fields, *Change.model_fields}
     kinds = Fault.model_fields["kind"].annotation.__args__  # type: ignore[union-attr]
     assert not [word for word in (*PRESETS, *keys, *kinds) if f"`{word}`" not in page]
 
@@ -185,13 +193,13 @@ def test_replies_are_of_the_form_that_each_family_asks_for(family: str, template
 
 
 def _played(family: str, scenario, template) -> tuple[int, int]:
-    rules, speaker = FAMILIES[family], Speaker(Spread(median=40.0))
+    rules, speaker = FAMILIES[family], CannedModel(Spread(median=40.0))
     dialogue = Dialogue(scenario, template, lambda reply: rules.interpret(scenario, reply), rules.max_turns)
     users = {name: rules.user(scenario, name, random.Random(1)) for name in scenario.names}
     turns = 0
     while not dialogue.over:
         messages = tuple((m.role, m.content) for m in dialogue.observation.prompt)
-        dialogue.answer(speaker.say(Asked("m", messages, None), repr(messages).encode()).text)
+        dialogue.answer(speaker.say(CompletionRequest("m", messages, None), repr(messages).encode()).text)
         dialogue.hear(tuple(Input(view.name, users[view.name].speak(view)) for view in dialogue.awaited))
         turns += 1
     return turns, dialogue.unreadable
@@ -199,21 +207,21 @@ def _played(family: str, scenario, template) -> tuple[int, int]:
 
 def test_a_users_model_speaks_and_falls_silent() -> None:
     principal = Principal(name="Ann", role="analyst", authority=3, persona="calm", private_context="wants a slot")
-    speaker = Speaker(Spread(median=10.0))
+    speaker = CannedModel(Spread(median=10.0))
     messages = tuple((message.role, message.content) for message in user_prompt(principal, View("Ann", 1, ())))
     said = []
     while SILENCE not in said:
-        said.append(speaker.say(Asked("m", messages, None), repr(messages).encode()).text)
+        said.append(speaker.say(CompletionRequest("m", messages, None), repr(messages).encode()).text)
         messages = (*messages, ("assistant", said[-1]), ("user", "No."))
     assert len(said) > 2
 
 
 def test_replies_follow_from_seed_and_request_alone() -> None:
-    asked, bodies = Asked("m", (("user", "Hello."),), None), [b"one", b"two"]
+    asked, bodies = CompletionRequest("m", (("user", "Hello."),), None), [b"one", b"two"]
     first, again, other = (
-        Speaker(Spread(median=50.0), 1),
-        Speaker(Spread(median=50.0), 1),
-        Speaker(Spread(median=50.0), 2),
+        CannedModel(Spread(median=50.0), 1),
+        CannedModel(Spread(median=50.0), 1),
+        CannedModel(Spread(median=50.0), 2),
     )
     said = [first.say(asked, body).text for body in bodies]
     assert said == [again.say(asked, body).text for body in reversed(bodies)][::-1]
@@ -222,9 +230,9 @@ def test_replies_follow_from_seed_and_request_alone() -> None:
 
 
 def test_replies_are_as_long_as_was_drawn_and_no_longer_than_was_asked_for() -> None:
-    speaker = Speaker(Spread(median=100.0))
-    whole = speaker.say(Asked("m", (("user", "Hello."),), None), b"x")
-    cut = speaker.say(Asked("m", (("user", "Hello."),), 30), b"x")
+    speaker = CannedModel(Spread(median=100.0))
+    whole = speaker.say(CompletionRequest("m", (("user", "Hello."),), None), b"x")
+    cut = speaker.say(CompletionRequest("m", (("user", "Hello."),), 30), b"x")
     assert not whole.cut
     assert 100 <= whole.completion_tokens == count_tokens(whole.text) <= 120
     assert cut.cut
@@ -235,6 +243,6 @@ def test_replies_are_as_long_as_was_drawn_and_no_longer_than_was_asked_for() -> 
 def test_a_prompts_beginning_is_cached_once_it_was_seen() -> None:
     cache, first = PrefixCache(), (("system", "a" * 40), ("user", "b" * 40))
     longer = (*first, ("assistant", "c" * 40), ("user", "d" * 40))
-    assert [cache.enter(Asked("m", messages, None)) for messages in (first, longer, longer)] == [0, 20, 40]
-    assert cache.enter(Asked("another", first, None)) == 0
-    assert cache.enter(Asked("m", (("system", "a" * 40), ("user", "else")), None)) == 10
+    assert [cache.enter(CompletionRequest("m", messages, None)) for messages in (first, longer, longer)] == [0, 20, 40]
+    assert cache.enter(CompletionRequest("another", first, None)) == 0
+    assert cache.enter(CompletionRequest("m", (("system", "a" * 40), ("user", "else")), None)) == 10

@@ -7,12 +7,12 @@ import pytest
 
 from pipeline.errors import FailureKind, ModelFailure
 from tests.workers.virtual_time import clock, run
-from workers.breaker import BreakerRules
+from workers.circuit_breaker import CircuitBreakerRules
 from workers.routes import Route, fixed
 
 THREE = ("http://a/v1", "http://b/v1", "http://c/v1")
 SESSIONS = [f"episode-{number}" for number in range(300)]
-RULES = BreakerRules(failures=2, first_pause_s=1.0, longest_pause_s=8.0)
+RULES = CircuitBreakerRules(failures=2, first_pause_s=1.0, longest_pause_s=8.0)
 
 
 class Fleet:

@@ -29,8 +29,8 @@ from storage.objects.object_store import ObjectInfo, ObjectStore
 from storage.objects.open_store import open_store
 from storage.runs.shards import read_index, read_shard
 from tests.provider import (
-    Answer,
     Provider,
+    Response,
     as_json,
     completion,
     cut_off,
@@ -430,7 +430,7 @@ def test_a_defect_does_not_hide_what_was_paid_for(
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value.status}-{value.ending}",
 )
-def test_an_endpoint_that_fails_is_never_a_score(tmp_path: Path, answer: Answer, kind: str) -> None:
+def test_an_endpoint_that_fails_is_never_a_score(tmp_path: Path, answer: Response, kind: str) -> None:
     """Typed, without scores, with all that was said; the same shard's other episodes are not touched."""
     with Provider(reply=lambda _: "{}", script=[answer]) as provider:
         shard = first_of(spec(tmp_path, api(provider, timeout_s=0.2)), 3)
@@ -508,7 +508,9 @@ def test_a_summary_counts_problems_by_their_text(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("family", ["queue", "access"])
-def test_whatever_the_agent_says_is_scored(tmp_path: Path, family: str, answer: Answer, flags: tuple[str, ...]) -> None:
+def test_whatever_the_agent_says_is_scored(
+    tmp_path: Path, family: str, answer: Response, flags: tuple[str, ...]
+) -> None:
     """In full, flagged with what it caused itself; it is stored and read back."""
     with Provider(script=repeat(answer)) as provider:
         (episode,) = outcome(first_of(spec(tmp_path, api(provider), family), 1))

@@ -17,7 +17,7 @@ from pipeline.packing import Servers, needed_gpus, pack, servers_of
 from tests.workers.test_shard import spec as shard_spec
 from workers.executor import OnBegun, untold
 from workers.limits import Snapshot
-from workers.models import Trouble
+from workers.models import Unavailable
 from workers.shard import ShardSpec, ShardSummary
 from workers.vllm_stage import StagedExecutor
 
@@ -84,8 +84,8 @@ class BookExecutor:
         self.fleet.events.append(f"{spec.model.name}{spec.number}")
         return ShardSummary(f"{spec.model.name}{spec.number}", {"scored": 1}, {}, None)
 
-    async def probe(self, spec: ModelSpec) -> Trouble | None:
-        return Trouble(f"asked {spec.name}", lasting=False)
+    async def probe(self, spec: ModelSpec) -> Unavailable | None:
+        return Unavailable(f"asked {spec.name}", lasting=False)
 
     async def snapshot(self) -> Snapshot:
         return Snapshot()
@@ -238,7 +238,7 @@ def test_a_model_that_does_not_start_is_left_out(tmp_path: Path, gpus: int) -> N
         stage = Stage.on(tmp_path, gpus, broken="b")
         async with stage.executor:
             found = outcomes(await stage.play("r", {A: 1, B: 2, C: 1, ELSEWHERE: 1}))
-            assert await stage.executor.probe(B) == Trouble("b does not start", lasting=True, kind="server")
+            assert await stage.executor.probe(B) == Unavailable("b does not start", lasting=True, kind="server")
         assert found == [PLAYED, ({}, ["b does not start"]), ({}, ["b does not start"]), PLAYED, PLAYED]
 
     run(job())

@@ -13,7 +13,7 @@ from storage.objects.open_store import open_store
 from storage.runs.shards import read_shard
 from tests.provider import Provider, refused
 from tests.workers.test_shard import ORACLE, api, spec
-from workers.models import Trouble
+from workers.models import Unavailable
 from workers.worker import ShardWorker
 
 
@@ -56,7 +56,7 @@ def test_the_key_comes_from_the_environment_by_name(tmp_path: Path) -> None:
 def test_a_probe_says_what_is_wrong() -> None:
     """In words, never by raising: one bad model does not hide the others."""
 
-    async def job() -> list[Trouble | None]:
+    async def job() -> list[Unavailable | None]:
         with Provider() as good, Provider(models=refused(401, "who are you?")) as locked:
             worker = ShardWorker({})
             try:

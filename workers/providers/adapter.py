@@ -9,8 +9,8 @@ from pydantic_core import to_json
 
 from pipeline.config.sampling import Sampling
 from pipeline.serialization import ChatMessage
-from workers.http_exchange import well_formed
-from workers.providers.api_error import ServerError
+from workers.http_client import well_formed
+from workers.providers.api_error import ApiError
 
 Options = Mapping[str, Any]
 """Fields of a request beside the model and the prompt."""
@@ -66,11 +66,11 @@ class Adapter(Protocol):
         """Reads the JSON of an answer.  Raises NoCompletionError."""
         ...
 
-    def error(self, document: object) -> ServerError | None:
+    def error(self, document: object) -> ApiError | None:
         """Reads the error that a JSON answer reports; None: it reports none."""
         ...
 
-    def learn(self, status: int, error: ServerError) -> None:
+    def learn(self, status: int, error: ApiError) -> None:
         """Takes note of a refusal that says how the model wants to be asked, for all requests to come."""
         ...
 

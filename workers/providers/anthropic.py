@@ -12,9 +12,9 @@ from typing import Any
 from pipeline.config.sampling import Sampling
 from pipeline.errors import ModelFailure
 from pipeline.serialization import ChatMessage, defused
-from workers.http_exchange import well_formed
+from workers.http_client import well_formed
 from workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
-from workers.providers.api_error import CONTENT_FILTER, ServerError, reported_error
+from workers.providers.api_error import CONTENT_FILTER, ApiError, parse_error
 
 API_VERSION = "2023-06-01"
 DEFAULT_MAX_TOKENS = 4096
@@ -72,10 +72,10 @@ class AnthropicAdapter:
             cached_tokens=token_count(usage, "cache_read_input_tokens"),
         )
 
-    def error(self, document: object) -> ServerError | None:
-        return reported_error(document)
+    def error(self, document: object) -> ApiError | None:
+        return parse_error(document)
 
-    def learn(self, status: int, error: ServerError) -> None:
+    def learn(self, status: int, error: ApiError) -> None:
         """There is one way to ask."""
 
 

@@ -46,7 +46,7 @@ _STATUS_KINDS: dict[int, FailureKind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ServerError:
+class ApiError:
     """What a server says about its refusal, in whatever shape it says it."""
 
     message: str
@@ -60,7 +60,7 @@ class ServerError:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ErrorClass:
     """What a refusal is as a failure; the fields are those of ModelFailure."""
 
     kind: FailureKind
@@ -68,7 +68,7 @@ class Verdict:
     ends_model: bool
 
 
-def reported_error(document: object) -> ServerError | None:
+def parse_error(document: object) -> ApiError | None:
     """The error that a JSON answer reports, or None when it reports none.
 
     Known shapes: ``{"error": {...}}``, ``{"error": "text"}``, the bare object of older vLLM versions, FastAPI's
@@ -86,9 +86,9 @@ def reported_error(document: object) -> ServerError | None:
     if not error:
         return None
     if not isinstance(error, dict):
-        return ServerError(as_text(error))
+        return ApiError(as_text(error))
     code, kind, metadata = error.get("code"), error.get("type"), error.get("metadata")
-    return ServerError(
+    return ApiError(
         message=as_text(error.get("message") or error),
         code=next((word for word in (code, kind) if isinstance(word, str)), ""),
         status=code if isinstance(code, int) and code in range(400, 600) else None,
@@ -96,7 +96,7 @@ def reported_error(document: object) -> ServerError | None:
     )
 
 
-def agents_own_doing(status: int, error: ServerError, max_tokens: int | None) -> str | None:
+def scored_finish_reason(status: int, error: ApiError, max_tokens: int | None) -> str | None:
     """The finish reason where a refused request is an outcome of the episode; None where it is a failure.
 
     A prompt that outgrew the model's context is one, unless ``max_tokens`` alone fills that context: then no prompt
@@ -114,7 +114,7 @@ def agents_own_doing(status: int, error: ServerError, max_tokens: int | None) ->
     return CONTEXT_OVERFLOW
 
 
-def verdict(status: int, error: ServerError) -> Verdict:
+def classify(status: int, error: ApiError) -> ErrorClass:
     """What failed, whether another try can help, and whether the model's other calls would fail as well."""
     no_money = error.code in _NO_MONEY_CODES or (status == 400 and _NO_MONEY_WORDS in error.message)
     kind = (
@@ -124,7 +124,7 @@ def verdict(status: int, error: ServerError) -> Verdict:
         error.code in _NO_MODEL_CODES or _NO_MODEL_WORDS.search(error.message) is not None
     )
     ends_model = no_money or no_model or (error.worded and status in (401, 402, 403, 404))
-    return Verdict(kind, kind not in ("auth", "internal") and not no_money, ends_model)
+    return ErrorClass(kind, kind not in ("auth", "internal") and not no_money, ends_model)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

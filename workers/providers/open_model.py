@@ -37,8 +37,8 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimit
     if spec.provider == "scripted":
         return ScriptedModel(spec)
     # Here, not above: scripted runs start without an HTTP client.
-    from workers.chat_api import Access, ChatApiModel, Surroundings
-    from workers.http_exchange import proxy_for
+    from workers.chat_api import ChatApiModel, Effects, ModelConnection
+    from workers.http_client import proxy_for
 
     provider = PROVIDERS.get(spec.provider)
     if provider is None:
@@ -52,12 +52,14 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimit
     if spec.provider == "vllm":
         from workers.vllm_fleet import FleetAddresses
 
-        access = Access(adapter_of(provider.wire_format), limit, resolve=FleetAddresses(spec).resolve)
+        access = ModelConnection(adapter_of(provider.wire_format), limit, resolve=FleetAddresses(spec).resolve)
     else:
         for url in endpoint.base_urls:
             proxy_for(url, environ)
-        access = Access(adapter_of(provider.wire_format), limit, _api_key(spec, endpoint, environ), environ=environ)
-    return ChatApiModel(spec, endpoint, access, Surroundings(random.Random()))
+        access = ModelConnection(
+            adapter_of(provider.wire_format), limit, _api_key(spec, endpoint, environ), environ=environ
+        )
+    return ChatApiModel(spec, endpoint, access, Effects(random.Random()))
 
 
 def adapter_of(wire_format: WireFormat) -> "Adapter":

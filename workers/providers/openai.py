@@ -10,9 +10,9 @@ from typing import Any
 
 from pipeline.config.sampling import Sampling
 from pipeline.serialization import ChatMessage, defused
-from workers.http_exchange import well_formed
+from workers.http_client import well_formed
 from workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
-from workers.providers.api_error import ServerError, reported_error
+from workers.providers.api_error import ApiError, parse_error
 
 _OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 
@@ -66,10 +66,10 @@ class OpenAIAdapter:
             cached_tokens=token_count(details, "cached_tokens"),
         )
 
-    def error(self, document: object) -> ServerError | None:
-        return reported_error(document)
+    def error(self, document: object) -> ApiError | None:
+        return parse_error(document)
 
-    def learn(self, status: int, error: ServerError) -> None:
+    def learn(self, status: int, error: ApiError) -> None:
         if status == 400 and _NEW_LIMIT in error.message:
             self._limit_field = _NEW_LIMIT
 

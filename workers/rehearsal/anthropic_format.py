@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from workers.rehearsal.answers import Answer, as_json
+from workers.rehearsal.responses import Response, as_json
 from workers.rehearsal.wire_format import (
     Allowances,
-    Asked,
     BadRequestError,
-    Said,
+    CompletionReply,
+    CompletionRequest,
     entries_of,
     message_of,
     model_of,
@@ -34,7 +34,7 @@ class AnthropicFormat:
 
     path = "messages"
 
-    def read(self, document: object, headers: Mapping[str, str]) -> Asked:
+    def read(self, document: object, headers: Mapping[str, str]) -> CompletionRequest:
         if "anthropic-version" not in headers:
             raise BadRequestError("anthropic-version: header is required")
         fields = request_fields(document)
@@ -47,9 +47,9 @@ class AnthropicFormat:
                 raise BadRequestError(f"messages.{number}.role: Input should be 'user' or 'assistant'")
         briefing = fields.get("system")
         head = [] if briefing is None else [("system", text_of(briefing))]
-        return Asked(model_of(fields), (*head, *messages), most)
+        return CompletionRequest(model_of(fields), (*head, *messages), most)
 
-    def completion(self, asked: Asked, said: Said, number: int) -> Answer:
+    def completion(self, asked: CompletionRequest, said: CompletionReply, number: int) -> Response:
         return as_json(
             {
                 "id": f"msg_{number}",
@@ -68,7 +68,7 @@ class AnthropicFormat:
             }
         )
 
-    def error(self, status: int, message: str) -> Answer:
+    def error(self, status: int, message: str) -> Response:
         kind = _ERROR_KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
         return as_json({"type": "error", "error": {"type": kind, "message": message}}, status)
 

@@ -4,7 +4,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from workers.rehearsal.weather import HardLimits
+from workers.rehearsal.fault_profile import HardLimits
 from workers.rehearsal.wire_format import Allowance, Allowances
 
 

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 
-from workers.rehearsal.answers import Answer, as_json
+from workers.rehearsal.responses import Response, as_json
 from workers.rehearsal.wire_format import (
     Allowances,
-    Asked,
-    Said,
+    CompletionReply,
+    CompletionRequest,
     entries_of,
     message_of,
     model_of,
@@ -20,17 +20,17 @@ class OpenAIFormat:
 
     path = "chat/completions"
 
-    def read(self, document: object, headers: Mapping[str, str]) -> Asked:  # noqa: ARG002 - it needs none
+    def read(self, document: object, headers: Mapping[str, str]) -> CompletionRequest:  # noqa: ARG002 - it needs none
         fields = request_fields(document)
         messages = tuple(message_of(entry) for entry in entries_of(fields))
         most = fields.get("max_completion_tokens", fields.get("max_tokens"))
-        return Asked(model_of(fields), messages, most if isinstance(most, int) else None)
+        return CompletionRequest(model_of(fields), messages, most if isinstance(most, int) else None)
 
-    def completion(self, asked: Asked, said: Said, number: int) -> Answer:
+    def completion(self, asked: CompletionRequest, said: CompletionReply, number: int) -> Response:
         usage = openai_usage(said.prompt_tokens, said.completion_tokens, said.cached_tokens)
         return chat_completion(said.text, "length" if said.cut else "stop", usage, number, asked.model)
 
-    def error(self, status: int, message: str) -> Answer:
+    def error(self, status: int, message: str) -> Response:
         kind, code = "invalid_request_error", None
         if status == 429:
             kind, code = "requests", "rate_limit_exceeded"
@@ -54,7 +54,7 @@ def chat_completion(
     number: int = 1,
     model: str | None = None,
     **message: object,
-) -> Answer:
+) -> Response:
     """OpenAI's document; *content* is text, a list of parts, or None; *message*: further fields of the message."""
     document = {
         "id": f"chatcmpl-{number}",
@@ -80,7 +80,7 @@ def openai_usage(prompt_tokens: int, completion_tokens: int, cached_tokens: int)
     }
 
 
-def model_list(*models: str) -> Answer:
+def model_list(*models: str) -> Response:
     """What ``GET /v1/models`` answers."""
     data = [{"id": model, "object": "model", "created": 0, "owned_by": "rehearsal"} for model in models]
     return as_json({"object": "list", "data": data})

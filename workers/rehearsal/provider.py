@@ -1,10 +1,10 @@
-"""The provider of a rehearsal: models behind hard limits and in bad weather, with books of everything it was asked.
+"""The provider of a rehearsal: models behind hard limits, with faults, and a log of every request.
 
 ::
 
     with RehearsalProvider(PRESETS["storm"]) as provider:
         Endpoint((provider.base_url(),))
-    provider.books.totals()
+    provider.log.totals()
 
 It speaks every wire format of the providers, whole answers only, and takes any key.  An address may begin with the name
 of an account, as ``http://127.0.0.1:8099/team-a/v1``: limits hold for each account by itself.
@@ -20,16 +20,16 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.errors import ConfigError
-from workers.rehearsal.answers import Answer, as_json
 from workers.rehearsal.anthropic_format import AnthropicFormat
-from workers.rehearsal.books import Books, Busiest, Entry, Verdict, largest_window
-from workers.rehearsal.faults import spoiled
+from workers.rehearsal.canned_replies import CannedModel, PrefixCache
+from workers.rehearsal.fault_injection import with_fault
+from workers.rehearsal.fault_profile import Fault, FaultProfile, HardLimits
 from workers.rehearsal.hard_limits import AccountUse, Refusal, allowed
 from workers.rehearsal.openai_format import OpenAIFormat, model_list
-from workers.rehearsal.replies import PrefixCache, Speaker
+from workers.rehearsal.request_log import LoggedRequest, PeakUsage, RequestLog, RequestOutcome, largest_window
+from workers.rehearsal.responses import Response, as_json
 from workers.rehearsal.server import LoopbackServer, Received, Send
-from workers.rehearsal.weather import Fault, HardLimits, Weather
-from workers.rehearsal.wire_format import BadRequestError, Said, WireFormat, retry_headers
+from workers.rehearsal.wire_format import BadRequestError, CompletionReply, WireFormat, retry_headers
 
 _FORMATS: Mapping[str, WireFormat] = {one.path: one for one in (OpenAIFormat(), AnthropicFormat())}
 
@@ -38,8 +38,8 @@ class RehearsalProvider:
     """Serves between ``start`` and ``stop``, or within a ``with`` block.
 
     Args:
-        weather: what it does to its clients.
-        declared: the limits of accounts, where the weather has none of its own.
+        profile: what it does to its clients.
+        declared: the limits of accounts, where the profile has none of its own.
         models: what it lists; any model is answered for.
         port: 0 for any free one.
         clock: seconds.
@@ -47,33 +47,33 @@ class RehearsalProvider:
 
     def __init__(
         self,
-        weather: Weather,
+        profile: FaultProfile,
         declared: Mapping[str, HardLimits] | None = None,
         *,
         models: tuple[str, ...] = ("any",),
         port: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._weather, self._declared, self._models, self._clock = weather, declared or {}, models, clock
+        self._profile, self._declared, self._models, self._clock = profile, declared or {}, models, clock
         self._first_s: float | None = None
-        self._dice, self._script = random.Random(weather.seed), iter(weather.script)
-        self._speaker, self._prefixes = Speaker(weather.reply_tokens, weather.seed), PrefixCache()
+        self._dice, self._script = random.Random(profile.seed), iter(profile.script)
+        self._speaker, self._prefixes = CannedModel(profile.reply_tokens, profile.seed), PrefixCache()
         self._accounts: dict[str, AccountUse] = {}
         self._port, self._server = port, LoopbackServer(self._handle, port)
-        self.books = Books()
+        self.log = RequestLog()
 
     def base_url(self, account: str = "") -> str:
         """What a client is given as its endpoint's address."""
         return f"{self._server.url}/{account}/v1" if account else f"{self._server.url}/v1"
 
-    def busiest(self) -> tuple[Busiest, ...]:
+    def busiest(self) -> tuple[PeakUsage, ...]:
         """Of every account that was asked for anything, beside the limits that it began with."""
         found = []
-        for account in sorted({entry.account for entry in self.books.entries}):
-            limits = self._weather.limits_at(0.0, self._declared.get(account))
-            entries = self.books.of_account(account)
+        for account in sorted({entry.account for entry in self.log.entries}):
+            limits = self._profile.limits_at(0.0, self._declared.get(account))
+            entries = self.log.of_account(account)
             found.append(
-                Busiest(
+                PeakUsage(
                     account,
                     limits.window_s,
                     requests=largest_window([(entry.at_s, 1) for entry in entries], limits.window_s),
@@ -94,7 +94,7 @@ class RehearsalProvider:
         self.stop()
 
     def start(self) -> None:
-        """Returns when the port is open; the weather begins with the first request.
+        """Returns when the port is open; the profile's times begin with the first request.
 
         Raises:
             ConfigError: the port cannot be had.
@@ -129,7 +129,7 @@ class RehearsalProvider:
             await self._complete(account, wire, received, send)
 
     async def _complete(self, account: str, wire: WireFormat, received: Received, send: Send) -> None:
-        entry = self.books.open(Entry(self._now(), account, ""))
+        entry = self.log.add(LoggedRequest(self._now(), account, ""))
         try:
             asked = wire.read(json.loads(received.body), received.headers)
         except (ValueError, RecursionError, BadRequestError) as error:
@@ -138,7 +138,7 @@ class RehearsalProvider:
         said = self._speaker.say(asked, received.body)
         entry.model = asked.model
         entry.prompt_tokens, entry.completion_tokens = said.prompt_tokens, said.completion_tokens
-        limits = self._weather.limits_at(entry.at_s, self._declared.get(account))
+        limits = self._profile.limits_at(entry.at_s, self._declared.get(account))
         use = self._accounts.setdefault(account, AccountUse())
         fault = self._fault(entry.at_s)
         refusal = self._refusal(use, limits, fault, entry)
@@ -150,15 +150,17 @@ class RehearsalProvider:
             return
         entry.cached_tokens = self._prefixes.enter(asked)
         said = replace(said, cached_tokens=entry.cached_tokens)
-        good = wire.completion(asked, said, len(self.books.entries))
-        answer = spoiled(good, wire, fault).with_headers(told)
+        good = wire.completion(asked, said, len(self.log.entries))
+        answer = with_fault(good, wire, fault).with_headers(told)
         await self._serve(entry, use, fault, _late(self._latency_s(said), answer, send))
 
-    async def _serve(self, entry: Entry, use: AccountUse, fault: Fault | None, delivery: Awaitable[None]) -> None:
-        """Waits until the answer is sent or nobody wants it any more, and books which."""
+    async def _serve(
+        self, entry: LoggedRequest, use: AccountUse, fault: Fault | None, delivery: Awaitable[None]
+    ) -> None:
+        """Waits until the answer is sent or the client goes away, and logs which."""
         good = fault is None or fault.kind == "drip"
         entry.reason = "" if fault is None else fault.kind
-        verdict: Verdict = "abandoned" if good else "faulted"
+        verdict: RequestOutcome = "abandoned" if good else "faulted"
         try:
             await delivery
             verdict = "answered" if good else "faulted"
@@ -166,23 +168,25 @@ class RehearsalProvider:
             use.leave()
             entry.verdict, entry.ended_s = verdict, self._now()
 
-    async def _refuse(self, entry: Entry, reason: str, answer: Answer, send: Send) -> None:
+    async def _refuse(self, entry: LoggedRequest, reason: str, answer: Response, send: Send) -> None:
         entry.verdict, entry.reason, entry.ended_s = "refused", reason, self._now()
         await send(answer)
 
     def _fault(self, at_s: float) -> Fault | None:
-        return next(self._script, None) or self._weather.fault_at(at_s, self._dice)
+        return next(self._script, None) or self._profile.fault_at(at_s, self._dice)
 
-    def _refusal(self, use: AccountUse, limits: HardLimits, fault: Fault | None, entry: Entry) -> Refusal | None:
+    def _refusal(
+        self, use: AccountUse, limits: HardLimits, fault: Fault | None, entry: LoggedRequest
+    ) -> Refusal | None:
         if fault is not None and fault.kind == "rate_limited":
-            return Refusal("storm", self._weather.end_of_storm(entry.at_s))
+            return Refusal("storm", self._profile.end_of_storm(entry.at_s))
         return use.admit(limits, entry.tokens, entry.at_s)
 
-    def _latency_s(self, said: Said) -> float:
-        latency = self._weather.latency
+    def _latency_s(self, said: CompletionReply) -> float:
+        latency = self._profile.latency
         return latency.base.draw(self._dice) + latency.per_token * said.completion_tokens
 
 
-async def _late(latency_s: float, answer: Answer, send: Send) -> None:
+async def _late(latency_s: float, answer: Response, send: Send) -> None:
     await sleep(latency_s)
     await send(answer)

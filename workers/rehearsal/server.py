@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from workers.rehearsal.answers import Answer
+from workers.rehearsal.responses import Response
 
 _START_TIMEOUT_S = 10.0
 _LARGEST_REQUEST = 64 * 2**20
@@ -24,7 +24,7 @@ _BACKLOG = 4096
 _PIECES = 20
 """Of a dripping body."""
 
-Send = Callable[[Answer], Awaitable[None]]
+Send = Callable[[Response], Awaitable[None]]
 """Sends the answer to a request, once.  Raises ConnectionError when nobody is there to take it."""
 
 
@@ -115,7 +115,7 @@ class LoopbackServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         sent: list[web.StreamResponse] = []
 
-        async def send(answer: Answer) -> None:
+        async def send(answer: Response) -> None:
             sent.append(await _send(request, answer))
 
         try:
@@ -130,7 +130,7 @@ async def _received(request: web.Request) -> Received:
     return Received(request.method, request.path, request.headers, await request.read(), peer[1] if peer else 0)
 
 
-async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
+async def _send(request: web.Request, answer: Response) -> web.StreamResponse:
     if answer.delay_s:
         await asyncio.sleep(answer.delay_s)
     match answer.ending:
@@ -152,7 +152,9 @@ async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
             raise AssertionError("unreachable: nobody sets the event")
 
 
-async def _write(request: web.Request, answer: Answer, pieces: list[bytes], seconds: float = 0.0) -> web.StreamResponse:
+async def _write(
+    request: web.Request, answer: Response, pieces: list[bytes], seconds: float = 0.0
+) -> web.StreamResponse:
     """Sends these pieces under the announcement of the whole body."""
     announced = {**answer.headers, "Content-Length": str(len(answer.body))}
     response = web.StreamResponse(status=answer.status, headers=announced)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from workers.rehearsal.answers import Answer
+from workers.rehearsal.responses import Response
 
 RetryAfter = Literal["none", "seconds", "milliseconds"]
 """How a refusal says when to come back: not at all, ``Retry-After``, or ``retry-after-ms``."""
@@ -16,7 +16,7 @@ class BadRequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CompletionRequest:
     """One request for a completion."""
 
     model: str
@@ -27,7 +27,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CompletionReply:
     """One completion."""
 
     text: str
@@ -59,13 +59,13 @@ class WireFormat(Protocol):
     path: str
     """Below the version, as ``chat/completions``."""
 
-    def read(self, document: object, headers: Mapping[str, str]) -> Asked:
+    def read(self, document: object, headers: Mapping[str, str]) -> CompletionRequest:
         """Raises BadRequestError."""
         ...
 
-    def completion(self, asked: Asked, said: Said, number: int) -> Answer: ...
+    def completion(self, asked: CompletionRequest, said: CompletionReply, number: int) -> Response: ...
 
-    def error(self, status: int, message: str) -> Answer: ...
+    def error(self, status: int, message: str) -> Response: ...
 
     def allowance(self, left: Allowances) -> Mapping[str, str]:
         """Headers that tell how much is left."""

@@ -1,7 +1,7 @@
 """What a rehearsal has to survive, as users write it in YAML: latency, limits, faults, killed workers.
 
-Times are seconds since the first request.  A weather is a value: with the same seed, the same requests in the same
-order meet the same trouble.
+The command line and the documentation call a profile the weather.  Times are seconds since the first request.  A
+profile is a value: with the same seed, the same requests in the same order meet the same faults.
 """
 
 import math
@@ -129,7 +129,7 @@ class Fault(_Section):
         return self.from_s <= at_s and (self.to_s is None or at_s < self.to_s)
 
 
-class Weather(_Section):
+class FaultProfile(_Section):
     """Everything that a rehearsal does to a run."""
 
     latency: Latency = Latency()
@@ -148,7 +148,7 @@ class Weather(_Section):
     seed: Whole = Field(0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
-    def _in_order(self) -> "Weather":
+    def _in_order(self) -> "FaultProfile":
         times = [change.at_s for change in self.changes]
         if times != sorted(times):
             raise ValueError("changes have to stand in the order of at_s")
@@ -170,9 +170,9 @@ class Weather(_Section):
 
 _USUAL = Latency(base=Spread(median=0.15, p95=0.6), per_token=0.0005)
 
-PRESETS: Mapping[str, Weather] = {
-    "calm": Weather(latency=_USUAL),
-    "storm": Weather(
+PRESETS: Mapping[str, FaultProfile] = {
+    "calm": FaultProfile(latency=_USUAL),
+    "storm": FaultProfile(
         latency=_USUAL,
         faults=(
             Fault(kind="rate_limited", from_s=3, to_s=9),
@@ -182,14 +182,14 @@ PRESETS: Mapping[str, Weather] = {
             Fault(kind="cut_off", share=0.01),
         ),
     ),
-    "outage": Weather(
+    "outage": FaultProfile(
         latency=_USUAL,
         faults=(
             Fault(kind="server_error", from_s=3, to_s=13, status=503),
             Fault(kind="reset", share=0.5, from_s=13, to_s=15),
         ),
     ),
-    "garbage": Weather(
+    "garbage": FaultProfile(
         latency=_USUAL,
         faults=(
             Fault(kind="cut_off", share=0.02),
@@ -200,13 +200,13 @@ PRESETS: Mapping[str, Weather] = {
             Fault(kind="drip", share=0.02, seconds=2),
         ),
     ),
-    "kills": Weather(latency=_USUAL, kill_worker_every_s=5),
+    "kills": FaultProfile(latency=_USUAL, kill_worker_every_s=5),
 }
 """What each brings: docs/rehearsal.md."""
 
 
-def parse_weather(raw: object, source: str) -> Weather:
-    """Reads a weather.  *source* names it in messages.
+def parse_fault_profile(raw: object, source: str) -> FaultProfile:
+    """Reads a profile.  *source* names it in messages.
 
     Raises:
         ConfigError: with one line for every problem.
@@ -214,7 +214,7 @@ def parse_weather(raw: object, source: str) -> Weather:
     if not isinstance(raw, Mapping):
         raise ConfigError(f"{source}: expected keys and values such as `latency: {{base: 0.2}}`, got {raw!r:.100}")
     try:
-        return Weather.model_validate(raw)
+        return FaultProfile.model_validate(raw)
     except ValidationError as error:
         problems = [_explain(problem) for problem in error.errors(include_url=False)]
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from error

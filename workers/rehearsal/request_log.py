@@ -1,17 +1,17 @@
-"""What the provider was asked and what became of it: every request with its times, and the sums that follow."""
+"""The log of a rehearsal's provider: every request with its times and its outcome, and the sums that follow."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["in_flight", "answered", "refused", "faulted", "abandoned"]
+RequestOutcome = Literal["in_flight", "answered", "refused", "faulted", "abandoned"]
 """``answered``: a good answer was sent as a whole.  ``refused``: 429, or a request that makes no sense.  ``faulted``:
 let in, and answered badly or not at all.  ``abandoned``: the client went away before its answer."""
 
 
 @dataclass(slots=True)
-class Entry:
+class LoggedRequest:
     """One request for a completion.  Times are seconds since the first request."""
 
     at_s: float
@@ -20,9 +20,9 @@ class Entry:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    verdict: Verdict = "in_flight"
+    verdict: RequestOutcome = "in_flight"
     reason: str = ""
-    """Of a refusal: requests, tokens, concurrency, storm, bad_request; otherwise the kind of the fault, if any."""
+    """Reason of a refusal (requests, tokens, concurrency, storm, bad_request), or kind of the fault; empty: neither."""
     ended_s: float | None = None
 
     @property
@@ -31,27 +31,27 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenUsage:
     """Calls that were answered, and their tokens."""
 
     calls: int = 0
     prompt: int = 0
     completion: int = 0
 
-    def __add__(self, other: "Tokens") -> "Tokens":
-        return Tokens(self.calls + other.calls, self.prompt + other.prompt, self.completion + other.completion)
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(self.calls + other.calls, self.prompt + other.prompt, self.completion + other.completion)
 
     def __str__(self) -> str:
         return f"{self.calls} calls ({self.prompt} + {self.completion} tokens)"
 
-    def within(self, other: "Tokens") -> bool:
+    def within(self, other: "TokenUsage") -> bool:
         """Whether none of the numbers is larger than the other's."""
         return self.calls <= other.calls and self.prompt <= other.prompt and self.completion <= other.completion
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """The books in a few numbers."""
+class RequestTotals:
+    """The log in a few numbers."""
 
     asked: int
     answered: int
@@ -61,8 +61,8 @@ class Totals:
     """By kind."""
     abandoned: int
     in_flight: int
-    by_model: Mapping[str, Tokens]
-    """Of answered calls only."""
+    by_model: Mapping[str, TokenUsage]
+    """Tokens of answered calls, by model."""
     peak: int
     """Most requests in flight at one time, those that were refused not counted."""
 
@@ -73,8 +73,8 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Busiest:
-    """The most that one account was asked for in any window of its limits, refused requests included."""
+class PeakUsage:
+    """The largest use of one account in any window of its limits, refused requests included."""
 
     account: str
     window_s: float
@@ -85,20 +85,20 @@ class Busiest:
     tokens_allowed: int | None
 
 
-class Books:
-    """Written by the provider's thread; read by anyone, exact when nothing is in flight."""
+class RequestLog:
+    """All requests.  The provider's thread writes it, any thread may read it; exact when nothing is in flight."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[LoggedRequest] = []
 
-    def open(self, entry: Entry) -> Entry:
+    def add(self, entry: LoggedRequest) -> LoggedRequest:
         self.entries.append(entry)
         return entry
 
-    def totals(self) -> Totals:
+    def totals(self) -> RequestTotals:
         entries = list(self.entries)
         verdicts = Counter(entry.verdict for entry in entries)
-        return Totals(
+        return RequestTotals(
             asked=len(entries),
             answered=verdicts["answered"],
             refused=Counter(entry.reason for entry in entries if entry.verdict == "refused"),
@@ -109,7 +109,7 @@ class Books:
             peak=peak([(entry.at_s, entry.ended_s) for entry in entries if entry.verdict != "refused"]),
         )
 
-    def of_account(self, account: str) -> list[Entry]:
+    def of_account(self, account: str) -> list[LoggedRequest]:
         return [entry for entry in self.entries if entry.account == account]
 
 
@@ -142,9 +142,9 @@ def peak(spans: Iterable[tuple[float, float | None]]) -> int:
     return most
 
 
-def _by_model(answered: Iterable[Entry]) -> dict[str, Tokens]:
-    sums: dict[str, Tokens] = {}
+def _by_model(answered: Iterable[LoggedRequest]) -> dict[str, TokenUsage]:
+    sums: dict[str, TokenUsage] = {}
     for entry in answered:
-        one = Tokens(1, entry.prompt_tokens, entry.completion_tokens)
-        sums[entry.model] = sums.get(entry.model, Tokens()) + one
+        one = TokenUsage(1, entry.prompt_tokens, entry.completion_tokens)
+        sums[entry.model] = sums.get(entry.model, TokenUsage()) + one
     return sums

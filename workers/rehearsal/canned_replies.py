@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 from pipeline.users import SILENCE
-from workers.rehearsal.weather import Spread
-from workers.rehearsal.wire_format import Asked, Said
+from workers.rehearsal.fault_profile import Spread
+from workers.rehearsal.wire_format import CompletionReply, CompletionRequest
 
 _CHARS_A_TOKEN = 4
 _PERSONA = re.compile(r"<([^<>/\n]{1,80})_persona>")
@@ -48,7 +48,7 @@ class PrefixCache:
     def __init__(self) -> None:
         self._seen: set[int] = set()
 
-    def enter(self, asked: Asked) -> int:
+    def enter(self, asked: CompletionRequest) -> int:
         """The tokens of the longest beginning that was there already; from now on all of it is."""
         mark, tokens, cached = hash(asked.model), 0, 0
         for message in asked.messages:
@@ -60,7 +60,7 @@ class PrefixCache:
         return cached
 
 
-class Speaker:
+class CannedModel:
     """The model behind the provider.
 
     Args:
@@ -71,7 +71,7 @@ class Speaker:
     def __init__(self, lengths: Spread, seed: int = 0) -> None:
         self._lengths, self._seed = lengths, seed
 
-    def say(self, asked: Asked, body: bytes) -> Said:
+    def say(self, asked: CompletionRequest, body: bytes) -> CompletionReply:
         """The reply to a request; *body* is all of it, as it came."""
         dice = self._dice(body)
         text = _Reply(asked, dice, round(self._lengths.draw(dice))).text()
@@ -79,7 +79,7 @@ class Speaker:
         if cut:
             text = text[: _CHARS_A_TOKEN * (asked.most_tokens or 0)]
         prompt = sum(count_tokens(message) for _, message in asked.messages)
-        return Said(text, cut, prompt, count_tokens(text), cached_tokens=0)
+        return CompletionReply(text, cut, prompt, count_tokens(text), cached_tokens=0)
 
     def _dice(self, content: bytes) -> random.Random:
         key = self._seed.to_bytes(8, "big", signed=True)
@@ -89,7 +89,7 @@ class Speaker:
 class _Reply:
     """One reply, chosen by what the briefing asks for."""
 
-    def __init__(self, asked: Asked, dice: random.Random, tokens: int) -> None:
+    def __init__(self, asked: CompletionRequest, dice: random.Random, tokens: int) -> None:
         self._briefing = "\n".join(text for role, text in asked.messages if role in ("system", "developer"))
         self._said = [text for role, text in asked.messages if role not in ("system", "developer", "assistant")]
         self._turn = 1 + sum(role == "assistant" for role, _ in asked.messages)

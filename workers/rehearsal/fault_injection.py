@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from workers.rehearsal.answers import Answer, as_json, garbled, page
-from workers.rehearsal.weather import Fault
+from workers.rehearsal.fault_profile import Fault
+from workers.rehearsal.responses import Response, as_json, garbled, page
 from workers.rehearsal.wire_format import WireFormat
 
 
-def spoiled(good: Answer, wire: WireFormat, fault: Fault | None) -> Answer:
+def with_fault(good: Response, wire: WireFormat, fault: Fault | None) -> Response:
     """What is sent instead of *good*.  A ``rate_limited`` request never comes this far."""
     match fault:
         case Fault(kind="silence" | "reset" | "cut_off" as ending):

@@ -1,13 +1,13 @@
-"""A circuit breaker: leaves a server alone that fails again and again, and looks now and then whether it is back.
+"""A circuit breaker: stops calls to a server that fails repeatedly, and probes from time to time whether it is back.
 
 *Closed*: calls go through.  So many failures in a row open it.  *Open*: no call goes through for a pause.  *Half-open*:
 when the pause is over, one call goes through as a probe.  If it is answered, the breaker closes; if it fails, the pause
 doubles.  An answer closes it whenever it comes, since calls from before may still be under way.
 
-A failure is a broken connection, a timeout or a server's error.  Whatever else the server says, a refusal by its rate
-limit included, is an answer: it is there.
+A failure is a broken connection, a timeout or a server's error.  Any other response, a refusal by its rate limit
+included, counts as an answer.
 
-It decides only: the clock's reading is an argument, and nobody waits here.
+It only decides: the time is an argument, and nothing waits here.
 """
 
 import math
@@ -15,19 +15,19 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerRules:
+class CircuitBreakerRules:
     """When a breaker opens, and for how long."""
 
     failures: int = 8
-    """In a row.  Of a server that fails every third call, hardly ever."""
+    """Failures in a row that open it.  A server that fails every third call hardly ever reaches them."""
     first_pause_s: float = 1.0
     longest_pause_s: float = 30.0
 
 
-class Breaker:
+class CircuitBreaker:
     """The breaker of one server."""
 
-    def __init__(self, rules: BreakerRules) -> None:
+    def __init__(self, rules: CircuitBreakerRules) -> None:
         self._rules = rules
         self._failures = 0
         self._pause_s = 0.0
@@ -65,6 +65,6 @@ class Breaker:
             self._open_until, self._probing = now + self._pause_s, False
 
     def abandoned(self, *, probe: bool) -> None:
-        """A call that ended without a word about the server: another one may look."""
+        """Notes a call that ended without a word about the server; if it was the probe, another call may probe."""
         if probe:
             self._probing = False

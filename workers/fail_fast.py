@@ -1,8 +1,8 @@
-"""A model that has once failed for good is not asked again: a wrong key, an unknown model.
+"""A model that failed permanently is not called again, as after a wrong key or for an unknown model.
 
-Who asks it afterwards, and who still waits for it, gets the same failure at once, so that a run loses no time, no money
-and no patience of the provider on it, while its other models go on.  It holds until the process ends: the next start
-tries again.
+Every later call, and every call that still waits, raises the same failure at once.  The run then spends neither time
+nor money on that model, and its other models continue.  The state lasts until the process ends; the next start tries
+again.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from pipeline.protocol import Agent, Observation, Reply
 from workers.models import EpisodeRequest, Model
 
 
-class DeadEndModel:
-    """Any model, until it fails for good."""
+class FailFastModel:
+    """Any model, until it fails permanently."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._waiting: set[asyncio.Task[object]] = set()
         self.failure: ModelFailure | None = None
-        """Why it is not asked any more."""
+        """The permanent failure; None: there was none yet."""
 
-    def agent(self, request: EpisodeRequest) -> "DeadEndAgent":
-        return DeadEndAgent(self, self._model.agent(request))
+    def agent(self, request: EpisodeRequest) -> "FailFastAgent":
+        return FailFastAgent(self, self._model.agent(request))
 
     async def probe(self) -> None:
         await self._model.probe()
@@ -32,7 +32,7 @@ class DeadEndModel:
         await self._model.close()
 
     async def reply(self, agent: Agent, observation: Observation) -> Reply:
-        """The agent's reply.  Raises ModelFailure: its own, or the one after which nobody asks."""
+        """Returns the agent's reply.  Raises ModelFailure: the call's own, or the permanent one."""
         if self.failure is not None:
             raise self.failure
         task = asyncio.current_task()
@@ -60,17 +60,17 @@ class DeadEndModel:
             task.cancel()
 
     def _ended(self, task: "asyncio.Task[object]", cancelled_before: int) -> ModelFailure | None:
-        """Why a task was cancelled by us; None: by somebody else, or by both."""
+        """The failure for which this class cancelled a task; None when others cancelled it, alone or as well."""
         if self.failure is None or task in self._waiting:
             return None
         return self.failure if task.uncancel() <= cancelled_before else None
 
 
 @dataclass(frozen=True, slots=True)
-class DeadEndAgent:
-    """One episode's agent of such a model."""
+class FailFastAgent:
+    """The agent of one episode, which stops when its model does."""
 
-    model: DeadEndModel
+    model: FailFastModel
     agent: Agent
 
     async def reply(self, observation: Observation) -> Reply:

@@ -9,7 +9,7 @@ from pipeline.datasets import generate_dataset
 from pipeline.errors import ModelFailure
 from pipeline.families import FAMILIES
 from pipeline.protocol import Observation, Reply
-from workers.dead_end import DeadEndModel
+from workers.fail_fast import FailFastModel
 from workers.models import EpisodeRequest
 
 WRONG_KEY = ModelFailure("auth", "m answered HTTP 401: bad key", retryable=False, ends_model=True)
@@ -41,13 +41,13 @@ class Behind:
             return Reply("fine")
 
 
-async def ask(model: DeadEndModel) -> Reply:
+async def ask(model: FailFastModel) -> Reply:
     return await model.agent(REQUEST).reply(SEEN)
 
 
 def test_a_wrong_key_is_tried_once() -> None:
     behind = Behind(WRONG_KEY)
-    model = DeadEndModel(behind)
+    model = FailFastModel(behind)
     for _ in range(3):
         with pytest.raises(ModelFailure, match="bad key"):
             asyncio.run(ask(model))
@@ -57,7 +57,7 @@ def test_a_wrong_key_is_tried_once() -> None:
 def test_who_waits_for_it_hears_of_it_at_once() -> None:
     async def together() -> tuple[Counter[str], int]:
         behind = Behind(WRONG_KEY)
-        model = DeadEndModel(behind)
+        model = FailFastModel(behind)
         results = await asyncio.gather(*(ask(model) for _ in range(20)), return_exceptions=True)
         return Counter(str(result) for result in results), behind.asked
 
@@ -68,7 +68,7 @@ def test_who_waits_for_it_hears_of_it_at_once() -> None:
 
 def test_who_is_cancelled_by_others_stays_cancelled() -> None:
     async def together() -> list[object]:
-        model = DeadEndModel(Behind(WRONG_KEY))
+        model = FailFastModel(Behind(WRONG_KEY))
         tasks = [asyncio.create_task(ask(model)) for _ in range(3)]
         await asyncio.sleep(0)
         tasks[1].cancel()
@@ -81,7 +81,7 @@ def test_who_is_cancelled_by_others_stays_cancelled() -> None:
 
 
 def test_what_may_pass_is_tried_again() -> None:
-    model = DeadEndModel(Behind(ModelFailure("server", "it broke")))
+    model = FailFastModel(Behind(ModelFailure("server", "it broke")))
 
     async def twice() -> Reply:
         with pytest.raises(ModelFailure):

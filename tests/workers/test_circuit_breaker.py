@@ -2,20 +2,20 @@
 
 import math
 
-from workers.breaker import Breaker, BreakerRules
+from workers.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 
-RULES = BreakerRules(failures=3, first_pause_s=1.0, longest_pause_s=5.0)
+RULES = CircuitBreakerRules(failures=3, first_pause_s=1.0, longest_pause_s=5.0)
 
 
-def opened(now: float = 0.0) -> Breaker:
-    breaker = Breaker(RULES)
+def opened(now: float = 0.0) -> CircuitBreaker:
+    breaker = CircuitBreaker(RULES)
     for _ in range(RULES.failures):
         breaker.failed(now, probe=breaker.begin(now))
     return breaker
 
 
 def test_opens_after_failures_in_a_row() -> None:
-    breaker = Breaker(RULES)
+    breaker = CircuitBreaker(RULES)
     for _ in range(2):
         breaker.failed(0.0, probe=False)
     assert breaker.admits(0.0)
@@ -25,7 +25,7 @@ def test_opens_after_failures_in_a_row() -> None:
 
 def test_an_answer_starts_the_count_anew() -> None:
     """So a server that fails every third call is never left alone."""
-    breaker = Breaker(RULES)
+    breaker = CircuitBreaker(RULES)
     for _ in range(20):
         for _ in range(2):
             breaker.failed(0.0, probe=False)

@@ -19,7 +19,7 @@ from pipeline.protocol import View
 from pipeline.transcript import Message, delivered
 from pipeline.users import SILENCE, spoken, user_prompt
 from storage.runs.shards import read_shard
-from tests.provider import Answer, Provider, completion, failed, refused
+from tests.provider import Provider, Response, completion, failed, refused
 from workers.shard import ShardSpec
 from workers.worker import ShardWorker
 
@@ -150,7 +150,7 @@ def test_a_failed_user_is_never_the_agents_loss(tmp_path: Path) -> None:
         (completion(None), "stop"),
     ],
 )
-def test_a_user_without_words_is_not_a_silent_one(tmp_path: Path, answer: Answer, ending: str) -> None:
+def test_a_user_without_words_is_not_a_silent_one(tmp_path: Path, answer: Response, ending: str) -> None:
     """Nobody scores an agent on a simulation that broke; the call was made, so it is on record."""
     dataset = generate_dataset("1", 0, ["access"])
     with Provider(reply=refuse_all) as agent, Provider(script=repeat(answer)) as users:

@@ -11,7 +11,7 @@ from workers.providers.api_error import CONTENT_FILTER, CONTEXT_OVERFLOW
 
 
 @dataclass(frozen=True, slots=True)
-class PromptedPrincipal:
+class SimulatedUser:
     """One principal, played by a model of its own conversation; its calls are recorded as the users'.
 
     A model that is filtered, over its context or without words has not played its part.  That is the simulation's

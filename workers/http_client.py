@@ -27,7 +27,7 @@ _KEY_CHARS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpResponse:
     """One HTTP response, read fully."""
 
     status: int
@@ -45,7 +45,7 @@ class Proxy:
     """The header that it wants."""
 
 
-class HttpExchange:
+class HttpClient:
     """The connections to the servers of one model.
 
     Args:
@@ -60,7 +60,7 @@ class HttpExchange:
         self._proxies: dict[str, Proxy | None] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, method: str, base_url: str, path: str, body: bytes | None, timeout_s: float) -> HttpAnswer:
+    async def send(self, method: str, base_url: str, path: str, body: bytes | None, timeout_s: float) -> HttpResponse:
         """One request and its whole response.
 
         Failures are raised ``from None``: the client library's own errors hold the request with its headers, and so
@@ -82,7 +82,7 @@ class HttpExchange:
                 proxy=None if proxy is None else proxy.url,
                 proxy_headers=secret if tunnelled else None,
             ) as response:
-                return HttpAnswer(response.status, response.headers, await self._read(response, base_url))
+                return HttpResponse(response.status, response.headers, await self._read(response, base_url))
         except TimeoutError:
             raise ModelFailure("timeout", f"{self.at(base_url)} gave no full answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
