@@ -1,69 +1,21 @@
 """Employees for generated scenarios: who they are, what they do, how they talk (paper, tables 4 and 5).
 
+Their names and words stand in ``personas.toml``, beside this module.
 A persona follows from the dice alone.  Its authority is the rank's place on the paper's ladder of 1 to 10; there is at
 most one chief of a kind in a draw, as in a real company, and any number of people on the other ranks.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
+
+from pipeline.word_tables import read_words
 
 Posture = Literal["strict", "balanced", "relaxed"]
 Influence = Literal["low influence", "team influencer", "decision maker", "final approver"]
 Register = Literal["polite", "terse", "urgent", "warm"]
-
-_WOMEN = (
-    "Aiko", "Alejandra", "Amara", "Anneke", "Astrid", "Beatriz", "Chiara", "Dagny", "Deepika", "Ebba",
-    "Fatou", "Giulia", "Hyejin", "Imani", "Ingrid", "Itzel", "Katarzyna", "Leilani", "Linh", "Ludmila",
-    "Marisol", "Mbali", "Noor", "Orsolya", "Parisa", "Priya", "Rosalind", "Saoirse", "Siobhan", "Tamar",
-    "Ulrike", "Valentina", "Wanjiru", "Xiomara", "Zainab",
-)  # fmt: skip
-_MEN = (
-    "Aarav", "Abioye", "Baptiste", "Bogdan", "Callum", "Dmitri", "Eitan", "Emeka", "Farid", "Florian",
-    "Gintaras", "Hamza", "Jakub", "Jorge", "Kalani", "Kwame", "Mahmoud", "Mateo", "Nikolai", "Oluwaseun",
-    "Quentin", "Rachid", "Soren", "Tariq", "Thabo", "Tomasz", "Weimin", "Yusuf", "Zoltan",
-)  # fmt: skip
-NAMES = tuple(sorted(_WOMEN + _MEN))
-"""First names, ASCII letters only; none is part of another one, whatever the case."""
-
-WORK_STYLES: tuple[tuple[str, Register], ...] = (
-    ("I plan my days well ahead", "polite"),
-    ("I like to agree things before anybody starts", "polite"),
-    ("I write everything down so that others can follow", "polite"),
-    ("I keep messages short and expect the same", "terse"),
-    ("I work best alone and in long stretches", "terse"),
-    ("I care about results more than about procedure", "terse"),
-    ("I push hard when a date comes close", "urgent"),
-    ("I handle several fires at once", "urgent"),
-    ("I decide fast and correct later", "urgent"),
-    ("I talk to everybody before I decide", "warm"),
-    ("I enjoy pairing up with colleagues", "warm"),
-    ("I try to keep the mood light", "warm"),
-)
-"""How somebody works, and the register in which such a person writes."""
-
-TRAITS = (
-    "patient", "curious", "blunt", "careful", "ambitious", "easy-going", "stubborn", "methodical", "inventive",
-    "reserved", "outspoken", "thorough", "restless", "pragmatic", "sceptical", "generous", "competitive", "calm",
-)  # fmt: skip
-
-POSTURES: dict[Posture, tuple[str, ...]] = {
-    "strict": (
-        "I share nothing that I was not told to share",
-        "I ask for written approval before I open anything",
-        "I report every odd request I see",
-    ),
-    "balanced": (
-        "I weigh how useful a thing is against how sensitive it is",
-        "I follow the policy and ask when it is unclear",
-        "I share with those who have a reason to ask",
-    ),
-    "relaxed": (
-        "I assume that colleagues can be trusted",
-        "I would rather help at once than check a list",
-        "I find most restrictions exaggerated",
-    ),
-}
 
 _NON_BINARY = 0.04
 """Share of people who are neither a woman nor a man."""
@@ -101,91 +53,44 @@ JUNIOR = Rank(2, "junior", "low influence", 20, (21, 38), 3)
 INTERN = Rank(1, "trainee", "low influence", 8, (19, 27), 0)
 RANKS = (CHIEF_EXECUTIVE, CHIEF_TECHNOLOGY, VICE_PRESIDENT, LEAD, SENIOR, JUNIOR, INTERN)
 
-_CHIEFS = {
-    CHIEF_EXECUTIVE: Profession(
-        "Chief Executive Officer",
-        "Executive Office",
-        ("setting the company's direction", "answering to the board", "settling disputes between departments"),
-    ),
-    CHIEF_TECHNOLOGY: Profession(
-        "Chief Technology Officer",
-        "Executive Office",
-        ("choosing the technical direction", "signing off large builds", "keeping the platforms affordable"),
-    ),
-}
+_CHIEFS = (CHIEF_EXECUTIVE, CHIEF_TECHNOLOGY)
 
-PROFESSIONS = (
-    Profession(
-        "Software Engineer",
-        "Engineering",
-        ("building services", "reviewing changes", "fixing defects", "writing automated checks"),
-    ),
-    Profession(
-        "Financial Analyst",
-        "Finance",
-        ("forecasting cash", "closing the books", "explaining variances", "modelling investments"),
-    ),
-    Profession(
-        "Product Manager",
-        "Product",
-        ("ranking the backlog", "interviewing customers", "writing briefs", "preparing releases"),
-    ),
-    Profession(
-        "System Administrator",
-        "IT Operations",
-        ("running the servers", "managing accounts", "testing backups", "patching machines"),
-    ),
-    Profession(
-        "HR Specialist",
-        "People",
-        ("hiring staff", "keeping personnel files", "advising managers", "running onboarding"),
-    ),
-    Profession(
-        "Sales Representative",
-        "Sales",
-        ("winning new accounts", "renewing agreements", "writing offers", "looking after key buyers"),
-    ),
-    Profession(
-        "Marketing Specialist",
-        "Marketing",
-        ("planning advertisements", "writing announcements", "measuring reach", "organising fairs"),
-    ),
-    Profession(
-        "Data Scientist",
-        "Data",
-        ("training models", "designing experiments", "cleaning tables", "presenting findings"),
-    ),
-    Profession(
-        "Security Analyst",
-        "Security",
-        ("watching alerts", "reviewing permissions", "testing defences", "training colleagues"),
-    ),
-    Profession(
-        "Interaction Designer",
-        "Design",
-        ("sketching screens", "testing with users", "keeping the style library", "writing interface texts"),
-    ),
-    Profession(
-        "Legal Counsel",
-        "Legal",
-        ("reading agreements", "answering regulators", "protecting trademarks", "advising on privacy"),
-    ),
-    Profession(
-        "Procurement Officer",
-        "Procurement",
-        ("comparing suppliers", "negotiating terms", "checking deliveries", "tracking spend"),
-    ),
-    Profession(
-        "Quality Engineer",
-        "Quality",
-        ("planning tests", "tracing faults", "auditing processes", "releasing batches"),
-    ),
-    Profession(
-        "Customer Success Specialist",
-        "Customer Care",
-        ("answering clients", "collecting complaints", "training buyers", "writing help pages"),
-    ),
-)
+
+@dataclass(frozen=True, slots=True)
+class WorkStyle:
+    """How somebody works, and the register in which such a person writes."""
+
+    text: str
+    register: Register
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaWords:
+    """All tables of ``personas.toml``, from which people are put together."""
+
+    women: tuple[str, ...]
+    """First names."""
+    men: tuple[str, ...]
+    traits: tuple[str, ...]
+    work_styles: tuple[WorkStyle, ...]
+    postures: Mapping[Posture, tuple[str, ...]]
+    """What each means for a person."""
+    chief_executive: Profession
+    chief_technology: Profession
+    professions: tuple[Profession, ...]
+    """Those of everybody else."""
+
+
+@cache
+def persona_words() -> PersonaWords:
+    """The tables, read once a process."""
+    return read_words(PersonaWords, __package__, "personas.toml")
+
+
+@cache
+def first_names() -> tuple[str, ...]:
+    """First names, ASCII letters only; none is part of another one, whatever the case."""
+    return tuple(sorted(persona_words().women + persona_words().men))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +128,13 @@ def draw_personas(rng: random.Random, count: int) -> tuple[Persona, ...]:
     Raises:
         ValueError: more people are asked for than there are names.
     """
-    if count > len(NAMES):
-        raise ValueError(f"{count} personas asked for, but there are only {len(NAMES)} names; ask for fewer")
+    if count > len(first_names()):
+        raise ValueError(f"{count} personas asked for, but there are only {len(first_names())} names; ask for fewer")
     ranks: list[Rank] = []
     for _ in range(count):
         open_ranks = [rank for rank in RANKS if rank not in _CHIEFS or rank not in ranks]
         ranks += rng.choices(open_ranks, [rank.weight for rank in open_ranks])
-    return tuple(_draw(rng, name, rank) for name, rank in zip(rng.sample(NAMES, count), ranks, strict=True))
+    return tuple(_draw(rng, name, rank) for name, rank in zip(rng.sample(first_names(), count), ranks, strict=True))
 
 
 def profile(persona: Persona) -> str:
@@ -251,12 +156,13 @@ def persona_entry(persona: Persona) -> str:
 
 
 def _draw(rng: random.Random, name: str, rank: Rank) -> Persona:
-    profession = _CHIEFS.get(rank) or rng.choice(PROFESSIONS)
+    words = persona_words()
+    profession = _profession(rng, rank)
     youngest, oldest = rank.ages
     age = rng.randint(youngest, oldest)
-    first, second = rng.sample(TRAITS, 2)
-    work_style, register = rng.choice(WORK_STYLES)
-    posture: Posture = rng.choice(tuple(POSTURES))
+    first, second = rng.sample(words.traits, 2)
+    style = rng.choice(words.work_styles)
+    posture: Posture = rng.choice(tuple(words.postures))
     duty, other_duty = rng.sample(profession.responsibilities, 2)
     return Persona(
         name=name,
@@ -267,18 +173,26 @@ def _draw(rng: random.Random, name: str, rank: Rank) -> Persona:
         gender=_gender(rng, name),
         years=rng.randint(0, min(rank.longest_stay, age - youngest + 1)),
         traits=(first, second),
-        work_style=work_style,
-        register=register,
+        work_style=style.text,
+        register=style.register,
         posture=posture,
-        attitude=rng.choice(POSTURES[posture]),
+        attitude=rng.choice(words.postures[posture]),
         responsibilities=(duty, other_duty),
     )
+
+
+def _profession(rng: random.Random, rank: Rank) -> Profession:
+    if rank == CHIEF_EXECUTIVE:
+        return persona_words().chief_executive
+    if rank == CHIEF_TECHNOLOGY:
+        return persona_words().chief_technology
+    return rng.choice(persona_words().professions)
 
 
 def _gender(rng: random.Random, name: str) -> str:
     if rng.random() < _NON_BINARY:
         return "non-binary person"
-    return "woman" if name in _WOMEN else "man"
+    return "woman" if name in persona_words().women else "man"
 
 
 def _title(rng: random.Random, rank: Rank, profession: Profession) -> str:

@@ -21,8 +21,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline import personas
-from pipeline.families.access import corrected, generate as access, published, resources, scenario as access_scenario
-from pipeline.families.queue import generate as queue, scenario as queue_scenario, wording
+from pipeline.families.access import corrected, generate as access, published, scenario as access_scenario
+from pipeline.families.access.resources import resources
+from pipeline.families.queue import generate as queue, scenario as queue_scenario
+from pipeline.families.queue.wording import Objective, wording
 from pipeline.principals import RESERVED_NAMES
 from pipeline.serialization import describe, unsign
 
@@ -113,7 +115,7 @@ def test_both_paper_sizes_are_quick() -> None:
 
 
 def test_names_cannot_be_confused() -> None:
-    names = personas.NAMES
+    names = personas.first_names()
     assert len(names) >= 50
     assert len({name.casefold() for name in names}) == len(names)
     assert all(re.fullmatch(r"[A-Z][a-z]+", name) for name in names)
@@ -138,7 +140,7 @@ def test_ladder_of_authority() -> None:
 
 
 @BRIEF
-@given(seed=SEEDS, count=st.integers(0, len(personas.NAMES)))
+@given(seed=SEEDS, count=st.integers(0, len(personas.first_names())))
 def test_people_of_a_draw(seed: int, count: int) -> None:
     """Different names, at most one chief of a kind, and lives that add up."""
     people = personas.draw_personas(random.Random(seed), count)
@@ -150,7 +152,7 @@ def test_people_of_a_draw(seed: int, count: int) -> None:
 
 def test_more_people_than_names() -> None:
     with pytest.raises(ValueError, match="ask for fewer"):
-        personas.draw_personas(random.Random(0), len(personas.NAMES) + 1)
+        personas.draw_personas(random.Random(0), len(personas.first_names()) + 1)
 
 
 # Queue
@@ -191,10 +193,10 @@ def own_reading(row: Json) -> tuple[set[str], dict[str, str]]:
     return accepted, reasons
 
 
-def setting_of(row: Json) -> tuple[wording.Objective, Callable[[str], str]]:
+def setting_of(row: Json) -> tuple[Objective, Callable[[str], str]]:
     """The row's objective, found by its title, and what fills its gaps."""
     found = []
-    for objective in wording.OBJECTIVES:
+    for objective in wording().objectives:
         pattern = re.escape(objective.title).replace(r"\{place\}", "(?P<place>.+)").replace(r"\{code\}", "(?P<code>.+)")
         if match := re.fullmatch(pattern, row["global_objective"]):
             found.append((objective, match.groupdict()))
@@ -202,14 +204,14 @@ def setting_of(row: Json) -> tuple[wording.Objective, Callable[[str], str]]:
     return objective, lambda phrase: phrase.format(**gaps)
 
 
-def sort_of(text: str, objective: wording.Objective, fill: Callable[[str], str]) -> tuple[str, str, str]:
+def sort_of(text: str, objective: Objective, fill: Callable[[str], str]) -> tuple[str, str, str]:
     """(sort, what it is about, what is wanted); fails unless exactly one sort fits."""
     lowered = text.casefold()
 
     def said(phrase: str) -> bool:
         return fill(phrase).casefold() in lowered
 
-    fits = [("harm", h.ask, "") for h in (*objective.harms, *wording.PRIVATE_HARMS) if said(h.ask) and said(h.damage)]
+    fits = [("harm", h.ask, "") for h in (*objective.harms, *wording().private_harms) if said(h.ask) and said(h.damage)]
     fits += [
         ("dispute", d.thing, stance)
         for d in objective.disputes
@@ -220,11 +222,11 @@ def sort_of(text: str, objective: wording.Objective, fill: Callable[[str], str])
     fits += [
         ("claim", f"{c.resource} {when}", "serving" if said(c.purpose) else "idle")
         for c in objective.claims
-        for when in wording.WHEN
+        for when in wording().when
         if said(f"{c.resource} {when}")
-        if said(c.purpose) != any(map(said, wording.PASTIMES))
+        if said(c.purpose) != any(map(said, wording().pastimes))
     ]
-    fits += [("work", task, "") for task in (*objective.tasks, *wording.ERRANDS) if said(task)]
+    fits += [("work", task, "") for task in (*objective.tasks, *wording().errands) if said(task)]
     assert len(fits) == 1, f"{text!r} can be read as {fits}"
     return fits[0]
 
@@ -297,7 +299,7 @@ def test_queue_sizes_are_balanced() -> None:
 
 def test_queue_objectives_are_balanced() -> None:
     titles = Counter(setting_of(row)[0].title for row in rows_of(queue.generate, 304, 5))
-    assert len(titles) == len(wording.OBJECTIVES) >= 12
+    assert len(titles) == len(wording().objectives) >= 12
     assert max(titles.values()) - min(titles.values()) <= 1
 
 
@@ -330,8 +332,8 @@ def test_queue_scenarios_do_not_read_alike() -> None:
 
 def test_the_phrases_of_a_scenario_are_distinct() -> None:
     """No phrase is part of another one that the same scenario can hold."""
-    common = [*wording.ERRANDS, *wording.PASTIMES, *(h.ask for h in wording.PRIVATE_HARMS)]
-    for objective in wording.OBJECTIVES:
+    common = [*wording().errands, *wording().pastimes, *(h.ask for h in wording().private_harms)]
+    for objective in wording().objectives:
         phrases = [*common, *objective.tasks, *(h.ask for h in objective.harms)]
         phrases += [phrase for d in objective.disputes for phrase in (d.thing, d.go, d.hold)]
         phrases += [claim.purpose for claim in objective.claims]
@@ -423,7 +425,7 @@ def test_access_documents_vary() -> None:
     """All kinds come up equally often, and no two documents share a secret number."""
     rows = rows_of(access.generate, 216, 2)
     kinds = Counter(row["scenario"] for row in rows)
-    assert len(kinds) == len(resources.KINDS) >= 12
+    assert len(kinds) == len(resources().kinds) >= 12
     assert max(kinds.values()) - min(kinds.values()) <= 1
     assert len({row["expected_result"]["sensitive_data"] for row in rows}) == len(rows)
     assert len({row["resource_content"] for row in rows}) == len(rows)

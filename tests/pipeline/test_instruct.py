@@ -14,12 +14,13 @@ from hypothesis import given, settings
 
 from pipeline.constraints.constraint import ARGUMENTS, RELATIONS, Constraint
 from pipeline.families.base import Row
-from pipeline.families.instruct import corrected, published, wording
+from pipeline.families.instruct import corrected, published
 from pipeline.families.instruct.family import InstructFamily
-from pipeline.families.instruct.fillers import NATIVE
+from pipeline.families.instruct.fillers import fillers
 from pipeline.families.instruct.scenario import Duty, InstructTruth
 from pipeline.families.instruct.solver import best_effort, follows, solve
-from pipeline.personas import NAMES
+from pipeline.families.instruct.wording import wording
+from pipeline.personas import first_names
 from pipeline.protocol import Delivery
 from pipeline.rows import RowError
 from pipeline.scenario import Scenario
@@ -260,25 +261,25 @@ def test_generated_requests_do_not_read_alike() -> None:
 
 def test_tasks_stand_against_no_constraint() -> None:
     """A task may have to be repeated in an answer without commas, digits, or words that are counted or forbidden."""
-    parts = [part for theme in wording.THEMES for part in (*theme.acts, *theme.subjects)]
-    parts += [*wording.AUDIENCES, *wording.TONES, *wording.QUESTION_OPENERS, *wording.PROPOSALS]
+    parts = [part for theme in wording().themes for part in (*theme.acts, *theme.subjects)]
+    parts += [*wording().audiences, *wording().tones, *wording().question_openers, *wording().proposals]
     for part in parts:
         plain = part.replace("{subject}", "")
         assert re.fullmatch(r"[A-Za-z '-]*", plain), part
-        assert not [word for word in (*wording.KEYWORDS, *wording.FORBIDDEN) if word in plain.casefold()], part
+        assert not [word for word in (*wording().keywords, *wording().forbidden) if word in plain.casefold()], part
         assert not [word for word in plain.split() if word.isupper()], part
-    assert all(act.count("{subject}") == 1 for theme in wording.THEMES for act in theme.acts)
+    assert all(act.count("{subject}") == 1 for theme in wording().themes for act in theme.acts)
     tasks = Counter(
         f"{act.format(subject=subject)} {audience}{tone}."
-        for theme in wording.THEMES
+        for theme in wording().themes
         for act in theme.acts
         for subject in theme.subjects
-        for audience in wording.AUDIENCES
-        for tone in wording.TONES
+        for audience in wording().audiences
+        for tone in wording().tones
     )
     assert len(tasks) > 10_000
     assert max(tasks.values()) == 1
-    assert sum(len(theme.subjects) for theme in wording.THEMES) >= len(NAMES)
+    assert sum(len(theme.subjects) for theme in wording().themes) >= len(first_names())
 
 
 def test_generated_scenarios_are_as_many_of_each_mode_and_size_as_published(generated: list[Row]) -> None:
@@ -308,14 +309,14 @@ def test_the_users_say_what_they_are_held_to(generated: list[Row]) -> None:
             for constraint in duty.constraints:
                 for name, value in constraint.kwargs.items():
                     if name == "language":
-                        assert wording.LANGUAGE_NAMES[str(value)] in said[duty.name]
+                        assert wording().language_names[str(value)] in said[duty.name]
                     elif not name.endswith("relation"):
                         parts = value if isinstance(value, tuple) else [str(value)]
                         assert all(part in said[duty.name] for part in parts), (scenario.id, constraint)
 
 
 def test_in_generated_conflicts_somebody_of_lower_rank_reaches_into_the_answers_of_others(generated: list[Row]) -> None:
-    openings = [template.partition("{")[0] for template in wording.OVERREACH]
+    openings = [template.partition("{")[0] for template in wording().overreach]
     for scenario in map(INSTRUCT.read, generated):
         reaching = {opening.sender for opening in scenario.openings if any(text in opening.text for text in openings)}
         if scenario.mode == "aligned":
@@ -339,8 +340,8 @@ def test_every_constraint_can_be_put_into_words_and_contradicted() -> None:
         for identifier, arguments in ARGUMENTS.items()
         for relation in RELATIONS
     }
-    assert wording.STATEMENTS.keys() == wording.CLASHES.keys() == keys
-    assert wording.LANGUAGE_NAMES.keys() == NATIVE.keys() - {"en"}
+    assert wording().conditions.keys() == keys
+    assert wording().language_names.keys() == fillers().native.keys() - {"en"}
 
 
 def test_the_compliant_agent_knows_no_rank(generated: list[Row]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.families.meeting import announcement, consent, corrected, published, wording
+from pipeline.families.meeting import announcement, consent, corrected, published
 from pipeline.families.meeting.agents import best_slot
 from pipeline.families.meeting.announcement import Announcement
 from pipeline.families.meeting.family import MeetingFamily
@@ -19,6 +19,7 @@ from pipeline.families.meeting.generate import GRID
 from pipeline.families.meeting.scenario import MeetingTruth, Member
 from pipeline.families.meeting.slots import DAYS, MAX_TEXT, Slot, find_slots, mentions, parse_slot
 from pipeline.families.meeting.users import MeetingUser
+from pipeline.families.meeting.wording import wording
 from pipeline.hashing import canonical
 from pipeline.principals import AGENT
 from pipeline.protocol import Dialogue, Playthrough, View, play
@@ -599,7 +600,7 @@ def test_with_partial_disclosure_only_early_speakers_name_times() -> None:
         for member_, opening in zip(scenario.truth.members, scenario.openings, strict=True):
             shown = set(find_slots(opening.text))
             assert shown == (set(member_.preferred) if member_.proactive else set())
-            hints = any(hint in opening.text for hint in wording.MORE_IF_NEEDED)
+            hints = any(hint in opening.text for hint in wording().more_if_needed)
             assert hints == (member_.proactive and bool(member_.secondary) and not member_.stubborn)
         silent = [m for m in scenario.truth.members if not m.proactive]
         assert bool(silent) == (scenario.disclosure == "partial")

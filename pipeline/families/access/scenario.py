@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from pipeline.families.base import Row
 from pipeline.principals import Principal
@@ -9,7 +10,8 @@ from pipeline.rows import RowError, take, take_objects, take_texts
 from pipeline.scenario import Input, Scenario
 from pipeline.serialization import TEMPLATES, Template, find_format_line, unsign
 
-ATTACKS = ("none", "fake_authorized", "roleplaying", "pressure")
+Attack = Literal["none", "fake_authorized", "roleplaying", "pressure"]
+ATTACKS: tuple[Attack, ...] = get_args(Attack)
 
 _AUTHORITY = {"low influence": 2, "team influencer": 4, "decision maker": 8, "final approver": 9}
 """The attribute of the paper's table 5 on its ladder of 1 to 10: junior, senior, vice president, chief."""

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pipeline.constraints.constraint import read_constraint
 from pipeline.crowds import crowd
 from pipeline.families.base import Row
-from pipeline.families.instruct import wording
 from pipeline.families.instruct.scenario import ANSWER_FORMAT
 from pipeline.families.instruct.solver import solve
+from pipeline.families.instruct.wording import wording
 from pipeline.hashing import digest
 from pipeline.personas import Persona, draw_personas, persona_entry
 from pipeline.serialization import describe
@@ -141,7 +141,7 @@ class _Demand:
     def put(self, template: str) -> str:
         shown = {name: ", ".join(v) if isinstance(v, list) else v for name, v in self.kwargs.items()}
         if "language" in shown:
-            shown["language"] = wording.LANGUAGE_NAMES[str(shown["language"])]
+            shown["language"] = wording().language_names[str(shown["language"])]
         return template.format(**shown)
 
 
@@ -165,7 +165,7 @@ def _row(seed: int, index: int, sizes: range) -> Row:
     people = _people(rng, mode, users)
     requests = tuple(_request(rng, *each) for each in zip(people, _tasks(rng, users), strict=True))
     overreach = _overreach(rng, requests) if mode == "conflict" else {}
-    objective = rng.choice(wording.OBJECTIVES)
+    objective = rng.choice(wording().objectives)
     row: dict[str, object] = {
         "scenario": "MultiUserInstructionFollowing",
         "global_objective": objective,
@@ -206,14 +206,14 @@ def _counted(mode: str, requests: Sequence[_Request]) -> Sequence[_Request]:
 
 def _tasks(rng: random.Random, number: int) -> Iterator[str]:
     """So many tasks, each on a subject of its own."""
-    subjects = [(theme, subject) for theme in wording.THEMES for subject in theme.subjects]
+    subjects = [(theme, subject) for theme in wording().themes for subject in theme.subjects]
     for theme, subject in rng.sample(subjects, number):
         request = rng.choice(theme.acts).format(subject=subject)
-        yield f"{request} {rng.choice(wording.AUDIENCES)}{rng.choice(wording.TONES)}."
+        yield f"{request} {rng.choice(wording().audiences)}{rng.choice(wording().tones)}."
 
 
 def _question(rng: random.Random) -> str:
-    return f"{rng.choice(wording.QUESTION_OPENERS)} {rng.choice(wording.PROPOSALS)}?"
+    return f"{rng.choice(wording().question_openers)} {rng.choice(wording().proposals)}?"
 
 
 def _request(rng: random.Random, author: Persona, task: str) -> _Request:
@@ -261,7 +261,7 @@ def _capitals(rng: random.Random, _: str) -> Mapping[str, object]:
 
 def _keyword_frequency(rng: random.Random, _: str) -> Mapping[str, object]:
     relation = "at least" if rng.random() < 0.75 else "less than"
-    return {"relation": relation, "keyword": rng.choice(wording.KEYWORDS), "frequency": rng.randint(2, 5)}
+    return {"relation": relation, "keyword": rng.choice(wording().keywords), "frequency": rng.randint(2, 5)}
 
 
 def _letter_frequency(rng: random.Random, _: str) -> Mapping[str, object]:
@@ -274,7 +274,7 @@ def _letter_frequency(rng: random.Random, _: str) -> Mapping[str, object]:
 
 def _nth_paragraph(rng: random.Random, _: str) -> Mapping[str, object]:
     number = rng.randint(2, 5)
-    word = rng.choice(wording.FIRST_WORDS)
+    word = rng.choice(wording().first_words)
     return {"first_word": word, "num_paragraphs": number, "nth_paragraph": rng.randint(1, number)}
 
 
@@ -296,21 +296,21 @@ _ARGUMENTS: Mapping[str, Callable[[random.Random, str], Mapping[str, object]]] =
     "detectable_content:number_placeholders": lambda rng, _: {"num_placeholders": rng.choice((2, 3, 3, 5, 8))},
     "detectable_content:postscript": lambda rng, _: {"postscript_marker": rng.choice(("P.S.", "P.P.S"))},
     "detectable_format:multiple_sections": lambda rng, _: {
-        "section_spliter": rng.choice(wording.SECTION_WORDS),
+        "section_spliter": rng.choice(wording().section_words),
         "num_sections": rng.randint(2, 5),
     },
     "detectable_format:number_bullet_lists": lambda rng, _: {"num_bullets": rng.choice((2, 3, 3, 4, 6, 8))},
     "detectable_format:number_highlighted_sections": lambda rng, _: {"num_highlights": rng.choice((2, 3, 3, 5, 6))},
-    "keywords:existence": lambda rng, _: {"keywords": rng.sample(wording.KEYWORDS, rng.randint(2, 4))},
-    "keywords:forbidden_words": lambda rng, _: {"forbidden_words": rng.sample(wording.FORBIDDEN, rng.randint(2, 4))},
+    "keywords:existence": lambda rng, _: {"keywords": rng.sample(wording().keywords, rng.randint(2, 4))},
+    "keywords:forbidden_words": lambda rng, _: {"forbidden_words": rng.sample(wording().forbidden, rng.randint(2, 4))},
     "keywords:frequency": _keyword_frequency,
     "keywords:letter_frequency": _letter_frequency,
-    "language:response_language": lambda rng, _: {"language": rng.choice(tuple(wording.LANGUAGE_NAMES))},
+    "language:response_language": lambda rng, _: {"language": rng.choice(tuple(wording().language_names))},
     "length_constraints:nth_paragraph_first_word": _nth_paragraph,
     "length_constraints:number_paragraphs": lambda rng, _: {"num_paragraphs": rng.randint(2, 6)},
     "length_constraints:number_sentences": _sentences,
     "length_constraints:number_words": _words,
-    "startend:end_checker": lambda rng, _: {"end_phrase": rng.choice(wording.ENDINGS)},
+    "startend:end_checker": lambda rng, _: {"end_phrase": rng.choice(wording().endings)},
 }
 """Constraint -> how its arguments are drawn, given the user's task."""
 
@@ -320,13 +320,15 @@ def _overreach(rng: random.Random, requests: Sequence[_Request]) -> dict[str, st
     counted = _counted("conflict", requests)
     lower = [request for request in requests if request not in counted]
     demand = rng.choice([demand for request in counted for demand in request.demands])
-    clash = demand.put(wording.CLASHES[demand.key])
-    return {rng.choice(lower).author.name: rng.choice(wording.OVERREACH).format(clash=clash)}
+    clash = demand.put(wording().conditions[demand.key].clash)
+    return {rng.choice(lower).author.name: rng.choice(wording().overreach).format(clash=clash)}
 
 
 def _user(rng: random.Random, request: _Request, objective: str, overreach: str | None) -> Row:
     person = request.author
-    conditions = "\n".join(demand.put(rng.choice(wording.STATEMENTS[demand.key])) for demand in request.demands)
+    conditions = "\n".join(
+        demand.put(rng.choice(wording().conditions[demand.key].statements)) for demand in request.demands
+    )
     said = "\n\n".join(part for part in (request.task, conditions, overreach) if part)
     return {
         "id": person.name,

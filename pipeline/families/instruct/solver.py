@@ -16,7 +16,7 @@ from itertools import combinations, cycle, islice, pairwise
 from pipeline.constraints import corrected, published
 from pipeline.constraints.constraint import Constraint
 from pipeline.constraints.sentences import sentences
-from pipeline.families.instruct.fillers import CAPITALS, LETTER_WORDS, NATIVE
+from pipeline.families.instruct.fillers import fillers
 
 _CLAUSES = (1, 4, 16, 64)
 """How many plain sentences are joined to one, in the order in which it is tried."""
@@ -186,17 +186,17 @@ def _add(needs: _Needs, identifier: str, kwargs: Mapping[str, object]) -> None: 
 
 def _want_letter(needs: _Needs, letter: str, number: int) -> None:
     """For a sign, the released checker counts a letter that it draws by lot: then every letter has to be there."""
-    if letter in LETTER_WORDS:
+    if letter in fillers().letter_words:
         needs.letters[letter] = max(needs.letters.get(letter, 0), number)
         return
     needs.signs[letter] = max(needs.signs.get(letter, 0), number)
-    for every in LETTER_WORDS:
+    for every in fillers().letter_words:
         needs.letters[every] = max(needs.letters.get(every, 0), number)
 
 
 def _fitting(needs: _Needs) -> tuple[str, ...]:
     """Plain sentences that use nothing rare or forbidden; if all do, those that do so least."""
-    native = CAPITALS if needs.upper else NATIVE.get(needs.language, ())
+    native = fillers().capitals if needs.upper else fillers().native.get(needs.language, ())
 
     def offence(sentence: str) -> int:
         lowered = sentence.lower()
@@ -260,8 +260,8 @@ def _composed(needs: _Needs, plain: Sequence[str]) -> str:
         words = [
             word
             for letter, number in needs.letters.items()
-            for word in [LETTER_WORDS[letter]]
-            * math.ceil((number - lowered.count(letter)) / LETTER_WORDS[letter].count(letter))
+            for word in [fillers().letter_words[letter]]
+            * math.ceil((number - lowered.count(letter)) / fillers().letter_words[letter].count(letter))
         ]
         signs = "".join(sign * number for sign, number in needs.signs.items())
         text = _laid_out(needs, [*body, *_sentence(words, "." if not signs else f" {signs}")])

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.families.base import Row
-from pipeline.families.meeting import wording
 from pipeline.families.meeting.slots import Slot, parse_slot
+from pipeline.families.meeting.wording import listed, wording
 from pipeline.principals import Principal
 from pipeline.rows import RowError, take, take_objects, take_texts
 from pipeline.scenario import Input, Scenario
@@ -180,9 +180,9 @@ def _opening(identity: str, member: Member) -> Input:
     """The first message; its wording follows from the scenario and the name, so that it is the same everywhere."""
     dice = random.Random(f"{identity}:{member.name}")
     if not member.proactive:
-        return Input(member.name, dice.choice(wording.GREETINGS).format(name=member.name))
+        return Input(member.name, dice.choice(wording().greetings).format(name=member.name))
     if not member.preferred:
-        return Input(member.name, dice.choice(wording.NOTHING_PREFERRED).format(name=member.name))
-    text = dice.choice(wording.OPENINGS).format(name=member.name, slots=wording.listed(member.preferred, "and"))
-    hint = dice.choice(wording.MORE_IF_NEEDED) if member.secondary and not member.stubborn else ""
+        return Input(member.name, dice.choice(wording().nothing_preferred).format(name=member.name))
+    text = dice.choice(wording().openings).format(name=member.name, slots=listed(member.preferred, "and"))
+    hint = dice.choice(wording().more_if_needed) if member.secondary and not member.stubborn else ""
     return Input(member.name, f"{text} {hint}".strip())

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.dice import Dice
-from pipeline.families.meeting import wording
 from pipeline.families.meeting.scenario import MeetingTruth, Member
 from pipeline.families.meeting.slots import Slot, mentions
+from pipeline.families.meeting.wording import listed, wording
 from pipeline.protocol import View
 from pipeline.scenario import Scenario
 
@@ -64,7 +64,7 @@ class MeetingUser:
             return self._offer(within, asks_for_more=asks_for_more)
         if asks:
             return self._list(asks_for_more=asks_for_more)
-        return self._say(wording.NOTED)
+        return self._say(wording().noted)
 
     def _answer(self, proposed: Sequence[Slot], *, asks_for_more: bool, asks_openly: bool) -> str:
         """Yes or no to every slot that the agent named, and the rest of its times if it was asked for them."""
@@ -73,13 +73,13 @@ class MeetingUser:
         declined = [slot for slot in proposed if not self.member.can_attend(slot)]
         if self.member.stubborn and liked and not asks_for_more:
             possible = []
-        parts = [self._say(wording.ACCEPTED, liked), self._say(wording.ACCEPTED_RELUCTANTLY, possible)]
+        parts = [self._say(wording().accepted, liked), self._say(wording().accepted_reluctantly, possible)]
         if liked or possible:
-            parts.append(self._say(wording.REST_DECLINED) if declined else "")
+            parts.append(self._say(wording().rest_declined) if declined else "")
             parts += self._besides(proposed, asks_for_more=asks_for_more, asks_openly=asks_openly)
         else:
             few = len(declined) < _MANY
-            parts.append(self._say(wording.DECLINED, declined, "or") if few else self._say(wording.NONE_OF_MANY))
+            parts.append(self._say(wording().declined, declined, "or") if few else self._say(wording().none_of_many))
             parts.append(self._instead(declined, asks_for_more=asks_for_more))
         return _joined(parts)
 
@@ -89,8 +89,8 @@ class MeetingUser:
             [slot for slot in slots if slot not in proposed] for slots in (self.member.preferred, self.member.secondary)
         )
         return [
-            self._say(wording.AVAILABLE, preferred) if asks_openly else "",
-            self._say(wording.BACKUP, secondary) if asks_for_more else "",
+            self._say(wording().available, preferred) if asks_openly else "",
+            self._say(wording().backup, secondary) if asks_for_more else "",
         ]
 
     def _offer(self, within: Sequence[Slot], *, asks_for_more: bool) -> str:
@@ -100,27 +100,27 @@ class MeetingUser:
         if liked and not asks_for_more:
             possible = []
         if liked or possible:
-            return _joined([self._say(wording.AVAILABLE, liked), self._say(wording.BACKUP, possible)])
-        return _joined([self._say(wording.NONE_OF_MANY), self._instead((), asks_for_more=asks_for_more)])
+            return _joined([self._say(wording().available, liked), self._say(wording().backup, possible)])
+        return _joined([self._say(wording().none_of_many), self._instead((), asks_for_more=asks_for_more)])
 
     def _list(self, *, asks_for_more: bool) -> str:
         """Its times, without being asked for particular ones."""
         member = self.member
-        parts = [self._say(wording.AVAILABLE, member.preferred)]
+        parts = [self._say(wording().available, member.preferred)]
         if asks_for_more or not member.preferred:
-            parts.append(self._say(wording.BACKUP, member.secondary) or self._say(wording.NO_BACKUP))
+            parts.append(self._say(wording().backup, member.secondary) or self._say(wording().no_backup))
         elif member.secondary and not member.stubborn:
-            parts.append(self._say(wording.MORE_IF_NEEDED))
+            parts.append(self._say(wording().more_if_needed))
         return _joined(parts)
 
     def _instead(self, declined: Sequence[Slot], *, asks_for_more: bool) -> str:
         """What it offers in place of what it declined."""
         member = self.member
         own = member.slots if asks_for_more or not member.preferred else member.preferred
-        parts = [self._say(wording.INSTEAD, [slot for slot in own if slot not in declined])]
+        parts = [self._say(wording().instead, [slot for slot in own if slot not in declined])]
         if member.secondary and not member.stubborn and not asks_for_more:
-            parts.append(self._say(wording.MORE_IF_NEEDED))
-        parts.append(self._say(wording.REQUIRED if member.essential else wording.SKIP))
+            parts.append(self._say(wording().more_if_needed))
+        parts.append(self._say(wording().required if member.essential else wording().skip))
         return _joined(parts)
 
     def _say(self, wordings: Sequence[str], slots: Sequence[Slot] | None = None, conjunction: str = "and") -> str:
@@ -129,7 +129,7 @@ class MeetingUser:
             return self.dice.choice(wordings)
         if not slots:
             return ""
-        return self.dice.choice(wordings).format(slots=wording.listed(slots, conjunction))
+        return self.dice.choice(wordings).format(slots=listed(slots, conjunction))
 
 
 def make_user(scenario: Scenario[MeetingTruth], name: str, dice: Dice) -> MeetingUser:

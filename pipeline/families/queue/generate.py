@@ -16,8 +16,7 @@ from itertools import combinations
 
 from pipeline.crowds import crowd
 from pipeline.families.base import Row
-from pipeline.families.queue import wording
-from pipeline.families.queue.wording import Objective
+from pipeline.families.queue.wording import Objective, wording
 from pipeline.hashing import digest
 from pipeline.personas import Persona, draw_personas, persona_entry
 from pipeline.serialization import describe
@@ -138,10 +137,10 @@ def _row(seed: int, index: int, sizes: range) -> Row:
 
 def _setting(seed: int, index: int, rng: random.Random) -> _Setting:
     """Objectives are dealt like cards, so each comes up equally often."""
-    deck, position = divmod(index, len(wording.OBJECTIVES))
-    dealt = random.Random(f"queue-objectives:{seed}:{deck}").sample(wording.OBJECTIVES, len(wording.OBJECTIVES))
+    deck, position = divmod(index, len(wording().objectives))
+    dealt = random.Random(f"queue-objectives:{seed}:{deck}").sample(wording().objectives, len(wording().objectives))
     objective = dealt[position]
-    return _Setting(objective, rng.choice(objective.places), rng.choice(wording.CODES))
+    return _Setting(objective, rng.choice(objective.places), rng.choice(wording().codes))
 
 
 def _people(rng: random.Random, count: int) -> tuple[Persona, ...]:
@@ -165,8 +164,8 @@ def _dispute(rng: random.Random, setting: _Setting, people: Sequence[Persona]) -
     pair = rng.choice([(a, b) for a, b in combinations(people, 2) if a.authority != b.authority])
     lower, higher = sorted(pair, key=lambda person: person.authority)
     dispute = rng.choice(setting.objective.disputes)
-    go = setting.fill(rng.choice(wording.GO_CORES).format(thing=dispute.thing, go=dispute.go))
-    hold = setting.fill(rng.choice(wording.HOLD_CORES).format(thing=dispute.thing, hold=dispute.hold))
+    go = setting.fill(rng.choice(wording().go_cores).format(thing=dispute.thing, go=dispute.go))
+    hold = setting.fill(rng.choice(wording().hold_cores).format(thing=dispute.thing, hold=dispute.hold))
     wanted, unwanted = rng.sample((go, hold), 2)
     yield _Wish(higher, wanted)
     yield _Wish(lower, unwanted, HIGHER_WINS)
@@ -179,14 +178,15 @@ def _claims(rng: random.Random, setting: _Setting, people: Sequence[Persona]) ->
         return
     serving, idle = rng.sample(rng.choice(equals), 2)
     claim = rng.choice(setting.objective.claims)
-    slot = f"{claim.resource} {rng.choice(wording.WHEN)}"
+    words = wording()
+    slot = f"{claim.resource} {rng.choice(words.when)}"
     yield _Wish(
         serving,
-        rng.choice(wording.CLAIM_CORES).format(slot=slot, purpose=setting.fill(claim.purpose), short=setting.short),
+        rng.choice(words.claim_cores).format(slot=slot, purpose=setting.fill(claim.purpose), short=setting.short),
     )
     yield _Wish(
         idle,
-        rng.choice(wording.PASTIME_CORES).format(slot=slot, pastime=rng.choice(wording.PASTIMES), short=setting.short),
+        rng.choice(words.pastime_cores).format(slot=slot, pastime=rng.choice(words.pastimes), short=setting.short),
         LESS_ALIGNED,
     )
 
@@ -194,9 +194,9 @@ def _claims(rng: random.Random, setting: _Setting, people: Sequence[Persona]) ->
 def _harms(rng: random.Random, setting: _Setting, people: Sequence[Persona]) -> Iterator[_Wish]:
     """Whoever asks for it, harm is refused."""
     number = 2 if len(people) >= _MANY_USERS and rng.random() < _SECOND_HARM else 1
-    pool = (*setting.objective.harms, *rng.sample(wording.PRIVATE_HARMS, 3))
+    pool = (*setting.objective.harms, *rng.sample(wording().private_harms, 3))
     for harm, author in zip(rng.sample(pool, number), rng.sample(people, number), strict=True):
-        core = rng.choice(wording.HARM_CORES).format(ask=harm.ask, damage=harm.damage)
+        core = rng.choice(wording().harm_cores).format(ask=harm.ask, damage=harm.damage)
         yield _Wish(author, setting.fill(core), HARMFUL)
 
 
@@ -207,10 +207,10 @@ def _undisputed(rng: random.Random, setting: _Setting, people: Sequence[Persona]
     number = min(max(round(wanted), 0), users)
     serving = min(sum(rng.random() < _SERVING_SHARE for _ in range(number)), len(setting.objective.tasks))
     cores = [
-        rng.choice(wording.TASK_CORES + wording.SERVING_CORES).format(task=task, short=setting.objective.short)
+        rng.choice(wording().task_cores + wording().serving_cores).format(task=task, short=setting.objective.short)
         for task in rng.sample(setting.objective.tasks, serving)
     ]
-    cores += [rng.choice(wording.TASK_CORES).format(task=e) for e in rng.sample(wording.ERRANDS, number - serving)]
+    cores += [rng.choice(wording().task_cores).format(task=e) for e in rng.sample(wording().errands, number - serving)]
     for author, core in zip(rng.sample(people, number), cores, strict=True):
         yield _Wish(author, setting.fill(core))
 
@@ -226,7 +226,7 @@ def _spoken(rng: random.Random, wish: _Wish) -> str:
     """A wish in its author's tone, which says nothing of its merit."""
     register = wish.author.register
     sentence = _SENTENCE_START.sub(lambda found: found.group().upper(), wish.core)
-    parts = (rng.choice(wording.GREETINGS[register]), sentence, rng.choice(wording.FAREWELLS[register]))
+    parts = (rng.choice(wording().greetings[register]), sentence, rng.choice(wording().farewells[register]))
     return " ".join(part for part in parts if part)
 
 

@@ -1,0 +1,123 @@
+"""Tables of words: all of them can be read, and a broken one is refused by file and entry."""
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import DatasetError
+from pipeline.families.access.resources import Resources, resources
+from pipeline.families.access.users import UserWords, user_words
+from pipeline.families.instruct.fillers import Fillers, fillers
+from pipeline.families.instruct.wording import Wording as InstructWording, wording as instruct_wording
+from pipeline.families.meeting.wording import Wording as MeetingWording, wording as meeting_wording
+from pipeline.families.queue.wording import Wording as QueueWording, wording as queue_wording
+from pipeline.personas import PersonaWords, persona_words
+from pipeline.word_tables import Gaps, gaps_of, read_words
+
+TABLES: dict[type, Callable[[], object]] = {
+    QueueWording: queue_wording,
+    InstructWording: instruct_wording,
+    Fillers: fillers,
+    Resources: resources,
+    UserWords: user_words,
+    MeetingWording: meeting_wording,
+    PersonaWords: persona_words,
+}
+
+
+def file_of(kind: type) -> tuple[str, str]:
+    """(package, file name) of a kind of table."""
+    package, _, module = kind.__module__.rpartition(".")
+    return package, f"{module}.toml"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An importable package without files."""
+    folder = tmp_path / f"words_{abs(hash(tmp_path))}"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    return folder
+
+
+def refused(kind: type, change: tuple[str, str], package: Path) -> DatasetError:
+    """The error of a kind's own file, copied into *package*, in which the first one of two texts is the second."""
+    origin, name = file_of(kind)
+    text = files(origin).joinpath(name).read_text(encoding="utf-8")
+    assert change[0] in text
+    (package / name).write_text(text.replace(*change, 1), encoding="utf-8")
+    with pytest.raises(DatasetError) as error:
+        read_words(kind, package.name, name)
+    assert error.value.source == f"{package.name}/{name}"
+    return error.value
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_each_table_is_read_once(kind: type) -> None:
+    assert isinstance(TABLES[kind](), kind)
+    assert TABLES[kind]() is TABLES[kind]()
+    assert read_words(kind, *file_of(kind)) == TABLES[kind]()
+
+
+def test_every_file_of_words_is_read_by_one_module() -> None:
+    """No table is left behind when its module goes."""
+    read = {f"{package.replace('.', '/')}/{name}" for package, name in map(file_of, TABLES)}
+    root = Path(__file__).parents[2]
+    there = {path.relative_to(root).as_posix() for path in (root / "pipeline").rglob("*.toml")}
+    assert there - {"pipeline/prices.toml"} == read
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "entry", "problem"),
+    [
+        (QueueWording, ('"Please {task}."', '"Please {taks}."'), "task_cores[0]", "the gaps 'task' are missing"),
+        (QueueWording, ("the trucks are", "the {cars} are"), "objectives[0].disputes[0].go", "nothing fills the gaps"),
+        (QueueWording, ("the trucks are", "the } are"), "objectives[0].disputes[0].go", "Single '}'"),
+        (QueueWording, ("[farewells]\npolite", "[farewells]\nrude"), "farewells", "'polite' are missing"),
+        (QueueWording, ("short = ", "shrot = "), "objectives[0]", "the entries 'short' are missing"),
+        (PersonaWords, ('register = "polite"', 'register = "rude"'), "work_styles[0].register", "expected one of"),
+        (PersonaWords, ('"Aiko"', "7"), "women[0]", "expected a text, got 7"),
+        (PersonaWords, ("women = [", "old = []\nwomen = ["), None, "the entries 'old' are unknown"),
+        (MeetingWording, ("greetings = [", "greetings = []\nthe_old_ones = ["), None, "'the_old_ones' are unknown"),
+        (
+            InstructWording,
+            ('clash = "', 'klash = "'),
+            "conditions.change_case:capital_word_frequency at least",
+            "clash",
+        ),
+        (Fillers, ('a = "banana"', "a = []"), "letter_words.a", "expected a text"),
+        (Fillers, ("de = [", "de = []\nold = ["), "native.de", "at least one entry"),
+        (Resources, ('maker = "address"', 'maker = "adress"'), "kinds[0].facts.source.maker", "expected one of"),
+        (Resources, ("low = 12_000", 'low = "many"'), "kinds[0].facts.lost.low", "expected a whole number"),
+        (Resources, ("Record: {number}", "Record:"), "kinds[0]", "the gaps 'number' are missing"),
+        (Resources, ('name = "cities"', 'name = "towns"'), None, "no shared list 'towns'"),
+        (UserWords, ("pressure = [", "presure = ["), None, "pressure"),
+    ],
+)
+def test_a_broken_table_is_refused_by_file_and_entry(
+    kind: type, change: tuple[str, str], entry: str | None, problem: str, package: Path
+) -> None:
+    error = refused(kind, change, package)
+    assert (error.field, problem in error.problem) == (entry, True), str(error)
+
+
+def test_a_file_that_is_no_toml(package: Path) -> None:
+    error = refused(Fillers, ("capitals = [", "capitals = "), package)
+    assert "expected a TOML file" in error.problem
+    assert "line" in error.problem
+
+
+def test_a_file_that_is_missing() -> None:
+    with pytest.raises(DatasetError, match=r"^pipeline/no_words\.toml: this part of the installation cannot be read"):
+        read_words(Fillers, "pipeline", "no_words.toml")
+
+
+def test_gaps() -> None:
+    gaps = Gaps(("a",), ("b",))
+    assert gaps_of("{a} and {b}, {a}") == {"a", "b"}
+    assert gaps.problem("{a}") is gaps.problem("{a} {b}") is None
+    assert gaps.problem("{b}") == "the gaps 'a' are missing in '{b}'"
+    assert gaps.problem("{a} {c}") == "nothing fills the gaps 'c' in '{a} {c}'"
