@@ -7,6 +7,7 @@ the whole, in its process.
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -41,17 +42,28 @@ def folder(tmp_path: Path) -> ObjectStore:
     return store
 
 
-@pytest.fixture
-def locked(filled: ObjectStore) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect_locked(filled, read_sources(filled), 256) as connection:
-        yield connection
+@pytest.fixture(scope="module", params=["folder", "s3"])
+def locked(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One connection for all texts, none of which may change it."""
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        url = str(tmp_path_factory.mktemp("locked"))
+        if request.param == "s3":
+            server: S3Server = request.getfixturevalue("s3")
+            for name, value in server.environment.items():
+                patch.setenv(name, value)
+            url = "s3://muses-tests/locked"
+        store = open_store(url)
+        create_or_check(store, MANIFEST)
+        write_shard(store, KEY, [episode(1), episode(2)])
+        yield stack.enter_context(connect_locked(store, read_sources(store), 256))
 
 
-@pytest.fixture
-def secret(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder outside the store, with something in every format."""
-    outside = tmp_path / "outside"
-    outside.mkdir()
+    outside = tmp_path_factory.mktemp("outside")
     for name in ("secret.txt", "secret.csv", "secret.json"):
         (outside / name).write_text(f'["{SEEN}"]\n')
     duckdb.sql(f"COPY (SELECT '{SEEN}' AS a) TO '{outside}/secret.parquet'")
