@@ -82,12 +82,24 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_yaml_examples_are_valid_configs(page: Path) -> None:
+EXAMPLES = [
+    pytest.param(text, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, text in enumerate(
+        re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL), start=1
+    )
+]
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_yaml_examples_are_valid_configs(text: str) -> None:
     import yaml
 
-    for text in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        expand(yaml.safe_load(text), page.name)
+    assert expand(yaml.safe_load(text), "the example")
+
+
+def test_the_pages_have_examples() -> None:
+    assert len(EXAMPLES) > 5
 
 
 def test_the_readme_leads_to_every_page() -> None:
