@@ -14,7 +14,7 @@ NEW_VENV = $(if $(UV),$(UV) venv --quiet --allow-existing --seed --python $(PYTH
 INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python $(if $(LINKS),--find-links "$(LINKS)"),$(BIN)/python -m pip install --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-vllm lint types check lock lock-vllm clean
+.PHONY: help setup demo test test-all test-vllm lint types check lock lock-vllm clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -32,8 +32,15 @@ $(READY): infra/locks/dev.txt pyproject.toml
 demo: setup  ## four built-in agents on every family, through Prefect and a local Ray
 	$(BIN)/muses flow evaluate infra/demo.yaml
 
-test: setup
-	$(BIN)/python -m pytest
+# One process more than cores, since many tests wait for servers; a file's tests stay together.
+JOBS   ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test: setup  ## minutes; real Ray, Prefect and S3, but not every way in which they fail
+	$(PYTEST) -m "not slow"
+
+test-all: setup  ## everything but vLLM; uses chromium, PostgreSQL, and Java with .venv-spark, where they are
+	$(PYTEST)
 
 $(SPARK)/.ready: infra/locks/spark.txt  ## with it and Java, the tests read traces with Spark as well
 	$(PYTHON) -m venv $(SPARK)

@@ -29,11 +29,11 @@ Muses = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def _clean() -> None:
-    """Takes what a shell has set out of the environment, and sets what every process of a test needs."""
+    """Takes what a shell has set out of the environment."""
     for name in list(os.environ):
         if name.startswith(_FOREIGN):
             del os.environ[name]
-    os.environ.update(PYTHONPATH=_PYTHONPATH, RAY_AUTH_TOKEN=_RAY_TOKEN)
+    os.environ["RAY_AUTH_TOKEN"] = _RAY_TOKEN
 
 
 def _move_home() -> None:
@@ -41,6 +41,8 @@ def _move_home() -> None:
 
     The folders in which installers keep their configuration and caches stay where they are.
     """
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the process that started this one has moved it
+        return
     home = Path.home()
     for name, folder in (("CONFIG", ".config"), ("CACHE", ".cache"), ("DATA", ".local/share")):
         os.environ.setdefault(f"XDG_{name}_HOME", str(home / folder))
@@ -50,6 +52,19 @@ def _move_home() -> None:
 
 _clean()
 _move_home()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes() -> Iterator[None]:
+    """Those that a test starts find the code, and the packages that users have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", _PYTHONPATH)
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that wait for servers come first: at the end, no process waits for one of them alone."""
+    items.sort(key=lambda item: not {"flows", "workers"} & set(item.path.relative_to(_TESTS).parts))
 
 
 @pytest.fixture(autouse=True)

@@ -31,11 +31,12 @@ def test_an_exported_store_is_left_untouched(tmp_path: Path) -> None:
         "RAY_ADDRESS": "127.0.0.1:9",
     }
     before = contents(home), contents(store)
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # also in a worker
     command = (sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "--rootdir", str(ROOT))
     done = subprocess.run(
         [*command, "--basetemp", str(work / "temp"), str(PROBE)],
         cwd=ROOT,
-        env={**os.environ, **exported},
+        env={**mine, **exported},
         capture_output=True,
         text=True,
         check=False,

@@ -199,7 +199,7 @@ def test_a_key_that_the_endpoint_refuses(refuse: Refused, tmp_path: Path, monkey
     assert not list(tmp_path.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.integration)])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=[pytest.mark.integration, pytest.mark.slow])])
 def test_a_key_that_is_not_set(muses: Muses, tmp_path: Path, executor: str) -> None:
     with Provider() as provider:
         done = muses(

@@ -219,6 +219,7 @@ def test_registering_again_changes_what_is_there(muses: Muses, prefect: PrefectS
     assert [queue.name for queue in sorted(queues, key=lambda queue: queue.priority)] == ["nightly", "default"]
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_what_a_configuration_has_no_longer_starts_no_more(
     muses: Muses, prefect: PrefectServer, tmp_path: Path
@@ -262,6 +263,7 @@ def test_what_a_configuration_has_no_longer_starts_no_more(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_what_the_server_cannot_take(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     from prefect.client.schemas.actions import WorkPoolCreate
@@ -282,6 +284,7 @@ def store_of(s3: S3Server, tmp_path: Path) -> str:
     return f"s3://muses-tests/{tmp_path.name}"
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_schedule_fires_and_the_results_are_in_the_store(
     muses: Muses, prefect: PrefectServer, s3: S3Server, tmp_path: Path
@@ -358,6 +361,7 @@ def world_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_night_with_postgres_as_the_servers_database(muses: Muses, world_folder: Path, tmp_path: Path) -> None:
     with postgres(world_folder) as database, prefect_server(tmp_path / "prefect", database) as server:

@@ -124,7 +124,7 @@ def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> No
     assert muses("sql", query, "--format=csv").stdout.splitlines()[1] == "20,20,20"
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.integration)])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=[pytest.mark.integration, pytest.mark.slow])])
 def test_a_model_without_its_key_costs_no_other_model(muses: Muses, tmp_path: Path, executor: str) -> None:
     """It is named at once and at the end, and what it owes stays owed; the others are played."""
     (port,) = free_ports(1)
@@ -175,8 +175,15 @@ def test_only_a_users_model_that_will_be_asked_has_to_answer(muses: Muses, famil
 
 ENGINES = [
     pytest.param(("run",), ["store"], id="inline"),
-    pytest.param(("run", "--executor=ray", "--workers=1"), ["ray", "store"], id="ray", marks=pytest.mark.integration),
-    pytest.param(("flow", "evaluate"), ["prefect", "store"], id="flow", marks=pytest.mark.integration),
+    pytest.param(
+        ("run", "--executor=ray", "--workers=1"),
+        ["ray", "store"],
+        id="ray",
+        marks=[pytest.mark.integration, pytest.mark.slow],
+    ),
+    pytest.param(
+        ("flow", "evaluate"), ["prefect", "store"], id="flow", marks=[pytest.mark.integration, pytest.mark.slow]
+    ),
 ]
 
 
@@ -238,6 +245,7 @@ def test_engines_are_quiet_and_stay_at_home(tmp_path: Path, command: tuple[str, 
     assert list(nowhere.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_deep_folder_and_a_home_of_ones_own(muses: Muses, tmp_path: Path) -> None:
     """Ray's sockets allow no long paths; its logs are below our home all the same, and no link stays behind."""
@@ -251,6 +259,7 @@ def test_a_deep_folder_and_a_home_of_ones_own(muses: Muses, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [home]
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_users_own_homes_are_respected(muses: Muses, tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="m") as ray:  # short, as the user has to choose it

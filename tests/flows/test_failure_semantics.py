@@ -168,6 +168,7 @@ def test_what_a_retry_cannot_mend_is_not_tried_again(prefect: PrefectServer, tmp
 # --- time limits --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_cell_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     """What it has finished is kept, the others are played, and the run says that it is not whole."""
@@ -196,6 +197,7 @@ class Late(InlineExecutor):
         return await super().run(spec, begun)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_waiting_for_room_is_not_a_cells_time(prefect: PrefectServer, tmp_path: Path) -> None:
     late = Late(shards_at_once=1)
@@ -219,6 +221,7 @@ class Failing(InlineExecutor):
         raise AssertionError("it was not cancelled")
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_cell_that_fails_when_its_time_is_over_is_not_tried_again(
     prefect: PrefectServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -229,6 +232,7 @@ def test_a_cell_that_fails_when_its_time_is_over_is_not_tried_again(
     assert "played for more than 0.01 minutes, and then: no space left" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_flow_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     stall = Stall()
@@ -262,6 +266,7 @@ def limited(folder: Path, provider: Provider, **flow: Any) -> tuple[str, ...]:
 # --- what is killed -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.parametrize("victim", ["flow", "ray"])
 def test_the_next_start_finishes_what_was_killed(
@@ -316,6 +321,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_sweep_that_a_worker_plays_is_killed_and_somebody_is_told(
     muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path
@@ -385,6 +391,7 @@ class Pause(Stall):
         return None if super().__next__() is None else slow(8)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_killed_server_costs_no_episode(muses: Muses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run plays on without it to its last episode; only Prefect does not hear of it, after minutes of trying."""
@@ -407,6 +414,7 @@ def test_a_killed_server_costs_no_episode(muses: Muses, tmp_path: Path, monkeypa
     assert stored_once(tmp_path) == EPISODES
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_server_that_is_in_trouble_for_a_while_costs_nothing(
     prefect: PrefectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -482,6 +490,7 @@ def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said:
 # --- cancelling ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
     muses: Muses, prefect: PrefectServer, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
@@ -520,6 +529,7 @@ def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
     assert scores(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.parametrize("end", ["cancelled", "killed"])
 def test_a_night_that_is_ended_in_the_middle_goes_on(

@@ -84,6 +84,7 @@ def test_a_flow_that_cannot_run_says_so_once(muses: Muses, prefect: PrefectServe
     assert "no model of this run can be reached" in message
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_an_interrupted_flow_is_not_left_running(
     tmp_path: Path, prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch
@@ -102,6 +103,7 @@ def test_an_interrupted_flow_is_not_left_running(
     assert state in ("CRASHED", "CANCELLED")
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_server_that_is_not_there(muses: Muses, tmp_path: Path) -> None:
     (port,) = free_ports(1)

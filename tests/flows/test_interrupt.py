@@ -152,9 +152,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...
         pytest.param(("run",), CTRL_C, id="run-inline-ctrl-c"),
         pytest.param(("run",), SIGTERM, id="run-inline-sigterm"),
         pytest.param(("run", "--executor=ray"), CTRL_C, id="run-ray-ctrl-c"),
-        pytest.param(("run", "--executor=ray"), SIGTERM, id="run-ray-sigterm"),
-        pytest.param(("flow", "evaluate"), CTRL_C, id="flow-ctrl-c"),
-        pytest.param(("flow", "evaluate"), SIGTERM, id="flow-sigterm"),
+        pytest.param(("run", "--executor=ray"), SIGTERM, id="run-ray-sigterm", marks=pytest.mark.slow),
+        pytest.param(("flow", "evaluate"), CTRL_C, id="flow-ctrl-c", marks=pytest.mark.slow),
+        pytest.param(("flow", "evaluate"), SIGTERM, id="flow-sigterm", marks=pytest.mark.slow),
     ],
 )
 def test_a_stopped_run_is_completed_by_the_command_that_it_names(
@@ -191,6 +191,7 @@ def test_a_stopped_run_is_completed_by_the_command_that_it_names(
     assert scores(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [(CTRL_C, CTRL_C), (SIGTERM, SIGINT), (SIGTERM, SIGTERM, SIGINT, SIGTERM)])
 def test_impatience_does_no_harm(muses: Muses, tmp_path: Path, stop: tuple[tuple[signal.Signals, bool], ...]) -> None:
     stall = Stall()
@@ -211,6 +212,7 @@ def test_impatience_does_no_harm(muses: Muses, tmp_path: Path, stop: tuple[tuple
     assert stored_once(tmp_path) == EPISODES
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.parametrize("command", [("run", "--executor=ray"), ("flow", "evaluate")])
 def test_an_end_at_once_leaves_nobody_behind(tmp_path: Path, command: tuple[str, ...]) -> None:
@@ -298,6 +300,7 @@ def test_a_killed_run_is_completed(muses: Muses, tmp_path: Path, undisturbed: li
     assert scores(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.parametrize("engine", ["ray", "prefect"])
 def test_a_signal_while_the_engines_start(tmp_path: Path, engine: str) -> None:

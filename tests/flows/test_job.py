@@ -67,6 +67,7 @@ def test_official_files_are_played_as_they_are(muses: Muses, folder: str, episod
         assert (rows["scripted/refuse"]["privacy"], rows["scripted/refuse"]["utility"]) == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_the_flow_and_the_plain_run_are_the_same_job(muses: Muses, prefect: PrefectServer) -> None:
     """Without Prefect, through its embedded server, and with another server on Ray: the same run, the same numbers."""

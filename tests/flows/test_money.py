@@ -96,7 +96,13 @@ def test_a_price_that_is_missing_is_null_and_said(run: Run, muses: Muses) -> Non
     [
         pytest.param("tokens", "usd", {"executor": "inline"}, id="inline-tokens-usd"),
         pytest.param("usd", "tokens", {"executor": "inline"}, id="inline-usd-tokens"),
-        pytest.param("tokens", "usd", {"executor": "ray", "workers": 2}, id="ray", marks=pytest.mark.integration),
+        pytest.param(
+            "tokens",
+            "usd",
+            {"executor": "ray", "workers": 2},
+            id="ray",
+            marks=[pytest.mark.integration, pytest.mark.slow],
+        ),
     ],
 )
 def test_a_cap_holds_over_all_workers_and_starts(

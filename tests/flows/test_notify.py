@@ -169,6 +169,7 @@ def test_messages_arrive_at_every_kind_of_block(
     assert receiver.address("/broken") not in caplog.text  # an address may be a secret
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_flow_that_fails_tells_so(muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path) -> None:
     from prefect.blocks.webhook import Webhook
@@ -197,6 +198,7 @@ def test_a_flow_that_fails_tells_so(muses: Muses, prefect: PrefectServer, receiv
     assert message["since"].startswith(f"{run.start_time:%Y-%m-%d %H:%M}")
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_night_is_told_once(muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path) -> None:
     """Neither a start of a night that is over nor one that leaves it to another start has anything to tell."""
@@ -223,6 +225,7 @@ def test_a_night_is_told_once(muses: Muses, prefect: PrefectServer, receiver: Re
         assert (play(2), told()) == (2, ["publication", "failure"])
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_upkeep_that_finds_damage_tells_so(
     muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path

@@ -240,6 +240,7 @@ def test_a_full_disk(muses: Muses, tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_server_that_is_stopped_in_the_middle(muses: Muses) -> None:
     """The run ends with what is wrong; when the server is back, the same command completes it, every episode once."""

@@ -257,6 +257,7 @@ def gpu() -> Iterator[None]:
         shutil.rmtree(temp_dir, ignore_errors=True)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.usefixtures("gpu")
 def test_served_models_take_turns_across_the_runs(tmp_path: Path) -> None:
@@ -314,6 +315,7 @@ def test_a_sweep_through_prefect(muses: Muses, prefect: PrefectServer, tmp_path:
     assert re.search(r"epochs=2 +scripted/oracle +queue +6/6 +100 % +\$0.00 +complete", done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_ctrl_c_keeps_what_is_finished(muses: Muses, tmp_path: Path) -> None:
     """Nobody is left behind, and the next start plays the rest."""
@@ -332,6 +334,7 @@ def test_ctrl_c_keeps_what_is_finished(muses: Muses, tmp_path: Path) -> None:
         assert 18 <= len(provider.completions) <= 19  # what was in flight is asked again
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_two_sweeps_at_once_share_what_a_provider_allows(muses: Muses, tmp_path: Path, prefect: PrefectServer) -> None:
     """Two commands on one Ray: all of the limit is used and never more, and neither keeps the other waiting."""

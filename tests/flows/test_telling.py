@@ -13,7 +13,7 @@ from tests.conftest import Muses
 from tests.provider import Provider
 
 
-@pytest.mark.parametrize("command", [["run"], ["flow", "evaluate"]])
+@pytest.mark.parametrize("command", [["run"], pytest.param(["flow", "evaluate"], marks=pytest.mark.slow)])
 def test_a_run_tells_how_its_accounts_stand(muses: Muses, tmp_path: Path, command: list[str]) -> None:
     store, seen, done = open_store(str(tmp_path / "store")), list[Claim](), threading.Event()
 

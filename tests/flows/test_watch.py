@@ -108,6 +108,7 @@ def test_a_run_that_stalls_ends_with_3_and_keeps_what_is_finished(muses: Muses, 
     stalls(muses, tmp_path, "run")
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_so_does_a_flow(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     stalls(muses, tmp_path, "flow", "evaluate", PREFECT_API_URL=prefect.url)

@@ -1,4 +1,8 @@
-"""Every store test runs over a folder and over a real S3 server."""
+"""Store tests run over a folder and over a real S3 server.
+
+A file's first test over S3 is its smoke test; its others over S3 are slow ones, unless S3 can differ there in more than
+the reading and writing of whole objects.
+"""
 
 from itertools import count
 from pathlib import Path
@@ -9,8 +13,23 @@ from storage.objects.object_store import ObjectStore
 from storage.objects.open_store import open_store
 from tests.s3_server import S3Server
 
+S3_DIFFERS = {"test_objects", "test_claims", "test_manifest", "test_environment", "test_sandbox"}
+"""Files about single operations of a store (conditional writes, listings, lost answers), and about its locks."""
 _BUCKET = "muses-tests"
 _PREFIXES = count()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    smoked: set[Path] = set()
+    for item in items:
+        if Path(__file__).parent not in item.path.parents or item.path.stem in S3_DIFFERS:
+            continue
+        if getattr(item, "callspec", None) is None or item.callspec.params.get("store_url") != "s3":
+            continue
+        if item.path in smoked:
+            item.add_marker(pytest.mark.slow)
+        smoked.add(item.path)
 
 
 @pytest.fixture

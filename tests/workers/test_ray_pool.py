@@ -190,6 +190,7 @@ def test_ray_and_inline_play_the_same_episodes(pool: Pool, tmp_path: Path) -> No
     assert timeless[0] == timeless[1]
 
 
+@pytest.mark.slow
 def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them, in the middle, by their process ids: every episode is there, and once.
 
@@ -219,6 +220,7 @@ def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: py
     assert len(set(ids)) == len(ids) == len(shards)
 
 
+@pytest.mark.slow
 def test_a_model_is_looked_for_although_the_worker_died(pool: Pool) -> None:
     """It comes back, and is asked again."""
     with Provider() as provider:
@@ -263,6 +265,7 @@ async def settled(executor: RayExecutor, provider: Provider) -> AccountStatus:
     return status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["_KeeperActor", "ShardWorker"])
 def test_a_killed_process_neither_keeps_nor_doubles_a_lease(pool: Pool, tmp_path: Path, name: str) -> None:
     """The keeper, or a worker that holds some of the limit: all is played, and the limit is never exceeded."""
@@ -377,6 +380,7 @@ def test_a_worker_that_always_dies_is_not_asked_for_ever() -> None:
         asyncio.run(pool_with(Handle(probe=Method(RayActorError()))).probe(ModelSpec("m", "openai", "m")))
 
 
+@pytest.mark.slow
 def test_a_long_queue_keeps_no_other_model_or_run_waiting(tmp_path: Path) -> None:
     """A thousand shards of an API come first; those of a model on GPUs are played as they come, in turn with them."""
     whole, worker = spec(tmp_path), Recorder()
@@ -501,6 +505,7 @@ def test_the_code_is_shipped_to_a_cluster(cluster: Cluster, tmp_path: Path) -> N
     assert [name for name in shipped if name != "__pycache__"] == ["pipeline", "storage", "workers"]
 
 
+@pytest.mark.slow
 def test_more_workers_than_a_cluster_has_room_for(cluster: Cluster) -> None:
     """It may grow, so it is waited for; then the message says what there is."""
     kind, text = cluster.drive({"address": cluster.address, "workers": 3, "start_timeout_s": 1.0}, "pass")
@@ -509,12 +514,14 @@ def test_more_workers_than_a_cluster_has_room_for(cluster: Cluster) -> None:
     assert text.endswith("ask for fewer")
 
 
+@pytest.mark.slow
 def test_a_cluster_is_left_as_it_was(cluster: Cluster) -> None:
     """Whoever comes next finds all its CPUs, also after a start that failed."""
     assert cluster.drive({"address": cluster.address, "workers": 2}, "print(2)") == 2
     assert cluster.drive({"address": cluster.address}, "print(len(executor._actors))") == 2
 
 
+@pytest.mark.slow
 def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path) -> None:
     """Each with a driver of its own; together they use what there is."""
     with Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4) as provider:
@@ -538,6 +545,7 @@ def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path)
         assert (provider.peak, provider.refused) == (4, 0)
 
 
+@pytest.mark.slow
 def test_a_local_cluster_does_not_grow(cluster: Cluster, short_folder: Path) -> None:
     """So more workers than CPUs are refused at once; and a running cluster nearby is not taken for a local one."""
     settings = {"workers": 10_000, "temp_dir": str(short_folder / "local")}

@@ -194,6 +194,7 @@ def test_a_fleet_serves_and_frees(tmp_path: Path, seen: Seen) -> None:
         assert seen.facts(*ask(loop, later))["model"] == "later"
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_whoever_is_killed_the_servers_come_back(tmp_path: Path, seen: Seen) -> None:
@@ -249,6 +250,7 @@ def test_what_cannot_be_is_refused_before_anything_starts(tmp_path: Path) -> Non
         serving(gpu_model(tmp_path, args={"port": 1})).__enter__()
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster", "seen")
 def test_gpus_that_others_hold_are_not_waited_for_without_end(tmp_path: Path) -> None:
@@ -266,6 +268,7 @@ def test_gpus_that_others_hold_are_not_waited_for_without_end(tmp_path: Path) ->
         ray.kill(holder)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_a_cpu_build_takes_cores_and_no_gpu(tmp_path: Path, seen: Seen) -> None:
@@ -278,6 +281,7 @@ def test_a_cpu_build_takes_cores_and_no_gpu(tmp_path: Path, seen: Seen) -> None:
         assert loop.run(fleet.waves([spec])) == []
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_models_take_turns_on_the_gpus_that_are_left(tmp_path: Path, seen: Seen) -> None:
@@ -294,6 +298,7 @@ def test_models_take_turns_on_the_gpus_that_are_left(tmp_path: Path, seen: Seen)
             loop.run(fleet.waves([replace(large, engine=replace(large.engine, tensor_parallel=4))]))
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_load_brings_a_replica_and_quiet_takes_it_away(tmp_path: Path, seen: Seen) -> None:
@@ -313,6 +318,7 @@ def busy(url: str, requests: int) -> None:
     urllib.request.urlopen(urllib.request.Request(target, method="POST")).close()
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_a_call_waits_while_no_server_is_up(tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,6 +365,7 @@ asyncio.run(job())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_killed_driver_leaves_nothing(tmp_path: Path, seen: Seen) -> None:
     temp = tempfile.mkdtemp(prefix="muses-")

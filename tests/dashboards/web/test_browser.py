@@ -38,6 +38,7 @@ QUERY = quote("select model, count(*) as n from episodes group by model order by
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}: apt-get install chromium"),
 ]
 
