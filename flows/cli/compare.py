@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from flows.cli import DONE
+from flows.cli.find_run import query_runs
 from flows.cli.options import Store
-from flows.cli.output import put
-from flows.cli.stored_run import ask_runs
+from flows.cli.output import echo
 from flows.settings import read_settings
 from pipeline.errors import ConfigError, MusesError
 from pipeline.families import FAMILIES
@@ -64,5 +64,5 @@ def compare(  # noqa: PLR0913 - the command's options
         one, other = (find_side(played, name, run_id) for name in (a, b))
         return render_comparison(compare_two(connection, one, other, terms), format)
 
-    put(ask_runs(url, ask, None if elsewhere else run))
+    echo(query_runs(url, ask, None if elsewhere else run))
     return DONE

@@ -18,7 +18,7 @@ from dashboards.scenario import render_scenario, render_scenarios, variant_value
 from dashboards.text import printable, text_table
 from flows.cli import BAD_USAGE, DONE
 from flows.cli.options import Json
-from flows.cli.output import put, to_json
+from flows.cli.output import echo, to_json
 from flows.data.dataset_check import Inspection, Shortfall, inspect, play_oracle
 from flows.files import part_of
 from flows.job.prepare import load_dataset
@@ -86,14 +86,14 @@ def generate(  # noqa: PLR0913 - the options of a command
         raise ConfigError(f"--out {out}: {problem}; name another folder, or make room") from error
     if as_json:
         files = [{**asdict(file), "path": str(file.path)} for file in written]
-        put(to_json({"dataset": dataset.name, "dataset_version": dataset.version, "files": files}))
+        echo(to_json({"dataset": dataset.name, "dataset_version": dataset.version, "files": files}))
     else:
         cells = [
             [w.family, str(w.rows), w.users, str(w.bytes), str(w.path), "written" if w.changed else "already there"]
             for w in written
         ]
-        put(text_table(["family", "scenarios", "users", "bytes", "file", ""], cells, numeric=(1, 3)))
-        put(f"{dataset.name} · dataset version {dataset.version}")
+        echo(text_table(["family", "scenarios", "users", "bytes", "file", ""], cells, numeric=(1, 3)))
+        echo(f"{dataset.name} · dataset version {dataset.version}")
     if strangers:
         _note(f"{out} as a whole is another dataset: it holds other .jsonl files as well ({_some(strangers)})")
     return DONE
@@ -164,10 +164,10 @@ def validate(
     version = None if dataset is None else dataset.version
     if as_json:
         record = _validation_record(target, inspection, problems, version, shortfalls if oracle else None)
-        put(to_json(record))
+        echo(to_json(record))
     else:
         for line in _validation_lines(target, inspection, problems, version):
-            put(printable(line))
+            echo(printable(line))
         if oracle:
             _put_oracle(inspection, shortfalls)
     return BAD_USAGE if problems or shortfalls else DONE
@@ -229,10 +229,10 @@ def _validation_record(
 
 def _put_oracle(inspection: Inspection, shortfalls: list[Shortfall]) -> None:
     for shortfall in shortfalls:
-        put(printable(str(shortfall)))
+        echo(printable(str(shortfall)))
     played = sum(map(len, inspection.scenarios.values()))
     short = len({(shortfall.family, shortfall.id) for shortfall in shortfalls})
-    put(f"oracle: {played} scenarios played, {short} below 1")
+    echo(f"oracle: {played} scenarios played, {short} below 1")
 
 
 # show
@@ -250,9 +250,9 @@ def show(
     """List the scenarios of a dataset, or print one as a person would read it."""
     dataset = load_dataset(_config(target, family))
     if scenario_id is None:
-        put(render_scenarios(dataset))
+        echo(render_scenarios(dataset))
     else:
-        put(render_scenario(_find(dataset, scenario_id), private=private, truth=truth))
+        echo(render_scenario(_find(dataset, scenario_id), private=private, truth=truth))
     return DONE
 
 
@@ -291,10 +291,10 @@ def pull(
     fetched, kept = [file.path for file in done.fetched], [file.path for file in done.kept]
     if as_json:
         source = {"repository": release.repository, "commit": release.commit, "license": release.license}
-        put(to_json({"out": str(out), **source, **sizes, "fetched": fetched, "kept": kept}))
+        echo(to_json({"out": str(out), **source, **sizes, "fetched": fetched, "kept": kept}))
         return DONE
-    put(f"{out}: {len(fetched)} files fetched, {len(kept)} already there and right · {sizes['rows']} scenarios")
-    put(f"{release.repository} at {release.commit[:12]} · {release.license}")
+    echo(f"{out}: {len(fetched)} files fetched, {len(kept)} already there and right · {sizes['rows']} scenarios")
+    echo(f"{release.repository} at {release.commit[:12]} · {release.license}")
     return DONE
 
 

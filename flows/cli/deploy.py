@@ -11,14 +11,14 @@ from cyclopts import Parameter
 
 from flows.cli import DONE
 from flows.cli.options import Json, RunOptions, load_raw
-from flows.cli.output import json_value, put, to_json
+from flows.cli.output import echo, json_value, to_json
 from flows.cli.sweep import MostCells
 from flows.job.prepare import CODE_ROOT
 from flows.settings import make_home, quiet_engines, read_settings
 from pipeline.grid import MOST_CELLS
 
 if TYPE_CHECKING:
-    from flows.prefect_flows.deploy import Gone, Registered
+    from flows.prefect_flows.deploy import RegisteredDeployment, RetiredDeployment
 
 Config = Annotated[Path, Parameter(help="YAML file of a run or a sweep.")]
 PrefectFile = Annotated[Path, Parameter(help="File of deployments; default: infra/prefect.yaml of the project.")]
@@ -46,35 +46,35 @@ def deploy(
     done = register(entries)
     if as_json:
         found, gone = ([asdict(each) for each in part] for part in (done.registered, done.gone))
-        put(to_json({"server": server, "deployments": found, "left_out": entries.left_out, "gone": gone}))
+        echo(to_json({"server": server, "deployments": found, "left_out": entries.left_out, "gone": gone}))
         return DONE
-    put(_table(done.registered))
+    echo(_table(done.registered))
     for entrypoint, reason in entries.left_out.items():
         print(f"left out: {entrypoint}: {reason}", file=sys.stderr)  # noqa: T201
     for new in done.registered:
         if new.instead_of is not None:
-            print(_takeover(new), file=sys.stderr)  # noqa: T201
+            print(_replacement_notice(new), file=sys.stderr)  # noqa: T201
     for old in done.gone:
-        print(_farewell(old), file=sys.stderr)  # noqa: T201
+        print(_retirement_notice(old), file=sys.stderr)  # noqa: T201
     for pool in dict.fromkeys(each.pool for each in done.registered):
         print(f"run them with: prefect worker start --pool {pool}", file=sys.stderr)  # noqa: T201
     return DONE
 
 
-def _takeover(new: "Registered") -> str:
+def _replacement_notice(new: "RegisteredDeployment") -> str:
     return (
         f"{new.name} was the deployment of another configuration ({new.instead_of}), which has it no longer; where "
         "both are wanted, give them different names (name, nightly.name)"
     )
 
 
-def _farewell(gone: "Gone") -> str:
+def _retirement_notice(gone: "RetiredDeployment") -> str:
     delete = shlex.join(("prefect", "deployment", "delete", gone.name))
     paused = "; its schedule is paused" if gone.paused else ""
     return f"not in the configuration any more: {gone.name}{paused}; `{delete}` deletes it"
 
 
-def _table(done: "Sequence[Registered]") -> str:
+def _table(done: "Sequence[RegisteredDeployment]") -> str:
     from dashboards.text import text_table
 
     rows = [

@@ -5,9 +5,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flows.cli import DONE
+from flows.cli.find_run import find_run, query_store
 from flows.cli.options import Json, Store
-from flows.cli.output import put, to_json
-from flows.cli.stored_run import read_runs, stored_run
+from flows.cli.output import echo, to_json
 from flows.settings import read_settings
 from pipeline.errors import ConfigError
 from pipeline.scores import Scoring
@@ -26,7 +26,7 @@ def diff(
     if run_a == run_b:
         raise ConfigError(f"the run {run_a!r} was named twice; name two runs")
     url = store or read_settings().store
-    a, b = (stored_run(url, name) for name in (run_a, run_b))
-    found = read_runs(url, lambda connection: diff_runs(connection, a, b, Terms(scoring=scoring)))
-    put(to_json(diff_record(found)) if as_json else render_diff(found))
+    a, b = (find_run(url, name) for name in (run_a, run_b))
+    found = query_store(url, lambda connection: diff_runs(connection, a, b, Terms(scoring=scoring)))
+    echo(to_json(diff_record(found)) if as_json else render_diff(found))
     return DONE

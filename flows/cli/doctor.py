@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from flows.cli import BAD_USAGE, DONE
 from flows.cli.options import Json, RunOptions, load_config
-from flows.cli.output import put, to_json
+from flows.cli.output import echo, to_json
 from flows.settings import Settings, make_home, quiet_engines, ray_home, read_settings
 from pipeline.config.model import ModelSpec
 from pipeline.config.run import RunConfig
@@ -19,7 +19,7 @@ from pipeline.errors import MusesError
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Check:
     """One thing that was looked at."""
 
     what: str
@@ -39,17 +39,17 @@ def doctor(
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store) if config or options.model else None
-    findings = list(_findings(settings, parsed, options))
+    checks = list(_checks(settings, parsed, options))
     if as_json:
-        lines = [{"what": f.what, "ok": f.ok, "detail": f.detail} for f in findings]
-        put(to_json(lines))
+        lines = [{"what": f.what, "ok": f.ok, "detail": f.detail} for f in checks]
+        echo(to_json(lines))
     else:
-        for finding in findings:
-            put(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
-    return DONE if all(finding.ok for finding in findings) else BAD_USAGE
+        for check in checks:
+            echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.what}: {check.detail}")
+    return DONE if all(check.ok for check in checks) else BAD_USAGE
 
 
-def _findings(settings: Settings, config: RunConfig | None, options: RunOptions) -> Iterator[Finding]:
+def _checks(settings: Settings, config: RunConfig | None, options: RunOptions) -> Iterator[Check]:
     store = options.store or (config.store if config else settings.store)
     yield _checked("store", lambda: _store(store))
     address = options.ray_address or (config.execution.ray_address if config else None)
@@ -63,13 +63,13 @@ def _findings(settings: Settings, config: RunConfig | None, options: RunOptions)
         yield _checked(f"{role} {spec.name}", lambda spec=spec: _model(spec))  # type: ignore[misc]
 
 
-def _checked(what: str, check: Callable[[], str]) -> Finding:
+def _checked(what: str, check: Callable[[], str]) -> Check:
     try:
-        return Finding(what, True, check())
+        return Check(what, True, check())
     except MusesError as error:
-        return Finding(what, False, str(error))
+        return Check(what, False, str(error))
     except Exception as error:  # noqa: BLE001 - a doctor reports whatever goes wrong, and goes on
-        return Finding(what, False, f"{type(error).__name__}: {error}")
+        return Check(what, False, f"{type(error).__name__}: {error}")
 
 
 def _store(url: str) -> str:

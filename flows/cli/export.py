@@ -8,9 +8,9 @@ from cyclopts import Parameter
 
 from dashboards.text import text_table
 from flows.cli import DONE
+from flows.cli.find_run import find_run, query_store
 from flows.cli.options import Json, Store
-from flows.cli.output import put, to_json
-from flows.cli.stored_run import read_runs, stored_run
+from flows.cli.output import echo, to_json
 from flows.settings import read_settings
 from pipeline.errors import ConfigError
 from storage.export.tables import Format, View
@@ -52,7 +52,7 @@ def inspect(
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out {out}: it is a file; name a folder")
     url = store or read_settings().store
-    manifest, written = stored_run(url, run), list[WrittenLog]()
+    manifest, written = find_run(url, run), list[WrittenLog]()
 
     def write(connection: "DuckDBPyConnection") -> list[WrittenLog]:
         """Asked again, it begins anew."""
@@ -61,15 +61,15 @@ def inspect(
         written.extend(export_inspect(connection, manifest, folder, replace=force))
         return written
 
-    logs = read_runs(url, write, run)
+    logs = query_store(url, write, run)
     if as_json:
         files = [
             {"path": str(log.path), "model": log.model, "family": log.family, "episodes": log.episodes} for log in logs
         ]
-        put(to_json({"run_id": manifest.run_id, "files": files}))
+        echo(to_json({"run_id": manifest.run_id, "files": files}))
     else:
         cells = [[log.model, log.family, str(log.episodes), str(log.path)] for log in logs]
-        put(text_table(["model", "family", "episodes", "file"], cells, numeric=(2,)))
+        echo(text_table(["model", "family", "episodes", "file"], cells, numeric=(2,)))
     return DONE
 
 
@@ -92,12 +92,12 @@ def _table(run: str, form: Format, options: TableOptions) -> int:
     from storage.export.tables import export_table
 
     url, target = options.store or read_settings().store, _expanded(options.out)
-    stored_run(url, run)
-    rows = read_runs(url, lambda c: export_table(c, options.view, form, target, replace=options.force), run)
+    find_run(url, run)
+    rows = query_store(url, lambda c: export_table(c, options.view, form, target, replace=options.force), run)
     if options.as_json:
-        put(to_json({"run_id": run, "view": options.view, "rows": rows, "path": str(target)}))
+        echo(to_json({"run_id": run, "view": options.view, "rows": rows, "path": str(target)}))
     else:
-        put(f"{target}: {rows} rows of {options.view}")
+        echo(f"{target}: {rows} rows of {options.view}")
     return DONE
 
 

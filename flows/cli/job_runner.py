@@ -7,45 +7,45 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from flows.cli.progress import RunProgress
-from flows.job.evaluate import OnShard, Watcher
+from flows.job.evaluate import OnShard, RunObserver
 from flows.job.prepare import PreparedRun
-from flows.job.signals import Take, run_until_signal
+from flows.job.signals import InstallHandlers, run_until_signal
 
 T = TypeVar("T")
 
 
-def advice() -> str:
+def resume_advice() -> str:
     """How an interrupted job is resumed."""
     again = shlex.join(["muses", *sys.argv[1:]])
     return f"interrupted; finished episodes are stored. Resume with: {again}"
 
 
-def last_words(progress: RunProgress) -> Callable[[], None]:
+def exit_message(progress: RunProgress) -> Callable[[], None]:
     """What is said when the process ends at once."""
 
     def say() -> None:
         progress.stop()
-        print(f"muses: {advice()}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"muses: {resume_advice()}", file=sys.stderr, flush=True)  # noqa: T201
 
     return say
 
 
-def through_prefect(flow: Callable[[Watcher], Coroutine[Any, Any, T]], progress: RunProgress) -> T:
+def run_on_prefect(flow: Callable[[RunObserver], Coroutine[Any, Any, T]], progress: RunProgress) -> T:
     """Runs a flow on the Prefect server, or on an embedded one.
 
     Raises:
         MusesError: no server answers, or it was lost on the way.
     """
-    from flows.prefect_flows.tasks import reach_server, server_kept
+    from flows.prefect_flows.tasks import reach_server, server_errors
 
     reach_server()
 
-    def job(take_signals: Take) -> Coroutine[Any, Any, T]:
+    def job(take_signals: InstallHandlers) -> Coroutine[Any, Any, T]:
         def begin(run: PreparedRun) -> OnShard:
             take_signals()  # Prefect has them while a flow runs
             return progress.begin(run)
 
-        return flow(replace(progress.watcher, begin=begin))
+        return flow(replace(progress.observer, begin=begin))
 
-    with server_kept():
-        return run_until_signal(job, last_words(progress))
+    with server_errors():
+        return run_until_signal(job, exit_message(progress))

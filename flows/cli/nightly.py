@@ -10,9 +10,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.job_runner import advice, through_prefect
+from flows.cli.job_runner import resume_advice, run_on_prefect
 from flows.cli.options import Config, Json, RunOptions, Store, load_config
-from flows.cli.output import put, to_json
+from flows.cli.output import echo, to_json
 from flows.cli.progress import RunProgress
 from flows.job.signals import interruptible, run_until_signal
 from flows.settings import make_home, quiet_engines, read_settings
@@ -31,18 +31,18 @@ def nightly(
     config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, day: Day = None, as_json: Json = False
 ) -> int:
     """Play what has changed since the last night and the canary, say what moved, seal and publish."""
-    from flows.nightly.schedule import night_config, read_day, the_night
+    from flows.nightly.schedule import night_config, read_day, resolve_night
 
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
-    night_config(parsed, the_night(parsed, read_day(day), datetime.now(UTC)))  # said before a server is started
+    night_config(parsed, resolve_night(parsed, read_day(day), datetime.now(UTC)))  # said before a server is started
     make_home(settings.prefect_home)
-    with interruptible(advice()), RunProgress() as progress:
+    with interruptible(resume_advice()), RunProgress() as progress:
         from flows.prefect_flows.nightly_flow import make_nightly_flow
 
         parameters = (parsed.model_dump(mode="json"), day, parsed.nightly.name)
-        result = through_prefect(lambda watcher: make_nightly_flow(watcher)(*parameters), progress)
+        result = run_on_prefect(lambda observer: make_nightly_flow(observer)(*parameters), progress)
     return _show(result, as_json=as_json)
 
 
@@ -56,13 +56,13 @@ def maintain(config: Rules, /, *, store: Store = None, dry_run: DryRun = False, 
     make_home(settings.prefect_home)
     with interruptible("interrupted; what is done is done, and the store is whole. Start the command again"):
         from flows.prefect_flows.maintain_flow import maintain_flow
-        from flows.prefect_flows.tasks import reach_server, server_kept
+        from flows.prefect_flows.tasks import reach_server, server_errors
 
         reach_server()
         raw = parsed.model_dump(mode="json")
-        with server_kept():
+        with server_errors():
             report = run_until_signal(lambda _: maintain_flow(raw, dry_run, parsed.name), lambda: None)
-    put(to_json(asdict(report)) if as_json else "\n".join(upkeep_lines(report)))
+    echo(to_json(asdict(report)) if as_json else "\n".join(upkeep_lines(report)))
     return DONE if report.is_whole else BAD_USAGE
 
 
@@ -82,9 +82,9 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
     lines = last_nights(opened, name, last)
     if as_json:
         nights = [{**asdict(line), "coverage": line.coverage} for line in lines]
-        put(to_json({"store": opened.url, "name": name, "nights": nights}))
+        echo(to_json({"store": opened.url, "name": name, "nights": nights}))
     elif lines:
-        put(status_table(lines))
+        echo(status_table(lines))
     else:
         print(  # noqa: T201
             f"there is no night {name}-<date> in {opened.url}; `muses flow nightly CONFIG` plays one", file=sys.stderr
@@ -98,9 +98,9 @@ def _show(result: "NightResult", *, as_json: bool) -> int:
 
     rows = result.night.leaderboard
     if as_json:
-        put(to_json({**asdict(result.report), "leaderboard": leaderboard_records(rows)}))
+        echo(to_json({**asdict(result.report), "leaderboard": leaderboard_records(rows)}))
     else:
-        put(render_leaderboard(rows, "table"))
+        echo(render_leaderboard(rows, "table"))
         for line in night_lines(result.report):
             print(line, file=sys.stderr)  # noqa: T201
     if result.report.budget_reached:

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.config.budget import Budget
 
 
-def put(text: str) -> None:
+def echo(text: str) -> None:
     """One piece of data on stdout."""
     print(text)  # noqa: T201 - data goes to stdout
 

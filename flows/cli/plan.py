@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 from flows.cli import DONE
 from flows.cli.options import Config, Json, RunOptions, load_raw
-from flows.cli.output import put, shown_cap, to_json
+from flows.cli.output import echo, shown_cap, to_json
 from flows.cli.sweep import MostCells
 from flows.job.serving import served_agents, served_users
 from flows.job.signals import interruptible, run_until_signal
@@ -52,24 +52,24 @@ def plan(  # noqa: PLR0913 - a command's options
     """Show what a run or a sweep would play, and what that would take, without playing it (or no more than a pilot)."""
     settings = read_settings()
     raw, source = load_raw(config, options, settings.store)
-    outlooks = [
-        _Outlook.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
+    previews = [
+        _RunPreview.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
         for run in planned_runs(expand(raw, source, most_cells))
     ]
-    packed = None if gpus is None else _packed(outlooks, gpus)
+    packed = None if gpus is None else _packed(previews, gpus)
     if as_json:
-        record = _sweep_record(outlooks) if has_grid(raw) else _run_record(outlooks[0])
-        put(to_json({**record, "gpus": None if packed is None else packed.record}))
+        record = _sweep_record(previews) if has_grid(raw) else _run_record(previews[0])
+        echo(to_json({**record, "gpus": None if packed is None else packed.record}))
         return DONE
-    for text in _sweep_texts(outlooks) if has_grid(raw) else _run_texts(outlooks[0]):
-        put(text)
-    if gpus_text := _gpus_text(outlooks, packed, asked=gpus is not None):
-        put(gpus_text)
+    for text in _sweep_texts(previews) if has_grid(raw) else _run_texts(previews[0]):
+        echo(text)
+    if gpus_text := _gpus_text(previews, packed, asked=gpus is not None):
+        echo(gpus_text)
     return DONE
 
 
 @dataclass(frozen=True, slots=True)
-class _Outlook:
+class _RunPreview:
     """What is shown of one run.  Its plan is not kept: a sweep has many, and each names all of its episodes."""
 
     label: str
@@ -85,7 +85,7 @@ class _Outlook:
     budget: Budget | None
 
     @classmethod
-    def of(cls, run: PlannedRun, used: Mapping[str, Load]) -> "_Outlook":
+    def of(cls, run: PlannedRun, used: Mapping[str, Load]) -> "_RunPreview":
         from dashboards.compare import detectable, render_detectable
 
         planned = run.plan
@@ -127,67 +127,67 @@ def _estimate(cells: Sequence[CellForecast]) -> Estimate:
     return estimate(cells, partial(t_quantile, (1 + LEVEL) / 2), Account.of)
 
 
-def _together(outlooks: Sequence[_Outlook]) -> list[CellForecast]:
-    return [cell for outlook in outlooks for cell in outlook.forecast]
+def _together(previews: Sequence[_RunPreview]) -> list[CellForecast]:
+    return [cell for preview in previews for cell in preview.forecast]
 
 
-def _run_record(outlook: _Outlook) -> dict[str, Any]:
+def _run_record(preview: _RunPreview) -> dict[str, Any]:
     from dashboards.estimate import estimate_record
 
-    expected = estimate_record(_estimate(outlook.forecast))
+    expected = estimate_record(_estimate(preview.forecast))
     return {
-        **outlook.head,
-        "smallest_difference": outlook.smallest,
+        **preview.head,
+        "smallest_difference": preview.smallest,
         "estimate": expected,
-        "cells": outlook.cells,
+        "cells": preview.cells,
     }
 
 
-def _sweep_record(outlooks: Sequence[_Outlook]) -> dict[str, Any]:
+def _sweep_record(previews: Sequence[_RunPreview]) -> dict[str, Any]:
     from dashboards.estimate import estimate_record
 
     return {
-        "episodes": sum(outlook.head["episodes"] for outlook in outlooks),
-        "cells": sum(len(outlook.cells) for outlook in outlooks),
-        "estimate": estimate_record(_estimate(_together(outlooks))),
-        "runs": [{"run": outlook.label, **_run_record(outlook)} for outlook in outlooks],
+        "episodes": sum(preview.head["episodes"] for preview in previews),
+        "cells": sum(len(preview.cells) for preview in previews),
+        "estimate": estimate_record(_estimate(_together(previews))),
+        "runs": [{"run": preview.label, **_run_record(preview)} for preview in previews],
     }
 
 
-def _run_texts(outlook: _Outlook) -> Iterator[str]:
+def _run_texts(preview: _RunPreview) -> Iterator[str]:
     from dashboards.estimate import render_estimate
     from dashboards.text import text_table
 
-    head, cells = outlook.head, outlook.cells
+    head, cells = preview.head, preview.cells
     yield f"run {head['run_id']} · dataset {head['dataset']} (version {head['dataset_version']})"
     yield text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4))
     yield f"{head['episodes']} episodes in {len(cells)} cells"
-    expected = _estimate(outlook.forecast)
+    expected = _estimate(preview.forecast)
     if expected.lines:
         yield render_estimate(expected)
-    yield outlook.smallest_text
+    yield preview.smallest_text
 
 
-def _sweep_texts(outlooks: Sequence[_Outlook]) -> Iterator[str]:
+def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
     from dashboards.estimate import RunLine, render_estimate, render_runs
 
     yield render_runs(
         [
             RunLine(each.label, len(each.cells), each.head["episodes"], _estimate(each.forecast), each.smallest)
-            for each in outlooks
+            for each in previews
         ]
     )
-    cells, episodes = (sum(part) for part in zip(*((len(o.cells), o.head["episodes"]) for o in outlooks), strict=True))
-    yield f"{episodes} episodes in {cells} cells of {len(outlooks)} runs"
-    expected = _estimate(_together(outlooks))
+    cells, episodes = (sum(part) for part in zip(*((len(o.cells), o.head["episodes"]) for o in previews), strict=True))
+    yield f"{episodes} episodes in {cells} cells of {len(previews)} runs"
+    expected = _estimate(_together(previews))
     if expected.lines:
         yield render_estimate(expected)
-    if outlooks[0].budget is not None:
-        yield f"the budget of {shown_cap(outlooks[0].budget)} is for all runs together"
+    if previews[0].budget is not None:
+        yield f"the budget of {shown_cap(previews[0].budget)} is for all runs together"
 
 
 @dataclass(frozen=True, slots=True)
-class _Packed:
+class _GpuSchedule:
     """Who is served when, and how long everything takes then."""
 
     packing: Packing
@@ -200,33 +200,33 @@ class _Packed:
         return packing_record(self.packing, self.seconds)
 
 
-def _packed(outlooks: Sequence[_Outlook], gpus: int) -> _Packed | None:
+def _packed(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
     """None: nothing is served by us."""
-    agents, users = _served(outlooks)
+    agents, users = _served(previews)
     if not agents and not users:
         return None
     packed = packing(agents, users, gpus)
-    cells = _together(outlooks)
+    cells = _together(previews)
     turns = [
         _estimate([cell for cell in cells if servers_of(cell.model) in set(map(servers_of, wave.models))]).seconds
         for wave in packed.waves
     ]
-    return _Packed(packed, in_turns(_estimate(cells).seconds, turns))
+    return _GpuSchedule(packed, in_turns(_estimate(cells).seconds, turns))
 
 
-def _served(outlooks: Sequence[_Outlook]) -> tuple[list[ModelSpec], list[ModelSpec]]:
+def _served(previews: Sequence[_RunPreview]) -> tuple[list[ModelSpec], list[ModelSpec]]:
     """The agents and the users' models that we serve, one of each servers."""
-    agents = {servers_of(model): model for outlook in outlooks for model in outlook.agents}
-    users = {servers_of(model): model for outlook in outlooks for model in outlook.users}
+    agents = {servers_of(model): model for preview in previews for model in preview.agents}
+    users = {servers_of(model): model for preview in previews for model in preview.users}
     return [model for servers, model in agents.items() if servers not in users], list(users.values())
 
 
-def _gpus_text(outlooks: Sequence[_Outlook], packed: _Packed | None, *, asked: bool) -> str | None:
+def _gpus_text(previews: Sequence[_RunPreview], packed: _GpuSchedule | None, *, asked: bool) -> str | None:
     from dashboards.packing import render_packing, render_unpacked
 
     if packed is not None:
         return render_packing(packed.packing, packed.seconds)
-    agents, users = _served(outlooks)
+    agents, users = _served(previews)
     return render_unpacked([*users, *agents], asked=asked)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from flows.job.evaluate import OnShard, Watcher
+from flows.job.evaluate import OnShard, RunObserver
 from flows.job.prepare import PreparedRun
 from workers.limits import AccountStatus, Snapshot
 from workers.shard import ShardSummary
@@ -35,9 +35,9 @@ class RunProgress:
             self._bar.stop()
 
     @property
-    def watcher(self) -> Watcher:
+    def observer(self) -> RunObserver:
         """What a run tells."""
-        return Watcher(self.begin, self.warn, self.status)
+        return RunObserver(self.begin, self.warn, self.status)
 
     def warn(self, text: str) -> None:
         """Says something at once, above the bar where there is one."""

@@ -11,9 +11,9 @@ from cyclopts import Parameter
 
 from dashboards.text import text_table
 from flows.cli import DONE
+from flows.cli.find_run import query_runs
 from flows.cli.options import Store
-from flows.cli.output import json_value, put, to_json
-from flows.cli.stored_run import ask_runs
+from flows.cli.output import echo, json_value, to_json
 from flows.settings import read_settings
 from pipeline.errors import ConfigError
 from pipeline.scores import Scoring
@@ -55,10 +55,10 @@ def leaderboard(  # noqa: PLR0913 - the command's options
         rows = read_leaderboard(connection, scoring, newest_run(connection), coverage)
         return rows, compare_all(connection, rows[0].run_id, Terms(scoring=scoring), coverage) if bands else None
 
-    rows, ranks = ask_runs(store or read_settings().store, ask, run)
-    put(render_leaderboard(rows, format, with_paper=with_paper))
+    rows, ranks = query_runs(store or read_settings().store, ask, run)
+    echo(render_leaderboard(rows, format, with_paper=with_paper))
     if ranks is not None:
-        put(render_bands(ranks, markdown=format == "md"))
+        echo(render_bands(ranks, markdown=format == "md"))
     return DONE
 
 
@@ -77,18 +77,18 @@ def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", 
         return [column[0] for column in answer.description or ()], answer.fetchall()
 
     try:
-        header, rows = ask_runs(store or read_settings().store, ask)
+        header, rows = query_runs(store or read_settings().store, ask)
     except duckdb.Error as error:
         raise ConfigError(f"the query failed: {error}") from error
     match format:
         case "json":
-            put(to_json([dict(zip(header, row, strict=True)) for row in rows]))
+            echo(to_json([dict(zip(header, row, strict=True)) for row in rows]))
         case "csv" if header:
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(header)
             writer.writerows(["" if value is None else _text(value) for value in row] for row in rows)
         case "table" if header:
-            put(text_table(header, [[_cell(value) for value in row] for row in rows], _numeric(rows)))
+            echo(text_table(header, [[_cell(value) for value in row] for row in rows], _numeric(rows)))
     return DONE
 
 
@@ -108,8 +108,8 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
     from storage.query.find_episode import find_episode
 
     url = store or read_settings().store
-    episode = ask_runs(url, lambda connection: find_episode(connection, episode_id, run), run)
-    put(render_transcript(episode, raw=raw))
+    episode = query_runs(url, lambda connection: find_episode(connection, episode_id, run), run)
+    echo(render_transcript(episode, raw=raw))
     return DONE
 
 

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from flows.cli.options import Config, Json, RunOptions, load_config
-from flows.cli.output import put, to_json
+from flows.cli.output import echo, to_json
 from flows.cli.progress import RunProgress
 from flows.job.rehearsal import Recorded, Rehearsal, accounts_of, declared_limits, rehearse as rehearsal_of
 from flows.job.signals import interruptible, run_until_signal
@@ -50,7 +50,7 @@ def rehearse(  # noqa: PLR0913 - the options of a command
     quiet_engines(settings)
     parsed = _own_store(config, options, settings)
     with interruptible(_advice(parsed)), RunProgress() as progress:
-        result = run_until_signal(lambda _: rehearsal_of(parsed, profile, settings, progress.watcher), progress.stop)
+        result = run_until_signal(lambda _: rehearsal_of(parsed, profile, settings, progress.observer), progress.stop)
     _show(result, weather, as_json=as_json)
     if result.report.budget_reached:
         return BUDGET_REACHED
@@ -113,7 +113,7 @@ def _serve(profile: FaultProfile, config: RunConfig | None, port: int, *, as_jso
     signal.sigwait(signals)
     provider.stop()
     totals = provider.log.totals()
-    put(to_json(_books(totals, provider.busiest())) if as_json else _render(totals, provider.busiest()))
+    echo(to_json(_books(totals, provider.busiest())) if as_json else _render(totals, provider.busiest()))
     return DONE
 
 
@@ -124,11 +124,11 @@ def _advice(config: RunConfig) -> str:
 
 def _show(result: Rehearsal, weather: str, *, as_json: bool) -> None:
     if as_json:
-        put(to_json({**_summary(result), "weather": weather}))
+        echo(to_json({**_summary(result), "weather": weather}))
     else:
-        put(_render(result.books, result.busiest, result.recorded))
+        echo(_render(result.books, result.busiest, result.recorded))
         for line in result.disagreements or ("The books agree.",):
-            put(line)
+            echo(line)
     for line in _remarks(result):
         print(line, file=sys.stderr)  # noqa: T201
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from flows.cli import DONE
 from flows.cli.options import Json, Store
-from flows.cli.output import put, to_json
+from flows.cli.output import echo, to_json
 from flows.settings import read_settings
 from pipeline.errors import Interrupted
 
@@ -28,15 +28,15 @@ Scenarios = Annotated[
 
 def rescore(run: Run, /, *, store: Store = None, dataset: Scenarios = None, as_json: Json = False) -> int:
     """Score a run's transcripts again with today's scorers, without a model call. Old scores stay in the store."""
-    from flows.job.rescore import Means, rescore as score_again
+    from flows.job.rescore import RescoreOptions, rescore as score_again
 
     try:
         with _progress() as move:
-            report = score_again(store or read_settings().store, run, dataset, Means(on_progress=move))
+            report = score_again(store or read_settings().store, run, dataset, RescoreOptions(on_progress=move))
     except KeyboardInterrupt:
         again = shlex.join(["muses", *sys.argv[1:]])
         raise Interrupted(f"interrupted; whole parts are stored. Resume with: {again}") from None
-    put(to_json(asdict(report)) if as_json else _table(report))
+    echo(to_json(asdict(report)) if as_json else _table(report))
     return DONE
 
 

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.job_runner import advice, last_words, through_prefect
+from flows.cli.job_runner import exit_message, resume_advice, run_on_prefect
 from flows.cli.options import Config, Json, RunOptions, load_config
-from flows.cli.output import put, shown_cap, to_json
+from flows.cli.output import echo, shown_cap, to_json
 from flows.cli.progress import RunProgress
 from flows.job.evaluate import evaluate
 from flows.job.report import RunReport
@@ -24,8 +24,8 @@ def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json:
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
-    with interruptible(advice()), RunProgress() as progress:
-        result = run_until_signal(lambda _: evaluate(parsed, settings, progress.watcher), last_words(progress))
+    with interruptible(resume_advice()), RunProgress() as progress:
+        result = run_until_signal(lambda _: evaluate(parsed, settings, progress.observer), exit_message(progress))
     return _show(result, parsed, as_json=as_json)
 
 
@@ -35,11 +35,11 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
     make_home(settings.prefect_home)
-    with interruptible(advice()), RunProgress() as progress:
+    with interruptible(resume_advice()), RunProgress() as progress:
         from flows.prefect_flows.evaluate_flow import make_evaluate_flow
 
         raw = parsed.model_dump(mode="json")
-        result = through_prefect(lambda watcher: make_evaluate_flow(watcher)(raw, parsed.name), progress)
+        result = run_on_prefect(lambda observer: make_evaluate_flow(observer)(raw, parsed.name), progress)
     return _show(result, parsed, as_json=as_json)
 
 
@@ -47,9 +47,9 @@ def _show(result: RunReport, config: RunConfig, *, as_json: bool) -> int:
     from dashboards.leaderboard import leaderboard_records, render_leaderboard
 
     if as_json:
-        put(to_json({**_summary(result), "leaderboard": leaderboard_records(result.leaderboard)}))
+        echo(to_json({**_summary(result), "leaderboard": leaderboard_records(result.leaderboard)}))
     else:
-        put(render_leaderboard(result.leaderboard, "table"))
+        echo(render_leaderboard(result.leaderboard, "table"))
     for line in _remarks(result, config):
         print(line, file=sys.stderr)  # noqa: T201
     if result.budget_reached:

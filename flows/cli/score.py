@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from flows.cli import DONE
-from flows.cli.output import put, to_json
+from flows.cli.output import echo, to_json
 from pipeline.datasets import dataset_from_rows
 from pipeline.errors import ConfigError, DatasetError
 from pipeline.families import FAMILIES
@@ -34,7 +34,7 @@ def score(
             figures = FAMILIES[family].score_case(_scenario(case, scenarios, dataset), case, scoring)
         except RowError as error:
             raise DatasetError(source, error.problem, line, error.field) from error
-        put(to_json({"case_id": case.get("case_id"), **figures}, indent=None))
+        echo(to_json({"case_id": case.get("case_id"), **figures}, indent=None))
     return DONE
 
 

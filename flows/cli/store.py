@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from flows.cli import BAD_USAGE, DONE
 from flows.cli.options import Json, Store
-from flows.cli.output import put, to_json
+from flows.cli.output import echo, to_json
 from flows.settings import read_settings
 from pipeline.errors import ConfigError, StoreError
 
@@ -56,7 +56,7 @@ def ls(*, store: Store = None, as_json: Json = False) -> int:
         _line(opened, run_id, items, time.time()) for run_id, items in sorted(runs.items()) if _has_manifest(items)
     ]
     if as_json:
-        put(to_json({"store": opened.url, "runs": [asdict(line) for line in lines]}))
+        echo(to_json({"store": opened.url, "runs": [asdict(line) for line in lines]}))
         return DONE
     if not lines:
         _tell_empty(opened)
@@ -73,11 +73,11 @@ def du(*, store: Store = None, as_json: Json = False) -> int:
     used = usage(take_inventory(opened))
     total = sum(each.bytes for each in used)
     if as_json:
-        put(to_json({"store": opened.url, "bytes": total, "usage": [asdict(each) for each in used]}))
+        echo(to_json({"store": opened.url, "bytes": total, "usage": [asdict(each) for each in used]}))
         return DONE
     rows = [[each.run_id or "-", each.kind, str(each.objects), _size(each.bytes)] for each in used]
     _table(["run", "kind", "objects", "size"], rows, (2, 3))
-    put(f"{_size(total)} in {opened.url}")
+    echo(f"{_size(total)} in {opened.url}")
     return DONE
 
 
@@ -96,13 +96,13 @@ def verify(
     checks = [verify_run(opened, run)] if run else list(verify_each(opened, stored_runs(opened)))
     is_whole = not any(check.findings for check in checks)
     if as_json:
-        put(to_json({"store": opened.url, "ok": is_whole, "runs": [asdict(check) for check in checks]}))
+        echo(to_json({"store": opened.url, "ok": is_whole, "runs": [asdict(check) for check in checks]}))
     else:
         if not checks:
             _tell_empty(opened)
         for check in checks:
             for line in _verdict(check):
-                put(line)
+                echo(line)
     return DONE if is_whole else BAD_USAGE
 
 
@@ -112,9 +112,9 @@ def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
 
     report = seal_run(_open(store), run)
     if as_json:
-        put(to_json(asdict(report)))
+        echo(to_json(asdict(report)))
         return DONE
-    put(
+    echo(
         f"run {report.run_id} is sealed: {report.episodes} episodes in {_many(report.objects, 'object')}"
         f" ({_size(report.bytes)}); {_many(report.removed, 'object')} removed"
     )
@@ -131,12 +131,12 @@ def gc(*, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, as
     if as_json:
         garbage = [asdict(each) for each in done.garbage]
         head = {"store": opened.url, "deleted": done.deleted, "bytes": total}
-        put(to_json({**head, "garbage": garbage, "held": done.held}))
+        echo(to_json({**head, "garbage": garbage, "held": done.held}))
         return DONE
     for each in done.garbage:
-        put(f"{each.key}  {_size(each.bytes)}  {each.why}")
+        echo(f"{each.key}  {_size(each.bytes)}  {each.why}")
     _tell_held(done.held)
-    put(f"{_many(len(done.garbage), 'object')}, {_size(total)}: {_outcome(deleted=done.deleted)}")
+    echo(f"{_many(len(done.garbage), 'object')}, {_size(total)}: {_outcome(deleted=done.deleted)}")
     return DONE
 
 
@@ -158,12 +158,12 @@ def prune(
     done = prune_runs(opened, rule, dry_run=dry_run)
     if as_json:
         runs = [asdict(run) for run in done.runs]
-        put(to_json({"store": opened.url, "deleted": done.deleted, "runs": runs, "held": done.held}))
+        echo(to_json({"store": opened.url, "deleted": done.deleted, "runs": runs, "held": done.held}))
         return DONE
     rows = [[run.run_id, str(run.objects), _size(run.bytes), _age(run.age_s)] for run in done.runs]
     _table(["run", "objects", "size", "last written"], rows, (1, 2, 3))
     _tell_held(done.held)
-    put(f"{_many(len(done.runs), 'run')}: {_outcome(deleted=done.deleted)}")
+    echo(f"{_many(len(done.runs), 'run')}: {_outcome(deleted=done.deleted)}")
     return DONE
 
 
@@ -261,7 +261,7 @@ def _table(header: list[str], rows: list[list[str]], numeric: "range | tuple[int
     from dashboards.text import text_table
 
     if rows:
-        put(text_table(header, rows, numeric))
+        echo(text_table(header, rows, numeric))
 
 
 def _note(text: str) -> None:

@@ -9,16 +9,16 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.job_runner import advice, through_prefect
+from flows.cli.job_runner import resume_advice, run_on_prefect
 from flows.cli.options import Config, Json, RunOptions, load_raw
-from flows.cli.output import json_value, put, shown_cap, to_json
+from flows.cli.output import echo, json_value, shown_cap, to_json
 from flows.cli.progress import RunProgress
 from flows.job.signals import interruptible
 from flows.settings import make_home, quiet_engines, read_settings
 from pipeline.grid import MOST_CELLS, expand
 
 if TYPE_CHECKING:
-    from flows.sweep.sweep import SweepReport, SweptRun
+    from flows.sweep.sweep import SweepReport, SweepRunResult
 
 MostCells = Annotated[
     int, Parameter(help="A grid of more cells is refused, in case it is a slip.", validator=Number(gte=1))
@@ -42,18 +42,18 @@ def sweep(
     expand(raw, source, most_cells)  # said before a server is started
     make_home(settings.prefect_home)
     name = str(raw.get("name", "sweep"))
-    with interruptible(advice()), RunProgress() as progress:
+    with interruptible(resume_advice()), RunProgress() as progress:
         from flows.prefect_flows.sweep_flow import make_sweep_flow
 
         parameters = (json_value(raw), name, most_cells)
-        result = through_prefect(lambda watcher: make_sweep_flow(watcher)(*parameters), progress)
+        result = run_on_prefect(lambda observer: make_sweep_flow(observer)(*parameters), progress)
     return _show(result, as_json=as_json)
 
 
 def _show(result: "SweepReport", *, as_json: bool) -> int:
     from dashboards.sweep import render_sweep
 
-    put(to_json(_record(result)) if as_json else render_sweep(result.lines, "table"))
+    echo(to_json(_record(result)) if as_json else render_sweep(result.lines, "table"))
     for line in _remarks(result):
         print(line, file=sys.stderr)  # noqa: T201
     if result.budget_reached:
@@ -76,14 +76,14 @@ def _record(result: "SweepReport") -> dict[str, Any]:
     }
 
 
-def _run_record(run: "SweptRun") -> dict[str, Any]:
+def _run_record(run: "SweepRunResult") -> dict[str, Any]:
     report = run.report
     problems = [] if report is None else report.problems
     return {
         "run": run.label,
         "run_id": run.run_id,
         "complete": run.complete,
-        "trouble": run.trouble,
+        "trouble": run.error,
         "cost_usd": None if report is None else report.cost_usd,
         "budget_reached": report is not None and report.budget_reached,
         "problems": [dict(zip(("episodes", "kind", "text"), problem, strict=True)) for problem in problems],
@@ -99,8 +99,8 @@ def _remarks(result: "SweepReport") -> Iterator[str]:
         f"{runs[True]} of {runs.total()} runs"
     )
     for run in result.runs:
-        if run.trouble is not None:
-            yield f"  run {run.run_id} ended early: {run.trouble}"
+        if run.error is not None:
+            yield f"  run {run.run_id} ended early: {run.error}"
     problems: Counter[str] = Counter()
     for run in result.runs:
         for count, kind, text in () if run.report is None else run.report.problems:

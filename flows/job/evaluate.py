@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flows.job.prepare import CODE_ROOT, PreparedRun, Warn, log_warning, on_terms, prepared, users_model
+from flows.job.prepare import CODE_ROOT, PreparedRun, Warn, log_warning, open_run, users_model, with_context
 from flows.job.report import RunReport, report
-from flows.job.run_budget import Funds
+from flows.job.run_budget import RunBudget
 from flows.job.serving import serving
-from flows.job.signals import started
-from flows.job.stall_alarm import OnStatus, telling, unseen, watched
+from flows.job.signals import start_executor
+from flows.job.stall_alarm import OnStatus, ignore_status, publish_status, stop_if_stalled
 from flows.settings import Settings, ray_home
 from pipeline.config.execution import ExecutionConfig
 from pipeline.config.run import RunConfig
@@ -42,28 +42,28 @@ OpenPool = Callable[[ExecutionConfig, Settings], AbstractAsyncContextManager[Exe
 """Opens what plays the shards, or lends one that several runs share."""
 
 
-def _unwatched(_: PreparedRun) -> OnShard:
+def _ignore_run(_: PreparedRun) -> OnShard:
     return lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
-class Watcher:
+class RunObserver:
     """Who looks on while a run is played."""
 
-    begin: Callable[[PreparedRun], OnShard] = _unwatched
+    begin: Callable[[PreparedRun], OnShard] = _ignore_run
     """Told a run before it starts; returns who is told of its shards."""
     warn: Warn = log_warning
-    status: OnStatus = unseen
+    status: OnStatus = ignore_status
 
 
-NOBODY = Watcher()
+NO_OBSERVER = RunObserver()
 
 
 @asynccontextmanager
 async def open_executor(execution: ExecutionConfig, settings: Settings) -> AsyncIterator[Executor]:
     """The executor that a config names, started; Ray is imported only when it is wanted."""
     with ExitStack() as homes:
-        async with started(_executor(execution, settings, homes)) as executor:
+        async with start_executor(_executor(execution, settings, homes)) as executor:
             yield executor
 
 
@@ -107,22 +107,22 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
     Raises:
         EndpointError: not one model of the run can be reached, or the users' model cannot.
     """
-    agents = list({cell.model for cell in run.owed.cells})
-    player = users_model(run.owed)
+    agents = list({cell.model for cell in run.pending.cells})
+    player = users_model(run.pending)
     users = [] if player is None else [player]
     for disagreement in disagreements(model.endpoint for model in (*agents, *users) if model.endpoint):
         warn(disagreement)
     answers = await all_of(executor.probe(model) for model in (*agents, *users))
     troubles = {model.name: trouble for model, trouble in zip(agents, answers, strict=False) if trouble}
-    nobody = len(troubles) == len(agents)
-    if nobody and {cell.model.name for cell in run.plan.cells} <= troubles.keys():
+    none_reachable = len(troubles) == len(agents)
+    if none_reachable and {cell.model.name for cell in run.plan.cells} <= troubles.keys():
         lines = "\n".join(f"  {name}: {troubles[name]}" for name in sorted(troubles))
         raise EndpointError(f"no model of this run can be reached:\n{lines}\n{_ENDPOINT_ADVICE}")
     if users and answers[-1]:
         raise EndpointError(
             f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}"
         )
-    unplayable = {name: trouble for name, trouble in troubles.items() if nobody or trouble.lasting}
+    unplayable = {name: trouble for name, trouble in troubles.items() if none_reachable or trouble.lasting}
     for name in sorted(troubles):
         warn(f"{name} {'is not played' if name in unplayable else 'does not answer yet'}: {troubles[name]}")
     return replace(run, unplayable=unplayable)
@@ -158,7 +158,7 @@ class Driver:
     """Tells others who holds the run."""
     open_pool: OpenPool = open_executor
     play: Play = play_all
-    funds: Funds | None = None
+    budget: RunBudget | None = None
     """On which a run draws with others; None: it has the budget of its config."""
 
 
@@ -167,29 +167,29 @@ DIRECT = Driver()
 
 
 async def evaluate(
-    config: RunConfig, settings: Settings, watcher: Watcher = NOBODY, driver: Driver = DIRECT
+    config: RunConfig, settings: Settings, observer: RunObserver = NO_OBSERVER, driver: Driver = DIRECT
 ) -> RunReport:
     """The whole job."""
     start = time.monotonic()
-    async with prepared(config, watcher.warn, driver.work) as begun:
-        run = await on_terms(begun, settings, driver.funds)
-        on_shard = watcher.begin(run)
+    async with open_run(config, observer.warn, driver.work) as begun:
+        run = await with_context(begun, settings, driver.budget)
+        on_shard = observer.begin(run)
         if run.has_work and (advice := folder_advice(run.store, config.execution)):
-            watcher.warn(advice)
+            observer.warn(advice)
         summaries: list[ShardSummary] = []
         if run.has_work:
             async with driver.open_pool(config.execution, settings) as pool, serving(run, pool) as executor:
-                run = await check_models(run, executor, watcher.warn)
-                if run.claim is not None and executor.page is not None:
-                    run.claim.link("Ray", executor.page)
+                run = await check_models(run, executor, observer.warn)
+                if run.lock is not None and executor.page is not None:
+                    run.lock.link("Ray", executor.page)
                 playing = driver.play(run, executor, on_shard)
-                status = watcher.status if run.claim is None else telling(run.claim.tell, watcher.status)
-                summaries = await watched(playing, executor, config.execution.stall_minutes, status)
+                status = observer.status if run.lock is None else publish_status(run.lock.tell, observer.status)
+                summaries = await stop_if_stalled(playing, executor, config.execution.stall_minutes, status)
         return await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
 
 
 def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
-    by_id, funds = run.dataset.by_family[cell.family], run.terms.funds
+    by_id, budget = run.dataset.by_family[cell.family], run.context.budget
     spec = ShardSpec(
         run_id=run.plan.run_id,
         store=run.store.url,
@@ -200,10 +200,10 @@ def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
         family=cell.family,
         number=shard.number,
         attempt=run.index.next_attempt(cell.model.slug, cell.family, shard.number),
-        cache=run.terms.cache,
+        cache=run.context.cache,
         episodes=shard.episodes,
         scenarios={episode.scenario_id: by_id[episode.scenario_id] for episode in shard.episodes},
     )
-    if funds is None:
+    if budget is None:
         return spec
-    return replace(spec, purse=funds.purse, learned=funds.learned.get(spec.cell, UNKNOWN))
+    return replace(spec, purse=budget.purse, learned=budget.learned.get(spec.cell, UNKNOWN))

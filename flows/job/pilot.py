@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from flows.job.evaluate import check_models, open_executor, play_all
-from flows.job.prepare import PreparedRun, Warn, on_terms, prepared
+from flows.job.prepare import PreparedRun, Warn, open_run, with_context
 from flows.job.serving import serving
-from flows.job.stall_alarm import unseen, watched
+from flows.job.stall_alarm import ignore_status, stop_if_stalled
 from flows.settings import Settings
 from pipeline.config.run import RunConfig
 from pipeline.estimate import Load
@@ -46,12 +46,12 @@ async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Wa
     Raises:
         EndpointError: not one model can be reached.
     """
-    async with prepared(config, warn, "muses plan --pilot") as begun:
-        run = replace(await on_terms(begun, settings), owed=sample(begun.plan, begun.index.scored, count))
+    async with open_run(config, warn, "muses plan --pilot") as opened:
+        run = replace(await with_context(opened, settings), pending=sample(opened.plan, opened.index.scored, count))
         if run.has_work:
             async with open_executor(config.execution, settings) as pool, serving(run, pool) as executor:
                 playing = play_all(await check_models(run, executor, warn), executor, lambda _: None)
-                await watched(playing, executor, config.execution.stall_minutes, unseen)
+                await stop_if_stalled(playing, executor, config.execution.stall_minutes, ignore_status)
         return await asyncio.to_thread(_loads, run)
 
 

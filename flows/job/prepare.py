@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.job.provenance import code_state, made_with, package_versions
-from flows.job.run_budget import Funds, Terms, read_terms
-from flows.job.run_lock import holding
+from flows.job.run_budget import ExecutionContext, RunBudget, read_context
+from flows.job.run_lock import hold_run_lock
 from flows.settings import Settings
 from pipeline.config.model import ModelSpec
 from pipeline.config.run import RunConfig
@@ -45,28 +45,28 @@ class PreparedRun:
     store: ObjectStore
     plan: Plan
     """All that the run is to have in the end."""
-    owed: Plan
+    pending: Plan
     """What of it is not scored yet."""
     index: RunIndex
     """What was in the store when the run was prepared."""
     unplayable: Mapping[str, Unavailable] = field(default_factory=dict)
     """Model -> why it cannot even be opened; what it owes is not played."""
-    terms: Terms = Terms()
-    claim: HeldClaim | None = None
-    """Of who plays it; None for who is alone with the store."""
+    context: ExecutionContext = ExecutionContext()
+    lock: HeldClaim | None = None
+    """The run lock that this process holds; None when no lock is needed."""
 
     @property
     def has_work(self) -> bool:
         """Whether there is anything to play, and anything left to play it on."""
-        return bool(self.owed.episode_count) and not self.terms.used_up
+        return bool(self.pending.episode_count) and not self.context.used_up
 
     @property
     def episodes_done(self) -> int:
-        return self.plan.episode_count - self.owed.episode_count
+        return self.plan.episode_count - self.pending.episode_count
 
     @property
     def cells_to_play(self) -> tuple[Cell, ...]:
-        return tuple(cell for cell in self.owed.cells if cell.model.name not in self.unplayable)
+        return tuple(cell for cell in self.pending.cells if cell.model.name not in self.unplayable)
 
 
 def load_dataset(config: RunConfig) -> Dataset:
@@ -90,29 +90,29 @@ def plan_run(config: RunConfig, dataset: Dataset) -> Plan:
 
 
 @asynccontextmanager
-async def prepared(config: RunConfig, warn: Warn = log_warning, work: str = "muses run") -> AsyncIterator[PreparedRun]:
+async def open_run(config: RunConfig, warn: Warn = log_warning, work: str = "muses run") -> AsyncIterator[PreparedRun]:
     """A run as of :func:`prepare`, which is ours alone until the end.
 
     What may wait for the store has a thread, so that signals are heard.
     """
-    begun = await asyncio.to_thread(_begin, config)
-    async with holding(begun.store, begun.plan.run_id, work) as claim:
-        run = replace(await asyncio.to_thread(_subtract, begun), claim=claim)
+    opened = await asyncio.to_thread(_open, config)
+    async with hold_run_lock(opened.store, opened.plan.run_id, work) as lock:
+        run = replace(await asyncio.to_thread(_resume, opened), lock=lock)
         for key, problem in run.index.damaged.items():
             warn(f"store {run.store.url}: {key}: {problem}; what it held is played again")
         yield run
 
 
-def prepare(config: RunConfig) -> PreparedRun:
+def prepare_without_lock(config: RunConfig) -> PreparedRun:
     """Loads the dataset, plans, takes the run's name in the store and subtracts what is already scored.
 
     For who is alone with the store; a driver takes :func:`prepared`.
     """
-    return _subtract(_begin(config))
+    return _resume(_open(config))
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
+class _Opened:
     config: RunConfig
     dataset: Dataset
     store: ObjectStore
@@ -120,31 +120,31 @@ class _Begun:
     manifest: RunManifest
 
 
-def _begin(config: RunConfig) -> _Begun:
+def _open(config: RunConfig) -> _Opened:
     dataset = load_dataset(config)
     plan = plan_run(config, dataset)
     store = open_store(config.store)
     store.check()
     manifest = _manifest(config, plan, dataset)
     create_or_check(store, manifest)
-    return _Begun(config, dataset, store, plan, manifest)
+    return _Opened(config, dataset, store, plan, manifest)
 
 
-def _subtract(begun: _Begun) -> PreparedRun:
-    store, plan = begun.store, begun.plan
-    create_or_check(store, begun.manifest)  # again: until the run was ours, somebody could have deleted it
+def _resume(opened: _Opened) -> PreparedRun:
+    store, plan = opened.store, opened.plan
+    create_or_check(store, opened.manifest)  # again: until the run was ours, somebody could have deleted it
     index = read_index(store, plan.run_id)
-    owed = plan.without(index.scored)
-    if owed.episode_count and (index.sealed or index.damaged):
+    pending = plan.without(index.scored)
+    if pending.episode_count and (index.sealed or index.damaged):
         reopen(store, plan.run_id)
-    elif owed.episode_count:
+    elif pending.episode_count:
         change_manifest(store, plan.run_id, of_today)
-    return PreparedRun(begun.config, begun.dataset, store, plan, owed, index)
+    return PreparedRun(opened.config, opened.dataset, store, plan, pending, index)
 
 
-async def on_terms(run: PreparedRun, settings: Settings, funds: Funds | None = None) -> PreparedRun:
+async def with_context(run: PreparedRun, settings: Settings, budget: RunBudget | None = None) -> PreparedRun:
     """The run with what its budget and its cache say now.  *funds*: see :func:`flows.job.run_budget.read_terms`."""
-    return replace(run, terms=await asyncio.to_thread(read_terms, run, settings.home, funds))
+    return replace(run, context=await asyncio.to_thread(read_context, run, settings.home, budget))
 
 
 def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:

@@ -28,7 +28,7 @@ _HASH_CHARS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class CodeState:
     """The state of the code that runs."""
 
     commit: str | None
@@ -38,12 +38,12 @@ class Code:
     """A hash of what differs from the commit; None when nothing does."""
 
 
-def code_state(root: Path) -> Code:
+def code_state(root: Path) -> CodeState:
     """The commit that *root* is at, and whether and how its files differ from it."""
     commit = _git(root, "rev-parse", "HEAD")
     dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
     changes = _git(root, "diff", "HEAD") if dirty and commit else None
-    return Code(commit, dirty, _hash(changes.encode()) if changes else None)
+    return CodeState(commit, dirty, _hash(changes.encode()) if changes else None)
 
 
 def package_versions() -> dict[str, str]:
@@ -57,7 +57,7 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def made_with(plan: Plan, rows: Mapping[str, str], code: Code, root: Path) -> dict[str, Any]:
+def made_with(plan: Plan, rows: Mapping[str, str], code: CodeState, root: Path) -> dict[str, Any]:
     """What the manifest says beside plan, config, commit and package versions, as JSON values.
 
     *rows*: family -> version of its scenarios.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from flows.job.evaluate import Watcher, evaluate
+from flows.job.evaluate import RunObserver, evaluate
 from flows.job.report import RunReport
 from flows.settings import Settings
 from pipeline.config.model_config import ModelConfig
@@ -86,7 +86,7 @@ class Rehearsal:
         return tuple(found)
 
 
-async def rehearse(config: RunConfig, profile: FaultProfile, settings: Settings, watcher: Watcher) -> Rehearsal:
+async def rehearse(config: RunConfig, profile: FaultProfile, settings: Settings, observer: RunObserver) -> Rehearsal:
     """The job: *config* is the run's own, but for its store and its id.
 
     Raises:
@@ -99,7 +99,7 @@ async def rehearse(config: RunConfig, profile: FaultProfile, settings: Settings,
         raise ConfigError("kill_worker_every_s ends Ray workers, and this run has none: add --executor ray")
     since, killed = datetime.now(UTC), list[int]()
     with RehearsalProvider(profile, declared_limits(config, accounts)) as provider:
-        job = evaluate(point_at(config, provider, accounts), settings, watcher)
+        job = evaluate(point_at(config, provider, accounts), settings, observer)
         report = await _with_kills(job, profile, killed)
     recorded = await asyncio.to_thread(read_recorded, report.store, report.run_id, since)
     return Rehearsal(report, provider.log.totals(), recorded, provider.busiest(), tuple(killed))

@@ -59,7 +59,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
     for summary in summaries:
         problems.update(summary.problems)
         stopped += summary.outcomes.get("budget_stopped", 0)
-    for cell in run.owed.cells:
+    for cell in run.pending.cells:
         if cell.model.name in run.unplayable:
             trouble = run.unplayable[cell.model.name]
             problems[trouble.kind, trouble.text] += cell.episode_count
@@ -84,7 +84,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         spent=spent,
         cost_usd=None if None in costs else spent.cost_usd,
         budget=run.config.budget,
-        budget_reached=(run.terms.used_up and bool(run.owed.episode_count)) or stopped > 0,
+        budget_reached=(run.context.used_up and bool(run.pending.episode_count)) or stopped > 0,
         unpriced=_unpriced(run.plan),
         leaderboard=tuple(rows),
         problems=tuple((count, kind, text) for (kind, text), count in problems.most_common()),

@@ -33,7 +33,7 @@ OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class RescoreOptions:
     """With what a run is scored again."""
 
     families: Mapping[str, Family[Any]] = field(default_factory=lambda: FAMILIES)
@@ -69,7 +69,7 @@ class RescoreReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Played:
+class _LockedRun:
     """A run that is ours."""
 
     store: ObjectStore
@@ -78,13 +78,13 @@ class _Played:
 
 
 @dataclass(slots=True)
-class _Job:
+class _FamilyJob:
     """One family of a run: what is needed to score it, and what has been done."""
 
-    run: _Played
+    run: _LockedRun
     family: Family[Any]
     scenarios: Mapping[str, Scenario[Any]]
-    means: Means
+    options: RescoreOptions
     rescored: int = 0
     changed: int = 0
 
@@ -97,7 +97,9 @@ class _Job:
         return self.run.manifest.run_id
 
 
-def rescore(store_url: str, run_id: str, dataset: str | None = None, means: Means = Means()) -> RescoreReport:
+def rescore(
+    store_url: str, run_id: str, dataset: str | None = None, options: RescoreOptions = RescoreOptions()
+) -> RescoreReport:
     """Gives every scored episode of a run the scores of today's scorers.
 
     *dataset* says where the run's scenarios are, as in a config; None: where the run's own config says.
@@ -109,20 +111,20 @@ def rescore(store_url: str, run_id: str, dataset: str | None = None, means: Mean
     store = open_store(store_url)
     manifest = find_manifest(store, run_id)
     with claimed(store, run_id, "muses rescore") as claim:
-        return _rescore(_Played(store, manifest, claim), dataset, means)
+        return _rescore(_LockedRun(store, manifest, claim), dataset, options)
 
 
-def _rescore(run: _Played, dataset: str | None, means: Means) -> RescoreReport:
+def _rescore(run: _LockedRun, dataset: str | None, options: RescoreOptions) -> RescoreReport:
     store, run_id = run.store, run.manifest.run_id
     played = played_families(store, run_id)
-    unknown = [name for name in played if name not in means.families]
+    unknown = [name for name in played if name not in options.families]
     if unknown:
         raise MusesError(
             f"run {run_id!r} has episodes of {', '.join(unknown)}, which this muses-eval has no scorer for; it has: "
-            f"{', '.join(means.families)}"
+            f"{', '.join(options.families)}"
         )
     by_family = _dataset(run.manifest, dataset).by_family
-    jobs = [_Job(run, means.families[name], by_family.get(name, {}), means) for name in played]
+    jobs = [_FamilyJob(run, options.families[name], by_family.get(name, {}), options) for name in played]
     return RescoreReport(run_id, store.url, run.manifest.dataset_version, tuple(map(_rescore_family, jobs)))
 
 
@@ -149,7 +151,7 @@ def _advice(manifest: RunManifest) -> str:
     return f"Name the scenarios of version {manifest.dataset_version} with --dataset{code}."
 
 
-def _rescore_family(job: _Job) -> FamilyReport:
+def _rescore_family(job: _FamilyJob) -> FamilyReport:
     family = job.family
     first = owed = read_owed(job.store, job.run_id, family.name, family.scorer_version)
     while not _write_parts(job, owed):
@@ -164,23 +166,23 @@ def _rescore_family(job: _Job) -> FamilyReport:
     )
 
 
-def _write_parts(job: _Job, owed: Owed) -> bool:
+def _write_parts(job: _FamilyJob, owed: Owed) -> bool:
     """False: somebody else has written a part, so that what is owed has to be read again."""
-    name, means = job.family.name, job.means
+    name, options = job.family.name, job.options
     last = job.rescored + owed.count
-    means.on_progress(name, job.rescored, last)
-    for part, batch in enumerate(batches(_scored(job, owed), means.part_size), owed.next_part):
+    options.on_progress(name, job.rescored, last)
+    for part, batch in enumerate(batches(_scored(job, owed), options.part_size), owed.next_part):
         key = RescoredKey(job.run_id, name, job.family.scorer_version, part)
         job.run.claim.check()
         if not write_rescored(job.store, key, [new for new, _ in batch]):
             return False
         job.rescored += len(batch)
         job.changed += sum(changed for _, changed in batch)
-        means.on_progress(name, job.rescored, last)
+        options.on_progress(name, job.rescored, last)
     return True
 
 
-def _scored(job: _Job, owed: Owed) -> Iterator[tuple[Rescored, bool]]:
+def _scored(job: _FamilyJob, owed: Owed) -> Iterator[tuple[Rescored, bool]]:
     """New scores, and whether they differ from those that the episode was stored with."""
     for key, ids in owed.episodes.items():
         for episode in read_some(job.store, key, ids):
@@ -188,7 +190,7 @@ def _scored(job: _Job, owed: Owed) -> Iterator[tuple[Rescored, bool]]:
             yield new, set(new.scores) != set(episode.scores)
 
 
-def _score(job: _Job, episode: Episode) -> Rescored:
+def _score(job: _FamilyJob, episode: Episode) -> Rescored:
     family = job.family
     try:
         scores = family.score(job.scenarios[episode.scenario_id], Transcript(episode.messages))

@@ -21,7 +21,7 @@ _CACHE = "responses"
 
 
 @dataclass(frozen=True, slots=True)
-class Funds:
+class RunBudget:
     """A budget for a run to draw on."""
 
     purse: PurseSpec
@@ -37,21 +37,21 @@ class Funds:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ExecutionContext:
     """What goes with every shard of a run."""
 
-    funds: Funds | None = None
+    budget: RunBudget | None = None
     cache: str | None = None
     """The store in which answers are kept."""
 
     @property
     def used_up(self) -> bool:
         """Whether no episode may be played."""
-        return self.funds is not None and self.funds.used_up
+        return self.budget is not None and self.budget.used_up
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class SpendingHistory:
     """What earlier starts of a run have left in its store."""
 
     before: Bill = Bill()
@@ -60,7 +60,7 @@ class Ledger:
     """What finished episodes used; nothing where the run owes none."""
 
 
-class DueRun(Protocol):
+class OpenedRun(Protocol):
     """A run that is about to be played; :class:`flows.job.prepare.PreparedRun` is one."""
 
     @property
@@ -75,27 +75,27 @@ class DueRun(Protocol):
     def index(self) -> RunIndex: ...
 
 
-def read_terms(run: DueRun, home: Path, funds: Funds | None = None) -> Terms:
+def read_context(run: OpenedRun, home: Path, budget: RunBudget | None = None) -> ExecutionContext:
     """The terms of one start of a run.
 
     Args:
         run: the run.
         home: MUSES_HOME.
-        funds: on which it draws with others; None: on its own, where it has a budget.
+        budget: a budget shared with other runs; None: the run's own budget, if its config has one.
     """
     cache = {"off": None, "local": str(home / _CACHE), "store": run.store.url}[run.config.cache]
-    if run.config.budget is not None and funds is None:
-        ledger = read_ledger(run.plan, run.dataset, run.store, run.index)
-        funds = Funds(open_purse(run.plan.run_id, run.config.budget, [ledger.before]), ledger.learned)
-    return Terms(funds, cache)
+    if run.config.budget is not None and budget is None:
+        ledger = read_spending_history(run.plan, run.dataset, run.store, run.index)
+        budget = RunBudget(open_budget(run.plan.run_id, run.config.budget, [ledger.before]), ledger.learned)
+    return ExecutionContext(budget, cache)
 
 
-def open_purse(name: str, cap: Budget, before: Iterable[Bill]) -> PurseSpec:
+def open_budget(name: str, cap: Budget, before: Iterable[Bill]) -> PurseSpec:
     """The purse of one start of one run, or of several that spend together; *before*: what each has spent."""
     return PurseSpec(f"{name}/{uuid.uuid4()}", cap, total(before))
 
 
-def read_ledger(plan: Plan, dataset: Dataset, store: ObjectStore, index: RunIndex) -> Ledger:
+def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, index: RunIndex) -> SpendingHistory:
     """What a run has spent by now, and what can be learned from it.
 
     What was paid for without numbers counts as it was expected.
@@ -105,7 +105,7 @@ def read_ledger(plan: Plan, dataset: Dataset, store: ObjectStore, index: RunInde
     unpriced, uncounted = (total(map(expected.bill, episodes)) for episodes in read_untold(*stored))
     before = Bill(spent.usd + unpriced.usd, spent.tokens + uncounted.tokens)
     owes = plan.without(index.scored).episode_count
-    return Ledger(before, expected.experience(read_loads(*stored)) if owes else {})
+    return SpendingHistory(before, expected.experience(read_loads(*stored)) if owes else {})
 
 
 class _Expected:

@@ -15,7 +15,7 @@ from storage.runs.run_lock import PACE, HeldClaim, Pace, RunHeldError, take
 
 
 @asynccontextmanager
-async def holding(store: ObjectStore, run_id: str, work: str, pace: Pace = PACE) -> AsyncIterator[HeldClaim]:
+async def hold_run_lock(store: ObjectStore, run_id: str, work: str, pace: Pace = PACE) -> AsyncIterator[HeldClaim]:
     """Nobody else gets the run until the end.
 
     Raises:

@@ -31,7 +31,7 @@ async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executo
     Raises:
         ConfigError: there is no Ray to serve them, or the users' model cannot be served.
     """
-    agents, users = served_agents(run.owed), served_users(run.owed)
+    agents, users = served_agents(run.pending), served_users(run.pending)
     if not agents and not users:
         yield executor
         return

@@ -45,7 +45,7 @@ class SharedPool:
         self._users |= dict.fromkeys(users)
 
     @asynccontextmanager
-    async def lend(self, execution: ExecutionConfig, settings: Settings) -> AsyncIterator[Executor]:
+    async def share(self, execution: ExecutionConfig, settings: Settings) -> AsyncIterator[Executor]:
         """The executor, to one run: a ``flows.job.evaluate.OpenPool``.  Where it did not open, every run hears why."""
         async with self._opening:
             if self._opened is None:
@@ -61,7 +61,7 @@ class SharedPool:
         """Model -> what serves it, as "0.32.0 gpu", of those that are served; who cannot be is left out."""
         if not self._serves_on(execution):
             return {}
-        async with self.lend(execution, settings) as pool, staged_on(pool) as staged:
+        async with self.share(execution, settings) as pool, staged_on(pool) as staged:
             described = await staged.admit((*self._agents, *self._users))
         return engines_of(described)
 

@@ -18,13 +18,13 @@ from pipeline.errors import Interrupted
 from workers.executor import Executor
 
 T = TypeVar("T")
-Take = Callable[[], None]
+InstallHandlers = Callable[[], None]
 """Makes the signals ours again."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_until_signal(job: Callable[[Take], Coroutine[Any, Any, T]], last_words: Callable[[], None]) -> T:
+def run_until_signal(job: Callable[[InstallHandlers], Coroutine[Any, Any, T]], exit_message: Callable[[], None]) -> T:
     """Runs a job; a signal cancels it, and what it does when cancelled is waited for.
 
     A second signal, sent in haste, changes nothing; a third one ends the process at once, after *last_words*: nothing
@@ -43,11 +43,11 @@ def run_until_signal(job: Callable[[Take], Coroutine[Any, Any, T]], last_words: 
             if signals == 1:
                 task.cancel()
             elif signals > 2:
-                last_words()
+                exit_message()
                 _end_children()
                 os._exit(Interrupted.exit_code)
 
-        def take() -> None:
+        def install() -> None:
             for number in _SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, stop)
 
@@ -55,9 +55,9 @@ def run_until_signal(job: Callable[[Take], Coroutine[Any, Any, T]], last_words: 
             if not signals:  # what an engine leaves half done when it is stopped is no news
                 loop.default_exception_handler(context)
 
-        take()
+        install()
         asyncio.get_running_loop().set_exception_handler(complain)
-        task = asyncio.ensure_future(job(take))
+        task = asyncio.ensure_future(job(install))
         return await task
 
     try:
@@ -97,7 +97,7 @@ def shielded_children() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def started(executor: Executor) -> AsyncIterator[Executor]:
+async def start_executor(executor: Executor) -> AsyncIterator[Executor]:
     """An executor from its start to its end, with the signal handlers left as they are."""
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     # Ray starts in one synchronous step and then waits for its actors: the handlers are back before that wait.

@@ -16,24 +16,24 @@ T = TypeVar("T")
 
 OnStatus = Callable[[Snapshot], None]
 """Told every second how the accounts stand that a run uses."""
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 _STILL_TRYING_S = 180.0
 """Between two tries of a call lie two minutes at the most; who has not tried for longer is done."""
 
 
-def unseen(_: Snapshot) -> None:
+def ignore_status(_: Snapshot) -> None:
     """Nobody looks."""
 
 
-def telling(tell: Callable[[tuple[AccountState, ...]], None], on_status: OnStatus) -> OnStatus:
+def publish_status(record: Callable[[tuple[AccountState, ...]], None], on_status: OnStatus) -> OnStatus:
     """Tells *on_status*, and with a claim's *tell* whoever looks at the store."""
     names = [part.name for part in fields(AccountState)]
 
-    def told(snapshot: Snapshot) -> None:
+    def publish(snapshot: Snapshot) -> None:
         on_status(snapshot)
-        tell(tuple(AccountState(**{name: getattr(each, name) for name in names}) for each in snapshot.accounts))
+        record(tuple(AccountState(**{name: getattr(each, name) for name in names}) for each in snapshot.accounts))
 
-    return told
+    return publish
 
 
 @dataclass(slots=True)
@@ -76,8 +76,8 @@ def stall_message(snapshot: Snapshot, limit_s: float, since: datetime) -> str:
     return "\n".join(lines)
 
 
-async def watched(
-    playing: Coroutine[Any, Any, T], executor: Executor, stall_minutes: float, on_status: OnStatus = unseen
+async def stop_if_stalled(
+    playing: Coroutine[Any, Any, T], executor: Executor, stall_minutes: float, on_status: OnStatus = ignore_status
 ) -> T:
     """The outcome of *playing*.
 
@@ -85,22 +85,22 @@ async def watched(
         Stalled: no model answered; what was being played has ended.
     """
     player = asyncio.create_task(playing)
-    watcher = asyncio.create_task(_watch(executor, stall_minutes * 60, on_status))
+    observer = asyncio.create_task(_wait_for_stall(executor, stall_minutes * 60, on_status))
     try:
-        await asyncio.wait((player, watcher), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((player, observer), return_when=asyncio.FIRST_COMPLETED)
         if not player.done():
-            watcher.result()  # raises
+            observer.result()  # raises
         return await player
     finally:
-        for task in (player, watcher):
+        for task in (player, observer):
             task.cancel()
-        await asyncio.gather(player, watcher, return_exceptions=True)
+        await asyncio.gather(player, observer, return_exceptions=True)
 
 
-async def _watch(executor: Executor, limit_s: float, on_status: OnStatus) -> None:
+async def _wait_for_stall(executor: Executor, limit_s: float, on_status: OnStatus) -> None:
     alarm = StallAlarm(limit_s, time.monotonic())
     while True:
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(CHECK_EVERY_S)
         snapshot = await executor.snapshot()
         on_status(snapshot)
         now = time.monotonic()

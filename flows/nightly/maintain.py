@@ -32,7 +32,7 @@ class Stage(Protocol):
     def __call__(self, name: str, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
-async def at_once(_: str, work: Callable[[], T], /) -> T:
+async def in_thread(_: str, work: Callable[[], T], /) -> T:
     """Nobody wants to know of stages."""
     return await asyncio.to_thread(work)
 
@@ -67,7 +67,7 @@ class MaintainReport:
 
 
 async def maintain(
-    store: ObjectStore, rules: MaintainConfig, *, dry_run: bool = False, stage: Stage = at_once
+    store: ObjectStore, rules: MaintainConfig, *, dry_run: bool = False, stage: Stage = in_thread
 ) -> MaintainReport:
     """The whole upkeep.
 

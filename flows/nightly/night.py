@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from flows.job.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
-from flows.job.prepare import PreparedRun, Warn, prepared
+from flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
+from flows.job.prepare import PreparedRun, Warn, open_run
 from flows.job.report import RunReport
-from flows.job.run_lock import holding
+from flows.job.run_lock import hold_run_lock
 from flows.job.serving import engines_of, served_agents, served_users
 from flows.job.shared_pool import SharedPool
 from flows.nightly.schedule import canary_config, night_config
@@ -66,7 +66,7 @@ class NightResult:
 
 
 async def nightly(
-    config: RunConfig, settings: Settings, night: Night, watcher: Watcher = NOBODY, driver: Driver = DIRECT
+    config: RunConfig, settings: Settings, night: Night, observer: RunObserver = NO_OBSERVER, driver: Driver = DIRECT
 ) -> NightResult:
     """The whole night; *config* is what nights play, and ``nightly`` in it says how.
 
@@ -79,16 +79,16 @@ async def nightly(
     store = open_store(config.store)
     was_over = await asyncio.to_thread(_is_over, store, night)
     async with SharedPool(driver.open_pool) as pool:
-        ours = replace(driver, work=WORK, open_pool=pool.lend)
-        settling = _Settling(pool, settings, watcher.warn)
-        begun_canary = await settling.settle(canary, ())
-        canary_report = await evaluate(canary, settings, watcher, ours)
+        ours = replace(driver, work=WORK, open_pool=pool.share)
+        reuse = _CellReuse(pool, settings, observer.warn)
+        prepared_canary = await reuse.prepare(canary, ())
+        canary_report = await evaluate(canary, settings, observer, ours)
         earlier = await asyncio.to_thread(sealed_before, store, night, PAST)
-        begun_night = await settling.settle(tonight, earlier)
-        report = await evaluate(tonight, settings, watcher, ours)
-    had_work = any(run.owed.episode_count for run in (begun_canary, begun_night))
+        prepared_night = await reuse.prepare(tonight, earlier)
+        report = await evaluate(tonight, settings, observer, ours)
+    had_work = any(run.pending.episode_count for run in (prepared_canary, prepared_night))
     outcome = _Outcome(store, night, earlier[0] if earlier else None, report, canary_report, config.nightly.alpha)
-    async with holding(store, night.run_id, WORK):
+    async with hold_run_lock(store, night.run_id, WORK):
         kept = await asyncio.to_thread(_keep, outcome, start, had_work=had_work)
     for run_id in (night.canary_id, night.run_id):
         await asyncio.to_thread(seal, store, run_id, WORK)
@@ -106,23 +106,23 @@ def _is_over(store: ObjectStore, night: Night) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Settling:
+class _CellReuse:
     """Settles what of a run is played and what is taken over, before it is played."""
 
     pool: SharedPool
     settings: Settings
     warn: Warn
 
-    async def settle(self, config: RunConfig, earlier: Sequence[RunManifest]) -> PreparedRun:
+    async def prepare(self, config: RunConfig, earlier: Sequence[RunManifest]) -> PreparedRun:
         """Notes what decides the cells of a run, and takes over what *earlier* nights, the newest first, have of them.
 
         Returns the run before that.
         """
-        async with _same_night(prepared(config, self.warn, WORK)) as run:
+        async with _same_night(open_run(config, self.warn, WORK)) as run:
             self.pool.expect(served_agents(run.plan), served_users(run.plan))
-            has_work = bool(run.owed.episode_count)
+            has_work = bool(run.pending.episode_count)
             engines = await self.pool.engines(config.execution, self.settings) if has_work else NO_ENGINES
-            await asyncio.to_thread(_settle_cells, run, earlier, engines, self.warn)
+            await asyncio.to_thread(_reuse_cells, run, earlier, engines, self.warn)
             return run
 
 
@@ -139,19 +139,19 @@ async def _same_night(run: AbstractAsyncContextManager[PreparedRun]) -> AsyncIte
         ) from error
 
 
-def _settle_cells(run: PreparedRun, earlier: Sequence[RunManifest], engines: Mapping[str, str], warn: Warn) -> None:
+def _reuse_cells(run: PreparedRun, earlier: Sequence[RunManifest], engines: Mapping[str, str], warn: Warn) -> None:
     store, run_id = run.store, run.plan.run_id
     cells = [cell for cell in run.plan.cells if cell.episode_count]
     planned = [(cell, content_key(cell, run.dataset, run.plan.users, engines)) for cell in cells]
-    sources = _sources(run, earlier, planned, warn) if run.owed.cells else {}
-    decisions = decide(planned, run.owed.cells, find_manifest(store, run_id).cells, run_id, sources)
+    sources = _sources(run, earlier, planned, warn) if run.pending.cells else {}
+    decisions = decide(planned, run.pending.cells, find_manifest(store, run_id).cells, run_id, sources)
     _note_cells(store, run_id, decisions)
     try:
         take_over(store, decisions, run_id, run.index)
     except StoreError as error:
         warn(f"not everything is taken over, and the rest is played: {error}")
-        owed = run.plan.without(read_index(store, run_id).scored).cells
-        _note_cells(store, run_id, decide(planned, owed, [each.record for each in decisions], run_id, {}))
+        pending = run.plan.without(read_index(store, run_id).scored).cells
+        _note_cells(store, run_id, decide(planned, pending, [each.record for each in decisions], run_id, {}))
 
 
 def _sources(

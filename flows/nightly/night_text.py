@@ -5,7 +5,7 @@ from typing import Any
 
 from dashboards.text import text_table
 from flows.nightly.maintain import MaintainReport
-from flows.nightly.schedule import NightLine
+from flows.nightly.schedule import NightSummary
 from storage.runs.manifest import CellRecord
 from storage.runs.nights import Flag, NightReport
 
@@ -52,7 +52,7 @@ def cell_rows(cells: Sequence[CellRecord], run_id: str) -> list[dict[str, Any]]:
     ]
 
 
-def status_table(lines: Sequence[NightLine]) -> str:
+def status_table(lines: Sequence[NightSummary]) -> str:
     """The last nights, and below the table what somebody should look at."""
     header = ["night", "state", "coverage", "cells played", "taken over", "cost", "duration", "flags"]
     rows = [_status_row(line) for line in lines]
@@ -61,7 +61,7 @@ def status_table(lines: Sequence[NightLine]) -> str:
     return "\n".join((table, *remarks))
 
 
-def _status_row(line: NightLine) -> list[str]:
+def _status_row(line: NightSummary) -> list[str]:
     coverage = line.coverage
     kinds = [flag.kind for flag in line.flags]
     counted = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
@@ -78,7 +78,7 @@ def _status_row(line: NightLine) -> list[str]:
     ]
 
 
-def _remarks(line: NightLine) -> Iterator[str]:
+def _remarks(line: NightSummary) -> Iterator[str]:
     yield from (flag_line(flag) for flag in line.flags if flag.kind != "improvement")
     yield from line.problems
 

@@ -24,7 +24,7 @@ def read_day(text: str | None) -> date | None:
         raise ConfigError(f"--date {text!r}: expected a day as 2026-11-23") from error
 
 
-def the_night(config: RunConfig, day: date | None, now: datetime) -> Night:
+def resolve_night(config: RunConfig, day: date | None, now: datetime) -> Night:
     """The night of a day; without one, that of today where the nightly evaluation is at home.  *now*: any time zone's.
 
     Raises:
@@ -38,7 +38,7 @@ def the_night(config: RunConfig, day: date | None, now: datetime) -> Night:
     return Night(config.nightly.name, day or today)
 
 
-def due(scheduled: datetime | None, now: datetime) -> datetime:
+def scheduled_start(scheduled: datetime | None, now: datetime) -> datetime:
     """When a night that begins now was to begin: at its schedule's time, however late and however often it is started.
 
     *scheduled* lies ahead where somebody has started it before its time.
@@ -75,7 +75,7 @@ def canary_config(config: RunConfig, night: Night) -> RunConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NightLine:
+class NightSummary:
     """One night as ``muses flow status`` shows it.  None: not known."""
 
     run_id: str
@@ -99,19 +99,19 @@ class NightLine:
         return self.scored / self.planned if self.planned and self.scored is not None else None
 
 
-def last_nights(store: ObjectStore, name: str, most: int) -> list[NightLine]:
+def last_nights(store: ObjectStore, name: str, most: int) -> list[NightSummary]:
     """The last nights of this name, the newest first."""
     return [line for night in stored_nights(store, name)[:most] if (line := _line(store, night)) is not None]
 
 
-def _line(store: ObjectStore, night: Night) -> NightLine | None:
+def _line(store: ObjectStore, night: Night) -> NightSummary | None:
     try:
         manifest = read_manifest(store, night.run_id)
         return _readable(store, night, manifest)
     except MissingObjectError:  # deleted since it was listed
         return None
     except StoreError as error:
-        return NightLine(
+        return NightSummary(
             run_id=night.run_id,
             day=night.day,
             state="unreadable",
@@ -128,10 +128,10 @@ def _line(store: ObjectStore, night: Night) -> NightLine | None:
         )
 
 
-def _readable(store: ObjectStore, night: Night, manifest: RunManifest) -> NightLine:
+def _readable(store: ObjectStore, night: Night, manifest: RunManifest) -> NightSummary:
     report = report_of(manifest)
     reused = sum(cell.played_in != manifest.run_id for cell in manifest.cells)
-    return NightLine(
+    return NightSummary(
         run_id=night.run_id,
         day=night.day,
         state=manifest.state,

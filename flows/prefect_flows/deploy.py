@@ -85,7 +85,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registered:
+class RegisteredDeployment:
     """One deployment at the server."""
 
     name: str
@@ -99,7 +99,7 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gone:
+class RetiredDeployment:
     """One deployment at the server that the configuration has no longer."""
 
     name: str
@@ -109,11 +109,11 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeployResult:
     """What the server has of a configuration."""
 
-    registered: tuple[Registered, ...]
-    gone: tuple[Gone, ...]
+    registered: tuple[RegisteredDeployment, ...]
+    gone: tuple[RetiredDeployment, ...]
 
 
 def values(
@@ -237,7 +237,7 @@ def check_blocks(names: Iterable[str]) -> None:
             ) from error
 
 
-def register(entries: Entries) -> Deployed:
+def register(entries: Entries) -> DeployResult:
     """Registers deployments, with the work pools and queues that they wait in, and pauses those that are gone.
 
     Raises:
@@ -249,7 +249,7 @@ def register(entries: Entries) -> Deployed:
         with get_client(sync_client=True) as client:
             _make_pools(client, [deployment.work_pool for deployment in entries.deployments])
             registered = tuple(_register(client, deployment, flow, entries.tag) for deployment, flow in flows)
-            return Deployed(registered, _pause_others(client, entries.tag, {each.name for each in registered}))
+            return DeployResult(registered, _pause_others(client, entries.tag, {each.name for each in registered}))
     except PrefectHTTPStatusError as error:
         raise MusesError(f"the Prefect server refuses a deployment: {error.response.text}") from error
     except RequestError as error:
@@ -291,7 +291,9 @@ def _make_pool(client: SyncPrefectClient, name: str) -> None:
         )
 
 
-def _register(client: SyncPrefectClient, deployment: Deployment, flow: Flow[..., Any], tag: str) -> Registered:
+def _register(
+    client: SyncPrefectClient, deployment: Deployment, flow: Flow[..., Any], tag: str
+) -> RegisteredDeployment:
     pool, name = deployment.work_pool, f"{flow.name}/{deployment.name}"
     instead_of = _other_owner(client, name, tag)
     client.create_deployment(
@@ -308,7 +310,7 @@ def _register(client: SyncPrefectClient, deployment: Deployment, flow: Flow[...,
         job_variables=pool.job_variables,
         pull_steps=[],
     )
-    return Registered(
+    return RegisteredDeployment(
         name=name,
         schedules=tuple(map(_shown, deployment.schedules)),
         pool=pool.name,
@@ -325,7 +327,7 @@ def _other_owner(client: SyncPrefectClient, name: str, tag: str) -> str | None:
     return next((each for each in tags if each.startswith(_TAG) and each != tag), None)
 
 
-def _pause_others(client: SyncPrefectClient, tag: str, kept: Collection[str]) -> tuple[Gone, ...]:
+def _pause_others(client: SyncPrefectClient, tag: str, kept: Collection[str]) -> tuple[RetiredDeployment, ...]:
     """Pauses the schedules of the deployments with this tag that are not *kept*.
 
     The schedules, not the deployments: registered again, one has its schedule anew, and one that somebody has paused by
@@ -333,7 +335,10 @@ def _pause_others(client: SyncPrefectClient, tag: str, kept: Collection[str]) ->
     """
     tagged = client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[tag])))
     others = {f"{client.read_flow(each.flow_id).name}/{each.name}": each for each in tagged}
-    return tuple(Gone(name=name, paused=_pause(client, others[name])) for name in sorted(set(others).difference(kept)))
+    return tuple(
+        RetiredDeployment(name=name, paused=_pause(client, others[name]))
+        for name in sorted(set(others).difference(kept))
+    )
 
 
 def _pause(client: SyncPrefectClient, deployment: DeploymentResponse) -> bool:

@@ -8,36 +8,36 @@ from typing import Any
 
 from prefect import Flow, flow
 
-from flows.job.evaluate import NOBODY, Driver, Watcher, evaluate
+from flows.job.evaluate import NO_OBSERVER, Driver, RunObserver, evaluate
 from flows.job.report import RunReport
-from flows.prefect_flows.notify import tell_failure
-from flows.prefect_flows.tasks import orderly, play_as_tasks, publish_leaderboard
+from flows.prefect_flows.notify import notify_failure
+from flows.prefect_flows.tasks import flow_time_limit, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
 from pipeline.config.parse import parse_config
 
 _DRIVER = Driver("muses flow evaluate", play=play_as_tasks)
 
 
-def make_evaluate_flow(watcher: Watcher) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
+def make_evaluate_flow(observer: RunObserver) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
     """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
 
     @flow(
         name="evaluate",
         flow_run_name="evaluate-{name}",
-        on_failure=[tell_failure],
-        on_crashed=[tell_failure],
+        on_failure=[notify_failure],
+        on_crashed=[notify_failure],
         persist_result=False,
     )
     async def evaluate_run(config: dict[str, Any], name: str = "run") -> RunReport:
         """Plays what a run owes and publishes its leaderboard; *config* is a configuration as in the YAML file."""
         parsed, settings = parse_config(config, name), read_settings()
-        async with orderly(parsed.flow.flow_minutes):
-            result = await evaluate(parsed, settings, watcher, _DRIVER)
+        async with flow_time_limit(parsed.flow.flow_minutes):
+            result = await evaluate(parsed, settings, observer, _DRIVER)
         await publish_leaderboard(result)
         return result
 
     return evaluate_run
 
 
-evaluate_flow = make_evaluate_flow(NOBODY)
+evaluate_flow = make_evaluate_flow(NO_OBSERVER)
 """The flow for deployments: nobody watches but Prefect."""

@@ -11,8 +11,8 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.nightly.maintain import MaintainReport, maintain
 from flows.nightly.night_text import upkeep_lines
-from flows.prefect_flows.notify import Notice, tell, tell_failure
-from flows.prefect_flows.tasks import for_watchers, orderly
+from flows.prefect_flows.notify import Notice, notify_failure, send_notices
+from flows.prefect_flows.tasks import display_only, flow_time_limit
 from pipeline.config.parse import parse_config
 from storage.objects.open_store import open_store
 
@@ -22,20 +22,20 @@ T = TypeVar("T")
 @flow(
     name="maintain",
     flow_run_name="maintain-{name}",
-    on_failure=[tell_failure],
-    on_crashed=[tell_failure],
+    on_failure=[notify_failure],
+    on_crashed=[notify_failure],
     persist_result=False,
 )
 async def maintain_flow(config: dict[str, Any], dry_run: bool = False, name: str = "store") -> MaintainReport:
     """Looks after the store of a configuration, as its section ``maintain`` says."""
     parsed = parse_config(config, name)
-    async with orderly(parsed.flow.flow_minutes):
+    async with flow_time_limit(parsed.flow.flow_minutes):
         report = await maintain(open_store(parsed.store), parsed.maintain, dry_run=dry_run, stage=_as_task)
-    with for_watchers():
+    with display_only():
         lines = "\n".join(f"- {line.strip()}" for line in upkeep_lines(report))
         await acreate_markdown_artifact(lines, key="maintain", description=report.store)
     if not report.is_whole:
-        await tell((_notice_of_damage(report),), parsed.notify)
+        await send_notices((_notice_of_damage(report),), parsed.notify)
     return report
 
 

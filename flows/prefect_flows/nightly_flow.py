@@ -8,38 +8,40 @@ from prefect import Flow, flow
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
 from prefect.runtime import flow_run
 
-from flows.job.evaluate import NOBODY, Driver, Watcher
+from flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
 from flows.nightly.night import WORK, NightResult, nightly
 from flows.nightly.night_text import cell_rows, flag_line
-from flows.nightly.schedule import due, read_day, the_night
-from flows.prefect_flows.notify import notices_of_night, tell, tell_failure
-from flows.prefect_flows.tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
+from flows.nightly.schedule import read_day, resolve_night, scheduled_start
+from flows.prefect_flows.notify import notices_of_night, notify_failure, send_notices
+from flows.prefect_flows.tasks import artifact_key, display_only, flow_time_limit, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
 from pipeline.config.parse import parse_config
 
 _DRIVER = Driver(WORK, play=play_as_tasks)
 
 
-def make_nightly_flow(watcher: Watcher) -> Flow[[dict[str, Any], str | None, str], Coroutine[Any, Any, NightResult]]:
+def make_nightly_flow(
+    observer: RunObserver,
+) -> Flow[[dict[str, Any], str | None, str], Coroutine[Any, Any, NightResult]]:
     """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
 
     @flow(
         name="nightly",
         flow_run_name="{name}",
-        on_failure=[tell_failure],
-        on_crashed=[tell_failure],
+        on_failure=[notify_failure],
+        on_crashed=[notify_failure],
         persist_result=False,
     )
     async def nightly_run(config: dict[str, Any], day: str | None = None, name: str = "nightly") -> NightResult:
         """Plays a night; *config* as in the YAML file, *day* as 2026-11-23, left out: tonight."""
         parsed, settings = parse_config(config, name), read_settings()
-        night = the_night(parsed, read_day(day), due(flow_run.scheduled_start_time, datetime.now(UTC)))
-        async with orderly(parsed.flow.flow_minutes):
-            result = await nightly(parsed, settings, night, watcher, _DRIVER)
+        night = resolve_night(parsed, read_day(day), scheduled_start(flow_run.scheduled_start_time, datetime.now(UTC)))
+        async with flow_time_limit(parsed.flow.flow_minutes):
+            result = await nightly(parsed, settings, night, observer, _DRIVER)
         await publish_leaderboard(result.night)
         await _publish_night(result)
         if result.is_news:
-            await tell(notices_of_night(result.report), parsed.notify)
+            await send_notices(notices_of_night(result.report), parsed.notify)
         return result
 
     return nightly_run
@@ -48,12 +50,12 @@ def make_nightly_flow(watcher: Watcher) -> Flow[[dict[str, Any], str | None, str
 async def _publish_night(result: NightResult) -> None:
     """The night's cells as a table with what moved, and where its pages are."""
     report, key = result.report, artifact_key(result.report.run_id)
-    with for_watchers():
+    with display_only():
         moved = "\n".join(map(flag_line, report.flags)) or "No change that chance does not explain."
         await acreate_table_artifact(cell_rows(result.cells, report.run_id), key=f"cells-{key}", description=moved)
-    with for_watchers():
+    with display_only():
         await acreate_link_artifact(report.site, link_text=report.run_id, key=f"site-{key}")
 
 
-nightly_flow = make_nightly_flow(NOBODY)
+nightly_flow = make_nightly_flow(NO_OBSERVER)
 """The flow for deployments: nobody watches but Prefect."""

@@ -106,10 +106,10 @@ def _named(report: NightReport) -> tuple[str, ...]:
     return () if night is None else ("--name", night.name)
 
 
-async def tell(notices: Iterable[Notice], blocks: Iterable[str]) -> None:
+async def send_notices(notices: Iterable[Notice], blocks: Iterable[str]) -> None:
     """Sends the messages to all blocks.  One that does not take them is on record, and that is all."""
-    told = [notice.masked() for notice in notices]
-    for name, notice in product(blocks, told):
+    masked = [notice.masked() for notice in notices]
+    for name, notice in product(blocks, masked):
         try:
             await _send(await Block.aload(name), notice)  # loaded for each: a webhook can be called once
         except Exception as error:  # noqa: BLE001 - whatever a block's client raises
@@ -117,11 +117,11 @@ async def tell(notices: Iterable[Notice], blocks: Iterable[str]) -> None:
             _LOG.warning("no message could be sent to %s: %s", name, type(error).__name__)
 
 
-async def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's
+async def notify_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's
     """The hook of all our flows for their bad ends.  Of a process that was killed, the worker calls it."""
     blocks = (flow_run.parameters.get("config") or {}).get("notify", ())
     if blocks and not _leaves_it_to_another(state):
-        await tell((notice_of_failure(await _as_it_is_now(flow_run), state),), blocks)
+        await send_notices((notice_of_failure(await _as_it_is_now(flow_run), state),), blocks)
 
 
 def _leaves_it_to_another(state: State[Any]) -> bool:

@@ -10,9 +10,9 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.runtime import flow_run
 
 from dashboards.sweep import render_sweep
-from flows.job.evaluate import NOBODY, Driver, Watcher
-from flows.prefect_flows.notify import Notice, tell, tell_failure
-from flows.prefect_flows.tasks import artifact_key, for_watchers, orderly, play_as_tasks, publish_leaderboard
+from flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
+from flows.prefect_flows.notify import Notice, notify_failure, send_notices
+from flows.prefect_flows.tasks import artifact_key, display_only, flow_time_limit, play_as_tasks, publish_leaderboard
 from flows.settings import read_settings
 from flows.sweep.sweep import SweepReport, sweep
 from pipeline.credentials import mask
@@ -21,23 +21,23 @@ from pipeline.grid import MOST_CELLS, expand
 _DRIVER = Driver("muses flow sweep", play=play_as_tasks)
 
 
-def make_sweep_flow(watcher: Watcher) -> Flow[[dict[str, Any], str, int], Coroutine[Any, Any, SweepReport]]:
+def make_sweep_flow(observer: RunObserver) -> Flow[[dict[str, Any], str, int], Coroutine[Any, Any, SweepReport]]:
     """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
 
     @flow(
         name="sweep",
         flow_run_name="sweep-{name}",
-        on_failure=[tell_failure],
-        on_crashed=[tell_failure],
+        on_failure=[notify_failure],
+        on_crashed=[notify_failure],
         persist_result=False,
     )
     async def sweep_runs(config: dict[str, Any], name: str = "sweep", most_cells: int = MOST_CELLS) -> SweepReport:
         """Plays what the runs of a grid owe; *config* is a configuration with a grid as in the YAML file."""
         runs, settings = expand(config, name, most_cells), read_settings()
-        async with orderly(runs[0].config.flow.flow_minutes):
-            result = await sweep(name, runs, settings, watcher, _DRIVER)
+        async with flow_time_limit(runs[0].config.flow.flow_minutes):
+            result = await sweep(name, runs, settings, observer, _DRIVER)
         await _publish(result)
-        await tell(_notices(result), runs[0].config.notify)
+        await send_notices(_notices(result), runs[0].config.notify)
         return result
 
     return sweep_runs
@@ -45,7 +45,7 @@ def make_sweep_flow(watcher: Watcher) -> Flow[[dict[str, Any], str, int], Corout
 
 def _notices(result: SweepReport) -> tuple[Notice, ...]:
     """That runs ended early, though the flow itself went on to its end."""
-    troubles = tuple(f"{run.run_id}: {run.trouble}" for run in result.runs if run.trouble is not None)
+    troubles = tuple(f"{run.run_id}: {run.error}" for run in result.runs if run.error is not None)
     if not troubles:
         return ()
     return (
@@ -62,8 +62,8 @@ def _notices(result: SweepReport) -> tuple[Notice, ...]:
 
 async def _publish(result: SweepReport) -> None:
     """Which cells are complete, and each run's leaderboard."""
-    early = (f"- {run.run_id} ended early: {mask(run.trouble)[0]}" for run in result.runs if run.trouble is not None)
-    with for_watchers():
+    early = (f"- {run.run_id} ended early: {mask(run.error)[0]}" for run in result.runs if run.error is not None)
+    with display_only():
         await acreate_markdown_artifact(
             "\n".join((render_sweep(result.lines, "md"), "", *early)),
             key=f"sweep-{artifact_key(result.name)}",
@@ -74,5 +74,5 @@ async def _publish(result: SweepReport) -> None:
             await publish_leaderboard(run.report)
 
 
-sweep_flow = make_sweep_flow(NOBODY)
+sweep_flow = make_sweep_flow(NO_OBSERVER)
 """The flow for deployments: nobody watches but Prefect."""

@@ -60,7 +60,7 @@ def reach_server() -> str:
 
 
 @contextmanager
-def server_kept() -> Iterator[None]:
+def server_errors() -> Iterator[None]:
     """A flow that needs its server until the end.
 
     Raises:
@@ -89,7 +89,7 @@ def _lost(error: HTTPError) -> MusesError:
 
 
 @contextmanager
-def for_watchers() -> Iterator[None]:
+def display_only() -> Iterator[None]:
     """What is done in here only shows a run; where Prefect has trouble with it, that costs no run."""
     try:
         yield
@@ -107,8 +107,8 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
     failures: list[Exception] = []
     progress = await _Progress.start(run)
     page = flow_run.ui_url or ""
-    if run.claim is not None and page.startswith("http"):  # an embedded server has none
-        run.claim.link("Prefect", page)
+    if run.lock is not None and page.startswith("http"):  # an embedded server has none
+        run.lock.link("Prefect", page)
 
     def stored(summary: ShardSummary) -> None:
         summaries.append(summary)
@@ -126,16 +126,16 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
             persist_result=False,
             retries=limits.cell_retries,
             retry_delay_seconds=limits.retry_seconds,
-            retry_condition_fn=_may_help,
+            retry_condition_fn=_may_succeed_later,
         )
         async def play_one_cell() -> None:
             nonlocal first
-            now = run if first else await asyncio.to_thread(_owing_now, run)
+            now = run if first else await asyncio.to_thread(_refresh_pending, run)
             first = False
             async with _limited(limits.cell_minutes) as begun:
-                for owed in now.owed.cells:
-                    if _key(owed) == _key(cell):
-                        await play_cell(now, owed, executor, stored, begun)
+                for pending in now.pending.cells:
+                    if _key(pending) == _key(cell):
+                        await play_cell(now, pending, executor, stored, begun)
 
         try:
             await play_one_cell()
@@ -145,7 +145,7 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
             failures.append(error)
 
     keeping = asyncio.create_task(progress.keep())
-    keeping.add_done_callback(_own_up)
+    keeping.add_done_callback(_raise_failure)
     try:
         await all_of(one_cell(cell) for cell in run.cells_to_play)
     finally:
@@ -156,21 +156,21 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
     return summaries
 
 
-def _own_up(task: asyncio.Task[None]) -> None:
+def _raise_failure(task: asyncio.Task[None]) -> None:
     """Has what ended a task that nobody awaits heard: Prefect's SIGTERM is raised in whatever runs."""
     if not task.cancelled():
         task.result()
 
 
-def _may_help(_: object, __: object, state: State[Any]) -> bool:
+def _may_succeed_later(_: object, __: object, state: State[Any]) -> bool:
     """Whether trying a cell again could end otherwise: a config stays wrong, and a limit of time is one."""
     return not isinstance(state.data, ConfigError | CellTimeLimitError)
 
 
-def _owing_now(run: PreparedRun) -> PreparedRun:
+def _refresh_pending(run: PreparedRun) -> PreparedRun:
     """The run with what it owes after an earlier try."""
     index = read_index(run.store, run.plan.run_id)
-    return replace(run, index=index, owed=run.plan.without(index.scored))
+    return replace(run, index=index, pending=run.plan.without(index.scored))
 
 
 def _key(cell: Cell) -> tuple[str, str, str]:
@@ -216,7 +216,7 @@ class FlowTimeLimitError(MusesError):
 
 
 @asynccontextmanager
-async def orderly(minutes: float | None) -> AsyncIterator[None]:
+async def flow_time_limit(minutes: float | None) -> AsyncIterator[None]:
     """The body of a flow: cancelled by SIGTERM or after so many minutes, it stores what it has and lets everything go.
 
     Raises:
@@ -265,7 +265,7 @@ class _Progress:
     @classmethod
     async def start(cls, run: PreparedRun) -> "_Progress":
         artifact_id = None
-        with for_watchers():
+        with display_only():
             artifact_id = await acreate_progress_artifact(
                 progress=100 * run.episodes_done / run.plan.episode_count,
                 key=f"progress-{artifact_key(run.plan.run_id)}",
@@ -283,7 +283,7 @@ class _Progress:
 
     async def publish(self) -> None:
         if self._artifact_id is not None:
-            with for_watchers():
+            with display_only():
                 await aupdate_progress_artifact(
                     self._artifact_id, progress=min(100.0, 100 * self._done / self._planned)
                 )
@@ -291,7 +291,7 @@ class _Progress:
 
 async def publish_leaderboard(report: RunReport) -> None:
     """The run's leaderboard as an artifact."""
-    with for_watchers():
+    with display_only():
         await acreate_markdown_artifact(
             render_leaderboard(report.leaderboard, "md"),
             key=f"leaderboard-{artifact_key(report.run_id)}",

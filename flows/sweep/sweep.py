@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from dashboards.sweep import SweepLine
-from flows.job.evaluate import DIRECT, NOBODY, Driver, Watcher, evaluate
+from flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
 from flows.job.prepare import Warn, load_dataset, plan_run
 from flows.job.report import RunReport
-from flows.job.run_budget import Funds, Ledger, open_purse, read_ledger
+from flows.job.run_budget import RunBudget, SpendingHistory, open_budget, read_spending_history
 from flows.job.serving import served_agents, served_users
 from flows.job.shared_pool import SharedPool
 from flows.settings import Settings
@@ -65,7 +65,7 @@ def planned_runs(runs: Iterable[SweepRun]) -> Iterator[PlannedRun]:
 
 
 @dataclass(frozen=True, slots=True)
-class SweptRun:
+class SweepRunResult:
     """What came of one run of a sweep."""
 
     label: str
@@ -77,7 +77,7 @@ class SweptRun:
     """Share of a cell's episodes that has to be scored."""
     report: RunReport | None
     """None: it ended early."""
-    trouble: str | None
+    error: str | None
     """Why it ended early."""
 
     def is_complete(self, cell: CellResult) -> bool:
@@ -94,7 +94,7 @@ class SweepReport:
 
     name: str
     store: str
-    runs: tuple[SweptRun, ...]
+    runs: tuple[SweepRunResult, ...]
     seconds: float
     """Of this start."""
 
@@ -119,7 +119,7 @@ class SweepReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class _QueuedRun:
     """A run that is about to be played; less than its plan, since a sweep has many."""
 
     label: str
@@ -130,12 +130,16 @@ class _Order:
     """Those that the sweep serves itself."""
     users: tuple[ModelSpec, ...]
     """The same of the model that plays users."""
-    ledger: Ledger
+    history: SpendingHistory
     """What earlier starts have left on the budget."""
 
 
 async def sweep(
-    name: str, runs: Sequence[SweepRun], settings: Settings, watcher: Watcher = NOBODY, driver: Driver = DIRECT
+    name: str,
+    runs: Sequence[SweepRun],
+    settings: Settings,
+    observer: RunObserver = NO_OBSERVER,
+    driver: Driver = DIRECT,
 ) -> SweepReport:
     """The whole job.
 
@@ -144,79 +148,79 @@ async def sweep(
             for the same reason.
     """
     start = time.monotonic()
-    orders = await asyncio.to_thread(_orders, runs)
-    watcher = replace(watcher, warn=_once(watcher.warn))
-    seats = asyncio.Semaphore(RUNS_AT_ONCE)
+    queue = await asyncio.to_thread(_queue, runs)
+    observer = replace(observer, warn=_once(observer.warn))
+    slots = asyncio.Semaphore(RUNS_AT_ONCE)
     errors: list[MusesError] = []
     async with SharedPool(driver.open_pool) as pool:
-        for order in orders:
-            pool.expect(order.agents, order.users)
-        shared, purse = replace(driver, open_pool=pool.lend), _purse(name, orders)
+        for queued in queue:
+            pool.expect(queued.agents, queued.users)
+        shared, shared_budget = replace(driver, open_pool=pool.share), _shared_budget(name, queue)
         closed = False
 
-        async def play(order: _Order) -> SweptRun:
+        async def play(queued: _QueuedRun) -> SweepRunResult:
             nonlocal closed
-            async with seats:
-                funds = None if purse is None else Funds(purse, order.ledger.learned, closed)
+            async with slots:
+                budget = None if shared_budget is None else RunBudget(shared_budget, queued.history.learned, closed)
                 try:
-                    report = await evaluate(order.config, settings, watcher, replace(shared, funds=funds))
+                    report = await evaluate(queued.config, settings, observer, replace(shared, budget=budget))
                     closed = closed or report.budget_reached
-                    return await _swept(order, report)
+                    return await _result_of(queued, report)
                 except MusesError as error:
                     errors.append(error)
-                    return await _swept(order, str(error))
+                    return await _result_of(queued, str(error))
                 except Exception as error:  # noqa: BLE001 - a defect in one run stops no other either
-                    _LOG.exception("run %s ended early", order.run_id)
-                    return await _swept(order, f"{type(error).__name__}: {error}")
+                    _LOG.exception("run %s ended early", queued.run_id)
+                    return await _result_of(queued, f"{type(error).__name__}: {error}")
 
-        swept = await all_of(map(play, orders))
-    if len(errors) == len(swept) and len(set(map(str, errors))) == 1:
+        results = await all_of(map(play, queue))
+    if len(errors) == len(results) and len(set(map(str, errors))) == 1:
         raise errors[0]
-    store = open_store(orders[0].config.store).url
-    return SweepReport(name, store, tuple(swept), time.monotonic() - start)
+    store = open_store(queue[0].config.store).url
+    return SweepReport(name, store, tuple(results), time.monotonic() - start)
 
 
-def _orders(runs: Iterable[SweepRun]) -> list[_Order]:
+def _queue(runs: Iterable[SweepRun]) -> list[_QueuedRun]:
     return [
-        _Order(
+        _QueuedRun(
             run.label,
             run.config,
             run.plan.run_id,
             run.plan.planned,
             tuple(served_agents(run.plan)),
             served_users(run.plan),
-            _ledger(run),
+            _spending_history(run),
         )
         for run in planned_runs(runs)
     ]
 
 
-def _ledger(run: PlannedRun) -> Ledger:
+def _spending_history(run: PlannedRun) -> SpendingHistory:
     if run.config.budget is None:
-        return Ledger()
+        return SpendingHistory()
     store = open_store(run.config.store)
-    return read_ledger(run.plan, run.dataset, store, read_index(store, run.plan.run_id))
+    return read_spending_history(run.plan, run.dataset, store, read_index(store, run.plan.run_id))
 
 
-def _purse(name: str, orders: Sequence[_Order]) -> PurseSpec | None:
+def _shared_budget(name: str, queue: Sequence[_QueuedRun]) -> PurseSpec | None:
     """The budget of all runs together; a grid does not vary it."""
-    budget = orders[0].config.budget
-    return None if budget is None else open_purse(name, budget, (order.ledger.before for order in orders))
+    budget = queue[0].config.budget
+    return None if budget is None else open_budget(name, budget, (queued.history.before for queued in queue))
 
 
-async def _swept(order: _Order, came: RunReport | str) -> SweptRun:
-    """What is stored of a run, whether it ended with a report or with trouble."""
+async def _result_of(queued: _QueuedRun, came: RunReport | str) -> SweepRunResult:
+    """The stored results of a run that ended with a report, or early with an error message."""
     try:
-        found = await asyncio.to_thread(_stored, order)
+        found = await asyncio.to_thread(_stored, queued)
     except (MusesError, duckdb.Error) as error:
-        found, came = [CellResult(order.run_id, *cell, n, {}, None) for cell, n in order.planned.items()], str(error)
-    report, trouble = (None, came) if isinstance(came, str) else (came, None)
-    return SweptRun(order.label, order.run_id, tuple(found), order.config.coverage, report, trouble)
+        found, came = [CellResult(queued.run_id, *cell, n, {}, None) for cell, n in queued.planned.items()], str(error)
+    report, failure = (None, came) if isinstance(came, str) else (came, None)
+    return SweepRunResult(queued.label, queued.run_id, tuple(found), queued.config.coverage, report, failure)
 
 
-def _stored(order: _Order) -> list[CellResult]:
+def _stored(queued: _QueuedRun) -> list[CellResult]:
     return answer(
-        order.config.store, lambda connection: cell_results(connection, order.run_id, order.planned), order.run_id
+        queued.config.store, lambda connection: cell_results(connection, queued.run_id, queued.planned), queued.run_id
     ).value
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.job.evaluate import play_all
-from flows.job.prepare import PreparedRun, prepare
+from flows.job.prepare import PreparedRun, prepare_without_lock
 from pipeline.config.model import ModelSpec
 from pipeline.config.parse import parse_config
 from pipeline.datasets import Dataset, generate_dataset
@@ -101,7 +101,7 @@ def _server() -> Iterator[str]:
 
 def _prepared(folder: Path, model: object, family: str, episodes: int) -> PreparedRun:
     raw = {"models": [model], "families": [family], "dataset": f"generated:{episodes}", "store": str(folder)}
-    return prepare(parse_config(raw, "bench"))
+    return prepare_without_lock(parse_config(raw, "bench"))
 
 
 def _played(run: PreparedRun) -> tuple[float, float]:
@@ -182,8 +182,8 @@ def planning(episodes: int) -> dict[str, float]:
     request = RunRequest("bench", models, ("queue",))
     plan, plan_s = _timed(lambda: make_plan(request, dataset, 32))
     half = {e.id for cell in plan.cells for shard in cell.shards[::2] for e in shard.episodes}
-    owed, without_s = _timed(lambda: plan.without(half))
-    assert owed.episode_count == plan.episode_count - len(half)
+    pending, without_s = _timed(lambda: plan.without(half))
+    assert pending.episode_count == plan.episode_count - len(half)
     return {"episodes": plan.episode_count, "plan_s": round(plan_s, 3), "without_half_s": round(without_s, 3)}
 
 

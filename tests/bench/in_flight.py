@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from flows.job.evaluate import OnShard, Watcher, evaluate
+from flows.job.evaluate import OnShard, RunObserver, evaluate
 from flows.job.prepare import PreparedRun
 from flows.settings import read_settings
 from pipeline.config.parse import parse_config
@@ -116,7 +116,7 @@ def measure(episodes: int) -> dict[str, object]:
             held = _resident()
             pipe.send("go on")
 
-        def prepared(_: PreparedRun) -> OnShard:
+        def open_run(_: PreparedRun) -> OnShard:
             nonlocal before
             before = _resident()
             return lambda _: None
@@ -132,7 +132,7 @@ def measure(episodes: int) -> dict[str, object]:
         watching = threading.Thread(target=watch, daemon=True)
         watching.start()
         settings = read_settings({"MUSES_HOME": f"{folder}/home"})
-        report = asyncio.run(evaluate(parse_config(raw, "bench"), settings, Watcher(prepared)))
+        report = asyncio.run(evaluate(parse_config(raw, "bench"), settings, RunObserver(open_run)))
         watching.join()
     assert report.outcomes["scored"] == episodes, report.problems
     growth, transcript = (held - before) / episodes / 1000, texts / episodes / 1000

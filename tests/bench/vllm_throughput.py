@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.job.evaluate import play_all
-from flows.job.prepare import prepare
+from flows.job.prepare import prepare_without_lock
 from pipeline.config.parse import parse_config
 from tests.provider import Provider
 from tests.stand_in_vllm import until
@@ -94,7 +94,7 @@ def play(base_url: str, model: str, load: argparse.Namespace) -> float:
                 }
             ],
         }
-        run = prepare(parse_config(config, "bench"))
+        run = prepare_without_lock(parse_config(config, "bench"))
 
         async def job() -> float:
             async with InlineExecutor(8) as executor:

@@ -17,7 +17,7 @@ from typing import Any, Self
 import pytest
 
 from flows.job.evaluate import folder_advice, play_all
-from flows.job.prepare import load_dataset, prepare, prepared
+from flows.job.prepare import load_dataset, open_run, prepare_without_lock
 from pipeline.config.parse import parse_config
 from pipeline.errors import ConfigError
 from storage.objects.open_store import open_store
@@ -284,10 +284,10 @@ def test_a_run_of_an_older_schema_becomes_one_of_todays_when_it_plays(tmp_path: 
     """And not before: a run that is held by another, or of which nothing is owed, stays readable for what wrote it."""
     raw = {"models": ["scripted/oracle"], "families": ["queue"], "dataset": "generated:2", "store": str(tmp_path)}
     config = parse_config(raw, "here")
-    run = prepare(config)
+    run = prepare_without_lock(config)
 
     async def begin() -> None:
-        async with prepared(config) as begun, InlineExecutor(1) as executor:
+        async with open_run(config) as begun, InlineExecutor(1) as executor:
             await play_all(begun, executor, lambda _: None)
 
     def make_old() -> None:

@@ -80,7 +80,7 @@ class Troubled(InlineExecutor):
         return summary
 
 
-def through_prefect(server: PrefectServer, folder: Path, executor: InlineExecutor, **config: Any) -> RunReport:
+def run_on_prefect(server: PrefectServer, folder: Path, executor: InlineExecutor, **config: Any) -> RunReport:
     """A run in this process, a task a cell, on this executor."""
     from prefect import flow
     from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -126,7 +126,7 @@ def test_a_cell_is_tried_again_with_what_it_owes_by_then(prefect: PrefectServer,
             raise StoreError("the store was away for a moment")
 
     executor = Troubled(trouble)
-    done = through_prefect(prefect, tmp_path, executor, flow={"retry_seconds": 0})
+    done = run_on_prefect(prefect, tmp_path, executor, flow={"retry_seconds": 0})
     assert done.complete
     assert done.outcomes["scored"] == 12
     assert sorted(executor.played) == [
@@ -149,7 +149,7 @@ def test_a_cell_that_cannot_be_played_does_not_stop_the_others(prefect: PrefectS
 
     executor = Troubled(trouble)
     with pytest.raises(StoreError, match="the store is away"):
-        through_prefect(prefect, tmp_path, executor, flow={"cell_retries": 1, "retry_seconds": 0})
+        run_on_prefect(prefect, tmp_path, executor, flow={"cell_retries": 1, "retry_seconds": 0})
     assert task_states(prefect, f"troubled-{tmp_path.name}")["scripted/oracle on queue"] == ("Failed", 2)
     assert {spec.number for spec in tries}
     assert [model for model, *_ in executor.played] == ["scripted/refuse"] * 3
@@ -161,7 +161,7 @@ def test_what_a_retry_cannot_mend_is_not_tried_again(prefect: PrefectServer, tmp
         raise ConfigError("this will not change")
 
     with pytest.raises(ConfigError):
-        through_prefect(prefect, tmp_path, Troubled(trouble), flow={"retry_seconds": 0})
+        run_on_prefect(prefect, tmp_path, Troubled(trouble), flow={"retry_seconds": 0})
     assert {count for _, count in task_states(prefect, f"troubled-{tmp_path.name}").values()} == {1}
 
 
@@ -201,7 +201,7 @@ class Late(InlineExecutor):
 @pytest.mark.integration
 def test_waiting_for_room_is_not_a_cells_time(prefect: PrefectServer, tmp_path: Path) -> None:
     late = Late(shards_at_once=1)
-    done = through_prefect(prefect, tmp_path, late, flow={"cell_minutes": 0.6 * Late.WAIT_S / 60})
+    done = run_on_prefect(prefect, tmp_path, late, flow={"cell_minutes": 0.6 * Late.WAIT_S / 60})
     assert done.complete
     assert {state for state, _ in task_states(prefect, f"troubled-{tmp_path.name}").values()} == {"Completed"}
 
@@ -227,7 +227,7 @@ def test_a_cell_that_fails_when_its_time_is_over_is_not_tried_again(
     prefect: PrefectServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = Failing(shards_at_once=1)
-    through_prefect(prefect, tmp_path, failing, models=["scripted/oracle"], flow={"cell_minutes": 0.01})
+    run_on_prefect(prefect, tmp_path, failing, models=["scripted/oracle"], flow={"cell_minutes": 0.01})
     assert failing.tries == 3  # one a shard
     assert "played for more than 0.01 minutes, and then: no space left" in caplog.text
 
@@ -473,7 +473,7 @@ def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    from flows.prefect_flows.tasks import server_kept
+    from flows.prefect_flows.tasks import server_errors
 
     with Front(behind=1) as front:
         front.trouble = status
@@ -481,7 +481,7 @@ def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said:
         with (
             temporary_settings(settings),
             pytest.raises(MusesError, match=said),
-            server_kept(),
+            server_errors(),
             get_client(sync_client=True) as client,
         ):
             client.read_flows()
@@ -576,13 +576,13 @@ def test_a_night_that_is_ended_in_the_middle_goes_on(
 def test_a_signal_that_a_callback_swallows_still_ends_the_flow() -> None:
     from prefect.exceptions import TerminationSignal
 
-    from flows.prefect_flows.tasks import orderly
+    from flows.prefect_flows.tasks import flow_time_limit
 
     def callback() -> None:
         raise TerminationSignal(signal.SIGTERM)
 
     async def body() -> None:
-        async with orderly(None):
+        async with flow_time_limit(None):
             asyncio.get_running_loop().call_soon(callback)
             await asyncio.sleep(PATIENCE_S)
 

@@ -6,12 +6,12 @@ from datetime import date
 import pytest
 
 from flows.nightly.night_text import cell_rows, duration, flag_line, night_lines, status_table
-from flows.nightly.schedule import NightLine
+from flows.nightly.schedule import NightSummary
 from storage.runs.manifest import CellRecord
 from tests.storage.test_nights import FLAG, REPORT
 
 WORSE = replace(FLAG, kind="regression", against="nightly-2026-11-22", runs=1)
-LINE = NightLine(
+LINE = NightSummary(
     run_id="nightly-2026-11-23",
     day=date(2026, 11, 23),
     state="sealed",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flows.job.evaluate import DIRECT, NOBODY, Driver, OnShard, play_all
+from flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, OnShard, play_all
 from flows.job.prepare import PreparedRun
 from flows.nightly.night import WORK, NightResult, nightly
 from flows.nightly.publish_site import publish
@@ -73,9 +73,9 @@ class Board:
         config = parse_config({**self.raw, **changes}, "here.yaml")
         settings = Settings(self.home, "unused", None, self.home)
         self.warnings: list[str] = []
-        watcher = replace(NOBODY, warn=self.warnings.append)
+        observer = replace(NO_OBSERVER, warn=self.warnings.append)
         night = Night("nightly", date(2026, 11, day))
-        return asyncio.run(nightly(config, settings, night, watcher, driver))
+        return asyncio.run(nightly(config, settings, night, observer, driver))
 
     def calls(self) -> int:
         """Since they were counted last."""
@@ -272,7 +272,7 @@ def test_a_night_that_was_cut_off_goes_on(board: Board) -> None:
     """Whatever had been done is not done again; the report is of the whole night."""
 
     async def stops(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
-        half = replace(run, owed=replace(run.owed, cells=run.owed.cells[-1:]))
+        half = replace(run, pending=replace(run.pending, cells=run.pending.cells[-1:]))
         await play_all(half, executor, on_shard)
         raise StoreError("the machine went away")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.nightly.schedule import canary_config, due, night_config, read_day, the_night
+from flows.nightly.schedule import canary_config, night_config, read_day, resolve_night, scheduled_start
 from pipeline.config.parse import parse_config
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
@@ -23,21 +23,21 @@ def config(**nightly: Any) -> RunConfig:
     [("UTC", "2026-11-22"), ("Europe/Berlin", "2026-11-23"), ("America/Los_Angeles", "2026-11-22")],
 )
 def test_tonight_is_where_the_evaluation_is_at_home(timezone: str, day: str) -> None:
-    night = the_night(config(timezone=timezone, name="board"), None, LATE)
+    night = resolve_night(config(timezone=timezone, name="board"), None, LATE)
     assert night == Night("board", date.fromisoformat(day))
 
 
 def test_a_night_can_be_played_later_not_earlier() -> None:
-    assert the_night(config(), date(2026, 11, 1), LATE).run_id == "nightly-2026-11-01"
+    assert resolve_night(config(), date(2026, 11, 1), LATE).run_id == "nightly-2026-11-01"
     with pytest.raises(ConfigError, match=r"--date 2026-11-23: it is still 2026-11-22 in UTC"):
-        the_night(config(), date(2026, 11, 23), LATE)
+        resolve_night(config(), date(2026, 11, 23), LATE)
 
 
 def test_a_night_is_that_of_its_schedule_however_late_it_begins() -> None:
     one_o_clock = datetime(2026, 11, 23, 1, tzinfo=UTC)
-    assert due(one_o_clock, one_o_clock + timedelta(hours=30)) == one_o_clock
-    assert due(one_o_clock, one_o_clock - timedelta(hours=30)) == one_o_clock - timedelta(hours=30)
-    assert due(None, one_o_clock) == one_o_clock
+    assert scheduled_start(one_o_clock, one_o_clock + timedelta(hours=30)) == one_o_clock
+    assert scheduled_start(one_o_clock, one_o_clock - timedelta(hours=30)) == one_o_clock - timedelta(hours=30)
+    assert scheduled_start(None, one_o_clock) == one_o_clock
 
 
 def test_what_is_played() -> None:

@@ -135,7 +135,7 @@ def test_messages_arrive_at_every_kind_of_block(
     from prefect.blocks.webhook import Webhook
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.prefect_flows.notify import notices_of_night, tell
+    from flows.prefect_flows.notify import notices_of_night, send_notices
 
     logging.getLogger("flows.prefect_flows.notify").addHandler(caplog.handler)  # Prefect took the root's away
     notices = notices_of_night(night(flags=(flag("regression"),)))
@@ -151,7 +151,7 @@ def test_messages_arrive_at_every_kind_of_block(
         )
         await custom.save("mine", overwrite=True)
         blocks = ("webhook/missing", "webhook/broken", "secret/no-messenger", "webhook/plain", "slack-webhook/team")
-        await tell(notices, (*blocks, "custom-webhook/mine"))
+        await send_notices(notices, (*blocks, "custom-webhook/mine"))
 
     with temporary_settings({PREFECT_API_URL: prefect.url}):
         asyncio.run(save_and_tell())

@@ -34,10 +34,10 @@ def test_it_is_not_the_beginning_of_the_dataset() -> None:
 
 def test_what_is_scored_counts() -> None:
     some = frozenset(sorted(ids(plan()))[:40])
-    owed = sample(plan(), some, 4)
-    assert not ids(owed) & some
+    pending = sample(plan(), some, 4)
+    assert not ids(pending) & some
     scored = {cell.label: len(ids(replace(plan(), cells=(cell,))) & some) for cell in plan().cells}
-    assert {cell.label: cell.episode_count for cell in owed.cells} == {
+    assert {cell.label: cell.episode_count for cell in pending.cells} == {
         label: 4 - count for label, count in scored.items() if count < 4
     }
     assert sample(plan(), frozenset(ids(plan())), 4).cells == ()

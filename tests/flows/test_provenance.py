@@ -5,8 +5,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from flows.job.prepare import CODE_ROOT, load_dataset, plan_run, prepare
-from flows.job.provenance import Code, code_state, lock_hash, made_with, package_versions
+from flows.job.prepare import CODE_ROOT, load_dataset, plan_run, prepare_without_lock
+from flows.job.provenance import CodeState, code_state, lock_hash, made_with, package_versions
 from pipeline.config.parse import parse_config
 from pipeline.credentials import MASK
 from storage.objects.open_store import open_store
@@ -20,7 +20,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def test_a_folder_that_is_no_repository(tmp_path: Path) -> None:
-    assert code_state(tmp_path) == Code(commit=None, dirty=False)
+    assert code_state(tmp_path) == CodeState(commit=None, dirty=False)
 
 
 def test_a_repository_without_commits(tmp_path: Path) -> None:
@@ -34,9 +34,9 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path) -> None:
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "first")
     commit = git(tmp_path, "rev-parse", "HEAD")
-    assert code_state(tmp_path) == Code(commit, dirty=False)
+    assert code_state(tmp_path) == CodeState(commit, dirty=False)
     (tmp_path / "notes.txt").write_text("not part of the code\n")
-    assert code_state(tmp_path) == Code(commit, dirty=False)
+    assert code_state(tmp_path) == CodeState(commit, dirty=False)
     (tmp_path / "code.py").write_text("two\n")
     second = code_state(tmp_path)
     assert (second.commit, second.dirty) == (commit, True)
@@ -50,7 +50,7 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path) -> None:
 
 def test_a_broken_repository_is_no_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / ".git").write_text("gitdir: nowhere\n")
-    assert code_state(tmp_path) == Code(commit=None, dirty=False)
+    assert code_state(tmp_path) == CodeState(commit=None, dirty=False)
 
 
 def test_versions_are_those_that_are_installed() -> None:
@@ -99,7 +99,7 @@ def test_what_is_recorded_of_how_models_are_served() -> None:
     config = parse_config(CONFIG, "test")
     dataset = load_dataset(config)
     plan = plan_run(config, dataset)
-    facts = made_with(plan, dataset.versions, Code("c", dirty=True, changes="ch"), CODE_ROOT)
+    facts = made_with(plan, dataset.versions, CodeState("c", dirty=True, changes="ch"), CODE_ROOT)
     assert facts == json.loads(json.dumps(facts))
     assert (facts["changes"], facts["lock"]) == ("ch", lock_hash(CODE_ROOT))
     assert facts["rows"] == {"access": dataset.versions["access"], "queue": dataset.versions["queue"]}
@@ -118,7 +118,7 @@ def test_what_is_recorded_of_how_models_are_served() -> None:
 def test_a_run_keeps_all_of_it_and_no_secret(tmp_path: Path) -> None:
     """In its manifest; started again, the run is the same one though its config holds a secret."""
     config = parse_config({**CONFIG, "store": str(tmp_path)}, "test")
-    run = prepare(config)
+    run = prepare_without_lock(config)
     manifest = read_manifest(open_store(str(tmp_path)), "told")
     assert manifest.made_with["serving"]["served"]["limits"]["concurrency"] == 8
     assert manifest.config["models"][1]["sampling"]["extra_body"] == {"api_key": MASK}
@@ -126,4 +126,4 @@ def test_a_run_keeps_all_of_it_and_no_secret(tmp_path: Path) -> None:
     assert (manifest.dataset, manifest.dataset_version) == ("generated:2@5", run.dataset.version)
     assert manifest.models["served"]["sampling"]["seed"] == 3
     assert "0123456789abcdef" * 2 not in (tmp_path / "runs" / "told.json").read_text()
-    prepare(config)
+    prepare_without_lock(config)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flows.cli.rehearse import read_weather
-from flows.job.evaluate import NOBODY
+from flows.job.evaluate import NO_OBSERVER
 from flows.job.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
 from flows.settings import read_settings
 from pipeline.config.parse import parse_config
@@ -59,7 +59,7 @@ def config(tmp_path: Path, name: str = "r", **more: object) -> RunConfig:
 
 def rehearsed(parsed: RunConfig, weather: FaultProfile, tmp_path: Path) -> Rehearsal:
     settings = read_settings({"MUSES_HOME": str(tmp_path / "home")})
-    return asyncio.run(rehearse(parsed, weather, settings, NOBODY))
+    return asyncio.run(rehearse(parsed, weather, settings, NO_OBSERVER))
 
 
 def scores(parsed: RunConfig) -> list[tuple[Any, ...]]:

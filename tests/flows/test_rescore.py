@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.job.evaluate import evaluate
-from flows.job.rescore import FamilyReport, Means, RescoreReport, rescore
+from flows.job.rescore import FamilyReport, RescoreOptions, RescoreReport, rescore
 from flows.settings import read_settings
 from pipeline.config.parse import parse_config
 from pipeline.errors import ConfigError, MusesError, StoreError
@@ -75,7 +75,7 @@ def raised(version: int) -> dict[str, Family[Any]]:
 def assert_round_trip(store: str, run_id: str) -> None:
     """The same scorers, called a new version, give every stored episode the very scores that it was played with."""
     played = ask(store, "SELECT family, count(*) FROM episodes GROUP BY ALL ORDER BY ALL")
-    report = rescore(store, run_id, means=Means(raised(2)))
+    report = rescore(store, run_id, options=RescoreOptions(raised(2)))
     assert [(one.family, one.rescored, one.changed) for one in report.families] == [(*pair, 0) for pair in played]
     columns = "run_id, model, family, scenario_id, episode_id, scoring, metric, round, value"
     first, second = (f"SELECT {columns} FROM score_versions WHERE scorer_version = {n}" for n in (1, 2))
@@ -114,8 +114,8 @@ def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> Non
     """In SQL and on the leaderboard; other families keep theirs; a second start finds nothing to do."""
     run_id = play(store, tmp_path, dataset="generated:5", families=["queue", "access"])
     old = ask(store, "FROM scores ORDER BY ALL")
-    means = Means(with_family(HarshQueue()), part_size=3)
-    report = rescore(store, run_id, means=means)
+    options = RescoreOptions(with_family(HarshQueue()), part_size=3)
+    report = rescore(store, run_id, options=options)
     assert report == RescoreReport(
         run_id,
         store,
@@ -141,7 +141,7 @@ def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> Non
     assert kept == (len([row for row in old if row[2] == "queue"]),)
     parts = list((Path(store) / "rescored").rglob("*.parquet"))
     assert len(parts) == 7  # 20 in threes
-    again = rescore(store, run_id, means=means)
+    again = rescore(store, run_id, options=options)
     assert [(one.rescored, one.current) for one in again.families] == [(0, 20), (0, 20)]
     assert list((Path(store) / "rescored").rglob("*.parquet")) == parts
     assert [one.rescored for one in rescore(store, run_id).families] == [0, 0]  # an older scorer takes nothing back
@@ -165,12 +165,12 @@ def test_what_was_interrupted_is_completed(store: str, tmp_path: Path) -> None:
     """Whole parts stay; the next start scores the rest, and nothing twice."""
     run_id = play(store, tmp_path, dataset="generated:3", families=["queue"])
     with pytest.raises(MusesError, match=r"scorer of queue \(version 2\) failed on episode \w{32} .*ZeroDivisionError"):
-        rescore(store, run_id, means=Means(with_family(BreakingQueue(5)), part_size=2))
+        rescore(store, run_id, options=RescoreOptions(with_family(BreakingQueue(5)), part_size=2))
     assert ask(store, "SELECT count(*) FROM rescored") == [(4,)]
     assert ask(store, "SELECT count(*) FROM scores WHERE value = 0.125 AND metric = 'f1'") >= [(4,)]
     seen: list[tuple[str, int, int]] = []
-    means = Means(with_family(HarshQueue()), 2, lambda *progress: seen.append(progress))
-    (report,) = rescore(store, run_id, means=means).families
+    options = RescoreOptions(with_family(HarshQueue()), 2, lambda *progress: seen.append(progress))
+    (report,) = rescore(store, run_id, options=options).families
     assert (report.rescored, report.current) == (8, 4)
     assert seen == [("queue", done, 8) for done in (0, 2, 4, 6, 8)]
     assert ask(store, "SELECT count(*), count(DISTINCT episode_id) FROM rescored") == [(12, 12)]
@@ -196,10 +196,10 @@ def test_the_second_of_two_is_refused(store: str, tmp_path: Path) -> None:
 
     def again() -> None:
         with pytest.raises(RunHeldError, match="held by `muses rescore`") as caught:
-            rescore(store, run_id, means=Means(with_family(HarshQueue())))
+            rescore(store, run_id, options=RescoreOptions(with_family(HarshQueue())))
         refused.append(caught.value)
 
-    (report,) = rescore(store, run_id, means=Means(with_family(CuriousQueue(again)), part_size=2)).families
+    (report,) = rescore(store, run_id, options=RescoreOptions(with_family(CuriousQueue(again)), part_size=2)).families
     assert (report.rescored, len(refused)) == (12, 1)
 
 
@@ -214,7 +214,9 @@ def test_a_late_writer_stores_nothing_twice(store: str, tmp_path: Path) -> None:
         rows = [Rescored(run_id, episode_id, 2, (Score("published", "f1", 0.125),)) for episode_id in ids]
         assert write_rescored(opened, RescoredKey(run_id, "queue", 2, owed.next_part), rows)
 
-    (report,) = rescore(store, run_id, means=Means(with_family(CuriousQueue(overtake)), part_size=2)).families
+    (report,) = rescore(
+        store, run_id, options=RescoreOptions(with_family(CuriousQueue(overtake)), part_size=2)
+    ).families
     assert report.rescored == 2
     assert ask(store, "SELECT count(*), count(DISTINCT episode_id) FROM rescored") == [(12, 12)]
 
@@ -224,7 +226,9 @@ def test_a_sealed_run_is_rescored(store: str, tmp_path: Path) -> None:
     run_id = play(store, tmp_path, dataset="generated:4", families=["queue", "access"])
     seal(open_store(store), run_id)
     assert_round_trip(store, run_id)
-    (report, *_) = [one for one in rescore(store, run_id, means=Means(raised(3))).families if one.family == "queue"]
+    (report, *_) = [
+        one for one in rescore(store, run_id, options=RescoreOptions(raised(3))).families if one.family == "queue"
+    ]
     before = ask(store, "FROM scores ORDER BY ALL")
     assert (report.rescored, report.changed) == (16, 0)
     seal(open_store(store), run_id)
@@ -239,14 +243,14 @@ def test_failed_episodes_stay_unscored(store: str, tmp_path: Path) -> None:
         model = {"model": "openai:m", "base_url": provider.base_url}
         config = {"models": [model], "dataset": "generated:8", "families": ["queue"]}
         run_id = play(store, tmp_path, **config)
-        (report,) = rescore(store, run_id, means=Means(with_family(HarshQueue()))).families
+        (report,) = rescore(store, run_id, options=RescoreOptions(with_family(HarshQueue()))).families
         assert (report.rescored, report.unscored) == (5, 3)
         assert ask(store, "SELECT outcome, count(*), sum(len(scores)) FROM episodes GROUP BY ALL ORDER BY ALL") == [
             ("infra_failed", 3, 0),
             ("scored", 5, 5),
         ]
         play(store, tmp_path, **config)
-    (report,) = rescore(store, run_id, means=Means(with_family(HarshQueue()))).families
+    (report,) = rescore(store, run_id, options=RescoreOptions(with_family(HarshQueue()))).families
     assert (report.rescored, report.current, report.unscored) == (3, 5, 0)
 
 
@@ -260,12 +264,12 @@ def test_scenarios_that_have_changed(store: str, tmp_path: Path) -> None:
     ((version,),) = ask(store, "SELECT dataset_version FROM runs")
     path.write_text("".join(rows[1:]))
     with pytest.raises(ConfigError, match=rf"version {version} of .* now has version [0-9a-f]{{16}}.*\n.*--dataset"):
-        rescore(store, run_id, means=Means(with_family(HarshQueue())))
+        rescore(store, run_id, options=RescoreOptions(with_family(HarshQueue())))
     path.unlink()
     with pytest.raises(ConfigError, match=rf"no such file(.|\n)*version {version} with --dataset"):
         rescore(store, run_id)
     assert ask(store, "SELECT count(*) FROM rescored") == [(0,)]
-    (report,) = rescore(store, run_id, str(backup), Means(with_family(HarshQueue()))).families
+    (report,) = rescore(store, run_id, str(backup), RescoreOptions(with_family(HarshQueue()))).families
     assert report.rescored == 12
 
 
@@ -276,7 +280,7 @@ def test_families_added_since_do_not_matter(store: str, tmp_path: Path) -> None:
     (folder / "queue.jsonl").write_text("".join(json.dumps(row) + "\n" for row in FAMILIES["queue"].generate(3, 1)))
     run_id = play(store, tmp_path, dataset=str(folder))
     (folder / "access.jsonl").write_text("".join(json.dumps(row) + "\n" for row in FAMILIES["access"].generate(3, 1)))
-    (report,) = rescore(store, run_id, means=Means(with_family(HarshQueue()))).families
+    (report,) = rescore(store, run_id, options=RescoreOptions(with_family(HarshQueue()))).families
     assert report.rescored == 12
 
 
@@ -286,7 +290,7 @@ def test_unknown_runs_and_families(store: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=f"no run 'other' in the store .*; it has {run_id}"):
         rescore(store, "other")
     with pytest.raises(MusesError, match="episodes of queue, which this muses-eval has no scorer for; it has: access"):
-        rescore(store, run_id, means=Means({"access": FAMILIES["access"]}))
+        rescore(store, run_id, options=RescoreOptions({"access": FAMILIES["access"]}))
 
 
 def test_from_the_command_line(muses: Muses, s3: S3Server) -> None:

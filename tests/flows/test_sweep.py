@@ -19,7 +19,7 @@ import duckdb
 import pytest
 import ray
 
-from flows.job.evaluate import NOBODY, Driver, Watcher
+from flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
 from flows.settings import Settings, read_settings
 from flows.sweep.sweep import SweepReport, sweep
 from pipeline.config.execution import ExecutionConfig
@@ -53,10 +53,12 @@ class Pool:
             yield executor
 
 
-def play(folder: Path, raw: Mapping[str, Any], pool: Pool | None = None, watcher: Watcher = NOBODY) -> SweepReport:
+def play(
+    folder: Path, raw: Mapping[str, Any], pool: Pool | None = None, observer: RunObserver = NO_OBSERVER
+) -> SweepReport:
     runs = expand({"store": str(folder / "store"), **BASE, **raw}, "sweep.yaml")
     settings = read_settings({"MUSES_HOME": str(folder / "home")})
-    return asyncio.run(sweep("s", runs, settings, watcher, Driver("test", (pool or Pool()).open)))
+    return asyncio.run(sweep("s", runs, settings, observer, Driver("test", (pool or Pool()).open)))
 
 
 def lines(report: SweepReport) -> list[tuple[str, str, str, int, int, bool]]:
@@ -105,7 +107,7 @@ def test_one_that_was_stopped_is_finished_by_the_next_start(tmp_path: Path) -> N
     async def stopped(provider: Provider) -> None:
         runs = expand({"store": str(tmp_path / "store"), **BASE, **raw, "models": [api(provider)]}, "sweep.yaml")
         settings = read_settings({"MUSES_HOME": str(tmp_path / "home")})
-        playing = asyncio.create_task(sweep("s", runs, settings, NOBODY, Driver("test", Pool().open)))
+        playing = asyncio.create_task(sweep("s", runs, settings, NO_OBSERVER, Driver("test", Pool().open)))
         while len(provider.completions) < 5:  # noqa: ASYNC110 - the books of another thread
             await asyncio.sleep(0.01)
         playing.cancel()
@@ -127,7 +129,9 @@ def test_one_that_was_stopped_is_finished_by_the_next_start(tmp_path: Path) -> N
 def test_a_model_that_cannot_be_called_stops_no_other(tmp_path: Path) -> None:
     said: list[str] = []
     report = play(
-        tmp_path, {"models": ["scripted/oracle", DEAD], "grid": {"epochs": [1, 2]}}, watcher=Watcher(warn=said.append)
+        tmp_path,
+        {"models": ["scripted/oracle", DEAD], "grid": {"epochs": [1, 2]}},
+        observer=RunObserver(warn=said.append),
     )
     assert [(line.cell.model, line.cell.scored, line.cell.unplayed, line.complete) for line in report.lines] == [
         ("scripted/oracle", 3, 0, True),
@@ -136,7 +140,7 @@ def test_a_model_that_cannot_be_called_stops_no_other(tmp_path: Path) -> None:
         ("dead", 0, 6, False),
     ]
     assert not report.complete
-    assert [run.trouble for run in report.runs] == [None, None]
+    assert [run.error for run in report.runs] == [None, None]
     assert len(said) == 1  # once for all runs
     assert "NO_SUCH_KEY" in said[0]
 
@@ -145,8 +149,8 @@ def test_a_run_that_ends_early_stops_no_other(tmp_path: Path) -> None:
     raw = {"families": ["queue", "access"], "grid": {"users": ["scripted", DEAD]}}
     report = play(tmp_path, raw)
     assert [run.complete for run in report.runs] == [True, False]
-    assert report.runs[0].trouble is None
-    assert "the users' model cannot be reached" in str(report.runs[1].trouble)
+    assert report.runs[0].error is None
+    assert "the users' model cannot be reached" in str(report.runs[1].error)
     assert [line.cell.unplayed for line in report.lines] == [0, 0, 3, 3]
 
 
@@ -156,8 +160,8 @@ def test_a_defect_in_one_run_stops_no_other(tmp_path: Path, caplog: pytest.LogCa
             raise ZeroDivisionError("a defect")
         return lambda _: None
 
-    report = play(tmp_path, {"grid": {"epochs": [1, 2]}}, watcher=Watcher(begin=begin))
-    assert [run.trouble for run in report.runs] == [None, "ZeroDivisionError: a defect"]
+    report = play(tmp_path, {"grid": {"epochs": [1, 2]}}, observer=RunObserver(begin=begin))
+    assert [run.error for run in report.runs] == [None, "ZeroDivisionError: a defect"]
     assert "Traceback" in caplog.text
 
 
@@ -167,9 +171,7 @@ def test_what_cannot_be_read_at_the_end_is_not_taken_for_free(tmp_path: Path, mo
 
     monkeypatch.setattr("flows.sweep.sweep.cell_results", full)
     report = play(tmp_path, {})
-    assert [(run.trouble, run.complete, run.cells[0].cost_usd) for run in report.runs] == [
-        ("no space left", False, None)
-    ]
+    assert [(run.error, run.complete, run.cells[0].cost_usd) for run in report.runs] == [("no space left", False, None)]
     assert report.cost_usd is None
 
 

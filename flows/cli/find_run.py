@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def stored_run(store_url: str, run_id: str) -> RunManifest:
+def find_run(store_url: str, run_id: str) -> RunManifest:
     """Its manifest.
 
     Raises:
@@ -27,7 +27,7 @@ def stored_run(store_url: str, run_id: str) -> RunManifest:
     return find_manifest(open_store(store_url), run_id)
 
 
-def read_runs(store_url: str, question: "Question[T]", run_id: str | None = None) -> T:
+def query_store(store_url: str, question: "Question[T]", run_id: str | None = None) -> T:
     """What comes of a question to one run, or to all; what is damaged is left out and named on stderr.
 
     Raises:
@@ -45,7 +45,7 @@ def read_runs(store_url: str, question: "Question[T]", run_id: str | None = None
     return found.value
 
 
-def ask_runs(store_url: str, question: "Question[T]", run_id: str | None = None) -> T:
+def query_runs(store_url: str, question: "Question[T]", run_id: str | None = None) -> T:
     """The same where at least one run has to be there: that one, or any.  An error of the question is its own.
 
     Raises:
@@ -62,7 +62,7 @@ def ask_runs(store_url: str, question: "Question[T]", run_id: str | None = None)
     if found.value is not None:
         return found.value[0]
     if run_id is not None:
-        stored_run(store_url, run_id)
+        find_run(store_url, run_id)
     if found.lost:
         raise MusesError(f"no run in the store {store_url} can be read")
     raise NoSuchRunError(store_url)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.job.run_lock import holding
+from flows.job.run_lock import hold_run_lock
 from storage.objects.object_keys import claim_key
 from storage.objects.object_store import ObjectStore
 from storage.objects.open_store import open_store
@@ -31,7 +31,7 @@ def test_it_is_held_and_released(store: ObjectStore) -> None:
     """Nobody else gets it in between, also when the work fails."""
 
     async def work() -> None:
-        async with holding(store, "r", "muses run", FAST):
+        async with hold_run_lock(store, "r", "muses run", FAST):
             with pytest.raises(RunHeldError):
                 await asyncio.to_thread(claimed(store, "r", "muses run", FAST).__enter__)
             raise ZeroDivisionError
@@ -46,7 +46,7 @@ def test_who_loses_it_is_stopped(store: ObjectStore) -> None:
 
     async def work() -> str:
         try:
-            async with holding(store, "r", "muses run", FAST):
+            async with hold_run_lock(store, "r", "muses run", FAST):
                 while not store.replace(claim_key("r"), THEIRS.to_json(), store.read(claim_key("r")).tag):
                     pass
                 await asyncio.sleep(3600)
@@ -63,7 +63,7 @@ def test_a_signal_is_no_loss(store: ObjectStore) -> None:
     """Cancelled from outside, it stays cancelled, and the run is free."""
 
     async def work() -> None:
-        async with holding(store, "r", "muses run", FAST):
+        async with hold_run_lock(store, "r", "muses run", FAST):
             await asyncio.sleep(3600)
 
     async def cancelled() -> None:
@@ -84,7 +84,7 @@ def test_who_is_stopped_while_watching_leaves_no_claim(store: ObjectStore) -> No
     store.put_if_absent(claim_key("r"), THEIRS.to_json())
 
     async def cancelled() -> None:
-        task = asyncio.create_task(holding(store, "r", "muses run", FAST).__aenter__())
+        task = asyncio.create_task(hold_run_lock(store, "r", "muses run", FAST).__aenter__())
         await asyncio.sleep(0.1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
