@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError
 
 
 def serve(*, store: Store = None, host: str = "127.0.0.1", port: int = 8600, token: str | None = None) -> int:  # noqa: D417
-    """Show a store's pages in the browser, as long as this runs.
+    """Serve a store's pages over HTTP until interrupted.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def serve(*, store: Store = None, host: str = "127.0.0.1", port: int = 8600, tok
     port
         Port to listen on.
     token
-        What visitors have to show once, as ?token=...
+        Access token that visitors pass once, as ?token=...
     """
     import uvicorn
 
@@ -39,12 +39,12 @@ def serve(*, store: Store = None, host: str = "127.0.0.1", port: int = 8600, tok
 
 
 def export(folder: Path, /, *, store: Store = None) -> int:  # noqa: D417
-    """Write a store's pages as files that need no server.
+    """Write a store's pages as static files.
 
     Parameters
     ----------
     folder
-        Where they go; it is made if it is not there.
+        Output folder; created if missing.
     """
     from dashboards.web.export import export as write
     from dashboards.web.shelf import Shelf

@@ -33,7 +33,7 @@ def deploy(
     most_cells: MostCells = MOST_CELLS,
     as_json: Json = False,
 ) -> int:
-    """Register a configuration at the Prefect server: nights and upkeep by schedule, runs and sweeps on demand."""
+    """Register Prefect deployments: nights and store maintenance on a schedule, runs and sweeps on demand."""
     settings = read_settings()
     quiet_engines(settings)
     make_home(settings.prefect_home)

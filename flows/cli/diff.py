@@ -18,7 +18,7 @@ Run = Annotated[str, Parameter(help="A run's id; `muses store ls` lists them.")]
 def diff(
     run_a: Run, run_b: Run, /, *, store: Store = None, scoring: Scoring = "published", as_json: Json = False
 ) -> int:
-    """Say what differs between two runs: dataset, models, users, limits, prices, code, packages, and the results."""
+    """Show the differences between two runs: dataset, models, users, limits, prices, code, packages, results."""
     from dashboards.diff import diff_record, render_diff
     from storage.analysis.compare import Terms
     from storage.analysis.run_diff import diff as diff_runs

@@ -1,4 +1,4 @@
-"""``muses doctor``: is everything that a run needs within reach, and what to do where it is not."""
+"""``muses doctor``: check that everything a run needs is reachable."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ def doctor(
     options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     as_json: Json = False,
 ) -> int:
-    """Check Ray, Prefect, the store and every model endpoint; say what to do where one is out of reach."""
+    """Check Ray, Prefect, the store and every model endpoint, and explain how to fix each failure."""
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store) if config or options.model else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
-Force = Annotated[bool, Parameter(help="Replace files that are there.")]
+Force = Annotated[bool, Parameter(help="Overwrite existing files.")]
 
 
 @Parameter(name="*")
@@ -40,12 +40,12 @@ def inspect(
     run: Run,
     /,
     *,
-    out: Annotated[Path, Parameter(help="Folder for the logs; made when it is not there.")],
+    out: Annotated[Path, Parameter(help="Folder for the logs; created if missing.")],
     store: Store = None,
     force: Force = False,
     as_json: Json = False,
 ) -> int:
-    """Write a run as logs of Inspect, one a model and family, for `inspect view` and its dataframes."""
+    """Write a run as Inspect logs, one per model and family, for `inspect view` and its dataframes."""
     from storage.export.inspect_logs import WrittenLog, export_inspect
 
     folder = _expanded(out)
@@ -79,7 +79,7 @@ def csv(run: Run, /, options: TableOptions) -> int:
 
 
 def jsonl(run: Run, /, options: TableOptions) -> int:
-    """Write one view of a run as JSON, a line a row."""
+    """Write one view of a run as JSON lines."""
     return _table(run, "jsonl", options)
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from flows.nightly.night import NightResult
 
 Day = Annotated[str | None, Parameter(name="--date", help="Which night, as 2026-11-23; default: tonight.")]
-Rules = Annotated[Path, Parameter(help="YAML file that names the store, and in its section maintain the rules.")]
-DryRun = Annotated[bool, Parameter(help="Only say what would be done.")]
+Rules = Annotated[Path, Parameter(help="YAML file with the store, and the rules in its section `maintain`.")]
+DryRun = Annotated[bool, Parameter(help="Show what would be done, without doing it.")]
 Last = Annotated[int, Parameter(help="How many nights.", validator=Number(gte=1))]
 _NO_OPTIONS = RunOptions()
 
@@ -30,7 +30,7 @@ _NO_OPTIONS = RunOptions()
 def nightly(
     config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, day: Day = None, as_json: Json = False
 ) -> int:
-    """Play what has changed since the last night and the canary, say what moved, seal and publish."""
+    """Run the nightly evaluation: play changed cells and the canary, report changed scores, seal and publish."""
     from flows.nightly.schedule import night_config, read_day, resolve_night
 
     settings = read_settings()
@@ -47,7 +47,7 @@ def nightly(
 
 
 def maintain(config: Rules, /, *, store: Store = None, dry_run: DryRun = False, as_json: Json = False) -> int:
-    """Look after the store: delete old runs by the config's rules, verify, seal complete ones, collect garbage."""
+    """Maintain a store: delete old runs by the config's rules, verify, seal complete runs, collect garbage."""
     from flows.nightly.night_text import upkeep_lines
 
     settings = read_settings()
@@ -72,7 +72,7 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
     Parameters
     ----------
     name
-        What the nights are called: `nightly.name` of their config.
+        Name of the nightly evaluation: `nightly.name` in its config.
     """
     from flows.nightly.night_text import status_table
     from flows.nightly.schedule import last_nights

@@ -28,13 +28,13 @@ from pipeline.plan import Plan
 Pilot = Annotated[
     int | None,
     Parameter(
-        help="Play so many episodes of every cell first, in the run's own store, and estimate from them.",
+        help="Play this many episodes of every cell first, in the run's own store, and estimate from them.",
         validator=Number(gte=2),
     ),
 ]
 Gpus = Annotated[
     int | None,
-    Parameter(help="Show which models are served when on a cluster of so many GPUs.", validator=Number(gte=1)),
+    Parameter(help="Show when each model is served on a cluster with this many GPUs.", validator=Number(gte=1)),
 ]
 _NO_OPTIONS = RunOptions()
 
@@ -49,7 +49,7 @@ def plan(  # noqa: PLR0913 - a command's options
     most_cells: MostCells = MOST_CELLS,
     as_json: Json = False,
 ) -> int:
-    """Show what a run or a sweep would play, and what that would take, without playing it (or no more than a pilot)."""
+    """Show the episodes, cost and time of a run or a sweep without running it (apart from an optional pilot)."""
     settings = read_settings()
     raw, source = load_raw(config, options, settings.store)
     previews = [

@@ -1,4 +1,4 @@
-"""``muses leaderboard``, ``muses sql``, ``muses trace``: questions to a store."""
+"""``muses leaderboard``, ``muses sql``, ``muses trace``: queries of a store."""
 
 import csv
 import json
@@ -40,7 +40,7 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     with_paper: WithPaper = False,
     bands: Bands = False,
 ) -> int:
-    """Print mean ± SE of every model and column. Without --run: of the newest run in the store."""
+    """Print the mean ± standard error of every model and column. Default: the newest run in the store."""
     if with_paper and scoring != "published":
         raise ConfigError("--with-paper: the paper's figures are by --scoring published; leave out one of the two")
     if bands and format not in ("table", "md"):
@@ -63,7 +63,9 @@ def leaderboard(  # noqa: PLR0913 - the command's options
 
 
 def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", "csv"] = "table") -> int:  # noqa: A002, D417
-    """Ask anything of the traces. Views: episodes, scores, messages, calls, runs, usage, leaderboard_cells and more.
+    """Query the stored results with SQL.
+
+    Views: episodes, scores, messages, calls, runs, usage, leaderboard_cells and more.
 
     Parameters
     ----------
@@ -93,12 +95,12 @@ def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", 
 
 
 def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, raw: bool = False) -> int:  # noqa: D417
-    """Print one episode as a readable transcript: who said what to whom.
+    """Print one episode as a readable transcript.
 
     Parameters
     ----------
     episode_id
-        The id, or the beginning of one.
+        An episode id, or a prefix of one.
     run
         Needed only when the same episode was played in several runs.
     raw

@@ -20,7 +20,7 @@ _NO_OPTIONS = RunOptions()
 
 
 def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json: Json = False) -> int:
-    """Play what a run owes and print the leaderboard. Started again, it plays only what is not scored yet."""
+    """Run an evaluation: play every episode that has no score yet, then print the leaderboard."""
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)
@@ -30,7 +30,7 @@ def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json:
 
 
 def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json: Json = False) -> int:
-    """The same as `muses run`, through Prefect: a task a cell, progress and leaderboard as artifacts."""
+    """Run an evaluation as a Prefect flow: one task per cell, with progress and leaderboard as artifacts."""
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, options, settings.store)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from storage.upkeep.verify import RunCheck
 
 Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
-Grace = Annotated[str, Parameter(help="How old it has to be, as 24h, 7d, 30m.")]
-OlderThan = Annotated[str | None, Parameter(help="Since the run was last written to, as 90d, 12h.")]
+Grace = Annotated[str, Parameter(help="Minimum age of an object, as 24h, 7d, 30m.")]
+OlderThan = Annotated[str | None, Parameter(help="Minimum time since the run was last written to, as 90d, 12h.")]
 NamePattern = Annotated[str | None, Parameter(help="Pattern of the run's id, as 'nightly-*'.")]
-DryRun = Annotated[bool, Parameter(help="Only list what would go.")]
+DryRun = Annotated[bool, Parameter(help="List what would be deleted, without deleting it.")]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -66,7 +66,7 @@ def ls(*, store: Store = None, as_json: Json = False) -> int:
 
 
 def du(*, store: Store = None, as_json: Json = False) -> int:
-    """Show what each run takes, by kind of object. Foreign files are counted, and never touched."""
+    """Show the storage used by each run and kind of object. Foreign files are counted, and never touched."""
     from storage.objects.inventory import take_inventory, usage
 
     opened = _open(store)
@@ -107,7 +107,7 @@ def verify(
 
 
 def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
-    """Turn the shards of a run into few large objects, sorted and each episode once. A sealed run stays as it is."""
+    """Compact the shards of a run into a few large, sorted objects. A sealed run stays as it is."""
     from storage.upkeep.compaction import seal as seal_run
 
     report = seal_run(_open(store), run)
@@ -122,7 +122,7 @@ def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
 
 
 def gc(*, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, as_json: Json = False) -> int:
-    """Delete what no manifest names and nobody writes any more: what cut-off writers, seals and deletions left."""
+    """Delete unreferenced objects left by interrupted writes, seals and deletions."""
     from storage.upkeep.garbage_collection import collect
 
     opened = _open(store)
@@ -148,7 +148,7 @@ def prune(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
-    """Delete whole runs, by age and by name. Look first: --dry-run."""
+    """Delete runs by age and name. Use --dry-run to preview."""
     from storage.upkeep.retention import Rule, prune as prune_runs
 
     if older_than is None and name is None:

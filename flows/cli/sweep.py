@@ -20,9 +20,7 @@ from pipeline.grid import MOST_CELLS, expand
 if TYPE_CHECKING:
     from flows.sweep.sweep import SweepReport, SweepRunResult
 
-MostCells = Annotated[
-    int, Parameter(help="A grid of more cells is refused, in case it is a slip.", validator=Number(gte=1))
-]
+MostCells = Annotated[int, Parameter(help="Refuse a grid with more cells than this.", validator=Number(gte=1))]
 _SHOWN_PROBLEMS = 5
 _NO_OPTIONS = RunOptions()
 
@@ -35,7 +33,7 @@ def sweep(
     most_cells: MostCells = MOST_CELLS,
     as_json: Json = False,
 ) -> int:
-    """Play what the runs of a grid owe, through Prefect, and say which cells are complete. Started again it resumes."""
+    """Run every evaluation of a parameter grid through Prefect and show which cells are complete. Rerun to resume."""
     settings = read_settings()
     quiet_engines(settings)
     raw, source = load_raw(config, options, settings.store)

@@ -143,7 +143,7 @@ def _resume(opened: _Opened) -> PreparedRun:
 
 
 async def with_context(run: PreparedRun, settings: Settings, budget: RunBudget | None = None) -> PreparedRun:
-    """The run with what its budget and its cache say now.  *funds*: see :func:`flows.job.run_budget.read_terms`."""
+    """The run with its current budget and cache.  *budget*: see :func:`flows.job.run_budget.read_context`."""
     return replace(run, context=await asyncio.to_thread(read_context, run, settings.home, budget))
 
 
