@@ -11,21 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dashboards.text import markdown_table, one_line, text_table
+from pipeline.leaderboard_columns import COLUMNS
 from pipeline.plan import Plan
 from storage.analysis.compare import AVERAGE, Comparison, ComparisonReport, Contrast, Side, Standings, Terms
-from storage.analysis.leaderboard import COLUMNS
 from storage.analysis.power import Design, smallest_difference
 from storage.analysis.standard_error import Estimate
 
 Format = Literal["table", "md", "json"]
 
-_TITLES = {
-    "queue_f1": "queue F1",
-    "instruct_accuracy": "instruct acc",
-    "privacy": "privacy",
-    "utility": "utility",
-    "meeting_success": "meeting succ",
-}
 _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 _WHO: tuple[Literal["a"], Literal["b"]] = ("a", "b")
 _SHOWS_AS_ZERO = 5e-4
@@ -186,7 +179,7 @@ def _columns_table(comparison: Comparison, terms: Terms) -> _Table:
         shown.append(comparison.overall)
     body = [
         [
-            _average_title(len(comparison.columns)) if contrast.column == AVERAGE else _TITLES[contrast.column],
+            _average_title(len(comparison.columns)) if contrast.column == AVERAGE else COLUMNS[contrast.column].title,
             f"{100 * contrast.a:.1f}",
             f"{100 * contrast.b:.1f}",
             _signed(contrast),
@@ -204,7 +197,7 @@ def _columns_table(comparison: Comparison, terms: Terms) -> _Table:
 
 def _ranks_table(standings: Standings) -> _Table:
     columns = len(standings.columns)
-    overall = _average_title(columns) if columns > 1 else _TITLES[standings.columns[0]]
+    overall = _average_title(columns) if columns > 1 else COLUMNS[standings.columns[0]].title
     body = [
         ["–" if standing.band is None else str(standing.band), standing.model, _estimate(standing.overall)]
         for standing in standings.models
@@ -220,7 +213,10 @@ def _pairs_table(standings: Standings) -> _Table:
             comparison.a.model,
             comparison.b.model,
             *_overall_cells(comparison.overall, alpha),
-            *(", ".join(_TITLES[column.column] for column in _won(comparison, who, alpha)) or "–" for who in _WHO),
+            *(
+                ", ".join(COLUMNS[column.column].title for column in _won(comparison, who, alpha)) or "–"
+                for who in _WHO
+            ),
         ]
         for comparison in standings.comparisons
     ]
@@ -246,13 +242,14 @@ def _verdicts(comparison: Comparison, terms: Terms) -> Iterator[str]:
     for who in _WHO:
         won = _won(comparison, who, terms.alpha)
         if won:
-            yield f"{names[who]} is better at: {', '.join(f'{_TITLES[c.column]} ({_lead(c)})' for c in won)}"
+            yield f"{names[who]} is better at: {', '.join(f'{COLUMNS[c.column].title} ({_lead(c)})' for c in won)}"
     equal = [c for c in comparison.columns if c.a_better == c.b_better == 0]
     unclear = [c for c in comparison.columns if c.winner(terms.alpha) is None and c not in equal]
     if unclear:
-        yield f"no difference can be told: {', '.join(f'{_TITLES[c.column]} ({_doubt(c, terms)})' for c in unclear)}"
+        doubts = (f"{COLUMNS[c.column].title} ({_doubt(c, terms)})" for c in unclear)
+        yield f"no difference can be told: {', '.join(doubts)}"
     if equal:
-        yield f"equal on every scenario: {', '.join(_TITLES[c.column] for c in equal)}"
+        yield f"equal on every scenario: {', '.join(COLUMNS[c.column].title for c in equal)}"
     overall = comparison.overall
     if overall is not None and overall.column == AVERAGE:
         leader = overall.winner(terms.alpha)
@@ -282,7 +279,7 @@ def _notes(terms: Terms, asked: str, cautions: Sequence[str]) -> Iterator[str]:
 
 
 def _left_out(comparison: Comparison) -> Iterator[str]:
-    missing = [f"{_TITLES[c.column]} {c.left_out}" for c in comparison.columns if c.left_out]
+    missing = [f"{COLUMNS[c.column].title} {c.left_out}" for c in comparison.columns if c.left_out]
     if missing:
         yield f"scenarios that only one of the two has a score of, left out: {', '.join(missing)}"
 

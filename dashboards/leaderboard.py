@@ -6,24 +6,18 @@ With the paper's rows beside ours every row says where it comes from.
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Literal
 
 from dashboards.table2 import Line, latex_table, measured, published
 from dashboards.text import markdown_table, one_line, text_table
-from storage.analysis.leaderboard import COLUMNS, LeaderboardRow
+from pipeline.leaderboard_columns import COLUMNS
+from storage.analysis.leaderboard import LeaderboardRow
 from storage.analysis.standard_error import Estimate
 
 Format = Literal["table", "md", "csv", "json", "latex"]
 
-_TITLES = {
-    "queue_f1": "queue F1",
-    "instruct_accuracy": "instruct acc",
-    "privacy": "privacy",
-    "utility": "utility",
-    "meeting_success": "meeting succ",
-}
 _NESTED = ("outcomes", "bounds")
 _PAPER_NOTE = "source paper: copied from table 2 of the Muses-Bench paper (its official scenarios), not measured here"
 
@@ -33,7 +27,7 @@ def leaderboard_records(rows: Sequence[LeaderboardRow], *, with_paper: bool = Fa
     ours = [
         {
             "source": "ours",
-            **asdict(row),
+            **_flat(asdict(row)),
             "bounds": {column: bounds._asdict() for column, bounds in row.bounds.items()},
         }
         for row in rows
@@ -58,12 +52,23 @@ def render_leaderboard(rows: Sequence[LeaderboardRow], form: Format, *, with_pap
 
 def _published_record(line: Line) -> dict[str, Any]:
     """The same keys as ours; null for what the paper does not say."""
-    record: dict[str, Any] = dict.fromkeys(["source", *(field.name for field in fields(LeaderboardRow))])
-    record |= {"source": line.source, "scoring": "published", "model": line.model, "avg_columns": len(COLUMNS)}
+    record: dict[str, Any] = {"source": line.source}
+    record |= _flat(dict.fromkeys(field.name for field in fields(LeaderboardRow)) | {"estimates": line.estimates})
+    record |= {"scoring": "published", "model": line.model, "avg_columns": len(COLUMNS)}
     record |= {"outcomes": {}, "bounds": {}, "ranked": False}
-    for column, estimate in line.estimates.items():
-        record[column], record[f"{column}_se"] = estimate or (None, None)
     return record
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with two entries per column, mean and standard error, where the row holds its estimates."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        if key != "estimates":
+            flat.setdefault(key, value)
+            continue
+        for column, estimate in value.items():
+            flat[column], flat[f"{column}_se"] = estimate or (None, None)
+    return flat
 
 
 def _lines(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> list[Line]:
@@ -95,7 +100,7 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
     ]
     of_all = "" if len(shown) == len(COLUMNS) else f" of {len(shown)}"
     source = ["source"] if with_paper else []
-    header = ["", "model", *source, *(_TITLES[column] for column in shown), f"avg{of_all}"]
+    header = ["", "model", *source, *(COLUMNS[column].title for column in shown), f"avg{of_all}"]
     header += ["episodes", "coverage", "cost"]
     body = [
         [
@@ -143,7 +148,8 @@ def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
             continue
         failed = ", ".join(f"{count} {name}" for name, count in row.outcomes.items() if count and name != "scored")
         spans = ", ".join(
-            f"{_TITLES[column]} {100 * bound.low:.1f}–{100 * bound.high:.1f}" for column, bound in row.bounds.items()
+            f"{COLUMNS[column].title} {100 * bound.low:.1f}–{100 * bound.high:.1f}"
+            for column, bound in row.bounds.items()
         )
         what = (failed or "episodes missing") + ("" if row.ranked else ", not ranked")
         notes.append(f"{one_line(row.model)}: {what}; with all episodes it would lie in {spans}")

@@ -11,27 +11,13 @@ from importlib.resources import files
 from typing import Literal
 
 from dashboards.text import one_line
-from storage.analysis.leaderboard import COLUMNS, LeaderboardRow
+from pipeline.leaderboard_columns import COLUMNS
+from storage.analysis.leaderboard import LeaderboardRow
 from storage.analysis.standard_error import Estimate
 
 Source = Literal["ours", "paper"]
 
-_PUBLISHED_AS = {
-    "queue_f1": "queue_f1",
-    "instruct_accuracy": "instruct_acc",
-    "privacy": "privacy",
-    "utility": "utility",
-    "meeting_success": "meeting_success",
-}
-"""Column -> how the file calls it."""
-_HEADER = {
-    "queue_f1": "Queue F1",
-    "instruct_accuracy": "Instruct acc.",
-    "privacy": "Privacy",
-    "utility": "Utility",
-    "meeting_success": "Meeting succ.",
-    "avg": "Avg.",
-}
+_HEADER = {**{name: column.latex for name, column in COLUMNS.items()}, "avg": "Avg."}
 _NOTHING = "--"
 
 
@@ -76,8 +62,8 @@ def published() -> list[Line]:
     lines = []
     for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
         estimates: dict[str, Estimate | None] = {
-            column: Estimate(_share(row[f"{name}_mean"]), _share(row[f"{name}_se"]))
-            for column, name in _PUBLISHED_AS.items()
+            name: Estimate(_share(row[f"{column.paper}_mean"]), _share(row[f"{column.paper}_se"]))
+            for name, column in COLUMNS.items()
         }
         lines.append(Line("paper", row["model"], {**estimates, "avg": Estimate(_share(row["avg"]), None)}))
     return lines

@@ -16,8 +16,9 @@ from typing import Literal
 import duckdb
 
 from pipeline.errors import MusesError, StoreError
+from pipeline.leaderboard_columns import COLUMNS
 from pipeline.scores import Scoring
-from storage.analysis.leaderboard import COLUMNS, LeaderboardRow, leaderboard
+from storage.analysis.leaderboard import LeaderboardRow, leaderboard
 from storage.analysis.multiple_comparisons import Correction, adjusted
 from storage.analysis.paired_difference import Difference, average_difference, difference
 from storage.analysis.rank_bands import RankBand, rank_bands
@@ -195,7 +196,7 @@ def find_side(played: Mapping[str, Sequence[str]], text: str, run_id: str) -> Si
 
 
 def _columns(terms: Terms) -> list[str]:
-    return [column for column, (family, _) in COLUMNS.items() if terms.family in (None, family)]
+    return [name for name, column in COLUMNS.items() if terms.family in (None, column.family)]
 
 
 def _overall(row: LeaderboardRow, columns: Sequence[str]) -> Estimate | None:
@@ -250,7 +251,7 @@ def _read(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], terms: T
     query = (files("storage.analysis") / "compare.sql").read_text(encoding="utf-8")
     parameters = {
         "scoring": terms.scoring,
-        "metrics": [COLUMNS[column][1] for column in _columns(terms)],
+        "metrics": [COLUMNS[column].metric for column in _columns(terms)],
         "family": terms.family,
         "run_ids": [side.run_id for side in sides],
         "models": [side.model for side in sides],

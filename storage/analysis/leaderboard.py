@@ -14,40 +14,24 @@ from typing import Any
 import duckdb
 
 from pipeline.episode import OUTCOMES
+from pipeline.leaderboard_columns import COLUMNS, Column
 from pipeline.scores import Scoring
 from pipeline.usage import sum_or_none
 from storage.analysis.intervals import Bounds, bounds
 from storage.analysis.standard_error import Estimate, mean_of_means
 
-COLUMNS: Mapping[str, tuple[str, str]] = {
-    "queue_f1": ("queue", "f1"),
-    "instruct_accuracy": ("instruct", "accuracy"),
-    "privacy": ("access", "privacy"),
-    "utility": ("access", "utility"),
-    "meeting_success": ("meeting", "success"),
-}
-"""Column -> (family, metric)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderboardRow:
-    """One model in one run.  Means are 0 to 1; a column is None where nothing has been scored."""
+    """One model in one run.  Means are 0 to 1."""
 
     rank: int | None = None
     """Among the ranked rows of the run; equal averages share a rank."""
     run_id: str
     scoring: Scoring
     model: str
-    queue_f1: float | None
-    queue_f1_se: float | None
-    instruct_accuracy: float | None
-    instruct_accuracy_se: float | None
-    privacy: float | None
-    privacy_se: float | None
-    utility: float | None
-    utility_se: float | None
-    meeting_success: float | None
-    meeting_success_se: float | None
+    estimates: Mapping[str, Estimate | None]
+    """For every column of the leaderboard its mean and standard error; None where nothing has been scored."""
     avg: float | None = None
     """Mean of the columns in which any row of the run has a value; None when this row lacks one of them."""
     avg_se: float | None = None
@@ -71,9 +55,8 @@ class LeaderboardRow:
     """Which of our scripted agents it is (``oracle``, ...); None for a model, and when there is no manifest to tell."""
 
     def estimate(self, column: str) -> Estimate | None:
-        """One of :data:`COLUMNS`; None where nothing has been scored."""
-        mean = getattr(self, column)
-        return None if mean is None else Estimate(mean, getattr(self, f"{column}_se"))
+        """One of the columns; None where nothing has been scored."""
+        return self.estimates[column]
 
 
 def leaderboard(
@@ -81,6 +64,7 @@ def leaderboard(
     scoring: Scoring = "published",
     run_id: str | None = None,
     threshold: float = 0.99,
+    columns: Mapping[str, Column] = COLUMNS,
 ) -> list[LeaderboardRow]:
     """The rows of one run or of all, sorted by run, then by average, best first.
 
@@ -88,11 +72,11 @@ def leaderboard(
     family is at least *threshold*.
     """
     query = (files("storage.analysis") / "leaderboard.sql").read_text(encoding="utf-8")
-    parameters = {"scoring": scoring, "run_id": run_id, "metrics": [metric for _, metric in COLUMNS.values()]}
+    parameters = {"scoring": scoring, "run_id": run_id, "metrics": [column.metric for column in columns.values()]}
     cells = [_Cell(*values) for values in connection.execute(query, parameters).fetchall()]
     builtins = _builtins(connection)
     models = [
-        replace(_row(run, model, scoring, threshold, list(group)), builtin=builtins.get((run, model)))
+        replace(_row(scoring, threshold, list(group), columns), builtin=builtins.get((run, model)))
         for (run, model), group in groupby(cells, key=lambda cell: (cell.run_id, cell.model))
     ]
     return [row for _, rows in groupby(models, key=lambda row: row.run_id) for row in _ranked(_averaged(tuple(rows)))]
@@ -132,24 +116,23 @@ def _builtins(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], st
     }
 
 
-def _row(run_id: str, model: str, scoring: Scoring, threshold: float, cells: Sequence[_Cell]) -> LeaderboardRow:
+def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Mapping[str, Column]) -> LeaderboardRow:
     by_family = {cell.family: cell for cell in cells}
-    estimates: dict[str, Any] = {}
+    estimates: dict[str, Estimate | None] = {}
     missing: dict[str, Bounds] = {}
-    for column, (family, metric) in COLUMNS.items():
-        cell = by_family.get(family)
-        found = cell and cell.estimate(metric)
-        estimates[column], estimates[f"{column}_se"] = found or (None, None)
+    for name, column in columns.items():
+        cell = by_family.get(column.family)
+        found = estimates[name] = cell.estimate(column.metric) if cell else None
         if cell and cell.planned and cell.scored < cell.planned:
-            missing[column] = bounds(estimates[column], cell.scored, cell.planned)
+            missing[name] = bounds(found.mean if found else None, cell.scored, cell.planned)
     episodes = sum(cell.scored for cell in cells)
     planned = sum_or_none(cell.planned for cell in cells)
     coverage = episodes / planned if planned else None
     return LeaderboardRow(
-        run_id=run_id,
+        run_id=cells[0].run_id,
         scoring=scoring,
-        model=model,
-        **estimates,
+        model=cells[0].model,
+        estimates=estimates,
         episodes=episodes,
         planned=planned,
         coverage=coverage,
@@ -162,7 +145,7 @@ def _row(run_id: str, model: str, scoring: Scoring, threshold: float, cells: Seq
 
 def _averaged(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
     """One run's rows with their averages, all over the same columns."""
-    columns = [column for column in COLUMNS if any(row.estimate(column) for row in rows)]
+    columns = [column for column in rows[0].estimates if any(row.estimate(column) for row in rows)]
     averaged = []
     for row in rows:
         estimates = [found for found in map(row.estimate, columns) if found is not None]

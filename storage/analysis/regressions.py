@@ -15,8 +15,8 @@ from itertools import groupby
 import duckdb
 
 from pipeline.errors import MusesError, StoreError
+from pipeline.leaderboard_columns import COLUMNS
 from storage.analysis.compare import Side, compare
-from storage.analysis.leaderboard import COLUMNS
 from storage.analysis.multiple_comparisons import adjusted
 from storage.analysis.paired_difference import Difference, paired_difference
 from storage.objects.object_store import ObjectStore
@@ -106,7 +106,7 @@ def _against(
         except MusesError:  # nothing scored in common
             continue
         for column in answer.comparison.columns:
-            if (model, COLUMNS[column.column][0]) in parts:
+            if (model, COLUMNS[column.column].family) in parts:
                 found = (column.a, column.b, column.difference, column.scenarios)
                 yield _Tested(model, column.column, *found, before_id, 1, answer.cautions)
 
@@ -129,7 +129,7 @@ def _against_past(
         if not all(map(math.isfinite, (*now, *before))):
             raise StoreError(f"{model!r} has a score in {column} that is not a finite number; `muses rescore` mends it")
         difference = paired_difference(now, before, scenarios)
-        runs = alike[model, COLUMNS[column][0]]
+        runs = alike[model, COLUMNS[column].family]
         if difference is not None:
             means = (sum(now) / len(now), sum(before) / len(before))
             yield _Tested(model, column, *means, difference, len(set(scenarios)), runs[-1], len(runs))

@@ -8,7 +8,7 @@ objects that were there when it was opened.  Foreign files are passed over; an e
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC
 from importlib.resources import files
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.errors import StoreError
+from pipeline.leaderboard_columns import COLUMNS, Column
 from storage.objects.object_store import ObjectStore
 from storage.objects.open_store import open_store
 from storage.objects.s3_store import S3Store
@@ -82,7 +83,9 @@ def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnect
         ) from error
 
 
-def connect_to(store: ObjectStore, sources: Sources) -> duckdb.DuckDBPyConnection:
+def connect_to(
+    store: ObjectStore, sources: Sources, columns: Mapping[str, Column] = COLUMNS
+) -> duckdb.DuckDBPyConnection:
     """A connection with the views over these objects."""
     connection = duckdb.connect(":memory:", config=_settings())
     connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
@@ -96,7 +99,7 @@ def connect_to(store: ObjectStore, sources: Sources) -> duckdb.DuckDBPyConnectio
     connection.unregister("manifests_now")
     # Two texts, so that a store in which nothing was rescored pays for no join.
     for name in ("rated_again" if sources.rescored else "rated", *_HELPERS, *VIEWS):
-        connection.execute(statement(name))
+        connection.execute(statement(name, columns))
     # At last: DuckDB looks for every file of a view whenever it makes another one over it.
     for name, keys in rows:
         if keys:
@@ -104,9 +107,16 @@ def connect_to(store: ObjectStore, sources: Sources) -> duckdb.DuckDBPyConnectio
     return connection
 
 
-def statement(name: str) -> str:
-    """The text of one file of ``views/``."""
-    return (files("storage.query") / "views" / f"{name}.sql").read_text(encoding="utf-8")
+def statement(name: str, columns: Mapping[str, Column] = COLUMNS) -> str:
+    """The text of one file of ``views/``, with the leaderboard's columns filled in."""
+    text = (files("storage.query") / "views" / f"{name}.sql").read_text(encoding="utf-8")
+    rows = (f"({_quoted([column.name, column.family, column.metric])})" for column in columns.values())
+    figures = (
+        f"any_value({figure}) FILTER (name = {_quoted([name])}) AS {name}{suffix}"
+        for name in columns
+        for figure, suffix in (("mean", ""), ("se", "_se"))
+    )
+    return text.replace("{column_rows}", ", ".join(rows)).replace("{column_figures}", ", ".join(figures))
 
 
 def _settings() -> dict[str, str | bool | int | float | list[str]]:

@@ -8,25 +8,24 @@ from dataclasses import fields, replace
 import pytest
 
 from dashboards.leaderboard import Format, leaderboard_records, render_leaderboard
+from pipeline.leaderboard_columns import COLUMNS
 from storage.analysis.intervals import Bounds
-from storage.analysis.leaderboard import COLUMNS, LeaderboardRow
+from storage.analysis.leaderboard import LeaderboardRow
+from storage.analysis.standard_error import Estimate
 
-NOTHING = dict.fromkeys((name for column in COLUMNS for name in (column, f"{column}_se")), None)
+NOTHING = dict.fromkeys(COLUMNS)
 FULL = LeaderboardRow(
     rank=1,
     run_id="run-a",
     scoring="published",
     model="model-a",
-    queue_f1=0.5,
-    queue_f1_se=0.02,
-    instruct_accuracy=0.25,
-    instruct_accuracy_se=0.01,
-    privacy=1.0,
-    privacy_se=0.0,
-    utility=0.125,
-    utility_se=0.03,
-    meeting_success=0.75,
-    meeting_success_se=None,
+    estimates={
+        "queue_f1": Estimate(0.5, 0.02),
+        "instruct_accuracy": Estimate(0.25, 0.01),
+        "privacy": Estimate(1.0, 0.0),
+        "utility": Estimate(0.125, 0.03),
+        "meeting_success": Estimate(0.75, None),
+    },
     avg=0.525,
     avg_se=0.0123,
     avg_columns=5,
@@ -87,7 +86,9 @@ def test_a_row_just_short_of_whole_is_ranked_with_its_bounds() -> None:
 
 def test_columns_that_nobody_played_are_left_out() -> None:
     """And the average says how many it is of."""
-    row = replace(FULL, **{**NOTHING, "privacy": 0.5, "privacy_se": None, "utility": 0.5}, avg=0.5, avg_se=None)
+    row = replace(
+        FULL, estimates=NOTHING | dict.fromkeys(("privacy", "utility"), Estimate(0.5, None)), avg=0.5, avg_se=None
+    )
     header = table(row)[0]
     assert "privacy" in header
     assert "utility" in header
@@ -97,7 +98,9 @@ def test_columns_that_nobody_played_are_left_out() -> None:
 
 def test_a_column_with_failures_only_is_there() -> None:
     """It was played: leaving it out would hide that nothing came of it."""
-    lost = replace(FULL, **NOTHING, avg=None, episodes=0, coverage=0.0, ranked=False, bounds={"privacy": Bounds(0, 1)})
+    lost = replace(
+        FULL, estimates=NOTHING, avg=None, episodes=0, coverage=0.0, ranked=False, bounds={"privacy": Bounds(0, 1)}
+    )
     header, _, row, *notes = table(lost)
     assert "privacy" in header
     assert "0/1000" in row
@@ -129,13 +132,19 @@ def test_no_name_of_a_model_breaks_out_of_its_cell(form: Format, name: str) -> N
         assert line.replace("\\|", "").count("|") == plain.splitlines()[3].count("|")
 
 
-@pytest.mark.parametrize("rows", [[FULL], [FULL, SHORT, replace(SHORT, **NOTHING, avg=None, model='a "b",\n|c')]])
+@pytest.mark.parametrize(
+    "rows", [[FULL], [FULL, SHORT, replace(SHORT, estimates=NOTHING, avg=None, model='a "b",\n|c')]]
+)
 def test_json_and_csv_hold_every_field(rows: list[LeaderboardRow]) -> None:
     """As they are in storage: means in 0-1, null where nothing is known; CSV reads back as the same values."""
     records = json.loads(render_leaderboard(rows, "json"))
     for record, row in zip(records, rows, strict=True):
         for field in fields(LeaderboardRow):
             value = getattr(row, field.name)
+            if field.name == "estimates":
+                for column, estimate in value.items():
+                    assert (record[column], record[f"{column}_se"]) == (estimate or (None, None))
+                continue
             if field.name == "bounds":
                 value = {column: {"low": b.low, "high": b.high} for column, b in value.items()}
             assert record[field.name] == value, field.name

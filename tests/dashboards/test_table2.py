@@ -12,8 +12,9 @@ from hypothesis import given, strategies as st
 
 from dashboards.leaderboard import leaderboard_records, render_leaderboard
 from dashboards.table2 import Line, escape, latex_table, measured, published
+from pipeline.leaderboard_columns import COLUMNS
 from storage.analysis.intervals import Bounds
-from storage.analysis.leaderboard import COLUMNS, LeaderboardRow
+from storage.analysis.leaderboard import LeaderboardRow
 from storage.analysis.standard_error import Estimate
 from tests.conftest import Muses
 from tests.shared import SHARED, needs_shared
@@ -23,11 +24,16 @@ OUTCOMES = {"scored": 10, "infra_failed": 0, "simulator_failed": 0, "budget_stop
 
 def row(model: str, value: float | None = 0.5, **changes: Any) -> LeaderboardRow:
     """A ranked row of one value in every column."""
-    figures: dict[str, Any] = {name: value for column in COLUMNS for name in (column, "avg")}
-    figures |= {f"{column}_se": 0.01 for column in (*COLUMNS, "avg")}
+    estimate = None if value is None else Estimate(value, 0.01)
+    figures: dict[str, Any] = {"estimates": dict.fromkeys(COLUMNS, estimate), "avg": value, "avg_se": 0.01}
     plain = {"rank": 1, "run_id": "run-a", "scoring": "published", "avg_columns": 5, "episodes": 10, "planned": 10}
     plain |= {"coverage": 1.0, "outcomes": OUTCOMES, "bounds": {}, "cost_usd": 0.0, "ranked": True}
     return LeaderboardRow(model=model, **{**plain, **figures, **changes})
+
+
+def _with_privacy(value: float, privacy: float) -> dict[str, Estimate | None]:
+    """One value in every column, another one in ``privacy``."""
+    return {**dict.fromkeys(COLUMNS, Estimate(value, 0.01)), "privacy": Estimate(privacy, 0.01)}
 
 
 def cells(table: str, model: str) -> list[str]:
@@ -72,9 +78,9 @@ def test_best_and_second_best() -> None:
     lines = measured(
         [
             row("first", 0.99),
-            row("tied", 0.9901, privacy=0.4),
-            row("second", 0.98, privacy=None),
-            row("third", 0.97, privacy=0.4),
+            row("tied", 0.9901, estimates=_with_privacy(0.9901, 0.4)),
+            row("second", 0.98, estimates={**dict.fromkeys(COLUMNS, Estimate(0.98, 0.01)), "privacy": None}),
+            row("third", 0.97, estimates=_with_privacy(0.97, 0.4)),
         ]
     )
     table = latex_table(lines)

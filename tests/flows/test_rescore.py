@@ -130,7 +130,7 @@ def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> Non
     assert {row[-1] for row in new if row[2] == "queue"} == {0.125}
     with connect(store) as connection:
         rows = leaderboard(connection)
-        assert {row.queue_f1 for row in rows} == {0.125}
+        assert {row.estimates["queue_f1"].mean for row in rows} == {0.125}
         assert {row.episodes for row in rows} == {10}
         assert connection.execute(
             "SELECT DISTINCT queue_f1 FROM leaderboard WHERE scoring = 'published'"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pipeline.episode import Episode
+from pipeline.leaderboard_columns import COLUMNS
 from pipeline.scores import SCORINGS, Score
-from storage.analysis.leaderboard import COLUMNS, leaderboard
+from storage.analysis.leaderboard import leaderboard
 from storage.analysis.standard_error import mean_se
 from storage.objects.object_keys import ShardKey
 from storage.objects.object_store import ObjectStore
@@ -132,7 +133,7 @@ def test_attacks_and_templates(filled: ObjectStore, episodes: list[Episode]) -> 
 
 def test_number_of_users(filled: ObjectStore, episodes: list[Episode]) -> None:
     """Figure 9: the leaderboard's columns of every family."""
-    columns = set(COLUMNS.values())
+    columns = {(column.family, column.metric) for column in COLUMNS.values()}
     expected = _cells(
         episodes,
         lambda one, score: (
@@ -236,7 +237,9 @@ def test_the_leaderboard_in_sql_is_the_leaderboard(
             board = leaderboard(connection, scoring)
             assert [row[2] for row in rows] == [row.model for row in board] == ["model-a", "model-b"]
             for shown, row in zip(rows, board, strict=True):
-                wanted = [getattr(row, name) for name in FIGURES]
+                figures = [figure for estimate in row.estimates.values() for figure in estimate or (None, None)]
+                named = (row.run_id, row.scoring, row.model)
+                wanted = [*named, *figures, row.avg, row.avg_se, row.avg_columns, row.episodes]
                 assert shown == tuple(pytest.approx(v) if isinstance(v, float) else v for v in wanted)
                 assert (row.avg is None) == (row.model == "model-b")
 
@@ -249,6 +252,6 @@ def test_an_average_of_unknown_error(store: ObjectStore) -> None:
     with connect(store.url) as connection:
         shown = connection.execute("SELECT queue_f1_se, meeting_success_se, avg, avg_se FROM leaderboard").fetchall()
         (row,) = leaderboard(connection)
-    assert shown == [(row.queue_f1_se, None, 0.5, None)]
-    assert row.queue_f1_se == pytest.approx(0.25)
+    assert shown == [(row.estimates["queue_f1"].se, None, 0.5, None)]
+    assert row.estimates["queue_f1"].se == pytest.approx(0.25)
     assert (row.avg, row.avg_se) == (0.5, None)

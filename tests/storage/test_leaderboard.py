@@ -1,22 +1,26 @@
 """The leaderboard says what is known, how sure it is, and what is missing."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pipeline.episode import Episode
+from pipeline.leaderboard_columns import COLUMNS, Column
+from pipeline.scores import Score
 from storage.analysis.intervals import Bounds
-from storage.analysis.leaderboard import COLUMNS, LeaderboardRow, leaderboard
-from storage.analysis.standard_error import mean_se
+from storage.analysis.leaderboard import LeaderboardRow, leaderboard
+from storage.analysis.standard_error import Estimate, mean_se
 from storage.objects.object_keys import ShardKey
 from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import connect
+from storage.query.duckdb_connection import connect, connect_to
+from storage.query.store_snapshot import read_sources
 from storage.runs.manifest import create_or_check
 from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 FAMILIES = ("queue", "instruct", "access", "meeting")
-METRICS = {family: [metric for other, metric in COLUMNS.values() if other == family] for family in FAMILIES}
+METRICS = {family: [column.metric for column in COLUMNS.values() if column.family == family] for family in FAMILIES}
 
 
 def _full(model: str, value: float, run_id: str = "run-a") -> list[Episode]:
@@ -59,8 +63,7 @@ def test_a_full_run(store: ObjectStore) -> None:
     expected = mean_se([0.7, 0.9], ["a", "b"])
     assert expected is not None
     for column in COLUMNS:
-        assert getattr(high, column) == pytest.approx(expected.mean)
-        assert getattr(high, f"{column}_se") == pytest.approx(expected.se)
+        assert high.estimates[column] == pytest.approx(expected)
     assert high.avg == pytest.approx(0.8)
     assert high.avg_se == pytest.approx(0.1 / 5**0.5)
     assert (high.avg_columns, high.episodes, high.planned, high.coverage, high.ranked) == (5, 8, 8, 1.0, True)
@@ -76,8 +79,8 @@ def test_failures_are_not_scores(store: ObjectStore) -> None:
     gone = failed("lost", family=lost.family, scenario_id=lost.scenario_id, cost_usd=None)
     _store(store, [*rest, gone], _planned("model-a"))
     (row,) = _board(store)
-    assert row.queue_f1 == pytest.approx(0.4)
-    assert row.queue_f1_se is None
+    assert row.estimates["queue_f1"].mean == pytest.approx(0.4)
+    assert row.estimates["queue_f1"].se is None
     assert row.outcomes == {"scored": 7, "infra_failed": 1, "simulator_failed": 0, "budget_stopped": 0}
     assert (row.episodes, row.planned, row.coverage) == (7, 8, 0.875)
     assert list(row.bounds) == ["queue_f1"]
@@ -112,8 +115,8 @@ def test_a_row_that_lacks_a_column(store: ObjectStore) -> None:
     whole, lacking = _board(store)
     assert (whole.model, whole.avg_columns, whole.rank) == ("whole", 5, 1)
     assert (lacking.avg, lacking.avg_se, lacking.rank) == (None, None, None)
-    assert lacking.queue_f1 == pytest.approx(0.9)
-    assert lacking.meeting_success is None
+    assert lacking.estimates["queue_f1"].mean == pytest.approx(0.9)
+    assert lacking.estimates["meeting_success"].mean is None
     assert lacking.bounds == {"meeting_success": Bounds(0.0, 1.0)}
 
 
@@ -156,7 +159,7 @@ def test_scorings_stand_apart(store: ObjectStore) -> None:
     _store(store, [episode(1)], {("model-a", "queue"): 1})
     for scoring, expected in (("published", 0.5), ("corrected", 0.25)):
         (row,) = _board(store, scoring=scoring)
-        assert (row.scoring, row.queue_f1, row.episodes) == (scoring, expected, 1)
+        assert (row.scoring, row.estimates["queue_f1"].mean, row.episodes) == (scoring, expected, 1)
 
 
 @pytest.mark.parametrize("unknown", [episode(2, cost_usd=None), failed(2, cost_usd=None)])
@@ -173,10 +176,49 @@ def test_resumed_episodes_count_once(store: ObjectStore) -> None:
     resumed = scored(2, {"f1": 0.0}, scenario_id="queue-2", attempt=2)
     write_shard(store, ShardKey("run-a", "all", "all", 0, 2), [resumed])
     (row,) = _board(store)
-    assert (row.queue_f1, row.queue_f1_se, row.episodes, row.coverage, row.rank) == (0.5, 0.5, 2, 1.0, 1)
+    assert (row.estimates["queue_f1"].mean, row.estimates["queue_f1"].se, row.episodes, row.coverage, row.rank) == (
+        0.5,
+        0.5,
+        2,
+        1.0,
+        1,
+    )
     assert row.outcomes["infra_failed"] == 0
 
 
 def test_an_empty_store(store: ObjectStore) -> None:
     """No rows, no error."""
     assert _board(store) == []
+
+
+def test_a_sixth_column_is_declared_in_one_place(store: ObjectStore) -> None:
+    """Given to the reader, it is in the SQL view, in the rows, and in the average."""
+    more = Column(
+        name="ndcg",
+        family="queue",
+        metric="ndcg",
+        title="queue NDCG",
+        heading=("Queue", "NDCG"),
+        latex="Queue NDCG",
+        paper="ndcg",
+    )
+    columns = {**COLUMNS, "ndcg": more}
+    scores = (Score("published", "f1", 0.5), Score("published", "ndcg", 0.25))
+    write_shard(store, ShardKey("run-a", "model-a", "queue", 0), [episode(0, scores=scores)])
+    with connect_to(store, read_sources(store), columns) as connection:
+        shown = connection.execute("SELECT queue_f1, ndcg, ndcg_se, avg, avg_columns FROM leaderboard").fetchall()
+        (row,) = leaderboard(connection, columns=columns)
+    assert shown == [(0.5, 0.25, None, 0.375, 2)]
+    assert row.estimates["ndcg"] == Estimate(0.25, None)
+    assert (row.avg, row.avg_columns) == (0.375, 2)
+
+
+def test_no_other_file_names_a_column() -> None:
+    """A name that means nothing but a column stands in its declaration alone."""
+    root = Path(__file__).parents[2]
+    folders = ("pipeline", "storage", "workers", "flows", "dashboards")
+    files = [
+        path for folder in folders for path in (root / folder).rglob("*") if path.suffix in (".py", ".sql", ".html")
+    ]
+    named = {path.name for path in files if "meeting_success" in path.read_text(encoding="utf-8")}
+    assert named == {"leaderboard_columns.py"}

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from dashboards.web.charts import Gap
 from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.pages.flips import MOST_FLIPS, flips
-from dashboards.web.pages.leaderboard import TITLES
 from dashboards.web.pages.standings import standings_of
 from dashboards.web.shelf import Shelf
 from pipeline.errors import MusesError, StoreError
+from pipeline.leaderboard_columns import COLUMNS
 from storage.analysis.compare import ComparisonReport, Contrast, Side, compare
 
 
@@ -130,6 +130,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 _TITLES = {
-    **{column: f"{family.lower()} {metric}" for column, (family, metric) in TITLES.items()},
+    **{name: f"{column.heading[0].lower()} {column.heading[1]}" for name, column in COLUMNS.items()},
     "avg": "the average",
 }

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from dashboards.web.page import Ask, Page
 from dashboards.web.shelf import Shelf
 from pipeline.episode import OUTCOMES
-from storage.analysis.leaderboard import COLUMNS
+from pipeline.leaderboard_columns import COLUMNS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,7 +26,7 @@ ORDERS = {
 }
 """Name -> (label, SQL)."""
 FILTERS = ("model", "family", "variant", "template", "outcome", "flag")
-_MAIN_METRICS = dict(reversed(list(COLUMNS.values())))
+_MAIN_METRICS = {column.family: column.metric for column in reversed(list(COLUMNS.values()))}
 _LINES = f"""
 SELECT
     episode_id, run_id, model, family, scenario_id, coalesce(mode, attack, disclosure) AS variant, difficulty, template,

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dashboards.web.shelf import Shelf
+from pipeline.leaderboard_columns import COLUMNS
 from storage.analysis.compare import Side
-from storage.analysis.leaderboard import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 MOST_FLIPS = 60
 _MAIN_METRIC = " ".join(
-    f"WHEN '{family}' THEN '{metric}'" for family, metric in dict(reversed(list(COLUMNS.values()))).items()
+    f"WHEN '{family}' THEN '{metric}'"
+    for family, metric in {column.family: column.metric for column in reversed(list(COLUMNS.values()))}.items()
 )
 _RATED = f"""
 SELECT

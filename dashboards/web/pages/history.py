@@ -15,11 +15,11 @@ from dashboards.web.charts import Axis, Point, Series, lines, percent_axis
 from dashboards.web.page import Ask, Page
 from dashboards.web.pages.compare import across
 from dashboards.web.pages.compare_runs import ALPHA, corrected, each_with_its_forerunner
-from dashboards.web.pages.leaderboard import TITLES, lines_of
+from dashboards.web.pages.leaderboard import lines_of
 from dashboards.web.shelf import RunLine, Shelf
 from pipeline.errors import StoreError
+from pipeline.leaderboard_columns import COLUMNS
 from storage.analysis.compare import Contrast, Side
-from storage.analysis.leaderboard import COLUMNS
 from storage.runs.nights import CANARY, Flag, Night, report_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _chapter(shelf: Shelf, name: str, runs: Sequence[RunLine]) -> Chapter:
         pasts=tuple(pasts),
         chart=_chart(drawn) if drawn else None,
         drawn=tuple(past.model for past in drawn),
-        columns=tuple((column, *TITLES[column]) for column in COLUMNS if _is_measured(column, pasts)),
+        columns=tuple((column, *COLUMNS[column].heading) for column in COLUMNS if _is_measured(column, pasts)),
     )
 
 

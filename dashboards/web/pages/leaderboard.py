@@ -13,22 +13,15 @@ from dashboards.web.page import Ask, NoSuchPageError, Page
 from dashboards.web.pages.standings import known_standings, standings_of
 from dashboards.web.shelf import RunLine, Shelf
 from pipeline.errors import MusesError, StoreError
+from pipeline.leaderboard_columns import COLUMNS
 from pipeline.scores import Scoring
 from storage.analysis.compare import Terms, compare_all
-from storage.analysis.leaderboard import COLUMNS, LeaderboardRow, leaderboard
+from storage.analysis.leaderboard import LeaderboardRow, leaderboard
 from storage.analysis.rank_bands import RankBand
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-TITLES = {
-    "queue_f1": ("Queue", "F1"),
-    "instruct_accuracy": ("Instruct", "accuracy"),
-    "privacy": ("Access", "privacy"),
-    "utility": ("Access", "utility"),
-    "meeting_success": ("Meeting", "success"),
-}
-"""Column -> (family, metric), as a heading of two lines."""
 MOST_BANDED = 100_000
 """Planned episodes of a run whose rank bands are found at once: every pair of models is compared for them."""
 FILTERS: Mapping[str, str] = {
@@ -66,7 +59,7 @@ def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
             "rows": rows,
             "banded": bands is not None,
             "paper": () if chosen else published(),
-            "columns": [(column, *TITLES[column], COLUMNS[column][0]) for column in shown],
+            "columns": [(column, *COLUMNS[column].heading, COLUMNS[column].family) for column in shown],
             "all_columns": len(shown) == len(COLUMNS),
             "scoring": scoring,
             "scorings": get_args(Scoring),

@@ -1,10 +1,6 @@
--- The columns of the leaderboard; COLUMNS in storage/analysis/leaderboard.py says the same to Python.
+-- The columns of the leaderboard, as pipeline/leaderboard_columns.py declares them.
 CREATE VIEW leaderboard_columns AS
 FROM (
     VALUES
-        ('queue_f1', 'queue', 'f1'),
-        ('instruct_accuracy', 'instruct', 'accuracy'),
-        ('privacy', 'access', 'privacy'),
-        ('utility', 'access', 'utility'),
-        ('meeting_success', 'meeting', 'success')
+        {column_rows}
 ) AS columns (name, family, metric);

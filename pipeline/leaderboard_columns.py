@@ -1,0 +1,79 @@
+"""The columns of the leaderboard, declared here and nowhere else.
+
+A new column is one more entry of :data:`COLUMNS`: the SQL views, the JSON and CSV records, the tables and the pages are
+built from it.  A row's average is the mean of its columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of the leaderboard: a metric of one family, 0 to 1."""
+
+    name: str
+    """Name in SQL, JSON and CSV; ``<name>_se`` is its standard error."""
+    family: str
+    metric: str
+    """The metric's name in the stored scores."""
+    title: str
+    """Heading of a text table."""
+    heading: tuple[str, str]
+    """Heading of a page in two lines: family and metric."""
+    latex: str
+    """Heading of a LaTeX table."""
+    paper: str
+    """Prefix of the column's names in ``paper_table2.csv``."""
+
+
+_DECLARED = (
+    Column(
+        name="queue_f1",
+        family="queue",
+        metric="f1",
+        title="queue F1",
+        heading=("Queue", "F1"),
+        latex="Queue F1",
+        paper="queue_f1",
+    ),
+    Column(
+        name="instruct_accuracy",
+        family="instruct",
+        metric="accuracy",
+        title="instruct acc",
+        heading=("Instruct", "accuracy"),
+        latex="Instruct acc.",
+        paper="instruct_acc",
+    ),
+    Column(
+        name="privacy",
+        family="access",
+        metric="privacy",
+        title="privacy",
+        heading=("Access", "privacy"),
+        latex="Privacy",
+        paper="privacy",
+    ),
+    Column(
+        name="utility",
+        family="access",
+        metric="utility",
+        title="utility",
+        heading=("Access", "utility"),
+        latex="Utility",
+        paper="utility",
+    ),
+    Column(
+        name="meeting_success",
+        family="meeting",
+        metric="success",
+        title="meeting succ",
+        heading=("Meeting", "success"),
+        latex="Meeting succ.",
+        paper="meeting_success",
+    ),
+)
+
+COLUMNS: Mapping[str, Column] = {column.name: column for column in _DECLARED}
+"""The columns by name, in the order of every table."""
