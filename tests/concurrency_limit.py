@@ -1,11 +1,11 @@
-"""A limit within one event loop that needs no keeper."""
+"""A limit within one event loop that needs no coordinator."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from workers.limits.account import Slot, TryEnd
+from workers.limits.account import AttemptOutcome, Permit
 
 
 class ConcurrencyLimit:
@@ -23,14 +23,14 @@ class ConcurrencyLimit:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def slot(self, tokens: int) -> AsyncIterator[Slot]:
+    async def permit(self, tokens: int) -> AsyncIterator[Permit]:
         await self._take()
         try:
             yield self
         finally:
             self._give_back()
 
-    def ended(self, end: TryEnd) -> None:
+    def ended(self, end: AttemptOutcome) -> None:
         """Learns nothing."""
 
     def lower_to(self, most: int) -> None:
@@ -38,7 +38,7 @@ class ConcurrencyLimit:
         self.most = min(self.most, most)
 
     async def _take(self) -> None:
-        # Whoever waits is handed the slot that gets free, so a free slot means that nobody waits.
+        # Whoever waits is handed the permit that gets free, so a free permit means that nobody waits.
         if self.in_flight < self.most:
             self.in_flight += 1
             return
@@ -47,7 +47,7 @@ class ConcurrencyLimit:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # the slot was handed over in the same moment
+            if not turn.cancelled():  # the permit was handed over in the same moment
                 self._give_back()
             raise
 

@@ -17,7 +17,7 @@ MAY_IMPORT = {
 ENGINE_IMPORTERS = {
     "boto3": {"storage/objects/s3_store.py"},
     "botocore": {"storage/objects/s3_store.py"},
-    "ray": {"workers/ray_pool.py", "workers/vllm_fleet.py", "workers/ray_keeper.py"},
+    "ray": {"workers/ray_pool.py", "workers/vllm_fleet.py", "workers/coordinator/ray_actor.py"},
     "prefect": {
         "flows/prefect_flows/deploy.py",
         "flows/prefect_flows/evaluate_flow.py",

@@ -8,7 +8,8 @@ One call is one or more tries.  What a try may end in:
   and our own patience), ``transport`` (no connection, or one that broke), ``server`` (other 5xx, and answers that are
   none), ``internal`` (the request is wrong: another try of it cannot help).
 
-Each try waits for a server of its route and for a slot of its account's limit, and tells both how it ended; between two
+Each try waits for a server of its route and for a permit of its account's limiter, and tells both how it ended; between
+two
 tries none is held.  When to try again is for ``workers.retries``.
 """
 
@@ -25,7 +26,7 @@ from pipeline.errors import ModelFailure
 from pipeline.protocol import Call, Observation, Reply
 from pipeline.serialization import ChatMessage
 from workers.http_client import HttpClient, HttpResponse, excerpt, well_formed
-from workers.limits import Limit, TryEnd
+from workers.limits import AttemptOutcome, Limiter
 from workers.models import EpisodeRequest
 from workers.providers.adapter import Adapter, Completion, NoCompletionError, Options
 from workers.providers.api_error import ApiError, classify, retry_after, scored_finish_reason
@@ -56,7 +57,7 @@ class ModelConnection:
     """How a model is reached."""
 
     adapter: Adapter
-    limit: Limit
+    limit: Limiter
     """The account's limit."""
     api_key: str | None = None
     """Key of the account; None: no key is sent."""
@@ -157,7 +158,7 @@ class ChatApiModel:
 
     async def _try(self, body: bytes, session: str, starts: list[float]) -> Completion:
         with await self._route.visit(session) as visit:
-            async with self._limit.slot(self._guess.of(body)) as slot:
+            async with self._limit.permit(self._guess.of(body)) as permit:
                 url = visit.start()
                 starts.append(self._effects.clock())
                 headers: Mapping[str, str] = {}
@@ -167,10 +168,10 @@ class ChatApiModel:
                     completion = self._understand(answer, self._http.at(url))
                 except ModelFailure as failure:
                     visit.ended(failure)
-                    slot.ended(_unanswered(failure, headers))
+                    permit.ended(_unanswered(failure, headers))
                     raise
                 visit.ended(None)
-                slot.ended(TryEnd("answered", completion.tokens, None, headers))
+                permit.ended(AttemptOutcome("answered", completion.tokens, None, headers))
         self._guess.learn(body, completion)
         return completion
 
@@ -247,10 +248,10 @@ class ChatApiAgent:
         return await self.model.complete(observation.prompt, self.options, self.session)
 
 
-def _unanswered(failure: ModelFailure, headers: Mapping[str, str]) -> TryEnd:
+def _unanswered(failure: ModelFailure, headers: Mapping[str, str]) -> AttemptOutcome:
     """A failed try as limits see it.  An account without credit is no busy one."""
     refused = failure.kind == "rate_limit" and failure.retryable
-    return TryEnd("refused" if refused else "failed", None, failure.retry_after_s, headers, failure.problem)
+    return AttemptOutcome("refused" if refused else "failed", None, failure.retry_after_s, headers, failure.problem)
 
 
 def _unworded(answer: HttpResponse) -> ApiError:

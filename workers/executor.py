@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from pipeline.config.model import ModelSpec
-from workers.keeper import LocalKeeper
+from workers.coordinator.local import LocalCoordinator
+from workers.fair_queue import FairQueue
 from workers.limits import Snapshot
 from workers.models import Unavailable
-from workers.room import Room
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
 
@@ -55,11 +55,11 @@ class InlineExecutor:
 
     def __init__(self, shards_at_once: int) -> None:
         self._run = secrets.token_hex(8)
-        self._keeper = LocalKeeper()
-        self._worker = ShardWorker(keeper=self._keeper, run=self._run)
-        self._room: Room[None] = Room()
+        self._coordinator = LocalCoordinator()
+        self._worker = ShardWorker(coordinator=self._coordinator, run=self._run)
+        self._queue: FairQueue[None] = FairQueue()
         for _ in range(shards_at_once):
-            self._room.add(None)
+            self._queue.add(None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,19 +72,19 @@ class InlineExecutor:
 
     async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         group = f"{spec.run_id}/{spec.model.slug}"
-        await self._room.take(group)
+        await self._queue.acquire(group)
         try:
             begun()
             return await self._worker.run(spec)
         finally:
-            self._room.leave(group)
-            self._room.add(None)
+            self._queue.release(group)
+            self._queue.add(None)
 
     async def probe(self, spec: ModelSpec) -> Unavailable | None:
         return await self._worker.probe(spec)
 
     async def snapshot(self) -> Snapshot:
-        return await self._keeper.snapshot(self._run)
+        return await self._coordinator.snapshot(self._run)
 
     @property
     def page(self) -> None:

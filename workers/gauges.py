@@ -1,4 +1,4 @@
-"""Figures of things of one kind (accounts, purses, replicas), shown by gauges that tell the things apart by a tag."""
+"""Figures of things of one kind (accounts, budgets, replicas), shown by gauges that tell the things apart by a tag."""
 
 from collections.abc import Callable, Mapping
 from typing import Generic, Protocol, TypeVar

@@ -21,11 +21,11 @@ from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 
 from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError, MusesError
+from workers.coordinator.ray_actor import RayCoordinator, connect_coordinator
 from workers.executor import OnBegun, untold
+from workers.fair_queue import FairQueue
 from workers.limits import Snapshot
 from workers.models import Unavailable
-from workers.ray_keeper import RayKeeper, join_keeper
-from workers.room import Room
 from workers.shard import ShardSpec, ShardSummary
 from workers.worker import ShardWorker
 
@@ -64,10 +64,10 @@ class RayExecutor:
     def __init__(self, settings: RaySettings) -> None:
         self._settings = settings
         self._actors: list[Any] = []
-        self._room: Room[Any] = Room()
+        self._queue: FairQueue[Any] = FairQueue()
         self._returning: set[asyncio.Task[None]] = set()
         self._run = secrets.token_hex(8)
-        self._keeper: RayKeeper | None = None
+        self._coordinator: RayCoordinator | None = None
         self._page: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -76,11 +76,11 @@ class RayExecutor:
             count = self._settings.workers or max(1, int(_cpus(ray.cluster_resources)))
             if self._settings.address is None and count > _cpus(ray.cluster_resources):
                 raise _too_many(count)  # at once: a local cluster does not grow
-            keeper = self._keeper = join_keeper()
+            coordinator = self._coordinator = connect_coordinator()
             actor = ray.remote(num_cpus=1, max_restarts=-1)(ShardWorker)
             room = self._settings.shards_per_worker
             self._actors = [
-                actor.options(max_concurrency=room + 2).remote(None, keeper, self._run, self._settings.weight)
+                actor.options(max_concurrency=room + 2).remote(None, coordinator, self._run, self._settings.weight)
                 for _ in range(count)
             ]
             await self._wait_for_actors(count)
@@ -89,7 +89,7 @@ class RayExecutor:
             raise
         for _ in range(room):
             for handle in self._actors:
-                self._room.add(handle)
+                self._queue.add(handle)
         return self
 
     async def __aexit__(
@@ -110,8 +110,8 @@ class RayExecutor:
     async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         group = f"{spec.run_id}/{spec.model.slug}"
         for tries_left in reversed(range(SHARD_TRIES)):
-            actor = await self._room.take(group)
-            give_back: Callable[[Any], None] = self._room.add
+            actor = await self._queue.acquire(group)
+            give_back: Callable[[Any], None] = self._queue.add
             begun()
             call = actor.run.remote(spec)
             try:
@@ -135,7 +135,7 @@ class RayExecutor:
             else:
                 return summary
             finally:
-                self._room.leave(group)
+                self._queue.release(group)
                 give_back(actor)
         raise AssertionError("unreachable: the last try returns or raises")
 
@@ -150,7 +150,7 @@ class RayExecutor:
         return found
 
     async def snapshot(self) -> Snapshot:
-        return Snapshot() if self._keeper is None else await self._keeper.snapshot(self._run)
+        return Snapshot() if self._coordinator is None else await self._coordinator.snapshot(self._run)
 
     @property
     def page(self) -> str | None:
@@ -172,7 +172,7 @@ class RayExecutor:
             ready = actor.__ray_ready__.options(max_task_retries=-1).remote()
             with suppress(TimeoutError, RayError):  # then the next try says what is wrong
                 await asyncio.wait_for(ready, self._settings.start_timeout_s)
-            self._room.add(actor)
+            self._queue.add(actor)
 
         task = asyncio.create_task(wait())
         self._returning.add(task)

@@ -39,8 +39,17 @@ from pipeline.usage import Usage, sum_or_none
 from storage.objects.object_keys import ShardKey
 from storage.objects.object_store import ObjectStore
 from storage.runs.shards import read_shard, write_shard
+from workers.budget import (
+    UNKNOWN,
+    BudgetClient,
+    BudgetSpec,
+    Cost,
+    Experience,
+    Reservation,
+    ReservationRequest,
+    budget_cell,
+)
 from workers.models import EpisodeRequest, Model
-from workers.purse import UNKNOWN, Bill, Experience, PurseSpec, Reservation, Wallet, Wish, purse_cell
 from workers.scripted import ScriptedPrincipal
 from workers.simulated_user import SimulatedUser
 
@@ -68,7 +77,7 @@ class ShardSpec:
     episodes: tuple[EpisodePlan, ...]
     scenarios: Mapping[str, Scenario[Any]]
     """By id; those that the episodes name."""
-    purse: PurseSpec | None = None
+    budget: BudgetSpec | None = None
     """The budget that it draws on; None: there is no cap."""
     learned: Experience = UNKNOWN
     """What episodes of its cell used in earlier starts, for the budget."""
@@ -78,7 +87,7 @@ class ShardSpec:
     @property
     def cell(self) -> str:
         """Whose episodes can be expected to use as much as one another."""
-        return purse_cell(self.run_id, self.model, self.family)
+        return budget_cell(self.run_id, self.model, self.family)
 
     @property
     def key(self) -> ShardKey:
@@ -107,9 +116,9 @@ class Players:
 
 
 async def run_shard(
-    spec: ShardSpec, players: Players, store: ObjectStore, wallet: Wallet | None = None
+    spec: ShardSpec, players: Players, store: ObjectStore, budget: BudgetClient | None = None
 ) -> ShardSummary:
-    """Plays and writes one shard; with a *wallet*, only what its budget allows.
+    """Plays and writes one shard; with a *budget*, only what it allows.
 
     Where another worker has stored the same shard meanwhile, the summary tells what is stored of these episodes.
 
@@ -118,8 +127,8 @@ async def run_shard(
         MusesError: the budget cannot be asked; after writing what was finished.
         asyncio.CancelledError: likewise.
     """
-    budget = None if wallet is None else _Budget(wallet, spec, Expectations(spec.users))
-    tasks = [asyncio.create_task(_play_episode(spec, plan, players, budget)) for plan in spec.episodes]
+    reservations = None if budget is None else _Reservations(budget, spec, Expectations(spec.users))
+    tasks = [asyncio.create_task(_play_episode(spec, plan, players, reservations)) for plan in spec.episodes]
     try:
         episodes = list(await asyncio.gather(*tasks))
     except BaseException:  # cancelled, or the budget cannot be asked: what was paid for is kept
@@ -199,10 +208,10 @@ async def _finished(tasks: list["asyncio.Task[Episode]"]) -> list[Episode]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Budget:
+class _Reservations:
     """What a shard's episodes ask before they are played."""
 
-    wallet: Wallet
+    budget: BudgetClient
     spec: ShardSpec
     expectations: Expectations
 
@@ -210,14 +219,18 @@ class _Budget:
         """Waits until the episode may be played; None: it may not."""
         spec, scenario = self.spec, self.spec.scenarios[plan.scenario_id]
         load = self.expectations.load(spec.model, scenario, plan.template)
-        return await self.wallet.reserve(Wish(spec.cell, Bill.of(load, spec.model, spec.users), spec.learned))
+        return await self.budget.reserve(
+            ReservationRequest(spec.cell, Cost.of(load, spec.model, spec.users), spec.learned)
+        )
 
 
-async def _play_episode(spec: ShardSpec, plan: EpisodePlan, players: Players, budget: _Budget | None) -> Episode:
+async def _play_episode(
+    spec: ShardSpec, plan: EpisodePlan, players: Players, reservations: _Reservations | None
+) -> Episode:
     calls: list[Call] = []
-    if budget is None:
+    if reservations is None:
         return await _play_to_the_end(spec, plan, players, calls)
-    reservation = await budget.reserve(plan)
+    reservation = await reservations.reserve(plan)
     if reservation is None:
         return _episode(spec, plan, _Course(datetime.now(UTC), 0.0, _UNPLAYED, "budget_stopped"))
     episode = None
@@ -227,7 +240,7 @@ async def _play_episode(spec: ShardSpec, plan: EpisodePlan, players: Players, bu
         finished = episode is not None and episode.outcome == "scored"
         kept = [replace(call, cached=False) for call in calls if call.cached]
         used, spared = Usage.of(_priced(calls, spec)), Usage.of(_priced(kept, spec))
-        budget.wallet.settle(reservation, used, finished=finished, kept=spared)
+        reservations.budget.settle(reservation, used, finished=finished, kept=spared)
     return episode
 
 

@@ -11,12 +11,12 @@ from pipeline.families import FAMILIES
 from pipeline.families.base import users_reply
 from storage.objects.object_store import ObjectStore
 from storage.objects.open_store import open_store
+from workers.budget import BudgetClient, BudgetSpec
+from workers.coordinator.local import CoordinatorClient, LocalCoordinator
 from workers.fail_fast import FailFastModel
-from workers.keeper import KeeperClient, LocalKeeper
-from workers.limits import AccountLimits, Holder
+from workers.limits import LeaseHolder, LimitsClient
 from workers.models import Model, Unavailable
 from workers.providers.open_model import open_model
-from workers.purse import PurseSpec, Wallet
 from workers.response_cache import CachedModel
 from workers.shard import Players, ShardSpec, ShardSummary, run_shard
 
@@ -26,7 +26,7 @@ class ShardWorker:
 
     Args:
         environ: where API keys are looked up by name: the environment of the process that makes the calls.
-        keeper: what it shares with other workers; None: it is alone.
+        coordinator: what it shares with other workers; None: it is alone.
         run: those that work for the same run share its part of every limit.
         weight: of the run, where several want more than there is.
     """
@@ -34,17 +34,17 @@ class ShardWorker:
     def __init__(
         self,
         environ: Mapping[str, str] | None = None,
-        keeper: KeeperClient | None = None,
+        coordinator: CoordinatorClient | None = None,
         run: str = "run",
         weight: int = 1,
     ) -> None:
         self._environ = os.environ if environ is None else environ
-        self._keeper = keeper or LocalKeeper()
+        self._coordinator = coordinator or LocalCoordinator()
         self._name = str(uuid.uuid4())
-        self._limits = AccountLimits(self._keeper, Holder(run, self._name, weight))
+        self._limits = LimitsClient(self._coordinator, LeaseHolder(run, self._name, weight))
         self._models: dict[tuple[ModelSpec, str | None], Model] = {}
         self._stores: dict[str, ObjectStore] = {}
-        self._wallets: dict[str, Wallet] = {}
+        self._budgets: dict[str, BudgetClient] = {}
         self._playing: set[asyncio.Task[ShardSummary]] = set()
 
     async def run(self, spec: ShardSpec) -> ShardSummary:
@@ -53,7 +53,7 @@ class ShardWorker:
         simulated = spec.users.model if users_reply(FAMILIES[spec.family]) else None
         users = None if simulated is None else self._model(simulated, spec.cache)
         players = Players(self._model(spec.model, spec.cache), users)
-        task = asyncio.create_task(run_shard(spec, players, store, self._wallet(spec.purse)), name=str(spec.key))
+        task = asyncio.create_task(run_shard(spec, players, store, self._budget(spec.budget)), name=str(spec.key))
         self._playing.add(task)
         try:
             return await task
@@ -86,18 +86,18 @@ class ShardWorker:
         for model in self._models.values():
             await model.close()
         self._models.clear()
-        for wallet in self._wallets.values():
-            await wallet.close()
-        self._wallets.clear()
+        for client in self._budgets.values():
+            await client.close()
+        self._budgets.clear()
         await self._limits.close()
 
     def _store(self, url: str) -> ObjectStore:
         return self._stores.setdefault(url, open_store(url))
 
-    def _wallet(self, purse: PurseSpec | None) -> Wallet | None:
-        if purse is None:
+    def _budget(self, budget: BudgetSpec | None) -> BudgetClient | None:
+        if budget is None:
             return None
-        return self._wallets.setdefault(purse.id, Wallet(self._keeper, purse, self._name))
+        return self._budgets.setdefault(budget.id, BudgetClient(self._coordinator, budget, self._name))
 
     def _model(self, spec: ModelSpec, cache: str | None = None) -> Model:
         """The model's client, asked no more once it has failed for good, behind the store of kept answers."""

@@ -25,9 +25,9 @@ from pipeline.plan import Cell, ShardPlan
 from pipeline.tasks import all_of
 from storage.objects.folder_store import FolderStore
 from storage.objects.object_store import ObjectStore
+from workers.budget import UNKNOWN
 from workers.executor import Executor, InlineExecutor, OnBegun, untold
 from workers.limits import disagreements
-from workers.purse import UNKNOWN
 from workers.shard import ShardSpec, ShardSummary
 
 _ENDPOINT_ADVICE = (
@@ -206,4 +206,4 @@ def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
     )
     if budget is None:
         return spec
-    return replace(spec, purse=budget.purse, learned=budget.learned.get(spec.cell, UNKNOWN))
+    return replace(spec, budget=budget.budget, learned=budget.learned.get(spec.cell, UNKNOWN))

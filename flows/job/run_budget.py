@@ -14,7 +14,7 @@ from pipeline.plan import Plan
 from storage.objects.object_store import ObjectStore
 from storage.runs.shards import RunIndex
 from storage.runs.spending import read_loads, read_spending, read_untold
-from workers.purse import UNKNOWN, Bill, Experience, Learned, PurseSpec, purse_cell, total
+from workers.budget import UNKNOWN, BudgetSpec, Cost, Experience, ExperienceByCell, budget_cell, total
 
 _CACHE = "responses"
 """Folder below MUSES_HOME."""
@@ -24,8 +24,8 @@ _CACHE = "responses"
 class RunBudget:
     """A budget for a run to draw on."""
 
-    purse: PurseSpec
-    learned: Learned = field(default_factory=dict)
+    budget: BudgetSpec
+    learned: ExperienceByCell = field(default_factory=dict)
     """What finished episodes of the run's cells used in earlier starts."""
     closed: bool = False
     """Whether others that draw on it have used it up."""
@@ -33,7 +33,7 @@ class RunBudget:
     @property
     def used_up(self) -> bool:
         """Whether nothing is left."""
-        return self.closed or self.purse.used_up
+        return self.closed or self.budget.used_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class ExecutionContext:
 class SpendingHistory:
     """What earlier starts of a run have left in its store."""
 
-    before: Bill = Bill()
+    before: Cost = Cost()
     """What they have spent."""
-    learned: Learned = field(default_factory=dict)
+    learned: ExperienceByCell = field(default_factory=dict)
     """What finished episodes used; nothing where the run owes none."""
 
 
@@ -90,9 +90,9 @@ def read_context(run: OpenedRun, home: Path, budget: RunBudget | None = None) ->
     return ExecutionContext(budget, cache)
 
 
-def open_budget(name: str, cap: Budget, before: Iterable[Bill]) -> PurseSpec:
-    """The purse of one start of one run, or of several that spend together; *before*: what each has spent."""
-    return PurseSpec(f"{name}/{uuid.uuid4()}", cap, total(before))
+def open_budget(name: str, cap: Budget, before: Iterable[Cost]) -> BudgetSpec:
+    """The budget of one start of one run, or of several that spend together; *before*: what each has spent."""
+    return BudgetSpec(f"{name}/{uuid.uuid4()}", cap, total(before))
 
 
 def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, index: RunIndex) -> SpendingHistory:
@@ -103,7 +103,7 @@ def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, inde
     expected, stored = _Expected(plan, dataset), (store, plan.run_id, index.damaged)
     spent = read_spending(*stored)
     unpriced, uncounted = (total(map(expected.bill, episodes)) for episodes in read_untold(*stored))
-    before = Bill(spent.usd + unpriced.usd, spent.tokens + uncounted.tokens)
+    before = Cost(spent.usd + unpriced.usd, spent.tokens + uncounted.tokens)
     owes = plan.without(index.scored).episode_count
     return SpendingHistory(before, expected.experience(read_loads(*stored)) if owes else {})
 
@@ -118,13 +118,13 @@ class _Expected:
             episode.id: (cell, episode) for cell in plan.cells for shard in cell.shards for episode in shard.episodes
         }
 
-    def bill(self, episode_id: str) -> Bill:
+    def bill(self, episode_id: str) -> Cost:
         """Of one episode; nothing for one that the run no longer has."""
         if episode_id not in self._episodes:
-            return Bill()
+            return Cost()
         cell, episode = self._episodes[episode_id]
         scenario = self._dataset.by_family[cell.family][episode.scenario_id]
-        return Bill.of(self._expectations.load(cell.model, scenario, episode.template), cell.model, self._users)
+        return Cost.of(self._expectations.load(cell.model, scenario, episode.template), cell.model, self._users)
 
     def experience(self, loads: Mapping[str, Load]) -> dict[str, Experience]:
         """By cell, from the episodes whose loads are known."""
@@ -132,7 +132,7 @@ class _Expected:
         for episode_id, load in loads.items():
             if episode_id in self._episodes:
                 cell, _ = self._episodes[episode_id]
-                one = Experience(self.bill(episode_id), Bill.of(load, cell.model, self._users))
-                key = purse_cell(self._run_id, cell.model, cell.family)
+                one = Experience(self.bill(episode_id), Cost.of(load, cell.model, self._users))
+                key = budget_cell(self._run_id, cell.model, cell.family)
                 found[key] = found.get(key, UNKNOWN) + one
         return found

@@ -34,7 +34,7 @@ from storage.objects.open_store import open_store
 from storage.query.resilient_query import answer
 from storage.runs.cell_results import CellResult, cell_results
 from storage.runs.shards import read_index
-from workers.purse import PurseSpec
+from workers.budget import BudgetSpec
 
 RUNS_AT_ONCE = 16
 """More are not prepared at the same time: each has its plan and its scenarios in memory."""
@@ -202,7 +202,7 @@ def _spending_history(run: PlannedRun) -> SpendingHistory:
     return read_spending_history(run.plan, run.dataset, store, read_index(store, run.plan.run_id))
 
 
-def _shared_budget(name: str, queue: Sequence[_QueuedRun]) -> PurseSpec | None:
+def _shared_budget(name: str, queue: Sequence[_QueuedRun]) -> BudgetSpec | None:
     """The budget of all runs together; a grid does not vary it."""
     budget = queue[0].config.budget
     return None if budget is None else open_budget(name, budget, (queued.history.before for queued in queue))

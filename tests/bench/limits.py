@@ -2,7 +2,7 @@
 
     python -m tests.bench.limits --seconds 60 --learn 60
 
-Whole runs of one-call episodes through the real client and the real keeper, against the rehearsal's provider in a
+Whole runs of one-call episodes through the real client and the real coordinator, against the rehearsal's provider in a
 process of its own, whose limit is hard and slides.  Four cases: the limit of requests is ``declared``; it is
 ``unknown``, and no header tells it; it is declared and shared by ``four_workers``, each a process of a Ray cluster that
 this starts and ends; and the limit is one of ``tokens``, declared.

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from workers import ray_keeper, vllm_fleet, vllm_load
+from workers import vllm_fleet, vllm_load
+from workers.coordinator import ray_actor
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "dashboards" / "grafana" / "muses.json").read_text("utf-8"))
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 # Ray puts its own name before a metric, and Prometheus's ending behind a counter.
-GAUGES = {*ray_keeper._GAUGES, *ray_keeper._PURSE_GAUGES, *vllm_fleet._GAUGES}
-OURS = {f"ray_{name}" for name in GAUGES} | {f"ray_{name}_total" for name in ray_keeper._COUNTERS}
+GAUGES = {*ray_actor._GAUGES, *ray_actor._BUDGET_GAUGES, *vllm_fleet._GAUGES}
+OURS = {f"ray_{name}" for name in GAUGES} | {f"ray_{name}_total" for name in ray_actor._COUNTERS}
 VLLM = {*vllm_load._PROGRESS, vllm_load._WAITING}
 
 

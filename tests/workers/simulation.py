@@ -1,4 +1,4 @@
-"""Workers, a keeper and a provider with hard limits in virtual time: the real limits, no network, no waiting."""
+"""Workers, a coordinator and a provider with hard limits in virtual time: the real limits, no network, no waiting."""
 
 import asyncio
 import math
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from pipeline.config.endpoint import Endpoint, Limits
 from tests.workers.virtual_time import clock, run
-from workers.keeper import Keeper
-from workers.limits import Account, AccountLimits, Holder, LeasedLimit, Slot, Snapshot, TryEnd
-from workers.limits.lease import KeeperAwayError, Renewal, Report
+from workers.coordinator.local import Coordinator
+from workers.limits import Account, AttemptOutcome, LeasedLimiter, LeaseHolder, LimitsClient, Permit, Snapshot
+from workers.limits.protocol import AccountReport, CoordinatorUnavailableError, Renewal
 from workers.rehearsal.fault_profile import HardLimits
 from workers.rehearsal.hard_limits import AccountUse
 from workers.rehearsal.request_log import largest_window
@@ -24,34 +24,34 @@ def lognormal(dice: Dice) -> float:
     return dice.lognormvariate(0, 0.5)
 
 
-class FarKeeper:
-    """A keeper that is some milliseconds away, and may be replaced by one that knows nothing."""
+class RemoteCoordinator:
+    """A coordinator that is some milliseconds away, and may be replaced by one that knows nothing."""
 
     def __init__(self, dice: Dice, lag_s: float = 0.002) -> None:
-        self.keeper = Keeper(clock)
+        self.coordinator = Coordinator(clock)
         self.asked = 0
         self._dice, self._lag_s = dice, lag_s
         self._away_until = -math.inf
 
-    def lose(self, away_s: float, settle_s: float) -> None:
+    def lose(self, away_s: float, recovery_s: float) -> None:
         self._away_until = clock() + away_s
-        self.keeper = Keeper(clock, settle_s)
+        self.coordinator = Coordinator(clock, recovery_s)
 
-    async def renew(self, holder: Holder, reports: Mapping[Account, Report]) -> Renewal:
+    async def renew(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> Renewal:
         self.asked += 1
         await self._travel()
-        renewal = self.keeper.renew(holder, reports)
+        renewal = self.coordinator.renew(holder, reports)
         await self._travel()
         return renewal
 
-    async def leave(self, holder: Holder, reports: Mapping[Account, Report]) -> None:
+    async def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
         await self._travel()
-        self.keeper.leave(holder, reports)
+        self.coordinator.leave(holder, reports)
 
     async def _travel(self) -> None:
         await asyncio.sleep(self._dice.expovariate(1 / self._lag_s))
         if clock() < self._away_until:
-            raise KeeperAwayError("it starts again")
+            raise CoordinatorUnavailableError("it starts again")
 
 
 @dataclass
@@ -77,7 +77,7 @@ class SimulatedProvider:
     def now(self) -> float:
         return clock() - self._start
 
-    async def ask(self, slot: Slot, tokens: int) -> bool:
+    async def ask(self, permit: Permit, tokens: int) -> bool:
         """One try of so many tokens; whether it was let in."""
         await asyncio.sleep(self.dice.expovariate(1 / self.way_s))
         now = self.now
@@ -87,7 +87,7 @@ class SimulatedProvider:
             self.refused.append(now)
             await asyncio.sleep(self.dice.expovariate(1 / self.way_s))
             wait = math.ceil(refusal.wait_s) if refusal and self.retry_after else None
-            slot.ended(TryEnd("refused", retry_after_s=wait))
+            permit.ended(AttemptOutcome("refused", retry_after_s=wait))
             return False
         self.admitted.append((now, tokens))
         self.peak = max(self.peak, self._use.in_flight)
@@ -95,7 +95,7 @@ class SimulatedProvider:
             await asyncio.sleep(self.latency(self.dice))
         finally:
             self._use.leave()
-        slot.ended(TryEnd("answered", tokens))
+        permit.ended(AttemptOutcome("answered", tokens))
         return True
 
     def used(self, from_s: float, to_s: float) -> float:
@@ -128,9 +128,11 @@ def a_hundred(_: int) -> int:
 class SimulatedWorker:
     """Callers that call as fast as they may."""
 
-    def __init__(self, keeper: FarKeeper, provider: SimulatedProvider, declared: Limits, holder: Holder) -> None:
-        self.limits = AccountLimits(keeper, holder, clock)
-        self.limit: LeasedLimit = self.limits.limit(Endpoint((URL,), limits=declared))
+    def __init__(
+        self, coordinator: RemoteCoordinator, provider: SimulatedProvider, declared: Limits, holder: LeaseHolder
+    ) -> None:
+        self.limits = LimitsClient(coordinator, holder, clock)
+        self.limit: LeasedLimiter = self.limits.limit(Endpoint((URL,), limits=declared))
         self.answered = 0
         self._provider = provider
         self._callers: list[asyncio.Task[None]] = []
@@ -146,10 +148,10 @@ class SimulatedWorker:
         await self.limits.close()
 
     def vanish(self) -> None:
-        """Without a word to the keeper, now or later."""
+        """Without a word to the coordinator, now or later."""
         self.limits._cancel_timer()
         self.limits._schedule = lambda _: None  # type: ignore[method-assign]
-        self.limits._lent = False
+        self.limits._holds_leases = False
         for caller in self._callers:
             caller.cancel()
 
@@ -157,8 +159,8 @@ class SimulatedWorker:
         dice = Dice(self._provider.dice.random())
         while True:
             tokens = self._provider.tokens(self._provider.dice)
-            async with self.limit.slot(estimate(tokens)) as slot:
-                good = await self._provider.ask(slot, tokens)
+            async with self.limit.permit(estimate(tokens)) as permit:
+                good = await self._provider.ask(permit, tokens)
             self.answered += good
             if not good:
                 await asyncio.sleep(dice.uniform(0, 1))
@@ -168,13 +170,13 @@ class SimulatedWorker:
 class Scene:
     """Everything that takes part."""
 
-    keeper: FarKeeper
+    coordinator: RemoteCoordinator
     provider: SimulatedProvider
     workers: list[SimulatedWorker]
 
     @property
     def snapshot(self) -> Snapshot:
-        return self.keeper.keeper.snapshot()
+        return self.coordinator.coordinator.snapshot()
 
 
 def play(
@@ -192,9 +194,12 @@ def play(
 
     async def job() -> Scene:
         dice = Dice(1)
-        keeper, there = FarKeeper(dice), provider(dice)
-        team = [SimulatedWorker(keeper, there, declared, Holder(f"run-{n % runs}", f"w{n}")) for n in range(workers)]
-        scene = Scene(keeper, there, team)
+        coordinator, there = RemoteCoordinator(dice), provider(dice)
+        team = [
+            SimulatedWorker(coordinator, there, declared, LeaseHolder(f"run-{n % runs}", f"w{n}"))
+            for n in range(workers)
+        ]
+        scene = Scene(coordinator, there, team)
         for worker in team:
             worker.work(callers, estimate)
         for at, event in sorted((events or {}).items()):

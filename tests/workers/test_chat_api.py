@@ -43,7 +43,7 @@ from tests.provider import (
 from workers import http_client
 from workers.chat_api import ChatApiModel, Effects, ModelConnection
 from workers.http_client import well_formed
-from workers.limits import AccountLimits, Limit, Slot, TryEnd
+from workers.limits import AttemptOutcome, Limiter, LimitsClient, Permit
 from workers.models import EpisodeRequest, Model
 from workers.providers.api_error import retry_after
 from workers.providers.open_model import open_model
@@ -76,7 +76,7 @@ def spec_for(base_url: str, sampling: Sampling = UNSET, **endpoint: object) -> M
     return ModelSpec("tested", "openai", "maker/model-1", sampling, at)
 
 
-def model_for(spec: ModelSpec, limit: Limit | None = None, naps: Naps | None = None) -> ChatApiModel:
+def model_for(spec: ModelSpec, limit: Limiter | None = None, naps: Naps | None = None) -> ChatApiModel:
     """The client with a key, a fast sleep and fixed dice."""
     assert spec.endpoint is not None
     surroundings = Effects(random.Random(1), naps or Naps())
@@ -523,7 +523,7 @@ def test_the_limit_holds_on_the_wire() -> None:
 
 def test_models_of_one_account_share_its_limit() -> None:
     """Two models with one process's limits are bounded together."""
-    limits = AccountLimits()
+    limits = LimitsClient()
     with Provider(latency_s=0.005) as provider:
 
         async def both() -> None:
@@ -774,14 +774,14 @@ class Books:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
-        self.ends: list[TryEnd] = []
+        self.ends: list[AttemptOutcome] = []
 
     @asynccontextmanager
-    async def slot(self, tokens: int) -> AsyncIterator[Slot]:
+    async def permit(self, tokens: int) -> AsyncIterator[Permit]:
         self.asked.append(tokens)
         yield self
 
-    def ended(self, end: TryEnd) -> None:
+    def ended(self, end: AttemptOutcome) -> None:
         self.ends.append(end)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from pipeline.config.budget import Budget
+from workers.budget import BudgetSpec, Cost, WorkerReport
+from workers.coordinator.local import Coordinator
+from workers.coordinator.ray_actor import _BUDGET_GAUGES
 from workers.gauges import Gauges
-from workers.keeper import Keeper
-from workers.purse import Bill, PurseSpec, Statement
-from workers.ray_keeper import _PURSE_GAUGES
 
 
 class Shown:
@@ -23,11 +23,11 @@ class Shown:
         self.values[self._name, tags["run"]] = value
 
 
-def test_a_purse_shows_what_its_run_has_spent_of_its_budget() -> None:
+def test_a_budget_shows_what_its_run_has_spent_of_its_budget() -> None:
     Shown.values = {}
-    keeper, spec = Keeper(), PurseSpec("run-a/1", Budget(usd=5.0), Bill(usd=1.0))
-    keeper.settle(spec, Statement("worker", Bill(usd=0.5, tokens=70)))
-    Gauges(Shown, _PURSE_GAUGES, "run").show(keeper.purse(spec).name, keeper.purse(spec))
+    coordinator, spec = Coordinator(), BudgetSpec("run-a/1", Budget(usd=5.0), Cost(usd=1.0))
+    coordinator.update_budget(spec, WorkerReport("worker", Cost(usd=0.5, tokens=70)))
+    Gauges(Shown, _BUDGET_GAUGES, "run").show(coordinator.budget_status(spec).name, coordinator.budget_status(spec))
     assert Shown.values == {
         ("muses_spent_usd", "run-a"): 1.5,
         ("muses_reserved_usd", "run-a"): 0.0,

@@ -1,4 +1,4 @@
-"""What the limits promise, in virtual time: a provider with hard, sliding windows, several workers, one keeper."""
+"""What the limits promise, in virtual time: a provider with hard, sliding windows, several workers, one coordinator."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def test_a_declared_limit_is_used_and_never_exceeded(way_s: float) -> None:
     assert scene.provider.used(0, 240) >= 0.98 * 10
     assert scene.provider.largest() <= 600
     assert scene.provider.refused == []
-    assert scene.keeper.asked <= 4 * 6 * 240  # a few times a second for each worker
+    assert scene.coordinator.asked <= 4 * 6 * 240  # a few times a second for each worker
 
 
 def test_a_limit_smaller_than_the_number_of_workers() -> None:
@@ -309,7 +309,7 @@ def test_what_nobody_wants_is_lent_out() -> None:
         (Limits(concurrency=10), always(concurrency=10)),
     ],
 )
-def test_a_keeper_that_is_lost_lets_nobody_exceed_a_limit(
+def test_a_coordinator_that_is_lost_lets_nobody_exceed_a_limit(
     declared: Limits, hard: Callable[[float], HardLimits]
 ) -> None:
     """Three times, and every time its successor knows nothing."""
@@ -317,19 +317,19 @@ def test_a_keeper_that_is_lost_lets_nobody_exceed_a_limit(
         declared,
         lambda dice: SimulatedProvider(hard, dice, latency=lognormal),
         seconds=180,
-        events={at: lambda scene: scene.keeper.lose(away_s=1.0, settle_s=2.0) for at in (40.0, 80.0, 120.0)},
+        events={at: lambda scene: scene.coordinator.lose(away_s=1.0, recovery_s=2.0) for at in (40.0, 80.0, 120.0)},
     )
     assert scene.provider.refused == []
     assert scene.provider.used(0, 180) >= 0.8 * (10 / 1.133 if declared.concurrency else 10)
 
 
-def test_what_was_learned_outlives_the_keeper() -> None:
+def test_what_was_learned_outlives_the_coordinator() -> None:
     """The workers tell the next one."""
     scene = play(
         Limits(),
         lambda dice: SimulatedProvider(always(requests_per_minute=600), dice, latency=lognormal),
         seconds=300,
-        events={200.0: lambda scene: scene.keeper.lose(away_s=1.0, settle_s=2.0)},
+        events={200.0: lambda scene: scene.coordinator.lose(away_s=1.0, recovery_s=2.0)},
     )
     assert scene.provider.refused_share(200, 300) < 0.02
     assert scene.provider.used(200, 300) >= 0.85 * 10

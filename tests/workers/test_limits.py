@@ -1,4 +1,4 @@
-"""A limit bounds what is in flight, loses no slot, lends fairly, and is shared by those who share an account."""
+"""A limit bounds what is in flight, loses no permit, lends fairly, and is shared by those who share an account."""
 
 import asyncio
 import math
@@ -10,23 +10,23 @@ from hypothesis import given, settings, strategies as st
 
 from pipeline.config.endpoint import Endpoint, Limits
 from tests.workers.virtual_time import clock, run
-from workers.keeper import Keeper, LocalKeeper
-from workers.limits import AccountLimits, Holder, LeasedLimit, TryEnd, disagreements
+from workers.coordinator.local import Coordinator, LocalCoordinator
+from workers.limits import AttemptOutcome, LeasedLimiter, LeaseHolder, LimitsClient, disagreements
 from workers.limits.account import Account
-from workers.limits.budget import USED
-from workers.limits.headers import Told, told_limits
-from workers.limits.learner import FIRST_WINDOW, Learner, Observation
-from workers.limits.lease import HORIZON_S, Rates, Report, Sizes, Stretch
-from workers.limits.lent import LATE_S, LentTime
-from workers.limits.line import Line
-from workers.limits.shares import fair_shares, shares_in_groups
+from workers.limits.fair_share import fair_shares, shares_in_groups
+from workers.limits.headers import HeaderLimits, limits_from_headers
+from workers.limits.learner import FIRST_WINDOW, AccountActivity, Learner
+from workers.limits.protocol import HORIZON_S, AccountReport, Rates, TimeSlot, TokenStats
+from workers.limits.time_slots import LATE_S, HeldTime
+from workers.limits.timeline import Timeline
+from workers.limits.token_reserve import USED
 from workers.rehearsal.request_log import largest_window
 
 URL = "http://one/v1"
 
 
-def limit_of(most: int) -> LeasedLimit:
-    return AccountLimits().limit(Endpoint((URL,), limits=Limits(concurrency=most)))
+def limit_of(most: int) -> LeasedLimiter:
+    return LimitsClient().limit(Endpoint((URL,), limits=Limits(concurrency=most)))
 
 
 # Tries in one worker
@@ -39,15 +39,15 @@ async def _wait_for_turns(rounds: int = 20) -> None:
 
 
 class Caller:
-    """Holds a slot until it is told to leave."""
+    """Holds a permit until it is told to leave."""
 
-    def __init__(self, limit: LeasedLimit) -> None:
+    def __init__(self, limit: LeasedLimiter) -> None:
         self.inside = False
         self._leave = asyncio.Event()
         self.task = asyncio.ensure_future(self._work(limit))
 
-    async def _work(self, limit: LeasedLimit) -> None:
-        async with limit.slot(0):
+    async def _work(self, limit: LeasedLimiter) -> None:
+        async with limit.permit(0):
             self.inside = True
             await self._leave.wait()
         self.inside = False
@@ -76,7 +76,7 @@ def test_bounds_what_is_in_flight_in_order() -> None:
 
 
 def test_late_comers_do_not_overtake() -> None:
-    """A slot that is freed goes to the one who waits, even when a newcomer asks in the same moment."""
+    """A permit that is freed goes to the one who waits, even when a newcomer asks in the same moment."""
 
     async def scenario() -> None:
         limit = limit_of(1)
@@ -99,7 +99,7 @@ def test_a_failing_try_gives_its_slot_back() -> None:
     async def scenario() -> None:
         limit = limit_of(1)
         with pytest.raises(RuntimeError, match="broken"):
-            async with limit.slot(0):
+            async with limit.permit(0):
                 raise RuntimeError("broken")
         assert limit.in_flight == 0
 
@@ -107,7 +107,7 @@ def test_a_failing_try_gives_its_slot_back() -> None:
 
 
 def test_a_cancelled_waiter_leaves_the_queue() -> None:
-    """Cancelled while it waits: the next one in the queue gets the slot."""
+    """Cancelled while it waits: the next one in the queue gets the permit."""
 
     async def scenario() -> None:
         limit = limit_of(1)
@@ -120,18 +120,18 @@ def test_a_cancelled_waiter_leaves_the_queue() -> None:
         await _wait_for_turns()
         assert patient.inside
         await patient.leave()
-        async with limit.slot(0):
+        async with limit.permit(0):
             assert limit.in_flight == 1
 
     asyncio.run(scenario())
 
 
 def test_a_slot_handed_to_a_cancelled_waiter_is_not_lost() -> None:
-    """Cancelled between being given the slot and waking up: the slot goes on to the next one."""
+    """Cancelled between being given the permit and waking up: the permit goes on to the next one."""
 
     async def scenario() -> None:
         limit = limit_of(1)
-        async with limit.slot(0):
+        async with limit.permit(0):
             cancelled, patient = Caller(limit), Caller(limit)
             await _wait_for_turns()
         cancelled.task.cancel()
@@ -162,7 +162,7 @@ def test_outlives_an_event_loop() -> None:
 
 def test_one_limit_an_account() -> None:
     """Address and key name make the account; models of one account share the smallest of their limits."""
-    limits = AccountLimits()
+    limits = LimitsClient()
     big = Endpoint((URL,), "KEY", limits=Limits(requests_per_minute=10, concurrency=64))
     small = Endpoint((URL,), "KEY", limits=Limits(concurrency=8), timeout_s=5.0)
     shared = limits.limit(big)
@@ -175,17 +175,21 @@ def test_one_limit_an_account() -> None:
     )
 
 
-def test_a_refusal_holds_the_worker_back_until_the_keeper_knows() -> None:
+def test_a_refusal_holds_the_worker_back_until_the_coordinator_knows() -> None:
     """Whatever is at hand: the next try starts after the pause that the provider asked for."""
 
     async def scenario() -> list[float]:
-        limits = AccountLimits(LocalKeeper(Keeper(clock)), clock=clock)
+        limits = LimitsClient(LocalCoordinator(Coordinator(clock)), clock=clock)
         limit = limits.limit(Endpoint((URL,), limits=Limits(concurrency=8)))
         started = []
-        for end in (TryEnd("refused", retry_after_s=7.0), TryEnd("answered", 10), TryEnd("answered", 10)):
-            async with limit.slot(0) as slot:
+        for end in (
+            AttemptOutcome("refused", retry_after_s=7.0),
+            AttemptOutcome("answered", 10),
+            AttemptOutcome("answered", 10),
+        ):
+            async with limit.permit(0) as permit:
                 started.append(clock())
-                slot.ended(end)
+                permit.ended(end)
         await limits.close()
         return started
 
@@ -196,14 +200,14 @@ def test_a_refusal_holds_the_worker_back_until_the_keeper_knows() -> None:
 
 
 def test_a_mistake_of_ours_is_told_to_those_who_wait() -> None:
-    """Nobody waits for ever for a keeper that is broken."""
+    """Nobody waits for ever for a coordinator that is broken."""
 
-    class Broken(LocalKeeper):
+    class Broken(LocalCoordinator):
         async def renew(self, holder: object, reports: object) -> None:  # type: ignore[override]
             raise ZeroDivisionError
 
     async def scenario() -> None:
-        async with AccountLimits(Broken()).limit(Endpoint((URL,))).slot(0):
+        async with LimitsClient(Broken()).limit(Endpoint((URL,))).permit(0):
             pass
 
     with pytest.raises(ZeroDivisionError):
@@ -214,12 +218,12 @@ def test_closing_gives_everything_back() -> None:
     """Another worker finds it at once; closing twice is harmless."""
 
     async def scenario() -> None:
-        keeper = LocalKeeper(Keeper(clock))
+        coordinator = LocalCoordinator(Coordinator(clock))
         endpoint = Endpoint((URL,), limits=Limits(concurrency=1))
         for name in ("one", "two"):
-            limits = AccountLimits(keeper, Holder("run", name), clock)
-            async with limits.limit(endpoint).slot(0) as slot:
-                slot.ended(TryEnd("answered", 1))
+            limits = LimitsClient(coordinator, LeaseHolder("run", name), clock)
+            async with limits.limit(endpoint).permit(0) as permit:
+                permit.ended(AttemptOutcome("answered", 1))
             before = clock()
             await limits.close()
             await limits.close()
@@ -232,21 +236,21 @@ def test_closing_gives_everything_back() -> None:
 def test_who_has_nothing_left_to_do_leaves() -> None:
     """Also who owes a little for a try that took more than was guessed: the next one will pay it."""
 
-    class Left(LocalKeeper):
+    class Left(LocalCoordinator):
         left = 0
 
-        async def leave(self, holder: Holder, reports: Mapping[Account, Report]) -> None:
+        async def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
             self.left += 1
             await super().leave(holder, reports)
 
     async def scenario() -> None:
-        keeper = Left(Keeper(clock))
-        limits = AccountLimits(keeper, Holder("run", "one"), clock)
-        async with limits.limit(Endpoint((URL,), limits=Limits(tokens_per_minute=6000))).slot(100) as slot:
+        coordinator = Left(Coordinator(clock))
+        limits = LimitsClient(coordinator, LeaseHolder("run", "one"), clock)
+        async with limits.limit(Endpoint((URL,), limits=Limits(tokens_per_minute=6000))).permit(100) as permit:
             await asyncio.sleep(20.0)
-            slot.ended(TryEnd("answered", 110))
+            permit.ended(AttemptOutcome("answered", 110))
         await asyncio.sleep(5.0)
-        assert keeper.left == 1
+        assert coordinator.left == 1
         await limits.close()
 
     run(scenario())
@@ -285,7 +289,7 @@ def test_shares_by_weight(total: int, each: dict[str, tuple[int, int]]) -> None:
     assert all(0 <= shares[key] <= wants[key] for key in wants)
 
 
-# The line
+# The timeline
 
 
 @settings(max_examples=50, deadline=None)
@@ -295,46 +299,46 @@ def test_shares_by_weight(total: int, each: dict[str, tuple[int, int]]) -> None:
 )
 def test_no_window_holds_more_than_its_share(per_minute: int, asks: list[tuple[int, float, bool]]) -> None:
     """Whoever asks for how many, and when: no 60 s hold more tries than the limit, and no time is lent twice."""
-    now, line, times, ends = 0.0, Line(), [], [-math.inf]
+    now, timeline, times, ends = 0.0, Timeline(), [], [-math.inf]
     each = 60 / (USED * per_minute)
     for count, pause, at_once in asks:
         now += pause
-        stretch = line.lend(count * each, now, now + HORIZON_S, each if at_once else 0.0)
-        if stretch is not None:
-            assert stretch.start >= max(ends[-1], now - each)
-            ends.append(stretch.end)
-            times += [stretch.start + n * each for n in range(1, count + 1)]
+        slot = timeline.grant(count * each, now, now + HORIZON_S, each if at_once else 0.0)
+        if slot is not None:
+            assert slot.start >= max(ends[-1], now - each)
+            ends.append(slot.end)
+            times += [slot.start + n * each for n in range(1, count + 1)]
     assert largest_window([(at, 1) for at in times], 60.0) <= per_minute
 
 
 def test_a_try_that_waits_starts_at_once_on_a_line_that_is_free() -> None:
-    line = Line()
-    assert line.lend(20.0, 100.0, 101.0, at_once=20.0) == Stretch(80.0, 100.0)
-    assert line.lend(20.0, 100.0, 101.0, at_once=20.0) == Stretch(100.0, 120.0)
-    assert line.lend(20.0, 100.0, 101.0, at_once=20.0) is None  # begins too late
-    assert line.lend(20.0, 200.0, 201.0) == Stretch(200.0, 220.0)
+    timeline = Timeline()
+    assert timeline.grant(20.0, 100.0, 101.0, at_once=20.0) == TimeSlot(80.0, 100.0)
+    assert timeline.grant(20.0, 100.0, 101.0, at_once=20.0) == TimeSlot(100.0, 120.0)
+    assert timeline.grant(20.0, 100.0, 101.0, at_once=20.0) is None  # begins too late
+    assert timeline.grant(20.0, 200.0, 201.0) == TimeSlot(200.0, 220.0)
 
 
 def test_what_is_given_back_is_lent_again() -> None:
     """As far as it is still to come."""
-    line = Line()
-    line.give_back(Stretch(0.0, 1.0))
-    assert line.lend(0.25, 0.5, 1.0) == Stretch(0.5, 0.75)
-    assert line.lend(9.0, 0.5, 1.0) == Stretch(0.75, 1.0)
-    assert line.lend(9.0, 0.5, 1.0) == Stretch(0.5, 9.5)
+    timeline = Timeline()
+    timeline.give_back(TimeSlot(0.0, 1.0))
+    assert timeline.grant(0.25, 0.5, 1.0) == TimeSlot(0.5, 0.75)
+    assert timeline.grant(9.0, 0.5, 1.0) == TimeSlot(0.75, 1.0)
+    assert timeline.grant(9.0, 0.5, 1.0) == TimeSlot(0.5, 9.5)
 
 
-def lent(*stretches: Stretch, requests: float | None = None, tokens: float | None = None) -> LentTime:
-    time = LentTime()
+def lent(*slots: TimeSlot, requests: float | None = None, tokens: float | None = None) -> HeldTime:
+    time = HeldTime()
     time.rates = Rates(requests, tokens)
-    for stretch in stretches:
-        time.add(stretch)
+    for slot in slots:
+        time.add(slot)
     return time
 
 
 def test_a_try_starts_when_its_time_has_passed() -> None:
-    """Its tokens' worth, in as many stretches as it takes."""
-    time = lent(Stretch(0.0, 1.0), Stretch(5.0, 9.0), tokens=100.0)
+    """Its tokens' worth, in as many slots as it takes."""
+    time = lent(TimeSlot(0.0, 1.0), TimeSlot(5.0, 9.0), tokens=100.0)
     assert time.due(50.0) == pytest.approx(0.5, abs=1e-5)
     assert time.due(300.0) == pytest.approx(7.0)
     assert time.due(10_000.0) is None
@@ -343,7 +347,7 @@ def test_a_try_starts_when_its_time_has_passed() -> None:
 
 
 def test_a_small_part_may_be_paid_later() -> None:
-    time = lent(Stretch(0.0, 1.0), Stretch(5.0, 9.0), tokens=100.0)
+    time = lent(TimeSlot(0.0, 1.0), TimeSlot(5.0, 9.0), tokens=100.0)
     assert time.due(110.0) == 1.0
     time.pay(110.0, 1.0)
     assert not time.owes(100.0)  # it is paid with the next one
@@ -352,7 +356,7 @@ def test_a_small_part_may_be_paid_later() -> None:
 
 
 def test_what_was_guessed_wrong_is_corrected_at_the_next_try() -> None:
-    time = lent(Stretch(0.0, 9.0), tokens=100.0)
+    time = lent(TimeSlot(0.0, 9.0), tokens=100.0)
     time.pay(100.0, 1.0)
     time.correct(50.0)  # more than was thought
     assert time.due(100.0) == pytest.approx(2.5)
@@ -363,19 +367,19 @@ def test_what_was_guessed_wrong_is_corrected_at_the_next_try() -> None:
 
 def test_what_is_not_used_in_time_is_void() -> None:
     """After a pause there is no burst: nothing of it is left but for what a debt takes."""
-    time = lent(Stretch(0.0, 9.0), requests=10.0, tokens=100.0)
+    time = lent(TimeSlot(0.0, 9.0), requests=10.0, tokens=100.0)
     time.correct(500.0)
     time.drop_late(8.0)
     assert time.seconds == pytest.approx(1.0 + LATE_S)
     assert not time.owes(0.0)
-    late = lent(Stretch(0.0, 9.0), requests=10.0)
+    late = lent(TimeSlot(0.0, 9.0), requests=10.0)
     late.pay(0.0, 8.0)
     assert late.due(0.0) == pytest.approx(8.0 - LATE_S + 0.1)
 
 
 def test_the_tighter_limit_counts() -> None:
     """What a try leaves over of the other one is for those after it, as far as it would not be late."""
-    time = lent(Stretch(0.0, 9.0), requests=10.0, tokens=100.0)
+    time = lent(TimeSlot(0.0, 9.0), requests=10.0, tokens=100.0)
     time.pay(0.0, 0.1)  # a request, of 0.1 s; and 0.05 s of tokens are to spare
     assert time.due(20.0) == pytest.approx(0.25, abs=1e-5)
     time.pay(20.0, 0.25)
@@ -383,17 +387,17 @@ def test_the_tighter_limit_counts() -> None:
 
 
 def test_the_end_is_taken_back_as_far_as_it_is_still_to_come() -> None:
-    time = lent(Stretch(0.0, 2.0), Stretch(3.0, 4.0), requests=10.0)
-    assert time.take_back(1.5, 0.0) == [Stretch(3.0, 4.0), Stretch(1.5, 2.0)]
+    time = lent(TimeSlot(0.0, 2.0), TimeSlot(3.0, 4.0), requests=10.0)
+    assert time.take_back(1.5, 0.0) == [TimeSlot(3.0, 4.0), TimeSlot(1.5, 2.0)]
     assert time.end == 1.5
-    assert time.take_back(1.5, 1.0) == [Stretch(1.0, 1.5)]
+    assert time.take_back(1.5, 1.0) == [TimeSlot(1.0, 1.5)]
 
 
 def test_sizes_of_tries() -> None:
     """The mean, the largest, and how wrong guesses were: always, and now and then."""
-    sizes = Sizes()
+    sizes = TokenStats()
     for n in range(1000):
-        sizes = sizes.seen(100 + 10 * (n % 2), 65)
+        sizes = sizes.updated(100 + 10 * (n % 2), 65)
     assert sizes.mean == pytest.approx(105, abs=1)
     assert sizes.bias == pytest.approx(40, abs=1)
     assert sizes.off == pytest.approx(5, abs=0.5)
@@ -418,11 +422,11 @@ def test_sizes_of_tries() -> None:
     ],
 )
 def test_limits_in_headers(headers: dict[str, str], told: Limits | None) -> None:
-    assert told_limits(headers) == told
+    assert limits_from_headers(headers) == told
 
 
 def test_the_smallest_of_what_was_told_lately_holds() -> None:
-    told = Told()
+    told = HeaderLimits()
     told.note(Limits(500.0), 0.0)
     told.note(Limits(100.0), 10.0)
     told.note(Limits(500.0), 50.0)
@@ -435,14 +439,14 @@ def test_the_smallest_of_what_was_told_lately_holds() -> None:
 
 def test_what_is_told_is_kept_where_nothing_is_declared() -> None:
     async def scenario(declared: Limits) -> tuple[float | None, str]:
-        keeper = Keeper(clock)
-        limits = AccountLimits(LocalKeeper(keeper), clock=clock)
+        coordinator = Coordinator(clock)
+        limits = LimitsClient(LocalCoordinator(coordinator), clock=clock)
         limit = limits.limit(Endpoint((URL,), limits=declared))
         for _ in range(20):
-            async with limit.slot(0) as slot:
-                slot.ended(TryEnd("answered", 10, headers={"x-ratelimit-limit-requests": "300"}))
+            async with limit.permit(0) as permit:
+                permit.ended(AttemptOutcome("answered", 10, headers={"x-ratelimit-limit-requests": "300"}))
             await asyncio.sleep(0.1)
-        status = keeper.snapshot().accounts[0]
+        status = coordinator.snapshot().accounts[0]
         await limits.close()
         return status.requests_per_minute, status.source
 
@@ -456,16 +460,16 @@ def test_what_is_told_is_kept_where_nothing_is_declared() -> None:
 def busy(learner: Learner, seconds: float, from_s: float, **seen: object) -> float:
     """A second of work after the other; returns when it ended."""
     for n in range(round(seconds)):
-        learner.observe(Observation(**{"started": 50, "answered": 50, "answered_anew": 50, **seen}), from_s + n)  # type: ignore[arg-type]
+        learner.observe(AccountActivity(**{"started": 50, "answered": 50, "answered_anew": 50, **seen}), from_s + n)  # type: ignore[arg-type]
     return from_s + seconds
 
 
 def test_slow_start_doubles_while_calls_wait() -> None:
     learner = Learner(0.0, slow_start=True)
     assert learner.window == FIRST_WINDOW
-    learner.observe(Observation(started=16, answered=16, in_flight=16, crowded=True), 1.0)
+    learner.observe(AccountActivity(started=16, answered=16, in_flight=16, crowded=True), 1.0)
     assert learner.window == 2 * FIRST_WINDOW
-    learner.observe(Observation(started=32, answered=32, in_flight=20), 2.0)  # nobody waits
+    learner.observe(AccountActivity(started=32, answered=32, in_flight=20), 2.0)  # nobody waits
     assert learner.window == 2 * FIRST_WINDOW
 
 
@@ -473,11 +477,11 @@ def test_one_cut_for_one_episode() -> None:
     """Forty refusals of tries that were in flight at the first are one piece of news."""
     learner = Learner(0.0, slow_start=True)
     now = busy(learner, 10, 1.0, in_flight=100, crowded=True)
-    learner.observe(Observation(refused=1, refused_anew=1, in_flight=100), now)
+    learner.observe(AccountActivity(refused=1, refused_anew=1, in_flight=100), now)
     first = learner.window
     assert first == pytest.approx(90)
     for _ in range(4):
-        learner.observe(Observation(refused=10, in_flight=100), now + 0.1)
+        learner.observe(AccountActivity(refused=10, in_flight=100), now + 0.1)
     assert (learner.cut, learner.window) == (1, first)
 
 
@@ -494,7 +498,7 @@ def test_failures_hold_and_do_not_cut() -> None:
 def test_a_bound_grows_only_while_it_holds_something_back() -> None:
     learner = Learner(0.0, slow_start=True)
     now = busy(learner, 10, 1.0, crowded=True)
-    learner.observe(Observation(refused=1, refused_anew=1, in_flight=100), now)
+    learner.observe(AccountActivity(refused=1, refused_anew=1, in_flight=100), now)
     cut = learner.window
     now = busy(learner, 20, now + 1)
     assert learner.window == cut
@@ -506,7 +510,7 @@ def test_a_pause_that_was_asked_for_is_kept_and_ends() -> None:
     """Hours are not waited for without a look."""
     learner = Learner(0.0, slow_start=False)
     busy(learner, 3, 1.0)
-    learner.observe(Observation(refused=1, refused_anew=1, retry_after_s=7200.0), 10.0)
+    learner.observe(AccountActivity(refused=1, refused_anew=1, retry_after_s=7200.0), 10.0)
     assert 60.0 < learner.hold_until - 10.0 < 7200.0
     assert learner.probing
 
@@ -517,28 +521,28 @@ def test_refusals_that_go_on_measure_the_rate() -> None:
     busy(learner, 10, 0.0, started=60)
     now = 10.0
     while now < 60.0:
-        learner.observe(Observation(started=1, refused=1, refused_anew=1), now)
+        learner.observe(AccountActivity(started=1, refused=1, refused_anew=1), now)
         now = max(now + 0.1, learner.hold_until)
     assert learner.may_probe(now)
     learner.probe_sent(now)
-    learner.observe(Observation(started=1), now)
-    learner.observe(Observation(answered_anew=1, answered=1), now + 0.5)
+    learner.observe(AccountActivity(started=1), now)
+    learner.observe(AccountActivity(answered_anew=1, answered=1), now + 0.5)
     assert not learner.probing
     assert learner.rate == pytest.approx(600 / now, rel=0.1)
 
 
 def test_one_refusal_of_a_declared_rate_is_no_news_but_two_are() -> None:
-    """The keeper paces by what was declared; the learner has no rate of its own then."""
+    """The coordinator paces by what was declared; the learner has no rate of its own then."""
     learner = Learner(0.0, slow_start=False)
     now = busy(learner, 20, 1.0, paced=True)
-    learner.observe(Observation(started=50, refused=1, refused_anew=1, paced=True), now)
+    learner.observe(AccountActivity(started=50, refused=1, refused_anew=1, paced=True), now)
     assert (learner.rate, learner.window, learner.probing) == (None, None, False)
     assert learner.hold_until > now
-    learner.observe(Observation(started=10, refused=1, refused_anew=1, paced=True), now + 1.0)
+    learner.observe(AccountActivity(started=10, refused=1, refused_anew=1, paced=True), now + 1.0)
     assert learner.probing
     learner.probe_sent(now + 2.0)
-    learner.observe(Observation(started=1), now + 2.0)
-    learner.observe(Observation(answered=1, answered_anew=1), now + 2.5)
+    learner.observe(AccountActivity(started=1), now + 2.0)
+    learner.observe(AccountActivity(answered=1, answered_anew=1), now + 2.5)
     assert learner.rate is not None
     assert learner.rate < 50
 
@@ -546,10 +550,10 @@ def test_one_refusal_of_a_declared_rate_is_no_news_but_two_are() -> None:
 def test_before_anything_was_let_in_a_refusal_teaches_nothing() -> None:
     learner = Learner(0.0, slow_start=True)
     for n in range(5):
-        learner.observe(Observation(started=1, refused=1, refused_anew=1), float(n))
+        learner.observe(AccountActivity(started=1, refused=1, refused_anew=1), float(n))
     learner.probe_sent(60.0)
-    learner.observe(Observation(started=1), 60.0)
-    learner.observe(Observation(answered=1, answered_anew=1, crowded=True), 61.0)
+    learner.observe(AccountActivity(started=1), 60.0)
+    learner.observe(AccountActivity(answered=1, answered_anew=1, crowded=True), 61.0)
     assert learner.rate is None
     busy(learner, 3, 62.0, crowded=True)
     assert learner.window > 100  # type: ignore[operator]  # slow start goes on
@@ -564,7 +568,7 @@ def test_whatever_happens_the_bounds_stay_sane(seed: int) -> None:
         now += dice.choice((0.01, 0.2, 1.0, 30.0))
         started, refused = dice.randrange(50), dice.randrange(20) * (dice.random() < 0.3)
         learner.observe(
-            Observation(
+            AccountActivity(
                 started=started,
                 answered=dice.randrange(50),
                 answered_anew=dice.randrange(5),

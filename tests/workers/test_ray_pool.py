@@ -34,10 +34,10 @@ from tests.provider import Provider, slow, storm
 from tests.s3_server import free_ports
 from tests.workers.test_shard import ORACLE, api, spec
 from workers import ray_pool
-from workers.limits import AccountStatus, Holder
-from workers.limits.lease import KeeperAwayError
-from workers.purse import Bill, PurseSpec, Statement
-from workers.ray_keeper import RayKeeper
+from workers.budget import BudgetSpec, Cost, WorkerReport
+from workers.coordinator.ray_actor import RayCoordinator
+from workers.limits import AccountStatus, LeaseHolder
+from workers.limits.protocol import CoordinatorUnavailableError
 from workers.ray_pool import RayExecutor, RaySettings, cluster_cpus
 from workers.shard import ShardSpec, ShardSummary, summarize
 
@@ -135,13 +135,13 @@ def test_a_shard_that_is_cancelled_stores_what_is_finished(pool: Pool, tmp_path:
 
 
 class Slow:
-    """A keeper that thinks before it answers."""
+    """A coordinator that thinks before it answers."""
 
     async def renew(self, *_: object) -> str:
         await asyncio.sleep(1.0)
         return "renewed"
 
-    async def settle(self, *_: object) -> str:
+    async def update_budget(self, *_: object) -> str:
         await asyncio.sleep(1.0)
         return "settled"
 
@@ -164,17 +164,20 @@ class Cancelling:
         return call
 
 
-def test_a_question_to_the_keeper_that_ray_cancels_fails_no_episode(pool: Pool) -> None:
+def test_a_question_to_the_coordinator_that_ray_cancels_fails_no_episode(pool: Pool) -> None:
     """The others of the worker wait for the same answer; it is asked again."""
     actor = ray.remote(num_cpus=0)(Slow).remote()
 
     async def ask() -> None:
-        keeper = RayKeeper(Cancelling(actor))
-        with pytest.raises(KeeperAwayError):
-            await keeper.renew(Holder("run", "worker"), {})
-        assert str(await keeper.renew(Holder("run", "worker"), {})) == "renewed"
-        keeper = RayKeeper(Cancelling(actor))
-        assert str(await keeper.settle(PurseSpec("run", Budget(tokens=1)), Statement("worker", Bill()))) == "settled"
+        coordinator = RayCoordinator(Cancelling(actor))
+        with pytest.raises(CoordinatorUnavailableError):
+            await coordinator.renew(LeaseHolder("run", "worker"), {})
+        assert str(await coordinator.renew(LeaseHolder("run", "worker"), {})) == "renewed"
+        coordinator = RayCoordinator(Cancelling(actor))
+        assert (
+            str(await coordinator.update_budget(BudgetSpec("run", Budget(tokens=1)), WorkerReport("worker", Cost())))
+            == "settled"
+        )
 
     pool.loop.run(ask())
 
@@ -266,9 +269,9 @@ async def settled(executor: RayExecutor, provider: Provider) -> AccountStatus:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["_KeeperActor", "ShardWorker"])
+@pytest.mark.parametrize("name", ["_CoordinatorActor", "ShardWorker"])
 def test_a_killed_process_neither_keeps_nor_doubles_a_lease(pool: Pool, tmp_path: Path, name: str) -> None:
-    """The keeper, or a worker that holds some of the limit: all is played, and the limit is never exceeded."""
+    """The coordinator, or a worker that holds some of the limit: all is played, and the limit is never exceeded."""
     with Provider(reply=lambda _: "{}", latency_s=0.5, most_in_flight=2) as provider:
         shards = shards_of(spec(tmp_path, limited(provider, 2), "access"), 1)[:4]  # longer than a lease
 
@@ -328,7 +331,7 @@ class Handle:
 def pool_with(handle: Handle) -> RayExecutor:
     executor = RayExecutor(RaySettings())
     executor._actors = [handle]
-    executor._room.add(handle)
+    executor._queue.add(handle)
     return executor
 
 
@@ -387,7 +390,7 @@ def test_a_long_queue_keeps_no_other_model_or_run_waiting(tmp_path: Path) -> Non
 
     async def job() -> None:
         executor = RayExecutor(RaySettings())
-        executor._room.add(worker)
+        executor._queue.add(worker)
         long = [replace(whole, run_id="one", model=ModelSpec("api", "openai", "api"))] * 1_000
         late = [replace(whole, run_id=run, model=ModelSpec("gpu", "vllm", "gpu")) for run in ("one", "two")] * 2
         playing = [asyncio.create_task(executor.run(shard)) for shard in long]

@@ -42,11 +42,11 @@ from tests.provider import (
     reset,
     slow,
 )
-from workers.keeper import LocalKeeper
-from workers.limits import AccountLimits
+from workers.budget import BudgetClient, BudgetSpec, Cost, Experience, ReservationReply, WorkerReport
+from workers.coordinator.local import LocalCoordinator
+from workers.limits import LimitsClient
 from workers.models import EpisodeRequest
 from workers.providers.open_model import open_model
-from workers.purse import Bill, Experience, PurseAnswer, PurseSpec, Statement, Wallet
 from workers.shard import Players, ShardSpec, ShardSummary, run_shard, summarize
 
 TINY = generate_dataset("6", 0, ("queue", "access"))
@@ -79,7 +79,7 @@ def spec(
 
 
 async def play(shard: ShardSpec, store: ObjectStore | None = None) -> ShardSummary:
-    model = open_model(shard.model, {}, AccountLimits())
+    model = open_model(shard.model, {}, LimitsClient())
     try:
         return await run_shard(shard, Players(model, None), store or open_store(shard.store))
     finally:
@@ -579,20 +579,20 @@ def test_an_episode_does_not_depend_on_its_company(tmp_path: Path) -> None:
 
 
 def test_what_was_finished_before_the_budget_was_out_of_reach_is_stored(tmp_path: Path) -> None:
-    class Lost(LocalKeeper):
+    class Lost(LocalCoordinator):
         asked = 0
 
-        async def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
+        async def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:
             self.asked += 1
             if self.asked > 1:
                 raise MusesError("gone")
-            return await super().settle(purse, statement)
+            return await super().update_budget(budget, report)
 
     async def lose(shard: ShardSpec) -> None:
-        shard = replace(shard, learned=Experience(Bill(tokens=1_000.0), Bill(tokens=1_000.0)))
-        wallet = Wallet(Lost(), PurseSpec("run", Budget(tokens=3_500)), "a")
+        shard = replace(shard, learned=Experience(Cost(tokens=1_000.0), Cost(tokens=1_000.0)))
+        budget = BudgetClient(Lost(), BudgetSpec("run", Budget(tokens=3_500)), "a")
         with pytest.raises(MusesError, match="gone"):
-            await run_shard(shard, Players(open_model(shard.model, {}), None), open_store(shard.store), wallet)
+            await run_shard(shard, Players(open_model(shard.model, {}), None), open_store(shard.store), budget)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     usage = {"prompt_tokens": 900, "completion_tokens": 100}

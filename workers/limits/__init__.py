@@ -1,23 +1,25 @@
-"""How much of a provider's patience we use, all workers and runs together.  The algorithm: docs/limits.md.
+"""Rate and concurrency limits of providers, shared by all workers and runs.  The algorithm: docs/limits.md.
 
-A client asks a :class:`Limit` for a slot before each try of a call and gives it back when the try ends; a call that
-waits between two tries holds none, so a backed-off call never blocks one that could run.  A limit belongs to an
-:class:`Account`.  ``leased`` is a worker's end of it, ``book`` the keeper's; ``lease`` is what they tell one another.
+A client asks a :class:`Limiter` for a permit before each attempt of a call and gives it back when the attempt ends.  A
+call that waits between two attempts holds no permit, so a call that backs off never blocks one that could run.  A
+limiter belongs to an :class:`Account`.  ``client`` and ``leased_limiter`` are a worker's side, ``registry`` and
+``account_limiter`` the coordinator's; ``protocol`` holds the messages between the two.
 """
 
-from workers.limits.account import Account, Limit, Slot, TryEnd, disagreements
-from workers.limits.lease import AccountStatus, Holder, Snapshot
-from workers.limits.leased import AccountLimits, LeasedLimit
+from workers.limits.account import Account, AttemptOutcome, Limiter, Permit, disagreements
+from workers.limits.client import LimitsClient
+from workers.limits.leased_limiter import LeasedLimiter
+from workers.limits.protocol import AccountStatus, LeaseHolder, Snapshot
 
 __all__ = [
     "Account",
-    "AccountLimits",
     "AccountStatus",
-    "Holder",
-    "LeasedLimit",
-    "Limit",
-    "Slot",
+    "AttemptOutcome",
+    "LeaseHolder",
+    "LeasedLimiter",
+    "Limiter",
+    "LimitsClient",
+    "Permit",
     "Snapshot",
-    "TryEnd",
     "disagreements",
 ]

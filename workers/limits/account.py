@@ -1,4 +1,4 @@
-"""Whose budget a call draws on, and what a client asks of a limit."""
+"""The account whose limits a call uses, and the interface of a limiter."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -9,26 +9,26 @@ from pipeline.config.endpoint import Endpoint, Limits
 
 
 class Account(NamedTuple):
-    """Whose budget a call draws on."""
+    """A provider account; its limits are shared by all calls that use it."""
 
     where: tuple[str, ...]
-    """The name that the config gives, or the addresses."""
+    """The account name from the config, or else the addresses."""
     api_key_env: str | None
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> "Account":
-        """The account of an endpoint; a named one is the same behind all addresses."""
+        """Returns the account of an endpoint; a named account is the same behind all addresses."""
         return cls((endpoint.account,) if endpoint.account else endpoint.base_urls, endpoint.api_key_env)
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The account in words, for messages and tables."""
         where = ", ".join(self.where) or "own servers"
         return where if self.api_key_env is None else f"{where} ({self.api_key_env})"
 
 
 def disagreements(endpoints: Iterable[Endpoint]) -> list[str]:
-    """A line for every limit of an account that its endpoints declare differently; the smallest one holds."""
+    """Returns a message for every limit that endpoints of one account declare differently; the smallest one holds."""
     by_account: dict[Account, list[Limits]] = {}
     for endpoint in endpoints:
         by_account.setdefault(Account.of(endpoint), []).append(endpoint.limits)
@@ -49,34 +49,34 @@ _CONFIG_KEYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class TryEnd:
-    """How one try of a call ended, as far as limits care."""
+class AttemptOutcome:
+    """How one attempt of a call ended, as far as limits are concerned."""
 
     kind: Literal["answered", "refused", "failed"]
-    """``refused``: by a limit of the provider (429).  ``failed``: timeouts, broken connections, 5xx."""
+    """``refused``: by a limit of the provider (429).  ``failed``: a timeout, a broken connection, or 5xx."""
     tokens: int | None = None
-    """Prompt and completion; None when the provider did not say."""
+    """Prompt and completion tokens; None when the provider did not report them."""
     retry_after_s: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Of the response; providers tell their limits there.  Looked up in lower case."""
+    """Response headers, in which providers report their limits.  Looked up in lower case."""
     problem: str | None = None
-    """Why it was no answer, in a line for people."""
+    """Why the attempt was not answered, in one line for people."""
 
 
-class Slot(Protocol):
-    """One try under way."""
+class Permit(Protocol):
+    """Permission for one attempt that is under way."""
 
-    def ended(self, end: TryEnd) -> None:
-        """Says how it ended, once.  A slot that was given back without a word was abandoned: nobody learns from it."""
+    def ended(self, end: AttemptOutcome) -> None:
+        """Records how the attempt ended, once.  A permit returned without an outcome teaches nothing."""
         ...
 
 
-class Limit(Protocol):
-    """Says when one try of a call may start."""
+class Limiter(Protocol):
+    """Decides when one attempt of a call may start."""
 
-    def slot(self, tokens: int) -> AbstractAsyncContextManager[Slot]:
-        """Waits for a slot on entering, gives it back on leaving, however the try ends.
+    def permit(self, tokens: int) -> AbstractAsyncContextManager[Permit]:
+        """Waits for a permit on entering and gives it back on leaving, however the attempt ends.
 
-        *tokens*: how many the try will take, prompt and completion, as far as one can tell before.
+        *tokens*: the expected prompt and completion tokens of the attempt; 0: unknown.
         """
         ...

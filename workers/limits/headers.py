@@ -1,7 +1,7 @@
-"""What providers tell of their limits in the headers of their responses.
+"""Limits that providers report in the headers of their responses.
 
-Their names stand in the table of providers; all of them mean a minute.  Whoever means a day by them (some do for
-requests) refuses earlier than they say, and refusals are learned from.
+The table of providers has their names; all of them are per minute.  Some providers report requests per day in the same
+header; they refuse earlier than the header says, and the learner follows the refusals.
 """
 
 import math
@@ -14,8 +14,8 @@ _REQUESTS = tuple(dict.fromkeys(provider.limit_headers.requests for provider in 
 _TOKENS = tuple(dict.fromkeys(provider.limit_headers.tokens for provider in PROVIDERS.values()))
 
 
-def told_limits(headers: Mapping[str, str]) -> Limits | None:
-    """The limits that *headers* tell; None: none.  Names are looked up in lower case."""
+def limits_from_headers(headers: Mapping[str, str]) -> Limits | None:
+    """Returns the limits in *headers*; None when there are none.  Names are looked up in lower case."""
     requests, tokens = _first(headers, _REQUESTS), _first(headers, _TOKENS)
     return None if requests is None and tokens is None else Limits(requests, tokens)
 
@@ -26,7 +26,7 @@ def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:
 
 
 def _positive(text: str | None) -> float | None:
-    """A number above 0; anything else is no limit."""
+    """Parses a number above 0; anything else is no limit."""
     try:
         value = float(text) if text is not None else 0.0
     except ValueError:
@@ -34,16 +34,16 @@ def _positive(text: str | None) -> float | None:
     return value if 0 < value < math.inf else None
 
 
-class Told:
-    """What was told lately: the smallest, since models of one account may be told different limits."""
+class HeaderLimits:
+    """The smallest limits of the last one to two minutes; models of one account may report different ones."""
 
     def __init__(self) -> None:
         self._minutes: dict[int, Limits] = {}
 
     def note(self, limits: Limits, now: float) -> None:
-        """What was told more than a minute or two before is forgotten: limits are raised, too."""
+        """Adds limits and forgets those of more than two minutes ago, so that a raised limit is followed."""
         minute = int(now // 60)
-        kept = {at: told for at, told in self._minutes.items() if at >= minute - 1}
+        kept = {at: seen for at, seen in self._minutes.items() if at >= minute - 1}
         kept[minute] = smallest((limits, kept.get(minute, limits)))
         self._minutes = kept
 
@@ -53,7 +53,7 @@ class Told:
 
 
 def smallest(several: Iterable[Limits]) -> Limits:
-    """The smallest of each limit; None where nobody has one."""
+    """Returns the smallest of each limit; None where none is set."""
     several = tuple(several)
     return Limits(
         min((limits.requests_per_minute for limits in several if limits.requests_per_minute is not None), default=None),

@@ -9,14 +9,14 @@
   there, then faster and faster.  So a refusal is rare, and a limit that was raised is found.
 * Only a bound that holds something back grows, and none grows while calls fail for other reasons.
 
-Everything here is arithmetic on what the keeper is told; docs/limits.md has the reasons and the numbers.
+Everything here is arithmetic on what the coordinator is told; docs/limits.md has the reasons and the numbers.
 """
 
 import math
 from dataclasses import dataclass
 
-from workers.limits.lease import Learned
-from workers.limits.recent import Recent
+from workers.limits.protocol import LearnedLimits
+from workers.limits.sliding_sum import SlidingSum
 
 FIRST_WINDOW = 16.0
 _UNANSWERED_DOUBLING_S = 4.0
@@ -53,7 +53,7 @@ grows by a share of 0.01 a second at the most; by 0.03 where it is 1.25 times wh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class AccountActivity:
     """What somebody did with an account since the last one."""
 
     started: int = 0
@@ -119,7 +119,7 @@ class Learner:
         self._window: float | None = FIRST_WINDOW if slow_start else None
         self._window_curve: Curve | None = None
         self._rate_curve: Curve | None = None
-        self._let_in = Recent(_MEMORY_S)
+        self._let_in = SlidingSum(_MEMORY_S)
         self._seen_at = self._free_since = self._active_since = now
         self._cut_at = self._failed_at = -math.inf
         self._before_cut: tuple[float | None, Curve | None] = (self._window, None)
@@ -143,11 +143,11 @@ class Learner:
         return None if bound is None else max(1.0, bound)
 
     @property
-    def learned(self) -> Learned:
-        return Learned(self.rate, self.window)
+    def learned(self) -> LearnedLimits:
+        return LearnedLimits(self.rate, self.window)
 
-    def adopt(self, learned: Learned) -> None:
-        """Goes on from what an earlier keeper had learned."""
+    def adopt(self, learned: LearnedLimits) -> None:
+        """Goes on from what an earlier coordinator had learned."""
         if learned.requests_per_s is not None and self._rate_curve is None:
             self._rate_curve = _rate_curve(learned.requests_per_s, learned.requests_per_s * _RATE_CUT, calls=500)
         if learned.concurrency is not None and self._window is not None:
@@ -160,7 +160,7 @@ class Learner:
     def probe_sent(self, now: float) -> None:
         self._probe_at = now
 
-    def observe(self, seen: Observation, now: float) -> None:
+    def observe(self, seen: AccountActivity, now: float) -> None:
         """Takes in what happened and sets the bounds anew."""
         elapsed = now - self._seen_at
         self._seen_at = now
@@ -179,7 +179,7 @@ class Learner:
         elif now >= self.hold_until and now - self._failed_at > _FAILURE_HOLD_S:
             self._grow(seen, min(elapsed, 1.0))
 
-    def _cut_down(self, seen: Observation, now: float) -> None:
+    def _cut_down(self, seen: AccountActivity, now: float) -> None:
         if self._let_in_since_cut >= _ISOLATED:
             self._refusals_in_a_row = 0
         pause = min(seen.retry_after_s or 0.0, _LONGEST_ASKED_PAUSE_S)
@@ -199,7 +199,7 @@ class Learner:
         self._refusals_in_a_row += 1
         self.hold_until = max(self.hold_until, now + max(pause, _BREATH_S))
 
-    def _cut_bound(self, seen: Observation, now: float) -> None:
+    def _cut_bound(self, seen: AccountActivity, now: float) -> None:
         """The bound that held something back is the one that was too high."""
         in_flight = max(1.0, float(seen.in_flight))
         self._before_cut = (self._window, self._window_curve)
@@ -214,7 +214,7 @@ class Learner:
         elif self._window is not None:
             self._window = min(self._window, in_flight)
 
-    def _correct_cut(self, seen: Observation, now: float) -> None:
+    def _correct_cut(self, seen: AccountActivity, now: float) -> None:
         """Tries that were in flight at the cut are refused as well: fewer had been let in than it looked."""
         if now - self._cut_at > _SAME_CUT_S or self._refusals_in_a_row != 1:
             return
@@ -234,7 +234,7 @@ class Learner:
         sums = self._let_in.sums(now, self._free_since)
         return bool(sums) and sums[0] >= _ENOUGH
 
-    def _watch_probe(self, seen: Observation, now: float) -> None:
+    def _watch_probe(self, seen: AccountActivity, now: float) -> None:
         if self._probe_at is None or now < self.hold_until:
             return  # what started now started before the cut was known everywhere
         if seen.started and self._probe_started is None:
@@ -254,7 +254,7 @@ class Learner:
             self._refusals_in_a_row = 0
         self.probing = self._measuring = False
 
-    def _grow(self, seen: Observation, seconds: float) -> None:
+    def _grow(self, seen: AccountActivity, seconds: float) -> None:
         if seen.paced and self._rate_curve is not None:
             self._rate_curve.grow(seconds)
         if not seen.crowded:

@@ -13,7 +13,7 @@ from pipeline.config.endpoint import Endpoint, address_problem
 from pipeline.config.model import ModelSpec
 from pipeline.errors import ConfigError
 from pipeline.providers import PROVIDERS, WireFormat
-from workers.limits import AccountLimits
+from workers.limits import LimitsClient
 from workers.models import Model
 from workers.scripted import ScriptedModel
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workers.providers.adapter import Adapter
 
 
-def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimits | None = None) -> Model:
+def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient | None = None) -> Model:
     """The client of *spec*; it opens no connection yet.
 
     Args:
@@ -48,7 +48,7 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: AccountLimit
     endpoint = _endpoint(spec)
     # Servers of our own have no address yet that would tell one account from another.
     account = endpoint.account or (None if endpoint.base_urls else f"vllm:{spec.model}")
-    limit = (limits or AccountLimits()).limit(replace(endpoint, account=account))
+    limit = (limits or LimitsClient()).limit(replace(endpoint, account=account))
     if spec.provider == "vllm":
         from workers.vllm_fleet import FleetAddresses
 

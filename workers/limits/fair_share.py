@@ -1,4 +1,4 @@
-"""Fair division: nobody gets more than he wants, and nobody gets less than another who wants and weighs as much."""
+"""Fair shares: no one gets more than requested, and equal weights with unmet requests get equal shares."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
@@ -8,9 +8,9 @@ Group = TypeVar("Group", bound=Hashable)
 
 
 def fair_shares(total: int, wants: Mapping[Key, int], weights: Mapping[Key, int] | None = None) -> dict[Key, int]:
-    """Divides *total* among those who want something, by their weights; without these, evenly.
+    """Divides *total* among those who want something, in proportion to their weights; without weights, evenly.
 
-    What one does not want goes to the others.  Where it does not come out even, the first ones get one more.
+    What one does not want goes to the others.  A remainder goes to the first ones, one each.
     """
     weights = weights or dict.fromkeys(wants, 1)
     shares = dict.fromkeys(wants, 0)
@@ -32,9 +32,9 @@ def shares_in_groups(
     weights: Mapping[Group, int],
     order: Sequence[Key],
 ) -> dict[Key, int]:
-    """Divides between groups by their weights, then evenly within each.
+    """Divides between groups by their weights, then evenly within each group.
 
-    *order* says who comes first where it does not come out even.
+    *order*: who gets a remainder first.
     """
     groups: dict[Group, dict[Key, int]] = {}
     for key in order:

@@ -6,24 +6,24 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from workers.room import Room
+from workers.fair_queue import FairQueue
 
 
-def with_places(*places: object) -> Room[object]:
-    room: Room[object] = Room()
-    for place in places:
-        room.add(place)
-    return room
+def queue_of(*resources: object) -> FairQueue[object]:
+    queue: FairQueue[object] = FairQueue()
+    for resource in resources:
+        queue.add(resource)
+    return queue
 
 
 @asynccontextmanager
-async def place(room: Room[object], group: str) -> AsyncIterator[None]:
-    taken = await room.take(group)
+async def held(queue: FairQueue[object], group: str) -> AsyncIterator[None]:
+    taken = await queue.acquire(group)
     try:
         yield
     finally:
-        room.leave(group)
-        room.add(taken)
+        queue.release(group)
+        queue.add(taken)
 
 
 async def settle() -> None:
@@ -40,10 +40,10 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
 
 def test_a_late_group_does_not_wait_behind_a_long_queue() -> None:
     async def work() -> None:
-        room, order, going = with_places(1, 2), [], asyncio.Event()
+        queue, order, going = queue_of(1, 2), [], asyncio.Event()
 
         async def shard(group: str) -> None:
-            async with place(room, group):
+            async with held(queue, group):
                 order.append(group)
                 await going.wait()
 
@@ -63,10 +63,10 @@ def test_a_late_group_does_not_wait_behind_a_long_queue() -> None:
 
 def test_within_a_group_the_first_comes_first() -> None:
     async def work() -> None:
-        room, order = with_places("only"), []
+        queue, order = queue_of("only"), []
 
         async def shard(number: int) -> None:
-            async with place(room, "group"):
+            async with held(queue, "group"):
                 order.append(number)
                 await asyncio.sleep(0)
 
@@ -78,11 +78,11 @@ def test_within_a_group_the_first_comes_first() -> None:
 
 def test_a_place_comes_back_after_an_error() -> None:
     async def work() -> None:
-        room = with_places("only")
+        queue = queue_of("only")
         with pytest.raises(ValueError, match="broke"):
-            async with place(room, "a"):
+            async with held(queue, "a"):
                 raise ValueError("broke")
-        assert await asyncio.wait_for(room.take("b"), 1) == "only"
+        assert await asyncio.wait_for(queue.acquire("b"), 1) == "only"
 
     run(work)
 
@@ -92,22 +92,22 @@ def test_who_is_cancelled_while_waiting_loses_no_place(handed_over: bool) -> Non
     """Also when the place is handed over in the moment of the cancellation."""
 
     async def work() -> None:
-        room = with_places("only")
-        taken = await room.take("a")
-        waiting = asyncio.create_task(room.take("b"))
+        queue = queue_of("only")
+        taken = await queue.acquire("a")
+        waiting = asyncio.create_task(queue.acquire("b"))
         await settle()
         if handed_over:
-            room.leave("a")
-            room.add(taken)
+            queue.release("a")
+            queue.add(taken)
             waiting.cancel()
         else:
             waiting.cancel()
             await settle()
-            room.leave("a")
-            room.add(taken)
+            queue.release("a")
+            queue.add(taken)
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert await asyncio.wait_for(room.take("c"), 1) == "only"
+        assert await asyncio.wait_for(queue.acquire("c"), 1) == "only"
 
     run(work)
 
@@ -116,14 +116,14 @@ def test_a_place_that_comes_back_later_does_not_count_for_its_group() -> None:
     """As when a worker died: its group gets the next free place like any other."""
 
     async def work() -> None:
-        room = with_places(1, 2)
-        await room.take("a")
-        second = await room.take("a")
-        room.leave("a")
-        room.leave("a")
-        third = asyncio.create_task(room.take("a"))
+        queue = queue_of(1, 2)
+        await queue.acquire("a")
+        second = await queue.acquire("a")
+        queue.release("a")
+        queue.release("a")
+        third = asyncio.create_task(queue.acquire("a"))
         await settle()
-        room.add(second)
+        queue.add(second)
         assert await asyncio.wait_for(third, 1) == second
 
     run(work)
@@ -133,10 +133,10 @@ def test_of_groups_that_hold_as_many_the_one_whose_turn_was_longest_ago_is_next(
     """Else, with more groups than places, some would never have a turn."""
 
     async def work() -> None:
-        room, order = with_places("only"), []
+        queue, order = queue_of("only"), []
 
         async def shard(group: str) -> None:
-            async with place(room, group):
+            async with held(queue, group):
                 order.append(group)
                 await asyncio.sleep(0)
 

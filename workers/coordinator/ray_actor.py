@@ -1,7 +1,7 @@
-"""The keeper of a Ray cluster: one named actor for all runs, found by whoever joins.
+"""The coordinator of a Ray cluster: one named actor for all runs.
 
-It outlives the run that started it, so that the next one finds what is known of every account.  When it dies, Ray
-starts it again, and what it has to know it is told by the workers.
+It outlives the run that started it, so that the next run finds what is known of every account.  When it dies, Ray
+restarts it, and the workers' reports tell it what it has to know.
 """
 
 import asyncio
@@ -14,60 +14,70 @@ from ray.exceptions import RayActorError, TaskCancelledError
 from ray.util.metrics import Counter, Gauge
 
 from pipeline.errors import MusesError
+from workers.budget import BudgetSpec, BudgetStatus, ReservationReply, WorkerReport
+from workers.coordinator.local import Coordinator
 from workers.gauges import Figures, Gauges
-from workers.keeper import Keeper
 from workers.limits.account import Account
-from workers.limits.lease import AccountStatus, Holder, KeeperAwayError, Renewal, Report, Snapshot
-from workers.purse import PurseAnswer, PurseSpec, PurseStatus, Statement
+from workers.limits.protocol import (
+    AccountReport,
+    AccountStatus,
+    CoordinatorUnavailableError,
+    LeaseHolder,
+    Renewal,
+    Snapshot,
+)
 
 T = TypeVar("T")
 
-NAME, NAMESPACE = "keeper-2", "muses"
-"""The number rises when workers and keeper of another version would not understand one another."""
-SETTLE_S = 2.0
-"""How long a keeper that was started again listens; all workers that have leases renew more often than that."""
+NAME, NAMESPACE = "coordinator", "muses"
+RECOVERY_S = 2.0
+"""How long a restarted coordinator listens; all workers that hold leases renew more often than that."""
 _AWAY = (RayActorError, TaskCancelledError)
-"""The second: Ray takes what is asked in a shard's name for the shard's, and cancels it with that."""
+"""TaskCancelledError: Ray treats a call made on behalf of a shard as part of the shard, and cancels both together."""
 _METRICS_EVERY_S = 2.0
 _TRY_AGAIN_S = 0.25
 _PATIENCE_S = 60.0
 
 
-def join_keeper() -> "RayKeeper":
-    """The cluster's keeper, started if there is none."""
-    actor = ray.remote(num_cpus=0, max_restarts=-1)(_KeeperActor)
+def connect_coordinator() -> "RayCoordinator":
+    """Returns the way to the cluster's coordinator, which is started when it does not run yet."""
+    actor = ray.remote(num_cpus=0, max_restarts=-1)(_CoordinatorActor)
     options = actor.options(name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True)
-    return RayKeeper(options.remote())
+    return RayCoordinator(options.remote())
 
 
-class RayKeeper:
-    """The way to the keeper of a cluster; travels to workers."""
+class RayCoordinator:
+    """The way to the coordinator of a cluster; pickled and sent to workers."""
 
     def __init__(self, actor: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
         self._actor = actor
 
-    async def renew(self, holder: Holder, reports: Mapping[Account, Report]) -> Renewal:
+    async def renew(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> Renewal:
         return await _now(self._actor.renew.remote(holder, reports))
 
-    async def leave(self, holder: Holder, reports: Mapping[Account, Report]) -> None:
+    async def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
         await _now(self._actor.leave.remote(holder, reports))
 
     async def snapshot(self, run: str | None = None) -> Snapshot:
         return await _patiently(lambda: self._actor.snapshot.remote(run))
 
-    async def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
-        return await _patiently(lambda: self._actor.settle.remote(purse, statement))
+    async def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:
+        return await _patiently(lambda: self._actor.update_budget.remote(budget, report))
 
 
 async def _now(call: Awaitable[T]) -> T:
     try:
         return await call
     except _AWAY as error:
-        raise KeeperAwayError(str(error)) from None
+        raise CoordinatorUnavailableError(str(error)) from None
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Asks again, also while the keeper starts again."""
+    """Repeats a call while the coordinator restarts.
+
+    Raises:
+        MusesError: it has not answered for a minute.
+    """
     give_up = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -75,36 +85,36 @@ async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
         except _AWAY:
             if time.monotonic() > give_up:
                 raise MusesError(
-                    f"the keeper of the Ray cluster (actor {NAME} in namespace {NAMESPACE}) has not answered for "
+                    f"the coordinator of the Ray cluster (actor {NAME} in namespace {NAMESPACE}) has not answered for "
                     f"{_PATIENCE_S:g} s; look for it in Ray's logs, then start the run again"
                 ) from None
             await asyncio.sleep(_TRY_AGAIN_S)
 
 
-class _KeeperActor(Keeper):
-    """The keeper in a process of its own; it also feeds Ray's metrics."""
+class _CoordinatorActor(Coordinator):
+    """The coordinator as a Ray actor; it also feeds Ray's metrics."""
 
     def __init__(self) -> None:
-        again = ray.get_runtime_context().was_current_actor_reconstructed
-        super().__init__(settle_s=SETTLE_S if again else 0.0)
+        restarted = ray.get_runtime_context().was_current_actor_reconstructed
+        super().__init__(recovery_s=RECOVERY_S if restarted else 0.0)
         self._metrics = Metrics()
         self._measured = 0.0
 
-    def renew(self, holder: Holder, reports: Mapping[Account, Report]) -> Renewal:
+    def renew(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> Renewal:
         renewal = super().renew(holder, reports)
         if renewal.now - self._measured > _METRICS_EVERY_S:
             self._measured = renewal.now
             self._metrics.show(self.snapshot())
         return renewal
 
-    def leave(self, holder: Holder, reports: Mapping[Account, Report]) -> None:
+    def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
         super().leave(holder, reports)
         self._metrics.show(self.snapshot())
 
-    def settle(self, purse: PurseSpec, statement: Statement) -> PurseAnswer:
-        answer = super().settle(purse, statement)
-        self._metrics.show_purse(self.purse(purse))
-        return answer
+    def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:
+        reply = super().update_budget(budget, report)
+        self._metrics.show_budget(self.budget_status(budget))
+        return reply
 
 
 _GAUGES: Figures[AccountStatus] = {
@@ -117,7 +127,7 @@ _GAUGES: Figures[AccountStatus] = {
     "muses_concurrency_limit": ("Bound on tries in flight; -1: none", lambda s: s.concurrency),
     "muses_paused_seconds": ("How long nothing may start yet, after a refusal", lambda s: s.paused_s),
 }
-_PURSE_GAUGES: Figures[PurseStatus] = {
+_BUDGET_GAUGES: Figures[BudgetStatus] = {
     "muses_spent_usd": ("Spent by a run or sweep with a budget, all its starts", lambda s: s.spent.usd),
     "muses_reserved_usd": ("Set aside for its episodes in flight", lambda s: s.held.usd),
     "muses_budget_usd": ("What it may spend; -1: no bound", lambda s: s.cap.usd),
@@ -132,10 +142,10 @@ _COUNTERS: Mapping[str, tuple[str, Callable[[AccountStatus], int]]] = {
 
 
 class Metrics:
-    """The state of all accounts and purses as Ray's metrics, which Prometheus reads."""
+    """The state of all accounts and budgets as Ray's metrics, which Prometheus reads."""
 
     def __init__(self) -> None:
-        self._gauges, self._purses = Gauges(Gauge, _GAUGES, "account"), Gauges(Gauge, _PURSE_GAUGES, "run")
+        self._gauges, self._budgets = Gauges(Gauge, _GAUGES, "account"), Gauges(Gauge, _BUDGET_GAUGES, "run")
         self._counters = {name: Counter(name, text, ("account",)) for name, (text, _) in _COUNTERS.items()}
         self._counted: dict[tuple[str, str], int] = {}
 
@@ -149,5 +159,5 @@ class Metrics:
                 if total > before:
                     self._counters[name].inc(total - before, tags)
 
-    def show_purse(self, purse: PurseStatus) -> None:
-        self._purses.show(purse.name, purse)
+    def show_budget(self, budget: BudgetStatus) -> None:
+        self._budgets.show(budget.name, budget)

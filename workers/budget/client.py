@@ -1,0 +1,173 @@
+"""A worker's side of a budget: reserves before an episode, settles after it, and keeps the ledger informed."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.usage import Usage
+from workers.budget.cost import Cost
+from workers.budget.experience import UNKNOWN, Experience
+from workers.budget.protocol import BudgetSpec, HeldCost, ReservationReply, ReservationRequest, WorkerReport
+
+_KEEP_ALIVE_S = 10.0
+"""Between two reports while nothing changes."""
+_ASK_AGAIN_S = 0.25
+"""Between two reports while an episode waits for its reservation."""
+
+
+class BudgetCoordinator(Protocol):
+    """The way to the one place where a run's ledger is kept."""
+
+    async def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:
+        """See :meth:`workers.budget.ledger.BudgetLedgers.update`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """What is held for one episode in flight."""
+
+    cell: str
+    expected: Cost
+    """Expected from rules of thumb."""
+    held: Cost
+
+
+_NOTHING = Usage()
+
+
+def _settled_cost(used: Usage, held: Cost) -> Cost:
+    """What was used; at least what was held, where a part of it is unknown."""
+    return Cost(
+        max(used.usd, held.usd) if used.unpriced else used.usd,
+        max(used.tokens, held.tokens) if used.uncounted else used.tokens,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    request: ReservationRequest
+    turn: "asyncio.Future[Reservation | None]"
+
+
+class BudgetClient:
+    """A worker's side of one budget; used from one event loop.
+
+    Args:
+        coordinator: where the ledger is kept.
+        budget: the budget to draw on.
+        worker: a name that no other process has, now or earlier.
+    """
+
+    def __init__(self, coordinator: BudgetCoordinator, budget: BudgetSpec, worker: str) -> None:
+        self._coordinator, self._budget, self._worker = coordinator, budget, worker
+        self._learned: dict[str, Experience] = {}
+        self._waiting: list[_Waiting] = []
+        self._open: set[Reservation] = set()
+        self._spent = Cost()
+        self._closed = False
+        self._changed = asyncio.Event()
+        self._reporting: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Ends the reports."""
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.wait([self._reporting])
+
+    async def reserve(self, request: ReservationRequest) -> Reservation | None:
+        """Waits until an episode may be played; None: it may not, since the budget is used up."""
+        if self._closed:
+            return None
+        turn: asyncio.Future[Reservation | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(request, turn))
+        self._report_soon()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # granted in the same moment
+                granted = turn.result()
+                if granted is not None:
+                    self._give_back(granted)
+            raise
+
+    def settle(self, reservation: Reservation, used: Usage, *, finished: bool, kept: Usage = _NOTHING) -> None:
+        """Gives back what was held and counts what was used.
+
+        Where a part of the usage is unknown, the held amount counts.
+
+        Args:
+            reservation: from :meth:`reserve`; settled once.
+            used: what the episode was billed for.
+            finished: whether the episode was played to its end, so that others of its cell can be expected to use as
+                much.
+            kept: what answers from the response cache would have used.  They cost nothing, but the next episodes may
+                have to ask the model.
+        """
+        cell, held = reservation.cell, reservation.held
+        self._spent += _settled_cost(used, held)
+        if finished:
+            worth = _settled_cost(used + kept, held)
+            self._learned[cell] = self._learned.get(cell, UNKNOWN) + Experience(reservation.expected, worth)
+        self._give_back(reservation)
+
+    def _give_back(self, reservation: Reservation) -> None:
+        self._open.remove(reservation)
+        self._report_soon()
+
+    def _report_soon(self) -> None:
+        self._changed.set()
+        if self._reporting is None or self._reporting.done():
+            self._reporting = asyncio.create_task(self._keep_reporting())
+
+    async def _keep_reporting(self) -> None:
+        """Reports after every change, and otherwise at intervals: a replaced ledger has to learn what is spent."""
+        try:
+            while True:
+                self._changed.clear()
+                await self._report()
+                await _wait_for(self._changed, _ASK_AGAIN_S if self._waiting else _KEEP_ALIVE_S)
+        except Exception as error:  # noqa: BLE001 - passed on to every caller of reserve()
+            for turn in self._take_turns():
+                turn.set_exception(error)
+
+    async def _report(self) -> None:
+        self._waiting = [each for each in self._waiting if not each.turn.done()]
+        waiting = tuple(self._waiting)
+        report = WorkerReport(
+            worker=self._worker,
+            spent=self._spent,
+            held=tuple(HeldCost(reservation.cell, reservation.held) for reservation in self._open),
+            learned=dict(self._learned),
+            requests=tuple(each.request for each in waiting),
+        )
+        reply = await self._coordinator.update_budget(self._budget, report)
+        for each, cost in zip(waiting, reply.granted, strict=True):
+            if cost is not None:
+                self._grant(each, cost)
+        if reply.closed:
+            self._closed = True
+            for turn in self._take_turns():
+                turn.set_result(None)
+
+    def _grant(self, waiting: _Waiting, cost: Cost) -> None:
+        if waiting.turn.done():  # cancelled during the request; the next report gives the cost back
+            self._changed.set()
+            return
+        self._waiting.remove(waiting)
+        reservation = Reservation(waiting.request.cell, waiting.request.expected, cost)
+        self._open.add(reservation)
+        waiting.turn.set_result(reservation)
+
+    def _take_turns(self) -> "list[asyncio.Future[Reservation | None]]":
+        """Removes and returns all futures that are still waited for."""
+        taken = [each.turn for each in self._waiting if not each.turn.done()]
+        self._waiting.clear()
+        return taken
+
+
+async def _wait_for(event: asyncio.Event, at_most_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(at_most_s):
+            await event.wait()

@@ -1,0 +1,44 @@
+"""An amount of money and tokens."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.config.budget import Budget
+from pipeline.config.model import ModelSpec
+from pipeline.config.users import UsersSpec
+from pipeline.estimate import Load
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """An amount in both currencies of a budget."""
+
+    usd: float = 0.0
+    tokens: float = 0.0
+
+    @classmethod
+    def of(cls, load: Load, model: ModelSpec, users: UsersSpec) -> "Cost":
+        """Prices a load.
+
+        An unknown price counts as 0 USD: a config that caps USD needs the price of every model, so no cap is affected.
+        """
+        usd = load.usd(model, users)
+        return cls(0.0 if math.isnan(usd) else usd, load.tokens)
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.usd + other.usd, self.tokens + other.tokens)
+
+    def within(self, cap: Budget) -> bool:
+        """Whether neither currency exceeds the cap."""
+        return self.usd <= or_inf(cap.usd) and self.tokens <= or_inf(cap.tokens)
+
+
+def or_inf(most: float | None) -> float:
+    """A cap as a number; infinite when there is none."""
+    return math.inf if most is None else most
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """The sum of several costs."""
+    return sum(costs, Cost())

@@ -1,0 +1,134 @@
+"""The budget's books: what every worker has spent and holds, and which reservations may be granted."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.config.budget import Budget
+from workers.budget.cost import Cost, total
+from workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
+from workers.budget.protocol import BudgetSpec, HeldCost, ReservationReply, ReservationRequest, WorkerReport
+
+SILENCE_S = 60.0
+"""A worker that has not reported for this long is lost; what it held counts as spent."""
+RECOVERY_S = 15.0
+"""Every living worker reports at least once within this time."""
+_FORGOTTEN_S = 24 * 3600.0
+"""A ledger without reports for this long is dropped when another one is opened."""
+
+
+@dataclass(slots=True)
+class _WorkerEntry:
+    """One worker in the ledger."""
+
+    spent: Cost
+    held: tuple[HeldCost, ...]
+    learned: ExperienceByCell
+    reported_at: float
+
+
+class BudgetLedger:
+    """The ledger of one start.  Not thread-safe: its owner calls it from one thread."""
+
+    def __init__(self, spec: BudgetSpec) -> None:
+        self._cap, self._before = spec.cap, spec.before
+        self._entries: dict[str, _WorkerEntry] = {}
+        self.closed = False
+
+    @property
+    def spent(self) -> Cost:
+        """Spent by this start and all earlier ones."""
+        return self._before + total(entry.spent for entry in self._entries.values())
+
+    @property
+    def held(self) -> Cost:
+        """Reserved for episodes in flight, all workers together."""
+        return total(share.cost for entry in self._entries.values() for share in entry.held)
+
+    def experience(self, cell: str) -> Experience:
+        """What finished episodes of the cell used, all workers together."""
+        return sum((entry.learned[cell] for entry in self._entries.values() if cell in entry.learned), UNKNOWN)
+
+    @property
+    def last_report_at(self) -> float:
+        """When any worker last reported; minus infinity before the first report."""
+        return max((entry.reported_at for entry in self._entries.values()), default=-math.inf)
+
+    def update(self, report: WorkerReport, now: float, *, grants: bool = True) -> ReservationReply:
+        """Takes in a worker's report and grants what fits.
+
+        Args:
+            report: from any worker.
+            now: seconds on any monotonic clock.
+            grants: False while the ledger only listens.
+        """
+        self._count_lost_workers(now)
+        self._entries[report.worker] = _WorkerEntry(report.spent, report.held, report.learned, now)
+        granted = self._grant(report.requests) if grants else (None,) * len(report.requests)
+        held = (HeldCost(request.cell, cost) for request, cost in zip(report.requests, granted, strict=True) if cost)
+        self._entries[report.worker].held += tuple(held)
+        return ReservationReply(granted, self.closed)
+
+    def _grant(self, requests: Sequence[ReservationRequest]) -> tuple[Cost | None, ...]:
+        """Grants in order: after a request that has to wait, none of the later ones is granted."""
+        spent, held = self.spent, self.held
+        lately = {request.cell: self.experience(request.cell) for request in requests}
+        scouted = {share.cell for entry in self._entries.values() for share in entry.held}
+        granted: list[Cost | None] = []
+        full = False
+        for cell, expected, earlier in requests:
+            known = earlier + lately[cell]
+            need = known.correct(expected)
+            if self.closed or full or (not known.episodes and cell in scouted):
+                granted.append(None)
+            elif (spent + held + need).within(self._cap):
+                scouted.add(cell)
+                held += need
+                granted.append(need)
+            else:
+                full = True
+                self.closed = not (spent + need).within(self._cap)
+                granted.append(None)
+        return tuple(granted)
+
+    def _count_lost_workers(self, now: float) -> None:
+        for entry in self._entries.values():
+            if now - entry.reported_at > SILENCE_S:
+                entry.spent, entry.held = entry.spent + total(share.cost for share in entry.held), ()
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """How a budget stands, for metrics."""
+
+    name: str
+    """The name of the run or sweep."""
+    cap: Budget
+    spent: Cost
+    held: Cost
+
+
+class BudgetLedgers:
+    """The ledgers of all runs and sweeps that share one coordinator.
+
+    *listen_until*: on the clock of :meth:`update`.  Nothing is granted before: a coordinator that replaces a lost one
+    has to hear from all workers first.
+    """
+
+    def __init__(self, listen_until: float = -math.inf) -> None:
+        self._ledgers: dict[str, BudgetLedger] = {}
+        self._listen_until = listen_until
+
+    def update(self, spec: BudgetSpec, report: WorkerReport, now: float) -> ReservationReply:
+        """Hands a report to the budget's ledger, which is created when it is first needed."""
+        if spec.id not in self._ledgers:
+            self._ledgers = {
+                name: ledger for name, ledger in self._ledgers.items() if now - ledger.last_report_at < _FORGOTTEN_S
+            }
+            self._ledgers[spec.id] = BudgetLedger(spec)
+        return self._ledgers[spec.id].update(report, now, grants=now >= self._listen_until)
+
+    def status(self, spec: BudgetSpec) -> BudgetStatus:
+        """How a budget stands that has been updated at least once."""
+        ledger = self._ledgers[spec.id]
+        return BudgetStatus(spec.id.partition("/")[0], spec.cap, ledger.spent, ledger.held)

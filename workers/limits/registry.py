@@ -1,0 +1,67 @@
+"""All accounts of a cluster, or of one process: the coordinator's side of the limits."""
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Mapping
+
+from workers.limits.account import Account
+from workers.limits.account_limiter import AccountLimiter
+from workers.limits.protocol import AccountReport, LeaseHolder, Renewal, Snapshot
+
+
+class AccountRegistry:
+    """A plain object; its methods return at once.
+
+    Args:
+        clock: seconds; only differences matter.
+        recovery_s: how long a registry that replaces a lost one listens to the workers before it grants anything.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, recovery_s: float = 0.0) -> None:
+        self._clock = clock
+        self._name = secrets.token_hex(8)
+        self._recovering_until = clock() + recovery_s if recovery_s else -math.inf
+        self._accounts: dict[Account, AccountLimiter] = {}
+
+    def renew(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> Renewal:
+        """Takes in a worker's reports and returns new leases."""
+        now = self._clock()
+        leases = {}
+        for account, report in reports.items():
+            limiter = self._limiter(account, report, now)
+            if now < self._recovering_until:
+                limiter.recall(report)
+            leases[account] = limiter.renew(holder, report, now, recovering_until=self._recovering_until)
+        return Renewal(self._name, now, leases)
+
+    def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
+        """Takes in a worker's last reports; what it held is free again."""
+        now = self._clock()
+        for account, report in reports.items():
+            self._limiter(account, report, now).leave(holder, report, now)
+
+    def snapshot(self, run: str | None = None) -> Snapshot:
+        """Returns the state of all accounts; with *run*, only the accounts it has used, with its own part of each."""
+        now = self._clock()
+        found = (limiter.status(now, run) for limiter in self._accounts.values())
+        return Snapshot(tuple(status for status in found if status is not None))
+
+    def _limiter(self, account: Account, report: AccountReport, now: float) -> AccountLimiter:
+        limiter = self._accounts.get(account)
+        if limiter is None:
+            limiter = self._accounts[account] = AccountLimiter(account, report.declared, now)
+        return limiter
+
+
+class LocalAccountRegistry:
+    """The asynchronous way to a registry in this process."""
+
+    def __init__(self, registry: AccountRegistry) -> None:
+        self._registry = registry
+
+    async def renew(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> Renewal:
+        return self._registry.renew(holder, reports)
+
+    async def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
+        self._registry.leave(holder, reports)
