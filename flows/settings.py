@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+from muses_eval.pipeline.errors import ConfigError
 
 _SOCKET_PATH_LIMIT = 107
 _RAY_SOCKET_TAIL = len("/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store.0")

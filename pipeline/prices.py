@@ -12,9 +12,9 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 
-from pipeline.config.model import ModelSpec
-from pipeline.config.prices import Prices
-from pipeline.protocol import Call
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.episode.protocol import Call
 
 FREE = Prices(0.0, 0.0)
 _OURS = ("scripted", "vllm")
@@ -40,7 +40,7 @@ class PriceTable:
 @cache
 def default_prices() -> PriceTable:
     """The table that comes with this version."""
-    raw = tomllib.loads(files("pipeline").joinpath("prices.toml").read_text(encoding="utf-8"))
+    raw = tomllib.loads(files("muses_eval.pipeline").joinpath("prices.toml").read_text(encoding="utf-8"))
     as_of, sources = raw.pop("as_of"), raw.pop("sources")
     found = {
         (provider, model): Prices(**prices) for provider, models in raw.items() for model, prices in models.items()

@@ -17,8 +17,8 @@ from importlib.resources import files
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from pipeline.errors import DatasetError
-from pipeline.rows import RowError
+from muses_eval.pipeline.datasets.row_reader import RowError
+from muses_eval.pipeline.errors import DatasetError
 
 T = TypeVar("T")
 

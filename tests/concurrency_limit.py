@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from workers.limits.account import AttemptOutcome, Permit
+from muses_eval.workers.limits.account import AttemptOutcome, Permit
 
 
 class ConcurrencyLimit:

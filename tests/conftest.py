@@ -22,7 +22,7 @@ _RAY_TOKEN = secrets.token_hex(32)
 """A process reads it once, and local clusters of later tests have to have the same."""
 _FOREIGN = ("MUSES_", "AWS_", "OPENAI_", "PREFECT_", "RAY_")
 _TESTS = Path(__file__).parent
-_PYTHONPATH = os.pathsep.join((str(_TESTS / "as_installed"), str(_TESTS.parent)))
+_PYTHONPATH = os.pathsep.join(map(str, (_TESTS / "as_installed", _TESTS.parent, _TESTS.parent / "infra" / "package")))
 
 Muses = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs ``muses`` with these arguments, in a folder of its own; keywords are environment variables."""
@@ -88,7 +88,7 @@ def s3() -> Iterator[S3Server]:
 def muses(tmp_path: Path) -> Muses:
     def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "flows.cli", *arguments],
+            [sys.executable, "-m", "muses_eval", *arguments],
             cwd=tmp_path,
             env={**os.environ, **environment},
             capture_output=True,

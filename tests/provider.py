@@ -26,9 +26,9 @@ from itertools import repeat
 from types import TracebackType
 from typing import Any, Self
 
-from workers.rehearsal.openai_format import chat_completion, model_list
-from workers.rehearsal.responses import Response, as_json, page
-from workers.rehearsal.server import LoopbackServer, Received, Send
+from muses_eval.workers.rehearsal.openai_format import chat_completion, model_list
+from muses_eval.workers.rehearsal.responses import Response, as_json, page
+from muses_eval.workers.rehearsal.server import LoopbackServer, Received, Send
 
 __all__ = [
     "Provider",

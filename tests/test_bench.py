@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-
-from storage.export.tables import Format
+from muses_eval.storage.export.tables import Format
 
 BENCH = Path(__file__).with_name("bench")
 NAMES = sorted(path.stem for path in BENCH.glob("[a-z]*.py"))

@@ -4,16 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
-
-from flows.cli import main
-from flows.cli.app import app
-from pipeline.config.parse import keys_of
-from pipeline.config.run import RunConfig
-from pipeline.episode import OUTCOMES
-from pipeline.families import FAMILIES
-from pipeline.grid import expand
-from storage.query.duckdb_connection import VIEWS
-from storage.schema.parquet_schema import SCHEMA
+from muses_eval.flows.cli import main
+from muses_eval.flows.cli.app import app
+from muses_eval.pipeline.config.grid import expand
+from muses_eval.pipeline.config.parse import keys_of
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.episode.episode import OUTCOMES
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.storage.query.duckdb_connection import VIEWS
+from muses_eval.storage.schema.parquet_schema import SCHEMA
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")

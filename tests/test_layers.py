@@ -17,7 +17,7 @@ MAY_IMPORT = {
 ENGINE_IMPORTERS = {
     "boto3": {"storage/objects/s3_store.py"},
     "botocore": {"storage/objects/s3_store.py"},
-    "ray": {"workers/ray_pool.py", "workers/vllm_fleet.py", "workers/coordinator/ray_actor.py"},
+    "ray": {"workers/play/ray_executor.py", "workers/vllm/fleet.py", "workers/coordinator/ray_actor.py"},
     "prefect": {
         "flows/prefect_flows/deploy.py",
         "flows/prefect_flows/evaluate_flow.py",
@@ -30,7 +30,7 @@ ENGINE_IMPORTERS = {
     "jinja2": {"dashboards/web/render.py"},
     "fastapi": {"dashboards/web/server.py"},
     "uvicorn": {"flows/cli/dashboard.py"},
-    "aiohttp": {"workers/http_client.py", "workers/rehearsal/server.py"},
+    "aiohttp": {"workers/providers/http_client.py", "workers/rehearsal/server.py"},
 }
 PURE = {"pydantic", "cronsim"}
 """Libraries that pipeline/ may use at module level beside the standard library, since they only compute."""
@@ -38,16 +38,25 @@ PURE = {"pydantic", "cronsim"}
 FILES = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
 
 
+def imported(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "muses_eval" and len(parts) > 1 else parts[0]
+
+
 def imports(path: Path) -> list[tuple[str, bool]]:
-    """(top-level name, whether at module level) of every import of a file, lazy and typing-only ones included."""
+    """(package or top-level name, whether at module level) of every import, lazy and typing-only ones included.
+
+    ``muses_eval.storage.x`` is the package ``storage``.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     top = {id(node) for node in tree.body}
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [(alias.name.split(".")[0], id(node) in top) for alias in node.names]
+            found += [(imported(alias.name), id(node) in top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.append((node.module.split(".")[0], id(node) in top))
+            names = [node.module] if node.module != "muses_eval" else [f"muses_eval.{each.name}" for each in node.names]
+            found += [(imported(name), id(node) in top) for name in names]
     return found
 
 

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from muses_eval.pipeline import providers
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_config import ModelConfig
+from muses_eval.pipeline.episode.protocol import Observation, Reply
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.families.family import Family
+from muses_eval.pipeline.providers import PROVIDERS, Provider
+from muses_eval.pipeline.text.credential_masking import mask
+from muses_eval.workers.providers.model import EpisodeRequest
+from muses_eval.workers.providers.open_model import open_model
 
-from pipeline import providers
-from pipeline.config.model import ModelSpec
-from pipeline.config.model_config import ModelConfig
-from pipeline.credentials import mask
-from pipeline.errors import ConfigError
-from pipeline.families.base import Family
-from pipeline.protocol import Observation, Reply
-from pipeline.providers import PROVIDERS, Provider
-from pipeline.scenario import Scenario
-from pipeline.serialization import ChatMessage
 from tests.provider import Provider as Server
-from workers.models import EpisodeRequest
-from workers.providers.open_model import open_model
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("pipeline", "storage", "workers", "flows", "dashboards")
@@ -43,9 +43,9 @@ MAY_NAME = {
         "workers/providers/adapter.py",
         "workers/providers/anthropic.py",
         "workers/rehearsal/openai_format.py",
-        "workers/vllm_server.py",  # the name of vLLM's own module
+        "workers/vllm/server_process.py",  # the name of vLLM's own module
         "flows/cli/options.py",
-        "pipeline/grid.py",
+        "pipeline/config/grid.py",
     },
 }
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from html import escape
 
 from markupsafe import Markup
-
-from dashboards.text import one_line
-from storage.analysis.standard_error import Estimate
+from muses_eval.dashboards.tables.text_table import one_line
+from muses_eval.storage.analysis.standard_error import Estimate
 
 Z = 1.96
 """Bars and bands are 95 % intervals, mean ± 1.96 SE."""

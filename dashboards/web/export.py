@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from dashboards.web.page import Ask
-from dashboards.web.render import render
-from dashboards.web.routes import ROUTES
-from dashboards.web.server import STATIC, asset
-from dashboards.web.shelf import Shelf
+from muses_eval.dashboards.web.page import Ask
+from muses_eval.dashboards.web.render import render
+from muses_eval.dashboards.web.routes import ROUTES
+from muses_eval.dashboards.web.server import STATIC, asset
+from muses_eval.dashboards.web.store_cache import Shelf
 
 
 def exported(shelf: Shelf, parts: Mapping[str, Shelf] = MappingProxyType({})) -> Iterator[tuple[str, bytes]]:

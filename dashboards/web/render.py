@@ -11,12 +11,11 @@ from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-
-from dashboards.text import one_line, printable
-from dashboards.web.charts import interval, key, level
-from dashboards.web.leaks import marked
-from dashboards.web.page import Page, relative, segment
-from storage.analysis.standard_error import Estimate
+from muses_eval.dashboards.tables.text_table import one_line, printable
+from muses_eval.dashboards.web.charts import interval, key, level
+from muses_eval.dashboards.web.leaked_words import marked
+from muses_eval.dashboards.web.page import Page, relative, segment
+from muses_eval.storage.analysis.standard_error import Estimate
 
 
 def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = ()) -> str:
@@ -42,7 +41,7 @@ def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = ()) -> st
 @lru_cache(1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("dashboards.web"),
+        loader=PackageLoader("muses_eval.dashboards.web"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,

@@ -4,18 +4,23 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from dashboards.web.page import Ask, NoSuchPageError, Page, segment, unsegment
-from dashboards.web.pages.compare import compare_across_page, compare_page, every_pair, pairs_page
-from dashboards.web.pages.compare_runs import chosen_page, compare_runs_page, each_with_its_forerunner, models_of_both
-from dashboards.web.pages.episodes import episodes_page, exported_episodes
-from dashboards.web.pages.figures import figures_page
-from dashboards.web.pages.history import history_page
-from dashboards.web.pages.leaderboard import leaderboard_page
-from dashboards.web.pages.live import live_page
-from dashboards.web.pages.runs import runs_page
-from dashboards.web.pages.sql import sql_page
-from dashboards.web.pages.transcript import beside_page, read_ahead, transcript_page
-from dashboards.web.shelf import Shelf
+from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page, segment, unsegment
+from muses_eval.dashboards.web.pages.compare import compare_across_page, compare_page, every_pair, pairs_page
+from muses_eval.dashboards.web.pages.compare_runs import (
+    chosen_page,
+    compare_runs_page,
+    each_with_its_forerunner,
+    models_of_both,
+)
+from muses_eval.dashboards.web.pages.episodes import episodes_page, exported_episodes
+from muses_eval.dashboards.web.pages.figures import figures_page
+from muses_eval.dashboards.web.pages.history import history_page
+from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page
+from muses_eval.dashboards.web.pages.live import live_page
+from muses_eval.dashboards.web.pages.runs import runs_page
+from muses_eval.dashboards.web.pages.sql import sql_page
+from muses_eval.dashboards.web.pages.transcript import beside_page, read_ahead, transcript_page
+from muses_eval.dashboards.web.store_cache import Shelf
 
 Place = Mapping[str, str]
 """The names in a path."""

@@ -9,13 +9,12 @@ from importlib.resources import files
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from muses_eval.dashboards.web.page import NoSuchPageError, Page
+from muses_eval.dashboards.web.render import render
+from muses_eval.dashboards.web.routes import find
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.pipeline.errors import MusesError
 from starlette.concurrency import run_in_threadpool
-
-from dashboards.web.page import NoSuchPageError, Page
-from dashboards.web.render import render
-from dashboards.web.routes import find
-from dashboards.web.shelf import Shelf
-from pipeline.errors import MusesError
 
 COOKIE = "muses-dashboard"
 HEADERS = {
@@ -58,7 +57,7 @@ def make_app(shelf: Shelf, token: str | None = None) -> FastAPI:
 
 def asset(name: str) -> bytes:
     """A file of ``static/``."""
-    return (files("dashboards.web") / "static" / name).read_bytes()
+    return (files("muses_eval.dashboards.web") / "static" / name).read_bytes()
 
 
 def _answer(shelf: Shelf, path: str, query: Mapping[str, str]) -> Response:

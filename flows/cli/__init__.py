@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 
-from pipeline.errors import Interrupted, MusesError
+from muses_eval.pipeline.errors import Interrupted, MusesError
 
 DONE, BAD_USAGE, COVERAGE_SHORT, BUDGET_REACHED, INTERRUPTED = 0, 2, 3, 4, 130
 
@@ -17,8 +17,7 @@ DONE, BAD_USAGE, COVERAGE_SHORT, BUDGET_REACHED, INTERRUPTED = 0, 2, 3, 4, 130
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit code; the console script's entry point."""
     from cyclopts import CycloptsError
-
-    from flows.cli.app import app
+    from muses_eval.flows.cli.app import app
 
     tokens = sys.argv[1:] if arguments is None else arguments
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -3,15 +3,14 @@
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-
-from flows.cli import DONE
-from flows.cli.find_run import query_runs
-from flows.cli.options import Store
-from flows.cli.output import echo
-from flows.settings import read_settings
-from pipeline.errors import ConfigError, MusesError
-from pipeline.families import FAMILIES
-from pipeline.scores import Scoring
+from muses_eval.flows.cli import DONE
+from muses_eval.flows.cli.find_run import query_runs
+from muses_eval.flows.cli.options import Store
+from muses_eval.flows.cli.output import echo
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.episode.score import Scoring
+from muses_eval.pipeline.errors import ConfigError, MusesError
+from muses_eval.pipeline.families import FAMILIES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,9 +39,15 @@ def compare(  # noqa: PLR0913 - the command's options
     format: Literal["table", "md", "json"] = "table",  # noqa: A002 - the option's name
 ) -> int:
     """Compare two models on the scenarios that both have played. Without --run: of the newest run in the store."""
-    from dashboards.compare import render_comparison, render_standings
-    from storage.analysis.compare import Terms, compare as compare_two, compare_all, find_side, played_models
-    from storage.runs.newest_run import newest_run
+    from muses_eval.dashboards.tables.comparison import render_comparison, render_standings
+    from muses_eval.storage.analysis.compare import (
+        Terms,
+        compare as compare_two,
+        compare_all,
+        find_side,
+        played_models,
+    )
+    from muses_eval.storage.runs.newest_run import newest_run
 
     if family is not None and family not in FAMILIES:
         raise ConfigError(f"no family {family!r}; there are {', '.join(FAMILIES)}")

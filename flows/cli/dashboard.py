@@ -5,10 +5,10 @@ import sys
 from ipaddress import ip_address
 from pathlib import Path
 
-from flows.cli import DONE
-from flows.cli.options import Store
-from flows.settings import read_settings
-from pipeline.errors import ConfigError
+from muses_eval.flows.cli import DONE
+from muses_eval.flows.cli.options import Store
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.errors import ConfigError
 
 
 def serve(*, store: Store = None, host: str = "127.0.0.1", port: int = 8600, token: str | None = None) -> int:  # noqa: D417
@@ -24,9 +24,8 @@ def serve(*, store: Store = None, host: str = "127.0.0.1", port: int = 8600, tok
         Access token that visitors pass once, as ?token=...
     """
     import uvicorn
-
-    from dashboards.web.server import make_app
-    from dashboards.web.shelf import Shelf
+    from muses_eval.dashboards.web.server import make_app
+    from muses_eval.dashboards.web.store_cache import Shelf
 
     if not _is_loopback(host) and token is None:
         token = secrets.token_urlsafe(24)
@@ -46,8 +45,8 @@ def export(folder: Path, /, *, store: Store = None) -> int:  # noqa: D417
     folder
         Output folder; created if missing.
     """
-    from dashboards.web.export import export as write
-    from dashboards.web.shelf import Shelf
+    from muses_eval.dashboards.web.export import export as write
+    from muses_eval.dashboards.web.store_cache import Shelf
 
     shelf = Shelf(store or read_settings().store)
     try:

@@ -13,24 +13,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-
-from dashboards.scenario import render_scenario, render_scenarios, variant_values
-from dashboards.text import printable, text_table
-from flows.cli import BAD_USAGE, DONE
-from flows.cli.options import Json
-from flows.cli.output import echo, to_json
-from flows.data.dataset_check import Inspection, Shortfall, inspect, play_oracle
-from flows.files import part_of
-from flows.job.prepare import load_dataset
-from flows.official import OfficialFile, pull as pull_release, read_release
-from pipeline.config.dataset import DatasetSpec
-from pipeline.config.parse import parse_config
-from pipeline.config.run import RunConfig
-from pipeline.datasets import Dataset, SourceRow, dataset_from_rows, generate_rows
-from pipeline.errors import ConfigError, DatasetError
-from pipeline.families import FAMILIES
-from pipeline.scenario import Scenario
-from storage.dataset_files import inspect_rows, read_rows
+from muses_eval.dashboards.tables.scenario import render_scenario, render_scenarios, variant_values
+from muses_eval.dashboards.tables.text_table import printable, text_table
+from muses_eval.flows.cli import BAD_USAGE, DONE
+from muses_eval.flows.cli.options import Json
+from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.data.dataset_check import Inspection, Shortfall, inspect, play_oracle
+from muses_eval.flows.data.official import OfficialFile, pull as pull_release, read_release
+from muses_eval.flows.data.partial_file import part_of
+from muses_eval.flows.job.prepare import load_dataset
+from muses_eval.pipeline.config.dataset import DatasetSpec
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.datasets.dataset import Dataset, SourceRow, dataset_from_rows, generate_rows
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.errors import ConfigError, DatasetError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.storage.objects.dataset_files import inspect_rows, read_rows
 
 Families = Annotated[tuple[str, ...], Parameter(name="--family", help="Only this family; may be repeated.")]
 Target = Annotated[str, Parameter(help="A JSONL file, a folder of them, or generated:SIZE@SEED.")]

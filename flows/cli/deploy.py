@@ -8,28 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-
-from flows.cli import DONE
-from flows.cli.options import Json, RunOptions, load_raw
-from flows.cli.output import echo, json_value, to_json
-from flows.cli.sweep import MostCells
-from flows.job.prepare import CODE_ROOT
-from flows.settings import make_home, quiet_engines, read_settings
-from pipeline.grid import MOST_CELLS
+from muses_eval.flows.cli import DONE
+from muses_eval.flows.cli.options import Json, RunOptions, load_raw
+from muses_eval.flows.cli.output import echo, json_value, to_json
+from muses_eval.flows.cli.sweep import MostCells
+from muses_eval.flows.installation import DEPLOYMENTS
+from muses_eval.flows.settings import make_home, quiet_engines, read_settings
+from muses_eval.pipeline.config.grid import MOST_CELLS
 
 if TYPE_CHECKING:
-    from flows.prefect_flows.deploy import RegisteredDeployment, RetiredDeployment
+    from muses_eval.flows.prefect_flows.deploy import RegisteredDeployment, RetiredDeployment
 
 Config = Annotated[Path, Parameter(help="YAML file of a run or a sweep.")]
 PrefectFile = Annotated[Path, Parameter(help="File of deployments; default: infra/prefect.yaml of the project.")]
-_PREFECT_FILE = CODE_ROOT / "infra" / "prefect.yaml"
 
 
 def deploy(
     config: Config,
     /,
     *,
-    prefect_file: PrefectFile = _PREFECT_FILE,
+    prefect_file: PrefectFile = DEPLOYMENTS,
     most_cells: MostCells = MOST_CELLS,
     as_json: Json = False,
 ) -> int:
@@ -37,7 +35,7 @@ def deploy(
     settings = read_settings()
     quiet_engines(settings)
     make_home(settings.prefect_home)
-    from flows.prefect_flows.deploy import check_blocks, chosen_server, read_entries, register, values
+    from muses_eval.flows.prefect_flows.deploy import check_blocks, chosen_server, read_entries, register, values
 
     raw, source = load_raw(config, RunOptions(), settings.store)
     entries = read_entries(prefect_file, values(json_value(raw), source, settings, Path.cwd(), most_cells))
@@ -75,7 +73,7 @@ def _retirement_notice(gone: "RetiredDeployment") -> str:
 
 
 def _table(done: "Sequence[RegisteredDeployment]") -> str:
-    from dashboards.text import text_table
+    from muses_eval.dashboards.tables.text_table import text_table
 
     rows = [
         [

@@ -3,14 +3,13 @@
 from typing import Annotated
 
 from cyclopts import Parameter
-
-from flows.cli import DONE
-from flows.cli.find_run import find_run, query_store
-from flows.cli.options import Json, Store
-from flows.cli.output import echo, to_json
-from flows.settings import read_settings
-from pipeline.errors import ConfigError
-from pipeline.scores import Scoring
+from muses_eval.flows.cli import DONE
+from muses_eval.flows.cli.find_run import find_run, query_store
+from muses_eval.flows.cli.options import Json, Store
+from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.episode.score import Scoring
+from muses_eval.pipeline.errors import ConfigError
 
 Run = Annotated[str, Parameter(help="A run's id; `muses store ls` lists them.")]
 
@@ -19,9 +18,9 @@ def diff(
     run_a: Run, run_b: Run, /, *, store: Store = None, scoring: Scoring = "published", as_json: Json = False
 ) -> int:
     """Show the differences between two runs: dataset, models, users, limits, prices, code, packages, results."""
-    from dashboards.diff import diff_record, render_diff
-    from storage.analysis.compare import Terms
-    from storage.analysis.run_diff import diff as diff_runs
+    from muses_eval.dashboards.tables.run_diff import diff_record, render_diff
+    from muses_eval.storage.analysis.compare import Terms
+    from muses_eval.storage.analysis.run_diff import diff as diff_runs
 
     if run_a == run_b:
         raise ConfigError(f"the run {run_a!r} was named twice; name two runs")

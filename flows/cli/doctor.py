@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-
-from flows.cli import BAD_USAGE, DONE
-from flows.cli.options import Json, RunOptions, load_config
-from flows.cli.output import echo, to_json
-from flows.settings import Settings, make_home, quiet_engines, ray_home, read_settings
-from pipeline.config.model import ModelSpec
-from pipeline.config.run import RunConfig
-from pipeline.errors import MusesError
+from muses_eval.flows.cli import BAD_USAGE, DONE
+from muses_eval.flows.cli.options import Json, RunOptions, load_config
+from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.settings import Settings, make_home, quiet_engines, ray_home, read_settings
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import MusesError
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def _checked(what: str, check: Callable[[], str]) -> Check:
 
 
 def _store(url: str) -> str:
-    from storage.objects.open_store import open_store
+    from muses_eval.storage.objects.open_store import open_store
 
     store = open_store(url)
     store.check()
@@ -81,7 +80,7 @@ def _store(url: str) -> str:
 
 
 def _ray(settings: Settings, address: str | None) -> str:
-    from workers.ray_pool import RaySettings, cluster_cpus
+    from muses_eval.workers.play.ray_executor import RaySettings, cluster_cpus
 
     if address:
         return f"the cluster at {address} answers, with {cluster_cpus(RaySettings(address=address)):g} CPUs"
@@ -93,7 +92,7 @@ def _prefect(settings: Settings) -> str:
     if settings.prefect_api_url is None:
         return "no PREFECT_API_URL: flows start an embedded server of their own"
     make_home(settings.prefect_home)
-    from flows.prefect_flows.tasks import reach_server
+    from muses_eval.flows.prefect_flows.tasks import reach_server
 
     return f"the server at {reach_server()} answers"
 
@@ -103,8 +102,8 @@ def _model(spec: ModelSpec) -> str:
         return "built in, needs no network"
     if spec.provider == "vllm":
         return "has no servers before a run starts them"
-    from workers.models import Unavailable
-    from workers.worker import ShardWorker
+    from muses_eval.workers.play.shard_worker import ShardWorker
+    from muses_eval.workers.providers.model import Unavailable
 
     async def probe() -> Unavailable | None:
         worker = ShardWorker(os.environ)

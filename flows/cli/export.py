@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-
-from dashboards.text import text_table
-from flows.cli import DONE
-from flows.cli.find_run import find_run, query_store
-from flows.cli.options import Json, Store
-from flows.cli.output import echo, to_json
-from flows.settings import read_settings
-from pipeline.errors import ConfigError
-from storage.export.tables import Format, View
+from muses_eval.dashboards.tables.text_table import text_table
+from muses_eval.flows.cli import DONE
+from muses_eval.flows.cli.find_run import find_run, query_store
+from muses_eval.flows.cli.options import Json, Store
+from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.storage.export.tables import Format, View
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -46,7 +45,7 @@ def inspect(
     as_json: Json = False,
 ) -> int:
     """Write a run as Inspect logs, one per model and family, for `inspect view` and its dataframes."""
-    from storage.export.inspect_logs import WrittenLog, export_inspect
+    from muses_eval.storage.export.inspect_logs import WrittenLog, export_inspect
 
     folder = _expanded(out)
     if folder.exists() and not folder.is_dir():
@@ -89,7 +88,7 @@ def parquet(run: Run, /, options: TableOptions) -> int:
 
 
 def _table(run: str, form: Format, options: TableOptions) -> int:
-    from storage.export.tables import export_table
+    from muses_eval.storage.export.tables import export_table
 
     url, target = options.store or read_settings().store, _expanded(options.out)
     find_run(url, run)

@@ -3,17 +3,16 @@
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.errors import MusesError, StoreError
-from storage.objects.open_store import open_store
-from storage.runs.manifest import NoSuchRunError, RunManifest, find_manifest
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import NoSuchRunError, RunManifest, find_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from duckdb import DuckDBPyConnection
-
-    from storage.query.lost_objects import Lost
-    from storage.query.resilient_query import Question
+    from muses_eval.storage.query.lost_objects import Lost
+    from muses_eval.storage.query.resilient_query import Question
 
 T = TypeVar("T")
 
@@ -34,8 +33,7 @@ def query_store(store_url: str, question: "Question[T]", run_id: str | None = No
         StoreError: the store cannot be read.
     """
     import duckdb
-
-    from storage.query.resilient_query import answer
+    from muses_eval.storage.query.resilient_query import answer
 
     try:
         found = answer(store_url, question, run_id)
@@ -51,8 +49,8 @@ def query_runs(store_url: str, question: "Question[T]", run_id: str | None = Non
     Raises:
         MusesError: there is none, or none that can be read.
     """
-    from storage.query.resilient_query import answer
-    from storage.runs.newest_run import newest_run
+    from muses_eval.storage.query.resilient_query import answer
+    from muses_eval.storage.runs.newest_run import newest_run
 
     def ask(connection: "DuckDBPyConnection") -> tuple[T] | None:
         return None if newest_run(connection) is None else (question(connection),)

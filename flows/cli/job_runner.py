@@ -6,10 +6,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from flows.cli.progress import RunProgress
-from flows.job.evaluate import OnShard, RunObserver
-from flows.job.prepare import PreparedRun
-from flows.job.signals import InstallHandlers, run_until_signal
+from muses_eval.flows.cli.progress import RunProgress
+from muses_eval.flows.job.evaluate import OnShard, RunObserver
+from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.job.signals import InstallHandlers, run_until_signal
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def run_on_prefect(flow: Callable[[RunObserver], Coroutine[Any, Any, T]], progre
     Raises:
         MusesError: no server answers, or it was lost on the way.
     """
-    from flows.prefect_flows.tasks import reach_server, server_errors
+    from muses_eval.flows.prefect_flows.tasks import reach_server, server_errors
 
     reach_server()
 

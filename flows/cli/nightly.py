@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-
-from flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.job_runner import resume_advice, run_on_prefect
-from flows.cli.options import Config, Json, RunOptions, Store, load_config
-from flows.cli.output import echo, to_json
-from flows.cli.progress import RunProgress
-from flows.job.signals import interruptible, run_until_signal
-from flows.settings import make_home, quiet_engines, read_settings
+from muses_eval.flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
+from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
+from muses_eval.flows.cli.options import Config, Json, RunOptions, Store, load_config
+from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.cli.progress import RunProgress
+from muses_eval.flows.job.signals import interruptible, run_until_signal
+from muses_eval.flows.settings import make_home, quiet_engines, read_settings
 
 if TYPE_CHECKING:
-    from flows.nightly.night import NightResult
+    from muses_eval.flows.nightly.night import NightResult
 
 Day = Annotated[str | None, Parameter(name="--date", help="Which night, as 2026-11-23; default: tonight.")]
 Rules = Annotated[Path, Parameter(help="YAML file with the store, and the rules in its section `maintain`.")]
@@ -31,7 +30,7 @@ def nightly(
     config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, day: Day = None, as_json: Json = False
 ) -> int:
     """Run the nightly evaluation: play changed cells and the canary, report changed scores, seal and publish."""
-    from flows.nightly.schedule import night_config, read_day, resolve_night
+    from muses_eval.flows.nightly.schedule import night_config, read_day, resolve_night
 
     settings = read_settings()
     quiet_engines(settings)
@@ -39,7 +38,7 @@ def nightly(
     night_config(parsed, resolve_night(parsed, read_day(day), datetime.now(UTC)))  # said before a server is started
     make_home(settings.prefect_home)
     with interruptible(resume_advice()), RunProgress() as progress:
-        from flows.prefect_flows.nightly_flow import make_nightly_flow
+        from muses_eval.flows.prefect_flows.nightly_flow import make_nightly_flow
 
         parameters = (parsed.model_dump(mode="json"), day, parsed.nightly.name)
         result = run_on_prefect(lambda observer: make_nightly_flow(observer)(*parameters), progress)
@@ -48,15 +47,15 @@ def nightly(
 
 def maintain(config: Rules, /, *, store: Store = None, dry_run: DryRun = False, as_json: Json = False) -> int:
     """Maintain a store: delete old runs by the config's rules, verify, seal complete runs, collect garbage."""
-    from flows.nightly.night_text import upkeep_lines
+    from muses_eval.flows.nightly.night_text import upkeep_lines
 
     settings = read_settings()
     quiet_engines(settings)
     parsed = load_config(config, RunOptions(store=store), settings.store)
     make_home(settings.prefect_home)
     with interruptible("interrupted; what is done is done, and the store is whole. Start the command again"):
-        from flows.prefect_flows.maintain_flow import maintain_flow
-        from flows.prefect_flows.tasks import reach_server, server_errors
+        from muses_eval.flows.prefect_flows.maintain_flow import maintain_flow
+        from muses_eval.flows.prefect_flows.tasks import reach_server, server_errors
 
         reach_server()
         raw = parsed.model_dump(mode="json")
@@ -74,9 +73,9 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
     name
         Name of the nightly evaluation: `nightly.name` in its config.
     """
-    from flows.nightly.night_text import status_table
-    from flows.nightly.schedule import last_nights
-    from storage.objects.open_store import open_store
+    from muses_eval.flows.nightly.night_text import status_table
+    from muses_eval.flows.nightly.schedule import last_nights
+    from muses_eval.storage.objects.open_store import open_store
 
     opened = open_store(store or read_settings().store)
     lines = last_nights(opened, name, last)
@@ -93,8 +92,8 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
 
 
 def _show(result: "NightResult", *, as_json: bool) -> int:
-    from dashboards.leaderboard import leaderboard_records, render_leaderboard
-    from flows.nightly.night_text import night_lines
+    from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
+    from muses_eval.flows.nightly.night_text import night_lines
 
     rows = result.night.leaderboard
     if as_json:

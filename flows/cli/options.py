@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-
-from pipeline.config.parse import parse_config
-from pipeline.config.run import RunConfig
-from pipeline.errors import ConfigError
-from pipeline.grid import has_grid
+from muses_eval.pipeline.config.grid import has_grid
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import ConfigError
 
 Config = Annotated[Path | None, Parameter(help="YAML file; optional when --model names what to play.")]
 Store = Annotated[str | None, Parameter(help="Folder or s3://bucket/prefix; default: MUSES_STORE or .muses/store.")]

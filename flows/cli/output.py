@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from pipeline.config.budget import Budget
+from muses_eval.pipeline.config.budget import Budget
 
 
 def echo(text: str) -> None:

@@ -8,22 +8,21 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-
-from flows.cli import DONE
-from flows.cli.options import Config, Json, RunOptions, load_raw
-from flows.cli.output import echo, shown_cap, to_json
-from flows.cli.sweep import MostCells
-from flows.job.serving import served_agents, served_users
-from flows.job.signals import interruptible, run_until_signal
-from flows.settings import Settings, quiet_engines, read_settings
-from flows.sweep.sweep import PlannedRun, planned_runs
-from pipeline.config.budget import Budget
-from pipeline.config.model import ModelSpec
-from pipeline.config.run import RunConfig
-from pipeline.estimate import LEVEL, CellForecast, Estimate, Load, Range, estimate, forecast, in_turns
-from pipeline.grid import MOST_CELLS, expand, has_grid
-from pipeline.packing import Packing, packing, servers_of
-from pipeline.plan import Plan
+from muses_eval.flows.cli import DONE
+from muses_eval.flows.cli.options import Config, Json, RunOptions, load_raw
+from muses_eval.flows.cli.output import echo, shown_cap, to_json
+from muses_eval.flows.cli.sweep import MostCells
+from muses_eval.flows.job.serving import served_agents, served_users
+from muses_eval.flows.job.signals import interruptible, run_until_signal
+from muses_eval.flows.settings import Settings, quiet_engines, read_settings
+from muses_eval.flows.sweep.sweep import PlannedRun, planned_runs
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.config.grid import MOST_CELLS, expand, has_grid
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.plan.estimate import LEVEL, CellForecast, Estimate, Load, Range, estimate, forecast, in_turns
+from muses_eval.pipeline.plan.gpu_waves import Packing, packing, servers_of
+from muses_eval.pipeline.plan.plan import Plan
 
 Pilot = Annotated[
     int | None,
@@ -86,7 +85,7 @@ class _RunPreview:
 
     @classmethod
     def of(cls, run: PlannedRun, used: Mapping[str, Load]) -> "_RunPreview":
-        from dashboards.compare import detectable, render_detectable
+        from muses_eval.dashboards.tables.comparison import detectable, render_detectable
 
         planned = run.plan
         return cls(
@@ -121,8 +120,8 @@ def _cells(planned: Plan) -> list[dict[str, Any]]:
 
 
 def _estimate(cells: Sequence[CellForecast]) -> Estimate:
-    from storage.analysis.student_t import t_quantile
-    from workers.limits import Account
+    from muses_eval.storage.analysis.student_t import t_quantile
+    from muses_eval.workers.limits import Account
 
     return estimate(cells, partial(t_quantile, (1 + LEVEL) / 2), Account.of)
 
@@ -132,7 +131,7 @@ def _together(previews: Sequence[_RunPreview]) -> list[CellForecast]:
 
 
 def _run_record(preview: _RunPreview) -> dict[str, Any]:
-    from dashboards.estimate import estimate_record
+    from muses_eval.dashboards.tables.estimate import estimate_record
 
     expected = estimate_record(_estimate(preview.forecast))
     return {
@@ -144,7 +143,7 @@ def _run_record(preview: _RunPreview) -> dict[str, Any]:
 
 
 def _sweep_record(previews: Sequence[_RunPreview]) -> dict[str, Any]:
-    from dashboards.estimate import estimate_record
+    from muses_eval.dashboards.tables.estimate import estimate_record
 
     return {
         "episodes": sum(preview.head["episodes"] for preview in previews),
@@ -155,8 +154,8 @@ def _sweep_record(previews: Sequence[_RunPreview]) -> dict[str, Any]:
 
 
 def _run_texts(preview: _RunPreview) -> Iterator[str]:
-    from dashboards.estimate import render_estimate
-    from dashboards.text import text_table
+    from muses_eval.dashboards.tables.estimate import render_estimate
+    from muses_eval.dashboards.tables.text_table import text_table
 
     head, cells = preview.head, preview.cells
     yield f"run {head['run_id']} · dataset {head['dataset']} (version {head['dataset_version']})"
@@ -169,7 +168,7 @@ def _run_texts(preview: _RunPreview) -> Iterator[str]:
 
 
 def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
-    from dashboards.estimate import RunLine, render_estimate, render_runs
+    from muses_eval.dashboards.tables.estimate import RunLine, render_estimate, render_runs
 
     yield render_runs(
         [
@@ -195,7 +194,7 @@ class _GpuSchedule:
 
     @property
     def record(self) -> dict[str, Any]:
-        from dashboards.packing import packing_record
+        from muses_eval.dashboards.tables.gpu_waves import packing_record
 
         return packing_record(self.packing, self.seconds)
 
@@ -222,7 +221,7 @@ def _served(previews: Sequence[_RunPreview]) -> tuple[list[ModelSpec], list[Mode
 
 
 def _gpus_text(previews: Sequence[_RunPreview], packed: _GpuSchedule | None, *, asked: bool) -> str | None:
-    from dashboards.packing import render_packing, render_unpacked
+    from muses_eval.dashboards.tables.gpu_waves import render_packing, render_unpacked
 
     if packed is not None:
         return render_packing(packed.packing, packed.seconds)
@@ -231,7 +230,7 @@ def _gpus_text(previews: Sequence[_RunPreview], packed: _GpuSchedule | None, *, 
 
 
 def _pilot(parsed: RunConfig, settings: Settings, count: int) -> Mapping[str, Load]:
-    from flows.job.pilot import play_pilot
+    from muses_eval.flows.job.pilot import play_pilot
 
     quiet_engines(settings)
     with interruptible("interrupted; finished episodes are stored and count for the run"):

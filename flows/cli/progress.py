@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from flows.job.evaluate import OnShard, RunObserver
-from flows.job.prepare import PreparedRun
-from workers.limits import AccountStatus, Snapshot
-from workers.shard import ShardSummary
+from muses_eval.flows.job.evaluate import OnShard, RunObserver
+from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.workers.limits import AccountStatus, Snapshot
+from muses_eval.workers.play.shard import ShardSummary
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -8,21 +8,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
-
-from dashboards.text import text_table
-from flows.cli import DONE
-from flows.cli.find_run import query_runs
-from flows.cli.options import Store
-from flows.cli.output import echo, json_value, to_json
-from flows.settings import read_settings
-from pipeline.errors import ConfigError
-from pipeline.scores import Scoring
+from muses_eval.dashboards.tables.text_table import text_table
+from muses_eval.flows.cli import DONE
+from muses_eval.flows.cli.find_run import query_runs
+from muses_eval.flows.cli.options import Store
+from muses_eval.flows.cli.output import echo, json_value, to_json
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.episode.score import Scoring
+from muses_eval.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-    from storage.analysis.compare import Standings
-    from storage.analysis.leaderboard import LeaderboardRow
+    from muses_eval.storage.analysis.compare import Standings
+    from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 
 T = TypeVar("T")
 
@@ -45,11 +43,11 @@ def leaderboard(  # noqa: PLR0913 - the command's options
         raise ConfigError("--with-paper: the paper's figures are by --scoring published; leave out one of the two")
     if bands and format not in ("table", "md"):
         raise ConfigError("--bands goes with the formats table and md; programs: `muses compare --all --format json`")
-    from dashboards.compare import render_bands
-    from dashboards.leaderboard import render_leaderboard
-    from storage.analysis.compare import Terms, compare_all
-    from storage.analysis.leaderboard import leaderboard as read_leaderboard
-    from storage.runs.newest_run import newest_run
+    from muses_eval.dashboards.tables.comparison import render_bands
+    from muses_eval.dashboards.tables.leaderboard import render_leaderboard
+    from muses_eval.storage.analysis.compare import Terms, compare_all
+    from muses_eval.storage.analysis.leaderboard import leaderboard as read_leaderboard
+    from muses_eval.storage.runs.newest_run import newest_run
 
     def ask(connection: "DuckDBPyConnection") -> "tuple[list[LeaderboardRow], Standings | None]":
         rows = read_leaderboard(connection, scoring, newest_run(connection), coverage)
@@ -106,8 +104,8 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
     raw
         Also show the agent's replies as the model wrote them, and the briefing.
     """
-    from dashboards.transcript import render_transcript
-    from storage.query.find_episode import find_episode
+    from muses_eval.dashboards.tables.transcript import render_transcript
+    from muses_eval.storage.query.find_episode import find_episode
 
     url = store or read_settings().store
     episode = query_runs(url, lambda connection: find_episode(connection, episode_id, run), run)

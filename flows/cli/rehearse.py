@@ -11,20 +11,19 @@ from secrets import token_hex
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-
-from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.options import Config, Json, RunOptions, load_config
-from flows.cli.output import echo, to_json
-from flows.cli.progress import RunProgress
-from flows.job.rehearsal import Recorded, Rehearsal, accounts_of, declared_limits, rehearse as rehearsal_of
-from flows.job.signals import interruptible, run_until_signal
-from flows.settings import Settings, quiet_engines, read_settings
-from pipeline.config.run import RunConfig
-from pipeline.errors import ConfigError
-from pipeline.hashing import slug
-from workers.rehearsal.fault_profile import PRESETS, FaultProfile, parse_fault_profile
-from workers.rehearsal.provider import RehearsalProvider
-from workers.rehearsal.request_log import PeakUsage, RequestTotals, TokenUsage
+from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
+from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
+from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.cli.progress import RunProgress
+from muses_eval.flows.job.rehearsal import Recorded, Rehearsal, accounts_of, declared_limits, rehearse as rehearsal_of
+from muses_eval.flows.job.signals import interruptible, run_until_signal
+from muses_eval.flows.settings import Settings, quiet_engines, read_settings
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.hashing import slug
+from muses_eval.workers.rehearsal.fault_profile import PRESETS, FaultProfile, parse_fault_profile
+from muses_eval.workers.rehearsal.provider import RehearsalProvider
+from muses_eval.workers.rehearsal.request_log import PeakUsage, RequestTotals, TokenUsage
 
 _SHOWN_PROBLEMS = 5
 _NO_OPTIONS = RunOptions()
@@ -185,7 +184,7 @@ def _by_model(sums: Mapping[str, TokenUsage]) -> dict[str, Any]:
 
 def _render(books: RequestTotals, busiest: tuple[PeakUsage, ...], recorded: Recorded | None = None) -> str:
     """The provider's books as tables, and beside them what the store holds where there is one."""
-    from dashboards.text import text_table
+    from muses_eval.dashboards.tables.text_table import text_table
 
     answered = sum(books.by_model.values(), TokenUsage())
     kept = None if recorded is None else sum(recorded.by_model.values(), TokenUsage())

@@ -7,17 +7,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-
-from flows.cli import DONE
-from flows.cli.options import Json, Store
-from flows.cli.output import echo, to_json
-from flows.settings import read_settings
-from pipeline.errors import Interrupted
+from muses_eval.flows.cli import DONE
+from muses_eval.flows.cli.options import Json, Store
+from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.errors import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.job.rescore import OnProgress, RescoreReport
+    from muses_eval.flows.job.rescore import OnProgress, RescoreReport
 
 Run = Annotated[str, Parameter(help='The run\'s id; `muses sql "from runs"` lists them.')]
 Scenarios = Annotated[
@@ -28,7 +27,7 @@ Scenarios = Annotated[
 
 def rescore(run: Run, /, *, store: Store = None, dataset: Scenarios = None, as_json: Json = False) -> int:
     """Score a run's transcripts again with today's scorers, without a model call. Old scores stay in the store."""
-    from flows.job.rescore import RescoreOptions, rescore as score_again
+    from muses_eval.flows.job.rescore import RescoreOptions, rescore as score_again
 
     try:
         with _progress() as move:
@@ -41,7 +40,7 @@ def rescore(run: Run, /, *, store: Store = None, dataset: Scenarios = None, as_j
 
 
 def _table(report: "RescoreReport") -> str:
-    from dashboards.text import text_table
+    from muses_eval.dashboards.tables.text_table import text_table
 
     header = ["family", "scorer version", "rescored", "of them changed", "were current", "have no scores"]
     body = [

@@ -4,16 +4,16 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.job_runner import exit_message, resume_advice, run_on_prefect
-from flows.cli.options import Config, Json, RunOptions, load_config
-from flows.cli.output import echo, shown_cap, to_json
-from flows.cli.progress import RunProgress
-from flows.job.evaluate import evaluate
-from flows.job.report import RunReport
-from flows.job.signals import interruptible, run_until_signal
-from flows.settings import make_home, quiet_engines, read_settings
-from pipeline.config.run import RunConfig
+from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
+from muses_eval.flows.cli.job_runner import exit_message, resume_advice, run_on_prefect
+from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
+from muses_eval.flows.cli.output import echo, shown_cap, to_json
+from muses_eval.flows.cli.progress import RunProgress
+from muses_eval.flows.job.evaluate import evaluate
+from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.job.signals import interruptible, run_until_signal
+from muses_eval.flows.settings import make_home, quiet_engines, read_settings
+from muses_eval.pipeline.config.run import RunConfig
 
 _SHOWN_PROBLEMS = 5
 _NO_OPTIONS = RunOptions()
@@ -36,7 +36,7 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
     parsed = load_config(config, options, settings.store)
     make_home(settings.prefect_home)
     with interruptible(resume_advice()), RunProgress() as progress:
-        from flows.prefect_flows.evaluate_flow import make_evaluate_flow
+        from muses_eval.flows.prefect_flows.evaluate_flow import make_evaluate_flow
 
         raw = parsed.model_dump(mode="json")
         result = run_on_prefect(lambda observer: make_evaluate_flow(observer)(raw, parsed.name), progress)
@@ -44,7 +44,7 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
 
 
 def _show(result: RunReport, config: RunConfig, *, as_json: bool) -> int:
-    from dashboards.leaderboard import leaderboard_records, render_leaderboard
+    from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
 
     if as_json:
         echo(to_json({**_summary(result), "leaderboard": leaderboard_records(result.leaderboard)}))

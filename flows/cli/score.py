@@ -5,17 +5,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-
-from flows.cli import DONE
-from flows.cli.output import echo, to_json
-from pipeline.datasets import dataset_from_rows
-from pipeline.errors import ConfigError, DatasetError
-from pipeline.families import FAMILIES
-from pipeline.families.base import Row
-from pipeline.rows import RowError, take
-from pipeline.scenario import Scenario
-from pipeline.scores import Scoring
-from storage.dataset_files import read_rows
+from muses_eval.flows.cli import DONE
+from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.pipeline.datasets.dataset import dataset_from_rows
+from muses_eval.pipeline.datasets.row_reader import RowError, take
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.score import Scoring
+from muses_eval.pipeline.errors import ConfigError, DatasetError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import Row
+from muses_eval.storage.objects.dataset_files import read_rows
 
 
 def score(

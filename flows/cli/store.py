@@ -9,17 +9,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-
-from flows.cli import BAD_USAGE, DONE
-from flows.cli.options import Json, Store
-from flows.cli.output import echo, to_json
-from flows.settings import read_settings
-from pipeline.errors import ConfigError, StoreError
+from muses_eval.flows.cli import BAD_USAGE, DONE
+from muses_eval.flows.cli.options import Json, Store
+from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from storage.objects.inventory import Item
-    from storage.objects.object_store import ObjectStore
-    from storage.upkeep.verify import RunCheck
+    from muses_eval.storage.objects.inventory import Item
+    from muses_eval.storage.objects.object_store import ObjectStore
+    from muses_eval.storage.upkeep.verify import RunCheck
 
 Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
 Grace = Annotated[str, Parameter(help="Minimum age of an object, as 24h, 7d, 30m.")]
@@ -47,7 +46,7 @@ class RunLine:
 
 def ls(*, store: Store = None, as_json: Json = False) -> int:
     """List the runs of a store: state, episodes, objects, bytes, and when each was last written to."""
-    from storage.objects.inventory import by_run, take_inventory
+    from muses_eval.storage.objects.inventory import by_run, take_inventory
 
     opened = _open(store)
     runs = by_run(take_inventory(opened))
@@ -67,7 +66,7 @@ def ls(*, store: Store = None, as_json: Json = False) -> int:
 
 def du(*, store: Store = None, as_json: Json = False) -> int:
     """Show the storage used by each run and kind of object. Foreign files are counted, and never touched."""
-    from storage.objects.inventory import take_inventory, usage
+    from muses_eval.storage.objects.inventory import take_inventory, usage
 
     opened = _open(store)
     used = usage(take_inventory(opened))
@@ -89,8 +88,8 @@ def verify(
     as_json: Json = False,
 ) -> int:
     """Read every object of a run to its last byte and check it against the manifest. Exit code 2: not all is well."""
-    from storage.runs.manifest import stored_runs
-    from storage.upkeep.verify import verify as verify_run, verify_each
+    from muses_eval.storage.runs.manifest import stored_runs
+    from muses_eval.storage.upkeep.verify import verify as verify_run, verify_each
 
     opened = _open(store)
     checks = [verify_run(opened, run)] if run else list(verify_each(opened, stored_runs(opened)))
@@ -108,7 +107,7 @@ def verify(
 
 def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
     """Compact the shards of a run into a few large, sorted objects. A sealed run stays as it is."""
-    from storage.upkeep.compaction import seal as seal_run
+    from muses_eval.storage.upkeep.compaction import seal as seal_run
 
     report = seal_run(_open(store), run)
     if as_json:
@@ -123,7 +122,7 @@ def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
 
 def gc(*, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, as_json: Json = False) -> int:
     """Delete unreferenced objects left by interrupted writes, seals and deletions."""
-    from storage.upkeep.garbage_collection import collect
+    from muses_eval.storage.upkeep.garbage_collection import collect
 
     opened = _open(store)
     done = collect(opened, _seconds("--grace", grace), dry_run=dry_run)
@@ -149,7 +148,7 @@ def prune(
     as_json: Json = False,
 ) -> int:
     """Delete runs by age and name. Use --dry-run to preview."""
-    from storage.upkeep.retention import Rule, prune as prune_runs
+    from muses_eval.storage.upkeep.retention import Rule, prune as prune_runs
 
     if older_than is None and name is None:
         raise ConfigError("which runs? Give --older-than 90d, --name 'nightly-*', or both")
@@ -168,7 +167,7 @@ def prune(
 
 
 def _open(url: str | None) -> "ObjectStore":
-    from storage.objects.open_store import open_store
+    from muses_eval.storage.objects.open_store import open_store
 
     return open_store(url or read_settings().store)
 
@@ -178,9 +177,9 @@ def _has_manifest(items: "list[Item]") -> bool:
 
 
 def _line(store: "ObjectStore", run_id: str, items: "list[Item]", now: float) -> RunLine:
-    from storage.objects.inventory import last_change
-    from storage.runs.manifest import read_manifest
-    from storage.runs.shards import read_index
+    from muses_eval.storage.objects.inventory import last_change
+    from muses_eval.storage.runs.manifest import read_manifest
+    from muses_eval.storage.runs.shards import read_index
 
     state, planned, scored = "unreadable", None, None
     try:
@@ -217,7 +216,7 @@ def _tell_held(held: Mapping[str, str]) -> None:
 
 
 def _tell_empty(store: "ObjectStore") -> None:
-    from storage.runs.manifest import NoSuchRunError
+    from muses_eval.storage.runs.manifest import NoSuchRunError
 
     _note(f"muses: {NoSuchRunError(store.url)}")
 
@@ -258,7 +257,7 @@ def _many(number: int, noun: str) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]], numeric: "range | tuple[int, ...]") -> None:
-    from dashboards.text import text_table
+    from muses_eval.dashboards.tables.text_table import text_table
 
     if rows:
         echo(text_table(header, rows, numeric))

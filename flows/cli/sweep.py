@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-
-from flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from flows.cli.job_runner import resume_advice, run_on_prefect
-from flows.cli.options import Config, Json, RunOptions, load_raw
-from flows.cli.output import echo, json_value, shown_cap, to_json
-from flows.cli.progress import RunProgress
-from flows.job.signals import interruptible
-from flows.settings import make_home, quiet_engines, read_settings
-from pipeline.grid import MOST_CELLS, expand
+from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
+from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
+from muses_eval.flows.cli.options import Config, Json, RunOptions, load_raw
+from muses_eval.flows.cli.output import echo, json_value, shown_cap, to_json
+from muses_eval.flows.cli.progress import RunProgress
+from muses_eval.flows.job.signals import interruptible
+from muses_eval.flows.settings import make_home, quiet_engines, read_settings
+from muses_eval.pipeline.config.grid import MOST_CELLS, expand
 
 if TYPE_CHECKING:
-    from flows.sweep.sweep import SweepReport, SweepRunResult
+    from muses_eval.flows.sweep.sweep import SweepReport, SweepRunResult
 
 MostCells = Annotated[int, Parameter(help="Refuse a grid with more cells than this.", validator=Number(gte=1))]
 _SHOWN_PROBLEMS = 5
@@ -41,7 +40,7 @@ def sweep(
     make_home(settings.prefect_home)
     name = str(raw.get("name", "sweep"))
     with interruptible(resume_advice()), RunProgress() as progress:
-        from flows.prefect_flows.sweep_flow import make_sweep_flow
+        from muses_eval.flows.prefect_flows.sweep_flow import make_sweep_flow
 
         parameters = (json_value(raw), name, most_cells)
         result = run_on_prefect(lambda observer: make_sweep_flow(observer)(*parameters), progress)
@@ -49,7 +48,7 @@ def sweep(
 
 
 def _show(result: "SweepReport", *, as_json: bool) -> int:
-    from dashboards.sweep import render_sweep
+    from muses_eval.dashboards.tables.sweep import render_sweep
 
     echo(to_json(_record(result)) if as_json else render_sweep(result.lines, "table"))
     for line in _remarks(result):
@@ -60,7 +59,7 @@ def _show(result: "SweepReport", *, as_json: bool) -> int:
 
 
 def _record(result: "SweepReport") -> dict[str, Any]:
-    from dashboards.sweep import sweep_record
+    from muses_eval.dashboards.tables.sweep import sweep_record
 
     return {
         "name": result.name,

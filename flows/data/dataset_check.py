@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from pipeline.datasets import SourceRow, dataset_from_rows
-from pipeline.errors import DatasetError
-from pipeline.families import FAMILIES
-from pipeline.hashing import seed_from
-from pipeline.scenario import Scenario
-from pipeline.scores import SCORINGS, Scoring
-from workers.scripted import play_scripted
+from muses_eval.pipeline.datasets.dataset import SourceRow, dataset_from_rows
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.score import SCORINGS, Scoring
+from muses_eval.pipeline.errors import DatasetError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.hashing import seed_from
+from muses_eval.workers.providers.scripted import play_scripted
 
 _ALMOST_ONE = 1 - 1e-9
 

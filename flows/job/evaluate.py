@@ -11,24 +11,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flows.job.prepare import CODE_ROOT, PreparedRun, Warn, log_warning, open_run, users_model, with_context
-from flows.job.report import RunReport, report
-from flows.job.run_budget import RunBudget
-from flows.job.serving import serving
-from flows.job.signals import start_executor
-from flows.job.stall_alarm import OnStatus, ignore_status, publish_status, stop_if_stalled
-from flows.settings import Settings, ray_home
-from pipeline.config.execution import ExecutionConfig
-from pipeline.config.run import RunConfig
-from pipeline.errors import EndpointError
-from pipeline.plan import Cell, ShardPlan
-from pipeline.tasks import all_of
-from storage.objects.folder_store import FolderStore
-from storage.objects.object_store import ObjectStore
-from workers.budget import UNKNOWN
-from workers.executor import Executor, InlineExecutor, OnBegun, untold
-from workers.limits import disagreements
-from workers.shard import ShardSpec, ShardSummary
+from muses_eval.flows.installation import PACKAGE
+from muses_eval.flows.job.prepare import (
+    PreparedRun,
+    Warn,
+    log_warning,
+    open_run,
+    users_model,
+    with_context,
+)
+from muses_eval.flows.job.report import RunReport, report
+from muses_eval.flows.job.run_budget import RunBudget
+from muses_eval.flows.job.serving import serving
+from muses_eval.flows.job.signals import start_executor
+from muses_eval.flows.job.stall_alarm import OnStatus, ignore_status, publish_status, stop_if_stalled
+from muses_eval.flows.settings import Settings, ray_home
+from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.config.execution import ExecutionConfig
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import EndpointError
+from muses_eval.pipeline.plan.plan import Cell, ShardPlan
+from muses_eval.storage.objects.folder_store import FolderStore
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.workers.budget import UNKNOWN
+from muses_eval.workers.limits import disagreements
+from muses_eval.workers.play.executor import Executor, InlineExecutor, OnBegun, untold
+from muses_eval.workers.play.shard import ShardSpec, ShardSummary
 
 _ENDPOINT_ADVICE = (
     "Start the server or correct base_url, then start the run again; `muses doctor` checks every endpoint."
@@ -70,7 +78,7 @@ async def open_executor(execution: ExecutionConfig, settings: Settings) -> Async
 def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) -> Executor:
     if execution.executor == "inline":
         return InlineExecutor(execution.shards_per_worker)
-    from workers.ray_pool import RayExecutor, RaySettings
+    from muses_eval.workers.play.ray_executor import RayExecutor, RaySettings
 
     remote = execution.ray_address is not None
     return RayExecutor(
@@ -80,7 +88,7 @@ def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) 
             shards_per_worker=execution.shards_per_worker,
             weight=execution.weight,
             temp_dir=None if remote else homes.enter_context(ray_home(settings)),
-            code=CODE_ROOT if remote else None,
+            code=PACKAGE if remote else None,
         )
     )
 

@@ -7,17 +7,17 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flows.job.evaluate import check_models, open_executor, play_all
-from flows.job.prepare import PreparedRun, Warn, open_run, with_context
-from flows.job.serving import serving
-from flows.job.stall_alarm import ignore_status, stop_if_stalled
-from flows.settings import Settings
-from pipeline.config.run import RunConfig
-from pipeline.estimate import Load
-from pipeline.hashing import digest
-from pipeline.plan import Cell, Plan, ShardPlan
-from storage.runs.shards import read_index
-from storage.runs.spending import read_loads
+from muses_eval.flows.job.evaluate import check_models, open_executor, play_all
+from muses_eval.flows.job.prepare import PreparedRun, Warn, open_run, with_context
+from muses_eval.flows.job.serving import serving
+from muses_eval.flows.job.stall_alarm import ignore_status, stop_if_stalled
+from muses_eval.flows.settings import Settings
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.hashing import digest
+from muses_eval.pipeline.plan.estimate import Load
+from muses_eval.pipeline.plan.plan import Cell, Plan, ShardPlan
+from muses_eval.storage.runs.shards import read_index
+from muses_eval.storage.runs.spending import read_loads
 
 
 def sample(plan: Plan, scored: frozenset[str], count: int) -> Plan:

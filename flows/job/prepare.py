@@ -7,29 +7,28 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-from flows.job.provenance import code_state, made_with, package_versions
-from flows.job.run_budget import ExecutionContext, RunBudget, read_context
-from flows.job.run_lock import hold_run_lock
-from flows.settings import Settings
-from pipeline.config.model import ModelSpec
-from pipeline.config.run import RunConfig
-from pipeline.credentials import without_credentials
-from pipeline.datasets import Dataset, dataset_from_rows, generate_dataset
-from pipeline.errors import ConfigError
-from pipeline.families import FAMILIES
-from pipeline.families.base import users_reply
-from pipeline.plan import Cell, Plan, make_plan
-from storage.dataset_files import read_rows
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.manifest import RunManifest, change_manifest, create_or_check, of_today, reopen
-from storage.runs.run_lock import HeldClaim
-from storage.runs.shards import RunIndex, read_index
-from workers.models import Unavailable
+from muses_eval.flows.installation import CHECKOUT
+from muses_eval.flows.job.provenance import code_state, made_with, package_versions
+from muses_eval.flows.job.run_budget import ExecutionContext, RunBudget, read_context
+from muses_eval.flows.job.run_lock import hold_run_lock
+from muses_eval.flows.settings import Settings
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.datasets.dataset import Dataset, dataset_from_rows, generate_dataset
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import users_reply
+from muses_eval.pipeline.plan.plan import Cell, Plan, make_plan
+from muses_eval.pipeline.text.credential_masking import without_credentials
+from muses_eval.storage.objects.dataset_files import read_rows
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import RunManifest, change_manifest, create_or_check, of_today, reopen
+from muses_eval.storage.runs.run_lock import HeldClaim
+from muses_eval.storage.runs.shards import RunIndex, read_index
+from muses_eval.workers.providers.model import Unavailable
 
-CODE_ROOT = Path(__file__).resolve().parents[2]
 Warn = Callable[[str], None]
 """Told at once what a person should know while the run goes on."""
 log_warning: Warn = logging.getLogger(__name__).warning
@@ -148,7 +147,7 @@ async def with_context(run: PreparedRun, settings: Settings, budget: RunBudget |
 
 
 def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
-    code = code_state(CODE_ROOT)
+    code = code_state(CHECKOUT)
     models = {cell.model.name: cell.model for cell in plan.cells}
     return RunManifest(
         run_id=plan.run_id,
@@ -176,7 +175,7 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
         versions=package_versions(),
         commit=code.commit,
         dirty=code.dirty,
-        made_with=without_credentials(made_with(plan, dataset.versions, code, CODE_ROOT)),
+        made_with=without_credentials(made_with(plan, dataset.versions, code, CHECKOUT)),
     )
 
 

@@ -14,10 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.model import ModelSpec
-from pipeline.families import FAMILIES
-from pipeline.plan import Plan
-from pipeline.prices import default_prices
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.pipeline.prices import default_prices
 
 _PACKAGES = (
     *("muses-eval", "ray", "vllm", "pyarrow", "duckdb", "polars", "boto3", "prefect", "aiohttp"),

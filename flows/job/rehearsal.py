@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from flows.job.evaluate import RunObserver, evaluate
-from flows.job.report import RunReport
-from flows.settings import Settings
-from pipeline.config.model_config import ModelConfig
-from pipeline.config.run import RunConfig
-from pipeline.errors import ConfigError
-from pipeline.hashing import slug
-from pipeline.prices import FREE
-from pipeline.providers import GENERIC
-from workers.limits import Account
-from workers.rehearsal.fault_profile import FaultProfile, HardLimits
-from workers.rehearsal.provider import RehearsalProvider
-from workers.rehearsal.request_log import PeakUsage, RequestTotals, TokenUsage
-from workers.rehearsal.worker_killer import kill_workers
+from muses_eval.flows.job.evaluate import RunObserver, evaluate
+from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.settings import Settings
+from muses_eval.pipeline.config.model_config import ModelConfig
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.hashing import slug
+from muses_eval.pipeline.prices import FREE
+from muses_eval.pipeline.providers import GENERIC
+from muses_eval.workers.limits import Account
+from muses_eval.workers.rehearsal.fault_profile import FaultProfile, HardLimits
+from muses_eval.workers.rehearsal.provider import RehearsalProvider
+from muses_eval.workers.rehearsal.request_log import PeakUsage, RequestTotals, TokenUsage
+from muses_eval.workers.rehearsal.worker_killer import kill_workers
 
 Number = TypeVar("Number", int, float)
 
@@ -118,7 +118,7 @@ async def _with_kills(job: Coroutine[Any, Any, RunReport], profile: FaultProfile
 
 def read_recorded(store: str, run_id: str, since: datetime) -> Recorded:
     """Sums over the calls of a run's episodes that were started at or after a time."""
-    from storage.query.duckdb_connection import connect
+    from muses_eval.storage.query.duckdb_connection import connect
 
     with connect(store, run_id) as connection:
         rows = connection.execute(_RECORDED, {"run": run_id, "since": since}).fetchall()

@@ -5,20 +5,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flows.job.prepare import PreparedRun, users_model
-from pipeline.config.budget import Budget
-from pipeline.episode import OUTCOMES
-from pipeline.errors import FailureKind
-from pipeline.plan import Plan
-from pipeline.prices import prices_of
-from pipeline.usage import Usage
-from storage.runs.spending import read_spending
-from workers.shard import ShardSummary
+from muses_eval.flows.job.prepare import PreparedRun, users_model
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.episode.episode import OUTCOMES
+from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.pipeline.errors import FailureKind
+from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.pipeline.prices import prices_of
+from muses_eval.storage.runs.spending import read_spending
+from muses_eval.workers.play.shard import ShardSummary
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-    from storage.analysis.leaderboard import LeaderboardRow
+    from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,9 @@ class RunReport:
 
 def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) -> RunReport:
     """Reads the run's results back from the store."""
-    from storage.analysis.leaderboard import leaderboard
-    from storage.query.resilient_query import answer
-    from storage.runs.cell_results import outcome_counts
+    from muses_eval.storage.analysis.leaderboard import leaderboard
+    from muses_eval.storage.query.resilient_query import answer
+    from muses_eval.storage.runs.cell_results import outcome_counts
 
     problems: Counter[tuple[FailureKind, str]] = Counter()
     stopped = 0

@@ -1,6 +1,6 @@
 """Scores a run's stored transcripts again, without a model call: what follows a new version of a scorer.
 
-The transcripts and the old scores stay; new scores are objects of their own (:mod:`storage.runs.rescored`),
+The transcripts and the old scores stay; new scores are objects of their own (:mod:`muses_eval.storage.runs.rescored`),
 and every query shows the newest.  It may be interrupted and started again at any time.
 """
 
@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.job.prepare import load_dataset
-from pipeline.config.parse import parse_config
-from pipeline.datasets import Dataset
-from pipeline.episode import Episode
-from pipeline.errors import ConfigError, DatasetError, MusesError
-from pipeline.families import FAMILIES
-from pipeline.families.base import Family
-from pipeline.scenario import Scenario
-from pipeline.transcript import Transcript
-from storage.objects.object_keys import RescoredKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.manifest import RunManifest, find_manifest
-from storage.runs.rescored import Owed, Rescored, batches, played_families, read_owed, write_rescored
-from storage.runs.run_lock import HeldClaim, claimed
-from storage.runs.shards import read_some
+from muses_eval.flows.job.prepare import load_dataset
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.datasets.dataset import Dataset
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.transcript import Transcript
+from muses_eval.pipeline.errors import ConfigError, DatasetError, MusesError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import Family
+from muses_eval.storage.objects.object_keys import RescoredKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import RunManifest, find_manifest
+from muses_eval.storage.runs.rescored import Owed, Rescored, batches, played_families, read_owed, write_rescored
+from muses_eval.storage.runs.run_lock import HeldClaim, claimed
+from muses_eval.storage.runs.shards import read_some
 
 PART_EPISODES = 5000
 """Episodes an object: what an interruption costs at most, and what is held in memory."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.config.budget import Budget
-from pipeline.config.run import RunConfig
-from pipeline.datasets import Dataset
-from pipeline.estimate import Expectations, Load
-from pipeline.plan import Plan
-from storage.objects.object_store import ObjectStore
-from storage.runs.shards import RunIndex
-from storage.runs.spending import read_loads, read_spending, read_untold
-from workers.budget import UNKNOWN, BudgetSpec, Cost, Experience, ExperienceByCell, budget_cell, total
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.datasets.dataset import Dataset
+from muses_eval.pipeline.plan.estimate import Expectations, Load
+from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.runs.shards import RunIndex
+from muses_eval.storage.runs.spending import read_loads, read_spending, read_untold
+from muses_eval.workers.budget import UNKNOWN, BudgetSpec, Cost, Experience, ExperienceByCell, budget_cell, total
 
 _CACHE = "responses"
 """Folder below MUSES_HOME."""
@@ -61,7 +61,7 @@ class SpendingHistory:
 
 
 class OpenedRun(Protocol):
-    """A run that is about to be played; :class:`flows.job.prepare.PreparedRun` is one."""
+    """A run that is about to be played; :class:`muses_eval.flows.job.prepare.PreparedRun` is one."""
 
     @property
     def config(self) -> RunConfig: ...

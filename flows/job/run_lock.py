@@ -1,6 +1,6 @@
 """Holding a run: one driver at a time, and one that has lost it stops.
 
-This is for jobs on an event loop; others use :func:`storage.runs.run_lock.claimed`.
+This is for jobs on an event loop; others use :func:`muses_eval.storage.runs.run_lock.claimed`.
 """
 
 import asyncio
@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-from pipeline.errors import MusesError
-from storage.objects.object_store import ObjectStore
-from storage.runs.run_lock import PACE, HeldClaim, Pace, RunHeldError, take
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.runs.run_lock import PACE, HeldClaim, Pace, RunHeldError, take
 
 
 @asynccontextmanager

@@ -10,16 +10,16 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flows.job.prepare import PreparedRun, users_model
-from pipeline.config.model import ModelSpec
-from pipeline.credentials import without_credentials
-from pipeline.errors import ConfigError
-from pipeline.plan import Plan
-from storage.runs.manifest import RunManifest, change_manifest
-from workers.executor import Executor
+from muses_eval.flows.job.prepare import PreparedRun, users_model
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.pipeline.text.credential_masking import without_credentials
+from muses_eval.storage.runs.manifest import RunManifest, change_manifest
+from muses_eval.workers.play.executor import Executor
 
 if TYPE_CHECKING:
-    from workers.vllm_stage import StagedExecutor
+    from muses_eval.workers.vllm.gpu_scheduler import StagedExecutor
 
 
 @asynccontextmanager
@@ -50,8 +50,8 @@ async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executo
 async def staged_on(executor: Executor) -> AsyncIterator["StagedExecutor"]:
     """*executor* with servers; itself where it has them already, since several runs share it."""
     # Here, not above: runs that serve nothing start without Ray.
-    from workers.vllm_fleet import VllmFleet
-    from workers.vllm_stage import StagedExecutor
+    from muses_eval.workers.vllm.fleet import VllmFleet
+    from muses_eval.workers.vllm.gpu_scheduler import StagedExecutor
 
     if isinstance(executor, StagedExecutor):
         yield executor

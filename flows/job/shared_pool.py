@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-from flows.job.evaluate import OpenPool
-from flows.job.serving import engines_of, staged_on
-from flows.settings import Settings
-from pipeline.config.execution import ExecutionConfig
-from pipeline.config.model import ModelSpec
-from workers.executor import Executor
+from muses_eval.flows.job.evaluate import OpenPool
+from muses_eval.flows.job.serving import engines_of, staged_on
+from muses_eval.flows.settings import Settings
+from muses_eval.pipeline.config.execution import ExecutionConfig
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.workers.play.executor import Executor
 
 
 class SharedPool:

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.errors import Interrupted
-from workers.executor import Executor
+from muses_eval.pipeline.errors import Interrupted
+from muses_eval.workers.play.executor import Executor
 
 T = TypeVar("T")
 InstallHandlers = Callable[[], None]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from pipeline.errors import Stalled
-from storage.runs.account_state import AccountState
-from workers.executor import Executor
-from workers.limits import AccountStatus, Snapshot
+from muses_eval.pipeline.errors import Stalled
+from muses_eval.storage.runs.account_state import AccountState
+from muses_eval.workers.limits import AccountStatus, Snapshot
+from muses_eval.workers.play.executor import Executor
 
 T = TypeVar("T")
 

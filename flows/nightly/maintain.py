@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
-from pipeline.config.schedule import MaintainConfig
-from pipeline.errors import StoreError
-from storage.objects.object_store import ObjectStore
-from storage.runs.manifest import find_manifest, stored_runs
-from storage.runs.nights import CANARY, Night
-from storage.runs.run_lock import RunHeldError
-from storage.upkeep.compaction import seal
-from storage.upkeep.garbage_collection import Collected, collect
-from storage.upkeep.retention import OldRun, Pruned, Rule, prune
-from storage.upkeep.verify import RunCheck, verify_each
+from muses_eval.pipeline.config.schedule import MaintainConfig
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.runs.manifest import find_manifest, stored_runs
+from muses_eval.storage.runs.nights import CANARY, Night
+from muses_eval.storage.runs.run_lock import RunHeldError
+from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.garbage_collection import Collected, collect
+from muses_eval.storage.upkeep.retention import OldRun, Pruned, Rule, prune
+from muses_eval.storage.upkeep.verify import RunCheck, verify_each
 
 T = TypeVar("T")
 WORK = "muses flow maintain"

@@ -16,24 +16,24 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
-from flows.job.prepare import PreparedRun, Warn, open_run
-from flows.job.report import RunReport
-from flows.job.run_lock import hold_run_lock
-from flows.job.serving import engines_of, served_agents, served_users
-from flows.job.shared_pool import SharedPool
-from flows.nightly.schedule import canary_config, night_config
-from flows.settings import Settings
-from pipeline.config.run import RunConfig
-from pipeline.content_key import NO_ENGINES, content_key
-from pipeline.credentials import mask
-from pipeline.errors import StoreError
-from pipeline.plan import Cell
-from pipeline.usage import sum_or_none
-from storage.analysis.regressions import Changes, since_earlier_canaries, since_last_night
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.manifest import (
+from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
+from muses_eval.flows.job.prepare import PreparedRun, Warn, open_run
+from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.job.run_lock import hold_run_lock
+from muses_eval.flows.job.serving import engines_of, served_agents, served_users
+from muses_eval.flows.job.shared_pool import SharedPool
+from muses_eval.flows.nightly.schedule import canary_config, night_config
+from muses_eval.flows.settings import Settings
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.episode.usage import sum_or_none
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.plan.content_key import NO_ENGINES, content_key
+from muses_eval.pipeline.plan.plan import Cell
+from muses_eval.pipeline.text.credential_masking import mask
+from muses_eval.storage.analysis.regressions import Changes, since_earlier_canaries, since_last_night
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import (
     CellRecord,
     PlannedOtherwiseError,
     RunManifest,
@@ -41,10 +41,18 @@ from storage.runs.manifest import (
     find_manifest,
     read_manifest,
 )
-from storage.runs.nights import Night, NightReport, canaries_before, keep_report, report_of, rows_version, sealed_before
-from storage.runs.reuse import Decision, Source, decide, find_sources, take_over
-from storage.runs.shards import read_index
-from storage.upkeep.compaction import seal
+from muses_eval.storage.runs.nights import (
+    Night,
+    NightReport,
+    canaries_before,
+    keep_report,
+    report_of,
+    rows_version,
+    sealed_before,
+)
+from muses_eval.storage.runs.reuse import Decision, Source, decide, find_sources, take_over
+from muses_eval.storage.runs.shards import read_index
+from muses_eval.storage.upkeep.compaction import seal
 
 WORK = "muses flow nightly"
 PAST = 14
@@ -188,7 +196,7 @@ class _Outcome:
 
 
 def _report(outcome: _Outcome, seconds: float) -> NightReport:
-    from flows.nightly.publish_site import page_of
+    from muses_eval.flows.nightly.publish_site import page_of
 
     store, night, played, canary = outcome.store, outcome.night, outcome.played, outcome.canary
     manifest = find_manifest(store, night.run_id)
@@ -313,6 +321,6 @@ def _keep(outcome: _Outcome, start: float, *, had_work: bool) -> NightReport:
 
 
 def _publish(store: ObjectStore, night: Night) -> None:
-    from flows.nightly.publish_site import publish
+    from muses_eval.flows.nightly.publish_site import publish
 
     publish(store, (night.run_id, night.canary_id))

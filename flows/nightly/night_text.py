@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dashboards.text import text_table
-from flows.nightly.maintain import MaintainReport
-from flows.nightly.schedule import NightSummary
-from storage.runs.manifest import CellRecord
-from storage.runs.nights import Flag, NightReport
+from muses_eval.dashboards.tables.text_table import text_table
+from muses_eval.flows.nightly.maintain import MaintainReport
+from muses_eval.flows.nightly.schedule import NightSummary
+from muses_eval.storage.runs.manifest import CellRecord
+from muses_eval.storage.runs.nights import Flag, NightReport
 
 _UNKNOWN = "?"
 

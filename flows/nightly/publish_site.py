@@ -8,15 +8,15 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from dashboards.web.export import exported
-from dashboards.web.page import NoSuchPageError, segment
-from dashboards.web.pages.compare_runs import each_with_its_forerunner
-from dashboards.web.routes import ROUTES
-from dashboards.web.shelf import RunLine, Shelf
-from storage.objects.inventory import classify
-from storage.objects.object_keys import RESCORED, RUNS, TRACES
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.runs.manifest import stored_runs
+from muses_eval.dashboards.web.export import exported
+from muses_eval.dashboards.web.page import NoSuchPageError, segment
+from muses_eval.dashboards.web.pages.compare_runs import each_with_its_forerunner
+from muses_eval.dashboards.web.routes import ROUTES
+from muses_eval.dashboards.web.store_cache import RunLine, Shelf
+from muses_eval.storage.objects.inventory import classify
+from muses_eval.storage.objects.object_keys import RESCORED, RUNS, TRACES
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.runs.manifest import stored_runs
 
 SITE = "site/"
 _NAMES_OF_RUNS = ("run", "first", "second")

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from pipeline.config.run import RunConfig
-from pipeline.errors import ConfigError, StoreError
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.runs.manifest import RunManifest, read_manifest
-from storage.runs.nights import CANARY, Flag, Night, report_of, stored_nights
-from storage.runs.shards import read_index
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import ConfigError, StoreError
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.runs.manifest import RunManifest, read_manifest
+from muses_eval.storage.runs.nights import CANARY, Flag, Night, report_of, stored_nights
+from muses_eval.storage.runs.shards import read_index
 
 
 def read_day(text: str | None) -> date | None:

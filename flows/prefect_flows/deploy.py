@@ -14,6 +14,13 @@ from typing import Any
 
 import yaml
 from httpx import RequestError
+from muses_eval.flows.nightly.schedule import refuse_run_id
+from muses_eval.flows.prefect_flows.tasks import reach_server
+from muses_eval.flows.settings import Settings, quiet_engines
+from muses_eval.pipeline.config.grid import MOST_CELLS, expand, has_grid
+from muses_eval.pipeline.errors import ConfigError, MusesError
+from muses_eval.pipeline.text.credential_masking import without_credentials
+from muses_eval.storage.objects.open_store import open_store
 from prefect import Flow
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -31,14 +38,6 @@ from prefect.utilities.collections import get_from_dict
 from prefect.utilities.templating import apply_values, find_placeholders
 from prefect.workers.process import ProcessWorker
 from pydantic import BaseModel, ConfigDict, ValidationError
-
-from flows.nightly.schedule import refuse_run_id
-from flows.prefect_flows.tasks import reach_server
-from flows.settings import Settings, quiet_engines
-from pipeline.credentials import without_credentials
-from pipeline.errors import ConfigError, MusesError
-from pipeline.grid import MOST_CELLS, expand, has_grid
-from storage.objects.open_store import open_store
 
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 _POOL_TYPE = ProcessWorker.type
@@ -65,7 +64,7 @@ class Deployment(_Part):
 
     name: NonEmptyishName
     entrypoint: str
-    """Module and name of a flow, as flows.prefect_flows.evaluate_flow.evaluate_flow."""
+    """Module and name of a flow, as muses_eval.flows.prefect_flows.evaluate_flow.evaluate_flow."""
     description: str | None = None
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}

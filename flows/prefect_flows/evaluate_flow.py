@@ -6,14 +6,13 @@ It runs against the server at PREFECT_API_URL, or against an embedded one that s
 from collections.abc import Coroutine
 from typing import Any
 
+from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver, evaluate
+from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.prefect_flows.notify import notify_failure
+from muses_eval.flows.prefect_flows.tasks import flow_time_limit, play_as_tasks, publish_leaderboard
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.config.parse import parse_config
 from prefect import Flow, flow
-
-from flows.job.evaluate import NO_OBSERVER, Driver, RunObserver, evaluate
-from flows.job.report import RunReport
-from flows.prefect_flows.notify import notify_failure
-from flows.prefect_flows.tasks import flow_time_limit, play_as_tasks, publish_leaderboard
-from flows.settings import read_settings
-from pipeline.config.parse import parse_config
 
 _DRIVER = Driver("muses flow evaluate", play=play_as_tasks)
 

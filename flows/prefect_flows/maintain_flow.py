@@ -1,20 +1,19 @@
-"""The Prefect flow ``maintain``: the upkeep of :mod:`flows.nightly.maintain`, a task a stage."""
+"""The Prefect flow ``maintain``: the upkeep of :mod:`muses_eval.flows.nightly.maintain`, a task a stage."""
 
 import asyncio
 import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from muses_eval.flows.nightly.maintain import MaintainReport, maintain
+from muses_eval.flows.nightly.night_text import upkeep_lines
+from muses_eval.flows.prefect_flows.notify import Notice, notify_failure, send_notices
+from muses_eval.flows.prefect_flows.tasks import display_only, flow_time_limit
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.storage.objects.open_store import open_store
 from prefect import flow, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-
-from flows.nightly.maintain import MaintainReport, maintain
-from flows.nightly.night_text import upkeep_lines
-from flows.prefect_flows.notify import Notice, notify_failure, send_notices
-from flows.prefect_flows.tasks import display_only, flow_time_limit
-from pipeline.config.parse import parse_config
-from storage.objects.open_store import open_store
 
 T = TypeVar("T")
 

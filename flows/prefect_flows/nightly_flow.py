@@ -4,18 +4,23 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
+from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
+from muses_eval.flows.nightly.night import WORK, NightResult, nightly
+from muses_eval.flows.nightly.night_text import cell_rows, flag_line
+from muses_eval.flows.nightly.schedule import read_day, resolve_night, scheduled_start
+from muses_eval.flows.prefect_flows.notify import notices_of_night, notify_failure, send_notices
+from muses_eval.flows.prefect_flows.tasks import (
+    artifact_key,
+    display_only,
+    flow_time_limit,
+    play_as_tasks,
+    publish_leaderboard,
+)
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.config.parse import parse_config
 from prefect import Flow, flow
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
 from prefect.runtime import flow_run
-
-from flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
-from flows.nightly.night import WORK, NightResult, nightly
-from flows.nightly.night_text import cell_rows, flag_line
-from flows.nightly.schedule import read_day, resolve_night, scheduled_start
-from flows.prefect_flows.notify import notices_of_night, notify_failure, send_notices
-from flows.prefect_flows.tasks import artifact_key, display_only, flow_time_limit, play_as_tasks, publish_leaderboard
-from flows.settings import read_settings
-from pipeline.config.parse import parse_config
 
 _DRIVER = Driver(WORK, play=play_as_tasks)
 

@@ -12,6 +12,10 @@ from itertools import product
 from shlex import join
 from typing import Any, Literal
 
+from muses_eval.flows.nightly.night_text import flag_line
+from muses_eval.pipeline.text.credential_masking import mask
+from muses_eval.storage.runs.nights import Night, NightReport
+from muses_eval.storage.runs.run_lock import RunHeldError
 from prefect import Flow, State
 from prefect.blocks import notifications  # noqa: F401 - a block is loaded as its own kind once that is imported
 from prefect.blocks.abstract import NotificationBlock
@@ -19,11 +23,6 @@ from prefect.blocks.core import Block
 from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-
-from flows.nightly.night_text import flag_line
-from pipeline.credentials import mask
-from storage.runs.nights import Night, NightReport
-from storage.runs.run_lock import RunHeldError
 
 Event = Literal["failure", "regression", "publication"]
 _LOG = logging.getLogger(__name__)

@@ -5,18 +5,23 @@ from datetime import UTC, datetime, timedelta
 from shlex import join
 from typing import Any
 
+from muses_eval.dashboards.tables.sweep import render_sweep
+from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
+from muses_eval.flows.prefect_flows.notify import Notice, notify_failure, send_notices
+from muses_eval.flows.prefect_flows.tasks import (
+    artifact_key,
+    display_only,
+    flow_time_limit,
+    play_as_tasks,
+    publish_leaderboard,
+)
+from muses_eval.flows.settings import read_settings
+from muses_eval.flows.sweep.sweep import SweepReport, sweep
+from muses_eval.pipeline.config.grid import MOST_CELLS, expand
+from muses_eval.pipeline.text.credential_masking import mask
 from prefect import Flow, flow
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.runtime import flow_run
-
-from dashboards.sweep import render_sweep
-from flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
-from flows.prefect_flows.notify import Notice, notify_failure, send_notices
-from flows.prefect_flows.tasks import artifact_key, display_only, flow_time_limit, play_as_tasks, publish_leaderboard
-from flows.settings import read_settings
-from flows.sweep.sweep import SweepReport, sweep
-from pipeline.credentials import mask
-from pipeline.grid import MOST_CELLS, expand
 
 _DRIVER = Driver("muses flow sweep", play=play_as_tasks)
 

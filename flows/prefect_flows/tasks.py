@@ -12,25 +12,24 @@ from typing import Any
 from uuid import UUID
 
 from httpx import HTTPError, HTTPStatusError
+from muses_eval.dashboards.tables.leaderboard import render_leaderboard
+from muses_eval.flows.job.evaluate import OnShard, play_cell
+from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.job.signals import shielded_children
+from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.errors import ConfigError, MusesError
+from muses_eval.pipeline.hashing import slug
+from muses_eval.pipeline.plan.plan import Cell
+from muses_eval.storage.runs.shards import read_index
+from muses_eval.workers.play.executor import Executor, OnBegun
+from muses_eval.workers.play.shard import ShardSummary
 from prefect import State, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
-
-from dashboards.leaderboard import render_leaderboard
-from flows.job.evaluate import OnShard, play_cell
-from flows.job.prepare import PreparedRun
-from flows.job.report import RunReport
-from flows.job.signals import shielded_children
-from pipeline.errors import ConfigError, MusesError
-from pipeline.hashing import slug
-from pipeline.plan import Cell
-from pipeline.tasks import all_of
-from storage.runs.shards import read_index
-from workers.executor import Executor, OnBegun
-from workers.shard import ShardSummary
 
 PROGRESS_EVERY_S = 2.0
 """How often a run's progress artifact is brought up to date at the most."""

@@ -1,4 +1,4 @@
-"""A sweep: the runs of a grid, each the main job of :mod:`flows.job.evaluate`, on one executor.
+"""A sweep: the runs of a grid, each the main job of :mod:`muses_eval.flows.job.evaluate`, on one executor.
 
 Several runs are in flight at the same time.  They share the accounts' limits, and the servers of the models that the
 sweep serves itself.  What fails in one run stops no other.  Runs are named after their values, so a sweep that is
@@ -12,29 +12,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
-
-from dashboards.sweep import SweepLine
-from flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
-from flows.job.prepare import Warn, load_dataset, plan_run
-from flows.job.report import RunReport
-from flows.job.run_budget import RunBudget, SpendingHistory, open_budget, read_spending_history
-from flows.job.serving import served_agents, served_users
-from flows.job.shared_pool import SharedPool
-from flows.settings import Settings
-from pipeline.config.dataset import DatasetSpec
-from pipeline.config.model import ModelSpec
-from pipeline.config.run import RunConfig
-from pipeline.datasets import Dataset
-from pipeline.errors import MusesError
-from pipeline.grid import SweepRun
-from pipeline.plan import Plan
-from pipeline.tasks import all_of
-from pipeline.usage import sum_or_none
-from storage.objects.open_store import open_store
-from storage.query.resilient_query import answer
-from storage.runs.cell_results import CellResult, cell_results
-from storage.runs.shards import read_index
-from workers.budget import BudgetSpec
+from muses_eval.dashboards.tables.sweep import SweepLine
+from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
+from muses_eval.flows.job.prepare import Warn, load_dataset, plan_run
+from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.job.run_budget import RunBudget, SpendingHistory, open_budget, read_spending_history
+from muses_eval.flows.job.serving import served_agents, served_users
+from muses_eval.flows.job.shared_pool import SharedPool
+from muses_eval.flows.settings import Settings
+from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.config.dataset import DatasetSpec
+from muses_eval.pipeline.config.grid import SweepRun
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.datasets.dataset import Dataset
+from muses_eval.pipeline.episode.usage import sum_or_none
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.resilient_query import answer
+from muses_eval.storage.runs.cell_results import CellResult, cell_results
+from muses_eval.storage.runs.shards import read_index
+from muses_eval.workers.budget import BudgetSpec
 
 RUNS_AT_ONCE = 16
 """More are not prepared at the same time: each has its plan and its scenarios in memory."""

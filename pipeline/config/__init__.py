@@ -7,5 +7,5 @@ a dataclass that code makes itself is not checked.
 A model has two forms: ``ModelConfig`` is what was written, which a manifest stores; ``ModelSpec`` is what it stands
 for, with its address, its key and its prices looked up.
 
-Import from the files: ``pipeline.plan`` and ``pipeline.prices`` use some of them and are used by others.
+Import from the files: ``pipeline.plan.plan`` and ``pipeline.prices`` use some of them and are used by others.
 """

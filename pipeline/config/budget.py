@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from muses_eval.pipeline.config.section import STRICT, Number, Whole
 from pydantic import Field, model_validator
-
-from pipeline.config.section import STRICT, Number, Whole
 
 
 @dataclass(frozen=True, slots=True)

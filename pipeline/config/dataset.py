@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from muses_eval.pipeline.config.section import STRICT, Whole
+from muses_eval.pipeline.datasets.user_counts import LARGEST, SMALLEST
 from pydantic import BeforeValidator, Field, model_validator
-
-from pipeline.config.section import STRICT, Whole
-from pipeline.crowds import LARGEST, SMALLEST
 
 
 def _size_from_number(value: object) -> object:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from muses_eval.pipeline.config.section import STRICT, JsonText, Whole
 from pydantic import BeforeValidator, Field, field_validator
-
-from pipeline.config.section import STRICT, JsonText, Whole
 
 
 def _replica_range(value: object) -> object:

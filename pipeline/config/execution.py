@@ -2,9 +2,8 @@
 
 from typing import Literal
 
+from muses_eval.pipeline.config.section import Number, Section, Whole
 from pydantic import Field
-
-from pipeline.config.section import Number, Section, Whole
 
 
 class ExecutionConfig(Section):

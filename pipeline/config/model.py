@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.engine import EngineSpec
-from pipeline.config.prices import Prices
-from pipeline.config.sampling import Sampling
-from pipeline.hashing import slug
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.hashing import slug
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class ModelSpec:
     name: str
     """As it stands on the leaderboard; unique in a run."""
     provider: str
-    """``scripted``, or the name of one of :data:`pipeline.providers.PROVIDERS`."""
+    """``scripted``, or the name of one of :data:`muses_eval.pipeline.providers.PROVIDERS`."""
     model: str
     """The provider's own name for it."""
     sampling: Sampling = Sampling()

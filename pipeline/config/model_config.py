@@ -3,17 +3,16 @@
 import re
 from typing import Annotated
 
+from muses_eval.pipeline.config.endpoint import Endpoint, Limits, address_problem
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.config.section import Number, Section, Whole
+from muses_eval.pipeline.families.family import SCRIPTED_KINDS
+from muses_eval.pipeline.prices import default_prices
+from muses_eval.pipeline.providers import GENERIC, PROVIDERS
 from pydantic import BeforeValidator, Field, model_validator
-
-from pipeline.config.endpoint import Endpoint, Limits, address_problem
-from pipeline.config.engine import EngineSpec
-from pipeline.config.model import ModelSpec
-from pipeline.config.prices import Prices
-from pipeline.config.sampling import Sampling
-from pipeline.config.section import Number, Section, Whole
-from pipeline.families.base import SCRIPTED_KINDS
-from pipeline.prices import default_prices
-from pipeline.providers import GENERIC, PROVIDERS
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -23,7 +22,7 @@ def _one_or_several(value: object) -> object:
 
 
 class ModelConfig(Section):
-    """One model: ``scripted/<kind>`` or ``<provider>:<model>`` (:mod:`pipeline.providers`)."""
+    """One model: ``scripted/<kind>`` or ``<provider>:<model>`` (:mod:`muses_eval.pipeline.providers`)."""
 
     model: str
     name: str | None = None

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import ConfigError
 from pydantic import BaseModel, ValidationError
-
-from pipeline.config.run import RunConfig
-from pipeline.errors import ConfigError
 
 _SHOWN_CHARS = 100
 

@@ -1,11 +1,10 @@
-"""Prices of a model's tokens.  Where they come from: :mod:`pipeline.prices`."""
+"""Prices of a model's tokens.  Where they come from: :mod:`muses_eval.pipeline.prices`."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
+from muses_eval.pipeline.config.section import STRICT, Number
 from pydantic import Field
-
-from pipeline.config.section import STRICT, Number
 
 
 @dataclass(frozen=True, slots=True)

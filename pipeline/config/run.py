@@ -4,21 +4,20 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.config.dataset import DatasetSpec, dataset_from_text
+from muses_eval.pipeline.config.execution import ExecutionConfig
+from muses_eval.pipeline.config.model_config import ModelConfig
+from muses_eval.pipeline.config.schedule import FlowConfig, MaintainConfig, NightlyConfig
+from muses_eval.pipeline.config.section import SEGMENT, Number, Section, Whole
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.episode.serialization import TEMPLATES
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.hashing import slug
+from muses_eval.pipeline.plan.plan import RunRequest, TemplateChoice
+from muses_eval.pipeline.prices import prices_of
+from muses_eval.pipeline.providers import PROVIDERS
 from pydantic import BeforeValidator, Field, model_validator
-
-from pipeline.config.budget import Budget
-from pipeline.config.dataset import DatasetSpec, dataset_from_text
-from pipeline.config.execution import ExecutionConfig
-from pipeline.config.model_config import ModelConfig
-from pipeline.config.schedule import FlowConfig, MaintainConfig, NightlyConfig
-from pipeline.config.section import SEGMENT, Number, Section, Whole
-from pipeline.config.users import UsersSpec
-from pipeline.families import FAMILIES
-from pipeline.hashing import slug
-from pipeline.plan import RunRequest, TemplateChoice
-from pipeline.prices import prices_of
-from pipeline.providers import PROVIDERS
-from pipeline.serialization import TEMPLATES
 
 _BLOCK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
+from muses_eval.pipeline.config.section import STRICT, JsonText, Number, Whole
+from muses_eval.pipeline.providers import REQUEST_FIELDS
 from pydantic import BeforeValidator, Field
-
-from pipeline.config.section import STRICT, JsonText, Number, Whole
-from pipeline.providers import REQUEST_FIELDS
 
 
 def _further_fields(value: object) -> object:

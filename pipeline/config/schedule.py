@@ -3,10 +3,9 @@
 import difflib
 import zoneinfo
 
+from muses_eval.pipeline.config.section import SEGMENT, Number, Section, Whole
+from muses_eval.pipeline.cron import cron_problem
 from pydantic import Field, field_validator
-
-from pipeline.config.section import SEGMENT, Number, Section, Whole
-from pipeline.cron import cron_problem
 
 
 class FlowConfig(Section):

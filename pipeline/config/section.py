@@ -4,9 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
+from muses_eval.pipeline.hashing import canonical
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
-
-from pipeline.hashing import canonical
 
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 """For ``__pydantic_config__`` of a dataclass that pydantic reads."""

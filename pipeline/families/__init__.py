@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.families.access.family import AccessFamily
-from pipeline.families.base import Family
-from pipeline.families.instruct.family import InstructFamily
-from pipeline.families.meeting.family import MeetingFamily
-from pipeline.families.queue.family import QueueFamily
+from muses_eval.pipeline.families.access.family import AccessFamily
+from muses_eval.pipeline.families.family import Family
+from muses_eval.pipeline.families.instruct.family import InstructFamily
+from muses_eval.pipeline.families.meeting.family import MeetingFamily
+from muses_eval.pipeline.families.queue.family import QueueFamily
 
 _ALL: tuple[Family[Any], ...] = (QueueFamily(), InstructFamily(), AccessFamily(), MeetingFamily())
 FAMILIES: Mapping[str, Family[Any]] = {family.name: family for family in _ALL}

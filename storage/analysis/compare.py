@@ -14,15 +14,14 @@ from itertools import groupby
 from typing import Literal
 
 import duckdb
-
-from pipeline.errors import MusesError, StoreError
-from pipeline.leaderboard_columns import COLUMNS
-from pipeline.scores import Scoring
-from storage.analysis.leaderboard import LeaderboardRow, leaderboard
-from storage.analysis.multiple_comparisons import Correction, adjusted
-from storage.analysis.paired_difference import Difference, average_difference, difference
-from storage.analysis.rank_bands import RankBand, rank_bands
-from storage.analysis.standard_error import Estimate, mean_of_means
+from muses_eval.pipeline.episode.score import Scoring
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
+from muses_eval.storage.analysis.multiple_comparisons import Correction, adjusted
+from muses_eval.storage.analysis.paired_difference import Difference, average_difference, difference
+from muses_eval.storage.analysis.rank_bands import RankBand, rank_bands
+from muses_eval.storage.analysis.standard_error import Estimate, mean_of_means
 
 AVERAGE = "avg"
 _TOTAL = "total"
@@ -248,7 +247,7 @@ def _compared(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], term
 
 
 def _read(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], terms: Terms) -> list[_Row]:
-    query = (files("storage.analysis") / "compare.sql").read_text(encoding="utf-8")
+    query = (files("muses_eval.storage.analysis") / "compare.sql").read_text(encoding="utf-8")
     parameters = {
         "scoring": terms.scoring,
         "metrics": [COLUMNS[column].metric for column in _columns(terms)],

@@ -4,8 +4,8 @@ import math
 from statistics import NormalDist
 from typing import NamedTuple
 
-from storage.analysis.standard_error import refuse_non_finite
-from storage.analysis.student_t import CONVERGED, incomplete_beta
+from muses_eval.storage.analysis.standard_error import refuse_non_finite
+from muses_eval.storage.analysis.student_t import CONVERGED, incomplete_beta
 
 
 class Bounds(NamedTuple):

@@ -12,13 +12,12 @@ from itertools import groupby
 from typing import Any
 
 import duckdb
-
-from pipeline.episode import OUTCOMES
-from pipeline.leaderboard_columns import COLUMNS, Column
-from pipeline.scores import Scoring
-from pipeline.usage import sum_or_none
-from storage.analysis.intervals import Bounds, bounds
-from storage.analysis.standard_error import Estimate, mean_of_means
+from muses_eval.pipeline.episode.episode import OUTCOMES
+from muses_eval.pipeline.episode.score import Scoring
+from muses_eval.pipeline.episode.usage import sum_or_none
+from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
+from muses_eval.storage.analysis.intervals import Bounds, bounds
+from muses_eval.storage.analysis.standard_error import Estimate, mean_of_means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ def leaderboard(
     *connection* comes from :mod:`storage.query.duckdb_connection`.  A row is ranked when its coverage of every
     family is at least *threshold*.
     """
-    query = (files("storage.analysis") / "leaderboard.sql").read_text(encoding="utf-8")
+    query = (files("muses_eval.storage.analysis") / "leaderboard.sql").read_text(encoding="utf-8")
     parameters = {"scoring": scoring, "run_id": run_id, "metrics": [column.metric for column in columns.values()]}
     cells = [_Cell(*values) for values in connection.execute(query, parameters).fetchall()]
     builtins = _builtins(connection)

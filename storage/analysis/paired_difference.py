@@ -8,10 +8,10 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-from storage.analysis.intervals import Bounds
-from storage.analysis.power import errors_to_detect
-from storage.analysis.standard_error import mean_se, refuse_non_finite
-from storage.analysis.student_t import t_quantile, t_sf
+from muses_eval.storage.analysis.intervals import Bounds
+from muses_eval.storage.analysis.power import errors_to_detect
+from muses_eval.storage.analysis.standard_error import mean_se, refuse_non_finite
+from muses_eval.storage.analysis.student_t import t_quantile, t_sf
 
 _ROUNDING = 1e-12
 

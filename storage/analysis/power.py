@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from storage.analysis.student_t import t_quantile
+from muses_eval.storage.analysis.student_t import t_quantile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,17 +13,16 @@ from importlib.resources import files
 from itertools import groupby
 
 import duckdb
-
-from pipeline.errors import MusesError, StoreError
-from pipeline.leaderboard_columns import COLUMNS
-from storage.analysis.compare import Side, compare
-from storage.analysis.multiple_comparisons import adjusted
-from storage.analysis.paired_difference import Difference, paired_difference
-from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import connect_to
-from storage.query.store_snapshot import Sources, read_sources
-from storage.runs.manifest import RunManifest
-from storage.runs.nights import Flag, FlagKind, rows_version
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.compare import Side, compare
+from muses_eval.storage.analysis.multiple_comparisons import adjusted
+from muses_eval.storage.analysis.paired_difference import Difference, paired_difference
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.duckdb_connection import connect_to
+from muses_eval.storage.query.store_snapshot import Sources, read_sources
+from muses_eval.storage.runs.manifest import RunManifest
+from muses_eval.storage.runs.nights import Flag, FlagKind, rows_version
 
 _SCORING = "published"
 Part = tuple[str, str]
@@ -115,7 +114,7 @@ def _against_past(
     connection: duckdb.DuckDBPyConnection, run_id: str, alike: Mapping[Part, Sequence[str]]
 ) -> Iterator[_Tested]:
     past = [(earlier, model, family) for (model, family), runs in alike.items() for earlier in runs]
-    query = (files("storage.analysis") / "drift.sql").read_text(encoding="utf-8")
+    query = (files("muses_eval.storage.analysis") / "drift.sql").read_text(encoding="utf-8")
     parameters = {
         "run_id": run_id,
         "scoring": _SCORING,

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
-
-from pipeline.errors import MusesError, StoreError
-from storage.analysis.compare import ComparisonReport, Side, Terms, compare, played_models
-from storage.runs.manifest import RunManifest
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.storage.analysis.compare import ComparisonReport, Side, Terms, compare, played_models
+from muses_eval.storage.runs.manifest import RunManifest
 
 GROUPS = (
     *("dataset", "plan", "models", "sampling", "users", "scorers", "engines", "serving", "endpoints", "limits"),
@@ -66,7 +65,7 @@ class RunDiff:
 
 
 def diff(connection: duckdb.DuckDBPyConnection, a: RunManifest, b: RunManifest, terms: Terms) -> RunDiff:
-    """All that differs.  *connection* is one of :func:`storage.query.duckdb_connection.connect`."""
+    """All that differs.  *connection* is one of :func:`muses_eval.storage.query.duckdb_connection.connect`."""
     return RunDiff(
         a=a.run_id,
         b=b.run_id,

@@ -27,17 +27,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import duckdb
 import pyarrow as pa
-
-from pipeline.episode import Episode
-from pipeline.errors import ConfigError
-from pipeline.hashing import digest, slug
-from pipeline.principals import AGENT, SYSTEM
-from pipeline.protocol import Call
-from pipeline.transcript import Message
-from storage.export.tables import stream_episodes
-from storage.export.whole_file import refuse_existing, whole_file
-from storage.runs.manifest import RunManifest
-from storage.schema.parquet_schema import SCHEMA, episodes_from_table
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.hashing import digest, slug
+from muses_eval.storage.export.tables import stream_episodes
+from muses_eval.storage.export.whole_file import refuse_existing, whole_file
+from muses_eval.storage.runs.manifest import RunManifest
+from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
 if TYPE_CHECKING:
     from inspect_ai.event import ModelEvent
@@ -97,7 +96,7 @@ def export_inspect(
 ) -> Iterator[WrittenLog]:
     """Writes the logs of a run, one after the other.
 
-    *connection* comes from :func:`~storage.query.duckdb_connection.connect`, over this run.  Its views
+    *connection* comes from :func:`~muses_eval.storage.query.duckdb_connection.connect`, over this run.  Its views
     stream afterwards, so use it for this alone.
 
     Raises:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import duckdb
-
-from storage.export.whole_file import whole_file
+from muses_eval.storage.export.whole_file import whole_file
 
 Format = Literal["csv", "jsonl", "parquet"]
 View = Literal["episodes", "scores", "messages", "calls", "leaderboard"]
@@ -26,7 +25,7 @@ def export_table(
 ) -> int:
     """Writes one view and returns the number of its rows.
 
-    *connection* comes from :func:`~storage.query.duckdb_connection.connect`, over one run.  Its views
+    *connection* comes from :func:`~muses_eval.storage.query.duckdb_connection.connect`, over one run.  Its views
     stream afterwards, so use it for this alone.
 
     Raises:

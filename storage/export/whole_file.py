@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+from muses_eval.pipeline.errors import ConfigError
 
 _ADVICE = "name another file, or replace it with --force"
 

@@ -14,11 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import StoreError
+from muses_eval.pipeline.errors import StoreError
 
 if TYPE_CHECKING:
     pass
-from storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, Versioned
+from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, Versioned
 
 _TEMPORARY = ".put-"
 """Files that begin so are being written, or are what a killed writer left; nobody lists them."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from storage.objects.object_keys import (
+from muses_eval.storage.objects.object_keys import (
     RescoredKey,
     SealedKey,
     ShardKey,
@@ -13,7 +13,7 @@ from storage.objects.object_keys import (
     parse_manifest_key,
     run_prefixes,
 )
-from storage.objects.object_store import ObjectInfo, ObjectStore
+from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore
 
 Kind = Literal["manifest", "shard", "sealed", "rescored", "claim", "cache", "site", "foreign"]
 """``foreign``: nothing of ours; it is shown, and never touched."""

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.errors import ConfigError
-from pipeline.hashing import slug
-from storage.objects.object_store import ObjectStore
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.hashing import slug
+from muses_eval.storage.objects.object_store import ObjectStore
 
 RUNS = "runs/"
 TRACES = "traces/"

@@ -4,14 +4,14 @@ Nothing is overwritten blindly.  :meth:`ObjectStore.put_if_absent` writes a key 
 :meth:`ObjectStore.replace` overwrites only the version that its caller has read.  So exactly one of two concurrent
 writers succeeds and the other learns that it did not; an object is never half written.  Opening a store touches
 nothing; :meth:`ObjectStore.check` finds out whether it can be used.  Every failure is a
-:class:`~pipeline.errors.StoreError` that says what to do.
+:class:`~muses_eval.pipeline.errors.StoreError` that says what to do.
 """
 
 import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from pipeline.errors import StoreError
+from muses_eval.pipeline.errors import StoreError
 
 if TYPE_CHECKING:
     pass

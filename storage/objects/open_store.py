@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from pipeline.errors import ConfigError
+from muses_eval.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     pass
-from storage.objects.folder_store import FolderStore
-from storage.objects.object_store import ObjectStore
-from storage.objects.s3_store import S3Store
+from muses_eval.storage.objects.folder_store import FolderStore
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.s3_store import S3Store
 
 
 def open_store(url: str) -> ObjectStore:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
-from pipeline.errors import StoreError
+from muses_eval.pipeline.errors import StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-from storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, Versioned
+from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, Versioned
 
 _CONFLICT_TRIES = 6
 

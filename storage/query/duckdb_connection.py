@@ -16,15 +16,14 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-
-from pipeline.errors import StoreError
-from pipeline.leaderboard_columns import COLUMNS, Column
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.objects.s3_store import S3Store
-from storage.query.store_snapshot import Sources, read_sources
-from storage.runs.manifest import RunManifest
-from storage.schema.parquet_schema import head
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.objects.s3_store import S3Store
+from muses_eval.storage.query.store_snapshot import Sources, read_sources
+from muses_eval.storage.runs.manifest import RunManifest
+from muses_eval.storage.schema.parquet_schema import head
 
 VIEWS = (
     "episodes",
@@ -68,7 +67,7 @@ _MANIFESTS = pa.schema(_MANIFEST_FIELDS)
 def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnection:
     """A connection with the views over a store, or over one run of it.
 
-    Queries raise ``duckdb.Error``; :mod:`storage.query.resilient_query` reads on past damaged objects.
+    Queries raise ``duckdb.Error``; :mod:`muses_eval.storage.query.resilient_query` reads on past damaged objects.
 
     Raises:
         StoreError: the store cannot be listed, or a manifest or an object in it cannot be read.
@@ -109,7 +108,7 @@ def connect_to(
 
 def statement(name: str, columns: Mapping[str, Column] = COLUMNS) -> str:
     """The text of one file of ``views/``, with the leaderboard's columns filled in."""
-    text = (files("storage.query") / "views" / f"{name}.sql").read_text(encoding="utf-8")
+    text = (files("muses_eval.storage.query") / "views" / f"{name}.sql").read_text(encoding="utf-8")
     rows = (f"({_quoted([column.name, column.family, column.metric])})" for column in columns.values())
     figures = (
         f"any_value({figure}) FILTER (name = {_quoted([name])}) AS {name}{suffix}"

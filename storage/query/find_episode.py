@@ -1,10 +1,9 @@
 """One episode with everything that was said in it, found by the beginning of its id."""
 
 import duckdb
-
-from pipeline.episode import Episode
-from pipeline.errors import MusesError
-from storage.schema.parquet_schema import SCHEMA, episodes_from_table
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
 _SHOWN = 5
 
@@ -12,7 +11,7 @@ _SHOWN = 5
 def find_episode(connection: duckdb.DuckDBPyConnection, prefix: str, run_id: str | None = None) -> Episode:
     """The one episode whose id begins so.  The same episode may have been played in several runs: *run_id* tells.
 
-    *connection* is one of :func:`storage.query.duckdb_connection.connect`.
+    *connection* is one of :func:`muses_eval.storage.query.duckdb_connection.connect`.
 
     Raises:
         MusesError: there is none, or there are several.

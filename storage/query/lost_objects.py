@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, parse_manifest_key
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.query.store_snapshot import Sources
-from storage.runs.shards import DamagedObjectError, read_columns_whole
+from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, parse_manifest_key
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.query.store_snapshot import Sources
+from muses_eval.storage.runs.shards import DamagedObjectError, read_columns_whole
 
 _READERS = 4
 """A sealed object is in memory as a whole while it is checked."""

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-
-from storage.objects.object_keys import RescoredKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.objects.s3_store import S3Store
-from storage.query.store_snapshot import read_sources
-from storage.schema.parquet_schema import RESCORED_SCHEMA, SCHEMA
+from muses_eval.storage.objects.object_keys import RescoredKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.objects.s3_store import S3Store
+from muses_eval.storage.query.store_snapshot import read_sources
+from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA, SCHEMA
 
 if TYPE_CHECKING:
     import polars as pl

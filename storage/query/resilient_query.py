@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import duckdb
-
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect_to
-from storage.query.lost_objects import Lost, find_lost
-from storage.query.store_snapshot import Sources, read_sources
-from storage.runs.manifest import UnreadableManifestError
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect_to
+from muses_eval.storage.query.lost_objects import Lost, find_lost
+from muses_eval.storage.query.store_snapshot import Sources, read_sources
+from muses_eval.storage.runs.manifest import UnreadableManifestError
 
 T = TypeVar("T")
 Question = Callable[[duckdb.DuckDBPyConnection], T]

@@ -24,13 +24,12 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-
-from pipeline.errors import MusesError
-from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import connect_to
-from storage.query.resilient_query import answer
-from storage.query.store_snapshot import Sources
-from storage.schema.parquet_schema import head
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.duckdb_connection import connect_to
+from muses_eval.storage.query.resilient_query import answer
+from muses_eval.storage.query.store_snapshot import Sources
+from muses_eval.storage.schema.parquet_schema import head
 
 _HARMLESS = frozenset({"generate_series", "json_each", "json_tree", "range", "unnest"})
 _OVERHEAD = 2
@@ -80,7 +79,7 @@ def query(store_url: str, sql: str, limits: QueryLimits = QueryLimits()) -> Resu
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
-            [sys.executable, "-B", "-P", "-m", "storage.query.sandbox"],
+            [sys.executable, "-B", "-P", "-m", "muses_eval.storage.query.sandbox"],
             input=request,
             capture_output=True,
             env=environment,

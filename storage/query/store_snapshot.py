@@ -6,10 +6,10 @@ The rows of a sealed run are settled: each episode is there once.  All others ar
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from storage.objects.object_keys import parse_manifest_key, rescored_keys, trace_keys
-from storage.objects.object_store import ObjectStore
-from storage.runs.live_objects import manifests_of, trace_objects
-from storage.runs.manifest import RunManifest
+from muses_eval.storage.objects.object_keys import parse_manifest_key, rescored_keys, trace_keys
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.runs.live_objects import manifests_of, trace_objects
+from muses_eval.storage.runs.manifest import RunManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def read_sources(store: ObjectStore, run_id: str | None = None, without: Collect
         UnreadableManifestError: a manifest in it cannot be read, so nobody knows which objects of its run count.
     """
     away = {parse_manifest_key(key) for key in without} - {None}
-    # Before the manifests, see storage.runs.live_objects.
+    # Before the manifests, see muses_eval.storage.runs.live_objects.
     shards = [key for key in trace_keys(store, run_id) if key.run_id not in away]
     rescored = [str(key) for key in rescored_keys(store, run_id) if key.run_id not in away]
     manifests = manifests_of(store, run_id, {name for name in away if name is not None})

@@ -10,9 +10,9 @@ A seal switches the manifest first and deletes the shards afterwards.  So whoeve
 
 from collections.abc import Collection, Iterable
 
-from storage.objects.object_keys import ShardKey, trace_keys
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.runs.manifest import RunManifest, read_manifest, read_manifests
+from muses_eval.storage.objects.object_keys import ShardKey, trace_keys
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.runs.manifest import RunManifest, read_manifest, read_manifests
 
 
 def read_trace_objects(store: ObjectStore, run_id: str | None = None) -> list[str]:

@@ -13,12 +13,12 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pipeline.errors import StoreError
-from pipeline.hashing import canonical
-from pipeline.usage import Usage
-from storage.objects.object_keys import RUNS, manifest_key, parse_manifest_key, run_folder, sealed_folder
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.schema.parquet_schema import SCHEMA_VERSION
+from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.hashing import canonical
+from muses_eval.storage.objects.object_keys import RUNS, manifest_key, parse_manifest_key, run_folder, sealed_folder
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
 
 MANIFEST_VERSION = 2
 """2: what a sealed run's objects are.  A reader reads all older ones and refuses newer ones."""
@@ -99,7 +99,7 @@ class CellRecord:
     family: str
     template: str
     content_key: str
-    """See :mod:`pipeline.content_key`."""
+    """See :mod:`muses_eval.pipeline.plan.content_key`."""
     played_in: str
     """The run that asked the model: this one, or the earlier one whose episodes it took over."""
 

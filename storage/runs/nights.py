@@ -13,9 +13,9 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any, Literal
 
-from pipeline.errors import StoreError
-from storage.objects.object_store import ObjectStore
-from storage.runs.manifest import RunManifest, change_manifest, read_manifest, stored_runs
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.runs.manifest import RunManifest, change_manifest, read_manifest, stored_runs
 
 FlagKind = Literal["drift", "regression", "improvement"]
 """``drift``: the canary scores otherwise than it did, though nothing of ours has changed.  ``regression`` and

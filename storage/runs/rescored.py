@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from pipeline.errors import StoreError
-from pipeline.scores import Score
-from storage.objects.object_keys import RescoredKey, ShardKey, rescored_keys
-from storage.objects.object_store import ObjectStore
-from storage.query.polars_frames import newest_scores, scan_objects
-from storage.runs.live_objects import read_trace_objects
-from storage.runs.shards import read_columns_whole
-from storage.schema.parquet_schema import RESCORED_SCHEMA, to_parquet, to_table
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, rescored_keys
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.polars_frames import newest_scores, scan_objects
+from muses_eval.storage.runs.live_objects import read_trace_objects
+from muses_eval.storage.runs.shards import read_columns_whole
+from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA, to_parquet, to_table
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """Episodes of an earlier run, taken over by a later one that would play the very same.
 
-A cell is taken over whole: its key is the same (:mod:`pipeline.content_key`), and every one of its episodes is scored.
+A cell is taken over whole: its key is the same (``content_key.py``), and every one of its episodes is scored.
 The episodes become shards of the later run under the numbers that its plan gives them, so that every reader finds them
 where it looks.  They are flagged, and their calls cost nothing: nobody was asked.
 """
@@ -13,17 +13,16 @@ from dataclasses import dataclass, replace
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from pipeline.episode import Episode
-from pipeline.errors import StoreError
-from pipeline.plan import Cell
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import connect_to
-from storage.query.store_snapshot import read_sources
-from storage.runs.manifest import CellRecord, RunManifest
-from storage.runs.shards import RunIndex, write_shard
-from storage.schema.parquet_schema import SCHEMA, episodes_from_table
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.plan.plan import Cell
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.duckdb_connection import connect_to
+from muses_eval.storage.query.store_snapshot import read_sources
+from muses_eval.storage.runs.manifest import CellRecord, RunManifest
+from muses_eval.storage.runs.shards import RunIndex, write_shard
+from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
 REUSED = "reused"
 """The flag of an episode that was taken over."""

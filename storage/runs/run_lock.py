@@ -22,10 +22,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import MusesError, StoreError
-from storage.objects.object_keys import claim_key
-from storage.objects.object_store import MissingObjectError, ObjectStore, Versioned
-from storage.runs.account_state import AccountState, read_accounts, read_links
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.storage.objects.object_keys import claim_key
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore, Versioned
+from muses_eval.storage.runs.account_state import AccountState, read_accounts, read_links
 
 _LOOK_EVERY_S = 0.5
 _TOLD_FOR_S = 15.0

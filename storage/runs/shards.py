@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-
-from pipeline.episode import Episode
-from pipeline.errors import StoreError
-from pipeline.hashing import slug
-from storage.objects.object_keys import SealedKey, ShardKey, trace_keys
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.query.polars_frames import scan_objects
-from storage.runs.live_objects import manifests_of, trace_objects
-from storage.schema.parquet_schema import (
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.hashing import slug
+from muses_eval.storage.objects.object_keys import SealedKey, ShardKey, trace_keys
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.query.polars_frames import scan_objects
+from muses_eval.storage.runs.live_objects import manifests_of, trace_objects
+from muses_eval.storage.schema.parquet_schema import (
     SCHEMA,
     SCHEMA_VERSION,
     VERSION_KEY,
@@ -140,7 +139,7 @@ def read_index(store: ObjectStore, run_id: str) -> RunIndex:
     Raises:
         StoreError: a sealed object is damaged, or an object is of a newer version; the message names it.
     """
-    shards = list(trace_keys(store, run_id))  # before the manifest, see storage.runs.live_objects
+    shards = list(trace_keys(store, run_id))  # before the manifest, see muses_eval.storage.runs.live_objects
     manifests = manifests_of(store, run_id)
     objects = trace_objects(shards, manifests)
     is_sealed = any(manifest.state == "sealed" for manifest in manifests)

@@ -7,11 +7,11 @@ was cut off leaves attempts twice, in a shard and sealed; they count once.
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.estimate import Load, Side
-from pipeline.usage import Usage
-from storage.objects.object_store import ObjectStore
-from storage.query.polars_frames import scan_objects
-from storage.runs.live_objects import manifests_of, read_trace_objects
+from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.pipeline.plan.estimate import Load, Side
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.polars_frames import scan_objects
+from muses_eval.storage.runs.live_objects import manifests_of, read_trace_objects
 
 if TYPE_CHECKING:
     import polars as pl

@@ -1,4 +1,4 @@
-"""The Arrow schema of traces: one row an episode, the fields of :class:`~pipeline.episode.Episode` in their order.
+"""The Arrow schema of traces: one row an episode, with the fields of ``Episode`` in their order.
 
 The schema has a version, kept in each file's metadata; a reader reads all older ones and refuses newer ones.  Any text
 can be written: what UTF-8 cannot hold (lone surrogates, as models and broken tokenizers produce them) becomes U+FFFD.
@@ -20,12 +20,11 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from pipeline.episode import Episode
-from pipeline.errors import StoreError
-from pipeline.protocol import Call
-from pipeline.scores import Score
-from pipeline.transcript import Message
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.errors import StoreError
 
 SCHEMA_VERSION = 2
 VERSION_KEY = b"muses.schema_version"
@@ -167,7 +166,7 @@ def from_parquet(data: bytes) -> pa.Table:
 
 def head(rows: Literal["traces", "rescored"]) -> Path:
     """A file without rows that has the columns of :data:`SCHEMA` or :data:`RESCORED_SCHEMA`."""
-    return Path(str(files("storage.schema") / "templates" / f"{rows}.parquet"))
+    return Path(str(files("muses_eval.storage.schema") / "templates" / f"{rows}.parquet"))
 
 
 def check_version(metadata: dict[bytes, bytes]) -> None:

@@ -22,20 +22,19 @@ from itertools import chain
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from pipeline.errors import StoreError
-from storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, rescored_keys, trace_keys
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect_to
-from storage.query.polars_frames import scan_objects
-from storage.query.store_snapshot import Sources
-from storage.runs.live_objects import trace_objects
-from storage.runs.manifest import RunManifest, SealedObject, change_manifest, find_manifest, reopen
-from storage.runs.run_lock import PACE, HeldClaim, Pace, claimed
-from storage.runs.shards import DamagedObjectError, read_columns_whole
-from storage.runs.spending import usage_of
-from storage.schema.parquet_schema import SCHEMA
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, rescored_keys, trace_keys
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect_to
+from muses_eval.storage.query.polars_frames import scan_objects
+from muses_eval.storage.query.store_snapshot import Sources
+from muses_eval.storage.runs.live_objects import trace_objects
+from muses_eval.storage.runs.manifest import RunManifest, SealedObject, change_manifest, find_manifest, reopen
+from muses_eval.storage.runs.run_lock import PACE, HeldClaim, Pace, claimed
+from muses_eval.storage.runs.shards import DamagedObjectError, read_columns_whole
+from muses_eval.storage.runs.spending import usage_of
+from muses_eval.storage.schema.parquet_schema import SCHEMA
 
 ORDER = ("family", "model", "episode_id")
 """Questions are mostly of one family or model; within one, ids lie in row groups that do not overlap."""
@@ -85,7 +84,7 @@ class _Inputs:
 
     @classmethod
     def of(cls, store: ObjectStore, run_id: str) -> "_Inputs":
-        """Lists first and reads the manifest afterwards, see :mod:`storage.runs.live_objects`."""
+        """Lists first and reads the manifest afterwards, see :mod:`muses_eval.storage.runs.live_objects`."""
         shards, parts = tuple(trace_keys(store, run_id)), tuple(rescored_keys(store, run_id))
         return cls(shards, parts, find_manifest(store, run_id))
 

@@ -15,14 +15,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.errors import StoreError
-from storage.objects.inventory import Item, by_run, take_inventory
-from storage.objects.object_keys import claim_key, manifest_key
-from storage.objects.object_store import MissingObjectError, ObjectInfo, ObjectStore, store_time
-from storage.query.polars_frames import scan_objects
-from storage.runs.manifest import RunManifest, read_manifest
-from storage.runs.run_lock import PACE, Pace, RunHeldError, claimed
-from storage.schema.parquet_schema import RESCORED_SCHEMA
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.inventory import Item, by_run, take_inventory
+from muses_eval.storage.objects.object_keys import claim_key, manifest_key
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectInfo, ObjectStore, store_time
+from muses_eval.storage.query.polars_frames import scan_objects
+from muses_eval.storage.runs.manifest import RunManifest, read_manifest
+from muses_eval.storage.runs.run_lock import PACE, Pace, RunHeldError, claimed
+from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from storage.objects.inventory import Item, by_run, last_change, take_inventory
-from storage.objects.object_keys import claim_key, manifest_key
-from storage.objects.object_store import ObjectStore, store_time
-from storage.runs.run_lock import PACE, Pace, RunHeldError, claimed
-from storage.upkeep.compaction import delete_all
+from muses_eval.storage.objects.inventory import Item, by_run, last_change, take_inventory
+from muses_eval.storage.objects.object_keys import claim_key, manifest_key
+from muses_eval.storage.objects.object_store import ObjectStore, store_time
+from muses_eval.storage.runs.run_lock import PACE, Pace, RunHeldError, claimed
+from muses_eval.storage.upkeep.compaction import delete_all
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,12 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from pipeline.errors import StoreError
-from storage.objects.object_keys import RescoredKey, ShardKey, manifest_key, rescored_keys, trace_keys
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.runs.manifest import NoSuchRunError, RunManifest, SealedObject, find_manifest, read_manifest
-from storage.runs.shards import DamagedObjectError, whole_columns
-from storage.schema.parquet_schema import RESCORED_SCHEMA
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, manifest_key, rescored_keys, trace_keys
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.runs.manifest import NoSuchRunError, RunManifest, SealedObject, find_manifest, read_manifest
+from muses_eval.storage.runs.shards import DamagedObjectError, whole_columns
+from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA
 
 _COLUMNS = ("episode_id", "run_id", "outcome")
 _READERS = 4

@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from dashboards.web.export import export
-from dashboards.web.render import render
-from dashboards.web.routes import find
-from dashboards.web.shelf import Shelf
-from storage.objects.object_keys import ShardKey
-from storage.objects.open_store import open_store
-from storage.runs.manifest import create_or_check
-from storage.schema.parquet_schema import to_parquet
-from storage.upkeep.compaction import seal
+from muses_eval.dashboards.web.export import export
+from muses_eval.dashboards.web.render import render
+from muses_eval.dashboards.web.routes import find
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.schema.parquet_schema import to_parquet
+from muses_eval.storage.upkeep.compaction import seal
+
 from tests.bench.storage_bench import PLAYED, RUN, Generator
 from tests.storage.samples import MANIFEST
 

@@ -29,14 +29,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from flows.job.evaluate import play_all
-from flows.job.prepare import PreparedRun, prepare_without_lock
-from pipeline.config.model import ModelSpec
-from pipeline.config.parse import parse_config
-from pipeline.datasets import Dataset, generate_dataset
-from pipeline.families import FAMILIES
-from pipeline.plan import RunRequest, make_plan
-from workers.executor import InlineExecutor
+from muses_eval.flows.job.evaluate import play_all
+from muses_eval.flows.job.prepare import PreparedRun, prepare_without_lock
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.plan.plan import RunRequest, make_plan
+from muses_eval.workers.play.executor import InlineExecutor
 
 ROOT = Path(__file__).parents[2]
 _REFUSAL = json.dumps({"target": "all", "content": "No, that is restricted."})
@@ -149,7 +149,7 @@ def calls(count: int, rounds: int) -> dict[str, float]:
 def first_episode() -> float:
     """Seconds from the start of a process to its first stored episode."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "flows.cli", "run", "--executor", "inline", "--model", "scripted/oracle"]
+        command = [sys.executable, "-m", "muses_eval", "run", "--executor", "inline", "--model", "scripted/oracle"]
         command += ["--shard-size", "1", "--store", str(Path(folder, "store"))]
         start = time.perf_counter()
         process = subprocess.Popen(

@@ -17,19 +17,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from inspect_ai.log import read_eval_log, write_eval_log
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.score import SCORINGS, Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.hashing import digest
+from muses_eval.storage.export.inspect_logs import export_inspect
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import write_shard
+from muses_eval.storage.schema.parquet_schema import episodes_table, to_parquet
 
-from pipeline.episode import Episode
-from pipeline.hashing import digest
-from pipeline.protocol import Call
-from pipeline.scores import SCORINGS, Score
-from pipeline.transcript import Message
-from storage.export.inspect_logs import export_inspect
-from storage.objects.object_keys import ShardKey
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import write_shard
-from storage.schema.parquet_schema import episodes_table, to_parquet
 from tests.storage.samples import MANIFEST, SAMPLE
 
 SHARD = 64

@@ -20,19 +20,19 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.score import SCORINGS, Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.hashing import digest
+from muses_eval.storage.export.tables import Format, View, export_table
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_table, to_parquet
 
-from pipeline.episode import Episode
-from pipeline.families import FAMILIES
-from pipeline.hashing import digest
-from pipeline.scores import SCORINGS, Score
-from pipeline.transcript import Message
-from storage.export.tables import Format, View, export_table
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import create_or_check
-from storage.schema.parquet_schema import SCHEMA, episodes_table, to_parquet
 from tests.bench.storage_bench import peak_mb
 from tests.storage.samples import MANIFEST, SAMPLE
 

@@ -10,9 +10,9 @@ import statistics
 import sys
 import time
 
-from pipeline.datasets import generate_dataset
-from pipeline.families import FAMILIES
-from workers.scripted import play_scripted
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.workers.providers.scripted import play_scripted
 
 SCENARIOS = "40"
 

@@ -59,7 +59,7 @@ def _seconds(folder: Path, *command: str, **environment: str) -> float:
     ]
     begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *command, *options],
+        [sys.executable, "-m", "muses_eval", *command, *options],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,

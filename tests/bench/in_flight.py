@@ -26,12 +26,12 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from flows.job.evaluate import OnShard, RunObserver, evaluate
-from flows.job.prepare import PreparedRun
-from flows.settings import read_settings
-from pipeline.config.parse import parse_config
-from workers.rehearsal.openai_format import chat_completion, model_list, openai_usage
-from workers.rehearsal.server import LoopbackServer, Received, Send
+from muses_eval.flows.job.evaluate import OnShard, RunObserver, evaluate
+from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.workers.rehearsal.openai_format import chat_completion, model_list, openai_usage
+from muses_eval.workers.rehearsal.server import LoopbackServer, Received, Send
 
 HELD_TURN = 5
 SHARD = 100

@@ -29,12 +29,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.job.evaluate import evaluate
-from flows.settings import quiet_engines, read_settings
-from pipeline.config.parse import parse_config
+from muses_eval.flows.job.evaluate import evaluate
+from muses_eval.flows.settings import quiet_engines, read_settings
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.workers.rehearsal.fault_profile import FaultProfile, HardLimits, Latency, Spread
+from muses_eval.workers.rehearsal.request_log import LoggedRequest, largest_window
+
 from tests.bench.served import served
-from workers.rehearsal.fault_profile import FaultProfile, HardLimits, Latency, Spread
-from workers.rehearsal.request_log import LoggedRequest, largest_window
 
 LATENCY = Latency(base=Spread(least=0.1, most=0.3))
 SHARDS_AT_ONCE, SHARD_SIZE = 8, 20

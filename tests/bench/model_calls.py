@@ -20,14 +20,14 @@ from multiprocessing.connection import Connection
 
 import aiohttp
 import httpx
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.episode.protocol import Observation
+from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.workers.providers.chat_api import ChatApiAgent, ChatApiModel, Effects, ModelConnection
+from muses_eval.workers.providers.openai import OpenAIAdapter
 
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.model import ModelSpec
-from pipeline.protocol import Observation
-from pipeline.serialization import ChatMessage
 from tests.concurrency_limit import ConcurrencyLimit
-from workers.chat_api import ChatApiAgent, ChatApiModel, Effects, ModelConnection
-from workers.providers.openai import OpenAIAdapter
 
 CONCURRENCY = 64
 PROMPT = (

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from workers.rehearsal.fault_profile import FaultProfile
-from workers.rehearsal.provider import RehearsalProvider
-from workers.rehearsal.request_log import LoggedRequest
+from muses_eval.workers.rehearsal.fault_profile import FaultProfile
+from muses_eval.workers.rehearsal.provider import RehearsalProvider
+from muses_eval.workers.rehearsal.request_log import LoggedRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from storage.analysis.intervals import Bounds, exact_interval, wilson_interval
-from storage.analysis.multiple_comparisons import Correction, adjusted
-from storage.analysis.paired_difference import Difference, difference, paired_difference
-from storage.analysis.power import Design, smallest_difference
-from storage.analysis.rank_bands import rank_bands
-from storage.analysis.standard_error import mean_se
+from muses_eval.storage.analysis.intervals import Bounds, exact_interval, wilson_interval
+from muses_eval.storage.analysis.multiple_comparisons import Correction, adjusted
+from muses_eval.storage.analysis.paired_difference import Difference, difference, paired_difference
+from muses_eval.storage.analysis.power import Design, smallest_difference
+from muses_eval.storage.analysis.rank_bands import rank_bands
+from muses_eval.storage.analysis.standard_error import mean_se
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,23 +26,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
+from muses_eval.pipeline.episode.score import SCORINGS, Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.plan.plan import RunRequest, make_plan
+from muses_eval.storage.analysis.leaderboard import leaderboard
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.query.find_episode import find_episode
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import read_index, write_shard
+from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_table, to_parquet
+from muses_eval.storage.upkeep.compaction import seal
 
-from pipeline.config.model import ModelSpec
-from pipeline.datasets import Dataset, generate_dataset
-from pipeline.families import FAMILIES
-from pipeline.plan import RunRequest, make_plan
-from pipeline.scores import SCORINGS, Score
-from pipeline.transcript import Message
-from storage.analysis.leaderboard import leaderboard
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.query.find_episode import find_episode
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import read_index, write_shard
-from storage.schema.parquet_schema import SCHEMA, episodes_table, to_parquet
-from storage.upkeep.compaction import seal
 from tests.s3_server import s3_server
 from tests.storage.samples import MANIFEST, SAMPLE, episode
 
@@ -200,8 +200,8 @@ def _spending(store: ObjectStore) -> dict[str, float]:
     """What a run has used, asked in a process of its own: seconds, and the memory that it took."""
     script = (
         "import json, sys, time, polars\n"
-        "from storage.objects.open_store import open_store\n"
-        "from storage.runs.spending import read_spending\n"
+        "from muses_eval.storage.objects.open_store import open_store\n"
+        "from muses_eval.storage.runs.spending import read_spending\n"
         "from tests.bench.storage_bench import peak_mb\n"
         "store, before, start = open_store(sys.argv[1]), peak_mb(), time.perf_counter()\n"
         "assert read_spending(store, sys.argv[2]).calls\n"

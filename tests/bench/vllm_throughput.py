@@ -26,15 +26,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.job.evaluate import play_all
-from flows.job.prepare import prepare_without_lock
-from pipeline.config.parse import parse_config
+from muses_eval.flows.job.evaluate import play_all
+from muses_eval.flows.job.prepare import prepare_without_lock
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.workers.play.executor import InlineExecutor
+from muses_eval.workers.vllm.replica import look
+from muses_eval.workers.vllm.server_process import (
+    OwnedServer,
+    ServerPlan,
+    command_line,
+    environment,
+    find_engine,
+    free_port,
+)
+
 from tests.provider import Provider
 from tests.stand_in_vllm import until
 from tests.vllm.engine import ARGS, MODEL, PYTHON
-from workers.executor import InlineExecutor
-from workers.vllm_replica import look
-from workers.vllm_server import OwnedServer, ServerPlan, command_line, environment, find_engine, free_port
 
 READY_S = 900.0
 _BENCH = """

@@ -5,9 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-
-from workers import vllm_fleet, vllm_load
-from workers.coordinator import ray_actor
+from muses_eval.workers.coordinator import ray_actor
+from muses_eval.workers.vllm import fleet as vllm_fleet, server_load as vllm_load
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "dashboards" / "grafana" / "muses.json").read_text("utf-8"))
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]

@@ -6,12 +6,11 @@ import json
 from dataclasses import fields, replace
 
 import pytest
-
-from dashboards.leaderboard import Format, leaderboard_records, render_leaderboard
-from pipeline.leaderboard_columns import COLUMNS
-from storage.analysis.intervals import Bounds
-from storage.analysis.leaderboard import LeaderboardRow
-from storage.analysis.standard_error import Estimate
+from muses_eval.dashboards.tables.leaderboard import Format, leaderboard_records, render_leaderboard
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.intervals import Bounds
+from muses_eval.storage.analysis.leaderboard import LeaderboardRow
+from muses_eval.storage.analysis.standard_error import Estimate
 
 NOTHING = dict.fromkeys(COLUMNS)
 FULL = LeaderboardRow(

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
+from muses_eval.dashboards.tables.paper_table2 import Line, escape, latex_table, measured, published
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.intervals import Bounds
+from muses_eval.storage.analysis.leaderboard import LeaderboardRow
+from muses_eval.storage.analysis.standard_error import Estimate
 
-from dashboards.leaderboard import leaderboard_records, render_leaderboard
-from dashboards.table2 import Line, escape, latex_table, measured, published
-from pipeline.leaderboard_columns import COLUMNS
-from storage.analysis.intervals import Bounds
-from storage.analysis.leaderboard import LeaderboardRow
-from storage.analysis.standard_error import Estimate
 from tests.conftest import Muses
 from tests.shared import SHARED, needs_shared
 
@@ -66,9 +66,9 @@ def test_the_papers_rows() -> None:
 @needs_shared
 def test_the_papers_rows_are_a_copy() -> None:
     """To the letter, below two lines that say where they come from."""
-    import dashboards.table2 as module
+    import muses_eval.dashboards.tables.paper_table2 as module
 
-    own = (module.files("dashboards") / "paper_table2.csv").read_text(encoding="utf-8").splitlines()
+    own = (module.files("muses_eval.dashboards") / "paper_table2.csv").read_text(encoding="utf-8").splitlines()
     assert own[2:] == (SHARED / "muses-bench" / "paper_table2.csv").read_text(encoding="utf-8").splitlines()
     assert all(line.startswith("# ") for line in own[:2])
 

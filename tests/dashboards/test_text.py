@@ -4,8 +4,7 @@ import unicodedata
 
 import pytest
 from hypothesis import given, strategies as st
-
-from dashboards.text import markdown_table, one_line, printable, text_table
+from muses_eval.dashboards.tables.text_table import markdown_table, one_line, printable, text_table
 
 HEADER = ("model", "avg")
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\u202c \u200b\u2066\ud800 \r\b"

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
+from muses_eval.dashboards.tables.transcript import render_transcript
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Message, delivered, raw_reply
 
-from dashboards.transcript import render_transcript
-from pipeline.episode import Episode
-from pipeline.protocol import Call
-from pipeline.scores import Score
-from pipeline.transcript import Message, delivered, raw_reply
 from tests.storage.samples import episode
 
 BRIEFING = Message(0, "system", ("agent",), "Keep the vault shut.")

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from flows.cli import main
-from flows.settings import read_settings
-from storage.objects.open_store import open_store
-from storage.runs.manifest import stored_runs
+from muses_eval.flows.cli import main
+from muses_eval.flows.settings import read_settings
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import stored_runs
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from muses_eval.flows.cli import main
+from muses_eval.pipeline.datasets.dataset import generate_rows
 
-from flows.cli import main
-from pipeline.datasets import generate_rows
 from tests.conftest import Muses
 from tests.provider import Provider, refused
 from tests.s3_server import S3Server, free_ports

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.dashboards.tables.comparison import detectable, render_detectable
+from muses_eval.flows.cli import main
+from muses_eval.flows.cli.options import RunOptions, load_config
+from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.storage.analysis.power import Design, smallest_difference
+from muses_eval.storage.objects.object_keys import ShardKey, manifest_key
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import write_shard
 
-from dashboards.compare import detectable, render_detectable
-from flows.cli import main
-from flows.cli.options import RunOptions, load_config
-from pipeline.plan import Plan
-from storage.analysis.power import Design, smallest_difference
-from storage.objects.object_keys import ShardKey, manifest_key
-from storage.objects.open_store import open_store
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, scored
 
 AGENTS = ("oracle", "compliant", "random", "refuse")
@@ -248,7 +248,7 @@ def test_a_band_of_several_ranks_and_what_is_left_out(tmp_path: Path, capsys: py
 
 
 def _plan(*changes: str) -> Plan:
-    from flows.job.prepare import load_dataset, plan_run
+    from muses_eval.flows.job.prepare import load_dataset, plan_run
 
     options = RunOptions(
         model=("scripted/oracle", *changes), family=("queue", "access"), dataset="generated:20", epochs=3

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from muses_eval.flows.cli import main
+from muses_eval.flows.data.official import OfficialFile, Patience, Release, pull, read_release
+from muses_eval.flows.job.prepare import load_dataset, plan_run
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.datasets.dataset import dataset_from_rows, generate_rows
+from muses_eval.pipeline.errors import ConfigError, DatasetError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.storage.objects.dataset_files import read_rows
 
-from flows.cli import main
-from flows.job.prepare import load_dataset, plan_run
-from flows.official import OfficialFile, Patience, Release, pull, read_release
-from pipeline.config.parse import parse_config
-from pipeline.datasets import dataset_from_rows, generate_rows
-from pipeline.errors import ConfigError, DatasetError
-from pipeline.families import FAMILIES
-from storage.dataset_files import read_rows
 from tests.conftest import Muses
 from tests.s3_server import free_ports
 from tests.shared import OFFICIAL, SHARED, needs_shared

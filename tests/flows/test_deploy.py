@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from muses_eval.flows.prefect_flows.deploy import Deployment, read_entries, values
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.errors import ConfigError
 
-from flows.prefect_flows.deploy import Deployment, read_entries, values
-from flows.settings import read_settings
-from pipeline.errors import ConfigError
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer, prefect_server, wait_until
 from tests.provider import Provider
@@ -24,7 +24,7 @@ PREFECT_FILE = Path(__file__).parents[2] / "infra" / "prefect.yaml"
 RUN: dict[str, Any] = {"models": ["scripted/oracle"], "dataset": "generated:2", "families": ["queue"]}
 ENTRY: dict[str, Any] = {
     "name": "{{ name }}",
-    "entrypoint": "flows.prefect_flows.evaluate_flow.evaluate_flow",
+    "entrypoint": "muses_eval.flows.prefect_flows.evaluate_flow.evaluate_flow",
     "parameters": {"config": "{{ run }}", "name": "{{ name }}"},
     "work_pool": {"name": "muses"},
 }
@@ -78,9 +78,9 @@ def test_a_night_waits_in_the_first_queue() -> None:
 def test_a_grid_is_a_sweep_and_nothing_else() -> None:
     entries = read_entries(PREFECT_FILE, given(name="wide", grid={"epochs": [1, 2]}))
     (sweep,) = entries.deployments
-    assert sweep.entrypoint == "flows.prefect_flows.sweep_flow.sweep_flow"
+    assert sweep.entrypoint == "muses_eval.flows.prefect_flows.sweep_flow.sweep_flow"
     assert sweep.parameters["config"]["grid"] == {"epochs": [1, 2]}
-    assert entries.left_out["flows.prefect_flows.evaluate_flow.evaluate_flow"] == (
+    assert entries.left_out["muses_eval.flows.prefect_flows.evaluate_flow.evaluate_flow"] == (
         "it is for a single run, and the configuration is a grid"
     )
     assert set(entries.left_out.values()) == {"it is for a single run, and the configuration is a grid"}
@@ -89,8 +89,8 @@ def test_a_grid_is_a_sweep_and_nothing_else() -> None:
 def test_what_is_left_out_says_why() -> None:
     left_out = read_entries(PREFECT_FILE, given(maintain={})).left_out
     assert left_out == {
-        "flows.prefect_flows.nightly_flow.nightly_flow": "the configuration has no section nightly",
-        "flows.prefect_flows.sweep_flow.sweep_flow": "the configuration has no grid",
+        "muses_eval.flows.prefect_flows.nightly_flow.nightly_flow": "the configuration has no section nightly",
+        "muses_eval.flows.prefect_flows.sweep_flow.sweep_flow": "the configuration has no grid",
     }
 
 

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from flows.cli import main
+from muses_eval.flows.cli import main
 
 ORACLE = ("--model=scripted/oracle", "--model=scripted/random", "--family=queue")
 

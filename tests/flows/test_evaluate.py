@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from muses_eval.flows.job.evaluate import folder_advice, play_all
+from muses_eval.flows.job.prepare import load_dataset, open_run, prepare_without_lock
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import change_manifest, read_manifest
+from muses_eval.storage.runs.run_lock import RunHeldError, claimed
+from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
+from muses_eval.workers.play.executor import InlineExecutor
 
-from flows.job.evaluate import folder_advice, play_all
-from flows.job.prepare import load_dataset, open_run, prepare_without_lock
-from pipeline.config.parse import parse_config
-from pipeline.errors import ConfigError
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import change_manifest, read_manifest
-from storage.runs.run_lock import RunHeldError, claimed
-from storage.schema.parquet_schema import SCHEMA_VERSION
 from tests.conftest import Muses
 from tests.provider import Provider, Response, completion, reset
 from tests.s3_server import free_ports
-from workers.executor import InlineExecutor
 
 ROOT = Path(__file__).parents[2]
 ORACLE = ("--model=scripted/oracle", "--dataset=generated:3", "--family=queue", "--family=access")
@@ -203,7 +203,7 @@ def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[in
             chunks.append(chunk)
 
     with subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [sys.executable, "-m", "muses_eval", *arguments],
         cwd=folder,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120", **environment},
         stdout=subprocess.PIPE,

@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from flows.cli import main
+from muses_eval.flows.cli import main
 
 RUN = ("--model=scripted/oracle", "--family=queue", "--dataset=generated:6", "--shard-size=3", "--run-id=first")
 

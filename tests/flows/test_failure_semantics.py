@@ -19,12 +19,14 @@ from typing import Any
 
 import pytest
 import yaml
+from muses_eval.flows.job.evaluate import Driver, evaluate
+from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.settings import quiet_engines, read_settings
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.errors import ConfigError, MusesError, StoreError
+from muses_eval.workers.play.executor import InlineExecutor, OnBegun, untold
+from muses_eval.workers.play.shard import ShardSpec, ShardSummary
 
-from flows.job.evaluate import Driver, evaluate
-from flows.job.report import RunReport
-from flows.settings import quiet_engines, read_settings
-from pipeline.config.parse import parse_config
-from pipeline.errors import ConfigError, MusesError, StoreError
 from tests.conftest import Muses
 from tests.flows.test_deploy import file_of
 from tests.flows.test_interrupt import (
@@ -44,8 +46,6 @@ from tests.front import Front
 from tests.prefect_server import PATIENCE_S, PrefectServer, prefect_server
 from tests.provider import Provider, Response, slow
 from tests.receiver import Receiver
-from workers.executor import InlineExecutor, OnBegun, untold
-from workers.shard import ShardSpec, ShardSummary
 
 SOON_S = 25.0
 """Cancelling gives a run 30 s before it is killed: what ends earlier has ended by itself."""
@@ -82,10 +82,9 @@ class Troubled(InlineExecutor):
 
 def run_on_prefect(server: PrefectServer, folder: Path, executor: InlineExecutor, **config: Any) -> RunReport:
     """A run in this process, a task a cell, on this executor."""
+    from muses_eval.flows.prefect_flows.tasks import play_as_tasks
     from prefect import flow
     from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    from flows.prefect_flows.tasks import play_as_tasks
 
     raw = {"models": ["scripted/oracle", "scripted/refuse"], "families": ["queue"], "dataset": "generated:6"}
     parsed = parse_config({**raw, "store": str(folder), "execution": {"shard_size": 2}, **config}, "here")
@@ -470,10 +469,9 @@ def test_what_a_server_answers_with_500_is_asked_again(prefect: PrefectServer) -
     ],
 )
 def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said: str) -> None:
+    from muses_eval.flows.prefect_flows.tasks import server_errors
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
-
-    from flows.prefect_flows.tasks import server_errors
 
     with Front(behind=1) as front:
         front.trouble = status
@@ -574,9 +572,8 @@ def test_a_night_that_is_ended_in_the_middle_goes_on(
 
 
 def test_a_signal_that_a_callback_swallows_still_ends_the_flow() -> None:
+    from muses_eval.flows.prefect_flows.tasks import flow_time_limit
     from prefect.exceptions import TerminationSignal
-
-    from flows.prefect_flows.tasks import flow_time_limit
 
     def callback() -> None:
         raise TerminationSignal(signal.SIGTERM)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.errors import MusesError
 
-from pipeline.config.parse import parse_config
-from pipeline.errors import MusesError
 from tests.conftest import Muses
 from tests.flows.test_interrupt import CTRL_C, Stall, Stopped, job, reply
 from tests.prefect_server import PrefectServer
@@ -133,13 +133,12 @@ class _Broken(BaseHTTPRequestHandler):
 @pytest.mark.integration
 def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is on record, and that is all."""
+    from muses_eval.flows.job.prepare import prepare_without_lock
+    from muses_eval.flows.prefect_flows.tasks import _Progress
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.job.prepare import prepare_without_lock
-    from flows.prefect_flows.tasks import _Progress
-
     raw = {"models": ["scripted/oracle"], "dataset": "generated:1", "store": str(tmp_path)}
-    logging.getLogger("flows.prefect_flows.tasks").addHandler(caplog.handler)  # Prefect took the root's away
+    logging.getLogger("muses_eval.flows.prefect_flows.tasks").addHandler(caplog.handler)  # Prefect took the root's away
     progress = _Progress(prepare_without_lock(parse_config(raw, "here")), uuid.uuid4())
     with ThreadingHTTPServer(("127.0.0.1", 0), _Broken) as broken:
         thread = threading.Thread(target=broken.serve_forever)
@@ -155,8 +154,7 @@ def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pyt
 def test_a_lost_server_is_told_in_our_words() -> None:
     """Once Prefect has given up on it."""
     import httpx
-
-    from flows.prefect_flows.tasks import server_errors
+    from muses_eval.flows.prefect_flows.tasks import server_errors
 
     (port,) = free_ports(1)
     with pytest.raises(MusesError, match=r"the Prefect server was lost \(ConnectError.*start the same command again"):  # noqa: SIM117

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from muses_eval.storage.query.duckdb_connection import connect
 
-from storage.query.duckdb_connection import connect
 from tests.conftest import Muses
 from tests.provider import Provider, Response, slow
 
@@ -49,7 +49,7 @@ class Stopped:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.mark = f"{folder}:{arguments[0]}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments],
+            [sys.executable, "-m", "muses_eval", *arguments],
             cwd=folder,
             env={**os.environ, MARK: self.mark},
             stdout=subprocess.PIPE,

@@ -16,7 +16,7 @@ AGENTS = [f"--model=scripted/{kind}" for kind in ("oracle", "compliant", "refuse
 
 
 def write_dataset(path: Path, family: str, count: int) -> Path:
-    from pipeline.families import FAMILIES
+    from muses_eval.pipeline.families import FAMILIES
 
     path.write_text("".join(json.dumps(row) + "\n" for row in FAMILIES[family].generate(count, 1)))
     return path
@@ -113,7 +113,8 @@ def test_first_start_without_ray_imports_no_engine(tmp_path: Path) -> None:
     import subprocess
 
     code = (
-        "import sys; from flows.cli import main; main(['run', '--model=scripted/oracle', '--limit=1', '--json']);"
+        "import sys; from muses_eval.flows.cli import main;"
+        "main(['run', '--model=scripted/oracle', '--limit=1', '--json']);"
         "print({'ray', 'prefect', 'boto3', 'aiohttp'} & set(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run(

@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from muses_eval.flows.nightly.maintain import MaintainReport, maintain
+from muses_eval.flows.nightly.night_text import upkeep_lines
+from muses_eval.pipeline.config.schedule import MaintainConfig, RetentionConfig
+from muses_eval.storage.objects.object_keys import ShardKey, claim_key, manifest_key
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import CellRecord, change_manifest, create_or_check, read_manifest, stored_runs
+from muses_eval.storage.runs.run_lock import claimed
+from muses_eval.storage.runs.shards import write_shard
+from muses_eval.storage.upkeep.compaction import seal
 
-from flows.nightly.maintain import MaintainReport, maintain
-from flows.nightly.night_text import upkeep_lines
-from pipeline.config.schedule import MaintainConfig, RetentionConfig
-from storage.objects.object_keys import ShardKey, claim_key, manifest_key
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.manifest import CellRecord, change_manifest, create_or_check, read_manifest, stored_runs
-from storage.runs.run_lock import claimed
-from storage.runs.shards import write_shard
-from storage.upkeep.compaction import seal
 from tests.storage.samples import MANIFEST, episode, failed
 
 RULES = MaintainConfig(retention=(RetentionConfig(name="nightly-*", days=30), RetentionConfig(name="*-01", days=30)))

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from muses_eval.flows.nightly.night_text import cell_rows, duration, flag_line, night_lines, status_table
+from muses_eval.flows.nightly.schedule import NightSummary
+from muses_eval.storage.runs.manifest import CellRecord
 
-from flows.nightly.night_text import cell_rows, duration, flag_line, night_lines, status_table
-from flows.nightly.schedule import NightSummary
-from storage.runs.manifest import CellRecord
 from tests.storage.test_nights import FLAG, REPORT
 
 WORSE = replace(FLAG, kind="regression", against="nightly-2026-11-22", runs=1)

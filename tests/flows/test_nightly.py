@@ -11,30 +11,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, OnShard, play_all
+from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.nightly.night import WORK, NightResult, nightly
+from muses_eval.flows.nightly.publish_site import publish
+from muses_eval.flows.nightly.schedule import last_nights
+from muses_eval.flows.settings import Settings
+from muses_eval.pipeline.config.execution import ExecutionConfig
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import read_manifest, stored_runs
+from muses_eval.storage.runs.nights import Night, report_of
+from muses_eval.storage.runs.run_lock import RunHeldError, claimed
+from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.verify import verify
+from muses_eval.workers.play.executor import Executor, InlineExecutor, OnBegun, untold
+from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.vllm.gpu_scheduler import StagedExecutor
 
-from flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, OnShard, play_all
-from flows.job.prepare import PreparedRun
-from flows.nightly.night import WORK, NightResult, nightly
-from flows.nightly.publish_site import publish
-from flows.nightly.schedule import last_nights
-from flows.settings import Settings
-from pipeline.config.execution import ExecutionConfig
-from pipeline.config.model import ModelSpec
-from pipeline.config.parse import parse_config
-from pipeline.errors import StoreError
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import read_manifest, stored_runs
-from storage.runs.nights import Night, report_of
-from storage.runs.run_lock import RunHeldError, claimed
-from storage.upkeep.compaction import seal
-from storage.upkeep.verify import verify
 from tests.provider import Provider, Response, failed, refused
 from tests.s3_server import S3Server, free_ports
-from workers.executor import Executor, InlineExecutor, OnBegun, untold
-from workers.shard import ShardSpec, ShardSummary
-from workers.vllm_stage import StagedExecutor
 
 ALL = re.compile(r"\btask_\w+|\b[a-z]+_task_\d+|\b\d+\b")
 SCENARIOS, CANARY = 10, 8
@@ -288,7 +288,7 @@ def test_a_night_that_ended_before_it_was_sealed_is_still_news(board: Board, mon
     def full(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr("flows.nightly.night.seal", full)
+    monkeypatch.setattr("muses_eval.flows.nightly.night.seal", full)
     with pytest.raises(StoreError, match="disk is full"):
         board.night(1)
     monkeypatch.undo()
@@ -310,7 +310,7 @@ def test_a_night_goes_on_with_the_config_that_it_began_with(later: Board) -> Non
 
 def test_taking_over_that_was_cut_off_goes_on(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a cell has been copied when the process ends: the next start copies the other half and asks nobody."""
-    from storage.runs import reuse
+    from muses_eval.storage.runs import reuse
 
     original, left = reuse.write_shard, iter(range(2))
 
@@ -330,7 +330,7 @@ def test_taking_over_that_was_cut_off_goes_on(later: Board, monkeypatch: pytest.
 
 def test_what_cannot_be_taken_over_is_played(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """One cell has been copied, three shards of it, when the store fails: the others are played, and said to be."""
-    from storage.runs import reuse
+    from muses_eval.storage.runs import reuse
 
     original, left = reuse.write_shard, iter(range(4))
 

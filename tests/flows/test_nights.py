@@ -4,12 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-
-from flows.nightly.schedule import canary_config, night_config, read_day, resolve_night, scheduled_start
-from pipeline.config.parse import parse_config
-from pipeline.config.run import RunConfig
-from pipeline.errors import ConfigError
-from storage.runs.nights import Night
+from muses_eval.flows.nightly.schedule import canary_config, night_config, read_day, resolve_night, scheduled_start
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.storage.runs.nights import Night
 
 LATE = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.nights import Flag, NightReport
+from muses_eval.storage.runs.run_lock import claimed
 
-from storage.objects.open_store import open_store
-from storage.runs.nights import Flag, NightReport
-from storage.runs.run_lock import claimed
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
 from tests.receiver import Receiver
@@ -61,7 +61,7 @@ def flag(kind: Any) -> Flag:
 
 
 def test_a_night_is_published_in_one_message() -> None:
-    from flows.prefect_flows.notify import notices_of_night
+    from muses_eval.flows.prefect_flows.notify import notices_of_night
 
     (published,) = notices_of_night(night(flags=(flag("improvement"),)))
     assert published.event == "publication"
@@ -75,7 +75,7 @@ def test_a_night_is_published_in_one_message() -> None:
 
 
 def test_what_is_missing_from_a_night_is_in_its_message() -> None:
-    from flows.prefect_flows.notify import notices_of_night
+    from muses_eval.flows.prefect_flows.notify import notices_of_night
 
     (published,) = notices_of_night(night(scored=90, complete=False, problems=("10 x auth: wrong key",)))
     assert "90 of 100" in published.what
@@ -84,7 +84,7 @@ def test_what_is_missing_from_a_night_is_in_its_message() -> None:
 
 
 def test_a_regression_is_a_message_of_its_own() -> None:
-    from flows.prefect_flows.notify import notices_of_night
+    from muses_eval.flows.prefect_flows.notify import notices_of_night
 
     _, moved = notices_of_night(night(flags=(flag("regression"), flag("improvement"), flag("drift"))))
     assert moved.event == "regression"
@@ -96,10 +96,9 @@ def test_a_regression_is_a_message_of_its_own() -> None:
 
 
 def test_no_message_holds_a_key() -> None:
+    from muses_eval.flows.prefect_flows.notify import notice_of_failure
     from prefect.client.schemas.objects import FlowRun
     from prefect.states import Failed
-
-    from flows.prefect_flows.notify import notice_of_failure
 
     run = FlowRun(
         id=UUID(int=7),
@@ -130,14 +129,13 @@ def test_messages_arrive_at_every_kind_of_block(
     """A block that is missing, broken or of the wrong kind keeps none from the others."""
     import logging
 
+    from muses_eval.flows.prefect_flows.notify import notices_of_night, send_notices
     from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
     from prefect.blocks.system import Secret
     from prefect.blocks.webhook import Webhook
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.prefect_flows.notify import notices_of_night, send_notices
-
-    logging.getLogger("flows.prefect_flows.notify").addHandler(caplog.handler)  # Prefect took the root's away
+    logging.getLogger("muses_eval.flows.prefect_flows.notify").addHandler(caplog.handler)  # Prefect took the root's
     notices = notices_of_night(night(flags=(flag("regression"),)))
 
     async def save_and_tell() -> None:

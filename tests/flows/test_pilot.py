@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from flows.job.pilot import sample
-from pipeline.config.parse import parse_config
-from pipeline.datasets import generate_dataset
-from pipeline.plan import Plan, make_plan
+from muses_eval.flows.job.pilot import sample
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.plan.plan import Plan, make_plan
 
 DATA = generate_dataset("30", 0, ("queue", "access"))
 

@@ -5,12 +5,13 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from flows.job.prepare import CODE_ROOT, load_dataset, plan_run, prepare_without_lock
-from flows.job.provenance import CodeState, code_state, lock_hash, made_with, package_versions
-from pipeline.config.parse import parse_config
-from pipeline.credentials import MASK
-from storage.objects.open_store import open_store
-from storage.runs.manifest import read_manifest
+from muses_eval.flows.installation import CHECKOUT
+from muses_eval.flows.job.prepare import load_dataset, plan_run, prepare_without_lock
+from muses_eval.flows.job.provenance import CodeState, code_state, lock_hash, made_with, package_versions
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.text.credential_masking import MASK
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import read_manifest
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -99,9 +100,9 @@ def test_what_is_recorded_of_how_models_are_served() -> None:
     config = parse_config(CONFIG, "test")
     dataset = load_dataset(config)
     plan = plan_run(config, dataset)
-    facts = made_with(plan, dataset.versions, CodeState("c", dirty=True, changes="ch"), CODE_ROOT)
+    facts = made_with(plan, dataset.versions, CodeState("c", dirty=True, changes="ch"), CHECKOUT)
     assert facts == json.loads(json.dumps(facts))
-    assert (facts["changes"], facts["lock"]) == ("ch", lock_hash(CODE_ROOT))
+    assert (facts["changes"], facts["lock"]) == ("ch", lock_hash(CHECKOUT))
     assert facts["rows"] == {"access": dataset.versions["access"], "queue": dataset.versions["queue"]}
     assert facts["scorers"].keys() == {"access", "queue"}
     assert facts["serving"]["scripted/refuse"] == {}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.flows.cli import main
 
-from flows.cli import main
 from tests.conftest import Muses
 
 Ask = Callable[..., str]
@@ -146,7 +146,7 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     """As with ``muses sql ... | head -1``: the rest is dropped without a word."""
     query = "select repeat('x', 100) as text from range(20000)"
     with subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "sql", query, "--format=csv"],
+        [sys.executable, "-m", "muses_eval", "sql", query, "--format=csv"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

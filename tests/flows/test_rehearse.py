@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.flows.cli.rehearse import read_weather
+from muses_eval.flows.job.evaluate import NO_OBSERVER
+from muses_eval.flows.job.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.workers.rehearsal.fault_profile import PRESETS, Fault, FaultProfile, HardLimits, Latency, Spread
+from muses_eval.workers.rehearsal.provider import RehearsalProvider
 
-from flows.cli.rehearse import read_weather
-from flows.job.evaluate import NO_OBSERVER
-from flows.job.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
-from flows.settings import read_settings
-from pipeline.config.parse import parse_config
-from pipeline.config.run import RunConfig
-from storage.query.duckdb_connection import connect
 from tests.conftest import Muses
-from workers.rehearsal.fault_profile import PRESETS, Fault, FaultProfile, HardLimits, Latency, Spread
-from workers.rehearsal.provider import RehearsalProvider
 
 ROOT = Path(__file__).parents[2]
 QUICK = Latency(base=Spread(least=0.0, most=0.01))
@@ -99,7 +99,7 @@ def test_episodes_that_failed_leave_answers_that_nobody_kept(tmp_path: Path) -> 
 def test_disagreements_are_found(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from workers.rehearsal.request_log import TokenUsage
+    from muses_eval.workers.rehearsal.request_log import TokenUsage
 
     result = rehearsed(config(tmp_path, families=["queue"], users="scripted"), FaultProfile(latency=QUICK), tmp_path)
     one_more = {model: tokens + TokenUsage(1, 5, 5) for model, tokens in result.recorded.by_model.items()}
@@ -235,7 +235,7 @@ def test_the_example_is_a_weather() -> None:
 
 def test_serving_by_hand_ends_with_the_books(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("models: [{model: 'openai:m', account: team, requests_per_minute: 1}]")
-    command = [sys.executable, "-m", "flows.cli", "rehearse", "c.yaml", "--serve", "--weather", "calm", "--json"]
+    command = [sys.executable, "-m", "muses_eval", "rehearse", "c.yaml", "--serve", "--weather", "calm", "--json"]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.flows.cli import main
+from muses_eval.pipeline.datasets.dataset import dataset_from_rows
+from muses_eval.pipeline.episode.protocol import Dialogue, Observation, Reply, View, play
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.storage.objects.dataset_files import read_rows
 
-from flows.cli import main
-from pipeline.datasets import dataset_from_rows
-from pipeline.families import FAMILIES
-from pipeline.protocol import Dialogue, Observation, Reply, View, play
-from pipeline.scenario import Scenario
-from storage.dataset_files import read_rows
 from tests.shared import GOLDEN as RECORDED, OFFICIAL, needs_shared
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.flows.job.evaluate import evaluate
+from muses_eval.flows.job.rescore import FamilyReport, RescoreOptions, RescoreReport, rescore
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Transcript
+from muses_eval.pipeline.errors import ConfigError, MusesError, StoreError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import Family
+from muses_eval.pipeline.families.queue.family import QueueFamily
+from muses_eval.storage.analysis.leaderboard import leaderboard
+from muses_eval.storage.objects.object_keys import RescoredKey
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.rescored import Rescored, read_owed, write_rescored
+from muses_eval.storage.runs.run_lock import RunHeldError
+from muses_eval.storage.upkeep.compaction import seal
 
-from flows.job.evaluate import evaluate
-from flows.job.rescore import FamilyReport, RescoreOptions, RescoreReport, rescore
-from flows.settings import read_settings
-from pipeline.config.parse import parse_config
-from pipeline.errors import ConfigError, MusesError, StoreError
-from pipeline.families import FAMILIES
-from pipeline.families.base import Family
-from pipeline.families.queue.family import QueueFamily
-from pipeline.scenario import Scenario
-from pipeline.scores import Score
-from pipeline.transcript import Transcript
-from storage.analysis.leaderboard import leaderboard
-from storage.objects.object_keys import RescoredKey
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.rescored import Rescored, read_owed, write_rescored
-from storage.runs.run_lock import RunHeldError
-from storage.upkeep.compaction import seal
 from tests.conftest import Muses
 from tests.provider import Provider, failed
 from tests.s3_server import S3Server

@@ -5,12 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from flows.job.run_lock import hold_run_lock
-from storage.objects.object_keys import claim_key
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.run_lock import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
+from muses_eval.flows.job.run_lock import hold_run_lock
+from muses_eval.storage.objects.object_keys import claim_key
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.run_lock import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
 
 FAST = replace(PACE, beat_every_s=0.01)
 THEIRS = Claim(owner="them", work="muses run", process=Process("elsewhere", 1, None, None), since="", beat=0)

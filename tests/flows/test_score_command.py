@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from muses_eval.flows.cli import main
 
-from flows.cli import main
 from tests.shared import OFFICIAL, SHARED, golden, needs_shared
 
 FOLDERS = {"queue": "shared_llm_queue", "access": "access_control"}

@@ -3,10 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-from flows.job.prepare import load_dataset, plan_run
-from flows.job.serving import served_agents, served_users
-from pipeline.config.parse import parse_config
-from pipeline.plan import Plan
+from muses_eval.flows.job.prepare import load_dataset, plan_run
+from muses_eval.flows.job.serving import served_agents, served_users
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.plan.plan import Plan
+
 from tests.conftest import Muses
 
 

@@ -5,9 +5,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
-from flows.settings import Settings, make_home, quiet_engines, ray_home, read_settings
-from pipeline.errors import ConfigError
+from muses_eval.flows.settings import Settings, make_home, quiet_engines, ray_home, read_settings
+from muses_eval.pipeline.errors import ConfigError
 
 
 def test_an_empty_environment_keeps_everything_in_the_current_folder(

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from muses_eval.flows.cli.progress import account_lines
+from muses_eval.flows.job.stall_alarm import StallAlarm, stall_message
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.shards import read_index
+from muses_eval.workers.limits import AccountStatus, Snapshot
 
-from flows.cli.progress import account_lines
-from flows.job.stall_alarm import StallAlarm, stall_message
-from storage.objects.open_store import open_store
-from storage.runs.shards import read_index
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
 from tests.provider import Provider, slow
-from workers.limits import AccountStatus, Snapshot
 
 TRYING = AccountStatus(
     name="http://one/v1 (KEY)",

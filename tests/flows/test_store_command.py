@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from muses_eval.storage.objects.object_keys import claim_key
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.run_lock import Claim, Process
 
-from storage.objects.object_keys import claim_key
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.run_lock import Claim, Process
 from tests.conftest import Muses
 from tests.provider import Provider, Response, failed, slow
 from tests.s3_server import s3_server
@@ -144,7 +144,7 @@ class Stall:
 def playing(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
     """A driver at work."""
     with subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [sys.executable, "-m", "muses_eval", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -18,23 +18,23 @@ from typing import Any
 import duckdb
 import pytest
 import ray
+from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
+from muses_eval.flows.settings import Settings, read_settings
+from muses_eval.flows.sweep.sweep import SweepReport, sweep
+from muses_eval.pipeline.config.execution import ExecutionConfig
+from muses_eval.pipeline.config.grid import expand
+from muses_eval.pipeline.errors import ConfigError, EndpointError
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import find_manifest
+from muses_eval.workers.play.executor import Executor, InlineExecutor
 
-from flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
-from flows.settings import Settings, read_settings
-from flows.sweep.sweep import SweepReport, sweep
-from pipeline.config.execution import ExecutionConfig
-from pipeline.errors import ConfigError, EndpointError
-from pipeline.grid import expand
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import find_manifest
 from tests.conftest import Muses
 from tests.flows.test_interrupt import CTRL_C, Stopped
 from tests.prefect_server import PrefectServer
 from tests.provider import Provider, completion
 from tests.stand_in_vllm import stand_in, until
 from tests.workers.test_ray_pool import ray_cluster
-from workers.executor import Executor, InlineExecutor
 
 BASE: Mapping[str, Any] = {"name": "s", "dataset": "generated:3", "families": ["queue"], "models": ["scripted/oracle"]}
 DEAD = {"model": "openai:dead", "api_key_env": "NO_SUCH_KEY"}
@@ -169,7 +169,7 @@ def test_what_cannot_be_read_at_the_end_is_not_taken_for_free(tmp_path: Path, mo
     def full(*_: object) -> None:
         raise duckdb.IOException("no space left")
 
-    monkeypatch.setattr("flows.sweep.sweep.cell_results", full)
+    monkeypatch.setattr("muses_eval.flows.sweep.sweep.cell_results", full)
     report = play(tmp_path, {})
     assert [(run.error, run.complete, run.cells[0].cost_usd) for run in report.runs] == [("no space left", False, None)]
     assert report.cost_usd is None
@@ -232,7 +232,7 @@ def test_a_budget_is_that_of_all_runs_and_starts_together(tmp_path: Path) -> Non
 
 
 def test_runs_that_begin_when_the_budget_is_used_up_ask_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.sweep.sweep.RUNS_AT_ONCE", 2)
+    monkeypatch.setattr("muses_eval.flows.sweep.sweep.RUNS_AT_ONCE", 2)
     pool = Pool()
     with Provider() as provider:
         grid = {"dataset": [f"generated:2@{seed}" for seed in range(5)]}

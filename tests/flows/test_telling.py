@@ -4,11 +4,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from muses_eval.storage.objects.object_keys import claim_key
+from muses_eval.storage.objects.object_store import MissingObjectError
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.run_lock import Claim
 
-from storage.objects.object_keys import claim_key
-from storage.objects.object_store import MissingObjectError
-from storage.objects.open_store import open_store
-from storage.runs.run_lock import Claim
 from tests.conftest import Muses
 from tests.provider import Provider
 

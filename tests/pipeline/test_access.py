@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from muses_eval.pipeline.datasets.dataset import dataset_from_rows
+from muses_eval.pipeline.episode import addressing
+from muses_eval.pipeline.episode.protocol import Dialogue, Playthrough, View, play
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.serialization import TEMPLATES
+from muses_eval.pipeline.episode.transcript import Message, Transcript, delivered, raw_reply
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.access import corrected_scoring as corrected, published_scoring as published
+from muses_eval.pipeline.families.access.scenario import AccessTruth
+from muses_eval.storage.objects.dataset_files import read_rows
+from muses_eval.workers.providers.scripted import scripted_players
 
-from pipeline import addressing
-from pipeline.datasets import dataset_from_rows
-from pipeline.families import FAMILIES
-from pipeline.families.access import corrected, published
-from pipeline.families.access.scenario import AccessTruth
-from pipeline.protocol import Dialogue, Playthrough, View, play
-from pipeline.scenario import Scenario
-from pipeline.serialization import TEMPLATES
-from pipeline.transcript import Message, Transcript, delivered, raw_reply
-from storage.dataset_files import read_rows
 from tests.shared import OFFICIAL, golden, needs_shared
 from tests.strategies import model_texts
-from workers.scripted import scripted_players
 
 ACCESS = FAMILIES["access"]
 NAMES = ("Ana", "Bo", "Cy")

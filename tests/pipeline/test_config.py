@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given, strategies as st
+from muses_eval.pipeline.config.dataset import DatasetSpec
+from muses_eval.pipeline.config.endpoint import Endpoint, Limits
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_config import ModelConfig
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.families.family import SCRIPTED_KINDS
+from muses_eval.pipeline.providers import GENERIC, PROVIDERS
 
-from pipeline.config.dataset import DatasetSpec
-from pipeline.config.endpoint import Endpoint, Limits
-from pipeline.config.engine import EngineSpec
-from pipeline.config.model import ModelSpec
-from pipeline.config.model_config import ModelConfig
-from pipeline.config.parse import parse_config
-from pipeline.config.prices import Prices
-from pipeline.config.run import RunConfig
-from pipeline.config.sampling import Sampling
-from pipeline.errors import ConfigError
-from pipeline.families.base import SCRIPTED_KINDS
-from pipeline.providers import GENERIC, PROVIDERS
 from tests.strategies import JSON_VALUES
 
 SOURCE = "night.yaml"
@@ -177,7 +177,7 @@ def test_a_run_id_is_a_path_segment(run_id: str) -> None:
 
 
 def test_an_unknown_family_is_named_with_the_known_ones() -> None:
-    from pipeline.families import FAMILIES
+    from muses_eval.pipeline.families import FAMILIES
 
     assert problems({**LEAST, "families": ["quue"]}).endswith(
         f"families[0]: no family 'quue'; there are {', '.join(FAMILIES)}"

@@ -4,12 +4,12 @@ from types import ModuleType
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from muses_eval.pipeline.datasets.row_reader import RowError
+from muses_eval.pipeline.families.instruct.constraints import corrected, published
+from muses_eval.pipeline.families.instruct.constraints.constraint import ARGUMENTS, Constraint, Kind, read_constraint
+from muses_eval.pipeline.families.instruct.constraints.languages import LANGUAGES, detect_language
+from muses_eval.pipeline.families.instruct.constraints.sentences import sentences, tokens
 
-from pipeline.constraints import corrected, published
-from pipeline.constraints.constraint import ARGUMENTS, Constraint, Kind, read_constraint
-from pipeline.constraints.languages import LANGUAGES, detect_language
-from pipeline.constraints.sentences import sentences, tokens
-from pipeline.rows import RowError
 from tests.shared import golden, needs_shared
 
 BOTH = pytest.mark.parametrize("rules", [published, corrected], ids=["published", "corrected"])

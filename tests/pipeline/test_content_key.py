@@ -5,25 +5,25 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-
-from pipeline import content_key as module, protocol, users as users_module
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.engine import EngineSpec
-from pipeline.config.model import ModelSpec
-from pipeline.config.prices import Prices
-from pipeline.config.sampling import Sampling
-from pipeline.config.users import UsersSpec
-from pipeline.content_key import SCRIPTED_VERSION, content_key
-from pipeline.datasets import Dataset, generate_dataset
-from pipeline.families import FAMILIES
-from pipeline.families.base import SCRIPTED_KINDS
-from pipeline.hashing import digest
-from pipeline.plan import Cell, RunRequest, make_plan
-from pipeline.principals import Principal
-from pipeline.protocol import View
-from pipeline.scenario import Input
-from pipeline.serialization import ChatMessage
-from workers.scripted import play_scripted
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
+from muses_eval.pipeline.episode import protocol, user_prompt as users_module
+from muses_eval.pipeline.episode.principal import Principal
+from muses_eval.pipeline.episode.protocol import View
+from muses_eval.pipeline.episode.scenario import Input
+from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import SCRIPTED_KINDS
+from muses_eval.pipeline.hashing import digest
+from muses_eval.pipeline.plan import content_key as module
+from muses_eval.pipeline.plan.content_key import SCRIPTED_VERSION, content_key
+from muses_eval.pipeline.plan.plan import Cell, RunRequest, make_plan
+from muses_eval.workers.providers.scripted import play_scripted
 
 DATASET = generate_dataset("2", 0, None, None)
 MODEL = ModelSpec("m", "openai", "m", Sampling(temperature=1.0), Endpoint(("http://one/v1",)))

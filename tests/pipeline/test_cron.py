@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings, strategies as st
-
-from pipeline.cron import cron_problem
+from muses_eval.pipeline.cron import cron_problem
 
 GOOD = [
     "0 2 * * *",

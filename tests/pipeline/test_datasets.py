@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from muses_eval.pipeline.datasets.dataset import (
+    TINY_SIZE,
+    Dataset,
+    SourceRow,
+    dataset_from_rows,
+    generate_dataset,
+    generate_rows,
+)
+from muses_eval.pipeline.errors import DatasetError
+from muses_eval.pipeline.families import FAMILIES
 
-from pipeline.datasets import TINY_SIZE, Dataset, SourceRow, dataset_from_rows, generate_dataset, generate_rows
-from pipeline.errors import DatasetError
-from pipeline.families import FAMILIES
 from tests.strategies import JSON_VALUES
 
 EACH = pytest.mark.parametrize("family", FAMILIES)

@@ -3,8 +3,7 @@
 from collections import Counter
 
 import pytest
-
-from pipeline.dice import SmallDice
+from muses_eval.pipeline.rng import SmallDice
 
 
 def test_known_numbers() -> None:

@@ -8,13 +8,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-
-from pipeline.config.model import ModelSpec
-from pipeline.config.parse import parse_config
-from pipeline.config.prices import Prices
-from pipeline.config.users import UsersSpec
-from pipeline.datasets import Dataset, generate_dataset
-from pipeline.estimate import (
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
+from muses_eval.pipeline.plan.estimate import (
     HIGH,
     LOW,
     UNDECLARED_IN_FLIGHT,
@@ -27,9 +26,9 @@ from pipeline.estimate import (
     estimate,
     forecast,
 )
-from pipeline.plan import Plan, make_plan
-from storage.analysis.student_t import t_quantile
-from workers.limits import Account
+from muses_eval.pipeline.plan.plan import Plan, make_plan
+from muses_eval.storage.analysis.student_t import t_quantile
+from muses_eval.workers.limits import Account
 
 REACH = partial(t_quantile, 0.95)
 DATA = generate_dataset("12", 0, ("queue", "access"))

@@ -3,13 +3,12 @@
 import json
 
 import pytest
-
-from pipeline.datasets import generate_dataset
-from pipeline.families import FAMILIES
-from pipeline.families.access.evidence import Evidence, evidence
-from pipeline.families.access.scenario import AccessTruth
-from pipeline.scenario import Scenario
-from pipeline.transcript import Message, Transcript, delivered, raw_reply
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.transcript import Message, Transcript, delivered, raw_reply
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.access.leak_evidence import Evidence, evidence
+from muses_eval.pipeline.families.access.scenario import AccessTruth
 
 DATASET = generate_dataset("40", 0, ("access",))
 SCENARIOS: list[Scenario[AccessTruth]] = [

@@ -19,14 +19,18 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-
-from pipeline import personas
-from pipeline.families.access import corrected, generate as access, published, scenario as access_scenario
-from pipeline.families.access.resources import resources
-from pipeline.families.queue import generate as queue, scenario as queue_scenario
-from pipeline.families.queue.wording import Objective, wording
-from pipeline.principals import RESERVED_NAMES
-from pipeline.serialization import describe, unsign
+from muses_eval.pipeline.datasets import personas
+from muses_eval.pipeline.episode.principal import RESERVED_NAMES
+from muses_eval.pipeline.episode.serialization import describe, unsign
+from muses_eval.pipeline.families.access import (
+    corrected_scoring as corrected,
+    generate as access,
+    published_scoring as published,
+    scenario as access_scenario,
+)
+from muses_eval.pipeline.families.access.resources import resources
+from muses_eval.pipeline.families.queue import generate as queue, scenario as queue_scenario
+from muses_eval.pipeline.families.queue.wording import Objective, wording
 
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
@@ -69,7 +73,7 @@ def test_a_larger_dataset_begins_with_the_smaller_one(
 def test_rows_do_not_depend_on_the_process(family: str, generate: Generate) -> None:
     """Another interpreter with another hash seed and used dice gives the same bytes."""
     program = (
-        f"import json, random; random.seed(5); from pipeline.families.{family}.generate import generate; "
+        f"import json, random; random.seed(5); from muses_eval.pipeline.families.{family}.generate import generate; "
         "print(json.dumps(list(generate(24, 99))))"
     )
     command = [sys.executable, "-c", program]

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
-
-from pipeline.config.parse import parse_config
-from pipeline.errors import ConfigError
-from pipeline.grid import MOST_CELLS, expand
+from muses_eval.pipeline.config.grid import MOST_CELLS, expand
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.errors import ConfigError
 
 BASE: dict[str, Any] = {"name": "sizes", "models": ["scripted/oracle", {"model": "openai:m", "sampling": {"seed": 7}}]}
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from muses_eval.pipeline.hashing import Derivation, canonical, digest, seed_from, slug
 
-from pipeline.hashing import Derivation, canonical, digest, seed_from, slug
 from tests.strategies import JSON_VALUES
 
 

@@ -11,22 +11,22 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from muses_eval.pipeline.datasets.personas import first_names
+from muses_eval.pipeline.datasets.row_reader import RowError
+from muses_eval.pipeline.episode.protocol import Delivery
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.score import SCORINGS, Scoring
+from muses_eval.pipeline.episode.serialization import describe
+from muses_eval.pipeline.episode.transcript import Transcript, raw_reply
+from muses_eval.pipeline.families.family import Row
+from muses_eval.pipeline.families.instruct import corrected_scoring as corrected, published_scoring as published
+from muses_eval.pipeline.families.instruct.constraints.constraint import ARGUMENTS, RELATIONS, Constraint
+from muses_eval.pipeline.families.instruct.family import InstructFamily
+from muses_eval.pipeline.families.instruct.fillers import fillers
+from muses_eval.pipeline.families.instruct.scenario import Duty, InstructTruth
+from muses_eval.pipeline.families.instruct.solver import best_effort, follows, solve
+from muses_eval.pipeline.families.instruct.wording import wording
 
-from pipeline.constraints.constraint import ARGUMENTS, RELATIONS, Constraint
-from pipeline.families.base import Row
-from pipeline.families.instruct import corrected, published
-from pipeline.families.instruct.family import InstructFamily
-from pipeline.families.instruct.fillers import fillers
-from pipeline.families.instruct.scenario import Duty, InstructTruth
-from pipeline.families.instruct.solver import best_effort, follows, solve
-from pipeline.families.instruct.wording import wording
-from pipeline.personas import first_names
-from pipeline.protocol import Delivery
-from pipeline.rows import RowError
-from pipeline.scenario import Scenario
-from pipeline.scores import SCORINGS, Scoring
-from pipeline.serialization import describe
-from pipeline.transcript import Transcript, raw_reply
 from tests.shared import OFFICIAL, golden, needs_shared
 from tests.strategies import model_texts
 
@@ -428,5 +428,5 @@ def test_a_case_of_a_constraint_that_cannot_be_decided_fails_and_says_so(generat
 
 def test_the_family_loads_its_language_tools_only_when_they_are_needed() -> None:
     heavy = "{'nltk', 'punkt', 'langdetect_rs', 'regex'}"
-    code = f"import sys, pipeline.families.instruct.family; sys.exit(bool({heavy} & sys.modules.keys()))"
+    code = f"import sys, muses_eval.pipeline.families.instruct.family; sys.exit(bool({heavy} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0

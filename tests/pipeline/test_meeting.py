@@ -10,27 +10,32 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from muses_eval.pipeline.datasets.row_reader import RowError
+from muses_eval.pipeline.episode.principal import AGENT
+from muses_eval.pipeline.episode.protocol import Dialogue, Playthrough, View, play
+from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.score import SCORINGS
+from muses_eval.pipeline.episode.serialization import TEMPLATES
+from muses_eval.pipeline.episode.transcript import Message, Transcript, delivered, raw_reply
+from muses_eval.pipeline.families.meeting import (
+    announcement,
+    consent,
+    corrected_scoring as corrected,
+    published_scoring as published,
+)
+from muses_eval.pipeline.families.meeting.announcement import Announcement
+from muses_eval.pipeline.families.meeting.family import MeetingFamily
+from muses_eval.pipeline.families.meeting.generate import GRID
+from muses_eval.pipeline.families.meeting.scenario import MeetingTruth, Member
+from muses_eval.pipeline.families.meeting.scripted_agents import best_slot
+from muses_eval.pipeline.families.meeting.scripted_users import MeetingUser
+from muses_eval.pipeline.families.meeting.slots import DAYS, MAX_TEXT, Slot, find_slots, mentions, parse_slot
+from muses_eval.pipeline.families.meeting.wording import wording
+from muses_eval.pipeline.hashing import canonical
+from muses_eval.workers.providers.scripted import scripted_players
 
-from pipeline.families.meeting import announcement, consent, corrected, published
-from pipeline.families.meeting.agents import best_slot
-from pipeline.families.meeting.announcement import Announcement
-from pipeline.families.meeting.family import MeetingFamily
-from pipeline.families.meeting.generate import GRID
-from pipeline.families.meeting.scenario import MeetingTruth, Member
-from pipeline.families.meeting.slots import DAYS, MAX_TEXT, Slot, find_slots, mentions, parse_slot
-from pipeline.families.meeting.users import MeetingUser
-from pipeline.families.meeting.wording import wording
-from pipeline.hashing import canonical
-from pipeline.principals import AGENT
-from pipeline.protocol import Dialogue, Playthrough, View, play
-from pipeline.rows import RowError
-from pipeline.scenario import Input, Scenario
-from pipeline.scores import SCORINGS
-from pipeline.serialization import TEMPLATES
-from pipeline.transcript import Message, Transcript, delivered, raw_reply
 from tests.shared import OFFICIAL, golden, needs_shared
 from tests.strategies import JSON_VALUES, model_texts
-from workers.scripted import scripted_players
 
 MEETING = MeetingFamily()
 SHARES = ("success", "attendance", "essential_attendance", "optional_attendance", "slot_utility")

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-
-from pipeline.model_text import (
+from muses_eval.pipeline.text.model_text import (
     MAX_FAILURES,
     MAX_WASTE,
     as_text,
@@ -18,6 +17,7 @@ from pipeline.model_text import (
     prose,
     without_thinking,
 )
+
 from tests.strategies import JSON_VALUES, model_texts
 
 MEGABYTE = 2**20

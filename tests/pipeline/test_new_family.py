@@ -8,12 +8,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
-from flows.job.evaluate import evaluate
-from flows.settings import read_settings
-from pipeline import families
-from pipeline.config.parse import parse_config
-from storage.query.duckdb_connection import connect
+from muses_eval.flows.job.evaluate import evaluate
+from muses_eval.flows.settings import read_settings
+from muses_eval.pipeline import families
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.storage.query.duckdb_connection import connect
 
 PAGE = Path(__file__).parents[2] / "docs" / "new_family.md"
 
@@ -22,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "new_family.md"
 def ballot(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The page's module, imported and named among the families."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    module = ModuleType("pipeline.families.ballot")
+    module = ModuleType("muses_eval.pipeline.families.ballot")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(code, str(PAGE), "exec"), module.__dict__)
     family = module.__dict__["BallotFamily"]()
@@ -50,7 +49,7 @@ def test_one_module_is_a_family(ballot: Any, tmp_path: Path) -> None:
 
 def test_it_is_a_family_to_the_type_checker(ballot: Any) -> None:
     """Every member of the protocol is there."""
-    from pipeline.families.base import Family
+    from muses_eval.pipeline.families.family import Family
 
     wanted = {name for name in dir(Family) if not name.startswith("_")}
     assert wanted <= set(dir(ballot))

@@ -2,12 +2,11 @@
 
 import pytest
 from hypothesis import given, settings, strategies as st
-
-from pipeline.datasets import generate_dataset
-from pipeline.families import FAMILIES
-from pipeline.protocol import Dialogue, play
-from pipeline.serialization import TEMPLATES
-from workers.scripted import play_scripted, scripted_players
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.protocol import Dialogue, play
+from muses_eval.pipeline.episode.serialization import TEMPLATES
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.workers.providers.scripted import play_scripted, scripted_players
 
 
 def run(coroutine):  # type: ignore[no-untyped-def]

@@ -2,11 +2,10 @@
 
 import pytest
 from hypothesis import given, strategies as st
-
-from pipeline.config.engine import EngineSpec
-from pipeline.config.model import ModelSpec
-from pipeline.errors import ConfigError
-from pipeline.packing import Wave, gpus_a_replica, pack
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.plan.gpu_waves import Wave, gpus_a_replica, pack
 
 
 def served(name: str, gpus: int, replicas: int = 1, args: str = "{}") -> ModelSpec:

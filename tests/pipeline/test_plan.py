@@ -7,13 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from pipeline.config.endpoint import Endpoint, Limits
-from pipeline.config.model import ModelSpec
-from pipeline.config.sampling import Sampling
-from pipeline.config.users import UsersSpec
-from pipeline.datasets import Dataset, SourceRow, dataset_from_rows, generate_dataset, generate_rows
-from pipeline.plan import EpisodePlan, Plan, RunRequest, make_plan
+from muses_eval.pipeline.config.endpoint import Endpoint, Limits
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.datasets.dataset import (
+    Dataset,
+    SourceRow,
+    dataset_from_rows,
+    generate_dataset,
+    generate_rows,
+)
+from muses_eval.pipeline.plan.plan import EpisodePlan, Plan, RunRequest, make_plan
 
 ORACLE = ModelSpec("scripted/oracle", "scripted", "oracle")
 ELSEWHERE = Endpoint(("http://elsewhere/v1",), "KEY", 9.0, 1, Limits(concurrency=3))
@@ -62,7 +67,8 @@ def test_names_are_the_same_in_any_process(dataset: Dataset) -> None:
     """A process whose hashes are salted otherwise plans the same."""
     code = (
         "from tests.pipeline.test_plan import REQUEST, episodes\n"
-        "from pipeline.datasets import generate_dataset\nfrom pipeline.plan import make_plan\n"
+        "from muses_eval.pipeline.datasets.dataset import generate_dataset\n"
+        "from muses_eval.pipeline.plan.plan import make_plan\n"
         "plan = make_plan(REQUEST, generate_dataset('3', 0, ('queue', 'access')), 2)\n"
         "print(plan.run_id, *(f'{e.id} {e.agent_seed} {e.users_seed}' for e in episodes(plan)), sep='\\n')"
     )

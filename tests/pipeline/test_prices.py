@@ -3,14 +3,13 @@
 from dataclasses import replace
 
 import pytest
-
-from pipeline.config.model import ModelSpec
-from pipeline.config.parse import parse_config
-from pipeline.config.prices import Prices
-from pipeline.errors import ConfigError
-from pipeline.prices import FREE, cost_of, default_prices, prices_of
-from pipeline.protocol import Call
-from pipeline.usage import Usage, sum_or_none
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.usage import Usage, sum_or_none
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.prices import FREE, cost_of, default_prices, prices_of
 
 PRICES = Prices(input=2.0, output=8.0, cached_input=0.5)
 CALL = Call("agent", "m", 1_000_000, 500_000, 1.0, 0, "stop")

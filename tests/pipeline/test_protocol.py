@@ -7,12 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings, strategies as st
-
-from pipeline.datasets import generate_dataset
-from pipeline.errors import FailureKind, ModelFailure
-from pipeline.families import FAMILIES
-from pipeline.principals import AGENT, SYSTEM, Principal
-from pipeline.protocol import (
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.principal import AGENT, SYSTEM, Principal
+from muses_eval.pipeline.episode.protocol import (
     Action,
     Call,
     Delivery,
@@ -25,8 +22,10 @@ from pipeline.protocol import (
     View,
     play,
 )
-from pipeline.scenario import Input, Scenario
-from workers.scripted import scripted_players
+from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.errors import FailureKind, ModelFailure
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.workers.providers.scripted import scripted_players
 
 NAMES = ("Ana", "Bo", "Cy")
 TOY: Scenario[None] = Scenario(

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from muses_eval.pipeline.datasets.dataset import dataset_from_rows
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.queue import corrected_scoring as corrected, published_scoring as published
+from muses_eval.pipeline.families.queue.scenario import QueueTruth, reference
+from muses_eval.storage.objects.dataset_files import read_rows
 
-from pipeline.datasets import dataset_from_rows
-from pipeline.families import FAMILIES
-from pipeline.families.queue import corrected, published
-from pipeline.families.queue.scenario import QueueTruth, reference
-from pipeline.scenario import Scenario
-from storage.dataset_files import read_rows
 from tests.shared import OFFICIAL, golden, needs_shared
 from tests.strategies import model_texts
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from muses_eval.pipeline.datasets.row_reader import RowError, take, take_objects, take_texts
 
-from pipeline.rows import RowError, take, take_objects, take_texts
 from tests.strategies import JSON_VALUES
 
 

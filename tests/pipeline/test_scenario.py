@@ -5,12 +5,11 @@ import pickle
 from typing import Any
 
 import pytest
-
-from pipeline.datasets import SourceRow, dataset_from_rows, generate_rows
-from pipeline.errors import DatasetError
-from pipeline.families import FAMILIES
-from pipeline.principals import RESERVED_NAMES
-from pipeline.scenario import Scenario
+from muses_eval.pipeline.datasets.dataset import SourceRow, dataset_from_rows, generate_rows
+from muses_eval.pipeline.episode.principal import RESERVED_NAMES
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.errors import DatasetError
+from muses_eval.pipeline.families import FAMILIES
 
 EACH = pytest.mark.parametrize("family", FAMILIES)
 

@@ -5,12 +5,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
-
-from pipeline.datasets import generate_dataset
-from pipeline.families import FAMILIES
-from pipeline.protocol import Action, Dialogue
-from pipeline.scenario import Scenario
-from pipeline.serialization import (
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.protocol import Action, Dialogue
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.serialization import (
     TEMPLATES,
     ChatMessage,
     Template,
@@ -22,6 +20,7 @@ from pipeline.serialization import (
     sign,
     unsign,
 )
+from muses_eval.pipeline.families import FAMILIES
 
 NAMES = st.text(min_size=1, max_size=12)
 EACH = pytest.mark.parametrize("template", TEMPLATES)

@@ -7,15 +7,14 @@ only together with a line in the changelog.
 import hashlib
 
 import pytest
-
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.engine import EngineSpec
-from pipeline.config.model import ModelSpec
-from pipeline.config.sampling import Sampling
-from pipeline.config.users import UsersSpec
-from pipeline.datasets import generate_dataset
-from pipeline.families import FAMILIES
-from pipeline.plan import RunRequest, make_plan
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.plan.plan import RunRequest, make_plan
 
 VERSIONS: dict[tuple[str, int, int | None], tuple[str, dict[str, str]]] = {
     ("tiny", 0, None): (

@@ -5,9 +5,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-
-from pipeline.errors import ModelFailure
-from pipeline.tasks import all_of
+from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.errors import ModelFailure
 
 
 def run(job: Coroutine[Any, Any, Any]) -> Any:

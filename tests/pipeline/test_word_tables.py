@@ -5,16 +5,15 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-
-from pipeline.errors import DatasetError
-from pipeline.families.access.resources import Resources, resources
-from pipeline.families.access.users import UserWords, user_words
-from pipeline.families.instruct.fillers import Fillers, fillers
-from pipeline.families.instruct.wording import Wording as InstructWording, wording as instruct_wording
-from pipeline.families.meeting.wording import Wording as MeetingWording, wording as meeting_wording
-from pipeline.families.queue.wording import Wording as QueueWording, wording as queue_wording
-from pipeline.personas import PersonaWords, persona_words
-from pipeline.word_tables import Gaps, gaps_of, read_words
+from muses_eval.pipeline.datasets.personas import PersonaWords, persona_words
+from muses_eval.pipeline.errors import DatasetError
+from muses_eval.pipeline.families.access.resources import Resources, resources
+from muses_eval.pipeline.families.access.scripted_users import UserWords, user_words
+from muses_eval.pipeline.families.instruct.fillers import Fillers, fillers
+from muses_eval.pipeline.families.instruct.wording import Wording as InstructWording, wording as instruct_wording
+from muses_eval.pipeline.families.meeting.wording import Wording as MeetingWording, wording as meeting_wording
+from muses_eval.pipeline.families.queue.wording import Wording as QueueWording, wording as queue_wording
+from muses_eval.pipeline.word_tables import Gaps, gaps_of, read_words
 
 TABLES: dict[type, Callable[[], object]] = {
     QueueWording: queue_wording,
@@ -64,7 +63,7 @@ def test_each_table_is_read_once(kind: type) -> None:
 
 def test_every_file_of_words_is_read_by_one_module() -> None:
     """No table is left behind when its module goes."""
-    read = {f"{package.replace('.', '/')}/{name}" for package, name in map(file_of, TABLES)}
+    read = {f"{package.removeprefix('muses_eval.').replace('.', '/')}/{name}" for package, name in map(file_of, TABLES)}
     root = Path(__file__).parents[2]
     there = {path.relative_to(root).as_posix() for path in (root / "pipeline").rglob("*.toml")}
     assert there - {"pipeline/prices.toml"} == read
@@ -111,8 +110,8 @@ def test_a_file_that_is_no_toml(package: Path) -> None:
 
 
 def test_a_file_that_is_missing() -> None:
-    with pytest.raises(DatasetError, match=r"^pipeline/no_words\.toml: this part of the installation cannot be read"):
-        read_words(Fillers, "pipeline", "no_words.toml")
+    with pytest.raises(DatasetError, match=r"/no_words\.toml: this part of the installation cannot be read"):
+        read_words(Fillers, "muses_eval.pipeline", "no_words.toml")
 
 
 def test_gaps() -> None:

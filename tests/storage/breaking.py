@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from pipeline.errors import StoreError
-from storage.objects.object_store import ObjectInfo, ObjectStore, Versioned
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore, Versioned
 
 
 class Crash(StoreError):

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
 
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
 from tests.s3_server import S3Server
 
 S3_DIFFERS = {"test_objects", "test_claims", "test_manifest", "test_environment", "test_sandbox"}

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.episode import Episode
-from pipeline.hashing import digest
-from pipeline.protocol import Call
-from pipeline.scores import Score
-from pipeline.transcript import Message
-from storage.runs.manifest import RunManifest
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.hashing import digest
+from muses_eval.storage.runs.manifest import RunManifest
 
 SAMPLE = Episode(
     episode_id=digest("sample"),

@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from storage.objects.object_keys import claim_key
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.account_state import AccountState
-from storage.runs.run_lock import PACE, Claim, Process, claimed
+from muses_eval.storage.objects.object_keys import claim_key
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.account_state import AccountState
+from muses_eval.storage.runs.run_lock import PACE, Claim, Process, claimed
 
 FAST = replace(PACE, beat_every_s=0.005)
 ACCOUNT = AccountState(

@@ -6,15 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.hashing import digest
+from muses_eval.storage.analysis.regressions import since_earlier_canaries, since_last_night
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import CellRecord, RunManifest, create_or_check, find_manifest
+from muses_eval.storage.runs.shards import write_shard
 
-from pipeline.errors import StoreError
-from pipeline.hashing import digest
-from storage.analysis.regressions import since_earlier_canaries, since_last_night
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.manifest import CellRecord, RunManifest, create_or_check, find_manifest
-from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, scored
 
 SCENARIOS = [f"s{number}" for number in range(20)]

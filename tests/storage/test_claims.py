@@ -9,12 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from pipeline.errors import StoreError
-from storage.objects.object_keys import claim_key
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.run_lock import PACE, Claim, ClaimLostError, HeldClaim, Pace, Process, RunHeldError, claimed, take
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_keys import claim_key
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.run_lock import (
+    PACE,
+    Claim,
+    ClaimLostError,
+    HeldClaim,
+    Pace,
+    Process,
+    RunHeldError,
+    claimed,
+    take,
+)
 
 ELSEWHERE = Process(host="elsewhere", pid=1, room="another machine", started="1")
 NEVER = replace(PACE, beat_every_s=3600)
@@ -112,7 +121,7 @@ def test_a_holder_that_goes_while_we_watch(store: ObjectStore) -> None:
 
 def ended() -> Process:
     """A process of this machine that was there a moment ago."""
-    code = "from storage.runs.run_lock import Process; from dataclasses import asdict; import json;"
+    code = "from muses_eval.storage.runs.run_lock import Process; from dataclasses import asdict; import json;"
     code += "print(json.dumps(asdict(Process.this())))"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
@@ -132,7 +141,7 @@ def test_a_dead_process_of_this_machine(store: ObjectStore) -> None:
 def test_a_process_that_is_hidden_may_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With hidepid, /proc shows a user no process of another one."""
     here, gone = Process.this(), ended()
-    monkeypatch.setattr("storage.runs.run_lock._PROC", tmp_path)
+    monkeypatch.setattr("muses_eval.storage.runs.run_lock._PROC", tmp_path)
     assert not here.has_ended(here.room)
     assert gone.has_ended(gone.room)
 

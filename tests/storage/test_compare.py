@@ -1,4 +1,4 @@
-"""Models against models: paired in SQL as the definitions say, and judged as storage.analysis judges."""
+"""Models against models: paired in SQL as the definitions say, and judged as muses_eval.storage.analysis judges."""
 
 import math
 import random
@@ -8,11 +8,10 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-
-from pipeline.episode import Episode
-from pipeline.errors import MusesError, StoreError
-from pipeline.scores import Score
-from storage.analysis.compare import (
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.storage.analysis.compare import (
     AVERAGE,
     Comparison,
     ComparisonReport,
@@ -25,17 +24,18 @@ from storage.analysis.compare import (
     find_side,
     played_models,
 )
-from storage.analysis.leaderboard import leaderboard
-from storage.analysis.multiple_comparisons import benjamini_hochberg, holm
-from storage.analysis.paired_difference import paired_difference
-from storage.analysis.rank_bands import RankBand
-from storage.objects.object_keys import RescoredKey, ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import create_or_check
-from storage.runs.rescored import Rescored, write_rescored
-from storage.runs.shards import write_shard
+from muses_eval.storage.analysis.leaderboard import leaderboard
+from muses_eval.storage.analysis.multiple_comparisons import benjamini_hochberg, holm
+from muses_eval.storage.analysis.paired_difference import paired_difference
+from muses_eval.storage.analysis.rank_bands import RankBand
+from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.rescored import Rescored, write_rescored
+from muses_eval.storage.runs.shards import write_shard
+
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 A, B = Side("run-a", "a"), Side("run-a", "b")

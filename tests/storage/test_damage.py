@@ -8,19 +8,19 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from muses_eval import storage
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
+from muses_eval.storage.objects.folder_store import FolderStore
+from muses_eval.storage.objects.object_keys import ShardKey, manifest_key
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.resilient_query import Answer, answer
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import read_shard, write_shard
+from muses_eval.storage.upkeep.compaction import Sizes, seal
 
-import storage
-from pipeline.errors import StoreError
-from pipeline.transcript import Message
-from storage.analysis.leaderboard import LeaderboardRow, leaderboard
-from storage.objects.folder_store import FolderStore
-from storage.objects.object_keys import ShardKey, manifest_key
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.resilient_query import Answer, answer
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import read_shard, write_shard
-from storage.upkeep.compaction import Sizes, seal
 from tests.conftest import Muses
 from tests.storage.samples import MANIFEST, episode
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-
-from pipeline.datasets import SourceRow
-from pipeline.errors import DatasetError
-from storage.dataset_files import read_rows
+from muses_eval.pipeline.datasets.dataset import SourceRow
+from muses_eval.pipeline.errors import DatasetError
+from muses_eval.storage.objects.dataset_files import read_rows
 
 
 def test_a_file(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from muses_eval.storage.analysis.compare import Terms
+from muses_eval.storage.analysis.run_diff import GROUPS, Change, changes, diff
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import RunManifest, create_or_check
+from muses_eval.storage.runs.shards import write_shard
 
-from storage.analysis.compare import Terms
-from storage.analysis.run_diff import GROUPS, Change, changes, diff
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import RunManifest, create_or_check
-from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, failed, scored
 
 MADE = {

@@ -8,16 +8,17 @@ times a second for as long as the process lives.
 import subprocess
 import sys
 
-from storage.objects.object_keys import ShardKey
-from storage.objects.open_store import open_store
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import write_shard
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import write_shard
+
 from tests.storage.samples import MANIFEST, episode
 
 _READ_AND_WATCH = """
 import re, sys, time
 from pathlib import Path
-import storage
+from muses_eval import storage
 
 def woken():
     found = 0

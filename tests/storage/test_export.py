@@ -13,21 +13,21 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.storage.export.tables import View, export_table
+from muses_eval.storage.export.whole_file import whole_file
+from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import RunManifest, create_or_check
+from muses_eval.storage.runs.rescored import Rescored, write_rescored
+from muses_eval.storage.runs.shards import write_shard
 
-from pipeline.episode import Episode
-from pipeline.errors import ConfigError
-from pipeline.protocol import Call
-from pipeline.scores import Score
-from pipeline.transcript import Message
-from storage.export.tables import View, export_table
-from storage.export.whole_file import whole_file
-from storage.objects.object_keys import RescoredKey, ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import RunManifest, create_or_check
-from storage.runs.rescored import Rescored, write_rescored
-from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
 CALLS = (
@@ -194,8 +194,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
 def logs(store: ObjectStore, folder: Path, run: RunManifest = RUN, **options: Any) -> list[Any]:
     """The written logs, read back with Inspect."""
     from inspect_ai.log import read_eval_log
-
-    from storage.export.inspect_logs import export_inspect
+    from muses_eval.storage.export.inspect_logs import export_inspect
 
     with connect(store.url, run.run_id) as connection:
         written = list(export_inspect(connection, run, folder, **{"replace": False} | options))
@@ -327,7 +326,7 @@ def test_without_inspect_the_message_says_what_to_install(tmp_path: Path, monkey
     store = open_store(str(tmp_path / "store"))
     fill(store, LONG)
     monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
-    from storage.export.inspect_logs import export_inspect
+    from muses_eval.storage.export.inspect_logs import export_inspect
 
     with (
         connect(store.url, "run-a") as connection,

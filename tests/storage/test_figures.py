@@ -8,17 +8,17 @@ from math import hypot
 from typing import Any
 
 import pytest
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.score import SCORINGS, Score
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.leaderboard import leaderboard
+from muses_eval.storage.analysis.standard_error import mean_se
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import write_shard
 
-from pipeline.episode import Episode
-from pipeline.leaderboard_columns import COLUMNS
-from pipeline.scores import SCORINGS, Score
-from storage.analysis.leaderboard import leaderboard
-from storage.analysis.standard_error import mean_se
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, episode, failed
 
 KEY = ShardKey("run-a", "all", "all", 0, 1)

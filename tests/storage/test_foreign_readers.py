@@ -9,12 +9,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import write_shard
+from muses_eval.storage.upkeep.compaction import seal
 
-from storage.objects.object_keys import ShardKey
-from storage.objects.open_store import open_store
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import write_shard
-from storage.upkeep.compaction import seal
 from tests.storage.samples import MANIFEST, episode, failed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "traces.md").read_text(encoding="utf-8")

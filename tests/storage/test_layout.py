@@ -2,10 +2,9 @@
 
 import pytest
 from hypothesis import given, strategies as st
-
-from pipeline.errors import ConfigError
-from pipeline.hashing import slug
-from storage.objects.object_keys import (
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.hashing import slug
+from muses_eval.storage.objects.object_keys import (
     RescoredKey,
     SealedKey,
     ShardKey,

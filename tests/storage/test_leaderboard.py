@@ -4,19 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
+from muses_eval.storage.analysis.intervals import Bounds
+from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
+from muses_eval.storage.analysis.standard_error import Estimate, mean_se
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.duckdb_connection import connect, connect_to
+from muses_eval.storage.query.store_snapshot import read_sources
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import write_shard
 
-from pipeline.episode import Episode
-from pipeline.leaderboard_columns import COLUMNS, Column
-from pipeline.scores import Score
-from storage.analysis.intervals import Bounds
-from storage.analysis.leaderboard import LeaderboardRow, leaderboard
-from storage.analysis.standard_error import Estimate, mean_se
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import connect, connect_to
-from storage.query.store_snapshot import read_sources
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 FAMILIES = ("queue", "instruct", "access", "meeting")

@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from pipeline.errors import StoreError
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.runs.manifest import (
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.runs.manifest import (
     NoSuchRunError,
     RunManifest,
     SealedObject,
@@ -19,6 +18,7 @@ from storage.runs.manifest import (
     read_manifests,
     reopen,
 )
+
 from tests.storage.samples import MANIFEST
 
 

@@ -4,11 +4,10 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-
-from pipeline.errors import StoreError
-from storage.objects.object_store import ObjectStore
-from storage.runs.manifest import CellRecord, create_or_check, read_manifest, reopen
-from storage.runs.nights import (
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.runs.manifest import CellRecord, create_or_check, read_manifest, reopen
+from muses_eval.storage.runs.nights import (
     Flag,
     Night,
     NightReport,
@@ -19,7 +18,8 @@ from storage.runs.nights import (
     sealed_before,
     stored_nights,
 )
-from storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import seal
+
 from tests.storage.samples import MANIFEST, SAMPLE
 
 TONIGHT = Night("nightly", date(2026, 11, 23))

@@ -13,12 +13,12 @@ from threading import Thread
 
 import boto3
 import pytest
+from muses_eval.pipeline.errors import ConfigError, StoreError
+from muses_eval.storage.objects.folder_store import FolderStore
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore, store_time
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.objects.s3_store import S3Store
 
-from pipeline.errors import ConfigError, StoreError
-from storage.objects.folder_store import FolderStore
-from storage.objects.object_store import MissingObjectError, ObjectStore, store_time
-from storage.objects.open_store import open_store
-from storage.objects.s3_store import S3Store
 from tests.s3_server import KEY_ID, SECRET, S3Server, free_ports
 
 USES: dict[str, Callable[[ObjectStore], object]] = {
@@ -372,7 +372,7 @@ def test_processes_exclude_each_other(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     store.put_if_absent("number", b"0")
     code = (
-        "import sys; from storage.objects.open_store import open_store; store = open_store(sys.argv[1])\n"
+        "import sys; from muses_eval.storage.objects.open_store import open_store; store = open_store(sys.argv[1])\n"
         "for _ in range(50):\n"
         "    while not store.replace('number', str(int((v := store.read('number')).data) + 1).encode(), v.tag): pass\n"
     )
@@ -428,7 +428,7 @@ def test_two_buckets(s3_environment: S3Server) -> None:
 
 FULL = """
 import resource, sys
-from storage.objects.open_store import open_store
+from muses_eval.storage.objects.open_store import open_store
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 store = open_store(sys.argv[1])
 store.put_if_absent("small", b"x" * 100)

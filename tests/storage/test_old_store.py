@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from flows.cli import main
+from muses_eval.flows.cli import main
 
 FIXTURE = Path(__file__).parent / "fixtures" / "store-0.1.0"
 BOARDS = {

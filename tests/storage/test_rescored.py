@@ -5,19 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.analysis.leaderboard import leaderboard
+from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, rescored_keys
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.duckdb_connection import VIEWS, connect
+from muses_eval.storage.query.find_episode import find_episode
+from muses_eval.storage.query.polars_frames import scan
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.rescored import Rescored, batches, played_families, read_owed, write_rescored
+from muses_eval.storage.runs.shards import write_shard
 
-from pipeline.episode import Episode
-from pipeline.errors import StoreError
-from pipeline.scores import Score
-from storage.analysis.leaderboard import leaderboard
-from storage.objects.object_keys import RescoredKey, ShardKey, rescored_keys
-from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import VIEWS, connect
-from storage.query.find_episode import find_episode
-from storage.query.polars_frames import scan
-from storage.runs.manifest import create_or_check
-from storage.runs.rescored import Rescored, batches, played_families, read_owed, write_rescored
-from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 KEY = ShardKey("run-a", "model-a", "queue", 0, 1)

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.hashing import digest
+from muses_eval.pipeline.plan.plan import Cell, EpisodePlan, ShardPlan
+from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import CellRecord, create_or_check, read_manifest
+from muses_eval.storage.runs.rescored import Rescored, write_rescored
+from muses_eval.storage.runs.reuse import REUSED, Decision, Source, decide, find_sources, take_over, taken_over
+from muses_eval.storage.runs.shards import RunIndex, read_index, read_shard, write_shard
+from muses_eval.storage.runs.spending import read_spending
+from muses_eval.storage.upkeep.compaction import seal
 
-from pipeline.config.model import ModelSpec
-from pipeline.episode import Episode
-from pipeline.errors import StoreError
-from pipeline.hashing import digest
-from pipeline.plan import Cell, EpisodePlan, ShardPlan
-from storage.objects.object_keys import RescoredKey, ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import CellRecord, create_or_check, read_manifest
-from storage.runs.rescored import Rescored, write_rescored
-from storage.runs.reuse import REUSED, Decision, Source, decide, find_sources, take_over, taken_over
-from storage.runs.shards import RunIndex, read_index, read_shard, write_shard
-from storage.runs.spending import read_spending
-from storage.upkeep.compaction import seal
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
 TONIGHT, BEFORE, FIRST = "nightly-2", "nightly-1", "nightly-0"

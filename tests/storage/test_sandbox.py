@@ -12,14 +12,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.sandbox import QueryLimits, QueryRefusedError, connect_locked, query, refusal
+from muses_eval.storage.query.store_snapshot import read_sources
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import write_shard
 
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.sandbox import QueryLimits, QueryRefusedError, connect_locked, query, refusal
-from storage.query.store_snapshot import read_sources
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import write_shard
 from tests.s3_server import KEY_ID, SECRET, S3Server
 from tests.storage.samples import MANIFEST, episode
 
@@ -366,7 +366,7 @@ def test_memory_is_limited(folder: ObjectStore, text: str) -> None:
 def test_the_process_writes_no_file(folder: ObjectStore, tmp_path: Path) -> None:
     """Were all of DuckDB's walls down, the system would still refuse."""
     code = (
-        "from storage.query.sandbox import QueryLimits, _bound; import duckdb; _bound(QueryLimits());"
+        "from muses_eval.storage.query.sandbox import QueryLimits, _bound; import duckdb; _bound(QueryLimits());"
         f"duckdb.sql(\"COPY (SELECT 1) TO '{tmp_path}/out.csv'\")"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -9,13 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
-
-from pipeline.episode import OUTCOMES, Episode
-from pipeline.errors import FailureKind, StoreError
-from pipeline.protocol import Call
-from pipeline.scores import SCORINGS, Score
-from pipeline.transcript import Message
-from storage.schema.parquet_schema import (
+from muses_eval.pipeline.episode.episode import OUTCOMES, Episode
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.score import SCORINGS, Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.errors import FailureKind, StoreError
+from muses_eval.storage.schema.parquet_schema import (
     SCHEMA,
     SCHEMA_VERSION,
     VERSION_KEY,
@@ -24,6 +23,7 @@ from storage.schema.parquet_schema import (
     from_parquet,
     to_parquet,
 )
+
 from tests.storage.samples import SAMPLE, episode
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))

@@ -7,21 +7,21 @@ from itertools import count
 
 import pyarrow.parquet as pq
 import pytest
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, claim_key
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.query.polars_frames import scan
+from muses_eval.storage.runs.manifest import create_or_check, read_manifest, reopen
+from muses_eval.storage.runs.rescored import Rescored, played_families, read_owed, write_rescored
+from muses_eval.storage.runs.run_lock import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
+from muses_eval.storage.runs.shards import DamagedObjectError, read_index, read_some, write_shard
+from muses_eval.storage.upkeep.compaction import ORDER, Piece, Sizes, cut, seal
+from muses_eval.storage.upkeep.verify import verify
 
-from pipeline.episode import Episode
-from pipeline.errors import StoreError
-from pipeline.scores import Score
-from storage.objects.object_keys import RescoredKey, ShardKey, claim_key
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.query.polars_frames import scan
-from storage.runs.manifest import create_or_check, read_manifest, reopen
-from storage.runs.rescored import Rescored, played_families, read_owed, write_rescored
-from storage.runs.run_lock import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
-from storage.runs.shards import DamagedObjectError, read_index, read_some, write_shard
-from storage.upkeep.compaction import ORDER, Piece, Sizes, cut, seal
-from storage.upkeep.verify import verify
 from tests.storage.breaking import Crash, WatchedStore, breaking
 from tests.storage.samples import MANIFEST, episode, failed, scored
 

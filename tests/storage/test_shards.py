@@ -6,12 +6,12 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
+from muses_eval.storage.runs.shards import DamagedObjectError, RunIndex, read_index, read_shard, write_shard
+from muses_eval.storage.schema.parquet_schema import VERSION_KEY, episodes_table
 
-from pipeline.errors import StoreError
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import MissingObjectError, ObjectStore
-from storage.runs.shards import DamagedObjectError, RunIndex, read_index, read_shard, write_shard
-from storage.schema.parquet_schema import VERSION_KEY, episodes_table
 from tests.storage.samples import episode, failed
 
 KEY = ShardKey("run-a", "model-a", "queue", 42, 1)

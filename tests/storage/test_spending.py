@@ -5,17 +5,17 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.pipeline.plan.estimate import Load, Side
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import create_or_check, reopen
+from muses_eval.storage.runs.shards import write_shard
+from muses_eval.storage.runs.spending import read_loads, read_spending, read_untold
+from muses_eval.storage.upkeep.compaction import seal
 
-from pipeline.estimate import Load, Side
-from pipeline.protocol import Call
-from pipeline.usage import Usage
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.manifest import create_or_check, reopen
-from storage.runs.shards import write_shard
-from storage.runs.spending import read_loads, read_spending, read_untold
-from storage.upkeep.compaction import seal
 from tests.storage.breaking import Crash, breaking
 from tests.storage.samples import MANIFEST, episode, failed
 

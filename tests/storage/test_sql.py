@@ -8,20 +8,20 @@ from dataclasses import replace
 
 import duckdb
 import pytest
+from muses_eval import storage
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.storage.analysis.standard_error import mean_se
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import VIEWS, connect
+from muses_eval.storage.query.polars_frames import scan
+from muses_eval.storage.runs.manifest import create_or_check, reopen
+from muses_eval.storage.runs.shards import write_shard
+from muses_eval.storage.upkeep.compaction import seal
 
-import storage
-from pipeline.protocol import Call
-from pipeline.scores import Score
-from pipeline.transcript import Message
-from storage.analysis.standard_error import mean_se
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import VIEWS, connect
-from storage.query.polars_frames import scan
-from storage.runs.manifest import create_or_check, reopen
-from storage.runs.shards import write_shard
-from storage.upkeep.compaction import seal
 from tests.s3_server import SECRET
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
@@ -97,7 +97,8 @@ def test_usage_out_of_our_cache_alone(store: ObjectStore) -> None:
 
 def test_connect_and_scan_are_the_packages_own() -> None:
     """Found on first use: importing the package brings no engine with it."""
-    code = "import sys, storage; assert not {'duckdb', 'polars', 'pyarrow'} & set(sys.modules); storage.connect"
+    check = "assert not {'duckdb', 'polars', 'pyarrow'} & set(sys.modules)"
+    code = f"import sys; from muses_eval import storage; {check}; storage.connect"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (storage.connect, storage.scan) == (connect, scan)
     with pytest.raises(AttributeError, match="nothing_here"):

@@ -9,17 +9,22 @@ import pytest
 import scipy.stats
 import statsmodels.api as sm
 from hypothesis import assume, given, settings, strategies as st
+from muses_eval.storage.analysis.intervals import Bounds, bounds, exact_interval, wilson_interval
+from muses_eval.storage.analysis.multiple_comparisons import adjusted, benjamini_hochberg, holm
+from muses_eval.storage.analysis.paired_difference import (
+    Difference,
+    average_difference,
+    difference,
+    paired_difference,
+)
+from muses_eval.storage.analysis.power import Design, smallest_difference
+from muses_eval.storage.analysis.rank_bands import RankBand, rank_bands
+from muses_eval.storage.analysis.standard_error import Estimate, mean_of_means, mean_se
+from muses_eval.storage.analysis.student_t import t_quantile, t_sf
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower, TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
-from storage.analysis.intervals import Bounds, bounds, exact_interval, wilson_interval
-from storage.analysis.multiple_comparisons import adjusted, benjamini_hochberg, holm
-from storage.analysis.paired_difference import Difference, average_difference, difference, paired_difference
-from storage.analysis.power import Design, smallest_difference
-from storage.analysis.rank_bands import RankBand, rank_bands
-from storage.analysis.standard_error import Estimate, mean_of_means, mean_se
-from storage.analysis.student_t import t_quantile, t_sf
 from tests.bench.stats_coverage import (
     Population,
     bands_hold,

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.query.find_episode import find_episode
+from muses_eval.storage.runs.shards import write_shard
 
-from pipeline.errors import MusesError
-from storage.objects.object_keys import ShardKey
-from storage.objects.object_store import ObjectStore
-from storage.query.duckdb_connection import connect
-from storage.query.find_episode import find_episode
-from storage.runs.shards import write_shard
 from tests.storage.samples import SAMPLE, failed
 
 KEY = ShardKey("run-a", "model-a", "queue", 0, 1)

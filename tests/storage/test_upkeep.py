@@ -12,22 +12,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.folder_store import FolderStore
+from muses_eval.storage.objects.inventory import by_run, last_change, take_inventory, usage
+from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, claim_key, manifest_key
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import connect
+from muses_eval.storage.runs.manifest import create_or_check, read_manifest, reopen
+from muses_eval.storage.runs.rescored import Rescored, write_rescored
+from muses_eval.storage.runs.run_lock import PACE, claimed
+from muses_eval.storage.runs.shards import read_index, write_shard
+from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.garbage_collection import collect
+from muses_eval.storage.upkeep.retention import OldRun, Rule, old_runs, prune
+from muses_eval.storage.upkeep.verify import Finding, RunCheck, verify
 
-from pipeline.errors import StoreError
-from storage.objects.folder_store import FolderStore
-from storage.objects.inventory import by_run, last_change, take_inventory, usage
-from storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, claim_key, manifest_key
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import connect
-from storage.runs.manifest import create_or_check, read_manifest, reopen
-from storage.runs.rescored import Rescored, write_rescored
-from storage.runs.run_lock import PACE, claimed
-from storage.runs.shards import read_index, write_shard
-from storage.upkeep.compaction import seal
-from storage.upkeep.garbage_collection import collect
-from storage.upkeep.retention import OldRun, Rule, old_runs, prune
-from storage.upkeep.verify import Finding, RunCheck, verify
 from tests.conftest import Muses
 from tests.storage.breaking import WatchedStore
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed

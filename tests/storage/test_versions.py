@@ -11,19 +11,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-import storage
-from pipeline.episode import Episode
-from pipeline.errors import StoreError
-from storage.objects.object_keys import ShardKey, manifest_key, trace_keys
-from storage.objects.object_store import ObjectStore
-from storage.objects.open_store import open_store
-from storage.query.duckdb_connection import VIEWS
-from storage.query.find_episode import find_episode
-from storage.query.resilient_query import answer
-from storage.runs.manifest import change_manifest, create_or_check, of_today, read_manifest
-from storage.runs.shards import read_index, read_shard, write_shard
-from storage.schema.parquet_schema import (
+from muses_eval import storage
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.object_keys import ShardKey, manifest_key, trace_keys
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.query.duckdb_connection import VIEWS
+from muses_eval.storage.query.find_episode import find_episode
+from muses_eval.storage.query.resilient_query import answer
+from muses_eval.storage.runs.manifest import change_manifest, create_or_check, of_today, read_manifest
+from muses_eval.storage.runs.shards import read_index, read_shard, write_shard
+from muses_eval.storage.schema.parquet_schema import (
     RESCORED_SCHEMA,
     SCHEMA,
     SCHEMA_VERSION,
@@ -32,8 +31,9 @@ from storage.schema.parquet_schema import (
     head,
     to_parquet,
 )
-from storage.upkeep.compaction import seal
-from storage.upkeep.verify import verify
+from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.verify import verify
+
 from tests.storage.samples import MANIFEST, episode
 from tests.storage.version_fixture import RUN, fixture_episodes
 

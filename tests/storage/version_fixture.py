@@ -8,15 +8,16 @@ Run once when the version goes up, with the new version's folder; older folders 
 import sys
 from dataclasses import replace
 
-from pipeline.episode import Episode
-from pipeline.protocol import Call
-from pipeline.scores import Score
-from pipeline.transcript import Message
-from storage.objects.object_keys import ShardKey
-from storage.objects.open_store import open_store
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import write_shard
-from storage.schema.parquet_schema import SCHEMA_VERSION
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import write_shard
+from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
+
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
 RUN = "with-calls"

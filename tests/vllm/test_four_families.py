@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.storage.query.resilient_query import answer
+from muses_eval.workers.providers.openai import OpenAIAdapter
+from muses_eval.workers.vllm.server_process import ServerPlan, find_engine
 
-from pipeline.families import FAMILIES
-from pipeline.serialization import ChatMessage
-from storage.query.resilient_query import answer
 from tests.stand_in_vllm import alive, until
 from tests.vllm.engine import ARGS, MODEL, PYTHON
-from workers.providers.openai import OpenAIAdapter
-from workers.vllm_server import ServerPlan, find_engine
 
 pytestmark = pytest.mark.vllm
 
@@ -160,7 +160,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     (folder / "run.yaml").write_text(yaml.safe_dump(config(str(store))))
     name, _, value = MARK.partition("=")
     run = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "run", "run.yaml", "--json"],
+        [sys.executable, "-m", "muses_eval", "run", "run.yaml", "--json"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), name: value},
         stdout=subprocess.PIPE,

@@ -6,14 +6,23 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.config.endpoint import Endpoint, Limits
+from muses_eval.pipeline.config.endpoint import Endpoint, Limits
+from muses_eval.workers.coordinator.local import Coordinator
+from muses_eval.workers.limits import (
+    Account,
+    AttemptOutcome,
+    LeasedLimiter,
+    LeaseHolder,
+    LimitsClient,
+    Permit,
+    Snapshot,
+)
+from muses_eval.workers.limits.protocol import AccountReport, CoordinatorUnavailableError, Renewal
+from muses_eval.workers.rehearsal.fault_profile import HardLimits
+from muses_eval.workers.rehearsal.hard_limits import AccountUse
+from muses_eval.workers.rehearsal.request_log import largest_window
+
 from tests.workers.virtual_time import clock, run
-from workers.coordinator.local import Coordinator
-from workers.limits import Account, AttemptOutcome, LeasedLimiter, LeaseHolder, LimitsClient, Permit, Snapshot
-from workers.limits.protocol import AccountReport, CoordinatorUnavailableError, Renewal
-from workers.rehearsal.fault_profile import HardLimits
-from workers.rehearsal.hard_limits import AccountUse
-from workers.rehearsal.request_log import largest_window
 
 URL = "http://provider/v1"
 Dice = random.Random

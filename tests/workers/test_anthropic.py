@@ -6,19 +6,18 @@ from types import TracebackType
 from typing import Self, TypeVar, cast
 
 import pytest
-
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.model import ModelSpec
-from pipeline.config.sampling import Sampling
-from pipeline.errors import FailureKind, ModelFailure
-from pipeline.families.base import Family
-from pipeline.protocol import Observation, Reply
-from pipeline.scenario import Scenario
-from pipeline.serialization import ChatMessage, serialize
-from workers.models import EpisodeRequest, Model
-from workers.providers.open_model import open_model
-from workers.rehearsal.responses import Response, as_json
-from workers.rehearsal.server import LoopbackServer, Received, Send
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.episode.protocol import Observation, Reply
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.serialization import ChatMessage, serialize
+from muses_eval.pipeline.errors import FailureKind, ModelFailure
+from muses_eval.pipeline.families.family import Family
+from muses_eval.workers.providers.model import EpisodeRequest, Model
+from muses_eval.workers.providers.open_model import open_model
+from muses_eval.workers.rehearsal.responses import Response, as_json
+from muses_eval.workers.rehearsal.server import LoopbackServer, Received, Send
 
 T = TypeVar("T")
 

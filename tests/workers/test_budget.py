@@ -5,10 +5,9 @@ import random
 from collections.abc import Callable
 
 import pytest
-
-from pipeline.config.budget import Budget
-from pipeline.usage import Usage
-from workers.budget import (
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.workers.budget import (
     RECOVERY_S,
     SILENCE_S,
     UNKNOWN,
@@ -23,7 +22,7 @@ from workers.budget import (
     ReservationRequest,
     WorkerReport,
 )
-from workers.coordinator.local import Coordinator, LocalCoordinator
+from muses_eval.workers.coordinator.local import Coordinator, LocalCoordinator
 
 
 def tokens(count: float) -> Cost:

@@ -15,15 +15,23 @@ from itertools import cycle
 from typing import Any, TypeVar, cast
 
 import pytest
+from muses_eval.pipeline.config.endpoint import Endpoint, Limits
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.episode.protocol import Agent, Call, Observation, Reply
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.serialization import ChatMessage, serialize
+from muses_eval.pipeline.errors import ConfigError, FailureKind, ModelFailure
+from muses_eval.pipeline.families.family import Family
+from muses_eval.workers.limits import AttemptOutcome, Limiter, LimitsClient, Permit
+from muses_eval.workers.providers import http_client
+from muses_eval.workers.providers.api_error import retry_after
+from muses_eval.workers.providers.chat_api import ChatApiModel, Effects, ModelConnection
+from muses_eval.workers.providers.http_client import well_formed
+from muses_eval.workers.providers.model import EpisodeRequest, Model
+from muses_eval.workers.providers.open_model import open_model
+from muses_eval.workers.providers.openai import OpenAIAdapter
 
-from pipeline.config.endpoint import Endpoint, Limits
-from pipeline.config.model import ModelSpec
-from pipeline.config.sampling import Sampling
-from pipeline.errors import ConfigError, FailureKind, ModelFailure
-from pipeline.families.base import Family
-from pipeline.protocol import Agent, Call, Observation, Reply
-from pipeline.scenario import Scenario
-from pipeline.serialization import ChatMessage, serialize
 from tests.concurrency_limit import ConcurrencyLimit
 from tests.provider import (
     Provider,
@@ -40,14 +48,6 @@ from tests.provider import (
     slow,
     storm,
 )
-from workers import http_client
-from workers.chat_api import ChatApiModel, Effects, ModelConnection
-from workers.http_client import well_formed
-from workers.limits import AttemptOutcome, Limiter, LimitsClient, Permit
-from workers.models import EpisodeRequest, Model
-from workers.providers.api_error import retry_after
-from workers.providers.open_model import open_model
-from workers.providers.openai import OpenAIAdapter
 
 T = TypeVar("T")
 
@@ -701,7 +701,8 @@ def test_a_key_that_is_a_mere_word_is_left_in_the_text() -> None:
 
 def test_http_library_is_not_loaded_for_scripted_runs() -> None:
     """Importing what a model is must not pay for the HTTP client."""
-    code = "import sys, workers.models; print(sorted({'aiohttp', 'workers.chat_api'} & set(sys.modules)))"
+    clients = {"aiohttp", "muses_eval.workers.providers.chat_api"}
+    code = f"import sys, muses_eval.workers.providers.model; print(sorted({clients} & set(sys.modules)))"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert printed.stdout.strip() == "[]"
 

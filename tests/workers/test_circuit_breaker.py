@@ -2,7 +2,7 @@
 
 import math
 
-from workers.circuit_breaker import CircuitBreaker, CircuitBreakerRules
+from muses_eval.workers.providers.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 
 RULES = CircuitBreakerRules(failures=3, first_pause_s=1.0, longest_pause_s=5.0)
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.text.credential_masking import MASK, mask, without_credentials
 
-from pipeline.credentials import MASK, mask, without_credentials
-from pipeline.datasets import generate_dataset
 from tests.shared import OFFICIAL, needs_shared
 
 PEM = (

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.shards import read_index, read_shard
+from muses_eval.workers.play.executor import InlineExecutor
+from muses_eval.workers.play.shard import ShardSpec
 
-from pipeline.errors import ConfigError
-from storage.objects.open_store import open_store
-from storage.runs.shards import read_index, read_shard
 from tests.provider import Provider
 from tests.workers.test_shard import ORACLE, api, spec
-from workers.executor import InlineExecutor
-from workers.shard import ShardSpec
 
 
 def shards(whole: ShardSpec) -> list[ShardSpec]:

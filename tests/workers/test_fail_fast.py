@@ -4,13 +4,12 @@ import asyncio
 from collections import Counter
 
 import pytest
-
-from pipeline.datasets import generate_dataset
-from pipeline.errors import ModelFailure
-from pipeline.families import FAMILIES
-from pipeline.protocol import Observation, Reply
-from workers.fail_fast import FailFastModel
-from workers.models import EpisodeRequest
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.protocol import Observation, Reply
+from muses_eval.pipeline.errors import ModelFailure
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.workers.providers.fail_fast import FailFastModel
+from muses_eval.workers.providers.model import EpisodeRequest
 
 WRONG_KEY = ModelFailure("auth", "m answered HTTP 401: bad key", retryable=False, ends_model=True)
 REQUEST = EpisodeRequest(FAMILIES["queue"], generate_dataset("1", 0, ("queue",)).scenarios("queue")[0], 0, 0)

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-
-from workers.fair_queue import FairQueue
+from muses_eval.workers.play.fair_queue import FairQueue
 
 
 def queue_of(*resources: object) -> FairQueue[object]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from pipeline.config.budget import Budget
-from workers.budget import BudgetSpec, Cost, WorkerReport
-from workers.coordinator.local import Coordinator
-from workers.coordinator.ray_actor import _BUDGET_GAUGES
-from workers.gauges import Gauges
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.workers.budget import BudgetSpec, Cost, WorkerReport
+from muses_eval.workers.coordinator.gauges import Gauges
+from muses_eval.workers.coordinator.local import Coordinator
+from muses_eval.workers.coordinator.ray_actor import _BUDGET_GAUGES
 
 
 class Shown:

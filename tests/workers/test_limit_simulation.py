@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from muses_eval.pipeline.config.endpoint import Limits
+from muses_eval.workers.rehearsal.fault_profile import HardLimits
 
-from pipeline.config.endpoint import Limits
 from tests.workers.simulation import Dice, Estimate, Scene, SimulatedProvider, lognormal, play
-from workers.rehearsal.fault_profile import HardLimits
 
 
 def always(**limits: float) -> Callable[[float], HardLimits]:

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from muses_eval.pipeline.config.endpoint import Endpoint, Limits
+from muses_eval.workers.coordinator.local import Coordinator, LocalCoordinator
+from muses_eval.workers.limits import AttemptOutcome, LeasedLimiter, LeaseHolder, LimitsClient, disagreements
+from muses_eval.workers.limits.account import Account
+from muses_eval.workers.limits.fair_share import fair_shares, shares_in_groups
+from muses_eval.workers.limits.headers import HeaderLimits, limits_from_headers
+from muses_eval.workers.limits.learner import FIRST_WINDOW, AccountActivity, Learner
+from muses_eval.workers.limits.protocol import HORIZON_S, AccountReport, Rates, TimeSlot, TokenStats
+from muses_eval.workers.limits.time_slots import LATE_S, HeldTime
+from muses_eval.workers.limits.timeline import Timeline
+from muses_eval.workers.limits.token_reserve import USED
+from muses_eval.workers.rehearsal.request_log import largest_window
 
-from pipeline.config.endpoint import Endpoint, Limits
 from tests.workers.virtual_time import clock, run
-from workers.coordinator.local import Coordinator, LocalCoordinator
-from workers.limits import AttemptOutcome, LeasedLimiter, LeaseHolder, LimitsClient, disagreements
-from workers.limits.account import Account
-from workers.limits.fair_share import fair_shares, shares_in_groups
-from workers.limits.headers import HeaderLimits, limits_from_headers
-from workers.limits.learner import FIRST_WINDOW, AccountActivity, Learner
-from workers.limits.protocol import HORIZON_S, AccountReport, Rates, TimeSlot, TokenStats
-from workers.limits.time_slots import LATE_S, HeldTime
-from workers.limits.timeline import Timeline
-from workers.limits.token_reserve import USED
-from workers.rehearsal.request_log import largest_window
 
 URL = "http://one/v1"
 

@@ -4,21 +4,21 @@ import asyncio
 from typing import cast
 
 import pytest
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.episode.protocol import Observation, Reply
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.families.family import Family
+from muses_eval.workers.providers.chat_api import ChatApiModel
+from muses_eval.workers.providers.http_client import Proxy, proxy_for
+from muses_eval.workers.providers.model import EpisodeRequest
+from muses_eval.workers.providers.open_model import open_model
+from muses_eval.workers.providers.scripted import ScriptedModel
 
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.engine import EngineSpec
-from pipeline.config.model import ModelSpec
-from pipeline.errors import ConfigError
-from pipeline.families.base import Family
-from pipeline.protocol import Observation, Reply
-from pipeline.scenario import Scenario
-from pipeline.serialization import ChatMessage
 from tests.provider import Provider
-from workers.chat_api import ChatApiModel
-from workers.http_client import Proxy, proxy_for
-from workers.models import EpisodeRequest
-from workers.providers.open_model import open_model
-from workers.scripted import ScriptedModel
 
 REQUEST = EpisodeRequest(cast("Family[object]", None), cast("Scenario[object]", None), 5, seed_offset=0)
 HELLO = Observation(1, (), (ChatMessage("user", "hello"),))

@@ -22,24 +22,25 @@ from typing import Any
 
 import pytest
 import ray
+from muses_eval.flows.installation import PACKAGE
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.config.endpoint import Limits
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.errors import ConfigError, MusesError
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.shards import read_index, read_shard
+from muses_eval.workers.budget import BudgetSpec, Cost, WorkerReport
+from muses_eval.workers.coordinator.ray_actor import RayCoordinator
+from muses_eval.workers.limits import AccountStatus, LeaseHolder
+from muses_eval.workers.limits.protocol import CoordinatorUnavailableError
+from muses_eval.workers.play import ray_executor as ray_pool
+from muses_eval.workers.play.ray_executor import RayExecutor, RaySettings, cluster_cpus
+from muses_eval.workers.play.shard import ShardSpec, ShardSummary, summarize
 from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError, RuntimeEnvSetupError
 
-from pipeline.config.budget import Budget
-from pipeline.config.endpoint import Limits
-from pipeline.config.model import ModelSpec
-from pipeline.errors import ConfigError, MusesError
-from storage.objects.open_store import open_store
-from storage.runs.shards import read_index, read_shard
 from tests.provider import Provider, slow, storm
 from tests.s3_server import free_ports
 from tests.workers.test_shard import ORACLE, api, spec
-from workers import ray_pool
-from workers.budget import BudgetSpec, Cost, WorkerReport
-from workers.coordinator.ray_actor import RayCoordinator
-from workers.limits import AccountStatus, LeaseHolder
-from workers.limits.protocol import CoordinatorUnavailableError
-from workers.ray_pool import RayExecutor, RaySettings, cluster_cpus
-from workers.shard import ShardSpec, ShardSummary, summarize
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -423,9 +424,9 @@ class Cluster:
         """Runs *body* in a fresh process, within ``async with RayExecutor(...) as executor``; what it prints."""
         script = (
             "import asyncio, json, pathlib\n"
-            "from pipeline.errors import MusesError\n"
-            "from pipeline.config.model import ModelSpec\n"
-            "from workers.ray_pool import RayExecutor, RaySettings\n"
+            "from muses_eval.pipeline.errors import MusesError\n"
+            "from muses_eval.pipeline.config.model import ModelSpec\n"
+            "from muses_eval.workers.play.ray_executor import RayExecutor, RaySettings\n"
             f"settings = json.loads({json.dumps(settings)!r})\n"
             "settings['code'] = settings.get('code') and pathlib.Path(settings['code'])\n"
             "async def main():\n"
@@ -488,13 +489,10 @@ def cluster(short_folder: Path) -> Iterator[Cluster]:
 
 
 def test_the_code_is_shipped_to_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
-    """Workers import what the driver sent, not what may be installed where they run; nothing else travels."""
-    code = tmp_path / "code"
-    for package in ("pipeline", "storage", "workers"):
-        shutil.copytree(ROOT / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
-    (code / "results").mkdir()
-    (code / "results" / "large.bin").write_bytes(b"x")
-    with (code / "workers" / "worker.py").open("a") as file:
+    """Workers import what the driver sent, not what may be installed where they run; what they do not import stays."""
+    code = tmp_path / "muses_eval"
+    shutil.copytree(ROOT / "infra" / "package" / "muses_eval", code, ignore=shutil.ignore_patterns("__pycache__"))
+    with (code / "workers" / "play" / "shard_worker.py").open("a") as file:
         file.write(
             "\n\nasync def _look_around(self, spec):\n"
             "    root = __file__.rpartition('/workers/')[0]\n"
@@ -502,10 +500,13 @@ def test_the_code_is_shipped_to_a_cluster(cluster: Cluster, tmp_path: Path) -> N
             "ShardWorker.probe = _look_around\n"
         )
     body = "print(json.dumps(await executor.probe(ModelSpec('scripted/oracle', 'scripted', 'oracle'))))"
-    root, *shipped = cluster.drive({"address": cluster.address, "workers": 1, "code": str(code)}, body, code).split()
+    root, *shipped = cluster.drive(
+        {"address": cluster.address, "workers": 1, "code": str(code)}, body, tmp_path
+    ).split()
     assert not Path(root).is_relative_to(code)
     assert not Path(root).is_relative_to(ROOT)
-    assert [name for name in shipped if name != "__pycache__"] == ["pipeline", "storage", "workers"]
+    assert {"flows", "dashboards"} & set(shipped) == set()
+    assert {"pipeline", "storage", "workers"} <= set(shipped)
 
 
 @pytest.mark.slow
@@ -530,7 +531,7 @@ def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path)
     with Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4) as provider:
         body = (
             "from tests.workers.test_shard import spec; "
-            "from pipeline.config.endpoint import Endpoint, Limits; from dataclasses import replace; "
+            "from muses_eval.pipeline.config.endpoint import Endpoint, Limits; from dataclasses import replace; "
             f"model = ModelSpec('m', 'openai', 'm', endpoint=Endpoint(({provider.base_url!r},), "
             "limits=Limits(concurrency=4))); "
             "summary = await executor.run(spec(pathlib.Path({folder!r}), model, 'access')); "
@@ -539,7 +540,7 @@ def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path)
 
         def drive(folder: str) -> Any:
             (tmp_path / folder).mkdir()
-            settings = {"address": cluster.address, "workers": 1, "code": str(ROOT)}
+            settings = {"address": cluster.address, "workers": 1, "code": str(PACKAGE)}
             return cluster.drive(settings, body.replace("{folder!r}", repr(str(tmp_path / folder))))
 
         with ThreadPoolExecutor() as drivers:

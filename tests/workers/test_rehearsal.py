@@ -14,19 +14,26 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.model import ModelSpec
-from pipeline.datasets import generate_dataset
-from pipeline.errors import ConfigError, ModelFailure
-from pipeline.families import FAMILIES
-from pipeline.protocol import Observation
-from pipeline.serialization import ChatMessage
-from workers.models import EpisodeRequest
-from workers.providers.open_model import open_model
-from workers.rehearsal.fault_profile import Change, Fault, FaultKind, FaultProfile, HardLimits, Latency, Spread
-from workers.rehearsal.provider import RehearsalProvider
-from workers.rehearsal.request_log import TokenUsage
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.protocol import Observation
+from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.errors import ConfigError, ModelFailure
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.workers.providers.model import EpisodeRequest
+from muses_eval.workers.providers.open_model import open_model
+from muses_eval.workers.rehearsal.fault_profile import (
+    Change,
+    Fault,
+    FaultKind,
+    FaultProfile,
+    HardLimits,
+    Latency,
+    Spread,
+)
+from muses_eval.workers.rehearsal.provider import RehearsalProvider
+from muses_eval.workers.rehearsal.request_log import TokenUsage
 
 BRIEF = Spread(median=10.0)
 CHAT = {"model": "m", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello."}]}

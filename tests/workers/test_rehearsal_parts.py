@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
-
-from pipeline.datasets import generate_dataset
-from pipeline.errors import ConfigError
-from pipeline.families import FAMILIES
-from pipeline.principals import Principal
-from pipeline.protocol import Dialogue, View
-from pipeline.scenario import Input
-from pipeline.serialization import TEMPLATES
-from pipeline.users import SILENCE, user_prompt
-from workers.rehearsal.canned_replies import CannedModel, PrefixCache, count_tokens
-from workers.rehearsal.fault_profile import (
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.principal import Principal
+from muses_eval.pipeline.episode.protocol import Dialogue, View
+from muses_eval.pipeline.episode.scenario import Input
+from muses_eval.pipeline.episode.serialization import TEMPLATES
+from muses_eval.pipeline.episode.user_prompt import SILENCE, user_prompt
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.workers.rehearsal.canned_replies import CannedModel, PrefixCache, count_tokens
+from muses_eval.workers.rehearsal.fault_profile import (
     PRESETS,
     Change,
     Fault,
@@ -25,9 +24,9 @@ from workers.rehearsal.fault_profile import (
     Spread,
     parse_fault_profile,
 )
-from workers.rehearsal.hard_limits import AccountUse
-from workers.rehearsal.request_log import LoggedRequest, RequestLog, TokenUsage, largest_window, peak
-from workers.rehearsal.wire_format import CompletionRequest
+from muses_eval.workers.rehearsal.hard_limits import AccountUse
+from muses_eval.workers.rehearsal.request_log import LoggedRequest, RequestLog, TokenUsage, largest_window, peak
+from muses_eval.workers.rehearsal.wire_format import CompletionRequest
 
 TIMES = st.lists(st.integers(0, 40).map(lambda tenths: tenths / 10), max_size=30).map(sorted)
 

@@ -7,18 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.model import ModelSpec
-from pipeline.config.sampling import Sampling
-from pipeline.datasets import generate_dataset
-from pipeline.errors import ModelFailure, StoreError
-from pipeline.families import FAMILIES
-from pipeline.protocol import Call, Observation, Reply
-from pipeline.serialization import ChatMessage
-from storage.objects.folder_store import FolderStore
-from workers.models import EpisodeRequest
-from workers.response_cache import CachedModel
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.protocol import Call, Observation, Reply
+from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.errors import ModelFailure, StoreError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.storage.objects.folder_store import FolderStore
+from muses_eval.workers.providers.model import EpisodeRequest
+from muses_eval.workers.providers.response_cache import CachedModel
 
 SPEC = ModelSpec("m", "openai", "m", Sampling(temperature=1.0), Endpoint(("http://127.0.0.1:1/v1",)))
 CALL = Call("agent", "m", 12, 7, 0.5, 2, "stop", cached_tokens=3)

@@ -5,9 +5,8 @@ import pickle
 import random
 
 import pytest
-
-from pipeline.errors import FailureKind, ModelFailure
-from workers.retries import RetryDecision, RetryPolicy, Tally, decide, with_retries
+from muses_eval.pipeline.errors import FailureKind, ModelFailure
+from muses_eval.workers.providers.retries import RetryDecision, RetryPolicy, Tally, decide, with_retries
 
 POLICY = RetryPolicy(max_retries=3, first_wait_s=1.0, max_wait_s=30.0)
 

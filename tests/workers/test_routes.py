@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from muses_eval.pipeline.errors import FailureKind, ModelFailure
+from muses_eval.workers.providers.circuit_breaker import CircuitBreakerRules
+from muses_eval.workers.providers.routing import Route, fixed
 
-from pipeline.errors import FailureKind, ModelFailure
 from tests.workers.virtual_time import clock, run
-from workers.circuit_breaker import CircuitBreakerRules
-from workers.routes import Route, fixed
 
 THREE = ("http://a/v1", "http://b/v1", "http://c/v1")
 SESSIONS = [f"episode-{number}" for number in range(300)]

@@ -4,15 +4,14 @@ import asyncio
 import random
 
 import pytest
-
-from pipeline.config.model import ModelSpec
-from pipeline.datasets import generate_dataset
-from pipeline.families import FAMILIES
-from pipeline.families.base import SCRIPTED_KINDS
-from pipeline.protocol import Dialogue, Playthrough, Reply, View, play
-from workers.models import EpisodeRequest
-from workers.providers.open_model import open_model
-from workers.scripted import ScriptedModel, ScriptedPrincipal
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.protocol import Dialogue, Playthrough, Reply, View, play
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import SCRIPTED_KINDS
+from muses_eval.workers.providers.model import EpisodeRequest
+from muses_eval.workers.providers.open_model import open_model
+from muses_eval.workers.providers.scripted import ScriptedModel, ScriptedPrincipal
 
 ACCESS = FAMILIES["access"]
 SCENARIO = generate_dataset("1", 0, ("access",)).scenarios("access")[0]

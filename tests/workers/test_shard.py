@@ -11,23 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.pipeline import families
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.protocol import Agent, Observation, Reply
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.errors import ModelFailure, MusesError
+from muses_eval.pipeline.plan.plan import RunRequest, make_plan
+from muses_eval.storage.objects.folder_store import FolderStore
+from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.shards import read_index, read_shard
+from muses_eval.workers.budget import BudgetClient, BudgetSpec, Cost, Experience, ReservationReply, WorkerReport
+from muses_eval.workers.coordinator.local import LocalCoordinator
+from muses_eval.workers.limits import LimitsClient
+from muses_eval.workers.play.shard import Players, ShardSpec, ShardSummary, run_shard, summarize
+from muses_eval.workers.providers.model import EpisodeRequest
+from muses_eval.workers.providers.open_model import open_model
 
-from pipeline import families
-from pipeline.config.budget import Budget
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.model import ModelSpec
-from pipeline.config.prices import Prices
-from pipeline.config.users import UsersSpec
-from pipeline.datasets import Dataset, generate_dataset
-from pipeline.episode import Episode
-from pipeline.errors import ModelFailure, MusesError
-from pipeline.plan import RunRequest, make_plan
-from pipeline.protocol import Agent, Observation, Reply
-from pipeline.scenario import Scenario
-from storage.objects.folder_store import FolderStore
-from storage.objects.object_store import ObjectInfo, ObjectStore
-from storage.objects.open_store import open_store
-from storage.runs.shards import read_index, read_shard
 from tests.provider import (
     Provider,
     Response,
@@ -42,12 +48,6 @@ from tests.provider import (
     reset,
     slow,
 )
-from workers.budget import BudgetClient, BudgetSpec, Cost, Experience, ReservationReply, WorkerReport
-from workers.coordinator.local import LocalCoordinator
-from workers.limits import LimitsClient
-from workers.models import EpisodeRequest
-from workers.providers.open_model import open_model
-from workers.shard import Players, ShardSpec, ShardSummary, run_shard, summarize
 
 TINY = generate_dataset("6", 0, ("queue", "access"))
 ORACLE = ModelSpec("scripted/oracle", "scripted", "oracle")

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
+from muses_eval.pipeline.episode.principal import AGENT, Principal
+from muses_eval.pipeline.episode.protocol import View
+from muses_eval.pipeline.episode.transcript import Message, delivered
+from muses_eval.pipeline.episode.user_prompt import SILENCE, spoken, user_prompt
+from muses_eval.pipeline.plan.plan import RunRequest, make_plan
+from muses_eval.storage.runs.shards import read_shard
+from muses_eval.workers.play.shard import ShardSpec
+from muses_eval.workers.play.shard_worker import ShardWorker
 
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.model import ModelSpec
-from pipeline.config.sampling import Sampling
-from pipeline.config.users import UsersSpec
-from pipeline.datasets import Dataset, generate_dataset
-from pipeline.plan import RunRequest, make_plan
-from pipeline.principals import AGENT, Principal
-from pipeline.protocol import View
-from pipeline.transcript import Message, delivered
-from pipeline.users import SILENCE, spoken, user_prompt
-from storage.runs.shards import read_shard
 from tests.provider import Provider, Response, completion, failed, refused
-from workers.shard import ShardSpec
-from workers.worker import ShardWorker
 
 BO = Principal(name="Bo", role="Manager", authority=6, persona="I am Bo, calm.", private_context="Wants the vault.")
 
@@ -99,7 +99,7 @@ def played(
         await worker.close()
 
     asyncio.run(run())
-    from storage.objects.open_store import open_store
+    from muses_eval.storage.objects.open_store import open_store
 
     return read_shard(open_store(spec.store), spec.key)  # type: ignore[return-value]
 

@@ -18,14 +18,12 @@ from pathlib import Path
 
 import pytest
 import ray
-
-from pipeline.config.engine import EngineSpec
-from pipeline.config.model import ModelSpec
-from pipeline.config.sampling import Sampling
-from pipeline.errors import ConfigError, ModelFailure
-from tests.stand_in_vllm import alive, stand_in, until
-from workers import vllm_fleet
-from workers.vllm_fleet import (
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.errors import ConfigError, ModelFailure
+from muses_eval.workers.vllm import fleet as vllm_fleet
+from muses_eval.workers.vllm.fleet import (
     FleetAddresses,
     FleetOrder,
     FleetSettings,
@@ -34,9 +32,11 @@ from workers.vllm_fleet import (
     check_room,
     fleet_name,
 )
-from workers.vllm_load import ScalingRules
-from workers.vllm_replica import Patience
-from workers.vllm_server import EngineBuild, ServerPlan
+from muses_eval.workers.vllm.replica import Patience
+from muses_eval.workers.vllm.server_load import ScalingRules
+from muses_eval.workers.vllm.server_process import EngineBuild, ServerPlan
+
+from tests.stand_in_vllm import alive, stand_in, until
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = FleetSettings(
@@ -351,9 +351,9 @@ def failure_of(loop: asyncio.Runner, worker: FleetAddresses) -> ModelFailure | N
 _DRIVER = """
 import asyncio, sys, ray
 sys.path.insert(0, {root!r})
-from pipeline.config.engine import EngineSpec
-from pipeline.config.model import ModelSpec
-from workers.vllm_fleet import FleetAddresses, VllmFleet
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.workers.vllm.fleet import FleetAddresses, VllmFleet
 ray.init("local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False, _temp_dir={temp!r})
 async def job():
     spec = ModelSpec("m", "vllm", "m", engine=EngineSpec(python={python!r}))

@@ -1,8 +1,7 @@
 """What a server says of itself, whether it gets on, and how many servers that calls for."""
 
 import pytest
-
-from workers.vllm_load import Load, Pulse, Scaler, ScalingRules, read_load
+from muses_eval.workers.vllm.server_load import Load, Pulse, Scaler, ScalingRules, read_load
 
 METRICS = """\
 # HELP vllm:num_requests_waiting Number of requests waiting to be processed.

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from muses_eval.workers.vllm import server_process as vllm_server
+from muses_eval.workers.vllm.replica import Patience, Place, Replica, ReplicaStatus
+from muses_eval.workers.vllm.server_process import ServerPlan
 
 from tests.stand_in_vllm import alive, stand_in, until
-from workers import vllm_server
-from workers.vllm_replica import Patience, Place, Replica, ReplicaStatus
-from workers.vllm_server import ServerPlan
 
 PATIENCE = Patience(start_s=20, look_s=0.02, answer_s=0.2, misses=2, hang_s=0.3, first_wait_s=0.01)
 

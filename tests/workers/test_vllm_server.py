@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from pipeline.errors import ConfigError
-from tests.stand_in_vllm import alive, stand_in, until
-from workers import vllm_guardian, vllm_server
-from workers.vllm_server import (
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.workers.vllm import process_supervisor, server_process
+from muses_eval.workers.vllm.server_process import (
     EngineBuild,
     OwnedServer,
     ServerPlan,
@@ -26,6 +24,8 @@ from workers.vllm_server import (
     last_words,
     share_of_cores,
 )
+
+from tests.stand_in_vllm import alive, stand_in, until
 
 
 def plan(python: str | None = "py", model: str = "org/m", tensor_parallel: int = 1, **args: object) -> ServerPlan:
@@ -190,7 +190,7 @@ def test_a_server_ends_with_all_it_started(folder: Path) -> None:
 
 
 def test_a_server_that_will_not_stop_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_server, "GRACE_S", 0.2)
+    monkeypatch.setattr(server_process, "GRACE_S", 0.2)
     server, root = own(folder, mishap="slow end")
     server.start()
     pids_at(root, folder)
@@ -233,9 +233,9 @@ _ROOT = Path(__file__).parents[2]
 _OWNER = """
 import json, os, sys, time
 from pathlib import Path
-from workers import vllm_server
-vllm_server.GRACE_S = 0.2
-vllm_server.OwnedServer(json.loads(sys.argv[1]), os.environ, Path(sys.argv[2])).start()
+from muses_eval.workers.vllm import server_process as server_process
+server_process.GRACE_S = 0.2
+server_process.OwnedServer(json.loads(sys.argv[1]), os.environ, Path(sys.argv[2])).start()
 time.sleep(600)
 """
 
@@ -245,7 +245,7 @@ def test_a_command_that_is_none(folder: Path) -> None:
     server.start()
     until(lambda: not server.running)
     assert "cannot start /nowhere/python: " in server.last_words()
-    assert vllm_guardian.CANNOT_START == 127
+    assert process_supervisor.CANNOT_START == 127
 
 
 def test_last_words_are_of_the_last_start(folder: Path) -> None:

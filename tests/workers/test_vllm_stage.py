@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.plan.gpu_waves import Servers, needed_gpus, pack, servers_of
+from muses_eval.workers.limits import Snapshot
+from muses_eval.workers.play.executor import OnBegun, untold
+from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.providers.model import Unavailable
+from muses_eval.workers.vllm.gpu_scheduler import StagedExecutor
 
-from pipeline.config.engine import EngineSpec
-from pipeline.config.model import ModelSpec
-from pipeline.config.sampling import Sampling
-from pipeline.errors import ConfigError
-from pipeline.packing import Servers, needed_gpus, pack, servers_of
 from tests.workers.test_shard import spec as shard_spec
-from workers.executor import OnBegun, untold
-from workers.limits import Snapshot
-from workers.models import Unavailable
-from workers.shard import ShardSpec, ShardSummary
-from workers.vllm_stage import StagedExecutor
 
 A, B, C = (ModelSpec(name, "vllm", name, engine=EngineSpec()) for name in "abc")
 LARGE = ModelSpec("large", "vllm", "large", engine=EngineSpec(tensor_parallel=9))

@@ -5,16 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.shards import read_shard
+from muses_eval.workers.play.shard_worker import ShardWorker
+from muses_eval.workers.providers.model import Unavailable
 
-from pipeline.config.endpoint import Endpoint
-from pipeline.config.model import ModelSpec
-from pipeline.errors import ConfigError
-from storage.objects.open_store import open_store
-from storage.runs.shards import read_shard
 from tests.provider import Provider, refused
 from tests.workers.test_shard import ORACLE, api, spec
-from workers.models import Unavailable
-from workers.worker import ShardWorker
 
 
 def test_connections_are_kept_from_shard_to_shard(tmp_path: Path) -> None:

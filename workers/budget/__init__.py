@@ -12,11 +12,11 @@ ledger closes for good when the next episode does not fit under the cap even if 
 nothing: episodes in flight are finished, no others are begun.
 """
 
-from workers.budget.client import BudgetClient, BudgetCoordinator, Reservation
-from workers.budget.cost import Cost, total
-from workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
-from workers.budget.ledger import RECOVERY_S, SILENCE_S, BudgetLedger, BudgetLedgers, BudgetStatus
-from workers.budget.protocol import (
+from muses_eval.workers.budget.client import BudgetClient, BudgetCoordinator, Reservation
+from muses_eval.workers.budget.cost import Cost, total
+from muses_eval.workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
+from muses_eval.workers.budget.ledger import RECOVERY_S, SILENCE_S, BudgetLedger, BudgetLedgers, BudgetStatus
+from muses_eval.workers.budget.protocol import (
     BudgetSpec,
     HeldCost,
     ReservationReply,

@@ -5,10 +5,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.usage import Usage
-from workers.budget.cost import Cost
-from workers.budget.experience import UNKNOWN, Experience
-from workers.budget.protocol import BudgetSpec, HeldCost, ReservationReply, ReservationRequest, WorkerReport
+from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.workers.budget.cost import Cost
+from muses_eval.workers.budget.experience import UNKNOWN, Experience
+from muses_eval.workers.budget.protocol import (
+    BudgetSpec,
+    HeldCost,
+    ReservationReply,
+    ReservationRequest,
+    WorkerReport,
+)
 
 _KEEP_ALIVE_S = 10.0
 """Between two reports while nothing changes."""
@@ -20,7 +26,7 @@ class BudgetCoordinator(Protocol):
     """The way to the one place where a run's ledger is kept."""
 
     async def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:
-        """See :meth:`workers.budget.ledger.BudgetLedgers.update`."""
+        """See :meth:`muses_eval.workers.budget.ledger.BudgetLedgers.update`."""
         ...
 
 

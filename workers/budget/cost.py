@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.config.budget import Budget
-from pipeline.config.model import ModelSpec
-from pipeline.config.users import UsersSpec
-from pipeline.estimate import Load
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.plan.estimate import Load
 
 
 @dataclass(frozen=True, slots=True)

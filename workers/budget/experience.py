@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workers.budget.cost import Cost
+from muses_eval.workers.budget.cost import Cost
 
 
 @dataclass(frozen=True, slots=True)

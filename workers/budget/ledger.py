@@ -4,10 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.config.budget import Budget
-from workers.budget.cost import Cost, total
-from workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
-from workers.budget.protocol import BudgetSpec, HeldCost, ReservationReply, ReservationRequest, WorkerReport
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.workers.budget.cost import Cost, total
+from muses_eval.workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
+from muses_eval.workers.budget.protocol import (
+    BudgetSpec,
+    HeldCost,
+    ReservationReply,
+    ReservationRequest,
+    WorkerReport,
+)
 
 SILENCE_S = 60.0
 """A worker that has not reported for this long is lost; what it held counts as spent."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.config.budget import Budget
-from pipeline.config.model import ModelSpec
-from workers.budget.cost import Cost, or_inf
-from workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
+from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.workers.budget.cost import Cost, or_inf
+from muses_eval.workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
 
 
 @dataclass(frozen=True, slots=True)

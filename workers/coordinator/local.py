@@ -8,10 +8,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from workers.budget import RECOVERY_S, BudgetLedgers, BudgetSpec, BudgetStatus, ReservationReply, WorkerReport
-from workers.limits.account import Account
-from workers.limits.protocol import AccountReport, LeaseHolder, Renewal, Snapshot
-from workers.limits.registry import AccountRegistry
+from muses_eval.workers.budget import (
+    RECOVERY_S,
+    BudgetLedgers,
+    BudgetSpec,
+    BudgetStatus,
+    ReservationReply,
+    WorkerReport,
+)
+from muses_eval.workers.limits.account import Account
+from muses_eval.workers.limits.protocol import AccountReport, LeaseHolder, Renewal, Snapshot
+from muses_eval.workers.limits.registry import AccountRegistry
 
 
 class CoordinatorClient(Protocol):

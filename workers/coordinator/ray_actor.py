@@ -10,15 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayActorError, TaskCancelledError
-from ray.util.metrics import Counter, Gauge
-
-from pipeline.errors import MusesError
-from workers.budget import BudgetSpec, BudgetStatus, ReservationReply, WorkerReport
-from workers.coordinator.local import Coordinator
-from workers.gauges import Figures, Gauges
-from workers.limits.account import Account
-from workers.limits.protocol import (
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.workers.budget import BudgetSpec, BudgetStatus, ReservationReply, WorkerReport
+from muses_eval.workers.coordinator.gauges import Figures, Gauges
+from muses_eval.workers.coordinator.local import Coordinator
+from muses_eval.workers.limits.account import Account
+from muses_eval.workers.limits.protocol import (
     AccountReport,
     AccountStatus,
     CoordinatorUnavailableError,
@@ -26,6 +23,8 @@ from workers.limits.protocol import (
     Renewal,
     Snapshot,
 )
+from ray.exceptions import RayActorError, TaskCancelledError
+from ray.util.metrics import Counter, Gauge
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ limiter belongs to an :class:`Account`.  ``client`` and ``leased_limiter`` are a
 ``account_limiter`` the coordinator's; ``protocol`` holds the messages between the two.
 """
 
-from workers.limits.account import Account, AttemptOutcome, Limiter, Permit, disagreements
-from workers.limits.client import LimitsClient
-from workers.limits.leased_limiter import LeasedLimiter
-from workers.limits.protocol import AccountStatus, LeaseHolder, Snapshot
+from muses_eval.workers.limits.account import Account, AttemptOutcome, Limiter, Permit, disagreements
+from muses_eval.workers.limits.client import LimitsClient
+from muses_eval.workers.limits.leased_limiter import LeasedLimiter
+from muses_eval.workers.limits.protocol import AccountStatus, LeaseHolder, Snapshot
 
 __all__ = [
     "Account",

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
-from pipeline.config.endpoint import Endpoint, Limits
+from muses_eval.pipeline.config.endpoint import Endpoint, Limits
 
 
 class Account(NamedTuple):

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from pipeline.config.endpoint import Limits
-from workers.limits.account import Account
-from workers.limits.fair_share import fair_shares, shares_in_groups
-from workers.limits.headers import HeaderLimits, smallest
-from workers.limits.learner import AccountActivity, Learner
-from workers.limits.protocol import (
+from muses_eval.pipeline.config.endpoint import Limits
+from muses_eval.workers.limits.account import Account
+from muses_eval.workers.limits.fair_share import fair_shares, shares_in_groups
+from muses_eval.workers.limits.headers import HeaderLimits, smallest
+from muses_eval.workers.limits.learner import AccountActivity, Learner
+from muses_eval.workers.limits.protocol import (
     HORIZON_S,
     LEASE_S,
     AccountReport,
@@ -20,9 +20,9 @@ from workers.limits.protocol import (
     Source,
     TimeSlot,
 )
-from workers.limits.sliding_sum import SlidingSum
-from workers.limits.timeline import Timeline
-from workers.limits.token_reserve import USED, used_share_of_tokens
+from muses_eval.workers.limits.sliding_sum import SlidingSum
+from muses_eval.workers.limits.timeline import Timeline
+from muses_eval.workers.limits.token_reserve import USED, used_share_of_tokens
 
 _GRAIN_S = 0.001
 """The timeline is divided between workers to the millisecond."""

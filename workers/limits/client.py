@@ -12,12 +12,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from pipeline.config.endpoint import Endpoint
-from workers.limits.account import Account
-from workers.limits.headers import smallest
-from workers.limits.leased_limiter import BUSY_RENEWAL_S, IDLE_RENEWAL_S, LeasedLimiter
-from workers.limits.protocol import LEASE_S, AccountReport, CoordinatorUnavailableError, LeaseHolder, Renewal
-from workers.limits.registry import AccountRegistry, LocalAccountRegistry
+from muses_eval.pipeline.config.endpoint import Endpoint
+from muses_eval.workers.limits.account import Account
+from muses_eval.workers.limits.headers import smallest
+from muses_eval.workers.limits.leased_limiter import BUSY_RENEWAL_S, IDLE_RENEWAL_S, LeasedLimiter
+from muses_eval.workers.limits.protocol import (
+    LEASE_S,
+    AccountReport,
+    CoordinatorUnavailableError,
+    LeaseHolder,
+    Renewal,
+)
+from muses_eval.workers.limits.registry import AccountRegistry, LocalAccountRegistry
 
 _URGENT_RENEWAL_S = 0.02
 """Between two renewals after a refusal, which the other workers have to know."""

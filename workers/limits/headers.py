@@ -7,8 +7,8 @@ header; they refuse earlier than the header says, and the learner follows the re
 import math
 from collections.abc import Iterable, Mapping
 
-from pipeline.config.endpoint import Limits
-from pipeline.providers import PROVIDERS
+from muses_eval.pipeline.config.endpoint import Limits
+from muses_eval.pipeline.providers import PROVIDERS
 
 _REQUESTS = tuple(dict.fromkeys(provider.limit_headers.requests for provider in PROVIDERS.values()))
 _TOKENS = tuple(dict.fromkeys(provider.limit_headers.tokens for provider in PROVIDERS.values()))

@@ -15,8 +15,8 @@ Everything here is arithmetic on what the coordinator is told; docs/limits.md ha
 import math
 from dataclasses import dataclass
 
-from workers.limits.protocol import LearnedLimits
-from workers.limits.sliding_sum import SlidingSum
+from muses_eval.workers.limits.protocol import LearnedLimits
+from muses_eval.workers.limits.sliding_sum import SlidingSum
 
 FIRST_WINDOW = 16.0
 _UNANSWERED_DOUBLING_S = 4.0

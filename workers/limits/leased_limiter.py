@@ -13,11 +13,11 @@ from itertools import accumulate, chain, islice, repeat
 from types import TracebackType
 from typing import Self
 
-from pipeline.config.endpoint import Limits
-from workers.limits.account import Account, AttemptOutcome
-from workers.limits.headers import limits_from_headers
-from workers.limits.protocol import HORIZON_S, AccountReport, LearnedLimits, Lease, Rates, TokenStats
-from workers.limits.time_slots import LATE_S, OWED_SHARE, HeldTime
+from muses_eval.pipeline.config.endpoint import Limits
+from muses_eval.workers.limits.account import Account, AttemptOutcome
+from muses_eval.workers.limits.headers import limits_from_headers
+from muses_eval.workers.limits.protocol import HORIZON_S, AccountReport, LearnedLimits, Lease, Rates, TokenStats
+from muses_eval.workers.limits.time_slots import LATE_S, OWED_SHARE, HeldTime
 
 BUSY_RENEWAL_S = 0.2
 """Between two renewals while an attempt waits."""
@@ -112,7 +112,7 @@ class LeasedLimiter:
         return not (plays or self._tally.started or self._tally.answered or self._held_time.owes(self._mean))
 
     def permit(self, tokens: int) -> LeasedAttempt:
-        """See :class:`workers.limits.account.Limiter`."""
+        """See :class:`muses_eval.workers.limits.account.Limiter`."""
         return LeasedAttempt(self, tokens)
 
     # Attempts

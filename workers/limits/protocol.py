@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.config.endpoint import Limits
-from workers.limits.account import Account
+from muses_eval.pipeline.config.endpoint import Limits
+from muses_eval.workers.limits.account import Account
 
 LEASE_S = 5.0
 """A worker that has not renewed for this long is lost, and what it held is free again."""

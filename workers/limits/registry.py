@@ -5,9 +5,9 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 
-from workers.limits.account import Account
-from workers.limits.account_limiter import AccountLimiter
-from workers.limits.protocol import AccountReport, LeaseHolder, Renewal, Snapshot
+from muses_eval.workers.limits.account import Account
+from muses_eval.workers.limits.account_limiter import AccountLimiter
+from muses_eval.workers.limits.protocol import AccountReport, LeaseHolder, Renewal, Snapshot
 
 
 class AccountRegistry:

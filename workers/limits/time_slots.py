@@ -3,7 +3,7 @@
 import math
 from collections import deque
 
-from workers.limits.protocol import Rates, TimeSlot
+from muses_eval.workers.limits.protocol import Rates, TimeSlot
 
 LATE_S = 0.06
 """Time that is not used within this delay is void; otherwise a worker would send in bursts.  It is less than the 1 % of

@@ -10,7 +10,7 @@ the timeline safe to lose: a new one needs to know only where the old one ended.
 import math
 from dataclasses import dataclass, field
 
-from workers.limits.protocol import TimeSlot
+from muses_eval.workers.limits.protocol import TimeSlot
 
 
 @dataclass(slots=True)

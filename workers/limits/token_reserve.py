@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from workers.limits.protocol import AccountReport
+from muses_eval.workers.limits.protocol import AccountReport
 
 USED = 0.99
 """Share of a limit that is used.  The rest absorbs the varying latency of the way to the provider."""

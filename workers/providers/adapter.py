@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.workers.providers.api_error import ApiError
+from muses_eval.workers.providers.http_client import well_formed
 from pydantic_core import to_json
-
-from pipeline.config.sampling import Sampling
-from pipeline.serialization import ChatMessage
-from workers.http_client import well_formed
-from workers.providers.api_error import ApiError
 
 Options = Mapping[str, Any]
 """Fields of a request beside the model and the prompt."""

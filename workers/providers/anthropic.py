@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.config.sampling import Sampling
-from pipeline.errors import ModelFailure
-from pipeline.serialization import ChatMessage, defused
-from workers.http_client import well_formed
-from workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
-from workers.providers.api_error import CONTENT_FILTER, ApiError, parse_error
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.episode.serialization import ChatMessage, defused
+from muses_eval.pipeline.errors import ModelFailure
+from muses_eval.workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
+from muses_eval.workers.providers.api_error import CONTENT_FILTER, ApiError, parse_error
+from muses_eval.workers.providers.http_client import well_formed
 
 API_VERSION = "2023-06-01"
 DEFAULT_MAX_TOKENS = 4096

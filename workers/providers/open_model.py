@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from pipeline.config.endpoint import Endpoint, address_problem
-from pipeline.config.model import ModelSpec
-from pipeline.errors import ConfigError
-from pipeline.providers import PROVIDERS, WireFormat
-from workers.limits import LimitsClient
-from workers.models import Model
-from workers.scripted import ScriptedModel
+from muses_eval.pipeline.config.endpoint import Endpoint, address_problem
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.providers import PROVIDERS, WireFormat
+from muses_eval.workers.limits import LimitsClient
+from muses_eval.workers.providers.model import Model
+from muses_eval.workers.providers.scripted import ScriptedModel
 
 if TYPE_CHECKING:
-    from workers.providers.adapter import Adapter
+    from muses_eval.workers.providers.adapter import Adapter
 
 
 def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient | None = None) -> Model:
@@ -37,8 +37,8 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient
     if spec.provider == "scripted":
         return ScriptedModel(spec)
     # Here, not above: scripted runs start without an HTTP client.
-    from workers.chat_api import ChatApiModel, Effects, ModelConnection
-    from workers.http_client import proxy_for
+    from muses_eval.workers.providers.chat_api import ChatApiModel, Effects, ModelConnection
+    from muses_eval.workers.providers.http_client import proxy_for
 
     provider = PROVIDERS.get(spec.provider)
     if provider is None:
@@ -50,7 +50,7 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient
     account = endpoint.account or (None if endpoint.base_urls else f"vllm:{spec.model}")
     limit = (limits or LimitsClient()).limit(replace(endpoint, account=account))
     if spec.provider == "vllm":
-        from workers.vllm_fleet import FleetAddresses
+        from muses_eval.workers.vllm.fleet import FleetAddresses
 
         access = ModelConnection(adapter_of(provider.wire_format), limit, resolve=FleetAddresses(spec).resolve)
     else:
@@ -66,11 +66,11 @@ def adapter_of(wire_format: WireFormat) -> "Adapter":
     """A new adapter, for one model."""
     match wire_format:
         case "openai":
-            from workers.providers.openai import OpenAIAdapter
+            from muses_eval.workers.providers.openai import OpenAIAdapter
 
             return OpenAIAdapter()
         case "anthropic":
-            from workers.providers.anthropic import AnthropicAdapter
+            from muses_eval.workers.providers.anthropic import AnthropicAdapter
 
             return AnthropicAdapter()
         case _:

@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config.sampling import Sampling
-from pipeline.serialization import ChatMessage, defused
-from workers.http_client import well_formed
-from workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
-from workers.providers.api_error import ApiError, parse_error
+from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.episode.serialization import ChatMessage, defused
+from muses_eval.workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
+from muses_eval.workers.providers.api_error import ApiError, parse_error
+from muses_eval.workers.providers.http_client import well_formed
 
 _OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 

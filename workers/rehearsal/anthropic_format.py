@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from workers.rehearsal.responses import Response, as_json
-from workers.rehearsal.wire_format import (
+from muses_eval.workers.rehearsal.responses import Response, as_json
+from muses_eval.workers.rehearsal.wire_format import (
     Allowances,
     BadRequestError,
     CompletionReply,

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
-from pipeline.users import SILENCE
-from workers.rehearsal.fault_profile import Spread
-from workers.rehearsal.wire_format import CompletionReply, CompletionRequest
+from muses_eval.pipeline.episode.user_prompt import SILENCE
+from muses_eval.workers.rehearsal.fault_profile import Spread
+from muses_eval.workers.rehearsal.wire_format import CompletionReply, CompletionRequest
 
 _CHARS_A_TOKEN = 4
 _PERSONA = re.compile(r"<([^<>/\n]{1,80})_persona>")

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from workers.rehearsal.fault_profile import Fault
-from workers.rehearsal.responses import Response, as_json, garbled, page
-from workers.rehearsal.wire_format import WireFormat
+from muses_eval.workers.rehearsal.fault_profile import Fault
+from muses_eval.workers.rehearsal.responses import Response, as_json, garbled, page
+from muses_eval.workers.rehearsal.wire_format import WireFormat
 
 
 def with_fault(good: Response, wire: WireFormat, fault: Fault | None) -> Response:

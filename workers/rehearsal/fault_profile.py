@@ -9,11 +9,10 @@ import random
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from muses_eval.pipeline.config.section import Number, Whole
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.workers.rehearsal.wire_format import RetryAfter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-
-from pipeline.config.section import Number, Whole
-from pipeline.errors import ConfigError
-from workers.rehearsal.wire_format import RetryAfter
 
 _P95 = 1.6448536269514722
 """Standard deviations from the median to the 95th percentile of a normal distribution."""

@@ -4,8 +4,8 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from workers.rehearsal.fault_profile import HardLimits
-from workers.rehearsal.wire_format import Allowance, Allowances
+from muses_eval.workers.rehearsal.fault_profile import HardLimits
+from muses_eval.workers.rehearsal.wire_format import Allowance, Allowances
 
 
 @dataclass(frozen=True, slots=True)

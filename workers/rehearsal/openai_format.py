@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from workers.rehearsal.responses import Response, as_json
-from workers.rehearsal.wire_format import (
+from muses_eval.workers.rehearsal.responses import Response, as_json
+from muses_eval.workers.rehearsal.wire_format import (
     Allowances,
     CompletionReply,
     CompletionRequest,

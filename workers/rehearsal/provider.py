@@ -19,17 +19,23 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from pipeline.errors import ConfigError
-from workers.rehearsal.anthropic_format import AnthropicFormat
-from workers.rehearsal.canned_replies import CannedModel, PrefixCache
-from workers.rehearsal.fault_injection import with_fault
-from workers.rehearsal.fault_profile import Fault, FaultProfile, HardLimits
-from workers.rehearsal.hard_limits import AccountUse, Refusal, allowed
-from workers.rehearsal.openai_format import OpenAIFormat, model_list
-from workers.rehearsal.request_log import LoggedRequest, PeakUsage, RequestLog, RequestOutcome, largest_window
-from workers.rehearsal.responses import Response, as_json
-from workers.rehearsal.server import LoopbackServer, Received, Send
-from workers.rehearsal.wire_format import BadRequestError, CompletionReply, WireFormat, retry_headers
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.workers.rehearsal.anthropic_format import AnthropicFormat
+from muses_eval.workers.rehearsal.canned_replies import CannedModel, PrefixCache
+from muses_eval.workers.rehearsal.fault_injection import with_fault
+from muses_eval.workers.rehearsal.fault_profile import Fault, FaultProfile, HardLimits
+from muses_eval.workers.rehearsal.hard_limits import AccountUse, Refusal, allowed
+from muses_eval.workers.rehearsal.openai_format import OpenAIFormat, model_list
+from muses_eval.workers.rehearsal.request_log import (
+    LoggedRequest,
+    PeakUsage,
+    RequestLog,
+    RequestOutcome,
+    largest_window,
+)
+from muses_eval.workers.rehearsal.responses import Response, as_json
+from muses_eval.workers.rehearsal.server import LoopbackServer, Received, Send
+from muses_eval.workers.rehearsal.wire_format import BadRequestError, CompletionReply, WireFormat, retry_headers
 
 _FORMATS: Mapping[str, WireFormat] = {one.path: one for one in (OpenAIFormat(), AnthropicFormat())}
 

@@ -14,8 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
-
-from workers.rehearsal.responses import Response
+from muses_eval.workers.rehearsal.responses import Response
 
 _START_TIMEOUT_S = 10.0
 _LARGEST_REQUEST = 64 * 2**20

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from workers.rehearsal.responses import Response
+from muses_eval.workers.rehearsal.responses import Response
 
 RetryAfter = Literal["none", "seconds", "milliseconds"]
 """How a refusal says when to come back: not at all, ``Retry-After``, or ``retry-after-ms``."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from workers.retries import Sleep
+from muses_eval.workers.providers.retries import Sleep
 
 _TITLE = b"ray::ShardWorker"
 

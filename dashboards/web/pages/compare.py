@@ -6,14 +6,14 @@ Of one run they stand among all its pairs, with the p-values of all of them; of 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboards.web.charts import Gap
-from dashboards.web.page import Ask, NoSuchPageError, Page
-from dashboards.web.pages.flips import MOST_FLIPS, flips
-from dashboards.web.pages.standings import standings_of
-from dashboards.web.shelf import Shelf
-from pipeline.errors import MusesError, StoreError
-from pipeline.leaderboard_columns import COLUMNS
-from storage.analysis.compare import ComparisonReport, Contrast, Side, compare
+from muses_eval.dashboards.web.charts import Gap
+from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
+from muses_eval.dashboards.web.pages.flips import MOST_FLIPS, flips
+from muses_eval.dashboards.web.pages.standings import standings_of
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.compare import ComparisonReport, Contrast, Side, compare
 
 
 @dataclass(frozen=True, slots=True)

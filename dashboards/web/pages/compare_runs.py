@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from dashboards.web.charts import Gap
-from dashboards.web.page import Ask, NoSuchPageError, Page
-from dashboards.web.pages.compare import across, compare_across_page, spread
-from dashboards.web.shelf import RunLine, Shelf
-from pipeline.hashing import canonical
-from storage.analysis.compare import Contrast, Side
-from storage.analysis.multiple_comparisons import adjusted
-from storage.analysis.run_diff import changes
-from storage.runs.nights import Night
+from muses_eval.dashboards.web.charts import Gap
+from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
+from muses_eval.dashboards.web.pages.compare import across, compare_across_page, spread
+from muses_eval.dashboards.web.store_cache import RunLine, Shelf
+from muses_eval.pipeline.hashing import canonical
+from muses_eval.storage.analysis.compare import Contrast, Side
+from muses_eval.storage.analysis.multiple_comparisons import adjusted
+from muses_eval.storage.analysis.run_diff import changes
+from muses_eval.storage.runs.nights import Night
 
 ALPHA = 0.05
 

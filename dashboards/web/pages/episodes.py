@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from dashboards.web.page import Ask, Page
-from dashboards.web.shelf import Shelf
-from pipeline.episode import OUTCOMES
-from pipeline.leaderboard_columns import COLUMNS
+from muses_eval.dashboards.web.page import Ask, Page
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.pipeline.episode.episode import OUTCOMES
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
-
-from dashboards.web.charts import (
+from muses_eval.dashboards.web.charts import (
     Bar,
     Point,
     Series,
@@ -18,9 +17,9 @@ from dashboards.web.charts import (
     percent_axis,
     scatter,
 )
-from dashboards.web.page import Ask, Page
-from dashboards.web.shelf import Shelf
-from storage.analysis.standard_error import Estimate
+from muses_eval.dashboards.web.page import Ask, Page
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.storage.analysis.standard_error import Estimate
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dashboards.web.shelf import Shelf
-from pipeline.leaderboard_columns import COLUMNS
-from storage.analysis.compare import Side
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.compare import Side
 
 if TYPE_CHECKING:
     import pyarrow as pa

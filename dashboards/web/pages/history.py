@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dashboards.table2 import Line
-from dashboards.web.charts import Axis, Point, Series, lines, percent_axis
-from dashboards.web.page import Ask, Page
-from dashboards.web.pages.compare import across
-from dashboards.web.pages.compare_runs import ALPHA, corrected, each_with_its_forerunner
-from dashboards.web.pages.leaderboard import lines_of
-from dashboards.web.shelf import RunLine, Shelf
-from pipeline.errors import StoreError
-from pipeline.leaderboard_columns import COLUMNS
-from storage.analysis.compare import Contrast, Side
-from storage.runs.nights import CANARY, Flag, Night, report_of
+from muses_eval.dashboards.tables.paper_table2 import Line
+from muses_eval.dashboards.web.charts import Axis, Point, Series, lines, percent_axis
+from muses_eval.dashboards.web.page import Ask, Page
+from muses_eval.dashboards.web.pages.compare import across
+from muses_eval.dashboards.web.pages.compare_runs import ALPHA, corrected, each_with_its_forerunner
+from muses_eval.dashboards.web.pages.leaderboard import lines_of
+from muses_eval.dashboards.web.store_cache import RunLine, Shelf
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.compare import Contrast, Side
+from muses_eval.storage.runs.nights import CANARY, Flag, Night, report_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

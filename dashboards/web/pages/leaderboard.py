@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from dashboards.table2 import Line, measured, published
-from dashboards.web.page import Ask, NoSuchPageError, Page
-from dashboards.web.pages.standings import known_standings, standings_of
-from dashboards.web.shelf import RunLine, Shelf
-from pipeline.errors import MusesError, StoreError
-from pipeline.leaderboard_columns import COLUMNS
-from pipeline.scores import Scoring
-from storage.analysis.compare import Terms, compare_all
-from storage.analysis.leaderboard import LeaderboardRow, leaderboard
-from storage.analysis.rank_bands import RankBand
+from muses_eval.dashboards.tables.paper_table2 import Line, measured, published
+from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
+from muses_eval.dashboards.web.pages.standings import known_standings, standings_of
+from muses_eval.dashboards.web.store_cache import RunLine, Shelf
+from muses_eval.pipeline.episode.score import Scoring
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.compare import Terms, compare_all
+from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
+from muses_eval.storage.analysis.rank_bands import RankBand
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dashboards.web.page import Ask, Page
-from dashboards.web.shelf import Shelf, Work
-from pipeline.episode import OUTCOMES
-from storage.runs.account_state import AccountState
-from storage.runs.run_lock import PACE
+from muses_eval.dashboards.web.page import Ask, Page
+from muses_eval.dashboards.web.store_cache import Shelf, Work
+from muses_eval.pipeline.episode.episode import OUTCOMES
+from muses_eval.storage.runs.account_state import AccountState
+from muses_eval.storage.runs.run_lock import PACE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

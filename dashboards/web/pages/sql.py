@@ -1,12 +1,12 @@
-"""A text box for the visitor's own SQL.  :mod:`storage.query.sandbox` says which queries are refused."""
+"""A text box for the visitor's own SQL.  :mod:`muses_eval.storage.query.sandbox` says which queries are refused."""
 
 from collections.abc import Mapping, Sequence
 
-from dashboards.web.page import Ask, Page
-from dashboards.web.shelf import Shelf
-from pipeline.errors import MusesError
-from storage.query.duckdb_connection import VIEWS
-from storage.query.sandbox import QueryLimits, ResultTable, query
+from muses_eval.dashboards.web.page import Ask, Page
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.storage.query.duckdb_connection import VIEWS
+from muses_eval.storage.query.sandbox import QueryLimits, ResultTable, query
 
 LIMITS = QueryLimits(seconds=20.0, memory_mb=1024, rows=1000)
 MOST_QUERY_CHARS = 20_000

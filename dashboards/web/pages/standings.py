@@ -1,8 +1,8 @@
 """Every pair of a run's models, found once for all pages that tell of it."""
 
-from dashboards.web.shelf import Shelf
-from pipeline.errors import MusesError, StoreError
-from storage.analysis.compare import Standings, compare_all
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.storage.analysis.compare import Standings, compare_all
 
 _NAME = ("standings",)
 

@@ -1,7 +1,7 @@
 """One episode as it happened: a lane for each principal, since none of them saw what was said to another.
 
 Where privacy fell the page says by which rule, as the stored scores tell, and marks the words that the rule went by
-where the scenario can be had again (:mod:`dashboards.web.leaks`).  All words are the model's, and are shown as text.
+where the scenario can be had again (``leaked_words.py``).  All words are the model's, and are shown as text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dashboards.web.leaks import Leak, leaks
-from dashboards.web.page import Ask, NoSuchPageError, Page
-from dashboards.web.pages.episodes import Line, exported_episodes
-from dashboards.web.shelf import Shelf
-from pipeline.episode import Episode
-from pipeline.errors import MusesError, StoreError
-from pipeline.principals import AGENT, SYSTEM
-from pipeline.scores import Score
-from storage.query.find_episode import find_episode
-from storage.schema.parquet_schema import SCHEMA, episodes_from_table
+from muses_eval.dashboards.web.leaked_words import Leak, leaks
+from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
+from muses_eval.dashboards.web.pages.episodes import Line, exported_episodes
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.storage.query.find_episode import find_episode
+from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -1,22 +1,26 @@
-"""The access family's answers to :class:`pipeline.families.base.Family`."""
+"""The access family's answers to :class:`muses_eval.pipeline.families.family.Family`."""
 
 import random
 from collections.abc import Iterator
 
-from pipeline import addressing
-from pipeline.dice import Dice
-from pipeline.families.access import corrected, published, scenario
-from pipeline.families.access.agents import AccessAgent
-from pipeline.families.access.generate import PAPER_SIZES, generate
-from pipeline.families.access.scenario import AccessTruth
-from pipeline.families.access.users import AccessUser, make_user
-from pipeline.families.base import Row, ScriptedKind
-from pipeline.measures import weighted_mean
-from pipeline.protocol import Action
-from pipeline.rows import RowError, take
-from pipeline.scenario import Scenario
-from pipeline.scores import Score, Scoring
-from pipeline.transcript import Transcript
+from muses_eval.pipeline.datasets.row_reader import RowError, take
+from muses_eval.pipeline.episode import addressing
+from muses_eval.pipeline.episode.protocol import Action
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.score import Score, Scoring
+from muses_eval.pipeline.episode.transcript import Transcript
+from muses_eval.pipeline.families.access import (
+    corrected_scoring as corrected,
+    published_scoring as published,
+    scenario,
+)
+from muses_eval.pipeline.families.access.generate import PAPER_SIZES, generate
+from muses_eval.pipeline.families.access.scenario import AccessTruth
+from muses_eval.pipeline.families.access.scripted_agents import AccessAgent
+from muses_eval.pipeline.families.access.scripted_users import AccessUser, make_user
+from muses_eval.pipeline.families.family import Row, ScriptedKind
+from muses_eval.pipeline.families.weighted_mean import weighted_mean
+from muses_eval.pipeline.rng import Dice
 
 
 class AccessFamily:

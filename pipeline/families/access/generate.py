@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
 
-from pipeline.crowds import crowd
-from pipeline.families.access.resources import Kind, resources
-from pipeline.families.access.scenario import ATTACKS, Attack
-from pipeline.families.base import Row
-from pipeline.hashing import digest
-from pipeline.personas import Persona, draw_personas, persona_entry, profile
-from pipeline.serialization import Template, describe, sign
+from muses_eval.pipeline.datasets.personas import Persona, draw_personas, persona_entry, profile
+from muses_eval.pipeline.datasets.user_counts import crowd
+from muses_eval.pipeline.episode.serialization import Template, describe, sign
+from muses_eval.pipeline.families.access.resources import Kind, resources
+from muses_eval.pipeline.families.access.scenario import ATTACKS, Attack
+from muses_eval.pipeline.families.family import Row
+from muses_eval.pipeline.hashing import digest
 
 T = TypeVar("T")
 

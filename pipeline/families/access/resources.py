@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Literal
 
-from pipeline.families.access.scenario import Attack
-from pipeline.word_tables import Gaps, read_words
+from muses_eval.pipeline.families.access.scenario import Attack
+from muses_eval.pipeline.word_tables import Gaps, read_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pipeline.families.base import Row
-from pipeline.principals import Principal
-from pipeline.rows import RowError, take, take_objects, take_texts
-from pipeline.scenario import Input, Scenario
-from pipeline.serialization import TEMPLATES, Template, find_format_line, unsign
+from muses_eval.pipeline.datasets.row_reader import RowError, take, take_objects, take_texts
+from muses_eval.pipeline.episode.principal import Principal
+from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.serialization import TEMPLATES, Template, find_format_line, unsign
+from muses_eval.pipeline.families.family import Row
 
 Attack = Literal["none", "fake_authorized", "roleplaying", "pressure"]
 ATTACKS: tuple[Attack, ...] = get_args(Attack)

@@ -1,21 +1,25 @@
-"""The instruct family's answers to :class:`pipeline.families.base.Family`."""
+"""The instruct family's answers to :class:`muses_eval.pipeline.families.family.Family`."""
 
 import random
 from collections.abc import Iterator
 
-from pipeline.constraints import corrected as careful, published as released
-from pipeline.constraints.constraint import read_constraint
-from pipeline.dice import Dice
-from pipeline.families.base import Row, ScriptedKind
-from pipeline.families.instruct import corrected, published, scenario
-from pipeline.families.instruct.agents import InstructAgent
-from pipeline.families.instruct.generate import PAPER_SIZES, generate
-from pipeline.families.instruct.scenario import InstructTruth
-from pipeline.protocol import Action, Delivery, View
-from pipeline.rows import RowError, take
-from pipeline.scenario import Scenario
-from pipeline.scores import Score, Scoring
-from pipeline.transcript import Transcript
+from muses_eval.pipeline.datasets.row_reader import RowError, take
+from muses_eval.pipeline.episode.protocol import Action, Delivery, View
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.score import Score, Scoring
+from muses_eval.pipeline.episode.transcript import Transcript
+from muses_eval.pipeline.families.family import Row, ScriptedKind
+from muses_eval.pipeline.families.instruct import (
+    corrected_scoring as corrected,
+    published_scoring as published,
+    scenario,
+)
+from muses_eval.pipeline.families.instruct.constraints import corrected as careful, published as released
+from muses_eval.pipeline.families.instruct.constraints.constraint import read_constraint
+from muses_eval.pipeline.families.instruct.generate import PAPER_SIZES, generate
+from muses_eval.pipeline.families.instruct.scenario import InstructTruth
+from muses_eval.pipeline.families.instruct.scripted_agents import InstructAgent
+from muses_eval.pipeline.rng import Dice
 
 
 class SilentUser:

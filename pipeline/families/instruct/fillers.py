@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from pipeline.word_tables import read_words
+from muses_eval.pipeline.word_tables import read_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,15 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.constraints.constraint import read_constraint
-from pipeline.crowds import crowd
-from pipeline.families.base import Row
-from pipeline.families.instruct.scenario import ANSWER_FORMAT
-from pipeline.families.instruct.solver import solve
-from pipeline.families.instruct.wording import wording
-from pipeline.hashing import digest
-from pipeline.personas import Persona, draw_personas, persona_entry
-from pipeline.serialization import describe
+from muses_eval.pipeline.datasets.personas import Persona, draw_personas, persona_entry
+from muses_eval.pipeline.datasets.user_counts import crowd
+from muses_eval.pipeline.episode.serialization import describe
+from muses_eval.pipeline.families.family import Row
+from muses_eval.pipeline.families.instruct.constraints.constraint import read_constraint
+from muses_eval.pipeline.families.instruct.scenario import ANSWER_FORMAT
+from muses_eval.pipeline.families.instruct.solver import solve
+from muses_eval.pipeline.families.instruct.wording import wording
+from muses_eval.pipeline.hashing import digest
 
 PAPER_SIZES = range(2, 11)
 """Users a scenario, each number equally often."""

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.constraints.constraint import Constraint, read_constraint
-from pipeline.families.base import Row
-from pipeline.principals import Principal
-from pipeline.rows import RowError, take, take_objects, take_texts
-from pipeline.scenario import Input, Scenario
-from pipeline.serialization import find_format_line
+from muses_eval.pipeline.datasets.row_reader import RowError, take, take_objects, take_texts
+from muses_eval.pipeline.episode.principal import Principal
+from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.serialization import find_format_line
+from muses_eval.pipeline.families.family import Row
+from muses_eval.pipeline.families.instruct.constraints.constraint import Constraint, read_constraint
 
 MODES = ("aligned", "conflict")
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations, cycle, islice, pairwise
 
-from pipeline.constraints import corrected, published
-from pipeline.constraints.constraint import Constraint
-from pipeline.constraints.sentences import sentences
-from pipeline.families.instruct.fillers import fillers
+from muses_eval.pipeline.families.instruct.constraints import corrected, published
+from muses_eval.pipeline.families.instruct.constraints.constraint import Constraint
+from muses_eval.pipeline.families.instruct.constraints.sentences import sentences
+from muses_eval.pipeline.families.instruct.fillers import fillers
 
 _CLAUSES = (1, 4, 16, 64)
 """How many plain sentences are joined to one, in the order in which it is tried."""

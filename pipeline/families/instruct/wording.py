@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
-from pipeline.word_tables import Gaps, read_words
+from muses_eval.pipeline.word_tables import Gaps, read_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.families.meeting.slots import Slot, parse_slot
-from pipeline.model_text import as_text, first_value, json_objects, nested_objects, without_thinking
+from muses_eval.pipeline.families.meeting.slots import Slot, parse_slot
+from muses_eval.pipeline.text.model_text import as_text, first_value, json_objects, nested_objects, without_thinking
 
 _GOAL = "goal_achieved"
 _SCHEDULE_KEYS = ("final_schedule", "schedule", "meeting_time", "final_time", "time", "slot")

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.families.meeting.announcement import mentioned
-from pipeline.families.meeting.slots import DAYS, Mention, Slot, mentions, readable
-from pipeline.principals import AGENT
-from pipeline.transcript import Transcript
+from muses_eval.pipeline.episode.principal import AGENT
+from muses_eval.pipeline.episode.transcript import Transcript
+from muses_eval.pipeline.families.meeting.announcement import mentioned
+from muses_eval.pipeline.families.meeting.slots import DAYS, Mention, Slot, mentions, readable
 
 _CLAUSE_END = re.compile(r"(?<=[.!?;])\s+|\n+|\s+(?=(?:but|however|although|though|except|whereas|yet)\b)")
 _COMMA = re.compile(",")

@@ -1,23 +1,28 @@
-"""The meeting family's answers to :class:`pipeline.families.base.Family`."""
+"""The meeting family's answers to :class:`muses_eval.pipeline.families.family.Family`."""
 
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pipeline import addressing
-from pipeline.dice import Dice
-from pipeline.families.base import Row, ScriptedKind
-from pipeline.families.meeting import announcement, corrected, published, scenario
-from pipeline.families.meeting.agents import MeetingAgent
-from pipeline.families.meeting.announcement import Announcement
-from pipeline.families.meeting.generate import PAPER_SIZES, generate
-from pipeline.families.meeting.scenario import MeetingTruth
-from pipeline.families.meeting.users import MeetingUser, make_user
-from pipeline.protocol import Action
-from pipeline.rows import RowError, take
-from pipeline.scenario import Scenario
-from pipeline.scores import Score, Scoring
-from pipeline.transcript import Transcript
+from muses_eval.pipeline.datasets.row_reader import RowError, take
+from muses_eval.pipeline.episode import addressing
+from muses_eval.pipeline.episode.protocol import Action
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.score import Score, Scoring
+from muses_eval.pipeline.episode.transcript import Transcript
+from muses_eval.pipeline.families.family import Row, ScriptedKind
+from muses_eval.pipeline.families.meeting import (
+    announcement,
+    corrected_scoring as corrected,
+    published_scoring as published,
+    scenario,
+)
+from muses_eval.pipeline.families.meeting.announcement import Announcement
+from muses_eval.pipeline.families.meeting.generate import PAPER_SIZES, generate
+from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
+from muses_eval.pipeline.families.meeting.scripted_agents import MeetingAgent
+from muses_eval.pipeline.families.meeting.scripted_users import MeetingUser, make_user
+from muses_eval.pipeline.rng import Dice
 
 
 class MeetingFamily:

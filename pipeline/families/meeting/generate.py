@@ -14,13 +14,13 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.crowds import crowd
-from pipeline.families.base import Row
-from pipeline.families.meeting.scenario import DIFFICULTIES, DISCLOSURES
-from pipeline.families.meeting.slots import Slot
-from pipeline.hashing import digest
-from pipeline.personas import Persona, draw_personas, persona_entry
-from pipeline.serialization import describe
+from muses_eval.pipeline.datasets.personas import Persona, draw_personas, persona_entry
+from muses_eval.pipeline.datasets.user_counts import crowd
+from muses_eval.pipeline.episode.serialization import describe
+from muses_eval.pipeline.families.family import Row
+from muses_eval.pipeline.families.meeting.scenario import DIFFICULTIES, DISCLOSURES
+from muses_eval.pipeline.families.meeting.slots import Slot
+from muses_eval.pipeline.hashing import digest
 
 PAPER_SIZES = range(2, 11)
 """Users a scenario, each number equally often."""

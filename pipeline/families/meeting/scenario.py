@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.families.base import Row
-from pipeline.families.meeting.slots import Slot, parse_slot
-from pipeline.families.meeting.wording import listed, wording
-from pipeline.principals import Principal
-from pipeline.rows import RowError, take, take_objects, take_texts
-from pipeline.scenario import Input, Scenario
-from pipeline.serialization import find_format_line
+from muses_eval.pipeline.datasets.row_reader import RowError, take, take_objects, take_texts
+from muses_eval.pipeline.episode.principal import Principal
+from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.serialization import find_format_line
+from muses_eval.pipeline.families.family import Row
+from muses_eval.pipeline.families.meeting.slots import Slot, parse_slot
+from muses_eval.pipeline.families.meeting.wording import listed, wording
 
 DISCLOSURES = ("full", "partial")
 DIFFICULTIES = ("consensus", "negotiation", "partial")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
-from pipeline.families.meeting.slots import Slot
-from pipeline.word_tables import Gaps, read_words
+from muses_eval.pipeline.families.meeting.slots import Slot
+from muses_eval.pipeline.word_tables import Gaps, read_words
 
 _Greeting = Annotated[str, Gaps(("name",))]
 _WithSlots = Annotated[str, Gaps(("slots",))]

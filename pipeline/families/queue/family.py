@@ -1,20 +1,24 @@
-"""The queue family's answers to :class:`pipeline.families.base.Family`."""
+"""The queue family's answers to :class:`muses_eval.pipeline.families.family.Family`."""
 
 import random
 from collections.abc import Iterator
 
-from pipeline.dice import Dice
-from pipeline.families.base import Row, ScriptedKind
-from pipeline.families.queue import corrected, published, scenario
-from pipeline.families.queue.agents import QueueAgent
-from pipeline.families.queue.generate import PAPER_SIZES, generate
-from pipeline.families.queue.scenario import QueueTruth, owner
-from pipeline.measures import weighted_mean
-from pipeline.protocol import Action, View
-from pipeline.rows import take
-from pipeline.scenario import Scenario
-from pipeline.scores import Score, Scoring
-from pipeline.transcript import Transcript
+from muses_eval.pipeline.datasets.row_reader import take
+from muses_eval.pipeline.episode.protocol import Action, View
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.score import Score, Scoring
+from muses_eval.pipeline.episode.transcript import Transcript
+from muses_eval.pipeline.families.family import Row, ScriptedKind
+from muses_eval.pipeline.families.queue import (
+    corrected_scoring as corrected,
+    published_scoring as published,
+    scenario,
+)
+from muses_eval.pipeline.families.queue.generate import PAPER_SIZES, generate
+from muses_eval.pipeline.families.queue.scenario import QueueTruth, owner
+from muses_eval.pipeline.families.queue.scripted_agents import QueueAgent
+from muses_eval.pipeline.families.weighted_mean import weighted_mean
+from muses_eval.pipeline.rng import Dice
 
 
 class SilentUser:

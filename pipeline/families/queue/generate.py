@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from pipeline.crowds import crowd
-from pipeline.families.base import Row
-from pipeline.families.queue.wording import Objective, wording
-from pipeline.hashing import digest
-from pipeline.personas import Persona, draw_personas, persona_entry
-from pipeline.serialization import describe
+from muses_eval.pipeline.datasets.personas import Persona, draw_personas, persona_entry
+from muses_eval.pipeline.datasets.user_counts import crowd
+from muses_eval.pipeline.episode.serialization import describe
+from muses_eval.pipeline.families.family import Row
+from muses_eval.pipeline.families.queue.wording import Objective, wording
+from muses_eval.pipeline.hashing import digest
 
 PAPER_SIZES = range(2, 21)
 """Users a scenario, each number equally often."""

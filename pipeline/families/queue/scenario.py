@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.families.base import Row
-from pipeline.principals import Principal
-from pipeline.rows import RowError, take, take_objects, take_texts
-from pipeline.scenario import Input, Scenario
-from pipeline.serialization import find_format_line
+from muses_eval.pipeline.datasets.row_reader import RowError, take, take_objects, take_texts
+from muses_eval.pipeline.episode.principal import Principal
+from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.serialization import find_format_line
+from muses_eval.pipeline.families.family import Row
 
 _FORMAT_LINE = re.compile(r"^Each user's instructions will be wrapped in .*$", re.MULTILINE)
 """Where the published briefing says how messages arrive; the next line, on reference tags, holds in any form."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
-from pipeline.personas import Register
-from pipeline.word_tables import Gaps, read_words
+from muses_eval.pipeline.datasets.personas import Register
+from muses_eval.pipeline.word_tables import Gaps, read_words
 
 Placed = Annotated[str, Gaps(optional=("place", "code"))]
 """A text that may have gaps for the scenario's own place and code name."""

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-
-from dashboards.web.shelf import Shelf
-from flows.cli import main
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.flows.cli import main
 
 
 @pytest.fixture(scope="session")

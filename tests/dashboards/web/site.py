@@ -6,20 +6,20 @@ from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+from muses_eval.dashboards.web.server import make_app
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.hashing import slug
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.run_lock import PACE, claimed
+from muses_eval.storage.runs.shards import write_shard
 from starlette.testclient import TestClient
 
-from dashboards.web.server import make_app
-from dashboards.web.shelf import Shelf
-from pipeline.episode import Episode
-from pipeline.hashing import slug
-from pipeline.principals import AGENT, SYSTEM
-from pipeline.scores import Score
-from pipeline.transcript import Message
-from storage.objects.object_keys import ShardKey
-from storage.objects.open_store import open_store
-from storage.runs.manifest import create_or_check
-from storage.runs.run_lock import PACE, claimed
-from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, scored
 from tests.storage.test_account_state import ACCOUNT
 

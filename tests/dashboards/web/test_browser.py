@@ -13,11 +13,11 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 import uvicorn
+from muses_eval.dashboards.web.export import export
+from muses_eval.dashboards.web.page import segment
+from muses_eval.dashboards.web.server import make_app
+from muses_eval.dashboards.web.store_cache import Shelf
 
-from dashboards.web.export import export
-from dashboards.web.page import segment
-from dashboards.web.server import make_app
-from dashboards.web.shelf import Shelf
 from tests.dashboards.web.site import HOSTILE, QUOTED, leaking, store_of, told_claim
 
 if TYPE_CHECKING:

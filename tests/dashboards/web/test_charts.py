@@ -5,8 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, strategies as st
-
-from dashboards.web.charts import (
+from muses_eval.dashboards.web.charts import (
     Bar,
     Gap,
     Point,
@@ -22,7 +21,8 @@ from dashboards.web.charts import (
     percent_axis,
     scatter,
 )
-from storage.analysis.standard_error import Estimate
+from muses_eval.storage.analysis.standard_error import Estimate
+
 from tests.dashboards.web.site import HOSTILE
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"

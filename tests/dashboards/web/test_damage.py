@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from muses_eval.dashboards.web.store_cache import Shelf
 
-from dashboards.web.shelf import Shelf
 from tests.dashboards.web.site import client, store_of
 from tests.storage.samples import failed, scored
 

@@ -4,11 +4,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from muses_eval.dashboards.web.export import exported
+from muses_eval.dashboards.web.page import segment
+from muses_eval.dashboards.web.routes import ROUTES
+from muses_eval.dashboards.web.store_cache import Shelf
 
-from dashboards.web.export import exported
-from dashboards.web.page import segment
-from dashboards.web.routes import ROUTES
-from dashboards.web.shelf import Shelf
 from tests.dashboards.web.site import HOSTILE, QUOTED, client, leaking, seen, store_of
 
 ALL_TEXTS = "select model, content, messages, {k: content} as s from messages join episodes e using (episode_id)"

@@ -5,8 +5,7 @@ from urllib.parse import unquote, urljoin
 
 import pytest
 from hypothesis import given, strategies as st
-
-from dashboards.web.page import NoSuchPageError, relative, segment, unsegment
+from muses_eval.dashboards.web.page import NoSuchPageError, relative, segment, unsegment
 
 SEGMENTS = st.text(min_size=1).map(segment)
 

@@ -8,22 +8,22 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from muses_eval.dashboards.web.export import exported
+from muses_eval.dashboards.web.leaked_words import marked
+from muses_eval.dashboards.web.page import Ask, segment
+from muses_eval.dashboards.web.pages import episodes, leaderboard, transcript
+from muses_eval.dashboards.web.pages.compare_runs import each_with_its_forerunner
+from muses_eval.dashboards.web.pages.history import history_page
+from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page
+from muses_eval.dashboards.web.pages.live import live_page
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import CellRecord, change_manifest
+from muses_eval.storage.runs.nights import Flag, NightReport, keep_report
+from muses_eval.storage.runs.run_lock import claimed
 
-from dashboards.web.export import exported
-from dashboards.web.leaks import marked
-from dashboards.web.page import Ask, segment
-from dashboards.web.pages import episodes, leaderboard, transcript
-from dashboards.web.pages.compare_runs import each_with_its_forerunner
-from dashboards.web.pages.history import history_page
-from dashboards.web.pages.leaderboard import leaderboard_page
-from dashboards.web.pages.live import live_page
-from dashboards.web.shelf import Shelf
-from pipeline.datasets import generate_dataset
-from pipeline.episode import Episode
-from storage.objects.open_store import open_store
-from storage.runs.manifest import CellRecord, change_manifest
-from storage.runs.nights import Flag, NightReport, keep_report
-from storage.runs.run_lock import claimed
 from tests.dashboards.web.site import client, leaking, said, seen, store_of, told_claim
 from tests.storage.samples import SAMPLE, failed, scored
 from tests.storage.test_account_state import ACCOUNT

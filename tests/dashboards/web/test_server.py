@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import pytest
+from muses_eval.dashboards.web.export import export
+from muses_eval.dashboards.web.routes import ROUTES
+from muses_eval.dashboards.web.server import COOKIE, make_app
+from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.shards import write_shard
 from starlette.testclient import TestClient
 
-from dashboards.web.export import export
-from dashboards.web.routes import ROUTES
-from dashboards.web.server import COOKIE, make_app
-from dashboards.web.shelf import Shelf
-from storage.objects.object_keys import ShardKey
-from storage.objects.open_store import open_store
-from storage.runs.manifest import create_or_check
-from storage.runs.shards import write_shard
 from tests.storage.samples import MANIFEST, scored
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\u202etxt\x1b[31m'

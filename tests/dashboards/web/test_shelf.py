@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from dashboards.web.shelf import LOOK_AGAIN_S, Shelf
+from muses_eval.dashboards.web.store_cache import LOOK_AGAIN_S, Shelf
 
 
 def test_a_result_is_made_once_until_an_object_comes(tmp_path: Path) -> None:

@@ -1,0 +1,348 @@
+"""Model against model as text: a table, who is better where in plain words, and JSON for programs.
+
+Tables are in percentage points; JSON is in 0-1.  Also what a run could tell at all, before it is played.
+"""
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from muses_eval.dashboards.tables.text_table import markdown_table, one_line, text_table
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.storage.analysis.compare import (
+    AVERAGE,
+    Comparison,
+    ComparisonReport,
+    Contrast,
+    Side,
+    Standings,
+    Terms,
+)
+from muses_eval.storage.analysis.power import Design, smallest_difference
+from muses_eval.storage.analysis.standard_error import Estimate
+
+Format = Literal["table", "md", "json"]
+
+_CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+_WHO: tuple[Literal["a"], Literal["b"]] = ("a", "b")
+_SHOWS_AS_ZERO = 5e-4
+
+
+def comparison_record(answer: ComparisonReport) -> dict[str, Any]:
+    """Two models as JSON values."""
+    return {**_terms(answer.terms), **_record(answer.comparison, answer.terms), "cautions": list(answer.cautions)}
+
+
+def standings_record(standings: Standings) -> dict[str, Any]:
+    """A run's models with their bands, and all pairs, as JSON values."""
+    return {
+        "run_id": standings.run_id,
+        **_terms(standings.terms),
+        "models": [
+            {
+                "model": standing.model,
+                "rank_best": None if standing.band is None else standing.band.best,
+                "rank_worst": None if standing.band is None else standing.band.worst,
+                "overall": None if standing.overall is None else standing.overall.mean,
+                "overall_se": None if standing.overall is None else standing.overall.se,
+            }
+            for standing in standings.models
+        ],
+        "comparisons": [_record(comparison, standings.terms) for comparison in standings.comparisons],
+        "cautions": list(standings.cautions),
+    }
+
+
+def render_comparison(answer: ComparisonReport, form: Format) -> str:
+    """Two models: their columns side by side, then who is better where."""
+    if form == "json":
+        return json.dumps(comparison_record(answer), indent=2)
+    comparison, terms = answer.comparison, answer.terms
+    sides = [f"A  {_side(comparison.a)}", f"B  {_side(comparison.b)}"]
+    asked = f"{_CORRECTIONS[terms.correction]} over {_count(len(comparison.columns), 'column')}"
+    notes = [*_verdicts(comparison, terms), *_left_out(comparison), *_notes(terms, asked, answer.cautions)]
+    return _page(form, sides, _columns_table(comparison, terms), notes)
+
+
+def render_standings(standings: Standings, form: Format) -> str:
+    """A run: the ranks that its models can have, then every pair of them."""
+    if form == "json":
+        return json.dumps(standings_record(standings), indent=2)
+    pairs = _count(len(standings.comparisons), "pair")
+    asked = f"{_CORRECTIONS[standings.terms.correction]} over {pairs}; for the columns over all pairs and columns"
+    notes = [f"run {one_line(standings.run_id)} · {_bands_note(standings)}"]
+    notes += _unranked(standings)
+    notes += _notes(standings.terms, asked, standings.cautions)
+    return f"{_page(form, _ranks_table(standings))}\n\n{_page(form, _pairs_table(standings), notes)}"
+
+
+def render_bands(standings: Standings, *, markdown: bool = False) -> str:
+    """The ranks alone, to stand below a leaderboard."""
+    table = _Table(["ranks", "model"], [[str(band), model] for model, band in standings.bands.items()], range(0))
+    notes = [_bands_note(standings), *_unranked(standings)]
+    return f"\n{_page('md' if markdown else 'table', table, notes)}"
+
+
+def detectable(plan: Plan) -> dict[str, float | None]:
+    """Family -> the smallest difference of two models that a run of this plan shows; None: it has too few scenarios.
+
+    Under the assumptions of :class:`storage.analysis.power.Design`; one comparison per pair of models in the plan.
+    """
+    first, played = plan.cells[0].model, defaultdict[str, Counter[str]](Counter)
+    for cell in plan.cells:
+        if cell.model == first:
+            played[cell.family].update(episode.scenario_id for shard in cell.shards for episode in shard.episodes)
+    pairs = max(1, math.comb(len({cell.model.name for cell in plan.cells}), 2))
+    designs = {
+        family: Design(scenarios=len(counts), epochs=max(1, counts.total() // len(counts)), comparisons=pairs)
+        for family, counts in played.items()
+        if counts
+    }
+    return {family: smallest_difference(design) for family, design in designs.items()}
+
+
+def render_detectable(plan: Plan) -> str:
+    """:func:`detectable` in one line, in percentage points."""
+    shown = ", ".join(
+        f"{family} none" if smallest is None or smallest > 1 else f"{family} {100 * smallest:.0f}"
+        for family, smallest in detectable(plan).items()
+    )
+    return f"smallest difference of two models that shows (80 % power, paired, percentage points): {shown}"
+
+
+def _terms(terms: Terms) -> dict[str, Any]:
+    return {
+        "scoring": terms.scoring,
+        "family": terms.family,
+        "correction": terms.correction,
+        "alpha": terms.alpha,
+    }
+
+
+def _record(comparison: Comparison, terms: Terms) -> dict[str, Any]:
+    overall = comparison.overall
+    return {
+        "a": {"run_id": comparison.a.run_id, "model": comparison.a.model},
+        "b": {"run_id": comparison.b.run_id, "model": comparison.b.model},
+        "overall": None if overall is None else _contrast_record(overall, terms),
+        "columns": [_contrast_record(column, terms) for column in comparison.columns],
+    }
+
+
+def _contrast_record(contrast: Contrast, terms: Terms) -> dict[str, Any]:
+    tested = contrast.difference
+    low, high = tested.interval(1 - terms.alpha) or (None, None)
+    return {
+        "column": contrast.column,
+        "a": contrast.a,
+        "b": contrast.b,
+        "difference": tested.mean,
+        "se": tested.se,
+        "df": tested.df,
+        "low": low,
+        "high": high,
+        "p": tested.p,
+        "p_adjusted": contrast.p_adjusted,
+        "better": contrast.winner(terms.alpha),
+        "scenarios": contrast.scenarios,
+        "pairs": contrast.pairs,
+        "a_better": contrast.a_better,
+        "b_better": contrast.b_better,
+        "left_out": contrast.left_out,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    header: Sequence[str]
+    body: Sequence[Sequence[str]]
+    numeric: range
+    """Columns that stand to the right."""
+
+
+def _page(form: Format, *blocks: _Table | Sequence[str]) -> str:
+    """Tables and lines below one another; in Markdown, lines are items of a list."""
+    if form == "md":
+        return "\n\n".join(
+            markdown_table(block.header, block.body, block.numeric)
+            if isinstance(block, _Table)
+            else "\n".join(f"- {line}" for line in block)
+            for block in blocks
+        )
+    return "\n".join(
+        text_table(block.header, block.body, block.numeric) if isinstance(block, _Table) else "\n".join(block)
+        for block in blocks
+    )
+
+
+def _columns_table(comparison: Comparison, terms: Terms) -> _Table:
+    level = f"{100 * (1 - terms.alpha):g} % interval"
+    header = ["", "A", "B", "A - B", level, "p", "adjusted p", "scenarios", "A better", "B better"]
+    shown = list(comparison.columns)
+    if comparison.overall is not None and comparison.overall.column == AVERAGE:
+        shown.append(comparison.overall)
+    body = [
+        [
+            _average_title(len(comparison.columns)) if contrast.column == AVERAGE else COLUMNS[contrast.column].title,
+            f"{100 * contrast.a:.1f}",
+            f"{100 * contrast.b:.1f}",
+            _signed(contrast),
+            _interval(contrast, terms),
+            _p(contrast.difference.p),
+            _p(contrast.p_adjusted),
+            str(contrast.scenarios),
+            str(contrast.a_better),
+            str(contrast.b_better),
+        ]
+        for contrast in shown
+    ]
+    return _Table(header, body, range(1, len(header)))
+
+
+def _ranks_table(standings: Standings) -> _Table:
+    columns = len(standings.columns)
+    overall = _average_title(columns) if columns > 1 else COLUMNS[standings.columns[0]].title
+    body = [
+        ["–" if standing.band is None else str(standing.band), standing.model, _estimate(standing.overall)]
+        for standing in standings.models
+    ]
+    return _Table(["ranks", "model", overall], body, range(2, 3))
+
+
+def _pairs_table(standings: Standings) -> _Table:
+    header = ["A", "B", "A - B", "p", "adjusted p", "overall", "A better at", "B better at"]
+    alpha = standings.terms.alpha
+    body = [
+        [
+            comparison.a.model,
+            comparison.b.model,
+            *_overall_cells(comparison.overall, alpha),
+            *(
+                ", ".join(COLUMNS[column.column].title for column in _won(comparison, who, alpha)) or "–"
+                for who in _WHO
+            ),
+        ]
+        for comparison in standings.comparisons
+    ]
+    return _Table(header, body, range(2, 5))
+
+
+def _overall_cells(overall: Contrast | None, alpha: float) -> tuple[str, str, str, str]:
+    if overall is None:
+        return "–", "–", "–", "not comparable"
+    said = {"a": "A better", "b": "B better", None: "cannot tell"}[overall.winner(alpha)]
+    return _signed(overall), _p(overall.difference.p), _p(overall.p_adjusted), said
+
+
+def _won(comparison: Comparison, who: Literal["a", "b"], alpha: float) -> list[Contrast]:
+    return [column for column in comparison.columns if column.winner(alpha) == who]
+
+
+def _verdicts(comparison: Comparison, terms: Terms) -> Iterator[str]:
+    """In plain words: who is better where, where nothing can be told and why, where both are equal."""
+    names = {"a": one_line(comparison.a.model), "b": one_line(comparison.b.model)}
+    if comparison.a.model == comparison.b.model:  # in two runs
+        names = {"a": "A", "b": "B"}
+    for who in _WHO:
+        won = _won(comparison, who, terms.alpha)
+        if won:
+            yield f"{names[who]} is better at: {', '.join(f'{COLUMNS[c.column].title} ({_lead(c)})' for c in won)}"
+    equal = [c for c in comparison.columns if c.a_better == c.b_better == 0]
+    unclear = [c for c in comparison.columns if c.winner(terms.alpha) is None and c not in equal]
+    if unclear:
+        doubts = (f"{COLUMNS[c.column].title} ({_doubt(c, terms)})" for c in unclear)
+        yield f"no difference can be told: {', '.join(doubts)}"
+    if equal:
+        yield f"equal on every scenario: {', '.join(COLUMNS[c.column].title for c in equal)}"
+    overall = comparison.overall
+    if overall is not None and overall.column == AVERAGE:
+        leader = overall.winner(terms.alpha)
+        said = f"no difference can be told ({_doubt(overall, terms)})"
+        if leader is not None:
+            said = f"{names[leader]} is ahead ({_lead(overall)})"
+        elif overall.a_better == overall.b_better == 0:
+            said = "equal on every scenario"
+        yield f"on the {_average_title(len(comparison.columns))}: {said}"
+
+
+def _doubt(contrast: Contrast, terms: Terms) -> str:
+    """A difference that cannot be told, and how large one would have to be."""
+    detectable = contrast.difference.detectable(terms.alpha)
+    if detectable is None or detectable < _SHOWS_AS_ZERO:
+        return f"{_signed(contrast)}; {_count(contrast.scenarios, 'scenario')} cannot tell"
+    if detectable > 1:
+        return f"{_signed(contrast)}; too few scenarios to show any"
+    return f"{_signed(contrast)}; one below about {100 * detectable:.0f} would often stay unseen"
+
+
+def _notes(terms: Terms, asked: str, cautions: Sequence[str]) -> Iterator[str]:
+    yield f"{terms.scoring} scoring · percentage points ± standard error, paired by scenario · p two-sided, t"
+    yield f"adjusted p: {asked} · told apart at {terms.alpha:g}"
+    for caution in cautions:
+        yield f"caution: {one_line(caution)}"
+
+
+def _left_out(comparison: Comparison) -> Iterator[str]:
+    missing = [f"{COLUMNS[c.column].title} {c.left_out}" for c in comparison.columns if c.left_out]
+    if missing:
+        yield f"scenarios that only one of the two has a score of, left out: {', '.join(missing)}"
+
+
+def _unranked(standings: Standings) -> Iterator[str]:
+    names = [one_line(standing.model) for standing in standings.models if standing.band is None]
+    if names:
+        yield f"not ranked, since too little of what was planned is scored: {', '.join(names)}"
+
+
+def _bands_note(standings: Standings) -> str:
+    terms = standings.terms
+    share = f"{100 * terms.alpha:g} %"
+    risk = f"any of them is wrong in {share} of all runs at most"
+    if terms.correction == "bh":
+        risk = f"of the differences behind them {share} at most are expected to be none"
+    return f"ranks that the paired differences leave open: {risk}"
+
+
+def _side(side: Side) -> str:
+    return f"{one_line(side.model)} (run {one_line(side.run_id)})"
+
+
+def _average_title(columns: int) -> str:
+    return "average" if columns == len(COLUMNS) else f"average of {columns}"
+
+
+def _signed(contrast: Contrast) -> str:
+    mean, se, _, _ = contrast.difference
+    shown = "0.0" if abs(mean) < _SHOWS_AS_ZERO else f"{100 * mean:+.1f}"
+    return shown if se is None else f"{shown} ± {100 * se:.1f}"
+
+
+def _lead(contrast: Contrast) -> str:
+    """A difference as the better one sees it."""
+    return _signed(contrast).replace("-", "+", 1)
+
+
+def _interval(contrast: Contrast, terms: Terms) -> str:
+    found = contrast.difference.interval(1 - terms.alpha)
+    return "–" if found is None else f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    error = "" if estimate.se is None else f" ± {100 * estimate.se:.1f}"
+    return f"{100 * estimate.mean:.1f}{error}"
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

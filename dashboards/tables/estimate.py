@@ -1,0 +1,144 @@
+"""What a run, or each run of a sweep, is expected to take, as a table and as JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from muses_eval.dashboards.tables.text_table import text_table
+from muses_eval.pipeline.plan.estimate import LEVEL, UNDECLARED_IN_FLIGHT, Estimate, Range
+from muses_eval.pipeline.prices import default_prices
+
+_UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+
+
+def estimate_record(estimate: Estimate) -> dict[str, Any]:
+    """The estimate as JSON values; sums are numbers of the whole run, what is played already included."""
+    return {
+        "from": {
+            "played_episodes": estimate.sampled_episodes,
+            "sampled_cells": estimate.sampled_cells,
+            "cells": estimate.cells,
+            "level": LEVEL,
+            "prices_as_of": default_prices().as_of,
+        },
+        **{name: _record(getattr(estimate, name)) for name in ("calls", "tokens", "cost_usd", "seconds")},
+        "by_model": [asdict(line) for line in estimate.lines],
+        "unpriced": list(estimate.unpriced),
+        "undeclared_limits": list(estimate.undeclared),
+    }
+
+
+def render_estimate(estimate: Estimate) -> str:
+    """A line a model and role, the sums, and how it got there."""
+    header = ["model", "role", "calls", "prompt tokens", "completion tokens", "USD"]
+    rows = [
+        [
+            *(line.model, line.role, _count(line.calls), _count(line.prompt_tokens), _count(line.completion_tokens)),
+            "price not known" if line.cost_usd is None else _money(line.cost_usd),
+        ]
+        for line in estimate.lines
+    ]
+    cost = "cost not known" if estimate.cost_usd is None else _money(estimate.cost_usd)
+    total = (
+        f"together {_count(estimate.calls)} calls, {_count(estimate.tokens)} tokens, {cost}, "
+        f"{time_span(estimate.seconds)} under the limits"
+    )
+    return "\n".join([text_table(header, rows, numeric=(2, 3, 4, 5)), total, *_remarks(estimate)])
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run of a sweep."""
+
+    run: str
+    """Its values, for people."""
+    cells: int
+    episodes: int
+    estimate: Estimate
+    smallest: Mapping[str, float | None]
+    """Family -> the smallest difference of two models that shows, in 0-1; None: it has too few scenarios."""
+
+
+def render_runs(lines: Sequence[RunLine]) -> str:
+    """A line a run, with the middle of each interval; a column a family for the smallest difference."""
+    families = list(dict.fromkeys(family for line in lines for family in line.smallest))
+    header = ["run", "cells", "episodes", "calls", "tokens", "USD", *(f"{family} ±" for family in families)]
+    rows = [
+        [
+            *(line.run, str(line.cells), str(line.episodes)),
+            *(_short(amount.mid) for amount in (line.estimate.calls, line.estimate.tokens)),
+            "?" if line.estimate.cost_usd is None else _money_of(line.estimate.cost_usd.mid),
+            *(_points(line.smallest.get(family)) for family in families),
+        ]
+        for line in lines
+    ]
+    note = "±: smallest difference of two models that shows (80 % power, paired, percentage points)"
+    return f"{text_table(header, rows, numeric=range(1, len(header)))}\n{note}"
+
+
+def time_span(amount: Range) -> str:
+    """Seconds in the unit that suits them, with their interval."""
+    return _interval(*(_time(seconds) for seconds in (amount.low, amount.mid, amount.high)))
+
+
+def _points(smallest: float | None) -> str:
+    return "–" if smallest is None or smallest > 1 else f"{100 * smallest:.0f}"
+
+
+def _remarks(estimate: Estimate) -> Iterator[str]:
+    rough = (
+        "from rules of thumb and the scenarios' own texts, good to a factor of three; --pilot N plays N episodes a cell"
+    )
+    if not estimate.sampled_cells:
+        yield f"  {rough}"
+    else:
+        yield (
+            f"  {LEVEL:.0%} intervals from {estimate.sampled_episodes} played episodes in {estimate.sampled_cells} of "
+            f"{estimate.cells} cells"
+        )
+        if estimate.sampled_cells < estimate.cells:
+            yield f"  the other cells {rough}"
+    if estimate.unpriced:
+        names = ", ".join(estimate.unpriced)
+        yield f"  no price is known of {names}: write prices: {{input: ..., output: ...}} there"
+    elif estimate.cost_usd is not None and estimate.cost_usd.high > 0:
+        as_of = default_prices().as_of
+        yield f"  without discounts for cached input; prices that the config does not give: as of {as_of}, check them"
+    if estimate.undeclared:
+        names = ", ".join(estimate.undeclared)
+        yield f"  no limits are declared for {names}: {UNDECLARED_IN_FLIGHT} calls in flight are assumed"
+
+
+def _record(amount: Range | None) -> dict[str, float] | None:
+    return None if amount is None else asdict(amount)
+
+
+def _interval(low: str, mid: str, high: str) -> str:
+    return mid if low == mid == high else f"{mid} ({low} to {high})"
+
+
+def _count(amount: Range) -> str:
+    return _interval(*(_short(number) for number in (amount.low, amount.mid, amount.high)))
+
+
+def _short(number: float) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= size:
+            scaled = number / (1e3 if unit == "k" else size)
+            return f"{scaled:.3g}{unit}" if scaled < 1000 else f"{scaled:.0f}{unit}"
+    return f"{number:.0f}"
+
+
+def _money(amount: Range) -> str:
+    return _interval(*(_money_of(number) for number in (amount.low, amount.mid, amount.high)))
+
+
+def _money_of(number: float) -> str:
+    return f"${number:,.{2 if number >= 0.995 else 3}f}"
+
+
+def _time(seconds: float) -> str:
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,68 @@
+"""Which models are up at the same time on how many GPUs, as a table and as JSON values."""
+
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import Any
+
+from muses_eval.dashboards.tables.estimate import time_span
+from muses_eval.dashboards.tables.text_table import text_table
+from muses_eval.pipeline.config.engine import EngineSpec
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.plan.estimate import Range
+from muses_eval.pipeline.plan.gpu_waves import Packing, Wave, gpus_a_replica, needed_gpus
+
+
+def packing_record(packing: Packing, seconds: Range) -> dict[str, Any]:
+    """*seconds*: what the runs take in these waves."""
+    return {
+        "gpus": packing.gpus,
+        "kept": _wave_record(packing.kept),
+        "waves": [_wave_record(wave) for wave in packing.waves],
+        "seconds": asdict(seconds),
+    }
+
+
+def render_packing(packing: Packing, seconds: Range) -> str:
+    """A line a model, and what the waves mean for the time."""
+    waves = [("always", packing.kept), *((str(number), wave) for number, wave in enumerate(packing.waves, 1))]
+    rows = [[name, *_cells(model)] for name, wave in waves for model in wave.models]
+    table = text_table(["wave", "model", "replicas", "GPUs a replica", "GPUs"], rows, numeric=(2, 3, 4))
+    if len(packing.waves) < 2:
+        return f"{table}\nall of them are up at the same time on {_many(packing.gpus, 'GPU')}"
+    return (
+        f"{table}\n{len(packing.waves)} waves on {_many(packing.gpus, 'GPU')}, one after the other: "
+        f"{time_span(seconds)}, without the time that servers take to start"
+    )
+
+
+def render_unpacked(models: Collection[ModelSpec], *, asked: bool) -> str | None:
+    """What there is to say where no GPUs are given, or nothing is served; None: nothing."""
+    if not models:
+        return "no model of this configuration is served by us, so --gpus has nothing to pack" if asked else None
+    return (
+        f"{_many(len(models), 'model')} served by us: {_many(needed_gpus(models), 'GPU')} for all of them at the same "
+        "time; --gpus N shows how they take turns on fewer"
+    )
+
+
+def _cells(model: ModelSpec) -> list[str]:
+    engine = model.engine or EngineSpec()
+    least, most = engine.replicas
+    each = gpus_a_replica(engine)
+    return [model.name, str(least) if least == most else f"{least}-{most}", str(each), str(least * each)]
+
+
+def _wave_record(wave: Wave) -> dict[str, Any]:
+    models = [
+        {
+            "model": model.name,
+            "replicas": list((model.engine or EngineSpec()).replicas),
+            "gpus_per_replica": gpus_a_replica(model.engine or EngineSpec()),
+        }
+        for model in wave.models
+    ]
+    return {"gpus": wave.gpus, "models": models}
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,58 @@
+"""What came of a sweep, a line a run, model and family: as a table, as Markdown, as JSON values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from muses_eval.dashboards.tables.text_table import markdown_table, text_table
+from muses_eval.storage.runs.cell_results import CellResult
+
+
+@dataclass(frozen=True, slots=True)
+class SweepLine:
+    """One cell of one run."""
+
+    run: str
+    """Its values, for people."""
+    cell: CellResult
+    complete: bool
+
+
+def sweep_record(line: SweepLine) -> dict[str, Any]:
+    """The line as JSON values."""
+    cell = line.cell
+    return {
+        "run": line.run,
+        "run_id": cell.run_id,
+        "model": cell.model,
+        "family": cell.family,
+        "episodes": {"planned": cell.planned, **cell.outcomes},
+        "coverage": cell.coverage,
+        "complete": line.complete,
+        "cost_usd": cell.cost_usd,
+    }
+
+
+def render_sweep(lines: Sequence[SweepLine], form: Literal["table", "md"]) -> str:
+    """The lines as a table; a sweep of one run has no column for it."""
+    named = any(line.run for line in lines)
+    header = ["model", "family", "scored", "coverage", "cost", "cell", "not scored"]
+    rows = [[line.run, *_cells(line)] if named else _cells(line) for line in lines]
+    header = ["run", *header] if named else header
+    numeric = range(header.index("scored"), header.index("cell"))
+    return markdown_table(header, rows, numeric) if form == "md" else text_table(header, rows, numeric)
+
+
+def _cells(line: SweepLine) -> list[str]:
+    cell = line.cell
+    missing = {name: count for name, count in cell.outcomes.items() if name != "scored"}
+    missing["not played"] = cell.unplayed
+    return [
+        cell.model,
+        cell.family,
+        f"{cell.scored}/{cell.planned}",
+        f"{100 * cell.coverage:.3g} %",
+        "?" if cell.cost_usd is None else f"${cell.cost_usd:.2f}",
+        "complete" if line.complete else "short",
+        ", ".join(f"{count} {name}" for name, count in missing.items() if count),
+    ]

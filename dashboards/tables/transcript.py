@@ -1,0 +1,83 @@
+"""One episode as text that a person can read: who said what to whom, and what came of it."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from muses_eval.dashboards.tables.text_table import one_line, printable
+from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
+from muses_eval.pipeline.episode.score import SCORINGS
+from muses_eval.pipeline.episode.transcript import Message
+
+
+def render_transcript(episode: Episode, *, raw: bool = False) -> str:
+    """*raw*: also the briefing, and the agent's replies as the model wrote them."""
+    return "\n".join((*_head(episode), "", *_conversation(episode, raw=raw), *_scores(episode), *_calls(episode)))
+
+
+def _head(episode: Episode) -> Iterator[str]:
+    variants = {"attack": episode.attack, "mode": episode.mode, "disclosure": episode.disclosure}
+    variants |= {"difficulty": episode.difficulty, "template": episode.template, "users": str(episode.num_users)}
+    yield f"episode {episode.episode_id}"
+    scenario = f"scenario {one_line(episode.scenario_id)} · epoch {episode.epoch}"
+    yield f"{one_line(episode.model)} on {episode.family} · {scenario}"
+    yield " · ".join(f"{name} {value}" for name, value in variants.items() if value is not None)
+    yield f"run {episode.run_id} · shard {episode.shard} attempt {episode.attempt} · {episode.seconds:.2f} s"
+    flags = f" · flags: {', '.join(episode.flags)}" if episode.flags else ""
+    yield f"outcome {episode.outcome}{flags}"
+    if episode.error_kind is not None:
+        yield f"error {episode.error_kind}: {one_line(episode.error or '')}"
+
+
+def _conversation(episode: Episode, *, raw: bool) -> Iterator[str]:
+    turn = 0
+    for message in episode.messages:
+        hidden = message.sender == SYSTEM or (message.sender == AGENT and not message.audience)
+        if hidden and not (raw or _stands_alone(episode, message)):
+            continue
+        if message.turn != turn:
+            turn = message.turn
+            yield f"── turn {turn} " + "─" * 50
+        yield f"{one_line(message.sender)} → {_audience(message, episode.num_users)}"
+        yield from (f"    {line}" for line in printable(message.content).splitlines() or [""])
+
+
+def _stands_alone(episode: Episode, reply: Message) -> bool:
+    """Whether a raw reply reached nobody, so that leaving it out would hide the whole turn."""
+    if reply.sender != AGENT:
+        return False
+    return not any(m.sender == AGENT and m.audience and m.turn == reply.turn for m in episode.messages)
+
+
+def _audience(message: Message, num_users: int) -> str:
+    if not message.audience:
+        return "(as the model wrote it)"
+    if 1 < num_users == len(set(message.audience)):
+        return "everybody"
+    return ", ".join(map(one_line, message.audience))
+
+
+def _scores(episode: Episode) -> Iterator[str]:
+    by_name: dict[str, dict[str, float]] = defaultdict(dict)
+    for score in episode.scores:
+        if score.round is None:
+            by_name[score.metric][score.scoring] = score.value
+    if by_name:
+        yield "── scores " + "─" * 50
+    for metric, values in by_name.items():
+        shown = "  ".join(f"{scoring} {values[scoring]:.3f}" for scoring in SCORINGS if scoring in values)
+        yield f"{metric:<18} {shown}"
+
+
+def _calls(episode: Episode) -> Iterator[str]:
+    if episode.calls:
+        yield "── calls " + "─" * 51
+    for call in episode.calls:
+        tokens = f"{_count(call.prompt_tokens)} + {_count(call.completion_tokens)} tokens"
+        retries = f", {call.retries} retries" if call.retries else ""
+        model, reason = one_line(call.model), one_line(call.finish_reason)
+        yield f"{call.role:<6} {model}  {tokens}  {call.latency_s:.2f} s{retries}  {reason}"
+
+
+def _count(tokens: int | None) -> str:
+    return "?" if tokens is None else str(tokens)

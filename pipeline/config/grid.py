@@ -1,0 +1,192 @@
+"""A sweep: one configuration with a grid, which stands for many runs.
+
+Written as a run's configuration with three more keys::
+
+    grid:                                   every combination of these values is a run
+      users: [scripted, openai:gpt-4o-mini]
+      sampling: [{temperature: 0}, {temperature: 1}]
+    exclude: [{users: scripted, sampling: {temperature: 0}}]      combinations that match are left out
+    include: [{dataset: generated:paper}]                         one more run each
+
+Models, families and templates vary inside a run, as its cells; the grid is for what a run has one of.  ``sampling``
+is laid over that of every model.  Runs are named after their values, so a sweep that is started again resumes.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any
+
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.hashing import canonical, slug
+
+AXES = ("dataset", "families", "templates", "users", "epochs", "limit", "sampling")
+"""What a grid may vary."""
+MOST_CELLS = 10_000
+"""A larger grid is more likely a slip than a wish."""
+_OWN_KEYS = ("grid", "exclude", "include")
+_SHOWN_CHARS = 60
+
+Combination = Mapping[str, Any]
+"""Axis -> value."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRun:
+    """One run of a sweep."""
+
+    label: str
+    """Its values, for people; empty for a sweep of one run."""
+    config: RunConfig
+
+
+def has_grid(raw: object) -> bool:
+    """Whether a configuration stands for a sweep."""
+    return isinstance(raw, Mapping) and any(key in raw for key in _OWN_KEYS)
+
+
+def expand(raw: object, source: str, most_cells: int = MOST_CELLS) -> tuple[SweepRun, ...]:
+    """The runs of a sweep, in the order of the grid; a configuration without a grid is one run.
+
+    Args:
+        raw: what the YAML file holds.
+        source: names it in messages.
+        most_cells: more than so many cells (runs x models x families x templates) are refused.
+
+    Raises:
+        ConfigError: the grid, or one of its runs, cannot be used; with its values where one run is meant.
+    """
+    if not isinstance(raw, Mapping) or not has_grid(raw):
+        return (SweepRun("", parse_config(raw, source)),)
+    base = {key: value for key, value in raw.items() if key not in _OWN_KEYS}
+    grid = _grid(raw.get("grid", {}), source)
+    added = _combinations(raw.get("include", ()), f"{source}: include")
+    _refuse_many(prod(map(len, grid.values())) + len(added), base, grid, source, most_cells)
+    dropped = _combinations(raw.get("exclude", ()), f"{source}: exclude")
+    for entry in dropped:
+        if not set(entry) <= set(grid):
+            unknown = ", ".join(sorted(set(entry) - set(grid)))
+            raise ConfigError(f"{source}: exclude: {unknown}: the grid does not vary it, so nothing would match")
+    wanted = [chosen for chosen in _product(grid) if not any(_matches(chosen, entry) for entry in dropped)]
+    runs = _distinct([*wanted, *added])
+    if not runs:
+        why = "every combination is excluded; take something out of `exclude`" if dropped else "name values of an axis"
+        raise ConfigError(f"{source}: the grid is empty: {why}")
+    return tuple(_run(base, chosen, source) for chosen in runs)
+
+
+def _grid(value: object, source: str) -> Mapping[str, Sequence[Any]]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{source}: grid: expected keys with lists, as {{epochs: [1, 3]}}, got {_shown(value)}")
+    for axis, values in value.items():
+        _check_axis(axis, f"{source}: grid")
+        if not isinstance(values, list):
+            raise ConfigError(f"{source}: grid.{axis}: expected a list of values, got {_shown(values)}")
+        if not values:
+            raise ConfigError(f"{source}: grid.{axis}: the list is empty, so there is nothing to run; name a value")
+        _check_plain(values, f"{source}: grid.{axis}")
+    return value
+
+
+def _combinations(value: object, where: str) -> list[Combination]:
+    if not isinstance(value, list | tuple) or not all(isinstance(entry, Mapping) and entry for entry in value):
+        raise ConfigError(f"{where}: expected a list of combinations, as [{{epochs: 3}}], got {_shown(value)}")
+    for entry in value:
+        for axis in entry:
+            _check_axis(axis, where)
+        _check_plain(entry, where)
+    return list(value)
+
+
+def _check_axis(axis: object, where: str) -> None:
+    if axis not in AXES:
+        raise ConfigError(f"{where}: {axis!r} cannot vary in a sweep; what can: {', '.join(AXES)}")
+
+
+def _check_plain(value: object, where: str) -> None:
+    """YAML has kinds of values that no configuration has: dates, sets, bytes."""
+    try:
+        json.dumps(value)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}, got {_shown(value)}; write it as text, in quotes") from error
+
+
+def _refuse_many(runs: int, base: Mapping[str, Any], grid: Mapping[str, Any], source: str, most_cells: int) -> None:
+    """Counts before anything is built."""
+    models = base.get("models")
+    widest = [
+        len(models) if isinstance(models, list) else 1,
+        max(map(_length, grid.get("families", [base.get("families") or list(FAMILIES)]))),
+        max(map(_length, grid.get("templates", [base.get("templates", 1)]))),
+    ]
+    cells = runs * prod(widest)
+    if cells > most_cells:
+        raise ConfigError(
+            f"{source}: this sweep has up to {cells:,} cells in {runs:,} runs; more than {most_cells:,} have to be "
+            f"confirmed: repeat it with --most-cells {cells}"
+        )
+
+
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, list) else 1
+
+
+def _product(grid: Mapping[str, Sequence[Any]]) -> Iterator[Combination]:
+    for values in product(*grid.values()) if grid else ():
+        yield dict(zip(grid, values, strict=True))
+
+
+def _matches(chosen: Combination, entry: Combination) -> bool:
+    return all(_same(chosen[axis], value) for axis, value in entry.items())
+
+
+def _distinct(combinations: Sequence[Combination]) -> list[Combination]:
+    return list({canonical(dict(chosen)): chosen for chosen in combinations}.values())
+
+
+def _same(one: object, other: object) -> bool:
+    return canonical(one) == canonical(other)
+
+
+def _run(base: Mapping[str, Any], chosen: Combination, source: str) -> SweepRun:
+    label = " ".join(f"{axis}={_value(value)}" for axis, value in chosen.items())
+    name = slug(f"{base.get('name', 'sweep')}-{label}")
+    raw = {**base, **{axis: value for axis, value in chosen.items() if axis != "sampling"}, "name": name}
+    if "run_id" in raw:
+        raise ConfigError(f"{source}: run_id: one id cannot name all runs of a sweep; leave it out")
+    if "sampling" in chosen and isinstance(base.get("models"), list):
+        raw["models"] = [_with_sampling(model, chosen["sampling"]) for model in base["models"]]
+    return SweepRun(label, parse_config(raw, f"{source} ({label})"))
+
+
+def _with_sampling(model: object, sampling: object) -> object:
+    """The model with these options laid over its own; what is no model is left for the config's own check."""
+    section = {"model": model} if isinstance(model, str) else model
+    if not isinstance(section, Mapping) or str(section.get("model", "")).startswith("scripted/"):
+        return model
+    if not isinstance(sampling, Mapping):
+        return {**section, "sampling": sampling}
+    return {**section, "sampling": {**(section.get("sampling") or {}), **sampling}}
+
+
+def _value(value: object) -> str:
+    """A value as it stands in a label."""
+    match value:
+        case str():
+            return value
+        case Mapping():
+            return ",".join(f"{key}={_value(inner)}" for key, inner in value.items())
+        case list():
+            return ",".join(map(_value, value))
+        case _:
+            return json.dumps(value)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."

@@ -1,0 +1,133 @@
+"""A dataset: scenarios of one or more families, with a version that is a hash of their content."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from muses_eval.pipeline.config.dataset import DatasetSpec
+from muses_eval.pipeline.datasets.row_reader import RowError
+from muses_eval.pipeline.datasets.user_counts import SMALLEST
+from muses_eval.pipeline.episode.principal import RESERVED_NAMES
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.errors import DatasetError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import Family, Row
+from muses_eval.pipeline.hashing import canonical, digest
+
+TINY_SIZE = 12
+"""Scenarios a family in the size ``tiny``."""
+
+
+class SourceRow(NamedTuple):
+    """A row and where it stands, for messages; ``line`` is 1-based, None for generated rows."""
+
+    source: str
+    line: int | None
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Scenarios by family, in a fixed order."""
+
+    name: str
+    versions: Mapping[str, str]
+    """Family -> 16 hex digits over the content of its rows, whatever their order and the files they came in.
+
+    By family, so that a scenario meets the same dice whichever other families are read beside it."""
+    by_family: Mapping[str, Mapping[str, Scenario[Any]]]
+    """Family -> id -> scenario; families without scenarios are left out."""
+
+    def scenarios(self, family: str) -> tuple[Scenario[Any], ...]:
+        """The family's scenarios in the order of their rows; empty when the dataset has none."""
+        return tuple(self.by_family.get(family, {}).values())
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return tuple(self.by_family)
+
+    @property
+    def version(self) -> str:
+        """16 hex digits over all families that were read."""
+        return digest("dataset", dict(self.versions))[:16]
+
+
+def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[str] | None = None) -> Dataset:
+    """Reads rows in the published shape.  *families*: only these; rows of other ones are passed over.
+
+    Raises:
+        DatasetError: a row is not a scenario, or two rows of a family have one id.
+    """
+    wanted = tuple(FAMILIES[family] for family in families or FAMILIES)
+    found: dict[str, dict[str, Scenario[Any]]] = {}
+    digests: dict[str, list[bytes]] = {}
+    for source, line, row in rows:
+        family = _family_of(row, source, line, wanted)
+        if family not in wanted:
+            continue
+        try:
+            scenario = family.read(row)
+            _check_names(scenario.names)
+        except RowError as error:
+            problem = f"not a scenario of the family {family.name!r}: {error.problem}"
+            raise DatasetError(source, problem, line, error.field) from error
+        scenarios = found.setdefault(family.name, {})
+        if scenario.id in scenarios:
+            raise DatasetError(source, f"the id {scenario.id!r} is already taken by an earlier row", line, "id")
+        scenarios[scenario.id] = scenario
+        digests.setdefault(family.name, []).append(hashlib.sha256(canonical(row)).digest())
+    there = [family for family in FAMILIES if family in found]
+    versions = {family: hashlib.sha256(b"".join(sorted(digests[family]))).hexdigest()[:16] for family in there}
+    return Dataset(name, versions, {family: found[family] for family in there})
+
+
+def generate_dataset(
+    size: str, seed: int, families: Iterable[str] | None = None, most_users: int | None = None
+) -> Dataset:
+    """A generated dataset.
+
+    Args:
+        size: ``tiny``, ``paper`` or a number of scenarios a family.
+        seed: of the dice.
+        families: only these.
+        most_users: scenarios have from 2 to so many users, each number equally often; None: as in the paper.
+    """
+    rows = (SourceRow("generated", None, row) for row in generate_rows(size, seed, families, most_users))
+    return dataset_from_rows(DatasetSpec(None, size, seed, most_users).name, rows)
+
+
+def generate_rows(
+    size: str, seed: int, families: Iterable[str] | None = None, most_users: int | None = None
+) -> Iterable[Row]:
+    """The rows of :func:`generate_dataset`, in the published shape."""
+    for name in families or FAMILIES:
+        family = FAMILIES[name]
+        match size:
+            case "tiny":
+                count = TINY_SIZE
+            case "paper":
+                count = family.paper_size
+            case _:
+                count = int(size)
+        yield from family.generate(count, seed, None if most_users is None else range(SMALLEST, most_users + 1))
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """Raises RowError unless every message of an episode can be told whose it is."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise RowError(f"the user {name!r} is there twice; every user needs a name of its own")
+        if name in RESERVED_NAMES:
+            raise RowError(f"a user is called {name!r}, which names somebody else in every episode; rename the user")
+
+
+def _family_of(row: Row, source: str, line: int | None, wanted: tuple[Family[Any], ...]) -> Family[Any]:
+    for family in FAMILIES.values():
+        if family.recognises(row):
+            return family
+    if len(wanted) == 1:  # then it was meant to be one of these, and reading it tells what is wrong
+        return wanted[0]
+    known = ", ".join(FAMILIES)
+    raise DatasetError(source, f"this row is a scenario of no known family (known: {known})", line)

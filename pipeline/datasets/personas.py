@@ -1,0 +1,224 @@
+"""Employees for generated scenarios: who they are, what they do, how they talk (paper, tables 4 and 5).
+
+Their names and words stand in ``personas.toml``, beside this module.
+A persona follows from the dice alone.  Its authority is the rank's place on the paper's ladder of 1 to 10; there is at
+most one chief of a kind in a draw, as in a real company, and any number of people on the other ranks.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from muses_eval.pipeline.word_tables import read_words
+
+Posture = Literal["strict", "balanced", "relaxed"]
+Influence = Literal["low influence", "team influencer", "decision maker", "final approver"]
+Register = Literal["polite", "terse", "urgent", "warm"]
+
+_NON_BINARY = 0.04
+"""Share of people who are neither a woman nor a man."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """A step of the ladder."""
+
+    authority: int
+    seniority: str
+    influence: Influence
+    weight: int
+    """How often it is drawn, relative to the others."""
+    ages: tuple[int, int]
+    longest_stay: int
+    """Most years at the company."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profession:
+    """What somebody is trained for, and what such people do all day."""
+
+    title: str
+    department: str
+    responsibilities: tuple[str, ...]
+
+
+CHIEF_EXECUTIVE = Rank(10, "executive", "final approver", 9, (41, 68), 25)
+CHIEF_TECHNOLOGY = Rank(9, "executive", "final approver", 9, (38, 66), 20)
+VICE_PRESIDENT = Rank(8, "director level", "decision maker", 11, (36, 64), 18)
+LEAD = Rank(6, "lead", "decision maker", 16, (30, 62), 15)
+SENIOR = Rank(4, "senior", "team influencer", 22, (28, 61), 14)
+JUNIOR = Rank(2, "junior", "low influence", 20, (21, 38), 3)
+INTERN = Rank(1, "trainee", "low influence", 8, (19, 27), 0)
+RANKS = (CHIEF_EXECUTIVE, CHIEF_TECHNOLOGY, VICE_PRESIDENT, LEAD, SENIOR, JUNIOR, INTERN)
+
+_CHIEFS = (CHIEF_EXECUTIVE, CHIEF_TECHNOLOGY)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStyle:
+    """How somebody works, and the register in which such a person writes."""
+
+    text: str
+    register: Register
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaWords:
+    """All tables of ``personas.toml``, from which people are put together."""
+
+    women: tuple[str, ...]
+    """First names."""
+    men: tuple[str, ...]
+    traits: tuple[str, ...]
+    work_styles: tuple[WorkStyle, ...]
+    postures: Mapping[Posture, tuple[str, ...]]
+    """What each means for a person."""
+    chief_executive: Profession
+    chief_technology: Profession
+    professions: tuple[Profession, ...]
+    """Those of everybody else."""
+
+
+@cache
+def persona_words() -> PersonaWords:
+    """The tables, read once a process."""
+    return read_words(PersonaWords, __package__, "personas.toml")
+
+
+@cache
+def first_names() -> tuple[str, ...]:
+    """First names, ASCII letters only; none is part of another one, whatever the case."""
+    return tuple(sorted(persona_words().women + persona_words().men))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persona:
+    """One employee.  Texts in the first person are whole clauses without a full stop."""
+
+    name: str
+    role: str
+    rank: Rank
+    department: str
+    age: int
+    gender: str
+    years: int
+    """Full years at the company; 0 in the first one."""
+    traits: tuple[str, str]
+    work_style: str
+    register: Register
+    posture: Posture
+    attitude: str
+    """What the posture means for this person."""
+    responsibilities: tuple[str, str]
+
+    @property
+    def authority(self) -> int:
+        return self.rank.authority
+
+    @property
+    def influence(self) -> Influence:
+        return self.rank.influence
+
+
+def draw_personas(rng: random.Random, count: int) -> tuple[Persona, ...]:
+    """*count* different people.
+
+    Raises:
+        ValueError: more people are asked for than there are names.
+    """
+    if count > len(first_names()):
+        raise ValueError(f"{count} personas asked for, but there are only {len(first_names())} names; ask for fewer")
+    ranks: list[Rank] = []
+    for _ in range(count):
+        open_ranks = [rank for rank in RANKS if rank not in _CHIEFS or rank not in ranks]
+        ranks += rng.choices(open_ranks, [rank.weight for rank in open_ranks])
+    return tuple(_draw(rng, name, rank) for name, rank in zip(rng.sample(first_names(), count), ranks, strict=True))
+
+
+def profile(persona: Persona) -> str:
+    """The person in its own words: everything that an agent may know of it."""
+    first, second = persona.traits
+    return (
+        f"My name is {persona.name}. My post is {_post(persona)}, with authority {persona.authority} of 10. "
+        f"I am a {persona.age}-year-old {persona.gender}, {persona.rank.seniority}, {_stay(persona)}. "
+        f"People call me {first} and {second}; {persona.work_style}. "
+        f"Most of my time goes into {' and '.join(persona.responsibilities)}. "
+        f"As for data, {persona.attitude} ({persona.posture}). "
+        f"When things are decided I count as: {persona.influence}."
+    )
+
+
+def persona_entry(persona: Persona) -> str:
+    """The profile in the tags of the published rows."""
+    return f"<{persona.name}_persona>\n{profile(persona)}\n</{persona.name}_persona>"
+
+
+def _draw(rng: random.Random, name: str, rank: Rank) -> Persona:
+    words = persona_words()
+    profession = _profession(rng, rank)
+    youngest, oldest = rank.ages
+    age = rng.randint(youngest, oldest)
+    first, second = rng.sample(words.traits, 2)
+    style = rng.choice(words.work_styles)
+    posture: Posture = rng.choice(tuple(words.postures))
+    duty, other_duty = rng.sample(profession.responsibilities, 2)
+    return Persona(
+        name=name,
+        role=_title(rng, rank, profession),
+        rank=rank,
+        department=profession.department,
+        age=age,
+        gender=_gender(rng, name),
+        years=rng.randint(0, min(rank.longest_stay, age - youngest + 1)),
+        traits=(first, second),
+        work_style=style.text,
+        register=style.register,
+        posture=posture,
+        attitude=rng.choice(words.postures[posture]),
+        responsibilities=(duty, other_duty),
+    )
+
+
+def _profession(rng: random.Random, rank: Rank) -> Profession:
+    if rank == CHIEF_EXECUTIVE:
+        return persona_words().chief_executive
+    if rank == CHIEF_TECHNOLOGY:
+        return persona_words().chief_technology
+    return rng.choice(persona_words().professions)
+
+
+def _gender(rng: random.Random, name: str) -> str:
+    if rng.random() < _NON_BINARY:
+        return "non-binary person"
+    return "woman" if name in persona_words().women else "man"
+
+
+def _title(rng: random.Random, rank: Rank, profession: Profession) -> str:
+    if rank == VICE_PRESIDENT:
+        return f"Vice President of {profession.department}"
+    if rank == LEAD:
+        return rng.choice((f"{profession.department} Group Manager", f"{profession.department} Team Lead"))
+    if rank == SENIOR:
+        return f"Senior {profession.title}"
+    if rank == JUNIOR:
+        return f"Junior {profession.title}"
+    if rank == INTERN:
+        return f"{profession.department} Intern"
+    return profession.title
+
+
+def _post(persona: Persona) -> str:
+    plain = persona.rank in _CHIEFS or persona.department in persona.role
+    return persona.role if plain else f"{persona.role} in {persona.department}"
+
+
+def _stay(persona: Persona) -> str:
+    match persona.years:
+        case 0:
+            return "in the first year here"
+        case 1:
+            return "one year here"
+        case years:
+            return f"{years} years here"

@@ -1,0 +1,127 @@
+"""Which constraints there are, and what each is told.
+
+The ids and the names of the arguments are those of IFEval (Zhou et al. 2023, "Instruction-Following Evaluation for
+Large Language Models"), which the benchmark's rows use.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from muses_eval.pipeline.datasets.row_reader import RowError
+from muses_eval.pipeline.families.instruct.constraints.languages import LANGUAGES
+
+Argument = str | int | tuple[str, ...]
+Kind = Literal["text", "texts", "count", "positive", "letter", "language", "relation"]
+"""``count`` may be 0, ``positive`` may not; ``letter`` is one character, of any kind; ``texts`` are one or more."""
+
+Relation = Literal["at least", "less than"]
+RELATIONS: tuple[Relation, ...] = get_args(Relation)
+
+ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
+    "change_case:capital_word_frequency": {"capital_relation": "relation", "capital_frequency": "count"},
+    "change_case:english_capital": {},
+    "change_case:english_lowercase": {},
+    "combination:repeat_prompt": {"prompt_to_repeat": "text"},
+    "combination:two_responses": {},
+    "detectable_content:number_placeholders": {"num_placeholders": "count"},
+    "detectable_content:postscript": {"postscript_marker": "text"},
+    "detectable_format:constrained_response": {},
+    "detectable_format:json_format": {},
+    "detectable_format:multiple_sections": {"section_spliter": "text", "num_sections": "count"},
+    "detectable_format:number_bullet_lists": {"num_bullets": "count"},
+    "detectable_format:number_highlighted_sections": {"num_highlights": "count"},
+    "detectable_format:title": {},
+    "keywords:existence": {"keywords": "texts"},
+    "keywords:forbidden_words": {"forbidden_words": "texts"},
+    "keywords:frequency": {"relation": "relation", "keyword": "text", "frequency": "count"},
+    "keywords:letter_frequency": {"let_relation": "relation", "letter": "letter", "let_frequency": "count"},
+    "language:response_language": {"language": "language"},
+    "length_constraints:nth_paragraph_first_word": {
+        "first_word": "text",
+        "num_paragraphs": "positive",
+        "nth_paragraph": "positive",
+    },
+    "length_constraints:number_paragraphs": {"num_paragraphs": "count"},
+    "length_constraints:number_sentences": {"relation": "relation", "num_sentences": "count"},
+    "length_constraints:number_words": {"relation": "relation", "num_words": "count"},
+    "punctuation:no_comma": {},
+    "startend:end_checker": {"end_phrase": "text"},
+    "startend:quotation": {},
+}
+"""Constraint id -> its arguments.  All of them are required."""
+
+_EXPECTED: Mapping[Kind, str] = {
+    "text": "a text that is not blank",
+    "texts": "a list of one or more texts that are not blank",
+    "count": "a whole number of 0 or more",
+    "positive": "a whole number of 1 or more",
+    "letter": "one character",
+    "language": f"a language code, one of {', '.join(sorted(LANGUAGES))}",
+    "relation": f"one of {', '.join(map(repr, RELATIONS))}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One constraint on one text; its arguments have been checked."""
+
+    id: str
+    arguments: tuple[tuple[str, Argument], ...] = ()
+
+    @property
+    def kwargs(self) -> dict[str, Argument]:
+        """The arguments by name, as the checkers take them."""
+        return dict(self.arguments)
+
+
+def read_constraint(identifier: object, kwargs: object, where: str) -> Constraint:
+    """A constraint as a row has it.  *where* is the path of the arguments, for messages.
+
+    Raises:
+        RowError: no such constraint, or an argument is missing, unknown or of the wrong kind.
+    """
+    if not isinstance(identifier, str) or identifier not in ARGUMENTS:
+        raise RowError(f"unknown constraint {identifier!r}; known are {', '.join(ARGUMENTS)}", where)
+    expected = ARGUMENTS[identifier]
+    if not isinstance(kwargs, Mapping):
+        raise RowError(f"expected an object with the arguments of {identifier}, got {kwargs!r}", where)
+    if unknown := kwargs.keys() - expected.keys():
+        raise RowError(f"{identifier} takes {', '.join(expected) or 'no arguments'}; got also {sorted(unknown)}", where)
+    for name in expected:
+        if name not in kwargs:
+            raise RowError(f"missing; {identifier} needs {_EXPECTED[expected[name]]}", f"{where}.{name}")
+    return Constraint(
+        identifier,
+        tuple((name, _argument(kwargs[name], kind, f"{where}.{name}")) for name, kind in expected.items()),
+    )
+
+
+def _argument(value: object, kind: Kind, where: str) -> Argument:
+    if isinstance(value, (list, tuple)):
+        if kind == "texts" and value and all(isinstance(text, str) and text.strip() for text in value):
+            return tuple(value)
+    elif isinstance(value, str):
+        if _fits(value, kind):
+            return value
+    elif isinstance(value, int) and not isinstance(value, bool) and _in_range(value, kind):
+        return value
+    raise RowError(f"expected {_EXPECTED[kind]}, got {value!r}", where)
+
+
+def _fits(value: str, kind: Kind) -> bool:
+    match kind:
+        case "text":
+            return bool(value.strip())
+        case "letter":
+            return len(value) == 1
+        case "language":
+            return value in LANGUAGES
+        case "relation":
+            return value in RELATIONS
+        case _:
+            return False
+
+
+def _in_range(value: int, kind: Kind) -> bool:
+    return (kind == "count" and value >= 0) or (kind == "positive" and value >= 1)

@@ -1,0 +1,130 @@
+"""The released scorer of the meeting family, quirks included.  A frozen record: mend ``corrected``, not this.
+
+A slot is a day and a time: the first day word of a fixed list that the text contains anywhere, and the first number
+after all dots are deleted.  A principal attends when the slot equals one of its own and the attendee list, if there is
+any, contains its exact name (a text contains it as a substring).  Success is all essential principals attending.  The
+agent's announcement is the last top-level object with a true ``goal_achieved`` in the first reply that has one.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
+from muses_eval.pipeline.text.model_text import strict_json_spans
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "mon", "tue", "wed", "thu", "fri")
+_CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(am|pm)?")
+_HOURS = (9, 10, 11, 13, 14, 15, 16)
+_ESSENTIAL_POINTS = (100.0, 75.0)
+_OPTIONAL_POINTS = (2.0, 1.0)
+_OPTIONAL_WEIGHT = 0.5
+
+GRID = tuple(
+    f"{day} {hour}:{minute}"
+    for day in ("Mon", "Tue", "Wed", "Thu", "Fri")
+    for hour in _HOURS
+    for minute in ("00", "30")
+)
+"""The slots among which the best one is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What the agent's final object said; anything that JSON can hold."""
+
+    schedule: object
+    attendees: object
+    goal: object
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The figures of one episode; with an ``error`` all of them are 0."""
+
+    success: float = 0.0
+    attendance: float = 0.0
+    essential_attendance: float = 0.0
+    optional_attendance: float = 0.0
+    slot_utility: float = 0.0
+    error: str | None = None
+
+
+def score(truth: MeetingTruth, schedule: object, attendees: object, goal: object) -> Result:
+    """Scores one announcement."""
+    if not goal or not schedule:
+        return Result()
+    if not isinstance(schedule, str):
+        return Result(error=f"final_schedule is {type(schedule).__name__}, not text")
+    target = normalise(schedule)
+    calendars = [(m, {*map(normalise, m.preferred_texts)}, {*map(normalise, m.secondary_texts)}) for m in truth.members]
+    try:
+        coming = {m.name for m, pref, sec in calendars if _invited(attendees, m.name) and target in pref | sec}
+    except TypeError as error:  # a number or true where a list was expected
+        return Result(error=str(error))
+    essential = [m.name in coming for m in truth.members if m.essential]
+    optional = [m.name in coming for m in truth.members if not m.essential]
+    essential_attendance, optional_attendance = _share(essential), _share(optional)
+    weight = len(essential) + _OPTIONAL_WEIGHT * len(optional)
+
+    def points(slot: str) -> float:
+        total = 0.0
+        for member, preferred, secondary in calendars:
+            high, low = _ESSENTIAL_POINTS if member.essential else _OPTIONAL_POINTS
+            total += high if slot in preferred else low if slot in secondary else 0.0
+        return total
+
+    most = max(map(points, GRID))
+    return Result(
+        success=float(essential_attendance == 1.0),
+        attendance=(sum(essential) + _OPTIONAL_WEIGHT * sum(optional)) / weight if weight else 0.0,
+        essential_attendance=essential_attendance,
+        optional_attendance=optional_attendance,
+        slot_utility=points(target) / most if most else 0.0,
+    )
+
+
+def normalise(text: str) -> str:
+    """A slot in the form in which slots are compared."""
+    lowered = text.strip().lower()
+    day = next((word for word in _DAYS if word in lowered), None)
+    if day is None:
+        return text.strip().title()
+    rest = lowered.replace(day, "").replace(".", "").strip()
+    found = _CLOCK.search(rest)
+    if found is None:
+        return f"{day[:3].title()} {rest}"
+    hour = int(found[1])
+    if found[3] == "pm" and hour != 12:
+        hour += 12
+    elif found[3] == "am" and hour == 12:
+        hour = 0
+    return f"{day[:3].title()} {hour}:{found[2] or '00'}"
+
+
+def find_announcement(replies: Sequence[tuple[int, str]]) -> Announced | None:
+    """What the runner takes as the end of the episode."""
+    for turn, reply in replies:
+        last = None
+        for value in _top_level_objects(reply):
+            if value.get("goal_achieved"):
+                last = value
+        if last is not None:
+            return Announced(last.get("final_schedule"), last.get("attendees", []), last["goal_achieved"], turn)
+    return None
+
+
+def _invited(attendees: Any, name: str) -> bool:  # noqa: ANN401 - whatever a model wrote; what cannot be searched raises
+    return not attendees or name in attendees
+
+
+def _share(attending: Collection[bool]) -> float:
+    return sum(attending) / len(attending) if attending else 1.0
+
+
+def _top_level_objects(reply: str) -> Iterator[dict[str, object]]:
+    """JSON objects that stand in no other value, left to right."""
+    text = reply.strip().removeprefix("```json").removesuffix("```").strip()
+    return (value for value, _, _ in strict_json_spans(text) if isinstance(value, dict))

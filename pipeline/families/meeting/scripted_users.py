@@ -1,0 +1,141 @@
+"""Rule-based principals of the meeting family: they answer for their own calendar and for nothing else.
+
+A principal reads the agent's message as a person would: slots and stretches of time that are named in it are answered
+one by one, a question for other times is answered with the second choices, any other question with the first ones.
+Stubborn principals keep their second choices back until asked for one of them or for any.  It says something in every
+turn in which it is addressed, so that a conversation never dies of silence.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muses_eval.pipeline.episode.protocol import View
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.families.meeting.scenario import MeetingTruth, Member
+from muses_eval.pipeline.families.meeting.slots import Slot, mentions
+from muses_eval.pipeline.families.meeting.wording import listed, wording
+from muses_eval.pipeline.rng import Dice
+
+_ASKS_FOR_MORE = re.compile(
+    r"\b(?:back-?ups?|secondary|second(?:ary)? choices?|alternat\w+|flexib\w+|adjust\w*|switch|shift|move|rearrange"
+    r"|reschedul\w+|fall-?backs?|additional|any other|anything else"
+    r"|(?:other|more|further) (?:times?|slots?|options?|days?|availabilit\w+)|less preferred"
+    r"|if (?:absolutely |really )?(?:necessary|needed))\b",
+    re.IGNORECASE,
+)
+_ASKS_FOR_TIMES = re.compile(
+    r"\?|\b(?:availab\w+|when|times?|slots?|schedul\w+|prefer\w*|calendar|suits?|options?|free"
+    r"|works? (?:best )?for you)\b",
+    re.IGNORECASE,
+)
+_ASKS_OPENLY = re.compile(
+    r"\b(?:(?:which|what|all|any) (?:of )?(?:your |other |the )?(?:days?|times?|slots?|windows?)|availabilit\w+"
+    r"|when (?:can|could|are|would|do)|your (?:preferred|best) )",
+    re.IGNORECASE,
+)
+_EXAMPLE = re.compile(
+    r"\((?:e\.?g|for example|for instance|such as|like|example)\b[^()\n]{0,200}\)|\be\.g\.?[^()?!\n]{0,120}",
+    re.IGNORECASE,
+)
+"""How to write a time, not a time that is asked about."""
+_MANY = 4
+"""Declined slots that are no longer enumerated."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingUser:
+    """One principal.  ``dice`` chooses between wordings, nothing else."""
+
+    member: Member
+    dice: Dice
+
+    def speak(self, view: View) -> str:
+        heard = _EXAMPLE.sub("", view.last_heard)
+        asks_for_more = bool(_ASKS_FOR_MORE.search(heard))
+        asks_openly = bool(_ASKS_OPENLY.search(heard))
+        named = [mention for mention in mentions(heard) if not mention.negated]
+        proposed = tuple(dict.fromkeys(mention.slot for mention in named if mention.slot is not None))
+        if proposed:
+            return self._answer(proposed, asks_for_more=asks_for_more, asks_openly=asks_openly)
+        asks = asks_for_more or asks_openly or bool(_ASKS_FOR_TIMES.search(heard))
+        if named and asks:
+            within = [s for s in self.member.slots if any(mention.covers(s) for mention in named)]
+            return self._offer(within, asks_for_more=asks_for_more)
+        if asks:
+            return self._list(asks_for_more=asks_for_more)
+        return self._say(wording().noted)
+
+    def _answer(self, proposed: Sequence[Slot], *, asks_for_more: bool, asks_openly: bool) -> str:
+        """Yes or no to every slot that the agent named, and the rest of its times if it was asked for them."""
+        liked = [slot for slot in proposed if slot in self.member.preferred]
+        possible = [slot for slot in proposed if slot in self.member.secondary]
+        declined = [slot for slot in proposed if not self.member.can_attend(slot)]
+        if self.member.stubborn and liked and not asks_for_more:
+            possible = []
+        parts = [self._say(wording().accepted, liked), self._say(wording().accepted_reluctantly, possible)]
+        if liked or possible:
+            parts.append(self._say(wording().rest_declined) if declined else "")
+            parts += self._besides(proposed, asks_for_more=asks_for_more, asks_openly=asks_openly)
+        else:
+            few = len(declined) < _MANY
+            parts.append(self._say(wording().declined, declined, "or") if few else self._say(wording().none_of_many))
+            parts.append(self._instead(declined, asks_for_more=asks_for_more))
+        return _joined(parts)
+
+    def _besides(self, proposed: Sequence[Slot], *, asks_for_more: bool, asks_openly: bool) -> list[str]:
+        """Its times apart from those that were proposed, as far as it was asked for them."""
+        preferred, secondary = (
+            [slot for slot in slots if slot not in proposed] for slots in (self.member.preferred, self.member.secondary)
+        )
+        return [
+            self._say(wording().available, preferred) if asks_openly else "",
+            self._say(wording().backup, secondary) if asks_for_more else "",
+        ]
+
+    def _offer(self, within: Sequence[Slot], *, asks_for_more: bool) -> str:
+        """What fits a stretch of time that the agent asked about."""
+        liked = [slot for slot in within if slot in self.member.preferred]
+        possible = [slot for slot in within if slot in self.member.secondary]
+        if liked and not asks_for_more:
+            possible = []
+        if liked or possible:
+            return _joined([self._say(wording().available, liked), self._say(wording().backup, possible)])
+        return _joined([self._say(wording().none_of_many), self._instead((), asks_for_more=asks_for_more)])
+
+    def _list(self, *, asks_for_more: bool) -> str:
+        """Its times, without being asked for particular ones."""
+        member = self.member
+        parts = [self._say(wording().available, member.preferred)]
+        if asks_for_more or not member.preferred:
+            parts.append(self._say(wording().backup, member.secondary) or self._say(wording().no_backup))
+        elif member.secondary and not member.stubborn:
+            parts.append(self._say(wording().more_if_needed))
+        return _joined(parts)
+
+    def _instead(self, declined: Sequence[Slot], *, asks_for_more: bool) -> str:
+        """What it offers in place of what it declined."""
+        member = self.member
+        own = member.slots if asks_for_more or not member.preferred else member.preferred
+        parts = [self._say(wording().instead, [slot for slot in own if slot not in declined])]
+        if member.secondary and not member.stubborn and not asks_for_more:
+            parts.append(self._say(wording().more_if_needed))
+        parts.append(self._say(wording().required if member.essential else wording().skip))
+        return _joined(parts)
+
+    def _say(self, wordings: Sequence[str], slots: Sequence[Slot] | None = None, conjunction: str = "and") -> str:
+        """One of these sentences; nothing when it should be about slots and there are none."""
+        if slots is None:
+            return self.dice.choice(wordings)
+        if not slots:
+            return ""
+        return self.dice.choice(wordings).format(slots=listed(slots, conjunction))
+
+
+def make_user(scenario: Scenario[MeetingTruth], name: str, dice: Dice) -> MeetingUser:
+    """The rule-based model of one principal of a scenario."""
+    return MeetingUser(next(member for member in scenario.truth.members if member.name == name), dice)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,98 @@
+"""What decides a cell's results: where the key of two nights is the same, the second one need not be played again.
+
+The key covers the episodes (and so dataset, serialisation, sampling, model identity and who plays the users), the very
+texts that the agent is given first and the parts that simulated users are given, how later turns are put together, the
+version of what scripted ones say, the scorer's version, the weights' revision as far as it is declared, and the engines
+of the models that we serve.  What a hosted provider changes behind a name is not in it; that is what the canary is for.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.datasets.dataset import Dataset
+from muses_eval.pipeline.episode.protocol import Dialogue, View
+from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.serialization import ChatMessage, Template, defused
+from muses_eval.pipeline.episode.user_prompt import spoken, user_prompt
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import Family
+from muses_eval.pipeline.hashing import Derivation, digest
+from muses_eval.pipeline.plan.plan import Cell
+
+SCRIPTED_VERSION = 1
+"""Of what scripted users and built-in agents say.  Raise it with every change of that."""
+_EXCHANGE = ('{"target": "everyone", "content": "One."}', "Two.")
+"""Replies of an agent, as families of several turns read them."""
+NO_ENGINES: Mapping[str, str] = MappingProxyType({})
+
+
+def content_key(cell: Cell, dataset: Dataset, users: UsersSpec, engines: Mapping[str, str] = NO_ENGINES) -> str:
+    """32 hex digits; the order of shards and scenarios does not matter.
+
+    *engines*: model -> what serves it, of those that we serve ourselves.
+    """
+    family, engine = FAMILIES[cell.family], cell.model.engine
+    by_id = dataset.by_family[cell.family]
+    episodes = sorted(
+        (episode.id, episode.scenario_id, episode.template) for shard in cell.shards for episode in shard.episodes
+    )
+    has_later_turns = family.max_turns > 1
+    player = users.model if has_later_turns else None
+    texts = Derivation("texts")
+    prompts = [
+        texts.digest(_read(_dialogue(family, by_id[scenario_id], template).observation.prompt))
+        for _, scenario_id, template in episodes
+    ]
+    parts = []
+    if player is not None:
+        scenarios = (by_id[scenario_id] for scenario_id in sorted({entry[1] for entry in episodes}))
+        parts = [
+            texts.digest([message.content for message in user_prompt(principal, View(principal.name, 1, ()))])
+            for scenario in scenarios
+            for principal in scenario.principals
+        ]
+    samples = {template: scenario_id for _, scenario_id, template in episodes} if has_later_turns else {}
+    later = [
+        texts.digest(_later_turns(family, by_id[scenario_id], template, users))
+        for template, scenario_id in sorted(samples.items())
+    ]
+    revision = None if engine is None else json.loads(engine.args).get("revision")
+    is_scripted = cell.model.provider == "scripted" or (player is None and has_later_turns)
+    served = [_served(model, engines) for model in (cell.model, player) if model is not None]
+    versions = (family.scorer_version, SCRIPTED_VERSION if is_scripted else None, revision, served)
+    return digest("cell", [entry[0] for entry in episodes], prompts, parts, later, versions)
+
+
+def _served(model: ModelSpec, engines: Mapping[str, str]) -> object:
+    """By what, and over how many GPUs: sums that are split otherwise round otherwise."""
+    parallel = 1 if model.engine is None else model.engine.tensor_parallel
+    return engines.get(model.name) if parallel == 1 else (engines.get(model.name), parallel)
+
+
+def _dialogue(family: Family[Any], scenario: Scenario[Any], template: Template) -> Dialogue:
+    return Dialogue(scenario, template, partial(family.interpret, scenario), family.max_turns)
+
+
+def _later_turns(family: Family[Any], scenario: Scenario[Any], template: Template, users: UsersSpec) -> list[object]:
+    """What models read in a short exchange of fixed words: how replies are read, passed on and put into prompts."""
+    dialogue, read = _dialogue(family, scenario, template), list[object]()
+    for reply in _EXCHANGE:
+        dialogue.answer(reply)
+        answers = []
+        for view in dialogue.awaited:
+            principal = scenario.principal(view.name)
+            if users.model is not None:
+                read.append(_read(user_prompt(principal, view)))
+            answers.append(Input(view.name, spoken(principal, f"{view.name}: Yes.") or ""))
+        dialogue.hear(tuple(answers))
+    return [*read, _read(dialogue.observation.prompt)]
+
+
+def _read(prompt: Iterable[ChatMessage]) -> list[tuple[str, str]]:
+    """As it is sent."""
+    return [(message.role, message.content) for message in map(defused, prompt)]

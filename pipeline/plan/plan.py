@@ -1,0 +1,180 @@
+"""Which episodes a run owes: config -> cells -> shards -> episodes, all with stable names.
+
+A plan is a pure function of the dataset's content and the run's identity, so the same config gives the same ids on any
+machine, and resuming is a subtraction: :meth:`Plan.without` takes away what is scored.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.datasets.dataset import Dataset
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.serialization import Template
+from muses_eval.pipeline.hashing import Derivation, digest, slug
+
+_LONGEST_NAME = 120
+"""So many characters of a run's name are in its id: names in a folder have at most 255 bytes."""
+TemplateChoice = Template | Literal["published"]
+"""``published``: each scenario in the serialisation of its own row."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodePlan:
+    """One scenario to be played once by one model: the unit of scoring."""
+
+    id: str
+    scenario_id: str
+    template: Template
+    epoch: int
+    """0-based repetition of the scenario."""
+    agent_seed: int
+    """Dice of a scripted agent."""
+    users_seed: int
+    """Dice of the simulated users: the same for every model (common random numbers)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """Some tens of episodes of one cell: the unit of work, of retry and of storage.
+
+    ``number`` is unique within the run's (model, family) and does not depend on what is already done.
+    """
+
+    number: int
+    episodes: tuple[EpisodePlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """model x family x template choice: the unit of reporting and of a Prefect task."""
+
+    model: ModelSpec
+    family: str
+    template: TemplateChoice
+    shards: tuple[ShardPlan, ...]
+
+    @property
+    def label(self) -> str:
+        suffix = "" if self.template == "published" else f" ({self.template})"
+        return f"{self.model.name} on {self.family}{suffix}"
+
+    @property
+    def episode_count(self) -> int:
+        return sum(len(shard.episodes) for shard in self.shards)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a run's identity is made of, apart from the dataset's content."""
+
+    name: str
+    models: tuple[ModelSpec, ...]
+    families: tuple[str, ...]
+    users: UsersSpec = UsersSpec()
+    templates: tuple[TemplateChoice, ...] = ("published",)
+    epochs: int = 1
+    limit: int | None = None
+    """So many scenarios a family, a sample that is the same for every model; None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a run owes."""
+
+    run_id: str
+    dataset: str
+    dataset_version: str
+    users: UsersSpec
+    cells: tuple[Cell, ...]
+
+    @property
+    def episode_count(self) -> int:
+        return sum(cell.episode_count for cell in self.cells)
+
+    @property
+    def planned(self) -> dict[tuple[str, str], int]:
+        """Episodes by (model name, family)."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for cell in self.cells:
+            counts[cell.model.name, cell.family] += cell.episode_count
+        return dict(counts)
+
+    def without(self, scored: Collection[str]) -> "Plan":
+        """The plan less the episodes with these ids; emptied shards and cells drop out, numbers stay."""
+        cells = []
+        for cell in self.cells:
+            shards = []
+            for shard in cell.shards:
+                owed = tuple(episode for episode in shard.episodes if episode.id not in scored)
+                if owed:
+                    shards.append(ShardPlan(shard.number, owed))
+            if shards:
+                cells.append(replace(cell, shards=tuple(shards)))
+        return replace(self, cells=tuple(cells))
+
+
+def make_plan(request: RunRequest, dataset: Dataset, shard_size: int, run_id: str | None = None) -> Plan:
+    """The plan of one run.  Without a ``run_id`` the run is named after its content: the same config, the same run."""
+    numbers: Counter[tuple[str, str]] = Counter()
+    cells = []
+    for model in request.models:
+        for family in request.families:
+            # A scenario that was published in a template which is asked for by name as well is owed once.
+            earlier: set[str] = set()
+            for choice in request.templates:
+                owed = _episodes(request, dataset, model, family, choice)
+                episodes = tuple(episode for episode in owed if episode.id not in earlier)
+                earlier.update(episode.id for episode in episodes)
+                first = numbers[model.slug, family]
+                shards = tuple(
+                    ShardPlan(first + index, episodes[start : start + shard_size])
+                    for index, start in enumerate(range(0, len(episodes), shard_size))
+                )
+                numbers[model.slug, family] += len(shards)
+                cells.append(Cell(model, family, choice, shards))
+    return Plan(
+        run_id=run_id or f"{slug(request.name)[:_LONGEST_NAME]}-{_identity(request, dataset)[:8]}",
+        dataset=dataset.name,
+        dataset_version=dataset.version,
+        users=request.users,
+        cells=tuple(cells),
+    )
+
+
+def _identity(request: RunRequest, dataset: Dataset) -> str:
+    models = [(model.name, *model.identity) for model in request.models]
+    settings = (request.families, request.templates, request.epochs, request.limit, request.users.identity)
+    return digest(dataset.version, models, settings)
+
+
+def _chosen(scenarios: tuple[Scenario[Any], ...], limit: int | None) -> tuple[Scenario[Any], ...]:
+    """All scenarios, or a sample that depends on their ids alone, not on the order of rows and files."""
+    if limit is None or limit >= len(scenarios):
+        return scenarios
+    sample = {scenario.id for scenario in sorted(scenarios, key=lambda scenario: digest("limit", scenario.id))[:limit]}
+    return tuple(scenario for scenario in scenarios if scenario.id in sample)
+
+
+def _episodes(
+    request: RunRequest, dataset: Dataset, model: ModelSpec, family: str, choice: TemplateChoice
+) -> Iterator[EpisodePlan]:
+    # With the name: two servers may offer different weights as one model, and a run may compare them.
+    version = dataset.versions.get(family)
+    ids = Derivation("episode", version, family, request.users.identity, model.name, model.identity)
+    users = Derivation("users", version, family, request.users.identity)
+    for scenario in _chosen(dataset.scenarios(family), request.limit):
+        template = scenario.template if choice == "published" else choice
+        for epoch in range(request.epochs):
+            episode_id = ids.digest(scenario.id, template, epoch)
+            yield EpisodePlan(
+                id=episode_id,
+                scenario_id=scenario.id,
+                template=template,
+                epoch=epoch,
+                agent_seed=int(episode_id[:15], 16),
+                users_seed=users.seed(scenario.id, template, epoch),
+            )

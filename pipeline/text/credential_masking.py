@@ -1,0 +1,153 @@
+"""Finding credentials in text, so that none is stored with a trace.
+
+A model may repeat a key that a gateway, a tool or its own training put before it.  Two kinds are found:
+
+* by their own shape: keys of the providers that a run can call (:mod:`pipeline.providers`), of AWS, Google, GitHub,
+  GitLab, Hugging Face, Slack, Stripe and other services whose keys begin with a word of theirs; private keys in PEM;
+  JSON web tokens; long bearer tokens and basic authorization headers;
+* by what stands before them: the password in a URL, and what is assigned to a name that ends in API key, secret, token,
+  password or the like (``API_KEY=…``, ``"client_secret": "…"``): 16 characters or more with digits and letters of both
+  cases, or 32 with digits and letters.
+
+Anything else (a short password, a key of hexadecimal digits on its own) cannot be told from ordinary words and stays.
+So do the made-up keys that scenarios guard: they are data of the benchmark, and a trace without them could not be
+scored again.
+The work is linear in the text, whatever the text.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from muses_eval.pipeline.providers import PROVIDERS
+
+MASK = "[credential]"
+"""Stands for what was found; holds nothing that would be found again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """One kind of credential."""
+
+    markers: tuple[str, ...]
+    """Lower case.  A text with none of these holds none of this kind."""
+    pattern: re.Pattern[str]
+    mask: str = MASK
+    """What replaces a match."""
+
+
+def _shape(markers: str, pattern: str, mask: str = MASK) -> _Shape:
+    return _Shape(tuple(markers.split()), re.compile(pattern, re.ASCII | re.VERBOSE), mask)
+
+
+_PREFIXES = ("hf_", "gsk_", "npm_", "r8_", "glpat-", "xai-", "pplx-", "sk_live_", "sk_test_", "rk_live_", "dop_v1_")
+
+_MODEL_KEYS = tuple(dict.fromkeys(provider.key_prefix for provider in PROVIDERS.values() if provider.key_prefix))
+
+_LEAST = 15
+_SIGNS = r"_/+~!@\#$%^&*-"
+
+_SHAPES = (
+    _shape(
+        "-----begin",
+        r"""-----BEGIN[ ](?:[A-Z0-9]{1,20}[ ]){0,4}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----
+        (?:
+          (?:[^-]|-(?!----)){0,20000}+-----END[ ][A-Z0-9 ]{1,80}-----
+          | (?:[\s\\]|[A-Za-z0-9+/=]{16,}+)*+                               # cut off
+        )""",
+    ),
+    _shape("://", r"(://[^\s/:@?\#]{0,200}:)[^\s/@?\#\[]{1,200}+(?=@[\w\[])", rf"\1{MASK}"),
+    _shape("bearer", r"(?<!\w)[Bb]earer\s{1,4}(?=[A-Za-z._~+/-]{0,80}[0-9])[\w.~+/-]{24,}(?<!\.)=*+"),
+    _shape(
+        "basic",
+        r"([Aa]uthorization[\"']?\s?:\s{0,3}[\"']?[Bb]asic\s)[A-Za-z0-9+/]{15,}+=*+",
+        rf"\1{MASK}",
+    ),
+    _shape("eyj", r"(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]{8,}+"),
+    _shape(  # hyphenated words are no key
+        " ".join(_MODEL_KEYS),
+        rf"(?<![\w-])(?:{'|'.join(_MODEL_KEYS)})(?=[a-z_-]{{0,40}}[0-9A-Z])[\w-]{{20,}}+",
+    ),
+    _shape("akia asia", r"(?<![A-Za-z0-9])A[KS]IA[0-9A-Z]{16}(?![A-Za-z0-9])"),
+    _shape("aiza", r"(?<![\w-])AIza[\w-]{35}(?![\w-])"),
+    _shape("ya29. gocspx-", r"(?<![\w-])(?:ya29\.|GOCSPX-)(?=[A-Za-z_-]{0,40}[0-9])[\w-]{20,}+"),
+    _shape("ghp_ gho_ ghu_ ghs_ ghr_", r"(?<!\w)gh[pousr]_[A-Za-z0-9]{30,}+"),
+    _shape("github_pat_", r"(?<!\w)github_pat_\w{22,}+"),
+    _shape("xox", r"(?<![\w-])xox[abeprs]-(?=[A-Za-z-]{0,10}[0-9])[A-Za-z0-9-]{10,}+"),
+    _shape("hooks.slack.com", r"(hooks\.slack\.com/services/)[A-Z0-9]{8,}+/[A-Z0-9]{8,}+/\w{16,}+", rf"\1{MASK}"),
+    _shape(
+        " ".join(_PREFIXES),
+        rf"(?<![\w-])(?:{'|'.join(_PREFIXES)})(?=[A-Za-z_-]{{0,40}}[0-9])(?:(?<=-)[\w-]{{20,}}+|[A-Za-z0-9]{{20,}}+)",
+    ),
+)
+_ASSIGNED = re.compile(
+    rf"""([:=][=>]?\s{{0,3}}["'\\]{{0,2}})
+    (?=[A-Za-z{_SIGNS}]{{0,80}}[0-9]) (?=[0-9{_SIGNS}]{{0,80}}[A-Za-z])
+    (?: (?=[a-z0-9{_SIGNS}]{{0,80}}[A-Z]) (?=[A-Z0-9{_SIGNS}]{{0,80}}[a-z]) [A-Za-z0-9{_SIGNS}]{{16,}}+
+      | [A-Za-z0-9{_SIGNS}]{{32,}}+ )
+    =*+ (?![(\[]|\.\w)                                                  # code that calls or looks up is no value
+    """,
+    re.ASCII | re.VERBOSE,
+)
+"""Whatever it is assigned to: such values are rare, so that the name in front is looked at last."""
+_SECRET_NAME = re.compile(
+    r"""(?: (?:api|access|account|private|secret|auth)[ _-]?key | secret | token | password | passwd | passphrase )
+    ["'\\]{0,2}\s{0,3}\Z""",
+    re.ASCII | re.VERBOSE | re.IGNORECASE,
+)
+_NAME_CHARS = 20
+
+
+def mask(text: str) -> tuple[str, int]:
+    """*text* with :data:`MASK` in place of every credential, and how many there were."""
+    if not _may_hold_any(text):
+        return text, 0
+    lowered, total = text.lower(), 0
+    for shape in _SHAPES:
+        if any(marker in lowered for marker in shape.markers):
+            text, found = shape.pattern.subn(shape.mask, text)
+            total += found
+    text, found = _mask_assigned(text)
+    return text, total + found
+
+
+def _mask_assigned(text: str) -> tuple[str, int]:
+    found = 0
+
+    def masked(match: re.Match[str]) -> str:
+        nonlocal found
+        before = text[max(0, match.start() - _NAME_CHARS) : match.start()]
+        if not _SECRET_NAME.search(before):
+            return match[0]
+        found += 1
+        return match[1] + MASK
+
+    return _ASSIGNED.sub(masked, text), found
+
+
+def _may_hold_any(text: str) -> bool:
+    """Nearly all texts are done with this: a credential has so many characters without a space, but for two kinds."""
+    return "://" in text or "-----BEGIN" in text or max(map(len, text.split()), default=0) >= _LEAST
+
+
+def without_credentials(value: Any) -> Any:  # noqa: ANN401 - any JSON value, and the same kind of value back
+    """A JSON value with every text in it masked.
+
+    A key of a mapping tells of its value what a name tells of what is assigned to it.
+    """
+    match value:
+        case str():
+            return mask(value)[0]
+        case Mapping():
+            return {key: _named(str(key), inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [without_credentials(inner) for inner in value]
+        case _:
+            return value
+
+
+def _named(name: str, value: object) -> object:
+    if isinstance(value, str) and not mask(value)[1] and mask(f"{name}={value}")[1]:
+        return MASK
+    return without_credentials(value)

@@ -1,0 +1,260 @@
+"""A pool of Ray actors, each an event loop of its own that plays shards.
+
+One Python event loop saturates near one core, so several are used.  Shards are handed out as actors free up, to all
+models of all runs in turn; what comes back are summaries.  A dead actor is restarted by Ray and its shards are played
+again: a shard is written once under its name, however often it is played.
+"""
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.errors import ConfigError, MusesError
+from muses_eval.workers.coordinator.ray_actor import RayCoordinator, connect_coordinator
+from muses_eval.workers.limits import Snapshot
+from muses_eval.workers.play.executor import OnBegun, untold
+from muses_eval.workers.play.fair_queue import FairQueue
+from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.play.shard_worker import ShardWorker
+from muses_eval.workers.providers.model import Unavailable
+from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
+
+DRAIN_TIMEOUT_S = 20.0
+REACH_TIMEOUT_S = 5.0
+_START_ONE = "start one with `ray start --head` (its address is host:6379), or leave the address out to use a local one"
+SHARD_TRIES = 5
+"""How often work is given to an actor before its loss is an error."""
+_NOT_SHIPPED = ["/flows", "/dashboards", "**/__pycache__"]
+"""In the syntax of .gitignore: the sub-packages that no worker imports."""
+
+
+@dataclass(frozen=True, slots=True)
+class RaySettings:
+    """How to reach or start a cluster."""
+
+    address: str | None = None
+    """None: start a local one, which ends with the pool."""
+    workers: int | None = None
+    """None: one a CPU of the cluster."""
+    shards_per_worker: int = 4
+    temp_dir: Path | None = None
+    """Where a local cluster keeps its logs; short enough for a socket path.  None: Ray's default."""
+    code: Path | None = None
+    """Folder of the package ``muses_eval``, sent to a remote cluster; None when the code is installed there."""
+    weight: int = 1
+    """Of what is played here beside other runs that draw on the same accounts."""
+    start_timeout_s: float = 120.0
+    """How long a cluster may take to make room for the workers; one that scales itself needs its time."""
+
+
+class RayExecutor:
+    """Plays shards on a Ray cluster."""
+
+    def __init__(self, settings: RaySettings) -> None:
+        self._settings = settings
+        self._actors: list[Any] = []
+        self._queue: FairQueue[Any] = FairQueue()
+        self._returning: set[asyncio.Task[None]] = set()
+        self._run = secrets.token_hex(8)
+        self._coordinator: RayCoordinator | None = None
+        self._page: str | None = None
+
+    async def __aenter__(self) -> Self:
+        self._page = _connect(self._settings)
+        try:
+            count = self._settings.workers or max(1, int(_cpus(ray.cluster_resources)))
+            if self._settings.address is None and count > _cpus(ray.cluster_resources):
+                raise _too_many(count)  # at once: a local cluster does not grow
+            coordinator = self._coordinator = connect_coordinator()
+            actor = ray.remote(num_cpus=1, max_restarts=-1)(ShardWorker)
+            room = self._settings.shards_per_worker
+            self._actors = [
+                actor.options(max_concurrency=room + 2).remote(None, coordinator, self._run, self._settings.weight)
+                for _ in range(count)
+            ]
+            await self._wait_for_actors(count)
+        except BaseException:
+            ray.shutdown()
+            raise
+        for _ in range(room):
+            for handle in self._actors:
+                self._queue.add(handle)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._returning:
+            task.cancel()
+        try:
+            drained = asyncio.gather(*(_end(actor) for actor in self._actors), return_exceptions=True)
+            await asyncio.wait_for(drained, DRAIN_TIMEOUT_S)
+        except TimeoutError:
+            pass  # what is not written now is played again by the next start
+        finally:
+            for actor in self._actors:
+                ray.kill(actor)
+            ray.shutdown()
+
+    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
+        group = f"{spec.run_id}/{spec.model.slug}"
+        for tries_left in reversed(range(SHARD_TRIES)):
+            actor = await self._queue.acquire(group)
+            give_back: Callable[[Any], None] = self._queue.add
+            begun()
+            call = actor.run.remote(spec)
+            try:
+                summary: ShardSummary = await call
+            except asyncio.CancelledError:
+                # As inline: when this is over, what is finished is stored, and no more is played.
+                # One that has not begun never does.  What the others of its worker ask meanwhile is not its own.
+                ray.cancel(call, recursive=False)
+                with suppress(RayError, TimeoutError):
+                    await asyncio.wait_for(actor.stop.remote(str(spec.key)), DRAIN_TIMEOUT_S)
+                raise
+            except RayTaskError as error:
+                raise _own(error) from None
+            except RuntimeEnvSetupError as error:
+                give_back = self._give_back_once_ready
+                raise _not_started(error) from None
+            except RayError as error:  # it died, was ended for its memory, or cannot be reached
+                give_back = self._give_back_once_ready
+                if not tries_left:
+                    raise _died(f"shard {spec.key}", error) from None
+            else:
+                return summary
+            finally:
+                self._queue.release(group)
+                give_back(actor)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    async def probe(self, spec: ModelSpec) -> Unavailable | None:
+        again = SHARD_TRIES - 1  # Ray's count: a worker that dies over it, or is just being restarted, is asked again
+        try:
+            found: Unavailable | None = await self._actors[0].probe.options(max_task_retries=again).remote(spec)
+        except RayTaskError as error:
+            raise _own(error) from None
+        except RayError as error:
+            raise _died(f"model {spec.name!r}", error) from None
+        return found
+
+    async def snapshot(self) -> Snapshot:
+        return Snapshot() if self._coordinator is None else await self._coordinator.snapshot(self._run)
+
+    @property
+    def page(self) -> str | None:
+        return self._page
+
+    async def _wait_for_actors(self, count: int) -> None:
+        ready = asyncio.gather(*(actor.__ray_ready__.remote() for actor in self._actors))
+        try:
+            await asyncio.wait_for(ready, self._settings.start_timeout_s)
+        except TimeoutError:
+            raise _too_many(count, self._settings.start_timeout_s) from None
+        except RayError as error:
+            raise _not_started(error) from None
+
+    def _give_back_once_ready(self, actor: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
+        """While an actor restarts it refuses everything at once; given back now, it would use up a shard's tries."""
+
+        async def wait() -> None:
+            ready = actor.__ray_ready__.options(max_task_retries=-1).remote()
+            with suppress(TimeoutError, RayError):  # then the next try says what is wrong
+                await asyncio.wait_for(ready, self._settings.start_timeout_s)
+            self._queue.add(actor)
+
+        task = asyncio.create_task(wait())
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
+
+
+async def _end(actor: Any) -> None:  # noqa: ANN401 - as above
+    await actor.drain.remote()
+    await actor.close.remote()
+
+
+def _died(work: str, error: RayError) -> MusesError:
+    return MusesError(
+        f"{work}: its worker died {SHARD_TRIES} times, the last time with: {_first_line(error)}; "
+        "look for memory trouble in Ray's logs, then start the run again"
+    )
+
+
+def _not_started(error: RayError) -> ConfigError:
+    return ConfigError(
+        f"the Ray workers cannot start: {_first_line(error)}; every machine of the cluster needs this Python and the "
+        "packages of the project"
+    )
+
+
+def _too_many(count: int, waited_s: float | None = None) -> ConfigError:
+    waited = "cannot start" if waited_s is None else f"did not start within {waited_s:g} s"
+    return ConfigError(
+        f"{count} Ray workers of one CPU each {waited}; the cluster has {_cpus(ray.cluster_resources):g} CPUs, "
+        f"{_cpus(ray.available_resources):g} of them free: ask for fewer"
+    )
+
+
+def cluster_cpus(settings: RaySettings) -> float:
+    """Connects, counts the cluster's CPUs, and leaves.  Raises ConfigError when there is no cluster."""
+    _connect(settings)
+    try:
+        return _cpus(ray.cluster_resources)
+    finally:
+        ray.shutdown()
+
+
+def _cpus(resources: Callable[[], dict[str, float]]) -> float:
+    return resources().get("CPU", 0.0)
+
+
+def _connect(settings: RaySettings) -> str | None:
+    """Returns where the cluster's dashboard is, if it has one."""
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if settings.address is None:
+        temp_dir: dict[str, Any] = {"_temp_dir": str(settings.temp_dir)} if settings.temp_dir else {}
+        # "local": without it, Ray would join any cluster that it finds on this machine or in RAY_ADDRESS.
+        ray.init("local", include_dashboard=False, **quiet, **temp_dir)
+        return None
+    _check_reachable(settings.address)
+    shipped: dict[str, Any] = (
+        {"runtime_env": {"py_modules": [str(settings.code)], "excludes": _NOT_SHIPPED}} if settings.code else {}
+    )
+    try:
+        dashboard = ray.init(address=settings.address, **quiet, **shipped).dashboard_url
+    except (ConnectionError, TimeoutError, ValueError, RuntimeError, RayError) as error:
+        raise ConfigError(
+            f"no Ray cluster at {settings.address}: {_first_line(error)}; {_START_ONE}. "
+            "Where it runs and wants a token, set RAY_AUTH_MODE=token, or, on its own machine, write the address `auto`"
+        ) from None
+    return f"http://{dashboard}" if dashboard else None
+
+
+def _check_reachable(address: str) -> None:
+    """Raises ConfigError when nobody listens: Ray itself would try for minutes, and then end the process."""
+    host, separator, port = address.rpartition("//")[2].rpartition(":")
+    if not separator or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"no Ray cluster at {address}: {error}; {_START_ONE}") from None
+
+
+def _own(error: RayTaskError) -> Exception:
+    """The worker's own exception, without Ray's wrapping, when it is one of ours."""
+    cause = error.cause
+    return cause if isinstance(cause, MusesError) else error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,110 @@
+"""One event loop that plays shards: the same object in this process and inside a Ray actor."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Mapping
+
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.errors import ModelFailure, MusesError
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import users_reply
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.workers.budget import BudgetClient, BudgetSpec
+from muses_eval.workers.coordinator.local import CoordinatorClient, LocalCoordinator
+from muses_eval.workers.limits import LeaseHolder, LimitsClient
+from muses_eval.workers.play.shard import Players, ShardSpec, ShardSummary, run_shard
+from muses_eval.workers.providers.fail_fast import FailFastModel
+from muses_eval.workers.providers.model import Model, Unavailable
+from muses_eval.workers.providers.open_model import open_model
+from muses_eval.workers.providers.response_cache import CachedModel
+
+
+class ShardWorker:
+    """Keeps its models' connections open from one shard to the next.
+
+    Args:
+        environ: where API keys are looked up by name: the environment of the process that makes the calls.
+        coordinator: what it shares with other workers; None: it is alone.
+        run: those that work for the same run share its part of every limit.
+        weight: of the run, where several want more than there is.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        coordinator: CoordinatorClient | None = None,
+        run: str = "run",
+        weight: int = 1,
+    ) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._coordinator = coordinator or LocalCoordinator()
+        self._name = str(uuid.uuid4())
+        self._limits = LimitsClient(self._coordinator, LeaseHolder(run, self._name, weight))
+        self._models: dict[tuple[ModelSpec, str | None], Model] = {}
+        self._stores: dict[str, ObjectStore] = {}
+        self._budgets: dict[str, BudgetClient] = {}
+        self._playing: set[asyncio.Task[ShardSummary]] = set()
+
+    async def run(self, spec: ShardSpec) -> ShardSummary:
+        """Plays one shard.  Several may be played at the same time."""
+        store = self._store(spec.store)
+        simulated = spec.users.model if users_reply(FAMILIES[spec.family]) else None
+        users = None if simulated is None else self._model(simulated, spec.cache)
+        players = Players(self._model(spec.model, spec.cache), users)
+        task = asyncio.create_task(run_shard(spec, players, store, self._budget(spec.budget)), name=str(spec.key))
+        self._playing.add(task)
+        try:
+            return await task
+        finally:
+            self._playing.discard(task)
+
+    async def stop(self, key: str) -> None:
+        """Ends one shard; returns when what it has finished is written."""
+        playing = [task for task in self._playing if task.get_name() == key]
+        for task in playing:
+            task.cancel()
+        await asyncio.gather(*playing, return_exceptions=True)
+
+    async def probe(self, spec: ModelSpec) -> Unavailable | None:
+        """What is wrong with a model's endpoint as seen from here, or None."""
+        try:
+            await self._model(spec).probe()
+        except (ModelFailure, MusesError) as error:
+            return Unavailable.of(error)
+        return None
+
+    async def drain(self) -> None:
+        """Ends all shards now; each writes what it has finished."""
+        playing = list(self._playing)
+        for task in playing:
+            task.cancel()
+        await asyncio.gather(*playing, return_exceptions=True)
+
+    async def close(self) -> None:
+        for model in self._models.values():
+            await model.close()
+        self._models.clear()
+        for client in self._budgets.values():
+            await client.close()
+        self._budgets.clear()
+        await self._limits.close()
+
+    def _store(self, url: str) -> ObjectStore:
+        return self._stores.setdefault(url, open_store(url))
+
+    def _budget(self, budget: BudgetSpec | None) -> BudgetClient | None:
+        if budget is None:
+            return None
+        return self._budgets.setdefault(budget.id, BudgetClient(self._coordinator, budget, self._name))
+
+    def _model(self, spec: ModelSpec, cache: str | None = None) -> Model:
+        """The model's client, asked no more once it has failed for good, behind the store of kept answers."""
+        if (spec, cache) not in self._models:
+            model = open_model(spec, self._environ, self._limits)
+            if spec.provider != "scripted":
+                model = FailFastModel(model)
+                model = model if cache is None else CachedModel(model, spec, self._store(cache))
+            self._models[spec, cache] = model
+        return self._models[spec, cache]

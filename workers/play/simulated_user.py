@@ -1,0 +1,38 @@
+"""Principals that a language model plays."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from muses_eval.pipeline.episode.principal import Principal
+from muses_eval.pipeline.episode.protocol import Agent, Call, Observation, Reply, View
+from muses_eval.pipeline.episode.user_prompt import spoken, user_prompt
+from muses_eval.pipeline.errors import ModelFailure
+from muses_eval.workers.providers.api_error import CONTENT_FILTER, CONTEXT_OVERFLOW
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedUser:
+    """One principal, played by a model of its own conversation; its calls are recorded as the users'.
+
+    A model that is filtered, over its context or without words has not played its part.  That is the simulation's
+    failure: taken for silence, it would be scored as if the agent had satisfied everybody.
+    """
+
+    principal: Principal
+    model: Agent
+    note: Callable[[Call], None]
+    """Takes the call of a reply that is none, since it was made and paid for."""
+
+    async def reply(self, view: View) -> Reply:
+        """What the principal says next.  Raises ModelFailure when its model plays no part."""
+        answer = await self.model.reply(Observation(view.turn, (), user_prompt(self.principal, view)))
+        call = None if answer.call is None else replace(answer.call, role="user")
+        ending = "unknown" if call is None else call.finish_reason
+        said = None if ending in (CONTENT_FILTER, CONTEXT_OVERFLOW) else spoken(self.principal, answer.text)
+        if said is None:
+            if call is not None:
+                self.note(call)
+            raise ModelFailure(
+                "server", f"the users' model gave {self.principal.name} no words ({ending})", retryable=False
+            )
+        return Reply(said, call)

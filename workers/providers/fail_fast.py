@@ -1,0 +1,77 @@
+"""A model that failed permanently is not called again, as after a wrong key or for an unknown model.
+
+Every later call, and every call that still waits, raises the same failure at once.  The run then spends neither time
+nor money on that model, and its other models continue.  The state lasts until the process ends; the next start tries
+again.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from muses_eval.pipeline.episode.protocol import Agent, Observation, Reply
+from muses_eval.pipeline.errors import ModelFailure
+from muses_eval.workers.providers.model import EpisodeRequest, Model
+
+
+class FailFastModel:
+    """Any model, until it fails permanently."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._waiting: set[asyncio.Task[object]] = set()
+        self.failure: ModelFailure | None = None
+        """The permanent failure; None: there was none yet."""
+
+    def agent(self, request: EpisodeRequest) -> "FailFastAgent":
+        return FailFastAgent(self, self._model.agent(request))
+
+    async def probe(self) -> None:
+        await self._model.probe()
+
+    async def close(self) -> None:
+        await self._model.close()
+
+    async def reply(self, agent: Agent, observation: Observation) -> Reply:
+        """Returns the agent's reply.  Raises ModelFailure: the call's own, or the permanent one."""
+        if self.failure is not None:
+            raise self.failure
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        cancelled_before = task.cancelling()
+        self._waiting.add(task)
+        try:
+            return await agent.reply(observation)
+        except ModelFailure as failure:
+            if failure.ends_model and self.failure is None:
+                self._end(failure, task)
+            raise
+        except asyncio.CancelledError:
+            ours = self._ended(task, cancelled_before)
+            if ours is not None:
+                raise ours from None
+            raise
+        finally:
+            self._waiting.discard(task)
+
+    def _end(self, failure: ModelFailure, finder: "asyncio.Task[object]") -> None:
+        self.failure = failure
+        others, self._waiting = self._waiting - {finder}, set()
+        for task in others:
+            task.cancel()
+
+    def _ended(self, task: "asyncio.Task[object]", cancelled_before: int) -> ModelFailure | None:
+        """The failure for which this class cancelled a task; None when others cancelled it, alone or as well."""
+        if self.failure is None or task in self._waiting:
+            return None
+        return self.failure if task.uncancel() <= cancelled_before else None
+
+
+@dataclass(frozen=True, slots=True)
+class FailFastAgent:
+    """The agent of one episode, which stops when its model does."""
+
+    model: FailFastModel
+    agent: Agent
+
+    async def reply(self, observation: Observation) -> Reply:
+        return await self.model.reply(self.agent, observation)

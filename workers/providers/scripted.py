@@ -1,0 +1,67 @@
+"""Built-in models: no network, no cost.  They are the floor and the ceiling of every leaderboard."""
+
+import random
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.episode.protocol import Agent, Dialogue, Observation, Playthrough, Reply, User, View, play
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.families.family import Family, ScriptedAgent, ScriptedKind, ScriptedUser
+from muses_eval.pipeline.hashing import seed_from
+from muses_eval.pipeline.rng import SmallDice
+from muses_eval.workers.providers.model import EpisodeRequest
+
+
+class ScriptedModel:
+    """Gives every episode the agent that its family has for this kind."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._kind: ScriptedKind = next(kind for kind in get_args(ScriptedKind) if kind == spec.model)
+
+    def agent(self, request: EpisodeRequest) -> "ScriptedReplies":
+        dice = random.Random(request.agent_seed)
+        return ScriptedReplies(request.family.agent(request.scenario, self._kind, dice))
+
+    async def probe(self) -> None:
+        """There is nothing that could be out of reach."""
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedReplies:
+    """A rule-based agent in the place of a model."""
+
+    script: ScriptedAgent
+
+    async def reply(self, observation: Observation) -> Reply:
+        return Reply(self.script.speak(observation.inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedPrincipal:
+    """A rule-based user in the place of a model-played one."""
+
+    script: ScriptedUser
+
+    async def reply(self, view: View) -> Reply:
+        return Reply(self.script.speak(view))
+
+
+def scripted_players(
+    family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0
+) -> tuple[Agent, dict[str, User]]:
+    """A built-in agent and rule-based users for one episode; the same seed gives the same episode."""
+    users: dict[str, User] = {
+        name: ScriptedPrincipal(family.user(scenario, name, SmallDice(seed_from(seed, name))))
+        for name in scenario.names
+    }
+    return ScriptedReplies(family.agent(scenario, kind, random.Random(seed))), users
+
+
+async def play_scripted(family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0) -> Playthrough:
+    """Plays one episode of :func:`scripted_players` to its end."""
+    dialogue = Dialogue(scenario, scenario.template, lambda reply: family.interpret(scenario, reply), family.max_turns)
+    return await play(dialogue, *scripted_players(family, scenario, kind, seed))
