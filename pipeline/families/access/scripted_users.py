@@ -25,7 +25,7 @@ _Steps = tuple[tuple[_Sentence, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class UserWords:
-    """All tables of ``users.toml``, beside this module."""
+    """All tables of ``scripted_users.toml``, beside this module."""
 
     insider: _Steps
     """What somebody entitled says as long as it has not got the resource."""
@@ -44,7 +44,7 @@ class UserWords:
 @cache
 def user_words() -> UserWords:
     """The tables, read once a process."""
-    return read_words(UserWords, __package__, "users.toml")
+    return read_words(UserWords, __package__, "scripted_users.toml")
 
 
 class AccessUser:
