@@ -114,3 +114,14 @@ def test_the_readme_shows_what_the_demo_ends_with(tmp_path: Path, capsys: pytest
     assert main(["leaderboard", "--format", "md", *store]) == 0
     table, _, _ = capsys.readouterr().out.partition("\n\n")
     assert table in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def named_paths() -> list[str]:
+    """Files and folders of the repository that a page names in code style, as `storage/objects/`."""
+    tops = "pipeline|storage|workers|flows|dashboards|infra|tests"
+    return sorted({path for page in PAGES for path in re.findall(rf"`((?:{tops})/[\w/.-]+)`", page.read_text("utf-8"))})
+
+
+@pytest.mark.parametrize("path", named_paths())
+def test_every_file_that_a_page_names_exists(path: str) -> None:
+    assert (ROOT / path).exists()
