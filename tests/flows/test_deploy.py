@@ -36,7 +36,7 @@ def given(**config: Any) -> dict[str, Any]:
 
 
 def registered(file: Path = PREFECT_FILE, **config: Any) -> dict[str, Deployment]:
-    return {each.entrypoint.split(".")[1]: each for each in read_entries(file, given(**config)).deployments}
+    return {each.entrypoint.rpartition(".")[2]: each for each in read_entries(file, given(**config)).deployments}
 
 
 def test_a_run_is_registered_on_demand_and_nothing_starts_by_itself() -> None:
@@ -174,7 +174,7 @@ def deployments(server: PrefectServer, pool: str) -> dict[str, Any]:
     from prefect.client.schemas.filters import WorkPoolFilter
 
     found = server.ask(lambda client: client.read_deployments(work_pool_filter=WorkPoolFilter(name={"any_": [pool]})))
-    return {f"{each.entrypoint.split('.')[1]}/{each.name}": each for each in found}
+    return {f"{each.entrypoint.rpartition('.')[2]}/{each.name}": each for each in found}
 
 
 def file_of(folder: Path, pool: str, **changes: Any) -> Path:
@@ -182,7 +182,7 @@ def file_of(folder: Path, pool: str, **changes: Any) -> Path:
     text = PREFECT_FILE.read_text().replace("name: muses", f"name: {pool}")
     document = yaml.safe_load(text)
     for entry in document["deployments"]:
-        entry.update(changes.get(entry["entrypoint"].split(".")[1], {}))
+        entry.update(changes.get(entry["entrypoint"].rpartition(".")[2], {}))
     file = folder / "prefect.yaml"
     file.write_text(yaml.safe_dump(document))
     return file

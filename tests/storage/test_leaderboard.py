@@ -116,7 +116,7 @@ def test_a_row_that_lacks_a_column(store: ObjectStore) -> None:
     assert (whole.model, whole.avg_columns, whole.rank) == ("whole", 5, 1)
     assert (lacking.avg, lacking.avg_se, lacking.rank) == (None, None, None)
     assert lacking.estimates["queue_f1"].mean == pytest.approx(0.9)
-    assert lacking.estimates["meeting_success"].mean is None
+    assert lacking.estimates["meeting_success"] is None
     assert lacking.bounds == {"meeting_success": Bounds(0.0, 1.0)}
 
 
@@ -204,7 +204,7 @@ def test_a_sixth_column_is_declared_in_one_place(store: ObjectStore) -> None:
     )
     columns = {**COLUMNS, "ndcg": more}
     scores = (Score("published", "f1", 0.5), Score("published", "ndcg", 0.25))
-    write_shard(store, ShardKey("run-a", "model-a", "queue", 0), [episode(0, scores=scores)])
+    write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 1), [episode(0, scores=scores)])
     with connect_to(store, read_sources(store), columns) as connection:
         shown = connection.execute("SELECT queue_f1, ndcg, ndcg_se, avg, avg_columns FROM leaderboard").fetchall()
         (row,) = leaderboard(connection, columns=columns)
