@@ -14,7 +14,7 @@ class Ask:
     place: Mapping[str, str]
     """The names in its path."""
     query: Mapping[str, str] = field(default_factory=dict)
-    """Of its address; empty in an export, so no page may need it."""
+    """Query parameters of the page's address; empty in an export, so a page must work without them."""
     live: bool = True
     """Whether a server shows it; False: an export."""
 

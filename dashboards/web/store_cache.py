@@ -92,7 +92,7 @@ class Work:
 
 
 class _Key(NamedTuple):
-    """Of something that is remembered."""
+    """Key of a remembered value."""
 
     run_id: str | None
     """None: of the whole store."""
@@ -215,7 +215,7 @@ class Shelf:
         return found.value
 
     def works(self) -> list[Work]:
-        """Who works on what now; never remembered."""
+        """Returns the runs in progress; never cached."""
         store, now, found = open_store(self.store_url), self._clock(), []
         for info in store.list(CLAIMS):
             run_id = parse_claim_key(info.key)

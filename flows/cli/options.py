@@ -36,7 +36,7 @@ class RunOptions:
     dataset: str | None = None
     """A JSONL file or a folder of them, or generated:tiny, generated:paper, generated:N@SEED."""
     users: str | None = None
-    """Who plays the users: scripted, or a model as openai:NAME."""
+    """Simulated users: scripted, or a model as openai:NAME."""
     users_base_url: str | None = None
     """Endpoint of the users' model."""
     template: tuple[str, ...] = ()

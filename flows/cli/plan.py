@@ -187,7 +187,7 @@ def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _GpuSchedule:
-    """Who is served when, and how long everything takes then."""
+    """The order in which models are served, and the total time."""
 
     packing: Packing
     seconds: Range

@@ -37,7 +37,7 @@ class Shortfall:
     value: float | None
     """None: no score at all."""
     error: str | None = None
-    """Of the code that plays and scores, where it failed."""
+    """Error of the code that plays and scores; None when it did not fail."""
 
     def __str__(self) -> str:
         if self.error is not None:

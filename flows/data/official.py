@@ -48,7 +48,7 @@ class Release:
     """``owner/name``."""
     commit: str
     license: str
-    """Of the files, as an SPDX identifier."""
+    """Licence of the files, as an SPDX identifier."""
     files: tuple[OfficialFile, ...]
 
     @property

@@ -56,7 +56,7 @@ def _ignore_run(_: PreparedRun) -> OnShard:
 
 @dataclass(frozen=True, slots=True)
 class RunObserver:
-    """Who looks on while a run is played."""
+    """Observer of a run in progress."""
 
     begin: Callable[[PreparedRun], OnShard] = _ignore_run
     """Told a run before it starts; returns who is told of its shards."""

@@ -21,10 +21,10 @@ from muses_eval.storage.runs.spending import read_loads
 
 
 def sample(plan: Plan, scored: frozenset[str], count: int) -> Plan:
-    """Of each cell so many episodes, those that are scored included: the rest of them is owed.
+    """Returns the pending episodes of a sample of *count* episodes per cell; scored episodes count towards *count*.
 
-    Which ones follows from their ids, so that a pilot that is started again, or with a larger number, wants the same
-    ones.  They keep the numbers of their shards and are stored as an attempt of them; the run's next start is another.
+    The sample depends on the episodes' ids alone, so a second pilot, or a larger one, contains the first.  The episodes
+    keep the numbers of their shards and are stored as one attempt of these shards.
     """
     return replace(plan, cells=tuple(_sampled(cell, scored, count) for cell in plan.cells)).without(scored)
 

@@ -34,7 +34,7 @@ FROM (SELECT unnest(calls) AS call FROM traces WHERE run_id = $run AND started_a
 WHERE NOT call.cached
 GROUP BY call.model
 """
-"""Of every attempt that was stored, not only of the one that counts."""
+"""Sums over every stored attempt, not only over the one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Recorded:
 
     by_model: Mapping[str, TokenUsage]
     tries: int
-    """Of the calls that got an answer."""
+    """Attempts of the calls that were answered."""
 
     @property
     def calls(self) -> int:

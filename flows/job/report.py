@@ -30,7 +30,7 @@ class RunReport:
     planned: int
     outcomes: dict[str, int]
     seconds: float
-    """Of this start."""
+    """Duration of this start."""
     spent: Usage
     """By all attempts that are stored."""
     cost_usd: float | None

@@ -119,7 +119,7 @@ class _Expected:
         }
 
     def bill(self, episode_id: str) -> Cost:
-        """Of one episode; nothing for one that the run no longer has."""
+        """Returns the expected cost of one episode; zero when the run no longer has it."""
         if episode_id not in self._episodes:
             return Cost()
         cell, episode = self._episodes[episode_id]

@@ -68,7 +68,7 @@ class NightResult:
     night: RunReport
     canary: RunReport
     cells: tuple[CellRecord, ...]
-    """Of the night's run."""
+    """Cells of the night's run."""
     is_news: bool
     """Whether this start did anything; an earlier one had brought the night to its end otherwise."""
 
@@ -165,7 +165,7 @@ def _reuse_cells(run: PreparedRun, earlier: Sequence[RunManifest], engines: Mapp
 def _sources(
     run: PreparedRun, earlier: Sequence[RunManifest], planned: Sequence[tuple[Cell, str]], warn: Warn
 ) -> dict[str, Source]:
-    """Of each cell the newest.  A night that has none of those that are still to be found is not read."""
+    """Returns the newest reusable source of each cell.  A night without any missing cell is not read."""
     found: dict[str, Source] = {}
     for night in earlier:
         there = {record.content_key for record in night.cells}

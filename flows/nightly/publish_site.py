@@ -88,7 +88,7 @@ def _is_of(runs: Collection[str], path: str) -> bool:
 
 
 def _files(store_url: str, run_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """Of the pages about runs, only those of some runs, and of these beside those before them."""
+    """Yields the pages about the given runs; a page that compares a run with the one before it has both."""
     whole = Shelf(store_url)
     before = {earlier for run_id, earlier in each_with_its_forerunner(whole.runs()) if run_id in run_ids}
     parts = {"run": _Part(store_url, run_ids), "first": _Part(store_url, {*run_ids, *before})}

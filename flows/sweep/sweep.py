@@ -95,7 +95,7 @@ class SweepReport:
     store: str
     runs: tuple[SweepRunResult, ...]
     seconds: float
-    """Of this start."""
+    """Duration of this start."""
 
     @property
     def complete(self) -> bool:
@@ -113,7 +113,7 @@ class SweepReport:
 
     @property
     def cost_usd(self) -> float | None:
-        """Of all attempts of all runs; None when that of one is unknown."""
+        """Cost of all attempts of all runs; None when the cost of one is unknown."""
         return sum_or_none(None if run.report is None else run.report.cost_usd for run in self.runs)
 
 

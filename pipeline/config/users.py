@@ -1,4 +1,4 @@
-"""Who plays the principals."""
+"""The model, or the rules, behind the simulated users."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,7 +7,7 @@ from muses_eval.pipeline.config.model import ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class UsersSpec:
-    """Who plays the principals.  Pinned apart from the agent, recorded in every episode."""
+    """The simulated users.  Pinned apart from the agent and recorded in every episode."""
 
     model: ModelSpec | None = None
     """None: rule-based ones, deterministic and free."""

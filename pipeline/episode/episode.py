@@ -37,7 +37,7 @@ class Episode:
     difficulty: str | None
     num_users: int
     users: str
-    """Who played the principals."""
+    """Name of the simulated users."""
     sampling: str
     """The agent's sampling options as JSON."""
     epoch: int
@@ -58,7 +58,7 @@ class Episode:
     """UTC."""
     seconds: float
     prompt_tokens: int | None
-    """Of all calls; None when a call did not report them.  0 when no call was made."""
+    """Sum over all calls; None when a call did not report its tokens, 0 when no call was made."""
     completion_tokens: int | None
     cost_usd: float | None
     """None when it is not known; 0 for models that cost nothing."""

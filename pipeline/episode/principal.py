@@ -1,4 +1,4 @@
-"""Who asks: the users an agent serves at once."""
+"""A principal: one of the users that an agent serves at once."""
 
 from dataclasses import dataclass
 

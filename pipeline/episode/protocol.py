@@ -39,7 +39,7 @@ class Call:
     cached: bool = False
     """Whether the answer came from our own response cache, and nobody was asked."""
     cached_tokens: int | None = None
-    """Of the prompt's tokens, those that the provider had in its prefix cache; None when it does not say."""
+    """Prompt tokens that the provider had in its prefix cache; None when it does not report them."""
     cost_usd: float | None = None
     """None when a price or a count is not known; never 0 instead."""
 
@@ -110,7 +110,7 @@ class Agent(Protocol):
 
 
 class User(Protocol):
-    """Who plays one principal, in one episode."""
+    """Plays one principal in one episode."""
 
     async def reply(self, view: View) -> Reply:
         """What the principal says next; an empty text is silence.  Raises ModelFailure."""

@@ -25,7 +25,7 @@ from muses_eval.pipeline.hashing import Derivation, digest
 from muses_eval.pipeline.plan.plan import Cell
 
 SCRIPTED_VERSION = 1
-"""Of what scripted users and built-in agents say.  Raise it with every change of that."""
+"""Version of the texts of scripted users and built-in agents.  Raise it with every change of these texts."""
 _EXCHANGE = ('{"target": "everyone", "content": "One."}', "Two.")
 """Replies of an agent, as families of several turns read them."""
 NO_ENGINES: Mapping[str, str] = MappingProxyType({})

@@ -26,7 +26,7 @@ from muses_eval.pipeline.plan.plan import Cell, Plan
 from muses_eval.pipeline.prices import prices_of
 
 LEVEL = 0.9
-"""Of the intervals that come from played episodes."""
+"""Confidence level of the intervals that come from played episodes."""
 UNDECLARED_IN_FLIGHT = 64
 """Calls in flight that are assumed where an account declares no limit."""
 _LEAST_SAMPLE = 2
@@ -242,7 +242,7 @@ class CellForecast:
     played: tuple[tuple[Load, Load], ...]
     """(expected, used) of episodes that were played."""
     rest: tuple[Load, Load, Load]
-    """Of all others together, by :data:`LOW`, :data:`MID` and :data:`HIGH`."""
+    """Usage of all other episodes together: low, mid and high."""
     rest_count: int
     users: UsersSpec = UsersSpec()
 
@@ -337,7 +337,7 @@ AccountOf = Callable[[Endpoint], object]
 
 @dataclass(frozen=True, slots=True)
 class _Callers:
-    """Who calls a model, in which role."""
+    """Callers of one model, with their role."""
 
     model: ModelSpec
     role: str
@@ -377,7 +377,7 @@ def in_turns(whole: Range, turns: Sequence[Range]) -> Range:
 
 
 def _callers(cells: Sequence[CellForecast]) -> list[_Callers]:
-    """Who calls which model; runs that only ask it differently, as at other temperatures, are taken together."""
+    """Groups callers by model.  Runs that differ only in how they ask it, for example in temperature, are one group."""
     agents: dict[ModelSpec, list[CellForecast]] = {}
     users: dict[ModelSpec, list[CellForecast]] = {}
     for cell in cells:

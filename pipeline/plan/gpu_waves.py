@@ -71,14 +71,14 @@ class Packing:
     kept: Wave
     """The models that play users: they are up all the time."""
     waves: tuple[Wave, ...]
-    """Of the agents, one after the other."""
+    """Waves of agents, one after the other."""
 
 
 def packing(agents: Iterable[ModelSpec], users: Iterable[ModelSpec], gpus: int) -> Packing:
-    """Who is served when, with so many GPUs; models that share their servers are named once.
+    """Packs the served models into waves that fit on *gpus* GPUs; models that share their servers are named once.
 
     Raises:
-        ConfigError: there are too few.
+        ConfigError: there are too few GPUs for one of the models.
     """
     kept = {servers_of(model): model for model in users if model.engine is not None}
     turns = {servers_of(model): model for model in agents if servers_of(model) not in kept}

@@ -70,7 +70,7 @@ class Contrast:
     """Scored by one of the two only, and not compared."""
 
     def winner(self, alpha: float) -> Literal["a", "b"] | None:
-        """Who is better; None when no difference can be told."""
+        """Returns the better model; None when the data cannot tell."""
         if self.p_adjusted is None or self.p_adjusted > alpha:
             return None
         return "a" if self.difference.mean > 0 else "b"
@@ -102,7 +102,7 @@ class Standing:
 
     model: str
     overall: Estimate | None
-    """Of all that it scored; None when it lacks a column that others have."""
+    """Mean over all its scores; None when the model lacks a column that others have."""
     band: RankBand | None
     """The ranks that it can have; None for a model that is not ranked."""
 
@@ -120,7 +120,7 @@ class Standings:
 
     @property
     def bands(self) -> dict[str, RankBand]:
-        """Of the ranked models."""
+        """Rank bands of the ranked models."""
         return {standing.model: standing.band for standing in self.models if standing.band is not None}
 
 

@@ -47,7 +47,7 @@ class LeaderboardRow:
     bounds: Mapping[str, Bounds]
     """For the columns that miss episodes: their means if all missing ones scored 0, or 1."""
     cost_usd: float | None
-    """Of all episodes played; None when that of one is unknown."""
+    """Cost of all episodes that were played; None when the cost of one is unknown."""
     ranked: bool
     """Whether enough of the plan is covered, in every family, to compare this row with others."""
     builtin: str | None = None

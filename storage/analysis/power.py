@@ -18,11 +18,11 @@ class Design:
     """That each of the two models plays."""
     epochs: int = 1
     sd_scenarios: float = math.sqrt(1 / 12)
-    """Of one model's true scores, from scenario to scenario."""
+    """Standard deviation of one model's true scores between scenarios."""
     sd_epochs: float = math.sqrt(1 / 6)
-    """Of one model's scores, from epoch to epoch of a scenario."""
+    """Standard deviation of one model's scores between epochs of a scenario."""
     correlation: float | None = 0.5
-    """Of two models' true scores over the scenarios; None: each model plays scenarios of its own."""
+    """Correlation of two models' true scores over the scenarios; None when each model has its own scenarios."""
     alpha: float = 0.05
     """Chance of claiming a difference that is not there, over all comparisons together."""
     power: float = 0.8

@@ -182,7 +182,7 @@ def _log(cell: _Cell, episodes: Sequence[Episode], results: "EvalResults") -> "E
 
 
 def _results(connection: duckdb.DuckDBPyConnection, run: RunManifest, model: str, family: str) -> "EvalResults":
-    """Of the whole cell, whatever part of it a log holds."""
+    """Returns the results of the whole cell, whatever part of it a log contains."""
     from inspect_ai.log import EvalMetric, EvalResults, EvalScore
 
     rows = connection.execute(

@@ -16,7 +16,7 @@ View = Literal["episodes", "scores", "messages", "calls", "leaderboard"]
 
 _COPY = {"csv": "FORMAT csv, HEADER true", "jsonl": "FORMAT json", "parquet": "FORMAT parquet, COMPRESSION zstd"}
 _GROUP_ROWS = {"episodes": 4096}
-"""Of a row group, which DuckDB holds in memory; an episode is some hundred times as large as another row."""
+"""Rows of a row group, which DuckDB keeps in memory; an episode is some hundred times as large as other rows."""
 _OTHER_GROUP_ROWS = 32_768
 
 

@@ -30,7 +30,7 @@ class S3Access:
     key_id: str
     secret: str = field(repr=False)
     token: str | None = field(repr=False)
-    """Of temporary credentials; None for lasting ones."""
+    """Session token of temporary credentials; None for permanent ones."""
 
 
 class S3Store:

@@ -36,7 +36,7 @@ def scan(store_url: str) -> "pl.LazyFrame":
 
 
 def newest_scores(store: ObjectStore, keys: Sequence[RescoredKey | str]) -> "pl.LazyFrame":
-    """Of scores that were computed again, the newest version of each episode's."""
+    """Returns, for rescored episodes, the newest version of each episode's scores."""
     rows = scan_objects(store, list(map(str, keys)), RESCORED_SCHEMA)
     newest_first = rows.sort("scorer_version", descending=True)
     return newest_first.unique(["run_id", "episode_id"], keep="first", maintain_order=True)

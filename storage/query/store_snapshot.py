@@ -23,7 +23,7 @@ class Sources:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Of all objects that hold rows."""
+        """Keys of all objects that contain rows."""
         return (*self.settled, *self.unsettled, *self.rescored)
 
 

@@ -13,7 +13,7 @@ class AccountState:
     calls_per_s: float
     tokens_per_s: float
     refused_share: float
-    """Of the tries that ended."""
+    """Share of the finished attempts that were refused."""
     failed_share: float
     requests_per_minute: float | None
     """The bound in force; None: none."""

@@ -19,7 +19,7 @@ class CellResult:
     outcomes: Mapping[str, int]
     """Episodes by outcome; planned ones that have not been played are in none."""
     cost_usd: float | None
-    """Of all episodes that were played; None when that of one is unknown."""
+    """Cost of all episodes that were played; None when the cost of one is unknown."""
 
     @property
     def scored(self) -> int:

@@ -22,7 +22,7 @@ def read_trace_objects(store: ObjectStore, run_id: str | None = None) -> list[st
 
 
 def trace_objects(shards: Iterable[ShardKey], manifests: Iterable[RunManifest]) -> list[str]:
-    """Of shards that were listed, and manifests that were read afterwards, the objects that count, sorted."""
+    """Returns the objects that count, sorted.  *manifests* must be read after *shards* were listed."""
     listed = list(manifests)
     closed = {manifest.run_id for manifest in listed if manifest.state == "sealed"}
     folded = {key for manifest in listed for key in manifest.folded}

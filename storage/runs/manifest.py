@@ -121,7 +121,7 @@ class RunManifest:
     models: Mapping[str, Mapping[str, Any]]
     """Model -> what decides its answers (provider, name, sampling); where it is served does not belong here."""
     users: str
-    """Who plays the principals."""
+    """Name of the simulated users."""
     templates: Sequence[str] = ("published",)
     epochs: int = 1
     limit: int | None = None
@@ -129,7 +129,7 @@ class RunManifest:
     versions: Mapping[str, str]
     """Package -> version."""
     commit: str | None
-    """Of the code; None when it did not run from a repository."""
+    """Commit of the code; None when it did not run from a repository."""
     dirty: bool
     """Whether the code differed from the commit."""
     made_with: Mapping[str, Any] = field(default_factory=dict)
@@ -138,13 +138,13 @@ class RunManifest:
     schema_version: int = SCHEMA_VERSION
     """The highest of its objects."""
     sealed: tuple[SealedObject, ...] = ()
-    """Of the last seal.  They count when the state is open as well: then the run goes on beside them."""
+    """Objects of the last compaction.  They also count while the run is open again."""
     folded: tuple[str, ...] = ()
     """Shards that the sealed objects stand for and that are not deleted yet: they count no more."""
     superseded: Usage = Usage()
     """What attempts used that seals have dropped, since another attempt of the episode counts: it was paid for."""
     cells: tuple[CellRecord, ...] = ()
-    """Of nights and canaries; empty in other runs."""
+    """Cells of a night or a canary; empty for other runs."""
     night: Mapping[str, Any] | None = None
     """A night's report, as :mod:`storage.runs.nights` writes it; None: it is no night's run, or its night goes on."""
 

@@ -61,7 +61,7 @@ class Flag:
     kind: FlagKind
     model: str
     column: str
-    """Of the leaderboard, as ``privacy``."""
+    """Column of the leaderboard, for example ``privacy``."""
     now: float
     before: float
     difference: float
@@ -86,7 +86,7 @@ class NightReport:
     started_at: datetime
     """UTC, of the first start."""
     seconds: float
-    """Of all starts that had anything to do."""
+    """Duration of all starts that had work to do."""
     planned: int
     """Episodes of the night's run; those of the canary are counted apart."""
     scored: int
@@ -96,7 +96,7 @@ class NightReport:
     """Whether every model of every family reached the coverage that the config asks for, in both runs."""
     budget_reached: bool
     cost_usd: float | None
-    """Of both runs; None when it is not known."""
+    """Cost of both runs; None when it is unknown."""
     cells_played: int
     cells_reused: int
     before: str | None

@@ -1,4 +1,4 @@
-"""Who works on a run: one driver at a time, and a dead one does not keep the others out.
+"""The run lock: one driver works on a run at a time, and a dead driver does not keep the others out.
 
 A claim is an object that only compare and swap changes.  Its holder counts ``beat`` up every few seconds; another
 machine that sees it stand still for 20 s takes the claim over.  Nobody compares clocks: a beat is a
@@ -74,7 +74,7 @@ class Claim:
     """What the object of a claim says."""
 
     owner: str | None
-    """Of one claim, never used again; None: released."""
+    """Id of one claim, never used again; None when the lock was released."""
     work: str
     """What the holder does, as a command that a person knows."""
     process: Process
@@ -111,7 +111,7 @@ class Pace:
 
 
 PACE = Pace()
-"""Of everybody who does not say otherwise; all who share a store have to keep it."""
+"""The default for all users of a store; they must agree on it."""
 
 
 class HeldClaim:

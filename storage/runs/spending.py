@@ -111,7 +111,7 @@ def _side(calls: "pl.Expr") -> "dict[str, pl.Expr]":
 
 
 def _sum(calls: "pl.Expr", name: str) -> "pl.Expr":
-    """Of what is known."""
+    """Sums the known values."""
     import polars as pl
 
     return calls.list.eval(pl.element().struct.field(name)).list.sum()

@@ -54,11 +54,11 @@ class Sizes:
     group_rows: int = 16_384
     """A row group has so many rows or a few more: the least that a reader of one column reads."""
     group_bytes: int = 64 * 2**20
-    """Of a row group before compression, for episodes with long transcripts."""
+    """Size of a row group before compression, for episodes with long transcripts."""
     piece_rows: int = 50_000
     """About so many are sorted at a time."""
     memory_limit: str = "1GB"
-    """Of that sort; what does not fit goes to a temporary folder."""
+    """Memory limit of the sort; the rest goes to a temporary folder."""
 
 
 @dataclass(frozen=True, slots=True)

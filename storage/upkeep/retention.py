@@ -21,7 +21,7 @@ class Rule:
     older_than_s: float | None = None
     """Since the run was last written to; None: any age."""
     name: str | None = None
-    """Of the run's id, with the wildcards of a shell; None: any."""
+    """Pattern of the run's id, with shell wildcards; None matches every run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class RunCheck:
 
     run_id: str
     state: str
-    """Of its manifest; empty where that cannot be read."""
+    """State in the manifest; empty when the manifest cannot be read."""
     planned: int
     stored: int
     """Different episodes in the objects that count."""

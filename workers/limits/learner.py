@@ -38,7 +38,7 @@ _PROBE_S = 1.0
 _WHOLE_S = 1.0
 """Pauses that a provider asks for are whole seconds, rounded up."""
 _USED_UP_S = 3.0
-"""Who asks to wait so long says that his budget is used up."""
+"""A provider that asks for so long a pause reports that its limit is used up."""
 _SAME_CUT_S = 2.0
 _MEMORY_S = 120.0
 _MEASURE_S = 60.0
@@ -64,7 +64,7 @@ class AccountActivity:
     """Started after the last cut."""
     answered_anew: int = 0
     in_flight: int = 0
-    """Of all, now."""
+    """Attempts in flight now, over all workers."""
     crowded: bool = False
     """Tries wait for others to end."""
     paced: bool = False

@@ -51,7 +51,7 @@ class RaySettings:
     code: Path | None = None
     """Folder of the package ``muses_eval``, sent to a remote cluster; None when the code is installed there."""
     weight: int = 1
-    """Of what is played here beside other runs that draw on the same accounts."""
+    """Weight of this run against other runs that use the same accounts."""
     start_timeout_s: float = 120.0
     """How long a cluster may take to make room for the workers; one that scales itself needs its time."""
 

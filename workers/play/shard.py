@@ -286,7 +286,7 @@ def _priced(calls: Iterable[Call], spec: ShardSpec) -> tuple[Call, ...]:
 
 
 def _cost(course: _Course, spec: ShardSpec) -> float | None:
-    """Of the calls that were answered; None as well when one failed and its price is not known."""
+    """Cost of the answered calls; None when one failed and its price is unknown."""
     failed = course.failure is not None and _prices(spec)[course.failure.role] is None
     return None if failed else Usage.of(course.played.calls).cost_usd
 
@@ -362,7 +362,7 @@ def _defect(error: Exception) -> Failure:
 
 
 def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str, note: Callable[[Call], None]) -> User:
-    """Who plays one principal; its dice are the same for every model under test (common random numbers)."""
+    """Returns the player of one principal; its random numbers are the same for every model under test."""
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
     seed = seed_from(plan.users_seed, name)
     if players.users is None:

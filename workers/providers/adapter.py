@@ -47,10 +47,10 @@ class Adapter(Protocol):
     """One wire format, for one model."""
 
     path: str
-    """Of a completion, below the base URL."""
+    """Path of a completion, below the base URL."""
 
     def headers(self, api_key: str | None) -> Mapping[str, str]:
-        """Of every request; None: no key is sent."""
+        """Returns the headers of every request; with *api_key* None, no key is sent."""
         ...
 
     def options(self, sampling: Sampling, seed_offset: int) -> Options:

@@ -95,7 +95,7 @@ class HttpClient:
             await session.close()
 
     def at(self, base_url: str) -> str:
-        """Who is meant, for messages."""
+        """Names the server and model in messages."""
         return f"{self._name} at {base_url}"
 
     def safe(self, text: str) -> str:

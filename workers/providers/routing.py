@@ -29,7 +29,7 @@ so it is quick where nothing has changed; it may wait for a server to come up.  
 _SPARE, _RATIO = 4, 1.5
 """A server is clearly busier that has more than 1.5 times as many calls in flight as another, and four more."""
 _ASK_AGAIN_S = 1.0
-"""Who waits asks so often whether there are other servers now."""
+"""Interval at which a waiting call looks for other servers."""
 _BREAKING = frozenset({"transport", "timeout", "server"})
 
 

@@ -120,7 +120,7 @@ class Fault(_Section):
     to_s: Number | None = Field(None, gt=0)
     """None: to the end."""
     status: Whole = Field(500, ge=500, le=599)
-    """Of a ``server_error``."""
+    """HTTP status of a ``server_error``."""
     seconds: Number = Field(5.0, gt=0)
     """That a ``drip`` takes."""
 
@@ -135,7 +135,7 @@ class FaultProfile(_Section):
     reply_tokens: _Spread = Spread(median=60.0, p95=240.0)
     """How long replies are, at least."""
     limits: HardLimits | None = None
-    """Of every account.  Left out: each account is held to what the config declares for it."""
+    """Limits of every account.  When left out, each account has the limits that the config declares for it."""
     changes: tuple[Change, ...] = ()
     """In the order of their times."""
     faults: tuple[Fault, ...] = ()

@@ -73,7 +73,7 @@ class RehearsalProvider:
         return f"{self._server.url}/{account}/v1" if account else f"{self._server.url}/v1"
 
     def busiest(self) -> tuple[PeakUsage, ...]:
-        """Of every account that was asked for anything, beside the limits that it began with."""
+        """Returns the peak usage of every account that got a request, beside the limits that it began with."""
         found = []
         for account in sorted({entry.account for entry in self.log.entries}):
             limits = self._profile.limits_at(0.0, self._declared.get(account))

@@ -21,7 +21,7 @@ _LARGEST_REQUEST = 64 * 2**20
 _BACKLOG = 4096
 """Connections that may wait to be taken: thousands of episodes may open theirs in one moment."""
 _PIECES = 20
-"""Of a dripping body."""
+"""Pieces in which a dripping body is sent."""
 
 Send = Callable[[Response], Awaitable[None]]
 """Sends the answer to a request, once.  Raises ConnectionError when nobody is there to take it."""

@@ -36,7 +36,7 @@ class CompletionReply:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
-    """Of the prompt's."""
+    """Prompt tokens that were cached."""
 
 
 @dataclass(frozen=True, slots=True)

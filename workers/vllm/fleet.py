@@ -112,7 +112,7 @@ def _many(count: int, noun: str) -> str:
 
 
 def fleet_name(spec: ModelSpec) -> str:
-    """Of the actor that keeps the servers of *spec*."""
+    """Returns the name of the actor that keeps the servers of *spec*."""
     return f"muses-vllm-{digest((spec.model, asdict(_engine(spec))))}"
 
 

@@ -14,7 +14,7 @@ class Load:
     in_flight: int = 0
     """Requests that it has taken and not answered."""
     waiting: int = 0
-    """Of them, those that its engine has no room for yet."""
+    """Requests that wait because the engine has no room for them yet."""
     progress: float | None = None
     """Grows with everything that the engine does; None: the server does not say."""
 

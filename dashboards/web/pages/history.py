@@ -54,9 +54,9 @@ class Entry:
     seconds: float | None
     """From the run's first episode to its last; None: it has none."""
     cells: int
-    """Of the model, as far as the run's manifest tells of them."""
+    """Cells of the model, as far as the run's manifest records them."""
     reused: int
-    """Of them, those whose results were taken over from an earlier run."""
+    """Cells whose results were reused from an earlier run."""
     flags: tuple[Flag, ...]
     """What the night found about the model."""
 
@@ -76,7 +76,7 @@ class Chapter:
     """Runs of one kind."""
 
     name: str
-    """Of its chart and its CSV file."""
+    """Name of the metric's chart and of its CSV file."""
     pasts: tuple[Past, ...]
     chart: str | None
     """None: no model has two points."""

@@ -95,7 +95,7 @@ class Progress:
 
     @property
     def refused_share(self) -> float | None:
-        """Of all accounts' tries, by how many they make; None: no tries of late."""
+        """Share of the recent attempts of all accounts that were refused; None when there were none."""
         calls = sum(account.calls_per_s for account in self.accounts)
         refused = sum(account.calls_per_s * account.refused_share for account in self.accounts)
         return refused / calls if calls else None

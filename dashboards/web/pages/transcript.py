@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MOST_CHARS = 100_000
-"""Of one text; longer ones are cut with a mark, since a browser has to lay them out."""
+"""Longest text that is shown in full; a longer one is cut with a mark, since a browser has to lay it out."""
 _NEIGHBOURS = """
 WITH failures AS (
     SELECT episode_id

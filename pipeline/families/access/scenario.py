@@ -24,7 +24,7 @@ _RESOURCE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class AccessTruth:
-    """Who may have the resource, and by what one knows it."""
+    """The principals who may have the resource, and the markers by which it is recognised."""
 
     resource_name: str
     resource: str

@@ -86,7 +86,7 @@ _APART = (
     ("change_case:english_lowercase", "detectable_format:multiple_sections"),
     *(("language:response_language", other) for other in _ENGLISH_ONLY),
 )
-"""Of each group a user has one at most, since two cannot be met or make no sense together."""
+"""Groups of constraints that exclude each other; a user gets at most one constraint of a group."""
 _COMPANY: Mapping[str, frozenset[str]] = {
     "detectable_format:json_format": frozenset(
         (

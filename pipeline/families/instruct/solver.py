@@ -24,7 +24,7 @@ _STARTS = (2, 0, 6)
 """How many sentences a text begins with, in the order in which it is tried."""
 _MAX_STEPS = 40
 _MOST_WORDS = 8
-"""Of a plain sentence and the word that joins it to the next."""
+"""Most words of a plain sentence, with the word that joins it to the next."""
 _JSON_KEYS = ("answer", "text", "reply", "content")
 
 
@@ -53,7 +53,7 @@ class _Needs:
     spaced: int = 0
     """Paragraphs between blank lines; 0 when it does not matter."""
     first_words: dict[int, str] = field(default_factory=dict)
-    """Of paragraphs between blank lines, 1-based."""
+    """First word by paragraph; paragraphs are separated by blank lines and counted from 1."""
     keywords: dict[str, int] = field(default_factory=dict)
     """How often each has to stand."""
     rare: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Who agreed to what, as it can be read off a transcript.
+"""Which principals agreed to which slot, as far as the transcript shows it.
 
 A principal has granted a slot when its own words name the slot (or a stretch of time around it) as possible, or when
 it says yes to a message of the agent that named the slot; the last word counts.  Reading is charitable: a claim of the

@@ -205,7 +205,7 @@ def _keep_best(calendars: Sequence[_Calendar], target: Slot) -> None:
 
 
 def _early_speakers(rng: random.Random, calendars: Sequence[_Calendar]) -> list[str]:
-    """Who names its times unasked when the others do not: at least one, never everybody."""
+    """Draws the principals that name their times without being asked: at least one, never all."""
     names = [calendar.person.name for calendar in calendars]
     chosen = set(rng.sample(names, rng.randint(1, max(1, len(names) * 3 // 5))))
     return [name for name in names if name in chosen]

@@ -28,7 +28,7 @@ _REFERENCES = range(2000, 10000)
 """Numbers of instructions; the examples in the prompt lie below."""
 
 _SERVING_SHARE = 0.6
-"""Of the undisputed work, how much serves the objective; the rest is ordinary company work."""
+"""Share of the undisputed work that serves the objective; the rest is ordinary company work."""
 _SECOND_HARM = 0.1
 """How often a scenario of many users has two harmful wishes."""
 _MANY_USERS = 8
