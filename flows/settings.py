@@ -69,7 +69,7 @@ def quiet_engines(settings: Settings, environ: MutableMapping[str, str] | None =
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # its first start builds a database
     }
     if "PREFECT_LOGGING_LEVEL" not in env:  # who sets it wants to see something
-        # What fails is told once, by us, without a stack trace; Prefect's server has the whole log.
+        # We report a failure once, without a stack trace; Prefect's server has the whole log.
         defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     for name, value in defaults.items():
         env.setdefault(name, value)

@@ -111,11 +111,13 @@ def test_runs_in_a_folder_with_packages_of_its_own(installed: Installed, program
     assert scored(installed(*program, "run", "run.yaml", "--executor", "inline", "--json")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_runs_on_ray_in_a_folder_with_packages_of_its_own(installed: Installed) -> None:
     assert scored(installed("muses", "run", "run.yaml", "--executor", "ray", "--workers", "1", "--json")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_the_demo_runs(installed: Installed) -> None:
     """The main job, through Prefect's embedded server and a local Ray, and its leaderboard."""
@@ -124,6 +126,7 @@ def test_the_demo_runs(installed: Installed) -> None:
     assert "scripted/oracle (ceiling)" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_deployed_flow_runs_in_a_folder_with_packages_of_its_own(
     installed: Installed, project: Path, tmp_path_factory: pytest.TempPathFactory

@@ -243,7 +243,7 @@ def _won(comparison: Comparison, who: Literal["a", "b"], alpha: float) -> list[C
 
 
 def _verdicts(comparison: Comparison, terms: Terms) -> Iterator[str]:
-    """In plain words: who is better where, where nothing can be told and why, where both are equal."""
+    """Says in which columns a model is better, which columns cannot be decided and why, and which are equal."""
     names = {"a": one_line(comparison.a.model), "b": one_line(comparison.b.model)}
     if comparison.a.model == comparison.b.model:  # in two runs
         names = {"a": "A", "b": "B"}
@@ -270,7 +270,7 @@ def _verdicts(comparison: Comparison, terms: Terms) -> Iterator[str]:
 
 
 def _doubt(contrast: Contrast, terms: Terms) -> str:
-    """A difference that cannot be told, and how large one would have to be."""
+    """Describes a difference that is not significant, and how large a significant one would be."""
     detectable = contrast.difference.detectable(terms.alpha)
     if detectable is None or detectable < _SHOWS_AS_ZERO:
         return f"{_signed(contrast)}; {_count(contrast.scenarios, 'scenario')} cannot tell"

@@ -91,7 +91,7 @@ def _csv(records: Sequence[dict[str, Any]]) -> str:
 
 
 def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[str], list[list[str]], range]:
-    """Header, body and the indices of the numeric columns; columns that nobody played are left out."""
+    """Header, body and the indices of the numeric columns; columns without any episode are left out."""
     lines = _lines(rows, with_paper=with_paper)
     shown = [
         column

@@ -43,7 +43,7 @@ def _conversation(episode: Episode, *, raw: bool) -> Iterator[str]:
 
 
 def _stands_alone(episode: Episode, reply: Message) -> bool:
-    """Whether a raw reply reached nobody, so that leaving it out would hide the whole turn."""
+    """True when a raw reply reached no principal; leaving it out would hide the whole turn."""
     if reply.sender != AGENT:
         return False
     return not any(m.sender == AGENT and m.audience and m.turn == reply.turn for m in episode.messages)

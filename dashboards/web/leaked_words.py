@@ -1,7 +1,7 @@
 """Where a transcript shows a resource to somebody who may not have it, and by which rule.
 
 The words come from the scenario, which no trace holds.  A generated one is generated again, from what the run's
-manifest says, and taken for the episode's only if the agent was told the same; files that a manifest names are not
+manifest says, and used only if its briefing equals the episode's; files that a manifest names are not
 opened, since a store may come from anybody.
 """
 

@@ -40,7 +40,7 @@ def rehearse(  # noqa: PLR0913 - the options of a command
     port: Annotated[int, Parameter(help="Where --serve listens; 0: any free port.")] = 0,
     as_json: Json = False,
 ) -> int:
-    """Play a run against a provider on this machine that is told to make trouble. Nothing is paid, no key is read."""
+    """Run an evaluation against a local provider that injects faults. It costs nothing and reads no key."""
     settings = read_settings()
     profile = read_weather(weather)
     if serve:

@@ -116,7 +116,7 @@ def pull(  # noqa: PLR0913 - what, whence, whither, and how
     """Brings the release's files into *folder*, under the paths that they have in the repository.
 
     *base_url*: where the paths begin; the public repository when None.  *force*: replace files that differ.
-    *on_file* is told of each file that was fetched.
+    *on_file* is called for each file that was fetched.
 
     Raises:
         ConfigError: the base URL is none, or files are there that differ and may not be replaced.

@@ -59,7 +59,7 @@ class RunObserver:
     """Observer of a run in progress."""
 
     begin: Callable[[PreparedRun], OnShard] = _ignore_run
-    """Told a run before it starts; returns who is told of its shards."""
+    """Called with a run before it starts; returns the observer of its shards."""
     warn: Warn = log_warning
     status: OnStatus = ignore_status
 
@@ -141,7 +141,7 @@ async def play_cell(
 ) -> list[ShardSummary]:
     """Plays what a cell owes, as many shards at a time as the executor has room for.
 
-    *begun* is told of each shard when it is played after it has waited for room.
+    *begun* is called for each shard when it starts, after it has waited for a free worker.
     """
 
     async def play_shard(shard: ShardPlan) -> ShardSummary:

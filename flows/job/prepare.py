@@ -30,9 +30,9 @@ from muses_eval.storage.runs.shards import RunIndex, read_index
 from muses_eval.workers.providers.model import Unavailable
 
 Warn = Callable[[str], None]
-"""Told at once what a person should know while the run goes on."""
+"""Called at once with a warning that a person should see while the run continues."""
 log_warning: Warn = logging.getLogger(__name__).warning
-"""Where nobody in particular watches."""
+"""The warning sink when there is no observer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def lock_hash(root: Path) -> str | None:
 
 
 def _serving(model: ModelSpec) -> dict[str, Any]:
-    """Where a model answers, what its account allows, what it costs; what it is called and its sampling are told apart.
+    """Endpoint, limits and prices of a model; its name and its sampling are recorded elsewhere.
 
     Nothing of this is in an episode's id, but for the engine's arguments.
     """

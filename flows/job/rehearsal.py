@@ -1,4 +1,4 @@
-"""A rehearsal: a run's plan, played against a provider on this machine that is told to make trouble.
+"""A rehearsal: a run's plan, played against a local provider that injects faults.
 
 Every model that would be called over the network is called here instead, and no key is read.  What the provider has in
 its books is then laid beside what the store holds.
@@ -71,7 +71,7 @@ class Rehearsal:
     def disagreements(self) -> tuple[str, ...]:
         """Where the provider's books and the store contradict each other.
 
-        An answer to an episode that ended otherwise, or to a worker that was killed, is in nobody's trace.
+        A response to an episode that failed, or to a worker that was killed, is in no trace.
         """
         answered, recorded = self.books.by_model, self.recorded.by_model
         found = []
@@ -198,7 +198,7 @@ def _is_called(model: ModelConfig) -> bool:
 
 
 def _account(model: ModelConfig) -> Account:
-    """Whose limits a model draws on; servers of our own are nobody else's."""
+    """Returns the account whose limits a model uses; each of our own servers is an account of its own."""
     spec = model.spec()
     if spec.endpoint is None or not (spec.endpoint.base_urls or spec.endpoint.account):
         return Account((f"{spec.provider}-{spec.slug}",), None)

@@ -69,7 +69,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         rows = leaderboard(connection, run_id=run.plan.run_id, threshold=run.config.coverage)
         return rows, outcome_counts(connection, run.plan.run_id)
 
-    # What a damaged object held was told when the run was prepared, and has been played again.
+    # The losses of damaged objects were reported when the run was prepared, and have been replayed.
     rows, stored = answer(run.store.url, results, run.plan.run_id).value
     spent = read_spending(run.store, run.plan.run_id, run.index.damaged)
     costs = [row.cost_usd for row in rows]

@@ -29,7 +29,7 @@ PART_EPISODES = 5000
 """Episodes an object: what an interruption costs at most, and what is held in memory."""
 
 OnProgress = Callable[[str, int, int], None]
-"""Told a family, how many of its episodes have new scores, and how many will have."""
+"""Called with a family, the number of its rescored episodes, and the number to rescore."""
 
 
 @dataclass(frozen=True, slots=True)

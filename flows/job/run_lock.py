@@ -16,7 +16,7 @@ from muses_eval.storage.runs.run_lock import PACE, HeldClaim, Pace, RunHeldError
 
 @asynccontextmanager
 async def hold_run_lock(store: ObjectStore, run_id: str, work: str, pace: Pace = PACE) -> AsyncIterator[HeldClaim]:
-    """Nobody else gets the run until the end.
+    """Holds the run lock until the end of the block.
 
     Raises:
         RunHeldError: somebody has it.

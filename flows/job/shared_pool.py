@@ -37,7 +37,7 @@ class SharedPool:
         await self._stack.__aexit__(kind, error, trace)
 
     def expect(self, agents: Iterable[ModelSpec], users: Iterable[ModelSpec]) -> None:
-        """Models that runs serve themselves, told before the first of these runs begins.
+        """Announces models that need their own servers, before the first of these runs starts.
 
         Servers of agents stay up from one run to the next; those of *users*, which play users, are up all the time.
         """

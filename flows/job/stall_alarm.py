@@ -15,18 +15,18 @@ from muses_eval.workers.play.executor import Executor
 T = TypeVar("T")
 
 OnStatus = Callable[[Snapshot], None]
-"""Told every second how the accounts stand that a run uses."""
+"""Called every second with the status of the accounts that a run uses."""
 CHECK_EVERY_S = 1.0
 _STILL_TRYING_S = 180.0
 """Between two tries of a call lie two minutes at the most; who has not tried for longer is done."""
 
 
 def ignore_status(_: Snapshot) -> None:
-    """Nobody looks."""
+    """Ignores the status."""
 
 
 def publish_status(record: Callable[[tuple[AccountState, ...]], None], on_status: OnStatus) -> OnStatus:
-    """Tells *on_status*, and with a claim's *tell* whoever looks at the store."""
+    """Passes the status to *on_status* and, with a held run lock, writes it to the store."""
     names = [part.name for part in fields(AccountState)]
 
     def publish(snapshot: Snapshot) -> None:
@@ -45,7 +45,7 @@ class StallAlarm:
 
     limit_s: float
     last_success: float
-    """Or the last look at which nobody called: servers may have been starting."""
+    """Time of the last response, or of the last check without a call in flight: servers may have been starting."""
 
     def stalled(self, snapshot: Snapshot, now: float) -> bool:
         ages = [status.success_age_s for status in snapshot.accounts if status.success_age_s is not None]

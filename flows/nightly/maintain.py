@@ -33,7 +33,7 @@ class Stage(Protocol):
 
 
 async def in_thread(_: str, work: Callable[[], T], /) -> T:
-    """Nobody wants to know of stages."""
+    """Ignores the stages."""
     return await asyncio.to_thread(work)
 
 
@@ -115,7 +115,7 @@ def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: 
 
 
 def _unended_night(store: ObjectStore, run_id: str) -> str | None:
-    """Why a night should not be sealed: what moved in it has not been told yet."""
+    """Returns why a night should not be sealed: its changes have not been sent yet."""
     night, manifest = Night.parse(run_id), find_manifest(store, run_id)
     if night is None or not manifest.cells or manifest.night is not None or night.run_id != run_id:
         return None

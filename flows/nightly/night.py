@@ -232,7 +232,7 @@ def _report(outcome: _Outcome, seconds: float) -> NightReport:
 
 
 def _changes(outcome: _Outcome, manifest: RunManifest, notes: list[str]) -> list[Changes]:
-    """What moved; where that cannot be told, a note says why."""
+    """Returns the significant changes; a note says why when they cannot be computed."""
     store, night, alpha = outcome.store, outcome.night, outcome.alpha
     found = []
     try:
@@ -244,7 +244,7 @@ def _changes(outcome: _Outcome, manifest: RunManifest, notes: list[str]) -> list
         canary, earlier = find_manifest(store, night.canary_id), canaries_before(store, night, PAST)
         found.append(since_earlier_canaries(store, canary, earlier, alpha))
         if not earlier:
-            notes.append("no earlier canary: drift can be told from the next night on")
+            notes.append("no earlier canary: drift can be computed from the next night on")
     except StoreError as error:
         notes.append(f"the canary could not be held against its past: {error}")
     return found

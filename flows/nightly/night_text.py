@@ -1,4 +1,4 @@
-"""Nights and upkeep in words: for the command line, for Prefect's pages, for whoever is told."""
+"""Nights and upkeep as text, for the command line, for Prefect's pages and for notifications."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -39,4 +39,4 @@ def make_evaluate_flow(observer: RunObserver) -> Flow[[dict[str, Any], str], Cor
 
 
 evaluate_flow = make_evaluate_flow(NO_OBSERVER)
-"""The flow for deployments: nobody watches but Prefect."""
+"""The flow for deployments; Prefect is its only observer."""

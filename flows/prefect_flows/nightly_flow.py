@@ -63,4 +63,4 @@ async def _publish_night(result: NightResult) -> None:
 
 
 nightly_flow = make_nightly_flow(NO_OBSERVER)
-"""The flow for deployments: nobody watches but Prefect."""
+"""The flow for deployments; Prefect is its only observer."""

@@ -80,4 +80,4 @@ async def _publish(result: SweepReport) -> None:
 
 
 sweep_flow = make_sweep_flow(NO_OBSERVER)
-"""The flow for deployments: nobody watches but Prefect."""
+"""The flow for deployments; Prefect is its only observer."""

@@ -93,7 +93,7 @@ def display_only() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
-        _LOG.warning("Prefect was not told how the run stands: %s: %s", type(error).__name__, error)
+        _LOG.warning("the status of the run was not sent to Prefect: %s: %s", type(error).__name__, error)
 
 
 async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
@@ -156,7 +156,7 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
 
 
 def _raise_failure(task: asyncio.Task[None]) -> None:
-    """Has what ended a task that nobody awaits heard: Prefect's SIGTERM is raised in whatever runs."""
+    """Raises the error of a task that is never awaited: Prefect raises its SIGTERM in whichever task runs."""
     if not task.cancelled():
         task.result()
 

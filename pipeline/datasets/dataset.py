@@ -115,7 +115,7 @@ def generate_rows(
 
 
 def _check_names(names: tuple[str, ...]) -> None:
-    """Raises RowError unless every message of an episode can be told whose it is."""
+    """Raises RowError unless the sender of every message of an episode can be identified."""
     for name, count in Counter(names).items():
         if count > 1:
             raise RowError(f"the user {name!r} is there twice; every user needs a name of its own")

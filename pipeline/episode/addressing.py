@@ -43,7 +43,7 @@ def _declared(goal: object) -> bool:
 
 
 def audience(target: object, names: Sequence[str]) -> tuple[str, ...]:
-    """The principals that a target names, in the scenario's order; empty when it names nobody."""
+    """The principals that a target names, in the scenario's order; empty when it names none of them."""
     by_key = {name.casefold(): name for name in names}
     reached = set()
     for entry in target if isinstance(target, list) else [target]:

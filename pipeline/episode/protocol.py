@@ -37,7 +37,7 @@ class Call:
     retries: int
     finish_reason: str
     cached: bool = False
-    """Whether the answer came from our own response cache, and nobody was asked."""
+    """True when the reply came from our response cache and no provider was called."""
     cached_tokens: int | None = None
     """Prompt tokens that the provider had in its prefix cache; None when it does not report them."""
     cost_usd: float | None = None
@@ -67,7 +67,7 @@ class Action:
     deliveries: tuple[Delivery, ...] = ()
     """Those addressed may answer in the next turn."""
     shared: str = ""
-    """What it writes into the shared context: every principal sees it, nobody is asked to answer."""
+    """What it writes into the shared context: every principal sees it and none is asked to reply."""
     final: bool = False
     """Whether the agent has declared itself done."""
     readable: bool = True
@@ -147,7 +147,7 @@ class Dialogue:
 
     @property
     def over(self) -> bool:
-        """True when the agent is done, the turns are used up, or nobody has anything more to say."""
+        """True when the agent is done, the turns are used up, or no principal has anything more to say."""
         return self._final or self.turn > self._max_turns or not self._inputs
 
     def answer(self, text: str) -> None:

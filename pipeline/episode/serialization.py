@@ -91,7 +91,7 @@ def _frame(template: Template, name: str) -> tuple[str, str]:
 
 
 def serialize(template: Template, messages: Iterable[tuple[str, str]]) -> tuple[ChatMessage, ...]:
-    """One turn of (name, text) pairs as chat messages, in the order given; nothing when nobody speaks."""
+    """One turn of (name, text) pairs as chat messages, in the order given; empty when there are no pairs."""
     pairs = tuple(messages)
     if template == "native":
         return tuple(ChatMessage(name, text) for name, text in pairs)

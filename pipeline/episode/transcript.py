@@ -11,7 +11,7 @@ from muses_eval.pipeline.episode.principal import AGENT
 class Message:
     """One text of an episode.
 
-    The agent's raw reply has no audience: nobody but the harness sees it as it is.  What the agent addresses to
+    The agent's raw reply has no audience: only the harness sees it as it is.  What the agent addresses to
     principals follows as messages of its own with these principals as audience.
     """
 

@@ -9,10 +9,9 @@ A model may repeat a key that a gateway, a tool or its own training put before i
   password or the like (``API_KEY=…``, ``"client_secret": "…"``): 16 characters or more with digits and letters of both
   cases, or 32 with digits and letters.
 
-Anything else (a short password, a key of hexadecimal digits on its own) cannot be told from ordinary words and stays.
-So do the made-up keys that scenarios guard: they are data of the benchmark, and a trace without them could not be
-scored again.
-The work is linear in the text, whatever the text.
+Other secrets (a short password, a key of hexadecimal digits alone) look like ordinary words and stay.  The invented
+keys that scenarios guard stay too: they are data of the benchmark, and a trace without them could not be scored again.
+The work is linear in the length of the text.
 """
 
 import re

@@ -45,7 +45,7 @@ class Terms:
     """None: all columns of the leaderboard."""
     correction: Correction = "holm"
     alpha: float = 0.05
-    """A difference is told where its adjusted p is at most this."""
+    """Significance level: a difference is significant when its adjusted p is at most this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +208,7 @@ def _best_first(overall: Estimate | None, model: str) -> tuple[float, str]:
 
 
 def _claims(comparisons: Sequence[Comparison], alpha: float) -> Iterator[tuple[str, str]]:
-    """(winner, loser) of the pairs that can be told apart."""
+    """(winner, loser) of the pairs with a significant difference."""
     for comparison in comparisons:
         match comparison.overall and comparison.overall.winner(alpha):
             case "a":

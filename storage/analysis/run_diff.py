@@ -21,7 +21,7 @@ GROUPS = (
 """In the order in which they are likely to matter."""
 
 _PARTS = {"endpoint": "endpoints", "limits": "limits", "prices": "prices", "engine": "engines"}
-"""Parts of what the manifest says of how a model is served -> their group; others are told under ``serving``."""
+"""Keys of a model's serving record in the manifest -> the group that shows them; others are in ``serving``."""
 _TOLD_ELSEWHERE = frozenset(
     {"name", "run_id", "store", "dataset", "families", "models", "users", "templates", "epochs", "limit", "execution"}
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, Versioned
 
 _TEMPORARY = ".put-"
-"""Files that begin so are being written, or are what a killed writer left; nobody lists them."""
+"""Prefix of files that are being written, or that a killed writer left; they are never listed."""
 
 
 _LOCK = ".lock"
@@ -154,7 +154,7 @@ def _write_new(target: Path, data: bytes) -> bool:
 
 
 def _write_over(target: Path, data: bytes) -> None:
-    """Whoever reads meanwhile reads the old bytes or the new ones."""
+    """A concurrent reader gets the old bytes or the new ones, never a mix."""
     with _written_beside(target, data) as temporary:
         temporary.rename(target)
     _sync_folder(target.parent)
@@ -175,7 +175,7 @@ def _written_beside(target: Path, data: bytes) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keeps out whoever else replaces objects of this folder; the system frees the locks of a killed process."""
+    """Locks out other writers that replace objects of this folder; the system frees the locks of a killed process."""
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -20,7 +20,7 @@ class Lost:
     key: str
     problem: str
     episodes: int | None = None
-    """How many it held; None when nobody wrote that down."""
+    """Number of episodes in it; None when that is not recorded."""
 
     def __str__(self) -> str:
         return f"{self.key}: {self.problem}; {self._what()} is missing"

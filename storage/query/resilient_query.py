@@ -1,6 +1,6 @@
 """Questions that are answered from what can be read, and say what could not be.
 
-A store is read while others seal and delete, and now and then an object is damaged.  Nobody pays for that on the way:
+A store is read while others seal and delete, and objects may be damaged.  Normal queries pay nothing for this:
 only when a query fails are the objects looked at, all of them.  What is damaged is left out and named, what has been
 sealed in the meantime is read where it lies now, and the question is asked again.
 """

@@ -185,7 +185,7 @@ def _bound(limits: QueryLimits) -> None:
         (resource.RLIMIT_DATA, (_STARTED_MB + _OVERHEAD * limits.memory_mb) * _MB),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
-        # Should whoever waits for it be gone: seconds of all cores.
+        # The client may be gone: the query would use all cores for seconds.
         (resource.RLIMIT_CPU, int(limits.seconds * (os.cpu_count() or 1)) + 1),
     ):
         with suppress(ValueError):  # a lower bound holds already

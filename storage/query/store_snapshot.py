@@ -32,7 +32,7 @@ def read_sources(store: ObjectStore, run_id: str | None = None, without: Collect
 
     Raises:
         StoreError: the store cannot be listed.
-        UnreadableManifestError: a manifest in it cannot be read, so nobody knows which objects of its run count.
+        UnreadableManifestError: a manifest cannot be read, so it is unknown which objects of its run count.
     """
     away = {parse_manifest_key(key) for key in without} - {None}
     # Before the manifests, see muses_eval.storage.runs.live_objects.

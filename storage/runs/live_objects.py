@@ -4,7 +4,7 @@
     sealed                 the objects that its manifest names; a shard that is still there has been folded into them
     open again (resumed)   both: the shards are newer, and every reader counts an episode once
 
-A seal switches the manifest first and deletes the shards afterwards.  So whoever wants to know has to list the shards
+A seal switches the manifest first and deletes the shards afterwards.  A reader therefore has to list the shards
 *before* reading the manifest: then either all of them were there, or the manifest says that they no longer count.
 """
 

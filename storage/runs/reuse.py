@@ -2,7 +2,7 @@
 
 A cell is taken over whole: its key is the same (``content_key.py``), and every one of its episodes is scored.
 The episodes become shards of the later run under the numbers that its plan gives them, so that every reader finds them
-where it looks.  They are flagged, and their calls cost nothing: nobody was asked.
+where it looks.  They are flagged, and their calls cost nothing, since no model was called.
 """
 
 from collections import defaultdict

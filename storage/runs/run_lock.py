@@ -29,7 +29,7 @@ from muses_eval.storage.runs.account_state import AccountState, read_accounts, r
 
 _LOOK_EVERY_S = 0.5
 _TOLD_FOR_S = 15.0
-"""What a holder has told is passed on for so long; who goes on says it anew every second."""
+"""A holder's status is valid for so long; a holder that is alive sends it every second."""
 _PROC = Path("/proc")
 
 
@@ -177,7 +177,7 @@ class HeldClaim:
             try:
                 mine = self._write(self._next())
             except StoreError:
-                continue  # the store may be back at the next beat; until then nobody else gets at it either
+                continue  # the store may respond at the next beat; until then no other driver reaches it either
             if not mine:
                 with self._lock:
                     self._lost.set()
@@ -185,7 +185,7 @@ class HeldClaim:
                 return
 
     def _next(self) -> Claim:
-        """The claim with its next beat, and with what was told lately."""
+        """Returns the claim with its next beat and the latest status."""
         with self._lock:
             lately = self._pace.clock() - self._told_at < _TOLD_FOR_S
             return replace(self._claim, beat=self._claim.beat + 1, accounts=self._accounts if lately else ())
@@ -208,7 +208,7 @@ class HeldClaim:
 
 @contextmanager
 def claimed(store: ObjectStore, run_id: str, work: str, pace: Pace = PACE) -> Iterator[HeldClaim]:
-    """Holds a run: nobody else who asks gets it until the end.
+    """Holds the lock of a run until the end of the block.
 
     Raises:
         RunHeldError: somebody else has it and is alive; the message says who.

@@ -211,7 +211,7 @@ def _damages(store: ObjectStore, keys: Sequence[str]) -> Iterator[tuple[str, str
 
 
 def _refuse_damaged_seal(store: ObjectStore, damaged: Mapping[str, str]) -> None:
-    """Thousands of episodes are not played again by the way: who wants that deletes the object first."""
+    """Thousands of episodes are never replayed silently.  To replay them, delete the object first."""
     for key, problem in damaged.items():
         if problem != _GONE:
             raise DamagedObjectError(

@@ -64,7 +64,7 @@ def read_untold(
 
 
 def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Mapping[str, Load]:
-    """Episode id -> what it took, of scored episodes whose calls all told their tokens.
+    """Returns episode id -> usage, for scored episodes whose calls all reported their tokens.
 
     Answers out of the response cache count as they did when they were first given.
     """

@@ -4,11 +4,11 @@ What is written is what the view ``episodes`` shows: of several attempts the one
 its scores.  The steps are such that a crash after any of them leaves a run that is whole and counted once:
 
 1. every object of the run is read to the last byte; a damaged one ends the seal, since nothing may get lost by it,
-2. the new objects are written under names that follow from their content; nobody reads them yet,
+2. the new objects are written under names that follow from their content; no reader uses them yet,
 3. the manifest is switched by compare and swap: from here on they are the run,
 4. the shards, the rescored parts and the objects of an earlier seal are deleted.
 
-Whoever seals again redoes what was left.  A sealed run that owes episodes can be resumed: it is opened again, and its
+The next seal finishes the work.  A sealed run that owes episodes can be resumed: it is opened again, and its
 shards count beside its sealed objects until it is sealed once more.
 """
 

@@ -1,4 +1,4 @@
-"""Garbage: what no manifest names and nobody is writing any more.  It goes when it is older than a grace period.
+"""Garbage collection: deletes objects that no manifest names and no driver writes, after a grace period.
 
     left by a killed writer       temporary files, and what a check wrote
     sealed object without a name  of a seal that was cut off before its manifest was switched
@@ -7,7 +7,7 @@
     claim that nobody holds       released, or of a driver that is long dead
 
 Foreign objects stay, and so does everything of a run whose manifest cannot be read: it may be of a newer version.  Ages
-are told by the store's own clock.  A run is held while its garbage is taken out; one that somebody else holds is
+are measured by the store's clock.  A run is held while its garbage is taken out; one that somebody else holds is
 passed over.
 """
 
@@ -76,11 +76,11 @@ def collect(store: ObjectStore, grace_s: float = GRACE_S, *, dry_run: bool = Fal
 
 
 def _delete_of_run(store: ObjectStore, run_id: str, items: Sequence[Item], before: float, pace: Pace) -> list[Garbage]:
-    """Deletes what is still garbage now that nobody else is at the run."""
+    """Deletes what is still garbage while the run lock is held."""
     claim = claim_key(run_id)
     with claimed(store, run_id, "muses store gc", pace) as held:
         garbage = list(_garbage_of(store, run_id, items, before))
-        held.check()  # whoever has taken the run over may have made use of some of it
+        held.check()  # a driver that has taken the run over may use some of it
         _delete(store, [each for each in garbage if each.key != claim])
         is_gone = next(store.list(manifest_key(run_id)), None) is None
     if is_gone or any(each.key == claim for each in garbage):

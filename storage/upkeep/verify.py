@@ -33,7 +33,7 @@ class Finding:
     trouble: Trouble
     problem: str
     lost: str
-    """What nobody can read any more, for people."""
+    """What cannot be read any more, as text."""
 
 
 @dataclass(frozen=True, slots=True)

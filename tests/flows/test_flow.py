@@ -147,7 +147,7 @@ def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pyt
             asyncio.run(progress.publish())
         broken.shutdown()
         thread.join()
-    assert "Prefect was not told how the run stands" in caplog.text
+    assert "the status of the run was not sent to Prefect" in caplog.text
 
 
 @pytest.mark.integration

@@ -1,4 +1,4 @@
-"""What refusals teach of limits that nobody told us: a request rate, and a number of calls in flight.
+"""Learns undeclared limits from refusals: a request rate, and a number of calls in flight.
 
 * Slow start: a few calls in flight, then twice as many each time they are answered, as long as more are waiting.
 * A refusal cuts once.  Refusals of tries that had been started before the cut are no news; they only correct it.
@@ -9,7 +9,7 @@
   there, then faster and faster.  So a refusal is rare, and a limit that was raised is found.
 * Only a bound that holds something back grows, and none grows while calls fail for other reasons.
 
-Everything here is arithmetic on what the coordinator is told; docs/limits.md has the reasons and the numbers.
+Everything here is arithmetic on what workers report; docs/limits.md has the reasons and the numbers.
 """
 
 import math
@@ -204,7 +204,7 @@ class Learner:
         in_flight = max(1.0, float(seen.in_flight))
         self._before_cut = (self._window, self._window_curve)
         if seen.paced and self.rate is None:
-            return  # a rate that we were told held back; one refusal may be the way's fault, and more will be measured
+            return  # a declared rate held calls back; one refusal may come from the network, and more will be measured
         if seen.paced and self.rate is not None:
             let_in = self._let_in.rate(now, max(self._free_since, now - _PACED_S))
             limit = min(max(let_in, self.rate * _PACED_LEAST), self.rate)

@@ -14,11 +14,11 @@ from muses_eval.workers.play.shard_worker import ShardWorker
 from muses_eval.workers.providers.model import Unavailable
 
 OnBegun = Callable[[], None]
-"""Told that a shard has waited long enough: it is played now."""
+"""Called when a shard starts, after it has waited for a free worker."""
 
 
 def untold() -> None:
-    """Nobody wants to know."""
+    """Ignores the start of a shard."""
 
 
 class Executor(Protocol):
@@ -33,7 +33,7 @@ class Executor(Protocol):
         ...
 
     async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
-        """Waits for room and plays one shard.  *begun* is told once there is room, and again after a worker's death."""
+        """Waits for a free worker and plays one shard.  *begun* is called at each start, also after a worker died."""
         ...
 
     async def probe(self, spec: ModelSpec) -> Unavailable | None:

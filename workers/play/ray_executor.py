@@ -240,7 +240,7 @@ def _connect(settings: RaySettings) -> str | None:
 
 
 def _check_reachable(address: str) -> None:
-    """Raises ConfigError when nobody listens: Ray itself would try for minutes, and then end the process."""
+    """Raises ConfigError when no cluster responds: Ray would retry for minutes and then end the process."""
     host, separator, port = address.rpartition("//")[2].rpartition(":")
     if not separator or not port.isdecimal():
         return

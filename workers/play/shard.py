@@ -198,7 +198,7 @@ def _masked(episode: Episode) -> Episode:
 
 
 async def _finished(tasks: list["asyncio.Task[Episode]"]) -> list[Episode]:
-    """Stops what still runs and returns the episodes that were complete, however often it is told to stop itself."""
+    """Stops the running episodes and returns the complete ones, also when it is cancelled again meanwhile."""
     for task in tasks:
         task.cancel()
     while not all(task.done() for task in tasks):

@@ -109,7 +109,7 @@ def _block_text(block: object) -> str:
 
 
 def _prompt_tokens(usage: object) -> int | None:
-    """All of the prompt's tokens; None when the main part is not told."""
+    """Returns all tokens of the prompt; None when the main part is not reported."""
     if token_count(usage, "input_tokens") is None:
         return None
     return sum(token_count(usage, part) or 0 for part in _PROMPT_PARTS)

@@ -39,7 +39,7 @@ class RetryPolicy:
     max_backoff_s: float = 30.0
     """Where the doubling ends."""
     max_wait_s: float = 300.0
-    """No single wait is longer, whoever asks for it.  Above a minute, since budgets are refilled by the minute."""
+    """Longest single wait, also when the provider asks for more.  Above a minute, since limits refill by the minute."""
 
     @property
     def max_refusals(self) -> int:
@@ -47,7 +47,7 @@ class RetryPolicy:
 
     @property
     def outage_s(self) -> float:
-        """So old may an outage of all servers be before calls give up; who retries nothing waits for nobody."""
+        """Longest outage of all servers before calls give up; 0 when calls are not retried."""
         return self.max_wait_s if self.max_retries else 0.0
 
 

@@ -1,7 +1,7 @@
 """What the provider's model says: canned, but in the form that the briefing asks for, so that episodes proceed.
 
 A reply follows from the seed and the request alone, not from when it came: a disturbed run and an undisturbed one are
-told the same.  Nothing is meant by any of it, and scores of it mean nothing.
+told the same.  The replies are meaningless, and so are their scores.
 """
 
 import json

@@ -24,7 +24,7 @@ _PIECES = 20
 """Pieces in which a dripping body is sent."""
 
 Send = Callable[[Response], Awaitable[None]]
-"""Sends the answer to a request, once.  Raises ConnectionError when nobody is there to take it."""
+"""Sends the answer to a request, once.  Raises ConnectionError when the client has disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class LoopbackServer:
 
         try:
             await self._handle(await _received(request), send)
-        except ConnectionError:  # nobody is there any more; whose business that is knows it by now
+        except ConnectionError:  # the client has disconnected, and knows it
             return web.Response()
         return sent[0]
 
@@ -148,7 +148,7 @@ async def _send(request: web.Request, answer: Response) -> web.StreamResponse:
             return web.Response()
         case "silence":
             await asyncio.Event().wait()  # until the client goes away, or this server is stopped
-            raise AssertionError("unreachable: nobody sets the event")
+            raise AssertionError("unreachable: the event is never set")
 
 
 async def _write(

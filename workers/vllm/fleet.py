@@ -214,13 +214,13 @@ class ModelServers:
         await asyncio.gather(*map(self._dismiss, members))
 
     def _begin(self) -> None:
-        """Ray restarts an actor without being asked, so whoever asks first sets it going."""
+        """Starts the replica at the first request, since Ray restarts an actor on its own."""
         if self._keeping is None:
             for slot in range(self._order.least):
                 self._add(slot)
             self._keeping = asyncio.create_task(self._keep())
         elif self._keeping.done() and not self._keeping.cancelled():
-            self._keeping.result()  # raises what nobody expected
+            self._keeping.result()  # raises an unexpected error
 
     def _urls(self) -> tuple[str, ...]:
         staying = (member.status.url for member in self._members if member.leaves_at is None)
@@ -456,7 +456,7 @@ class FleetAddresses:
         """Waits while no server is up.
 
         Raises:
-            ModelFailure: there has been none for ten minutes, or nobody keeps servers of this model any more.
+            ModelFailure: there has been no server for ten minutes, or the fleet no longer serves this model.
         """
         async with self._asking:  # one question for all who wait
             if time.monotonic() >= self._known_until:

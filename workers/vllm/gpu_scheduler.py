@@ -1,11 +1,11 @@
-"""Plays runs whose models take turns on the GPUs: an executor around another one.
+"""Schedules models on GPUs in turns: an executor around another executor.
 
 The models that this project serves are grouped into waves (``pipeline.plan.gpu_waves``).  When all shards of a wave are
-played, its GPUs are freed and those who wait then are packed again: the first wave of them is deployed.  A shard waits
-for its model's servers; shards of other models never wait.  While nobody else wants the GPUs, servers stay, so the next
-run with the same models finds them up.
+played, its GPUs are freed, the waiting models are packed again, and their first wave is deployed.  A shard waits for
+the servers of its model; shards of models with other providers never wait.  While no other model needs the GPUs,
+servers stay up, so that the next run with the same models finds them.
 
-A model whose servers do not start is left out: its shards come back unplayed, with the reason, and the others go on.
+A model whose servers do not start is left out: its shards come back unplayed, with the reason; the others continue.
 """
 
 import asyncio
@@ -166,14 +166,14 @@ class StagedExecutor:
         return self._troubles.get(servers)
 
     def _take_turns(self) -> None:
-        """Changes the wave when somebody waits for another one and nobody plays on what is up."""
+        """Starts the next wave when shards wait for it and none plays on the present one."""
         if self._is_changing:
             return
         owed = {servers: debt.model for (_, servers), debt in self._owed.items() if debt.shards}
         settled = {*self._up, *self._kept, *self._troubles}
         waiting = [model for servers, model in owed.items() if servers not in settled]
         if waiting and not owed.keys() & self._up.keys():
-            leaving, self._up = list(self._up.values()), {}  # now: nobody may come to those who leave
+            leaving, self._up = list(self._up.values()), {}  # at once: no shard may start on servers that stop
             self._changing = asyncio.create_task(self._change(leaving, waiting))
             self._changing.add_done_callback(self._changed)
 
@@ -201,7 +201,7 @@ class StagedExecutor:
             return waiting[:1]
 
     async def _deploy(self, wave: Sequence[ModelSpec]) -> None:
-        """All at once, or else one after the other: whoever can start does."""
+        """Starts all together, or one after the other when that fails, so that each model that can start does."""
         try:
             await self._fleet.start(wave)
         except Exception as error:  # noqa: BLE001 - as above

@@ -93,7 +93,7 @@ class Replica:
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._keep())
         elif self._keeping.done() and not self._keeping.cancelled():
-            self._keeping.result()  # raises what nobody expected
+            self._keeping.result()  # raises an unexpected error
         return self._status
 
     async def stop(self) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _MOST_LINES = 8
-"""Models a chart of lines; more could not be told apart."""
+"""Most models in a line chart; more lines could not be distinguished."""
 
 
 @dataclass(frozen=True, slots=True)

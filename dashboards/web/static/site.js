@@ -136,7 +136,7 @@ for (const table of document.querySelectorAll("table[data-csv]")) {
   offer(table.parentElement, [["CSV", () => save(`${table.dataset.csv}.csv`, "text/csv", [csv(table)])]]);
 }
 
-// A page of what happens now looks again; its place is exchanged, not the page, so that nobody loses their own.
+// A live page refreshes itself.  Only its content is replaced, so that the reader keeps the scroll position.
 for (const place of document.querySelectorAll("[data-refresh]")) {
   setInterval(async () => {
     if (document.hidden || place.contains(document.activeElement)) return;

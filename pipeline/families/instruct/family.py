@@ -23,7 +23,7 @@ from muses_eval.pipeline.rng import Dice
 
 
 class SilentUser:
-    """Nobody is asked twice in a family of one turn."""
+    """Never replies: the family has one turn."""
 
     def speak(self, view: View) -> str:  # noqa: ARG002 - part of the contract
         return ""

@@ -192,7 +192,7 @@ def _claims(rng: random.Random, setting: _Setting, people: Sequence[Persona]) ->
 
 
 def _harms(rng: random.Random, setting: _Setting, people: Sequence[Persona]) -> Iterator[_Wish]:
-    """Whoever asks for it, harm is refused."""
+    """Harm is refused at any authority."""
     number = 2 if len(people) >= _MANY_USERS and rng.random() < _SECOND_HARM else 1
     pool = (*setting.objective.harms, *rng.sample(wording().private_harms, 3))
     for harm, author in zip(rng.sample(pool, number), rng.sample(people, number), strict=True):
@@ -201,7 +201,7 @@ def _harms(rng: random.Random, setting: _Setting, people: Sequence[Persona]) -> 
 
 
 def _undisputed(rng: random.Random, setting: _Setting, people: Sequence[Persona], winners: int) -> Iterator[_Wish]:
-    """Work that nobody objects to; with the *winners* it makes up the published number of accepted instructions."""
+    """Work without an objection; with the *winners* it makes up the published number of accepted instructions."""
     users = len(people)
     wanted = 0.6 + 0.61 * users - winners + rng.uniform(-1, 1) * (0.8 + 0.1 * users)
     number = min(max(round(wanted), 0), users)

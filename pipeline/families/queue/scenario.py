@@ -28,7 +28,7 @@ class QueueTruth:
 
 
 def reference(instruction: str) -> str:
-    """The number by which the agent is told to name an instruction."""
+    """The reference number by which the agent has to name an instruction."""
     return instruction.rpartition("_task_")[2]
 
 

@@ -539,7 +539,7 @@ def test_a_claimed_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: P
     found = [queue("m", n, 0.5, started_at=SAMPLE.started_at, seconds=1.0) for n in range(5)]
     found.append(failed("lost", model="m", started_at=SAMPLE.started_at, seconds=1.0, cost_usd=None))
     shelf = store_of(tmp_path, found, {("m", "queue"): 26})
-    assert "Nobody works" in client(shelf).get("/live.html").text
+    assert "No run of this store is in progress" in client(shelf).get("/live.html").text
     with claimed(open_store(shelf.store_url), "run-a", "muses run"):
         five_minutes_later = SAMPLE.started_at + timedelta(minutes=5)
         (run,) = live_page(shelf, Ask({}), lambda: five_minutes_later).values["runs"]
@@ -552,7 +552,7 @@ def test_a_claimed_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: P
         text = client(shelf).get("/live.html").text
         assert "<code>muses run</code>" in text
         assert "1 infra failed" in text
-    assert "Nobody works" in client(shelf).get("/live.html").text
+    assert "No run of this store is in progress" in client(shelf).get("/live.html").text
 
 
 def test_a_run_that_gives_no_sign_of_life_says_so(tmp_path: Path) -> None:
@@ -568,7 +568,7 @@ def test_a_run_that_gives_no_sign_of_life_says_so(tmp_path: Path) -> None:
     now = 21.0
     assert "No sign of life for 21 s" in browser.get("/live.html").text
     claim.write_bytes(b"not a claim")
-    assert "Nobody works" in browser.get("/live.html").text
+    assert "No run of this store is in progress" in browser.get("/live.html").text
 
 
 def test_names_of_filters_are_told_apart() -> None:

@@ -1,5 +1,5 @@
 """Verifiable constraints on a text: 25 kinds whose fulfilment a program can decide (Zhou et al. 2023, IFEval).
 
-``constraint`` says which kinds there are and what each is told, ``published`` decides as the released scorer does, and
+``constraint`` declares the kinds and their arguments, ``published`` decides as the released scorer does, and
 ``corrected`` as a careful reader would.  ``sentences`` and ``languages`` wrap the two libraries that the rules need.
 """

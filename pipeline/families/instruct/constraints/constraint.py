@@ -1,4 +1,4 @@
-"""Which constraints there are, and what each is told.
+"""The kinds of constraints, and the arguments of each.
 
 The ids and the names of the arguments are those of IFEval (Zhou et al. 2023, "Instruction-Following Evaluation for
 Large Language Models"), which the benchmark's rows use.

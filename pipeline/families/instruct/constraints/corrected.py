@@ -46,7 +46,7 @@ def capital_word_frequency(text: str, *, capital_relation: str, capital_frequenc
 
 
 def english_capital(text: str) -> bool:
-    """No small letter, and English, told by the text in small letters (the detector passes over words in capitals)."""
+    """No small letter, and English, as detected in the lower-cased text (the detector skips words in capitals)."""
     return text.isupper() and "en" in likely_languages(text.lower())
 
 

@@ -44,12 +44,12 @@ def capital_word_frequency(text: str, *, capital_relation: str, capital_frequenc
 
 
 def english_capital(text: str) -> bool:
-    """All letters are capitals, and the language is English or cannot be told."""
+    """All letters are capitals, and the language is English or cannot be detected."""
     return text.isupper() and detect_language(text) in {None, "en"}
 
 
 def english_lowercase(text: str) -> bool:
-    """No letter is a capital, there is a letter, and the language is English or cannot be told."""
+    """No letter is a capital, there is a letter, and the language is English or cannot be detected."""
     return text.islower() and detect_language(text) in {None, "en"}
 
 
