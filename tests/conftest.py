@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.s3_server import S3Server, s3_server
 
@@ -52,6 +53,9 @@ def _move_home() -> None:
 
 _clean()
 _move_home()
+# A property does not fail because the machine is busy: tests measure no time.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -250,7 +250,7 @@ def limited(provider: Provider, most: int) -> ModelSpec:
 
 def test_a_limit_holds_over_all_workers(pool: Pool, tmp_path: Path) -> None:
     """Two workers, three calls in flight: all of them are used, and never one more."""
-    with Provider(reply=lambda _: "{}", latency_s=0.1, most_in_flight=3) as provider:
+    with Provider(reply=lambda _: "{}", latency_s=0.5, most_in_flight=3) as provider:
         shards = shards_of(spec(tmp_path, limited(provider, 3)), 1)
         summaries = pool.play(*shards)
         assert (provider.peak, provider.refused) == (3, 0)
