@@ -17,7 +17,10 @@ app = App(
     default_parameter=Parameter(negative=(), show_default=_default),
 )
 app.command("muses_eval.flows.cli.plan:plan", help="Show the episodes, cost and time of a run without running it.")
-app.command("muses_eval.flows.cli.run:run", help="Run an evaluation and print the leaderboard.")
+app.command(
+    "muses_eval.flows.cli.run:run",
+    help="Run an evaluation: play every episode that has no score yet, then print the leaderboard.",
+)
 app.command(
     "muses_eval.flows.cli.rehearse:rehearse", help="Run an evaluation against a local provider that injects faults."
 )
