@@ -1,7 +1,7 @@
 """What all tests share: a clean environment, servers that are started once, and the command line as a process.
 
-pytest imports this file before it collects a test, so the environment is clean before the first module or fixture
-reads it: no variable and no file of the person who runs the tests reaches them, and they write into no store of theirs.
+The environment is clean before pytest collects a test, so before the first module or fixture reads it: no variable and no
+file of the person who runs the tests reaches them, and they write into no store of theirs.
 """
 
 import atexit
@@ -51,11 +51,13 @@ def _move_home() -> None:
     atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 
-_clean()
-_move_home()
-# A property does not fail because the machine is busy: tests measure no time.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+def pytest_configure() -> None:
+    """Runs before collection, and not in a process that a test starts and that imports this file."""
+    _clean()
+    _move_home()
+    # A property does not fail because the machine is busy: tests measure no time.
+    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

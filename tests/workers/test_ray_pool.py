@@ -500,9 +500,12 @@ def test_the_code_is_shipped_to_a_cluster(cluster: Cluster, tmp_path: Path) -> N
             "ShardWorker.probe = _look_around\n"
         )
     body = "print(json.dumps(await executor.probe(ModelSpec('scripted/oracle', 'scripted', 'oracle'))))"
-    root, *shipped = cluster.drive(
-        {"address": cluster.address, "workers": 1, "code": str(code)}, body, tmp_path
-    ).split()
+    elsewhere = tmp_path / "elsewhere"  # Ray's workers search the driver's current folder before what was shipped
+    elsewhere.mkdir()
+    path = os.pathsep.join((str(tmp_path), str(ROOT)))
+    driver = replace(cluster, environment={**cluster.environment, "PYTHONPATH": path})
+    settings = {"address": cluster.address, "workers": 1, "code": str(code)}
+    root, *shipped = driver.drive(settings, body, elsewhere).split()
     assert not Path(root).is_relative_to(code)
     assert not Path(root).is_relative_to(ROOT)
     assert {"flows", "dashboards"} & set(shipped) == set()
