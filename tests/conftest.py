@@ -1,7 +1,7 @@
 """What all tests share: a clean environment, servers that are started once, and the command line as a process.
 
-The environment is clean before pytest collects a test, so before the first module or fixture reads it: no variable and no
-file of the person who runs the tests reaches them, and they write into no store of theirs.
+The environment is clean before pytest collects a test, so before the first module or fixture reads it: no variable and
+no file of the person who runs the tests reaches them, and they write into no store of theirs.
 """
 
 import atexit
