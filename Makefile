@@ -67,7 +67,7 @@ lint: setup  ## ruff, and whether the code is formatted
 types: setup  ## mypy
 	$(BIN)/mypy
 
-check: lint types test  ## what CI runs
+check: lint types test  ## what to run before a commit; CI adds test-all and test-vllm
 
 lock:  ## after a change of the dependencies in pyproject.toml; needs uv
 	uv pip compile --quiet --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml --group dev -o infra/locks/dev.txt

@@ -1,1 +1,1 @@
-"""What happens, in which order: Prefect flows and the command line."""
+"""Runs, sweeps and nights, with and without Prefect, and the command line."""

@@ -23,7 +23,7 @@ _RAY_SOCKET_TAIL = len("/session_2026-01-01_00-00-00_000000_0000000/sockets/plas
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says."""
+    """Settings from environment variables."""
 
     home: Path
     """Absolute."""

@@ -1,4 +1,4 @@
-"""What a run, or each run of a sweep, is expected to take, as a table and as JSON."""
+"""The estimated usage of a run, or of each run of a sweep, as a table and as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

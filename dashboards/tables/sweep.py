@@ -1,4 +1,4 @@
-"""What came of a sweep, a line a run, model and family: as a table, as Markdown, as JSON values."""
+"""The result of a sweep, one line per run, model and family, as a table, as Markdown and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

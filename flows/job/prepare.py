@@ -1,4 +1,4 @@
-"""What a run owes: its dataset loaded, its plan made, its name taken in the store, what is scored subtracted."""
+"""Prepares a run: loads its dataset, makes its plan, takes its lock, and subtracts the scored episodes."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ class PreparedRun:
     plan: Plan
     """All that the run is to have in the end."""
     pending: Plan
-    """What of it is not scored yet."""
+    """The plan's episodes that have no score yet."""
     index: RunIndex
     """What was in the store when the run was prepared."""
     unplayable: Mapping[str, Unavailable] = field(default_factory=dict)

@@ -52,7 +52,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What came of a rehearsal."""
+    """The result of a rehearsal."""
 
     report: RunReport
     books: RequestTotals

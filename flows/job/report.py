@@ -1,4 +1,4 @@
-"""What came of a run, read back from its store."""
+"""The result of a run, read back from its store."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What came of a run, this start and all earlier ones together."""
+    """The result of a run over this start and all earlier ones."""
 
     run_id: str
     store: str

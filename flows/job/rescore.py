@@ -44,7 +44,7 @@ class RescoreOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyReport:
-    """What came of one family of a run."""
+    """The result of rescoring one family of a run."""
 
     family: str
     scorer_version: int
@@ -60,7 +60,7 @@ class FamilyReport:
 
 @dataclass(frozen=True, slots=True)
 class RescoreReport:
-    """What came of one start."""
+    """The result of one start."""
 
     run_id: str
     store: str

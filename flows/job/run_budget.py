@@ -38,7 +38,7 @@ class RunBudget:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
-    """What goes with every shard of a run."""
+    """Budget and cache that every shard of a run gets."""
 
     budget: RunBudget | None = None
     cache: str | None = None

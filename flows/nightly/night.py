@@ -62,7 +62,7 @@ _SHOWN_PROBLEMS = 5
 
 @dataclass(frozen=True, slots=True)
 class NightResult:
-    """What came of a night, and of its two runs."""
+    """The result of a night and of its two runs."""
 
     report: NightReport
     night: RunReport

@@ -24,7 +24,7 @@ def flag_line(flag: Flag) -> str:
 
 
 def night_lines(report: NightReport) -> Iterator[str]:
-    """What came of a night, the most important first."""
+    """Describes the result of a night, the most important first."""
     cost = "unknown cost" if report.cost_usd is None else f"${report.cost_usd:.2f}"
     yield (
         f"night {report.run_id} in {report.store}: {report.scored} of {report.planned} episodes scored,"

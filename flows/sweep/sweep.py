@@ -65,7 +65,7 @@ def planned_runs(runs: Iterable[SweepRun]) -> Iterator[PlannedRun]:
 
 @dataclass(frozen=True, slots=True)
 class SweepRunResult:
-    """What came of one run of a sweep."""
+    """The result of one run of a sweep."""
 
     label: str
     """Its values, for people."""
@@ -89,7 +89,7 @@ class SweepRunResult:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What came of a sweep."""
+    """The result of a sweep."""
 
     name: str
     store: str

@@ -1,4 +1,4 @@
-"""Budget: the most that a run may use."""
+"""Budget: the money or tokens that a run may use."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,13 +9,13 @@ from pydantic import Field, model_validator
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most that a run may use, all its starts together.  None: no cap."""
+    """Caps on what a run may use over all of its starts.  None means no cap."""
 
     __pydantic_config__ = STRICT
 
     usd: Annotated[Number, Field(gt=0)] | None = None
     tokens: Annotated[Whole, Field(gt=0)] | None = None
-    """Prompt and completion together, of agents and users."""
+    """Prompt and completion tokens of agents and users together."""
 
     @model_validator(mode="after")
     def _names_one(self) -> "Budget":

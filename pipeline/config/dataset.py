@@ -1,4 +1,4 @@
-"""Which scenarios are played: generated ones or files."""
+"""The dataset of a run: generated scenarios or files."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -26,7 +26,7 @@ class DatasetSpec:
     """``tiny``, ``paper`` or a number of scenarios a family."""
     seed: Whole = 0
     most_users: Annotated[Whole, Field(ge=SMALLEST, le=LARGEST)] | None = None
-    """Generated scenarios have from 2 to so many users; None: as in the paper (queue 20, the others 10)."""
+    """Most users of a generated scenario, at least 2; None uses the paper's numbers (queue 20, the others 10)."""
 
     @model_validator(mode="after")
     def _known(self) -> "DatasetSpec":

@@ -1,4 +1,4 @@
-"""Where a model answers, and what its provider allows."""
+"""The endpoint of a model and the limits of its account."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a provider's account allows, over all workers and runs together.  None: not known, so it is learned."""
+    """Limits of a provider's account, shared by all workers and runs.  A limit of None is learned from refusals."""
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
@@ -17,7 +17,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a model answers, and how patient we are with it.  Nothing here changes what a model says."""
+    """Addresses, key, timeout and retries of a model.  None of these affects the model's replies."""
 
     base_urls: tuple[str, ...]
     """Servers of the same model, each up to and including the version, as ``http://127.0.0.1:8000/v1``.  Empty: those
@@ -25,17 +25,17 @@ class Endpoint:
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None: no key is sent."""
     timeout_s: float = 120.0
-    """For one try of one call."""
+    """Timeout of one attempt of a call."""
     max_retries: int = 5
     limits: Limits = Limits()
     account: str | None = None
-    """Models of one account share its limits; None: the servers' addresses and the key's name tell."""
+    """Name of the account, whose models share its limits; None derives it from the addresses and the key's name."""
 
 
 def address_problem(base_url: str) -> str | None:
-    """What keeps *base_url* from being a server's address; None: it is one."""
+    """Returns why *base_url* is not a valid server address, or None when it is valid."""
     if any(mark in base_url for mark in "@?#"):
-        # Not shown: what stands there is likely a secret, and a config is stored with its run.
+        # The value is not shown: it probably contains a secret, and a config is stored with its run.
         return (
             "base_url holds more than an address and a path; put keys into an environment variable and name it in "
             "api_key_env"
@@ -49,5 +49,5 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
+    except ValueError:  # an invalid port or IPv6 address
         return False

@@ -18,9 +18,9 @@ class EngineSpec:
     __pydantic_config__ = STRICT
 
     replicas: Annotated[tuple[Whole, Whole], BeforeValidator(_replica_range)] = (1, 1)
-    """Least and most, or one number for both; more than the least are started under load."""
+    """Minimum and maximum, or one number for both; load decides how many run."""
     tensor_parallel: Annotated[Whole, Field(gt=0)] = 1
-    """GPUs a replica."""
+    """GPUs per replica."""
     args: JsonText = "{}"
     """vLLM's own arguments, as ``{"max_model_len": 8192}``."""
     python: str | None = None

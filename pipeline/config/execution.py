@@ -1,4 +1,4 @@
-"""How a run is carried out."""
+"""Execution of a run: executor, workers, shards."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from pydantic import Field
 
 
 class ExecutionConfig(Section):
-    """How the run is carried out; nothing here changes what is measured."""
+    """Execution of the run.  Nothing here affects what is measured."""
 
     executor: Literal["inline", "ray"] = "inline"
     ray_address: str | None = None
@@ -17,8 +17,8 @@ class ExecutionConfig(Section):
     shards_per_worker: Whole = Field(4, gt=0)
     """Shards that one worker plays at the same time."""
     shard_size: Whole = Field(32, gt=0)
-    """Episodes a shard."""
+    """Episodes per shard."""
     weight: Whole = Field(1, ge=1, le=100)
-    """Weight of this run beside others of the cluster that want more of an account than it has."""
+    """Weight of this run against other runs of the cluster that compete for an account."""
     stall_minutes: Number = Field(15.0, gt=0)
     """The run ends after this time without a single answer from any model."""

@@ -1,4 +1,4 @@
-"""A model as it is called: what travels to workers."""
+"""A model with everything that a worker needs to call it."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,18 @@ class ModelSpec:
     """One model under test."""
 
     name: str
-    """As it stands on the leaderboard; unique in a run."""
+    """Name on the leaderboard, unique in a run."""
     provider: str
     """``scripted``, or the name of one of :data:`muses_eval.pipeline.providers.PROVIDERS`."""
     model: str
-    """The provider's own name for it."""
+    """The provider's name for the model."""
     sampling: Sampling = Sampling()
     endpoint: Endpoint | None = None
     """None for models that need no network."""
     engine: EngineSpec | None = None
-    """For the provider ``vllm`` only."""
+    """Engine settings; only for the provider ``vllm``."""
     prices: Prices | None = None
-    """None: not known, and so is what a call costs.  Models that we run ourselves cost nothing a token."""
+    """Token prices; None when they are unknown, and the cost of a call with them.  Self-hosted models are free."""
 
     @property
     def slug(self) -> str:
@@ -33,6 +33,6 @@ class ModelSpec:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two models the same for an episode's id: not where they are served."""
+        """The fields that enter an episode's id.  The address that serves the model is not among them."""
         engine = () if self.engine is None else (self.engine.args,)
         return (self.provider, self.model, *self.sampling.identity, *engine)

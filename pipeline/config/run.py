@@ -58,11 +58,11 @@ class RunConfig(Section):
 
     name: str = "run"
     run_id: str | None = Field(None, pattern=SEGMENT)
-    """Left out: derived from what is measured, so that the same config resumes the same run."""
+    """Id of the run.  By default it is derived from what is measured, so that the same config resumes the same run."""
     dataset: Annotated[DatasetSpec, BeforeValidator(dataset_from_text)] = DatasetSpec()
     models: tuple[ModelConfig, ...]
     families: tuple[Annotated[str, BeforeValidator(_family)], ...] = ()
-    """Left out: all that the dataset has."""
+    """Families to play; by default all families of the dataset."""
     templates: tuple[Annotated[TemplateChoice, BeforeValidator(_template)], ...] = ("published",)
     users: Annotated[ModelConfig | None, BeforeValidator(_users_from_text)] = None
     """``scripted``: rule-based principals.  A model plays them in the paper's way, pinned apart from the agents."""
@@ -73,11 +73,11 @@ class RunConfig(Section):
     """Share of planned episodes that must be scored for a model to be ranked."""
     budget: Budget | None = None
     cache: Literal["off", "local", "store"] = "off"
-    """Where answers are kept, to be used again by a call that is the same in every respect, epoch included."""
+    """Where responses are cached.  A cached response is used for an identical call, with the same epoch."""
     execution: ExecutionConfig = ExecutionConfig()
     flow: FlowConfig = FlowConfig()
     notify: tuple[Annotated[str, BeforeValidator(_block)], ...] = ()
-    """Prefect blocks that messages go to, as TYPE/NAME: slack-webhook/team."""
+    """Prefect blocks that receive notifications, as TYPE/NAME: slack-webhook/team."""
     nightly: NightlyConfig = NightlyConfig()
     maintain: MaintainConfig = MaintainConfig()
 
@@ -110,7 +110,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _priced(self) -> "RunConfig":
-        """A cap in USD cannot be kept where a price is not known."""
+        """A cap in USD cannot be enforced when a price is unknown."""
         if self.budget is None or self.budget.usd is None:
             return self
         called = (*self.models, *(() if self.users is None else (self.users,)))
@@ -123,7 +123,7 @@ class RunConfig(Section):
         return self
 
     def request(self, families: tuple[str, ...]) -> RunRequest:
-        """What the run's identity is made of; *families* are those of the dataset."""
+        """Returns the request from which the run's id and its plan follow; *families* are those of the dataset."""
         return RunRequest(
             name=self.name,
             models=tuple(model.spec() for model in self.models),

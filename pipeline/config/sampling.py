@@ -19,7 +19,7 @@ def _further_fields(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Request options that change what a model says.  None: not sent, so the provider's default holds."""
+    """Request options that affect the replies.  An option that is None is not sent; the provider's default applies."""
 
     __pydantic_config__ = STRICT
 
@@ -29,13 +29,13 @@ class Sampling:
     seed: Whole | None = None
     """Every request of an agent is sent ``seed + epoch``; a simulated user's, the seed plus a number of its own."""
     reasoning_effort: str | None = None
-    """As the provider names its levels: low, medium, high, ..."""
+    """Level as the provider names it: low, medium, high, ..."""
     extra_body: Annotated[JsonText | None, BeforeValidator(_further_fields)] = None
     """Further fields of every request, as the provider names them."""
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Options that came later count only where they are set, so that earlier ids stay what they were."""
+        """The options that enter an episode's id.  Newer options count only when set, so that older ids stay valid."""
         later = ((name, getattr(self, name)) for name in ("reasoning_effort", "extra_body"))
         chosen = tuple(item for item in later if item[1] is not None)
         return (self.temperature, self.top_p, self.max_tokens, self.seed, *chosen)

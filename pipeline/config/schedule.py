@@ -1,4 +1,4 @@
-"""What starts by itself and what Prefect does beyond playing: retries, nights, upkeep, retention."""
+"""Schedules and Prefect options: retries, time limits, nights, store maintenance, retention."""
 
 import difflib
 import zoneinfo
@@ -9,24 +9,24 @@ from pydantic import Field, field_validator
 
 
 class FlowConfig(Section):
-    """What Prefect does beyond playing: it tries a cell again, and ends what takes too long."""
+    """Retries and time limits of a run that Prefect executes."""
 
     cell_retries: Whole = Field(2, ge=0)
-    """After the first try of a cell; what is scored by then is not played again."""
+    """Retries of a cell after its first attempt; episodes that are scored by then are not replayed."""
     retry_seconds: Number = Field(30.0, ge=0)
-    """Between two tries."""
+    """Pause between two attempts."""
     cell_minutes: Number | None = Field(None, gt=0)
-    """For one try; a cell that takes longer is left as it is, and the others go on."""
+    """Time limit of one attempt; a cell that takes longer is stopped, and the other cells continue."""
     flow_minutes: Number | None = Field(None, gt=0)
-    """For the whole flow; what is finished then is kept, and the next start plays the rest."""
+    """Time limit of the whole flow; finished episodes are kept, and the next start plays the rest."""
 
 
 class _Schedule(Section):
-    """When a job starts by itself, once it is deployed."""
+    """Schedule of a deployed job."""
 
     cron: str
     timezone: str = "UTC"
-    """As the tz database names it: Europe/Berlin, UTC."""
+    """Time zone as the tz database names it: Europe/Berlin, UTC."""
 
     @field_validator("cron")
     @classmethod
@@ -47,15 +47,15 @@ class _Schedule(Section):
 
 
 class NightlyConfig(_Schedule):
-    """A leaderboard that renews itself every night."""
+    """A leaderboard that is updated every night."""
 
     cron: str = "0 1 * * *"
     name: str = Field("nightly", pattern=SEGMENT)
     """Runs are called <name>-<date> and <name>-canary-<date>, by the date in ``timezone``."""
     canary: Whole = Field(20, ge=2)
-    """Scenarios a family that are played every night, whatever is reused."""
+    """Scenarios per family that are played every night, also when everything else is reused."""
     alpha: Number = Field(0.01, gt=0, lt=1)
-    """The chance, in a night in which nothing has changed, of a flag of a kind."""
+    """Probability of a false flag of one kind on a night when nothing changed."""
 
     @field_validator("name")
     @classmethod
@@ -66,18 +66,18 @@ class NightlyConfig(_Schedule):
 
 
 class RetentionConfig(Section):
-    """Runs that are deleted when nothing has been written to them for so long."""
+    """Rule that deletes runs after a time without writes."""
 
     name: str
-    """Pattern of the run's id, as nightly-*."""
+    """Pattern of the run's id, for example nightly-*."""
     days: Number = Field(gt=0)
 
 
 class MaintainConfig(_Schedule):
-    """The upkeep of the store."""
+    """Scheduled maintenance of the store."""
 
     cron: str = "0 5 * * *"
     grace_hours: Number = Field(24.0, ge=1)
-    """How old garbage has to be."""
+    """Minimum age of garbage before it is deleted."""
     retention: tuple[RetentionConfig, ...] = ()
-    """Left out: no run is ever deleted."""
+    """Retention rules; without any, no run is ever deleted."""

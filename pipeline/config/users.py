@@ -10,11 +10,11 @@ class UsersSpec:
     """The simulated users.  Pinned apart from the agent and recorded in every episode."""
 
     model: ModelSpec | None = None
-    """None: rule-based ones, deterministic and free."""
+    """Model of the users; None for rule-based users, which are deterministic and free."""
 
     @property
     def name(self) -> str:
-        """As it stands in every episode: which model, with which sampling."""
+        """Name recorded in every episode: the model and its sampling."""
         if self.model is None:
             return "scripted"
         sampling = [f"{key}={value}" for key, value in asdict(self.model.sampling).items() if value is not None]

@@ -105,7 +105,7 @@ class BudgetLedger:
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """How a budget stands, for metrics."""
+    """Status of a budget, for metrics."""
 
     name: str
     """The name of the run or sweep."""

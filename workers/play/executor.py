@@ -1,4 +1,4 @@
-"""Where shards are played: in this process, or on a Ray cluster."""
+"""Executors: they play shards in this process or on a Ray cluster."""
 
 import secrets
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a server's refusal means: an outcome of the agent's own doing, or a failure, and of which kind.
+"""Interprets a server's error: as an outcome that the agent caused, or as a failure of some kind.
 
 The words of all wire formats stand together here: gateways that speak one format pass on errors that are worded in
 another.

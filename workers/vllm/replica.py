@@ -42,7 +42,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """How a replica stands."""
+    """Status of a replica."""
 
     url: str | None = None
     """Where it answers, up to and including the version; None: it does not."""
