@@ -7,11 +7,12 @@ its books is then laid beside what the store holds.
 import asyncio
 import random
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from muses_eval.flows.job.evaluate import RunObserver, evaluate
+from muses_eval.flows.job.evaluate import OnShard, RunObserver, evaluate
+from muses_eval.flows.job.prepare import PreparedRun
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.model_config import ModelConfig
@@ -21,6 +22,7 @@ from muses_eval.pipeline.hashing import slug
 from muses_eval.pipeline.prices import FREE
 from muses_eval.pipeline.providers import GENERIC
 from muses_eval.workers.limits import Account
+from muses_eval.workers.play.shard import ShardSummary
 from muses_eval.workers.rehearsal.fault_profile import FaultProfile, HardLimits
 from muses_eval.workers.rehearsal.provider import RehearsalProvider
 from muses_eval.workers.rehearsal.request_log import PeakUsage, RequestTotals, TokenUsage
@@ -99,17 +101,36 @@ async def rehearse(config: RunConfig, profile: FaultProfile, settings: Settings,
         raise ConfigError("kill_worker_every_s ends Ray workers, and this run has none: add --executor ray")
     since, killed = datetime.now(UTC), list[int]()
     with RehearsalProvider(profile, declared_limits(config, accounts)) as provider:
-        job = evaluate(point_at(config, provider, accounts), settings, observer)
-        report = await _with_kills(job, profile, killed)
+        progress = asyncio.Event()
+        job = evaluate(point_at(config, provider, accounts), settings, _marking(observer, progress))
+        report = await _with_kills(job, profile, progress, killed)
     recorded = await asyncio.to_thread(read_recorded, report.store, report.run_id, since)
     return Rehearsal(report, provider.log.totals(), recorded, provider.busiest(), tuple(killed))
 
 
-async def _with_kills(job: Coroutine[Any, Any, RunReport], profile: FaultProfile, killed: list[int]) -> RunReport:
-    """The job, while workers are killed beside it as the profile says."""
+def _marking(observer: RunObserver, progress: asyncio.Event) -> RunObserver:
+    """Returns the same observer, which also sets *progress* whenever a shard is stored."""
+
+    def begin(run: PreparedRun) -> OnShard:
+        on_shard = observer.begin(run)
+
+        def mark(summary: ShardSummary) -> None:
+            progress.set()
+            on_shard(summary)
+
+        return mark
+
+    return replace(observer, begin=begin)
+
+
+async def _with_kills(
+    job: Coroutine[Any, Any, RunReport], profile: FaultProfile, progress: asyncio.Event, killed: list[int]
+) -> RunReport:
+    """Runs the job while workers are killed as the profile says, never twice without a stored shard between."""
     if profile.kill_worker_every_s is None:
         return await job
-    killing = asyncio.create_task(kill_workers(profile.kill_worker_every_s, random.Random(profile.seed), killed))
+    rng = random.Random(profile.seed)
+    killing = asyncio.create_task(kill_workers(profile.kill_worker_every_s, progress, rng, killed))
     try:
         return await job
     finally:

@@ -154,10 +154,7 @@ def test_every_called_model_is_pointed_at_the_provider(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.integration
 def test_killed_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
-    """A worker is killed every few seconds while Ray plays: every episode is scored once, as when none is.
-
-    Shards are short beside the time between kills, so that none is lost five times, however slow the machine.
-    """
+    """A worker is killed every few seconds while Ray plays: every episode is scored once, as when none is."""
     more = {"families": ["access"], "users": "scripted", "dataset": "generated:20"}
     calm = config(tmp_path, "calm", **more)
     rehearsed(calm, FaultProfile(latency=QUICK), tmp_path)

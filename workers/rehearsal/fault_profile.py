@@ -143,7 +143,10 @@ class FaultProfile(_Section):
     script: tuple[Fault | None, ...] = ()
     """What happens to the first requests, in the order of their arrival; null: nothing."""
     kill_worker_every_s: Number | None = Field(None, gt=0)
-    """A random worker process of the run is ended so often; needs the executor ray."""
+    """Seconds, at least, between two kills of a random worker process; a shard is stored between them as well.
+
+    Needs the executor ray.
+    """
     seed: Whole = Field(0, ge=0, lt=2**63)
 
     @model_validator(mode="after")

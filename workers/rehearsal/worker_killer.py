@@ -21,12 +21,20 @@ def worker_pids(ancestor: int) -> list[int]:
     return [pid for pid in _descendants(ancestor) if _title(pid).startswith(_TITLE)]
 
 
-async def kill_workers(every_s: float, dice: random.Random, killed: list[int], sleep: Sleep = asyncio.sleep) -> None:
-    """Kills a random worker of this process's cluster again and again, until cancelled; notes its id in *killed*."""
+async def kill_workers(
+    every_s: float, progress: asyncio.Event, rng: random.Random, killed: list[int], sleep: Sleep = asyncio.sleep
+) -> None:
+    """Kills a random worker of this process's cluster again and again, until cancelled; notes its id in *killed*.
+
+    Between two kills at least *every_s* seconds pass and *progress* is set at least once, so that a run gets on even
+    where a worker needs longer than that to start.
+    """
     while True:
         await sleep(every_s)
+        await progress.wait()
         if pids := await asyncio.to_thread(worker_pids, os.getpid()):
-            pid = dice.choice(sorted(pids))
+            progress.clear()
+            pid = rng.choice(sorted(pids))
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)

@@ -1,0 +1,50 @@
+"""Kills of a rehearsal: at most one between two signs of progress."""
+
+import asyncio
+import random
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from muses_eval.workers.rehearsal.worker_killer import kill_workers
+
+
+@contextmanager
+def worker() -> Iterator[subprocess.Popen[bytes]]:
+    """A child process that bears the title of a Ray worker."""
+    with subprocess.Popen(["bash", "-c", "exec -a ray::ShardWorker sleep 600"]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_no_worker_is_killed_without_progress() -> None:
+    """A slow machine, where a worker starts longer than the time between two kills, still gets on."""
+
+    async def scenario() -> None:
+        passed, killed, progress = 0, list[int](), asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            nonlocal passed
+            assert seconds == 5
+            passed += 1
+
+        killing = asyncio.create_task(kill_workers(5, progress, random.Random(0), killed, sleep))
+        try:
+            with worker() as first:
+                await asyncio.sleep(0.2)
+                assert (passed, killed, first.poll()) == (1, [], None)
+                progress.set()
+                await asyncio.to_thread(first.wait)
+                assert killed == [first.pid]
+            with worker() as second:
+                await asyncio.sleep(0.2)
+                assert killed == [first.pid]
+                progress.set()
+                await asyncio.to_thread(second.wait)
+                assert killed == [first.pid, second.pid]
+        finally:
+            killing.cancel()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
