@@ -1,4 +1,4 @@
-"""What docs/traces.md tells people who read the traces without us works as it stands there."""
+"""The examples of docs/traces.md for reading a store with other tools work as printed."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from muses_eval.storage.upkeep.compaction import seal
 from tests.storage.samples import MANIFEST, episode, failed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "traces.md").read_text(encoding="utf-8")
-SECTION = PAGE[PAGE.index("## Without us") :]
+SECTION = PAGE[PAGE.index("## Reading a store with other tools") :]
 SNIPPETS = dict(
     re.findall(r"^(?:The )?(\w[\w ]*?)(?: \(.*\))?:\n\n```(?:python|sh)\n(.*?)```", SECTION, re.MULTILINE | re.DOTALL)
 )
