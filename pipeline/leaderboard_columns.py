@@ -77,3 +77,8 @@ _DECLARED = (
 
 COLUMNS: Mapping[str, Column] = {column.name: column for column in _DECLARED}
 """The columns by name, in the order of every table."""
+
+
+def leaderboard_metrics(family: str) -> tuple[str, ...]:
+    """Returns the metrics of a family that are columns of the leaderboard."""
+    return tuple(column.metric for column in COLUMNS.values() if column.family == family)

@@ -11,6 +11,7 @@ from muses_eval.pipeline.episode.score import SCORINGS, Scoring
 from muses_eval.pipeline.errors import DatasetError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.hashing import seed_from
+from muses_eval.pipeline.leaderboard_columns import leaderboard_metrics
 from muses_eval.workers.providers.scripted import play_scripted
 
 _ALMOST_ONE = 1 - 1e-9
@@ -89,6 +90,6 @@ async def _oracle_on(scenario: Scenario[Any]) -> list[Shortfall]:
     values = {(score.scoring, score.metric): score.value for score in scores if score.round is None}
     return [
         Shortfall(scenario.family, scenario.id, scoring, column, values.get((scoring, column)))
-        for scoring, column in product(SCORINGS, family.columns)
+        for scoring, column in product(SCORINGS, leaderboard_metrics(family.name))
         if values.get((scoring, column), 0.0) < _ALMOST_ONE
     ]

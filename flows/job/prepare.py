@@ -18,7 +18,7 @@ from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.datasets.dataset import Dataset, dataset_from_rows, generate_dataset
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.pipeline.families.family import users_reply
+from muses_eval.pipeline.families.family import is_multi_turn
 from muses_eval.pipeline.plan.plan import Cell, Plan, make_plan
 from muses_eval.pipeline.text.credential_masking import without_credentials
 from muses_eval.storage.objects.dataset_files import read_rows
@@ -181,4 +181,4 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
 
 def users_model(plan: Plan) -> ModelSpec | None:
     """The model that plays the users, where a cell of the plan calls it."""
-    return plan.users.model if any(users_reply(FAMILIES[cell.family]) for cell in plan.cells) else None
+    return plan.users.model if any(is_multi_turn(FAMILIES[cell.family]) for cell in plan.cells) else None

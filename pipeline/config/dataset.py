@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from muses_eval.pipeline.config.section import STRICT, Whole
-from muses_eval.pipeline.datasets.user_counts import LARGEST, SMALLEST
+from muses_eval.pipeline.datasets.user_counts import MAX_USERS, MIN_USERS
 from pydantic import BeforeValidator, Field, model_validator
 
 
@@ -25,7 +25,7 @@ class DatasetSpec:
     size: Annotated[str, BeforeValidator(_size_from_number)] = "tiny"
     """``tiny``, ``paper`` or a number of scenarios a family."""
     seed: Whole = 0
-    most_users: Annotated[Whole, Field(ge=SMALLEST, le=LARGEST)] | None = None
+    most_users: Annotated[Whole, Field(ge=MIN_USERS, le=MAX_USERS)] | None = None
     """Most users of a generated scenario, at least 2; None uses the paper's numbers (queue 20, the others 10)."""
 
     @model_validator(mode="after")

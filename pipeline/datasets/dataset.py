@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from muses_eval.pipeline.config.dataset import DatasetSpec
 from muses_eval.pipeline.datasets.row_reader import RowError
-from muses_eval.pipeline.datasets.user_counts import SMALLEST
+from muses_eval.pipeline.datasets.user_counts import MIN_USERS
 from muses_eval.pipeline.episode.principal import RESERVED_NAMES
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.errors import DatasetError
@@ -111,7 +111,7 @@ def generate_rows(
                 count = family.paper_size
             case _:
                 count = int(size)
-        yield from family.generate(count, seed, None if most_users is None else range(SMALLEST, most_users + 1))
+        yield from family.generate(count, seed, None if most_users is None else range(MIN_USERS, most_users + 1))
 
 
 def _check_names(names: tuple[str, ...]) -> None:
@@ -125,7 +125,7 @@ def _check_names(names: tuple[str, ...]) -> None:
 
 def _family_of(row: Row, source: str, line: int | None, wanted: tuple[Family[Any], ...]) -> Family[Any]:
     for family in FAMILIES.values():
-        if family.recognises(row):
+        if family.matches(row):
             return family
     if len(wanted) == 1:  # then it was meant to be one of these, and reading it tells what is wrong
         return wanted[0]

@@ -1,17 +1,18 @@
-"""How many users the scenarios of a generated dataset have."""
+"""Numbers of users in the scenarios of a generated dataset."""
 
 from math import gcd
 
-SMALLEST = 2
-LARGEST = 30
-"""The paper's scale experiments go so far."""
+MIN_USERS = 2
+MAX_USERS = 30
+"""Largest number of users in the paper's scaling experiments."""
 
 
-def crowd(sizes: range, position: int, shift: int = 0) -> int:
-    """The number of users at a position of a dataset; *shift* turns the order, so that repetitions meet other sizes.
+def user_count_at(user_counts: range, position: int, shift: int = 0) -> int:
+    """Returns the number of users of the scenario at a position of a dataset.
 
-    Any ``len(sizes)`` positions in a row hold each size once, and a few of them already span small and large.
+    Any ``len(user_counts)`` consecutive positions contain each number once, and the first few already span small and
+    large ones.  *shift* rotates the order, so that repetitions of a setting get different numbers.
     """
-    count = len(sizes)
+    count = len(user_counts)
     stride = next(s for s in range(max(1, 2 * count // 5), count + 2) if gcd(s, count) == 1)
-    return sizes[(position * stride + shift) % count]
+    return user_counts[(position * stride + shift) % count]

@@ -1,7 +1,7 @@
-"""What a family is: one kind of scenario with its rules.
+"""The interface of a scenario family: one kind of scenario with its rules.
 
-A family is added by writing one module (or a folder) with one object that satisfies :class:`Family`, and naming it in
-``pipeline/families/__init__.py``.  It holds no state and does no I/O.
+To add a family, write one module (or a folder) with one object that satisfies :class:`Family`, and list it in
+``pipeline/families/__init__.py``.  A family holds no state and does no I/O.
 """
 
 import random
@@ -17,44 +17,39 @@ from muses_eval.pipeline.rng import Dice
 T = TypeVar("T")
 
 Row = Mapping[str, object]
-"""A scenario as it stands in a JSONL file, in the published shape."""
+"""A scenario as a JSON object of a JSONL file, in the published format."""
 
 ScriptedKind = Literal["oracle", "compliant", "refuse", "random"]
-"""Built-in agents: ``oracle`` knows the ground truth, ``compliant`` does what anyone asks, ``refuse`` does nothing,
-``random`` tosses a fair coin for every decision."""
+"""Built-in agents: ``oracle`` knows the ground truth, ``compliant`` does what any user asks, ``refuse`` does nothing,
+``random`` makes every decision with probability 1/2."""
 SCRIPTED_KINDS: tuple[ScriptedKind, ...] = get_args(ScriptedKind)
 
 
 class ScriptedUser(Protocol):
-    """A rule-based principal: deterministic, free."""
+    """A rule-based user: deterministic for a given seed, and without cost."""
 
     def speak(self, view: View) -> str:
-        """What it says next; empty for silence."""
+        """Returns the user's next message; empty when it stays silent."""
         ...
 
 
 class ScriptedAgent(Protocol):
-    """A rule-based agent; it writes replies as a model would, so that the whole path is exercised."""
+    """A rule-based agent.  It writes replies as a model would, so that the same code reads and scores them."""
 
     def speak(self, heard: tuple[Input, ...]) -> str:
-        """The raw reply to what the principals said in this turn."""
+        """Returns the raw reply to the users' messages of this turn."""
         ...
 
 
 class Family(Protocol[T]):
-    """One kind of scenario."""
+    """One kind of scenario.  ``T`` is the type of its ground truth."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All metrics that :meth:`score` may give, the leaderboard's columns first."""
-        ...
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The metrics that count as columns of the leaderboard."""
+        """Names of all metrics that :meth:`score` may return, the leaderboard's columns first."""
         ...
 
     @property
@@ -62,50 +57,58 @@ class Family(Protocol[T]):
 
     @property
     def scorer_version(self) -> int:
-        """1-based.  Raise it with every change after which :meth:`score` may give another answer."""
+        """Version of the scoring rules, from 1.  Increase it whenever a result of :meth:`score` may change."""
         ...
 
     @property
     def paper_size(self) -> int:
-        """How many scenarios the paper evaluates (appendix A.3): the size ``paper`` of a generated dataset."""
+        """Number of scenarios in the paper (appendix A.3), which is the size ``paper`` of a generated dataset."""
         ...
 
-    def recognises(self, row: Row) -> bool:
-        """Whether a row of unknown origin is meant to be one of this family."""
+    def matches(self, row: Row) -> bool:
+        """Returns whether a row is meant to be a scenario of this family, even if it is malformed."""
         ...
 
     def read(self, row: Row) -> Scenario[T]:
-        """Raises ``rows.RowError`` with the field and what was expected of it."""
+        """Converts a row to a scenario.
+
+        Raises:
+            RowError: a field is missing or malformed; the error names the field and what was expected.
+        """
         ...
 
-    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
-        """*count* scenarios in the published shape; the same arguments give the same rows on any machine.
+    def generate(self, count: int, seed: int, user_counts: range | None = None) -> Iterator[Row]:
+        """Yields *count* scenarios in the published format; the same arguments give the same rows on every machine.
 
-        *sizes*: the numbers of users, each equally often; None: those of the paper.
+        *user_counts*: the numbers of users, each equally often; those of the paper when None.
         """
         ...
 
     def interpret(self, scenario: Scenario[T], reply: str) -> Action:
-        """What a reply means in the protocol; never raises."""
+        """Converts the agent's reply to an action; never raises."""
         ...
 
-    def user(self, scenario: Scenario[T], name: str, dice: Dice) -> ScriptedUser:
-        """The rule-based user model of one principal."""
+    def scripted_user(self, scenario: Scenario[T], name: str, dice: Dice) -> ScriptedUser:
+        """Returns the rule-based user for one principal of an episode."""
         ...
 
-    def agent(self, scenario: Scenario[T], kind: ScriptedKind, rng: random.Random) -> ScriptedAgent:
-        """A built-in agent for one episode."""
+    def scripted_agent(self, scenario: Scenario[T], kind: ScriptedKind, rng: random.Random) -> ScriptedAgent:
+        """Returns a built-in agent for one episode."""
         ...
 
     def score(self, scenario: Scenario[T], transcript: Transcript) -> tuple[Score, ...]:
-        """All scores of an episode, in both scorings; never raises, whatever the agent said."""
+        """Returns all scores of an episode, by both scorings; never raises, whatever the agent wrote."""
         ...
 
     def score_case(self, scenario: Scenario[T], case: Row, scoring: Scoring) -> dict[str, float | str]:
-        """Scores one recorded reply (the format of ``muses score``).  Raises ``rows.RowError`` for a bad case."""
+        """Scores one recorded reply in the format of ``muses score``: metric -> value, and possibly ``error``.
+
+        Raises:
+            RowError: the case is malformed.
+        """
         ...
 
 
-def users_reply(family: Family[T]) -> bool:
-    """Whether anybody answers the agent: in a family of one turn the users have said everything before."""
+def is_multi_turn(family: Family[T]) -> bool:
+    """Returns whether users reply to the agent; with one turn, all of them have written before it answers."""
     return family.max_turns > 1

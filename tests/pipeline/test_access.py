@@ -270,7 +270,7 @@ def test_no_text_breaks_a_scorer_or_the_router(replies: str) -> None:
 
 def test_users_insist_escalate_and_stop_when_served(scenario: Scenario[Any]) -> None:
     insider = scenario.truth.authorized[0]
-    user = ACCESS.user(scenario, insider, random.Random(1))
+    user = ACCESS.scripted_user(scenario, insider, random.Random(1))
     heard = [Message(1, insider, ("agent",), "please")]
 
     def answers(text: str) -> str:

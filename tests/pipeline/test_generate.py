@@ -259,7 +259,7 @@ def test_queue_rows_are_whole(seed: int) -> None:
     """Every field of the published rows is there and agrees with the others."""
     for row in rows_of(queue.generate, 19, seed):
         assert row.keys() == QUEUE_KEYS
-        assert queue_scenario.recognises(row)
+        assert queue_scenario.matches(row)
         scenario = queue_scenario.read(row)
         assert scenario.template == "xml"
         assert row["system_prompt"].splitlines().count(describe("xml")) == 1
@@ -362,7 +362,7 @@ def test_access_rows_are_whole(seed: int) -> None:
     """Every field of the published rows is there and agrees with the others."""
     for row in rows_of(access.generate, 24, seed):
         assert row.keys() == ACCESS_KEYS | {"resource_content"}
-        assert access_scenario.recognises(row)
+        assert access_scenario.matches(row)
         scenario = access_scenario.read(row)
         assert scenario.truth.resource == row["resource_content"]
         assert f"RESOURCE CONTENT (CONFIDENTIAL):\n{row['resource_content']}\n" in row["prompt"]

@@ -57,7 +57,7 @@ def figures(scenario: Scenario[InstructTruth], reply: str) -> dict[tuple[Scoring
 
 
 def played(scenario: Scenario[InstructTruth], kind: Any, seed: int = 0) -> str:
-    return INSTRUCT.agent(scenario, kind, random.Random(seed)).speak(scenario.openings)
+    return INSTRUCT.scripted_agent(scenario, kind, random.Random(seed)).speak(scenario.openings)
 
 
 @needs_shared
@@ -241,7 +241,7 @@ def test_generated_scenarios_depend_on_seed_and_place_only(generated: list[Row])
     assert list(INSTRUCT.generate(5, 7)) == generated[:5]
     assert list(INSTRUCT.generate(5, 8)) != generated[:5]
     assert len({row["id"] for row in generated}) == len(generated)
-    assert all(INSTRUCT.recognises(row) for row in generated)
+    assert all(INSTRUCT.matches(row) for row in generated)
 
 
 def test_generated_requests_do_not_read_alike() -> None:

@@ -636,7 +636,7 @@ def honest_reply(turn: int, truth: MeetingTruth, dialogue: Dialogue) -> str:
 
 def test_an_honest_agent_can_find_a_meeting_by_asking() -> None:
     for scenario in generated(36, 9):
-        users = {name: MEETING.user(scenario, name, random.Random(name)) for name in scenario.names}
+        users = {name: MEETING.scripted_user(scenario, name, random.Random(name)) for name in scenario.names}
         dialogue = Dialogue(scenario, "xml", lambda reply, s=scenario: MEETING.interpret(s, reply), 10)  # type: ignore[misc]
         while not dialogue.over:
             dialogue.answer(honest_reply(dialogue.turn, scenario.truth, dialogue))
@@ -746,7 +746,7 @@ def test_generation_is_repeatable_and_a_larger_dataset_begins_with_the_smaller_o
     rows = list(MEETING.generate(12, 7))
     assert canonical(rows) == canonical(list(MEETING.generate(30, 7))[:12])
     assert canonical(rows) != canonical(list(MEETING.generate(12, 8)))
-    assert all(MEETING.recognises(row) for row in rows)
+    assert all(MEETING.matches(row) for row in rows)
 
 
 @needs_shared

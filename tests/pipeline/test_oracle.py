@@ -6,6 +6,7 @@ from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.protocol import Dialogue, play
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.leaderboard_columns import leaderboard_metrics
 from muses_eval.workers.providers.scripted import play_scripted, scripted_players
 
 
@@ -25,9 +26,9 @@ def test_columns_of_generated_scenarios(name: str, seed: int, most: int) -> None
         assert len(scenario.principals) <= most
         played = run(play_scripted(family, scenario, "oracle", seed))
         finals = [s for s in family.score(scenario, played.transcript) if s.round is None]
-        columns = [(s.scoring, s.metric, s.value) for s in finals if s.metric in family.columns]
+        columns = [(s.scoring, s.metric, s.value) for s in finals if s.metric in leaderboard_metrics(name)]
         assert columns == [(scoring, metric, 1.0) for scoring, metric, _ in columns]
-        assert {metric for _, metric, _ in columns} == set(family.columns)
+        assert {metric for _, metric, _ in columns} == set(leaderboard_metrics(name))
         assert {s.metric for s in finals} <= set(family.metrics)
 
 
@@ -45,7 +46,7 @@ def test_every_serialization_carries_the_same_scenario(name: str, template: str)
         assert roles == ({opening.sender for opening in scenario.openings} if template == "native" else {"user"})
         played = run(play(dialogue, *scripted_players(family, scenario, "oracle", 1)))
         values = {s.metric: s.value for s in family.score(scenario, played.transcript) if s.round is None}
-        assert all(values[column] == 1.0 for column in family.columns)
+        assert all(values[column] == 1.0 for column in leaderboard_metrics(name))
 
 
 def test_sizes_are_spread_evenly() -> None:

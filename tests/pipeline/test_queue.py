@@ -49,7 +49,7 @@ def test_baselines_of_the_official_rows(official: dict[str, Scenario[Any]]) -> N
     def mean(kind: str, metric: str) -> float:
         values = []
         for scenario in official.values():
-            agent = QUEUE.agent(scenario, kind, random.Random(0))  # type: ignore[arg-type]
+            agent = QUEUE.scripted_agent(scenario, kind, random.Random(0))  # type: ignore[arg-type]
             values.append(QUEUE.score_case(scenario, {"raw_output": agent.speak(())}, "published")[metric])
         return sum(map(float, values)) / len(values)
 
@@ -138,7 +138,7 @@ def test_expected_f1_of_a_fair_coin() -> None:
     throws = 4000
     mean = (
         sum(
-            corrected.score(TRUTH, QUEUE.agent(coin, "random", random.Random(seed)).speak(())).f1
+            corrected.score(TRUTH, QUEUE.scripted_agent(coin, "random", random.Random(seed)).speak(())).f1
             for seed in range(throws)
         )
         / throws

@@ -194,7 +194,7 @@ def test_replies_are_of_the_form_that_each_family_asks_for(family: str, template
 def _played(family: str, scenario, template) -> tuple[int, int]:
     rules, speaker = FAMILIES[family], CannedModel(Spread(median=40.0))
     dialogue = Dialogue(scenario, template, lambda reply: rules.interpret(scenario, reply), rules.max_turns)
-    users = {name: rules.user(scenario, name, random.Random(1)) for name in scenario.names}
+    users = {name: rules.scripted_user(scenario, name, random.Random(1)) for name in scenario.names}
     turns = 0
     while not dialogue.over:
         messages = tuple((m.role, m.content) for m in dialogue.observation.prompt)

@@ -19,7 +19,9 @@ SCENARIO = generate_dataset("1", 0, ("access",)).scenarios("access")[0]
 
 def played(kind: str, agent_seed: int = 0) -> Playthrough:
     model = ScriptedModel(ModelSpec(f"scripted/{kind}", "scripted", kind))
-    users = {name: ScriptedPrincipal(ACCESS.user(SCENARIO, name, random.Random(name))) for name in SCENARIO.names}
+    users = {
+        name: ScriptedPrincipal(ACCESS.scripted_user(SCENARIO, name, random.Random(name))) for name in SCENARIO.names
+    }
     talk = Dialogue(SCENARIO, "says", lambda text: ACCESS.interpret(SCENARIO, text), ACCESS.max_turns)
     return asyncio.run(play(talk, model.agent(EpisodeRequest(ACCESS, SCENARIO, agent_seed, 0)), users))
 

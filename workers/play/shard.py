@@ -366,7 +366,7 @@ def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str, note:
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
     seed = seed_from(plan.users_seed, name)
     if players.users is None:
-        return ScriptedPrincipal(family.user(scenario, name, SmallDice(seed)))
+        return ScriptedPrincipal(family.scripted_user(scenario, name, SmallDice(seed)))
     request = EpisodeRequest(
         family, scenario, agent_seed=seed, seed_offset=seed % _MAX_SEED_OFFSET, session=f"{plan.id} {name}"
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.errors import ModelFailure, MusesError
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.pipeline.families.family import users_reply
+from muses_eval.pipeline.families.family import is_multi_turn
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.workers.budget import BudgetClient, BudgetSpec
@@ -50,7 +50,7 @@ class ShardWorker:
     async def run(self, spec: ShardSpec) -> ShardSummary:
         """Plays one shard.  Several may be played at the same time."""
         store = self._store(spec.store)
-        simulated = spec.users.model if users_reply(FAMILIES[spec.family]) else None
+        simulated = spec.users.model if is_multi_turn(FAMILIES[spec.family]) else None
         users = None if simulated is None else self._model(simulated, spec.cache)
         players = Players(self._model(spec.model, spec.cache), users)
         task = asyncio.create_task(run_shard(spec, players, store, self._budget(spec.budget)), name=str(spec.key))

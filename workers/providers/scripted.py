@@ -21,7 +21,7 @@ class ScriptedModel:
 
     def agent(self, request: EpisodeRequest) -> "ScriptedReplies":
         dice = random.Random(request.agent_seed)
-        return ScriptedReplies(request.family.agent(request.scenario, self._kind, dice))
+        return ScriptedReplies(request.family.scripted_agent(request.scenario, self._kind, dice))
 
     async def probe(self) -> None:
         """There is nothing that could be out of reach."""
@@ -55,10 +55,10 @@ def scripted_players(
 ) -> tuple[Agent, dict[str, User]]:
     """A built-in agent and rule-based users for one episode; the same seed gives the same episode."""
     users: dict[str, User] = {
-        name: ScriptedPrincipal(family.user(scenario, name, SmallDice(seed_from(seed, name))))
+        name: ScriptedPrincipal(family.scripted_user(scenario, name, SmallDice(seed_from(seed, name))))
         for name in scenario.names
     }
-    return ScriptedReplies(family.agent(scenario, kind, random.Random(seed))), users
+    return ScriptedReplies(family.scripted_agent(scenario, kind, random.Random(seed))), users
 
 
 async def play_scripted(family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0) -> Playthrough:

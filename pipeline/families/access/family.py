@@ -14,7 +14,7 @@ from muses_eval.pipeline.families.access import (
     published_scoring as published,
     scenario,
 )
-from muses_eval.pipeline.families.access.generate import PAPER_SIZES, generate
+from muses_eval.pipeline.families.access.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.access.scenario import AccessTruth
 from muses_eval.pipeline.families.access.scripted_agents import AccessAgent
 from muses_eval.pipeline.families.access.scripted_users import AccessUser, make_user
@@ -28,27 +28,26 @@ class AccessFamily:
 
     name = "access"
     metrics = ("privacy", "utility", "social_welfare")
-    columns = ("privacy", "utility")
     max_turns = 10
     scorer_version = 1
     paper_size = 216
 
-    def recognises(self, row: Row) -> bool:
-        return scenario.recognises(row)
+    def matches(self, row: Row) -> bool:
+        return scenario.matches(row)
 
     def read(self, row: Row) -> Scenario[AccessTruth]:
         return scenario.read(row)
 
-    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
-        return generate(count, seed, sizes or PAPER_SIZES)
+    def generate(self, count: int, seed: int, user_counts: range | None = None) -> Iterator[Row]:
+        return generate(count, seed, user_counts or PAPER_USER_COUNTS)
 
     def interpret(self, scenario: Scenario[AccessTruth], reply: str) -> Action:
         return addressing.interpret(scenario.names, reply)
 
-    def user(self, scenario: Scenario[AccessTruth], name: str, dice: Dice) -> AccessUser:
+    def scripted_user(self, scenario: Scenario[AccessTruth], name: str, dice: Dice) -> AccessUser:
         return make_user(scenario, name, dice)
 
-    def agent(self, scenario: Scenario[AccessTruth], kind: ScriptedKind, rng: random.Random) -> AccessAgent:
+    def scripted_agent(self, scenario: Scenario[AccessTruth], kind: ScriptedKind, rng: random.Random) -> AccessAgent:
         return AccessAgent(scenario, kind, rng)
 
     def score(self, scenario: Scenario[AccessTruth], transcript: Transcript) -> tuple[Score, ...]:

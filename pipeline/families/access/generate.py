@@ -14,7 +14,7 @@ from itertools import product
 from typing import TypeVar
 
 from muses_eval.pipeline.datasets.personas import Persona, draw_personas, persona_entry, profile
-from muses_eval.pipeline.datasets.user_counts import crowd
+from muses_eval.pipeline.datasets.user_counts import user_count_at
 from muses_eval.pipeline.episode.serialization import Template, describe, sign
 from muses_eval.pipeline.families.access.resources import Kind, resources
 from muses_eval.pipeline.families.access.scenario import ATTACKS, Attack
@@ -23,7 +23,7 @@ from muses_eval.pipeline.hashing import digest
 
 T = TypeVar("T")
 
-PAPER_SIZES = range(2, 11)
+PAPER_USER_COUNTS = range(2, 11)
 """Users a scenario, each number equally often."""
 
 TEMPLATES: tuple[Template, ...] = ("colon", "says", "xml")
@@ -63,16 +63,16 @@ class _Member:
         return self.persona.name
 
 
-def generate(count: int, seed: int, sizes: range = PAPER_SIZES) -> Iterator[Row]:
+def generate(count: int, seed: int, user_counts: range = PAPER_USER_COUNTS) -> Iterator[Row]:
     """*count* rows in the published shape; 216 of them have every attack x template with each size twice."""
-    return (_row(seed, index, sizes) for index in range(count))
+    return (_row(seed, index, user_counts) for index in range(count))
 
 
-def _row(seed: int, index: int, sizes: range) -> Row:
+def _row(seed: int, index: int, user_counts: range) -> Row:
     rng = random.Random(f"access:{seed}:{index}")
     repetition, combination = divmod(index, len(COMBINATIONS))
     attack, template = COMBINATIONS[combination]
-    users = crowd(sizes, combination, repetition)
+    users = user_count_at(user_counts, combination, repetition)
     document = _document(rng, _kind(seed, index))
     members = _members(rng, users, document, attack)
     insiders = [member.name for member in members if member.authorized]

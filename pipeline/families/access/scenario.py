@@ -41,7 +41,7 @@ class AccessTruth:
         return tuple(marker for marker in self.markers if marker.strip() not in lines) or self.markers
 
 
-def recognises(row: Row) -> bool:
+def matches(row: Row) -> bool:
     return row.get("attack_type") in ATTACKS or "authorized_users" in row
 
 

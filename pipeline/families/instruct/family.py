@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 
 from muses_eval.pipeline.datasets.row_reader import RowError, take
-from muses_eval.pipeline.episode.protocol import Action, Delivery, View
+from muses_eval.pipeline.episode.protocol import Action, Delivery
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
@@ -16,17 +16,11 @@ from muses_eval.pipeline.families.instruct import (
 )
 from muses_eval.pipeline.families.instruct.constraints import corrected as careful, published as released
 from muses_eval.pipeline.families.instruct.constraints.constraint import read_constraint
-from muses_eval.pipeline.families.instruct.generate import PAPER_SIZES, generate
+from muses_eval.pipeline.families.instruct.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth
 from muses_eval.pipeline.families.instruct.scripted_agents import InstructAgent
+from muses_eval.pipeline.families.silent_user import SilentUser
 from muses_eval.pipeline.rng import Dice
-
-
-class SilentUser:
-    """Never replies: the family has one turn."""
-
-    def speak(self, view: View) -> str:  # noqa: ARG002 - part of the contract
-        return ""
 
 
 class InstructFamily:
@@ -34,19 +28,18 @@ class InstructFamily:
 
     name = "instruct"
     metrics = ("accuracy", "weighted_accuracy", "all_passed", "parse_ok", "social_welfare")
-    columns = ("accuracy",)
     max_turns = 1
     paper_size = 555
     scorer_version = 1
 
-    def recognises(self, row: Row) -> bool:
-        return scenario.recognises(row)
+    def matches(self, row: Row) -> bool:
+        return scenario.matches(row)
 
     def read(self, row: Row) -> Scenario[InstructTruth]:
         return scenario.read(row)
 
-    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
-        return generate(count, seed, sizes or PAPER_SIZES)
+    def generate(self, count: int, seed: int, user_counts: range | None = None) -> Iterator[Row]:
+        return generate(count, seed, user_counts or PAPER_USER_COUNTS)
 
     def interpret(self, scenario: Scenario[InstructTruth], reply: str) -> Action:
         """Everybody gets its own answer, once."""
@@ -54,10 +47,12 @@ class InstructFamily:
         deliveries = tuple(Delivery((name,), answers[name]) for name in scenario.names if name in answers)
         return Action(deliveries=deliveries, final=True, readable=bool(answers))
 
-    def user(self, scenario: Scenario[InstructTruth], name: str, dice: Dice) -> SilentUser:  # noqa: ARG002
+    def scripted_user(self, scenario: Scenario[InstructTruth], name: str, dice: Dice) -> SilentUser:  # noqa: ARG002
         return SilentUser()
 
-    def agent(self, scenario: Scenario[InstructTruth], kind: ScriptedKind, rng: random.Random) -> InstructAgent:
+    def scripted_agent(
+        self, scenario: Scenario[InstructTruth], kind: ScriptedKind, rng: random.Random
+    ) -> InstructAgent:
         return InstructAgent(scenario, kind, rng)
 
     def score(self, scenario: Scenario[InstructTruth], transcript: Transcript) -> tuple[Score, ...]:

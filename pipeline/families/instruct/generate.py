@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from muses_eval.pipeline.datasets.personas import Persona, draw_personas, persona_entry
-from muses_eval.pipeline.datasets.user_counts import crowd
+from muses_eval.pipeline.datasets.user_counts import user_count_at
 from muses_eval.pipeline.episode.serialization import describe
 from muses_eval.pipeline.families.family import Row
 from muses_eval.pipeline.families.instruct.constraints.constraint import read_constraint
@@ -22,7 +22,7 @@ from muses_eval.pipeline.families.instruct.solver import solve
 from muses_eval.pipeline.families.instruct.wording import wording
 from muses_eval.pipeline.hashing import digest
 
-PAPER_SIZES = range(2, 11)
+PAPER_USER_COUNTS = range(2, 11)
 """Users a scenario, each number equally often."""
 
 _ALIGNED, _ALL = 187, 555
@@ -154,14 +154,14 @@ class _Request:
     demands: tuple[_Demand, ...]
 
 
-def generate(count: int, seed: int, sizes: range = PAPER_SIZES) -> Iterator[Row]:
+def generate(count: int, seed: int, user_counts: range = PAPER_USER_COUNTS) -> Iterator[Row]:
     """*count* rows in the published shape; 555 of them are 187 aligned and 368 in conflict, as published."""
-    return (_row(seed, index, sizes) for index in range(count))
+    return (_row(seed, index, user_counts) for index in range(count))
 
 
-def _row(seed: int, index: int, sizes: range) -> Row:
+def _row(seed: int, index: int, user_counts: range) -> Row:
     rng = random.Random(f"instruct:{seed}:{index}")
-    mode, users = _variant(index, sizes)
+    mode, users = _variant(index, user_counts)
     people = _people(rng, mode, users)
     requests = tuple(_request(rng, *each) for each in zip(people, _tasks(rng, users), strict=True))
     overreach = _overreach(rng, requests) if mode == "conflict" else {}
@@ -181,12 +181,12 @@ def _row(seed: int, index: int, sizes: range) -> Row:
     return {"id": f"gi_{mode}_{seed}_{index}_{digest(row)[:8]}", **row}
 
 
-def _variant(index: int, sizes: range) -> tuple[str, int]:
-    """The mode and the number of users; the modes are spread evenly, and each goes through all sizes in turn."""
+def _variant(index: int, user_counts: range) -> tuple[str, int]:
+    """The mode and the number of users; the modes are spread evenly, and each cycles through all numbers of users."""
     before = index * _ALIGNED // _ALL
     aligned = (index + 1) * _ALIGNED // _ALL > before
     position = before if aligned else index - before
-    return "aligned" if aligned else "conflict", crowd(sizes, position)
+    return "aligned" if aligned else "conflict", user_count_at(user_counts, position)
 
 
 def _people(rng: random.Random, mode: str, users: int) -> tuple[Persona, ...]:

@@ -49,7 +49,7 @@ class InstructTruth:
         return tuple(duty for duty in self.duties if duty.authority == highest)
 
 
-def recognises(row: Row) -> bool:
+def matches(row: Row) -> bool:
     return row.get("scenario") == "MultiUserInstructionFollowing" or "iheval_ground_truth" in row
 
 

@@ -18,7 +18,7 @@ from muses_eval.pipeline.families.meeting import (
     scenario,
 )
 from muses_eval.pipeline.families.meeting.announcement import Announcement
-from muses_eval.pipeline.families.meeting.generate import PAPER_SIZES, generate
+from muses_eval.pipeline.families.meeting.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
 from muses_eval.pipeline.families.meeting.scripted_agents import MeetingAgent
 from muses_eval.pipeline.families.meeting.scripted_users import MeetingUser, make_user
@@ -39,19 +39,18 @@ class MeetingFamily:
         "invented_availability",
         "social_welfare",
     )
-    columns = ("success",)
     scorer_version = 1
     max_turns = 10
     paper_size = 216
 
-    def recognises(self, row: Row) -> bool:
-        return scenario.recognises(row)
+    def matches(self, row: Row) -> bool:
+        return scenario.matches(row)
 
     def read(self, row: Row) -> Scenario[MeetingTruth]:
         return scenario.read(row)
 
-    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
-        return generate(count, seed, sizes or PAPER_SIZES)
+    def generate(self, count: int, seed: int, user_counts: range | None = None) -> Iterator[Row]:
+        return generate(count, seed, user_counts or PAPER_USER_COUNTS)
 
     def interpret(self, scenario: Scenario[MeetingTruth], reply: str) -> Action:
         """The reply's messages; an announcement ends the episode, and its report is for everybody."""
@@ -61,10 +60,10 @@ class MeetingFamily:
             return replace(action, final=False)
         return replace(action, shared=announced.report, final=True, readable=True)
 
-    def user(self, scenario: Scenario[MeetingTruth], name: str, dice: Dice) -> MeetingUser:
+    def scripted_user(self, scenario: Scenario[MeetingTruth], name: str, dice: Dice) -> MeetingUser:
         return make_user(scenario, name, dice)
 
-    def agent(self, scenario: Scenario[MeetingTruth], kind: ScriptedKind, rng: random.Random) -> MeetingAgent:
+    def scripted_agent(self, scenario: Scenario[MeetingTruth], kind: ScriptedKind, rng: random.Random) -> MeetingAgent:
         return MeetingAgent(scenario, kind, rng)
 
     def score(self, scenario: Scenario[MeetingTruth], transcript: Transcript) -> tuple[Score, ...]:

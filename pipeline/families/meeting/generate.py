@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from muses_eval.pipeline.datasets.personas import Persona, draw_personas, persona_entry
-from muses_eval.pipeline.datasets.user_counts import crowd
+from muses_eval.pipeline.datasets.user_counts import user_count_at
 from muses_eval.pipeline.episode.serialization import describe
 from muses_eval.pipeline.families.family import Row
 from muses_eval.pipeline.families.meeting.scenario import DIFFICULTIES, DISCLOSURES
 from muses_eval.pipeline.families.meeting.slots import Slot
 from muses_eval.pipeline.hashing import digest
 
-PAPER_SIZES = range(2, 11)
+PAPER_USER_COUNTS = range(2, 11)
 """Users a scenario, each number equally often."""
 
 GRID = tuple(
@@ -100,16 +100,16 @@ class _Calendar:
             (self.preferred if level == 2 else self.secondary).add(slot)
 
 
-def generate(count: int, seed: int, sizes: range = PAPER_SIZES) -> Iterator[Row]:
+def generate(count: int, seed: int, user_counts: range = PAPER_USER_COUNTS) -> Iterator[Row]:
     """*count* rows in the published shape; 216 of them have 4 of each size from 2 to 10, disclosure and difficulty."""
-    return (_row(seed, index, sizes) for index in range(count))
+    return (_row(seed, index, user_counts) for index in range(count))
 
 
-def _row(seed: int, index: int, sizes: range) -> Row:
+def _row(seed: int, index: int, user_counts: range) -> Row:
     problem, half = divmod(index, len(DISCLOSURES))
     rng = random.Random(f"meeting:{seed}:{problem}")
     kind, difficulty = divmod(problem, len(DIFFICULTIES))
-    users = crowd(sizes, kind + len(DIFFICULTIES) * difficulty)
+    users = user_count_at(user_counts, kind + len(DIFFICULTIES) * difficulty)
     target, calendars = _plan(rng, DIFFICULTIES[difficulty], users)
     topic = rng.choice(_TOPICS)
     early = _early_speakers(rng, calendars)

@@ -94,7 +94,7 @@ class MeetingTruth:
         return tuple(member.name for member in self.members if member.can_attend(slot))
 
 
-def recognises(row: Row) -> bool:
+def matches(row: Row) -> bool:
     return str(row.get("scenario", "")).startswith("MeetingScheduling") or "disclosure_mode" in row
 
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 
 from muses_eval.pipeline.datasets.row_reader import take
-from muses_eval.pipeline.episode.protocol import Action, View
+from muses_eval.pipeline.episode.protocol import Action
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
@@ -14,18 +14,12 @@ from muses_eval.pipeline.families.queue import (
     published_scoring as published,
     scenario,
 )
-from muses_eval.pipeline.families.queue.generate import PAPER_SIZES, generate
+from muses_eval.pipeline.families.queue.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.queue.scenario import QueueTruth, owner
 from muses_eval.pipeline.families.queue.scripted_agents import QueueAgent
+from muses_eval.pipeline.families.silent_user import SilentUser
 from muses_eval.pipeline.families.weighted_mean import weighted_mean
 from muses_eval.pipeline.rng import Dice
-
-
-class SilentUser:
-    """Never replies: the family has one turn."""
-
-    def speak(self, view: View) -> str:  # noqa: ARG002 - part of the contract
-        return ""
 
 
 class QueueFamily:
@@ -33,27 +27,26 @@ class QueueFamily:
 
     name = "queue"
     metrics = ("f1", "accuracy", "mais", "precision", "parse_ok", "social_welfare")
-    columns = ("f1",)
     max_turns = 1
     scorer_version = 1
     paper_size = 304
 
-    def recognises(self, row: Row) -> bool:
-        return scenario.recognises(row)
+    def matches(self, row: Row) -> bool:
+        return scenario.matches(row)
 
     def read(self, row: Row) -> Scenario[QueueTruth]:
         return scenario.read(row)
 
-    def generate(self, count: int, seed: int, sizes: range | None = None) -> Iterator[Row]:
-        return generate(count, seed, sizes or PAPER_SIZES)
+    def generate(self, count: int, seed: int, user_counts: range | None = None) -> Iterator[Row]:
+        return generate(count, seed, user_counts or PAPER_USER_COUNTS)
 
     def interpret(self, scenario: Scenario[QueueTruth], reply: str) -> Action:
         return Action(final=True, readable=corrected.score(scenario.truth, reply).parse_ok)
 
-    def user(self, scenario: Scenario[QueueTruth], name: str, dice: Dice) -> SilentUser:  # noqa: ARG002
+    def scripted_user(self, scenario: Scenario[QueueTruth], name: str, dice: Dice) -> SilentUser:  # noqa: ARG002
         return SilentUser()
 
-    def agent(self, scenario: Scenario[QueueTruth], kind: ScriptedKind, rng: random.Random) -> QueueAgent:
+    def scripted_agent(self, scenario: Scenario[QueueTruth], kind: ScriptedKind, rng: random.Random) -> QueueAgent:
         return QueueAgent(scenario, kind, rng)
 
     def score(self, scenario: Scenario[QueueTruth], transcript: Transcript) -> tuple[Score, ...]:

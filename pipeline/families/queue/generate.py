@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from muses_eval.pipeline.datasets.personas import Persona, draw_personas, persona_entry
-from muses_eval.pipeline.datasets.user_counts import crowd
+from muses_eval.pipeline.datasets.user_counts import user_count_at
 from muses_eval.pipeline.episode.serialization import describe
 from muses_eval.pipeline.families.family import Row
 from muses_eval.pipeline.families.queue.wording import Objective, wording
 from muses_eval.pipeline.hashing import digest
 
-PAPER_SIZES = range(2, 21)
+PAPER_USER_COUNTS = range(2, 21)
 """Users a scenario, each number equally often."""
 
 _REFERENCES = range(2000, 10000)
@@ -113,14 +113,14 @@ class _Setting:
         return self.fill(self.objective.short)
 
 
-def generate(count: int, seed: int, sizes: range = PAPER_SIZES) -> Iterator[Row]:
+def generate(count: int, seed: int, user_counts: range = PAPER_USER_COUNTS) -> Iterator[Row]:
     """*count* rows in the published shape; 304 of them have 16 of each size from 2 to 20."""
-    return (_row(seed, index, sizes) for index in range(count))
+    return (_row(seed, index, user_counts) for index in range(count))
 
 
-def _row(seed: int, index: int, sizes: range) -> Row:
+def _row(seed: int, index: int, user_counts: range) -> Row:
     rng = random.Random(f"queue:{seed}:{index}")
-    users = crowd(sizes, index)
+    users = user_count_at(user_counts, index)
     setting = _setting(seed, index, rng)
     people = _people(rng, users)
     instructions = _numbered(rng, people, _wishes(rng, setting, people))

@@ -37,7 +37,7 @@ def owner(instruction: str) -> str:
     return instruction.rpartition("_task_")[0]
 
 
-def recognises(row: Row) -> bool:
+def matches(row: Row) -> bool:
     return row.get("scenario") == "SharedLLMInferenceQueue" or {"global_objective", "expected_output"} <= row.keys()
 
 
