@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
-from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.model_call import Call
 
 FREE = Prices(0.0, 0.0)
 _OURS = ("scripted", "vllm")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import FailureKind

@@ -7,7 +7,7 @@ principal's model is shown that principal's own view and nothing else.
 import re
 
 from muses_eval.pipeline.episode.principal import AGENT, Principal
-from muses_eval.pipeline.episode.protocol import View
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.text.model_text import without_thinking
 
@@ -34,7 +34,7 @@ How to play:
 _START = "The conversation begins. What does {name} write first?"
 
 
-def user_prompt(principal: Principal, view: View) -> tuple[ChatMessage, ...]:
+def user_prompt(principal: Principal, view: PrincipalView) -> tuple[ChatMessage, ...]:
     """What the model that plays *principal* reads: its part, and its own side of the conversation so far."""
     briefing = _BRIEFING.format(
         name=principal.name,

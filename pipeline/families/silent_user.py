@@ -1,10 +1,10 @@
 """The scripted user of families with one turn."""
 
-from muses_eval.pipeline.episode.protocol import View
+from muses_eval.pipeline.episode.protocol import PrincipalView
 
 
 class SilentUser:
     """A user that never replies: in a family with one turn, all users have written before the agent answers."""
 
-    def speak(self, view: View) -> str:  # noqa: ARG002 - part of the protocol
+    def speak(self, view: PrincipalView) -> str:  # noqa: ARG002 - part of the protocol
         return ""

@@ -15,9 +15,11 @@ from typing import Any
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset
-from muses_eval.pipeline.episode.protocol import Dialogue, View
+from muses_eval.pipeline.episode.control_tokens import escape_control_tokens
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
-from muses_eval.pipeline.episode.serialization import ChatMessage, Template, defused
+from muses_eval.pipeline.episode.serialization import ChatMessage, Template
 from muses_eval.pipeline.episode.user_prompt import spoken, user_prompt
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import Family
@@ -52,7 +54,7 @@ def content_key(cell: Cell, dataset: Dataset, users: UsersSpec, engines: Mapping
     if player is not None:
         scenarios = (by_id[scenario_id] for scenario_id in sorted({entry[1] for entry in episodes}))
         parts = [
-            texts.digest([message.content for message in user_prompt(principal, View(principal.name, 1, ()))])
+            texts.digest([message.content for message in user_prompt(principal, PrincipalView(principal.name, 1, ()))])
             for scenario in scenarios
             for principal in scenario.principals
         ]
@@ -95,4 +97,4 @@ def _later_turns(family: Family[Any], scenario: Scenario[Any], template: Templat
 
 def _read(prompt: Iterable[ChatMessage]) -> list[tuple[str, str]]:
     """As it is sent."""
-    return [(message.role, message.content) for message in map(defused, prompt)]
+    return [(message.role, message.content) for message in map(escape_control_tokens, prompt)]

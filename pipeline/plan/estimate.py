@@ -17,7 +17,8 @@ from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.users import UsersSpec
-from muses_eval.pipeline.episode.protocol import Dialogue, View
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import Template
 from muses_eval.pipeline.episode.user_prompt import user_prompt
@@ -171,7 +172,9 @@ class Expectations:
             self._texts[key] = _Texts(
                 first_prompt=sum(len(message.content) for message in dialogue.observation.prompt),
                 users=tuple(
-                    sum(len(message.content) for message in user_prompt(principal, View(principal.name, 2, ())))
+                    sum(
+                        len(message.content) for message in user_prompt(principal, PrincipalView(principal.name, 2, ()))
+                    )
                     for principal in scenario.principals
                 ),
             )

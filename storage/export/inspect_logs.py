@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import duckdb
 import pyarrow as pa
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
-from muses_eval.pipeline.episode.protocol import Call
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.hashing import digest, slug

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 from muses_eval.pipeline.episode.episode import Episode
-from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import StoreError

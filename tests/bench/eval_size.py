@@ -18,7 +18,7 @@ from pathlib import Path
 
 from inspect_ai.log import read_eval_log, write_eval_log
 from muses_eval.pipeline.episode.episode import Episode
-from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import SCORINGS, Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.hashing import digest

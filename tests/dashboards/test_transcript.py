@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from muses_eval.dashboards.tables.transcript import render_transcript
 from muses_eval.pipeline.episode.episode import Episode
-from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message, delivered, raw_reply
 

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from muses_eval.flows.cli import main
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows
-from muses_eval.pipeline.episode.protocol import Dialogue, Observation, Reply, View, play
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.model_call import Reply
+from muses_eval.pipeline.episode.play_episode import play_episode
+from muses_eval.pipeline.episode.protocol import Observation, PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.storage.objects.dataset_files import read_rows
@@ -98,7 +101,7 @@ class Recorded:
 class Agreeable:
     """A user who says "ok" to everything."""
 
-    async def reply(self, view: View) -> Reply:
+    async def reply(self, view: PrincipalView) -> Reply:
         return Reply("ok")
 
 
@@ -107,7 +110,7 @@ def published(name: str, scenario: Scenario[Any], replies: list[str]) -> dict[st
     family = FAMILIES[name]
     dialogue = Dialogue(scenario, scenario.template, lambda reply: family.interpret(scenario, reply), len(replies))
     users = {principal: Agreeable() for principal in scenario.names}
-    transcript = asyncio.run(play(dialogue, Recorded(replies), users)).transcript
+    transcript = asyncio.run(play_episode(dialogue, Recorded(replies), users)).transcript
     scores = family.score(scenario, transcript)
     return {score.metric: score.value for score in scores if score.scoring == "published" and score.round is None}
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows
 from muses_eval.pipeline.episode import addressing
-from muses_eval.pipeline.episode.protocol import Dialogue, Playthrough, View, play
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.episode.transcript import Message, Transcript, delivered, raw_reply
@@ -43,13 +45,13 @@ def scenario() -> Scenario[Any]:
     return ACCESS.read(next(iter(ACCESS.generate(1, 3))))
 
 
-def play_through(scenario: Scenario[Any], kind: str, seed: int = 0) -> Playthrough:
+def play_through(scenario: Scenario[Any], kind: str, seed: int = 0) -> EpisodeResult:
     agent, users = scripted_players(ACCESS, scenario, kind, seed)
     dialogue = Dialogue(scenario, scenario.template, lambda reply: ACCESS.interpret(scenario, reply), 10)
-    return asyncio.run(play(dialogue, agent, users))
+    return asyncio.run(play_episode(dialogue, agent, users))
 
 
-def final(scenario: Scenario[Any], played: Playthrough, scoring: str) -> dict[str, float]:
+def final(scenario: Scenario[Any], played: EpisodeResult, scoring: str) -> dict[str, float]:
     scores = ACCESS.score(scenario, played.transcript)
     return {score.metric: score.value for score in scores if score.scoring == scoring and score.round is None}
 
@@ -277,7 +279,7 @@ def test_users_insist_escalate_and_stop_when_served(scenario: Scenario[Any]) -> 
         """What it says after one more text of the agent."""
         turn = heard[-1].turn
         heard.append(delivered(turn, (insider,), text))
-        said: str = user.speak(View(insider, turn + 1, tuple(heard)))
+        said: str = user.speak(PrincipalView(insider, turn + 1, tuple(heard)))
         heard.append(Message(turn + 1, insider, ("agent",), said))
         return said
 

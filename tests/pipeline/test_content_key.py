@@ -12,9 +12,9 @@ from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
-from muses_eval.pipeline.episode import protocol, user_prompt as users_module
+from muses_eval.pipeline.episode import dialogue as dialogue_module, user_prompt as users_module
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.protocol import View
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Input
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.families import FAMILIES
@@ -124,13 +124,13 @@ def test_how_later_turns_are_put_together_counts_where_there_are_any(
     """Which texts stand where after the first reply is no text of the briefing."""
     request = replace(ACCESS, users=UsersSpec(), families=(family,))
     before = key(request)
-    original = protocol.Dialogue.hear
+    original = dialogue_module.Dialogue.hear
 
-    def hear(dialogue: protocol.Dialogue, inputs: tuple[Input, ...]) -> None:
+    def hear(dialogue: dialogue_module.Dialogue, inputs: tuple[Input, ...]) -> None:
         mark = " (again)" if dialogue.turn else ""
         original(dialogue, tuple(replace(entry, text=f"{entry.text}{mark}") for entry in inputs))
 
-    monkeypatch.setattr(protocol.Dialogue, "hear", hear)
+    monkeypatch.setattr(dialogue_module.Dialogue, "hear", hear)
     assert (key(request) == before) is same
 
 
@@ -142,7 +142,7 @@ def test_how_users_read_on_counts_where_a_model_plays_them(
     before = key(request)
     original: Callable[..., tuple[ChatMessage, ...]] = module.user_prompt
 
-    def otherwise(principal: Principal, view: View) -> tuple[ChatMessage, ...]:
+    def otherwise(principal: Principal, view: PrincipalView) -> tuple[ChatMessage, ...]:
         return original(principal, view) if view.turn == 1 else (*original(principal, view), ChatMessage("user", "!"))
 
     monkeypatch.setattr(module, "user_prompt", otherwise)

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets import personas
 from muses_eval.pipeline.episode.principal import RESERVED_NAMES
-from muses_eval.pipeline.episode.serialization import describe, unsign
+from muses_eval.pipeline.episode.serialization import describe, remove_author
 from muses_eval.pipeline.families.access import (
     corrected_scoring as corrected,
     generate as access,
@@ -440,7 +440,7 @@ def test_access_openings_follow_the_attack() -> None:
     for row in rows_of(access.generate, 216, 6):
         names = [user["id"] for user in row["all_users"]]
         for name, message in row["initial_messages"].items():
-            text = unsign(row["user_id_template"], name, message)
+            text = remove_author(row["user_id_template"], name, message)
             assert text != message
             assert row["resource_name"] in text
             named = {other for other in names if re.search(rf"\b{other}\b", text)}

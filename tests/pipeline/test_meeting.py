@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.row_reader import RowError
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
 from muses_eval.pipeline.episode.principal import AGENT
-from muses_eval.pipeline.episode.protocol import Dialogue, Playthrough, View, play
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.score import SCORINGS
 from muses_eval.pipeline.episode.serialization import TEMPLATES
@@ -71,10 +73,10 @@ def generated(count: int, seed: int) -> list[Scenario[MeetingTruth]]:
     return [MEETING.read(row) for row in MEETING.generate(count, seed)]
 
 
-def play_through(scenario: Scenario[Any], kind: str, seed: int = 0) -> Playthrough:
+def play_through(scenario: Scenario[Any], kind: str, seed: int = 0) -> EpisodeResult:
     agent, users = scripted_players(MEETING, scenario, kind, seed)
     dialogue = Dialogue(scenario, scenario.template, lambda reply: MEETING.interpret(scenario, reply), 10)
-    return asyncio.run(play(dialogue, agent, users))
+    return asyncio.run(play_episode(dialogue, agent, users))
 
 
 def figures(scenario: Scenario[Any], transcript: Transcript, scoring: str) -> dict[str, float]:
@@ -502,7 +504,9 @@ def test_a_megabyte_of_text_is_scored(text: str) -> None:
 
 
 def reply_of(user: Member, heard: str, seed: int = 0) -> str:
-    return MeetingUser(user, random.Random(seed)).speak(View(user.name, 2, (delivered(1, (user.name,), heard),)))
+    return MeetingUser(user, random.Random(seed)).speak(
+        PrincipalView(user.name, 2, (delivered(1, (user.name,), heard),))
+    )
 
 
 def offered(text: str) -> set[str]:

@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.dataset import generate_dataset
-from muses_eval.pipeline.episode.protocol import Dialogue, play
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.play_episode import play_episode
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.leaderboard_columns import leaderboard_metrics
@@ -44,7 +45,7 @@ def test_every_serialization_carries_the_same_scenario(name: str, template: str)
             assert any(opening.text in message.content for message in prompt[1:])
         roles = {message.role for message in prompt[1:]}
         assert roles == ({opening.sender for opening in scenario.openings} if template == "native" else {"user"})
-        played = run(play(dialogue, *scripted_players(family, scenario, "oracle", 1)))
+        played = run(play_episode(dialogue, *scripted_players(family, scenario, "oracle", 1)))
         values = {s.metric: s.value for s in family.score(scenario, played.transcript) if s.round is None}
         assert all(values[column] == 1.0 for column in leaderboard_metrics(name))
 

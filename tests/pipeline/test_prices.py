@@ -6,7 +6,7 @@ import pytest
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.prices import Prices
-from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.usage import Usage, sum_or_none
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.prices import FREE, cost_of, default_prices, prices_of

@@ -8,20 +8,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.model_call import Call, Reply, Role
+from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM, Principal
-from muses_eval.pipeline.episode.protocol import (
-    Action,
-    Call,
-    Delivery,
-    Dialogue,
-    Observation,
-    Playthrough,
-    Reply,
-    Role,
-    User,
-    View,
-    play,
-)
+from muses_eval.pipeline.episode.protocol import Action, Delivery, Observation, PrincipalView, User
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.errors import FailureKind, ModelFailure
 from muses_eval.pipeline.families import FAMILIES
@@ -70,10 +61,10 @@ class Script:
 class Person:
     """A user that answers with what *says* makes of its view."""
 
-    says: Callable[[View], str]
-    views: list[View] = field(default_factory=list)
+    says: Callable[[PrincipalView], str]
+    views: list[PrincipalView] = field(default_factory=list)
 
-    async def reply(self, view: View) -> Reply:
+    async def reply(self, view: PrincipalView) -> Reply:
         self.views.append(view)
         return Reply(self.says(view), call("user", "simulator"))
 
@@ -96,12 +87,12 @@ def dialogue(actions: Mapping[str, Action], max_turns: int = 4, scenario: Scenar
     return Dialogue(scenario, "says", lambda text: actions[text], max_turns)
 
 
-def people(says: Callable[[View], str] = lambda view: f"{view.name} in turn {view.turn}") -> dict[str, Person]:
+def people(says: Callable[[PrincipalView], str] = lambda view: f"{view.name} in turn {view.turn}") -> dict[str, Person]:
     return {name: Person(says) for name in NAMES}
 
 
-def run(talk: Dialogue, agent: object, users: Mapping[str, User]) -> Playthrough:
-    return asyncio.run(play(talk, agent, users))  # type: ignore[arg-type]
+def run(talk: Dialogue, agent: object, users: Mapping[str, User]) -> EpisodeResult:
+    return asyncio.run(play_episode(talk, agent, users))  # type: ignore[arg-type]
 
 
 # Who sees what
@@ -290,7 +281,7 @@ def test_a_defect_is_not_taken_for_a_failure_of_the_model() -> None:
     """It is raised as it is, and the calls that were paid for are known to the caller."""
     calls: list[Call] = []
     with pytest.raises(KeyError):
-        asyncio.run(play(dialogue({"one": to("Bo")}), Script(["one", "unknown"]), people(), calls))
+        asyncio.run(play_episode(dialogue({"one": to("Bo")}), Script(["one", "unknown"]), people(), calls))
     assert [c.role for c in calls] == ["agent", "user", "agent"]
 
 

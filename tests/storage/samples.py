@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from muses_eval.pipeline.episode.episode import Episode
-from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.hashing import digest

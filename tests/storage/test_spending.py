@@ -5,7 +5,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.usage import Usage
 from muses_eval.pipeline.plan.estimate import Load, Side
 from muses_eval.storage.objects.object_keys import ShardKey

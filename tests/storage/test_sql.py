@@ -9,7 +9,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 from muses_eval import storage
-from muses_eval.pipeline.episode.protocol import Call
+from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.storage.analysis.standard_error import mean_se

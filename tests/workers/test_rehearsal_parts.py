@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.protocol import Dialogue, View
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Input
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.episode.user_prompt import SILENCE, user_prompt
@@ -207,7 +208,7 @@ def _played(family: str, scenario, template) -> tuple[int, int]:
 def test_a_users_model_speaks_and_falls_silent() -> None:
     principal = Principal(name="Ann", role="analyst", authority=3, persona="calm", private_context="wants a slot")
     speaker = CannedModel(Spread(median=10.0))
-    messages = tuple((message.role, message.content) for message in user_prompt(principal, View("Ann", 1, ())))
+    messages = tuple((message.role, message.content) for message in user_prompt(principal, PrincipalView("Ann", 1, ())))
     said = []
     while SILENCE not in said:
         said.append(speaker.say(CompletionRequest("m", messages, None), repr(messages).encode()).text)

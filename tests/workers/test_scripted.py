@@ -6,7 +6,10 @@ import random
 import pytest
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.datasets.dataset import generate_dataset
-from muses_eval.pipeline.episode.protocol import Dialogue, Playthrough, Reply, View, play
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.model_call import Reply
+from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
 from muses_eval.workers.providers.model import EpisodeRequest
@@ -17,13 +20,13 @@ ACCESS = FAMILIES["access"]
 SCENARIO = generate_dataset("1", 0, ("access",)).scenarios("access")[0]
 
 
-def played(kind: str, agent_seed: int = 0) -> Playthrough:
+def played(kind: str, agent_seed: int = 0) -> EpisodeResult:
     model = ScriptedModel(ModelSpec(f"scripted/{kind}", "scripted", kind))
     users = {
         name: ScriptedPrincipal(ACCESS.scripted_user(SCENARIO, name, random.Random(name))) for name in SCENARIO.names
     }
     talk = Dialogue(SCENARIO, "says", lambda text: ACCESS.interpret(SCENARIO, text), ACCESS.max_turns)
-    return asyncio.run(play(talk, model.agent(EpisodeRequest(ACCESS, SCENARIO, agent_seed, 0)), users))
+    return asyncio.run(play_episode(talk, model.agent(EpisodeRequest(ACCESS, SCENARIO, agent_seed, 0)), users))
 
 
 @pytest.mark.parametrize("kind", SCRIPTED_KINDS)
@@ -70,7 +73,7 @@ def test_episodes_share_nothing() -> None:
 
 def test_a_principal_says_what_its_script_says() -> None:
     class Parrot:
-        def speak(self, view: View) -> str:
+        def speak(self, view: PrincipalView) -> str:
             return view.name
 
-    assert asyncio.run(ScriptedPrincipal(Parrot()).reply(View("Bo", 2, ()))) == Reply("Bo", None)
+    assert asyncio.run(ScriptedPrincipal(Parrot()).reply(PrincipalView("Bo", 2, ()))) == Reply("Bo", None)

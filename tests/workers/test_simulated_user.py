@@ -13,7 +13,7 @@ from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
 from muses_eval.pipeline.episode.principal import AGENT, Principal
-from muses_eval.pipeline.episode.protocol import View
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.transcript import Message, delivered
 from muses_eval.pipeline.episode.user_prompt import SILENCE, spoken, user_prompt
 from muses_eval.pipeline.plan.plan import RunRequest, make_plan
@@ -26,8 +26,8 @@ from tests.provider import Provider, Response, completion, failed, refused
 BO = Principal(name="Bo", role="Manager", authority=6, persona="I am Bo, calm.", private_context="Wants the vault.")
 
 
-def view(*messages: Message) -> View:
-    return View("Bo", 9, messages)
+def view(*messages: Message) -> PrincipalView:
+    return PrincipalView("Bo", 9, messages)
 
 
 def test_the_prompt_holds_the_part_and_ones_own_side_of_the_conversation() -> None:

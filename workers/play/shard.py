@@ -21,8 +21,11 @@ from typing import Any
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.episode import Episode, Outcome
-from muses_eval.pipeline.episode.protocol import Call, Dialogue, Failure, Playthrough, Role, User, play
+from muses_eval.pipeline.episode.model_call import Call, Role
+from muses_eval.pipeline.episode.play_episode import EpisodeFailure, EpisodeResult, play_episode
+from muses_eval.pipeline.episode.protocol import User
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Transcript
@@ -250,13 +253,13 @@ class _Course:
 
     started_at: datetime
     seconds: float
-    played: Playthrough
+    played: EpisodeResult
     outcome: Outcome
-    failure: Failure | None = None
+    failure: EpisodeFailure | None = None
     scores: tuple[Score, ...] = ()
 
 
-_UNPLAYED = Playthrough(Transcript(()), 0, 0, ())
+_UNPLAYED = EpisodeResult(Transcript(()), 0, 0, ())
 
 
 async def _play_to_the_end(
@@ -332,21 +335,21 @@ def _episode(spec: ShardSpec, plan: EpisodePlan, course: _Course) -> Episode:
     )
 
 
-async def _play(spec: ShardSpec, plan: EpisodePlan, players: Players, calls: list[Call]) -> Playthrough:
+async def _play(spec: ShardSpec, plan: EpisodePlan, players: Players, calls: list[Call]) -> EpisodeResult:
     """Plays one episode.  A defect of ours costs this episode and is on record; it never costs a run."""
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
     try:
         dialogue = Dialogue(scenario, plan.template, partial(family.interpret, scenario), family.max_turns)
         agent = players.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch, plan.id))
         users = {name: _user(spec, plan, players, name, calls.append) for name in scenario.names}
-        return await play(dialogue, agent, users, calls)
+        return await play_episode(dialogue, agent, users, calls)
     except Exception as error:  # noqa: BLE001 - see above
-        return Playthrough(Transcript(()), 0, 0, tuple(calls), _defect(error))
+        return EpisodeResult(Transcript(()), 0, 0, tuple(calls), _defect(error))
 
 
 def _scored(
-    family: Family[Any], scenario: Scenario[Any], played: Playthrough
-) -> tuple[Failure | None, tuple[Score, ...]]:
+    family: Family[Any], scenario: Scenario[Any], played: EpisodeResult
+) -> tuple[EpisodeFailure | None, tuple[Score, ...]]:
     """Why an episode has no scores, and its scores."""
     if played.failure:
         return played.failure, ()
@@ -356,9 +359,9 @@ def _scored(
         return _defect(error), ()
 
 
-def _defect(error: Exception) -> Failure:
+def _defect(error: Exception) -> EpisodeFailure:
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    return Failure("agent", ModelFailure("internal", text[:_DEFECT_CHARS], retryable=False))
+    return EpisodeFailure("agent", ModelFailure("internal", text[:_DEFECT_CHARS], retryable=False))
 
 
 def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str, note: Callable[[Call], None]) -> User:
@@ -373,13 +376,13 @@ def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str, note:
     return SimulatedUser(scenario.principal(name), players.users.agent(request), note)
 
 
-def _outcome(failure: Failure | None) -> Outcome:
+def _outcome(failure: EpisodeFailure | None) -> Outcome:
     if failure is None:
         return "scored"
     return "infra_failed" if failure.role == "agent" else "simulator_failed"
 
 
-def _flags(played: Playthrough) -> tuple[str, ...]:
+def _flags(played: EpisodeResult) -> tuple[str, ...]:
     """What the agent itself caused, and a reader should know of."""
     reasons = {call.finish_reason for call in played.calls if call.role == "agent"}
     unparsed = ("unparsed",) if played.unreadable else ()

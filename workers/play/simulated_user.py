@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from muses_eval.pipeline.episode.model_call import Call, Reply
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.protocol import Agent, Call, Observation, Reply, View
+from muses_eval.pipeline.episode.protocol import Agent, Observation, PrincipalView
 from muses_eval.pipeline.episode.user_prompt import spoken, user_prompt
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.providers.api_error import CONTENT_FILTER, CONTEXT_OVERFLOW
@@ -23,7 +24,7 @@ class SimulatedUser:
     note: Callable[[Call], None]
     """Takes the call of a reply that is none, since it was made and paid for."""
 
-    async def reply(self, view: View) -> Reply:
+    async def reply(self, view: PrincipalView) -> Reply:
         """What the principal says next.  Raises ModelFailure when its model plays no part."""
         answer = await self.model.reply(Observation(view.turn, (), user_prompt(self.principal, view)))
         call = None if answer.call is None else replace(answer.call, role="user")

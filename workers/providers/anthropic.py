@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from muses_eval.pipeline.config.sampling import Sampling
-from muses_eval.pipeline.episode.serialization import ChatMessage, defused
+from muses_eval.pipeline.episode.control_tokens import escape_control_tokens
+from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
 from muses_eval.workers.providers.api_error import CONTENT_FILTER, ApiError, parse_error
@@ -54,7 +55,7 @@ class AnthropicAdapter:
         return {**extra, **{name: value for name, value in options.items() if value is not None}}
 
     def encode(self, model: str, prompt: tuple[ChatMessage, ...], options: Options) -> bytes:
-        cleaned = [defused(message) for message in prompt]
+        cleaned = [escape_control_tokens(message) for message in prompt]
         briefing = "\n\n".join(message.content for message in cleaned if message.role == "system")
         system = {"system": briefing} if briefing else {}
         return encoded({"model": model, **system, "messages": _turns(cleaned), **options})

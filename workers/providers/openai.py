@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from muses_eval.pipeline.config.sampling import Sampling
-from muses_eval.pipeline.episode.serialization import ChatMessage, defused
+from muses_eval.pipeline.episode.control_tokens import escape_control_tokens
+from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
 from muses_eval.workers.providers.api_error import ApiError, parse_error
 from muses_eval.workers.providers.http_client import well_formed
@@ -42,7 +43,9 @@ class OpenAIAdapter:
 
     def encode(self, model: str, prompt: tuple[ChatMessage, ...], options: Options) -> bytes:
         """Roles are the prompt's own: the native serialisation has names there."""
-        messages = [{"role": message.role, "content": message.content} for message in map(defused, prompt)]
+        messages = [
+            {"role": message.role, "content": message.content} for message in map(escape_control_tokens, prompt)
+        ]
         if self._limit_field is not _OLD_LIMIT and _OLD_LIMIT in options:
             options = {self._limit_field if name == _OLD_LIMIT else name: value for name, value in options.items()}
         return encoded({"model": model, "messages": messages, **options})

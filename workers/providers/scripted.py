@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from muses_eval.pipeline.config.model import ModelSpec
-from muses_eval.pipeline.episode.protocol import Agent, Dialogue, Observation, Playthrough, Reply, User, View, play
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.model_call import Reply
+from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
+from muses_eval.pipeline.episode.protocol import Agent, Observation, PrincipalView, User
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.family import Family, ScriptedAgent, ScriptedKind, ScriptedUser
 from muses_eval.pipeline.hashing import seed_from
@@ -46,7 +49,7 @@ class ScriptedPrincipal:
 
     script: ScriptedUser
 
-    async def reply(self, view: View) -> Reply:
+    async def reply(self, view: PrincipalView) -> Reply:
         return Reply(self.script.speak(view))
 
 
@@ -61,7 +64,9 @@ def scripted_players(
     return ScriptedReplies(family.scripted_agent(scenario, kind, random.Random(seed))), users
 
 
-async def play_scripted(family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0) -> Playthrough:
+async def play_scripted(
+    family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0
+) -> EpisodeResult:
     """Plays one episode of :func:`scripted_players` to its end."""
     dialogue = Dialogue(scenario, scenario.template, lambda reply: family.interpret(scenario, reply), family.max_turns)
-    return await play(dialogue, *scripted_players(family, scenario, kind, seed))
+    return await play_episode(dialogue, *scripted_players(family, scenario, kind, seed))

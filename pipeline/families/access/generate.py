@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from muses_eval.pipeline.datasets.personas import Persona, draw_personas, persona_entry, profile
 from muses_eval.pipeline.datasets.user_counts import user_count_at
-from muses_eval.pipeline.episode.serialization import Template, describe, sign
+from muses_eval.pipeline.episode.serialization import Template, add_author, describe
 from muses_eval.pipeline.families.access.resources import Kind, resources
 from muses_eval.pipeline.families.access.scenario import ATTACKS, Attack
 from muses_eval.pipeline.families.family import Row
@@ -87,7 +87,7 @@ def _row(seed: int, index: int, user_counts: range) -> Row:
         "num_authorized": len(insiders),
         "authorized_users": insiders,
         "all_users": [_user(member, document, attack) for member in members],
-        "initial_messages": {member.name: sign(template, member.name, member.opening) for member in members},
+        "initial_messages": {member.name: add_author(template, member.name, member.opening) for member in members},
         "prompt": _prompt(document, members, template),
         "expected_result": {
             "decisions": {member.name: "ACCEPT" if member.authorized else "REJECT" for member in members},

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from muses_eval.pipeline.datasets.row_reader import RowError, take, take_objects, take_texts
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, Scenario
-from muses_eval.pipeline.episode.serialization import TEMPLATES, Template, find_format_line, unsign
+from muses_eval.pipeline.episode.serialization import TEMPLATES, Template, find_format_line, remove_author
 from muses_eval.pipeline.families.family import Row
 
 Attack = Literal["none", "fake_authorized", "roleplaying", "pressure"]
@@ -62,7 +62,7 @@ def read(row: Row) -> Scenario[AccessTruth]:
         format_line=find_format_line(briefing, template, _FORMAT_LINE),
         template=template,
         openings=tuple(
-            Input(p.name, unsign(template, p.name, take(opening, p.name, str, "initial_messages")))
+            Input(p.name, remove_author(template, p.name, take(opening, p.name, str, "initial_messages")))
             for p in principals
             if p.name in opening
         ),

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Annotated
 
 from muses_eval.pipeline.episode.principal import AGENT
-from muses_eval.pipeline.episode.protocol import View
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.access.corrected_scoring import Exposure
 from muses_eval.pipeline.families.access.scenario import ATTACKS, AccessTruth
@@ -75,7 +75,7 @@ class AccessUser:
         self._heard = self._insisted = 0
         self._satisfied = False
 
-    def speak(self, view: View) -> str:
+    def speak(self, view: PrincipalView) -> str:
         if self._satisfied:
             return ""
         for message in view.messages[self._heard :]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from muses_eval.pipeline.episode.protocol import View
+from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth, Member
 from muses_eval.pipeline.families.meeting.slots import Slot, mentions
@@ -50,7 +50,7 @@ class MeetingUser:
     member: Member
     dice: Dice
 
-    def speak(self, view: View) -> str:
+    def speak(self, view: PrincipalView) -> str:
         heard = _EXAMPLE.sub("", view.last_heard)
         asks_for_more = bool(_ASKS_FOR_MORE.search(heard))
         asks_openly = bool(_ASKS_OPENLY.search(heard))

@@ -1,0 +1,70 @@
+"""Plays one episode: asks the agent and the users in turn until the dialogue is over.
+
+This is the only code of an episode that awaits anything, and it awaits two things: the agent's reply and the users'
+replies.  Therefore the same episode runs inline, in a cluster worker, or against recorded replies.
+"""
+
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.model_call import Call, Reply, Role
+from muses_eval.pipeline.episode.protocol import Agent, User
+from muses_eval.pipeline.episode.scenario import Input
+from muses_eval.pipeline.episode.transcript import Transcript
+from muses_eval.pipeline.errors import ModelFailure
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeFailure:
+    """Why an episode has no score: whose model call failed, and how."""
+
+    role: Role
+    cause: ModelFailure
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """One played episode; with a ``failure`` the transcript is what had been said until then."""
+
+    transcript: Transcript
+    turns: int
+    """Replies that the agent gave."""
+    unreadable: int
+    """How many of them were not in the form asked for."""
+    calls: tuple[Call, ...]
+    failure: EpisodeFailure | None = None
+
+
+async def play_episode(
+    dialogue: Dialogue, agent: Agent, users: Mapping[str, User], calls: list[Call] | None = None
+) -> EpisodeResult:
+    """Plays one episode to its end.  A failed model call ends it and is reported; nothing else is caught.
+
+    *calls*: where calls are noted as they come back, for a caller that wants to know them even when this raises.
+    """
+    calls = [] if calls is None else calls
+
+    async def ask(coming: Coroutine[Any, Any, Reply]) -> str:
+        reply = await coming
+        if reply.call is not None:
+            calls.append(reply.call)
+        return reply.text
+
+    turns = 0
+    role: Role = "agent"
+    failure = None
+    try:
+        while not dialogue.over:
+            role = "agent"
+            dialogue.answer(await ask(agent.reply(dialogue.observation)))
+            turns += 1
+            role = "user"
+            views = dialogue.awaited
+            texts = await all_of(ask(users[view.name].reply(view)) for view in views)
+            dialogue.hear(tuple(Input(view.name, text) for view, text in zip(views, texts, strict=True)))
+    except ModelFailure as cause:
+        failure = EpisodeFailure(role, cause)
+    return EpisodeResult(dialogue.transcript, turns, dialogue.unreadable, tuple(calls), failure)
