@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol, TypeVar, get_args
 
-from muses_eval.pipeline.episode.protocol import Action
+from muses_eval.pipeline.episode.protocol import Action, PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
@@ -28,7 +28,7 @@ SCRIPTED_KINDS: tuple[ScriptedKind, ...] = get_args(ScriptedKind)
 class ScriptedUser(Protocol):
     """A rule-based user: deterministic for a given seed, and without cost."""
 
-    def speak(self, view: View) -> str:
+    def speak(self, view: PrincipalView) -> str:
         """Returns the user's next message; empty when it stays silent."""
         ...
 
