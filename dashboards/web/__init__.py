@@ -1,11 +1,10 @@
-"""The web pages: the same pages live (``muses dashboard serve``) and as files (``muses dashboard export``).
+"""The web pages, served live (``muses dashboard serve``) and exported as files (``muses dashboard export``).
 
-A page is three things: a function in ``pages/`` that reads plain values from a ``store_cache.Shelf`` and returns a
-:class:`~.page.Page`, a template of the same name in ``templates/``, and a line in
-``routes.ROUTES`` that says at which paths it stands.  Paths end in ``.html`` and links are relative, so that the same
-HTML works from a server, a bucket and a folder.  Charts are SVG that ``charts.py`` draws; scripts only sort and filter
-what is there, and every page can be read without them.
+A page consists of a function in ``pages/`` that queries a :class:`~.store_cache.StoreCache` and returns a
+:class:`~.page.Page` of plain values, a template in ``templates/``, and an entry of ``routes.ROUTES`` with its path.
+Paths end in ``.html`` and links are relative, so the same HTML works on a server, in a bucket and in a folder.
+``charts.py`` draws charts as SVG; scripts only sort tables, filter and save, and every page is readable without them.
 
-Model text is hostile: templates escape everything, SVG is built from escaped text, and the server's policy lets no
-script run but ``static/site.js``.
+Text from models is hostile: templates escape all values, SVG contains only escaped text, and the server's content
+security policy allows no script except ``static/site.js``.
 """

@@ -8,27 +8,27 @@ from muses_eval.dashboards.web.page import Ask
 from muses_eval.dashboards.web.render import render
 from muses_eval.dashboards.web.routes import ROUTES
 from muses_eval.dashboards.web.server import STATIC, asset
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 
 
-def exported(shelf: Shelf, parts: Mapping[str, Shelf] = MappingProxyType({})) -> Iterator[tuple[str, bytes]]:
+def exported(cache: StoreCache, parts: Mapping[str, StoreCache] = MappingProxyType({})) -> Iterator[tuple[str, bytes]]:
     """Every file as (path, content).
 
-    *parts*: name in a page's path -> the shelf that such pages are of, where that is another one.
+    *parts*: name in a page's path -> the cache that such pages are of, where that is another one.
     """
     for name in STATIC:
         yield f"static/{name}", asset(name)
     for route in ROUTES:
-        source = next((part for name, part in parts.items() if f"{{{name}}}" in route.pattern), shelf)
+        source = next((part for name, part in parts.items() if f"{{{name}}}" in route.pattern), cache)
         for place in route.places(source):
             path, page = route.path(**place), route.show(source, Ask(place, live=False))
             yield path, render(page, path, live=False, lost=source.lost(page.run_id)).encode("utf-8", "replace")
 
 
-def export(shelf: Shelf, folder: Path) -> int:
+def export(cache: StoreCache, folder: Path) -> int:
     """Writes all files below *folder* and returns how many; what else lies there stays."""
     count = 0
-    for path, content in exported(shelf):
+    for path, content in exported(cache):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)

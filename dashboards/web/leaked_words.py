@@ -14,7 +14,7 @@ from typing import Any
 from markupsafe import Markup, escape
 from muses_eval.dashboards.tables.text_table import printable
 from muses_eval.dashboards.web.page import NoSuchPageError
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.config.dataset import DatasetSpec
 from muses_eval.pipeline.datasets.dataset import generate_rows
 from muses_eval.pipeline.episode.episode import Episode
@@ -44,9 +44,9 @@ class Leak:
     """In words: which rule, by which signs."""
 
 
-def leaks(shelf: Shelf, episode: Episode) -> Mapping[tuple[int, str], Leak]:
+def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], Leak]:
     """(turn, principal) -> what it saw; empty where nothing leaked, and where the scenario is not to be had."""
-    scenario = None if episode.family != FAMILY else _scenario(shelf, episode)
+    scenario = None if episode.family != FAMILY else _scenario(cache, episode)
     if scenario is None:
         return {}
     found: dict[tuple[int, str], dict[Scoring, tuple[str, ...]]] = {}
@@ -70,9 +70,9 @@ def marked(text: str, signs: Iterable[str]) -> Markup:
     return Markup().join([*parts, _shown(text[end:])])
 
 
-def _scenario(shelf: Shelf, episode: Episode) -> Scenario[Any] | None:
+def _scenario(cache: StoreCache, episode: Episode) -> Scenario[Any] | None:
     try:
-        spec = _DATASET.validate_python(shelf.run(episode.run_id).manifest.config["dataset"])
+        spec = _DATASET.validate_python(cache.run(episode.run_id).manifest.config["dataset"])
     except (NoSuchPageError, KeyError, ValidationError):  # a run without its manifest, or of another version
         return None
     told = next((message.content for message in episode.messages if message.sender == SYSTEM), None)

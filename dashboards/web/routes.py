@@ -20,7 +20,7 @@ from muses_eval.dashboards.web.pages.live import live_page
 from muses_eval.dashboards.web.pages.runs import runs_page
 from muses_eval.dashboards.web.pages.sql import sql_page
 from muses_eval.dashboards.web.pages.transcript import beside_page, read_ahead, transcript_page
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 
 Place = Mapping[str, str]
 """The names in a path."""
@@ -32,8 +32,8 @@ class Route:
 
     pattern: str
     """Their path; names in braces stand for one segment."""
-    show: Callable[[Shelf, Ask], Page]
-    places: Callable[[Shelf], Iterable[Place]]
+    show: Callable[[StoreCache, Ask], Page]
+    places: Callable[[StoreCache], Iterable[Place]]
     """Those that the export writes."""
 
     def path(self, **place: str) -> str:
@@ -47,29 +47,29 @@ class Route:
         return {name: unsegment(value) for name, value in match.groupdict().items()} if match else None
 
 
-def _each_run(shelf: Shelf) -> Iterable[Place]:
-    return ({"run": run.run_id} for run in shelf.runs())
+def _each_run(cache: StoreCache) -> Iterable[Place]:
+    return ({"run": run.run_id} for run in cache.runs())
 
 
-def _each_pair(shelf: Shelf) -> Iterable[Place]:
-    return ({**place, "a": a, "b": b} for place in _each_run(shelf) for a, b in every_pair(shelf, place["run"]))
+def _each_pair(cache: StoreCache) -> Iterable[Place]:
+    return ({**place, "a": a, "b": b} for place in _each_run(cache) for a, b in every_pair(cache, place["run"]))
 
 
-def _each_exported_episode(shelf: Shelf) -> Iterable[Place]:
-    for place in _each_run(shelf):
-        episodes = [line.episode_id for line in exported_episodes(shelf, place["run"])]
-        read_ahead(shelf, place["run"], episodes)
+def _each_exported_episode(cache: StoreCache) -> Iterable[Place]:
+    for place in _each_run(cache):
+        episodes = [line.episode_id for line in exported_episodes(cache, place["run"])]
+        read_ahead(cache, place["run"], episodes)
         yield from ({**place, "episode": episode} for episode in episodes)
 
 
-def _each_run_with_its_forerunner(shelf: Shelf) -> Iterable[Place]:
-    return ({"first": run, "second": earlier} for run, earlier in each_with_its_forerunner(shelf.runs()))
+def _each_run_with_its_forerunner(cache: StoreCache) -> Iterable[Place]:
+    return ({"first": run, "second": earlier} for run, earlier in each_with_its_forerunner(cache.runs()))
 
 
-def _each_model_of_both(shelf: Shelf) -> Iterable[Place]:
-    for place in _each_run_with_its_forerunner(shelf):
+def _each_model_of_both(cache: StoreCache) -> Iterable[Place]:
+    for place in _each_run_with_its_forerunner(cache):
         first, second = place["first"], place["second"]
-        for model in models_of_both(shelf, first, second):
+        for model in models_of_both(cache, first, second):
             yield {**place, "a": model, "b": model}
 
 
@@ -81,7 +81,7 @@ ROUTES = (
     Route(
         "runs/{run}/{scoring}.html",
         leaderboard_page,
-        lambda shelf: ({**place, "scoring": "corrected"} for place in _each_run(shelf)),
+        lambda cache: ({**place, "scoring": "corrected"} for place in _each_run(cache)),
     ),
     Route("runs/{run}/figures/index.html", figures_page, _each_run),
     Route("runs/{run}/compare/index.html", pairs_page, _each_run),
@@ -96,10 +96,10 @@ ROUTES = (
 )
 
 
-def find(shelf: Shelf, path: str, query: Mapping[str, str]) -> Page:
+def find(cache: StoreCache, path: str, query: Mapping[str, str]) -> Page:
     """The page at a path.  Raises NoSuchPageError."""
     for route in ROUTES:
         place = route.place(path)
         if place is not None:
-            return route.show(shelf, Ask(place, query))
+            return route.show(cache, Ask(place, query))
     raise NoSuchPageError(f"there is no page at {path!r}")

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from muses_eval.dashboards.web.page import NoSuchPageError, Page
 from muses_eval.dashboards.web.render import render
 from muses_eval.dashboards.web.routes import find
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError
 from starlette.concurrency import run_in_threadpool
 
@@ -32,7 +32,7 @@ HEADERS = {
 STATIC = {"style.css": "text/css", "site.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
-def make_app(shelf: Shelf, token: str | None = None) -> FastAPI:
+def make_app(cache: StoreCache, token: str | None = None) -> FastAPI:
     """The server's application.  *token*: who does not show it is refused; None: everybody is admitted."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -50,7 +50,7 @@ def make_app(shelf: Shelf, token: str | None = None) -> FastAPI:
 
     @app.get("/{path:path}")
     async def page(path: str, request: Request) -> Response:
-        return await run_in_threadpool(_answer, shelf, path, dict(request.query_params))
+        return await run_in_threadpool(_answer, cache, path, dict(request.query_params))
 
     return app
 
@@ -60,11 +60,11 @@ def asset(name: str) -> bytes:
     return (files("muses_eval.dashboards.web") / "static" / name).read_bytes()
 
 
-def _answer(shelf: Shelf, path: str, query: Mapping[str, str]) -> Response:
+def _answer(cache: StoreCache, path: str, query: Mapping[str, str]) -> Response:
     path = f"{path}index.html" if not path or path.endswith("/") else path
     try:
-        page = find(shelf, path, query)
-        return HTMLResponse(render(page, path, live=True, lost=shelf.lost(page.run_id)))
+        page = find(cache, path, query)
+        return HTMLResponse(render(page, path, live=True, lost=cache.lost(page.run_id)))
     except NoSuchPageError as error:
         return _trouble(path, "Not found", str(error), 404)
     except MusesError as error:

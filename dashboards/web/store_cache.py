@@ -1,9 +1,9 @@
-"""What pages read: the store's tables, remembered until the store changes.
+"""Query results and DuckDB connections of one store, cached until the store changes.
 
-One shelf serves many requests from several threads.  What took long, the views over the store among it, is kept under
-its name as long as the store's objects are the same; what is of one run, as long as those of this run are, so that a
-run that is being played costs the others nothing.  Who asks for what somebody else is making waits for it.  Damaged
-objects are read past; :meth:`Shelf.lost` names them.
+One cache serves many requests from several threads.  An entry is valid as long as the set of objects that it depends on
+is the same: those of the whole store, or those of one run, so that a run in progress does not invalidate the entries of
+other runs.  Concurrent requests for the same entry compute it once.  Damaged objects are skipped;
+:meth:`StoreCache.lost` lists them.
 """
 
 import threading
@@ -36,18 +36,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Name = tuple[object, ...]
+"""Name of an entry within its scope: a run, or the whole store."""
 
-LOOK_AGAIN_S = 5.0
-"""How long the store is taken to be unchanged."""
-MOST_KEPT = 500
-"""Results that are remembered at a time; the one that was asked for longest ago goes first."""
+REFRESH_INTERVAL_S = 5.0
+"""Seconds between two listings of the store."""
+MAX_ENTRIES = 500
+"""Maximum number of cached entries; the least recently used one is evicted first."""
 _PARTS = (RUNS, TRACES, SEALED, RESCORED)
 _LINK_SCHEMES = ("http://", "https://")
 
 
 @dataclass(frozen=True, slots=True)
-class RunLine:
-    """One run as the pages list it."""
+class RunSummary:
+    """One run, as the pages list it."""
 
     run_id: str
     state: str
@@ -57,12 +58,12 @@ class RunLine:
     users: str
     planned: int
     models: tuple[str, ...]
-    """Planned ones, sorted."""
+    """Names of the planned models, sorted."""
     manifest: RunManifest = field(compare=False)
 
     @classmethod
-    def of(cls, manifest: RunManifest) -> "RunLine":
-        """What its manifest says."""
+    def of(cls, manifest: RunManifest) -> "RunSummary":
+        """Summarizes the run's manifest."""
         return cls(
             run_id=manifest.run_id,
             state=manifest.state,
@@ -76,95 +77,99 @@ class RunLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A run that somebody has claimed."""
+class RunInProgress:
+    """A run whose lock is held."""
 
     run_id: str
     command: str
     host: str
     since: str
-    still_s: float
-    """How long its holder has given no sign of life, as far as this server has watched."""
+    silent_s: float
+    """Seconds since the last change of the holder's heartbeat that this process observed."""
     accounts: tuple[AccountState, ...] = ()
-    """How the accounts stand that it calls; none while it calls none, or says nothing."""
+    """State of the provider accounts that the run calls, as its holder reports it."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """Name -> address of its pages elsewhere, by http or https."""
+    """Name -> http or https URL of a page about the run in another tool."""
 
 
 class _Key(NamedTuple):
-    """Key of a remembered value."""
+    """Key of a cached entry."""
 
     run_id: str | None
-    """None: of the whole store."""
+    """The run that the entry depends on; None for the whole store."""
     version: str
     name: Name
 
 
-class Shelf:
-    """The tables of one store.
+class StoreCache:
+    """Cached queries over one store.
 
     Args:
-        store_url: which one.
-        clock: seconds, for how old a look at the store is.
+        store_url: URL of the store.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(self, store_url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.store_url = store_url
         self._clock = clock
         self._lock = threading.Lock()
-        self._looked_at = float("-inf")
+        self._listed_at = float("-inf")
         self._versions: Mapping[str | None, str] = {}
-        self._kept: dict[_Key, Any] = {}
-        self._being_made: dict[_Key, threading.Lock] = {}
-        self._beats: dict[str, tuple[tuple[str, int], float]] = {}
+        self._entries: dict[_Key, Any] = {}
+        self._in_flight: dict[_Key, threading.Lock] = {}
+        self._heartbeats: dict[str, tuple[tuple[str, int], float]] = {}
 
-    def ask(self, question: "Callable[[DuckDBPyConnection], T]", run_id: str | None = None) -> T:
-        """What *question* returns, asked over the store or over one run of it; it may be asked more than once.
+    def query(self, read: "Callable[[DuckDBPyConnection], T]", run_id: str | None = None) -> T:
+        """Returns the result of *read*, called with a connection to the whole store or to one run.
+
+        *read* may be called more than once.
 
         Raises:
             StoreError: the store cannot be read.
         """
         try:
-            views = self.remember(("connection",), lambda: connect(self.store_url, run_id), run_id)
-            with views.cursor() as connection:  # of the same database: listing the store once is enough
-                return question(connection)
+            views = self.get_or_compute(("connection",), lambda: connect(self.store_url, run_id), run_id)
+            with views.cursor() as connection:  # to the same database, so the store is listed once
+                return read(connection)
         except (duckdb.Error, UnicodeDecodeError, UnreadableManifestError):
-            return self._ask_past_damage(question, run_id)
+            return self._query_past_damage(read, run_id)
 
     def lost(self, run_id: str | None = None) -> tuple[str, ...]:
-        """The damaged objects that answers on this run, or on the whole store, have been without so far."""
+        """Returns the damaged objects that queries of this run, or of the whole store, have skipped so far."""
         with self._lock:
-            return cast("tuple[str, ...]", self._kept.get(_Key(run_id, self._versions.get(run_id, ""), ("lost",)), ()))
+            return cast(
+                "tuple[str, ...]", self._entries.get(_Key(run_id, self._versions.get(run_id, ""), ("lost",)), ())
+            )
 
-    def remember(self, name: Name, make: Callable[[], T], run_id: str | None = None) -> T:
-        """What *make* returns, made once for each state of the store, or of one run; *name* says what it is."""
+    def get_or_compute(self, name: Name, compute: Callable[[], T], run_id: str | None = None) -> T:
+        """Returns the entry *name*, computed once for each version of the store, or of one run."""
         key = _Key(run_id, self.version(run_id), name)
-        found = self._found(key)
+        found = self._lookup(key)
         if found is None:
-            with self._alone(key):
-                found = self._found(key)
+            with self._computing(key):
+                found = self._lookup(key)
                 if found is None:
-                    found = (make(),)
-                    self._keep(key, *found)
+                    found = (compute(),)
+                    self._put(key, *found)
         return cast("T", found[0])
 
-    def recall(self, name: Name, run_id: str | None = None) -> Any:  # noqa: ANN401 - whatever was remembered
-        """What is remembered under this name; None: nothing."""
-        found = self._found(_Key(run_id, self.version(run_id), name))
+    def get(self, name: Name, run_id: str | None = None) -> Any:  # noqa: ANN401 - any entry
+        """Returns the entry *name*; None when it is not cached."""
+        found = self._lookup(_Key(run_id, self.version(run_id), name))
         return None if found is None else found[0]
 
     def version(self, run_id: str | None = None) -> str:
-        """Changes when an object comes or goes; that of a run, when one of its own does."""
+        """Returns a digest of the keys and sizes of the store's objects, or of those of one run."""
         with self._lock:
-            if self._clock() - self._looked_at < LOOK_AGAIN_S:
+            if self._clock() - self._listed_at < REFRESH_INTERVAL_S:
                 return self._versions.get(run_id, "")
-        found = self._look()
+        found = self._list_versions()
         with self._lock:
-            self._versions, self._looked_at = found, self._clock()
+            self._versions, self._listed_at = found, self._clock()
             return found.get(run_id, "")
 
-    def _look(self) -> Mapping[str | None, str]:
-        """The versions of all runs, and of the whole store."""
+    def _list_versions(self) -> Mapping[str | None, str]:
+        """Returns run -> version; None stands for the whole store."""
         store, objects = open_store(self.store_url), defaultdict[str | None, list[tuple[str, int]]](list)
         for part in _PARTS:
             for info in store.list(part):
@@ -172,50 +177,52 @@ class Shelf:
         versions: dict[str | None, str] = {run_id: digest(found) for run_id, found in objects.items()}
         return {**versions, None: digest(sorted((run_id or "", found) for run_id, found in versions.items()))}
 
-    def _found(self, key: "_Key") -> tuple[Any] | None:
-        """What is kept, as a tuple, since it may be None itself."""
+    def _lookup(self, key: "_Key") -> tuple[Any] | None:
+        """Returns the entry as a tuple of one, since its value may be None."""
         with self._lock:
-            if key not in self._kept:
+            if key not in self._entries:
                 return None
-            self._kept[key] = value = self._kept.pop(key)  # the last that was asked for
+            self._entries[key] = value = self._entries.pop(key)  # now the most recently used
             return (value,)
 
     @contextmanager
-    def _alone(self, key: "_Key") -> Iterator[None]:
+    def _computing(self, key: "_Key") -> Iterator[None]:
         with self._lock:
-            lock = self._being_made.setdefault(key, threading.Lock())
+            lock = self._in_flight.setdefault(key, threading.Lock())
         try:
             with lock:
                 yield
         finally:
             with self._lock:
-                self._being_made.pop(key, None)
+                self._in_flight.pop(key, None)
 
-    def _keep(self, key: "_Key", value: object) -> None:
+    def _put(self, key: "_Key", value: object) -> None:
         with self._lock:
-            current = [(old, kept) for old, kept in self._kept.items() if old != key and self._is_current(old)]
-            self._kept = dict([*current[-MOST_KEPT + 1 :], (key, value)])
+            current = [(old, cached) for old, cached in self._entries.items() if old != key and self._is_current(old)]
+            self._entries = dict([*current[-MAX_ENTRIES + 1 :], (key, value)])
 
     def _is_current(self, key: "_Key") -> bool:
         return key.version == self._versions.get(key.run_id, "")
 
-    def _ask_past_damage(self, question: "Callable[[DuckDBPyConnection], T]", run_id: str | None) -> T:
-        """As :meth:`ask`; finds out what is damaged, so that the next questions do without it."""
+    def _query_past_damage(self, read: "Callable[[DuckDBPyConnection], T]", run_id: str | None) -> T:
+        """As :meth:`query`; finds the damaged objects, so that later queries skip them."""
         version = self.version(run_id)
         try:
-            found = answer(self.store_url, question, run_id)
+            found = answer(self.store_url, read, run_id)
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
-            raise StoreError(f"store {self.store_url}: {reason}; `muses store verify` says what is damaged") from error
+            raise StoreError(
+                f"store {self.store_url}: {reason}; `muses store verify` lists the damaged objects"
+            ) from error
         if found.lost:
             store = open_store(self.store_url)
             sources = read_sources(store, run_id, [each.key for each in found.lost])
-            self._keep(_Key(run_id, version, ("connection",)), connect_to(store, sources))
-            self._keep(_Key(run_id, version, ("lost",)), tuple(map(str, found.lost)))
+            self._put(_Key(run_id, version, ("connection",)), connect_to(store, sources))
+            self._put(_Key(run_id, version, ("lost",)), tuple(map(str, found.lost)))
         return found.value
 
-    def works(self) -> list[Work]:
-        """Returns the runs in progress; never cached."""
+    def runs_in_progress(self) -> list[RunInProgress]:
+        """Returns the runs whose lock is held; never cached."""
         store, now, found = open_store(self.store_url), self._clock(), []
         for info in store.list(CLAIMS):
             run_id = parse_claim_key(info.key)
@@ -226,28 +233,34 @@ class Shelf:
             if run_id is None or claim is None or claim.owner is None:
                 continue
             with self._lock:
-                before, since = self._beats.get(run_id, (None, now))
+                before, since = self._heartbeats.get(run_id, (None, now))
                 since = since if before == (claim.owner, claim.beat) else now
-                self._beats[run_id] = ((claim.owner, claim.beat), since)
+                self._heartbeats[run_id] = ((claim.owner, claim.beat), since)
             links = {name: url for name, url in claim.links.items() if url.startswith(_LINK_SCHEMES)}
-            found.append(Work(run_id, claim.work, claim.process.host, claim.since, now - since, claim.accounts, links))
+            found.append(
+                RunInProgress(run_id, claim.work, claim.process.host, claim.since, now - since, claim.accounts, links)
+            )
         return found
 
-    def runs(self) -> tuple[RunLine, ...]:
-        """All runs, the newest first."""
-        return self.remember(("runs",), self._runs)
+    def runs(self) -> tuple[RunSummary, ...]:
+        """Returns all runs, newest first."""
+        return self.get_or_compute(("runs",), self._runs)
 
-    def run(self, run_id: str) -> RunLine:
-        """One run.  Raises NoSuchPageError."""
+    def run(self, run_id: str) -> RunSummary:
+        """Returns one run.
+
+        Raises:
+            NoSuchPageError: the store has no such run.
+        """
         for run in self.runs():
             if run.run_id == run_id:
                 return run
-        there = sorted(run.run_id for run in self.runs())
-        raise NoSuchPageError(str(NoSuchRunError(self.store_url, run_id, there)))
+        existing = sorted(run.run_id for run in self.runs())
+        raise NoSuchPageError(str(NoSuchRunError(self.store_url, run_id, existing)))
 
-    def _runs(self) -> tuple[RunLine, ...]:
+    def _runs(self) -> tuple[RunSummary, ...]:
         oldest_first, unreadable = readable_manifests(open_store(self.store_url))
         if unreadable:
             lost = tuple(str(Lost(error.key, error.problem)) for error in unreadable)
-            self._keep(_Key(None, self.version(None), ("lost",)), lost)
-        return tuple(RunLine.of(manifest) for manifest in reversed(oldest_first))
+            self._put(_Key(None, self.version(None), ("lost",)), lost)
+        return tuple(RunSummary.of(manifest) for manifest in reversed(oldest_first))

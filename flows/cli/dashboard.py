@@ -25,15 +25,15 @@ def serve(*, store: Store = None, host: str = "127.0.0.1", port: int = 8600, tok
     """
     import uvicorn
     from muses_eval.dashboards.web.server import make_app
-    from muses_eval.dashboards.web.store_cache import Shelf
+    from muses_eval.dashboards.web.store_cache import StoreCache
 
     if not _is_loopback(host) and token is None:
         token = secrets.token_urlsafe(24)
-    shelf = Shelf(store or read_settings().store)
-    shelf.runs()  # a store that cannot be read is said now, not in the browser
+    cache = StoreCache(store or read_settings().store)
+    cache.runs()  # an unreadable store is reported now, not in the browser
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{port}/{f'?token={token}' if token else ''}", file=sys.stderr, flush=True)  # noqa: T201
-    uvicorn.run(make_app(shelf, token), host=host, port=port, log_level="warning")
+    uvicorn.run(make_app(cache, token), host=host, port=port, log_level="warning")
     return DONE
 
 
@@ -46,11 +46,11 @@ def export(folder: Path, /, *, store: Store = None) -> int:  # noqa: D417
         Output folder; created if missing.
     """
     from muses_eval.dashboards.web.export import export as write
-    from muses_eval.dashboards.web.store_cache import Shelf
+    from muses_eval.dashboards.web.store_cache import StoreCache
 
-    shelf = Shelf(store or read_settings().store)
+    cache = StoreCache(store or read_settings().store)
     try:
-        count = write(shelf, folder)
+        count = write(cache, folder)
     except OSError as error:
         raise ConfigError(
             f"cannot write to {folder} ({error.strerror}); name a folder that you may write to"

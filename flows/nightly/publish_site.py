@@ -12,7 +12,7 @@ from muses_eval.dashboards.web.export import exported
 from muses_eval.dashboards.web.page import NoSuchPageError, segment
 from muses_eval.dashboards.web.pages.compare_runs import each_with_its_forerunner
 from muses_eval.dashboards.web.routes import ROUTES
-from muses_eval.dashboards.web.store_cache import RunLine, Shelf
+from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.storage.objects.inventory import classify
 from muses_eval.storage.objects.object_keys import RESCORED, RUNS, TRACES
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
@@ -24,14 +24,14 @@ _NAMES_OF_RUNS = ("run", "first", "second")
 _WRITERS = 8
 
 
-class _Part(Shelf):
-    """A shelf that holds some of the store's runs only."""
+class _Part(StoreCache):
+    """A cache that holds some of the store's runs only."""
 
     def __init__(self, store_url: str, run_ids: Collection[str]) -> None:
         super().__init__(store_url)
         self._run_ids = frozenset(run_ids)
 
-    def runs(self) -> tuple[RunLine, ...]:
+    def runs(self) -> tuple[RunSummary, ...]:
         return tuple(run for run in super().runs() if run.run_id in self._run_ids)
 
 
@@ -89,7 +89,7 @@ def _is_of(runs: Collection[str], path: str) -> bool:
 
 def _files(store_url: str, run_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
     """Yields the pages about the given runs; a page that compares a run with the one before it has both."""
-    whole = Shelf(store_url)
+    whole = StoreCache(store_url)
     before = {earlier for run_id, earlier in each_with_its_forerunner(whole.runs()) if run_id in run_ids}
     parts = {"run": _Part(store_url, run_ids), "first": _Part(store_url, {*run_ids, *before})}
     return exported(whole, parts)

@@ -20,7 +20,7 @@ from pathlib import Path
 from muses_eval.dashboards.web.export import export
 from muses_eval.dashboards.web.render import render
 from muses_eval.dashboards.web.routes import find
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check
@@ -52,21 +52,21 @@ def _timed(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def _page(url: str, path: str, times: int) -> dict[str, float]:
-    def show(shelf: Shelf) -> str:
-        return render(find(shelf, path, {}), path, live=True)
+    def show(cache: StoreCache) -> str:
+        return render(find(cache, path, {}), path, live=True)
 
     first, again = [], []
     for _ in range(times):
-        shelf = Shelf(url)
-        first.append(_timed(lambda: show(shelf)))  # noqa: B023 - called at once
-        again.append(_timed(lambda: show(shelf)))  # noqa: B023
+        cache = StoreCache(url)
+        first.append(_timed(lambda: show(cache)))  # noqa: B023 - called at once
+        again.append(_timed(lambda: show(cache)))  # noqa: B023
     (wall, cpu), (wall_again, _) = min(first), min(again)
     return {"first_s": round(wall, 3), "first_cpu_s": round(cpu, 3), "again_s": round(wall_again, 4)}
 
 
 def _pages(url: str, times: int) -> Iterator[tuple[str, dict[str, float]]]:
     query = "SELECT episode_id FROM traces LIMIT 1 OFFSET 1000"
-    (episode_id,) = Shelf(url).ask(lambda connection: connection.execute(query).fetchone()) or ("",)
+    (episode_id,) = StoreCache(url).query(lambda connection: connection.execute(query).fetchone()) or ("",)
     for name, path in (
         ("runs", "index.html"),
         ("leaderboard", f"runs/{RUN}/index.html"),
@@ -85,7 +85,7 @@ def _exported(url: str, folder: Path) -> dict[str, float]:
 
     def write() -> None:
         nonlocal files
-        files = export(Shelf(url), folder)
+        files = export(StoreCache(url), folder)
 
     wall, cpu = _timed(write)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -10,7 +10,7 @@ from muses_eval.dashboards.web.charts import Gap
 from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
 from muses_eval.dashboards.web.pages.flips import MOST_FLIPS, flips
 from muses_eval.dashboards.web.pages.standings import standings_of
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.compare import ComparisonReport, Contrast, Side, compare
@@ -24,50 +24,50 @@ class Party:
     label: str
 
 
-def pairs_page(shelf: Shelf, ask: Ask) -> Page:
+def pairs_page(cache: StoreCache, ask: Ask) -> Page:
     """All pairs of a run.  Its place: ``run``."""
-    run_id = shelf.run(ask.place["run"]).run_id
-    values = {"standings": standings_of(shelf, run_id), "run": run_id}
+    run_id = cache.run(ask.place["run"]).run_id
+    values = {"standings": standings_of(cache, run_id), "run": run_id}
     return Page(f"Compare the models of {run_id}", "pairs.html", values, run_id)
 
 
-def compare_page(shelf: Shelf, ask: Ask) -> Page:
+def compare_page(cache: StoreCache, ask: Ask) -> Page:
     """Two models of a run.  Its place: ``run``, ``a`` and ``b``."""
-    run_id = shelf.run(ask.place["run"]).run_id
-    answer = _among_all(shelf, run_id, ask.place["a"], ask.place["b"])
+    run_id = cache.run(ask.place["run"]).run_id
+    answer = _among_all(cache, run_id, ask.place["a"], ask.place["b"])
     a, b = (Party(side, side.model) for side in (answer.comparison.a, answer.comparison.b))
-    return _page(shelf, answer, (a, b), run_id)
+    return _page(cache, answer, (a, b), run_id)
 
 
-def compare_across_page(shelf: Shelf, ask: Ask) -> Page:
+def compare_across_page(cache: StoreCache, ask: Ask) -> Page:
     """Two models of two runs.  Its place: ``first``, ``a``, ``second`` and ``b``."""
-    runs = [shelf.run(ask.place[name]).run_id for name in ("first", "second")]
+    runs = [cache.run(ask.place[name]).run_id for name in ("first", "second")]
     a, b = Side(runs[0], ask.place["a"]), Side(runs[1], ask.place["b"])
-    answer = across(shelf, a, b)
+    answer = across(cache, a, b)
     if answer is None:
         raise NoSuchPageError(f"{_named(a)} and {_named(b)} are no two models with scored scenarios in common")
     labels = runs if a.model == b.model else [f"{a.model} ({a.run_id})", f"{b.model} ({b.run_id})"]
-    return _page(shelf, answer, (Party(a, labels[0]), Party(b, labels[1])), None)
+    return _page(cache, answer, (Party(a, labels[0]), Party(b, labels[1])), None)
 
 
-def every_pair(shelf: Shelf, run_id: str) -> list[tuple[str, str]]:
+def every_pair(cache: StoreCache, run_id: str) -> list[tuple[str, str]]:
     """The pairs whose pages an export has."""
-    standings = standings_of(shelf, run_id)
+    standings = standings_of(cache, run_id)
     return [] if standings is None else [(pair.a.model, pair.b.model) for pair in standings.comparisons if pair.columns]
 
 
-def across(shelf: Shelf, a: Side, b: Side) -> ComparisonReport | None:
+def across(cache: StoreCache, a: Side, b: Side) -> ComparisonReport | None:
     """Two models of two runs; None when nothing of them can be compared."""
 
     def found() -> ComparisonReport | None:
         try:
-            return shelf.ask(lambda connection: compare(connection, a, b))
+            return cache.query(lambda connection: compare(connection, a, b))
         except StoreError:
             raise
         except MusesError:  # nothing in common
             return None
 
-    return shelf.remember(("across", a, b, shelf.version(b.run_id)), found, a.run_id)
+    return cache.get_or_compute(("across", a, b, cache.version(b.run_id)), found, a.run_id)
 
 
 def verdict(answer: ComparisonReport, labels: Sequence[str]) -> str:
@@ -82,7 +82,7 @@ def verdict(answer: ComparisonReport, labels: Sequence[str]) -> str:
     return f"{'; '.join(told)}." if told else "No difference between the two can be told."
 
 
-def _page(shelf: Shelf, answer: ComparisonReport, parties: tuple[Party, Party], run_id: str | None) -> Page:
+def _page(cache: StoreCache, answer: ComparisonReport, parties: tuple[Party, Party], run_id: str | None) -> Page:
     a, b = parties
     contrasts = answer.comparison.columns
     model = a.side.model if a.side.model == b.side.model else None
@@ -99,15 +99,15 @@ def _page(shelf: Shelf, answer: ComparisonReport, parties: tuple[Party, Party], 
             "titles": _TITLES,
             "verdict": verdict(answer, (a.label, b.label)),
             "gap": Gap.over([spread(contrast) for contrast in contrasts]),
-            "flips": flips(shelf, a.side, b.side),
+            "flips": flips(cache, a.side, b.side),
             "most_flips": MOST_FLIPS,
         },
     )
 
 
-def _among_all(shelf: Shelf, run_id: str, a: str, b: str) -> ComparisonReport:
+def _among_all(cache: StoreCache, run_id: str, a: str, b: str) -> ComparisonReport:
     """The pair as it stands among all pairs of the run, the better model first, with the same p-values."""
-    standings = standings_of(shelf, run_id)
+    standings = standings_of(cache, run_id)
     if standings is not None:
         for pair in standings.comparisons:
             if {pair.a.model, pair.b.model} == {a, b} and pair.columns:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from muses_eval.dashboards.web.charts import Gap
 from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
 from muses_eval.dashboards.web.pages.compare import across, compare_across_page, spread
-from muses_eval.dashboards.web.store_cache import RunLine, Shelf
+from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.hashing import canonical
 from muses_eval.storage.analysis.compare import Contrast, Side
 from muses_eval.storage.analysis.multiple_comparisons import adjusted
@@ -31,12 +31,12 @@ class Move:
         return self.contrast is not None and self.contrast.winner(ALPHA) is not None
 
 
-def compare_runs_page(shelf: Shelf, ask: Ask) -> Page:
+def compare_runs_page(cache: StoreCache, ask: Ask) -> Page:
     """Its place: ``first`` and ``second``; differences are first - second, so the newer run comes first."""
-    first, second = (shelf.run(ask.place[name]) for name in ("first", "second"))
+    first, second = (cache.run(ask.place[name]) for name in ("first", "second"))
     if first == second:
         raise NoSuchPageError(f"the run {first.run_id!r} was named twice; name two runs to compare")
-    moves = _moves(shelf, first, second)
+    moves = _moves(cache, first, second)
     compared = [move.contrast for move in moves if move.contrast is not None]
     return Page(
         title=f"{first.run_id} and {second.run_id}",
@@ -56,16 +56,16 @@ def compare_runs_page(shelf: Shelf, ask: Ask) -> Page:
     )
 
 
-def chosen_page(shelf: Shelf, ask: Ask) -> Page:
+def chosen_page(cache: StoreCache, ask: Ask) -> Page:
     """What a form asks for: ``first`` and ``second``, and ``a`` and ``b`` for one model of each."""
     if not (ask.query.get("first") and ask.query.get("second")):
         raise NoSuchPageError("name two runs to compare; the page Runs has a form for it")
     chosen = replace(ask, place=ask.query)
     is_of_models = ask.query.get("a") and ask.query.get("b")
-    return compare_across_page(shelf, chosen) if is_of_models else compare_runs_page(shelf, chosen)
+    return compare_across_page(cache, chosen) if is_of_models else compare_runs_page(cache, chosen)
 
 
-def each_with_its_forerunner(runs: Iterable[RunLine]) -> list[tuple[str, str]]:
+def each_with_its_forerunner(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:
     """(run, the newest earlier one of its kind that shares a model with it); *runs*: the newest first."""
     listed = list(runs)
     found = []
@@ -77,9 +77,9 @@ def each_with_its_forerunner(runs: Iterable[RunLine]) -> list[tuple[str, str]]:
     return found
 
 
-def models_of_both(shelf: Shelf, first: str, second: str) -> list[str]:
+def models_of_both(cache: StoreCache, first: str, second: str) -> list[str]:
     """Those that can be compared."""
-    return [move.model for move in _moves(shelf, shelf.run(first), shelf.run(second)) if move.contrast is not None]
+    return [move.model for move in _moves(cache, cache.run(first), cache.run(second)) if move.contrast is not None]
 
 
 def corrected(contrasts: Mapping[str, Contrast]) -> dict[str, Contrast]:
@@ -89,15 +89,15 @@ def corrected(contrasts: Mapping[str, Contrast]) -> dict[str, Contrast]:
     return {model: replace(contrast, p_adjusted=values.get(model)) for model, contrast in contrasts.items()}
 
 
-def _kind(run: RunLine) -> tuple[str, str | None]:
+def _kind(run: RunSummary) -> tuple[str, str | None]:
     """Its dataset, and of nights what they are called, so that a canary is not held against a whole night."""
     night = Night.parse(run.run_id)
     return run.dataset, None if night is None else night.name
 
 
-def _moves(shelf: Shelf, first: RunLine, second: RunLine) -> list[Move]:
+def _moves(cache: StoreCache, first: RunSummary, second: RunSummary) -> list[Move]:
     both = sorted(set(first.models) & set(second.models))
-    answers = {model: across(shelf, Side(first.run_id, model), Side(second.run_id, model)) for model in both}
+    answers = {model: across(cache, Side(first.run_id, model), Side(second.run_id, model)) for model in both}
     overall = {
         model: answer.comparison.overall
         for model, answer in answers.items()
@@ -110,7 +110,7 @@ def _moves(shelf: Shelf, first: RunLine, second: RunLine) -> list[Move]:
     ]
 
 
-def _both_ways(first: RunLine, second: RunLine) -> tuple[tuple[RunLine, RunLine], ...]:
+def _both_ways(first: RunSummary, second: RunSummary) -> tuple[tuple[RunSummary, RunSummary], ...]:
     return (first, second), (second, first)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from muses_eval.dashboards.web.page import Ask, Page
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 
@@ -70,9 +70,9 @@ class Line:
     score: float | None
 
 
-def episodes_page(shelf: Shelf, ask: Ask) -> Page:
+def episodes_page(cache: StoreCache, ask: Ask) -> Page:
     """Its place: ``run``.  Its query: the filters, ``text``, ``order`` and ``page``, all optional."""
-    run_id = shelf.run(ask.place["run"]).run_id
+    run_id = cache.run(ask.place["run"]).run_id
     chosen = {name: ask.query.get(name, "") for name in (*FILTERS, "text")}
     order = ask.query.get("order", "worst")
     order = order if order in ORDERS else "worst"
@@ -80,7 +80,7 @@ def episodes_page(shelf: Shelf, ask: Ask) -> Page:
     page = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 8 else 1
     key = ("episodes", tuple(chosen.items()), order, page, ask.live)
     window = _Window(order, PAGE_LENGTH, (page - 1) * PAGE_LENGTH) if ask.live else _Window(order, MOST_EXPORTED, 0)
-    total, lines = shelf.remember(key, lambda: _found(shelf, run_id, chosen, window), run_id)
+    total, lines = cache.get_or_compute(key, lambda: _found(cache, run_id, chosen, window), run_id)
     return Page(
         title=f"Episodes of {run_id}",
         template="episodes.html",
@@ -89,22 +89,22 @@ def episodes_page(shelf: Shelf, ask: Ask) -> Page:
             "lines": lines,
             "total": total,
             "first": (page - 1) * PAGE_LENGTH + 1,
-            "choices": shelf.remember(("choices",), lambda: _choices(shelf, run_id), run_id),
+            "choices": cache.get_or_compute(("choices",), lambda: _choices(cache, run_id), run_id),
             "chosen": chosen,
             "order": order,
             "orders": {name: label for name, (label, _) in ORDERS.items()},
             "before": _query(chosen, order, page - 1) if page > 1 else None,
             "after": _query(chosen, order, page + 1) if page * PAGE_LENGTH < total else None,
-            "exported": set() if ask.live else {line.episode_id for line in exported_episodes(shelf, run_id)},
+            "exported": set() if ask.live else {line.episode_id for line in exported_episodes(cache, run_id)},
         },
     )
 
 
-def exported_episodes(shelf: Shelf, run_id: str) -> list[Line]:
+def exported_episodes(cache: StoreCache, run_id: str) -> list[Line]:
     """The episodes of a run whose transcripts an export has."""
     window = _Window("worst", MOST_EXPORTED, 0)
     nothing = dict.fromkeys((*FILTERS, "text"), "")
-    return shelf.remember(("exported",), lambda: _found(shelf, run_id, nothing, window)[1], run_id)
+    return cache.get_or_compute(("exported",), lambda: _found(cache, run_id, nothing, window)[1], run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class _Window:
     offset: int
 
 
-def _found(shelf: Shelf, run_id: str, chosen: Mapping[str, str], window: _Window) -> tuple[int, list[Line]]:
+def _found(cache: StoreCache, run_id: str, chosen: Mapping[str, str], window: _Window) -> tuple[int, list[Line]]:
     """How many episodes match, and those of the window."""
     values = {"run": run_id, **chosen}
 
@@ -129,7 +129,7 @@ def _found(shelf: Shelf, run_id: str, chosen: Mapping[str, str], window: _Window
         ).fetchall()
         return total, [_line(row) for row in rows]
 
-    return shelf.ask(found, run_id)
+    return cache.query(found, run_id)
 
 
 def _line(row: tuple[Any, ...]) -> Line:
@@ -137,14 +137,14 @@ def _line(row: tuple[Any, ...]) -> Line:
     return Line(**{**values, "flags": tuple(values["flags"])})
 
 
-def _choices(shelf: Shelf, run_id: str) -> dict[str, list[str]]:
+def _choices(cache: StoreCache, run_id: str) -> dict[str, list[str]]:
     """What each filter may be."""
     query = """
         SELECT list(DISTINCT model), list(DISTINCT family), list(DISTINCT coalesce(mode, attack, disclosure)),
             list(DISTINCT template), flatten(list(DISTINCT flags))
         FROM episodes WHERE run_id = $1
     """
-    row = shelf.ask(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id)
+    row = cache.query(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id)
     models, families, variants, templates, flags = row or [()] * 5
     found: dict[str, Any] = {"model": models, "family": families, "variant": variants, "template": templates}
     found |= {"outcome": OUTCOMES, "flag": set(flags or ())}

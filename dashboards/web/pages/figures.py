@@ -18,7 +18,7 @@ from muses_eval.dashboards.web.charts import (
     scatter,
 )
 from muses_eval.dashboards.web.page import Ask, Page
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.storage.analysis.standard_error import Estimate
 
 if TYPE_CHECKING:
@@ -55,21 +55,21 @@ class Figure:
     note: str = ""
 
 
-def figures_page(shelf: Shelf, ask: Ask) -> Page:
+def figures_page(cache: StoreCache, ask: Ask) -> Page:
     """Its place: ``run``."""
-    run_id = shelf.run(ask.place["run"]).run_id
-    found = shelf.remember(("figures",), lambda: figures(shelf, run_id), run_id)
+    run_id = cache.run(ask.place["run"]).run_id
+    found = cache.get_or_compute(("figures",), lambda: figures(cache, run_id), run_id)
     return Page(f"Figures of {run_id}", "figures.html", {"figures": found, "run": run_id}, run_id)
 
 
-def figures(shelf: Shelf, run_id: str) -> list[Figure]:
+def figures(cache: StoreCache, run_id: str) -> list[Figure]:
     """All figures that the run has data for."""
 
     def drawn(connection: "DuckDBPyConnection") -> list[Figure]:
         found = (_figure(connection, name, *what) for name, what in _FIGURES.items())
         return [figure for figure in found if figure is not None]
 
-    return shelf.ask(drawn, run_id)
+    return cache.query(drawn, run_id)
 
 
 Rows = Sequence[tuple[Any, ...]]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.compare import Side
 
@@ -51,22 +51,22 @@ class Flip:
     b_episode: str
 
 
-def flips(shelf: Shelf, a: Side, b: Side) -> list[Flip]:
+def flips(cache: StoreCache, a: Side, b: Side) -> list[Flip]:
     """Those with the largest differences first; scores are those of the family's first metric, published."""
-    one, other = _rated(shelf, a), _rated(shelf, b)
+    one, other = _rated(cache, a), _rated(cache, b)
 
     def read(connection: "DuckDBPyConnection") -> list[Flip]:
         connection.register("one", one)
         connection.register("other", other)
         return [Flip(*row) for row in connection.execute(_FLIPS).fetchall()]
 
-    return shelf.ask(read, a.run_id)
+    return cache.query(read, a.run_id)
 
 
-def _rated(shelf: Shelf, side: Side) -> "pa.Table":
+def _rated(cache: StoreCache, side: Side) -> "pa.Table":
     """A model's scenarios with their scores; remembered, since each model stands in many pairs."""
 
     def read(connection: "DuckDBPyConnection") -> "pa.Table":
         return connection.execute(_RATED, {"run": side.run_id, "model": side.model}).to_arrow_table()
 
-    return shelf.remember(("rated", side.model), lambda: shelf.ask(read, side.run_id), side.run_id)
+    return cache.get_or_compute(("rated", side.model), lambda: cache.query(read, side.run_id), side.run_id)

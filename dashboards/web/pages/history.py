@@ -16,7 +16,7 @@ from muses_eval.dashboards.web.page import Ask, Page
 from muses_eval.dashboards.web.pages.compare import across
 from muses_eval.dashboards.web.pages.compare_runs import ALPHA, corrected, each_with_its_forerunner
 from muses_eval.dashboards.web.pages.leaderboard import lines_of
-from muses_eval.dashboards.web.store_cache import RunLine, Shelf
+from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.compare import Contrast, Side
@@ -49,7 +49,7 @@ class Change:
 class Entry:
     """One model in one run."""
 
-    run: RunLine
+    run: RunSummary
     line: Line
     seconds: float | None
     """From the run's first episode to its last; None: it has none."""
@@ -90,15 +90,15 @@ class Chapter:
         return any(entry.reused for past in self.pasts for entry in past.entries)
 
 
-def history_page(shelf: Shelf, ask: Ask) -> Page:
+def history_page(cache: StoreCache, ask: Ask) -> Page:
     """All models of the newest runs."""
-    runs = shelf.runs()
+    runs = cache.runs()
     runs_of = {
         "history": [run for run in runs if not _is_canary(run)],
         "canaries": [run for run in runs if _is_canary(run)],
     }
     chapters = {
-        name: shelf.remember((name,), lambda found=found, name=name: _chapter(shelf, name, found[:MOST_RUNS]))  # type: ignore[misc]
+        name: cache.get_or_compute((name,), lambda found=found, name=name: _chapter(cache, name, found[:MOST_RUNS]))  # type: ignore[misc]
         for name, found in runs_of.items()
     }
     return Page(
@@ -112,8 +112,8 @@ def history_page(shelf: Shelf, ask: Ask) -> Page:
     )
 
 
-def _chapter(shelf: Shelf, name: str, runs: Sequence[RunLine]) -> Chapter:
-    pasts = _pasts(shelf, runs)
+def _chapter(cache: StoreCache, name: str, runs: Sequence[RunSummary]) -> Chapter:
+    pasts = _pasts(cache, runs)
     drawn = [past for past in pasts if sum(_is_whole(entry) for entry in past.entries) > 1][:MOST_SERIES]
     return Chapter(
         name=name,
@@ -124,17 +124,17 @@ def _chapter(shelf: Shelf, name: str, runs: Sequence[RunLine]) -> Chapter:
     )
 
 
-def _is_canary(run: RunLine) -> bool:
+def _is_canary(run: RunSummary) -> bool:
     night = Night.parse(run.run_id)
     return night is not None and night.name.endswith(CANARY)
 
 
-def _pasts(shelf: Shelf, runs: Sequence[RunLine]) -> list[Past]:
-    flags = _flags(shelf)
+def _pasts(cache: StoreCache, runs: Sequence[RunSummary]) -> list[Past]:
+    flags = _flags(cache)
     by_model: dict[str, list[Entry]] = {}
     for run in runs:
-        seconds, cells = _seconds(shelf, run.run_id), run.manifest.cells
-        for line in lines_of(shelf, run.run_id, "published", {}):
+        seconds, cells = _seconds(cache, run.run_id), run.manifest.cells
+        for line in lines_of(cache, run.run_id, "published", {}):
             if line.row is not None and line.row.episodes:
                 own = [cell for cell in cells if cell.model == line.model]
                 entry = Entry(
@@ -146,15 +146,15 @@ def _pasts(shelf: Shelf, runs: Sequence[RunLine]) -> list[Past]:
                     flags=tuple(flag for flag in flags.get(run.run_id, ()) if flag.model == line.model),
                 )
                 by_model.setdefault(line.model, []).append(entry)
-    found = {model: _change(shelf, entries) for model, entries in by_model.items()}
+    found = {model: _change(cache, entries) for model, entries in by_model.items()}
     changes = _corrected({model: change for model, change in found.items() if change is not None})
     return [Past(model, tuple(entries), changes.get(model)) for model, entries in sorted(by_model.items())]
 
 
-def _flags(shelf: Shelf) -> Mapping[str, Sequence[Flag]]:
+def _flags(cache: StoreCache) -> Mapping[str, Sequence[Flag]]:
     """Run -> what its night found; drift is found of the canary.  A report that cannot be read says nothing."""
     flags: dict[str, list[Flag]] = {}
-    for run in shelf.runs():
+    for run in cache.runs():
         try:
             report = report_of(run.manifest)
         except StoreError:
@@ -165,7 +165,7 @@ def _flags(shelf: Shelf) -> Mapping[str, Sequence[Flag]]:
     return flags
 
 
-def _seconds(shelf: Shelf, run_id: str) -> float | None:
+def _seconds(cache: StoreCache, run_id: str) -> float | None:
     query = """
         SELECT epoch(max(started_at + to_milliseconds(CAST(1000 * seconds AS BIGINT))) - min(started_at))
         FROM traces WHERE run_id = $1
@@ -175,14 +175,14 @@ def _seconds(shelf: Shelf, run_id: str) -> float | None:
         row: tuple[float | None] | None = connection.execute(query, [run_id]).fetchone()
         return row[0] if row else None
 
-    return shelf.remember(("seconds",), lambda: shelf.ask(read, run_id), run_id)
+    return cache.get_or_compute(("seconds",), lambda: cache.query(read, run_id), run_id)
 
 
-def _change(shelf: Shelf, entries: list[Entry]) -> Change | None:
+def _change(cache: StoreCache, entries: list[Entry]) -> Change | None:
     if len(entries) < 2:
         return None
     now, before = (Side(entry.run.run_id, entry.line.model) for entry in entries[:2])
-    answer = across(shelf, now, before)
+    answer = across(cache, now, before)
     if answer is None or answer.comparison.overall is None:
         return None
     return Change(answer.comparison.overall, before.run_id, answer.cautions)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from muses_eval.dashboards.tables.paper_table2 import Line, measured, published
 from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
 from muses_eval.dashboards.web.pages.standings import known_standings, standings_of
-from muses_eval.dashboards.web.store_cache import RunLine, Shelf
+from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
@@ -42,13 +42,13 @@ class Row:
     """The ranks that the data leave open; None for a row that is not ranked."""
 
 
-def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
+def leaderboard_page(cache: StoreCache, ask: Ask) -> Page:
     """Its place: ``run``, and ``scoring`` where it is not the published one.  Its query: the filters, all optional."""
-    run, scoring = shelf.run(ask.place["run"]), _scoring(ask.place.get("scoring", "published"))
+    run, scoring = cache.run(ask.place["run"]), _scoring(ask.place.get("scoring", "published"))
     run_id = run.run_id
     chosen = {name: ask.query[name] for name in FILTERS if ask.query.get(name)}
-    bands = _bands(shelf, run, scoring, chosen)
-    rows = [Row(line, (bands or {}).get(line.model)) for line in lines_of(shelf, run_id, scoring, chosen)]
+    bands = _bands(cache, run, scoring, chosen)
+    rows = [Row(line, (bands or {}).get(line.model)) for line in lines_of(cache, run_id, scoring, chosen)]
     shown = [column for column in COLUMNS if any(row.line.estimates[column] for row in rows)]
     return Page(
         title=f"Leaderboard of {run_id}",
@@ -63,13 +63,13 @@ def leaderboard_page(shelf: Shelf, ask: Ask) -> Page:
             "all_columns": len(shown) == len(COLUMNS),
             "scoring": scoring,
             "scorings": get_args(Scoring),
-            "choices": shelf.remember(("parts",), lambda: _choices(shelf, run_id), run_id) if ask.live else {},
+            "choices": cache.get_or_compute(("parts",), lambda: _choices(cache, run_id), run_id) if ask.live else {},
             "chosen": chosen,
         },
     )
 
 
-def lines_of(shelf: Shelf, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Line]:
+def lines_of(cache: StoreCache, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Line]:
     """A run's lines, best first, over the *chosen* part of its episodes."""
 
     def read(connection: "DuckDBPyConnection") -> list[Line]:
@@ -77,14 +77,16 @@ def lines_of(shelf: Shelf, run_id: str, scoring: Scoring, chosen: Mapping[str, s
         rows = leaderboard(connection, scoring, run_id)
         return measured([row for row in rows if not chosen or _has(row)])
 
-    return shelf.remember(("lines", scoring, *chosen.items()), lambda: shelf.ask(read, run_id), run_id)
+    return cache.get_or_compute(("lines", scoring, *chosen.items()), lambda: cache.query(read, run_id), run_id)
 
 
-def _bands(shelf: Shelf, run: RunLine, scoring: Scoring, chosen: Mapping[str, str]) -> Mapping[str, RankBand] | None:
+def _bands(
+    cache: StoreCache, run: RunSummary, scoring: Scoring, chosen: Mapping[str, str]
+) -> Mapping[str, RankBand] | None:
     """The rank bands; None where finding them would keep the visitor waiting."""
     is_small = run.planned <= MOST_BANDED
     if scoring == "published" and not chosen:  # as the page Compare has them
-        standings = (standings_of if is_small else known_standings)(shelf, run.run_id)
+        standings = (standings_of if is_small else known_standings)(cache, run.run_id)
         return standings.bands if standings is not None else {} if is_small else None
     if not is_small:
         return None
@@ -98,7 +100,7 @@ def _bands(shelf: Shelf, run: RunLine, scoring: Scoring, chosen: Mapping[str, st
         except MusesError:  # fewer than two models have something in common
             return {}
 
-    return shelf.remember(("bands", scoring, *chosen.items()), lambda: shelf.ask(read, run.run_id), run.run_id)
+    return cache.get_or_compute(("bands", scoring, *chosen.items()), lambda: cache.query(read, run.run_id), run.run_id)
 
 
 def _scoring(name: str) -> Scoring:
@@ -131,9 +133,9 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\0", "").replace("'", "''") + "'"
 
 
-def _choices(shelf: Shelf, run_id: str) -> dict[str, list[str]]:
+def _choices(cache: StoreCache, run_id: str) -> dict[str, list[str]]:
     """What each filter may be."""
     listed = ", ".join(f"list(DISTINCT {value})" for value in FILTERS.values())
     query = f"SELECT {listed} FROM traces WHERE run_id = $1"  # noqa: S608 - our own columns
-    row = shelf.ask(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id) or ()
+    row = cache.query(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id) or ()
     return {name: sorted(filter(None, values or ())) for name, values in zip(FILTERS, row, strict=False)}

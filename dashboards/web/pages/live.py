@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from muses_eval.dashboards.web.page import Ask, Page
-from muses_eval.dashboards.web.store_cache import Shelf, Work
+from muses_eval.dashboards.web.store_cache import RunInProgress, StoreCache
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.storage.runs.account_state import AccountState
 from muses_eval.storage.runs.run_lock import PACE
@@ -61,7 +61,7 @@ class Cell:
 class Progress:
     """One run that is being worked on."""
 
-    work: Work
+    work: RunInProgress
     cells: tuple[Cell, ...]
     per_minute: float
     """Episodes, of late."""
@@ -101,13 +101,13 @@ class Progress:
         return refused / calls if calls else None
 
 
-def live_page(shelf: Shelf, ask: Ask, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Page:  # noqa: ARG001
+def live_page(cache: StoreCache, ask: Ask, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Page:  # noqa: ARG001
     """All runs that are claimed."""
-    found = [progress(shelf, work, now()) for work in shelf.works()]
+    found = [progress(cache, work, now()) for work in cache.runs_in_progress()]
     return Page("Live", "live.html", {"runs": found, "outcomes": OUTCOMES})
 
 
-def progress(shelf: Shelf, work: Work, now: datetime) -> Progress:
+def progress(cache: StoreCache, work: RunInProgress, now: datetime) -> Progress:
     """How far a run is."""
     since = max(now - WINDOW, _started(work.since, now))
 
@@ -115,7 +115,7 @@ def progress(shelf: Shelf, work: Work, now: datetime) -> Progress:
         rows: list[tuple[Any, ...]] = connection.execute(_CELLS, {"run": work.run_id, "since": since}).fetchall()
         return tuple(Cell(row[0], row[1], row[2], row[3] or {}, *row[4:]) for row in rows)
 
-    found = shelf.ask(cells, work.run_id)
+    found = cache.query(cells, work.run_id)
     seconds = max((now - since).total_seconds(), 1.0)
     lately = sum(cell.lately for cell in found)
     owed = sum(max(0, cell.planned - cell.played) for cell in found)
@@ -125,14 +125,14 @@ def progress(shelf: Shelf, work: Work, now: datetime) -> Progress:
         cells=found,
         per_minute=60 * lately / seconds,
         left_s=left_s,
-        stands_still=work.still_s > PACE.dead_after_s,
-        cap_usd=_cap(shelf, work.run_id),
+        stands_still=work.silent_s > PACE.dead_after_s,
+        cap_usd=_cap(cache, work.run_id),
     )
 
 
-def _cap(shelf: Shelf, run_id: str) -> float | None:
+def _cap(cache: StoreCache, run_id: str) -> float | None:
     """As the run was configured when it was first started; a later start may have raised it."""
-    budget = next((run.manifest.config.get("budget") for run in shelf.runs() if run.run_id == run_id), None)
+    budget = next((run.manifest.config.get("budget") for run in cache.runs() if run.run_id == run_id), None)
     usd = budget.get("usd") if isinstance(budget, Mapping) else None
     return float(usd) if isinstance(usd, (int, float)) else None
 

@@ -2,9 +2,9 @@
 
 from muses_eval.dashboards.web.page import Ask, Page
 from muses_eval.dashboards.web.pages.compare_runs import each_with_its_forerunner
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 
 
-def runs_page(shelf: Shelf, ask: Ask) -> Page:  # noqa: ARG001 - there is one such page
-    runs = shelf.runs()
+def runs_page(cache: StoreCache, ask: Ask) -> Page:  # noqa: ARG001 - there is one such page
+    runs = cache.runs()
     return Page("Runs", "runs.html", {"runs": runs, "before": dict(each_with_its_forerunner(runs))})

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from muses_eval.dashboards.web.page import Ask, Page
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.storage.query.duckdb_connection import VIEWS
 from muses_eval.storage.query.sandbox import QueryLimits, ResultTable, query
@@ -31,14 +31,14 @@ where list_contains(flags, 'unparsed') and sender = 'agent' and len(audience) = 
 }
 
 
-def sql_page(shelf: Shelf, ask: Ask) -> Page:
+def sql_page(cache: StoreCache, ask: Ask) -> Page:
     """Its query: ``q``, what is asked; the page without it shows what there is to ask."""
     text = ask.query.get("q", "")[:MOST_QUERY_CHARS]
     result: ResultTable | None = None
     problem = ""
     if text.strip():
         try:
-            result = query(shelf.store_url, text, LIMITS)
+            result = query(cache.store_url, text, LIMITS)
         except MusesError as error:
             problem = str(error)
     return Page(
@@ -49,14 +49,14 @@ def sql_page(shelf: Shelf, ask: Ask) -> Page:
             "result": result,
             "problem": problem,
             "examples": EXAMPLES,
-            "views": shelf.remember(("views",), lambda: _views(shelf)),
+            "views": cache.get_or_compute(("views",), lambda: _views(cache)),
             "limits": LIMITS,
         },
     )
 
 
-def _views(shelf: Shelf) -> list[tuple[str, Sequence[tuple[str, str]]]]:
+def _views(cache: StoreCache) -> list[tuple[str, Sequence[tuple[str, str]]]]:
     """(view, its columns with their types), in the order of the documentation."""
     columns = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
-    rows = shelf.ask(lambda connection: connection.execute(columns).fetchall())
+    rows = cache.query(lambda connection: connection.execute(columns).fetchall())
     return [(view, [(name, kind.lower()) for table, name, kind in rows if table == view]) for view in VIEWS]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from muses_eval.dashboards.web.leaked_words import Leak, leaks
 from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
 from muses_eval.dashboards.web.pages.episodes import Line, exported_episodes
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
 from muses_eval.pipeline.episode.score import Score
@@ -81,12 +81,12 @@ class Turn:
         return tuple(dict.fromkeys(sign for lane in self.lanes if lane.leak for sign in lane.leak.signs))
 
 
-def transcript_page(shelf: Shelf, ask: Ask) -> Page:
+def transcript_page(cache: StoreCache, ask: Ask) -> Page:
     """Its place: ``run`` and ``episode`` (the beginning of an id is enough)."""
     run_id = ask.place["run"]
-    episode = _found(shelf, run_id, ask.place["episode"])
-    exported = () if ask.live else exported_episodes(shelf, run_id)
-    before, after = _neighbours(shelf, episode) if ask.live else _neighbours_among(exported, episode)
+    episode = _found(cache, run_id, ask.place["episode"])
+    exported = () if ask.live else exported_episodes(cache, run_id)
+    before, after = _neighbours(cache, episode) if ask.live else _neighbours_among(exported, episode)
     return Page(
         title=f"{episode.model} on {episode.scenario_id}",
         template="transcript.html",
@@ -95,7 +95,7 @@ def transcript_page(shelf: Shelf, ask: Ask) -> Page:
             "episode": episode,
             "names": _names(episode),
             "briefing": next((_cut(m.content) for m in episode.messages if m.sender == SYSTEM), ""),
-            "turns": turns(episode, _leaks(shelf, episode)),
+            "turns": turns(episode, _leaks(cache, episode)),
             "scores": _whole(episode.scores),
             "before": before,
             "after": after,
@@ -103,13 +103,13 @@ def transcript_page(shelf: Shelf, ask: Ask) -> Page:
     )
 
 
-def read_ahead(shelf: Shelf, run_id: str, episode_ids: Sequence[str]) -> None:
+def read_ahead(cache: StoreCache, run_id: str, episode_ids: Sequence[str]) -> None:
     """Reads these episodes in one query; their pages, if they are made next, need none of their own."""
     columns = ", ".join(SCHEMA.names)
     query = f"SELECT {columns} FROM episodes WHERE run_id = $1 AND list_contains($2, episode_id)"  # noqa: S608 - ours
-    table = shelf.ask(lambda connection: connection.execute(query, [run_id, episode_ids]).to_arrow_table(), run_id)
+    table = cache.query(lambda connection: connection.execute(query, [run_id, episode_ids]).to_arrow_table(), run_id)
     for episode in episodes_from_table(table):
-        shelf.remember(("episode", episode.episode_id), lambda found=episode: found, run_id)  # type: ignore[misc]
+        cache.get_or_compute(("episode", episode.episode_id), lambda found=episode: found, run_id)  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +122,15 @@ class Beside:
     scores: tuple[Whole, ...]
 
 
-def beside_page(shelf: Shelf, ask: Ask) -> Page:
+def beside_page(cache: StoreCache, ask: Ask) -> Page:
     """Two episodes side by side.  Its place: the runs ``first`` and ``second``, and the episodes ``a`` and ``b``."""
-    one, other = (_found(shelf, ask.place[run], ask.place[name]) for run, name in (("first", "a"), ("second", "b")))
+    one, other = (_found(cache, ask.place[run], ask.place[name]) for run, name in (("first", "a"), ("second", "b")))
     run_id = one.run_id if one.run_id == other.run_id else None
     sides = [
         Beside(
             label=each.model if run_id else f"{each.model} ({each.run_id})",
             episode=each,
-            turns=tuple(turns(each, _leaks(shelf, each))),
+            turns=tuple(turns(each, _leaks(cache, each))),
             scores=tuple(_whole(each.scores)),
         )
         for each in (one, other)
@@ -140,19 +140,19 @@ def beside_page(shelf: Shelf, ask: Ask) -> Page:
     return Page(title, "beside.html", {"sides": sides, "scenarios": scenarios}, run_id)
 
 
-def _found(shelf: Shelf, run_id: str, prefix: str) -> Episode:
+def _found(cache: StoreCache, run_id: str, prefix: str) -> Episode:
     def read() -> Episode:
         try:
-            return shelf.ask(lambda connection: find_episode(connection, prefix, run_id), run_id)
+            return cache.query(lambda connection: find_episode(connection, prefix, run_id), run_id)
         except StoreError:
             raise
         except MusesError as error:
             raise NoSuchPageError(str(error)) from error
 
-    return shelf.remember(("episode", prefix), read, run_id)
+    return cache.get_or_compute(("episode", prefix), read, run_id)
 
 
-def _neighbours(shelf: Shelf, episode: Episode) -> tuple[str | None, str | None]:
+def _neighbours(cache: StoreCache, episode: Episode) -> tuple[str | None, str | None]:
     """The last failure before this episode, and the first after it, of its model in its family."""
     here = {
         "run": episode.run_id,
@@ -165,7 +165,7 @@ def _neighbours(shelf: Shelf, episode: Episode) -> tuple[str | None, str | None]
         return connection.execute(_NEIGHBOURS, here).fetchone() or (None, None)
 
     name = ("neighbours", episode.episode_id)
-    return shelf.remember(name, lambda: shelf.ask(read, episode.run_id), episode.run_id)
+    return cache.get_or_compute(name, lambda: cache.query(read, episode.run_id), episode.run_id)
 
 
 def _neighbours_among(lines: Sequence[Line], episode: Episode) -> tuple[str | None, str | None]:
@@ -180,9 +180,9 @@ def _neighbours_among(lines: Sequence[Line], episode: Episode) -> tuple[str | No
     return before, min((found for found in failures if found > episode.episode_id), default=None)
 
 
-def _leaks(shelf: Shelf, episode: Episode) -> Leaks:
+def _leaks(cache: StoreCache, episode: Episode) -> Leaks:
     name = ("leaks", episode.episode_id)
-    return shelf.remember(name, lambda: leaks(shelf, episode), episode.run_id)
+    return cache.get_or_compute(name, lambda: leaks(cache, episode), episode.run_id)
 
 
 def turns(episode: Episode, leaked: Leaks = MappingProxyType({})) -> list[Turn]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.flows.cli import main
 
 
@@ -20,11 +20,11 @@ def played_store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def shelf(played_store: str) -> Shelf:
-    return Shelf(played_store)
+def cache(played_store: str) -> StoreCache:
+    return StoreCache(played_store)
 
 
 @pytest.fixture
-def empty_shelf(tmp_path: Path) -> Shelf:
+def empty_cache(tmp_path: Path) -> StoreCache:
     """A store in which nothing was ever written."""
-    return Shelf(str(tmp_path / "nothing"))
+    return StoreCache(str(tmp_path / "nothing"))

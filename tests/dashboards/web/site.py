@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from muses_eval.dashboards.web.server import make_app
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
 from muses_eval.pipeline.episode.score import Score
@@ -32,14 +32,16 @@ QUOTED = 'o\'hara/"q"\\?#%2e &amp;'
 """A model's name with all that has to be quoted somewhere."""
 
 
-def client(shelf: Shelf, token: str | None = None) -> TestClient:
-    return TestClient(make_app(shelf, token), follow_redirects=False)
+def client(cache: StoreCache, token: str | None = None) -> TestClient:
+    return TestClient(make_app(cache, token), follow_redirects=False)
 
 
-def store_of(folder: Path, episodes: Iterable[Episode], planned: dict[tuple[str, str], int] | None = None) -> Shelf:
-    """A shelf over a store of these episodes; one shard for each run, model and family."""
-    shelf = Shelf(str(folder))
-    store = open_store(shelf.store_url)
+def store_of(
+    folder: Path, episodes: Iterable[Episode], planned: dict[tuple[str, str], int] | None = None
+) -> StoreCache:
+    """A cache over a store of these episodes; one shard for each run, model and family."""
+    cache = StoreCache(str(folder))
+    store = open_store(cache.store_url)
     shards: dict[tuple[str, str, str], list[Episode]] = {}
     for episode in episodes:
         shards.setdefault((episode.run_id, episode.model, episode.family), []).append(episode)
@@ -51,7 +53,7 @@ def store_of(folder: Path, episodes: Iterable[Episode], planned: dict[tuple[str,
         create_or_check(store, replace(MANIFEST, run_id=run_id, planned=plan, models=models, created_at=first))
     for (run_id, model, family), found in shards.items():
         assert write_shard(store, ShardKey(run_id, slug(model), family, 0, 1), found)
-    return shelf
+    return cache
 
 
 def episodes_of(shards: dict[tuple[str, str, str], list[Episode]], run_id: str) -> list[Episode]:
@@ -90,13 +92,13 @@ def leaking(name: object, text: str, **changes: object) -> Episode:
 
 
 @contextmanager
-def told_claim(shelf: Shelf, run_id: str, links: dict[str, str]) -> Iterator[None]:
+def told_claim(cache: StoreCache, run_id: str, links: dict[str, str]) -> Iterator[None]:
     """A claim that beats, with which :data:`ACCOUNT` and these links have been told."""
-    with claimed(open_store(shelf.store_url), run_id, "muses run", replace(PACE, beat_every_s=0.01)) as held:
+    with claimed(open_store(cache.store_url), run_id, "muses run", replace(PACE, beat_every_s=0.01)) as held:
         for name, url in links.items():
             held.link(name, url)
         held.tell((ACCOUNT,))
-        while not (shelf.works() and shelf.works()[0].accounts):
+        while not (cache.runs_in_progress() and cache.runs_in_progress()[0].accounts):
             pass
         yield
 

@@ -1,6 +1,6 @@
-"""The pages in a real browser: nothing fails, nobody else is asked, and what the scripts add works.
+"""The pages in a real browser: no errors, no requests to other hosts, and the scripts work.
 
-A screenshot of every page, light, dark and as on a phone, is left in ``build/screenshots``.
+Writes a screenshot of every page (light, dark, and as on a phone) to ``build/screenshots``.
 """
 
 import csv
@@ -16,7 +16,7 @@ import uvicorn
 from muses_eval.dashboards.web.export import export
 from muses_eval.dashboards.web.page import segment
 from muses_eval.dashboards.web.server import make_app
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 
 from tests.dashboards.web.site import HOSTILE, QUOTED, leaking, store_of, told_claim
 
@@ -56,11 +56,11 @@ def browser() -> "Iterator[Browser]":
 @pytest.fixture(scope="module")
 def site(played_store: str) -> Iterator[str]:
     """The address of a server over the played store."""
-    yield from served(Shelf(played_store))
+    yield from served(StoreCache(played_store))
 
 
-def served(shelf: Shelf) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(make_app(shelf), host="127.0.0.1", port=0, log_level="error"))
+def served(cache: StoreCache) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(make_app(cache), host="127.0.0.1", port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -139,7 +139,7 @@ def test_every_page_loads_without_a_complaint_and_fits(
     context = browser.new_context(**LOOKS[look])  # type: ignore[arg-type]
     found = Watched(context)
     SHOTS.mkdir(parents=True, exist_ok=True)
-    with told_claim(Shelf(played_store), "played", {"Prefect": f"{site}/prefect"}):
+    with told_claim(StoreCache(played_store), "played", {"Prefect": f"{site}/prefect"}):
         for name, address in pages_of(found.page, site).items():
             found.page.goto(address)
             found.page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look != "phone")
@@ -300,7 +300,7 @@ def test_without_scripts_every_page_can_be_read(browser: "Browser", site: str) -
 
 
 def test_the_export_works_from_a_folder(browser: "Browser", played_store: str, tmp_path: Path) -> None:
-    export(Shelf(played_store), tmp_path)
+    export(StoreCache(played_store), tmp_path)
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     found = Watched(context)
     page = found.page
@@ -326,8 +326,8 @@ def test_hostile_text_runs_nowhere(browser: "Browser", tmp_path: Path) -> None:
         for model in (HOSTILE, QUOTED)
         for n in range(2)
     ]
-    shelf = store_of(tmp_path / "store", episodes)
-    for address in served(shelf):
+    cache = store_of(tmp_path / "store", episodes)
+    for address in served(cache):
         context = browser.new_context()
         found = Watched(context)
         for path in (

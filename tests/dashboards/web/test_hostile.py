@@ -7,7 +7,7 @@ import pytest
 from muses_eval.dashboards.web.export import exported
 from muses_eval.dashboards.web.page import segment
 from muses_eval.dashboards.web.routes import ROUTES
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 
 from tests.dashboards.web.site import HOSTILE, QUOTED, client, leaking, seen, store_of
 
@@ -16,7 +16,7 @@ TAGS_WITH_NO_PLACE = {"img", "iframe", "object", "embed", "base", "video", "audi
 
 
 @pytest.fixture(scope="module")
-def hostile_shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def hostile_cache(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
     """Two models with hostile names that say hostile things."""
     folder = tmp_path_factory.mktemp("hostile") / "store"
     episodes = [
@@ -38,8 +38,8 @@ def hostile_shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     return store_of(folder, episodes)
 
 
-def every_path(shelf: Shelf) -> list[str]:
-    paths = [route.path(**place) for route in ROUTES for place in route.places(shelf)]
+def every_path(cache: StoreCache) -> list[str]:
+    paths = [route.path(**place) for route in ROUTES for place in route.places(cache)]
     ids = [path.rpartition("/")[2].removesuffix(".html") for path in paths if "/episodes/" in path][1:]
     return [
         *paths,
@@ -66,33 +66,33 @@ def check(text: str) -> None:
         assert character not in "".join(seen(text).texts)
 
 
-def test_in_no_page_does_it_become_markup(hostile_shelf: Shelf) -> None:
-    browser = client(hostile_shelf)
-    for path in every_path(hostile_shelf):
+def test_in_no_page_does_it_become_markup(hostile_cache: StoreCache) -> None:
+    browser = client(hostile_cache)
+    for path in every_path(hostile_cache):
         answer = browser.get(f"/{path}")
         assert answer.status_code in (200, 404), path
         check(answer.text)
 
 
-def test_it_is_shown_as_text(hostile_shelf: Shelf) -> None:
-    browser = client(hostile_shelf)
-    (path, *_) = [path for path in every_path(hostile_shelf) if "/episodes/" in path][1:]
+def test_it_is_shown_as_text(hostile_cache: StoreCache) -> None:
+    browser = client(hostile_cache)
+    (path, *_) = [path for path in every_path(hostile_cache) if "/episodes/" in path][1:]
     text = browser.get(f"/{path}").text
     assert "ana says &#34;&gt;&lt;script&gt;alert(1)" in text
     assert "{{ 7*7 }}" in text
 
 
-def test_in_no_exported_file_either(hostile_shelf: Shelf) -> None:
+def test_in_no_exported_file_either(hostile_cache: StoreCache) -> None:
     pages = 0
-    for path, content in exported(hostile_shelf):
+    for path, content in exported(hostile_cache):
         if path.endswith(".html"):
             check(content.decode())
             pages += 1
     assert pages > 10
 
 
-def test_names_with_quotes_and_slashes_have_their_pages(hostile_shelf: Shelf) -> None:
-    browser = client(hostile_shelf)
+def test_names_with_quotes_and_slashes_have_their_pages(hostile_cache: StoreCache) -> None:
+    browser = client(hostile_cache)
     board = browser.get("/runs/run-a/index.html").text
     links = [a["href"] for tag, a in seen(board).tags if tag == "a" and "model=" in (a.get("href") or "")]
     assert len(links) >= 6

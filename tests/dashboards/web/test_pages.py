@@ -16,7 +16,7 @@ from muses_eval.dashboards.web.pages.compare_runs import each_with_its_forerunne
 from muses_eval.dashboards.web.pages.history import history_page
 from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page
 from muses_eval.dashboards.web.pages.live import live_page
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.storage.objects.open_store import open_store
@@ -38,7 +38,7 @@ def queue(model: str, number: int, f1: float, **changes: object) -> Episode:
 
 
 @pytest.fixture(scope="module")
-def unequal(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def unequal(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
     """``better`` beats ``worse`` on 19 of 20 scenarios, and loses on one."""
     values = {
         "better": [0.1, *[0.9 + n / 1000 for n in range(19)]],
@@ -48,13 +48,13 @@ def unequal(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     return store_of(tmp_path_factory.mktemp("unequal"), found)
 
 
-def test_pairs_name_who_is_better(unequal: Shelf) -> None:
+def test_pairs_name_who_is_better(unequal: StoreCache) -> None:
     text = client(unequal).get("/runs/run-a/compare/").text
     assert "<td>better</td>" in text
     assert "+61.1" in text
 
 
-def test_a_page_is_the_same_however_its_numbers_were_added_up(unequal: Shelf) -> None:
+def test_a_page_is_the_same_however_its_numbers_were_added_up(unequal: StoreCache) -> None:
     """In the last digits of a float they never are."""
     pages = b" ".join(content for path, content in exported(unequal) if path.endswith(".html")).decode()
     numbers = re.findall(r'"(-?\d+\.\d+(?:e-\d+)?)"', pages)
@@ -62,7 +62,7 @@ def test_a_page_is_the_same_however_its_numbers_were_added_up(unequal: Shelf) ->
     assert [number for number in numbers if float(f"{float(number):.12g}") != float(number)] == []
 
 
-def test_a_comparison_lists_the_scenarios_that_tell_them_apart_the_largest_first(unequal: Shelf) -> None:
+def test_a_comparison_lists_the_scenarios_that_tell_them_apart_the_largest_first(unequal: StoreCache) -> None:
     text = client(unequal).get("/runs/run-a/compare/better/worse.html").text
     assert "better is better in queue F1" in text
     assert text.index("q000") < text.index("q001")  # -90 before +70
@@ -75,7 +75,7 @@ def test_a_comparison_lists_the_scenarios_that_tell_them_apart_the_largest_first
 
 
 @pytest.mark.parametrize("pair", ["better/better", "better/unknown", "unknown/worse"])
-def test_a_pair_that_cannot_be_compared_is_no_page(unequal: Shelf, pair: str) -> None:
+def test_a_pair_that_cannot_be_compared_is_no_page(unequal: StoreCache, pair: str) -> None:
     assert client(unequal).get(f"/runs/run-a/compare/{pair}.html").status_code == 404
 
 
@@ -83,18 +83,18 @@ def test_a_pair_that_cannot_be_compared_is_no_page(unequal: Shelf, pair: str) ->
 
 
 @pytest.fixture(scope="module")
-def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def two_nights(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
     return nights(tmp_path_factory.mktemp("two"), 0.3)
 
 
-def test_the_page_of_runs_leads_to_each_run_and_the_one_before(two_nights: Shelf) -> None:
+def test_the_page_of_runs_leads_to_each_run_and_the_one_before(two_nights: StoreCache) -> None:
     found = seen(client(two_nights).get("/").text)
     links = [a["href"] for tag, a in found.tags if tag == "a" and "compare/" in (a.get("href") or "")]
     assert links == ["compare/night-2/night-1/index.html"]
     assert {a["action"] for tag, a in found.tags if tag == "form"} == {"compare.html"}
 
 
-def test_two_runs_say_which_models_moved(two_nights: Shelf) -> None:
+def test_two_runs_say_which_models_moved(two_nights: StoreCache) -> None:
     text = client(two_nights).get("/compare/night-2/night-1/").text
     moved, same = re.findall(r"<tr>\s*<th scope=\"row\">(?:moved|same).*?</tr>", text, re.DOTALL)
     assert "▼" in moved
@@ -105,7 +105,7 @@ def test_two_runs_say_which_models_moved(two_nights: Shelf) -> None:
     assert "+60.0" in client(two_nights).get("/compare/night-1/night-2/").text
 
 
-def test_a_model_in_two_runs_has_its_scenarios_and_both_transcripts(two_nights: Shelf) -> None:
+def test_a_model_in_two_runs_has_its_scenarios_and_both_transcripts(two_nights: StoreCache) -> None:
     browser = client(two_nights)
     text = browser.get("/compare/night-2/moved/night-1/moved.html").text
     assert "night-1 is better in queue F1" in text
@@ -116,7 +116,7 @@ def test_a_model_in_two_runs_has_its_scenarios_and_both_transcripts(two_nights: 
     assert "moved (night-2)" in beside
 
 
-def test_other_models_of_two_runs_are_compared_on_demand(two_nights: Shelf) -> None:
+def test_other_models_of_two_runs_are_compared_on_demand(two_nights: StoreCache) -> None:
     chosen = "first=night-2&second=night-1&a=same&b=moved"
     assert "<h1>same (night-2)" in client(two_nights).get(f"/compare.html?{chosen}").text
     assert client(two_nights).get("/compare.html?first=night-2&second=night-1").status_code == 200
@@ -133,11 +133,11 @@ def test_other_models_of_two_runs_are_compared_on_demand(two_nights: Shelf) -> N
         "compare/night-1/moved/night-2/nobody.html",
     ],
 )
-def test_runs_that_cannot_be_compared_are_no_page(two_nights: Shelf, path: str) -> None:
+def test_runs_that_cannot_be_compared_are_no_page(two_nights: StoreCache, path: str) -> None:
     assert client(two_nights).get(f"/{path}").status_code == 404
 
 
-def test_an_export_has_each_run_beside_the_one_before(two_nights: Shelf) -> None:
+def test_an_export_has_each_run_beside_the_one_before(two_nights: StoreCache) -> None:
     files = dict(exported(two_nights))
     assert {path for path in files if path.startswith("compare/")} == {
         "compare/night-2/night-1/index.html",
@@ -150,7 +150,7 @@ def test_an_export_has_each_run_beside_the_one_before(two_nights: Shelf) -> None
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def many(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
     """120 scored episodes of two models and one that failed."""
     found = [
         queue(
@@ -172,18 +172,18 @@ def names(text: str) -> list[str]:
     return [text for text in seen(text).texts if text[:2] in ("q0", "q1") or text == "lost"]
 
 
-def listed(shelf: Shelf, query: str) -> list[str]:
-    return names(client(shelf).get(f"/runs/run-a/episodes/?{query}").text)
+def listed(cache: StoreCache, query: str) -> list[str]:
+    return names(client(cache).get(f"/runs/run-a/episodes/?{query}").text)
 
 
-def test_failures_come_first_and_then_the_lowest(many: Shelf) -> None:
+def test_failures_come_first_and_then_the_lowest(many: StoreCache) -> None:
     assert listed(many, "")[:3] == ["lost", "q000", "q001"]
 
 
 @pytest.mark.parametrize(
     ("order", "first"), [("best", "q119"), ("long", "q119"), ("dear", "q119"), ("slow", "q000"), ("guessed", "lost")]
 )
-def test_an_order_is_kept(many: Shelf, order: str, first: str) -> None:
+def test_an_order_is_kept(many: StoreCache, order: str, first: str) -> None:
     assert listed(many, f"order={order}")[0] == first
 
 
@@ -201,12 +201,12 @@ def test_an_order_is_kept(many: Shelf, order: str, first: str) -> None:
         ("model=%27%20OR%201%3D1", 0),
     ],
 )
-def test_filters_narrow(many: Shelf, query: str, count: int) -> None:
+def test_filters_narrow(many: StoreCache, query: str, count: int) -> None:
     text = client(many).get(f"/runs/run-a/episodes/?{query}").text
     assert (f"{count} episode" if count else "No episode matches") in text
 
 
-def test_pages_follow_one_another_without_gap_or_overlap(many: Shelf) -> None:
+def test_pages_follow_one_another_without_gap_or_overlap(many: StoreCache) -> None:
     found, query = [], "order=long"
     for _ in range(3):
         text = client(many).get(f"/runs/run-a/episodes/?{query}").text
@@ -218,7 +218,7 @@ def test_pages_follow_one_another_without_gap_or_overlap(many: Shelf) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "999", "1e3", "²", "9" * 40])
-def test_a_page_that_is_not_there_is_empty_or_the_first(many: Shelf, number: str) -> None:
+def test_a_page_that_is_not_there_is_empty_or_the_first(many: StoreCache, number: str) -> None:
     assert client(many).get(f"/runs/run-a/episodes/?page={quote(number)}").status_code == 200
 
 
@@ -242,14 +242,14 @@ def test_where_privacy_fell_the_turn_says_so_and_by_which_rule() -> None:
     assert two.falls == ("published rule: privacy 100 → 50",)
 
 
-def test_the_words_that_leaked_are_marked_with_the_rule_that_fired(shelf: Shelf) -> None:
+def test_the_words_that_leaked_are_marked_with_the_rule_that_fired(cache: StoreCache) -> None:
     """In the lanes of those who may not have them, and only there."""
     query = "/runs/played/episodes/?model=scripted/{}&family=access&order=worst"
     texts = {}
     for kind in ("compliant", "refuse"):
-        links = [a["href"] for tag, a in seen(client(shelf).get(query.format(kind)).text).tags if tag == "a"]
+        links = [a["href"] for tag, a in seen(client(cache).get(query.format(kind)).text).tags if tag == "a"]
         episode = next(link for link in links if re.fullmatch(r"[0-9a-f]{32}\.html", link or ""))
-        texts[kind] = client(shelf).get(f"/runs/played/episodes/{episode}").text
+        texts[kind] = client(cache).get(f"/runs/played/episodes/{episode}").text
     lanes = re.findall(r"<article.*?</article>", texts["compliant"], re.DOTALL)
     marked = [lane for lane in lanes if "<mark>" in lane]
     assert marked
@@ -277,10 +277,10 @@ def test_words_are_marked_only_if_the_agent_was_told_what_the_scenario_says(
         (1, "agent", (name,), "Access granted."),
     )
     found = scored("a", {}, family="access", scenario_id=scenario.id, template=scenario.template, messages=messages)
-    shelf = store_of(tmp_path, [found])
+    cache = store_of(tmp_path, [found])
     config = {"dataset": {"size": "tiny", "seed": 0}}
-    change_manifest(open_store(shelf.store_url), "run-a", lambda manifest: replace(manifest, config=config))
-    text = client(shelf).get(f"/runs/run-a/episodes/{found.episode_id}.html").text
+    change_manifest(open_store(cache.store_url), "run-a", lambda manifest: replace(manifest, config=config))
+    text = client(cache).get(f"/runs/run-a/episodes/{found.episode_id}.html").text
     assert text.count("<mark>Access granted</mark>") == marks
     assert text.count("published rule: “access granted”") == marks
 
@@ -288,12 +288,12 @@ def test_words_are_marked_only_if_the_agent_was_told_what_the_scenario_says(
 def test_a_transcript_is_read_once(tmp_path: Path) -> None:
     """Until its run changes, whatever becomes of the object that holds it."""
     found = queue("m", 1, 0.5)
-    shelf = store_of(tmp_path, [found])
+    cache = store_of(tmp_path, [found])
     path = f"/runs/run-a/episodes/{found.episode_id}.html"
-    first = client(shelf).get(path).text
+    first = client(cache).get(path).text
     (traces,) = (tmp_path / "traces").rglob("*.parquet")
     traces.write_bytes(bytes(traces.stat().st_size))
-    assert client(shelf).get(path).text == first
+    assert client(cache).get(path).text == first
 
 
 def test_one_goes_from_failure_to_failure(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_the_beginning_of_an_id_is_enough_and_a_wrong_one_is_told(tmp_path: Path
     assert "no episode of the run" in answer.text
 
 
-def test_every_exported_transcript_can_be_reached_from_the_exported_list(many: Shelf) -> None:
+def test_every_exported_transcript_can_be_reached_from_the_exported_list(many: StoreCache) -> None:
     files = dict(exported(many))
     (listing,) = [text.decode() for path, text in files.items() if path.endswith("episodes/index.html")]
     linked = {a["href"] for tag, a in seen(listing).tags if tag == "a"}
@@ -324,10 +324,10 @@ def test_every_exported_transcript_can_be_reached_from_the_exported_list(many: S
     assert there <= linked
 
 
-def test_reading_ahead_shows_the_same(many: Shelf) -> None:
+def test_reading_ahead_shows_the_same(many: StoreCache) -> None:
     files = dict(exported(many))
     path = next(path for path in files if "/episodes/" in path and not path.endswith("index.html"))
-    served = client(Shelf(many.store_url)).get(f"/{path}").text
+    served = client(StoreCache(many.store_url)).get(f"/{path}").text
     assert "Stored in" in served
     assert seen(files[path].decode()).texts[-40:-10] == seen(served).texts[-40:-10]
 
@@ -336,7 +336,7 @@ def test_reading_ahead_shows_the_same(many: Shelf) -> None:
 
 
 @pytest.fixture(scope="module")
-def varied(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def varied(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
     """Two models: one is good where instructions agree, the other where they conflict; both have queue episodes."""
     found = []
     for model, aligned, conflict in (("agreeable", 1.0, 0.0), ("stubborn", 0.0, 1.0)):
@@ -349,38 +349,40 @@ def varied(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     return store_of(tmp_path_factory.mktemp("varied"), found)
 
 
-def means(shelf: Shelf, **query: str) -> dict[str, float]:
-    rows = leaderboard_page(shelf, Ask({"run": "run-a"}, query)).values["rows"]
+def means(cache: StoreCache, **query: str) -> dict[str, float]:
+    rows = leaderboard_page(cache, Ask({"run": "run-a"}, query)).values["rows"]
     return {row.line.model: row.line.estimates["avg"].mean for row in rows}
 
 
-def test_the_leaderboard_of_a_variant_is_that_of_its_episodes(varied: Shelf) -> None:
+def test_the_leaderboard_of_a_variant_is_that_of_its_episodes(varied: StoreCache) -> None:
     assert means(varied, variant="aligned") == {"agreeable": 1.0, "stubborn": 0.0}
     assert means(varied, variant="conflict") == {"agreeable": 0.0, "stubborn": 1.0}
     assert means(varied, family="queue") == {"agreeable": 0.5, "stubborn": 0.5}
     assert means(varied) == {"agreeable": 0.5, "stubborn": 0.5}  # a filter leaves no trace
 
 
-def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: Shelf) -> None:
+def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: StoreCache) -> None:
     family = leaderboard_page(varied, Ask({"run": "run-a"}, {"family": "queue"})).values["rows"]
     variant = leaderboard_page(varied, Ask({"run": "run-a"}, {"variant": "aligned"})).values["rows"]
     assert [(row.line.row.coverage, row.band is None) for row in family] == [(1.0, False), (1.0, False)]
     assert [(row.line.row.coverage, row.line.row.rank) for row in variant] == [(None, None), (None, None)]
 
 
-def test_a_large_run_has_bands_as_soon_as_its_pairs_are_known(varied: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_run_has_bands_as_soon_as_its_pairs_are_known(
+    varied: StoreCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(leaderboard, "MOST_BANDED", 0)
-    browser = client(Shelf(varied.store_url))
+    browser = client(StoreCache(varied.store_url))
     assert "Ranks are by the average" in browser.get("/runs/run-a/").text
     browser.get("/runs/run-a/compare/")
     assert "Ranks are bands" in browser.get("/runs/run-a/").text
 
 
-def test_a_part_that_nothing_is_of_is_empty(varied: Shelf) -> None:
+def test_a_part_that_nothing_is_of_is_empty(varied: StoreCache) -> None:
     assert "No episode is of this kind" in client(varied).get("/runs/run-a/?family=x'%20OR%20'1'='1").text
 
 
-def test_a_cell_leads_to_the_episodes_behind_it(varied: Shelf) -> None:
+def test_a_cell_leads_to_the_episodes_behind_it(varied: StoreCache) -> None:
     browser = client(varied)
     text = browser.get("/runs/run-a/?variant=aligned").text
     links = [a["href"] for tag, a in seen(text).tags if tag == "a" and "model=agreeable" in (a.get("href") or "")]
@@ -390,7 +392,7 @@ def test_a_cell_leads_to_the_episodes_behind_it(varied: Shelf) -> None:
 # ---- SQL
 
 
-def test_an_answer_is_a_table(varied: Shelf) -> None:
+def test_an_answer_is_a_table(varied: StoreCache) -> None:
     query = "select model, count(*) as n, null as nothing, [1, 2] as list from episodes group by model order by model"
     text = client(varied).get(f"/sql.html?q={quote(query)}").text
     assert "2 rows" in text
@@ -409,7 +411,7 @@ def test_an_answer_is_a_table(varied: Shelf) -> None:
         "select 1; select 2",
     ],
 )
-def test_what_is_refused_is_told_and_the_question_kept(varied: Shelf, query: str) -> None:
+def test_what_is_refused_is_told_and_the_question_kept(varied: StoreCache, query: str) -> None:
     answer = client(varied).get(f"/sql.html?q={quote(query)}")
     assert answer.status_code == 200
     assert 'role="alert"' in answer.text
@@ -420,7 +422,7 @@ def test_what_is_refused_is_told_and_the_question_kept(varied: Shelf, query: str
 # ---- history
 
 
-def nights(folder: Path, last: float) -> Shelf:
+def nights(folder: Path, last: float) -> StoreCache:
     """Two nights of 12 scenarios: ``moved`` ends at *last*, ``same`` scores what it scored."""
     found = []
     for night, run in enumerate(("night-1", "night-2")):
@@ -433,14 +435,14 @@ def nights(folder: Path, last: float) -> Shelf:
 
 
 def test_a_change_that_chance_does_not_explain_is_marked(tmp_path: Path) -> None:
-    shelf = nights(tmp_path, 0.3)
-    (chapter,) = history_page(shelf, Ask({})).values["chapters"]
+    cache = nights(tmp_path, 0.3)
+    (chapter,) = history_page(cache, Ask({})).values["chapters"]
     moved, same = chapter.pasts
     assert [entry.run.run_id for entry in moved.entries] == ["night-2", "night-1"]
     assert moved.change.told
     assert moved.change.contrast.difference.mean == pytest.approx(-0.6)
     assert not same.change.told
-    text = client(shelf).get("/history.html").text
+    text = client(cache).get("/history.html").text
     assert "▼" in text
     assert "▲" not in text.partition("</caption>")[2]
     assert '<svg class="chart"' in text
@@ -462,21 +464,21 @@ def test_nights_show_what_they_found_and_reused_and_canaries_are_apart(tmp_path:
         for n in range(6):
             found.append(queue("m", n, 0.9 - night / 2, run_id=run, started_at=when))
             found.append(queue("m", n, 0.9, run_id=run.replace("nightly-", "nightly-canary-"), started_at=when))
-    shelf = store_of(tmp_path, found)
+    cache = store_of(tmp_path, found)
     canary = NIGHTS[1].replace("nightly-", "nightly-canary-")
     flag = {"model": "m", "column": "queue_f1", "now": 0.4, "before": 0.9, "se": 0.01, "p_adjusted": 0.001}
     flag |= {"difference": -0.5, "scenarios": 6, "against": NIGHTS[0], "runs": 1}
     flags = tuple(Flag(kind=kind, **flag) for kind in ("regression", "drift"))  # type: ignore[arg-type]
-    keep_report(open_store(shelf.store_url), night_report(NIGHTS[1], canary, flags))
+    keep_report(open_store(cache.store_url), night_report(NIGHTS[1], canary, flags))
     cell = CellRecord(model="m", family="queue", template="says", content_key="k", played_in=NIGHTS[0])
-    change_manifest(open_store(shelf.store_url), NIGHTS[1], lambda manifest: replace(manifest, cells=(cell,)))
-    chapters = {chapter.name: chapter for chapter in history_page(shelf, Ask({})).values["chapters"]}
+    change_manifest(open_store(cache.store_url), NIGHTS[1], lambda manifest: replace(manifest, cells=(cell,)))
+    chapters = {chapter.name: chapter for chapter in history_page(cache, Ask({})).values["chapters"]}
     told = {name: chapter.pasts[0].entries for name, chapter in chapters.items()}
     assert [[flag.kind for flag in entry.flags] for entry in told["history"]] == [["regression"], []]
     assert [[flag.kind for flag in entry.flags] for entry in told["canaries"]] == [["drift"], []]
     assert [(entry.reused, entry.cells) for entry in told["history"]] == [(1, 1), (0, 0)]
-    assert each_with_its_forerunner(shelf.runs()) == [(canary, canary[:-2] + "21"), NIGHTS[::-1]]
-    text = client(shelf).get("/history.html").text
+    assert each_with_its_forerunner(cache.runs()) == [(canary, canary[:-2] + "21"), NIGHTS[::-1]]
+    text = client(cache).get("/history.html").text
     assert "<h2>Canaries</h2>" in text
     assert "▼ drift: queue f1 -50.0" in text
     assert "Cells reused" in text
@@ -510,9 +512,9 @@ def night_report(run_id: str, canary_id: str, flags: tuple[Flag, ...]) -> NightR
 
 
 def test_the_live_page_shows_calls_against_their_limits_and_leads_elsewhere(tmp_path: Path) -> None:
-    shelf = store_of(tmp_path, [queue("m", 1, 0.5)])
-    with told_claim(shelf, "run-a", {"Prefect": "http://127.0.0.1:4200/runs/1", "Ray": "javascript:alert(1)"}):
-        text = client(shelf).get("/live.html").text
+    cache = store_of(tmp_path, [queue("m", 1, 0.5)])
+    with told_claim(cache, "run-a", {"Prefect": "http://127.0.0.1:4200/runs/1", "Ray": "javascript:alert(1)"}):
+        text = client(cache).get("/live.html").text
     assert "12.5" in text
     assert '<td class="num">12.5 <span class="se">of 20</span><svg class="level"' in text
     assert '<td class="num">7 <span class="se">of 8</span><svg class="level"' in text
@@ -526,44 +528,44 @@ def test_the_live_page_shows_calls_against_their_limits_and_leads_elsewhere(tmp_
 
 def test_a_holder_that_has_gone_silent_says_nothing_of_its_accounts(tmp_path: Path) -> None:
     now = 0.0
-    shelf = Shelf(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
-    with told_claim(shelf, "run-a", {}):
+    cache = StoreCache(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
+    with told_claim(cache, "run-a", {}):
         claim = (tmp_path / "claims" / "run-a.json").read_bytes()
     (tmp_path / "claims" / "run-a.json").write_bytes(claim)
-    assert ACCOUNT.name in client(shelf).get("/live.html").text
+    assert ACCOUNT.name in client(cache).get("/live.html").text
     now = 21.0
-    assert ACCOUNT.name not in client(shelf).get("/live.html").text
+    assert ACCOUNT.name not in client(cache).get("/live.html").text
 
 
 def test_a_claimed_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: Path) -> None:
     found = [queue("m", n, 0.5, started_at=SAMPLE.started_at, seconds=1.0) for n in range(5)]
     found.append(failed("lost", model="m", started_at=SAMPLE.started_at, seconds=1.0, cost_usd=None))
-    shelf = store_of(tmp_path, found, {("m", "queue"): 26})
-    assert "No run of this store is in progress" in client(shelf).get("/live.html").text
-    with claimed(open_store(shelf.store_url), "run-a", "muses run"):
+    cache = store_of(tmp_path, found, {("m", "queue"): 26})
+    assert "No run of this store is in progress" in client(cache).get("/live.html").text
+    with claimed(open_store(cache.store_url), "run-a", "muses run"):
         five_minutes_later = SAMPLE.started_at + timedelta(minutes=5)
-        (run,) = live_page(shelf, Ask({}), lambda: five_minutes_later).values["runs"]
+        (run,) = live_page(cache, Ask({}), lambda: five_minutes_later).values["runs"]
         assert (run.played, run.planned, run.unknown_costs) == (6, 26, 1)
         assert run.cost_usd == pytest.approx(0.005)
         assert run.per_minute == pytest.approx(6 / 10)
         assert run.left_s == pytest.approx(20 / (6 / 600))
-        (idle,) = live_page(shelf, Ask({}), lambda: datetime.now(UTC)).values["runs"]
+        (idle,) = live_page(cache, Ask({}), lambda: datetime.now(UTC)).values["runs"]
         assert (idle.per_minute, idle.left_s) == (0, None)
-        text = client(shelf).get("/live.html").text
+        text = client(cache).get("/live.html").text
         assert "<code>muses run</code>" in text
         assert "1 infra failed" in text
-    assert "No run of this store is in progress" in client(shelf).get("/live.html").text
+    assert "No run of this store is in progress" in client(cache).get("/live.html").text
 
 
 def test_a_run_that_gives_no_sign_of_life_says_so(tmp_path: Path) -> None:
     now = 0.0
-    shelf = Shelf(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
+    cache = StoreCache(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
     claims = tmp_path / "claims"
-    with claimed(open_store(shelf.store_url), "run-a", "muses run"):
+    with claimed(open_store(cache.store_url), "run-a", "muses run"):
         (claim,) = claims.iterdir()
         dead = claim.read_bytes()
     claim.write_bytes(dead)
-    browser = client(shelf)
+    browser = client(cache)
     assert "No sign of life" not in browser.get("/live.html").text
     now = 21.0
     assert "No sign of life for 21 s" in browser.get("/live.html").text

@@ -6,7 +6,7 @@ import pytest
 from muses_eval.dashboards.web.export import export
 from muses_eval.dashboards.web.routes import ROUTES
 from muses_eval.dashboards.web.server import COOKIE, make_app
-from muses_eval.dashboards.web.store_cache import Shelf
+from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check
@@ -18,27 +18,27 @@ from tests.storage.samples import MANIFEST, scored
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\u202etxt\x1b[31m'
 
 
-def client(shelf: Shelf, token: str | None = None) -> TestClient:
-    return TestClient(make_app(shelf, token), follow_redirects=False)
+def client(cache: StoreCache, token: str | None = None) -> TestClient:
+    return TestClient(make_app(cache, token), follow_redirects=False)
 
 
-def test_every_page_answers_and_its_links_lead_to_pages(shelf: Shelf) -> None:
-    browser = client(shelf)
+def test_every_page_answers_and_its_links_lead_to_pages(cache: StoreCache) -> None:
+    browser = client(cache)
     for route in ROUTES:
-        for place in route.places(shelf):
+        for place in route.places(cache):
             answer = browser.get(f"/{route.path(**place)}")
             assert answer.status_code == 200, route.path(**place)
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
-def test_a_folder_is_its_index(shelf: Shelf) -> None:
-    browser = client(shelf)
+def test_a_folder_is_its_index(cache: StoreCache) -> None:
+    browser = client(cache)
     assert browser.get("/").text == browser.get("/index.html").text
     assert browser.get("/runs/played/").text == browser.get("/runs/played/index.html").text
 
 
-def test_the_leaderboard_says_what_the_command_line_says(shelf: Shelf) -> None:
-    text = client(shelf).get("/runs/played/").text
+def test_the_leaderboard_says_what_the_command_line_says(cache: StoreCache) -> None:
+    text = client(cache).get("/runs/played/").text
     assert text.index("scripted/oracle") < text.index("scripted/refuse")
     assert '<span class="tag">ceiling</span>' in text
     assert '<span class="mean">100.0</span> <span class="se">± 0.0</span>' in text
@@ -48,38 +48,38 @@ def test_the_leaderboard_says_what_the_command_line_says(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     "path", ["nothing.html", "runs/unknown/index.html", "runs/played/guessed.html", "../etc/passwd"]
 )
-def test_what_is_not_there_is_said_in_words(shelf: Shelf, path: str) -> None:
-    answer = client(shelf).get(f"/{path}")
+def test_what_is_not_there_is_said_in_words(cache: StoreCache, path: str) -> None:
+    answer = client(cache).get(f"/{path}")
     assert answer.status_code == 404
     assert "<h1>Not found</h1>" in answer.text
 
 
-def test_an_empty_store_says_how_to_fill_it(empty_shelf: Shelf) -> None:
-    answer = client(empty_shelf).get("/")
+def test_an_empty_store_says_how_to_fill_it(empty_cache: StoreCache) -> None:
+    answer = client(empty_cache).get("/")
     assert answer.status_code == 200
     assert "This store has no runs yet" in answer.text
 
 
-def test_a_store_that_vanishes_is_an_error_page(s3_gone: Shelf) -> None:
+def test_a_store_that_vanishes_is_an_error_page(s3_gone: StoreCache) -> None:
     answer = client(s3_gone).get("/")
     assert answer.status_code == 503
     assert "cannot reach the server" in answer.text
 
 
 @pytest.fixture
-def s3_gone(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+def s3_gone(monkeypatch: pytest.MonkeyPatch) -> StoreCache:
     """A store whose server does not answer any more."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    return Shelf("s3://bucket/prefix")
+    return StoreCache("s3://bucket/prefix")
 
 
 def test_names_of_models_are_text_and_nothing_else(tmp_path: Path) -> None:
     """A model's name comes from a config, but its store may come from anybody."""
-    shelf = Shelf(str(tmp_path / "store"))
-    store = open_store(shelf.store_url)
+    cache = StoreCache(str(tmp_path / "store"))
+    store = open_store(cache.store_url)
     planned = {(HOSTILE, "queue"): 2}
     manifest = MANIFEST.__class__(
         **{name: getattr(MANIFEST, name) for name in MANIFEST.__dataclass_fields__}
@@ -89,16 +89,16 @@ def test_names_of_models_are_text_and_nothing_else(tmp_path: Path) -> None:
     episodes = [scored(n, {"f1": 0.5 + n / 10}, model=HOSTILE, scenario_id=f"q{n}") for n in range(2)]
     assert write_shard(store, ShardKey("run-a", "hostile", "queue", 0, 1), episodes)
     for path in ("/", "/runs/run-a/", "/runs/run-a/figures/"):
-        text = client(shelf).get(path).text
+        text = client(cache).get(path).text
         assert "<script>alert" not in text
         assert "<img" not in text
         assert "\u202e" not in text
         assert "\x1b" not in text
-    assert "alert(1)" in client(shelf).get("/runs/run-a/").text  # it is shown, as text
+    assert "alert(1)" in client(cache).get("/runs/run-a/").text  # it is shown, as text
 
 
-def test_the_policy_lets_no_text_run(shelf: Shelf) -> None:
-    headers = client(shelf).get("/").headers
+def test_the_policy_lets_no_text_run(cache: StoreCache) -> None:
+    headers = client(cache).get("/").headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
@@ -107,19 +107,19 @@ def test_the_policy_lets_no_text_run(shelf: Shelf) -> None:
     assert headers["referrer-policy"] == "no-referrer"
 
 
-def test_pages_ask_nobody_else_for_anything(shelf: Shelf) -> None:
+def test_pages_ask_nobody_else_for_anything(cache: StoreCache) -> None:
     """No address of another host stands in any page, but for the name space of SVG."""
-    browser = client(shelf)
+    browser = client(cache)
     for route in ROUTES:
-        for place in route.places(shelf):
+        for place in route.places(cache):
             text = browser.get(f"/{route.path(**place)}").text
             assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
             assert " style=" not in text
             assert "<script>" not in text
 
 
-def test_who_has_no_token_is_refused(shelf: Shelf) -> None:
-    browser = client(shelf, "s3cret")
+def test_who_has_no_token_is_refused(cache: StoreCache) -> None:
+    browser = client(cache, "s3cret")
     assert browser.get("/").status_code == 401
     assert browser.get("/static/style.css").status_code == 401
     assert browser.get("/?token=wrong").status_code == 401
@@ -127,8 +127,8 @@ def test_who_has_no_token_is_refused(shelf: Shelf) -> None:
     assert "content-security-policy" in browser.get("/").headers
 
 
-def test_who_shows_the_token_is_remembered_and_the_address_is_clean(shelf: Shelf) -> None:
-    browser = client(shelf, "s3cret")
+def test_who_shows_the_token_is_remembered_and_the_address_is_clean(cache: StoreCache) -> None:
+    browser = client(cache, "s3cret")
     answer = browser.get("/runs/played/?token=s3cret")
     assert answer.status_code == 303
     assert "token" not in answer.headers["location"]
@@ -138,12 +138,12 @@ def test_who_shows_the_token_is_remembered_and_the_address_is_clean(shelf: Shelf
     assert browser.get("/runs/played/").status_code == 200
 
 
-def test_the_export_writes_the_pages_that_the_server_shows(shelf: Shelf, tmp_path: Path) -> None:
+def test_the_export_writes_the_pages_that_the_server_shows(cache: StoreCache, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    count = export(shelf, site)
+    count = export(cache, site)
     files = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
     assert len(files) == count
     assert {"index.html", "static/style.css", "static/site.js", "runs/played/index.html"} <= files
     exported = (site / "runs/played/figures/index.html").read_text(encoding="utf-8")
-    served = client(shelf).get("/runs/played/figures/").text
+    served = client(cache).get("/runs/played/figures/").text
     assert exported.partition("<main")[2] == served.partition("<main")[2]
