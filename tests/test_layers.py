@@ -17,7 +17,15 @@ MAY_IMPORT = {
 ENGINE_IMPORTERS = {
     "boto3": {"storage/objects/s3_store.py"},
     "botocore": {"storage/objects/s3_store.py"},
-    "ray": {"workers/play/ray_executor.py", "workers/vllm/fleet.py", "workers/coordinator/ray_actor.py"},
+    "ray": {
+        "workers/coordinator/ray_actor.py",
+        "workers/play/ray_executor.py",
+        "workers/vllm/fleet.py",
+        "workers/vllm/gpu_capacity.py",
+        "workers/vllm/replica_actor.py",
+        "workers/vllm/replica_set.py",
+        "workers/vllm/server_discovery.py",
+    },
     "prefect": {
         "flows/prefect_flows/deploy.py",
         "flows/prefect_flows/evaluate_flow.py",

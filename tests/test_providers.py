@@ -44,7 +44,7 @@ MAY_NAME = {
         "workers/providers/adapter.py",
         "workers/providers/anthropic.py",
         "workers/rehearsal/openai_format.py",
-        "workers/vllm/server_process.py",  # the name of vLLM's own module
+        "workers/vllm/server_command.py",  # the name of vLLM's own module
         "flows/cli/options.py",
         "pipeline/config/grid.py",
     },

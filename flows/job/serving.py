@@ -19,7 +19,7 @@ from muses_eval.storage.runs.manifest import RunManifest, change_manifest
 from muses_eval.workers.play.executor import Executor
 
 if TYPE_CHECKING:
-    from muses_eval.workers.vllm.gpu_scheduler import StagedExecutor
+    from muses_eval.workers.vllm.gpu_scheduler import GpuScheduler
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executo
         names = ", ".join(f"vllm:{model.model}" for model in (*agents, *users))
         raise ConfigError(f"{names}: served on Ray only; write executor: ray under execution, or pass --executor ray")
     async with staged_on(executor) as staged:
-        await staged.keep(users)
+        await staged.keep_running(users)
         described = without_credentials(await staged.admit((*agents, *users)))
         await asyncio.to_thread(change_manifest, run.store, run.plan.run_id, lambda known: _with(known, described))
         with staged.expecting(run.plan.run_id, agents):
@@ -47,16 +47,16 @@ async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executo
 
 
 @asynccontextmanager
-async def staged_on(executor: Executor) -> AsyncIterator["StagedExecutor"]:
+async def staged_on(executor: Executor) -> AsyncIterator["GpuScheduler"]:
     """*executor* with servers; itself where it has them already, since several runs share it."""
     # Here, not above: runs that serve nothing start without Ray.
     from muses_eval.workers.vllm.fleet import VllmFleet
-    from muses_eval.workers.vllm.gpu_scheduler import StagedExecutor
+    from muses_eval.workers.vllm.gpu_scheduler import GpuScheduler
 
-    if isinstance(executor, StagedExecutor):
+    if isinstance(executor, GpuScheduler):
         yield executor
         return
-    async with VllmFleet() as fleet, StagedExecutor(executor, fleet) as staged:
+    async with VllmFleet() as fleet, GpuScheduler(executor, fleet) as staged:
         yield staged
 
 

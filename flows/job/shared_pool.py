@@ -73,5 +73,5 @@ class SharedPool:
         if not self._serves_on(execution):
             return pool
         staged = await self._stack.enter_async_context(staged_on(pool))
-        await staged.keep(tuple(self._users))
+        await staged.keep_running(tuple(self._users))
         return staged

@@ -30,15 +30,10 @@ from muses_eval.flows.job.evaluate import play_all
 from muses_eval.flows.job.prepare import prepare_without_lock
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.workers.play.executor import InlineExecutor
-from muses_eval.workers.vllm.replica import look
-from muses_eval.workers.vllm.server_process import (
-    OwnedServer,
-    ServerPlan,
-    command_line,
-    environment,
-    find_engine,
-    free_port,
-)
+from muses_eval.workers.vllm.engine_build import find_engine
+from muses_eval.workers.vllm.health_check import check_health
+from muses_eval.workers.vllm.server_command import ServerSpec, command_line, environment
+from muses_eval.workers.vllm.server_process import ServerProcess, free_port
 
 from tests.provider import Provider
 from tests.stand_in_vllm import until
@@ -58,22 +53,22 @@ serve.main(parser.parse_args())
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The root of a server that is ready."""
-    plan = ServerPlan(PYTHON, MODEL, json.dumps(ARGS), cores=_cores())
+    spec = ServerSpec(PYTHON, MODEL, json.dumps(ARGS), cores=_cores())
     port = free_port("127.0.0.1")
-    server = OwnedServer(command_line(plan, "127.0.0.1", port), environment(plan, os.environ), folder / "server.log")
+    server = ServerProcess(command_line(spec, "127.0.0.1", port), environment(spec, os.environ), folder / "server.log")
     root = f"http://127.0.0.1:{port}"
     server.start()
     try:
-        until(lambda: look(root, 5.0) or not server.running, READY_S)
+        until(lambda: check_health(root, 5.0) or not server.running, READY_S)
         if not server.running:
-            sys.exit(server.last_words())
+            sys.exit(server.log_summary())
         yield root
     finally:
         asyncio.run(server.stop())
 
 
 def _cores() -> tuple[int, ...]:
-    on_cpu = find_engine(ServerPlan(PYTHON, MODEL, "{}")).cpu
+    on_cpu = find_engine(ServerSpec(PYTHON, MODEL, "{}")).cpu
     return tuple(sorted(os.sched_getaffinity(0))) if on_cpu else ()
 
 
@@ -161,7 +156,7 @@ def compare(load: argparse.Namespace) -> dict:
                 ours.append(total / seconds)
                 theirs.append(result["total_output_tokens"] / result["duration"])
     return {
-        "vllm": find_engine(ServerPlan(PYTHON, MODEL, "{}")).version,
+        "vllm": find_engine(ServerSpec(PYTHON, MODEL, "{}")).version,
         "args": ARGS,
         "episodes": load.episodes,
         "concurrency": load.concurrency,

@@ -31,7 +31,7 @@ from muses_eval.storage.upkeep.compaction import seal
 from muses_eval.storage.upkeep.verify import verify
 from muses_eval.workers.play.executor import Executor, InlineExecutor, OnBegun, untold
 from muses_eval.workers.play.shard import ShardSpec, ShardSummary
-from muses_eval.workers.vllm.gpu_scheduler import StagedExecutor
+from muses_eval.workers.vllm.gpu_scheduler import GpuScheduler
 
 from tests.provider import Provider, Response, failed, refused
 from tests.s3_server import S3Server, free_ports
@@ -522,7 +522,7 @@ class Engines:
 
     @asynccontextmanager
     async def open(self, execution: ExecutionConfig, _: Settings) -> AsyncIterator[Executor]:
-        async with ServedInline(execution.shards_per_worker) as inner, StagedExecutor(inner, self) as staged:
+        async with ServedInline(execution.shards_per_worker) as inner, GpuScheduler(inner, self) as staged:
             yield staged
 
 

@@ -20,7 +20,8 @@ from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.storage.query.resilient_query import answer
 from muses_eval.workers.providers.openai import OpenAIAdapter
-from muses_eval.workers.vllm.server_process import ServerPlan, find_engine
+from muses_eval.workers.vllm.engine_build import find_engine
+from muses_eval.workers.vllm.server_command import ServerSpec
 
 from tests.stand_in_vllm import alive, until
 from tests.vllm.engine import ARGS, MODEL, PYTHON
@@ -232,7 +233,7 @@ def test_roles_and_texts_have_no_power_over_the_template(played: Played) -> None
 def test_what_served_the_model_is_in_the_manifest(played: Played) -> None:
     manifest = json.loads((Path(played.store) / "runs" / f"{played.report['run_id']}.json").read_text())
     served = manifest["made_with"]["vllm"]["served"]
-    assert served["vllm"] == find_engine(ServerPlan(PYTHON, MODEL, "{}")).version
+    assert served["vllm"] == find_engine(ServerSpec(PYTHON, MODEL, "{}")).version
     assert "--max-model-len" in served["arguments"] or "max_model_len" not in ARGS
 
 

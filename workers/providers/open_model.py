@@ -50,9 +50,9 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient
     account = endpoint.account or (None if endpoint.base_urls else f"vllm:{spec.model}")
     limit = (limits or LimitsClient()).limit(replace(endpoint, account=account))
     if spec.provider == "vllm":
-        from muses_eval.workers.vllm.fleet import FleetAddresses
+        from muses_eval.workers.vllm.server_discovery import ServerDiscovery
 
-        access = ModelConnection(adapter_of(provider.wire_format), limit, resolve=FleetAddresses(spec).resolve)
+        access = ModelConnection(adapter_of(provider.wire_format), limit, resolve=ServerDiscovery(spec).resolve)
     else:
         for url in endpoint.base_urls:
             proxy_for(url, environ)

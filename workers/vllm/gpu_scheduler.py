@@ -26,7 +26,7 @@ from muses_eval.workers.providers.model import Unavailable
 
 
 class Fleet(Protocol):
-    """Starts and ends servers, as ``vllm_fleet.VllmFleet`` does."""
+    """Starts and stops servers; implemented by :class:`muses_eval.workers.vllm.fleet.VllmFleet`."""
 
     async def start(self, models: Iterable[ModelSpec]) -> None: ...
 
@@ -38,43 +38,44 @@ class Fleet(Protocol):
 
 
 @dataclass(slots=True)
-class _Owed:
-    """What a run has yet to play on some servers."""
+class _PendingShards:
+    """The shards that a run still has to play on some servers."""
 
     model: ModelSpec
     expected: int
-    """Shards that will be handed in."""
-    in_hand: int = 0
-    """Shards that wait or are played."""
+    """Number of shards that are not submitted yet."""
+    submitted: int = 0
+    """Number of shards that wait or are being played."""
 
     @property
-    def shards(self) -> int:
-        return self.expected + self.in_hand
+    def count(self) -> int:
+        return self.expected + self.submitted
 
 
-class StagedExecutor:
+class GpuScheduler:
     """Plays shards while their models are up.  Several runs may share it, and with it the servers.
 
     Args:
-        inner: plays them; entered and left by the caller.
-        fleet: serves the models; entered and left by the caller.
+        inner: the executor that plays the shards; entered and left by the caller.
+        fleet: the servers; entered and left by the caller.
     """
 
     def __init__(self, inner: Executor, fleet: Fleet) -> None:
         self._inner, self._fleet = inner, fleet
-        self._owed: dict[tuple[str, Servers], _Owed] = {}
+        self._pending: dict[tuple[str, Servers], _PendingShards] = {}
         """By run and servers."""
-        self._up: dict[Servers, ModelSpec] = {}
+        self._wave: dict[Servers, ModelSpec] = {}
         """The wave that is deployed."""
-        self._kept: set[Servers] = set()
-        """Those that stay up until the end."""
-        self._troubles: dict[Servers, Unavailable] = {}
-        self._known: dict[str, dict[str, Any]] = {}
-        """What serves each model."""
-        self._asking, self._starting = asyncio.Lock(), asyncio.Lock()
-        self._changing: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
-        """Set, and replaced by a new one, when servers have come up or have failed to."""
+        self._always_up: set[Servers] = set()
+        """Servers that stay up until the end."""
+        self._unavailable: dict[Servers, Unavailable] = {}
+        self._descriptions: dict[str, dict[str, Any]] = {}
+        """Description of the servers of each model, by its name."""
+        self._admitting, self._deploying = asyncio.Lock(), asyncio.Lock()
+        self._switching: asyncio.Task[None] | None = None
+        """The switch from one wave to the next."""
+        self._switched = asyncio.Event()
+        """Set, and replaced by a new one, when the switch has ended, successfully or not."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,57 +83,60 @@ class StagedExecutor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._changing is not None:
-            self._changing.cancel()
-            await asyncio.gather(self._changing, return_exceptions=True)
+        if self._switching is not None:
+            self._switching.cancel()
+            await asyncio.gather(self._switching, return_exceptions=True)
 
-    async def keep(self, models: Sequence[ModelSpec]) -> None:
+    async def keep_running(self, models: Sequence[ModelSpec]) -> None:
         """Starts servers that stay up until the end, beside all waves.  Raises ConfigError."""
-        new = [model for model in models if servers_of(model) not in self._kept]
+        new = [model for model in models if servers_of(model) not in self._always_up]
         if not new:
-            return  # at once, though a wave may be on its way
-        async with self._starting:
+            return  # without waiting for a wave that is being deployed
+        async with self._deploying:
             await self._fleet.start(new)
-            self._kept.update(map(servers_of, new))
+            self._always_up.update(map(servers_of, new))
 
     async def admit(self, models: Iterable[ModelSpec]) -> dict[str, dict[str, Any]]:
-        """What serves each model, by its name.  Who can never be served is left out from now on."""
-        async with self._asking:
+        """Returns a description of each model's servers, by the model's name.
+
+        A model that can never be served is missing, and its shards are not played.
+        """
+        async with self._admitting:
             chosen = {model.name: model for model in models}
-            new = (model for name, model in chosen.items() if name not in self._known)
-            await all_of(self._ask_about(model) for model in new if servers_of(model) not in self._troubles)
-            return {name: self._known[name] for name in chosen if name in self._known}
+            new = (model for name, model in chosen.items() if name not in self._descriptions)
+            await all_of(self._admit(model) for model in new if servers_of(model) not in self._unavailable)
+            return {name: self._descriptions[name] for name in chosen if name in self._descriptions}
 
     @contextmanager
     def expecting(self, run_id: str, shards: Mapping[ModelSpec, int]) -> Iterator[None]:
-        """While a run is played that owes so many shards of its models."""
+        """Announces the number of shards that a run will submit for each model; they are forgotten at the end."""
         for model, count in shards.items():
-            self._debt(run_id, model).expected += count
-        self._take_turns()
+            self._pending_of(run_id, model).expected += count
+        self._switch_if_due()
         try:
             yield
         finally:
-            for key in [key for key in self._owed if key[0] == run_id]:
-                del self._owed[key]
-            self._take_turns()
+            for key in [key for key in self._pending if key[0] == run_id]:
+                del self._pending[key]
+            self._switch_if_due()
 
     async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
         servers = servers_of(spec.model)
-        if spec.model.provider != "vllm" or servers in self._kept:
+        if spec.model.provider != "vllm" or servers in self._always_up:
             return await self._inner.run(spec, begun)
-        debt = self._debt(spec.run_id, spec.model)
-        debt.expected, debt.in_hand = max(debt.expected - 1, 0), debt.in_hand + 1
+        pending = self._pending_of(spec.run_id, spec.model)
+        pending.expected, pending.submitted = max(pending.expected - 1, 0), pending.submitted + 1
         try:
-            trouble = await self._trouble_or_up(servers)
-            return await self._inner.run(spec, begun) if trouble is None else _unplayed(spec, trouble)
+            unavailable = await self._wait_for(servers)
+            return await self._inner.run(spec, begun) if unavailable is None else _unplayed(spec, unavailable)
         finally:
-            debt.in_hand -= 1
-            self._take_turns()
+            pending.submitted -= 1
+            self._switch_if_due()
 
     async def probe(self, spec: ModelSpec) -> Unavailable | None:
-        """A model that waits for its turn cannot be asked yet."""
-        if spec.provider == "vllm" and servers_of(spec) not in self._kept:
-            return self._troubles.get(servers_of(spec))
+        """Returns why a model cannot be called; a model that waits for its turn is not probed."""
+        if spec.provider == "vllm" and servers_of(spec) not in self._always_up:
+            return self._unavailable.get(servers_of(spec))
         return await self._inner.probe(spec)
 
     async def snapshot(self) -> Snapshot:
@@ -143,65 +147,68 @@ class StagedExecutor:
         return self._inner.page
 
     @property
-    def _is_changing(self) -> bool:
-        return self._changing is not None and not self._changing.done()
+    def _is_switching(self) -> bool:
+        return self._switching is not None and not self._switching.done()
 
-    def _debt(self, run_id: str, model: ModelSpec) -> _Owed:
-        return self._owed.setdefault((run_id, servers_of(model)), _Owed(model, 0))
+    def _pending_of(self, run_id: str, model: ModelSpec) -> _PendingShards:
+        return self._pending.setdefault((run_id, servers_of(model)), _PendingShards(model, 0))
 
-    async def _ask_about(self, model: ModelSpec) -> None:
+    async def _admit(self, model: ModelSpec) -> None:
         try:
-            self._known |= await self._fleet.describe([model])
-            if not self._up and not self._is_changing:  # else its GPUs may be taken for now
+            self._descriptions |= await self._fleet.describe([model])
+            if not self._wave and not self._is_switching:  # otherwise its GPUs may be in use for now
                 await self._fleet.waves([model])
         except MusesError as error:
             self._leave_out(model, error)
 
-    async def _trouble_or_up(self, servers: Servers) -> Unavailable | None:
-        """Waits for the servers; what is wrong where they do not come."""
-        while servers not in self._up and servers not in self._troubles:
-            news = self._news
-            self._take_turns()
-            await news.wait()
-        return self._troubles.get(servers)
+    async def _wait_for(self, servers: Servers) -> Unavailable | None:
+        """Waits until the servers are up; returns the reason when they cannot be."""
+        while servers not in self._wave and servers not in self._unavailable:
+            switched = self._switched
+            self._switch_if_due()
+            await switched.wait()
+        return self._unavailable.get(servers)
 
-    def _take_turns(self) -> None:
-        """Starts the next wave when shards wait for it and none plays on the present one."""
-        if self._is_changing:
+    def _switch_if_due(self) -> None:
+        """Starts the next wave when shards wait for it and none is left for the present one."""
+        if self._is_switching:
             return
-        owed = {servers: debt.model for (_, servers), debt in self._owed.items() if debt.shards}
-        settled = {*self._up, *self._kept, *self._troubles}
-        waiting = [model for servers, model in owed.items() if servers not in settled]
-        if waiting and not owed.keys() & self._up.keys():
-            leaving, self._up = list(self._up.values()), {}  # at once: no shard may start on servers that stop
-            self._changing = asyncio.create_task(self._change(leaving, waiting))
-            self._changing.add_done_callback(self._changed)
+        pending = {servers: shards.model for (_, servers), shards in self._pending.items() if shards.count}
+        settled = {*self._wave, *self._always_up, *self._unavailable}
+        waiting = [model for servers, model in pending.items() if servers not in settled]
+        if waiting and not pending.keys() & self._wave.keys():
+            leaving, self._wave = list(self._wave.values()), {}  # at once: no shard may start on servers that stop
+            self._switching = asyncio.create_task(self._switch(leaving, waiting))
+            self._switching.add_done_callback(self._on_switched)
 
-    async def _change(self, leaving: Sequence[ModelSpec], waiting: Sequence[ModelSpec]) -> None:
+    async def _switch(self, leaving: Sequence[ModelSpec], waiting: Sequence[ModelSpec]) -> None:
         try:
-            async with self._starting:
+            async with self._deploying:
                 await self._fleet.stop(leaving)
                 await self._deploy(await self._next_wave(waiting))
-        except Exception as error:  # noqa: BLE001 - whatever it is, who waits has to hear of it
+        except Exception as error:  # noqa: BLE001 - every waiting shard reports it
             for model in waiting:
                 self._leave_out(model, error)
 
-    def _changed(self, change: "asyncio.Task[None]") -> None:
-        self._news.set()
-        self._news = asyncio.Event()
-        if not change.cancelled():
-            change.result()  # a signal of Prefect's may have ended it
-            self._take_turns()
+    def _on_switched(self, switch: "asyncio.Task[None]") -> None:
+        self._switched.set()
+        self._switched = asyncio.Event()
+        if not switch.cancelled():
+            switch.result()  # raises a signal of Prefect's, which may have ended the switch
+            self._switch_if_due()
 
     async def _next_wave(self, waiting: Sequence[ModelSpec]) -> Sequence[ModelSpec]:
-        """The first wave of those who wait.  One who fits into none stands alone, and hears so when it is deployed."""
+        """Returns the first wave of the waiting models.
+
+        When one of them fits into no wave, the first model is returned alone; deploying it raises the error.
+        """
         try:
             return (await self._fleet.waves(waiting))[0]
         except MusesError:
             return waiting[:1]
 
     async def _deploy(self, wave: Sequence[ModelSpec]) -> None:
-        """Starts all together, or one after the other when that fails, so that each model that can start does."""
+        """Starts all models together; when that fails, one after the other, so that each model that can start does."""
         try:
             await self._fleet.start(wave)
         except Exception as error:  # noqa: BLE001 - as above
@@ -211,12 +218,12 @@ class StagedExecutor:
             for model in wave:
                 await self._deploy([model])
         else:
-            self._up.update((servers_of(model), model) for model in wave)
+            self._wave.update((servers_of(model), model) for model in wave)
 
     def _leave_out(self, model: ModelSpec, error: Exception) -> None:
-        self._troubles[servers_of(model)] = Unavailable(str(error) or type(error).__name__, True, "server")
+        self._unavailable[servers_of(model)] = Unavailable(str(error) or type(error).__name__, True, "server")
 
 
-def _unplayed(spec: ShardSpec, trouble: Unavailable) -> ShardSummary:
-    """Nothing is stored: what was not played is owed."""
-    return ShardSummary(str(spec.key), {}, {("server", str(trouble)): len(spec.episodes)}, 0.0)
+def _unplayed(spec: ShardSpec, unavailable: Unavailable) -> ShardSummary:
+    """Returns the summary of a shard that was not played; nothing is stored, so it stays pending."""
+    return ShardSummary(str(spec.key), {}, {("server", str(unavailable)): len(spec.episodes)}, 0.0)

@@ -1,13 +1,14 @@
-"""Runs a server that never outlives its owner.  As a script: ``process_supervisor.py GRACE_S COMMAND...``.
+"""Runs a server that never outlives its owner.  Started as a script: ``process_supervisor.py GRACE_S COMMAND...``.
 
-owner -> waiter -> guardian -> server and whatever it starts; from the waiter on it is one process group.  The owner
-holds the other end of the guardian's stdin.  When that closes, however the owner went, the guardian asks the server
-to stop and kills the whole group after GRACE_S seconds.  When the server ends by itself, its left-overs are killed too.
+The chain of processes is owner, waiter, supervisor, server, and the processes that the server starts; all but the owner
+are one process group.  The owner holds the other end of the supervisor's stdin.  When that closes, for whatever reason,
+the supervisor requests the server to stop and kills the whole group after GRACE_S seconds.  When the server ends by
+itself, the rest of the group is killed too.
 
-The waiter is there because Ray kills an actor's own children at once; the guardian must live on to clean up.  Should
-the guardian be killed, the kernel asks the server to stop.
+The waiter exists because Ray kills an actor's direct children at once, while the supervisor must live on to clean up.
+When the supervisor is killed, the kernel sends SIGTERM to the server.
 
-A script of its own, with nothing but the standard library, so that it starts within some tens of milliseconds.
+It is a separate script that imports the standard library only, so that it starts within some tens of milliseconds.
 """
 
 import ctypes
@@ -20,53 +21,53 @@ import time
 from types import FrameType
 
 CANNOT_START = 127
-_LEFT_OVERS_S = 0.2
-"""For what the server's own children say last."""
+_LAST_OUTPUT_S = 0.2
+"""Seconds for the last output of the server's own children."""
 _PR_SET_PDEATHSIG = 1
 
 
 def main(grace_s: float, command: list[str]) -> int:
-    guardian = os.fork()
-    if guardian:
-        _, status = os.waitpid(guardian, 0)
+    supervisor = os.fork()
+    if supervisor:
+        _, status = os.waitpid(supervisor, 0)
         return os.waitstatus_to_exitcode(status) & 0xFF
-    return _guard(grace_s, command)
+    return _supervise(grace_s, command)
 
 
-def _guard(grace_s: float, command: list[str]) -> int:
+def _supervise(grace_s: float, command: list[str]) -> int:
     try:
-        # The process has one thread yet, so a function between fork and exec is safe.
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent)  # noqa: PLW1509
+        # The process still has a single thread, so a function between fork and exec is safe.
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_stop_with_parent)  # noqa: PLW1509
     except OSError as error:
-        _say(f"cannot start {command[0]}: {error}")
+        _log(f"cannot start {command[0]}: {error}")
         return CANNOT_START
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         server.terminate()
-        # A server waits for its clients without limit, so this is never left out.
+        # Always needed: a server waits for its clients without limit.
         threading.Timer(grace_s, _kill_group).start()
 
     signal.signal(signal.SIGTERM, end)
-    threading.Thread(target=_outlast_owner, daemon=True).start()
+    threading.Thread(target=_stop_with_owner, daemon=True).start()
     code = server.wait()
-    _say(f"the server ended with code {code}")
-    time.sleep(_LEFT_OVERS_S)
+    _log(f"the server ended with code {code}")
+    time.sleep(_LAST_OUTPUT_S)
     _kill_group()
     return 0
 
 
-def _say(text: str) -> None:
-    """Into the server's own log."""
+def _log(text: str) -> None:
+    """Writes to the server's own log."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
-def _end_with_parent() -> None:
+def _stop_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _outlast_owner() -> None:
+def _stop_with_owner() -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

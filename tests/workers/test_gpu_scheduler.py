@@ -17,7 +17,7 @@ from muses_eval.workers.limits import Snapshot
 from muses_eval.workers.play.executor import OnBegun, untold
 from muses_eval.workers.play.shard import ShardSpec, ShardSummary
 from muses_eval.workers.providers.model import Unavailable
-from muses_eval.workers.vllm.gpu_scheduler import StagedExecutor
+from muses_eval.workers.vllm.gpu_scheduler import GpuScheduler
 
 from tests.workers.test_shard import spec as shard_spec
 
@@ -97,17 +97,17 @@ class BookExecutor:
 
 @dataclass
 class Stage:
-    """A staged executor with its books."""
+    """A scheduler with its recorded events."""
 
     folder: Path
     fleet: BookFleet
-    executor: StagedExecutor
+    executor: GpuScheduler
 
     @classmethod
     def on(cls, folder: Path, gpus: int, **fleet: Any) -> "Stage":
         servers = BookFleet([], gpus, **fleet)
         servers.gate.set()
-        return cls(folder, servers, StagedExecutor(BookExecutor(servers), servers))
+        return cls(folder, servers, GpuScheduler(BookExecutor(servers), servers))
 
     @property
     def events(self) -> list[str]:
@@ -285,7 +285,7 @@ def test_what_is_kept_is_up_beside_all_waves(tmp_path: Path) -> None:
         stage = Stage.on(tmp_path, 2)
         async with stage.executor:
             for _ in range(2):
-                await stage.executor.keep([C])
+                await stage.executor.keep_running([C])
             await stage.play("r", {A: 1, B: 1, C: 1})
             assert str(await stage.executor.probe(C)) == "asked c"
         assert [event for event in stage.events if event != "c0"] == ["up c", "up a", "a0", "down a", "up b", "b0"]

@@ -10,13 +10,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from muses_eval.workers.vllm import server_process as vllm_server
-from muses_eval.workers.vllm.replica import Patience, Place, Replica, ReplicaStatus
-from muses_eval.workers.vllm.server_process import ServerPlan
+from muses_eval.workers.vllm import server_process
+from muses_eval.workers.vllm.health_check import HealthCheckRules
+from muses_eval.workers.vllm.replica import (
+    Replica,
+    ReplicaLocation,
+    ReplicaSettings,
+    ReplicaStatus,
+    RestartBackoff,
+)
+from muses_eval.workers.vllm.server_command import ServerSpec
 
 from tests.stand_in_vllm import alive, stand_in, until
 
-PATIENCE = Patience(start_s=20, look_s=0.02, answer_s=0.2, misses=2, hang_s=0.3, first_wait_s=0.01)
+HEALTH = HealthCheckRules(startup_timeout_s=20, interval_s=0.02, timeout_s=0.2, failure_threshold=2, hang_timeout_s=0.3)
+SETTINGS = ReplicaSettings(HEALTH, RestartBackoff(first_s=0.01))
 
 
 @dataclass
@@ -29,7 +37,7 @@ class Pids:
 @pytest.fixture(autouse=True)
 def pids(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pids]:
     """Not one of the processes outlives its test."""
-    monkeypatch.setattr(vllm_server, "GRACE_S", 0.5)
+    monkeypatch.setattr(server_process, "GRACE_S", 0.5)
     books = Pids()
     yield books
     until(lambda: not any(map(alive, books.seen)))
@@ -51,12 +59,12 @@ def play(
     folder: Path,
     pids: Pids,
     story: Callable[[Replica], Awaitable[None]],
-    patience: Patience = PATIENCE,
+    settings: ReplicaSettings = SETTINGS,
     **args: object,
 ) -> None:
     async def job() -> None:
-        plan = ServerPlan(stand_in(folder), "m", json.dumps(args), cores=(1,))
-        replica = Replica(plan, Place("127.0.0.1", folder), patience)
+        server = ServerSpec(stand_in(folder), "m", json.dumps(args), cores=(1,))
+        replica = Replica(server, ReplicaLocation("127.0.0.1", folder), settings)
         try:
             await story(replica)
         finally:
@@ -77,7 +85,7 @@ def test_the_first_question_starts_a_server(tmp_path: Path, pids: Pids) -> None:
         assert replica.status() == ReplicaStatus()
         status, found = await ready(replica, pids, 1)
         assert status.was_ready
-        assert status.trouble is None
+        assert status.failure is None
         assert found["cores"] == "1"
         assert found["model"] == "m"
 
@@ -92,7 +100,7 @@ def test_a_killed_server_comes_back(tmp_path: Path, pids: Pids) -> None:
         os.kill(found["pids"][0], signal.SIGKILL)
         after, _ = await ready(replica, pids, 2)
         assert after.url != before.url
-        assert "the server ended with code -9" in after.trouble
+        assert "the server ended with code -9" in after.failure
         assert not any(map(alive, found["pids"]))
 
     play(tmp_path, pids, story)
@@ -105,7 +113,7 @@ def test_a_frozen_server_comes_back(tmp_path: Path, pids: Pids) -> None:
         _, found = await ready(replica, pids, 1)
         os.kill(found["pids"][0], signal.SIGSTOP)
         after, _ = await ready(replica, pids, 2)
-        assert after.trouble.startswith("the server did not answer 2 times in a row")
+        assert after.failure.startswith("the server did not answer 2 times in a row")
 
     play(tmp_path, pids, story)
 
@@ -116,7 +124,7 @@ def test_a_server_that_gets_nothing_done_comes_back(tmp_path: Path, pids: Pids) 
     async def story(replica: Replica) -> None:
         _, _ = await ready(replica, pids, 1)
         after, _ = await ready(replica, pids, 2)
-        assert after.trouble.startswith("the server held 1 requests and did nothing for ")
+        assert after.failure.startswith("the server held 1 requests and did nothing for ")
 
     play(tmp_path, pids, story, mishap="stuck")
 
@@ -127,18 +135,18 @@ def test_a_server_that_does_not_start(tmp_path: Path, pids: Pids) -> None:
     async def story(replica: Replica) -> None:
         status = await when(replica, lambda status: status.starts == 3)
         assert not status.was_ready
-        assert "ValueError: the KV cache has no room" in status.trouble
-        assert "RuntimeError: the engine did not start" in status.trouble
+        assert "ValueError: the KV cache has no room" in status.failure
+        assert "RuntimeError: the engine did not start" in status.failure
 
     play(tmp_path, pids, story, mishap="no start")
 
 
 def test_a_server_that_is_never_ready(tmp_path: Path, pids: Pids) -> None:
     async def story(replica: Replica) -> None:
-        status = await when(replica, lambda status: status.trouble)
-        assert status.trouble.startswith("the server was not ready after 0 s")
+        status = await when(replica, lambda status: status.failure)
+        assert status.failure.startswith("the server was not ready after 0 s")
 
-    play(tmp_path, pids, story, replace(PATIENCE, start_s=0.0, first_wait_s=60.0))
+    play(tmp_path, pids, story, ReplicaSettings(replace(HEALTH, startup_timeout_s=0.0), RestartBackoff(first_s=60.0)))
 
 
 def test_waits_grow_while_nothing_lives_long(tmp_path: Path) -> None:
@@ -149,7 +157,7 @@ def test_waits_grow_while_nothing_lives_long(tmp_path: Path) -> None:
         pass
 
     async def sleep(seconds: float) -> None:
-        if seconds == PATIENCE.look_s:
+        if seconds == HEALTH.interval_s:
             await asyncio.sleep(0.01)
             now[0] += 10.0 * (len(waits) == 5)  # the sixth life is a long one
             return
@@ -158,9 +166,9 @@ def test_waits_grow_while_nothing_lives_long(tmp_path: Path) -> None:
             raise Enough
 
     async def job() -> None:
-        plan = ServerPlan(stand_in(tmp_path), "m", '{"mishap": "no start"}')
-        patience = replace(PATIENCE, first_wait_s=1.0, longest_wait_s=8.0)
-        replica = Replica(plan, Place("127.0.0.1", tmp_path), patience, clock=lambda: now[0], sleep=sleep)
+        server = ServerSpec(stand_in(tmp_path), "m", '{"mishap": "no start"}')
+        settings = ReplicaSettings(HEALTH, RestartBackoff(first_s=1.0, longest_s=8.0))
+        replica = Replica(server, ReplicaLocation("127.0.0.1", tmp_path), settings, clock=lambda: now[0], sleep=sleep)
         with pytest.raises(Enough):
             await when(replica, lambda _: False)
         await replica.stop()
@@ -171,7 +179,7 @@ def test_waits_grow_while_nothing_lives_long(tmp_path: Path) -> None:
 
 def test_a_replica_may_be_stopped_before_it_was_started(tmp_path: Path) -> None:
     async def job() -> None:
-        replica = Replica(ServerPlan("py", "m", "{}"), Place("127.0.0.1", tmp_path), PATIENCE)
+        replica = Replica(ServerSpec("py", "m", "{}"), ReplicaLocation("127.0.0.1", tmp_path), SETTINGS)
         await replica.stop()
         await replica.stop()
         assert replica.status() == ReplicaStatus()

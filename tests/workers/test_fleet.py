@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,89 +22,31 @@ from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.errors import ConfigError, ModelFailure
-from muses_eval.workers.vllm import fleet as vllm_fleet
-from muses_eval.workers.vllm.fleet import (
-    FleetAddresses,
-    FleetOrder,
-    FleetSettings,
-    NodeRoom,
-    VllmFleet,
-    check_room,
-    fleet_name,
-)
-from muses_eval.workers.vllm.replica import Patience
-from muses_eval.workers.vllm.server_load import ScalingRules
-from muses_eval.workers.vllm.server_process import EngineBuild, ServerPlan
+from muses_eval.workers.vllm import server_discovery
+from muses_eval.workers.vllm.autoscaler import ScalingRules
+from muses_eval.workers.vllm.fleet import VllmFleet
+from muses_eval.workers.vllm.health_check import HealthCheckRules
+from muses_eval.workers.vllm.replica import ReplicaSettings, RestartBackoff
+from muses_eval.workers.vllm.replica_set_spec import FleetSettings, replica_set_name
+from muses_eval.workers.vllm.server_discovery import ServerDiscovery
 
 from tests.stand_in_vllm import alive, stand_in, until
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = FleetSettings(
-    Patience(start_s=30, look_s=0.05, answer_s=2.0, first_wait_s=0.05),
+    ReplicaSettings(
+        HealthCheckRules(startup_timeout_s=30, interval_s=0.05, timeout_s=2.0), RestartBackoff(first_s=0.05)
+    ),
     ScalingRules(busy_requests=4, busy_s=0, idle_s=0),
 )
 GPUS = 4
 
 
-# Room, as a decision
-
-
-def order(model: str, replicas: int, gpus: int) -> FleetOrder:
-    plan = ServerPlan("py", model, "{}")
-    return FleetOrder(plan, EngineBuild("1", cpu=not gpus), replicas, replicas, gpus, FleetSettings())
-
-
-def nodes(*gpus: int) -> list[NodeRoom]:
-    return [NodeRoom(str(number), count) for number, count in enumerate(gpus)]
-
-
-@pytest.mark.parametrize(
-    ("orders", "cluster"),
-    [
-        ([order("a", 4, 2)], nodes(8)),
-        ([order("a", 2, 2), order("b", 1, 4)], nodes(4, 4)),
-        ([order("a", 3, 1), order("b", 2, 4)], nodes(4, 7)),
-        ([order("cpu", 9, 0)], nodes(0)),
-    ],
-)
-def test_there_is_room(orders: Sequence[FleetOrder], cluster: Sequence[NodeRoom]) -> None:
-    check_room(orders, cluster)
-
-
-@pytest.mark.parametrize(
-    ("orders", "cluster", "message"),
-    [
-        (
-            [order("a", 1, 8)],
-            nodes(4, 4),
-            (
-                "the servers of vllm:a (1 replica of 8 GPUs on one machine) do not fit: the cluster has 2 machines "
-                "with 4 GPUs, 4 GPUs; lower engine.replicas or engine.tensor_parallel, or add GPUs"
-            ),
-        ),
-        (
-            [order("small", 2, 1), order("large", 1, 4)],
-            nodes(5),
-            (
-                "the servers of vllm:large (1 replica of 4 GPUs on one machine) and vllm:small (2 replicas of 1 GPU on "
-                "one machine) do not fit: the cluster has 1 machine with 5 GPUs; "
-            ),
-        ),
-        ([order("a", 1, 1)], nodes(0), "the cluster has 1 machine with 0 GPUs"),
-    ],
-    ids=["no machine is large enough", "not all at once", "none"],
-)
-def test_there_is_no_room(orders: Sequence[FleetOrder], cluster: Sequence[NodeRoom], message: str) -> None:
-    with pytest.raises(ConfigError) as error:
-        check_room(orders, cluster)
-    assert message in str(error.value)
-
-
 def test_models_that_differ_in_sampling_share_their_servers() -> None:
     spec = ModelSpec("a", "vllm", "m", engine=EngineSpec())
-    assert fleet_name(spec) == fleet_name(replace(spec, name="b", sampling=Sampling(temperature=1.0)))
-    assert fleet_name(spec) != fleet_name(replace(spec, engine=EngineSpec(tensor_parallel=2)))
-    assert fleet_name(spec) != fleet_name(replace(spec, model="n"))
+    assert replica_set_name(spec) == replica_set_name(replace(spec, name="b", sampling=Sampling(temperature=1.0)))
+    assert replica_set_name(spec) != replica_set_name(replace(spec, engine=EngineSpec(tensor_parallel=2)))
+    assert replica_set_name(spec) != replica_set_name(replace(spec, model="n"))
 
 
 # On a cluster
@@ -146,9 +88,11 @@ def seen() -> Iterator[Seen]:
 
 
 @contextmanager
-def serving(*specs: ModelSpec, patience: Patience = SETTINGS.patience) -> Iterator[tuple[VllmFleet, asyncio.Runner]]:
+def serving(
+    *specs: ModelSpec, replica: ReplicaSettings = SETTINGS.replica
+) -> Iterator[tuple[VllmFleet, asyncio.Runner]]:
     with asyncio.Runner() as loop:
-        fleet = VllmFleet(replace(SETTINGS, patience=patience))
+        fleet = VllmFleet(replace(SETTINGS, replica=replica))
         try:
             loop.run(fleet.start(specs))
             yield fleet, loop
@@ -163,7 +107,7 @@ def gpu_model(folder: Path, name: str = "m", replicas: tuple[int, int] = (1, 1),
 
 def ask(loop: asyncio.Runner, spec: ModelSpec) -> tuple[str, ...]:
     """As a worker would that has just come."""
-    return tuple(loop.run(FleetAddresses(spec).resolve()))
+    return tuple(loop.run(ServerDiscovery(spec).resolve()))
 
 
 @pytest.mark.integration
@@ -186,7 +130,7 @@ def test_a_fleet_serves_and_frees(tmp_path: Path, seen: Seen) -> None:
         assert "--tensor-parallel-size" in described["arguments"]
         assert ask(loop, two)
         loop.run(fleet.stop([wide]))
-        with pytest.raises(ModelFailure, match="server: wide: nobody keeps its servers any more"):
+        with pytest.raises(ModelFailure, match="server: wide: the fleet no longer serves this model"):
             ask(loop, wide)
         assert len(ask(loop, two)) == 2
     later = gpu_model(tmp_path, "later", tensor_parallel=4)
@@ -210,7 +154,7 @@ def test_whoever_is_killed_the_servers_come_back(tmp_path: Path, seen: Seen) -> 
             return pids if len(pids) == 2 else set()
 
         before = both()
-        victims = ([min(before)], actor_pids("OwnerOfOneServer"), actor_pids("ModelServers"))
+        victims = ([min(before)], actor_pids("ReplicaActor"), actor_pids("ReplicaSet"))
         for victim, *_ in victims:
             os.kill(victim, signal.SIGKILL)
             before = until(lambda before=before: (now := both()) != before and now)
@@ -263,7 +207,7 @@ def test_gpus_that_others_hold_are_not_waited_for_without_end(tmp_path: Path) ->
         with pytest.raises(
             ConfigError, match=r"vllm:m does not start: no machine had 1 GPU free within 1 s; others of"
         ):
-            serving(gpu_model(tmp_path), patience=replace(SETTINGS.patience, start_s=1.0)).__enter__()
+            serving(gpu_model(tmp_path), replica=ReplicaSettings(HealthCheckRules(startup_timeout_s=1.0))).__enter__()
     finally:
         ray.kill(holder)
 
@@ -324,13 +268,13 @@ def busy(url: str, requests: int) -> None:
 def test_a_call_waits_while_no_server_is_up(tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its patience ends one day, as a failure that may be tried again; nobody waits as long again in that outage."""
     spec = gpu_model(tmp_path)
-    with serving(spec, patience=replace(SETTINGS.patience, first_wait_s=3.0)) as (_, loop):
+    with serving(spec, replica=replace(SETTINGS.replica, backoff=RestartBackoff(first_s=3.0))) as (_, loop):
         (before,) = ask(loop, spec)
-        worker = FleetAddresses(spec)
+        worker = ServerDiscovery(spec)
         os.kill(seen.facts(before)["pids"][0], signal.SIGKILL)
-        monkeypatch.setattr(vllm_fleet, "_FRESH_S", 0.0)
+        monkeypatch.setattr(server_discovery, "_CACHE_S", 0.0)
         with monkeypatch.context() as patch:
-            patch.setattr(vllm_fleet, "RESOLVE_WAIT_S", 0.0)
+            patch.setattr(server_discovery, "RESOLVE_TIMEOUT_S", 0.0)
             assert until(lambda: failure_of(loop, worker)).retryable
         known = failure_of(loop, worker)  # it would be back, were it waited for
         assert "for more than 600 s none of its servers has been up" in str(known)
@@ -340,7 +284,7 @@ def test_a_call_waits_while_no_server_is_up(tmp_path: Path, seen: Seen, monkeypa
         assert after != before
 
 
-def failure_of(loop: asyncio.Runner, worker: FleetAddresses) -> ModelFailure | None:
+def failure_of(loop: asyncio.Runner, worker: ServerDiscovery) -> ModelFailure | None:
     try:
         loop.run(worker.resolve())
     except ModelFailure as failure:
@@ -353,13 +297,14 @@ import asyncio, sys, ray
 sys.path.insert(0, {root!r})
 from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model import ModelSpec
-from muses_eval.workers.vllm.fleet import FleetAddresses, VllmFleet
+from muses_eval.workers.vllm.fleet import VllmFleet
+from muses_eval.workers.vllm.server_discovery import ServerDiscovery
 ray.init("local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False, _temp_dir={temp!r})
 async def job():
     spec = ModelSpec("m", "vllm", "m", engine=EngineSpec(python={python!r}))
     fleet = VllmFleet()
     await fleet.start([spec])
-    print(*await FleetAddresses(spec).resolve(), flush=True)
+    print(*await ServerDiscovery(spec).resolve(), flush=True)
     await asyncio.sleep(600)
 asyncio.run(job())
 """
