@@ -30,7 +30,7 @@ class ConcurrencyLimit:
         finally:
             self._give_back()
 
-    def ended(self, end: AttemptOutcome) -> None:
+    def record(self, outcome: AttemptOutcome) -> None:
         """Learns nothing."""
 
     def lower_to(self, most: int) -> None:

@@ -34,7 +34,7 @@ from muses_eval.pipeline.plan.plan import Cell, ShardPlan
 from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.workers.budget import UNKNOWN
-from muses_eval.workers.limits import disagreements
+from muses_eval.workers.limits import limit_conflicts
 from muses_eval.workers.play.executor import Executor, InlineExecutor, OnBegun, untold
 from muses_eval.workers.play.shard import ShardSpec, ShardSummary
 
@@ -118,7 +118,7 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
     agents = list({cell.model for cell in run.pending.cells})
     player = users_model(run.pending)
     users = [] if player is None else [player]
-    for disagreement in disagreements(model.endpoint for model in (*agents, *users) if model.endpoint):
+    for disagreement in limit_conflicts(model.endpoint for model in (*agents, *users) if model.endpoint):
         warn(disagreement)
     answers = await all_of(executor.probe(model) for model in (*agents, *users))
     troubles = {model.name: trouble for model, trouble in zip(agents, answers, strict=False) if trouble}

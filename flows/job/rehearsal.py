@@ -153,7 +153,7 @@ def accounts_of(config: RunConfig) -> Mapping[Account, str]:
     for model in _called(config):
         account = _account(model)
         if account not in names:
-            name = slug(account.where[0].removeprefix("https://").removeprefix("http://"))
+            name = slug(account.identity[0].removeprefix("https://").removeprefix("http://"))
             names[account] = name if name not in names.values() else f"{name}-{len(names)}"
     return names
 

@@ -11,10 +11,10 @@ from muses_eval.workers.coordinator.local import Coordinator
 from muses_eval.workers.limits import (
     Account,
     AttemptOutcome,
-    LeasedLimiter,
     LeaseHolder,
     LimitsClient,
     Permit,
+    RateLimiter,
     Snapshot,
 )
 from muses_eval.workers.limits.protocol import AccountReport, CoordinatorUnavailableError, Renewal
@@ -96,7 +96,7 @@ class SimulatedProvider:
             self.refused.append(now)
             await asyncio.sleep(self.dice.expovariate(1 / self.way_s))
             wait = math.ceil(refusal.wait_s) if refusal and self.retry_after else None
-            permit.ended(AttemptOutcome("refused", retry_after_s=wait))
+            permit.record(AttemptOutcome("refused", retry_after_s=wait))
             return False
         self.admitted.append((now, tokens))
         self.peak = max(self.peak, self._use.in_flight)
@@ -104,7 +104,7 @@ class SimulatedProvider:
             await asyncio.sleep(self.latency(self.dice))
         finally:
             self._use.leave()
-        permit.ended(AttemptOutcome("answered", tokens))
+        permit.record(AttemptOutcome("answered", tokens))
         return True
 
     def used(self, from_s: float, to_s: float) -> float:
@@ -141,7 +141,7 @@ class SimulatedWorker:
         self, coordinator: RemoteCoordinator, provider: SimulatedProvider, declared: Limits, holder: LeaseHolder
     ) -> None:
         self.limits = LimitsClient(coordinator, holder, clock)
-        self.limit: LeasedLimiter = self.limits.limit(Endpoint((URL,), limits=declared))
+        self.limit: RateLimiter = self.limits.limiter(Endpoint((URL,), limits=declared))
         self.answered = 0
         self._provider = provider
         self._callers: list[asyncio.Task[None]] = []

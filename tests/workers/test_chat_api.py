@@ -772,7 +772,7 @@ def test_a_dead_server_without_retries_fails_at_once_and_is_left_alone() -> None
 
 
 class Books:
-    """A limit that lets everything through and keeps what it is told."""
+    """A limit that lets everything through and keeps the recorded outcomes."""
 
     def __init__(self) -> None:
         self.asked: list[int] = []
@@ -783,11 +783,11 @@ class Books:
         self.asked.append(tokens)
         yield self
 
-    def ended(self, end: AttemptOutcome) -> None:
-        self.ends.append(end)
+    def record(self, outcome: AttemptOutcome) -> None:
+        self.ends.append(outcome)
 
 
-def test_the_limit_is_told_how_each_try_ended() -> None:
+def test_the_limiter_learns_the_outcome_of_each_attempt() -> None:
     """Refusals with their pause, failures, and answers with what they took; with the headers of each response."""
     answer = completion("hi", usage={"prompt_tokens": 5, "completion_tokens": 7})
     script = [

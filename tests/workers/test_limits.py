@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.config.endpoint import Endpoint, Limits
 from muses_eval.workers.coordinator.local import Coordinator, LocalCoordinator
-from muses_eval.workers.limits import AttemptOutcome, LeasedLimiter, LeaseHolder, LimitsClient, disagreements
+from muses_eval.workers.limits import AttemptOutcome, LeaseHolder, LimitsClient, RateLimiter, limit_conflicts
 from muses_eval.workers.limits.account import Account
-from muses_eval.workers.limits.fair_share import fair_shares, shares_in_groups
-from muses_eval.workers.limits.headers import HeaderLimits, limits_from_headers
-from muses_eval.workers.limits.learner import FIRST_WINDOW, AccountActivity, Learner
+from muses_eval.workers.limits.fair_share import fair_shares, fair_shares_by_group
+from muses_eval.workers.limits.limit_headers import HeaderLimits, limits_from_headers
+from muses_eval.workers.limits.limit_learner import FIRST_WINDOW, AccountActivity, LimitLearner
 from muses_eval.workers.limits.protocol import HORIZON_S, AccountReport, Rates, TimeSlot, TokenStats
-from muses_eval.workers.limits.time_slots import LATE_S, HeldTime
+from muses_eval.workers.limits.time_slots import LATE_S, HeldTimeSlots
 from muses_eval.workers.limits.timeline import Timeline
-from muses_eval.workers.limits.token_reserve import USED
+from muses_eval.workers.limits.token_reserve import USED_SHARE
 from muses_eval.workers.rehearsal.request_log import largest_window
 
 from tests.workers.virtual_time import clock, run
@@ -25,8 +25,8 @@ from tests.workers.virtual_time import clock, run
 URL = "http://one/v1"
 
 
-def limit_of(most: int) -> LeasedLimiter:
-    return LimitsClient().limit(Endpoint((URL,), limits=Limits(concurrency=most)))
+def limit_of(most: int) -> RateLimiter:
+    return LimitsClient().limiter(Endpoint((URL,), limits=Limits(concurrency=most)))
 
 
 # Tries in one worker
@@ -39,14 +39,14 @@ async def _wait_for_turns(rounds: int = 20) -> None:
 
 
 class Caller:
-    """Holds a permit until it is told to leave."""
+    """Holds a permit until it has to leave."""
 
-    def __init__(self, limit: LeasedLimiter) -> None:
+    def __init__(self, limit: RateLimiter) -> None:
         self.inside = False
         self._leave = asyncio.Event()
         self.task = asyncio.ensure_future(self._work(limit))
 
-    async def _work(self, limit: LeasedLimiter) -> None:
+    async def _work(self, limit: RateLimiter) -> None:
         async with limit.permit(0):
             self.inside = True
             await self._leave.wait()
@@ -165,12 +165,12 @@ def test_one_limit_an_account() -> None:
     limits = LimitsClient()
     big = Endpoint((URL,), "KEY", limits=Limits(requests_per_minute=10, concurrency=64))
     small = Endpoint((URL,), "KEY", limits=Limits(concurrency=8), timeout_s=5.0)
-    shared = limits.limit(big)
-    assert limits.limit(small) is shared
-    assert limits.limit(big).declared == Limits(requests_per_minute=10, concurrency=8)
-    assert limits.limit(Endpoint((URL,), "OTHER_KEY")) is not shared
-    assert limits.limit(Endpoint(("http://two/v1",), "KEY")) is not shared
-    assert limits.limit(Endpoint(("http://two/v1",), "KEY", account="a")) is limits.limit(
+    shared = limits.limiter(big)
+    assert limits.limiter(small) is shared
+    assert limits.limiter(big).declared == Limits(requests_per_minute=10, concurrency=8)
+    assert limits.limiter(Endpoint((URL,), "OTHER_KEY")) is not shared
+    assert limits.limiter(Endpoint(("http://two/v1",), "KEY")) is not shared
+    assert limits.limiter(Endpoint(("http://two/v1",), "KEY", account="a")) is limits.limiter(
         Endpoint(("http://three/v1",), "KEY", account="a")
     )
 
@@ -180,7 +180,7 @@ def test_a_refusal_holds_the_worker_back_until_the_coordinator_knows() -> None:
 
     async def scenario() -> list[float]:
         limits = LimitsClient(LocalCoordinator(Coordinator(clock)), clock=clock)
-        limit = limits.limit(Endpoint((URL,), limits=Limits(concurrency=8)))
+        limit = limits.limiter(Endpoint((URL,), limits=Limits(concurrency=8)))
         started = []
         for end in (
             AttemptOutcome("refused", retry_after_s=7.0),
@@ -189,7 +189,7 @@ def test_a_refusal_holds_the_worker_back_until_the_coordinator_knows() -> None:
         ):
             async with limit.permit(0) as permit:
                 started.append(clock())
-                permit.ended(end)
+                permit.record(end)
         await limits.close()
         return started
 
@@ -199,7 +199,7 @@ def test_a_refusal_holds_the_worker_back_until_the_coordinator_knows() -> None:
     assert third - second < 2.0  # the probe was let in
 
 
-def test_a_mistake_of_ours_is_told_to_those_who_wait() -> None:
+def test_an_unexpected_error_is_raised_in_waiting_attempts() -> None:
     """Nobody waits for ever for a coordinator that is broken."""
 
     class Broken(LocalCoordinator):
@@ -207,7 +207,7 @@ def test_a_mistake_of_ours_is_told_to_those_who_wait() -> None:
             raise ZeroDivisionError
 
     async def scenario() -> None:
-        async with LimitsClient(Broken()).limit(Endpoint((URL,))).permit(0):
+        async with LimitsClient(Broken()).limiter(Endpoint((URL,))).permit(0):
             pass
 
     with pytest.raises(ZeroDivisionError):
@@ -222,8 +222,8 @@ def test_closing_gives_everything_back() -> None:
         endpoint = Endpoint((URL,), limits=Limits(concurrency=1))
         for name in ("one", "two"):
             limits = LimitsClient(coordinator, LeaseHolder("run", name), clock)
-            async with limits.limit(endpoint).permit(0) as permit:
-                permit.ended(AttemptOutcome("answered", 1))
+            async with limits.limiter(endpoint).permit(0) as permit:
+                permit.record(AttemptOutcome("answered", 1))
             before = clock()
             await limits.close()
             await limits.close()
@@ -234,7 +234,7 @@ def test_closing_gives_everything_back() -> None:
 
 
 def test_who_has_nothing_left_to_do_leaves() -> None:
-    """Also who owes a little for a try that took more than was guessed: the next one will pay it."""
+    """Also who in_debt a little for a try that took more than was guessed: the next one will pay it."""
 
     class Left(LocalCoordinator):
         left = 0
@@ -246,9 +246,9 @@ def test_who_has_nothing_left_to_do_leaves() -> None:
     async def scenario() -> None:
         coordinator = Left(Coordinator(clock))
         limits = LimitsClient(coordinator, LeaseHolder("run", "one"), clock)
-        async with limits.limit(Endpoint((URL,), limits=Limits(tokens_per_minute=6000))).permit(100) as permit:
+        async with limits.limiter(Endpoint((URL,), limits=Limits(tokens_per_minute=6000))).permit(100) as permit:
             await asyncio.sleep(20.0)
-            permit.ended(AttemptOutcome("answered", 110))
+            permit.record(AttemptOutcome("answered", 110))
         await asyncio.sleep(5.0)
         assert coordinator.left == 1
         await limits.close()
@@ -274,10 +274,20 @@ def test_shares_are_fair_between_runs_first() -> None:
     wants = {"a1": 9, "a2": 9, "a3": 9, "b1": 9}
     groups = {key: key[0] for key in wants}
     even = {"a": 1, "b": 1}
-    assert shares_in_groups(12, wants, groups, even, list(wants)) == {"a1": 2, "a2": 2, "a3": 2, "b1": 6}
-    assert shares_in_groups(1, wants, groups, even, ["b1", "a1", "a2", "a3"])["b1"] == 1
-    assert shares_in_groups(12, wants, groups, {"a": 3, "b": 1}, list(wants)) == {"a1": 3, "a2": 3, "a3": 3, "b1": 3}
-    assert shares_in_groups(30, wants, groups, {"a": 1, "b": 4}, list(wants)) == {"a1": 7, "a2": 7, "a3": 7, "b1": 9}
+    assert fair_shares_by_group(12, wants, groups, even, list(wants)) == {"a1": 2, "a2": 2, "a3": 2, "b1": 6}
+    assert fair_shares_by_group(1, wants, groups, even, ["b1", "a1", "a2", "a3"])["b1"] == 1
+    assert fair_shares_by_group(12, wants, groups, {"a": 3, "b": 1}, list(wants)) == {
+        "a1": 3,
+        "a2": 3,
+        "a3": 3,
+        "b1": 3,
+    }
+    assert fair_shares_by_group(30, wants, groups, {"a": 1, "b": 4}, list(wants)) == {
+        "a1": 7,
+        "a2": 7,
+        "a3": 7,
+        "b1": 9,
+    }
 
 
 @given(st.integers(0, 100), st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 50), st.integers(1, 9))))
@@ -300,10 +310,10 @@ def test_shares_by_weight(total: int, each: dict[str, tuple[int, int]]) -> None:
 def test_no_window_holds_more_than_its_share(per_minute: int, asks: list[tuple[int, float, bool]]) -> None:
     """Whoever asks for how many, and when: no 60 s hold more tries than the limit, and no time is lent twice."""
     now, timeline, times, ends = 0.0, Timeline(), [], [-math.inf]
-    each = 60 / (USED * per_minute)
-    for count, pause, at_once in asks:
+    each = 60 / (USED_SHARE * per_minute)
+    for count, pause, urgent in asks:
         now += pause
-        slot = timeline.grant(count * each, now, now + HORIZON_S, each if at_once else 0.0)
+        slot = timeline.grant(count * each, now, now + HORIZON_S, each if urgent else 0.0)
         if slot is not None:
             assert slot.start >= max(ends[-1], now - each)
             ends.append(slot.end)
@@ -313,9 +323,9 @@ def test_no_window_holds_more_than_its_share(per_minute: int, asks: list[tuple[i
 
 def test_a_try_that_waits_starts_at_once_on_a_line_that_is_free() -> None:
     timeline = Timeline()
-    assert timeline.grant(20.0, 100.0, 101.0, at_once=20.0) == TimeSlot(80.0, 100.0)
-    assert timeline.grant(20.0, 100.0, 101.0, at_once=20.0) == TimeSlot(100.0, 120.0)
-    assert timeline.grant(20.0, 100.0, 101.0, at_once=20.0) is None  # begins too late
+    assert timeline.grant(20.0, 100.0, 101.0, backdated_s=20.0) == TimeSlot(80.0, 100.0)
+    assert timeline.grant(20.0, 100.0, 101.0, backdated_s=20.0) == TimeSlot(100.0, 120.0)
+    assert timeline.grant(20.0, 100.0, 101.0, backdated_s=20.0) is None  # begins too late
     assert timeline.grant(20.0, 200.0, 201.0) == TimeSlot(200.0, 220.0)
 
 
@@ -328,8 +338,8 @@ def test_what_is_given_back_is_lent_again() -> None:
     assert timeline.grant(9.0, 0.5, 1.0) == TimeSlot(0.5, 9.5)
 
 
-def lent(*slots: TimeSlot, requests: float | None = None, tokens: float | None = None) -> HeldTime:
-    time = HeldTime()
+def lent(*slots: TimeSlot, requests: float | None = None, tokens: float | None = None) -> HeldTimeSlots:
+    time = HeldTimeSlots()
     time.rates = Rates(requests, tokens)
     for slot in slots:
         time.add(slot)
@@ -350,8 +360,8 @@ def test_a_small_part_may_be_paid_later() -> None:
     time = lent(TimeSlot(0.0, 1.0), TimeSlot(5.0, 9.0), tokens=100.0)
     assert time.due(110.0) == 1.0
     time.pay(110.0, 1.0)
-    assert not time.owes(100.0)  # it is paid with the next one
-    assert time.owes(10.0)
+    assert not time.in_debt(100.0)  # it is paid with the next one
+    assert time.in_debt(10.0)
     assert time.due(100.0) == pytest.approx(6.1)
 
 
@@ -371,7 +381,7 @@ def test_what_is_not_used_in_time_is_void() -> None:
     time.correct(500.0)
     time.drop_late(8.0)
     assert time.seconds == pytest.approx(1.0 + LATE_S)
-    assert not time.owes(0.0)
+    assert not time.in_debt(0.0)
     late = lent(TimeSlot(0.0, 9.0), requests=10.0)
     late.pay(0.0, 8.0)
     assert late.due(0.0) == pytest.approx(8.0 - LATE_S + 0.1)
@@ -404,11 +414,11 @@ def test_sizes_of_tries() -> None:
     assert sizes.largest == pytest.approx(110, abs=0.2)
 
 
-# What providers tell
+# Limits in headers
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "expected"),
     [
         ({}, None),
         ({"x-ratelimit-limit-requests": "500"}, Limits(500.0)),
@@ -421,51 +431,53 @@ def test_sizes_of_tries() -> None:
         ({"x-ratelimit-limit-requests": "nan"}, None),
     ],
 )
-def test_limits_in_headers(headers: dict[str, str], told: Limits | None) -> None:
-    assert limits_from_headers(headers) == told
+def test_limits_in_headers(headers: dict[str, str], expected: Limits | None) -> None:
+    assert limits_from_headers(headers) == expected
 
 
-def test_the_smallest_of_what_was_told_lately_holds() -> None:
-    told = HeaderLimits()
-    told.note(Limits(500.0), 0.0)
-    told.note(Limits(100.0), 10.0)
-    told.note(Limits(500.0), 50.0)
-    assert told.limits == Limits(100.0)
-    told.note(Limits(500.0), 70.0)
-    assert told.limits == Limits(100.0)
-    told.note(Limits(500.0), 130.0)  # raised
-    assert told.limits == Limits(500.0)
+def test_the_smallest_of_recently_reported_limits_holds() -> None:
+    reported = HeaderLimits()
+    reported.note(Limits(500.0), 0.0)
+    reported.note(Limits(100.0), 10.0)
+    reported.note(Limits(500.0), 50.0)
+    assert reported.limits == Limits(100.0)
+    reported.note(Limits(500.0), 70.0)
+    assert reported.limits == Limits(100.0)
+    reported.note(Limits(500.0), 130.0)  # raised
+    assert reported.limits == Limits(500.0)
 
 
-def test_what_is_told_is_kept_where_nothing_is_declared() -> None:
+def test_reported_limits_hold_where_none_is_declared() -> None:
     async def scenario(declared: Limits) -> tuple[float | None, str]:
         coordinator = Coordinator(clock)
         limits = LimitsClient(LocalCoordinator(coordinator), clock=clock)
-        limit = limits.limit(Endpoint((URL,), limits=declared))
+        limit = limits.limiter(Endpoint((URL,), limits=declared))
         for _ in range(20):
             async with limit.permit(0) as permit:
-                permit.ended(AttemptOutcome("answered", 10, headers={"x-ratelimit-limit-requests": "300"}))
+                permit.record(AttemptOutcome("answered", 10, headers={"x-ratelimit-limit-requests": "300"}))
             await asyncio.sleep(0.1)
         status = coordinator.snapshot().accounts[0]
         await limits.close()
         return status.requests_per_minute, status.source
 
-    assert run(scenario(Limits())) == (300.0, "told")
+    assert run(scenario(Limits())) == (300.0, "reported")
     assert run(scenario(Limits(requests_per_minute=200))) == (200.0, "declared")
 
 
 # What refusals teach
 
 
-def busy(learner: Learner, seconds: float, from_s: float, **seen: object) -> float:
+def busy(learner: LimitLearner, seconds: float, from_s: float, **seen: object) -> float:
     """A second of work after the other; returns when it ended."""
     for n in range(round(seconds)):
-        learner.observe(AccountActivity(**{"started": 50, "answered": 50, "answered_anew": 50, **seen}), from_s + n)  # type: ignore[arg-type]
+        learner.observe(
+            AccountActivity(**{"started": 50, "answered": 50, "answered_after_cut": 50, **seen}), from_s + n
+        )  # type: ignore[arg-type]
     return from_s + seconds
 
 
 def test_slow_start_doubles_while_calls_wait() -> None:
-    learner = Learner(0.0, slow_start=True)
+    learner = LimitLearner(0.0, slow_start=True)
     assert learner.window == FIRST_WINDOW
     learner.observe(AccountActivity(started=16, answered=16, in_flight=16, crowded=True), 1.0)
     assert learner.window == 2 * FIRST_WINDOW
@@ -475,9 +487,9 @@ def test_slow_start_doubles_while_calls_wait() -> None:
 
 def test_one_cut_for_one_episode() -> None:
     """Forty refusals of tries that were in flight at the first are one piece of news."""
-    learner = Learner(0.0, slow_start=True)
+    learner = LimitLearner(0.0, slow_start=True)
     now = busy(learner, 10, 1.0, in_flight=100, crowded=True)
-    learner.observe(AccountActivity(refused=1, refused_anew=1, in_flight=100), now)
+    learner.observe(AccountActivity(refused=1, refused_after_cut=1, in_flight=100), now)
     first = learner.window
     assert first == pytest.approx(90)
     for _ in range(4):
@@ -486,7 +498,7 @@ def test_one_cut_for_one_episode() -> None:
 
 
 def test_failures_hold_and_do_not_cut() -> None:
-    learner = Learner(0.0, slow_start=True)
+    learner = LimitLearner(0.0, slow_start=True)
     now = busy(learner, 3, 1.0, crowded=True)
     before = learner.window
     now = busy(learner, 10, now, crowded=True, failed=1)
@@ -496,9 +508,9 @@ def test_failures_hold_and_do_not_cut() -> None:
 
 
 def test_a_bound_grows_only_while_it_holds_something_back() -> None:
-    learner = Learner(0.0, slow_start=True)
+    learner = LimitLearner(0.0, slow_start=True)
     now = busy(learner, 10, 1.0, crowded=True)
-    learner.observe(AccountActivity(refused=1, refused_anew=1, in_flight=100), now)
+    learner.observe(AccountActivity(refused=1, refused_after_cut=1, in_flight=100), now)
     cut = learner.window
     now = busy(learner, 20, now + 1)
     assert learner.window == cut
@@ -508,52 +520,52 @@ def test_a_bound_grows_only_while_it_holds_something_back() -> None:
 
 def test_a_pause_that_was_asked_for_is_kept_and_ends() -> None:
     """Hours are not waited for without a look."""
-    learner = Learner(0.0, slow_start=False)
+    learner = LimitLearner(0.0, slow_start=False)
     busy(learner, 3, 1.0)
-    learner.observe(AccountActivity(refused=1, refused_anew=1, retry_after_s=7200.0), 10.0)
+    learner.observe(AccountActivity(refused=1, refused_after_cut=1, retry_after_s=7200.0), 10.0)
     assert 60.0 < learner.hold_until - 10.0 < 7200.0
     assert learner.probing
 
 
 def test_refusals_that_go_on_measure_the_rate() -> None:
     """Six hundred in ten seconds, then nothing for fifty: that is ten a second."""
-    learner = Learner(0.0, slow_start=False)
+    learner = LimitLearner(0.0, slow_start=False)
     busy(learner, 10, 0.0, started=60)
     now = 10.0
     while now < 60.0:
-        learner.observe(AccountActivity(started=1, refused=1, refused_anew=1), now)
+        learner.observe(AccountActivity(started=1, refused=1, refused_after_cut=1), now)
         now = max(now + 0.1, learner.hold_until)
     assert learner.may_probe(now)
     learner.probe_sent(now)
     learner.observe(AccountActivity(started=1), now)
-    learner.observe(AccountActivity(answered_anew=1, answered=1), now + 0.5)
+    learner.observe(AccountActivity(answered_after_cut=1, answered=1), now + 0.5)
     assert not learner.probing
     assert learner.rate == pytest.approx(600 / now, rel=0.1)
 
 
 def test_one_refusal_of_a_declared_rate_is_no_news_but_two_are() -> None:
     """The coordinator paces by what was declared; the learner has no rate of its own then."""
-    learner = Learner(0.0, slow_start=False)
+    learner = LimitLearner(0.0, slow_start=False)
     now = busy(learner, 20, 1.0, paced=True)
-    learner.observe(AccountActivity(started=50, refused=1, refused_anew=1, paced=True), now)
+    learner.observe(AccountActivity(started=50, refused=1, refused_after_cut=1, paced=True), now)
     assert (learner.rate, learner.window, learner.probing) == (None, None, False)
     assert learner.hold_until > now
-    learner.observe(AccountActivity(started=10, refused=1, refused_anew=1, paced=True), now + 1.0)
+    learner.observe(AccountActivity(started=10, refused=1, refused_after_cut=1, paced=True), now + 1.0)
     assert learner.probing
     learner.probe_sent(now + 2.0)
     learner.observe(AccountActivity(started=1), now + 2.0)
-    learner.observe(AccountActivity(answered=1, answered_anew=1), now + 2.5)
+    learner.observe(AccountActivity(answered=1, answered_after_cut=1), now + 2.5)
     assert learner.rate is not None
     assert learner.rate < 50
 
 
 def test_before_anything_was_let_in_a_refusal_teaches_nothing() -> None:
-    learner = Learner(0.0, slow_start=True)
+    learner = LimitLearner(0.0, slow_start=True)
     for n in range(5):
-        learner.observe(AccountActivity(started=1, refused=1, refused_anew=1), float(n))
+        learner.observe(AccountActivity(started=1, refused=1, refused_after_cut=1), float(n))
     learner.probe_sent(60.0)
     learner.observe(AccountActivity(started=1), 60.0)
-    learner.observe(AccountActivity(answered=1, answered_anew=1, crowded=True), 61.0)
+    learner.observe(AccountActivity(answered=1, answered_after_cut=1, crowded=True), 61.0)
     assert learner.rate is None
     busy(learner, 3, 62.0, crowded=True)
     assert learner.window > 100  # type: ignore[operator]  # slow start goes on
@@ -563,7 +575,7 @@ def test_before_anything_was_let_in_a_refusal_teaches_nothing() -> None:
 @given(st.integers(0, 2**32))
 def test_whatever_happens_the_bounds_stay_sane(seed: int) -> None:
     """Positive, finite, and never in the way for ever."""
-    dice, learner, now = random.Random(seed), Learner(0.0, slow_start=seed % 2 == 0), 0.0
+    dice, learner, now = random.Random(seed), LimitLearner(0.0, slow_start=seed % 2 == 0), 0.0
     for _ in range(200):
         now += dice.choice((0.01, 0.2, 1.0, 30.0))
         started, refused = dice.randrange(50), dice.randrange(20) * (dice.random() < 0.3)
@@ -571,10 +583,10 @@ def test_whatever_happens_the_bounds_stay_sane(seed: int) -> None:
             AccountActivity(
                 started=started,
                 answered=dice.randrange(50),
-                answered_anew=dice.randrange(5),
+                answered_after_cut=dice.randrange(5),
                 failed=dice.randrange(5) * (dice.random() < 0.1),
                 refused=refused,
-                refused_anew=dice.randrange(refused + 1),
+                refused_after_cut=dice.randrange(refused + 1),
                 in_flight=dice.randrange(100),
                 crowded=dice.random() < 0.5,
                 paced=dice.random() < 0.5,
@@ -594,8 +606,8 @@ def test_where_models_of_one_account_disagree_a_line_says_so() -> None:
     def endpoint(key: str | None = "KEY", **limits: float) -> Endpoint:
         return Endpoint((URL,), key, limits=Limits(**limits))  # type: ignore[arg-type]
 
-    assert disagreements([endpoint(concurrency=8), endpoint(concurrency=8), endpoint()]) == []
-    assert disagreements([endpoint(concurrency=8), endpoint(None, concurrency=9)]) == []
-    assert disagreements([endpoint(concurrency=64, requests_per_minute=10), endpoint(concurrency=8)]) == [
+    assert limit_conflicts([endpoint(concurrency=8), endpoint(concurrency=8), endpoint()]) == []
+    assert limit_conflicts([endpoint(concurrency=8), endpoint(None, concurrency=9)]) == []
+    assert limit_conflicts([endpoint(concurrency=64, requests_per_minute=10), endpoint(concurrency=8)]) == [
         f"models of the account {URL} (KEY) declare different limits, and the smallest holds: max_concurrency 8, 64"
     ]

@@ -11,8 +11,8 @@ from muses_eval.pipeline.config.endpoint import Endpoint, Limits
 class Account(NamedTuple):
     """A provider account; its limits are shared by all calls that use it."""
 
-    where: tuple[str, ...]
-    """The account name from the config, or else the addresses."""
+    identity: tuple[str, ...]
+    """The account name from the config; without one, the addresses."""
     api_key_env: str | None
 
     @classmethod
@@ -22,12 +22,12 @@ class Account(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The account in words, for messages and tables."""
-        where = ", ".join(self.where) or "own servers"
-        return where if self.api_key_env is None else f"{where} ({self.api_key_env})"
+        """Name of the account in messages and tables."""
+        name = ", ".join(self.identity) or "own servers"
+        return name if self.api_key_env is None else f"{name} ({self.api_key_env})"
 
 
-def disagreements(endpoints: Iterable[Endpoint]) -> list[str]:
+def limit_conflicts(endpoints: Iterable[Endpoint]) -> list[str]:
     """Returns a message for every limit that endpoints of one account declare differently; the smallest one holds."""
     by_account: dict[Account, list[Limits]] = {}
     for endpoint in endpoints:
@@ -50,24 +50,24 @@ _CONFIG_KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class AttemptOutcome:
-    """How one attempt of a call ended, as far as limits are concerned."""
+    """The outcome of one attempt of a call, as far as limits are concerned."""
 
     kind: Literal["answered", "refused", "failed"]
-    """``refused``: by a limit of the provider (429).  ``failed``: a timeout, a broken connection, or 5xx."""
+    """``refused``: refused by a limit of the provider (429).  ``failed``: a timeout, a broken connection, or 5xx."""
     tokens: int | None = None
     """Prompt and completion tokens; None when the provider did not report them."""
     retry_after_s: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Response headers, in which providers report their limits.  Looked up in lower case."""
+    """Response headers, in which providers report their limits; looked up in lower case."""
     problem: str | None = None
-    """Why the attempt was not answered, in one line for people."""
+    """Reason why the attempt was not answered, in one line for people."""
 
 
 class Permit(Protocol):
     """Permission for one attempt that is under way."""
 
-    def ended(self, end: AttemptOutcome) -> None:
-        """Records how the attempt ended, once.  A permit returned without an outcome teaches nothing."""
+    def record(self, outcome: AttemptOutcome) -> None:
+        """Records the outcome of the attempt, once.  Nothing is learned from a permit that is returned without one."""
         ...
 
 
@@ -77,6 +77,6 @@ class Limiter(Protocol):
     def permit(self, tokens: int) -> AbstractAsyncContextManager[Permit]:
         """Waits for a permit on entering and gives it back on leaving, however the attempt ends.
 
-        *tokens*: the expected prompt and completion tokens of the attempt; 0: unknown.
+        *tokens*: expected prompt and completion tokens of the attempt; 0 when unknown.
         """
         ...

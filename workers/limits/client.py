@@ -14,8 +14,7 @@ from typing import Protocol
 
 from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.workers.limits.account import Account
-from muses_eval.workers.limits.headers import smallest
-from muses_eval.workers.limits.leased_limiter import BUSY_RENEWAL_S, IDLE_RENEWAL_S, LeasedLimiter
+from muses_eval.workers.limits.limit_headers import smallest_limits
 from muses_eval.workers.limits.protocol import (
     LEASE_S,
     AccountReport,
@@ -23,20 +22,21 @@ from muses_eval.workers.limits.protocol import (
     LeaseHolder,
     Renewal,
 )
+from muses_eval.workers.limits.rate_limiter import BUSY_RENEWAL_S, IDLE_RENEWAL_S, RateLimiter
 from muses_eval.workers.limits.registry import AccountRegistry, LocalAccountRegistry
 
 _URGENT_RENEWAL_S = 0.02
-"""Between two renewals after a refusal, which the other workers have to know."""
+"""Seconds between two renewals after a refusal, which other workers must learn of quickly."""
 _REPLY_TIMEOUT_S = 5.0
-"""Time for the coordinator to answer."""
+"""Seconds for the coordinator to answer."""
 _EXPIRY_MARGIN_S = 0.5
-"""How much earlier a lease expires for the worker than for the coordinator."""
+"""Seconds by which a lease expires earlier for the worker than for the coordinator."""
 _CLOCK_SAMPLES = 16
-"""Comparisons with the coordinator's clock that are remembered."""
+"""Number of comparisons with the coordinator's clock that are remembered."""
 
 
 class LimitsCoordinator(Protocol):
-    """The part of the coordinator's client that is needed here.  Raises CoordinatorUnavailableError."""
+    """The part of the coordinator's client that limits need.  Its methods raise CoordinatorUnavailableError."""
 
     async def renew(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> Renewal: ...
 
@@ -47,7 +47,7 @@ class LimitsClient:
     """The limits of one worker.
 
     Args:
-        coordinator: the way to the coordinator; None: a registry of its own.
+        coordinator: client of the coordinator; None for a registry of its own.
         holder: the worker and its run.
         clock: seconds; only differences matter.
     """
@@ -61,7 +61,7 @@ class LimitsClient:
         self._coordinator = coordinator or LocalAccountRegistry(AccountRegistry(clock))
         self._holder = holder or LeaseHolder("run", secrets.token_hex(4))
         self._clock = clock
-        self._by_account: dict[Account, LeasedLimiter] = {}
+        self._by_account: dict[Account, RateLimiter] = {}
         self._coordinator_name = ""
         self._holds_leases = False
         self._clocks: deque[tuple[float, float]] = deque(maxlen=_CLOCK_SAMPLES)
@@ -72,14 +72,14 @@ class LimitsClient:
         self._due = math.inf
         self._asked_s = math.inf
 
-    def limit(self, endpoint: Endpoint) -> LeasedLimiter:
+    def limiter(self, endpoint: Endpoint) -> RateLimiter:
         """Returns the limiter of an endpoint's account; where its endpoints differ, the smallest limit holds."""
         account = Account.of(endpoint)
-        limit = self._by_account.get(account)
-        if limit is None:
-            limit = self._by_account[account] = LeasedLimiter(account, endpoint.limits, self._clock, self._ask)
-        limit.declared = smallest((limit.declared, endpoint.limits))
-        return limit
+        limiter = self._by_account.get(account)
+        if limiter is None:
+            limiter = self._by_account[account] = RateLimiter(account, endpoint.limits, self._clock, self._ask)
+        limiter.declared = smallest_limits((limiter.declared, endpoint.limits))
+        return limiter
 
     async def close(self) -> None:
         """Gives all leases back.  May be called twice."""
@@ -120,28 +120,28 @@ class LimitsClient:
         self._renewing.add_done_callback(self._renewed_once)
 
     def _renewed_once(self, task: "asyncio.Task[None]") -> None:
-        """Schedules the next renewal; an unexpected error is raised in attempts that would wait for ever."""
+        """Schedules the next renewal; an unexpected error is raised in the attempts that wait."""
         if task.cancelled():
             return
         error = task.exception()
         if isinstance(error, Exception):
-            for limit in self._by_account.values():
-                limit.abandon(error)
+            for limiter in self._by_account.values():
+                limiter.abandon(error)
         elif error is not None:
             raise error  # a signal raised in the task
         asked, self._asked_s = self._asked_s, math.inf
-        if any(limit.waiting for limit in self._by_account.values()):
+        if any(limiter.waiting for limiter in self._by_account.values()):
             asked = min(asked, BUSY_RENEWAL_S)
         if self._holds_leases or asked < math.inf:
             self._schedule(min(asked, IDLE_RENEWAL_S))
 
     async def _renew(self) -> None:
         sent = self._renewed = self._clock()
-        if all(limit.quiet for limit in self._by_account.values()):
+        if all(limiter.idle for limiter in self._by_account.values()):
             await self._leave()
             return
         ahead = self._ahead
-        reports = {limit.account: limit.report(sent, ahead) for limit in self._by_account.values()}
+        reports = {limiter.account: limiter.report(sent, ahead) for limiter in self._by_account.values()}
         try:
             renewal = await asyncio.wait_for(self._coordinator.renew(self._holder, reports), _REPLY_TIMEOUT_S)
         except (CoordinatorUnavailableError, TimeoutError):
@@ -150,13 +150,13 @@ class LimitsClient:
         self._holds_leases = True
         self._note_clock(renewal, sent)
         for account, lease in renewal.leases.items():
-            self._by_account[account].take(lease, self._ahead, sent + LEASE_S - _EXPIRY_MARGIN_S)
+            self._by_account[account].take_lease(lease, self._ahead, sent + LEASE_S - _EXPIRY_MARGIN_S)
 
     async def _leave(self) -> None:
         now, ahead = self._clock(), self._ahead
-        reports = {limit.account: limit.report(now, ahead) for limit in self._by_account.values()}
-        for limit in self._by_account.values():
-            limit.forget()
+        reports = {limiter.account: limiter.report(now, ahead) for limiter in self._by_account.values()}
+        for limiter in self._by_account.values():
+            limiter.void_lease()
         if self._holds_leases:
             self._holds_leases = False
             with suppress(CoordinatorUnavailableError, TimeoutError):
@@ -167,11 +167,11 @@ class LimitsClient:
         if renewal.coordinator != self._coordinator_name:
             self._coordinator_name = renewal.coordinator
             self._clocks.clear()
-            for limit in self._by_account.values():
-                limit.forget()
+            for limiter in self._by_account.values():
+                limiter.void_lease()
         self._clocks.append((received - sent, renewal.now - (sent + received) / 2))
 
     @property
     def _ahead(self) -> float:
-        """How far the coordinator's clock is ahead of the worker's, from the fastest of the last exchanges."""
+        """Seconds by which the coordinator's clock is ahead of the worker's, from the fastest of the last exchanges."""
         return min(self._clocks, default=(0.0, 0.0))[1]

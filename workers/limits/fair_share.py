@@ -1,4 +1,4 @@
-"""Fair shares: no one gets more than requested, and equal weights with unmet requests get equal shares."""
+"""Weighted max-min fair shares: no share exceeds its demand, and equal weights with unmet demand get equal shares."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
@@ -8,9 +8,9 @@ Group = TypeVar("Group", bound=Hashable)
 
 
 def fair_shares(total: int, wants: Mapping[Key, int], weights: Mapping[Key, int] | None = None) -> dict[Key, int]:
-    """Divides *total* among those who want something, in proportion to their weights; without weights, evenly.
+    """Divides *total* among the keys in proportion to their weights; without weights, evenly.
 
-    What one does not want goes to the others.  A remainder goes to the first ones, one each.
+    What one key does not want goes to the others.  A remainder goes to the first keys, one each.
     """
     weights = weights or dict.fromkeys(wants, 1)
     shares = dict.fromkeys(wants, 0)
@@ -25,7 +25,7 @@ def fair_shares(total: int, wants: Mapping[Key, int], weights: Mapping[Key, int]
     return shares
 
 
-def shares_in_groups(
+def fair_shares_by_group(
     total: int,
     wants: Mapping[Key, int],
     group_of: Mapping[Key, Group],
@@ -34,7 +34,7 @@ def shares_in_groups(
 ) -> dict[Key, int]:
     """Divides between groups by their weights, then evenly within each group.
 
-    *order*: who gets a remainder first.
+    *order*: the keys in the order in which they get a remainder.
     """
     groups: dict[Group, dict[Key, int]] = {}
     for key in order:

@@ -15,14 +15,14 @@ from muses_eval.workers.limits.account import Account
 LEASE_S = 5.0
 """A worker that has not renewed for this long is lost, and what it held is free again."""
 HORIZON_S = 1.0
-"""How far ahead time is granted."""
+"""Seconds ahead for which time slots are granted."""
 _NEW_WEIGHT = 0.05
 """Weight of a new attempt in the moving averages."""
 _DECAY = 0.999
 """Factor on the largest attempt, for every later attempt."""
 
-Source = Literal["declared", "told", "learned", "free"]
-"""Where a bound comes from: the config, the provider's headers, its refusals, or nowhere (no bound)."""
+Source = Literal["declared", "reported", "learned", "free"]
+"""Origin of a bound: the config, the provider's headers, its refusals, or none (no bound)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class LeaseHolder:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Allowed per second; None: unlimited."""
+    """Requests and tokens that are allowed per second; None: unlimited."""
 
     requests: float | None = None
     tokens: float | None = None
@@ -72,7 +72,7 @@ class TokenStats:
     """Moving statistics of the tokens of answered attempts."""
 
     mean: float = 0.0
-    """0: no attempt was answered yet."""
+    """0 while no attempt has been answered."""
     largest: float = 0.0
     bias: float = 0.0
     """Mean of used minus estimated tokens."""
@@ -112,19 +112,19 @@ class AccountReport:
     waiting: int = 0
     wanted_s: float = 0.0
     """Seconds of the timeline that it wants beside those it holds."""
-    pieces: tuple[float, ...] = ()
-    """Useful sizes of the next slot in seconds: for one attempt, for two, and so on; sizes in between are useless."""
-    at_once: bool = False
-    """Whether the next attempt waits for its slot."""
+    slot_sizes_s: tuple[float, ...] = ()
+    """Useful lengths of the next slot in seconds: for one attempt, for two, and so on, and none in between."""
+    urgent: bool = False
+    """True when the next attempt waits for its slot."""
     held_until: float | None = None
     """End of the last slot that it holds."""
     returned: tuple[TimeSlot, ...] = ()
     """Slots that it does not need."""
     sizes: TokenStats = TokenStats()
     crowded: bool = False
-    """Whether an attempt had to wait because too many were in flight."""
+    """True when an attempt had to wait because too many were in flight."""
     paced: bool = False
-    """Whether an attempt had to wait for its time slot."""
+    """True when an attempt had to wait for its time slot."""
     learned: LearnedLimits = LearnedLimits()
     """Bounds from its last lease, for a coordinator that was restarted."""
 
@@ -133,31 +133,31 @@ class AccountReport:
     answered: int = 0
     failed: int = 0
     refused: int = 0
-    refused_anew: int = 0
+    refused_after_cut: int = 0
     """Refused attempts that were started after the cut (see :class:`Lease`)."""
-    answered_anew: int = 0
+    answered_after_cut: int = 0
     tokens: int = 0
     """Used by answered attempts."""
     retry_after_s: float | None = None
     """The longest pause that a refusal asked for, from now on."""
     header_limits: Limits | None = None
-    """From the headers of the last response that had any."""
+    """Limits in the headers of the last response that had any."""
     problem: str | None = None
     """The last refusal or failure, for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What a worker may do with one account until it renews, or until LEASE_S have passed."""
+    """A worker's share of one account's limits until it renews, or until LEASE_S have passed."""
 
     cut: int
-    """How often the account was cut; a refusal of an attempt from before the last cut is not counted again."""
+    """Number of cuts of the account's bounds; a refusal of an attempt from before the last cut is not counted again."""
     concurrency: int | None
     """Attempts in flight; None: any number."""
     rates: Rates = Rates()
     """Rates at which attempts use the timeline."""
     only: int | None = None
-    """How many attempts may start, whatever the time slots say; None: as many as the slots allow."""
+    """Number of attempts that may start regardless of time slots; None: as many as the slots allow."""
     slot: TimeSlot | None = None
     """A new slot, beside those that the worker still holds."""
     hold_until: float = 0.0
@@ -166,7 +166,7 @@ class Lease:
 
 
 class CoordinatorUnavailableError(Exception):
-    """The coordinator does not answer now; it may be restarting."""
+    """The coordinator does not respond; it may be restarting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class AccountStatus:
 
     name: str
     calls_per_s: float
-    """Mean of the last ten seconds, like the next three."""
+    """Mean of the last ten seconds; the same holds for the next three fields."""
     tokens_per_s: float
     refused_share: float
     """Share of the attempts that ended."""
@@ -199,15 +199,15 @@ class AccountStatus:
     in_flight: int
     waiting: int
     paused_s: float
-    """How long no attempt may start yet, after a refusal."""
+    """Seconds until attempts may start again, after a refusal."""
     answered: int
-    """Since the coordinator's start, like the next two."""
+    """Count since the coordinator's start; the same holds for the next two fields."""
     refused: int
     failed: int
     success_age_s: float | None
-    """Time since the last answer; None: no answer yet."""
+    """Seconds since the last answer; None: no answer yet."""
     try_age_s: float | None
-    """Time since an attempt last started or ended; None: no attempt yet."""
+    """Seconds since an attempt last started or ended; None: no attempt yet."""
     problem: str | None
 
 

@@ -6,23 +6,23 @@ import time
 from collections.abc import Callable, Mapping
 
 from muses_eval.workers.limits.account import Account
-from muses_eval.workers.limits.account_limiter import AccountLimiter
+from muses_eval.workers.limits.lease_allocator import LeaseAllocator
 from muses_eval.workers.limits.protocol import AccountReport, LeaseHolder, Renewal, Snapshot
 
 
 class AccountRegistry:
-    """A plain object; its methods return at once.
+    """The limits of all accounts.  A plain object; its methods return at once.
 
     Args:
         clock: seconds; only differences matter.
-        recovery_s: how long a registry that replaces a lost one listens to the workers before it grants anything.
+        recovery_s: seconds for which a registry that replaces a lost one collects reports before it grants anything.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, recovery_s: float = 0.0) -> None:
         self._clock = clock
         self._name = secrets.token_hex(8)
         self._recovering_until = clock() + recovery_s if recovery_s else -math.inf
-        self._accounts: dict[Account, AccountLimiter] = {}
+        self._accounts: dict[Account, LeaseAllocator] = {}
 
     def renew(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> Renewal:
         """Takes in a worker's reports and returns new leases."""
@@ -42,20 +42,20 @@ class AccountRegistry:
             self._limiter(account, report, now).leave(holder, report, now)
 
     def snapshot(self, run: str | None = None) -> Snapshot:
-        """Returns the state of all accounts; with *run*, only the accounts it has used, with its own part of each."""
+        """Returns the state of all accounts; with *run*, only the accounts it has used, with its own counts."""
         now = self._clock()
         found = (limiter.status(now, run) for limiter in self._accounts.values())
         return Snapshot(tuple(status for status in found if status is not None))
 
-    def _limiter(self, account: Account, report: AccountReport, now: float) -> AccountLimiter:
+    def _limiter(self, account: Account, report: AccountReport, now: float) -> LeaseAllocator:
         limiter = self._accounts.get(account)
         if limiter is None:
-            limiter = self._accounts[account] = AccountLimiter(account, report.declared, now)
+            limiter = self._accounts[account] = LeaseAllocator(account, report.declared, now)
         return limiter
 
 
 class LocalAccountRegistry:
-    """The asynchronous way to a registry in this process."""
+    """The asynchronous client of a registry in this process."""
 
     def __init__(self, registry: AccountRegistry) -> None:
         self._registry = registry

@@ -1,4 +1,4 @@
-"""The time slots that a worker holds, and what it owes: they decide when its next attempt may start."""
+"""The time slots that a worker holds, and its debt: they decide when its next attempt may start."""
 
 import math
 from collections import deque
@@ -6,16 +6,16 @@ from collections import deque
 from muses_eval.workers.limits.protocol import Rates, TimeSlot
 
 LATE_S = 0.06
-"""Time that is not used within this delay is void; otherwise a worker would send in bursts.  It is less than the 1 % of
-ten seconds that is kept free."""
+"""Seconds after which unused time is void; otherwise a worker would send in bursts.  It is less than the 1 % of ten
+seconds that is kept free."""
 _CREDIT_S = 0.05
-"""Unused time that is kept for later attempts, at the most."""
-OWED_SHARE = 0.25
+"""Most seconds of unused time that are kept for later attempts."""
+DEBT_SHARE = 0.25
 """Share of an attempt that may be paid after it: waiting for a last small slot would delay it for long."""
 _ROUNDING_S = 1e-6
 
 
-class HeldTime:
+class HeldTimeSlots:
     """The slots of one worker, the earliest first, with credit and debt from earlier attempts.
 
     An attempt uses as many seconds as the tighter limit says; the difference to the other limit is credit for later
@@ -41,24 +41,24 @@ class HeldTime:
         requests_s, tokens_s = self.rates.seconds(tokens, attempts)
         return max(requests_s - self._requests_credit_s, tokens_s - self._tokens_credit_s, 0.0)
 
-    def owes(self, tokens: float) -> bool:
-        """Whether the debt is more than the next attempt, of so many tokens, may pay."""
-        return self.cost(0, 0) > OWED_SHARE * self.cost(tokens)
+    def in_debt(self, tokens: float) -> bool:
+        """Returns True when the debt is larger than the share that the next attempt, with *tokens*, may pay later."""
+        return self.cost(0, 0) > DEBT_SHARE * self.cost(tokens)
 
     def due(self, tokens: float) -> float | None:
-        """Returns when an attempt of so many tokens may start; None: the slots held are not enough."""
+        """Returns the time at which an attempt with *tokens* may start; None when the held slots are not enough."""
         missing = self.cost(tokens) - _ROUNDING_S
         if missing <= 0:
             return -math.inf
-        owed = OWED_SHARE * missing
+        debt = DEBT_SHARE * missing
         for slot in self._slots:
-            if missing <= slot.seconds + owed:
+            if missing <= slot.seconds + debt:
                 return min(slot.start + missing, slot.end)
             missing -= slot.seconds
         return None
 
     def pay(self, tokens: float, now: float) -> None:
-        """Pays for an attempt that starts."""
+        """Pays for an attempt that starts, with held time."""
         left = cost = self.cost(tokens)
         while left > 0 and self._slots and self._slots[0].start < now:
             slot = self._slots.popleft()
@@ -71,7 +71,7 @@ class HeldTime:
         self.drop_late(now)
 
     def correct(self, tokens: float) -> None:
-        """Corrects the payment by the tokens used beyond those paid; negative when fewer were used."""
+        """Corrects the last payment by *tokens* used beyond those paid; negative when fewer were used."""
         _, seconds = self.rates.seconds(tokens)
         # The credit that is kept is at most what this one attempt gave back.
         self._tokens_credit_s = min(self._tokens_credit_s - seconds, max(self._tokens_credit_s, -seconds, _CREDIT_S))
@@ -80,7 +80,7 @@ class HeldTime:
         self._slots = deque(sorted((*self._slots, slot), key=lambda each: each.start))
 
     def drop_late(self, now: float) -> None:
-        """Voids what was not used in time; it pays debts first."""
+        """Voids time that was not used soon enough; it pays debts first."""
         while self._slots and self._slots[0].start < now - LATE_S:
             slot = self._slots.popleft()
             rest = slot.after(now - LATE_S)
@@ -90,7 +90,7 @@ class HeldTime:
             self._tokens_credit_s += min(max(-self._tokens_credit_s, 0.0), void_s)
 
     def take_back(self, seconds: float, now: float) -> list[TimeSlot]:
-        """Removes and returns the last seconds, as far as they lie in the future."""
+        """Removes the last *seconds* of the slots, as far as they lie in the future, and returns them."""
         found = []
         while seconds > _ROUNDING_S and self._slots and self._slots[-1].end > now:
             last = self._slots.pop()

@@ -1,10 +1,9 @@
-"""The timeline of an account: shared by all workers, and every second of it is granted once.
+"""The timeline of an account: all workers share it, and every second of it is granted once.
 
-An attempt uses as much time as it takes of the limits: a minute holds so many requests, or so many tokens.  So a
-window of any length holds at most its share of calls, whichever workers sent them and whatever happened before.  No
-bucket fills up while no one calls: time that was not granted is lost, except for what a waiting attempt needs.
-This also makes
-the timeline safe to lose: a new one needs to know only where the old one ended.
+An attempt uses as many seconds as it takes of the limits: a minute has room for a number of requests, or of tokens.  So
+a window of any length holds at most its share of calls, whichever workers sent them and whatever happened before.
+Unlike in a token bucket, nothing accumulates while there are no calls: time that was not granted is lost, except for
+what a waiting attempt needs.  A lost timeline is easy to replace: a new one needs only the end of the old one.
 """
 
 import math
@@ -15,20 +14,20 @@ from muses_eval.workers.limits.protocol import TimeSlot
 
 @dataclass(slots=True)
 class Timeline:
-    """How far an account's time is granted, and which parts were given back."""
+    """The end of an account's granted time, and the slots that were given back."""
 
     end: float = -math.inf
     returned: list[TimeSlot] = field(default_factory=list)
 
-    def grant(self, seconds: float, now: float, until: float, at_once: float = 0.0) -> TimeSlot | None:
+    def grant(self, seconds: float, now: float, until: float, backdated_s: float = 0.0) -> TimeSlot | None:
         """Grants the next seconds if they begin no later than *until*; a slot that was given back may be shorter.
 
-        *at_once*: seconds that may lie before now, if they were never granted.
+        *backdated_s*: seconds that may lie before now, if they were never granted.
         """
         again = self._grant_returned(seconds, now)
         if again is not None:
             return again
-        start = max(self.end, now - at_once)
+        start = max(self.end, now - backdated_s)
         if start > until:
             return None
         self.end = start + seconds

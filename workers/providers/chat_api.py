@@ -169,10 +169,10 @@ class ChatApiModel:
                     completion = self._understand(answer, self._http.at(url))
                 except ModelFailure as failure:
                     visit.ended(failure)
-                    permit.ended(_unanswered(failure, headers))
+                    permit.record(_unanswered(failure, headers))
                     raise
                 visit.ended(None)
-                permit.ended(AttemptOutcome("answered", completion.tokens, None, headers))
+                permit.record(AttemptOutcome("answered", completion.tokens, None, headers))
         self._guess.learn(body, completion)
         return completion
 

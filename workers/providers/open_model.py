@@ -48,7 +48,7 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient
     endpoint = _endpoint(spec)
     # Servers of our own have no address yet that would tell one account from another.
     account = endpoint.account or (None if endpoint.base_urls else f"vllm:{spec.model}")
-    limit = (limits or LimitsClient()).limit(replace(endpoint, account=account))
+    limit = (limits or LimitsClient()).limiter(replace(endpoint, account=account))
     if spec.provider == "vllm":
         from muses_eval.workers.vllm.server_discovery import ServerDiscovery
 

@@ -1,7 +1,7 @@
 """Limits that providers report in the headers of their responses.
 
-The table of providers has their names; all of them are per minute.  Some providers report requests per day in the same
-header; they refuse earlier than the header says, and the learner follows the refusals.
+The table of providers has the names of the headers; all limits are per minute.  Some providers report requests per day
+in the same header; they refuse earlier than the header says, and the learner follows the refusals.
 """
 
 import math
@@ -44,16 +44,16 @@ class HeaderLimits:
         """Adds limits and forgets those of more than two minutes ago, so that a raised limit is followed."""
         minute = int(now // 60)
         kept = {at: seen for at, seen in self._minutes.items() if at >= minute - 1}
-        kept[minute] = smallest((limits, kept.get(minute, limits)))
+        kept[minute] = smallest_limits((limits, kept.get(minute, limits)))
         self._minutes = kept
 
     @property
     def limits(self) -> Limits:
-        return smallest(self._minutes.values())
+        return smallest_limits(self._minutes.values())
 
 
-def smallest(several: Iterable[Limits]) -> Limits:
-    """Returns the smallest of each limit; None where none is set."""
+def smallest_limits(several: Iterable[Limits]) -> Limits:
+    """Returns the smallest value of each limit; None where none is set."""
     several = tuple(several)
     return Limits(
         min((limits.requests_per_minute for limits in several if limits.requests_per_minute is not None), default=None),

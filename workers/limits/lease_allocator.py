@@ -1,4 +1,7 @@
-"""One account in the coordinator: which worker holds what, what may be granted next, and how the account stands."""
+"""Divides the limits of one account between workers, in the coordinator: grants leases, and learns from reports.
+
+Workers wait in ``workers.limits.rate_limiter``; here nothing waits.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,9 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from muses_eval.pipeline.config.endpoint import Limits
 from muses_eval.workers.limits.account import Account
-from muses_eval.workers.limits.fair_share import fair_shares, shares_in_groups
-from muses_eval.workers.limits.headers import HeaderLimits, smallest
-from muses_eval.workers.limits.learner import AccountActivity, Learner
+from muses_eval.workers.limits.fair_share import fair_shares, fair_shares_by_group
+from muses_eval.workers.limits.limit_headers import HeaderLimits, smallest_limits
+from muses_eval.workers.limits.limit_learner import AccountActivity, LimitLearner
 from muses_eval.workers.limits.protocol import (
     HORIZON_S,
     LEASE_S,
@@ -22,29 +25,29 @@ from muses_eval.workers.limits.protocol import (
 )
 from muses_eval.workers.limits.sliding_sum import SlidingSum
 from muses_eval.workers.limits.timeline import Timeline
-from muses_eval.workers.limits.token_reserve import USED, used_share_of_tokens
+from muses_eval.workers.limits.token_reserve import USED_SHARE, used_share_of_tokens
 
 _GRAIN_S = 0.001
 """The timeline is divided between workers to the millisecond."""
 _WANTS_S = 1.0
-"""A worker that has not asked for this long wants no more time slots."""
+"""Seconds without a report after which a worker is taken to want no more time slots."""
 _TURN_S = 2.0
-"""How long a worker keeps a call in flight before another gets it, when there are fewer calls than workers."""
+"""Seconds that a worker keeps a call in flight before another gets it, when there are fewer calls than workers."""
 _METER_S = 10.0
 
 
 @dataclass(slots=True)
 class _WorkerState:
-    """What one worker last reported, and what it holds."""
+    """The last report of one worker, and its leases."""
 
     reported_at: float
     report: AccountReport
     allowed: int = 0
-    """Attempts in flight that its last lease allows."""
+    """Number of attempts in flight that its last lease allows."""
     reserved: int = 0
-    """Attempts that it may have in flight until it has confirmed its last lease."""
+    """Number of attempts that may be in flight until it has confirmed its last lease."""
     since: float = 0.0
-    """When it was last given its first attempt in flight, or lost its last one."""
+    """Time at which it last got its first attempt in flight, or lost its last one."""
     slots: list[TimeSlot] = field(default_factory=list)
 
     def held_s(self, now: float) -> float:
@@ -55,7 +58,7 @@ class _WorkerState:
 
 @dataclass(slots=True)
 class _RunTotals:
-    """One run's part of what was done with the account."""
+    """One run's totals on the account."""
 
     answered: int = 0
     refused: int = 0
@@ -65,19 +68,20 @@ class _RunTotals:
     problem: str | None = None
 
 
-class AccountLimiter:
-    """The limits of one account.  Not thread-safe, and never waits.
+class LeaseAllocator:
+    """The limits of one account and their leases.  Not thread-safe, and never waits.
 
     Args:
+        account: the account.
+        declared: the limits that the first worker declares; without any, the number in flight is learned.
         now: on the coordinator's clock.
-        declared: by the first worker; without any declared limit, the number in flight has to be learned.
     """
 
     def __init__(self, account: Account, declared: Limits, now: float) -> None:
         self.account = account
         self._workers: dict[LeaseHolder, _WorkerState] = {}
         self._timeline = Timeline()
-        self._learner = Learner(now, slow_start=declared == Limits())
+        self._learner = LimitLearner(now, slow_start=declared == Limits())
         self._header_limits = HeaderLimits()
         self._recent = SlidingSum(_METER_S)
         self._runs: dict[str, _RunTotals] = {}
@@ -87,7 +91,7 @@ class AccountLimiter:
         self, holder: LeaseHolder, report: AccountReport, now: float, *, recovering_until: float = -math.inf
     ) -> Lease:
         """Takes in a report and returns a lease; until *recovering_until* it grants only what is already in use."""
-        self._timeline.not_before(recovering_until)  # others may not have reported yet what they hold
+        self._timeline.not_before(recovering_until)  # slots of workers that have not reported yet are unknown
         self._forget_lost(now)
         worker = self._workers.get(holder)
         if worker is None:
@@ -144,10 +148,10 @@ class AccountLimiter:
 
     @property
     def _declared(self) -> Limits:
-        return smallest(worker.report.declared for worker in self._workers.values())
+        return smallest_limits(worker.report.declared for worker in self._workers.values())
 
     def _bounds(self, used: float = 1.0) -> Rates:
-        """Declared bounds, else those from headers, of which a share is used; learned bounds where they are lower."""
+        """Returns a share of the declared bounds, or else of those in headers; learned bounds where they are lower."""
         declared, reported = self._declared, self._header_limits.limits
         requests = declared.requests_per_minute or reported.requests_per_minute
         tokens = declared.tokens_per_minute or reported.tokens_per_minute
@@ -156,8 +160,8 @@ class AccountLimiter:
         return Rates(min(bounds, default=None), None if tokens is None else tokens / 60)
 
     def _rates(self) -> Rates:
-        """Rates at which attempts use the timeline."""
-        rates = self._bounds(USED)
+        """Returns the rates at which attempts use the timeline."""
+        rates = self._bounds(USED_SHARE)
         if rates.tokens is None:
             return rates
         return replace(rates, tokens=rates.tokens * used_share_of_tokens(rates.tokens, self._reports()))
@@ -166,7 +170,7 @@ class AccountLimiter:
         return [worker.report for worker in self._workers.values()]
 
     def _most(self) -> int | None:
-        """Bound on attempts in flight; None: no bound."""
+        """Returns the bound on attempts in flight; None when there is none."""
         bounds = [bound for bound in (self._declared.concurrency, self._learner.window) if bound is not None]
         return int(min(bounds)) if bounds else None
 
@@ -177,7 +181,7 @@ class AccountLimiter:
         if declared.requests_per_minute or declared.tokens_per_minute:
             return "declared"
         if rates.requests or rates.tokens:
-            return "told"
+            return "reported"
         if most is None:
             return "free"
         return "declared" if most == declared.concurrency else "learned"
@@ -207,7 +211,7 @@ class AccountLimiter:
             self._take_back(self._workers.get(holder), report.returned)
 
     def _take_back(self, worker: _WorkerState | None, returned: Sequence[TimeSlot]) -> None:
-        """Takes the last slots of a worker back."""
+        """Takes back the last slots of a worker."""
         for slot in returned:
             self._timeline.give_back(slot)
         if worker is not None:
@@ -217,15 +221,15 @@ class AccountLimiter:
 
     def _learn(self, report: AccountReport, now: float) -> None:
         held_until = self._learner.hold_until
-        anew = report.cut == self._learner.cut
+        after_cut = report.cut == self._learner.cut
         self._learner.observe(
             AccountActivity(
                 started=report.started,
                 answered=report.answered,
                 failed=report.failed,
                 refused=report.refused,
-                refused_anew=report.refused_anew if anew else 0,
-                answered_anew=report.answered_anew if anew else 0,
+                refused_after_cut=report.refused_after_cut if after_cut else 0,
+                answered_after_cut=report.answered_after_cut if after_cut else 0,
                 in_flight=sum(worker.report.in_flight for worker in self._workers.values()),
                 crowded=report.crowded,
                 paced=report.paced,
@@ -267,7 +271,7 @@ class AccountLimiter:
         order = sorted(self._workers, key=lambda other: self._turn(self._workers[other], now))
         wants = {other: self._workers[other].report.in_flight + self._workers[other].report.waiting for other in order}
         weights = {other.run: other.weight for other in order}
-        shares = shares_in_groups(most, wants, {other: other.run for other in order}, weights, order)
+        shares = fair_shares_by_group(most, wants, {other: other.run for other in order}, weights, order)
         # Half of the spare attempts is spread over the workers, to be at hand; the rest is for new workers.
         spare = (most - sum(shares.values())) // (2 * len(order))
         others = sum(self._workers[other].reserved for other in order if other != holder)
@@ -278,7 +282,7 @@ class AccountLimiter:
         return allowed
 
     def _turn(self, worker: _WorkerState, now: float) -> tuple[int, float]:
-        """Sort key when attempts are scarce: first whose turn has just begun, then who waited longest."""
+        """Returns the sort key for scarce attempts: first workers whose turn has just begun, then by waiting time."""
         if worker.allowed and now - worker.since < _TURN_S:
             return (0, worker.since)
         return (2 if worker.allowed else 1, worker.since)
@@ -295,12 +299,12 @@ class AccountLimiter:
     ) -> TimeSlot | None:
         """Grants a worker's next slot: for at least one attempt, and for whole attempts."""
         room_s = self._room_s(holder, worker, now)
-        if now < self._learner.hold_until or room_s <= 0 or not report.pieces:
+        if now < self._learner.hold_until or room_s <= 0 or not report.slot_sizes_s:
             return None
-        if worker.slots and 2 * room_s < report.pieces[0]:
+        if worker.slots and 2 * room_s < report.slot_sizes_s[0]:
             return None
-        at_once = report.pieces[0] if report.at_once else 0.0
-        slot = self._timeline.grant(_whole(report.pieces, room_s), now, now + HORIZON_S, at_once)
+        backdated_s = report.slot_sizes_s[0] if report.urgent else 0.0
+        slot = self._timeline.grant(_whole(report.slot_sizes_s, room_s), now, now + HORIZON_S, backdated_s)
         if slot is not None:
             worker.slots.append(slot)
         return slot
@@ -325,13 +329,13 @@ class AccountLimiter:
         return min(worker.report.wanted_s, mine_s - held[holder], for_run_s - sum(held.values()))
 
 
-def _whole(pieces: Sequence[float], room_s: float) -> float:
-    """Returns the largest piece that fits, or the smallest; beyond the last piece, whole attempts of mean size."""
-    fitting = [piece for piece in pieces if piece <= room_s + _GRAIN_S]
-    if len(fitting) < len(pieces):
-        return fitting[-1] if fitting else pieces[0]
-    each = pieces[-1] / len(pieces)
-    return each * max(len(pieces), int(room_s / each + _GRAIN_S))
+def _whole(sizes_s: Sequence[float], room_s: float) -> float:
+    """Returns the largest size that fits, or the smallest; beyond the last size, whole attempts of mean size."""
+    fitting = [size for size in sizes_s if size <= room_s + _GRAIN_S]
+    if len(fitting) < len(sizes_s):
+        return fitting[-1] if fitting else sizes_s[0]
+    each = sizes_s[-1] / len(sizes_s)
+    return each * max(len(sizes_s), int(room_s / each + _GRAIN_S))
 
 
 def _age(now: float, times: Iterable[float | None]) -> float | None:
