@@ -1,4 +1,4 @@
-"""Waiting for several things at once."""
+"""Helpers for asyncio."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def all_of(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Runs all and returns their results in order.
+async def gather_all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Runs coroutines concurrently and returns their results in order.
 
-    The first failure cancels the others, which are waited for, and is raised as it is (a task group would wrap it).
+    The first failure cancels the others, waits until they have ended, and is raised unchanged (a task group would wrap
+    it).  ``asyncio.gather`` would leave the others running.
     """
     try:
         async with asyncio.TaskGroup() as group:

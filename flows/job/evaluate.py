@@ -26,7 +26,7 @@ from muses_eval.flows.job.serving import serving
 from muses_eval.flows.job.signals import start_executor
 from muses_eval.flows.job.stall_alarm import OnStatus, ignore_status, publish_status, stop_if_stalled
 from muses_eval.flows.settings import Settings, ray_home
-from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import EndpointError
@@ -120,7 +120,7 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
     users = [] if player is None else [player]
     for disagreement in limit_conflicts(model.endpoint for model in (*agents, *users) if model.endpoint):
         warn(disagreement)
-    answers = await all_of(executor.probe(model) for model in (*agents, *users))
+    answers = await gather_all(executor.probe(model) for model in (*agents, *users))
     troubles = {model.name: trouble for model, trouble in zip(agents, answers, strict=False) if trouble}
     none_reachable = len(troubles) == len(agents)
     if none_reachable and {cell.model.name for cell in run.plan.cells} <= troubles.keys():
@@ -149,12 +149,12 @@ async def play_cell(
         on_shard(summary)
         return summary
 
-    return await all_of(play_shard(shard) for shard in cell.shards)
+    return await gather_all(play_shard(shard) for shard in cell.shards)
 
 
 async def play_all(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
     """Plays what a run owes, without Prefect."""
-    by_cell = await all_of(play_cell(run, cell, executor, on_shard) for cell in run.cells_to_play)
+    by_cell = await gather_all(play_cell(run, cell, executor, on_shard) for cell in run.cells_to_play)
     return [summary for summaries in by_cell for summary in summaries]
 
 

@@ -17,7 +17,7 @@ from muses_eval.flows.job.evaluate import OnShard, play_cell
 from muses_eval.flows.job.prepare import PreparedRun
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.job.signals import shielded_children
-from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.errors import ConfigError, MusesError
 from muses_eval.pipeline.hashing import slug
 from muses_eval.pipeline.plan.plan import Cell
@@ -146,7 +146,7 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
     keeping = asyncio.create_task(progress.keep())
     keeping.add_done_callback(_raise_failure)
     try:
-        await all_of(one_cell(cell) for cell in run.cells_to_play)
+        await gather_all(one_cell(cell) for cell in run.cells_to_play)
     finally:
         keeping.cancel()
         await progress.publish()

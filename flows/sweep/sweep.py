@@ -20,7 +20,7 @@ from muses_eval.flows.job.run_budget import RunBudget, SpendingHistory, open_bud
 from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.flows.job.shared_pool import SharedPool
 from muses_eval.flows.settings import Settings
-from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.config.dataset import DatasetSpec
 from muses_eval.pipeline.config.grid import SweepRun
 from muses_eval.pipeline.config.model import ModelSpec
@@ -172,7 +172,7 @@ async def sweep(
                     _LOG.exception("run %s ended early", queued.run_id)
                     return await _result_of(queued, f"{type(error).__name__}: {error}")
 
-        results = await all_of(map(play, queue))
+        results = await gather_all(map(play, queue))
     if len(errors) == len(results) and len(set(map(str, errors))) == 1:
         raise errors[0]
     store = open_store(queue[0].config.store).url

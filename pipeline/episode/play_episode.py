@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.model_call import Call, Reply, Role
 from muses_eval.pipeline.episode.protocol import Agent, User
@@ -63,7 +63,7 @@ async def play_episode(
             turns += 1
             role = "user"
             views = dialogue.awaited
-            texts = await all_of(ask(users[view.name].reply(view)) for view in views)
+            texts = await gather_all(ask(users[view.name].reply(view)) for view in views)
             dialogue.hear(tuple(Input(view.name, text) for view, text in zip(views, texts, strict=True)))
     except ModelFailure as cause:
         failure = EpisodeFailure(role, cause)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.plan.gpu_waves import Servers, servers_of
@@ -104,7 +104,7 @@ class GpuScheduler:
         async with self._admitting:
             chosen = {model.name: model for model in models}
             new = (model for name, model in chosen.items() if name not in self._descriptions)
-            await all_of(self._admit(model) for model in new if servers_of(model) not in self._unavailable)
+            await gather_all(self._admit(model) for model in new if servers_of(model) not in self._unavailable)
             return {name: self._descriptions[name] for name in chosen if name in self._descriptions}
 
     @contextmanager

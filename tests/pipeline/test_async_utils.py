@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from muses_eval.pipeline.async_utils import all_of
+from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.errors import ModelFailure
 
 
@@ -27,13 +27,13 @@ def test_results_come_in_the_order_of_the_questions() -> None:
             gate.set()
             return 2
 
-        return await all_of((late(), early()))
+        return await gather_all((late(), early()))
 
     assert run(job()) == [1, 2]
 
 
 def test_nothing_to_wait_for() -> None:
-    assert run(all_of(())) == []
+    assert run(gather_all(())) == []
 
 
 def test_the_first_failure_is_raised_as_it_is_and_the_others_are_ended() -> None:
@@ -52,7 +52,7 @@ def test_the_first_failure_is_raised_as_it_is_and_the_others_are_ended() -> None
 
     async def job() -> None:
         with pytest.raises(ModelFailure, match="no answer"):
-            await all_of((hang(), fail(), hang()))
+            await gather_all((hang(), fail(), hang()))
         assert ended == [True, True]
 
     run(job())
@@ -68,7 +68,7 @@ def test_who_is_cancelled_cancels_all() -> None:
             ended.append(True)
 
     async def job() -> None:
-        waiting = asyncio.create_task(all_of((hang(), hang())))
+        waiting = asyncio.create_task(gather_all((hang(), hang())))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         waiting.cancel()
