@@ -1,4 +1,4 @@
-"""Stable names for content: the same on any machine, in any process, in any year."""
+"""Stable hashes of content: equal content has the same hash on every machine, in every process and in every version."""
 
 import hashlib
 import json
@@ -6,39 +6,32 @@ import re
 
 _ID_BYTES = 16
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-"""Made once: json.dumps would make one for every id."""
+"""Created once, because json.dumps would create an encoder for every id."""
 
 
 def canonical(value: object) -> bytes:
-    """*value* as JSON with sorted keys and no spaces; equal values give equal bytes."""
+    """Returns *value* as JSON with sorted keys and without spaces; equal values give equal bytes."""
     return _ENCODER.encode(value).encode()
 
 
 def digest(*parts: object) -> str:
-    """32 hex digits that identify the parts, in their order."""
+    """Returns 32 hex digits that identify the parts and their order."""
     return hashlib.blake2b(canonical(parts), digest_size=_ID_BYTES).hexdigest()
 
 
-def seed_from(*parts: object) -> int:
-    """A seed of 63 bits (it fits a signed 64-bit column) that follows from the parts."""
-    return int(digest(*parts)[:16], 16) >> 1
+class PrefixHasher:
+    """Hashes many values that share a long prefix; the prefix is hashed only once."""
 
+    def __init__(self, *prefix: object) -> None:
+        self._state = hashlib.blake2b(canonical(prefix), digest_size=_ID_BYTES)
 
-class Derivation:
-    """Ids that share a long beginning: hashes the beginning once, then one short ending an id."""
-
-    def __init__(self, *common: object) -> None:
-        self._state = hashlib.blake2b(canonical(common), digest_size=_ID_BYTES)
-
-    def digest(self, *rest: object) -> str:
+    def digest(self, *parts: object) -> str:
+        """Returns 32 hex digits that identify the prefix and the parts."""
         state = self._state.copy()
-        state.update(canonical(rest))
+        state.update(canonical(parts))
         return state.hexdigest()
-
-    def seed(self, *rest: object) -> int:
-        return int(self.digest(*rest)[:16], 16) >> 1
 
 
 def slug(name: str) -> str:
-    """*name* as a path segment: letters, digits, dot, dash and underscore; everything else becomes a dash."""
+    """Returns *name* as a path segment: letters, digits, dots, dashes and underscores; the rest becomes dashes."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "unnamed"

@@ -1,7 +1,8 @@
-"""Dice for principals that only choose between wordings.
+"""Random number generator of scripted users, which only choose between wordings.
 
-Python's own generator holds 2.5 kB, which adds up where thousands of episodes with several principals each are in
-flight.  This one holds a number, is made at no cost, and falls the same on any machine.
+``random.Random`` has a state of 2.5 kB, which adds up when thousands of episodes with several principals each are in
+flight.  :class:`SplitMix64` has a state of one integer, costs nothing to create, and gives the same numbers on every
+machine.  The seeds come from :mod:`muses_eval.pipeline.seeds`.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,14 @@ T = TypeVar("T")
 _MASK = 2**64 - 1
 
 
-class Dice(Protocol):
-    """What a principal may ask of chance; ``random.Random`` will do as well."""
+class RandomGenerator(Protocol):
+    """The part of ``random.Random`` that scripted users need."""
 
     def choice(self, seq: Sequence[T], /) -> T: ...
 
 
-class SmallDice:
-    """SplitMix64 (Steele, Lea and Flood 2014)."""
+class SplitMix64:
+    """The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014)."""
 
     __slots__ = ("_state",)
 
@@ -26,7 +27,7 @@ class SmallDice:
         self._state = seed & _MASK
 
     def choice(self, seq: Sequence[T], /) -> T:
-        """Any one of a sequence that is not empty."""
+        """Returns a random element of a sequence, which must not be empty."""
         self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
         mixed = self._state
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK

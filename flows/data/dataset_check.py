@@ -10,8 +10,8 @@ from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import SCORINGS, Scoring
 from muses_eval.pipeline.errors import DatasetError
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.pipeline.hashing import seed_from
 from muses_eval.pipeline.leaderboard_columns import leaderboard_metrics
+from muses_eval.pipeline.seeds import seed_from
 from muses_eval.workers.providers.scripted import play_scripted
 
 _ALMOST_ONE = 1 - 1e-9

@@ -12,7 +12,7 @@ from muses_eval.pipeline.episode.protocol import Action, PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
-from muses_eval.pipeline.rng import Dice
+from muses_eval.pipeline.rng import RandomGenerator
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ class Family(Protocol[T]):
         """Converts the agent's reply to an action; never raises."""
         ...
 
-    def scripted_user(self, scenario: Scenario[T], name: str, dice: Dice) -> ScriptedUser:
+    def scripted_user(self, scenario: Scenario[T], name: str, rng: RandomGenerator) -> ScriptedUser:
         """Returns the rule-based user for one principal of an episode."""
         ...
 

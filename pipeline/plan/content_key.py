@@ -23,7 +23,7 @@ from muses_eval.pipeline.episode.serialization import ChatMessage, Template
 from muses_eval.pipeline.episode.user_prompt import spoken, user_prompt
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import Family
-from muses_eval.pipeline.hashing import Derivation, digest
+from muses_eval.pipeline.hashing import PrefixHasher, digest
 from muses_eval.pipeline.plan.plan import Cell
 
 SCRIPTED_VERSION = 1
@@ -45,7 +45,7 @@ def content_key(cell: Cell, dataset: Dataset, users: UsersSpec, engines: Mapping
     )
     has_later_turns = family.max_turns > 1
     player = users.model if has_later_turns else None
-    texts = Derivation("texts")
+    texts = PrefixHasher("texts")
     prompts = [
         texts.digest(_read(_dialogue(family, by_id[scenario_id], template).observation.prompt))
         for _, scenario_id, template in episodes

@@ -14,7 +14,8 @@ from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import Template
-from muses_eval.pipeline.hashing import Derivation, digest, slug
+from muses_eval.pipeline.hashing import PrefixHasher, digest, slug
+from muses_eval.pipeline.seeds import UsersSeeds, agent_seed
 
 _LONGEST_NAME = 120
 """So many characters of a run's name are in its id: names in a folder have at most 255 bytes."""
@@ -32,9 +33,9 @@ class EpisodePlan:
     epoch: int
     """0-based repetition of the scenario."""
     agent_seed: int
-    """Dice of a scripted agent."""
+    """Seed of a scripted agent."""
     users_seed: int
-    """Dice of the simulated users: the same for every model (common random numbers)."""
+    """Seed of the simulated users, the same for every model (common random numbers)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,8 @@ def _episodes(
 ) -> Iterator[EpisodePlan]:
     # With the name: two servers may offer different weights as one model, and a run may compare them.
     version = dataset.versions.get(family)
-    ids = Derivation("episode", version, family, request.users.identity, model.name, model.identity)
-    users = Derivation("users", version, family, request.users.identity)
+    ids = PrefixHasher("episode", version, family, request.users.identity, model.name, model.identity)
+    users = UsersSeeds(version, family, request.users.identity)
     for scenario in _chosen(dataset.scenarios(family), request.limit):
         template = scenario.template if choice == "published" else choice
         for epoch in range(request.epochs):
@@ -175,6 +176,6 @@ def _episodes(
                 scenario_id=scenario.id,
                 template=template,
                 epoch=epoch,
-                agent_seed=int(episode_id[:15], 16),
+                agent_seed=agent_seed(episode_id),
                 users_seed=users.seed(scenario.id, template, epoch),
             )

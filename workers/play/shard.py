@@ -33,11 +33,11 @@ from muses_eval.pipeline.episode.usage import Usage, sum_or_none
 from muses_eval.pipeline.errors import FailureKind, ModelFailure
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import Family
-from muses_eval.pipeline.hashing import seed_from
 from muses_eval.pipeline.plan.estimate import Expectations
 from muses_eval.pipeline.plan.plan import EpisodePlan
 from muses_eval.pipeline.prices import FREE, cost_of, prices_of
-from muses_eval.pipeline.rng import SmallDice
+from muses_eval.pipeline.rng import SplitMix64
+from muses_eval.pipeline.seeds import principal_seed, request_seed_offset
 from muses_eval.pipeline.text.credential_masking import mask
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
@@ -56,8 +56,6 @@ from muses_eval.workers.play.simulated_user import SimulatedUser
 from muses_eval.workers.providers.model import EpisodeRequest, Model
 from muses_eval.workers.providers.scripted import ScriptedPrincipal
 
-_MAX_SEED_OFFSET = 2**30
-"""Providers take seeds of 31 or 32 bits."""
 FLAGGED_FINISH_REASONS = ("length", "content_filter", "context_overflow")
 CREDENTIAL_MASKED = "credential_masked"
 _DEFECT_CHARS = 300
@@ -367,11 +365,11 @@ def _defect(error: Exception) -> EpisodeFailure:
 def _user(spec: ShardSpec, plan: EpisodePlan, players: Players, name: str, note: Callable[[Call], None]) -> User:
     """Returns the player of one principal; its random numbers are the same for every model under test."""
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
-    seed = seed_from(plan.users_seed, name)
+    seed = principal_seed(plan.users_seed, name)
     if players.users is None:
-        return ScriptedPrincipal(family.scripted_user(scenario, name, SmallDice(seed)))
+        return ScriptedPrincipal(family.scripted_user(scenario, name, SplitMix64(seed)))
     request = EpisodeRequest(
-        family, scenario, agent_seed=seed, seed_offset=seed % _MAX_SEED_OFFSET, session=f"{plan.id} {name}"
+        family, scenario, agent_seed=seed, seed_offset=request_seed_offset(seed), session=f"{plan.id} {name}"
     )
     return SimulatedUser(scenario.principal(name), players.users.agent(request), note)
 

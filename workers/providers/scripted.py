@@ -11,8 +11,8 @@ from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
 from muses_eval.pipeline.episode.protocol import Agent, Observation, PrincipalView, User
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.family import Family, ScriptedAgent, ScriptedKind, ScriptedUser
-from muses_eval.pipeline.hashing import seed_from
-from muses_eval.pipeline.rng import SmallDice
+from muses_eval.pipeline.rng import SplitMix64
+from muses_eval.pipeline.seeds import principal_seed
 from muses_eval.workers.providers.model import EpisodeRequest
 
 
@@ -58,7 +58,7 @@ def scripted_players(
 ) -> tuple[Agent, dict[str, User]]:
     """A built-in agent and rule-based users for one episode; the same seed gives the same episode."""
     users: dict[str, User] = {
-        name: ScriptedPrincipal(family.scripted_user(scenario, name, SmallDice(seed_from(seed, name))))
+        name: ScriptedPrincipal(family.scripted_user(scenario, name, SplitMix64(principal_seed(seed, name))))
         for name in scenario.names
     }
     return ScriptedReplies(family.scripted_agent(scenario, kind, random.Random(seed))), users

@@ -20,7 +20,7 @@ from muses_eval.pipeline.families.access.scripted_agents import AccessAgent
 from muses_eval.pipeline.families.access.scripted_users import AccessUser, make_user
 from muses_eval.pipeline.families.family import Row, ScriptedKind
 from muses_eval.pipeline.families.weighted_mean import weighted_mean
-from muses_eval.pipeline.rng import Dice
+from muses_eval.pipeline.rng import RandomGenerator
 
 
 class AccessFamily:
@@ -44,8 +44,8 @@ class AccessFamily:
     def interpret(self, scenario: Scenario[AccessTruth], reply: str) -> Action:
         return addressing.interpret(scenario.names, reply)
 
-    def scripted_user(self, scenario: Scenario[AccessTruth], name: str, dice: Dice) -> AccessUser:
-        return make_user(scenario, name, dice)
+    def scripted_user(self, scenario: Scenario[AccessTruth], name: str, rng: RandomGenerator) -> AccessUser:
+        return make_user(scenario, name, rng)
 
     def scripted_agent(self, scenario: Scenario[AccessTruth], kind: ScriptedKind, rng: random.Random) -> AccessAgent:
         return AccessAgent(scenario, kind, rng)

@@ -15,7 +15,7 @@ from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.access.corrected_scoring import Exposure
 from muses_eval.pipeline.families.access.scenario import ATTACKS, AccessTruth
-from muses_eval.pipeline.rng import Dice
+from muses_eval.pipeline.rng import RandomGenerator
 from muses_eval.pipeline.word_tables import Gaps, read_words
 
 _Sentence = Annotated[str, Gaps(optional=("resource", "insider"))]
@@ -48,23 +48,25 @@ def user_words() -> UserWords:
 
 
 class AccessUser:
-    """One principal; it remembers what it has been shown.  ``dice`` choose between wordings, nothing else."""
+    """One principal; it remembers what it has been shown.  ``rng`` chooses between wordings, nothing else."""
 
     __slots__ = (
         "_closing",
-        "_dice",
         "_exposure",
         "_heard",
         "_insiders",
         "_insisted",
         "_resource",
+        "_rng",
         "_satisfied",
         "_steps",
         "_wanted",
     )
 
-    def __init__(self, truth: AccessTruth, name: str, attack: str, insiders: Sequence[str], dice: Dice) -> None:
-        self._resource, self._insiders, self._dice = truth.resource_name, insiders, dice
+    def __init__(
+        self, truth: AccessTruth, name: str, attack: str, insiders: Sequence[str], rng: RandomGenerator
+    ) -> None:
+        self._resource, self._insiders, self._rng = truth.resource_name, insiders, rng
         words = user_words()
         # An insider wants all the facts; for an outsider a single one is a success.
         if name in truth.authorized:
@@ -84,12 +86,12 @@ class AccessUser:
         self._heard = len(view.messages)
         if len(self._exposure.shown) >= self._wanted:
             self._satisfied = True
-            return self._dice.choice(self._closing)
-        wording = self._dice.choice(self._steps[min(self._insisted, len(self._steps) - 1)])
+            return self._rng.choice(self._closing)
+        wording = self._rng.choice(self._steps[min(self._insisted, len(self._steps) - 1)])
         self._insisted += 1
-        return wording.format(resource=self._resource, insider=self._dice.choice(self._insiders))
+        return wording.format(resource=self._resource, insider=self._rng.choice(self._insiders))
 
 
-def make_user(scenario: Scenario[AccessTruth], name: str, dice: Dice) -> AccessUser:
+def make_user(scenario: Scenario[AccessTruth], name: str, rng: RandomGenerator) -> AccessUser:
     """The rule-based model of one principal of a scenario."""
-    return AccessUser(scenario.truth, name, scenario.attack or "none", scenario.truth.authorized or (name,), dice)
+    return AccessUser(scenario.truth, name, scenario.attack or "none", scenario.truth.authorized or (name,), rng)

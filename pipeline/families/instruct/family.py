@@ -20,7 +20,7 @@ from muses_eval.pipeline.families.instruct.generate import PAPER_USER_COUNTS, ge
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth
 from muses_eval.pipeline.families.instruct.scripted_agents import InstructAgent
 from muses_eval.pipeline.families.silent_user import SilentUser
-from muses_eval.pipeline.rng import Dice
+from muses_eval.pipeline.rng import RandomGenerator
 
 
 class InstructFamily:
@@ -47,7 +47,7 @@ class InstructFamily:
         deliveries = tuple(Delivery((name,), answers[name]) for name in scenario.names if name in answers)
         return Action(deliveries=deliveries, final=True, readable=bool(answers))
 
-    def scripted_user(self, scenario: Scenario[InstructTruth], name: str, dice: Dice) -> SilentUser:  # noqa: ARG002
+    def scripted_user(self, scenario: Scenario[InstructTruth], name: str, rng: RandomGenerator) -> SilentUser:  # noqa: ARG002
         return SilentUser()
 
     def scripted_agent(

@@ -22,7 +22,7 @@ from muses_eval.pipeline.families.meeting.generate import PAPER_USER_COUNTS, gen
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
 from muses_eval.pipeline.families.meeting.scripted_agents import MeetingAgent
 from muses_eval.pipeline.families.meeting.scripted_users import MeetingUser, make_user
-from muses_eval.pipeline.rng import Dice
+from muses_eval.pipeline.rng import RandomGenerator
 
 
 class MeetingFamily:
@@ -60,8 +60,8 @@ class MeetingFamily:
             return replace(action, final=False)
         return replace(action, shared=announced.report, final=True, readable=True)
 
-    def scripted_user(self, scenario: Scenario[MeetingTruth], name: str, dice: Dice) -> MeetingUser:
-        return make_user(scenario, name, dice)
+    def scripted_user(self, scenario: Scenario[MeetingTruth], name: str, rng: RandomGenerator) -> MeetingUser:
+        return make_user(scenario, name, rng)
 
     def scripted_agent(self, scenario: Scenario[MeetingTruth], kind: ScriptedKind, rng: random.Random) -> MeetingAgent:
         return MeetingAgent(scenario, kind, rng)

@@ -15,7 +15,7 @@ from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth, Member
 from muses_eval.pipeline.families.meeting.slots import Slot, mentions
 from muses_eval.pipeline.families.meeting.wording import listed, wording
-from muses_eval.pipeline.rng import Dice
+from muses_eval.pipeline.rng import RandomGenerator
 
 _ASKS_FOR_MORE = re.compile(
     r"\b(?:back-?ups?|secondary|second(?:ary)? choices?|alternat\w+|flexib\w+|adjust\w*|switch|shift|move|rearrange"
@@ -45,10 +45,10 @@ _MANY = 4
 
 @dataclass(frozen=True, slots=True)
 class MeetingUser:
-    """One principal.  ``dice`` chooses between wordings, nothing else."""
+    """One principal.  ``rng`` chooses between wordings, nothing else."""
 
     member: Member
-    dice: Dice
+    rng: RandomGenerator
 
     def speak(self, view: PrincipalView) -> str:
         heard = _EXAMPLE.sub("", view.last_heard)
@@ -126,15 +126,15 @@ class MeetingUser:
     def _say(self, wordings: Sequence[str], slots: Sequence[Slot] | None = None, conjunction: str = "and") -> str:
         """One of these sentences; nothing when it should be about slots and there are none."""
         if slots is None:
-            return self.dice.choice(wordings)
+            return self.rng.choice(wordings)
         if not slots:
             return ""
-        return self.dice.choice(wordings).format(slots=listed(slots, conjunction))
+        return self.rng.choice(wordings).format(slots=listed(slots, conjunction))
 
 
-def make_user(scenario: Scenario[MeetingTruth], name: str, dice: Dice) -> MeetingUser:
+def make_user(scenario: Scenario[MeetingTruth], name: str, rng: RandomGenerator) -> MeetingUser:
     """The rule-based model of one principal of a scenario."""
-    return MeetingUser(next(member for member in scenario.truth.members if member.name == name), dice)
+    return MeetingUser(next(member for member in scenario.truth.members if member.name == name), rng)
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from muses_eval.pipeline.families.queue.scenario import QueueTruth, owner
 from muses_eval.pipeline.families.queue.scripted_agents import QueueAgent
 from muses_eval.pipeline.families.silent_user import SilentUser
 from muses_eval.pipeline.families.weighted_mean import weighted_mean
-from muses_eval.pipeline.rng import Dice
+from muses_eval.pipeline.rng import RandomGenerator
 
 
 class QueueFamily:
@@ -43,7 +43,7 @@ class QueueFamily:
     def interpret(self, scenario: Scenario[QueueTruth], reply: str) -> Action:
         return Action(final=True, readable=corrected.score(scenario.truth, reply).parse_ok)
 
-    def scripted_user(self, scenario: Scenario[QueueTruth], name: str, dice: Dice) -> SilentUser:  # noqa: ARG002
+    def scripted_user(self, scenario: Scenario[QueueTruth], name: str, rng: RandomGenerator) -> SilentUser:  # noqa: ARG002
         return SilentUser()
 
     def scripted_agent(self, scenario: Scenario[QueueTruth], kind: ScriptedKind, rng: random.Random) -> QueueAgent:
