@@ -1,8 +1,8 @@
-"""Charts as SVG text: nothing to load, nothing to run, sharp on paper and in both themes.
+"""Charts as SVG text, without scripts or external resources.
 
-Colours, strokes and fonts are classes that the stylesheet knows; positions are attributes, since the server's policy
-allows no inline styles.  Series differ by colour, dash and mark, so that none depends on colour alone.  Every chart has
-a title that a screen reader says, and the pages put its figures in a table beside it.
+Colours, strokes and fonts are CSS classes of the stylesheet; positions are attributes, since the server's content
+security policy forbids inline styles.  Series differ by colour, dash and marker, so that none depends on colour alone.
+Every chart has a title for screen readers, and the pages print its numbers in a table.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,15 +13,15 @@ from markupsafe import Markup
 from muses_eval.dashboards.tables.text_table import one_line
 from muses_eval.storage.analysis.standard_error import Estimate
 
-Z = 1.96
-"""Bars and bands are 95 % intervals, mean ± 1.96 SE."""
-FULL = 0.97
-"""From here on a limit counts as used up."""
-SERIES = 8
-"""How many series the stylesheet tells apart; further ones begin again."""
-_NAME_CHARS = 34
+Z_95 = 1.96
+"""Half width of a 95 % interval, in standard errors."""
+FULL_SHARE = 0.97
+"""Share of a limit from which on it is drawn as exhausted."""
+SERIES_STYLES = 8
+"""Number of series styles in the stylesheet; further series repeat them."""
+_MAX_NAME_CHARS = 34
 _NAME_WIDTH, _NAME_HEIGHT = 180.0, 13.0
-"""Room for a name beside a spot."""
+"""Space that a label takes beside its marker, in px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points that belong together."""
+    """The points of one series, such as a model."""
 
     name: str
     points: tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One line of :func:`bars`: a name, and an estimate for each group; None where nothing was scored."""
+class DotRow:
+    """One row of :func:`dot_plot`: a name and an estimate for each group; None when nothing was scored."""
 
     name: str
     estimates: tuple[Estimate | None, ...]
@@ -50,7 +50,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What an axis says and how far it goes."""
+    """Label, range, ticks and tick format of an axis."""
 
     label: str
     low: float
@@ -60,20 +60,20 @@ class Axis:
 
 
 def percent_axis(label: str) -> Axis:
-    """From 0 to 100 %."""
+    """Returns an axis from 0 to 100 %."""
     return Axis(label, 0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), lambda value: f"{100 * value:.0f}")
 
 
 def count_axis(label: str, values: Iterable[float]) -> Axis:
-    """Whole numbers from the least to the greatest of the values."""
+    """Returns an axis of whole numbers from the smallest to the largest value, with at most ten ticks."""
     found = sorted({round(value) for value in values}) or [0]
     step = max(1, -(-len(found) // 10))
     high = found[-1] if found[-1] > found[0] else found[0] + 1
     return Axis(label, float(found[0]), float(high), tuple(map(float, found[::step])), lambda value: f"{value:.0f}")
 
 
-def nice_axis(label: str, highest: float, show: Callable[[float], str]) -> Axis:
-    """From 0 to a round number that is not below *highest*, in four or five steps."""
+def rounded_axis(label: str, highest: float, show: Callable[[float], str]) -> Axis:
+    """Returns an axis from 0 to a round number that is at least *highest*, in five steps."""
     magnitude = 1.0
     while magnitude > highest > 0:
         magnitude /= 10
@@ -83,11 +83,11 @@ def nice_axis(label: str, highest: float, show: Callable[[float], str]) -> Axis:
     return Axis(label, 0.0, 5 * step, tuple(index * step for index in range(6)), show)
 
 
-def interval(estimate: Estimate | None) -> Markup:
-    """A small bar from 0 to 100 with the mean and its 95 % interval; for a cell of a table, beside the number."""
+def interval_bar(estimate: Estimate | None) -> Markup:
+    """Returns a small bar from 0 to 100 with the mean and its 95 % interval, for a table cell."""
     if estimate is None:
         return Markup()
-    half = Z * (estimate.se or 0.0)
+    half = Z_95 * (estimate.se or 0.0)
     low, high = max(0.0, estimate.mean - half), min(1.0, estimate.mean + half)
     return _safe(
         '<svg class="interval" viewBox="0 0 88 8" width="88" height="8" aria-hidden="true">',
@@ -97,10 +97,10 @@ def interval(estimate: Estimate | None) -> Markup:
     )
 
 
-def level(used: float, limit: float) -> Markup:
-    """A small bar that is filled as far as the limit is used; for a cell of a table, below the number."""
+def usage_bar(used: float, limit: float) -> Markup:
+    """Returns a small bar that shows which share of *limit* is used, for a table cell."""
     share = min(1.0, max(0.0, used / limit)) if limit > 0 else 1.0
-    kind = "level full" if share > FULL else "level"
+    kind = "level full" if share > FULL_SHARE else "level"
     return _safe(
         f'<svg class="{kind}" viewBox="0 0 96 8" width="96" height="8" aria-hidden="true">',
         _line("track", 4, 4, 92, 4),
@@ -110,55 +110,55 @@ def level(used: float, limit: float) -> Markup:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """Differences around zero, all on one scale; for cells of a table."""
+class DifferenceScale:
+    """Draws differences around zero on a common scale, for table cells."""
 
     reach: float
-    """The largest that is drawn, to either side."""
+    """Largest absolute difference on the scale."""
 
     @classmethod
-    def over(cls, spreads: Sequence[float]) -> "Gap":
-        """The scale on which all of these are seen."""
-        return cls(max((*spreads, 0.02)))
+    def over(cls, reaches: Sequence[float]) -> "DifferenceScale":
+        """Returns the smallest scale that holds all *reaches*, absolute differences; at least 0.02."""
+        return cls(max((*reaches, 0.02)))
 
     def draw(self, mean: float, bounds: tuple[float, float] | None) -> Markup:
-        """One difference with its interval."""
+        """Returns the bar of one difference and its interval."""
         low, high = bounds or (mean, mean)
         return _safe(
             '<svg class="interval gap" viewBox="0 0 204 12" width="204" height="12" aria-hidden="true">',
             _line("track", 2, 6, 202, 6),
             _line("zero", 102, 0, 102, 12),
-            _line("span", self._across(low), 6, self._across(high), 6),
-            f'<circle class="mean" cx="{self._across(mean):.1f}" cy="6" r="3"/></svg>',
+            _line("span", self._x_px(low), 6, self._x_px(high), 6),
+            f'<circle class="mean" cx="{self._x_px(mean):.1f}" cy="6" r="3"/></svg>',
         )
 
-    def _across(self, value: float) -> float:
+    def _x_px(self, value: float) -> float:
         return 102 + 100 * min(1.0, max(-1.0, value / self.reach))
 
 
-def lines(title: str, series: Sequence[Series], x: Axis, y: Axis) -> Markup:
-    """Lines with marks and 95 % bars; *series* in the order of the legend."""
+def line_chart(title: str, series: Sequence[Series], x: Axis, y: Axis) -> Markup:
+    """Returns a line chart with markers and 95 % intervals; *series* are in the order of the legend."""
     frame = _Frame(720, 312, left=52, right=38, top=26, bottom=44, x=x, y=y)
     body = [frame.grid()]
     spread = 3.2 * (len(series) - 1) / 2
     for index, one in enumerate(series):
-        shift = 3.2 * index - spread  # bars of several series at one x stand side by side
-        style = f"s{index % SERIES}"
-        spots = [(frame.across(point.x) + shift, point.y) for point in one.points]
-        path = " ".join(f"{px:.1f},{frame.up(estimate.mean):.1f}" for px, estimate in spots)
+        shift = 3.2 * index - spread  # intervals of several series at one x stand side by side
+        style = f"s{index % SERIES_STYLES}"
+        spots = [(frame.x_px(point.x) + shift, point.y) for point in one.points]
+        path = " ".join(f"{px:.1f},{frame.y_px(estimate.mean):.1f}" for px, estimate in spots)
         body.append(f'<polyline class="line {style}" points="{path}"/>')
         for px, estimate in spots:
-            said = _said(one.name, estimate)
-            body += [frame.whisker(px, estimate, style), mark(index, px, frame.up(estimate.mean), said)]
+            tooltip = _tooltip(one.name, estimate)
+            body += [frame.whisker(px, estimate, style), marker(index, px, frame.y_px(estimate.mean), tooltip)]
     return _chart(title, frame.width, frame.height, body)
 
 
-def bars(title: str, groups: Sequence[str], rows: Sequence[Bar], axis: Axis) -> Markup:
-    """A line a name: the estimates of its groups as marks with 95 % bars on one scale, so that they are compared."""
+def dot_plot(title: str, groups: Sequence[str], rows: Sequence[DotRow], axis: Axis) -> Markup:
+    """Returns a dot plot: a row for each name, with a marker and a 95 % interval for each group."""
     row_height, left, width = 30, 250, 720
     height = 16 + row_height * len(rows) + 40
     frame = _Frame(width, height, left=left, right=20, top=16, bottom=40, x=axis, y=percent_axis(""))
-    body = [frame.upright_grid()]
+    body = [frame.vertical_grid()]
     for number, row in enumerate(rows):
         middle = 16 + row_height * number + row_height / 2
         body.append(_text("name", left - 12, middle + 4, _name(row.name), "end"))
@@ -166,14 +166,16 @@ def bars(title: str, groups: Sequence[str], rows: Sequence[Bar], axis: Axis) -> 
         for index, estimate in enumerate(row.estimates):
             if estimate is not None:
                 level = middle + 7 * (index - (len(groups) - 1) / 2)
-                said = _said(f"{row.name}, {groups[index]}", estimate, axis.show)
-                body.append(frame.flat_whisker(level, estimate, f"s{index % SERIES}"))
-                body.append(mark(index, frame.across(estimate.mean), level, said))
+                tooltip = _tooltip(f"{row.name}, {groups[index]}", estimate, axis.show)
+                body.append(frame.horizontal_whisker(level, estimate, f"s{index % SERIES_STYLES}"))
+                body.append(marker(index, frame.x_px(estimate.mean), level, tooltip))
     return _chart(title, width, height, body)
 
 
-def heat(title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Estimate | None]]) -> Markup:
-    """A table of shares as shades, each with its figure: dark is high."""
+def heatmap(
+    title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Estimate | None]]
+) -> Markup:
+    """Returns a heat map of shares; each cell prints its number, and darker is higher."""
     left, top, across, down = 150, 30, 118, 40
     body = [
         _text("tick", left + across * (index + 0.5), 20, _name(name), "middle") for index, name in enumerate(columns)
@@ -191,25 +193,28 @@ def heat(title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequenc
     return _chart(title, left + across * len(columns) + 8, top + down * len(rows) + 8, body)
 
 
-def scatter(
+def scatter_plot(
     title: str, points: Sequence[tuple[str, float, Estimate]], front: Sequence[int], x: Axis, y: Axis
 ) -> Markup:
-    """Named points with 95 % bars upright; those of *front* (by index, in their order) are joined."""
+    """Returns a scatter plot of named points with vertical 95 % intervals.
+
+    *front*: indices of the points that a line joins, in order.
+    """
     frame = _Frame(720, 370, left=56, right=150, top=26, bottom=46, x=x, y=y)
-    spots = [(frame.across(across), frame.up(estimate.mean)) for _, across, estimate in points]
+    spots = [(frame.x_px(across), frame.y_px(estimate.mean)) for _, across, estimate in points]
     path = " ".join(f"{spots[index][0]:.1f},{spots[index][1]:.1f}" for index in front)
     body = [frame.grid(), f'<polyline class="front" points="{path}"/>']
-    levels = _apart(spots)
+    levels = _label_levels(spots)
     for index, (name, _, estimate) in enumerate(points):
-        (px, py), shape = spots[index], 0 if index in front else SERIES - 1
+        (px, py), shape = spots[index], 0 if index in front else SERIES_STYLES - 1
         body.append(frame.whisker(px, estimate, f"s{shape}"))
-        body.append(mark(shape, px, py, _said(name, estimate)))
+        body.append(marker(shape, px, py, _tooltip(name, estimate)))
         body.append(_text("name", px + 9, levels[index] + 4, _name(name)))
     return _chart(title, frame.width, frame.height, body)
 
 
-def _apart(spots: Sequence[tuple[float, float]]) -> list[float]:
-    """Levels for the names of these spots: their own, or as far below as keeps them off other names."""
+def _label_levels(spots: Sequence[tuple[float, float]]) -> list[float]:
+    """Returns the y position of each spot's label: that of the spot, or lower when labels would overlap."""
     placed: dict[int, tuple[float, float]] = {}
     for index in sorted(range(len(spots)), key=lambda i: spots[i][1]):
         x, level = spots[index]
@@ -220,30 +225,30 @@ def _apart(spots: Sequence[tuple[float, float]]) -> list[float]:
     return [placed[index][1] for index in range(len(spots))]
 
 
-def mark(index: int, x: float, y: float, said: str) -> str:
-    """The mark of a series: its shape changes with its colour."""
+def marker(index: int, x: float, y: float, tooltip: str) -> str:
+    """Returns the marker of a series; its shape changes with its colour."""
     name, shape = (
         ("circle", f'cx="{x:.1f}" cy="{y:.1f}" r="4"'),
         ("rect", f'x="{x - 3.6:.1f}" y="{y - 3.6:.1f}" width="7.2" height="7.2"'),
         ("path", f'd="M{x:.1f} {y - 4.8:.1f}l4.6 8h-9.2z"'),
         ("path", f'd="M{x:.1f} {y - 5:.1f}l5 5-5 5-5-5z"'),
     )[index % 4]
-    return f'<{name} class="mark s{index % SERIES}" {shape}><title>{escape(said)}</title></{name}>'
+    return f'<{name} class="mark s{index % SERIES_STYLES}" {shape}><title>{escape(tooltip)}</title></{name}>'
 
 
-def key(index: int) -> Markup:
-    """The line and mark of a series, for a legend."""
+def legend_key(index: int) -> Markup:
+    """Returns the line and marker of a series, for a legend."""
     return _safe(
         '<svg class="key" viewBox="0 0 28 14" width="28" height="14" aria-hidden="true">',
-        _line(f"line s{index % SERIES}", 0, 7, 28, 7),
-        mark(index, 14, 7, ""),
+        _line(f"line s{index % SERIES_STYLES}", 0, 7, 28, 7),
+        marker(index, 14, 7, ""),
         "</svg>",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """The space between the axes."""
+    """The plot area of a chart, in px, and its axes."""
 
     width: int
     height: int
@@ -254,51 +259,51 @@ class _Frame:
     x: Axis
     y: Axis
 
-    def across(self, value: float) -> float:
+    def x_px(self, value: float) -> float:
         share = (value - self.x.low) / (self.x.high - self.x.low)
         return self.left + min(1.0, max(0.0, share)) * (self.width - self.left - self.right)
 
-    def up(self, value: float) -> float:
+    def y_px(self, value: float) -> float:
         share = (value - self.y.low) / (self.y.high - self.y.low)
         return self.height - self.bottom - min(1.0, max(0.0, share)) * (self.height - self.top - self.bottom)
 
     def grid(self) -> str:
-        """Both axes with their labels, and level lines."""
+        """Returns both axes with their labels, and horizontal grid lines."""
         right, floor = self.width - self.right, self.height - self.bottom
         parts = []
         for tick in self.y.ticks:
-            level = self.up(tick)
+            level = self.y_px(tick)
             parts.append(_line("rule", self.left, level, right, level))
             parts.append(_text("tick", self.left - 8, level + 4, self.y.show(tick), "end"))
-        parts += [_text("tick", self.across(tick), floor + 18, self.x.show(tick), "middle") for tick in self.x.ticks]
+        parts += [_text("tick", self.x_px(tick), floor + 18, self.x.show(tick), "middle") for tick in self.x.ticks]
         parts.append(_text("label", (self.left + right) / 2, self.height - 6, escape(one_line(self.x.label)), "middle"))
         parts.append(_text("label", 4, 10, escape(one_line(self.y.label))))
         return "".join(parts)
 
-    def upright_grid(self) -> str:
-        """The x axis with upright lines."""
+    def vertical_grid(self) -> str:
+        """Returns the x axis with its label, and vertical grid lines."""
         floor, right = self.height - self.bottom, self.width - self.right
         parts = []
         for tick in self.x.ticks:
-            x = self.across(tick)
+            x = self.x_px(tick)
             parts.append(_line("rule", x, self.top, x, floor))
             parts.append(_text("tick", x, floor + 18, self.x.show(tick), "middle"))
         parts.append(_text("label", (self.left + right) / 2, self.height - 4, escape(one_line(self.x.label)), "middle"))
         return "".join(parts)
 
     def whisker(self, px: float, estimate: Estimate, style: str) -> str:
-        """The 95 % interval, upright."""
-        half = Z * (estimate.se or 0.0)
-        return _line(f"whisker {style}", px, self.up(estimate.mean - half), px, self.up(estimate.mean + half))
+        """Returns the 95 % interval as a vertical line."""
+        half = Z_95 * (estimate.se or 0.0)
+        return _line(f"whisker {style}", px, self.y_px(estimate.mean - half), px, self.y_px(estimate.mean + half))
 
-    def flat_whisker(self, y: float, estimate: Estimate, style: str) -> str:
-        """The 95 % interval, level."""
-        half = Z * (estimate.se or 0.0)
-        return _line(f"whisker {style}", self.across(estimate.mean - half), y, self.across(estimate.mean + half), y)
+    def horizontal_whisker(self, y: float, estimate: Estimate, style: str) -> str:
+        """Returns the 95 % interval as a horizontal line."""
+        half = Z_95 * (estimate.se or 0.0)
+        return _line(f"whisker {style}", self.x_px(estimate.mean - half), y, self.x_px(estimate.mean + half), y)
 
 
 def _text(kind: str, x: float, y: float, content: str, anchor: str = "start") -> str:
-    """*content* is escaped already."""
+    """Returns a text element; *content* is already escaped."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{content}</text>'
 
 
@@ -314,14 +319,14 @@ def _chart(title: str, width: float, height: float, body: Iterable[str]) -> Mark
 
 
 def _safe(*parts: str) -> Markup:
-    """Markup of parts in which every text from outside has been escaped."""
+    """Returns *parts*, in which all external text is already escaped, as markup."""
     return Markup("".join(parts))  # noqa: S704 - see above
 
 
 def _name(name: str) -> str:
-    """A name that fits its place, escaped."""
+    """Returns *name* on one line, shortened and escaped."""
     text = one_line(name)
-    return escape(text if len(text) <= _NAME_CHARS else f"{text[: _NAME_CHARS - 1]}…")
+    return escape(text if len(text) <= _MAX_NAME_CHARS else f"{text[: _MAX_NAME_CHARS - 1]}…")
 
 
 def _percent(estimate: Estimate) -> str:
@@ -329,5 +334,5 @@ def _percent(estimate: Estimate) -> str:
     return f"{100 * estimate.mean:.1f}{error}"
 
 
-def _said(name: str, estimate: Estimate, show: Callable[[float], str] | None = None) -> str:
+def _tooltip(name: str, estimate: Estimate, show: Callable[[float], str] | None = None) -> str:
     return f"{one_line(name)}: {_percent(estimate) if show is None else show(estimate.mean)}"

@@ -1,8 +1,8 @@
-"""Where a transcript shows a resource to somebody who may not have it, and by which rule.
+"""Finds the words by which an access episode leaked its resource, and the scoring rule that they broke.
 
-The words come from the scenario, which no trace holds.  A generated one is generated again, from what the run's
-manifest says, and used only if its briefing equals the episode's; files that a manifest names are not
-opened, since a store may come from anybody.
+The words come from the scenario, which traces do not contain.  A generated scenario is generated again from the dataset
+in the run's manifest, and is used only if its briefing equals that of the episode.  Files that a manifest names are
+never opened, since a store may come from an untrusted source.
 """
 
 import re
@@ -29,23 +29,24 @@ from pydantic import TypeAdapter, ValidationError
 
 FAMILY = "access"
 _DATASET = TypeAdapter(DatasetSpec)
-_LISTED = 3
-MOST_SCENARIOS = 2_000
-"""Generated to find the episode's; a page has to be there before its visitor has gone."""
+_MAX_LISTED = 3
+"""Maximum number of leaked words that a rule lists."""
+MAX_SCENARIOS = 2_000
+"""Maximum number of scenarios generated to find that of the episode; it bounds the time to load a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """What one principal saw in one turn and may not."""
+    """A leak to one unauthorized principal in one turn."""
 
     signs: tuple[str, ...]
-    """The texts that the rules went by."""
+    """Words of the message that the scoring rules matched."""
     rules: tuple[str, ...]
-    """In words: which rule, by which signs."""
+    """Description of each broken rule, with the words that it matched."""
 
 
 def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], Leak]:
-    """(turn, principal) -> what it saw; empty where nothing leaked, and where the scenario is not to be had."""
+    """Returns (turn, principal) -> leak; empty when nothing leaked or the scenario is not available."""
     scenario = None if episode.family != FAMILY else _scenario(cache, episode)
     if scenario is None:
         return {}
@@ -53,51 +54,55 @@ def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], Leak]
     for each in evidence(scenario, Transcript(episode.messages)):
         found.setdefault((each.turn, each.name), {})[each.scoring] = each.signs
     return {
-        place: Leak(
+        key: Leak(
             signs=tuple(dict.fromkeys(sign for signs in by_rule.values() for sign in signs)),
-            rules=tuple(f"{scoring} rule: {_told(signs)}" for scoring, signs in by_rule.items()),
+            rules=tuple(f"{scoring} rule: {_listed(signs)}" for scoring, signs in by_rule.items()),
         )
-        for place, by_rule in found.items()
+        for key, by_rule in found.items()
     }
 
 
 def marked(text: str, signs: Iterable[str]) -> Markup:
-    """*text* for a page, the *signs* in it marked; their case, emphasis and spacing may differ."""
+    """Returns *text* with the *signs* in it in ``<mark>`` elements; case, emphasis and spacing may differ."""
     parts, end = [], 0
-    for start, stop in _merged(_places(text, signs)):
-        parts += [_shown(text[end:start]), Markup("<mark>{}</mark>").format(_shown(text[start:stop]))]
+    for start, stop in _merged(_spans(text, signs)):
+        parts += [_escaped(text[end:start]), Markup("<mark>{}</mark>").format(_escaped(text[start:stop]))]
         end = stop
-    return Markup().join([*parts, _shown(text[end:])])
+    return Markup().join([*parts, _escaped(text[end:])])
 
 
 def _scenario(cache: StoreCache, episode: Episode) -> Scenario[Any] | None:
     try:
         spec = _DATASET.validate_python(cache.run(episode.run_id).manifest.config["dataset"])
-    except (NoSuchPageError, KeyError, ValidationError):  # a run without its manifest, or of another version
+    except (NoSuchPageError, KeyError, ValidationError):  # no manifest, or one of another version
         return None
-    told = next((message.content for message in episode.messages if message.sender == SYSTEM), None)
-    if spec.path is not None or told is None or episode.template not in TEMPLATES:
+    briefing = next((message.content for message in episode.messages if message.sender == SYSTEM), None)
+    if spec.path is not None or briefing is None or episode.template not in TEMPLATES:
         return None
     rows = generate_rows(spec.size, spec.seed, (FAMILY,), spec.most_users)
-    row = next((row for row in islice(rows, MOST_SCENARIOS) if row["id"] == episode.scenario_id), None)
+    row = next((row for row in islice(rows, MAX_SCENARIOS) if row["id"] == episode.scenario_id), None)
     scenario = None if row is None else FAMILIES[FAMILY].read(row)
     template = next(template for template in TEMPLATES if template == episode.template)
-    return scenario if scenario is not None and scenario.briefing_in(template) == told else None
+    return scenario if scenario is not None and scenario.briefing_in(template) == briefing else None
 
 
-def _told(signs: tuple[str, ...]) -> str:
-    return f"{len(signs)} signs of the resource" if len(signs) > _LISTED else ", ".join(f"“{sign}”" for sign in signs)
+def _listed(signs: tuple[str, ...]) -> str:
+    return (
+        f"{len(signs)} passages of the resource"
+        if len(signs) > _MAX_LISTED
+        else ", ".join(f"“{sign}”" for sign in signs)
+    )
 
 
-def _places(text: str, signs: Iterable[str]) -> Iterable[tuple[int, int]]:
+def _spans(text: str, signs: Iterable[str]) -> Iterable[tuple[int, int]]:
     for sign in signs:
         words = map(re.escape, sign.split())
         yield from (match.span() for match in re.finditer(r"[\s*`]+".join(words), text, re.IGNORECASE))
 
 
-def _merged(places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
-    for start, stop in sorted(places):
+    for start, stop in sorted(spans):
         if merged and start <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(stop, merged[-1][1])
         else:
@@ -105,5 +110,5 @@ def _merged(places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def _shown(text: str) -> Markup:
+def _escaped(text: str) -> Markup:
     return escape(printable(text))

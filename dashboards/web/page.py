@@ -1,4 +1,4 @@
-"""A page before it is HTML: what it is called, what it says, and how one gets from it to another."""
+"""A page before it is rendered, the request for it, and the links and path segments that pages use."""
 
 import posixpath
 from collections.abc import Mapping
@@ -8,51 +8,56 @@ from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What a visitor asks of a page."""
+class PageRequest:
+    """A request for a page, from a browser or from the export."""
 
-    place: Mapping[str, str]
-    """The names in its path."""
-    query: Mapping[str, str] = field(default_factory=dict)
-    """Query parameters of the page's address; empty in an export, so a page must work without them."""
+    path_params: Mapping[str, str]
+    """Parameters in the path: name -> value."""
+    query_params: Mapping[str, str] = field(default_factory=dict)
+    """Query parameters of the URL; empty in an export, so a page must work without them."""
     live: bool = True
-    """Whether a server shows it; False: an export."""
+    """True when a server shows the page; False in an export."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Plain values for a template."""
+    """A template and the plain values that it prints."""
 
     title: str
     template: str
-    """A file of ``templates/``."""
+    """Name of a file in ``templates/``."""
     values: Mapping[str, Any]
     run_id: str | None = None
-    """The run that it is about; its pages are in the navigation."""
+    """The run that the page is about; the navigation links to the pages of that run."""
 
 
 class NoSuchPageError(Exception):
-    """The store has nothing to show here; the text says what was looked for."""
+    """There is no such page, or the store lacks what it shows; the message names what was requested."""
 
 
 def relative(target: str, path: str) -> str:
-    """The link from the page at *path* to *target*, both counted from the root of the site."""
-    address, mark, fragment = target.partition("#")
+    """Returns the relative link from the page at *path* to *target*; both are paths from the root of the site."""
+    address, hash_sign, fragment = target.partition("#")
     link = posixpath.relpath(address or ".", posixpath.dirname(path) or ".")
-    return f"{quote(link)}{mark}{fragment}"
+    return f"{quote(link)}{hash_sign}{fragment}"
 
 
 def segment(name: str) -> str:
-    """*name* as one part of a path that any file system and any bucket takes; :func:`unsegment` undoes it.
+    """Returns *name* encoded as a path segment that every file system and bucket accepts.
 
-    Letters, digits, dots and dashes stand for themselves; anything else becomes ``_`` and the hex of its bytes.
+    ASCII letters, digits, dots and dashes stay; every other byte of the UTF-8 text, and a leading dot, becomes ``_``
+    and two hex digits.  :func:`unsegment` is the inverse.
     """
     kept = "".join(chr(b) if chr(b) in _KEPT else f"_{b:02x}" for b in name.encode("utf-8", "surrogatepass"))
     return f"_2e{kept[1:]}" if kept.startswith(".") else kept
 
 
 def unsegment(part: str) -> str:
-    """The inverse of :func:`segment`.  Raises NoSuchPageError for what :func:`segment` does not write."""
+    """Returns the name that :func:`segment` encoded as *part*.
+
+    Raises:
+        NoSuchPageError: :func:`segment` never returns *part*.
+    """
     head, *coded = part.split("_")
     try:
         data = head.encode("ascii") + b"".join(bytes.fromhex(c[:2]) + c[2:].encode("ascii") for c in coded)
@@ -60,7 +65,7 @@ def unsegment(part: str) -> str:
     except ValueError:
         name = None
     if name is None or segment(name) != part:
-        raise NoSuchPageError(f"no page is called {part!r}")
+        raise NoSuchPageError(f"there is no page named {part!r}")
     return name
 
 

@@ -1,7 +1,7 @@
-"""From a page to HTML: the one place that knows the templates.
+"""Renders pages to HTML; the only module that loads the templates.
 
-Everything that a template prints is escaped, and has lost its control characters, so that no text can reorder or hide
-what stands beside it.
+Everything that a template prints is escaped and stripped of control characters, so that no text can reorder or hide the
+text around it.
 """
 
 import json
@@ -12,20 +12,20 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from muses_eval.dashboards.tables.text_table import one_line, printable
-from muses_eval.dashboards.web.charts import interval, key, level
+from muses_eval.dashboards.web.charts import interval_bar, legend_key, usage_bar
 from muses_eval.dashboards.web.leaked_words import marked
 from muses_eval.dashboards.web.page import Page, relative, segment
 from muses_eval.storage.analysis.standard_error import Estimate
 
 
 def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = ()) -> str:
-    """The HTML of the page at *path*.
+    """Returns the HTML of *page*.
 
     Args:
-        page: what it says.
-        path: where it stands.
-        live: whether a server answers what a file cannot (forms, SQL).
-        lost: the damaged objects that it is without.
+        page: template and values.
+        path: path of the page from the root of the site.
+        live: True when a server shows the page, which then has forms and SQL.
+        lost: damaged objects that the page lacks.
     """
     template = _environment().get_template(page.template)
     return template.render(
@@ -44,22 +44,22 @@ def _environment() -> Environment:
         loader=PackageLoader("muses_eval.dashboards.web"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_shown,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {
         "percent": percent,
-        "error": error,
+        "standard_error": standard_error,
         "usd": usd,
-        "line": one_line,
+        "one_line": one_line,
         "p_value": p_value,
-        "span": span,
+        "duration": duration,
     }
     environment.globals |= {
-        "interval": interval,
-        "level": level,
-        "legend_key": key,
+        "interval_bar": interval_bar,
+        "usage_bar": usage_bar,
+        "legend_key": legend_key,
         "segment": segment,
         "cell": cell,
         "marked": marked,
@@ -67,10 +67,10 @@ def _environment() -> Environment:
     return environment
 
 
-def _shown(value: object) -> object:
-    """What a template prints: texts without their control characters, wherever they come from, numbers to 12 digits.
+def _finalize(value: object) -> object:
+    """Returns a value as a template prints it: text without control characters, floats with 12 significant digits.
 
-    DuckDB adds up in whatever order its threads are done, so the last digits of a float are not those of the last time.
+    DuckDB sums in the order in which its threads finish, so the last digits of a float differ between queries.
     """
     if isinstance(value, float):
         return f"{value:.12g}"
@@ -78,22 +78,22 @@ def _shown(value: object) -> object:
 
 
 def percent(estimate: Estimate | None) -> str:
-    """The mean in percent, with one decimal."""
+    """Returns the mean in percent, with one decimal."""
     return "–" if estimate is None else f"{100 * estimate.mean:.1f}"
 
 
-def error(estimate: Estimate | None) -> str:
-    """The standard error in percent; empty where there is none."""
+def standard_error(estimate: Estimate | None) -> str:
+    """Returns ``± `` and the standard error in percent; empty when it is unknown."""
     return "" if estimate is None or estimate.se is None else f"± {100 * estimate.se:.1f}"
 
 
 def usd(amount: float | None) -> str:
-    """An amount of money; a question mark where it is not known."""
+    """Returns an amount in USD; a question mark when it is unknown."""
     return "?" if amount is None else f"${amount:,.2f}"
 
 
-def span(seconds: float) -> str:
-    """A length of time, in the two units that matter."""
+def duration(seconds: float) -> str:
+    """Returns a duration in its two largest units."""
     whole = round(seconds)
     days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
     if days:
@@ -104,14 +104,14 @@ def span(seconds: float) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """A p-value as papers print it."""
+    """Returns a p-value with three decimals, as papers print it."""
     if p is None:
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def cell(value: object) -> Markup:
-    """One value of a query's result as a cell: numbers to the right, nested values as JSON."""
+    """Returns a value of a query result as a table cell: numbers aligned right, nested values as JSON."""
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return Markup('<td class="num" data-value="{}">{}</td>').format(
             value, f"{value:.6g}" if isinstance(value, float) else value

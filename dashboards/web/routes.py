@@ -1,16 +1,16 @@
-"""Where every page stands, for the server and for the export."""
+"""The path of every page, for the server and for the export."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page, segment, unsegment
-from muses_eval.dashboards.web.pages.compare import compare_across_page, compare_page, every_pair, pairs_page
+from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest, segment, unsegment
+from muses_eval.dashboards.web.pages.compare import compare_across_page, compare_page, exported_pairs, pairs_page
 from muses_eval.dashboards.web.pages.compare_runs import (
-    chosen_page,
+    chosen_comparison_page,
+    comparable_models,
     compare_runs_page,
-    each_with_its_forerunner,
-    models_of_both,
+    run_predecessors,
 )
 from muses_eval.dashboards.web.pages.episodes import episodes_page, exported_episodes
 from muses_eval.dashboards.web.pages.figures import figures_page
@@ -19,58 +19,62 @@ from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page
 from muses_eval.dashboards.web.pages.live import live_page
 from muses_eval.dashboards.web.pages.runs import runs_page
 from muses_eval.dashboards.web.pages.sql import sql_page
-from muses_eval.dashboards.web.pages.transcript import beside_page, read_ahead, transcript_page
+from muses_eval.dashboards.web.pages.transcript import prefetch, side_by_side_page, transcript_page
 from muses_eval.dashboards.web.store_cache import StoreCache
 
-Place = Mapping[str, str]
-"""The names in a path."""
+PathParams = Mapping[str, str]
+"""Parameters in a path: name -> value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The pages of one kind."""
+    """One kind of page."""
 
     pattern: str
-    """Their path; names in braces stand for one segment."""
-    show: Callable[[StoreCache, Ask], Page]
-    places: Callable[[StoreCache], Iterable[Place]]
-    """Those that the export writes."""
+    """Path of the pages; each name in braces matches one segment."""
+    handler: Callable[[StoreCache, PageRequest], Page]
+    exported_params: Callable[[StoreCache], Iterable[PathParams]]
+    """Parameters of the pages that the export writes."""
 
-    def path(self, **place: str) -> str:
-        """Where a page stands."""
-        return self.pattern.format(**{name: segment(value) for name, value in place.items()})
+    def path(self, **params: str) -> str:
+        """Returns the path of the page with these parameters."""
+        return self.pattern.format(**{name: segment(value) for name, value in params.items()})
 
-    def place(self, path: str) -> Place | None:
-        """The names in a path; None for a path of another kind."""
+    def match(self, path: str) -> PathParams | None:
+        """Returns the parameters in *path*; None when the path does not match the pattern.
+
+        Raises:
+            NoSuchPageError: the path matches, but a segment is not one that :func:`segment` writes.
+        """
         expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+?)", re.escape(self.pattern))
         match = re.fullmatch(expression, path)
         return {name: unsegment(value) for name, value in match.groupdict().items()} if match else None
 
 
-def _each_run(cache: StoreCache) -> Iterable[Place]:
+def _each_run(cache: StoreCache) -> Iterable[PathParams]:
     return ({"run": run.run_id} for run in cache.runs())
 
 
-def _each_pair(cache: StoreCache) -> Iterable[Place]:
-    return ({**place, "a": a, "b": b} for place in _each_run(cache) for a, b in every_pair(cache, place["run"]))
+def _each_pair(cache: StoreCache) -> Iterable[PathParams]:
+    return ({**params, "a": a, "b": b} for params in _each_run(cache) for a, b in exported_pairs(cache, params["run"]))
 
 
-def _each_exported_episode(cache: StoreCache) -> Iterable[Place]:
-    for place in _each_run(cache):
-        episodes = [line.episode_id for line in exported_episodes(cache, place["run"])]
-        read_ahead(cache, place["run"], episodes)
-        yield from ({**place, "episode": episode} for episode in episodes)
+def _each_exported_episode(cache: StoreCache) -> Iterable[PathParams]:
+    for params in _each_run(cache):
+        episode_ids = [episode.episode_id for episode in exported_episodes(cache, params["run"])]
+        prefetch(cache, params["run"], episode_ids)
+        yield from ({**params, "episode": episode_id} for episode_id in episode_ids)
 
 
-def _each_run_with_its_forerunner(cache: StoreCache) -> Iterable[Place]:
-    return ({"first": run, "second": earlier} for run, earlier in each_with_its_forerunner(cache.runs()))
+def _each_run_with_its_predecessor(cache: StoreCache) -> Iterable[PathParams]:
+    return ({"first": run, "second": earlier} for run, earlier in run_predecessors(cache.runs()))
 
 
-def _each_model_of_both(cache: StoreCache) -> Iterable[Place]:
-    for place in _each_run_with_its_forerunner(cache):
-        first, second = place["first"], place["second"]
-        for model in models_of_both(cache, first, second):
-            yield {**place, "a": model, "b": model}
+def _each_model_of_both(cache: StoreCache) -> Iterable[PathParams]:
+    for params in _each_run_with_its_predecessor(cache):
+        first, second = params["first"], params["second"]
+        for model in comparable_models(cache, first, second):
+            yield {**params, "a": model, "b": model}
 
 
 ROUTES = (
@@ -81,25 +85,29 @@ ROUTES = (
     Route(
         "runs/{run}/{scoring}.html",
         leaderboard_page,
-        lambda cache: ({**place, "scoring": "corrected"} for place in _each_run(cache)),
+        lambda cache: ({**params, "scoring": "corrected"} for params in _each_run(cache)),
     ),
     Route("runs/{run}/figures/index.html", figures_page, _each_run),
     Route("runs/{run}/compare/index.html", pairs_page, _each_run),
     Route("runs/{run}/compare/{a}/{b}.html", compare_page, _each_pair),
     Route("runs/{run}/episodes/index.html", episodes_page, _each_run),
     Route("runs/{run}/episodes/{episode}.html", transcript_page, _each_exported_episode),
-    Route("compare.html", chosen_page, lambda _: ()),
-    Route("compare/{first}/{second}/index.html", compare_runs_page, _each_run_with_its_forerunner),
+    Route("compare.html", chosen_comparison_page, lambda _: ()),
+    Route("compare/{first}/{second}/index.html", compare_runs_page, _each_run_with_its_predecessor),
     Route("compare/{first}/{a}/{second}/{b}.html", compare_across_page, _each_model_of_both),
-    Route("beside/{first}/{a}/{second}/{b}.html", beside_page, lambda _: ()),
+    Route("beside/{first}/{a}/{second}/{b}.html", side_by_side_page, lambda _: ()),
     Route("sql.html", sql_page, lambda _: ({},)),
 )
 
 
-def find(cache: StoreCache, path: str, query: Mapping[str, str]) -> Page:
-    """The page at a path.  Raises NoSuchPageError."""
+def find_page(cache: StoreCache, path: str, query_params: Mapping[str, str]) -> Page:
+    """Returns the page at *path*.
+
+    Raises:
+        NoSuchPageError: no route matches, or the store lacks what the path names.
+    """
     for route in ROUTES:
-        place = route.place(path)
-        if place is not None:
-            return route.show(cache, Ask(place, query))
+        params = route.match(path)
+        if params is not None:
+            return route.handler(cache, PageRequest(params, query_params))
     raise NoSuchPageError(f"there is no page at {path!r}")

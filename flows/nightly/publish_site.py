@@ -8,9 +8,9 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from muses_eval.dashboards.web.export import exported
+from muses_eval.dashboards.web.export import exported_files
 from muses_eval.dashboards.web.page import NoSuchPageError, segment
-from muses_eval.dashboards.web.pages.compare_runs import each_with_its_forerunner
+from muses_eval.dashboards.web.pages.compare_runs import run_predecessors
 from muses_eval.dashboards.web.routes import ROUTES
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.storage.objects.inventory import classify
@@ -79,20 +79,20 @@ def _is_of(runs: Collection[str], path: str) -> bool:
     """Whether all runs that a page is about are among these; True for what is no page of ours."""
     for route in ROUTES:
         try:
-            place = route.place(path)
+            params = route.match(path)
         except NoSuchPageError:
             continue
-        if place is not None:
-            return all(place[name] in runs for name in _NAMES_OF_RUNS if name in place)
+        if params is not None:
+            return all(params[name] in runs for name in _NAMES_OF_RUNS if name in params)
     return True
 
 
 def _files(store_url: str, run_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
     """Yields the pages about the given runs; a page that compares a run with the one before it has both."""
     whole = StoreCache(store_url)
-    before = {earlier for run_id, earlier in each_with_its_forerunner(whole.runs()) if run_id in run_ids}
+    before = {earlier for run_id, earlier in run_predecessors(whole.runs()) if run_id in run_ids}
     parts = {"run": _Part(store_url, run_ids), "first": _Part(store_url, {*run_ids, *before})}
-    return exported(whole, parts)
+    return exported_files(whole, parts)
 
 
 def _write(store: ObjectStore, key: str, data: bytes) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from muses_eval.dashboards.web.export import export
 from muses_eval.dashboards.web.render import render
-from muses_eval.dashboards.web.routes import find
+from muses_eval.dashboards.web.routes import find_page
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.open_store import open_store
@@ -53,7 +53,7 @@ def _timed(work: Callable[[], object]) -> tuple[float, float]:
 
 def _page(url: str, path: str, times: int) -> dict[str, float]:
     def show(cache: StoreCache) -> str:
-        return render(find(cache, path, {}), path, live=True)
+        return render(find_page(cache, path, {}), path, live=True)
 
     first, again = [], []
     for _ in range(times):

@@ -1,11 +1,11 @@
-"""Two runs: what they were not made alike with, and how each model that both have moved from one to the other."""
+"""Two runs: the differences of their configurations, and the change of the score of each common model."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from muses_eval.dashboards.web.charts import Gap
-from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
-from muses_eval.dashboards.web.pages.compare import across, compare_across_page, spread
+from muses_eval.dashboards.web.charts import DifferenceScale
+from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
+from muses_eval.dashboards.web.pages.compare import compare_across_page, compare_across_runs, reach
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.hashing import canonical
 from muses_eval.storage.analysis.compare import Contrast, Side
@@ -17,56 +17,65 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """One model in the first run against itself in the second."""
+class ModelContrast:
+    """One model: its average score in the first run against that in the second."""
 
     model: str
     contrast: Contrast | None
-    """On the average; None: nothing of it can be compared."""
+    """Contrast of the average; None when the runs scored no scenario in common."""
     cautions: tuple[str, ...]
 
     @property
-    def told(self) -> bool:
-        """Whether it is more than chance explains."""
+    def is_significant(self) -> bool:
+        """True when the corrected p-value is below ALPHA."""
         return self.contrast is not None and self.contrast.winner(ALPHA) is not None
 
 
-def compare_runs_page(cache: StoreCache, ask: Ask) -> Page:
-    """Its place: ``first`` and ``second``; differences are first - second, so the newer run comes first."""
-    first, second = (cache.run(ask.place[name]) for name in ("first", "second"))
+def compare_runs_page(cache: StoreCache, request: PageRequest) -> Page:
+    """Returns the page that compares two runs; differences are first - second, so *first* is the newer run.
+
+    Path parameters: ``first`` and ``second``.
+    """
+    first, second = (cache.run(request.path_params[name]) for name in ("first", "second"))
     if first == second:
-        raise NoSuchPageError(f"the run {first.run_id!r} was named twice; name two runs to compare")
-    moves = _moves(cache, first, second)
-    compared = [move.contrast for move in moves if move.contrast is not None]
+        raise NoSuchPageError(f"the run {first.run_id!r} is named twice; name two different runs")
+    models = _model_contrasts(cache, first, second)
+    compared = [each.contrast for each in models if each.contrast is not None]
     return Page(
         title=f"{first.run_id} and {second.run_id}",
         template="compare_runs.html",
         values={
             "first": first,
             "second": second,
-            "moves": moves,
-            "gap": Gap.over([spread(contrast) for contrast in compared]),
+            "models": models,
+            "scale": DifferenceScale.over([reach(contrast) for contrast in compared]),
             "only": [(run, sorted(set(run.models) - set(other.models))) for run, other in _both_ways(first, second)],
             "changes": [
                 (change.group, change.what, _shown(change.b), _shown(change.a))
                 for change in changes(first.manifest, second.manifest)
             ],
-            "cautions": list(dict.fromkeys(caution for move in moves for caution in move.cautions)),
+            "cautions": list(dict.fromkeys(caution for each in models for caution in each.cautions)),
         },
     )
 
 
-def chosen_page(cache: StoreCache, ask: Ask) -> Page:
-    """What a form asks for: ``first`` and ``second``, and ``a`` and ``b`` for one model of each."""
-    if not (ask.query.get("first") and ask.query.get("second")):
-        raise NoSuchPageError("name two runs to compare; the page Runs has a form for it")
-    chosen = replace(ask, place=ask.query)
-    is_of_models = ask.query.get("a") and ask.query.get("b")
+def chosen_comparison_page(cache: StoreCache, request: PageRequest) -> Page:
+    """Returns the comparison that a form requests.
+
+    Query parameters: the runs ``first`` and ``second``; optionally their models ``a`` and ``b``.
+    """
+    if not (request.query_params.get("first") and request.query_params.get("second")):
+        raise NoSuchPageError("name two runs to compare as first= and second=; the page Runs has a form")
+    chosen = replace(request, path_params=request.query_params)
+    is_of_models = request.query_params.get("a") and request.query_params.get("b")
     return compare_across_page(cache, chosen) if is_of_models else compare_runs_page(cache, chosen)
 
 
-def each_with_its_forerunner(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:
-    """(run, the newest earlier one of its kind that shares a model with it); *runs*: the newest first."""
+def run_predecessors(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:
+    """Returns (run, newest earlier run of its kind with a common model) for each run that has one.
+
+    *runs*: newest first.
+    """
     listed = list(runs)
     found = []
     for index, run in enumerate(listed):
@@ -77,36 +86,40 @@ def each_with_its_forerunner(runs: Iterable[RunSummary]) -> list[tuple[str, str]
     return found
 
 
-def models_of_both(cache: StoreCache, first: str, second: str) -> list[str]:
-    """Those that can be compared."""
-    return [move.model for move in _moves(cache, cache.run(first), cache.run(second)) if move.contrast is not None]
+def comparable_models(cache: StoreCache, first: str, second: str) -> list[str]:
+    """Returns the models that scored scenarios in common in both runs."""
+    return [
+        each.model for each in _model_contrasts(cache, cache.run(first), cache.run(second)) if each.contrast is not None
+    ]
 
 
-def corrected(contrasts: Mapping[str, Contrast]) -> dict[str, Contrast]:
-    """With p corrected over all models, since all are asked at once."""
+def with_corrected_p(contrasts: Mapping[str, Contrast]) -> dict[str, Contrast]:
+    """Returns the contrasts with p-values corrected over all models (Holm)."""
     known = {model: p for model, contrast in contrasts.items() if (p := contrast.difference.p) is not None}
     values = dict(zip(known, adjusted(list(known.values()), "holm"), strict=True))
     return {model: replace(contrast, p_adjusted=values.get(model)) for model, contrast in contrasts.items()}
 
 
 def _kind(run: RunSummary) -> tuple[str, str | None]:
-    """Its dataset, and of nights what they are called, so that a canary is not held against a whole night."""
+    """Returns the dataset and, for a night, its name, so that a canary is not compared with a full night."""
     night = Night.parse(run.run_id)
     return run.dataset, None if night is None else night.name
 
 
-def _moves(cache: StoreCache, first: RunSummary, second: RunSummary) -> list[Move]:
+def _model_contrasts(cache: StoreCache, first: RunSummary, second: RunSummary) -> list[ModelContrast]:
     both = sorted(set(first.models) & set(second.models))
-    answers = {model: across(cache, Side(first.run_id, model), Side(second.run_id, model)) for model in both}
-    overall = {
-        model: answer.comparison.overall
-        for model, answer in answers.items()
-        if answer is not None and answer.comparison.overall is not None
+    reports = {
+        model: compare_across_runs(cache, Side(first.run_id, model), Side(second.run_id, model)) for model in both
     }
-    contrasts = corrected(overall)
+    overall = {
+        model: report.comparison.overall
+        for model, report in reports.items()
+        if report is not None and report.comparison.overall is not None
+    }
+    contrasts = with_corrected_p(overall)
     return [
-        Move(model, contrasts.get(model), () if answer is None else answer.cautions)
-        for model, answer in answers.items()
+        ModelContrast(model, contrasts.get(model), () if report is None else report.cautions)
+        for model, report in reports.items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""The figures of a run, each a question that one view of the store answers; its SQL and its numbers stand beside it."""
+"""The figures of a run: each answers one question by one SQL query, which the page prints with its result."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 from muses_eval.dashboards.web.charts import (
-    Bar,
+    DotRow,
     Point,
     Series,
-    bars,
     count_axis,
-    heat,
-    lines,
-    nice_axis,
+    dot_plot,
+    heatmap,
+    line_chart,
     percent_axis,
-    scatter,
+    rounded_axis,
+    scatter_plot,
 )
-from muses_eval.dashboards.web.page import Ask, Page
+from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.storage.analysis.standard_error import Estimate
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_MOST_LINES = 8
-"""Most models in a line chart; more lines could not be distinguished."""
+_MAX_LINES = 8
+"""Maximum number of models in a figure; more lines could not be distinguished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +39,37 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One question and its answer."""
+    """One question, the query that answers it, its result and its charts."""
 
     name: str
-    """Its anchor, and the name of its CSV file."""
+    """Name of the figure's anchor and CSV file."""
     title: str
     """The question."""
     source: str
-    """What it corresponds to in the paper."""
+    """The corresponding figure of the paper; empty when there is none."""
     sql: str
     panels: tuple[Panel, ...]
     header: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
-    """The query's rows as they are."""
+    """Rows of the query's result."""
     note: str = ""
 
 
-def figures_page(cache: StoreCache, ask: Ask) -> Page:
-    """Its place: ``run``."""
-    run_id = cache.run(ask.place["run"]).run_id
+def figures_page(cache: StoreCache, request: PageRequest) -> Page:
+    """Returns the page of a run's figures.  Path parameter: ``run``."""
+    run_id = cache.run(request.path_params["run"]).run_id
     found = cache.get_or_compute(("figures",), lambda: figures(cache, run_id), run_id)
     return Page(f"Figures of {run_id}", "figures.html", {"figures": found, "run": run_id}, run_id)
 
 
 def figures(cache: StoreCache, run_id: str) -> list[Figure]:
-    """All figures that the run has data for."""
+    """Returns the figures for which the run has data."""
 
-    def drawn(connection: "DuckDBPyConnection") -> list[Figure]:
-        found = (_figure(connection, name, *what) for name, what in _FIGURES.items())
+    def read(connection: "DuckDBPyConnection") -> list[Figure]:
+        found = (_figure(connection, name, *spec) for name, spec in _FIGURES.items())
         return [figure for figure in found if figure is not None]
 
-    return cache.query(drawn, run_id)
+    return cache.query(read, run_id)
 
 
 Rows = Sequence[tuple[Any, ...]]
@@ -84,13 +84,13 @@ def _figure(connection: "DuckDBPyConnection", name: str, title: str, source: str
     if not rows:
         return None
     models = len({row[0] for row in rows})
-    note = f"The first {_MOST_LINES} of {models} models are drawn; the table has all." if models > _MOST_LINES else ""
-    return Figure(name, title, source, sql, draw(rows), header, rows, note if name in _OF_LINES else "")
+    note = f"The first {_MAX_LINES} of {models} models are drawn; the table lists all." if models > _MAX_LINES else ""
+    return Figure(name, title, source, sql, draw(rows), header, rows, note if name in _LIMITED else "")
 
 
-def _gap(rows: Rows) -> tuple[Panel, ...]:
-    drawn = [Bar(row[0], (_estimate(row[3], row[4]), _estimate(row[5], row[6]))) for row in rows]
-    chart = bars("Instruct accuracy by mode", ("aligned", "conflict"), drawn, percent_axis("accuracy, %"))
+def _conflict(rows: Rows) -> tuple[Panel, ...]:
+    drawn = [DotRow(row[0], (_estimate(row[3], row[4]), _estimate(row[5], row[6]))) for row in rows]
+    chart = dot_plot("Instruct accuracy by mode", ("aligned", "conflict"), drawn, percent_axis("accuracy, %"))
     return (Panel("Accuracy where instructions agree, and where they conflict", chart, ("aligned", "conflict")),)
 
 
@@ -119,39 +119,39 @@ def _users(rows: Rows) -> tuple[Panel, ...]:
 
 
 def _by_model(caption: str, found: list[tuple[str, float, Estimate | None]], label: str) -> Panel:
-    names = list(dict.fromkeys(name for name, _, _ in found))[:_MOST_LINES]
+    names = list(dict.fromkeys(name for name, _, _ in found))[:_MAX_LINES]
     series = [
         Series(name, tuple(Point(x, estimate) for one, x, estimate in found if one == name and estimate is not None))
         for name in names
     ]
     axis = count_axis(label, [point.x for one in series for point in one.points])
-    return Panel(caption, lines(caption, series, axis, percent_axis("%")), tuple(names))
+    return Panel(caption, line_chart(caption, series, axis, percent_axis("%")), tuple(names))
 
 
 def _disclosure(rows: Rows) -> tuple[Panel, ...]:
     panels = []
     for metric in ("success", "turns"):
-        of_metric = [row for row in rows if row[2] == metric]
-        names = list(dict.fromkeys(row[0] for row in of_metric))
-        by_place = {(row[0], row[1]): _estimate(row[3], row[4]) for row in of_metric}
-        drawn = [Bar(name, (by_place.get((name, "full")), by_place.get((name, "partial")))) for name in names]
+        metric_rows = [row for row in rows if row[2] == metric]
+        names = list(dict.fromkeys(row[0] for row in metric_rows))
+        estimates = {(row[0], row[1]): _estimate(row[3], row[4]) for row in metric_rows}
+        drawn = [DotRow(name, (estimates.get((name, "full")), estimates.get((name, "partial")))) for name in names]
         if metric == "success":
             axis = percent_axis("success, %")
         else:
-            highest = max((row[3] + 2 * (row[4] or 0.0) for row in of_metric), default=1.0)
-            axis = nice_axis("turns", highest, lambda value: f"{value:.3g}")
+            highest = max((row[3] + 2 * (row[4] or 0.0) for row in metric_rows), default=1.0)
+            axis = rounded_axis("turns", highest, lambda value: f"{value:.3g}")
         caption = f"{metric.capitalize()} with full and with partial disclosure"
-        panels.append(Panel(caption, bars(caption, ("full", "partial"), drawn, axis), ("full", "partial")))
+        panels.append(Panel(caption, dot_plot(caption, ("full", "partial"), drawn, axis), ("full", "partial")))
     return tuple(panels)
 
 
 def _attacks(rows: Rows) -> tuple[Panel, ...]:
     panels = []
-    for name in list(dict.fromkeys(row[0] for row in rows))[:_MOST_LINES]:
-        mine = {(row[1], row[2]): _estimate(row[3], row[4]) for row in rows if row[0] == name}
+    for name in list(dict.fromkeys(row[0] for row in rows))[:_MAX_LINES]:
+        estimates = {(row[1], row[2]): _estimate(row[3], row[4]) for row in rows if row[0] == name}
         attacks, templates = sorted({row[1] for row in rows}), sorted({row[2] for row in rows})
-        cells = [[mine.get((attack, template)) for template in templates] for attack in attacks]
-        panels.append(Panel(name, heat(f"Privacy of {name} by attack and template", attacks, templates, cells)))
+        cells = [[estimates.get((attack, template)) for template in templates] for attack in attacks]
+        panels.append(Panel(name, heatmap(f"Privacy of {name} by attack and template", attacks, templates, cells)))
     return tuple(panels)
 
 
@@ -162,9 +162,9 @@ def _costs(rows: Rows) -> tuple[Panel, ...]:
     for index in order:
         if not front or points[index][2].mean > points[front[-1]][2].mean:
             front.append(index)
-    x = nice_axis("USD an episode", max(cost for _, cost, _ in points), lambda value: f"${value:.3g}")
-    caption = "Average score against cost; the line joins models that none beats at a lower price"
-    return (Panel(caption, scatter(caption, points, front, x, percent_axis("average, %"))),)
+    x = rounded_axis("USD per episode", max(cost for _, cost, _ in points), lambda value: f"${value:.3g}")
+    caption = "Average score against cost; the line joins the models that no cheaper model beats"
+    return (Panel(caption, scatter_plot(caption, points, front, x, percent_axis("average, %"))),)
 
 
 def _estimate(mean: float | None, se: float | None) -> Estimate | None:
@@ -196,11 +196,12 @@ group by model having count(cost_usd) = count(*) and sum(cost_usd) > 0 and any_v
 order by usd_an_episode""",
 }
 _FIGURES: Mapping[str, tuple[str, str, Draw]] = {
-    "conflict": ("What do conflicting instructions cost?", "figure 3", _gap),
+    "conflict": ("How much do conflicting instructions cost?", "figure 3", _conflict),
     "rounds": ("Does privacy hold over the rounds?", "figure 4", _rounds),
     "disclosure": ("What if calendars are only partly known?", "figure 5", _disclosure),
-    "attacks": ("Which attack gets through, in which serialisation?", "figure 8", _attacks),
+    "attacks": ("Which attack succeeds, in which template?", "figure 8", _attacks),
     "users": ("How does it scale with the number of users?", "figure 9", _users),
-    "cost": ("What does a point cost?", "", _costs),
+    "cost": ("What does a higher score cost?", "", _costs),
 }
-_OF_LINES = ("rounds", "attacks", "users")
+_LIMITED = ("rounds", "attacks", "users")
+"""Figures that draw at most _MAX_LINES models."""

@@ -1,4 +1,4 @@
-"""The scenarios that tell two models apart, of one run or of two."""
+"""The scenarios on which two models score differently, within one run or across two."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-MOST_FLIPS = 60
+MAX_FLIPS = 60
 _MAIN_METRIC = " ".join(
     f"WHEN '{family}' THEN '{metric}'"
     for family, metric in {column.family: column.metric for column in reversed(list(COLUMNS.values()))}.items()
 )
-_RATED = f"""
+_SCENARIO_SCORES = f"""
 SELECT
     family, scenario_id, template, coalesce(mode, attack, disclosure) AS variant,
     avg(picked(scores, 'published', [CASE family {_MAIN_METRIC} END])[1].value) AS score,
@@ -33,13 +33,13 @@ FROM one
 JOIN other USING (family, scenario_id, template)
 WHERE one.variant IS NOT DISTINCT FROM other.variant AND abs(one.score - other.score) > 1e-9
 ORDER BY abs(one.score - other.score) DESC, family, scenario_id, template
-LIMIT {MOST_FLIPS}
+LIMIT {MAX_FLIPS}
 """  # noqa: S608 - a number of ours
 
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """A scenario on which the two differ, over its epochs; the episodes are the first of each."""
+    """A scenario on which the models' mean scores over epochs differ, with the first episode of each model."""
 
     family: str
     scenario_id: str
@@ -52,8 +52,11 @@ class Flip:
 
 
 def flips(cache: StoreCache, a: Side, b: Side) -> list[Flip]:
-    """Those with the largest differences first; scores are those of the family's first metric, published."""
-    one, other = _rated(cache, a), _rated(cache, b)
+    """Returns the scenarios with different scores, largest difference first.
+
+    Scores are published scores of the metric of the family's first leaderboard column.
+    """
+    one, other = _scenario_scores(cache, a), _scenario_scores(cache, b)
 
     def read(connection: "DuckDBPyConnection") -> list[Flip]:
         connection.register("one", one)
@@ -63,10 +66,10 @@ def flips(cache: StoreCache, a: Side, b: Side) -> list[Flip]:
     return cache.query(read, a.run_id)
 
 
-def _rated(cache: StoreCache, side: Side) -> "pa.Table":
-    """A model's scenarios with their scores; remembered, since each model stands in many pairs."""
+def _scenario_scores(cache: StoreCache, side: Side) -> "pa.Table":
+    """Returns the mean score of each scenario of a model; cached, since each model is in many pairs."""
 
     def read(connection: "DuckDBPyConnection") -> "pa.Table":
-        return connection.execute(_RATED, {"run": side.run_id, "model": side.model}).to_arrow_table()
+        return connection.execute(_SCENARIO_SCORES, {"run": side.run_id, "model": side.model}).to_arrow_table()
 
-    return cache.get_or_compute(("rated", side.model), lambda: cache.query(read, side.run_id), side.run_id)
+    return cache.get_or_compute(("scenario_scores", side.model), lambda: cache.query(read, side.run_id), side.run_id)

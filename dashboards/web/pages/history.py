@@ -1,9 +1,9 @@
-"""Runs in time: how each model's scores moved, and whether the last move is more than chance.
+"""The scores of each model over time, with a significance test of the latest change.
 
-A model's points are comparable where the runs played the same dataset; where they did not, the cautions of the
-comparison say so.  The newest run of a model is held against the one before it, scenario by scenario, and the p-values
-of all models are corrected together.  Canaries, the small sample that every night plays, have a history of their own,
-so that they are not held against whole runs.  What a night found itself is shown as its report says it.
+The newest run of a model is compared with the run before it, paired by scenario; p-values are corrected over all
+models.  When the two runs played different datasets, the comparison has a caution.  Canaries, the small sample that
+every night plays, have a section of their own, so that they are not compared with full runs.  The flags of a night are
+shown as in its report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from muses_eval.dashboards.tables.paper_table2 import Line
-from muses_eval.dashboards.web.charts import Axis, Point, Series, lines, percent_axis
-from muses_eval.dashboards.web.page import Ask, Page
-from muses_eval.dashboards.web.pages.compare import across
-from muses_eval.dashboards.web.pages.compare_runs import ALPHA, corrected, each_with_its_forerunner
-from muses_eval.dashboards.web.pages.leaderboard import lines_of
+from muses_eval.dashboards.web.charts import Axis, Point, Series, line_chart, percent_axis
+from muses_eval.dashboards.web.page import Page, PageRequest
+from muses_eval.dashboards.web.pages.compare import compare_across_runs
+from muses_eval.dashboards.web.pages.compare_runs import ALPHA, run_predecessors, with_corrected_p
+from muses_eval.dashboards.web.pages.leaderboard import leaderboard_lines
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
@@ -25,102 +25,103 @@ from muses_eval.storage.runs.nights import CANARY, Flag, Night, report_of
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MOST_RUNS = 30
-"""The newest of a kind; each costs a leaderboard."""
-MOST_SERIES = 8
+MAX_RUNS = 30
+"""Maximum number of runs in a section, newest first; each needs a leaderboard query."""
+MAX_SERIES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A model's newest run against the one before."""
+class LatestChange:
+    """A model's newest run against the run before it."""
 
     contrast: Contrast
     before: str
-    """The earlier run."""
+    """ID of the earlier run."""
     cautions: tuple[str, ...]
 
     @property
-    def told(self) -> bool:
-        """Whether it is more than chance explains."""
+    def is_significant(self) -> bool:
+        """True when the corrected p-value is below ALPHA."""
         return self.contrast.winner(ALPHA) is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModelResult:
     """One model in one run."""
 
     run: RunSummary
     line: Line
     seconds: float | None
-    """From the run's first episode to its last; None: it has none."""
+    """Seconds from the start of the run's first episode to the end of its last; None without episodes."""
     cells: int
-    """Cells of the model, as far as the run's manifest records them."""
+    """Number of the model's cells that the run's manifest records."""
     reused: int
-    """Cells whose results were reused from an earlier run."""
+    """Number of cells whose results were reused from an earlier run."""
     flags: tuple[Flag, ...]
-    """What the night found about the model."""
+    """Flags that the night raised for the model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """One model's runs, the newest first."""
+class ModelHistory:
+    """Results of one model, newest run first."""
 
     model: str
-    entries: tuple[Entry, ...]
-    change: Change | None
-    """None: it was played once, or nothing of it can be compared."""
+    results: tuple[ModelResult, ...]
+    change: LatestChange | None
+    """None with a single run, or when the last two scored no scenario in common."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chapter:
-    """Runs of one kind."""
+class HistorySection:
+    """The histories over one kind of run: full runs or canaries."""
 
     name: str
-    """Name of the metric's chart and of its CSV file."""
-    pasts: tuple[Past, ...]
+    """Name of the section's anchor, chart and CSV file."""
+    histories: tuple[ModelHistory, ...]
     chart: str | None
-    """None: no model has two points."""
+    """SVG chart; None when no model has two points."""
     drawn: tuple[str, ...]
+    """Models in the chart, in the order of its legend."""
     columns: tuple[tuple[str, str, str], ...]
-    """(column, family, metric) that have been measured."""
+    """(column, family, metric) of the leaderboard columns with a score."""
 
     @property
     def reuses(self) -> bool:
-        """Whether any results were taken over from earlier runs."""
-        return any(entry.reused for past in self.pasts for entry in past.entries)
+        """True when any cell reused results of an earlier run."""
+        return any(result.reused for history in self.histories for result in history.results)
 
 
-def history_page(cache: StoreCache, ask: Ask) -> Page:
-    """All models of the newest runs."""
+def history_page(cache: StoreCache, request: PageRequest) -> Page:
+    """Returns the page with the histories of all models over the newest runs."""
     runs = cache.runs()
     runs_of = {
         "history": [run for run in runs if not _is_canary(run)],
         "canaries": [run for run in runs if _is_canary(run)],
     }
-    chapters = {
-        name: cache.get_or_compute((name,), lambda found=found, name=name: _chapter(cache, name, found[:MOST_RUNS]))  # type: ignore[misc]
+    sections = {
+        name: cache.get_or_compute((name,), lambda found=found, name=name: _section(cache, name, found[:MAX_RUNS]))  # type: ignore[misc]
         for name, found in runs_of.items()
     }
     return Page(
         title="History",
         template="history.html",
         values={
-            "chapters": [chapter for chapter in chapters.values() if chapter.pasts],
-            "compared": None if ask.live else each_with_its_forerunner(runs),
-            "left_out": sum(max(0, len(found) - MOST_RUNS) for found in runs_of.values()),
+            "sections": [section for section in sections.values() if section.histories],
+            "compared": None if request.live else run_predecessors(runs),
+            "left_out": sum(max(0, len(found) - MAX_RUNS) for found in runs_of.values()),
         },
     )
 
 
-def _chapter(cache: StoreCache, name: str, runs: Sequence[RunSummary]) -> Chapter:
-    pasts = _pasts(cache, runs)
-    drawn = [past for past in pasts if sum(_is_whole(entry) for entry in past.entries) > 1][:MOST_SERIES]
-    return Chapter(
+def _section(cache: StoreCache, name: str, runs: Sequence[RunSummary]) -> HistorySection:
+    histories = _histories(cache, runs)
+    drawn = [history for history in histories if sum(_is_whole(result) for result in history.results) > 1][:MAX_SERIES]
+    return HistorySection(
         name=name,
-        pasts=tuple(pasts),
+        histories=tuple(histories),
         chart=_chart(drawn) if drawn else None,
-        drawn=tuple(past.model for past in drawn),
-        columns=tuple((column, *COLUMNS[column].heading) for column in COLUMNS if _is_measured(column, pasts)),
+        drawn=tuple(history.model for history in drawn),
+        columns=tuple((column, *COLUMNS[column].heading) for column in COLUMNS if _is_measured(column, histories)),
     )
 
 
@@ -129,15 +130,15 @@ def _is_canary(run: RunSummary) -> bool:
     return night is not None and night.name.endswith(CANARY)
 
 
-def _pasts(cache: StoreCache, runs: Sequence[RunSummary]) -> list[Past]:
+def _histories(cache: StoreCache, runs: Sequence[RunSummary]) -> list[ModelHistory]:
     flags = _flags(cache)
-    by_model: dict[str, list[Entry]] = {}
+    by_model: dict[str, list[ModelResult]] = {}
     for run in runs:
         seconds, cells = _seconds(cache, run.run_id), run.manifest.cells
-        for line in lines_of(cache, run.run_id, "published", {}):
+        for line in leaderboard_lines(cache, run.run_id, "published", {}):
             if line.row is not None and line.row.episodes:
                 own = [cell for cell in cells if cell.model == line.model]
-                entry = Entry(
+                result = ModelResult(
                     run=run,
                     line=line,
                     seconds=seconds,
@@ -145,14 +146,14 @@ def _pasts(cache: StoreCache, runs: Sequence[RunSummary]) -> list[Past]:
                     reused=sum(cell.played_in != run.run_id for cell in own),
                     flags=tuple(flag for flag in flags.get(run.run_id, ()) if flag.model == line.model),
                 )
-                by_model.setdefault(line.model, []).append(entry)
-    found = {model: _change(cache, entries) for model, entries in by_model.items()}
+                by_model.setdefault(line.model, []).append(result)
+    found = {model: _change(cache, results) for model, results in by_model.items()}
     changes = _corrected({model: change for model, change in found.items() if change is not None})
-    return [Past(model, tuple(entries), changes.get(model)) for model, entries in sorted(by_model.items())]
+    return [ModelHistory(model, tuple(results), changes.get(model)) for model, results in sorted(by_model.items())]
 
 
 def _flags(cache: StoreCache) -> Mapping[str, Sequence[Flag]]:
-    """Run -> what its night found; drift is found of the canary.  A report that cannot be read says nothing."""
+    """Returns run -> flags of its night; drift belongs to the canary.  Unreadable reports are skipped."""
     flags: dict[str, list[Flag]] = {}
     for run in cache.runs():
         try:
@@ -178,31 +179,34 @@ def _seconds(cache: StoreCache, run_id: str) -> float | None:
     return cache.get_or_compute(("seconds",), lambda: cache.query(read, run_id), run_id)
 
 
-def _change(cache: StoreCache, entries: list[Entry]) -> Change | None:
-    if len(entries) < 2:
+def _change(cache: StoreCache, results: list[ModelResult]) -> LatestChange | None:
+    if len(results) < 2:
         return None
-    now, before = (Side(entry.run.run_id, entry.line.model) for entry in entries[:2])
-    answer = across(cache, now, before)
-    if answer is None or answer.comparison.overall is None:
+    now, before = (Side(result.run.run_id, result.line.model) for result in results[:2])
+    report = compare_across_runs(cache, now, before)
+    if report is None or report.comparison.overall is None:
         return None
-    return Change(answer.comparison.overall, before.run_id, answer.cautions)
+    return LatestChange(report.comparison.overall, before.run_id, report.cautions)
 
 
-def _corrected(changes: dict[str, Change]) -> dict[str, Change]:
-    contrasts = corrected({model: change.contrast for model, change in changes.items()})
+def _corrected(changes: dict[str, LatestChange]) -> dict[str, LatestChange]:
+    contrasts = with_corrected_p({model: change.contrast for model, change in changes.items()})
     return {model: replace(change, contrast=contrasts[model]) for model, change in changes.items()}
 
 
-def _is_measured(column: str, pasts: Sequence[Past]) -> bool:
-    return any(entry.line.estimates[column] for past in pasts for entry in past.entries)
+def _is_measured(column: str, histories: Sequence[ModelHistory]) -> bool:
+    return any(result.line.estimates[column] for history in histories for result in history.results)
 
 
-def _is_whole(entry: Entry) -> bool:
-    return entry.line.estimates["avg"] is not None
+def _is_whole(result: ModelResult) -> bool:
+    return result.line.estimates["avg"] is not None
 
 
-def _chart(pasts: Sequence[Past]) -> str:
-    runs = sorted({entry.run for past in pasts for entry in past.entries}, key=lambda run: (run.created_at, run.run_id))
+def _chart(histories: Sequence[ModelHistory]) -> str:
+    runs = sorted(
+        {result.run for history in histories for result in history.results},
+        key=lambda run: (run.created_at, run.run_id),
+    )
     place = {run.run_id: float(number) for number, run in enumerate(runs)}
     step = max(1, len(runs) // 8)
     axis = Axis(
@@ -214,13 +218,13 @@ def _chart(pasts: Sequence[Past]) -> str:
     )
     series = [
         Series(
-            past.model,
+            history.model,
             tuple(
-                Point(place[entry.run.run_id], average)
-                for entry in reversed(past.entries)
-                if (average := entry.line.estimates["avg"]) is not None
+                Point(place[result.run.run_id], average)
+                for result in reversed(history.results)
+                if (average := result.line.estimates["avg"]) is not None
             ),
         )
-        for past in pasts
+        for history in histories
     ]
-    return lines("Average score by run", series, axis, percent_axis("average, %"))
+    return line_chart("Average score by run", series, axis, percent_axis("average, %"))

@@ -1,7 +1,7 @@
-"""The leaderboard of a run: every model, every column with its interval, what it rests on and what it cost.
+"""The leaderboard of a run: every model, every column with its interval, coverage and cost.
 
-Filtered, it is the same question to a part of the episodes.  Nothing says how many episodes of a variant were planned,
-so such a part has no coverage and no ranks; of a family it has both.
+Filters restrict the leaderboard to a part of the episodes.  The manifest has planned numbers of episodes per family,
+but not per variant, so a leaderboard of one family has coverage and ranks, and one of a variant has neither.
 """
 
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from muses_eval.dashboards.tables.paper_table2 import Line, measured, published
-from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
-from muses_eval.dashboards.web.pages.standings import known_standings, standings_of
+from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
+from muses_eval.dashboards.web.pages.standings import cached_standings, standings_of
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import MusesError, StoreError
@@ -22,33 +22,36 @@ from muses_eval.storage.analysis.rank_bands import RankBand
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MOST_BANDED = 100_000
-"""Planned episodes of a run whose rank bands are found at once: every pair of models is compared for them."""
+MAX_BANDED = 100_000
+"""Maximum number of planned episodes for which a request computes rank bands, which compare every pair of models."""
 FILTERS: Mapping[str, str] = {
     "family": "family",
     "variant": "coalesce(mode, attack, disclosure)",
     "difficulty": "difficulty",
     "template": "template",
 }
-"""Name -> SQL over an episode."""
+"""Filter -> SQL expression over an episode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table."""
+    """One row of the table."""
 
     line: Line
     band: RankBand | None
-    """The ranks that the data leave open; None for a row that is not ranked."""
+    """Range of ranks that the data do not exclude; None for a row without a rank."""
 
 
-def leaderboard_page(cache: StoreCache, ask: Ask) -> Page:
-    """Its place: ``run``, and ``scoring`` where it is not the published one.  Its query: the filters, all optional."""
-    run, scoring = cache.run(ask.place["run"]), _scoring(ask.place.get("scoring", "published"))
+def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
+    """Returns the leaderboard page of a run.
+
+    Path parameters: ``run``, and optionally ``scoring``.  Query parameters: the filters, all optional.
+    """
+    run, scoring = cache.run(request.path_params["run"]), _scoring(request.path_params.get("scoring", "published"))
     run_id = run.run_id
-    chosen = {name: ask.query[name] for name in FILTERS if ask.query.get(name)}
+    chosen = {name: request.query_params[name] for name in FILTERS if request.query_params.get(name)}
     bands = _bands(cache, run, scoring, chosen)
-    rows = [Row(line, (bands or {}).get(line.model)) for line in lines_of(cache, run_id, scoring, chosen)]
+    rows = [Row(line, (bands or {}).get(line.model)) for line in leaderboard_lines(cache, run_id, scoring, chosen)]
     shown = [column for column in COLUMNS if any(row.line.estimates[column] for row in rows)]
     return Page(
         title=f"Leaderboard of {run_id}",
@@ -63,19 +66,21 @@ def leaderboard_page(cache: StoreCache, ask: Ask) -> Page:
             "all_columns": len(shown) == len(COLUMNS),
             "scoring": scoring,
             "scorings": get_args(Scoring),
-            "choices": cache.get_or_compute(("parts",), lambda: _choices(cache, run_id), run_id) if ask.live else {},
+            "choices": cache.get_or_compute(("parts",), lambda: _filter_values(cache, run_id), run_id)
+            if request.live
+            else {},
             "chosen": chosen,
         },
     )
 
 
-def lines_of(cache: StoreCache, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Line]:
-    """A run's lines, best first, over the *chosen* part of its episodes."""
+def leaderboard_lines(cache: StoreCache, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Line]:
+    """Returns the rows of a run's leaderboard, best first, over the episodes that match the *chosen* filters."""
 
     def read(connection: "DuckDBPyConnection") -> list[Line]:
-        _narrow(connection, chosen)
+        _filter_views(connection, chosen)
         rows = leaderboard(connection, scoring, run_id)
-        return measured([row for row in rows if not chosen or _has(row)])
+        return measured([row for row in rows if not chosen or _has_episodes(row)])
 
     return cache.get_or_compute(("lines", scoring, *chosen.items()), lambda: cache.query(read, run_id), run_id)
 
@@ -83,21 +88,21 @@ def lines_of(cache: StoreCache, run_id: str, scoring: Scoring, chosen: Mapping[s
 def _bands(
     cache: StoreCache, run: RunSummary, scoring: Scoring, chosen: Mapping[str, str]
 ) -> Mapping[str, RankBand] | None:
-    """The rank bands; None where finding them would keep the visitor waiting."""
-    is_small = run.planned <= MOST_BANDED
-    if scoring == "published" and not chosen:  # as the page Compare has them
-        standings = (standings_of if is_small else known_standings)(cache, run.run_id)
+    """Returns model -> rank band; None when they are not cached and the run is too large to compute them now."""
+    is_small = run.planned <= MAX_BANDED
+    if scoring == "published" and not chosen:  # shared with the page Compare
+        standings = (standings_of if is_small else cached_standings)(cache, run.run_id)
         return standings.bands if standings is not None else {} if is_small else None
     if not is_small:
         return None
 
     def read(connection: "DuckDBPyConnection") -> Mapping[str, RankBand]:
-        _narrow(connection, chosen)
+        _filter_views(connection, chosen)
         try:
             return compare_all(connection, run.run_id, Terms(scoring=scoring)).bands
         except StoreError:
             raise
-        except MusesError:  # fewer than two models have something in common
+        except MusesError:  # no two models scored the same scenario
             return {}
 
     return cache.get_or_compute(("bands", scoring, *chosen.items()), lambda: cache.query(read, run.run_id), run.run_id)
@@ -106,16 +111,16 @@ def _bands(
 def _scoring(name: str) -> Scoring:
     for scoring in get_args(Scoring):
         if scoring == name:
-            return scoring  # type: ignore[no-any-return]  # one of Scoring's own values
-    raise NoSuchPageError(f"there is no scoring {name!r}")
+            return scoring  # type: ignore[no-any-return]  # a value of Scoring
+    raise NoSuchPageError(f"there is no scoring {name!r}; expected one of {', '.join(get_args(Scoring))}")
 
 
-def _has(row: LeaderboardRow) -> bool:
+def _has_episodes(row: LeaderboardRow) -> bool:
     return bool(row.planned or sum(row.outcomes.values()))
 
 
-def _narrow(connection: "DuckDBPyConnection", chosen: Mapping[str, str]) -> None:
-    """Lets the store's views be seen through views of the same names that hold the chosen part alone."""
+def _filter_views(connection: "DuckDBPyConnection", chosen: Mapping[str, str]) -> None:
+    """Shadows the store's views by temporary views of the same names that hold only matching episodes."""
     if not chosen:
         return
     where = " AND ".join(f"{FILTERS[name]} = {_quoted(value)}" for name, value in chosen.items())
@@ -129,12 +134,12 @@ def _narrow(connection: "DuckDBPyConnection", chosen: Mapping[str, str]) -> None
 
 
 def _quoted(text: str) -> str:
-    """A view takes no parameters."""
+    """Returns *text* as an SQL literal, since a view takes no parameters."""
     return "'" + text.replace("\0", "").replace("'", "''") + "'"
 
 
-def _choices(cache: StoreCache, run_id: str) -> dict[str, list[str]]:
-    """What each filter may be."""
+def _filter_values(cache: StoreCache, run_id: str) -> dict[str, list[str]]:
+    """Returns filter -> values that occur in the run, sorted."""
     listed = ", ".join(f"list(DISTINCT {value})" for value in FILTERS.values())
     query = f"SELECT {listed} FROM traces WHERE run_id = $1"  # noqa: S608 - our own columns
     row = cache.query(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id) or ()

@@ -1,8 +1,8 @@
-"""What is being played now: progress by model and family, what it has cost, and when it will be done.
+"""The runs in progress: progress by model and family, cost, and estimated time left.
 
-All of it is read from the store, so it needs no way to the driver.  Episodes are those that are stored: they lag behind
-by the shards that are still being played.  How the accounts stand, calls against limits, the driver says with its claim
-every two seconds.
+Everything is read from the store; the page does not connect to the driver.  Only stored episodes count, so progress
+lags behind by the shards in flight.  The driver writes the state of its provider accounts to its run lock every two
+seconds.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from muses_eval.dashboards.web.page import Ask, Page
+from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import RunInProgress, StoreCache
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.storage.runs.account_state import AccountState
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 WINDOW = timedelta(minutes=10)
-"""The rate is that of the last so many minutes, or of the time since the run was claimed if that is less."""
-_CELLS = """
+"""Time over which the rate is measured; less when the run was locked more recently."""
+_CELL_PROGRESS = """
 WITH planned AS (
     SELECT cell.model, cell.family, cell.episodes AS planned
     FROM (SELECT unnest(planned) AS cell FROM runs WHERE run_id = $run)
@@ -29,16 +29,16 @@ WITH planned AS (
 played AS (
     SELECT model, family, histogram(outcome) AS outcomes, sum(cost_usd) AS cost_usd,
         count(*) FILTER (cost_usd IS NULL) AS unknown_costs,
-        count(*) FILTER (started_at + to_seconds(seconds) > $since) AS lately
+        count(*) FILTER (started_at + to_seconds(seconds) > $since) AS recent
     FROM episodes WHERE run_id = $run GROUP BY ALL
 )
-SELECT model, family, coalesce(planned, 0), outcomes, cost_usd, coalesce(unknown_costs, 0), coalesce(lately, 0)
+SELECT model, family, coalesce(planned, 0), outcomes, cost_usd, coalesce(unknown_costs, 0), coalesce(recent, 0)
 FROM planned FULL JOIN played USING (model, family) ORDER BY model, family
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CellProgress:
     """One model in one family."""
 
     model: str
@@ -46,31 +46,31 @@ class Cell:
     planned: int
     outcomes: Mapping[str, int]
     cost_usd: float | None
-    """What is known of it."""
+    """Sum of the known costs; None when none is known."""
     unknown_costs: int
-    lately: int
-    """Episodes that ended within the window."""
+    recent: int
+    """Number of episodes that ended within WINDOW."""
 
     @property
     def played(self) -> int:
-        """Whatever came of them."""
+        """Number of stored episodes, whatever their outcome."""
         return sum(self.outcomes.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """One run that is being worked on."""
+class RunProgress:
+    """Progress of one run."""
 
-    work: RunInProgress
-    cells: tuple[Cell, ...]
-    per_minute: float
-    """Episodes, of late."""
-    left_s: float | None
-    """Until the plan is played, at this rate; None: nothing ended of late, or nothing is left."""
-    stands_still: bool
-    """Whether another process may take the run over."""
+    run: RunInProgress
+    cells: tuple[CellProgress, ...]
+    episodes_per_minute: float
+    """Stored episodes per minute, over WINDOW."""
+    remaining_s: float | None
+    """Estimated seconds until the plan is played; None when no episode ended within WINDOW, or none is left."""
+    is_stalled: bool
+    """True when the holder's heartbeat has stopped, so another process may take the run lock."""
     cap_usd: float | None
-    """What the whole run may cost; None: no cap."""
+    """Budget of the whole run; None without a budget."""
 
     @property
     def played(self) -> int:
@@ -90,56 +90,56 @@ class Progress:
 
     @property
     def accounts(self) -> tuple[AccountState, ...]:
-        """None of a holder that has gone silent."""
-        return () if self.stands_still else self.work.accounts
+        """State of the provider accounts; empty when the run is stalled."""
+        return () if self.is_stalled else self.run.accounts
 
     @property
     def refused_share(self) -> float | None:
-        """Share of the recent attempts of all accounts that were refused; None when there were none."""
+        """Share of recent calls to all accounts that were refused by a rate limit; None without calls."""
         calls = sum(account.calls_per_s for account in self.accounts)
         refused = sum(account.calls_per_s * account.refused_share for account in self.accounts)
         return refused / calls if calls else None
 
 
-def live_page(cache: StoreCache, ask: Ask, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Page:  # noqa: ARG001
-    """All runs that are claimed."""
-    found = [progress(cache, work, now()) for work in cache.runs_in_progress()]
+def live_page(cache: StoreCache, request: PageRequest, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Page:  # noqa: ARG001
+    """Returns the page of all runs in progress."""
+    found = [run_progress(cache, run, now()) for run in cache.runs_in_progress()]
     return Page("Live", "live.html", {"runs": found, "outcomes": OUTCOMES})
 
 
-def progress(cache: StoreCache, work: RunInProgress, now: datetime) -> Progress:
-    """How far a run is."""
-    since = max(now - WINDOW, _started(work.since, now))
+def run_progress(cache: StoreCache, run: RunInProgress, now: datetime) -> RunProgress:
+    """Returns the progress of a run at the time *now*."""
+    since = max(now - WINDOW, _parsed_start(run.since, now))
 
-    def cells(connection: "DuckDBPyConnection") -> tuple[Cell, ...]:
-        rows: list[tuple[Any, ...]] = connection.execute(_CELLS, {"run": work.run_id, "since": since}).fetchall()
-        return tuple(Cell(row[0], row[1], row[2], row[3] or {}, *row[4:]) for row in rows)
+    def cells(connection: "DuckDBPyConnection") -> tuple[CellProgress, ...]:
+        rows: list[tuple[Any, ...]] = connection.execute(_CELL_PROGRESS, {"run": run.run_id, "since": since}).fetchall()
+        return tuple(CellProgress(row[0], row[1], row[2], row[3] or {}, *row[4:]) for row in rows)
 
-    found = cache.query(cells, work.run_id)
+    found = cache.query(cells, run.run_id)
     seconds = max((now - since).total_seconds(), 1.0)
-    lately = sum(cell.lately for cell in found)
-    owed = sum(max(0, cell.planned - cell.played) for cell in found)
-    left_s = owed * seconds / lately if lately and owed else None
-    return Progress(
-        work=work,
+    recent = sum(cell.recent for cell in found)
+    pending = sum(max(0, cell.planned - cell.played) for cell in found)
+    remaining_s = pending * seconds / recent if recent and pending else None
+    return RunProgress(
+        run=run,
         cells=found,
-        per_minute=60 * lately / seconds,
-        left_s=left_s,
-        stands_still=work.silent_s > PACE.dead_after_s,
-        cap_usd=_cap(cache, work.run_id),
+        episodes_per_minute=60 * recent / seconds,
+        remaining_s=remaining_s,
+        is_stalled=run.silent_s > PACE.dead_after_s,
+        cap_usd=_cap_usd(cache, run.run_id),
     )
 
 
-def _cap(cache: StoreCache, run_id: str) -> float | None:
-    """As the run was configured when it was first started; a later start may have raised it."""
+def _cap_usd(cache: StoreCache, run_id: str) -> float | None:
+    """Returns the budget in the run's manifest, that of its first start; a later start may have raised it."""
     budget = next((run.manifest.config.get("budget") for run in cache.runs() if run.run_id == run_id), None)
     usd = budget.get("usd") if isinstance(budget, Mapping) else None
     return float(usd) if isinstance(usd, (int, float)) else None
 
 
-def _started(text: str, now: datetime) -> datetime:
+def _parsed_start(text: str, now: datetime) -> datetime:
     try:
         started = datetime.fromisoformat(text)
-    except ValueError:  # a claim is read as others wrote it
+    except ValueError:  # the lock may have been written by another version
         return now - WINDOW
     return started if started.tzinfo is not None and started < now else now - WINDOW

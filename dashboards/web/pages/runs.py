@@ -1,10 +1,11 @@
-"""The front page: the newest run's leaderboard is one click away, and so is every earlier one."""
+"""The front page: the list of all runs, newest first."""
 
-from muses_eval.dashboards.web.page import Ask, Page
-from muses_eval.dashboards.web.pages.compare_runs import each_with_its_forerunner
+from muses_eval.dashboards.web.page import Page, PageRequest
+from muses_eval.dashboards.web.pages.compare_runs import run_predecessors
 from muses_eval.dashboards.web.store_cache import StoreCache
 
 
-def runs_page(cache: StoreCache, ask: Ask) -> Page:  # noqa: ARG001 - there is one such page
+def runs_page(cache: StoreCache, request: PageRequest) -> Page:  # noqa: ARG001 - the signature of all pages
+    """Returns the page with the list of runs."""
     runs = cache.runs()
-    return Page("Runs", "runs.html", {"runs": runs, "before": dict(each_with_its_forerunner(runs))})
+    return Page("Runs", "runs.html", {"runs": runs, "predecessors": dict(run_predecessors(runs))})

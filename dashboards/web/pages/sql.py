@@ -1,39 +1,39 @@
-"""A text box for the visitor's own SQL.  :mod:`muses_eval.storage.query.sandbox` says which queries are refused."""
+"""A form for SQL queries.  :mod:`muses_eval.storage.query.sandbox` documents which queries are refused."""
 
 from collections.abc import Mapping, Sequence
 
-from muses_eval.dashboards.web.page import Ask, Page
+from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.storage.query.duckdb_connection import VIEWS
 from muses_eval.storage.query.sandbox import QueryLimits, ResultTable, query
 
 LIMITS = QueryLimits(seconds=20.0, memory_mb=1024, rows=1000)
-MOST_QUERY_CHARS = 20_000
+MAX_QUERY_CHARS = 20_000
 EXAMPLES: Mapping[str, str] = {
-    "What became of the episodes": """\
+    "Outcomes of the episodes": """\
 select model, family, outcome, count(*) as episodes, round(avg(turns), 2) as turns
 from episodes group by all order by all""",
-    "Which attack leaks most": """\
+    "Privacy by attack and number of users": """\
 select attack, num_users, round(avg(value), 3) as privacy, count(*) as n
 from scores where metric = 'privacy' and scoring = 'corrected' and round is null
 group by all order by privacy""",
-    "What tokens and money went where": """\
+    "Tokens and cost by model and role": """\
 select run_id, model, family, role, calls, prompt_tokens, completion_tokens, cache_hit_rate, cost_usd
 from usage""",
-    "What failed, and how": """\
+    "Errors, most frequent first": """\
 select model, error_kind, error, count(*) as episodes
 from episodes where error_kind is not null group by all order by episodes desc limit 50""",
-    "What was said when a reply could not be read": """\
+    "Replies that could not be parsed": """\
 select episode_id, content
 from messages join episodes using (run_id, episode_id)
 where list_contains(flags, 'unparsed') and sender = 'agent' and len(audience) = 0 limit 20""",
 }
 
 
-def sql_page(cache: StoreCache, ask: Ask) -> Page:
-    """Its query: ``q``, what is asked; the page without it shows what there is to ask."""
-    text = ask.query.get("q", "")[:MOST_QUERY_CHARS]
+def sql_page(cache: StoreCache, request: PageRequest) -> Page:
+    """Returns the page with the form and the result.  Query parameter: ``q``, the query; optional."""
+    text = request.query_params.get("q", "")[:MAX_QUERY_CHARS]
     result: ResultTable | None = None
     problem = ""
     if text.strip():
@@ -56,7 +56,7 @@ def sql_page(cache: StoreCache, ask: Ask) -> Page:
 
 
 def _views(cache: StoreCache) -> list[tuple[str, Sequence[tuple[str, str]]]]:
-    """(view, its columns with their types), in the order of the documentation."""
+    """Returns (view, its columns with their types) in the order of the documentation."""
     columns = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
     rows = cache.query(lambda connection: connection.execute(columns).fetchall())
     return [(view, [(name, kind.lower()) for table, name, kind in rows if table == view]) for view in VIEWS]

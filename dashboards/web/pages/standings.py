@@ -1,4 +1,4 @@
-"""Every pair of a run's models, found once for all pages that tell of it."""
+"""Comparisons of all pairs of a run's models, computed once for all pages that use them."""
 
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError, StoreError
@@ -8,7 +8,7 @@ _NAME = ("standings",)
 
 
 def standings_of(cache: StoreCache, run_id: str) -> Standings | None:
-    """Published; None when fewer than two models have something in common."""
+    """Returns the comparisons of published scores; None when no two models scored the same scenario."""
 
     def found() -> Standings | None:
         try:
@@ -21,7 +21,7 @@ def standings_of(cache: StoreCache, run_id: str) -> Standings | None:
     return cache.get_or_compute(_NAME, found, run_id)
 
 
-def known_standings(cache: StoreCache, run_id: str) -> Standings | None:
-    """Those that somebody has asked for already."""
-    known: Standings | None = cache.get(_NAME, run_id)
-    return known
+def cached_standings(cache: StoreCache, run_id: str) -> Standings | None:
+    """Returns the comparisons when they are cached, else None."""
+    standings: Standings | None = cache.get(_NAME, run_id)
+    return standings

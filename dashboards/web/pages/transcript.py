@@ -1,7 +1,7 @@
-"""One episode as it happened: a lane for each principal, since none of them saw what was said to another.
+"""The transcript of an episode, turn by turn, with a lane for each principal, who sees only its own messages.
 
-Where privacy fell the page says by which rule, as the stored scores tell, and marks the words that the rule went by
-where the scenario can be had again (``leaked_words.py``).  All words are the model's, and are shown as text.
+When privacy drops, the turn names the scoring rule, from the stored scores, and marks the leaked words when the
+scenario can be generated again (``leaked_words.py``).  All messages come from models and are printed as text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from muses_eval.dashboards.web.leaked_words import Leak, leaks
-from muses_eval.dashboards.web.page import Ask, NoSuchPageError, Page
-from muses_eval.dashboards.web.pages.episodes import Line, exported_episodes
+from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
+from muses_eval.dashboards.web.pages.episodes import EpisodeSummary, exported_episodes
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
@@ -23,8 +23,8 @@ from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MOST_CHARS = 100_000
-"""Longest text that is shown in full; a longer one is cut with a mark, since a browser has to lay it out."""
+MAX_CHARS = 100_000
+"""Maximum length of a text on the page; a longer text is truncated, since the browser has to lay it out."""
 _NEIGHBOURS = """
 WITH failures AS (
     SELECT episode_id
@@ -38,55 +38,58 @@ WITH failures AS (
 )
 SELECT max(episode_id) FILTER (episode_id < $episode), min(episode_id) FILTER (episode_id > $episode) FROM failures
 """
-"""What failed or did not score in full, of the same model and family: a sealed run keeps these together."""
+"""Neighbours among the episodes of the same model and family that failed or scored below 1.
+
+A compacted run stores these episodes together.
+"""
 
 
 Leaks = Mapping[tuple[int, str], Leak]
-"""(turn, principal) -> what it saw and may not."""
-Whole = tuple[str, float | None, float | None]
-"""(metric, published, corrected) of a whole episode."""
+"""(turn, principal) -> leak."""
+MetricScores = tuple[str, float | None, float | None]
+"""(metric, published score, corrected score) of an episode."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One principal's lane in one turn."""
+class Lane:
+    """The messages of one principal in one turn."""
 
     name: str
     said: str
-    """Empty: it was silent."""
+    """Message to the agent; empty when there is none."""
     heard: tuple[tuple[tuple[str, ...], str], ...]
-    """(audience, text) of what the agent wrote to it and not to everybody."""
+    """(other recipients, text) of each message from the agent that did not go to all principals."""
     leak: Leak | None = None
-    """What it saw and may not, be it written to it or to everybody."""
+    """Leak to this principal, by a message to it or to all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn: what came in, what the agent wrote, who saw it."""
+    """One turn: the principals' messages and the agent's reply."""
 
     number: int
-    lanes: tuple[Exchange, ...]
+    lanes: tuple[Lane, ...]
     to_all: tuple[str, ...]
-    """What everybody saw."""
+    """Messages from the agent to all principals."""
     raw: str
-    """The agent's reply as its model wrote it."""
+    """Unparsed reply of the agent's model."""
     scores: tuple[tuple[str, float], ...]
-    """(metric, value) up to this round, published."""
-    falls: tuple[str, ...]
-    """What was lost in this round, with the rule that says so."""
+    """(metric, value) of the published scores up to this round."""
+    privacy_drops: tuple[str, ...]
+    """Description of each privacy score that dropped in this round."""
 
     @property
     def signs(self) -> tuple[str, ...]:
-        """What anybody saw and may not."""
+        """Leaked words of all lanes."""
         return tuple(dict.fromkeys(sign for lane in self.lanes if lane.leak for sign in lane.leak.signs))
 
 
-def transcript_page(cache: StoreCache, ask: Ask) -> Page:
-    """Its place: ``run`` and ``episode`` (the beginning of an id is enough)."""
-    run_id = ask.place["run"]
-    episode = _found(cache, run_id, ask.place["episode"])
-    exported = () if ask.live else exported_episodes(cache, run_id)
-    before, after = _neighbours(cache, episode) if ask.live else _neighbours_among(exported, episode)
+def transcript_page(cache: StoreCache, request: PageRequest) -> Page:
+    """Returns the transcript of an episode.  Path parameters: ``run`` and ``episode``, an ID or its beginning."""
+    run_id = request.path_params["run"]
+    episode = _find(cache, run_id, request.path_params["episode"])
+    exported = () if request.live else exported_episodes(cache, run_id)
+    before, after = _neighbours(cache, episode) if request.live else _neighbours_among(exported, episode)
     return Page(
         title=f"{episode.model} on {episode.scenario_id}",
         template="transcript.html",
@@ -94,17 +97,17 @@ def transcript_page(cache: StoreCache, ask: Ask) -> Page:
         values={
             "episode": episode,
             "names": _names(episode),
-            "briefing": next((_cut(m.content) for m in episode.messages if m.sender == SYSTEM), ""),
+            "briefing": next((_truncated(m.content) for m in episode.messages if m.sender == SYSTEM), ""),
             "turns": turns(episode, _leaks(cache, episode)),
-            "scores": _whole(episode.scores),
+            "scores": _episode_scores(episode.scores),
             "before": before,
             "after": after,
         },
     )
 
 
-def read_ahead(cache: StoreCache, run_id: str, episode_ids: Sequence[str]) -> None:
-    """Reads these episodes in one query; their pages, if they are made next, need none of their own."""
+def prefetch(cache: StoreCache, run_id: str, episode_ids: Sequence[str]) -> None:
+    """Reads the episodes in one query, so that their pages, when rendered next, need no query of their own."""
     columns = ", ".join(SCHEMA.names)
     query = f"SELECT {columns} FROM episodes WHERE run_id = $1 AND list_contains($2, episode_id)"  # noqa: S608 - ours
     table = cache.query(lambda connection: connection.execute(query, [run_id, episode_ids]).to_arrow_table(), run_id)
@@ -113,34 +116,40 @@ def read_ahead(cache: StoreCache, run_id: str, episode_ids: Sequence[str]) -> No
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class EpisodeColumn:
     """One of two episodes side by side."""
 
     label: str
     episode: Episode
     turns: tuple[Turn, ...]
-    scores: tuple[Whole, ...]
+    scores: tuple[MetricScores, ...]
 
 
-def beside_page(cache: StoreCache, ask: Ask) -> Page:
-    """Two episodes side by side.  Its place: the runs ``first`` and ``second``, and the episodes ``a`` and ``b``."""
-    one, other = (_found(cache, ask.place[run], ask.place[name]) for run, name in (("first", "a"), ("second", "b")))
+def side_by_side_page(cache: StoreCache, request: PageRequest) -> Page:
+    """Returns two transcripts side by side.
+
+    Path parameters: the runs ``first`` and ``second``, and their episodes ``a`` and ``b``.
+    """
+    one, other = (
+        _find(cache, request.path_params[run], request.path_params[name])
+        for run, name in (("first", "a"), ("second", "b"))
+    )
     run_id = one.run_id if one.run_id == other.run_id else None
-    sides = [
-        Beside(
+    columns = [
+        EpisodeColumn(
             label=each.model if run_id else f"{each.model} ({each.run_id})",
             episode=each,
             turns=tuple(turns(each, _leaks(cache, each))),
-            scores=tuple(_whole(each.scores)),
+            scores=tuple(_episode_scores(each.scores)),
         )
         for each in (one, other)
     ]
     scenarios = " and ".join(dict.fromkeys((one.scenario_id, other.scenario_id)))
-    title = f"{scenarios}: {' and '.join(side.label for side in sides)}"
-    return Page(title, "beside.html", {"sides": sides, "scenarios": scenarios}, run_id)
+    title = f"{scenarios}: {' and '.join(column.label for column in columns)}"
+    return Page(title, "side_by_side.html", {"columns": columns, "scenarios": scenarios}, run_id)
 
 
-def _found(cache: StoreCache, run_id: str, prefix: str) -> Episode:
+def _find(cache: StoreCache, run_id: str, prefix: str) -> Episode:
     def read() -> Episode:
         try:
             return cache.query(lambda connection: find_episode(connection, prefix, run_id), run_id)
@@ -153,7 +162,7 @@ def _found(cache: StoreCache, run_id: str, prefix: str) -> Episode:
 
 
 def _neighbours(cache: StoreCache, episode: Episode) -> tuple[str | None, str | None]:
-    """The last failure before this episode, and the first after it, of its model in its family."""
+    """Returns the last failure before this episode and the first after it, of the same model and family."""
     here = {
         "run": episode.run_id,
         "model": episode.model,
@@ -168,13 +177,13 @@ def _neighbours(cache: StoreCache, episode: Episode) -> tuple[str | None, str | 
     return cache.get_or_compute(name, lambda: cache.query(read, episode.run_id), episode.run_id)
 
 
-def _neighbours_among(lines: Sequence[Line], episode: Episode) -> tuple[str | None, str | None]:
-    """The same, among the episodes that an export has."""
+def _neighbours_among(episodes: Sequence[EpisodeSummary], episode: Episode) -> tuple[str | None, str | None]:
+    """As :func:`_neighbours`, among the episodes in an export."""
     here = episode.model, episode.family
     failures = [
-        line.episode_id
-        for line in lines
-        if (line.model, line.family) == here and (line.score is None or line.score < 1)
+        other.episode_id
+        for other in episodes
+        if (other.model, other.family) == here and (other.score is None or other.score < 1)
     ]
     before = max((found for found in failures if found < episode.episode_id), default=None)
     return before, min((found for found in failures if found > episode.episode_id), default=None)
@@ -186,20 +195,20 @@ def _leaks(cache: StoreCache, episode: Episode) -> Leaks:
 
 
 def turns(episode: Episode, leaked: Leaks = MappingProxyType({})) -> list[Turn]:
-    """The episode turn by turn."""
+    """Returns the episode's turns; *leaked*: leaks to mark."""
     names = _names(episode)
-    by_turn: dict[int, list[Exchange]] = {}
+    by_turn: dict[int, list[Lane]] = {}
     found = []
     for number in sorted({message.turn for message in episode.messages if message.sender != SYSTEM}):
         messages = [message for message in episode.messages if message.turn == number]
         spoken = [m for m in messages if m.sender == AGENT and m.audience]
-        to_all = tuple(_cut(m.content) for m in spoken if len(names) > 1 and set(m.audience) >= set(names))
+        to_all = tuple(_truncated(m.content) for m in spoken if len(names) > 1 and set(m.audience) >= set(names))
         by_turn[number] = [
-            Exchange(
+            Lane(
                 name=name,
-                said="\n".join(_cut(m.content) for m in messages if m.sender == name),
+                said="\n".join(_truncated(m.content) for m in messages if m.sender == name),
                 heard=tuple(
-                    (tuple(other for other in m.audience if other != name), _cut(m.content))
+                    (tuple(other for other in m.audience if other != name), _truncated(m.content))
                     for m in spoken
                     if name in m.audience and not (len(names) > 1 and set(m.audience) >= set(names))
                 ),
@@ -207,14 +216,23 @@ def turns(episode: Episode, leaked: Leaks = MappingProxyType({})) -> list[Turn]:
             )
             for name in names
         ]
-        raw = "\n".join(_cut(m.content) for m in messages if m.sender == AGENT and not m.audience)
+        raw = "\n".join(_truncated(m.content) for m in messages if m.sender == AGENT and not m.audience)
         lanes = tuple(lane for lane in by_turn[number] if lane.said or lane.heard or lane.leak)
-        found.append(Turn(number, lanes, to_all, raw, _so_far(episode.scores, number), _falls(episode.scores, number)))
+        found.append(
+            Turn(
+                number,
+                lanes,
+                to_all,
+                raw,
+                _round_scores(episode.scores, number),
+                _privacy_drops(episode.scores, number),
+            )
+        )
     return found
 
 
 def _names(episode: Episode) -> list[str]:
-    """The principals in the order in which they appear."""
+    """Returns the principals in the order of their first message, then of their first appearance as recipients."""
     names: dict[str, None] = {}
     for message in episode.messages:
         if message.sender not in (AGENT, SYSTEM):
@@ -224,29 +242,29 @@ def _names(episode: Episode) -> list[str]:
     return list(names)
 
 
-def _so_far(scores: Sequence[Score], number: int) -> tuple[tuple[str, float], ...]:
+def _round_scores(scores: Sequence[Score], number: int) -> tuple[tuple[str, float], ...]:
     return tuple((s.metric, s.value) for s in scores if s.round == number and s.scoring == "published")
 
 
-def _falls(scores: Sequence[Score], number: int) -> tuple[str, ...]:
-    """Cumulative metrics that are lower after this round than before it; they begin at 1."""
+def _privacy_drops(scores: Sequence[Score], number: int) -> tuple[str, ...]:
+    """Describes each privacy score that is lower after this round than before; scores are cumulative and start at 1."""
     values = {(s.scoring, s.metric, s.round): s.value for s in scores if s.round is not None}
-    falls = []
+    privacy_drops = []
     for (scoring, metric, round_number), value in values.items():
         if round_number == number and metric == "privacy":
             before = values.get((scoring, metric, number - 1), 1.0)
             if value < before:
-                falls.append(f"{scoring} rule: privacy {100 * before:.0f} → {100 * value:.0f}")
-    return tuple(falls)
+                privacy_drops.append(f"{scoring} rule: privacy {100 * before:.0f} → {100 * value:.0f}")
+    return tuple(privacy_drops)
 
 
-def _whole(scores: Sequence[Score]) -> list[Whole]:
+def _episode_scores(scores: Sequence[Score]) -> list[MetricScores]:
     values = {(s.metric, s.scoring): s.value for s in scores if s.round is None}
     metrics = dict.fromkeys(metric for metric, _ in values)
     return [(metric, values.get((metric, "published")), values.get((metric, "corrected"))) for metric in metrics]
 
 
-def _cut(text: str) -> str:
-    if len(text) <= MOST_CHARS:
+def _truncated(text: str) -> str:
+    if len(text) <= MAX_CHARS:
         return text
-    return f"{text[:MOST_CHARS]}\n[… {len(text) - MOST_CHARS:,} more characters in the store]"
+    return f"{text[:MAX_CHARS]}\n[… {len(text) - MAX_CHARS:,} more characters in the store]"

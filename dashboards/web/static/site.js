@@ -1,13 +1,13 @@
-// What pages do beside being read: sort tables, switch the theme, save charts and tables.  Nothing needs it.
+// Optional features: sort tables, switch the theme, save charts and tables, refresh the live page.
 "use strict";
 
 const root = document.documentElement;
 
-function remembered(name) {
+function stored(name) {
   try { return localStorage.getItem(name); } catch { return null; }
 }
 
-const theme = remembered("theme");
+const theme = stored("theme");
 if (theme === "dark" || theme === "light") root.dataset.theme = theme;
 
 for (const button of document.querySelectorAll("[data-theme-switch]")) {
@@ -17,7 +17,7 @@ for (const button of document.querySelectorAll("[data-theme-switch]")) {
       ? root.dataset.theme === "dark"
       : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
-    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* it lasts for this page */ }
+    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* the choice lasts for this page only */ }
   });
 }
 
@@ -70,23 +70,23 @@ function save(name, type, parts) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-// A chart on its own has no stylesheet, so what it looks like is written into it.
-const KEPT = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-size", "font-family"];
+// A saved chart has no stylesheet, so its computed styles become attributes.
+const STYLE_PROPERTIES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-size", "font-family"];
 
 function standalone(chart) {
   const copy = chart.cloneNode(true);
   const originals = [chart, ...chart.querySelectorAll("*")];
   [copy, ...copy.querySelectorAll("*")].forEach((element, index) => {
     const style = getComputedStyle(originals[index]);
-    for (const name of KEPT) element.setAttribute(name, style.getPropertyValue(name));
+    for (const name of STYLE_PROPERTIES) element.setAttribute(name, style.getPropertyValue(name));
     element.removeAttribute("class");
   });
   const [, , width, height] = chart.getAttribute("viewBox").split(" ");
-  const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  ground.setAttribute("width", width);
-  ground.setAttribute("height", height);
-  ground.setAttribute("fill", getComputedStyle(document.body).backgroundColor);
-  copy.prepend(ground);
+  const background = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  background.setAttribute("width", width);
+  background.setAttribute("height", height);
+  background.setAttribute("fill", getComputedStyle(document.body).backgroundColor);
+  copy.prepend(background);
   copy.setAttribute("width", width);
   copy.setAttribute("height", height);
   return new XMLSerializer().serializeToString(copy);
@@ -111,7 +111,7 @@ function csv(table) {
     .join("\n") + "\n";
 }
 
-function offer(place, choices) {
+function addButtons(place, choices) {
   const line = document.createElement("div");
   line.className = "downloads";
   for (const [label, act] of choices) {
@@ -127,13 +127,13 @@ function offer(place, choices) {
 for (const figure of document.querySelectorAll("figure[data-chart]")) {
   const chart = figure.querySelector("svg.chart");
   const name = figure.dataset.chart;
-  offer(figure, [
+  addButtons(figure, [
     ["SVG", () => save(`${name}.svg`, "image/svg+xml", [standalone(chart)])],
     ["PNG", () => savePng(chart, name)],
   ]);
 }
 for (const table of document.querySelectorAll("table[data-csv]")) {
-  offer(table.parentElement, [["CSV", () => save(`${table.dataset.csv}.csv`, "text/csv", [csv(table)])]]);
+  addButtons(table.parentElement, [["CSV", () => save(`${table.dataset.csv}.csv`, "text/csv", [csv(table)])]]);
 }
 
 // A live page refreshes itself.  Only its content is replaced, so that the reader keeps the scroll position.
@@ -141,10 +141,10 @@ for (const place of document.querySelectorAll("[data-refresh]")) {
   setInterval(async () => {
     if (document.hidden || place.contains(document.activeElement)) return;
     try {
-      const answer = await fetch(location.href);
-      if (!answer.ok) return;
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-refresh]");
+      const response = await fetch(location.href);
+      if (!response.ok) return;
+      const fresh = new DOMParser().parseFromString(await response.text(), "text/html").querySelector("[data-refresh]");
       if (fresh) place.replaceChildren(...fresh.childNodes);
-    } catch { /* the server may be back next time */ }
+    } catch { /* try again at the next refresh */ }
   }, 1000 * Number(place.dataset.refresh));
 }

@@ -165,7 +165,7 @@ def test_the_papers_rows_come_on_demand(watched: Watched, site: str) -> None:
     page = watched.page
     page.goto(f"{site}/runs/played/index.html")
     assert not page.locator("tr.paper").first.is_visible()
-    page.get_by_label("Show the paper's table 2 beside ours").check()
+    page.get_by_label("Show table 2 of the paper as well").check()
     assert page.locator("tr.paper").first.is_visible()
     wider = page.evaluate(
         "(() => { const w = document.querySelector('.wide'); return w.scrollWidth - w.clientWidth })()"

@@ -6,20 +6,20 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given, strategies as st
 from muses_eval.dashboards.web.charts import (
-    Bar,
-    Gap,
+    DifferenceScale,
+    DotRow,
     Point,
     Series,
-    bars,
     count_axis,
-    heat,
-    interval,
-    key,
-    level,
-    lines,
-    nice_axis,
+    dot_plot,
+    heatmap,
+    interval_bar,
+    legend_key,
+    line_chart,
     percent_axis,
-    scatter,
+    rounded_axis,
+    scatter_plot,
+    usage_bar,
 )
 from muses_eval.storage.analysis.standard_error import Estimate
 
@@ -33,10 +33,10 @@ def drawn(name: str, estimate: Estimate) -> list[str]:
     """Every kind of chart, with this name in every place."""
     axis = count_axis(name, [1, 2])
     return [
-        lines(name, [Series(name, (Point(1, estimate), Point(2, estimate)))], axis, percent_axis(name)),
-        bars(name, (name,), [Bar(name, (estimate,))], percent_axis(name)),
-        heat(name, [name], [name], [[estimate], [None]][:1]),
-        scatter(name, [(name, 0.5, estimate)], [0], nice_axis(name, 1.0, str), percent_axis(name)),
+        line_chart(name, [Series(name, (Point(1, estimate), Point(2, estimate)))], axis, percent_axis(name)),
+        dot_plot(name, (name,), [DotRow(name, (estimate,))], percent_axis(name)),
+        heatmap(name, [name], [name], [[estimate], [None]][:1]),
+        scatter_plot(name, [(name, 0.5, estimate)], [0], rounded_axis(name, 1.0, str), percent_axis(name)),
     ]
 
 
@@ -61,18 +61,18 @@ def test_names_stay_text() -> None:
 def test_an_interval_is_a_mean_and_1_96_errors_within_0_and_1(
     mean: float, se: float | None, low: float, high: float
 ) -> None:
-    track, span, dot = ET.fromstring(interval(Estimate(mean, se)))
+    track, span, dot = ET.fromstring(interval_bar(Estimate(mean, se)))
     start, width = float(track.attrib["x1"]), float(track.attrib["x2"]) - float(track.attrib["x1"])
     places = [float(span.attrib["x1"]), float(dot.attrib["cx"]), float(span.attrib["x2"])]
     assert [(place - start) / width for place in places] == pytest.approx([low, mean, high], abs=0.001)
 
 
 def test_what_was_not_scored_has_no_bar() -> None:
-    assert interval(None) == ""
+    assert interval_bar(None) == ""
 
 
 def test_gaps_stand_on_either_side_of_zero() -> None:
-    gap = Gap.over([0.2, 0.4])
+    gap = DifferenceScale.over([0.2, 0.4])
     at = [
         float(ET.fromstring(gap.draw(mean, None)).find("circle").attrib["cx"])  # type: ignore[union-attr]
         for mean in (-0.4, 0.0, 0.2)
@@ -82,19 +82,19 @@ def test_gaps_stand_on_either_side_of_zero() -> None:
 
 @given(st.floats(1e-6, 1e6))
 def test_an_axis_reaches_over_all_that_it_shows(highest: float) -> None:
-    axis = nice_axis("", highest, str)
+    axis = rounded_axis("", highest, str)
     assert axis.high >= highest
     assert axis.high <= 12.5 * highest
 
 
 def test_series_differ_by_mark_as_well_as_by_colour() -> None:
-    marks = [ET.fromstring(key(index))[1] for index in range(4)]
+    marks = [ET.fromstring(legend_key(index))[1] for index in range(4)]
     assert len({(mark.tag, mark.attrib.get("d", "")[-4:]) for mark in marks}) == 4
 
 
 def test_names_of_neighbours_are_not_written_over_one_another() -> None:
     points = [("a", 0.5, Estimate(0.5, None)), ("b", 0.5, Estimate(0.5, None)), ("c", 0.51, Estimate(0.49, None))]
-    chart = ET.fromstring(scatter("", points, [0], nice_axis("", 1.0, str), percent_axis("")))
+    chart = ET.fromstring(scatter_plot("", points, [0], rounded_axis("", 1.0, str), percent_axis("")))
     levels = sorted(
         float(text.attrib["y"]) for text in chart.iter(f"{NAMESPACE}text") if text.attrib["class"] == "name"
     )
@@ -113,6 +113,6 @@ def test_names_of_neighbours_are_not_written_over_one_another() -> None:
     ],
 )
 def test_a_level_is_filled_as_far_as_the_limit_is_used(used: float, limit: float, share: float, kind: str) -> None:
-    drawn = ET.fromstring(level(used, limit))
+    drawn = ET.fromstring(usage_bar(used, limit))
     assert drawn.attrib["class"] == kind
     assert float(drawn[1].attrib["x2"]) == pytest.approx(4 + 88 * share)

@@ -85,7 +85,7 @@ def test_a_run_without_a_score_has_its_pages(tmp_path: Path, name: str) -> None:
     cache = store_of(tmp_path, [failed((model, n), model=model) for model in ("model-a", "model-b") for n in range(2)])
     answer = client(cache).get(f"/runs/run-a/{name}")
     assert answer.status_code == 200
-    says = {"figures": "no figures", "compare": "needs two models", "episodes": "infra failed"}
+    says = {"figures": "No figures", "compare": "needs two models", "episodes": "infra failed"}
     assert says.get(name.partition("/")[0], "2 infra failed") in answer.text
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from muses_eval.dashboards.web.export import exported
+from muses_eval.dashboards.web.export import exported_files
 from muses_eval.dashboards.web.page import segment
 from muses_eval.dashboards.web.routes import ROUTES
 from muses_eval.dashboards.web.store_cache import StoreCache
@@ -39,7 +39,7 @@ def hostile_cache(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
 
 
 def every_path(cache: StoreCache) -> list[str]:
-    paths = [route.path(**place) for route in ROUTES for place in route.places(cache)]
+    paths = [route.path(**params) for route in ROUTES for params in route.exported_params(cache)]
     ids = [path.rpartition("/")[2].removesuffix(".html") for path in paths if "/episodes/" in path][1:]
     return [
         *paths,
@@ -84,7 +84,7 @@ def test_it_is_shown_as_text(hostile_cache: StoreCache) -> None:
 
 def test_in_no_exported_file_either(hostile_cache: StoreCache) -> None:
     pages = 0
-    for path, content in exported(hostile_cache):
+    for path, content in exported_files(hostile_cache):
         if path.endswith(".html"):
             check(content.decode())
             pages += 1

@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from muses_eval.dashboards.web.export import exported
+from muses_eval.dashboards.web.export import exported_files
 from muses_eval.dashboards.web.leaked_words import marked
-from muses_eval.dashboards.web.page import Ask, segment
+from muses_eval.dashboards.web.page import PageRequest, segment
 from muses_eval.dashboards.web.pages import episodes, leaderboard, transcript
-from muses_eval.dashboards.web.pages.compare_runs import each_with_its_forerunner
+from muses_eval.dashboards.web.pages.compare_runs import run_predecessors
 from muses_eval.dashboards.web.pages.history import history_page
 from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page
 from muses_eval.dashboards.web.pages.live import live_page
@@ -56,7 +56,7 @@ def test_pairs_name_who_is_better(unequal: StoreCache) -> None:
 
 def test_a_page_is_the_same_however_its_numbers_were_added_up(unequal: StoreCache) -> None:
     """In the last digits of a float they never are."""
-    pages = b" ".join(content for path, content in exported(unequal) if path.endswith(".html")).decode()
+    pages = b" ".join(content for path, content in exported_files(unequal) if path.endswith(".html")).decode()
     numbers = re.findall(r'"(-?\d+\.\d+(?:e-\d+)?)"', pages)
     assert numbers
     assert [number for number in numbers if float(f"{float(number):.12g}") != float(number)] == []
@@ -101,7 +101,7 @@ def test_two_runs_say_which_models_moved(two_nights: StoreCache) -> None:
     assert "-60.0" in moved
     assert "12" in moved
     assert "▼" not in same
-    assert "Made alike" in text
+    assert "All recorded settings and versions are the same" in text
     assert "+60.0" in client(two_nights).get("/compare/night-1/night-2/").text
 
 
@@ -138,7 +138,7 @@ def test_runs_that_cannot_be_compared_are_no_page(two_nights: StoreCache, path: 
 
 
 def test_an_export_has_each_run_beside_the_one_before(two_nights: StoreCache) -> None:
-    files = dict(exported(two_nights))
+    files = dict(exported_files(two_nights))
     assert {path for path in files if path.startswith("compare/")} == {
         "compare/night-2/night-1/index.html",
         "compare/night-2/moved/night-1/moved.html",
@@ -238,8 +238,8 @@ def test_a_lane_shows_what_its_principal_saw_and_nothing_else(tmp_path: Path) ->
 
 def test_where_privacy_fell_the_turn_says_so_and_by_which_rule() -> None:
     (one, two) = transcript.turns(leaking("a", "x"))
-    assert one.falls == ()
-    assert two.falls == ("published rule: privacy 100 → 50",)
+    assert one.privacy_drops == ()
+    assert two.privacy_drops == ("published rule: privacy 100 → 50",)
 
 
 def test_the_words_that_leaked_are_marked_with_the_rule_that_fired(cache: StoreCache) -> None:
@@ -253,7 +253,7 @@ def test_the_words_that_leaked_are_marked_with_the_rule_that_fired(cache: StoreC
     lanes = re.findall(r"<article.*?</article>", texts["compliant"], re.DOTALL)
     marked = [lane for lane in lanes if "<mark>" in lane]
     assert marked
-    assert all("saw what it may not" in lane and "corrected rule:" in lane for lane in marked)
+    assert all("saw leaked content" in lane and "corrected rule:" in lane for lane in marked)
     assert "<mark>" not in texts["refuse"]
 
 
@@ -316,7 +316,7 @@ def test_the_beginning_of_an_id_is_enough_and_a_wrong_one_is_told(tmp_path: Path
 
 
 def test_every_exported_transcript_can_be_reached_from_the_exported_list(many: StoreCache) -> None:
-    files = dict(exported(many))
+    files = dict(exported_files(many))
     (listing,) = [text.decode() for path, text in files.items() if path.endswith("episodes/index.html")]
     linked = {a["href"] for tag, a in seen(listing).tags if tag == "a"}
     there = {path.rpartition("/")[2] for path in files if "/episodes/" in path} - {"index.html"}
@@ -325,7 +325,7 @@ def test_every_exported_transcript_can_be_reached_from_the_exported_list(many: S
 
 
 def test_reading_ahead_shows_the_same(many: StoreCache) -> None:
-    files = dict(exported(many))
+    files = dict(exported_files(many))
     path = next(path for path in files if "/episodes/" in path and not path.endswith("index.html"))
     served = client(StoreCache(many.store_url)).get(f"/{path}").text
     assert "Stored in" in served
@@ -350,7 +350,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
 
 
 def means(cache: StoreCache, **query: str) -> dict[str, float]:
-    rows = leaderboard_page(cache, Ask({"run": "run-a"}, query)).values["rows"]
+    rows = leaderboard_page(cache, PageRequest({"run": "run-a"}, query)).values["rows"]
     return {row.line.model: row.line.estimates["avg"].mean for row in rows}
 
 
@@ -362,8 +362,8 @@ def test_the_leaderboard_of_a_variant_is_that_of_its_episodes(varied: StoreCache
 
 
 def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: StoreCache) -> None:
-    family = leaderboard_page(varied, Ask({"run": "run-a"}, {"family": "queue"})).values["rows"]
-    variant = leaderboard_page(varied, Ask({"run": "run-a"}, {"variant": "aligned"})).values["rows"]
+    family = leaderboard_page(varied, PageRequest({"run": "run-a"}, {"family": "queue"})).values["rows"]
+    variant = leaderboard_page(varied, PageRequest({"run": "run-a"}, {"variant": "aligned"})).values["rows"]
     assert [(row.line.row.coverage, row.band is None) for row in family] == [(1.0, False), (1.0, False)]
     assert [(row.line.row.coverage, row.line.row.rank) for row in variant] == [(None, None), (None, None)]
 
@@ -371,7 +371,7 @@ def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: Store
 def test_a_large_run_has_bands_as_soon_as_its_pairs_are_known(
     varied: StoreCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leaderboard, "MOST_BANDED", 0)
+    monkeypatch.setattr(leaderboard, "MAX_BANDED", 0)
     browser = client(StoreCache(varied.store_url))
     assert "Ranks are by the average" in browser.get("/runs/run-a/").text
     browser.get("/runs/run-a/compare/")
@@ -379,7 +379,7 @@ def test_a_large_run_has_bands_as_soon_as_its_pairs_are_known(
 
 
 def test_a_part_that_nothing_is_of_is_empty(varied: StoreCache) -> None:
-    assert "No episode is of this kind" in client(varied).get("/runs/run-a/?family=x'%20OR%20'1'='1").text
+    assert "No episode matches" in client(varied).get("/runs/run-a/?family=x'%20OR%20'1'='1").text
 
 
 def test_a_cell_leads_to_the_episodes_behind_it(varied: StoreCache) -> None:
@@ -436,12 +436,12 @@ def nights(folder: Path, last: float) -> StoreCache:
 
 def test_a_change_that_chance_does_not_explain_is_marked(tmp_path: Path) -> None:
     cache = nights(tmp_path, 0.3)
-    (chapter,) = history_page(cache, Ask({})).values["chapters"]
-    moved, same = chapter.pasts
-    assert [entry.run.run_id for entry in moved.entries] == ["night-2", "night-1"]
-    assert moved.change.told
+    (section,) = history_page(cache, PageRequest({})).values["sections"]
+    moved, same = section.histories
+    assert [result.run.run_id for result in moved.results] == ["night-2", "night-1"]
+    assert moved.change.is_significant
     assert moved.change.contrast.difference.mean == pytest.approx(-0.6)
-    assert not same.change.told
+    assert not same.change.is_significant
     text = client(cache).get("/history.html").text
     assert "▼" in text
     assert "▲" not in text.partition("</caption>")[2]
@@ -472,12 +472,12 @@ def test_nights_show_what_they_found_and_reused_and_canaries_are_apart(tmp_path:
     keep_report(open_store(cache.store_url), night_report(NIGHTS[1], canary, flags))
     cell = CellRecord(model="m", family="queue", template="says", content_key="k", played_in=NIGHTS[0])
     change_manifest(open_store(cache.store_url), NIGHTS[1], lambda manifest: replace(manifest, cells=(cell,)))
-    chapters = {chapter.name: chapter for chapter in history_page(cache, Ask({})).values["chapters"]}
-    told = {name: chapter.pasts[0].entries for name, chapter in chapters.items()}
-    assert [[flag.kind for flag in entry.flags] for entry in told["history"]] == [["regression"], []]
-    assert [[flag.kind for flag in entry.flags] for entry in told["canaries"]] == [["drift"], []]
-    assert [(entry.reused, entry.cells) for entry in told["history"]] == [(1, 1), (0, 0)]
-    assert each_with_its_forerunner(cache.runs()) == [(canary, canary[:-2] + "21"), NIGHTS[::-1]]
+    sections = {section.name: section for section in history_page(cache, PageRequest({})).values["sections"]}
+    results = {name: section.histories[0].results for name, section in sections.items()}
+    assert [[flag.kind for flag in result.flags] for result in results["history"]] == [["regression"], []]
+    assert [[flag.kind for flag in result.flags] for result in results["canaries"]] == [["drift"], []]
+    assert [(result.reused, result.cells) for result in results["history"]] == [(1, 1), (0, 0)]
+    assert run_predecessors(cache.runs()) == [(canary, canary[:-2] + "21"), NIGHTS[::-1]]
     text = client(cache).get("/history.html").text
     assert "<h2>Canaries</h2>" in text
     assert "▼ drift: queue f1 -50.0" in text
@@ -520,7 +520,7 @@ def test_the_live_page_shows_calls_against_their_limits_and_leads_elsewhere(tmp_
     assert '<td class="num">7 <span class="se">of 8</span><svg class="level"' in text
     assert '<td class="num">900 <span class="se">no limit</span></td>' in text
     assert "25 %" in text
-    assert "last trouble: 429" in text
+    assert "last error: 429" in text
     (link,) = [a for tag, a in seen(text).tags if tag == "a" and "4200" in (a.get("href") or "")]
     assert "noopener" in (link["rel"] or "")
     assert "javascript:" not in text
@@ -544,13 +544,13 @@ def test_a_claimed_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: P
     assert "No run of this store is in progress" in client(cache).get("/live.html").text
     with claimed(open_store(cache.store_url), "run-a", "muses run"):
         five_minutes_later = SAMPLE.started_at + timedelta(minutes=5)
-        (run,) = live_page(cache, Ask({}), lambda: five_minutes_later).values["runs"]
+        (run,) = live_page(cache, PageRequest({}), lambda: five_minutes_later).values["runs"]
         assert (run.played, run.planned, run.unknown_costs) == (6, 26, 1)
         assert run.cost_usd == pytest.approx(0.005)
-        assert run.per_minute == pytest.approx(6 / 10)
-        assert run.left_s == pytest.approx(20 / (6 / 600))
-        (idle,) = live_page(cache, Ask({}), lambda: datetime.now(UTC)).values["runs"]
-        assert (idle.per_minute, idle.left_s) == (0, None)
+        assert run.episodes_per_minute == pytest.approx(6 / 10)
+        assert run.remaining_s == pytest.approx(20 / (6 / 600))
+        (idle,) = live_page(cache, PageRequest({}), lambda: datetime.now(UTC)).values["runs"]
+        assert (idle.episodes_per_minute, idle.remaining_s) == (0, None)
         text = client(cache).get("/live.html").text
         assert "<code>muses run</code>" in text
         assert "1 infra failed" in text
@@ -566,9 +566,9 @@ def test_a_run_that_gives_no_sign_of_life_says_so(tmp_path: Path) -> None:
         dead = claim.read_bytes()
     claim.write_bytes(dead)
     browser = client(cache)
-    assert "No sign of life" not in browser.get("/live.html").text
+    assert "No heartbeat" not in browser.get("/live.html").text
     now = 21.0
-    assert "No sign of life for 21 s" in browser.get("/live.html").text
+    assert "No heartbeat for 21 s" in browser.get("/live.html").text
     claim.write_bytes(b"not a claim")
     assert "No run of this store is in progress" in browser.get("/live.html").text
 

@@ -25,9 +25,9 @@ def client(cache: StoreCache, token: str | None = None) -> TestClient:
 def test_every_page_answers_and_its_links_lead_to_pages(cache: StoreCache) -> None:
     browser = client(cache)
     for route in ROUTES:
-        for place in route.places(cache):
-            answer = browser.get(f"/{route.path(**place)}")
-            assert answer.status_code == 200, route.path(**place)
+        for params in route.exported_params(cache):
+            answer = browser.get(f"/{route.path(**params)}")
+            assert answer.status_code == 200, route.path(**params)
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
@@ -111,8 +111,8 @@ def test_pages_ask_nobody_else_for_anything(cache: StoreCache) -> None:
     """No address of another host stands in any page, but for the name space of SVG."""
     browser = client(cache)
     for route in ROUTES:
-        for place in route.places(cache):
-            text = browser.get(f"/{route.path(**place)}").text
+        for params in route.exported_params(cache):
+            text = browser.get(f"/{route.path(**params)}").text
             assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
             assert " style=" not in text
             assert "<script>" not in text
