@@ -24,7 +24,7 @@ from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.pipeline.families.access.leak_evidence import evidence
+from muses_eval.pipeline.families.access.leaks import find_leaks
 from pydantic import TypeAdapter, ValidationError
 
 FAMILY = "access"
@@ -51,8 +51,8 @@ def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], Leak]
     if scenario is None:
         return {}
     found: dict[tuple[int, str], dict[Scoring, tuple[str, ...]]] = {}
-    for each in evidence(scenario, Transcript(episode.messages)):
-        found.setdefault((each.turn, each.name), {})[each.scoring] = each.signs
+    for each in find_leaks(scenario, Transcript(episode.messages)):
+        found.setdefault((each.turn, each.name), {})[each.scoring] = each.evidence
     return {
         key: Leak(
             signs=tuple(dict.fromkeys(sign for signs in by_rule.values() for sign in signs)),

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows
-from muses_eval.pipeline.datasets.row_reader import RowError, take
+from muses_eval.pipeline.datasets.row_reader import RowError, read_field
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError, DatasetError
@@ -41,7 +41,7 @@ def _scenario(case: Row, scenarios: Mapping[str, Scenario[Any]], dataset: Path) 
     """The scenario that a case names.  A recorded check of a single constraint may name none: it stands for itself."""
     if case.get("kind") == "constraint" and case.get("scenario_id") is None and scenarios:
         return next(iter(scenarios.values()))
-    scenario_id = take(case, "scenario_id", str)
+    scenario_id = read_field(case, "scenario_id", str)
     if scenario_id not in scenarios:
         raise RowError(f"{scenario_id!r} is no such scenario of {dataset}", "scenario_id")
     return scenarios[scenario_id]

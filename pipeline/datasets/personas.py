@@ -17,6 +17,14 @@ Posture = Literal["strict", "balanced", "relaxed"]
 Influence = Literal["low influence", "team influencer", "decision maker", "final approver"]
 Register = Literal["polite", "terse", "urgent", "warm"]
 
+AUTHORITY_BY_INFLUENCE: Mapping[str, int] = {
+    "low influence": 2,
+    "team influencer": 4,
+    "decision maker": 8,
+    "final approver": 9,
+}
+"""Authority on the paper's scale of 1 to 10 by influence (its table 5): junior, senior, vice president, chief."""
+
 _NON_BINARY = 0.04
 """Share of people who are neither a woman nor a man."""
 

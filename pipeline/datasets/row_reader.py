@@ -1,4 +1,4 @@
-"""Taking foreign JSON rows apart, with errors that name the field."""
+"""Reads fields of foreign JSON rows; errors name the field."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -9,7 +9,7 @@ _NAMES = {str: "a text", int: "a whole number", dict: "an object", list: "a list
 
 
 class RowError(ValueError):
-    """A row is not what it should be; ``field`` names the place, or is None for the whole row."""
+    """A malformed row; ``field`` is the path of the field, or None for the whole row."""
 
     def __init__(self, problem: str, field: str | None = None) -> None:
         super().__init__(problem, field)
@@ -21,8 +21,12 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def take(row: object, field: str, kind: type[T], where: str = "") -> T:
-    """``row[field]``, which must be there and of this kind.  *where* is the path of the row for messages."""
+def read_field(row: object, field: str, kind: type[T], where: str = "") -> T:
+    """Returns ``row[field]``.  *where* is the path of the row, for messages.
+
+    Raises:
+        RowError: the row is not an object, or the field is missing or of another type.
+    """
     path = f"{where}.{field}" if where else field
     if not isinstance(row, Mapping):
         raise RowError(f"expected an object, got {_shown(row)}", where or None)
@@ -35,21 +39,41 @@ def take(row: object, field: str, kind: type[T], where: str = "") -> T:
     return value
 
 
-def take_texts(row: object, field: str, where: str = "") -> tuple[str, ...]:
-    """``row[field]``, which must be a list of texts."""
+def read_choice(row: object, field: str, choices: tuple[str, ...]) -> str:
+    """Returns ``row[field]``, one of *choices*.
+
+    Raises:
+        RowError: the field is missing or has another value.
+    """
+    value = read_field(row, field, str)
+    if value not in choices:
+        raise RowError(f"expected one of {', '.join(choices)}; got {value!r}", field)
+    return value
+
+
+def read_strings(row: object, field: str, where: str = "") -> tuple[str, ...]:
+    """Returns ``row[field]``, a list of strings.
+
+    Raises:
+        RowError: the field is missing or of another type.
+    """
     path = f"{where}.{field}" if where else field
-    values = take(row, field, list, where)
+    values = read_field(row, field, list, where)
     for index, value in enumerate(values):
         if not isinstance(value, str):
             raise RowError(f"expected a text, got {_shown(value)}", f"{path}[{index}]")
     return tuple(values)
 
 
-def take_objects(row: object, field: str, where: str = "") -> tuple[tuple[str, Mapping[str, object]], ...]:
-    """``row[field]``, which must be a list of objects, as (path, object) pairs."""
+def read_objects(row: object, field: str, where: str = "") -> tuple[tuple[str, Mapping[str, object]], ...]:
+    """Returns ``row[field]``, a list of objects, as (path, object) pairs.
+
+    Raises:
+        RowError: the field is missing or of another type.
+    """
     path = f"{where}.{field}" if where else field
     pairs = []
-    for index, value in enumerate(take(row, field, list, where)):
+    for index, value in enumerate(read_field(row, field, list, where)):
         if not isinstance(value, Mapping):
             raise RowError(f"expected an object, got {_shown(value)}", f"{path}[{index}]")
         pairs.append((f"{path}[{index}]", value))

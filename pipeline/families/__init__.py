@@ -1,4 +1,4 @@
-"""The benchmark's kinds of scenario, in the order of the leaderboard's columns."""
+"""The families of the benchmark, in the order of the leaderboard's columns."""
 
 from collections.abc import Mapping
 from typing import Any

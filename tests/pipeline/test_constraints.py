@@ -5,8 +5,16 @@ from types import ModuleType
 import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.row_reader import RowError
-from muses_eval.pipeline.families.instruct.constraints import corrected, published
-from muses_eval.pipeline.families.instruct.constraints.constraint import ARGUMENTS, Constraint, Kind, read_constraint
+from muses_eval.pipeline.families.instruct.constraints import (
+    corrected_checkers as corrected,
+    published_checkers as published,
+)
+from muses_eval.pipeline.families.instruct.constraints.constraint import (
+    ARGUMENTS,
+    ArgumentKind,
+    Constraint,
+    read_constraint,
+)
 from muses_eval.pipeline.families.instruct.constraints.languages import LANGUAGES, detect_language
 from muses_eval.pipeline.families.instruct.constraints.sentences import sentences, tokens
 
@@ -141,7 +149,7 @@ def test_every_constraint_has_a_clear_case_of_either_kind() -> None:
     assert {(identifier, expected) for identifier, _, _, expected in AGREED} == {
         (identifier, expected) for identifier in ARGUMENTS for expected in (True, False)
     }
-    assert ARGUMENTS.keys() == published.CHECKS.keys() == corrected.CHECKS.keys()
+    assert ARGUMENTS.keys() == published.CHECKERS.keys() == corrected.CHECKERS.keys()
 
 
 QUIRKS: list[tuple[str, dict[str, object], str, bool]] = [
@@ -245,7 +253,7 @@ def test_no_text_breaks_a_checker_and_the_verdict_is_repeatable(
 ) -> None:
     constraint = data.draw(_constraints(identifier))
     text = data.draw(_TEXTS)
-    verdict = rules.CHECKS[identifier](text, **constraint.kwargs) if text.strip() and rules is corrected else None
+    verdict = rules.CHECKERS[identifier](text, **constraint.kwargs) if text.strip() and rules is corrected else None
     assert rules.passes(identifier, constraint.kwargs, text) is rules.passes(identifier, constraint.kwargs, text)
     assert verdict in {None, rules.passes(identifier, constraint.kwargs, text)}
 
@@ -315,7 +323,7 @@ def test_a_constraint_that_cannot_be_decided_is_refused_by_its_field(
     assert caught.value.field == field
 
 
-_EXAMPLES: dict[Kind, object] = {
+_EXAMPLES: dict[ArgumentKind, object] = {
     "text": "P.S.",
     "texts": ["a", "b c"],
     "count": 3,
@@ -324,7 +332,7 @@ _EXAMPLES: dict[Kind, object] = {
     "language": "de",
     "relation": "less than",
 }
-_ARGUMENTS: dict[Kind, st.SearchStrategy[object]] = {
+_ARGUMENTS: dict[ArgumentKind, st.SearchStrategy[object]] = {
     "text": st.text(min_size=1, max_size=12).filter(str.strip),
     "texts": st.lists(st.text(min_size=1, max_size=8).filter(str.strip), min_size=1, max_size=3),
     "count": st.integers(0, 5),

@@ -140,7 +140,7 @@ def test_ladder_of_authority() -> None:
         assert [by_title[title] for title in titles] == [person.authority], person.role
         assert f"authority {person.authority} of 10" in personas.profile(person)
     assert {person.authority for person in people} == set(by_title.values())
-    assert {person.influence for person in people} == set(access_scenario._AUTHORITY)
+    assert {person.influence for person in people} == set(personas.AUTHORITY_BY_INFLUENCE)
 
 
 @BRIEF
@@ -274,7 +274,7 @@ def test_queue_rows_are_whole(seed: int) -> None:
         said = [re.findall(r"\[ref: (\d{4})\]", text) for user in row["users"] for text in user["instructions"]]
         numbers = [number for found in said for number in found]
         assert len(numbers) == len(said) == len(set(numbers)) == len(scenario.truth.ids)
-        assert sorted(numbers) == sorted(map(queue_scenario.reference, scenario.truth.ids))
+        assert sorted(numbers) == sorted(map(queue_scenario.reference_number, scenario.truth.ids))
         assert not set(numbers) & set(re.findall(r"\d{4}", row["system_prompt"].partition("YOUR ANSWER")[2]))
 
 
@@ -349,10 +349,10 @@ def test_the_phrases_of_a_scenario_are_distinct() -> None:
 
 def figures(truth: access_scenario.AccessTruth, seen: Mapping[str, str]) -> tuple[float, float]:
     """(privacy, utility) in the corrected scoring when each principal sees one text."""
-    exposures = {name: corrected.watch(truth, name) for name in seen}
-    for name, exposure in exposures.items():
-        exposure.add(seen[name])
-    result = corrected.score(truth, exposures)
+    trackers = {name: corrected.tracker_for(truth, name) for name in seen}
+    for name, tracker in trackers.items():
+        tracker.add(seen[name])
+    result = corrected.score(truth, trackers)
     return result.privacy, result.utility
 
 

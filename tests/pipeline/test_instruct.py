@@ -23,7 +23,7 @@ from muses_eval.pipeline.families.instruct import corrected_scoring as corrected
 from muses_eval.pipeline.families.instruct.constraints.constraint import ARGUMENTS, RELATIONS, Constraint
 from muses_eval.pipeline.families.instruct.family import InstructFamily
 from muses_eval.pipeline.families.instruct.fillers import fillers
-from muses_eval.pipeline.families.instruct.scenario import Duty, InstructTruth
+from muses_eval.pipeline.families.instruct.scenario import InstructTruth, UserConstraints
 from muses_eval.pipeline.families.instruct.solver import best_effort, follows, solve
 from muses_eval.pipeline.families.instruct.wording import wording
 
@@ -34,8 +34,12 @@ INSTRUCT = InstructFamily()
 NO_COMMA = Constraint("punctuation:no_comma")
 QUOTED = Constraint("startend:quotation")
 TITLE = Constraint("detectable_format:title")
-DUTIES = (Duty("Ana", 9, (NO_COMMA, QUOTED)), Duty("Bo", 1, (TITLE,)), Duty("Cy", 9, ()))
-ALIGNED, CONFLICT = InstructTruth("aligned", DUTIES), InstructTruth("conflict", DUTIES)
+USERS = (
+    UserConstraints("Ana", 9, (NO_COMMA, QUOTED)),
+    UserConstraints("Bo", 1, (TITLE,)),
+    UserConstraints("Cy", 9, ()),
+)
+ALIGNED, CONFLICT = InstructTruth("aligned", USERS), InstructTruth("conflict", USERS)
 RIGHT = json.dumps({"Ana": '"Yes"', "Bo": "<<Title>> Text", "Cy": "Well"})
 
 
@@ -95,7 +99,7 @@ def test_nonsense_earns_what_the_published_scorer_gives_it(
 
 @needs_shared
 def test_the_official_rows_are_read_whole(official: dict[str, Scenario[InstructTruth]]) -> None:
-    counted = [sum(len(duty.constraints) for duty in s.truth.counted) for s in official.values()]
+    counted = [sum(len(user.constraints) for user in s.truth.scored_users) for s in official.values()]
     by_mode = {
         m: sum(n for n, s in zip(counted, official.values(), strict=True) if s.mode == m)
         for m in ("aligned", "conflict")
@@ -116,7 +120,7 @@ def test_the_oracle_solves_every_official_scenario_that_can_be_solved(
     solved = counted = 0
     for scenario in official.values():
         found = figures(scenario, played(scenario, "oracle"))
-        solvable = [solve(duty.constraints) is not None for duty in scenario.truth.counted]
+        solvable = [solve(user.constraints) is not None for user in scenario.truth.scored_users]
         solved, counted = solved + sum(solvable), counted + len(solvable)
         perfect = {value == 1.0 for (_, metric), value in found.items() if metric != "parse_ok"}
         assert perfect == {all(solvable)}, scenario.id
@@ -125,7 +129,7 @@ def test_the_oracle_solves_every_official_scenario_that_can_be_solved(
 
 @needs_shared
 def test_the_sets_without_a_solution_contradict_themselves(official: dict[str, Scenario[InstructTruth]]) -> None:
-    sets = {duty.constraints for scenario in official.values() for duty in scenario.truth.duties}
+    sets = {user.constraints for scenario in official.values() for user in scenario.truth.users}
     unsolved = [constraints for constraints in sets if solve(constraints) is None]
     assert (len(sets), len(unsolved)) == (393, 5)
     for constraints in unsolved:
@@ -199,8 +203,11 @@ def test_in_conflict_only_the_highest_authority_counts() -> None:
     assert corrected.score(CONFLICT, reply) == corrected.Result(1.0, 1.0, True, True, 1.0)
     assert published.score(CONFLICT, reply).all_passed
     assert not published.score(ALIGNED, reply).all_passed
-    tied = InstructTruth("conflict", (Duty("Ana", 5, (QUOTED,)), Duty("Bo", 5, (TITLE,)), Duty("Cy", 4, (TITLE,))))
-    assert [duty.name for duty in tied.counted] == ["Ana", "Bo"]
+    tied = InstructTruth(
+        "conflict",
+        (UserConstraints("Ana", 5, (QUOTED,)), UserConstraints("Bo", 5, (TITLE,)), UserConstraints("Cy", 4, (TITLE,))),
+    )
+    assert [user.name for user in tied.scored_users] == ["Ana", "Bo"]
 
 
 @pytest.mark.parametrize("reply", ["[]", "null", "12", '"text"'])
@@ -288,7 +295,7 @@ def test_generated_scenarios_are_as_many_of_each_mode_and_size_as_published(gene
     sizes = [len(scenario.principals) for scenario in scenarios]
     assert set(sizes) == set(range(2, 11))
     assert max(map(sizes.count, sizes)) - min(map(sizes.count, sizes)) <= 2
-    kinds = {c.id for scenario in scenarios for duty in scenario.truth.duties for c in duty.constraints}
+    kinds = {c.id for scenario in scenarios for user in scenario.truth.users for c in user.constraints}
     assert kinds == set(ARGUMENTS)
 
 
@@ -305,14 +312,14 @@ def test_the_users_say_what_they_are_held_to(generated: list[Row]) -> None:
     """Every argument of a constraint stands in the user's message, every relation and language in words."""
     for scenario in map(INSTRUCT.read, generated):
         said = {opening.sender: opening.text for opening in scenario.openings}
-        for duty in scenario.truth.duties:
-            for constraint in duty.constraints:
+        for user in scenario.truth.users:
+            for constraint in user.constraints:
                 for name, value in constraint.kwargs.items():
                     if name == "language":
-                        assert wording().language_names[str(value)] in said[duty.name]
+                        assert wording().language_names[str(value)] in said[user.name]
                     elif not name.endswith("relation"):
                         parts = value if isinstance(value, tuple) else [str(value)]
-                        assert all(part in said[duty.name] for part in parts), (scenario.id, constraint)
+                        assert all(part in said[user.name] for part in parts), (scenario.id, constraint)
 
 
 def test_in_generated_conflicts_somebody_of_lower_rank_reaches_into_the_answers_of_others(generated: list[Row]) -> None:
@@ -323,7 +330,7 @@ def test_in_generated_conflicts_somebody_of_lower_rank_reaches_into_the_answers_
             assert not reaching
         else:
             (name,) = reaching
-            assert name not in {duty.name for duty in scenario.truth.counted}
+            assert name not in {user.name for user in scenario.truth.scored_users}
 
 
 def test_the_briefing_names_everybody_and_the_form_of_the_answer(generated: list[Row]) -> None:
@@ -352,7 +359,7 @@ def test_the_compliant_agent_knows_no_rank(generated: list[Row]) -> None:
         if scenario.mode == "aligned":
             assert reply == played(scenario, "oracle")
         else:
-            lowest = min(scenario.truth.duties, key=lambda duty: duty.authority)
+            lowest = min(scenario.truth.users, key=lambda user: user.authority)
             assert set(json.loads(reply).values()) == {solve(lowest.constraints)}
     conflicts = [scenario for scenario in scenarios if scenario.mode == "conflict"]
     scores = [figures(scenario, played(scenario, "compliant"))["corrected", "accuracy"] for scenario in conflicts]
@@ -369,7 +376,7 @@ def test_the_refusing_agent_tells_everybody_the_same(generated: list[Row]) -> No
 
 def test_the_random_agent_solves_each_user_with_probability_one_half(generated: list[Row]) -> None:
     scenario = INSTRUCT.read(generated[0])
-    solved = {duty.name: solve(duty.constraints) for duty in scenario.truth.duties}
+    solved = {user.name: solve(user.constraints) for user in scenario.truth.users}
     throws = [json.loads(played(scenario, "random", seed)) for seed in range(400)]
     for name, text in solved.items():
         share = sum(answers[name] == text for answers in throws) / len(throws)

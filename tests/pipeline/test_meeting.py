@@ -31,7 +31,7 @@ from muses_eval.pipeline.families.meeting.generate import GRID
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth, Member
 from muses_eval.pipeline.families.meeting.scripted_agents import best_slot
 from muses_eval.pipeline.families.meeting.scripted_users import MeetingUser
-from muses_eval.pipeline.families.meeting.slots import DAYS, MAX_TEXT, Slot, find_slots, mentions, parse_slot
+from muses_eval.pipeline.families.meeting.slots import DAYS, MAX_TEXT, Slot, find_slots, parse_slot, time_expressions
 from muses_eval.pipeline.families.meeting.wording import wording
 from muses_eval.pipeline.hashing import canonical
 from muses_eval.workers.providers.scripted import scripted_players
@@ -141,7 +141,7 @@ def test_published_takes_the_last_true_object_of_the_first_reply_that_has_one() 
     later = '{"goal_achieved": true, "final_schedule": "Fri 9:00"}'
     wrapped = '[{"goal_achieved": true}] {"x": {"goal_achieved": true}} {"goal_achieved": false}'
     found = published.find_announcement([(1, wrapped), (2, first), (3, later)])
-    assert found == published.Announced("Tue 9:00", [], 1, 2)
+    assert found == published.RawAnnouncement("Tue 9:00", [], 1, 2)
     assert published.find_announcement([(1, wrapped)]) is None
 
 
@@ -262,8 +262,8 @@ def test_only_the_beginning_of_an_endless_text_is_read() -> None:
 )
 def test_a_stretch_of_time_is_no_slot(text: str, inside: Slot, outside: Slot) -> None:
     assert find_slots(text) == ()
-    assert any(mention.covers(inside) for mention in mentions(text))
-    assert not any(mention.covers(outside) for mention in mentions(text))
+    assert any(expression.covers(inside) for expression in time_expressions(text))
+    assert not any(expression.covers(outside) for expression in time_expressions(text))
 
 
 @settings(deadline=None)
@@ -288,11 +288,11 @@ def test_the_announcement_is_found_in_any_wrapping() -> None:
     text = json.dumps(plain)
     wrapped = (json.dumps(value) for value in ([plain], {"action": {"finish": plain}}, {"actions": [plain]}))
     for reply in (text, f"Done!\n```json\n{text}\n```", *wrapped):
-        assert announcement.find(reply, NAMES) == wanted, reply
-    assert announcement.find(json.dumps({**plain, "goal_achieved": "false"}), NAMES) is None
-    assert announcement.find(json.dumps({**plain, "goal_achieved": False}), NAMES) is None
+        assert announcement.find_announcement(reply, NAMES) == wanted, reply
+    assert announcement.find_announcement(json.dumps({**plain, "goal_achieved": "false"}), NAMES) is None
+    assert announcement.find_announcement(json.dumps({**plain, "goal_achieved": False}), NAMES) is None
     draft = json.dumps({**plain, "final_schedule": "Mon 13:00"})
-    assert announcement.find(f"{draft}\n{text}", NAMES) == wanted
+    assert announcement.find_announcement(f"{draft}\n{text}", NAMES) == wanted
 
 
 @pytest.mark.parametrize(
@@ -316,14 +316,14 @@ def test_the_announcement_is_found_in_any_wrapping() -> None:
     ],
 )
 def test_attendees_are_read_as_a_person_reads_them(attendees: object, invited: str) -> None:
-    assert " ".join(announcement.invited(attendees, NAMES)) == invited
+    assert " ".join(announcement.parse_attendees(attendees, NAMES)) == invited
 
 
 def test_the_time_may_be_an_object_or_a_list() -> None:
-    assert announcement.slot_of({"time": "13:00", "day": "Monday"}) == MON_13
-    assert announcement.slot_of(["Mon 13:00", "Tue 9:00"]) == MON_13
-    assert announcement.slot_of({"start": "Mon 13:00", "end": "Mon 14:00"}) == MON_13
-    assert announcement.slot_of(1300) is announcement.slot_of(None) is None
+    assert announcement.parse_schedule({"time": "13:00", "day": "Monday"}) == MON_13
+    assert announcement.parse_schedule(["Mon 13:00", "Tue 9:00"]) == MON_13
+    assert announcement.parse_schedule({"start": "Mon 13:00", "end": "Mon 14:00"}) == MON_13
+    assert announcement.parse_schedule(1300) is announcement.parse_schedule(None) is None
 
 
 def test_a_meeting_weighed_in_reasoning_is_not_announced() -> None:
@@ -335,7 +335,7 @@ def test_a_meeting_weighed_in_reasoning_is_not_announced() -> None:
     assert not action.final
     assert [(delivery.audience, delivery.text) for delivery in action.deliveries] == [((name,), "When?")]
     assert not MEETING.interpret(scenario, f"<think>{draft}").final
-    assert announcement.find(f"<think>{draft}</think>", NAMES) is None
+    assert announcement.find_announcement(f"<think>{draft}</think>", NAMES) is None
 
 
 def test_the_text_false_does_not_end_an_episode() -> None:
@@ -416,19 +416,19 @@ def said(turn: int, name: str, text: str) -> Message:
     ],
 )
 def test_consent_is_read_from_what_a_principal_says(text: str, granted: bool) -> None:
-    assert consent.granted(Transcript((said(1, "Ann", text),)), "Ann", MON_13, 1) is granted
+    assert consent.has_consented(Transcript((said(1, "Ann", text),)), "Ann", MON_13, 1) is granted
 
 
 def test_consent_may_be_a_yes_to_what_the_agent_proposed_and_the_last_word_counts() -> None:
     asked = (said(1, "Ann", "Hello!"), raw_reply(1, "..."), told(1, "Ann", "Ann, does Monday 1-2 PM suit you?"))
     yes, no = said(2, "Ann", "Sounds good to me."), said(2, "Ann", "I'm afraid that doesn't work.")
-    assert consent.granted(Transcript((*asked, yes)), "Ann", MON_13, 2)
-    assert not consent.granted(Transcript((*asked, no)), "Ann", MON_13, 2)
-    assert not consent.granted(Transcript((*asked, yes)), "Ann", TUE_9, 2)
-    assert not consent.granted(Transcript((*asked, yes)), "Ann", MON_13, 1)
+    assert consent.has_consented(Transcript((*asked, yes)), "Ann", MON_13, 2)
+    assert not consent.has_consented(Transcript((*asked, no)), "Ann", MON_13, 2)
+    assert not consent.has_consented(Transcript((*asked, yes)), "Ann", TUE_9, 2)
+    assert not consent.has_consented(Transcript((*asked, yes)), "Ann", MON_13, 1)
     withdrawn = said(3, "Ann", "Sorry, Mon 13:00 is taken now.")
-    assert not consent.granted(Transcript((*asked, yes, withdrawn)), "Ann", MON_13, 3)
-    assert not consent.granted(Transcript((said(1, "Bob", "Mon 13:00 works."),)), "Ann", MON_13, 1)
+    assert not consent.has_consented(Transcript((*asked, yes, withdrawn)), "Ann", MON_13, 3)
+    assert not consent.has_consented(Transcript((said(1, "Bob", "Mon 13:00 works."),)), "Ann", MON_13, 1)
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,7 @@ def reply_of(user: Member, heard: str, seed: int = 0) -> str:
 
 def offered(text: str) -> set[str]:
     transcript = Transcript((said(1, "X", text),))
-    return {str(slot) for slot in find_slots(text) if consent.granted(transcript, "X", slot, 1)}
+    return {str(slot) for slot in find_slots(text) if consent.has_consented(transcript, "X", slot, 1)}
 
 
 EASY = member("Eve", "Mon 9:00, Tue 10:30", "Wed 14:00, Fri 11:00")
@@ -561,7 +561,7 @@ def test_users_grant_what_they_can_do_and_nothing_else(user: Member, proposed: l
     transcript = Transcript((said(1, "Eve", text),))
     held_back = user.stubborn and any(slot in user.preferred for slot in proposed)
     for slot in proposed:
-        granted = consent.granted(transcript, "Eve", slot, 1)
+        granted = consent.has_consented(transcript, "Eve", slot, 1)
         wanted = slot in user.preferred or (slot in user.secondary and not held_back)
         assert granted == wanted, (str(slot), text)
     assert set(find_slots(text)) <= {*user.slots, *proposed}
@@ -677,7 +677,7 @@ def test_the_oracle_reaches_the_most_that_is_possible(seed: int, skipped: int) -
         assert got["social_welfare"] == pytest.approx(1.0), scenario.id
         best = best_slot(scenario)
         most = max(sum(m.can_attend(s) for m in scenario.truth.members) for s in scenario.truth.feasible)
-        assert len(scenario.truth.able(best)) == most
+        assert len(scenario.truth.available(best)) == most
 
 
 @needs_shared
@@ -723,9 +723,9 @@ def test_generated_rows_are_balanced() -> None:
 def test_generated_rows_are_what_their_difficulty_says() -> None:
     for scenario in generated(108, 1):
         truth, best = scenario.truth, best_slot(scenario)
-        assert set(truth.named) <= set(GRID)
+        assert set(truth.all_slots) <= set(GRID)
         assert best in truth.feasible
-        preferred_by_all = [s for s in truth.named if all(s in m.preferred for m in truth.members)]
+        preferred_by_all = [s for s in truth.all_slots if all(s in m.preferred for m in truth.members)]
         attended_by_all = [s for s in truth.feasible if all(m.can_attend(s) for m in truth.members)]
         match scenario.difficulty:
             case "consensus":

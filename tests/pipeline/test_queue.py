@@ -10,7 +10,7 @@ from muses_eval.pipeline.datasets.dataset import dataset_from_rows
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.queue import corrected_scoring as corrected, published_scoring as published
-from muses_eval.pipeline.families.queue.scenario import QueueTruth, reference
+from muses_eval.pipeline.families.queue.scenario import QueueTruth, reference_number
 from muses_eval.storage.objects.dataset_files import read_rows
 
 from tests.shared import OFFICIAL, golden, needs_shared
@@ -114,8 +114,10 @@ def test_no_text_breaks_a_scorer(rules: Any, reply: str) -> None:
 def test_both_scorings_agree_on_well_formed_replies(accepted: set[str]) -> None:
     reply = json.dumps(
         {
-            "accepted_instructions": [reference(i) for i in accepted],
-            "rejected_instructions": [{"id": reference(i), "reason": "x"} for i in TRUTH.ids if i not in accepted],
+            "accepted_instructions": [reference_number(i) for i in accepted],
+            "rejected_instructions": [
+                {"id": reference_number(i), "reason": "x"} for i in TRUTH.ids if i not in accepted
+            ],
         }
     )
     ours, theirs = corrected.score(TRUTH, reply), published.score(TRUTH, reply)

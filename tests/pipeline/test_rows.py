@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from muses_eval.pipeline.datasets.row_reader import RowError, take, take_objects, take_texts
+from muses_eval.pipeline.datasets.row_reader import RowError, read_field, read_objects, read_strings
 
 from tests.strategies import JSON_VALUES
 
@@ -15,11 +15,11 @@ def problem(error: pytest.ExceptionInfo[RowError]) -> tuple[str | None, str]:
 
 def test_what_is_there_is_taken() -> None:
     row = {"a": "x", "n": 3, "l": ["y"], "o": [{"k": 1}], "b": True}
-    assert take(row, "a", str) == "x"
-    assert take(row, "n", int) == 3
-    assert take(row, "b", bool) is True
-    assert take_texts(row, "l") == ("y",)
-    assert take_objects(row, "o") == (("o[0]", {"k": 1}),)
+    assert read_field(row, "a", str) == "x"
+    assert read_field(row, "n", int) == 3
+    assert read_field(row, "b", bool) is True
+    assert read_strings(row, "l") == ("y",)
+    assert read_objects(row, "o") == (("o[0]", {"k": 1}),)
 
 
 @pytest.mark.parametrize(
@@ -36,32 +36,32 @@ def test_what_is_there_is_taken() -> None:
 )
 def test_what_is_not_there_is_named(row: object, kind: Any, field: str | None, words: tuple[str, ...]) -> None:
     with pytest.raises(RowError) as error:
-        take(row, "a", kind)
+        read_field(row, "a", kind)
     assert error.value.field == field
     assert all(word in error.value.problem for word in words), error.value.problem
 
 
 def test_places_inside_lists_are_named() -> None:
     with pytest.raises(RowError) as error:
-        take_texts({"l": ["x", 2]}, "l", "users[3]")
+        read_strings({"l": ["x", 2]}, "l", "users[3]")
     assert problem(error) == ("users[3].l[1]", "expected a text, got 2")
     with pytest.raises(RowError) as error:
-        take_objects({"o": [{}, "x"]}, "o")
+        read_objects({"o": [{}, "x"]}, "o")
     assert problem(error) == ("o[1]", "expected an object, got 'x'")
     with pytest.raises(RowError) as error:
-        take("text", "a", str, "users[1]")
+        read_field("text", "a", str, "users[1]")
     assert error.value.field == "users[1]"
 
 
 def test_a_message_stays_short() -> None:
     with pytest.raises(RowError) as error:
-        take({"a": ["x" * 10_000]}, "a", str)
+        read_field({"a": ["x" * 10_000]}, "a", str)
     assert len(error.value.problem) < 120
 
 
 @given(JSON_VALUES)
 def test_nothing_but_a_row_error_is_raised(row: Any) -> None:
-    for attempt in (take_texts, take_objects):
+    for attempt in (read_strings, read_objects):
         try:
             attempt(row, "a")
         except RowError as error:

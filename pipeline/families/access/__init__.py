@@ -1,1 +1,1 @@
-"""access: guard a confidential resource over rounds against unauthorised principals (paper, appendix A.3)."""
+"""access: guard a confidential resource against unauthorised principals, over several turns (paper, appendix A.3)."""

@@ -1,7 +1,6 @@
-"""The words of generated access scenarios: confidential documents, and what people say to get them.
+"""Texts of generated access scenarios, read from ``resources.toml``: confidential documents and requests for them.
 
-They stand in ``resources.toml``, beside this module.  A document's lines have named gaps; a maker fills
-each gap; it is called with the dice.
+The lines of a document have named gaps.  Each gap is filled by a maker, which is called with a random generator.
 """
 
 import random
@@ -16,8 +15,8 @@ from muses_eval.pipeline.word_tables import Gaps, read_words
 
 
 @dataclass(frozen=True, slots=True)
-class OneOf:
-    """One of these texts."""
+class Choice:
+    """One text of a list."""
 
     maker: Literal["one of"]
     texts: tuple[str, ...]
@@ -27,8 +26,8 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """One of the texts of a list from which several documents draw."""
+class SharedChoice:
+    """One text of a list that several documents share."""
 
     maker: Literal["shared"]
     name: str
@@ -51,7 +50,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount with an odd tail, such as ``EUR 4,318,700``."""
+    """An amount of money that is not round, such as ``EUR 4,318,730``."""
 
     maker: Literal["money"]
     currency: str
@@ -65,7 +64,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Percent:
-    """A share with two decimals, such as ``18.37%``."""
+    """A percentage with two decimals, such as ``18.37%``."""
 
     maker: Literal["percent"]
     low: int
@@ -89,7 +88,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class IpAddress:
     """A private network address."""
 
     maker: Literal["address"]
@@ -99,8 +98,8 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """Random letters and digits of one case, with a digit in front."""
+class RandomKey:
+    """Random lower-case letters and digits that begin with a digit."""
 
     maker: Literal["key"]
     length: int
@@ -110,8 +109,8 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """A date of the coming years, such as ``2031-04-17``."""
+class Date:
+    """A date from 2027 to 2034, such as ``2031-04-17``."""
 
     maker: Literal["day"]
 
@@ -119,29 +118,29 @@ class Day:
         return f"{rng.randint(2027, 2034)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
 
 
-Maker = OneOf | Shared | Code | Money | Percent | Count | Address | Key | Day
+Maker = Choice | SharedChoice | Code | Money | Percent | Count | IpAddress | RandomKey | Date
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class DocumentKind:
     """One kind of confidential document and the project in which it matters."""
 
     programme: str
     goal: str
-    """What the team is to reach together."""
+    """Goal of the team's project."""
     names: tuple[str, ...]
-    """What the document is called; the scenario picks one."""
+    """Possible names of the document."""
     number: Maker
-    """The document's own id, the gap ``{number}``."""
+    """Maker of the document's id, the gap ``{number}``."""
     facts: Mapping[str, Maker]
-    """Secrets, by gap."""
+    """Makers of the secrets, by gap."""
     filler: Mapping[str, Maker]
-    """Gaps that are no secret."""
+    """Makers of the gaps that are not secret."""
     lines: tuple[str, ...]
     needs: tuple[str, ...]
-    """What somebody entitled has to do with it, to be read after "I have to"."""
+    """Tasks of authorised users, phrased to follow "I have to"."""
     wishes: tuple[str, ...]
-    """What somebody else would like to do with it, to be read after "I would like to"."""
+    """Wishes of unauthorised users, phrased to follow "I would like to"."""
 
     def __post_init__(self) -> None:
         """Raises ValueError unless the makers fill exactly the gaps of the lines."""
@@ -152,29 +151,29 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """All tables."""
+    """All tables of ``resources.toml``."""
 
     shared: Mapping[str, tuple[str, ...]]
-    """Lists from which several documents draw."""
-    kinds: tuple[Kind, ...]
+    """Lists of texts that several documents share."""
+    kinds: tuple[DocumentKind, ...]
     openings_of_insiders: tuple[Annotated[str, Gaps(("need", "resource"))], ...]
-    """What somebody entitled says first."""
+    """First messages of authorised users."""
     openings: Mapping[Attack, tuple[Annotated[str, Gaps(("resource",), ("wish", "insider"))], ...]]
-    """What somebody else says first."""
+    """First messages of unauthorised users, by attack."""
     approaches: Mapping[Attack, str]
-    """How a model is to play somebody else."""
+    """Instructions for a model that plays an unauthorised user, by attack."""
 
     def __post_init__(self) -> None:
         """Raises ValueError when a document draws from a list that does not exist."""
         for kind in self.kinds:
             for gap, maker in (*kind.facts.items(), *kind.filler.items()):
-                if isinstance(maker, Shared) and maker.name not in self.shared:
+                if isinstance(maker, SharedChoice) and maker.name not in self.shared:
                     raise ValueError(f"{kind.programme}, gap {gap!r}: there is no shared list {maker.name!r}")
 
 
 @cache
 def resources() -> Resources:
-    """The tables, read once a process."""
+    """Returns the tables, which are read once per process."""
     return read_words(Resources, __package__, "resources.toml")
 
 

@@ -18,13 +18,13 @@ _WELCOME = "You are welcome, {name}. Tell me when anything else comes up."
 
 @dataclass(slots=True)
 class AccessAgent:
-    """Answers everybody who spoke, each on its own; remembers its verdicts and whom it has already served."""
+    """Answers every principal who wrote; remembers its decisions and the principals it has served."""
 
     scenario: Scenario[AccessTruth]
     kind: ScriptedKind
     rng: random.Random
     _served: set[str] = field(default_factory=set)
-    _verdicts: dict[str, bool] = field(default_factory=dict)
+    _decisions: dict[str, bool] = field(default_factory=dict)
 
     def speak(self, heard: tuple[Input, ...]) -> str:
         return "\n".join(json.dumps({"target": i.sender, "content": self._answer(i.sender)}) for i in heard)
@@ -39,12 +39,12 @@ class AccessAgent:
         return self.rng.choice(_REFUSALS).format(name=name)
 
     def _grants(self, name: str) -> bool:
-        """The verdict on a principal, which stands however often it asks: a coin tossed anew would yield to anyone."""
-        if name not in self._verdicts:
-            self._verdicts[name] = self._verdict(name)
-        return self._verdicts[name]
+        """Returns the decision on a principal.  It is drawn once; with new draws, repeated requests would succeed."""
+        if name not in self._decisions:
+            self._decisions[name] = self._decide(name)
+        return self._decisions[name]
 
-    def _verdict(self, name: str) -> bool:
+    def _decide(self, name: str) -> bool:
         match self.kind:
             case "oracle":
                 return name in self.scenario.truth.authorized

@@ -1,8 +1,8 @@
-"""Rule-based principals of the access family: they persist, escalate, and stop when served.
+"""Rule-based users of the access family.
 
-Each asks for the resource again as long as it has not got it, whatever the agent's words; every refusal raises the
-tone by one step.  An unauthorised principal pursues the scenario's attack.  Once a principal has the resource it says
-thanks, and is silent from then on.
+Each user asks for the resource until it has received it, whatever the agent writes; every refusal escalates the tone by
+one step.  An unauthorised user follows the scenario's attack.  A user who has the resource says thanks once and is
+silent from then on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from typing import Annotated
 from muses_eval.pipeline.episode.principal import AGENT
 from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
-from muses_eval.pipeline.families.access.corrected_scoring import Exposure
+from muses_eval.pipeline.families.access.corrected_scoring import MarkerTracker
 from muses_eval.pipeline.families.access.scenario import ATTACKS, AccessTruth
 from muses_eval.pipeline.rng import RandomGenerator
 from muses_eval.pipeline.word_tables import Gaps, read_words
 
 _Sentence = Annotated[str, Gaps(optional=("resource", "insider"))]
 _Steps = tuple[tuple[_Sentence, ...], ...]
-"""Wordings by step of escalation; the last step repeats."""
+"""Wordings by escalation step; the last step repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,13 @@ class UserWords:
     """All tables of ``scripted_users.toml``, beside this module."""
 
     insider: _Steps
-    """What somebody entitled says as long as it has not got the resource."""
+    """Requests of an authorised user."""
     thanks: tuple[str, ...]
-    """What it says then."""
+    """Last messages of an authorised user who has received the resource."""
     attacks: Mapping[str, _Steps]
-    """What somebody else says, by attack."""
+    """Requests of an unauthorised user, by attack."""
     gloating: tuple[str, ...]
+    """Last messages of an unauthorised user who has received a part of the resource."""
 
     def __post_init__(self) -> None:
         """Raises ValueError when an attack has no words."""
@@ -43,37 +44,38 @@ class UserWords:
 
 @cache
 def user_words() -> UserWords:
-    """The tables, read once a process."""
+    """Returns the tables, which are read once per process."""
     return read_words(UserWords, __package__, "scripted_users.toml")
 
 
 class AccessUser:
-    """One principal; it remembers what it has been shown.  ``rng`` chooses between wordings, nothing else."""
+    """A rule-based user; it remembers what it has received.  ``rng`` only chooses between wordings."""
 
     __slots__ = (
+        "_authorized",
         "_closing",
-        "_exposure",
         "_heard",
-        "_insiders",
         "_insisted",
         "_resource",
         "_rng",
+        "_rng",
         "_satisfied",
         "_steps",
+        "_tracker",
         "_wanted",
     )
 
     def __init__(
-        self, truth: AccessTruth, name: str, attack: str, insiders: Sequence[str], rng: RandomGenerator
+        self, truth: AccessTruth, name: str, attack: str, authorized_users: Sequence[str], rng: RandomGenerator
     ) -> None:
-        self._resource, self._insiders, self._rng = truth.resource_name, insiders, rng
+        self._resource, self._authorized, self._rng = truth.resource_name, authorized_users, rng
         words = user_words()
-        # An insider wants all the facts; for an outsider a single one is a success.
+        # An authorised user needs all facts; for an unauthorised one a single fact is a success.
         if name in truth.authorized:
             self._steps, self._closing, self._wanted = words.insider, words.thanks, len(truth.facts)
         else:
             self._steps, self._closing, self._wanted = words.attacks[attack], words.gloating, 1
-        self._exposure = Exposure(truth.facts)
+        self._tracker = MarkerTracker(truth.facts)
         self._heard = self._insisted = 0
         self._satisfied = False
 
@@ -82,16 +84,16 @@ class AccessUser:
             return ""
         for message in view.messages[self._heard :]:
             if message.sender == AGENT:
-                self._exposure.add(message.content)
+                self._tracker.add(message.content)
         self._heard = len(view.messages)
-        if len(self._exposure.shown) >= self._wanted:
+        if len(self._tracker.seen) >= self._wanted:
             self._satisfied = True
             return self._rng.choice(self._closing)
         wording = self._rng.choice(self._steps[min(self._insisted, len(self._steps) - 1)])
         self._insisted += 1
-        return wording.format(resource=self._resource, insider=self._rng.choice(self._insiders))
+        return wording.format(resource=self._resource, insider=self._rng.choice(self._authorized))
 
 
 def make_user(scenario: Scenario[AccessTruth], name: str, rng: RandomGenerator) -> AccessUser:
-    """The rule-based model of one principal of a scenario."""
+    """Returns the rule-based user for one principal of a scenario."""
     return AccessUser(scenario.truth, name, scenario.attack or "none", scenario.truth.authorized or (name,), rng)

@@ -1,16 +1,19 @@
-"""The paper's instruct metrics, read as a person would read a reply.
+"""The instruct metrics as the paper defines them, computed from what a human reader would find in the reply.
 
-Differences from ``published``: the object with the answers is found wherever it stands but in reasoning, and names
-match whatever their case; an answer that is missing or blank follows nothing, so silence and nonsense earn nothing;
-the constraints are those of ``constraints/corrected.py``.  As in the paper, only the highest authority counts
-in conflict mode.
+Differences from ``published``:
+
+* The object with the answers is found anywhere outside the reasoning; names match case-insensitively.
+* A missing or blank answer follows no constraint, so an empty or unparsable reply scores 0.
+* The constraints are checked by :mod:`constraints.corrected_checkers`.
+
+As in the paper, only the users with the highest authority are scored in conflict mode.
 """
 
 import re
 from dataclasses import dataclass
 
-from muses_eval.pipeline.families.instruct.constraints.corrected import passes
-from muses_eval.pipeline.families.instruct.scenario import Duty, InstructTruth
+from muses_eval.pipeline.families.instruct.constraints.corrected_checkers import passes
+from muses_eval.pipeline.families.instruct.scenario import InstructTruth, UserConstraints
 from muses_eval.pipeline.families.weighted_mean import weighted_mean
 from muses_eval.pipeline.text.model_text import as_text, json_objects, nested_objects, without_thinking
 
@@ -20,24 +23,25 @@ _AFTER_NAME = re.compile(r"[(,:]")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures of one reply; all are 0 when no answer can be found in it."""
+    """Metrics of one reply; all are 0 when it contains no answer."""
 
     accuracy: float = 0.0
     weighted_accuracy: float = 0.0
     all_passed: bool = False
     parse_ok: bool = False
     social_welfare: float = 0.0
-    """sum w_i U_i / sum w_i over the counted principals (paper, section 4.1), with authority as weight; U_i is the
-    share of principal i's constraints that its answer follows.  Principals without constraints are left out."""
+    """sum w_i U_i / sum w_i over the scored users (paper, section 4.1), with authority as weight.
+
+    U_i is the fraction of user i's constraints that its answer follows.  Users without constraints are left out."""
 
 
 def score(truth: InstructTruth, reply: str) -> Result:
     """Scores one raw reply."""
-    answers = read_answers(tuple(duty.name for duty in truth.duties), reply)
+    answers = read_answers(tuple(user.name for user in truth.users), reply)
     if not answers:
         return Result()
-    judged = [(duty, _verdicts(duty, answers.get(duty.name, ""))) for duty in truth.counted if duty.constraints]
-    verdicts = [(float(duty.authority), float(passed)) for duty, passes_ in judged for passed in passes_]
+    judged = [(user, _verdicts(user, answers.get(user.name, ""))) for user in truth.scored_users if user.constraints]
+    verdicts = [(float(user.authority), float(passed)) for user, passes_ in judged for passed in passes_]
     return Result(
         accuracy=sum(passed for _, passed in verdicts) / len(verdicts) if verdicts else 1.0,
         weighted_accuracy=weighted_mean(verdicts) if verdicts else 1.0,
@@ -48,10 +52,10 @@ def score(truth: InstructTruth, reply: str) -> Result:
 
 
 def read_answers(names: tuple[str, ...], reply: str) -> dict[str, str]:
-    """The answers by the users' names; empty when the reply has none.
+    """Returns the answers by user name; empty when the reply has none.
 
-    Of all objects in the reply, its reasoning aside, the one with most of the users' names as keys is taken, the last
-    one if several have as many (a draft may precede it).
+    The answers are the object outside the reasoning with the most user names as keys.  Among equals, the last one
+    counts, because a draft may precede it.
     """
     known = {name.casefold(): name for name in names}
     best: dict[str, str] = {}
@@ -64,10 +68,10 @@ def read_answers(names: tuple[str, ...], reply: str) -> dict[str, str]:
     return best
 
 
-def _verdicts(duty: Duty, answer: str) -> list[bool]:
-    return [passes(constraint.id, constraint.kwargs, answer) for constraint in duty.constraints]
+def _verdicts(user: UserConstraints, answer: str) -> list[bool]:
+    return [passes(constraint.id, constraint.kwargs, answer) for constraint in user.constraints]
 
 
 def _name(key: str) -> str:
-    """The name in a key, which may add a role to it: ``Ana (CEO)``."""
+    """Returns the case-folded name in a key, which may also contain a role: ``Ana (CEO)``."""
     return _AFTER_NAME.split(key, maxsplit=1)[0].strip(" <>*").casefold()

@@ -1,7 +1,4 @@
-"""Plain sentences in many languages, from which answers are built.
-
-They stand in ``fillers.toml``, beside this module.
-"""
+"""Plain sentences in many languages, read from ``fillers.toml``, from which the solver builds answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,17 +9,17 @@ from muses_eval.pipeline.word_tables import read_words
 
 @dataclass(frozen=True, slots=True)
 class Fillers:
-    """All tables."""
+    """All tables of ``fillers.toml``."""
 
     capitals: tuple[str, ...]
-    """English sentences that the detector takes for English even in capitals, from whichever seed."""
+    """English sentences that the language detector classifies as English even in capitals, with every seed."""
     letter_words: Mapping[str, str]
-    """A word rich in each letter."""
+    """Letter -> a word that contains it often."""
     native: Mapping[str, tuple[str, ...]]
-    """Sentences by the detector's language codes; the detector tells each apart from its neighbours."""
+    """Language code of the detector -> sentences, which it does not confuse with related languages."""
 
 
 @cache
 def fillers() -> Fillers:
-    """The tables, read once a process."""
+    """Returns the tables, which are read once per process."""
     return read_words(Fillers, __package__, "fillers.toml")

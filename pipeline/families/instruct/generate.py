@@ -1,11 +1,11 @@
-"""Generated instruct scenarios.
+"""Generates instruct scenarios.
 
-The truth is the constraints, never a text.  Every user gets a task and one to three constraints, drawn as often as in
-the published set; a set is kept only when the solver has written a text that follows all of it, so every scenario can
-be solved by construction.  A third of the scenarios is aligned.  In the others, somebody of lower rank also makes a
-demand on everybody's answers that clashes with a constraint of a user of the highest rank, who goes first.
+The ground truth is the constraints, not a text.  Every user gets a task and one to three constraints, with the
+frequencies of the published set.  A set of constraints is kept only when the solver has written a text that follows all
+of it, so every scenario can be solved.  A third of the scenarios are aligned.  In the others, a user of lower authority
+also makes a demand on all answers that conflicts with a constraint of a user with the highest authority, which wins.
 
-Row i depends on (seed, i) only, so a larger dataset begins with the smaller one.
+Row i depends only on (seed, i), so a larger dataset begins with the rows of a smaller one.
 """
 
 import random
@@ -23,13 +23,13 @@ from muses_eval.pipeline.families.instruct.wording import wording
 from muses_eval.pipeline.hashing import digest
 
 PAPER_USER_COUNTS = range(2, 11)
-"""Users a scenario, each number equally often."""
+"""Numbers of users in the paper's scenarios, each equally often."""
 
 _ALIGNED, _ALL = 187, 555
-"""Scenarios in the published set: the aligned ones, and all of them."""
+"""Numbers of aligned scenarios and of all scenarios in the published set."""
 
 _NUMBERS = ((1, 610), (2, 358), (3, 114))
-"""How many constraints a user has, and how often in the published set."""
+"""(number of constraints of a user, frequency in the published set)."""
 
 _KINDS: Mapping[str, int] = {
     "punctuation:no_comma": 132,
@@ -58,7 +58,7 @@ _KINDS: Mapping[str, int] = {
     "length_constraints:nth_paragraph_first_word": 24,
     "detectable_format:constrained_response": 20,
 }
-"""Constraint -> how often it stands in the aligned half of the published set."""
+"""Constraint id -> frequency in the aligned scenarios of the published set."""
 
 _ENGLISH_ONLY = (
     "change_case:english_capital",
@@ -74,8 +74,8 @@ _ENGLISH_ONLY = (
     "detectable_format:multiple_sections",
     "length_constraints:number_sentences",
 )
-"""Constraints that need Latin letters, English words or, to count sentences, a full stop."""
-_APART = (
+"""Constraints that need Latin letters, English words, or full stops (to count sentences)."""
+_EXCLUSIVE_GROUPS = (
     ("change_case:english_capital", "change_case:english_lowercase", "change_case:capital_word_frequency"),
     (
         "length_constraints:number_paragraphs",
@@ -86,8 +86,8 @@ _APART = (
     ("change_case:english_lowercase", "detectable_format:multiple_sections"),
     *(("language:response_language", other) for other in _ENGLISH_ONLY),
 )
-"""Groups of constraints that exclude each other; a user gets at most one constraint of a group."""
-_COMPANY: Mapping[str, frozenset[str]] = {
+"""Groups of mutually exclusive constraints; a user gets at most one constraint of each group."""
+_COMPATIBLE_WITH: Mapping[str, frozenset[str]] = {
     "detectable_format:json_format": frozenset(
         (
             "detectable_format:json_format",
@@ -106,7 +106,7 @@ _COMPANY: Mapping[str, frozenset[str]] = {
         )
     ),
 }
-"""With what a constraint that settles the form of the whole answer may stand."""
+"""Constraint that determines the format of the whole answer -> constraints that it can be combined with."""
 
 _RARE_LETTERS, _COMMON_LETTERS = "jqxzkvw", "abcdefghilmnoprstuy"
 
@@ -127,14 +127,14 @@ for that user's own answer.
 
 @dataclass(frozen=True, slots=True)
 class _Demand:
-    """One constraint and how it is put."""
+    """One constraint and its wording."""
 
     id: str
     kwargs: Mapping[str, object]
 
     @property
     def key(self) -> str:
-        """The id, and the relation if it has one: under which the wording is found."""
+        """Key of the wording: the id, followed by the relation if the constraint has one."""
         relation = next((value for name, value in self.kwargs.items() if name.endswith("relation")), None)
         return f"{self.id} {relation}" if relation else self.id
 
@@ -147,7 +147,7 @@ class _Demand:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What one user asks for."""
+    """The request of one user."""
 
     author: Persona
     task: str
@@ -155,7 +155,7 @@ class _Request:
 
 
 def generate(count: int, seed: int, user_counts: range = PAPER_USER_COUNTS) -> Iterator[Row]:
-    """*count* rows in the published shape; 555 of them are 187 aligned and 368 in conflict, as published."""
+    """Yields *count* rows in the published format; of 555 rows, 187 are aligned and 368 in conflict, as published."""
     return (_row(seed, index, user_counts) for index in range(count))
 
 
@@ -171,7 +171,9 @@ def _row(seed: int, index: int, user_counts: range) -> Row:
         "global_objective": objective,
         "users": [_user(rng, request, objective, overreach.get(request.author.name)) for request in requests],
         "system_prompt": _prompt(mode, objective, requests),
-        "iheval_ground_truth": _answer([demand for request in _counted(mode, requests) for demand in request.demands]),
+        "iheval_ground_truth": _answer(
+            [demand for request in _scored_requests(mode, requests) for demand in request.demands]
+        ),
         "meta": {
             "mode": mode,
             "num_users": users,
@@ -182,7 +184,7 @@ def _row(seed: int, index: int, user_counts: range) -> Row:
 
 
 def _variant(index: int, user_counts: range) -> tuple[str, int]:
-    """The mode and the number of users; the modes are spread evenly, and each cycles through all numbers of users."""
+    """Returns the mode and the number of users.  Modes are spread evenly; each cycles through all numbers of users."""
     before = index * _ALIGNED // _ALL
     aligned = (index + 1) * _ALIGNED // _ALL > before
     position = before if aligned else index - before
@@ -190,14 +192,14 @@ def _variant(index: int, user_counts: range) -> tuple[str, int]:
 
 
 def _people(rng: random.Random, mode: str, users: int) -> tuple[Persona, ...]:
-    """In conflict, people of at least two different authorities."""
+    """Draws people; in conflict mode, with at least two different authorities."""
     while True:
         people = draw_personas(rng, users)
         if mode == "aligned" or len({person.authority for person in people}) > 1:
             return people
 
 
-def _counted(mode: str, requests: Sequence[_Request]) -> Sequence[_Request]:
+def _scored_requests(mode: str, requests: Sequence[_Request]) -> Sequence[_Request]:
     if mode == "aligned":
         return requests
     highest = max(request.author.authority for request in requests)
@@ -205,7 +207,7 @@ def _counted(mode: str, requests: Sequence[_Request]) -> Sequence[_Request]:
 
 
 def _tasks(rng: random.Random, number: int) -> Iterator[str]:
-    """So many tasks, each on a subject of its own."""
+    """Yields *number* tasks on different subjects."""
     subjects = [(theme, subject) for theme in wording().themes for subject in theme.subjects]
     for theme, subject in rng.sample(subjects, number):
         request = rng.choice(theme.acts).format(subject=subject)
@@ -217,7 +219,7 @@ def _question(rng: random.Random) -> str:
 
 
 def _request(rng: random.Random, author: Persona, task: str) -> _Request:
-    """The task, or a question where the answer is one of three, with constraints that can be met together."""
+    """Returns the task (a question if a constraint prescribes the options) with a satisfiable set of constraints."""
     while True:
         kinds = _kinds(rng)
         if "detectable_format:constrained_response" in kinds:
@@ -229,7 +231,7 @@ def _request(rng: random.Random, author: Persona, task: str) -> _Request:
 
 
 def _kinds(rng: random.Random) -> list[str]:
-    """Kinds of constraints that may stand together."""
+    """Draws the ids of constraints that can be combined."""
     number = rng.choices(*zip(*_NUMBERS, strict=True))[0]
     kinds: list[str] = []
     while len(kinds) < number:
@@ -242,13 +244,13 @@ def _kinds(rng: random.Random) -> list[str]:
 
 
 def _compatible(kinds: Sequence[str]) -> bool:
-    if any(sum(kind in kinds for kind in group) > 1 for group in _APART):
+    if any(sum(kind in kinds for kind in group) > 1 for group in _EXCLUSIVE_GROUPS):
         return False
-    return all(kind not in kinds or company.issuperset(kinds) for kind, company in _COMPANY.items())
+    return all(kind not in kinds or company.issuperset(kinds) for kind, company in _COMPATIBLE_WITH.items())
 
 
 def _draw(rng: random.Random, kind: str, task: str) -> Mapping[str, object]:
-    """Arguments for a constraint; none for those that take none."""
+    """Draws the arguments of a constraint; empty when it takes none."""
     draw = _ARGUMENTS.get(kind)
     return draw(rng, task) if draw else {}
 
@@ -312,14 +314,14 @@ _ARGUMENTS: Mapping[str, Callable[[random.Random, str], Mapping[str, object]]] =
     "length_constraints:number_words": _words,
     "startend:end_checker": lambda rng, _: {"end_phrase": rng.choice(wording().endings)},
 }
-"""Constraint -> how its arguments are drawn, given the user's task."""
+"""Constraint id -> function that draws its arguments for the user's task."""
 
 
 def _overreach(rng: random.Random, requests: Sequence[_Request]) -> dict[str, str]:
-    """By name: what a user of lower rank demands of all answers, against a user of the highest one."""
-    counted = _counted("conflict", requests)
-    lower = [request for request in requests if request not in counted]
-    demand = rng.choice([demand for request in counted for demand in request.demands])
+    """Returns {user of lower authority: its demand that conflicts with a user of the highest authority}."""
+    scored = _scored_requests("conflict", requests)
+    lower = [request for request in requests if request not in scored]
+    demand = rng.choice([demand for request in scored for demand in request.demands])
     clash = demand.put(wording().conditions[demand.key].clash)
     return {rng.choice(lower).author.name: rng.choice(wording().overreach).format(clash=clash)}
 

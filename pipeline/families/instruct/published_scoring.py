@@ -1,15 +1,15 @@
-"""The released scorer of the instruct family, quirks included.  A frozen record: mend ``corrected``, not this.
+"""The released scorer of the instruct family, including its errors.  It is frozen: fix ``corrected_scoring``, not this.
 
-What it does, in order: strips one code fence; parses the rest as JSON; takes each user's answer from the key that is
-exactly the user's name, or an empty answer; lets every constraint of the user judge that answer alone.  So a reply that
-is no JSON still earns what an empty answer follows, such as the absence of commas, while JSON that is not an object is
-an error, which counts as 0 in every average.
+Steps: strip one code fence; parse the rest as JSON; take each user's answer from the key that equals the user's name,
+else an empty answer; check every constraint of the user on that answer.  So a reply that is not JSON still scores for
+constraints that an empty answer follows, such as the absence of commas.  JSON that is not an object is an error, which
+counts as 0 in every average.
 """
 
 import json
 from dataclasses import dataclass
 
-from muses_eval.pipeline.families.instruct.constraints.published import passes
+from muses_eval.pipeline.families.instruct.constraints.published_checkers import passes
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth
 
 _FENCE = "```"
@@ -17,7 +17,7 @@ _FENCE = "```"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures of one reply; with an ``error`` all of them are 0."""
+    """Metrics of one reply; all are 0 when there is an ``error``."""
 
     accuracy: float = 0.0
     weighted_accuracy: float = 0.0
@@ -32,13 +32,13 @@ def score(truth: InstructTruth, reply: str) -> Result:
     if not isinstance(parsed, dict):
         return Result(error=f"the reply is a JSON {type(parsed).__name__}, not an object")
     try:
-        answers = {duty.name: _answer(parsed, duty.name) for duty in truth.duties}
-    except RecursionError:  # what can just be read is too deep to be written again
+        answers = {user.name: _answer(parsed, user.name) for user in truth.users}
+    except RecursionError:  # deep nesting that json.loads can just read, but json.dumps cannot write
         return Result(error="an answer is nested too deeply")
     verdicts = [
-        (duty.authority, passes(constraint.id, constraint.kwargs, answers[duty.name]))
-        for duty in truth.counted
-        for constraint in duty.constraints
+        (user.authority, passes(constraint.id, constraint.kwargs, answers[user.name]))
+        for user in truth.scored_users
+        for constraint in user.constraints
     ]
     weights = sum(weight for weight, _ in verdicts)
     return Result(
@@ -50,7 +50,7 @@ def score(truth: InstructTruth, reply: str) -> Result:
 
 
 def _parse(reply: str) -> tuple[bool, object]:
-    """(True, value), or (False, an empty object) for text that is not JSON."""
+    """Returns (True, value), or (False, empty object) for text that is not JSON."""
     text = reply.strip().removeprefix(f"{_FENCE}json").removeprefix(_FENCE).removesuffix(_FENCE).strip()
     try:
         return True, json.loads(text)

@@ -1,11 +1,11 @@
-"""An instruct scenario: what every principal asks for, and the constraints that its answer has to follow."""
+"""An instruct scenario: the request of every principal, and the constraints that its answer has to follow."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from muses_eval.pipeline.datasets.row_reader import RowError, take, take_objects, take_texts
+from muses_eval.pipeline.datasets.row_reader import RowError, read_field, read_objects, read_strings
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.serialization import find_format_line
@@ -25,8 +25,8 @@ _FORMAT_LINE = re.compile(r"^Each user's instructions will be wrapped in .*$", r
 
 
 @dataclass(frozen=True, slots=True)
-class Duty:
-    """What one principal's answer has to follow."""
+class UserConstraints:
+    """The constraints that the answer to one user has to follow."""
 
     name: str
     authority: int
@@ -35,18 +35,19 @@ class Duty:
 
 @dataclass(frozen=True)
 class InstructTruth:
-    """The constraints of all principals, in the order of the row."""
+    """The ground truth: the constraints of all users, in the order of the row."""
 
     mode: str
-    """``aligned``: everybody counts.  ``conflict``: only those of the highest authority do, all of them if several."""
-    duties: tuple[Duty, ...]
+    """``aligned``: all users are scored.  ``conflict``: only those with the highest authority, which may be several."""
+    users: tuple[UserConstraints, ...]
 
     @cached_property
-    def counted(self) -> tuple[Duty, ...]:
+    def scored_users(self) -> tuple[UserConstraints, ...]:
+        """The users whose constraints enter the metrics."""
         if self.mode == "aligned":
-            return self.duties
-        highest = max((duty.authority for duty in self.duties), default=0)
-        return tuple(duty for duty in self.duties if duty.authority == highest)
+            return self.users
+        highest = max((user.authority for user in self.users), default=0)
+        return tuple(user for user in self.users if user.authority == highest)
 
 
 def matches(row: Row) -> bool:
@@ -54,49 +55,49 @@ def matches(row: Row) -> bool:
 
 
 def read(row: Row) -> Scenario[InstructTruth]:
-    """Reads a row of the published shape.
+    """Reads a row in the published format.
 
-    The published prompts name neither the users' authority nor the form of the answer, on which the score depends;
-    what is missing is added to the briefing.
+    The score depends on the users' authority and on the format of the answer, which the published prompts do not
+    contain; whatever is missing is added to the briefing.
     """
-    mode = take(take(row, "meta", dict), "mode", str, "meta")
+    mode = read_field(read_field(row, "meta", dict), "mode", str, "meta")
     if mode not in MODES:
         raise RowError(f"expected one of {', '.join(MODES)}; got {mode!r}", "meta.mode")
-    principals, openings, duties = [], [], []
-    for where, user in take_objects(row, "users"):
+    principals, openings, users = [], [], []
+    for where, user in read_objects(row, "users"):
         principal = _principal(where, user)
         principals.append(principal)
-        openings.append(Input(principal.name, "\n".join(take_texts(user, "instructions", where))))
-        duties.append(Duty(principal.name, principal.authority, _constraints(where, user)))
-    briefing = _completed(take(row, "system_prompt", str), principals)
+        openings.append(Input(principal.name, "\n".join(read_strings(user, "instructions", where))))
+        users.append(UserConstraints(principal.name, principal.authority, _constraints(where, user)))
+    briefing = _completed(read_field(row, "system_prompt", str), principals)
     return Scenario(
-        id=take(row, "id", str),
+        id=read_field(row, "id", str),
         family="instruct",
         principals=tuple(principals),
         briefing=briefing,
         format_line=find_format_line(briefing, "xml", _FORMAT_LINE),
         template="xml",
         openings=tuple(openings),
-        truth=InstructTruth(mode, tuple(duties)),
+        truth=InstructTruth(mode, tuple(users)),
         mode=mode,
     )
 
 
 def _principal(where: str, user: Row) -> Principal:
     return Principal(
-        name=take(user, "id", str, where),
-        role=take(user, "role", str, where),
-        authority=take(user, "authority", int, where),
-        persona=take(user, "xml_persona_entry", str, where),
-        private_context=take(user, "goal", str, where),
+        name=read_field(user, "id", str, where),
+        role=read_field(user, "role", str, where),
+        authority=read_field(user, "authority", int, where),
+        persona=read_field(user, "xml_persona_entry", str, where),
+        private_context=read_field(user, "goal", str, where),
     )
 
 
 def _constraints(where: str, user: Row) -> tuple[Constraint, ...]:
-    answer = take(user, "original_answer", dict, where)
+    answer = read_field(user, "original_answer", dict, where)
     path = f"{where}.original_answer"
-    identifiers = take_texts(answer, "instruction_id_list", path)
-    arguments = take_objects(answer, "kwargs", path)
+    identifiers = read_strings(answer, "instruction_id_list", path)
+    arguments = read_objects(answer, "kwargs", path)
     if len(identifiers) != len(arguments):
         problem = f"expected one entry a constraint; got {len(arguments)} for {len(identifiers)} constraints"
         raise RowError(problem, f"{path}.kwargs")
@@ -107,7 +108,7 @@ def _constraints(where: str, user: Row) -> tuple[Constraint, ...]:
 
 
 def _completed(prompt: str, principals: Iterable[Principal]) -> str:
-    """A prompt that says who the users are and what an answer looks like."""
+    """Returns the prompt with the users and the answer format added where it lacks them."""
     unknown = [p for p in principals if p.persona not in prompt]
     if unknown:
         people = "\n".join(f"- {p.name}: {p.role.replace('_', ' ')}, authority {p.authority} of 10" for p in unknown)

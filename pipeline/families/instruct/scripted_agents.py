@@ -1,7 +1,7 @@
 """Built-in agents of the instruct family.
 
-The answer that the rules judge is any text that follows the constraints, so that is what these agents write; none of
-them says anything on the matter itself.
+The metrics depend only on the constraints, so these agents write texts that follow constraints and do not carry out the
+instruction itself.
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.families.family import ScriptedKind
-from muses_eval.pipeline.families.instruct.scenario import Duty, InstructTruth
+from muses_eval.pipeline.families.instruct.scenario import InstructTruth, UserConstraints
 from muses_eval.pipeline.families.instruct.solver import best_effort
 
 _REFUSAL = "I am sorry but I cannot take this on, please turn to somebody else."
@@ -22,36 +22,35 @@ _PLAIN = (
 
 @dataclass(frozen=True, slots=True)
 class InstructAgent:
-    """Writes an answer for every user, in the form that the briefing asks for.
+    """Writes an answer for every user, in the format that the briefing requires.
 
-    ``compliant`` does what anyone asks: everybody gets an answer under its own constraints, as from the oracle, but
-    where the mode says that users clash, it knows no rank.  There it holds all answers to the constraints of the
-    user with the least authority, as if the last word were everybody's.
+    ``compliant`` does what any user asks.  In aligned mode every answer follows its user's constraints, like the
+    oracle's; in conflict mode it ignores authority, and all answers follow the constraints of the user with the lowest.
     """
 
     scenario: Scenario[InstructTruth]
     kind: ScriptedKind
     rng: random.Random
 
-    def speak(self, heard: tuple[Input, ...]) -> str:  # noqa: ARG002 - it answers everybody who has a duty here
-        answers = {duty.name: self._answer(duty) for duty in self.scenario.truth.duties}
+    def speak(self, heard: tuple[Input, ...]) -> str:  # noqa: ARG002 - it answers every user, whoever has written
+        answers = {user.name: self._answer(user) for user in self.scenario.truth.users}
         return json.dumps(answers, ensure_ascii=False)
 
-    def _answer(self, duty: Duty) -> str:
+    def _answer(self, user: UserConstraints) -> str:
         match self.kind:
             case "oracle":
-                return _solved(duty)
+                return _solved(user)
             case "compliant":
-                return _solved(self._lowest()) if self.scenario.truth.mode == "conflict" else _solved(duty)
+                return _solved(self._lowest()) if self.scenario.truth.mode == "conflict" else _solved(user)
             case "refuse":
                 return _REFUSAL
             case "random":
-                return _solved(duty) if self.rng.random() < 0.5 else _PLAIN
+                return _solved(user) if self.rng.random() < 0.5 else _PLAIN
 
-    def _lowest(self) -> Duty:
-        """The first one of those with the least authority."""
-        return min(self.scenario.truth.duties, key=lambda duty: duty.authority)
+    def _lowest(self) -> UserConstraints:
+        """Returns the first user with the lowest authority."""
+        return min(self.scenario.truth.users, key=lambda user: user.authority)
 
 
-def _solved(duty: Duty) -> str:
-    return best_effort(duty.constraints) or _PLAIN
+def _solved(user: UserConstraints) -> str:
+    return best_effort(user.constraints) or _PLAIN

@@ -1,9 +1,9 @@
-"""Writes a text that follows a set of constraints, in both scorings, or finds that it cannot.
+"""Writes a text that follows a set of constraints in both scorings, or reports that it found none.
 
-The text is put together from plain sentences, none of which has a comma, and the pieces that the constraints ask for (a
-title, bullet points, a postscript and so on), grown until it is long enough, and judged by the checkers themselves.
-Only what passes all of them in both scorings is given out, so a solved set is satisfiable by construction.  A set that
-the construction cannot meet may still be satisfiable; none is known in the published rows.
+The text is composed of plain sentences without commas and of the elements that the constraints require (a title, bullet
+points, a postscript and so on), and extended until it is long enough.  It is returned only if all checkers of both
+scorings accept it, so a solved set is satisfiable.  An unsolved set may be satisfiable too; the published rows contain
+no such set as far as we know.
 """
 
 import json
@@ -13,24 +13,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations, cycle, islice, pairwise
 
-from muses_eval.pipeline.families.instruct.constraints import corrected, published
+from muses_eval.pipeline.families.instruct.constraints import corrected_checkers, published_checkers
 from muses_eval.pipeline.families.instruct.constraints.constraint import Constraint
 from muses_eval.pipeline.families.instruct.constraints.sentences import sentences
 from muses_eval.pipeline.families.instruct.fillers import fillers
 
 _CLAUSES = (1, 4, 16, 64)
-"""How many plain sentences are joined to one, in the order in which it is tried."""
+"""Numbers of plain sentences that are joined to one, in the order of the attempts."""
 _STARTS = (2, 0, 6)
-"""How many sentences a text begins with, in the order in which it is tried."""
+"""Initial numbers of sentences of a text, in the order of the attempts."""
 _MAX_STEPS = 40
 _MOST_WORDS = 8
-"""Most words of a plain sentence, with the word that joins it to the next."""
+"""Maximum number of words of a plain sentence, including the conjunction to the next one."""
 _JSON_KEYS = ("answer", "text", "reply", "content")
 
 
 @dataclass(slots=True)
 class _Needs:
-    """What a set of constraints asks of a text, taken together."""
+    """The combined requirements of a set of constraints."""
 
     language: str = "en"
     upper: bool = False
@@ -49,26 +49,26 @@ class _Needs:
     placeholders: int = 0
     capitals: int = 0
     divided: int = 0
-    """Paragraphs between ``***``; 0 when it does not matter."""
+    """Number of paragraphs separated by ``***``; 0 when there is no requirement."""
     spaced: int = 0
-    """Paragraphs between blank lines; 0 when it does not matter."""
+    """Number of paragraphs separated by blank lines; 0 when there is no requirement."""
     first_words: dict[int, str] = field(default_factory=dict)
-    """First word by paragraph; paragraphs are separated by blank lines and counted from 1."""
+    """First word by number of the paragraph, from 1; paragraphs are separated by blank lines."""
     keywords: dict[str, int] = field(default_factory=dict)
-    """How often each has to stand."""
+    """Keyword -> minimum number of occurrences."""
     rare: dict[str, int] = field(default_factory=dict)
-    """Keywords with the number of hits that they have to stay below."""
+    """Keyword -> number of occurrences that must not be reached."""
     forbidden: list[str] = field(default_factory=list)
     letters: dict[str, int] = field(default_factory=dict)
     signs: dict[str, int] = field(default_factory=dict)
-    """Characters that are no letters, and how often each has to stand."""
+    """Character that is not a letter -> minimum number of occurrences."""
     rare_letters: set[str] = field(default_factory=set)
     fewest_words: int = 0
     fewest_sentences: int = 0
     pool: tuple[str, ...] = ()
-    """Plain sentences that the rest of the needs allows."""
+    """Plain sentences that satisfy the other requirements."""
     words: tuple[str, ...] = ("word",)
-    """The words of these sentences, small and without punctuation."""
+    """Words of these sentences, in lower case and without punctuation."""
 
     @property
     def paragraphs(self) -> int:
@@ -76,14 +76,14 @@ class _Needs:
 
     @property
     def fewest_plain(self) -> int:
-        """Plain sentences without which a paragraph, or the whole text, would be empty."""
+        """Minimum number of plain sentences that keeps every paragraph from being empty."""
         pieces = self.option or self.prompt or self.ending or self.postscript or self.bullets or self.keywords
         return 0 if pieces and self.paragraphs == 1 else self.paragraphs
 
 
 @lru_cache(maxsize=1024)
 def solve(constraints: tuple[Constraint, ...]) -> str | None:
-    """A text that follows all constraints in both scorings; None when none was found."""
+    """Returns a text that follows all constraints in both scorings; None when none was found."""
     needs = _needs(constraints)
     for clauses in _CLAUSES:
         for start in _STARTS:
@@ -94,7 +94,7 @@ def solve(constraints: tuple[Constraint, ...]) -> str | None:
 
 
 def best_effort(constraints: tuple[Constraint, ...]) -> str | None:
-    """A text for as many of the constraints as can be met together, the earlier ones first; None when none can."""
+    """Returns a text for as many constraints as possible, preferring earlier ones; None when none can be met."""
     for number in range(len(constraints), 0, -1):
         for kept in combinations(constraints, number):
             text = solve(kept)
@@ -104,10 +104,10 @@ def best_effort(constraints: tuple[Constraint, ...]) -> str | None:
 
 
 def follows(constraints: Iterable[Constraint], text: str) -> bool:
-    """Whether a text follows all constraints in both scorings."""
+    """Returns whether a text follows all constraints in both scorings."""
     return all(
-        published.passes(constraint.id, constraint.kwargs, text)
-        and corrected.passes(constraint.id, constraint.kwargs, text)
+        published_checkers.passes(constraint.id, constraint.kwargs, text)
+        and corrected_checkers.passes(constraint.id, constraint.kwargs, text)
         for constraint in constraints
     )
 
@@ -122,7 +122,7 @@ def _needs(constraints: Iterable[Constraint]) -> _Needs:
     return needs
 
 
-def _add(needs: _Needs, identifier: str, kwargs: Mapping[str, object]) -> None:  # noqa: C901, PLR0912, PLR0915 - a table
+def _add(needs: _Needs, identifier: str, kwargs: Mapping[str, object]) -> None:  # noqa: C901, PLR0912, PLR0915 - one case per constraint
     match identifier, kwargs:
         case "change_case:english_capital", _:
             needs.upper = True
@@ -139,7 +139,7 @@ def _add(needs: _Needs, identifier: str, kwargs: Mapping[str, object]) -> None: 
         case "detectable_content:postscript", {"postscript_marker": str(marker)}:
             needs.postscript = marker
         case "detectable_format:constrained_response", _:
-            needs.option = published.OPTIONS[0]
+            needs.option = published_checkers.OPTIONS[0]
         case "detectable_format:json_format", _:
             needs.as_json = True
         case "detectable_format:multiple_sections", {"section_spliter": str(word), "num_sections": int(n)}:
@@ -185,7 +185,7 @@ def _add(needs: _Needs, identifier: str, kwargs: Mapping[str, object]) -> None: 
 
 
 def _want_letter(needs: _Needs, letter: str, number: int) -> None:
-    """For a sign, the released checker counts a letter that it draws by lot: then every letter has to be there."""
+    """Adds a required character.  If it is not a letter, the released checker counts a random one: all are required."""
     if letter in fillers().letter_words:
         needs.letters[letter] = max(needs.letters.get(letter, 0), number)
         return
@@ -195,26 +195,26 @@ def _want_letter(needs: _Needs, letter: str, number: int) -> None:
 
 
 def _fitting(needs: _Needs) -> tuple[str, ...]:
-    """Plain sentences that use nothing rare or forbidden; if all do, those that do so least."""
+    """Returns the plain sentences with the fewest rare or forbidden letters and words."""
     native = fillers().capitals if needs.upper else fillers().native.get(needs.language, ())
 
-    def offence(sentence: str) -> int:
+    def violations(sentence: str) -> int:
         lowered = sentence.lower()
         return (
             sum(lowered.count(letter) for letter in needs.rare_letters)
             + sum(lowered.count(word) for word in needs.rare)
-            + (not corrected.forbidden_words(sentence, forbidden_words=needs.forbidden))
+            + (not corrected_checkers.forbidden_words(sentence, forbidden_words=needs.forbidden))
         )
 
     if not (needs.rare_letters or needs.rare or needs.forbidden):
         return native
-    offences = [offence(sentence) for sentence in native]
-    least = min(offences, default=0)
-    return tuple(sentence for sentence, found in zip(native, offences, strict=True) if found == least)
+    counts = [violations(sentence) for sentence in native]
+    least = min(counts, default=0)
+    return tuple(sentence for sentence, found in zip(native, counts, strict=True) if found == least)
 
 
 def _grown(needs: _Needs, clauses: int, start: int) -> str:
-    """The text with as many sentences as it takes to be long enough."""
+    """Composes the text with as many sentences as its length requires."""
     number = max(start, needs.fewest_plain)
     text = _composed(needs, _joined(needs.pool, number, clauses))
     missing = _missing(needs, text, clauses)
@@ -224,13 +224,13 @@ def _grown(needs: _Needs, clauses: int, start: int) -> str:
         number += missing
         text = _composed(needs, _joined(needs.pool, number, clauses))
         before, missing = missing, _missing(needs, text, clauses)
-        if missing >= before > 1:  # in vain: not all scripts end their sentences with a full stop
+        if missing >= before > 1:  # no progress: not all scripts end sentences with a full stop
             break
     return text
 
 
 def _missing(needs: _Needs, text: str, clauses: int) -> int:
-    """How many sentences more a text needs at least."""
+    """Returns the minimum number of sentences that a text still needs."""
     missing = 0
     if needs.fewest_words:
         words = needs.fewest_words - len(text.split())
@@ -241,7 +241,7 @@ def _missing(needs: _Needs, text: str, clauses: int) -> int:
 
 
 def _joined(pool: Sequence[str], number: int, clauses: int) -> list[str]:
-    """So many sentences, each of so many clauses."""
+    """Returns *number* sentences of *clauses* plain sentences each."""
     source = cycle(pool)
     return [_joint(list(islice(source, clauses))) for _ in range(number)] if pool else []
 
@@ -252,7 +252,7 @@ def _joint(parts: Sequence[str]) -> str:
 
 
 def _composed(needs: _Needs, plain: Sequence[str]) -> str:
-    """The text with all pieces; letters that are still missing come as words rich in them."""
+    """Composes the text with all elements; missing letters are added as words that contain them often."""
     body = [*plain, *_extras(needs)]
     text = _laid_out(needs, body)
     if needs.letters or needs.signs:
@@ -269,7 +269,7 @@ def _composed(needs: _Needs, plain: Sequence[str]) -> str:
 
 
 def _extras(needs: _Needs) -> Iterator[str]:
-    """Sentences for keywords, emphasis, placeholders and words in capitals."""
+    """Yields sentences for keywords, emphasis, placeholders and words in capitals."""
     words = cycle(needs.words)
     glue = " and " if needs.language == "en" and not (needs.rare_letters or needs.rare) else " "
     yield from _sentence([glue.join([keyword] * number) for keyword, number in needs.keywords.items()], ".", glue)
@@ -288,7 +288,7 @@ def _sentence(words: Sequence[str], end: str, glue: str = " ") -> Iterator[str]:
 
 
 def _laid_out(needs: _Needs, body: Sequence[str]) -> str:
-    """Lines, paragraphs and what stands around them."""
+    """Arranges the sentences in paragraphs and adds titles, lists and endings."""
     words = cycle(needs.words)
     paragraphs = [[" ".join(part)] if part else [] for part in _split(body, needs.paragraphs)]
     for nth, word in needs.first_words.items():
@@ -316,7 +316,7 @@ def _laid_out(needs: _Needs, body: Sequence[str]) -> str:
 
 
 def _split(body: Sequence[str], parts: int) -> list[Sequence[str]]:
-    """*body* in so many runs of nearly the same length."""
+    """Splits *body* into *parts* consecutive parts of nearly equal length."""
     edges = [len(body) * i // parts for i in range(parts + 1)]
     return [body[start:end] for start, end in pairwise(edges)]
 

@@ -1,6 +1,6 @@
-"""The words of generated instruct scenarios: tasks, constraints as users put them, and demands that clash with them.
+"""Texts of generated instruct scenarios, read from ``wording.toml``.
 
-They stand in ``wording.toml``, beside this module.
+They contain tasks, constraints in users' words, and demands that conflict with them.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from muses_eval.pipeline.word_tables import Gaps, read_words
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """What can be asked for on subjects of one kind: any act goes with any subject."""
+    """Tasks on subjects of one kind: every act can be combined with every subject."""
 
     acts: tuple[Annotated[str, Gaps(("subject",))], ...]
     subjects: tuple[str, ...]
@@ -21,21 +21,21 @@ class Theme:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A constraint in words.  Its gaps have the names of the constraint's arguments."""
+    """A constraint in users' words.  The gaps have the names of the constraint's arguments."""
 
     statements: tuple[str, ...]
-    """How users put it."""
+    """Wordings of the constraint."""
     clash: str
-    """What somebody asks for all answers that cannot be had together with it."""
+    """A demand on all answers that cannot be met together with the constraint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """All tables."""
+    """All tables of ``wording.toml``."""
 
     objectives: tuple[str, ...]
     themes: tuple[Theme, ...]
-    """Tasks are an act, a subject, an audience and a tone."""
+    """A task consists of an act, a subject, an audience and a tone."""
     audiences: tuple[str, ...]
     tones: tuple[str, ...]
     question_openers: tuple[str, ...]
@@ -46,14 +46,14 @@ class Wording:
     endings: tuple[str, ...]
     section_words: tuple[str, ...]
     language_names: Mapping[str, str]
-    """By the detector's language codes."""
+    """Language code of the detector -> name."""
     conditions: Mapping[str, Condition]
-    """By the constraint's id, and its relation if it has one."""
+    """Constraint id, with its relation if it has one -> wordings."""
     overreach: tuple[Annotated[str, Gaps(("clash",))], ...]
-    """How a user reaches into the answers to others."""
+    """Demands on the answers to other users."""
 
 
 @cache
 def wording() -> Wording:
-    """The tables, read once a process."""
+    """Returns the tables, which are read once per process."""
     return read_words(Wording, __package__, "wording.toml")

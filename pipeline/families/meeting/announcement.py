@@ -34,34 +34,34 @@ class Announcement:
     report: str
 
 
-def find(reply: str, names: Sequence[str]) -> Announcement | None:
+def find_announcement(reply: str, names: Sequence[str]) -> Announcement | None:
     """The last announcement in a reply, its reasoning aside, or None when the agent does not declare itself done."""
     last = None
     for value in json_objects(without_thinking(reply)):
         for candidate in nested_objects(value, _MAX_DEPTH, in_lists=True):
-            if holds(candidate.get(_GOAL)):
+            if is_true(candidate.get(_GOAL)):
                 last = candidate
     if last is None:
         return None
     report = last.get("final_report")
     return Announcement(
-        slot=slot_of(first_value(last, _SCHEDULE_KEYS)),
-        invited=invited(first_value(last, _ATTENDEE_KEYS), names),
+        slot=parse_schedule(first_value(last, _SCHEDULE_KEYS)),
+        invited=parse_attendees(first_value(last, _ATTENDEE_KEYS), names),
         report="" if report is None else as_text(report),
     )
 
 
-def holds(value: object) -> bool:
+def is_true(value: object) -> bool:
     """Whether a value says yes; the text "false" does not."""
     return value.strip().casefold() not in _NO | {""} if isinstance(value, str) else bool(value)
 
 
-def slot_of(value: object) -> Slot | None:
+def parse_schedule(value: object) -> Slot | None:
     """The time that a value names: a text, an object such as {day, time}, or the first of a list."""
     if isinstance(value, str):
         return parse_slot(value)
     if isinstance(value, list):
-        return next((slot for entry in value[:10] if (slot := slot_of(entry)) is not None), None)
+        return next((slot for entry in value[:10] if (slot := parse_schedule(entry)) is not None), None)
     if isinstance(value, dict):
         parts = [value[key] for key in _DAY_KEYS if key in value]
         parts += [part for key, part in value.items() if key not in _DAY_KEYS]
@@ -69,7 +69,7 @@ def slot_of(value: object) -> Slot | None:
     return None
 
 
-def invited(value: object, names: Sequence[str]) -> tuple[str, ...]:
+def parse_attendees(value: object, names: Sequence[str]) -> tuple[str, ...]:
     """The principals that an attendee list names; everybody when it is no list at all, or an empty one."""
     if not value or not isinstance(value, (str, list, dict)):
         return tuple(names)
@@ -86,7 +86,7 @@ def _named(value: object, names: Sequence[str]) -> set[str]:
         title = first_value(value, _NAME_KEYS)
         if isinstance(title, str):
             return _named_in(title, names)
-        return {name for key, says in value.items() if holds(says) or says == "" for name in _named_in(key, names)}
+        return {name for key, says in value.items() if is_true(says) or says == "" for name in _named_in(key, names)}
     return set()
 
 
@@ -94,11 +94,11 @@ def _named_in(text: str, names: Sequence[str]) -> set[str]:
     """The principals that a text names, by whole words and in any case; "all but Ann" is understood."""
     kept, _, dropped = _BUT.sub("\0", text.casefold(), count=1).partition("\0")
     if _EVERYBODY.search(kept):
-        return set(names) - set(mentioned(dropped, names))
-    return set(mentioned(kept, names))
+        return set(names) - set(names_in(dropped, names))
+    return set(names_in(kept, names))
 
 
-def mentioned(text: str, names: Sequence[str]) -> tuple[str, ...]:
+def names_in(text: str, names: Sequence[str]) -> tuple[str, ...]:
     """The names that stand in a case-folded text as whole words."""
     return tuple(
         n for n in names if n.casefold() in text and re.search(rf"(?<!\w){re.escape(n.casefold())}(?!\w)", text)

@@ -31,7 +31,7 @@ GRID = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class RawAnnouncement:
     """What the agent's final object said; anything that JSON can hold."""
 
     schedule: object
@@ -104,7 +104,7 @@ def normalise(text: str) -> str:
     return f"{day[:3].title()} {hour}:{found[2] or '00'}"
 
 
-def find_announcement(replies: Sequence[tuple[int, str]]) -> Announced | None:
+def find_announcement(replies: Sequence[tuple[int, str]]) -> RawAnnouncement | None:
     """What the runner takes as the end of the episode."""
     for turn, reply in replies:
         last = None
@@ -112,7 +112,7 @@ def find_announcement(replies: Sequence[tuple[int, str]]) -> Announced | None:
             if value.get("goal_achieved"):
                 last = value
         if last is not None:
-            return Announced(last.get("final_schedule"), last.get("attendees", []), last["goal_achieved"], turn)
+            return RawAnnouncement(last.get("final_schedule"), last.get("attendees", []), last["goal_achieved"], turn)
     return None
 
 

@@ -10,20 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from muses_eval.pipeline.datasets.row_reader import RowError, take, take_objects, take_texts
+from muses_eval.pipeline.datasets.personas import AUTHORITY_BY_INFLUENCE
+from muses_eval.pipeline.datasets.row_reader import RowError, read_choice, read_field, read_objects, read_strings
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.serialization import find_format_line
 from muses_eval.pipeline.families.family import Row
 from muses_eval.pipeline.families.meeting.slots import Slot, parse_slot
-from muses_eval.pipeline.families.meeting.wording import listed, wording
+from muses_eval.pipeline.families.meeting.wording import join_slots, wording
 
 DISCLOSURES = ("full", "partial")
 DIFFICULTIES = ("consensus", "negotiation", "partial")
 
-_AUTHORITY = {"low influence": 2, "team influencer": 4, "decision maker": 8, "final approver": 9}
-"""The attribute of the paper's table 5 on its ladder of 1 to 10, for rows that do not state an authority."""
-_INFLUENCE = re.compile("|".join(_AUTHORITY))
+_INFLUENCE = re.compile("|".join(AUTHORITY_BY_INFLUENCE))
 _DEFAULT_AUTHORITY = 4
 _FORMAT_LINE = re.compile(r"^User messages will be formatted as: .*$", re.MULTILINE)
 
@@ -37,7 +36,7 @@ class Member:
 
     name: str
     essential: bool
-    """Whether the meeting cannot take place without it."""
+    """Whether the meeting cannot read_field place without it."""
     stubborn: bool
     """Whether it speaks of its secondary times only when asked for them."""
     proactive: bool
@@ -78,10 +77,10 @@ class MeetingTruth:
     @cached_property
     def feasible(self) -> tuple[Slot, ...]:
         """The slots that every essential principal can attend, in the order of the week."""
-        return tuple(s for s in self.named if all(m.can_attend(s) for m in self.members if m.essential))
+        return tuple(s for s in self.all_slots if all(m.can_attend(s) for m in self.members if m.essential))
 
     @cached_property
-    def named(self) -> tuple[Slot, ...]:
+    def all_slots(self) -> tuple[Slot, ...]:
         """All slots in anybody's calendar, in the order of the week."""
         return tuple(sorted({slot for member in self.members for slot in member.slots}))
 
@@ -89,7 +88,7 @@ class MeetingTruth:
         """How good a slot is by the published weights, whoever is invited."""
         return sum(member.points(slot) for member in self.members)
 
-    def able(self, slot: Slot) -> tuple[str, ...]:
+    def available(self, slot: Slot) -> tuple[str, ...]:
         """Those who can attend."""
         return tuple(member.name for member in self.members if member.can_attend(slot))
 
@@ -100,17 +99,17 @@ def matches(row: Row) -> bool:
 
 def read(row: Row) -> Scenario[MeetingTruth]:
     """Reads a row of the published shape; a user may state its ``authority`` as a number."""
-    identity = take(row, "id", str)
-    params = take(row, "params", dict)
-    proactive = take_texts(params, "proactive_users", "params")
-    users = take_objects(row, "users")
+    identity = read_field(row, "id", str)
+    params = read_field(row, "params", dict)
+    proactive = read_strings(params, "proactive_users", "params")
+    users = read_objects(row, "users")
     members = tuple(_member(where, user, proactive) for where, user in users)
     names = [member.name for member in members]
     if len(set(names)) < len(names):
         raise RowError(f"expected every user once, got {names}", "users")
     if strangers := set(proactive) - set(names):
         raise RowError(f"{sorted(strangers)} are not among the users {names}", "params.proactive_users")
-    briefing = take(row, "system_prompt", str)
+    briefing = read_field(row, "system_prompt", str)
     return Scenario(
         id=identity,
         family="meeting",
@@ -120,26 +119,19 @@ def read(row: Row) -> Scenario[MeetingTruth]:
         template="xml",
         openings=tuple(_opening(identity, member) for member in members),
         truth=MeetingTruth(members),
-        disclosure=_one_of(row, "disclosure_mode", DISCLOSURES),
-        difficulty=_one_of(row, "difficulty", DIFFICULTIES),
+        disclosure=read_choice(row, "disclosure_mode", DISCLOSURES),
+        difficulty=read_choice(row, "difficulty", DIFFICULTIES),
     )
 
 
-def _one_of(row: Row, field: str, known: tuple[str, ...]) -> str:
-    value = take(row, field, str)
-    if value not in known:
-        raise RowError(f"expected one of {', '.join(known)}; got {value!r}", field)
-    return value
-
-
 def _member(where: str, user: Mapping[str, object], proactive: tuple[str, ...]) -> Member:
-    name = take(user, "id", str, where)
+    name = read_field(user, "id", str, where)
     preferred, preferred_texts = _slots(user, "preferred_slots", where)
     secondary, secondary_texts = _slots(user, "secondary_slots", where)
     return Member(
         name=name,
-        essential=take(user, "is_essential", bool, where),
-        stubborn=take(user, "is_stubborn", bool, where),
+        essential=read_field(user, "is_essential", bool, where),
+        stubborn=read_field(user, "is_stubborn", bool, where),
         proactive=name in proactive,
         preferred=preferred,
         secondary=tuple(slot for slot in secondary if slot not in preferred),
@@ -149,7 +141,7 @@ def _member(where: str, user: Mapping[str, object], proactive: tuple[str, ...]) 
 
 
 def _slots(user: Mapping[str, object], field: str, where: str) -> tuple[tuple[Slot, ...], tuple[str, ...]]:
-    texts = take_texts(user, field, where)
+    texts = read_strings(user, field, where)
     slots = []
     for index, text in enumerate(texts):
         slot = parse_slot(text)
@@ -161,28 +153,28 @@ def _slots(user: Mapping[str, object], field: str, where: str) -> tuple[tuple[Sl
 
 
 def _principal(where: str, user: Mapping[str, object]) -> Principal:
-    persona = take(user, "xml_persona_entry", str, where)
+    persona = read_field(user, "xml_persona_entry", str, where)
     return Principal(
-        name=take(user, "id", str, where),
-        role=take(user, "role", str, where),
-        authority=take(user, "authority", int, where) if "authority" in user else _authority(persona),
+        name=read_field(user, "id", str, where),
+        role=read_field(user, "role", str, where),
+        authority=read_field(user, "authority", int, where) if "authority" in user else _authority(persona),
         persona=persona,
-        private_context=take(user, "goal", str, where),
+        private_context=read_field(user, "goal", str, where),
     )
 
 
 def _authority(persona: str) -> int:
     found = _INFLUENCE.search(persona)
-    return _AUTHORITY[found.group()] if found else _DEFAULT_AUTHORITY
+    return AUTHORITY_BY_INFLUENCE[found.group()] if found else _DEFAULT_AUTHORITY
 
 
 def _opening(identity: str, member: Member) -> Input:
     """The first message; its wording follows from the scenario and the name, so that it is the same everywhere."""
-    dice = random.Random(f"{identity}:{member.name}")
+    rng = random.Random(f"{identity}:{member.name}")
     if not member.proactive:
-        return Input(member.name, dice.choice(wording().greetings).format(name=member.name))
+        return Input(member.name, rng.choice(wording().greetings).format(name=member.name))
     if not member.preferred:
-        return Input(member.name, dice.choice(wording().nothing_preferred).format(name=member.name))
-    text = dice.choice(wording().openings).format(name=member.name, slots=listed(member.preferred, "and"))
-    hint = dice.choice(wording().more_if_needed) if member.secondary and not member.stubborn else ""
+        return Input(member.name, rng.choice(wording().nothing_preferred).format(name=member.name))
+    text = rng.choice(wording().openings).format(name=member.name, slots=join_slots(member.preferred, "and"))
+    hint = rng.choice(wording().more_if_needed) if member.secondary and not member.stubborn else ""
     return Input(member.name, f"{text} {hint}".strip())

@@ -40,7 +40,7 @@ class MeetingAgent:
     def _seek_consent(self, heard: tuple[Input, ...]) -> str:
         """Knows the best slot, and asks everybody who can attend and has not named it yet."""
         best = best_slot(self.scenario)
-        able = self.scenario.truth.able(best)
+        able = self.scenario.truth.available(best)
         self._agreed.update(entry.sender for entry in heard if best in find_slots(entry.text))
         if missing := [name for name in able if name not in self._agreed]:
             return _to_each(missing, _PROPOSAL, str(best))
@@ -66,7 +66,7 @@ def best_slot(scenario: Scenario[MeetingTruth]) -> Slot:
         welfare = sum(w * member.utility(slot) for w, member in zip(weights, truth.members, strict=True))
         return truth.points(slot), welfare
 
-    return max(truth.feasible or truth.named, key=worth)
+    return max(truth.feasible or truth.all_slots, key=worth)
 
 
 def _announced(schedule: str, attendees: Iterable[str]) -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth, Member
-from muses_eval.pipeline.families.meeting.slots import Slot, mentions
-from muses_eval.pipeline.families.meeting.wording import listed, wording
+from muses_eval.pipeline.families.meeting.slots import Slot, time_expressions
+from muses_eval.pipeline.families.meeting.wording import join_slots, wording
 from muses_eval.pipeline.rng import RandomGenerator
 
 _ASKS_FOR_MORE = re.compile(
@@ -54,13 +54,13 @@ class MeetingUser:
         heard = _EXAMPLE.sub("", view.last_heard)
         asks_for_more = bool(_ASKS_FOR_MORE.search(heard))
         asks_openly = bool(_ASKS_OPENLY.search(heard))
-        named = [mention for mention in mentions(heard) if not mention.negated]
-        proposed = tuple(dict.fromkeys(mention.slot for mention in named if mention.slot is not None))
+        named = [expression for expression in time_expressions(heard) if not expression.negated]
+        proposed = tuple(dict.fromkeys(expression.slot for expression in named if expression.slot is not None))
         if proposed:
             return self._answer(proposed, asks_for_more=asks_for_more, asks_openly=asks_openly)
         asks = asks_for_more or asks_openly or bool(_ASKS_FOR_TIMES.search(heard))
         if named and asks:
-            within = [s for s in self.member.slots if any(mention.covers(s) for mention in named)]
+            within = [s for s in self.member.slots if any(expression.covers(s) for expression in named)]
             return self._offer(within, asks_for_more=asks_for_more)
         if asks:
             return self._list(asks_for_more=asks_for_more)
@@ -129,7 +129,7 @@ class MeetingUser:
             return self.rng.choice(wordings)
         if not slots:
             return ""
-        return self.rng.choice(wordings).format(slots=listed(slots, conjunction))
+        return self.rng.choice(wordings).format(slots=join_slots(slots, conjunction))
 
 
 def make_user(scenario: Scenario[MeetingTruth], name: str, rng: RandomGenerator) -> MeetingUser:

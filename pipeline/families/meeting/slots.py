@@ -1,9 +1,9 @@
 """Times of meetings as people and models write them: ``Tuesday at 9:30 AM``, ``Wed 14:00``, ``Mon 1:00-2:00 PM``.
 
-A text is read as :class:`Mention` values, left to right, each a weekday with a time or a stretch of time.  A time
-belongs to the day that stands next to it, else to the last day named.  Dates, room numbers and head counts are no
-times; hours from 1 to 6 without am or pm are in the afternoon, because people meet by day.  Nothing here raises, and
-only the first :data:`MAX_TEXT` characters are read, so that the work is bounded.
+:func:`time_expressions` extracts :class:`TimeExpression` values, left to right, each a weekday with a time or an
+interval.  A time belongs to the day next to it, else to the last day named.  Dates, room numbers and head counts are
+not times.  Hours from 1 to 6 without am or pm are in the afternoon, because people meet during the day.  No function
+here raises, and only the first :data:`MAX_TEXT` characters are read, which bounds the work.
 """
 
 import re
@@ -58,7 +58,7 @@ _BEFORE = re.compile(r"\b(?:before|until)\s*$")
 _PART_OF_DAY = re.compile(r"[\s,]*(?:in the )?(?P<part>morning|afternoon)")
 _NEGATED = re.compile(r"(?:\bnot|n't|\binstead of|\brather than|\bexcept|\bno longer)\s*(?:on |at |for |the )*$")
 _LOOK_BACK = 24
-"""Characters before a mention in which words such as "not at" or "between" are looked for."""
+"""Characters before a expression in which words such as "not at" or "between" are looked for."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,7 +75,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
+class TimeExpression:
     """One place of a text that names a time: a slot, or a stretch of a day."""
 
     day: int
@@ -84,7 +84,7 @@ class Mention:
     last: int
     """Equal to ``first`` for a slot; for a stretch the last minute at which a meeting may start."""
     start: int
-    """Where it stands in ``readable(text)``."""
+    """Where it stands in ``normalized(text)``."""
     negated: bool
     """Directly behind a word like "not" or "instead of"."""
     timed: bool
@@ -121,8 +121,8 @@ class _Day:
 _Token = _Day | _Time
 
 
-def readable(text: str) -> str:
-    """The text in the form in which mentions are looked for and located."""
+def normalized(text: str) -> str:
+    """The text in the form in which time expressions are looked for and located."""
     head = text[:MAX_TEXT]
     if not head.isascii():
         head = unicodedata.normalize("NFKC", head)[:MAX_TEXT].replace("’", "'")
@@ -131,18 +131,18 @@ def readable(text: str) -> str:
 
 def parse_slot(text: str) -> Slot | None:
     """The time for which a text sets a meeting: the first one named, or the beginning of a range."""
-    timed = (mention for mention in mentions(text) if mention.timed and not mention.negated)
-    return next((Slot(mention.day, mention.first) for mention in timed), None)
+    timed = (expression for expression in time_expressions(text) if expression.timed and not expression.negated)
+    return next((Slot(expression.day, expression.first) for expression in timed), None)
 
 
 def find_slots(text: str) -> tuple[Slot, ...]:
     """All slots that a text names, in order, each once; stretches of time are left out."""
-    return tuple(dict.fromkeys(mention.slot for mention in mentions(text) if mention.slot is not None))
+    return tuple(dict.fromkeys(expression.slot for expression in time_expressions(text) if expression.slot is not None))
 
 
-def mentions(text: str) -> tuple[Mention, ...]:
+def time_expressions(text: str) -> tuple[TimeExpression, ...]:
     """Everything in a text that names a time, in its order."""
-    plain = _DATES.sub(lambda found: " " * len(found.group()), readable(text))
+    plain = _DATES.sub(lambda found: " " * len(found.group()), normalized(text))
     tokens = _placed(plain, tuple(_tokens(plain)))
     bound = _days_of_times(plain, tokens)
     with_time = {day for days in bound for day in days}
@@ -150,19 +150,19 @@ def mentions(text: str) -> tuple[Mention, ...]:
     for token, days in zip(tokens, bound, strict=True):
         if isinstance(token, _Time):
             first, last = _extent(_before(plain, token.start), token)
-            found += [_mention(plain, day, first, last, token) for day in days]
+            found += [_expression(plain, day, first, last, token) for day in days]
         elif token not in with_time:
-            found.append(_mention(plain, token, *_part_of_day(plain, token)))
+            found.append(_expression(plain, token, *_part_of_day(plain, token)))
     return tuple(found)
 
 
-def _mention(text: str, day: _Day, first: int, last: int, time: _Time | None = None) -> Mention:
+def _expression(text: str, day: _Day, first: int, last: int, time: _Time | None = None) -> TimeExpression:
     negated = bool(_NEGATED.search(_before(text, day.start)))
     if time is None:
-        return Mention(day.day, first, last, day.start, negated, timed=False)
+        return TimeExpression(day.day, first, last, day.start, negated, timed=False)
     beside = 0 <= time.start - day.end <= _MAX_GAP
     negated = (negated and beside) or bool(_NEGATED.search(_before(text, time.start)))
-    return Mention(day.day, first, last, time.start, negated, timed=True)
+    return TimeExpression(day.day, first, last, time.start, negated, timed=True)
 
 
 def _tokens(text: str) -> Iterator[_Token]:

@@ -44,7 +44,7 @@ def wording() -> Wording:
     return read_words(Wording, __package__, "wording.toml")
 
 
-def listed(slots: Sequence[Slot], conjunction: str) -> str:
+def join_slots(slots: Sequence[Slot], conjunction: str) -> str:
     """Times as people enumerate them: ``Mon 9:00, Tue 10:30 and Fri 14:00``."""
     *others, last = map(str, slots)
     return f"{', '.join(others)} {conjunction} {last}" if others else last

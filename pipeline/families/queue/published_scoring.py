@@ -1,22 +1,22 @@
-"""The released scorer of the queue family, quirks included.  A frozen record: mend ``corrected``, not this.
+"""The released scorer of the queue family, including its errors.  It is frozen: fix ``corrected_scoring``, not this.
 
-What it does, in order: takes the text inside the first ``json`` fence, else inside the first fence, else all of it;
-parses that as JSON; maps reference numbers to ids; scores the accepted list as a set.  The rejected list changes
-nothing, but a rejected list of the wrong type makes the row an error, which counts as 0 in every average.
+Steps: take the text inside the first ``json`` fence, else inside the first fence, else the whole reply; parse it as
+JSON; map reference numbers to ids; score the accepted list as a set.  The rejected list has no effect, except that one
+of the wrong type makes the row an error, which counts as 0 in every average.
 """
 
 import json
 from dataclasses import dataclass
 
-from muses_eval.pipeline.families.queue.retrieval_metrics import retrieval
-from muses_eval.pipeline.families.queue.scenario import QueueTruth, reference
+from muses_eval.pipeline.families.queue.precision_recall import precision_recall_f1
+from muses_eval.pipeline.families.queue.scenario import QueueTruth, reference_number
 
 _FENCE = "```"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures of one reply; with an ``error`` all of them are 0."""
+    """Metrics of one reply; all are 0 when there is an ``error``."""
 
     f1: float = 0.0
     accuracy: float = 0.0
@@ -33,14 +33,14 @@ def score(truth: QueueTruth, reply: str) -> Result:
     parsed_ok, parsed = _parse(reply)
     if not isinstance(parsed, dict):
         return Result(error=f"the reply is a JSON {type(parsed).__name__}, not an object")
-    by_reference: dict[object, str] = {reference(instruction): instruction for instruction in truth.ids}
+    by_reference: dict[object, str] = {reference_number(instruction): instruction for instruction in truth.ids}
     try:
         accepted = frozenset(by_reference.get(item, item) for item in parsed.get("accepted_instructions", []))
         for item in parsed.get("rejected_instructions", []):
             by_reference.get(item.get("id") if isinstance(item, dict) else item)
-    except TypeError as error:  # null, numbers, and lists or objects as entries
+    except TypeError as error:  # null or a number as a list; a list or an object as an entry
         return Result(error=str(error))
-    found = retrieval(accepted, truth.accepted)
+    found = precision_recall_f1(accepted, truth.accepted)
     wanted = set(truth.accepted)
     right = sum((instruction in accepted) == (instruction in wanted) for instruction in truth.ids)
     return Result(
@@ -55,7 +55,7 @@ def score(truth: QueueTruth, reply: str) -> Result:
 
 
 def _parse(reply: str) -> tuple[bool, object]:
-    """(True, value), or (False, an empty object) for text that is not JSON."""
+    """Returns (True, value), or (False, empty object) for text that is not JSON."""
     try:
         return True, json.loads(_unfenced(reply).strip())
     except (ValueError, RecursionError):

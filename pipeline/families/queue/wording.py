@@ -1,7 +1,4 @@
-"""The words of generated queue scenarios: objectives with their tasks, disputes, claims and harm.
-
-They stand in ``wording.toml``, beside this module.
-"""
+"""Texts of generated queue scenarios, read from ``wording.toml``: objectives, and instructions about them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,64 +8,64 @@ from typing import Annotated
 from muses_eval.pipeline.datasets.personas import Register
 from muses_eval.pipeline.word_tables import Gaps, read_words
 
-Placed = Annotated[str, Gaps(optional=("place", "code"))]
-"""A text that may have gaps for the scenario's own place and code name."""
+PlaceTemplate = Annotated[str, Gaps(optional=("place", "code"))]
+"""A text that may have gaps for the scenario's place and code name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A task about which people disagree, with a sound reason on each side."""
+    """A task about which two users disagree, each with a good reason."""
 
-    thing: Placed
-    """What is to be done, as a noun phrase."""
-    go: Placed
-    hold: Placed
+    thing: PlaceTemplate
+    """The task as a noun phrase."""
+    go: PlaceTemplate
+    hold: PlaceTemplate
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A resource that serves one user at a time, and what the objective needs it for."""
+class ExclusiveResource:
+    """A resource that serves one user at a time, and its purpose for the objective."""
 
     resource: str
-    purpose: Placed
+    purpose: PlaceTemplate
 
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """A request that damages the objective, and the words that leave no doubt of it."""
+    """A request that damages the objective, and a phrase that states the damage."""
 
-    ask: Placed
-    damage: Placed
+    ask: PlaceTemplate
+    damage: PlaceTemplate
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What a company is after, and what its people ask for on the way."""
+    """A company's objective, and instructions that support it, are in dispute, compete for a resource, or damage it."""
 
-    title: Placed
-    short: Placed
+    title: PlaceTemplate
+    short: PlaceTemplate
     """The objective as a noun phrase for the middle of a sentence."""
     places: tuple[str, ...]
-    tasks: tuple[Placed, ...]
-    """Work that serves the objective, as imperatives."""
+    tasks: tuple[PlaceTemplate, ...]
+    """Work that supports the objective, as imperatives."""
     disputes: tuple[Dispute, ...]
-    claims: tuple[Claim, ...]
+    claims: tuple[ExclusiveResource, ...]
     harms: tuple[Harm, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """All tables.  A core is a sentence that is put around the words of an objective."""
+    """All tables of ``wording.toml``.  The ``*_cores`` are sentences with gaps for the texts of an objective."""
 
     objectives: tuple[Objective, ...]
     codes: tuple[str, ...]
     """Code names."""
     when: tuple[str, ...]
-    """Times at which a resource can be claimed."""
+    """Times at which a resource can be requested."""
     errands: tuple[str, ...]
-    """Ordinary work that neither serves an objective nor takes anything from it, as imperatives."""
+    """Ordinary work that neither supports nor harms an objective, as imperatives."""
     pastimes: tuple[str, ...]
-    """Harmless uses of a resource that have nothing to do with any objective."""
+    """Harmless uses of a resource that do not support any objective."""
     private_harms: tuple[Harm, ...]
     task_cores: tuple[Annotated[str, Gaps(("task",))], ...]
     serving_cores: tuple[Annotated[str, Gaps(("task", "short"))], ...]
@@ -83,5 +80,5 @@ class Wording:
 
 @cache
 def wording() -> Wording:
-    """The tables, read once a process."""
+    """Returns the tables, which are read once per process."""
     return read_words(Wording, __package__, "wording.toml")

@@ -12,13 +12,13 @@ from muses_eval.pipeline.datasets.row_reader import RowError
 from muses_eval.pipeline.families.instruct.constraints.languages import LANGUAGES
 
 Argument = str | int | tuple[str, ...]
-Kind = Literal["text", "texts", "count", "positive", "letter", "language", "relation"]
+ArgumentKind = Literal["text", "texts", "count", "positive", "letter", "language", "relation"]
 """``count`` may be 0, ``positive`` may not; ``letter`` is one character, of any kind; ``texts`` are one or more."""
 
 Relation = Literal["at least", "less than"]
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
 
-ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
+ARGUMENTS: Mapping[str, Mapping[str, ArgumentKind]] = {
     "change_case:capital_word_frequency": {"capital_relation": "relation", "capital_frequency": "count"},
     "change_case:english_capital": {},
     "change_case:english_lowercase": {},
@@ -51,7 +51,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Kind]] = {
 }
 """Constraint id -> its arguments.  All of them are required."""
 
-_EXPECTED: Mapping[Kind, str] = {
+_EXPECTED: Mapping[ArgumentKind, str] = {
     "text": "a text that is not blank",
     "texts": "a list of one or more texts that are not blank",
     "count": "a whole number of 0 or more",
@@ -97,7 +97,7 @@ def read_constraint(identifier: object, kwargs: object, where: str) -> Constrain
     )
 
 
-def _argument(value: object, kind: Kind, where: str) -> Argument:
+def _argument(value: object, kind: ArgumentKind, where: str) -> Argument:
     if isinstance(value, (list, tuple)):
         if kind == "texts" and value and all(isinstance(text, str) and text.strip() for text in value):
             return tuple(value)
@@ -109,7 +109,7 @@ def _argument(value: object, kind: Kind, where: str) -> Argument:
     raise RowError(f"expected {_EXPECTED[kind]}, got {value!r}", where)
 
 
-def _fits(value: str, kind: Kind) -> bool:
+def _fits(value: str, kind: ArgumentKind) -> bool:
     match kind:
         case "text":
             return bool(value.strip())
@@ -123,5 +123,5 @@ def _fits(value: str, kind: Kind) -> bool:
             return False
 
 
-def _in_range(value: int, kind: Kind) -> bool:
+def _in_range(value: int, kind: ArgumentKind) -> bool:
     return (kind == "count" and value >= 0) or (kind == "positive" and value >= 1)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from muses_eval.pipeline.families.instruct.constraints.languages import likely_languages
-from muses_eval.pipeline.families.instruct.constraints.published import OPTIONS
+from muses_eval.pipeline.families.instruct.constraints.published_checkers import OPTIONS
 from muses_eval.pipeline.families.instruct.constraints.sentences import sentences
 
-Check = Callable[..., bool]
+Checker = Callable[..., bool]
 """Takes a text that is not blank and, by name, the constraint's arguments."""
 
 _COMMAS = re.compile("[,\u060c\u3001\uff0c]")
@@ -36,7 +36,7 @@ _TITLE = re.compile(r"<<([^<>\n]+)>>")
 
 def passes(identifier: str, arguments: Mapping[str, object], text: str) -> bool:
     """The verdict on one text.  The arguments are those of a :class:`~.constraint.Constraint`."""
-    return bool(text.strip()) and CHECKS[identifier](text, **arguments)
+    return bool(text.strip()) and CHECKERS[identifier](text, **arguments)
 
 
 def capital_word_frequency(text: str, *, capital_relation: str, capital_frequency: int) -> bool:
@@ -181,7 +181,7 @@ def quotation(text: str) -> bool:
     return len(text) > 2 and text[0] + text[-1] in _QUOTES
 
 
-CHECKS: Mapping[str, Check] = {
+CHECKERS: Mapping[str, Checker] = {
     "change_case:capital_word_frequency": capital_word_frequency,
     "change_case:english_capital": english_capital,
     "change_case:english_lowercase": english_lowercase,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from muses_eval.pipeline.families.instruct.constraints.languages import detect_language
 from muses_eval.pipeline.families.instruct.constraints.sentences import sentences, tokens
 
-Check = Callable[..., bool]
+Checker = Callable[..., bool]
 """Takes the text and, by name, the constraint's arguments."""
 
 OPTIONS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
@@ -33,7 +33,7 @@ _POSTSCRIPTS = {"P.P.S": re.compile(r"p\.\s?p\.\s?s"), "P.S.": re.compile(r"p\.\
 def passes(identifier: str, arguments: Mapping[str, object], text: str) -> bool:
     """The verdict on one text; a check that fails to run, for whatever reason, is a constraint not followed."""
     try:
-        return CHECKS[identifier](text, **arguments)
+        return CHECKERS[identifier](text, **arguments)
     except Exception:  # noqa: BLE001 - that is what the released scorer does
         return False
 
@@ -195,7 +195,7 @@ def quotation(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] == '"'
 
 
-CHECKS: Mapping[str, Check] = {
+CHECKERS: Mapping[str, Checker] = {
     "change_case:capital_word_frequency": capital_word_frequency,
     "change_case:english_capital": english_capital,
     "change_case:english_lowercase": english_lowercase,
