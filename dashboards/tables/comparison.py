@@ -22,8 +22,8 @@ from muses_eval.storage.analysis.compare import (
     Standings,
     Terms,
 )
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 from muses_eval.storage.analysis.power import Design, smallest_difference
-from muses_eval.storage.analysis.standard_error import Estimate
 
 Format = Literal["table", "md", "json"]
 
@@ -331,7 +331,7 @@ def _interval(contrast: Contrast, terms: Terms) -> str:
     return "–" if found is None else f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
 
 
-def _estimate(estimate: Estimate | None) -> str:
+def _estimate(estimate: MeanEstimate | None) -> str:
     if estimate is None:
         return "–"
     error = "" if estimate.se is None else f" ± {100 * estimate.se:.1f}"

@@ -14,7 +14,7 @@ from muses_eval.dashboards.tables.paper_table2 import Line, latex_table, measure
 from muses_eval.dashboards.tables.text_table import markdown_table, one_line, text_table
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
-from muses_eval.storage.analysis.standard_error import Estimate
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 Format = Literal["table", "md", "csv", "json", "latex"]
 
@@ -126,7 +126,7 @@ def _extent(row: LeaderboardRow | None) -> tuple[str, str, str]:
     )
 
 
-def _percent(estimate: Estimate | None) -> str:
+def _percent(estimate: MeanEstimate | None) -> str:
     if estimate is None:
         return "–"
     error = "" if estimate.se is None else f" ± {100 * estimate.se:.1f}"

@@ -13,7 +13,7 @@ from typing import Literal
 from muses_eval.dashboards.tables.text_table import one_line
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
-from muses_eval.storage.analysis.standard_error import Estimate
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 Source = Literal["ours", "paper"]
 
@@ -27,7 +27,7 @@ class Line:
 
     source: Source
     model: str
-    estimates: Mapping[str, Estimate | None]
+    estimates: Mapping[str, MeanEstimate | None]
     """For every column of the leaderboard, and ``avg``; None where nothing is known."""
     row: LeaderboardRow | None = None
     """Where it comes from; None for a published line."""
@@ -50,7 +50,7 @@ def measured(rows: Sequence[LeaderboardRow], *, beside_paper: bool = False) -> l
     lines = []
     for row in rows:
         comparable = not beside_paper or row.avg_columns == len(COLUMNS)
-        average = Estimate(row.avg, row.avg_se) if row.avg is not None and comparable else None
+        average = MeanEstimate(row.avg, row.avg_se) if row.avg is not None and comparable else None
         estimates = {**{column: row.estimate(column) for column in COLUMNS}, "avg": average}
         lines.append(Line("ours", row.model, estimates, row))
     return lines
@@ -61,11 +61,11 @@ def published() -> list[Line]:
     text = (files("muses_eval.dashboards.tables") / "paper_table2.csv").read_text(encoding="utf-8")
     lines = []
     for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
-        estimates: dict[str, Estimate | None] = {
-            name: Estimate(_share(row[f"{column.paper}_mean"]), _share(row[f"{column.paper}_se"]))
+        estimates: dict[str, MeanEstimate | None] = {
+            name: MeanEstimate(_share(row[f"{column.paper}_mean"]), _share(row[f"{column.paper}_se"]))
             for name, column in COLUMNS.items()
         }
-        lines.append(Line("paper", row["model"], {**estimates, "avg": Estimate(_share(row["avg"]), None)}))
+        lines.append(Line("paper", row["model"], {**estimates, "avg": MeanEstimate(_share(row["avg"]), None)}))
     return lines
 
 
@@ -137,7 +137,7 @@ def _name(line: Line) -> str:
     return name if line.competes else f"{name}$^{{*}}$"
 
 
-def _cell(line: Line, estimate: Estimate | None, places: Sequence[str]) -> str:
+def _cell(line: Line, estimate: MeanEstimate | None, places: Sequence[str]) -> str:
     if estimate is None:
         return _NOTHING
     figure = shown = _figure(estimate)
@@ -152,7 +152,7 @@ def _places(lines: Sequence[Line], column: str) -> list[str]:
     return sorted(found, key=float, reverse=True)[:2]
 
 
-def _figure(estimate: Estimate) -> str:
+def _figure(estimate: MeanEstimate) -> str:
     return f"{100 * estimate.mean:.1f}"
 
 

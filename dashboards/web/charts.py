@@ -11,7 +11,7 @@ from html import escape
 
 from markupsafe import Markup
 from muses_eval.dashboards.tables.text_table import one_line
-from muses_eval.storage.analysis.standard_error import Estimate
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 Z_95 = 1.96
 """Half width of a 95 % interval, in standard errors."""
@@ -29,7 +29,7 @@ class Point:
     """One observation of a series."""
 
     x: float
-    y: Estimate
+    y: MeanEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class DotRow:
     """One row of :func:`dot_plot`: a name and an estimate for each group; None when nothing was scored."""
 
     name: str
-    estimates: tuple[Estimate | None, ...]
+    estimates: tuple[MeanEstimate | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def rounded_axis(label: str, highest: float, show: Callable[[float], str]) -> Ax
     return Axis(label, 0.0, 5 * step, tuple(index * step for index in range(6)), show)
 
 
-def interval_bar(estimate: Estimate | None) -> Markup:
+def interval_bar(estimate: MeanEstimate | None) -> Markup:
     """Returns a small bar from 0 to 100 with the mean and its 95 % interval, for a table cell."""
     if estimate is None:
         return Markup()
@@ -173,7 +173,7 @@ def dot_plot(title: str, groups: Sequence[str], rows: Sequence[DotRow], axis: Ax
 
 
 def heatmap(
-    title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Estimate | None]]
+    title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[MeanEstimate | None]]
 ) -> Markup:
     """Returns a heat map of shares; each cell prints its number, and darker is higher."""
     left, top, across, down = 150, 30, 118, 40
@@ -194,7 +194,7 @@ def heatmap(
 
 
 def scatter_plot(
-    title: str, points: Sequence[tuple[str, float, Estimate]], front: Sequence[int], x: Axis, y: Axis
+    title: str, points: Sequence[tuple[str, float, MeanEstimate]], front: Sequence[int], x: Axis, y: Axis
 ) -> Markup:
     """Returns a scatter plot of named points with vertical 95 % intervals.
 
@@ -291,12 +291,12 @@ class _Frame:
         parts.append(_text("label", (self.left + right) / 2, self.height - 4, escape(one_line(self.x.label)), "middle"))
         return "".join(parts)
 
-    def whisker(self, px: float, estimate: Estimate, style: str) -> str:
+    def whisker(self, px: float, estimate: MeanEstimate, style: str) -> str:
         """Returns the 95 % interval as a vertical line."""
         half = Z_95 * (estimate.se or 0.0)
         return _line(f"whisker {style}", px, self.y_px(estimate.mean - half), px, self.y_px(estimate.mean + half))
 
-    def horizontal_whisker(self, y: float, estimate: Estimate, style: str) -> str:
+    def horizontal_whisker(self, y: float, estimate: MeanEstimate, style: str) -> str:
         """Returns the 95 % interval as a horizontal line."""
         half = Z_95 * (estimate.se or 0.0)
         return _line(f"whisker {style}", self.x_px(estimate.mean - half), y, self.x_px(estimate.mean + half), y)
@@ -329,10 +329,10 @@ def _name(name: str) -> str:
     return escape(text if len(text) <= _MAX_NAME_CHARS else f"{text[: _MAX_NAME_CHARS - 1]}…")
 
 
-def _percent(estimate: Estimate) -> str:
+def _percent(estimate: MeanEstimate) -> str:
     error = "" if estimate.se is None else f" ± {100 * estimate.se:.1f}"
     return f"{100 * estimate.mean:.1f}{error}"
 
 
-def _tooltip(name: str, estimate: Estimate, show: Callable[[float], str] | None = None) -> str:
+def _tooltip(name: str, estimate: MeanEstimate, show: Callable[[float], str] | None = None) -> str:
     return f"{one_line(name)}: {_percent(estimate) if show is None else show(estimate.mean)}"

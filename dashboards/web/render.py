@@ -15,7 +15,7 @@ from muses_eval.dashboards.tables.text_table import one_line, printable
 from muses_eval.dashboards.web.charts import interval_bar, legend_key, usage_bar
 from muses_eval.dashboards.web.leaked_words import marked
 from muses_eval.dashboards.web.page import Page, relative, segment
-from muses_eval.storage.analysis.standard_error import Estimate
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 
 def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = ()) -> str:
@@ -77,12 +77,12 @@ def _finalize(value: object) -> object:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def percent(estimate: Estimate | None) -> str:
+def percent(estimate: MeanEstimate | None) -> str:
     """Returns the mean in percent, with one decimal."""
     return "–" if estimate is None else f"{100 * estimate.mean:.1f}"
 
 
-def standard_error(estimate: Estimate | None) -> str:
+def standard_error(estimate: MeanEstimate | None) -> str:
     """Returns ``± `` and the standard error in percent; empty when it is unknown."""
     return "" if estimate is None or estimate.se is None else f"± {100 * estimate.se:.1f}"
 

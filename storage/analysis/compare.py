@@ -16,12 +16,12 @@ from typing import Literal
 import duckdb
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import MusesError, StoreError
-from muses_eval.pipeline.leaderboard_columns import COLUMNS
-from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
+from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
+from muses_eval.storage.analysis.leaderboard import leaderboard
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 from muses_eval.storage.analysis.multiple_comparisons import Correction, adjusted
 from muses_eval.storage.analysis.paired_difference import Difference, average_difference, difference
 from muses_eval.storage.analysis.rank_bands import RankBand, rank_bands
-from muses_eval.storage.analysis.standard_error import Estimate, mean_of_means
 
 AVERAGE = "avg"
 _TOTAL = "total"
@@ -101,7 +101,7 @@ class Standing:
     """One model among those of its run."""
 
     model: str
-    overall: Estimate | None
+    overall: MeanEstimate | None
     """Mean over all its scores; None when the model lacks a column that others have."""
     band: RankBand | None
     """The ranks that it can have; None for a model that is not ranked."""
@@ -152,9 +152,9 @@ def compare_all(
         MusesError: fewer than two models have a score.
         StoreError: a stored score is not a finite number.
     """
-    rows = leaderboard(connection, terms.scoring, run_id, coverage)
+    rows = leaderboard(connection, terms.scoring, run_id, coverage, _columns(terms))
     columns = [column for column in _columns(terms) if any(row.estimate(column) for row in rows)]
-    overall = {row.model: _overall(row, columns) for row in rows}
+    overall = {row.model: None if row.avg is None else MeanEstimate(row.avg, row.avg_se) for row in rows}
     order = sorted(rows, key=lambda row: _best_first(overall[row.model], row.model))
     sides = [Side(run_id, row.model) for row in order if any(row.estimate(column) for column in columns)]
     if len(sides) < 2:
@@ -194,16 +194,11 @@ def find_side(played: Mapping[str, Sequence[str]], text: str, run_id: str) -> Si
     raise MusesError(f"no model {model!r} in the run {run!r}; {meant} has: {_listed(there)}.{elsewhere}")
 
 
-def _columns(terms: Terms) -> list[str]:
-    return [name for name, column in COLUMNS.items() if terms.family in (None, column.family)]
+def _columns(terms: Terms) -> dict[str, Column]:
+    return {name: column for name, column in COLUMNS.items() if terms.family in (None, column.family)}
 
 
-def _overall(row: LeaderboardRow, columns: Sequence[str]) -> Estimate | None:
-    found = [estimate for estimate in map(row.estimate, columns) if estimate is not None]
-    return mean_of_means(found) if len(found) == len(columns) else None
-
-
-def _best_first(overall: Estimate | None, model: str) -> tuple[float, str]:
+def _best_first(overall: MeanEstimate | None, model: str) -> tuple[float, str]:
     return (math.inf if overall is None else -overall.mean, model)
 
 
@@ -250,7 +245,7 @@ def _read(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], terms: T
     query = (files("muses_eval.storage.analysis") / "compare.sql").read_text(encoding="utf-8")
     parameters = {
         "scoring": terms.scoring,
-        "metrics": [COLUMNS[column].metric for column in _columns(terms)],
+        "metrics": [column.metric for column in _columns(terms).values()],
         "family": terms.family,
         "run_ids": [side.run_id for side in sides],
         "models": [side.model for side in sides],
@@ -355,7 +350,7 @@ class _Played:
 def _played(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side]) -> list[_Played]:
     rows = connection.execute(
         "WITH sides AS (SELECT unnest($runs) AS run_id, unnest($models) AS model, unnest(range(len($models))) AS side),"
-        " attempts AS (FROM rated('traces', 'rescored'))"
+        " attempts AS (FROM with_newest_scores('traces', 'rescored'))"
         " SELECT side, dataset, dataset_version, family, count(*) FILTER (outcome = 'scored'), list(DISTINCT users),"
         " list(DISTINCT scorer_version) FILTER (outcome = 'scored')"
         " FROM attempts JOIN sides USING (run_id, model) GROUP BY ALL ORDER BY side, dataset_version, family",

@@ -19,12 +19,7 @@ narrow AS (
         attempt,
         shard,
         scorer_version,
-        list_filter(
-            scores,
-            lambda s: s.round IS NULL
-                AND s.scoring = $scoring
-                AND list_contains($metrics, s.metric)
-        ) AS scores
+        episode_scores(scores, $scoring, $metrics) AS scores
     FROM traces
     JOIN sides USING (run_id, model)
     WHERE outcome = 'scored' AND ($family IS NULL OR family = $family)
@@ -34,22 +29,17 @@ narrow_again AS (
         run_id,
         episode_id,
         scorer_version,
-        list_filter(
-            scores,
-            lambda s: s.round IS NULL
-                AND s.scoring = $scoring
-                AND list_contains($metrics, s.metric)
-        ) AS scores
+        episode_scores(scores, $scoring, $metrics) AS scores
     FROM rescored
     WHERE list_contains($run_ids, run_id)
 ),
-attempts AS MATERIALIZED (FROM rated('narrow', 'narrow_again')),
+attempts AS MATERIALIZED (FROM with_newest_scores('narrow', 'narrow_again')),
 repeated AS MATERIALIZED (SELECT run_id, episode_id FROM attempts GROUP BY ALL HAVING count(*) > 1),
 disputed AS (FROM attempts SEMI JOIN repeated USING (run_id, episode_id)),
 played AS (
     FROM attempts ANTI JOIN repeated USING (run_id, episode_id)
     UNION ALL
-    FROM once('disputed')
+    FROM counted_attempts('disputed')
 ),
 units AS MATERIALIZED (
     SELECT side, name, family, scenario_id, template, avg(score.value) AS value
@@ -91,7 +81,7 @@ totals AS (
     JOIN cells AS whole ON whole.family = cells.family AND whole.name = 'total'
     GROUP BY ALL
 ),
-per_scenario AS MATERIALIZED (
+per_scenario AS (
     SELECT
         a,
         b,
@@ -104,32 +94,21 @@ per_scenario AS MATERIALIZED (
     FROM (FROM pairs UNION ALL FROM totals)
     GROUP BY ALL
 ),
-means AS MATERIALIZED (
+differences AS (
     SELECT
         a,
         b,
         cell,
         sum(n)::BIGINT AS pairs,
         count(*) AS scenarios,
-        fsum(total_a) / sum(n) AS mean_a,
-        fsum(total_b) / sum(n) AS mean_b,
-        fsum(total) / sum(n) AS mean,
+        clustered_mean(n, total_a) AS mean_a,
+        clustered_mean(n, total_b) AS mean_b,
+        clustered_mean(n, total) AS mean,
+        clustered_se(n, total) AS se,
         -- What is smaller than 1e-12 is rounding.
         count(*) FILTER (total > 1e-12) AS a_better,
         count(*) FILTER (total < -1e-12) AS b_better
     FROM per_scenario
-    GROUP BY ALL
-),
--- The formula of views/clustered.sql.
-errors AS (
-    SELECT
-        a,
-        b,
-        cell,
-        sqrt(any_value(scenarios) / nullif(any_value(scenarios) - 1, 0) * fsum((total - n * mean) ** 2))
-        / any_value(pairs) AS se
-    FROM per_scenario
-    JOIN means USING (a, b, cell)
     GROUP BY ALL
 )
 SELECT
@@ -147,8 +126,7 @@ SELECT
     b_better,
     -- Units that only one of the two has; NULL for a total.
     of_a.units + of_b.units - 2 * pairs AS left_out
-FROM means
-JOIN errors USING (a, b, cell)
+FROM differences
 JOIN cells USING (cell)
 LEFT JOIN sizes AS of_a ON of_a.side = a AND of_a.name = cells.name
 LEFT JOIN sizes AS of_b ON of_b.side = b AND of_b.name = cells.name

@@ -1,5 +1,6 @@
--- Scores of one run beside the mean of earlier runs' scores of the very same episodes: one row a model, column and episode.
--- Parameters: $run_id, $scoring; $runs, $models, $families (lists of equal length): which earlier runs count for whom.
+-- One run against the mean of earlier runs, episode by episode: one row per model and column, over the episodes that both
+-- have, with the mean of the differences clustered by scenario.
+-- Parameters: $run_id, $scoring; $runs, $models, $families (lists of equal length): the earlier runs of a model and family.
 WITH past AS (SELECT unnest($runs) AS run_id, unnest($models) AS model, unnest($families) AS family),
 measured AS (
     SELECT run_id, model, family, scenario_id, episode_id, leaderboard_columns.name, value
@@ -12,9 +13,29 @@ before AS (
     FROM measured
     JOIN past USING (run_id, model, family)
     GROUP BY ALL
+),
+per_scenario AS (
+    SELECT
+        model,
+        name,
+        scenario_id,
+        count(*) AS n,
+        fsum(now.value) AS total_now,
+        fsum(before.value) AS total_before,
+        fsum(now.value - before.value) AS total
+    FROM measured AS now
+    JOIN before USING (model, name, episode_id)
+    WHERE now.run_id = $run_id
+    GROUP BY ALL
 )
-SELECT model, name, scenario_id, now.value, before.value
-FROM measured AS now
-JOIN before USING (model, name, episode_id)
-WHERE now.run_id = $run_id
+SELECT
+    model,
+    name,
+    count(*) AS scenarios,
+    clustered_mean(n, total_now) AS mean_now,
+    clustered_mean(n, total_before) AS mean_before,
+    clustered_mean(n, total) AS mean,
+    clustered_se(n, total) AS se
+FROM per_scenario
+GROUP BY ALL
 ORDER BY ALL;

@@ -1,10 +1,10 @@
 """Intervals and bounds: where a proportion lies, and what a mean can be when some episodes are missing."""
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
-from muses_eval.storage.analysis.standard_error import refuse_non_finite
 from muses_eval.storage.analysis.student_t import CONVERGED, incomplete_beta
 
 
@@ -26,7 +26,7 @@ def bounds(mean: float | None, scored: int, planned: int) -> Bounds:
     if planned == 0:
         return Bounds(0.0, 1.0)
     total = (mean or 0.0) * scored
-    refuse_non_finite([total])
+    check_finite([total])
     return Bounds(total / planned, (total + planned - scored) / planned)
 
 
@@ -77,3 +77,10 @@ def _beta_quantile(probability: float, a: float, b: float) -> float:
 def _check_counts(successes: int, trials: int) -> None:
     if not 0 <= successes <= trials:
         raise ValueError(f"{successes!r} successes in {trials!r} trials; expected between 0 and the number of trials")
+
+
+def check_finite(values: Sequence[float]) -> None:
+    """Raises ValueError for a value that is infinite or not a number: a defect of its producer."""
+    for index, value in enumerate(values):
+        if not math.isfinite(value):
+            raise ValueError(f"value {index} of {len(values)} is {value!r}; expected finite numbers only")

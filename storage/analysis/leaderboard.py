@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import groupby
-from typing import Any
 
 import duckdb
 from muses_eval.pipeline.episode.episode import OUTCOMES
@@ -17,7 +16,7 @@ from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.episode.usage import sum_or_none
 from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
 from muses_eval.storage.analysis.intervals import Bounds, bounds
-from muses_eval.storage.analysis.standard_error import Estimate, mean_of_means
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +28,12 @@ class LeaderboardRow:
     run_id: str
     scoring: Scoring
     model: str
-    estimates: Mapping[str, Estimate | None]
+    estimates: Mapping[str, MeanEstimate | None]
     """For every column of the leaderboard its mean and standard error; None where nothing has been scored."""
-    avg: float | None = None
+    avg: float | None
     """Mean of the columns in which any row of the run has a value; None when this row lacks one of them."""
-    avg_se: float | None = None
-    avg_columns: int = 0
+    avg_se: float | None
+    avg_columns: int
     """How many columns ``avg`` is a mean of."""
     episodes: int
     """Scored ones."""
@@ -53,7 +52,7 @@ class LeaderboardRow:
     builtin: str | None = None
     """Which of our scripted agents it is (``oracle``, ...); None for a model, and when there is no manifest to tell."""
 
-    def estimate(self, column: str) -> Estimate | None:
+    def estimate(self, column: str) -> MeanEstimate | None:
         """One of the columns; None where nothing has been scored."""
         return self.estimates[column]
 
@@ -71,14 +70,19 @@ def leaderboard(
     family is at least *threshold*.
     """
     query = (files("muses_eval.storage.analysis") / "leaderboard.sql").read_text(encoding="utf-8")
-    parameters = {"scoring": scoring, "run_id": run_id, "metrics": [column.metric for column in columns.values()]}
+    parameters = {
+        "scoring": scoring,
+        "run_id": run_id,
+        "columns": list(columns),
+        "metrics": [column.metric for column in columns.values()],
+    }
     cells = [_Cell(*values) for values in connection.execute(query, parameters).fetchall()]
     builtins = _builtins(connection)
     models = [
         replace(_row(scoring, threshold, list(group), columns), builtin=builtins.get((run, model)))
         for (run, model), group in groupby(cells, key=lambda cell: (cell.run_id, cell.model))
     ]
-    return [row for _, rows in groupby(models, key=lambda row: row.run_id) for row in _ranked(_averaged(tuple(rows)))]
+    return [row for _, rows in groupby(models, key=lambda row: row.run_id) for row in _ranked(rows)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +96,18 @@ class _Cell:
     outcomes: Mapping[str, int] | None
     cost_usd: float | None
     unknown_costs: int | None
-    metrics: Sequence[Mapping[str, Any]] | None
+    estimates: Mapping[str, Mapping[str, float]] | None
+    avg: float | None
+    avg_se: float | None
+    avg_columns: int
 
     @property
     def scored(self) -> int:
         return (self.outcomes or {}).get("scored", 0)
 
-    def estimate(self, metric: str) -> Estimate | None:
-        for found in self.metrics or ():
-            if found["metric"] == metric:
-                return Estimate(found["mean"], found["se"])
-        return None
+    def estimate(self, column: str) -> MeanEstimate | None:
+        found = (self.estimates or {}).get(column)
+        return MeanEstimate(found["mean"], found["se"]) if found else None
 
 
 def _builtins(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
@@ -117,11 +122,11 @@ def _builtins(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], st
 
 def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Mapping[str, Column]) -> LeaderboardRow:
     by_family = {cell.family: cell for cell in cells}
-    estimates: dict[str, Estimate | None] = {}
+    estimates: dict[str, MeanEstimate | None] = {}
     missing: dict[str, Bounds] = {}
     for name, column in columns.items():
         cell = by_family.get(column.family)
-        found = estimates[name] = cell.estimate(column.metric) if cell else None
+        found = estimates[name] = cell.estimate(name) if cell else None
         if cell and cell.planned and cell.scored < cell.planned:
             missing[name] = bounds(found.mean if found else None, cell.scored, cell.planned)
     episodes = sum(cell.scored for cell in cells)
@@ -132,6 +137,9 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
         scoring=scoring,
         model=cells[0].model,
         estimates=estimates,
+        avg=cells[0].avg,
+        avg_se=cells[0].avg_se,
+        avg_columns=cells[0].avg_columns,
         episodes=episodes,
         planned=planned,
         coverage=coverage,
@@ -140,18 +148,6 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
         cost_usd=None if any(cell.unknown_costs for cell in cells) else sum(cell.cost_usd or 0.0 for cell in cells),
         ranked=all(cell.planned is not None and cell.scored >= threshold * cell.planned for cell in cells),
     )
-
-
-def _averaged(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
-    """One run's rows with their averages, all over the same columns."""
-    columns = [column for column in rows[0].estimates if any(row.estimate(column) for row in rows)]
-    averaged = []
-    for row in rows:
-        estimates = [found for found in map(row.estimate, columns) if found is not None]
-        average = mean_of_means(estimates) if len(estimates) == len(columns) else None
-        mean, se = average or (None, None)
-        averaged.append(replace(row, avg=mean, avg_se=se, avg_columns=len(columns)))
-    return averaged
 
 
 def _ranked(rows: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:

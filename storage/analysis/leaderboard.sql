@@ -1,10 +1,10 @@
--- What a leaderboard is made of: one row a run, model and family, whether planned or played.
--- Parameters: $scoring, $run_id (NULL: all runs), $metrics (those of the columns).
--- The scores are cut down to the columns' metrics before anything is sorted or grouped: five times as fast as the view scores.
--- Settled rows are read where they lie, once for the scores and once for the few small columns of the outcomes: keeping
--- them in memory would cost as much as reading them.
+-- The parts of a leaderboard: one row per run, model and family that is planned or played, with the average of the model.
+-- Parameters: $scoring, $run_id (NULL: all runs), $columns (names) and $metrics (those of the columns).
+-- Scores are cut down to the columns' metrics before anything is sorted or grouped: five times as fast as the view scores.
+-- Settled rows are read where they lie, once for the scores and once for the few small columns of the outcomes: to keep
+-- them in memory would cost as much as to read them.
 WITH again AS (
-    SELECT run_id, episode_id, scorer_version, picked(scores, $scoring, $metrics) AS scores
+    SELECT run_id, episode_id, scorer_version, episode_scores(scores, $scoring, $metrics) AS scores
     FROM rescored
     WHERE $run_id IS NULL OR run_id = $run_id
 ),
@@ -20,20 +20,20 @@ attempts AS MATERIALIZED (
         shard,
         cost_usd,
         scorer_version,
-        picked(scores, $scoring, $metrics) AS scores
+        episode_scores(scores, $scoring, $metrics) AS scores
     FROM unsettled
     WHERE $run_id IS NULL OR run_id = $run_id
 ),
 -- Few episodes have several attempts: to sort those alone takes half as long as to sort all.
 repeated AS MATERIALIZED (SELECT run_id, episode_id FROM attempts GROUP BY ALL HAVING count(*) > 1),
 disputed AS (FROM attempts SEMI JOIN repeated USING (run_id, episode_id)),
-counting AS MATERIALIZED (
+counted AS MATERIALIZED (
     FROM attempts ANTI JOIN repeated USING (run_id, episode_id)
     UNION ALL
-    FROM once('disputed')
+    FROM counted_attempts('disputed')
 ),
 played AS NOT MATERIALIZED (
-    FROM counting
+    FROM counted
     UNION ALL
     SELECT
         run_id,
@@ -46,19 +46,30 @@ played AS NOT MATERIALIZED (
         shard,
         cost_usd,
         scorer_version,
-        picked(scores, $scoring, $metrics) AS scores
+        episode_scores(scores, $scoring, $metrics) AS scores
     FROM settled
     WHERE $run_id IS NULL OR run_id = $run_id
 ),
 observed AS (
     SELECT run_id, model, family, score.metric, scenario_id, score.value
-    FROM (SELECT *, unnest(scores) AS score FROM rated('played', 'again') WHERE outcome = 'scored')
+    FROM (SELECT *, unnest(scores) AS score FROM with_newest_scores('played', 'again') WHERE outcome = 'scored')
 ),
-cells AS (
-    SELECT run_id, model, family, list({'metric': metric, 'episodes': episodes, 'mean': mean, 'se': se}) AS cells
+cells AS MATERIALIZED (
+    SELECT run_id, $scoring AS scoring, model, family, name, mean, se
     FROM clustered('observed')
+    JOIN leaderboard_columns USING (family, metric)
+    WHERE list_contains($columns, name)
+),
+estimates AS (
+    SELECT
+        run_id,
+        model,
+        family,
+        map_from_entries(list({'k': name, 'v': {'mean': mean, 'se': se}})) AS estimates
+    FROM cells
     GROUP BY ALL
 ),
+averages AS (SELECT run_id, model, avg, avg_se, avg_columns FROM column_averages('cells')),
 outcomes AS (
     SELECT
         run_id,
@@ -74,8 +85,20 @@ planned AS (
     SELECT run_id, cell.model, cell.family, cell.episodes AS planned
     FROM (SELECT run_id, unnest(planned) AS cell FROM runs WHERE $run_id IS NULL OR run_id = $run_id)
 )
-SELECT run_id, model, family, planned, outcomes, cost_usd, unknown_costs, cells
+SELECT
+    run_id,
+    model,
+    family,
+    planned,
+    outcomes,
+    cost_usd,
+    unknown_costs,
+    estimates,
+    avg,
+    avg_se,
+    coalesce(max(avg_columns) OVER (PARTITION BY run_id), 0) AS avg_columns
 FROM planned
 FULL JOIN outcomes USING (run_id, model, family)
-LEFT JOIN cells USING (run_id, model, family)
+LEFT JOIN estimates USING (run_id, model, family)
+LEFT JOIN averages USING (run_id, model)
 ORDER BY run_id, model, family;

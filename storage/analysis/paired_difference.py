@@ -5,12 +5,11 @@ with ValueError: it is a defect of its producer.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from muses_eval.storage.analysis.intervals import Bounds
+from muses_eval.storage.analysis.intervals import Bounds, check_finite
 from muses_eval.storage.analysis.power import errors_to_detect
-from muses_eval.storage.analysis.standard_error import mean_se, refuse_non_finite
 from muses_eval.storage.analysis.student_t import t_quantile, t_sf
 
 _ROUNDING = 1e-12
@@ -39,27 +38,13 @@ class Difference(NamedTuple):
         return None if self.se is None or self.df is None else errors_to_detect(alpha, power, self.df) * self.se
 
 
-def paired_difference(
-    first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]
-) -> Difference | None:
-    """The mean of first minus second over pairs, clustered; None without pairs.
-
-    Miller 2024, section 4.2: the mean and error of the differences d_i, so that what makes a scenario hard for both
-    models cancels; see :func:`difference` for the test.
-    """
-    refuse_non_finite(first)
-    refuse_non_finite(second)
-    estimate = mean_se([a - b for a, b in zip(first, second, strict=True)], clusters)
-    return None if estimate is None else difference(estimate.mean, estimate.se, len(set(clusters)))
-
-
 def difference(mean: float, se: float | None, clusters: int) -> Difference:
     """The test of a mean of differences whose clustered error is known: t = mean / SE with clusters - 1 degrees.
 
     Where all differences are equal, SE = 0 and t says nothing.  Then p is that of the sign test: if chance gave each
     difference its sign, all would have the same one with probability 2^(1 - clusters).
     """
-    refuse_non_finite([mean] if se is None else [mean, se])
+    check_finite([mean] if se is None else [mean, se])
     if se is None or clusters < 2:
         return Difference(mean, None, None, None)
     if se > _ROUNDING:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import groupby
 
 import duckdb
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.compare import Side, compare
 from muses_eval.storage.analysis.multiple_comparisons import adjusted
-from muses_eval.storage.analysis.paired_difference import Difference, paired_difference
+from muses_eval.storage.analysis.paired_difference import Difference, difference
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect_to
 from muses_eval.storage.query.store_snapshot import Sources, read_sources
@@ -122,16 +121,11 @@ def _against_past(
         "models": [entry[1] for entry in past],
         "families": [entry[2] for entry in past],
     }
-    rows = connection.execute(query, parameters).fetchall()
-    for (model, column), group in groupby(rows, key=lambda row: (row[0], row[1])):
-        scenarios, now, before = zip(*(row[2:] for row in group), strict=True)
-        if not all(map(math.isfinite, (*now, *before))):
+    for model, column, scenarios, now, before, mean, se in connection.execute(query, parameters).fetchall():
+        if not (math.isfinite(now) and math.isfinite(before)):
             raise StoreError(f"{model!r} has a score in {column} that is not a finite number; `muses rescore` mends it")
-        difference = paired_difference(now, before, scenarios)
         runs = alike[model, COLUMNS[column].family]
-        if difference is not None:
-            means = (sum(now) / len(now), sum(before) / len(before))
-            yield _Tested(model, column, *means, difference, len(set(scenarios)), runs[-1], len(runs))
+        yield _Tested(model, column, now, before, difference(mean, se, scenarios), scenarios, runs[-1], len(runs))
 
 
 def _flagged(

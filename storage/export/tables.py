@@ -46,8 +46,8 @@ def stream_episodes(connection: duckdb.DuckDBPyConnection) -> None:
     without holding their transcripts.
     """
     connection.execute(
-        "CREATE OR REPLACE TABLE counted AS SELECT run_id, episode_id, attempt, shard FROM once('traces');"
-        "CREATE OR REPLACE VIEW episodes AS WITH attempts AS (FROM rated('traces', 'rescored'))"
+        "CREATE OR REPLACE TABLE counted AS SELECT run_id, episode_id, attempt, shard FROM counted_attempts('traces');"
+        "CREATE OR REPLACE VIEW episodes AS WITH attempts AS (FROM with_newest_scores('traces', 'rescored'))"
         " FROM attempts SEMI JOIN counted USING (run_id, episode_id, attempt, shard)"
     )
 

@@ -13,6 +13,7 @@ from datetime import UTC
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
@@ -41,7 +42,8 @@ VIEWS = (
     "by_attack_and_template",
     "by_num_users",
 )
-_HELPERS = ("traces", "once", "clustered_sums", "clustered", "picked", "leaderboard_columns")
+_BASE_VIEWS = ("traces", "leaderboard_columns")
+_MACROS = ("standard_error", "column_averages", "counted_attempts", "episode_scores")
 
 _PLANNED = pa.struct([("model", pa.string()), ("family", pa.string()), ("episodes", pa.int64())])
 _MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [
@@ -97,8 +99,10 @@ def connect_to(
     connection.execute("CREATE TABLE manifests AS FROM manifests_now")
     connection.unregister("manifests_now")
     # Two texts, so that a store in which nothing was rescored pays for no join.
-    for name in ("rated_again" if sources.rescored else "rated", *_HELPERS, *VIEWS):
-        connection.execute(statement(name, columns))
+    for name in ("with_newest_scores" if sources.rescored else "without_rescoring", *_MACROS):
+        connection.execute(sql_text("macros", name))
+    for name in (*_BASE_VIEWS, *VIEWS):
+        connection.execute(_with_columns(sql_text("views", name), columns))
     # At last: DuckDB looks for every file of a view whenever it makes another one over it.
     for name, keys in rows:
         if keys:
@@ -106,9 +110,13 @@ def connect_to(
     return connection
 
 
-def statement(name: str, columns: Mapping[str, Column] = COLUMNS) -> str:
-    """The text of one file of ``views/``, with the leaderboard's columns filled in."""
-    text = (files("muses_eval.storage.query") / "views" / f"{name}.sql").read_text(encoding="utf-8")
+def sql_text(folder: Literal["macros", "views"], name: str) -> str:
+    """Returns the text of one SQL file beside this module."""
+    return (files("muses_eval.storage.query") / folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _with_columns(text: str, columns: Mapping[str, Column]) -> str:
+    """Fills the leaderboard's columns into the text of a view."""
     rows = (f"({_quoted([column.name, column.family, column.metric])})" for column in columns.values())
     figures = (
         f"any_value({figure}) FILTER (name = {_quoted([name])}) AS {name}{suffix}"

@@ -22,10 +22,11 @@ from typing import Literal
 
 from muses_eval.storage.analysis.intervals import Bounds, exact_interval, wilson_interval
 from muses_eval.storage.analysis.multiple_comparisons import Correction, adjusted
-from muses_eval.storage.analysis.paired_difference import Difference, difference, paired_difference
+from muses_eval.storage.analysis.paired_difference import Difference, difference
 from muses_eval.storage.analysis.power import Design, smallest_difference
 from muses_eval.storage.analysis.rank_bands import rank_bands
-from muses_eval.storage.analysis.standard_error import mean_se
+
+from tests.storage.clustered_means import clustered_means
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,42 +68,56 @@ class Population:
 
 def coverage(population: Population, repetitions: int, dice: random.Random) -> dict[str, float]:
     """How often each kind of interval holds the truth."""
-    hits = dict.fromkeys(("mean", "paired"), 0)
-    clusters, truth = population.clusters, population.means[0] - population.means[1]
-    for _ in range(repetitions):
-        first, second = population.draw(dice)
-        estimate = mean_se(first, clusters)
-        assert estimate is not None
-        alone = difference(estimate.mean, estimate.se, population.scenarios)
-        hits["mean"] += _holds(alone, population.means[0])
-        hits["paired"] += _holds(paired_difference(first, second, clusters), truth)
-    return {name: count / repetitions for name, count in hits.items()}
-
-
-def compared(population: Population, correction: Correction, dice: random.Random) -> set[tuple[str, str]]:
-    """The (winner, loser) pairs that one run claims; models are called by their numbers."""
-    runs = population.draw(dice)
-    pairs = list(combinations(range(len(runs)), 2))
-    found = [paired_difference(runs[a], runs[b], population.clusters) for a, b in pairs]
-    p_values = adjusted([one.p for one in found if one is not None and one.p is not None], correction)
+    runs = [population.draw(dice) for _ in range(repetitions)]
+    alone = _tested([first for first, _ in runs], population)
+    paired = _tested([_differences(first, second) for first, second in runs], population)
+    truth = population.means[0] - population.means[1]
     return {
-        (str(a), str(b)) if one is not None and one.mean > 0 else (str(b), str(a))
-        for (a, b), one, p in zip(pairs, found, p_values, strict=True)
+        "mean": sum(_holds(one, population.means[0]) for one in alone) / repetitions,
+        "paired": sum(_holds(one, truth) for one in paired) / repetitions,
+    }
+
+
+def compared(
+    population: Population, correction: Correction, repetitions: int, dice: random.Random
+) -> list[set[tuple[str, str]]]:
+    """The (winner, loser) pairs that each of several runs claims; models are called by their numbers."""
+    runs = [population.draw(dice) for _ in range(repetitions)]
+    pairs = list(combinations(range(len(population.means)), 2))
+    tested = iter(_tested([_differences(run[a], run[b]) for run in runs for a, b in pairs], population))
+    return [_claims(pairs, [next(tested) for _ in pairs], correction) for _ in runs]
+
+
+def _claims(
+    pairs: Sequence[tuple[int, int]], tested: Sequence[Difference], correction: Correction
+) -> set[tuple[str, str]]:
+    p_values = adjusted([one.p for one in tested if one.p is not None], correction)
+    return {
+        (str(a), str(b)) if one.mean > 0 else (str(b), str(a))
+        for (a, b), one, p in zip(pairs, tested, p_values, strict=True)
         if p <= 0.05
     }
 
 
+def _tested(samples: Sequence[Sequence[float]], population: Population) -> list[Difference]:
+    return [difference(mean, se, population.scenarios) for mean, se in clustered_means(samples, population.clusters)]
+
+
+def _differences(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    return [a - b for a, b in zip(first, second, strict=True)]
+
+
 def false_claims(population: Population, correction: Correction, repetitions: int, dice: random.Random) -> float:
     """Share of runs that claim anything of models that are equally good."""
-    return sum(bool(compared(population, correction, dice)) for _ in range(repetitions)) / repetitions
+    return sum(map(bool, compared(population, correction, repetitions, dice))) / repetitions
 
 
 def bands_hold(population: Population, repetitions: int, dice: random.Random) -> float:
     """Share of runs in which every model's rank lies in its band."""
     names = [str(number) for number in range(len(population.means))]
     good = 0
-    for _ in range(repetitions):
-        bands = rank_bands(names, compared(population, "holm", dice))
+    for claims in compared(population, "holm", repetitions, dice):
+        bands = rank_bands(names, claims)
         good += all(_rank_in(bands[name], population.means, number) for number, name in enumerate(names))
     return good / repetitions
 
@@ -121,11 +136,9 @@ def power(design: Design, repetitions: int, dice: random.Random) -> float:
         design.sd_epochs,
         design.correlation,
     )
+    runs = [population.draw(dice) for _ in range(repetitions)]
     shown = 0
-    for _ in range(repetitions):
-        first, second = population.draw(dice)
-        found = paired_difference(first, second, population.clusters)
-        assert found is not None
+    for found in _tested([_differences(first, second) for first, second in runs], population):
         assert found.p is not None
         shown += found.p <= design.alpha / design.comparisons
     return shown / repetitions
@@ -141,16 +154,16 @@ def proportion_coverage(method: Literal["wilson", "exact"], trials: int) -> tupl
 
 def edge_coverage(method: Literal["t", "wilson"], trials: int, true: float) -> float:
     """Coverage of the 95 % interval of right-or-wrong scores that are right so often, one epoch."""
-    intervals = [_t_interval(s, trials) if method == "t" else wilson_interval(s, trials) for s in range(trials + 1)]
+    counts = range(trials + 1)
+    intervals = _t_intervals(trials) if method == "t" else [wilson_interval(count, trials) for count in counts]
     return math.fsum(_chances_held(intervals, trials, true))
 
 
-def _t_interval(successes: int, trials: int) -> Bounds:
-    estimate = mean_se([1.0] * successes + [0.0] * (trials - successes), range(trials))
-    assert estimate is not None
-    interval = difference(estimate.mean, estimate.se, trials).interval()
-    assert interval is not None
-    return interval
+def _t_intervals(trials: int) -> list[Bounds]:
+    """Mean ± t · SE for every number of successes."""
+    samples = [[1.0] * successes + [0.0] * (trials - successes) for successes in range(trials + 1)]
+    intervals = [difference(mean, se, trials).interval() for mean, se in clustered_means(samples, range(trials))]
+    return [interval for interval in intervals if interval is not None]
 
 
 def _chances_held(intervals: Sequence[Bounds], trials: int, true: float) -> Iterator[float]:
@@ -159,8 +172,8 @@ def _chances_held(intervals: Sequence[Bounds], trials: int, true: float) -> Iter
             yield math.comb(trials, successes) * true**successes * (1 - true) ** (trials - successes)
 
 
-def _holds(found: Difference | None, truth: float) -> bool:
-    interval = None if found is None else found.interval()
+def _holds(found: Difference, truth: float) -> bool:
+    interval = found.interval()
     return interval is not None and interval.low <= truth <= interval.high
 
 

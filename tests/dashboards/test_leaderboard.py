@@ -10,7 +10,7 @@ from muses_eval.dashboards.tables.leaderboard import Format, leaderboard_records
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.intervals import Bounds
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
-from muses_eval.storage.analysis.standard_error import Estimate
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 NOTHING = dict.fromkeys(COLUMNS)
 FULL = LeaderboardRow(
@@ -19,11 +19,11 @@ FULL = LeaderboardRow(
     scoring="published",
     model="model-a",
     estimates={
-        "queue_f1": Estimate(0.5, 0.02),
-        "instruct_accuracy": Estimate(0.25, 0.01),
-        "privacy": Estimate(1.0, 0.0),
-        "utility": Estimate(0.125, 0.03),
-        "meeting_success": Estimate(0.75, None),
+        "queue_f1": MeanEstimate(0.5, 0.02),
+        "instruct_accuracy": MeanEstimate(0.25, 0.01),
+        "privacy": MeanEstimate(1.0, 0.0),
+        "utility": MeanEstimate(0.125, 0.03),
+        "meeting_success": MeanEstimate(0.75, None),
     },
     avg=0.525,
     avg_se=0.0123,
@@ -86,7 +86,7 @@ def test_a_row_just_short_of_whole_is_ranked_with_its_bounds() -> None:
 def test_columns_that_nobody_played_are_left_out() -> None:
     """And the average says how many it is of."""
     row = replace(
-        FULL, estimates=NOTHING | dict.fromkeys(("privacy", "utility"), Estimate(0.5, None)), avg=0.5, avg_se=None
+        FULL, estimates=NOTHING | dict.fromkeys(("privacy", "utility"), MeanEstimate(0.5, None)), avg=0.5, avg_se=None
     )
     header = table(row)[0]
     assert "privacy" in header

@@ -14,7 +14,7 @@ from muses_eval.dashboards.tables.paper_table2 import Line, escape, latex_table,
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.intervals import Bounds
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
-from muses_eval.storage.analysis.standard_error import Estimate
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 from tests.conftest import Muses
 from tests.shared import SHARED, needs_shared
@@ -24,16 +24,16 @@ OUTCOMES = {"scored": 10, "infra_failed": 0, "simulator_failed": 0, "budget_stop
 
 def row(model: str, value: float | None = 0.5, **changes: Any) -> LeaderboardRow:
     """A ranked row of one value in every column."""
-    estimate = None if value is None else Estimate(value, 0.01)
+    estimate = None if value is None else MeanEstimate(value, 0.01)
     figures: dict[str, Any] = {"estimates": dict.fromkeys(COLUMNS, estimate), "avg": value, "avg_se": 0.01}
     plain = {"rank": 1, "run_id": "run-a", "scoring": "published", "avg_columns": 5, "episodes": 10, "planned": 10}
     plain |= {"coverage": 1.0, "outcomes": OUTCOMES, "bounds": {}, "cost_usd": 0.0, "ranked": True}
     return LeaderboardRow(model=model, **{**plain, **figures, **changes})
 
 
-def _with_privacy(value: float, privacy: float) -> dict[str, Estimate | None]:
+def _with_privacy(value: float, privacy: float) -> dict[str, MeanEstimate | None]:
     """One value in every column, another one in ``privacy``."""
-    return {**dict.fromkeys(COLUMNS, Estimate(value, 0.01)), "privacy": Estimate(privacy, 0.01)}
+    return {**dict.fromkeys(COLUMNS, MeanEstimate(value, 0.01)), "privacy": MeanEstimate(privacy, 0.01)}
 
 
 def cells(table: str, model: str) -> list[str]:
@@ -79,7 +79,7 @@ def test_best_and_second_best() -> None:
         [
             row("first", 0.99),
             row("tied", 0.9901, estimates=_with_privacy(0.9901, 0.4)),
-            row("second", 0.98, estimates={**dict.fromkeys(COLUMNS, Estimate(0.98, 0.01)), "privacy": None}),
+            row("second", 0.98, estimates={**dict.fromkeys(COLUMNS, MeanEstimate(0.98, 0.01)), "privacy": None}),
             row("third", 0.97, estimates=_with_privacy(0.97, 0.4)),
         ]
     )
@@ -132,7 +132,7 @@ def test_unranked_rows_do_not_compete() -> None:
 
 def test_columns_that_nobody_played() -> None:
     """They are left out of our table; beside the paper an average over fewer columns is none."""
-    some = {**dict.fromkeys(COLUMNS, Estimate(0.5, 0.01)), "privacy": None, "utility": None}
+    some = {**dict.fromkeys(COLUMNS, MeanEstimate(0.5, 0.01)), "privacy": None, "utility": None}
     rows = [row("ours", 0.5, avg_columns=3, estimates=some)]
     alone = latex_table(measured(rows))
     assert "\\begin{tabular}{lrrrr}" in alone
@@ -157,7 +157,7 @@ def test_any_name_can_be_set(name: str) -> None:
     shown = escape(name)
     bare = re.sub(r"\\(text\w+\{\}|[&%$#_{}])", "", shown)
     assert not set(bare) & set("\\&%$#_{}~^<>|\n\r")
-    assert _balanced(latex_table([Line("ours", name, {**dict.fromkeys(COLUMNS), "avg": Estimate(0.5, 0.1)})]))
+    assert _balanced(latex_table([Line("ours", name, {**dict.fromkeys(COLUMNS), "avg": MeanEstimate(0.5, 0.1)})]))
 
 
 def test_escaped_names() -> None:

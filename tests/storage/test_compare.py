@@ -26,7 +26,6 @@ from muses_eval.storage.analysis.compare import (
 )
 from muses_eval.storage.analysis.leaderboard import leaderboard
 from muses_eval.storage.analysis.multiple_comparisons import benjamini_hochberg, holm
-from muses_eval.storage.analysis.paired_difference import paired_difference
 from muses_eval.storage.analysis.rank_bands import RankBand
 from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
@@ -36,6 +35,7 @@ from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.rescored import Rescored, write_rescored
 from muses_eval.storage.runs.shards import write_shard
 
+from tests.storage.clustered_means import paired_difference
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 A, B = Side("run-a", "a"), Side("run-a", "b")

@@ -12,13 +12,13 @@ from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.score import SCORINGS, Score
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.leaderboard import leaderboard
-from muses_eval.storage.analysis.standard_error import mean_se
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
 
+from tests.storage.clustered_means import clustered_mean
 from tests.storage.samples import MANIFEST, episode, failed
 
 KEY = ShardKey("run-a", "all", "all", 0, 1)
@@ -93,8 +93,7 @@ def _cells(episodes: Iterable[Episode], cell: Callable[[Episode, Score], tuple[H
 
 
 def _figures(pairs: list[tuple[float, str]]) -> tuple[int, int, Any, Any]:
-    estimate = mean_se(*map(list, zip(*pairs, strict=True)))
-    assert estimate is not None
+    estimate = clustered_mean(*map(list, zip(*pairs, strict=True)))
     se = None if estimate.se is None else pytest.approx(estimate.se)
     return len(pairs), len({scenario for _, scenario in pairs}), pytest.approx(estimate.mean), se
 
@@ -198,10 +197,8 @@ def test_the_conflict_gap(filled: ObjectStore, episodes: list[Episode]) -> None:
     assert len(rows) == len(SCORINGS) * len(MODELS)
     for scoring, model, gap, gap_se, *counted in rows:
         pairs = [cells[scoring, model, mode] for mode in ("aligned", "conflict")]
-        aligned, conflict = (mean_se(*map(list, zip(*values, strict=True))) for values in pairs)
-        assert aligned
+        aligned, conflict = (clustered_mean(*map(list, zip(*values, strict=True))) for values in pairs)
         assert aligned.se
-        assert conflict
         assert conflict.se
         assert gap == pytest.approx(aligned.mean - conflict.mean)
         assert gap_se == pytest.approx(hypot(aligned.se, conflict.se))

@@ -9,7 +9,7 @@ from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
 from muses_eval.storage.analysis.intervals import Bounds
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
-from muses_eval.storage.analysis.standard_error import Estimate, mean_se
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect, connect_to
@@ -17,6 +17,7 @@ from muses_eval.storage.query.store_snapshot import read_sources
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
 
+from tests.storage.clustered_means import clustered_mean
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 FAMILIES = ("queue", "instruct", "access", "meeting")
@@ -60,8 +61,7 @@ def test_a_full_run(store: ObjectStore) -> None:
     _store(store, _full("low", 0.2) + _full("high", 0.8), _planned("low", "high"))
     high, low = _board(store)
     assert (high.model, high.rank, low.model, low.rank) == ("high", 1, "low", 2)
-    expected = mean_se([0.7, 0.9], ["a", "b"])
-    assert expected is not None
+    expected = clustered_mean([0.7, 0.9], ["a", "b"])
     for column in COLUMNS:
         assert high.estimates[column] == pytest.approx(expected)
     assert high.avg == pytest.approx(0.8)
@@ -209,7 +209,7 @@ def test_a_sixth_column_is_declared_in_one_place(store: ObjectStore) -> None:
         shown = connection.execute("SELECT queue_f1, ndcg, ndcg_se, avg, avg_columns FROM leaderboard").fetchall()
         (row,) = leaderboard(connection, columns=columns)
     assert shown == [(0.5, 0.25, None, 0.375, 2)]
-    assert row.estimates["ndcg"] == Estimate(0.25, None)
+    assert row.estimates["ndcg"] == MeanEstimate(0.25, None)
     assert (row.avg, row.avg_columns) == (0.375, 2)
 
 

@@ -12,7 +12,6 @@ from muses_eval import storage
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
-from muses_eval.storage.analysis.standard_error import mean_se
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -23,6 +22,7 @@ from muses_eval.storage.runs.shards import write_shard
 from muses_eval.storage.upkeep.compaction import seal
 
 from tests.s3_server import SECRET
+from tests.storage.clustered_means import clustered_mean
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 KEY = ShardKey("run-a", "model-a", "queue", 0, 1)
@@ -208,8 +208,7 @@ def test_cells_agree_with_the_python_statistics(store: ObjectStore) -> None:
     assert [row[0] for row in rows] == ["access", "queue"]
     for cell_family, metric, count, scenarios, mean, se in rows:
         values, clusters = zip(*observed[str(cell_family), str(metric)], strict=True)
-        expected = mean_se(values, clusters)
-        assert expected is not None
+        expected = clustered_mean(values, clusters)
         assert (count, scenarios) == (len(values), len(set(clusters)))
         assert (mean, se) == (pytest.approx(expected.mean), pytest.approx(expected.se))
 

@@ -10,16 +10,11 @@ import scipy.stats
 import statsmodels.api as sm
 from hypothesis import assume, given, settings, strategies as st
 from muses_eval.storage.analysis.intervals import Bounds, bounds, exact_interval, wilson_interval
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 from muses_eval.storage.analysis.multiple_comparisons import adjusted, benjamini_hochberg, holm
-from muses_eval.storage.analysis.paired_difference import (
-    Difference,
-    average_difference,
-    difference,
-    paired_difference,
-)
+from muses_eval.storage.analysis.paired_difference import Difference, average_difference, difference
 from muses_eval.storage.analysis.power import Design, smallest_difference
 from muses_eval.storage.analysis.rank_bands import RankBand, rank_bands
-from muses_eval.storage.analysis.standard_error import Estimate, mean_of_means, mean_se
 from muses_eval.storage.analysis.student_t import t_quantile, t_sf
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower, TTestPower
@@ -34,6 +29,7 @@ from tests.bench.stats_coverage import (
     power,
     proportion_coverage,
 )
+from tests.storage.clustered_means import clustered_mean, clustered_means, mean_of_means, paired_difference
 
 unit = st.floats(0, 1)
 grid = st.integers(0, 1000).map(lambda steps: steps / 1000)
@@ -43,21 +39,19 @@ p_values = st.lists(unit, max_size=30)
 
 def test_by_hand() -> None:
     """Two scenarios of two epochs: residuals add up to -1 and +1, so SE² = 2/1 · (1 + 1) / 16."""
-    assert mean_se([0, 0, 1, 1], ["a", "a", "b", "b"]) == Estimate(0.5, 0.5)
-    assert mean_se([0, 1, 0, 1], ["a", "a", "b", "b"]) == Estimate(0.5, 0.0)
+    assert clustered_mean([0, 0, 1, 1], ["a", "a", "b", "b"]) == MeanEstimate(0.5, 0.5)
+    assert clustered_mean([0, 1, 0, 1], ["a", "a", "b", "b"]) == MeanEstimate(0.5, 0.0)
 
 
 def test_too_little_to_tell() -> None:
     """One scenario says nothing of the others, however often it was played."""
-    assert mean_se([], []) is None
-    assert mean_se([0.0, 1.0], ["a", "a"]) == Estimate(0.5, None)
+    assert clustered_mean([0.0, 1.0], ["a", "a"]) == MeanEstimate(0.5, None)
 
 
 @given(st.lists(unit, min_size=2, max_size=30))
 def test_clusters_of_one_are_the_usual_error(values: list[float]) -> None:
     """Without repetitions it is s / sqrt(n)."""
-    found = mean_se(values, range(len(values)))
-    assert found is not None
+    found = clustered_mean(values, range(len(values)))
     assert found.mean == pytest.approx(statistics.fmean(values))
     assert found.se == pytest.approx(statistics.stdev(values) / math.sqrt(len(values)), abs=1e-12)
 
@@ -65,18 +59,15 @@ def test_clusters_of_one_are_the_usual_error(values: list[float]) -> None:
 @given(st.lists(unit, min_size=2, max_size=10), st.integers(1, 5))
 def test_repeating_adds_no_certainty(values: list[float], epochs: int) -> None:
     """The same answer in every epoch is one observation a scenario, not several."""
-    once = mean_se(values, range(len(values)))
-    often = mean_se(values * epochs, [*range(len(values))] * epochs)
-    assert once is not None
-    assert often is not None
+    once = clustered_mean(values, range(len(values)))
+    often = clustered_mean(values * epochs, [*range(len(values))] * epochs)
     assert often.se == pytest.approx(once.se, abs=1e-12)
 
 
 def test_mean_of_means() -> None:
     """Errors add up in squares; one unknown error makes the whole unknown."""
-    assert mean_of_means([Estimate(0.25, 0.3), Estimate(0.75, 0.4)]) == Estimate(0.5, 0.25)
-    assert mean_of_means([Estimate(0.25, 0.3), Estimate(0.75, None)]) == Estimate(0.5, None)
-    assert mean_of_means([]) is None
+    assert mean_of_means([MeanEstimate(0.25, 0.3), MeanEstimate(0.75, 0.4)]) == MeanEstimate(0.5, 0.25)
+    assert mean_of_means([MeanEstimate(0.25, 0.3), MeanEstimate(0.75, None)]) == MeanEstimate(0.5, None)
 
 
 @given(st.lists(unit, max_size=10), st.lists(unit, max_size=10))
@@ -108,24 +99,13 @@ def test_bounds_of_nothing_and_of_too_much() -> None:
 def test_what_is_no_number_is_refused(bad: float) -> None:
     """And the message says which value, of how many."""
     with pytest.raises(ValueError, match=f"value 1 of 2 is {bad!r}"):
-        mean_se([0.5, bad], ["a", "b"])
-    with pytest.raises(ValueError, match="value 0 of 1"):
-        paired_difference([bad], [0.5], ["a"])
-    with pytest.raises(ValueError, match="value 0 of 1"):
-        paired_difference([0.5], [bad], ["a"])
-    with pytest.raises(ValueError, match="value 1 of 2"):
         difference(0.5, bad, 2)
+    with pytest.raises(ValueError, match="value 0 of 1"):
+        difference(bad, None, 1)
     with pytest.raises(ValueError, match="p-value 1 of 2 is"):
         holm([0.5, bad])
     with pytest.raises(ValueError, match="sd_epochs"):
         smallest_difference(Design(scenarios=5, sd_epochs=bad))
-
-
-def test_unequal_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        mean_se([0.5, 0.5], ["a"])
-    with pytest.raises(ValueError, match="zip"):
-        paired_difference([0.5, 0.5], [0.5], ["a", "b"])
 
 
 @given(st.floats(-60, 60), st.floats(1, 2000))
@@ -168,7 +148,6 @@ def test_pairs_without_repetition_are_the_paired_t_test(pairs: list[tuple[float,
     assume(statistics.pvariance([a - b for a, b in pairs]) > 1e-9)
     found = paired_difference(first, second, range(len(pairs)))
     theirs = scipy.stats.ttest_rel(first, second)
-    assert found is not None
     assert found.p == pytest.approx(theirs.pvalue, rel=1e-6)
     assert found.df == theirs.df
     assert found.interval(0.9) == pytest.approx(Bounds(*theirs.confidence_interval(0.9)), abs=1e-9)
@@ -180,7 +159,6 @@ def test_pairs_in_clusters_are_a_clustered_regression(pairs: list[tuple[float, f
     first, second, clusters = map(list, zip(*pairs, strict=True))
     count = len(set(clusters))
     found = paired_difference(first, second, clusters)
-    assert found is not None
     if count < 2:
         assert found == Difference(found.mean, None, None, None)
         return
@@ -193,8 +171,7 @@ def test_pairs_in_clusters_are_a_clustered_regression(pairs: list[tuple[float, f
 
 
 def test_differences_that_cannot_be_tested() -> None:
-    """Nothing gives nothing; one scenario, however often it is played, gives a mean and no more."""
-    assert paired_difference([], [], []) is None
+    """No part gives nothing; one scenario, however often it is played, gives a mean and no more."""
     assert average_difference([], 1) is None
     once = paired_difference([1.0, 1.0], [0.5, 0.25], ["a", "a"])
     assert once == Difference(0.625, None, None, None)
@@ -206,7 +183,6 @@ def test_differences_that_are_all_the_same(count: int) -> None:
     """t would claim to be certain after two scenarios; the sign test is not."""
     rounding = [0.1 + 0.2 if number % 2 else 0.3 for number in range(count)]
     found = paired_difference(rounding, [0.1] * count, range(count))
-    assert found is not None
     assert found.mean == pytest.approx(0.2)
     assert found.p == 2.0 ** (1 - count)
     assert paired_difference(rounding, [0.3] * count, range(count)) == pytest.approx(
@@ -217,7 +193,6 @@ def test_differences_that_are_all_the_same(count: int) -> None:
 def test_the_sign_test_is_that_of_scipy() -> None:
     """All of six differences positive: as likely as six heads or six tails."""
     found = paired_difference([1.0] * 6, [0.0] * 6, range(6))
-    assert found is not None
     assert found.p == pytest.approx(scipy.stats.binomtest(6, 6).pvalue)
 
 
@@ -257,10 +232,8 @@ def test_an_average_of_what_does_not_vary() -> None:
     assert average_difference([up, difference(0.1, None, 1)], 2) == Difference(0.3, None, None, None)
 
 
-def _mean_and_se(values: list[float]) -> Estimate:
-    found = mean_se(values, range(len(values)))
-    assert found is not None
-    return found
+def _mean_and_se(values: list[float]) -> MeanEstimate:
+    return clustered_mean(values, range(len(values)))
 
 
 @given(p_values)
@@ -361,9 +334,10 @@ def test_intervals_hold_the_truth_as_often_as_they_say(population: Population) -
 def test_epochs_taken_for_scenarios_would_be_too_sure() -> None:
     """What clustering is for: without it the same intervals hold the truth far too rarely."""
     dice, population, hits = random.Random(12), Population("graded", 20, 4), 0
-    for _ in range(500):
-        values = population.draw(dice)[0]
-        naive = difference(*_mean_and_se(values), len(values)).interval()
+    samples = [population.draw(dice)[0] for _ in range(500)]
+    size = len(samples[0])
+    for mean, se in clustered_means(samples, range(size)):
+        naive = difference(mean, se, size).interval()
         assert naive is not None
         hits += naive.low <= 0.5 <= naive.high
     assert hits / 500 < 0.85

@@ -31,7 +31,7 @@ _EPISODES = f"""
 SELECT
     episode_id, run_id, model, family, scenario_id, coalesce(mode, attack, disclosure) AS variant, difficulty, template,
     num_users, epoch, outcome, error_kind, flags, turns, seconds, cost_usd,
-    picked(scores, 'published', [CASE family {
+    episode_scores(scores, 'published', [CASE family {
     " ".join(f"WHEN '{family}' THEN '{metric}'" for family, metric in _MAIN_METRICS.items())
 } END])[1].value AS score
 FROM episodes

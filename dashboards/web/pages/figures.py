@@ -19,7 +19,7 @@ from muses_eval.dashboards.web.charts import (
 )
 from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import StoreCache
-from muses_eval.storage.analysis.standard_error import Estimate
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -118,7 +118,7 @@ def _users(rows: Rows) -> tuple[Panel, ...]:
     )
 
 
-def _by_model(caption: str, found: list[tuple[str, float, Estimate | None]], label: str) -> Panel:
+def _by_model(caption: str, found: list[tuple[str, float, MeanEstimate | None]], label: str) -> Panel:
     names = list(dict.fromkeys(name for name, _, _ in found))[:_MAX_LINES]
     series = [
         Series(name, tuple(Point(x, estimate) for one, x, estimate in found if one == name and estimate is not None))
@@ -156,7 +156,7 @@ def _attacks(rows: Rows) -> tuple[Panel, ...]:
 
 
 def _costs(rows: Rows) -> tuple[Panel, ...]:
-    points = [(row[0], row[1], Estimate(row[2], row[3])) for row in rows]
+    points = [(row[0], row[1], MeanEstimate(row[2], row[3])) for row in rows]
     order = sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][2].mean))
     front: list[int] = []
     for index in order:
@@ -167,8 +167,8 @@ def _costs(rows: Rows) -> tuple[Panel, ...]:
     return (Panel(caption, scatter_plot(caption, points, front, x, percent_axis("average, %"))),)
 
 
-def _estimate(mean: float | None, se: float | None) -> Estimate | None:
-    return None if mean is None else Estimate(mean, se)
+def _estimate(mean: float | None, se: float | None) -> MeanEstimate | None:
+    return None if mean is None else MeanEstimate(mean, se)
 
 
 _SQL = {

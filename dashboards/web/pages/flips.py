@@ -19,7 +19,7 @@ _MAIN_METRIC = " ".join(
 _SCENARIO_SCORES = f"""
 SELECT
     family, scenario_id, template, coalesce(mode, attack, disclosure) AS variant,
-    avg(picked(scores, 'published', [CASE family {_MAIN_METRIC} END])[1].value) AS score,
+    avg(episode_scores(scores, 'published', [CASE family {_MAIN_METRIC} END])[1].value) AS score,
     min(episode_id) AS episode_id
 FROM episodes
 WHERE run_id = $run AND model = $model AND outcome = 'scored'

@@ -32,7 +32,7 @@ WITH failures AS (
     WHERE run_id = $run AND model = $model AND family = $family AND (
         outcome <> 'scored'
         OR list_min(list_transform(
-            picked(scores, 'published', ['f1', 'accuracy', 'privacy', 'success']), lambda s: s.value
+            episode_scores(scores, 'published', ['f1', 'accuracy', 'privacy', 'success']), lambda s: s.value
         )) < 1
     )
 )

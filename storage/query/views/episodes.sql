@@ -1,6 +1,6 @@
 -- One row a planned episode, nested columns included.  scores are those of the newest scorer_version.
 CREATE VIEW episodes AS
-WITH played AS (FROM rated('unsettled', 'rescored'))
-FROM once('played')
+WITH played AS (FROM with_newest_scores('unsettled', 'rescored'))
+FROM counted_attempts('played')
 UNION ALL
-FROM rated('settled', 'rescored');
+FROM with_newest_scores('settled', 'rescored');

@@ -2,7 +2,7 @@
 CREATE VIEW score_versions AS
 WITH played AS (
     SELECT run_id, model, family, scenario_id, episode_id, scorer_version, scores
-    FROM (FROM once('unsettled') UNION ALL FROM settled)
+    FROM (FROM counted_attempts('unsettled') UNION ALL FROM settled)
     WHERE outcome = 'scored'
 ),
 versions AS (

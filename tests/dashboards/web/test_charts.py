@@ -21,15 +21,15 @@ from muses_eval.dashboards.web.charts import (
     scatter_plot,
     usage_bar,
 )
-from muses_eval.storage.analysis.standard_error import Estimate
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 from tests.dashboards.web.site import HOSTILE
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
-ESTIMATES = st.builds(Estimate, st.floats(0, 1), st.none() | st.floats(0, 1))
+ESTIMATES = st.builds(MeanEstimate, st.floats(0, 1), st.none() | st.floats(0, 1))
 
 
-def drawn(name: str, estimate: Estimate) -> list[str]:
+def drawn(name: str, estimate: MeanEstimate) -> list[str]:
     """Every kind of chart, with this name in every place."""
     axis = count_axis(name, [1, 2])
     return [
@@ -41,13 +41,13 @@ def drawn(name: str, estimate: Estimate) -> list[str]:
 
 
 @given(st.text(), ESTIMATES)
-def test_every_chart_is_well_formed_whatever_it_says(name: str, estimate: Estimate) -> None:
+def test_every_chart_is_well_formed_whatever_it_says(name: str, estimate: MeanEstimate) -> None:
     for chart in drawn(name, estimate):
         ET.fromstring(chart)
 
 
 def test_names_stay_text() -> None:
-    for chart in drawn(HOSTILE, Estimate(0.5, 0.1)):
+    for chart in drawn(HOSTILE, MeanEstimate(0.5, 0.1)):
         kinds = {element.tag.removeprefix(NAMESPACE) for element in ET.fromstring(chart).iter()}
         assert kinds <= {"svg", "title", "text", "line", "polyline", "circle", "rect", "path"}
         assert "\u202e" not in chart
@@ -61,7 +61,7 @@ def test_names_stay_text() -> None:
 def test_an_interval_is_a_mean_and_1_96_errors_within_0_and_1(
     mean: float, se: float | None, low: float, high: float
 ) -> None:
-    track, span, dot = ET.fromstring(interval_bar(Estimate(mean, se)))
+    track, span, dot = ET.fromstring(interval_bar(MeanEstimate(mean, se)))
     start, width = float(track.attrib["x1"]), float(track.attrib["x2"]) - float(track.attrib["x1"])
     places = [float(span.attrib["x1"]), float(dot.attrib["cx"]), float(span.attrib["x2"])]
     assert [(place - start) / width for place in places] == pytest.approx([low, mean, high], abs=0.001)
@@ -93,7 +93,11 @@ def test_series_differ_by_mark_as_well_as_by_colour() -> None:
 
 
 def test_names_of_neighbours_are_not_written_over_one_another() -> None:
-    points = [("a", 0.5, Estimate(0.5, None)), ("b", 0.5, Estimate(0.5, None)), ("c", 0.51, Estimate(0.49, None))]
+    points = [
+        ("a", 0.5, MeanEstimate(0.5, None)),
+        ("b", 0.5, MeanEstimate(0.5, None)),
+        ("c", 0.51, MeanEstimate(0.49, None)),
+    ]
     chart = ET.fromstring(scatter_plot("", points, [0], rounded_axis("", 1.0, str), percent_axis("")))
     levels = sorted(
         float(text.attrib["y"]) for text in chart.iter(f"{NAMESPACE}text") if text.attrib["class"] == "name"

@@ -1,11 +1,11 @@
--- Attempts with the newest version of their scores, those that were computed again included.
-CREATE MACRO rated(attempts, again) AS TABLE
+-- Attempts with the newest version of their scores, rescored ones included.
+CREATE MACRO with_newest_scores(attempts, rescored) AS TABLE
 WITH newest AS (
     SELECT run_id, episode_id, scorer_version AS new_version, scores AS new_scores
-    FROM query_table(again)
+    FROM query_table(rescored)
     QUALIFY row_number() OVER (PARTITION BY run_id, episode_id ORDER BY scorer_version DESC) = 1
 ),
--- Joined on equal keys alone: any other condition would make DuckDB compare every row with every row.
+-- Joined on equal keys alone: with any other condition DuckDB would compare every row with every row.
 joined AS (
     SELECT *, outcome = 'scored' AND new_version > scorer_version AS is_newer
     FROM query_table(attempts)

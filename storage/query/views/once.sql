@@ -1,8 +1,0 @@
--- Every planned episode once: of several attempts a scored one, or else the last.
-CREATE MACRO once(attempts) AS TABLE
-SELECT *
-FROM query_table(attempts)
--- Model and family follow from the episode; named here, a query for one of them reads no other.
-QUALIFY row_number() OVER (
-    PARTITION BY run_id, model, family, episode_id ORDER BY (outcome = 'scored') DESC, attempt DESC, shard
-) = 1;
