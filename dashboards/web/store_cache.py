@@ -24,9 +24,9 @@ from muses_eval.storage.objects.object_keys import CLAIMS, RESCORED, RUNS, SEALE
 from muses_eval.storage.objects.object_store import MissingObjectError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect, connect_to
-from muses_eval.storage.query.lost_objects import Lost
-from muses_eval.storage.query.resilient_query import answer
-from muses_eval.storage.query.store_snapshot import read_sources
+from muses_eval.storage.query.lost_objects import LostObject
+from muses_eval.storage.query.resilient_query import resilient_query
+from muses_eval.storage.query.store_snapshot import read_snapshot
 from muses_eval.storage.runs.account_state import AccountState
 from muses_eval.storage.runs.manifest import NoSuchRunError, RunManifest, UnreadableManifestError, readable_manifests
 from muses_eval.storage.runs.run_lock import Claim
@@ -208,7 +208,7 @@ class StoreCache:
         """As :meth:`query`; finds the damaged objects, so that later queries skip them."""
         version = self.version(run_id)
         try:
-            found = answer(self.store_url, read, run_id)
+            found = resilient_query(self.store_url, read, run_id)
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
             raise StoreError(
@@ -216,7 +216,7 @@ class StoreCache:
             ) from error
         if found.lost:
             store = open_store(self.store_url)
-            sources = read_sources(store, run_id, [each.key for each in found.lost])
+            sources = read_snapshot(store, run_id, [each.key for each in found.lost])
             self._put(_Key(run_id, version, ("connection",)), connect_to(store, sources))
             self._put(_Key(run_id, version, ("lost",)), tuple(map(str, found.lost)))
         return found.value
@@ -261,6 +261,6 @@ class StoreCache:
     def _runs(self) -> tuple[RunSummary, ...]:
         oldest_first, unreadable = readable_manifests(open_store(self.store_url))
         if unreadable:
-            lost = tuple(str(Lost(error.key, error.problem)) for error in unreadable)
+            lost = tuple(str(LostObject(error.key, error.problem)) for error in unreadable)
             self._put(_Key(None, self.version(None), ("lost",)), lost)
         return tuple(RunSummary.of(manifest) for manifest in reversed(oldest_first))

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from duckdb import DuckDBPyConnection
-    from muses_eval.storage.query.lost_objects import Lost
-    from muses_eval.storage.query.resilient_query import Question
+    from muses_eval.storage.query.lost_objects import LostObject
+    from muses_eval.storage.query.resilient_query import Query
 
 T = TypeVar("T")
 
@@ -26,36 +26,36 @@ def find_run(store_url: str, run_id: str) -> RunManifest:
     return find_manifest(open_store(store_url), run_id)
 
 
-def query_store(store_url: str, question: "Question[T]", run_id: str | None = None) -> T:
+def query_store(store_url: str, question: "Query[T]", run_id: str | None = None) -> T:
     """What comes of a question to one run, or to all; what is damaged is left out and named on stderr.
 
     Raises:
         StoreError: the store cannot be read.
     """
     import duckdb
-    from muses_eval.storage.query.resilient_query import answer
+    from muses_eval.storage.query.resilient_query import resilient_query
 
     try:
-        found = answer(store_url, question, run_id)
+        found = resilient_query(store_url, question, run_id)
     except duckdb.Error as error:
         raise StoreError(f"store {store_url}: cannot be read: {error}") from error
     _tell(found.lost)
     return found.value
 
 
-def query_runs(store_url: str, question: "Question[T]", run_id: str | None = None) -> T:
+def query_runs(store_url: str, question: "Query[T]", run_id: str | None = None) -> T:
     """The same where at least one run has to be there: that one, or any.  An error of the question is its own.
 
     Raises:
         MusesError: there is none, or none that can be read.
     """
-    from muses_eval.storage.query.resilient_query import answer
+    from muses_eval.storage.query.resilient_query import resilient_query
     from muses_eval.storage.runs.newest_run import newest_run
 
     def ask(connection: "DuckDBPyConnection") -> tuple[T] | None:
         return None if newest_run(connection) is None else (question(connection),)
 
-    found = answer(store_url, ask, run_id)
+    found = resilient_query(store_url, ask, run_id)
     _tell(found.lost)
     if found.value is not None:
         return found.value[0]
@@ -66,6 +66,6 @@ def query_runs(store_url: str, question: "Question[T]", run_id: str | None = Non
     raise NoSuchRunError(store_url)
 
 
-def _tell(lost: "Iterable[Lost]") -> None:
+def _tell(lost: "Iterable[LostObject]") -> None:
     for each in lost:
         print(f"muses: damaged and left out: {each}", file=sys.stderr)  # noqa: T201 - the command line talks

@@ -50,7 +50,7 @@ class RunReport:
 def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) -> RunReport:
     """Reads the run's results back from the store."""
     from muses_eval.storage.analysis.leaderboard import leaderboard
-    from muses_eval.storage.query.resilient_query import answer
+    from muses_eval.storage.query.resilient_query import resilient_query
     from muses_eval.storage.runs.cell_results import outcome_counts
 
     problems: Counter[tuple[FailureKind, str]] = Counter()
@@ -70,7 +70,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         return rows, outcome_counts(connection, run.plan.run_id)
 
     # The losses of damaged objects were reported when the run was prepared, and have been replayed.
-    rows, stored = answer(run.store.url, results, run.plan.run_id).value
+    rows, stored = resilient_query(run.store.url, results, run.plan.run_id).value
     spent = read_spending(run.store, run.plan.run_id, run.index.damaged)
     costs = [row.cost_usd for row in rows]
     return RunReport(

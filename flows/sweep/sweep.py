@@ -30,7 +30,7 @@ from muses_eval.pipeline.episode.usage import sum_or_none
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.query.resilient_query import answer
+from muses_eval.storage.query.resilient_query import resilient_query
 from muses_eval.storage.runs.cell_results import CellResult, cell_results
 from muses_eval.storage.runs.shards import read_index
 from muses_eval.workers.budget import BudgetSpec
@@ -218,7 +218,7 @@ async def _result_of(queued: _QueuedRun, came: RunReport | str) -> SweepRunResul
 
 
 def _stored(queued: _QueuedRun) -> list[CellResult]:
-    return answer(
+    return resilient_query(
         queued.config.store, lambda connection: cell_results(connection, queued.run_id, queued.planned), queued.run_id
     ).value
 

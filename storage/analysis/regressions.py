@@ -19,7 +19,7 @@ from muses_eval.storage.analysis.multiple_comparisons import adjusted
 from muses_eval.storage.analysis.paired_difference import Difference, difference
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect_to
-from muses_eval.storage.query.store_snapshot import Sources, read_sources
+from muses_eval.storage.query.store_snapshot import StoreSnapshot, read_snapshot
 from muses_eval.storage.runs.manifest import RunManifest
 from muses_eval.storage.runs.nights import Flag, FlagKind, rows_version
 
@@ -174,15 +174,15 @@ def _keys(manifest: RunManifest) -> Mapping[Part, frozenset[str]]:
 @contextmanager
 def _reading(store: ObjectStore, run_ids: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
     """The views over these runs; what goes wrong with them is the store's trouble."""
-    parts = [read_sources(store, run_id) for run_id in run_ids]
-    sources = Sources(
+    parts = [read_snapshot(store, run_id) for run_id in run_ids]
+    snapshot = StoreSnapshot(
         settled=tuple(key for part in parts for key in part.settled),
         unsettled=tuple(key for part in parts for key in part.unsettled),
         rescored=tuple(key for part in parts for key in part.rescored),
         manifests=tuple(manifest for part in parts for manifest in part.manifests),
     )
     try:
-        with connect_to(store, sources) as connection:
+        with connect_to(store, snapshot) as connection:
             yield connection
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]

@@ -1,9 +1,9 @@
-"""SQL over a store: an in-memory DuckDB whose views read the Parquet files where they lie.
+"""SQL over a store: an in-memory DuckDB whose views read the Parquet files in place.
 
-The views (``views/*.sql``) are named in :data:`VIEWS`; ``traces`` holds the rows as they are stored, every attempt of
-an episode (``settled`` those of sealed runs, ``unsettled`` all others), ``rescored`` the scores that were computed
-again, and ``episodes`` each planned episode once, with the newest version of its scores.  A connection knows the
-objects that were there when it was opened.  Foreign files are passed over; an empty store answers with empty views.
+:data:`VIEWS` lists the views (``views/*.sql``).  ``traces`` contains the rows as they are stored, every attempt of an
+episode (``settled`` the rows of sealed runs, ``unsettled`` all others), ``rescored`` the scores that were computed
+later, and ``episodes`` each planned episode once, with the newest version of its scores.  A connection sees the objects
+that existed when it was opened.  Foreign files are ignored; the views of an empty store are empty.
 """
 
 import json
@@ -22,7 +22,7 @@ from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_store import S3Store
-from muses_eval.storage.query.store_snapshot import Sources, read_sources
+from muses_eval.storage.query.store_snapshot import StoreSnapshot, read_snapshot
 from muses_eval.storage.runs.manifest import RunManifest
 from muses_eval.storage.schema.parquet_schema import head
 
@@ -67,16 +67,16 @@ _MANIFESTS = pa.schema(_MANIFEST_FIELDS)
 
 
 def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection with the views over a store, or over one run of it.
+    """Returns a connection with the views over a store, or over one run of it.
 
-    Queries raise ``duckdb.Error``; :mod:`muses_eval.storage.query.resilient_query` reads on past damaged objects.
+    Queries raise ``duckdb.Error``; :mod:`muses_eval.storage.query.resilient_query` reads past damaged objects.
 
     Raises:
         StoreError: the store cannot be listed, or a manifest or an object in it cannot be read.
     """
     store = open_store(store_url)
     try:
-        return connect_to(store, read_sources(store, run_id))
+        return connect_to(store, read_snapshot(store, run_id))
     except duckdb.IOException as error:
         reason = str(error).partition("\n")[0]
         raise StoreError(
@@ -85,28 +85,28 @@ def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnect
 
 
 def connect_to(
-    store: ObjectStore, sources: Sources, columns: Mapping[str, Column] = COLUMNS
+    store: ObjectStore, snapshot: StoreSnapshot, columns: Mapping[str, Column] = COLUMNS
 ) -> duckdb.DuckDBPyConnection:
-    """A connection with the views over these objects."""
+    """Returns a connection with the views over the objects of a snapshot."""
     connection = duckdb.connect(":memory:", config=_settings())
     connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
-    if isinstance(store, S3Store) and sources.keys:
-        _let_in(connection, store)
-    rows = (("settled", sources.settled), ("unsettled", sources.unsettled), ("rescored", sources.rescored))
-    for name, _ in rows:
-        _point(connection, name, [])
-    connection.register("manifests_now", _manifests_table(sources.manifests))
+    if isinstance(store, S3Store) and snapshot.keys:
+        _configure_s3(connection, store)
+    views = (("settled", snapshot.settled), ("unsettled", snapshot.unsettled), ("rescored", snapshot.rescored))
+    for name, _ in views:
+        _create_row_view(connection, name, [])
+    connection.register("manifests_now", _manifests_table(snapshot.manifests))
     connection.execute("CREATE TABLE manifests AS FROM manifests_now")
     connection.unregister("manifests_now")
     # Two texts, so that a store in which nothing was rescored pays for no join.
-    for name in ("with_newest_scores" if sources.rescored else "without_rescoring", *_MACROS):
+    for name in ("with_newest_scores" if snapshot.rescored else "without_rescoring", *_MACROS):
         connection.execute(sql_text("macros", name))
     for name in (*_BASE_VIEWS, *VIEWS):
         connection.execute(_with_columns(sql_text("views", name), columns))
-    # At last: DuckDB looks for every file of a view whenever it makes another one over it.
-    for name, keys in rows:
+    # Last, because DuckDB looks for every file of a view whenever it creates another view over it.
+    for name, keys in views:
         if keys:
-            _point(connection, name, list(map(store.uri, keys)))
+            _create_row_view(connection, name, list(map(store.uri, keys)))
     return connection
 
 
@@ -129,17 +129,17 @@ def _with_columns(text: str, columns: Mapping[str, Column]) -> str:
 def _settings() -> dict[str, str | bool | int | float | list[str]]:
     return {
         "threads": max(2, os.cpu_count() or 1),
-        # Nothing is ever fetched: what is needed is installed.
+        # All extensions are installed packages; DuckDB downloads none.
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
 
 
-def _point(connection: duckdb.DuckDBPyConnection, name: str, uris: list[str]) -> None:
-    """Makes a view of the rows of these objects as they are stored, in the columns of today."""
-    # DuckDB takes the columns from the first file, so it need not open the others before it reads them.
+def _create_row_view(connection: duckdb.DuckDBPyConnection, name: str, uris: list[str]) -> None:
+    """Creates a view of the stored rows of these objects, with the columns of the current schema."""
+    # DuckDB takes the columns from the first file, here an empty template, and opens the others only to read them.
     listed = _quoted([str(head("rescored" if name == "rescored" else "traces")), *uris])
-    # The path repeats run, model and family; without the option DuckDB would take the model's slug for its name.
+    # The path repeats run, model and family; without the option DuckDB would use the model's slug as its name.
     connection.execute(f"CREATE OR REPLACE VIEW {name} AS FROM read_parquet([{listed}], hive_partitioning = false)")
 
 
@@ -147,10 +147,10 @@ def _quoted(texts: Iterable[str]) -> str:
     return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
 
 
-def _let_in(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None:
-    """Gives the connection DuckDB's S3 reader, from its Python package, and the access that boto3 has."""
+def _configure_s3(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None:
+    """Loads DuckDB's S3 reader from its Python package and gives it the credentials that boto3 uses."""
     connection.execute(f"LOAD {_quoted([str(_httpfs())])}")
-    # The extension copies AWS_* of the environment into settings, which any query can read.
+    # The extension copies AWS_* variables into settings, which any query can read.
     for setting in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
         connection.execute(f"SET {setting} = ''")
     access = store.access()

@@ -1,4 +1,4 @@
-"""What a store has lost: objects that hold rows and cannot be read, named by what was in them."""
+"""Objects of a store that contain episodes and cannot be read, described by their contents."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, parse_manifest_key
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
-from muses_eval.storage.query.store_snapshot import Sources
+from muses_eval.storage.query.store_snapshot import StoreSnapshot
 from muses_eval.storage.runs.shards import DamagedObjectError, read_columns_whole
 
-_READERS = 4
-"""A sealed object is in memory as a whole while it is checked."""
+_READER_THREADS = 4
+"""Number of objects checked at once: each sealed object is held in memory as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostObject:
     """One object that cannot be read."""
 
     key: str
@@ -23,9 +23,9 @@ class Lost:
     """Number of episodes in it; None when that is not recorded."""
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.problem}; {self._what()} is missing"
+        return f"{self.key}: {self.problem}; {self._contents()} is missing"
 
-    def _what(self) -> str:
+    def _contents(self) -> str:
         shard, sealed = ShardKey.parse(self.key), SealedKey.parse(self.key)
         if shard is not None:
             start = f", attempt {shard.attempt}" if shard.attempt > 1 else ""
@@ -39,14 +39,16 @@ class Lost:
         return "it" if part is None else f"a part of the later scores of run {part.run_id}, family {part.family}"
 
 
-def find_lost(store: ObjectStore, sources: Sources) -> list[Lost]:
-    """The damaged ones of these objects, all read to the last byte; a shard that has been deleted is not damaged.
+def find_lost_objects(store: ObjectStore, snapshot: StoreSnapshot) -> list[LostObject]:
+    """Returns the damaged objects of a snapshot; reads all of its objects to the end.
+
+    A shard that has been deleted is not damaged: its run was compacted.
 
     Raises:
-        StoreError: the store cannot be read, or an object is of a newer version; the message names it.
+        StoreError: the store cannot be read, or an object has a newer version; the message names it.
     """
-    held = {entry.key: entry.episodes for manifest in sources.manifests for entry in manifest.sealed}
-    return [Lost(key, problem, held.get(key)) for key, problem in _problems(store, sources.keys)]
+    episodes = {entry.key: entry.episodes for manifest in snapshot.manifests for entry in manifest.sealed}
+    return [LostObject(key, problem, episodes.get(key)) for key, problem in _problems(store, snapshot.keys)]
 
 
 def _problems(store: ObjectStore, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -59,5 +61,5 @@ def _problems(store: ObjectStore, keys: Iterable[str]) -> Iterator[tuple[str, st
             return (key, "the manifest names it, and it is not there") if SealedKey.parse(key) else None
         return None
 
-    with ThreadPoolExecutor(_READERS) as threads:
+    with ThreadPoolExecutor(_READER_THREADS) as threads:
         yield from (found for found in threads.map(problem, keys) if found is not None)

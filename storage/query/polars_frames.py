@@ -1,4 +1,4 @@
-"""The traces as Polars frames, for those who prefer frames to SQL: the same Parquet files, read lazily."""
+"""Traces as Polars frames: the same Parquet files as in SQL, read lazily."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from muses_eval.storage.objects.object_keys import RescoredKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_store import S3Store
-from muses_eval.storage.query.store_snapshot import read_sources
+from muses_eval.storage.query.store_snapshot import read_snapshot
 from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA, SCHEMA
 
 if TYPE_CHECKING:
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 def scan(store_url: str) -> "pl.LazyFrame":
-    """The store's episodes, one row each: of several attempts a scored one, or else the last.
+    """Returns the episodes of a store, one row each: of several attempts a scored one, or else the last.
 
-    The scores are those of the newest ``scorer_version``.  It holds the files that are there now; scan again to see
-    later ones.
+    The scores have the newest ``scorer_version``.  The frame covers the files that exist now; scan again to see later
+    ones.
     """
     import polars as pl
 
     store = open_store(store_url)
-    sources = read_sources(store)
-    settled, attempts = (scan_objects(store, keys) for keys in (sources.settled, sources.unsettled))
+    snapshot = read_snapshot(store)
+    settled, attempts = (scan_objects(store, keys) for keys in (snapshot.settled, snapshot.unsettled))
     episodes = settled
-    if sources.unsettled:
+    if snapshot.unsettled:
         order = (pl.col("outcome") == "scored", "attempt", "shard")
         newest_first = attempts.sort(*order, descending=[True, True, False], maintain_order=True)
         counted = newest_first.unique(["run_id", "episode_id"], keep="first", maintain_order=True)
         episodes = pl.concat([settled, counted])
-    return _with_newest_scores(episodes, newest_scores(store, sources.rescored)) if sources.rescored else episodes
+    return _with_newest_scores(episodes, newest_scores(store, snapshot.rescored)) if snapshot.rescored else episodes
 
 
 def newest_scores(store: ObjectStore, keys: Sequence[RescoredKey | str]) -> "pl.LazyFrame":
@@ -45,7 +45,10 @@ def newest_scores(store: ObjectStore, keys: Sequence[RescoredKey | str]) -> "pl.
 def scan_objects(
     store: ObjectStore, keys: Sequence[str], schema: pa.Schema = SCHEMA, object_column: str | None = None
 ) -> "pl.LazyFrame":
-    """The rows of these objects, in the columns of today; with an *object_column*, each with the URI of its object."""
+    """Returns the rows of these objects, with the columns of *schema*.
+
+    *object_column*: name of an additional column with the URI of the object of each row.
+    """
     import polars as pl
 
     if not keys:
@@ -59,7 +62,7 @@ def scan_objects(
         hive_partitioning=False,
         glob=False,
         include_file_paths=object_column,
-        # What an older version of the schema lacks is NULL.
+        # Columns that an older version of the schema lacks are NULL.
         schema=pl.DataFrame(schema.empty_table()).schema,
         cast_options=pl.ScanCastOptions(missing_struct_fields="insert"),
     )
@@ -76,7 +79,7 @@ def _with_newest_scores(episodes: "pl.LazyFrame", rescored: "pl.LazyFrame") -> "
 
 
 def s3_options(store: S3Store) -> dict[str, str]:
-    """What Polars calls the settings that boto3 found."""
+    """Returns the settings that boto3 uses under the names that Polars expects."""
     access = store.access()
     options = {
         "aws_endpoint_url": access.endpoint,

@@ -1,8 +1,8 @@
-"""Questions that are answered from what can be read, and say what could not be.
+"""Queries that read past damaged objects and name them.
 
-A store is read while others seal and delete, and objects may be damaged.  Normal queries pay nothing for this:
-only when a query fails are the objects looked at, all of them.  What is damaged is left out and named, what has been
-sealed in the meantime is read where it lies now, and the question is asked again.
+Other processes compact and delete while a store is read, and objects may be damaged.  A query that succeeds costs
+nothing extra.  When a query fails, all objects are checked: damaged ones are left out and reported, objects that were
+compacted in the meantime are read from where they are now, and the query runs again.
 """
 
 from collections.abc import Callable
@@ -13,68 +13,70 @@ import duckdb
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect_to
-from muses_eval.storage.query.lost_objects import Lost, find_lost
-from muses_eval.storage.query.store_snapshot import Sources, read_sources
+from muses_eval.storage.query.lost_objects import LostObject, find_lost_objects
+from muses_eval.storage.query.store_snapshot import StoreSnapshot, read_snapshot
 from muses_eval.storage.runs.manifest import UnreadableManifestError
 
 T = TypeVar("T")
-Question = Callable[[duckdb.DuckDBPyConnection], T]
+Query = Callable[[duckdb.DuckDBPyConnection], T]
 
-_TRIES = 4
-_UNREADABLE = (
-    duckdb.IOException,  # cut off, not Parquet, gone
+_MAX_ATTEMPTS = 4
+_READ_ERRORS = (
+    duckdb.IOException,  # truncated, not Parquet, deleted
     duckdb.HTTPException,
     duckdb.InvalidInputException,
     duckdb.SerializationException,
-    duckdb.ConversionException,  # columns of another kind
+    duckdb.ConversionException,  # columns of another type
     duckdb.InternalException,
-    UnicodeDecodeError,  # a text in the result that is none
+    UnicodeDecodeError,  # a text in the result that is not UTF-8
 )
-"""What damaged or vanished objects are noticed by.  Other errors are the query's own."""
+"""Errors that a damaged or deleted object can cause.  Other errors are caused by the query itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
-    """What came of a question."""
+class QueryResult(Generic[T]):
+    """The result of a query, and the objects that it does not include."""
 
     value: T
-    lost: tuple[Lost, ...]
-    """What the answer is without."""
+    lost: tuple[LostObject, ...]
+    """Damaged objects that were left out."""
 
 
-def answer(
+def resilient_query(
     store_url: str,
-    question: Question[T],
+    query: Query[T],
     run_id: str | None = None,
-    opener: Callable[[ObjectStore, Sources], duckdb.DuckDBPyConnection] = connect_to,
-) -> Answer[T]:
-    """Asks over a store, or over one run of it.  *question* may be called again, over another connection.
+    opener: Callable[[ObjectStore, StoreSnapshot], duckdb.DuckDBPyConnection] = connect_to,
+) -> QueryResult[T]:
+    """Runs a query over a store, or over one run of it.
+
+    *query* may be called several times, each time with a new connection.
 
     Raises:
-        StoreError: the store cannot be read, or holds an object of a newer version, or the manifest of *run_id* does.
-        duckdb.Error: the query fails for a reason of its own.
+        StoreError: the store cannot be read, or an object in it, or the manifest of *run_id*, has a newer version.
+        duckdb.Error: the query itself is wrong.
     """
     store = open_store(store_url)
-    lost: tuple[Lost, ...] = ()
-    tries = 0
+    lost: tuple[LostObject, ...] = ()
+    attempts = 0
     while True:
         try:
-            sources = read_sources(store, run_id, [each.key for each in lost])
+            snapshot = read_snapshot(store, run_id, [each.key for each in lost])
         except UnreadableManifestError as error:
             if run_id is not None:
                 raise
-            lost = (*lost, Lost(error.key, error.problem))
+            lost = (*lost, LostObject(error.key, error.problem))
             continue
         try:
-            with opener(store, sources) as connection:
-                return Answer(question(connection), lost)
+            with opener(store, snapshot) as connection:
+                return QueryResult(query(connection), lost)
         except (duckdb.Error, UnicodeDecodeError) as error:
-            # What DuckDB's Parquet reader cannot decode is an error of no kind.
-            if not isinstance(error, _UNREADABLE) and type(error) is not duckdb.Error:
+            # DuckDB's Parquet reader raises the base class for what it cannot decode.
+            if not isinstance(error, _READ_ERRORS) and type(error) is not duckdb.Error:
                 raise
-            tries += 1
-            now = read_sources(store, run_id, [each.key for each in lost])
-            found = find_lost(store, now)
-            if tries == _TRIES or (not found and now.keys == sources.keys):
+            attempts += 1
+            now = read_snapshot(store, run_id, [each.key for each in lost])
+            found = find_lost_objects(store, now)
+            if attempts == _MAX_ATTEMPTS or (not found and now.keys == snapshot.keys):
                 raise
         lost = (*lost, *found)

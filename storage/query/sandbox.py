@@ -1,15 +1,15 @@
-"""Queries from people whom we do not trust: they see the views of one store and nothing else.
+"""Queries from untrusted users: they can read the views of one store and nothing else.
 
-DuckDB has no user without rights, so three walls stand one behind the other:
+DuckDB has no unprivileged users, so there are three layers of defence:
 
-* the text: one statement, which DuckDB's own parser takes for a SELECT, with none but harmless table functions in it.
-  Some that a SELECT can call write files (``enable_logging``) or read memory (``arrow_scan``) whatever is locked;
-* the connection: it opens the store's own objects and no other path or address, has so much memory and no disk, and
+* the text: one statement that DuckDB's own parser classifies as a SELECT, with harmless table functions only.  Some
+  functions that a SELECT can call write files (``enable_logging``) or read memory (``arrow_scan``) despite all locks;
+* the connection: it opens the store's own objects and no other path or address, has a memory limit and no disk, and
   cannot change its settings;
-* the process: each query runs in one of its own, which the system bounds, which can write no file, and which is killed
-  when its time is over.  What breaks the first two walls, or crashes DuckDB, is then in a small room.
+* the process: each query runs in a process of its own, with resource limits, without permission to write files, and is
+  killed when its time is over.  It contains a query that gets past the first two layers or crashes DuckDB.
 
-Reading a store takes a fraction of a second more this way: this is for a text box, not for a page's own queries.
+This adds a fraction of a second to each query, so pages use it for the SQL form only, not for their own queries.
 """
 
 import json
@@ -27,29 +27,29 @@ import pyarrow as pa
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect_to
-from muses_eval.storage.query.resilient_query import answer
-from muses_eval.storage.query.store_snapshot import Sources
+from muses_eval.storage.query.resilient_query import resilient_query
+from muses_eval.storage.query.store_snapshot import StoreSnapshot
 from muses_eval.storage.schema.parquet_schema import head
 
-_HARMLESS = frozenset({"generate_series", "json_each", "json_tree", "range", "unnest"})
-_OVERHEAD = 2
-"""The process may have as many times the memory of its queries: DuckDB does not count all that it holds."""
-_STARTED_MB = 256
-"""What the process has before it asks anything."""
+_HARMLESS_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "range", "unnest"})
+_MEMORY_FACTOR = 2
+"""Memory limit of the process, as a multiple of the query's: DuckDB does not count all memory that it holds."""
+_BASE_MEMORY_MB = 256
+"""Memory of the process before the query starts."""
 _BATCH_ROWS = 1000
 _MB = 2**20
 
 
 class QueryRefusedError(MusesError):
-    """The query is not answered: it asks for more than it may, is wrong, or goes over a limit."""
+    """The query is not allowed, is wrong, or exceeds a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
-    """What one query may take."""
+    """Limits of one query."""
 
     seconds: float = 30.0
-    """From the start of its process to its end."""
+    """Seconds from the start of its process to its end."""
     memory_mb: int = 1024
     rows: int = 10_000
     result_mb: int = 16
@@ -57,22 +57,22 @@ class QueryLimits:
 
 @dataclass(frozen=True, slots=True)
 class ResultTable:
-    """What a query answered."""
+    """Result of a query."""
 
     columns: tuple[str, ...]
-    """Two may have the same name."""
+    """Names of the columns; several may have the same name."""
     rows: tuple[tuple[Any, ...], ...]
     truncated: bool
-    """Whether there were more rows than the limits allow."""
+    """True when there were more rows than the limits allow."""
     lost: tuple[str, ...]
-    """Damaged objects that the answer is without, for people."""
+    """Descriptions of damaged objects that the result does not include."""
 
 
 def query(store_url: str, sql: str, limits: QueryLimits = QueryLimits()) -> ResultTable:
-    """Answers *sql* over the store's views.
+    """Runs *sql* over the views of a store.
 
     Raises:
-        QueryRefusedError: the query may not do that, fails, or goes over a limit.
+        QueryRefusedError: the query is not allowed, fails, or exceeds a limit.
         MusesError: the store cannot be read.
     """
     request = json.dumps({"store_url": store_url, "sql": sql, "limits": asdict(limits)}).encode()
@@ -90,21 +90,21 @@ def query(store_url: str, sql: str, limits: QueryLimits = QueryLimits()) -> Resu
         raise QueryRefusedError(
             f"the query took longer than {limits.seconds:g} s and was stopped; ask for fewer rows, or for one run"
         ) from None
-    return _understood(done, limits)
+    return _parse_reply(done, limits)
 
 
-def _understood(done: "subprocess.CompletedProcess[bytes]", limits: QueryLimits) -> ResultTable:
+def _parse_reply(done: "subprocess.CompletedProcess[bytes]", limits: QueryLimits) -> ResultTable:
     head_line, _, data = done.stdout.partition(b"\n")
     try:
         facts = json.loads(head_line)
     except ValueError:
         raise QueryRefusedError(
-            f"the query's process ended without an answer (exit status {done.returncode}); it most likely needed more"
-            f" than the {limits.memory_mb} MB that a query may take"
+            f"the query's process ended without a result (exit status {done.returncode}); it most likely needed more"
+            f" than the limit of {limits.memory_mb} MB"
         ) from None
     if facts["kind"] == "refused":
         raise QueryRefusedError(facts["problem"])
-    if facts["kind"] == "trouble":
+    if facts["kind"] == "error":
         raise MusesError(facts["problem"])
     table = pa.ipc.open_stream(data).read_all()
     columns = (column.to_pylist() for column in table.columns)
@@ -113,7 +113,7 @@ def _understood(done: "subprocess.CompletedProcess[bytes]", limits: QueryLimits)
 
 
 def refusal(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
-    """Why this text is not run; None when it may be.  Nothing of it is executed."""
+    """Returns the reason to refuse a text, or None when it may run.  Does not execute it."""
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
@@ -121,19 +121,20 @@ def refusal(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
     kinds = [statement.type.name for statement in statements]
     if kinds != ["SELECT"]:
         found = ", ".join(kinds) or "nothing"
-        return f"one SELECT is answered here (FROM, WITH, VALUES, DESCRIBE and SUMMARIZE too); this is {found}"
+        return f"only one SELECT is allowed (also FROM, WITH, VALUES, DESCRIBE and SUMMARIZE); this is {found}"
     (serialized,) = connection.execute("SELECT json_serialize_sql($1)", [sql]).fetchone() or ("{}",)
     tree = json.loads(serialized)
     if tree.get("error", True):
-        return f"one SELECT is answered here; DuckDB says of this one: {tree.get('error_message', 'unknown statement')}"
-    foreign = sorted({name for name in _table_functions(tree) if name not in _HARMLESS})
+        return f"only one SELECT is allowed; DuckDB rejects this one: {tree.get('error_message', 'unknown statement')}"
+    foreign = sorted({name for name in _table_functions(tree) if name not in _HARMLESS_FUNCTIONS})
     if foreign:
-        return f"{', '.join(foreign)}: of functions in FROM only {', '.join(sorted(_HARMLESS))} may be used here"
+        allowed = ", ".join(sorted(_HARMLESS_FUNCTIONS))
+        return f"{', '.join(foreign)}: not allowed in FROM; allowed functions are {allowed}"
     return None
 
 
 def _table_functions(node: object) -> Iterator[str]:
-    """The names of all functions that stand where a table could, at any depth."""
+    """Yields the names of all functions in the place of a table, at any depth."""
     if isinstance(node, dict):
         if node.get("type") == "TABLE_FUNCTION":
             yield str(node["function"].get("function_name", "?")).lower()
@@ -143,10 +144,10 @@ def _table_functions(node: object) -> Iterator[str]:
             yield from _table_functions(inner)
 
 
-def connect_locked(store: ObjectStore, sources: Sources, memory_mb: int) -> duckdb.DuckDBPyConnection:
-    """A connection over these objects that can open nothing else, and that stays so."""
-    connection = connect_to(store, sources)
-    paths = [*map(store.uri, sources.keys), str(head("traces")), str(head("rescored"))]
+def connect_locked(store: ObjectStore, snapshot: StoreSnapshot, memory_mb: int) -> duckdb.DuckDBPyConnection:
+    """Returns a connection that can open the objects of a snapshot and nothing else, with locked settings."""
+    connection = connect_to(store, snapshot)
+    paths = [*map(store.uri, snapshot.keys), str(head("traces")), str(head("rescored"))]
     connection.execute("SET temp_directory = ''")
     connection.execute(f"SET memory_limit = '{memory_mb}MB'")
     connection.execute("SET allowed_paths = $1", [paths])
@@ -156,47 +157,47 @@ def connect_locked(store: ObjectStore, sources: Sources, memory_mb: int) -> duck
 
 
 def _main() -> None:
-    """The process of one query: its request on stdin, its answer on stdout as a line of JSON and an Arrow stream."""
+    """Runs one query: reads a JSON request from stdin, writes a line of JSON and an Arrow stream to stdout."""
     request = json.loads(sys.stdin.buffer.read())
     limits = QueryLimits(**request["limits"])
-    _bound(limits)
+    _limit_resources(limits)
     try:
-        found = answer(
+        found = resilient_query(
             request["store_url"],
             lambda connection: _run(connection, request["sql"], limits),
-            opener=lambda store, sources: connect_locked(store, sources, limits.memory_mb),
+            opener=lambda store, snapshot: connect_locked(store, snapshot, limits.memory_mb),
         )
     except QueryRefusedError as error:
         _reply({"kind": "refused", "problem": str(error)})
     except (duckdb.OutOfMemoryException, MemoryError):
-        _reply({"kind": "refused", "problem": f"the query needs more than the {limits.memory_mb} MB that it may take"})
+        _reply({"kind": "refused", "problem": f"the query needs more memory than the limit of {limits.memory_mb} MB"})
     except duckdb.Error as error:
         _reply({"kind": "refused", "problem": str(error)})
     except MusesError as error:
-        _reply({"kind": "trouble", "problem": str(error)})
+        _reply({"kind": "error", "problem": str(error)})
     else:
         data, truncated = found.value
         _reply({"kind": "table", "truncated": truncated, "lost": list(map(str, found.lost))}, data)
 
 
-def _bound(limits: QueryLimits) -> None:
-    """What the system holds this process to from now on."""
-    for what, most in (
-        (resource.RLIMIT_DATA, (_STARTED_MB + _OVERHEAD * limits.memory_mb) * _MB),
+def _limit_resources(limits: QueryLimits) -> None:
+    """Limits the resources of this process."""
+    for name, limit in (
+        (resource.RLIMIT_DATA, (_BASE_MEMORY_MB + _MEMORY_FACTOR * limits.memory_mb) * _MB),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
-        # The client may be gone: the query would use all cores for seconds.
+        # If the client is gone, the query would otherwise use all cores for seconds.
         (resource.RLIMIT_CPU, int(limits.seconds * (os.cpu_count() or 1)) + 1),
     ):
-        with suppress(ValueError):  # a lower bound holds already
-            resource.setrlimit(what, (most, most))
+        with suppress(ValueError):  # a lower limit is set already
+            resource.setrlimit(name, (limit, limit))
 
 
 def _run(connection: duckdb.DuckDBPyConnection, sql: str, limits: QueryLimits) -> tuple[bytes, bool]:
     problem = refusal(connection, sql)
     if problem is not None:
         raise QueryRefusedError(problem)
-    reader = connection.execute(sql).to_arrow_reader(_BATCH_ROWS)  # fetched as it is read
+    reader = connection.execute(sql).to_arrow_reader(_BATCH_ROWS)  # rows are fetched as they are read
     sink, rows, truncated = pa.BufferOutputStream(), 0, False
     with pa.ipc.new_stream(sink, reader.schema) as stream:
         for batch in _batches(reader):
@@ -212,7 +213,7 @@ def _run(connection: duckdb.DuckDBPyConnection, sql: str, limits: QueryLimits) -
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """DuckDB's errors come as Arrow's from the second batch on."""
+    """Yields the batches; turns Arrow's errors back into DuckDB's, which they are from the second batch on."""
     try:
         yield from reader
     except (pa.ArrowException, OSError) as error:

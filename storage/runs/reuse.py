@@ -19,7 +19,7 @@ from muses_eval.pipeline.plan.plan import Cell
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect_to
-from muses_eval.storage.query.store_snapshot import read_sources
+from muses_eval.storage.query.store_snapshot import read_snapshot
 from muses_eval.storage.runs.manifest import CellRecord, RunManifest
 from muses_eval.storage.runs.shards import RunIndex, write_shard
 from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
@@ -151,7 +151,7 @@ def _place(cell: Cell) -> tuple[str, str, str]:
 def _reading(store: ObjectStore, run_id: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """The views over one run; what goes wrong with them is the store's trouble."""
     try:
-        with connect_to(store, read_sources(store, run_id)) as connection:
+        with connect_to(store, read_snapshot(store, run_id)) as connection:
             yield connection
     except (duckdb.Error, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0]

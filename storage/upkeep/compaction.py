@@ -28,7 +28,7 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect_to
 from muses_eval.storage.query.polars_frames import scan_objects
-from muses_eval.storage.query.store_snapshot import Sources
+from muses_eval.storage.query.store_snapshot import StoreSnapshot
 from muses_eval.storage.runs.live_objects import trace_objects
 from muses_eval.storage.runs.manifest import RunManifest, SealedObject, change_manifest, find_manifest, reopen
 from muses_eval.storage.runs.run_lock import PACE, HeldClaim, Pace, claimed
@@ -268,8 +268,8 @@ def _sorted(store: ObjectStore, run: _Run, piece: Piece, sizes: Sizes) -> Iterat
     values = [*chain.from_iterable(piece.cells), piece.low, piece.high, piece.high]
     families = {family for family, _ in piece.cells}
     parts = tuple(str(part) for part in run.parts if part.family in families)
-    sources = Sources(settled=(), unsettled=piece.objects, rescored=parts, manifests=())
-    with tempfile.TemporaryDirectory(prefix="muses-seal-") as spill, connect_to(store, sources) as connection:
+    snapshot = StoreSnapshot(settled=(), unsettled=piece.objects, rescored=parts, manifests=())
+    with tempfile.TemporaryDirectory(prefix="muses-seal-") as spill, connect_to(store, snapshot) as connection:
         connection.execute(f"SET memory_limit = '{sizes.memory_limit}'")
         connection.execute(f"SET temp_directory = '{spill}'")
         try:

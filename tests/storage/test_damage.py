@@ -16,7 +16,7 @@ from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.storage.objects.object_keys import ShardKey, manifest_key
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.query.resilient_query import Answer, answer
+from muses_eval.storage.query.resilient_query import QueryResult, resilient_query
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import read_shard, write_shard
 from muses_eval.storage.upkeep.compaction import Sizes, seal
@@ -100,7 +100,7 @@ def test_the_rest_is_read(folder: FolderStore, spoil: Callable[[bytes], bytes]) 
     """Whatever happened to the object, its name and what was in it are said."""
     path = Path(folder.uri(str(BAD)))
     path.write_bytes(spoil(path.read_bytes()))
-    found = answer(folder.url, _count)
+    found = resilient_query(folder.url, _count)
     assert found.value == 8
     (lost,) = found.lost
     assert lost.key == str(BAD)
@@ -114,14 +114,14 @@ def test_over_s3(s3_url: str) -> None:
     store = open_store(s3_url)
     _fill(store, 1)
     store.put_if_absent(str(BAD), b"PAR1 and nothing more")
-    found = answer(store.url, _count)
+    found = resilient_query(store.url, _count)
     assert (found.value, [lost.key for lost in found.lost]) == (4, [str(BAD)])
 
 
 def test_the_leaderboard_counts_it_as_missing(folder: FolderStore) -> None:
     """A lost shard is uncovered plan, not fewer planned episodes."""
     Path(folder.uri(str(BAD))).write_bytes(b"")
-    found: Answer[list[LeaderboardRow]] = answer(folder.url, leaderboard)
+    found: QueryResult[list[LeaderboardRow]] = resilient_query(folder.url, leaderboard)
     (row,) = found.value
     assert (row.episodes, row.planned) == (8, 12)
 
@@ -138,7 +138,7 @@ def test_a_sealed_object(store: ObjectStore) -> None:
         storage.connect(store.url) as plain,
     ):
         _count(plain)
-    found = answer(store.url, _count)
+    found = resilient_query(store.url, _count)
     (lost,) = found.lost
     assert lost.key == keys[0]
     assert lost.episodes == 12 - found.value > 0
@@ -157,7 +157,7 @@ def test_sealed_between_listing_and_reading(store: ObjectStore) -> None:
             seal(store, "run-a")
         return _count(connection)
 
-    assert answer(store.url, question) == Answer(12, ())
+    assert resilient_query(store.url, question) == QueryResult(12, ())
     assert asked == 2
 
 
@@ -171,7 +171,7 @@ def test_a_wrong_query_is_not_the_stores_fault(folder: FolderStore) -> None:
         return connection.execute("SELECT error('mine') FROM episodes").fetchall()
 
     with pytest.raises(duckdb.Error, match="mine"):
-        answer(folder.url, question)
+        resilient_query(folder.url, question)
     assert asked == 1
 
 
@@ -239,13 +239,13 @@ def test_a_manifest_that_cannot_be_read(folder: FolderStore, muses: Muses, manif
     """Nobody knows which objects of its run count, so all of it is named as missing; other runs answer."""
     _fill_other(folder)
     Path(folder.uri(manifest_key("run-a"))).write_bytes(manifest)
-    found = answer(folder.url, _count)
+    found = resilient_query(folder.url, _count)
     assert found.value == 4
     (lost,) = found.lost
     assert (lost.key, str(lost).endswith("all of run run-a is missing")) == ("runs/run-a.json", True)
     assert problem in lost.problem
     with pytest.raises(StoreError, match=problem):
-        answer(folder.url, _count, "run-a")
+        resilient_query(folder.url, _count, "run-a")
     done = muses("sql", "select count(*) as n from episodes", "--format", "csv", "--store", folder.url)
     assert (done.returncode, done.stdout) == (0, "n\n4\n")
     assert "all of run run-a is missing" in done.stderr

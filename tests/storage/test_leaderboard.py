@@ -13,7 +13,7 @@ from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect, connect_to
-from muses_eval.storage.query.store_snapshot import read_sources
+from muses_eval.storage.query.store_snapshot import read_snapshot
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
 
@@ -205,7 +205,7 @@ def test_a_sixth_column_is_declared_in_one_place(store: ObjectStore) -> None:
     columns = {**COLUMNS, "ndcg": more}
     scores = (Score("published", "f1", 0.5), Score("published", "ndcg", 0.25))
     write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 1), [episode(0, scores=scores)])
-    with connect_to(store, read_sources(store), columns) as connection:
+    with connect_to(store, read_snapshot(store), columns) as connection:
         shown = connection.execute("SELECT queue_f1, ndcg, ndcg_se, avg, avg_columns FROM leaderboard").fetchall()
         (row,) = leaderboard(connection, columns=columns)
     assert shown == [(0.5, 0.25, None, 0.375, 2)]

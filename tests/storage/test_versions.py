@@ -19,7 +19,7 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import VIEWS
 from muses_eval.storage.query.find_episode import find_episode
-from muses_eval.storage.query.resilient_query import answer
+from muses_eval.storage.query.resilient_query import resilient_query
 from muses_eval.storage.runs.manifest import change_manifest, create_or_check, of_today, read_manifest
 from muses_eval.storage.runs.shards import read_index, read_shard, write_shard
 from muses_eval.storage.schema.parquet_schema import (
@@ -196,7 +196,7 @@ def test_a_newer_object_is_refused(store: ObjectStore) -> None:
     table = episodes_table([episode(1, run_id=RUN)])
     store.put_if_absent(str(replace(KEY, number=1)), to_parquet(table.rename_columns(renamed.names).cast(renamed)))
     with pytest.raises(StoreError, match=rf"{RUN}.*written with schema version 99"):
-        answer(store.url, lambda connection: connection.execute("SELECT episode_id FROM episodes").fetchall())
+        resilient_query(store.url, lambda connection: connection.execute("SELECT episode_id FROM episodes").fetchall())
 
 
 def test_a_fixture_stays_as_it_was(tmp_path: Path, version: int) -> None:

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.storage.query.resilient_query import answer
+from muses_eval.storage.query.resilient_query import resilient_query
 from muses_eval.workers.providers.openai import OpenAIAdapter
 from muses_eval.workers.vllm.engine_build import find_engine
 from muses_eval.workers.vllm.server_command import ServerSpec
@@ -55,7 +55,7 @@ class Played:
 
     def rows(self, query: str) -> list[tuple]:
         run_id = self.report["run_id"]
-        return answer(self.store, lambda connection: connection.execute(query).fetchall(), run_id).value
+        return resilient_query(self.store, lambda connection: connection.execute(query).fetchall(), run_id).value
 
 
 def of_this_run() -> Iterator[tuple[int, list[str]]]:
