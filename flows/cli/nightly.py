@@ -41,7 +41,7 @@ def nightly(
         from muses_eval.flows.prefect_flows.nightly_flow import make_nightly_flow
 
         parameters = (parsed.model_dump(mode="json"), day, parsed.nightly.name)
-        result = run_on_prefect(lambda observer: make_nightly_flow(observer)(*parameters), progress)
+        result = run_on_prefect(lambda observer: make_nightly_flow(observer, parsed)(*parameters), progress)
     return _show(result, as_json=as_json)
 
 
@@ -54,13 +54,13 @@ def maintain(config: Rules, /, *, store: Store = None, dry_run: DryRun = False, 
     parsed = load_config(config, RunOptions(store=store), settings.store)
     make_home(settings.prefect_home)
     with interruptible("interrupted; what is done is done, and the store is whole. Start the command again"):
-        from muses_eval.flows.prefect_flows.maintain_flow import maintain_flow
+        from muses_eval.flows.prefect_flows.maintain_flow import make_maintain_flow
         from muses_eval.flows.prefect_flows.tasks import reach_server, server_errors
 
         reach_server()
-        raw = parsed.model_dump(mode="json")
+        flow, raw = make_maintain_flow(parsed), parsed.model_dump(mode="json")
         with server_errors():
-            report = run_until_signal(lambda _: maintain_flow(raw, dry_run, parsed.name), lambda: None)
+            report = run_until_signal(lambda _: flow(raw, dry_run, parsed.name), lambda: None)
     echo(to_json(asdict(report)) if as_json else "\n".join(upkeep_lines(report)))
     return DONE if report.is_whole else BAD_USAGE
 

@@ -39,7 +39,7 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
         from muses_eval.flows.prefect_flows.evaluate_flow import make_evaluate_flow
 
         raw = parsed.model_dump(mode="json")
-        result = run_on_prefect(lambda observer: make_evaluate_flow(observer)(raw, parsed.name), progress)
+        result = run_on_prefect(lambda observer: make_evaluate_flow(observer, parsed)(raw, parsed.name), progress)
     return _show(result, parsed, as_json=as_json)
 
 

@@ -36,14 +36,14 @@ def sweep(
     settings = read_settings()
     quiet_engines(settings)
     raw, source = load_raw(config, options, settings.store)
-    expand(raw, source, most_cells)  # said before a server is started
+    runs = expand(raw, source, most_cells)  # said before a server is started
     make_home(settings.prefect_home)
     name = str(raw.get("name", "sweep"))
     with interruptible(resume_advice()), RunProgress() as progress:
         from muses_eval.flows.prefect_flows.sweep_flow import make_sweep_flow
 
         parameters = (json_value(raw), name, most_cells)
-        result = run_on_prefect(lambda observer: make_sweep_flow(observer)(*parameters), progress)
+        result = run_on_prefect(lambda observer: make_sweep_flow(observer, runs)(*parameters), progress)
     return _show(result, as_json=as_json)
 
 

@@ -12,13 +12,22 @@ from muses_eval.flows.prefect_flows.notify import notify_failure
 from muses_eval.flows.prefect_flows.tasks import flow_time_limit, play_as_tasks, publish_leaderboard
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.run import RunConfig
 from prefect import Flow, flow
 
 _DRIVER = Driver("muses flow evaluate", play=play_as_tasks)
 
 
-def make_evaluate_flow(observer: RunObserver) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
-    """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
+def make_evaluate_flow(
+    observer: RunObserver, parsed: RunConfig | None = None
+) -> Flow[[dict[str, Any], str], Coroutine[Any, Any, RunReport]]:
+    """Builds the flow.  It is a closure because the parameters of a flow have to be JSON.
+
+    Args:
+        observer: the observer of the run.
+        parsed: the configuration, when the caller has parsed it; the flow's parameter is then only shown by Prefect and
+            read by the failure hook.  None: the flow parses its parameter.
+    """
 
     @flow(
         name="evaluate",
@@ -28,10 +37,10 @@ def make_evaluate_flow(observer: RunObserver) -> Flow[[dict[str, Any], str], Cor
         persist_result=False,
     )
     async def evaluate_run(config: dict[str, Any], name: str = "run") -> RunReport:
-        """Plays what a run owes and publishes its leaderboard; *config* is a configuration as in the YAML file."""
-        parsed, settings = parse_config(config, name), read_settings()
-        async with flow_time_limit(parsed.flow.flow_minutes):
-            result = await evaluate(parsed, settings, observer, _DRIVER)
+        """Plays every pending episode of a run and publishes the leaderboard; *config* is as in the YAML file."""
+        run_config = parsed or parse_config(config, name)
+        async with flow_time_limit(run_config.flow.flow_minutes):
+            result = await evaluate(run_config, read_settings(), observer, _DRIVER)
         await publish_leaderboard(result)
         return result
 

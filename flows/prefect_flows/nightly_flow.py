@@ -18,6 +18,7 @@ from muses_eval.flows.prefect_flows.tasks import (
 )
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.run import RunConfig
 from prefect import Flow, flow
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
 from prefect.runtime import flow_run
@@ -26,9 +27,9 @@ _DRIVER = Driver(WORK, play=play_as_tasks)
 
 
 def make_nightly_flow(
-    observer: RunObserver,
+    observer: RunObserver, parsed: RunConfig | None = None
 ) -> Flow[[dict[str, Any], str | None, str], Coroutine[Any, Any, NightResult]]:
-    """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
+    """Builds the flow; the arguments are those of :func:`make_evaluate_flow`."""
 
     @flow(
         name="nightly",
@@ -38,15 +39,16 @@ def make_nightly_flow(
         persist_result=False,
     )
     async def nightly_run(config: dict[str, Any], day: str | None = None, name: str = "nightly") -> NightResult:
-        """Plays a night; *config* as in the YAML file, *day* as 2026-11-23, left out: tonight."""
-        parsed, settings = parse_config(config, name), read_settings()
-        night = resolve_night(parsed, read_day(day), scheduled_start(flow_run.scheduled_start_time, datetime.now(UTC)))
-        async with flow_time_limit(parsed.flow.flow_minutes):
-            result = await nightly(parsed, settings, night, observer, _DRIVER)
+        """Plays a night; *config* is as in the YAML file, *day* as 2026-11-23 (default: tonight)."""
+        run_config = parsed or parse_config(config, name)
+        start = scheduled_start(flow_run.scheduled_start_time, datetime.now(UTC))
+        night = resolve_night(run_config, read_day(day), start)
+        async with flow_time_limit(run_config.flow.flow_minutes):
+            result = await nightly(run_config, read_settings(), night, observer, _DRIVER)
         await publish_leaderboard(result.night)
         await _publish_night(result)
         if result.is_news:
-            await send_notices(notices_of_night(result.report), parsed.notify)
+            await send_notices(notices_of_night(result.report), run_config.notify)
         return result
 
     return nightly_run

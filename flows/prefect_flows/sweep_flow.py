@@ -1,6 +1,6 @@
 """The Prefect flow ``sweep``: the job of :mod:`flows.sweep.sweep`, a task a cell, its results as artifacts."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from shlex import join
 from typing import Any
@@ -17,7 +17,7 @@ from muses_eval.flows.prefect_flows.tasks import (
 )
 from muses_eval.flows.settings import read_settings
 from muses_eval.flows.sweep.sweep import SweepReport, sweep
-from muses_eval.pipeline.config.grid import MOST_CELLS, expand
+from muses_eval.pipeline.config.grid import MOST_CELLS, SweepRun, expand
 from muses_eval.pipeline.text.credential_masking import mask
 from prefect import Flow, flow
 from prefect.artifacts import acreate_markdown_artifact
@@ -26,8 +26,10 @@ from prefect.runtime import flow_run
 _DRIVER = Driver("muses flow sweep", play=play_as_tasks)
 
 
-def make_sweep_flow(observer: RunObserver) -> Flow[[dict[str, Any], str, int], Coroutine[Any, Any, SweepReport]]:
-    """The flow, for one watcher.  A closure, since a flow's parameters have to be JSON."""
+def make_sweep_flow(
+    observer: RunObserver, expanded: Sequence[SweepRun] = ()
+) -> Flow[[dict[str, Any], str, int], Coroutine[Any, Any, SweepReport]]:
+    """Builds the flow; *expanded* has the runs of the grid, when the caller has expanded it."""
 
     @flow(
         name="sweep",
@@ -37,10 +39,10 @@ def make_sweep_flow(observer: RunObserver) -> Flow[[dict[str, Any], str, int], C
         persist_result=False,
     )
     async def sweep_runs(config: dict[str, Any], name: str = "sweep", most_cells: int = MOST_CELLS) -> SweepReport:
-        """Plays what the runs of a grid owe; *config* is a configuration with a grid as in the YAML file."""
-        runs, settings = expand(config, name, most_cells), read_settings()
+        """Plays every pending episode of the runs of a grid; *config* is as in the YAML file."""
+        runs = expanded or expand(config, name, most_cells)
         async with flow_time_limit(runs[0].config.flow.flow_minutes):
-            result = await sweep(name, runs, settings, observer, _DRIVER)
+            result = await sweep(name, runs, read_settings(), observer, _DRIVER)
         await _publish(result)
         await send_notices(_notices(result), runs[0].config.notify)
         return result
