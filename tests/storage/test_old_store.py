@@ -1,6 +1,7 @@
-"""A store that version 0.1.0 wrote is read by the command line, with the numbers that version 0.1.0 printed."""
+"""A store that version 0.1.0 wrote: the command line prints what that version printed, and finishes its runs."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ from typing import Any
 import pytest
 from muses_eval.flows.cli import main
 
-FIXTURE = Path(__file__).parent / "fixtures" / "store-0.1.0"
+from tests.provider import Provider
+
+FIXTURES = Path(__file__).parent / "fixtures"
+STORED, PRINTED = FIXTURES / "store-0.1.0", FIXTURES / "printed-0.1.0"
 BOARDS = {
     "finished": {
         "scripted/oracle (ceiling)": "100.0 ± 0.0 100.0 ± 0.0 100.0 ± 0.0 100.0 ± 0.0 100.0 ± 0.0 100.0 ± 0.0 8/8",
@@ -27,12 +31,17 @@ BOARDS = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
-    return str(shutil.copytree(FIXTURE, tmp_path / "store"))
+    return str(shutil.copytree(STORED, tmp_path / "store"))
 
 
 def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main(list(arguments)) == 0
     return capsys.readouterr().out
+
+
+def rounded(text: str) -> str:
+    """*text* with nine significant digits in floats; the last digits depend on the order of a sum."""
+    return re.sub(r"\d+\.\d{9,}", lambda number: f"{float(number[0]):.9g}", text)
 
 
 def rows(capsys: pytest.CaptureFixture[str], store: str, query: str) -> Any:
@@ -54,7 +63,59 @@ def test_episodes(store: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_verify_finds_nothing(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert output(capsys, "store", "verify", "--store", store)
-    assert "interrupted" in output(capsys, "store", "ls", "--store", store)
+
+
+def test_the_list_of_runs(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = json.loads(output(capsys, "store", "ls", "--store", store, "--json"))["runs"]
+    assert [{key: value for key, value in run.items() if key != "age_s"} for run in runs] == json.loads(
+        (PRINTED / "store_ls.json").read_text()
+    )
+
+
+def test_trace(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = (PRINTED / "trace.txt").read_text()
+    episode_id = printed.partition("\n")[0].removeprefix("episode ")
+    assert output(capsys, "trace", episode_id, "--run", "finished", "--raw", "--store", store) == printed
+
+
+def test_compare(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = output(capsys, "compare", "--all", "--run", "finished", "--store", store, "--format=json")
+    assert rounded(printed) == rounded((PRINTED / "compare.json").read_text())
+
+
+def test_diff(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = output(capsys, "diff", "finished", "sealed", "--store", store, "--json")
+    assert rounded(printed) == rounded((PRINTED / "diff.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("run", "file"), [("finished", "leaderboard.csv"), ("rescored-1", "scores.csv"), ("budget", "calls.jsonl")]
+)
+def test_export(store: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, run: str, file: str) -> None:
+    view, _, kind = file.partition(".")
+    output(capsys, "export", kind, run, "--view", view, "--out", str(tmp_path / file), "--store", store)
+    written, printed = ((folder / file).read_text() for folder in (tmp_path, PRINTED))
+    assert sorted(rounded(written).splitlines()) == sorted(rounded(printed).splitlines())
+
+
+def test_an_interrupted_run_is_finished(store: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The stored episodes stay as they are; only the missing ones are played."""
+    query = "select episode_id, started_at, model from episodes where run_id = 'interrupted' order by episode_id"
+    before = rows(capsys, store, query)
+    with Provider() as provider:
+        config = {
+            "models": [{"model": "openai:model-x", "base_url": provider.base_url}, "scripted/refuse"],
+            "dataset": "generated:16@3",
+            "families": ["queue"],
+            "execution": {"executor": "inline", "shard_size": 4},
+        }
+        (tmp_path / "run.yaml").write_text(json.dumps(config))
+        output(capsys, "run", str(tmp_path / "run.yaml"), "--run-id", "interrupted", "--store", store)
+        calls = len(provider.completions)
+    after = rows(capsys, store, query)
+    assert len(after) == 32
+    assert [row for row in after if row in before] == before
+    assert calls == 16 - sum(row["model"] == "model-x" for row in before)
 
 
 def test_rescore(store: str, capsys: pytest.CaptureFixture[str]) -> None:
