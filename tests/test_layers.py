@@ -19,6 +19,7 @@ ENGINE_IMPORTERS = {
     "botocore": {"storage/objects/s3_store.py"},
     "ray": {
         "workers/coordinator/ray_actor.py",
+        "workers/coordinator/ray_metrics.py",
         "workers/play/ray_executor.py",
         "workers/vllm/fleet.py",
         "workers/vllm/gpu_capacity.py",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from muses_eval.flows.job.evaluate import OnShard, RunObserver
 from muses_eval.flows.job.prepare import PreparedRun
 from muses_eval.workers.limits import AccountStatus, Snapshot
-from muses_eval.workers.play.shard import ShardSummary
+from muses_eval.workers.play.shard_summary import ShardSummary
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -33,10 +33,11 @@ from muses_eval.pipeline.errors import EndpointError
 from muses_eval.pipeline.plan.plan import Cell, ShardPlan
 from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.storage.objects.object_store import ObjectStore
-from muses_eval.workers.budget import UNKNOWN
+from muses_eval.workers.budget import NO_HISTORY
 from muses_eval.workers.limits import limit_conflicts
-from muses_eval.workers.play.executor import Executor, InlineExecutor, OnBegun, untold
-from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.play.executor import Executor, InlineExecutor, OnStart, ignore_start
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 
 _ENDPOINT_ADVICE = (
     "Start the server or correct base_url, then start the run again; `muses doctor` checks every endpoint."
@@ -137,15 +138,15 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
 
 
 async def play_cell(
-    run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard, begun: OnBegun = untold
+    run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard, on_start: OnStart = ignore_start
 ) -> list[ShardSummary]:
     """Plays what a cell owes, as many shards at a time as the executor has room for.
 
-    *begun* is called for each shard when it starts, after it has waited for a free worker.
+    *on_start* is called for each shard when it starts, after it has waited for a free worker.
     """
 
     async def play_shard(shard: ShardPlan) -> ShardSummary:
-        summary = await executor.run(_shard_spec(run, cell, shard), begun)
+        summary = await executor.run(_shard_spec(run, cell, shard), on_start)
         on_shard(summary)
         return summary
 
@@ -188,8 +189,8 @@ async def evaluate(
         if run.has_work:
             async with driver.open_pool(config.execution, settings) as pool, serving(run, pool) as executor:
                 run = await check_models(run, executor, observer.warn)
-                if run.lock is not None and executor.page is not None:
-                    run.lock.link("Ray", executor.page)
+                if run.lock is not None and executor.dashboard_url is not None:
+                    run.lock.link("Ray", executor.dashboard_url)
                 playing = driver.play(run, executor, on_shard)
                 status = observer.status if run.lock is None else publish_status(run.lock.tell, observer.status)
                 summaries = await stop_if_stalled(playing, executor, config.execution.stall_minutes, status)
@@ -214,4 +215,4 @@ def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
     )
     if budget is None:
         return spec
-    return replace(spec, budget=budget.budget, learned=budget.learned.get(spec.cell, UNKNOWN))
+    return replace(spec, budget=budget.budget, learned=budget.learned.get(spec.cell, NO_HISTORY))

@@ -22,7 +22,7 @@ from muses_eval.pipeline.hashing import slug
 from muses_eval.pipeline.prices import FREE
 from muses_eval.pipeline.providers import GENERIC
 from muses_eval.workers.limits import Account
-from muses_eval.workers.play.shard import ShardSummary
+from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.rehearsal.fault_profile import FaultProfile, HardLimits
 from muses_eval.workers.rehearsal.provider import RehearsalProvider
 from muses_eval.workers.rehearsal.request_log import PeakUsage, RequestTotals, TokenUsage

@@ -13,7 +13,7 @@ from muses_eval.pipeline.errors import FailureKind
 from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.pipeline.prices import prices_of
 from muses_eval.storage.runs.spending import read_spending
-from muses_eval.workers.play.shard import ShardSummary
+from muses_eval.workers.play.shard_summary import ShardSummary
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -14,7 +14,7 @@ from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.shards import RunIndex
 from muses_eval.storage.runs.spending import read_loads, read_spending, read_untold
-from muses_eval.workers.budget import UNKNOWN, BudgetSpec, Cost, Experience, ExperienceByCell, budget_cell, total
+from muses_eval.workers.budget import NO_HISTORY, BudgetSpec, Cost, CostHistory, CostHistoryByCell, budget_cell, total
 
 _CACHE = "responses"
 """Folder below MUSES_HOME."""
@@ -25,7 +25,7 @@ class RunBudget:
     """A budget for a run to draw on."""
 
     budget: BudgetSpec
-    learned: ExperienceByCell = field(default_factory=dict)
+    learned: CostHistoryByCell = field(default_factory=dict)
     """What finished episodes of the run's cells used in earlier starts."""
     closed: bool = False
     """Whether others that draw on it have used it up."""
@@ -56,7 +56,7 @@ class SpendingHistory:
 
     before: Cost = Cost()
     """What they have spent."""
-    learned: ExperienceByCell = field(default_factory=dict)
+    learned: CostHistoryByCell = field(default_factory=dict)
     """What finished episodes used; nothing where the run owes none."""
 
 
@@ -126,13 +126,13 @@ class _Expected:
         scenario = self._dataset.by_family[cell.family][episode.scenario_id]
         return Cost.of(self._expectations.load(cell.model, scenario, episode.template), cell.model, self._users)
 
-    def experience(self, loads: Mapping[str, Load]) -> dict[str, Experience]:
+    def experience(self, loads: Mapping[str, Load]) -> dict[str, CostHistory]:
         """By cell, from the episodes whose loads are known."""
-        found: dict[str, Experience] = {}
+        found: dict[str, CostHistory] = {}
         for episode_id, load in loads.items():
             if episode_id in self._episodes:
                 cell, _ = self._episodes[episode_id]
-                one = Experience(self.bill(episode_id), Cost.of(load, cell.model, self._users))
+                one = CostHistory(self.bill(episode_id), Cost.of(load, cell.model, self._users))
                 key = budget_cell(self._run_id, cell.model, cell.family)
-                found[key] = found.get(key, UNKNOWN) + one
+                found[key] = found.get(key, NO_HISTORY) + one
         return found

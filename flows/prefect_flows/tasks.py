@@ -22,8 +22,8 @@ from muses_eval.pipeline.errors import ConfigError, MusesError
 from muses_eval.pipeline.hashing import slug
 from muses_eval.pipeline.plan.plan import Cell
 from muses_eval.storage.runs.shards import read_index
-from muses_eval.workers.play.executor import Executor, OnBegun
-from muses_eval.workers.play.shard import ShardSummary
+from muses_eval.workers.play.executor import Executor, OnStart
+from muses_eval.workers.play.shard_summary import ShardSummary
 from prefect import State, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
@@ -185,7 +185,7 @@ class CellTimeLimitError(TimeoutError):
 
 
 @asynccontextmanager
-async def _limited(minutes: float | None) -> AsyncIterator[OnBegun]:
+async def _limited(minutes: float | None) -> AsyncIterator[OnStart]:
     """So long a cell may be played; what is yielded starts the clock, and does nothing when called again.
 
     A cell waits for room, and for the servers of its model, as long as others need them: that is no fault of its own.

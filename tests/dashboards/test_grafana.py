@@ -5,14 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
-from muses_eval.workers.coordinator import ray_actor
+from muses_eval.workers.coordinator import ray_metrics
 from muses_eval.workers.vllm import replica_set, server_load
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "dashboards" / "grafana" / "muses.json").read_text("utf-8"))
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 # Ray puts its own name before a metric, and Prometheus's ending behind a counter.
-GAUGES = {*ray_actor._GAUGES, *ray_actor._BUDGET_GAUGES, *replica_set._GAUGES}
-OURS = {f"ray_{name}" for name in GAUGES} | {f"ray_{name}_total" for name in ray_actor._COUNTERS}
+GAUGES = {*ray_metrics._GAUGES, *ray_metrics._BUDGET_GAUGES, *replica_set._GAUGES}
+OURS = {f"ray_{name}" for name in GAUGES} | {f"ray_{name}_total" for name in ray_metrics._COUNTERS}
 VLLM = {*server_load._PROGRESS, server_load._WAITING}
 
 

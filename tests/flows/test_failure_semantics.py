@@ -24,8 +24,9 @@ from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.settings import quiet_engines, read_settings
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.errors import ConfigError, MusesError, StoreError
-from muses_eval.workers.play.executor import InlineExecutor, OnBegun, untold
-from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.play.executor import InlineExecutor, OnStart, ignore_start
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 
 from tests.conftest import Muses
 from tests.flows.test_deploy import file_of
@@ -72,10 +73,10 @@ class Troubled(InlineExecutor):
         self._trouble, self._turn = trouble, asyncio.Semaphore(1)
         self.played: list[tuple[str, str, int, int]] = []
 
-    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
         async with self._turn:
             self._trouble(spec)
-            summary = await super().run(spec, begun)
+            summary = await super().run(spec, on_start)
             self.played.append((spec.model.name, spec.family, spec.number, spec.attempt))
         return summary
 
@@ -191,9 +192,9 @@ class Late(InlineExecutor):
 
     WAIT_S = 4.0
 
-    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
         await asyncio.sleep(self.WAIT_S)
-        return await super().run(spec, begun)
+        return await super().run(spec, on_start)
 
 
 @pytest.mark.slow
@@ -210,9 +211,9 @@ class Failing(InlineExecutor):
 
     tries = 0
 
-    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
         self.tries += 1
-        begun()
+        on_start()
         try:
             await asyncio.sleep(PATIENCE_S)
         except asyncio.CancelledError:

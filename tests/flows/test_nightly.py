@@ -29,8 +29,9 @@ from muses_eval.storage.runs.nights import Night, report_of
 from muses_eval.storage.runs.run_lock import RunHeldError, claimed
 from muses_eval.storage.upkeep.compaction import seal
 from muses_eval.storage.upkeep.verify import verify
-from muses_eval.workers.play.executor import Executor, InlineExecutor, OnBegun, untold
-from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.play.executor import Executor, InlineExecutor, OnStart, ignore_start
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.vllm.gpu_scheduler import GpuScheduler
 
 from tests.provider import Provider, Response, failed, refused
@@ -529,9 +530,9 @@ class Engines:
 class ServedInline(InlineExecutor):
     """A built-in agent speaks for a served model."""
 
-    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
         model = replace(spec.model, provider="scripted", model="refuse", engine=None)
-        return await super().run(replace(spec, model=model), begun)
+        return await super().run(replace(spec, model=model), on_start)
 
 
 def test_an_engine_that_is_upgraded_plays_anew(board: Board) -> None:

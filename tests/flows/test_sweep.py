@@ -34,7 +34,7 @@ from tests.flows.test_interrupt import CTRL_C, Stopped
 from tests.prefect_server import PrefectServer
 from tests.provider import Provider, completion
 from tests.stand_in_vllm import stand_in, until
-from tests.workers.test_ray_pool import ray_cluster
+from tests.workers.test_ray_executor import ray_cluster
 
 BASE: Mapping[str, Any] = {"name": "s", "dataset": "generated:3", "families": ["queue"], "models": ["scripted/oracle"]}
 DEAD = {"model": "openai:dead", "api_key_env": "NO_SUCH_KEY"}

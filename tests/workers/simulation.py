@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from muses_eval.pipeline.config.endpoint import Endpoint, Limits
-from muses_eval.workers.coordinator.local import Coordinator
+from muses_eval.workers.coordinator.coordinator import Coordinator
 from muses_eval.workers.limits import (
     Account,
     AttemptOutcome,

@@ -8,28 +8,28 @@ import pytest
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.episode.usage import Usage
 from muses_eval.workers.budget import (
+    NO_HISTORY,
     RECOVERY_S,
     SILENCE_S,
-    UNKNOWN,
     BudgetClient,
     BudgetLedger,
     BudgetSpec,
     Cost,
-    Experience,
+    CostHistory,
     HeldCost,
     Reservation,
     ReservationReply,
     ReservationRequest,
     WorkerReport,
 )
-from muses_eval.workers.coordinator.local import Coordinator, LocalCoordinator
+from muses_eval.workers.coordinator.coordinator import Coordinator, LocalCoordinator
 
 
 def tokens(count: float) -> Cost:
     return Cost(tokens=count)
 
 
-KNOWN = Experience(tokens(10), tokens(10))
+KNOWN = CostHistory(tokens(10), tokens(10))
 
 
 def used(count: int) -> Usage:
@@ -40,7 +40,7 @@ def ledger(cap: int, before: int = 0) -> BudgetLedger:
     return BudgetLedger(BudgetSpec("run", Budget(tokens=cap), tokens(before)))
 
 
-def request(amount: float, earlier: Experience = KNOWN) -> ReservationRequest:
+def request(amount: float, earlier: CostHistory = KNOWN) -> ReservationRequest:
     return ReservationRequest("cell", tokens(amount), earlier)
 
 
@@ -91,17 +91,17 @@ def test_both_currencies_count() -> None:
 
 def test_a_report_may_arrive_twice_and_at_a_new_ledger() -> None:
     """A coordinator that is lost and made anew learns everything from the next reports."""
-    learned = {"new": Experience(tokens(1), tokens(3))}
+    learned = {"new": CostHistory(tokens(1), tokens(3))}
     for books in (ledger(100), ledger(100)):
         for _ in range(2):
             books.update(WorkerReport("a", tokens(40), (HeldCost("new", tokens(20)),), learned), 0)
         assert (books.spent, books.held) == (tokens(40), tokens(20))
-        assert books.experience("new") == learned["new"]
+        assert books.history("new") == learned["new"]
 
 
 def test_what_one_worker_has_learned_holds_for_all() -> None:
     books = ledger(1_000)
-    books.update(WorkerReport("a", tokens(0), learned={"cell": Experience(tokens(10), tokens(40))}), 0)
+    books.update(WorkerReport("a", tokens(0), learned={"cell": CostHistory(tokens(10), tokens(40))}), 0)
     (granted,) = books.update(says("b", 0, 0, 10), 0).granted
     assert granted == tokens(10 * 50 / 20)
 
@@ -111,7 +111,7 @@ def test_of_an_unknown_cell_one_episode_goes_ahead_of_all_workers() -> None:
     wants = (new := ReservationRequest("new", tokens(1)), new, request(1), ReservationRequest("newer", tokens(1)))
     assert answered(books.update(WorkerReport("a", Cost(), requests=wants), 0)) == (3, False)
     assert answered(books.update(WorkerReport("b", Cost(), requests=wants[:1]), 0)) == (0, False)
-    learned = {"new": Experience(tokens(1), tokens(2))}
+    learned = {"new": CostHistory(tokens(1), tokens(2))}
     books.update(WorkerReport("a", tokens(2), learned=learned), 0)
     assert books.update(WorkerReport("b", Cost(), requests=wants[:2]), 0).granted == (tokens(2), tokens(2))
 
@@ -125,18 +125,18 @@ def test_what_a_lost_worker_held_counts_as_spent() -> None:
     assert books.spent == tokens(30)
 
 
-# Experience
+# CostHistory
 
 
 def test_experience_corrects_what_is_expected() -> None:
-    known = Experience(Cost(1.0, 100), Cost(2.0, 50)) + Experience(Cost(1.0, 100), Cost(2.0, 50))
+    known = CostHistory(Cost(1.0, 100), Cost(2.0, 50)) + CostHistory(Cost(1.0, 100), Cost(2.0, 50))
     assert known.correct(Cost(3.0, 200)) == Cost(6.0, 100)
-    assert UNKNOWN.correct(Cost(3.0, 10)) == Cost(3.0, 10)
+    assert NO_HISTORY.correct(Cost(3.0, 10)) == Cost(3.0, 10)
 
 
 def test_nothing_is_reserved_for_less_than_the_average() -> None:
     """A first scenario that is long and cheap would let too many short ones begin at once."""
-    known = Experience(tokens(100), tokens(50))
+    known = CostHistory(tokens(100), tokens(50))
     assert known.correct(tokens(10)) == tokens(50)
 
 
@@ -158,7 +158,7 @@ class Run:
         return BudgetClient(LocalCoordinator(self.coordinator), self.spec, name)
 
     async def episode(self, client: BudgetClient) -> None:
-        reservation = await client.reserve(request(10, UNKNOWN))
+        reservation = await client.reserve(request(10, NO_HISTORY))
         if reservation is None:
             self.stopped += 1
             return
@@ -202,8 +202,8 @@ def test_the_next_ones_wait_for_the_first_of_a_cell() -> None:
     async def count() -> tuple[int, int]:
         run = Run(cap=10_000, cost=lambda: 5)
         client = run.client("a")
-        first = await client.reserve(request(10, UNKNOWN))
-        waiting = [asyncio.create_task(client.reserve(request(10, UNKNOWN))) for _ in range(5)]
+        first = await client.reserve(request(10, NO_HISTORY))
+        waiting = [asyncio.create_task(client.reserve(request(10, NO_HISTORY))) for _ in range(5)]
         other = await client.reserve(ReservationRequest("another", tokens(10)))
         assert first is not None
         assert other is not None
@@ -218,7 +218,7 @@ def test_the_next_ones_wait_for_the_first_of_a_cell() -> None:
 
 def test_what_earlier_starts_have_learned_saves_that_wait() -> None:
     async def together() -> int:
-        run, known = Run(cap=1_000, cost=lambda: 5), Experience(tokens(10), tokens(100))
+        run, known = Run(cap=1_000, cost=lambda: 5), CostHistory(tokens(10), tokens(100))
         client = run.client("a")
         async with asyncio.timeout(10):
             held = await asyncio.gather(*(client.reserve(request(10, known)) for _ in range(5)))
@@ -231,7 +231,7 @@ def test_what_is_not_told_counts_as_it_was_held() -> None:
     async def spend() -> Cost:
         run = Run(cap=1_000, cost=lambda: 0)
         client = run.client("a")
-        reservation = await client.reserve(request(10, UNKNOWN))
+        reservation = await client.reserve(request(10, NO_HISTORY))
         assert reservation is not None
         client.settle(reservation, Usage(calls=1, prompt_tokens=3, uncounted=1), finished=True)
         await client._report()
@@ -244,10 +244,10 @@ def test_kept_answers_cost_nothing_and_do_not_make_the_next_episodes_free() -> N
     async def spend() -> tuple[Cost, Cost]:
         run = Run(cap=1_000, cost=lambda: 0)
         client = run.client("a")
-        first = await client.reserve(request(10, UNKNOWN))
+        first = await client.reserve(request(10, NO_HISTORY))
         assert first is not None
         client.settle(first, Usage(), finished=True, kept=used(50))
-        second = await client.reserve(request(10, UNKNOWN))
+        second = await client.reserve(request(10, NO_HISTORY))
         assert second is not None
         return run.coordinator._ledgers._ledgers["run"].spent, second.held
 

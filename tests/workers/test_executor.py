@@ -9,10 +9,10 @@ from muses_eval.pipeline.errors import ConfigError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.shards import read_index, read_shard
 from muses_eval.workers.play.executor import InlineExecutor
-from muses_eval.workers.play.shard import ShardSpec
+from muses_eval.workers.play.shard_spec import ShardSpec
 
 from tests.provider import Provider
-from tests.workers.test_shard import ORACLE, api, spec
+from tests.workers.test_play_shard import ORACLE, api, spec
 
 
 def shards(whole: ShardSpec) -> list[ShardSpec]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.workers.budget import BudgetSpec, Cost, WorkerReport
+from muses_eval.workers.coordinator.coordinator import Coordinator
 from muses_eval.workers.coordinator.gauges import Gauges
-from muses_eval.workers.coordinator.local import Coordinator
-from muses_eval.workers.coordinator.ray_actor import _BUDGET_GAUGES
+from muses_eval.workers.coordinator.ray_metrics import _BUDGET_GAUGES
 
 
 class Shown:

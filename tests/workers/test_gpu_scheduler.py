@@ -14,12 +14,13 @@ from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.plan.gpu_waves import Servers, needed_gpus, pack, servers_of
 from muses_eval.workers.limits import Snapshot
-from muses_eval.workers.play.executor import OnBegun, untold
-from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.play.executor import OnStart, ignore_start
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.providers.model import Unavailable
 from muses_eval.workers.vllm.gpu_scheduler import GpuScheduler
 
-from tests.workers.test_shard import spec as shard_spec
+from tests.workers.test_play_shard import spec as shard_spec
 
 A, B, C = (ModelSpec(name, "vllm", name, engine=EngineSpec()) for name in "abc")
 LARGE = ModelSpec("large", "vllm", "large", engine=EngineSpec(tensor_parallel=9))
@@ -77,8 +78,8 @@ class BookExecutor:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
-        begun()
+    async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
+        on_start()
         await asyncio.sleep(0.001)
         assert spec.model.provider != "vllm" or servers_of(spec.model) in self.fleet.up
         self.fleet.events.append(f"{spec.model.name}{spec.number}")
@@ -91,7 +92,7 @@ class BookExecutor:
         return Snapshot()
 
     @property
-    def page(self) -> None:
+    def dashboard_url(self) -> None:
         return None
 
 

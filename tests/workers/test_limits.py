@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.config.endpoint import Endpoint, Limits
-from muses_eval.workers.coordinator.local import Coordinator, LocalCoordinator
+from muses_eval.workers.coordinator.coordinator import Coordinator, LocalCoordinator
 from muses_eval.workers.limits import AttemptOutcome, LeaseHolder, LimitsClient, RateLimiter, limit_conflicts
 from muses_eval.workers.limits.account import Account
 from muses_eval.workers.limits.fair_share import fair_shares, fair_shares_by_group

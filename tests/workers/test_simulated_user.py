@@ -18,7 +18,7 @@ from muses_eval.pipeline.episode.transcript import Message, delivered
 from muses_eval.pipeline.episode.user_prompt import SILENCE, spoken, user_prompt
 from muses_eval.pipeline.plan.plan import RunRequest, make_plan
 from muses_eval.storage.runs.shards import read_shard
-from muses_eval.workers.play.shard import ShardSpec
+from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_worker import ShardWorker
 
 from tests.provider import Provider, Response, completion, failed, refused

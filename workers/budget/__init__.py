@@ -1,20 +1,20 @@
 """The money and tokens that a run may spend, shared by all of its workers.
 
 An episode is reserved before it is played and settled afterwards.  The budget belongs to one run, or to all runs of a
-sweep together.  :class:`BudgetLedger` keeps it: a plain object in one place of the cluster.  Each worker process has
-one :class:`BudgetClient`, which reports what the worker has spent since its start, what it holds for episodes in
-flight, what finished episodes used, and what the next episodes need; the reply says which of these may start.  Reports
-are totals, not changes: a report that arrives twice, or at a ledger that has just been replaced, changes nothing.
+sweep together.  :class:`BudgetLedger` keeps its books: a plain object in one place of the cluster.  Each worker process
+has one :class:`BudgetClient`, which reports the costs since the worker's start, the reservations of episodes in flight,
+the costs of finished episodes, and the requests of the next episodes; the reply says which of these may start.  Reports
+are totals, not changes, so a report may arrive twice, or at a ledger that has just been replaced.
 
-An episode needs what its scenario is expected to use, corrected by what finished episodes of the same cell used, in
-this start and in earlier ones.  While nothing is known of a cell, one of its episodes is played before the others.  The
-ledger closes for good when the next episode does not fit under the cap even if the episodes in flight turn out to use
-nothing: episodes in flight are finished, no others are begun.
+The reservation of an episode is the expected cost of its scenario, corrected by the costs of finished episodes of the
+same cell, in this start and in earlier ones.  While a cell has no finished episodes, one of them is played before the
+others.  The ledger closes for good when the next episode does not fit under the cap even if the episodes in flight turn
+out to cost nothing: episodes in flight are finished, and no others are started.
 """
 
 from muses_eval.workers.budget.client import BudgetClient, BudgetCoordinator, Reservation
 from muses_eval.workers.budget.cost import Cost, total
-from muses_eval.workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
+from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory, CostHistoryByCell
 from muses_eval.workers.budget.ledger import RECOVERY_S, SILENCE_S, BudgetLedger, BudgetLedgers, BudgetStatus
 from muses_eval.workers.budget.protocol import (
     BudgetSpec,
@@ -26,9 +26,9 @@ from muses_eval.workers.budget.protocol import (
 )
 
 __all__ = [
+    "NO_HISTORY",
     "RECOVERY_S",
     "SILENCE_S",
-    "UNKNOWN",
     "BudgetClient",
     "BudgetCoordinator",
     "BudgetLedger",
@@ -36,8 +36,8 @@ __all__ = [
     "BudgetSpec",
     "BudgetStatus",
     "Cost",
-    "Experience",
-    "ExperienceByCell",
+    "CostHistory",
+    "CostHistoryByCell",
     "HeldCost",
     "Reservation",
     "ReservationReply",

@@ -1,4 +1,4 @@
-"""A worker's side of a budget: reserves before an episode, settles after it, and keeps the ledger informed."""
+"""A worker's client of a budget: reserves before an episode, settles after it, and reports to the ledger."""
 
 import asyncio
 from contextlib import suppress
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from muses_eval.pipeline.episode.usage import Usage
 from muses_eval.workers.budget.cost import Cost
-from muses_eval.workers.budget.experience import UNKNOWN, Experience
+from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory
 from muses_eval.workers.budget.protocol import (
     BudgetSpec,
     HeldCost,
@@ -17,13 +17,13 @@ from muses_eval.workers.budget.protocol import (
 )
 
 _KEEP_ALIVE_S = 10.0
-"""Between two reports while nothing changes."""
+"""Seconds between two reports while nothing changes."""
 _ASK_AGAIN_S = 0.25
-"""Between two reports while an episode waits for its reservation."""
+"""Seconds between two reports while an episode waits for its reservation."""
 
 
 class BudgetCoordinator(Protocol):
-    """The way to the one place where a run's ledger is kept."""
+    """The part of the coordinator's client that budgets need."""
 
     async def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:
         """See :meth:`muses_eval.workers.budget.ledger.BudgetLedgers.update`."""
@@ -32,11 +32,11 @@ class BudgetCoordinator(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """What is held for one episode in flight."""
+    """The cost that is reserved for one episode in flight."""
 
     cell: str
     expected: Cost
-    """Expected from rules of thumb."""
+    """Expected cost, from the estimates of the plan."""
     held: Cost
 
 
@@ -44,7 +44,7 @@ _NOTHING = Usage()
 
 
 def _settled_cost(used: Usage, held: Cost) -> Cost:
-    """What was used; at least what was held, where a part of it is unknown."""
+    """Returns the cost that was used; at least the reserved cost when a part of the usage is unknown."""
     return Cost(
         max(used.usd, held.usd) if used.unpriced else used.usd,
         max(used.tokens, held.tokens) if used.uncounted else used.tokens,
@@ -58,17 +58,17 @@ class _Waiting:
 
 
 class BudgetClient:
-    """A worker's side of one budget; used from one event loop.
+    """A worker's client of one budget; used from one event loop.
 
     Args:
-        coordinator: where the ledger is kept.
-        budget: the budget to draw on.
-        worker: a name that no other process has, now or earlier.
+        coordinator: client of the coordinator, which keeps the ledger.
+        budget: the budget from which episodes are paid.
+        worker: a name that no other process has or had.
     """
 
     def __init__(self, coordinator: BudgetCoordinator, budget: BudgetSpec, worker: str) -> None:
         self._coordinator, self._budget, self._worker = coordinator, budget, worker
-        self._learned: dict[str, Experience] = {}
+        self._learned: dict[str, CostHistory] = {}
         self._waiting: list[_Waiting] = []
         self._open: set[Reservation] = set()
         self._spent = Cost()
@@ -83,7 +83,7 @@ class BudgetClient:
             await asyncio.wait([self._reporting])
 
     async def reserve(self, request: ReservationRequest) -> Reservation | None:
-        """Waits until an episode may be played; None: it may not, since the budget is used up."""
+        """Waits until an episode may be played; returns None when the budget is used up."""
         if self._closed:
             return None
         turn: asyncio.Future[Reservation | None] = asyncio.get_running_loop().create_future()
@@ -99,23 +99,22 @@ class BudgetClient:
             raise
 
     def settle(self, reservation: Reservation, used: Usage, *, finished: bool, kept: Usage = _NOTHING) -> None:
-        """Gives back what was held and counts what was used.
+        """Releases a reservation and counts the usage.
 
-        Where a part of the usage is unknown, the held amount counts.
+        When a part of the usage is unknown, the reserved amount counts.
 
         Args:
             reservation: from :meth:`reserve`; settled once.
-            used: what the episode was billed for.
-            finished: whether the episode was played to its end, so that others of its cell can be expected to use as
-                much.
-            kept: what answers from the response cache would have used.  They cost nothing, but the next episodes may
-                have to ask the model.
+            used: usage that the episode was billed for.
+            finished: True when the episode was played to its end, so that similar costs are expected of its cell.
+            kept: usage that responses from the cache would have had.  They cost nothing, but the next episodes may
+                have to call the model.
         """
         cell, held = reservation.cell, reservation.held
         self._spent += _settled_cost(used, held)
         if finished:
             worth = _settled_cost(used + kept, held)
-            self._learned[cell] = self._learned.get(cell, UNKNOWN) + Experience(reservation.expected, worth)
+            self._learned[cell] = self._learned.get(cell, NO_HISTORY) + CostHistory(reservation.expected, worth)
         self._give_back(reservation)
 
     def _give_back(self, reservation: Reservation) -> None:
@@ -128,7 +127,7 @@ class BudgetClient:
             self._reporting = asyncio.create_task(self._keep_reporting())
 
     async def _keep_reporting(self) -> None:
-        """Reports after every change, and otherwise at intervals: a replaced ledger has to learn what is spent."""
+        """Reports after every change, and otherwise at intervals, for a ledger that was replaced."""
         try:
             while True:
                 self._changed.clear()
@@ -167,7 +166,7 @@ class BudgetClient:
         waiting.turn.set_result(reservation)
 
     def _take_turns(self) -> "list[asyncio.Future[Reservation | None]]":
-        """Removes and returns all futures that are still waited for."""
+        """Removes and returns all futures that are still awaited."""
         taken = [each.turn for each in self._waiting if not each.turn.done()]
         self._waiting.clear()
         return taken

@@ -1,4 +1,4 @@
-"""An amount of money and tokens."""
+"""The cost of episodes, in money and in tokens."""
 
 import math
 from collections.abc import Iterable
@@ -30,15 +30,15 @@ class Cost:
         return Cost(self.usd + other.usd, self.tokens + other.tokens)
 
     def within(self, cap: Budget) -> bool:
-        """Whether neither currency exceeds the cap."""
+        """Returns True when neither currency exceeds the cap."""
         return self.usd <= or_inf(cap.usd) and self.tokens <= or_inf(cap.tokens)
 
 
 def or_inf(most: float | None) -> float:
-    """A cap as a number; infinite when there is none."""
+    """Returns a cap as a number; infinity when there is none."""
     return math.inf if most is None else most
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    """The sum of several costs."""
+    """Returns the sum of several costs."""
     return sum(costs, Cost())

@@ -1,4 +1,4 @@
-"""The budget's books: what every worker has spent and holds, and which reservations may be granted."""
+"""The ledger of a budget: costs and reservations of every worker, and the decision which requests are granted."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.workers.budget.cost import Cost, total
-from muses_eval.workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
+from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory, CostHistoryByCell
 from muses_eval.workers.budget.protocol import (
     BudgetSpec,
     HeldCost,
@@ -16,11 +16,11 @@ from muses_eval.workers.budget.protocol import (
 )
 
 SILENCE_S = 60.0
-"""A worker that has not reported for this long is lost; what it held counts as spent."""
+"""Seconds without a report after which a worker is lost; its reservations then count as spent."""
 RECOVERY_S = 15.0
-"""Every living worker reports at least once within this time."""
+"""Seconds within which every living worker reports at least once."""
 _FORGOTTEN_S = 24 * 3600.0
-"""A ledger without reports for this long is dropped when another one is opened."""
+"""Seconds without reports after which a ledger is dropped, when another one is opened."""
 
 
 @dataclass(slots=True)
@@ -29,12 +29,12 @@ class _WorkerEntry:
 
     spent: Cost
     held: tuple[HeldCost, ...]
-    learned: ExperienceByCell
+    learned: CostHistoryByCell
     reported_at: float
 
 
 class BudgetLedger:
-    """The ledger of one start.  Not thread-safe: its owner calls it from one thread."""
+    """The ledger of one start of a run or sweep.  Not thread-safe."""
 
     def __init__(self, spec: BudgetSpec) -> None:
         self._cap, self._before = spec.cap, spec.before
@@ -43,30 +43,30 @@ class BudgetLedger:
 
     @property
     def spent(self) -> Cost:
-        """Spent by this start and all earlier ones."""
+        """Cost of this start and all earlier ones."""
         return self._before + total(entry.spent for entry in self._entries.values())
 
     @property
     def held(self) -> Cost:
-        """Reserved for episodes in flight, all workers together."""
+        """Cost reserved for episodes in flight, over all workers."""
         return total(share.cost for entry in self._entries.values() for share in entry.held)
 
-    def experience(self, cell: str) -> Experience:
-        """What finished episodes of the cell used, all workers together."""
-        return sum((entry.learned[cell] for entry in self._entries.values() if cell in entry.learned), UNKNOWN)
+    def history(self, cell: str) -> CostHistory:
+        """Returns the costs of finished episodes of the cell, over all workers."""
+        return sum((entry.learned[cell] for entry in self._entries.values() if cell in entry.learned), NO_HISTORY)
 
     @property
     def last_report_at(self) -> float:
-        """When any worker last reported; minus infinity before the first report."""
+        """Time of the last report of any worker; minus infinity before the first one."""
         return max((entry.reported_at for entry in self._entries.values()), default=-math.inf)
 
     def update(self, report: WorkerReport, now: float, *, grants: bool = True) -> ReservationReply:
-        """Takes in a worker's report and grants what fits.
+        """Takes in a worker's report and grants the requests that fit.
 
         Args:
             report: from any worker.
             now: seconds on any monotonic clock.
-            grants: False while the ledger only listens.
+            grants: False while the ledger only collects reports.
         """
         self._count_lost_workers(now)
         self._entries[report.worker] = _WorkerEntry(report.spent, report.held, report.learned, now)
@@ -78,12 +78,12 @@ class BudgetLedger:
     def _grant(self, requests: Sequence[ReservationRequest]) -> tuple[Cost | None, ...]:
         """Grants in order: after a request that has to wait, none of the later ones is granted."""
         spent, held = self.spent, self.held
-        lately = {request.cell: self.experience(request.cell) for request in requests}
+        recent = {request.cell: self.history(request.cell) for request in requests}
         scouted = {share.cell for entry in self._entries.values() for share in entry.held}
         granted: list[Cost | None] = []
         full = False
         for cell, expected, earlier in requests:
-            known = earlier + lately[cell]
+            known = earlier + recent[cell]
             need = known.correct(expected)
             if self.closed or full or (not known.episodes and cell in scouted):
                 granted.append(None)
@@ -108,7 +108,7 @@ class BudgetStatus:
     """Status of a budget, for metrics."""
 
     name: str
-    """The name of the run or sweep."""
+    """Name of the run or sweep."""
     cap: Budget
     spent: Cost
     held: Cost
@@ -117,8 +117,8 @@ class BudgetStatus:
 class BudgetLedgers:
     """The ledgers of all runs and sweeps that share one coordinator.
 
-    *listen_until*: on the clock of :meth:`update`.  Nothing is granted before: a coordinator that replaces a lost one
-    has to hear from all workers first.
+    *listen_until*: time on the clock of :meth:`update` before which nothing is granted: a coordinator that replaces a
+    lost one first needs the reports of all workers.
     """
 
     def __init__(self, listen_until: float = -math.inf) -> None:
@@ -126,7 +126,7 @@ class BudgetLedgers:
         self._listen_until = listen_until
 
     def update(self, spec: BudgetSpec, report: WorkerReport, now: float) -> ReservationReply:
-        """Hands a report to the budget's ledger, which is created when it is first needed."""
+        """Passes a report to the budget's ledger, which is created when it is first needed."""
         if spec.id not in self._ledgers:
             self._ledgers = {
                 name: ledger for name, ledger in self._ledgers.items() if now - ledger.last_report_at < _FORGOTTEN_S
@@ -135,6 +135,6 @@ class BudgetLedgers:
         return self._ledgers[spec.id].update(report, now, grants=now >= self._listen_until)
 
     def status(self, spec: BudgetSpec) -> BudgetStatus:
-        """How a budget stands that has been updated at least once."""
+        """Returns the status of a budget that has been updated at least once."""
         ledger = self._ledgers[spec.id]
         return BudgetStatus(spec.id.partition("/")[0], spec.cap, ledger.spent, ledger.held)

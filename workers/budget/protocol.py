@@ -6,27 +6,27 @@ from typing import NamedTuple
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.workers.budget.cost import Cost, or_inf
-from muses_eval.workers.budget.experience import UNKNOWN, Experience, ExperienceByCell
+from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory, CostHistoryByCell
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetSpec:
-    """What a worker needs to know about a budget."""
+    """A budget, as workers see it."""
 
     id: str
-    """One start of one run or sweep: its name, and after a slash a part that differs between starts."""
+    """Identifies one start of a run or sweep: its name, a slash, and a part that differs between starts."""
     cap: Budget
     before: Cost = Cost()
-    """Spent by earlier starts."""
+    """Cost of earlier starts."""
 
     @property
     def used_up(self) -> bool:
-        """Whether earlier starts have left nothing."""
+        """True when earlier starts have used all of it."""
         return self.before.usd >= or_inf(self.cap.usd) or self.before.tokens >= or_inf(self.cap.tokens)
 
 
 def budget_cell(run_id: str, model: ModelSpec, family: str) -> str:
-    """The name of a cell in a ledger."""
+    """Returns the name of a cell in a ledger."""
     return f"{run_id}/{model.slug}/{family}"
 
 
@@ -38,13 +38,13 @@ class HeldCost(NamedTuple):
 
 
 class ReservationRequest(NamedTuple):
-    """What the next episode of a cell needs."""
+    """A request to start one episode of a cell."""
 
     cell: str
     expected: Cost
-    """Expected from rules of thumb."""
-    earlier: Experience = UNKNOWN
-    """Experience with the cell from earlier starts."""
+    """Expected cost, from the estimates of the plan."""
+    earlier: CostHistory = NO_HISTORY
+    """Costs of the cell's episodes in earlier starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,15 @@ class WorkerReport:
     """The state of one worker: totals since its start."""
 
     worker: str
-    """The name of one process, from its start to its end."""
+    """Name of one process, unique over time."""
     spent: Cost
-    """Spent since the worker's start."""
+    """Cost since the worker's start."""
     held: tuple[HeldCost, ...] = ()
-    """Reserved for episodes in flight."""
-    learned: ExperienceByCell = field(default_factory=dict)
-    """Experience from the episodes that the worker has finished."""
+    """Reservations of episodes in flight."""
+    learned: CostHistoryByCell = field(default_factory=dict)
+    """Costs of the episodes that the worker has finished, by cell."""
     requests: tuple[ReservationRequest, ...] = ()
-    """One for each episode that waits to start, in order."""
+    """One request for each episode that waits to start, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,6 @@ class ReservationReply:
     """The ledger's reply to a report."""
 
     granted: tuple[Cost | None, ...]
-    """For each request, the cost that is reserved for it from now on; None: not yet."""
+    """Cost that is reserved from now on for each request; None: not yet."""
     closed: bool
-    """True when nothing will be granted any more."""
+    """True when no further request will be granted."""

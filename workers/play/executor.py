@@ -1,4 +1,7 @@
-"""Executors: they play shards in this process or on a Ray cluster."""
+"""The interface of an executor, which plays shards, and the executor in this process.
+
+The executor on a Ray cluster is ``workers.play.ray_executor``.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -6,47 +9,48 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from muses_eval.pipeline.config.model import ModelSpec
-from muses_eval.workers.coordinator.local import LocalCoordinator
+from muses_eval.workers.coordinator.coordinator import LocalCoordinator
 from muses_eval.workers.limits import Snapshot
 from muses_eval.workers.play.fair_queue import FairQueue
-from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.play.shard_worker import ShardWorker
 from muses_eval.workers.providers.model import Unavailable
 
-OnBegun = Callable[[], None]
+OnStart = Callable[[], None]
 """Called when a shard starts, after it has waited for a free worker."""
 
 
-def untold() -> None:
-    """Ignores the start of a shard."""
+def ignore_start() -> None:
+    """Does nothing when a shard starts."""
 
 
 class Executor(Protocol):
-    """Takes any number of shards at once and plays as many at a time as it has room for."""
+    """Accepts any number of shards at the same time and plays as many in parallel as its workers allow."""
 
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends what still runs (finished episodes are written) and lets everything go."""
+        """Ends running shards, which write their finished episodes, and closes everything."""
         ...
 
-    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
-        """Waits for a free worker and plays one shard.  *begun* is called at each start, also after a worker died."""
+    async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
+        """Plays one shard when a worker is free.  *on_start* is called at each start, even after a worker died."""
         ...
 
     async def probe(self, spec: ModelSpec) -> Unavailable | None:
-        """What is wrong with a model's endpoint, seen from where it would be called; None: nothing."""
+        """Returns why a model cannot be called from a worker; None when it can."""
         ...
 
     async def snapshot(self) -> Snapshot:
-        """How the accounts stand that its calls draw on, with its own part of what was done."""
+        """Returns the state of the accounts that its calls use, with its own counts."""
         ...
 
     @property
-    def page(self) -> str | None:
-        """Where what it runs on is shown, as an address for browsers; None: nowhere."""
+    def dashboard_url(self) -> str | None:
+        """URL of the cluster's dashboard; None when there is none."""
         ...
 
 
@@ -70,11 +74,11 @@ class InlineExecutor:
         await self._worker.drain()
         await self._worker.close()
 
-    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
         group = f"{spec.run_id}/{spec.model.slug}"
         await self._queue.acquire(group)
         try:
-            begun()
+            on_start()
             return await self._worker.run(spec)
         finally:
             self._queue.release(group)
@@ -87,5 +91,5 @@ class InlineExecutor:
         return await self._coordinator.snapshot(self._run)
 
     @property
-    def page(self) -> None:
+    def dashboard_url(self) -> None:
         return None

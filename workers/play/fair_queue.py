@@ -1,6 +1,6 @@
 """A queue that hands out resources so that no group of tasks starves another.
 
-A run hands in all its shards at once.  In plain arrival order, a thousand shards of a slow API would stand before the
+A run submits all its shards at once.  In plain arrival order, a thousand shards of a slow API would come before the
 first shard of a model on GPUs, which cost money while they wait.
 """
 
@@ -22,11 +22,11 @@ class FairQueue(Generic[Resource]):
         self._free: deque[Resource] = deque()
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[Resource]]] = {}
-        """In the order of their turns; the group that had the last turn is last."""
+        """Waiting groups in the order of their turns; the group that had the last turn is last."""
 
     async def acquire(self, group: str) -> Resource:
         """Waits for a resource, which *group* holds until :meth:`release`."""
-        if self._free:  # freed resources go to those who wait, so a free one means that no group waits
+        if self._free:  # freed resources go to waiting groups first, so no group waits while one is free
             self._held[group] += 1
             return self._free.popleft()
         turn: asyncio.Future[Resource] = asyncio.get_running_loop().create_future()
@@ -40,7 +40,7 @@ class FairQueue(Generic[Resource]):
             raise
 
     def release(self, group: str) -> None:
-        """Counts one resource less for *group*; the resource itself comes back by :meth:`add`, perhaps later."""
+        """Counts one resource less for *group*; the resource itself is returned with :meth:`add`, possibly later."""
         self._held[group] -= 1
         if not self._held[group]:
             del self._held[group]
@@ -57,7 +57,7 @@ class FairQueue(Generic[Resource]):
         self._free.append(resource)
 
     def _next(self, group: str) -> "asyncio.Future[Resource] | None":
-        """Removes and returns the first waiter of a group; None: none is left."""
+        """Removes and returns the first waiter of a group; None when none is left."""
         waiting = self._waiting[group]
         while waiting:
             turn = waiting.popleft()

@@ -1,8 +1,8 @@
-"""A pool of Ray actors, each an event loop of its own that plays shards.
+"""The executor on a Ray cluster: a pool of actors, each with an event loop that plays shards.
 
-One Python event loop saturates near one core, so several are used.  Shards are handed out as actors free up, to all
-models of all runs in turn; what comes back are summaries.  A dead actor is restarted by Ray and its shards are played
-again: a shard is written once under its name, however often it is played.
+One Python event loop saturates about one core, so several are used.  Free actors get shards of all models of all runs
+in turn, and return summaries.  Ray restarts a dead actor, and its shards are played again: a shard is written once
+under its name, however often it is played.
 """
 
 import asyncio
@@ -21,9 +21,10 @@ from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.errors import ConfigError, MusesError
 from muses_eval.workers.coordinator.ray_actor import RayCoordinator, connect_coordinator
 from muses_eval.workers.limits import Snapshot
-from muses_eval.workers.play.executor import OnBegun, untold
+from muses_eval.workers.play.executor import OnStart, ignore_start
 from muses_eval.workers.play.fair_queue import FairQueue
-from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.play.shard_worker import ShardWorker
 from muses_eval.workers.providers.model import Unavailable
 from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
@@ -32,28 +33,28 @@ DRAIN_TIMEOUT_S = 20.0
 REACH_TIMEOUT_S = 5.0
 _START_ONE = "start one with `ray start --head` (its address is host:6379), or leave the address out to use a local one"
 SHARD_TRIES = 5
-"""How often work is given to an actor before its loss is an error."""
+"""Number of times that work is given to an actor before its loss is an error."""
 _NOT_SHIPPED = ["/flows", "/dashboards", "**/__pycache__"]
-"""In the syntax of .gitignore: the sub-packages that no worker imports."""
+"""Sub-packages that no worker imports, in the syntax of .gitignore."""
 
 
 @dataclass(frozen=True, slots=True)
 class RaySettings:
-    """How to reach or start a cluster."""
+    """The cluster to connect to, or to start."""
 
     address: str | None = None
-    """None: start a local one, which ends with the pool."""
+    """Address of a cluster; None to start a local one, which ends with the executor."""
     workers: int | None = None
-    """None: one a CPU of the cluster."""
+    """Number of actors; None for one per CPU of the cluster."""
     shards_per_worker: int = 4
     temp_dir: Path | None = None
-    """Where a local cluster keeps its logs; short enough for a socket path.  None: Ray's default."""
+    """Folder for the logs of a local cluster, short enough for a socket path; None for Ray's default."""
     code: Path | None = None
     """Folder of the package ``muses_eval``, sent to a remote cluster; None when the code is installed there."""
     weight: int = 1
     """Weight of this run against other runs that use the same accounts."""
     start_timeout_s: float = 120.0
-    """How long a cluster may take to make room for the workers; one that scales itself needs its time."""
+    """Seconds for a cluster to start the workers; a cluster with autoscaling may have to add machines first."""
 
 
 class RayExecutor:
@@ -66,26 +67,26 @@ class RayExecutor:
         self._returning: set[asyncio.Task[None]] = set()
         self._run = secrets.token_hex(8)
         self._coordinator: RayCoordinator | None = None
-        self._page: str | None = None
+        self._dashboard_url: str | None = None
 
     async def __aenter__(self) -> Self:
-        self._page = _connect(self._settings)
+        self._dashboard_url = _connect(self._settings)
         try:
             count = self._settings.workers or max(1, int(_cpus(ray.cluster_resources)))
             if self._settings.address is None and count > _cpus(ray.cluster_resources):
-                raise _too_many(count)  # at once: a local cluster does not grow
+                raise _too_many(count)  # without waiting: a local cluster does not grow
             coordinator = self._coordinator = connect_coordinator()
             actor = ray.remote(num_cpus=1, max_restarts=-1)(ShardWorker)
-            room = self._settings.shards_per_worker
+            slots = self._settings.shards_per_worker
             self._actors = [
-                actor.options(max_concurrency=room + 2).remote(None, coordinator, self._run, self._settings.weight)
+                actor.options(max_concurrency=slots + 2).remote(None, coordinator, self._run, self._settings.weight)
                 for _ in range(count)
             ]
             await self._wait_for_actors(count)
         except BaseException:
             ray.shutdown()
             raise
-        for _ in range(room):
+        for _ in range(slots):
             for handle in self._actors:
                 self._queue.add(handle)
         return self
@@ -99,24 +100,24 @@ class RayExecutor:
             drained = asyncio.gather(*(_end(actor) for actor in self._actors), return_exceptions=True)
             await asyncio.wait_for(drained, DRAIN_TIMEOUT_S)
         except TimeoutError:
-            pass  # what is not written now is played again by the next start
+            pass  # episodes that are not written now are played again by the next start
         finally:
             for actor in self._actors:
                 ray.kill(actor)
             ray.shutdown()
 
-    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
         group = f"{spec.run_id}/{spec.model.slug}"
         for tries_left in reversed(range(SHARD_TRIES)):
             actor = await self._queue.acquire(group)
             give_back: Callable[[Any], None] = self._queue.add
-            begun()
+            on_start()
             call = actor.run.remote(spec)
             try:
                 summary: ShardSummary = await call
             except asyncio.CancelledError:
-                # As inline: when this is over, what is finished is stored, and no more is played.
-                # One that has not begun never does.  What the others of its worker ask meanwhile is not its own.
+                # As in this process: afterwards the finished episodes are stored, and no more are played.  A shard
+                # that has not started never does.  Calls of other shards of the same worker are not cancelled.
                 ray.cancel(call, recursive=False)
                 with suppress(RayError, TimeoutError):
                     await asyncio.wait_for(actor.stop.remote(str(spec.key)), DRAIN_TIMEOUT_S)
@@ -126,7 +127,7 @@ class RayExecutor:
             except RuntimeEnvSetupError as error:
                 give_back = self._give_back_once_ready
                 raise _not_started(error) from None
-            except RayError as error:  # it died, was ended for its memory, or cannot be reached
+            except RayError as error:  # the actor died, was killed for its memory, or cannot be reached
                 give_back = self._give_back_once_ready
                 if not tries_left:
                     raise _died(f"shard {spec.key}", error) from None
@@ -138,9 +139,9 @@ class RayExecutor:
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def probe(self, spec: ModelSpec) -> Unavailable | None:
-        again = SHARD_TRIES - 1  # Ray's count: a worker that dies over it, or is just being restarted, is asked again
+        retries = SHARD_TRIES - 1  # Ray retries when the worker dies or is being restarted
         try:
-            found: Unavailable | None = await self._actors[0].probe.options(max_task_retries=again).remote(spec)
+            found: Unavailable | None = await self._actors[0].probe.options(max_task_retries=retries).remote(spec)
         except RayTaskError as error:
             raise _own(error) from None
         except RayError as error:
@@ -151,8 +152,8 @@ class RayExecutor:
         return Snapshot() if self._coordinator is None else await self._coordinator.snapshot(self._run)
 
     @property
-    def page(self) -> str | None:
-        return self._page
+    def dashboard_url(self) -> str | None:
+        return self._dashboard_url
 
     async def _wait_for_actors(self, count: int) -> None:
         ready = asyncio.gather(*(actor.__ray_ready__.remote() for actor in self._actors))
@@ -164,11 +165,11 @@ class RayExecutor:
             raise _not_started(error) from None
 
     def _give_back_once_ready(self, actor: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
-        """While an actor restarts it refuses everything at once; given back now, it would use up a shard's tries."""
+        """Gives an actor back when it has restarted: until then it would fail at once and use up a shard's tries."""
 
         async def wait() -> None:
             ready = actor.__ray_ready__.options(max_task_retries=-1).remote()
-            with suppress(TimeoutError, RayError):  # then the next try says what is wrong
+            with suppress(TimeoutError, RayError):  # the next try raises the error
                 await asyncio.wait_for(ready, self._settings.start_timeout_s)
             self._queue.add(actor)
 
@@ -200,12 +201,12 @@ def _too_many(count: int, waited_s: float | None = None) -> ConfigError:
     waited = "cannot start" if waited_s is None else f"did not start within {waited_s:g} s"
     return ConfigError(
         f"{count} Ray workers of one CPU each {waited}; the cluster has {_cpus(ray.cluster_resources):g} CPUs, "
-        f"{_cpus(ray.available_resources):g} of them free: ask for fewer"
+        f"{_cpus(ray.available_resources):g} of them free: request fewer"
     )
 
 
 def cluster_cpus(settings: RaySettings) -> float:
-    """Connects, counts the cluster's CPUs, and leaves.  Raises ConfigError when there is no cluster."""
+    """Connects to the cluster, counts its CPUs and disconnects.  Raises ConfigError when there is no cluster."""
     _connect(settings)
     try:
         return _cpus(ray.cluster_resources)
@@ -218,11 +219,11 @@ def _cpus(resources: Callable[[], dict[str, float]]) -> float:
 
 
 def _connect(settings: RaySettings) -> str | None:
-    """Returns where the cluster's dashboard is, if it has one."""
+    """Connects to the cluster; returns the URL of its dashboard, if it has one."""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if settings.address is None:
         temp_dir: dict[str, Any] = {"_temp_dir": str(settings.temp_dir)} if settings.temp_dir else {}
-        # "local": without it, Ray would join any cluster that it finds on this machine or in RAY_ADDRESS.
+        # "local": otherwise Ray would join any cluster that it finds on this machine or in RAY_ADDRESS.
         ray.init("local", include_dashboard=False, **quiet, **temp_dir)
         return None
     _check_reachable(settings.address)
@@ -251,7 +252,7 @@ def _check_reachable(address: str) -> None:
 
 
 def _own(error: RayTaskError) -> Exception:
-    """The worker's own exception, without Ray's wrapping, when it is one of ours."""
+    """Returns the worker's own exception, without Ray's wrapper, when it is a MusesError."""
     cause = error.cause
     return cause if isinstance(cause, MusesError) else error
 

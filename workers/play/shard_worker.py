@@ -1,4 +1,4 @@
-"""One event loop that plays shards: the same object in this process and inside a Ray actor."""
+"""A worker: one event loop that plays shards, in this process or inside a Ray actor."""
 
 import asyncio
 import os
@@ -12,9 +12,12 @@ from muses_eval.pipeline.families.family import is_multi_turn
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.workers.budget import BudgetClient, BudgetSpec
-from muses_eval.workers.coordinator.local import CoordinatorClient, LocalCoordinator
+from muses_eval.workers.coordinator.coordinator import CoordinatorClient, LocalCoordinator
 from muses_eval.workers.limits import LeaseHolder, LimitsClient
-from muses_eval.workers.play.shard import Players, ShardSpec, ShardSummary, run_shard
+from muses_eval.workers.play.play_shard import play_shard
+from muses_eval.workers.play.shard_episode import ShardModels
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.providers.fail_fast import FailFastModel
 from muses_eval.workers.providers.model import Model, Unavailable
 from muses_eval.workers.providers.open_model import open_model
@@ -22,13 +25,13 @@ from muses_eval.workers.providers.response_cache import CachedModel
 
 
 class ShardWorker:
-    """Keeps its models' connections open from one shard to the next.
+    """Plays shards, and keeps the connections of its models open from one shard to the next.
 
     Args:
-        environ: where API keys are looked up by name: the environment of the process that makes the calls.
-        coordinator: what it shares with other workers; None: it is alone.
-        run: those that work for the same run share its part of every limit.
-        weight: of the run, where several want more than there is.
+        environ: environment with the API keys; by default that of this process.
+        coordinator: client of the coordinator that it shares with other workers; None for one of its own.
+        run: id of the run; workers of the same run share its part of every limit.
+        weight: weight of the run when several runs want more than there is.
     """
 
     def __init__(
@@ -48,12 +51,12 @@ class ShardWorker:
         self._playing: set[asyncio.Task[ShardSummary]] = set()
 
     async def run(self, spec: ShardSpec) -> ShardSummary:
-        """Plays one shard.  Several may be played at the same time."""
+        """Plays one shard.  Several shards may be played at the same time."""
         store = self._store(spec.store)
         simulated = spec.users.model if is_multi_turn(FAMILIES[spec.family]) else None
         users = None if simulated is None else self._model(simulated, spec.cache)
-        players = Players(self._model(spec.model, spec.cache), users)
-        task = asyncio.create_task(run_shard(spec, players, store, self._budget(spec.budget)), name=str(spec.key))
+        models = ShardModels(self._model(spec.model, spec.cache), users)
+        task = asyncio.create_task(play_shard(spec, models, store, self._budget(spec.budget)), name=str(spec.key))
         self._playing.add(task)
         try:
             return await task
@@ -61,14 +64,14 @@ class ShardWorker:
             self._playing.discard(task)
 
     async def stop(self, key: str) -> None:
-        """Ends one shard; returns when what it has finished is written."""
+        """Ends one shard; returns when its finished episodes are written."""
         playing = [task for task in self._playing if task.get_name() == key]
         for task in playing:
             task.cancel()
         await asyncio.gather(*playing, return_exceptions=True)
 
     async def probe(self, spec: ModelSpec) -> Unavailable | None:
-        """What is wrong with a model's endpoint as seen from here, or None."""
+        """Returns why a model cannot be called from here; None when it can."""
         try:
             await self._model(spec).probe()
         except (ModelFailure, MusesError) as error:
@@ -76,7 +79,7 @@ class ShardWorker:
         return None
 
     async def drain(self) -> None:
-        """Ends all shards now; each writes what it has finished."""
+        """Ends all shards; each writes its finished episodes."""
         playing = list(self._playing)
         for task in playing:
             task.cancel()
@@ -100,7 +103,7 @@ class ShardWorker:
         return self._budgets.setdefault(budget.id, BudgetClient(self._coordinator, budget, self._name))
 
     def _model(self, spec: ModelSpec, cache: str | None = None) -> Model:
-        """The model's client, asked no more once it has failed for good, behind the store of kept answers."""
+        """Returns the client of a model: it fails fast after a permanent failure, and is behind the response cache."""
         if (spec, cache) not in self._models:
             model = open_model(spec, self._environ, self._limits)
             if spec.provider != "scripted":

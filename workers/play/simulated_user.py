@@ -1,4 +1,4 @@
-"""Principals that a language model plays."""
+"""A simulated user: a principal that a language model plays."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,19 +13,19 @@ from muses_eval.workers.providers.api_error import CONTENT_FILTER, CONTEXT_OVERF
 
 @dataclass(frozen=True, slots=True)
 class SimulatedUser:
-    """One principal, played by a model of its own conversation; its calls are recorded as the users'.
+    """One principal, played by a model in a conversation of its own; its calls have the role ``user``.
 
-    A model that is filtered, over its context or without words has not played its part.  That is the simulation's
-    failure: taken for silence, it would be scored as if the agent had satisfied everybody.
+    A reply that is empty, filtered or beyond the context is a failure of the simulation: taken for silence, it would be
+    scored as if the agent had satisfied every user.
     """
 
     principal: Principal
     model: Agent
     note: Callable[[Call], None]
-    """Takes the call of a reply that is none, since it was made and paid for."""
+    """Receives the call of a failed reply, because it was made and paid for."""
 
     async def reply(self, view: PrincipalView) -> Reply:
-        """What the principal says next.  Raises ModelFailure when its model plays no part."""
+        """Returns the principal's next message.  Raises ModelFailure when its model gives no usable reply."""
         answer = await self.model.reply(Observation(view.turn, (), user_prompt(self.principal, view)))
         call = None if answer.call is None else replace(answer.call, role="user")
         ending = "unknown" if call is None else call.finish_reason

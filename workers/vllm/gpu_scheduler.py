@@ -20,8 +20,9 @@ from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.plan.gpu_waves import Servers, servers_of
 from muses_eval.workers.limits import Snapshot
-from muses_eval.workers.play.executor import Executor, OnBegun, untold
-from muses_eval.workers.play.shard import ShardSpec, ShardSummary
+from muses_eval.workers.play.executor import Executor, OnStart, ignore_start
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.providers.model import Unavailable
 
 
@@ -120,15 +121,15 @@ class GpuScheduler:
                 del self._pending[key]
             self._switch_if_due()
 
-    async def run(self, spec: ShardSpec, begun: OnBegun = untold) -> ShardSummary:
+    async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
         servers = servers_of(spec.model)
         if spec.model.provider != "vllm" or servers in self._always_up:
-            return await self._inner.run(spec, begun)
+            return await self._inner.run(spec, on_start)
         pending = self._pending_of(spec.run_id, spec.model)
         pending.expected, pending.submitted = max(pending.expected - 1, 0), pending.submitted + 1
         try:
             unavailable = await self._wait_for(servers)
-            return await self._inner.run(spec, begun) if unavailable is None else _unplayed(spec, unavailable)
+            return await self._inner.run(spec, on_start) if unavailable is None else _unplayed(spec, unavailable)
         finally:
             pending.submitted -= 1
             self._switch_if_due()
@@ -143,8 +144,8 @@ class GpuScheduler:
         return await self._inner.snapshot()
 
     @property
-    def page(self) -> str | None:
-        return self._inner.page
+    def dashboard_url(self) -> str | None:
+        return self._inner.dashboard_url
 
     @property
     def _is_switching(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
-from muses_eval.workers.coordinator.gauges import Figures, Gauges
+from muses_eval.workers.coordinator.gauges import GaugeDefinitions, Gauges
 from muses_eval.workers.vllm.autoscaler import Autoscaler
 from muses_eval.workers.vllm.gpu_capacity import count_of, free_gpus
 from muses_eval.workers.vllm.replica import ReplicaStatus
@@ -37,7 +37,7 @@ class _Member:
     """Time at which it is ended; it gets no new calls.  None while it is not being removed."""
 
 
-_GAUGES: Figures[Sequence[ReplicaStatus]] = {
+_GAUGES: GaugeDefinitions[Sequence[ReplicaStatus]] = {
     "muses_replicas": ("Replicas of a model, ready or not", len),
     "muses_replicas_ready": ("Replicas of a model that are ready", lambda all_: sum(1 for one in all_ if one.url)),
     "muses_replica_starts": ("Server starts of a model's replicas", lambda all_: sum(one.starts for one in all_)),

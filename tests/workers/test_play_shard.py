@@ -28,10 +28,13 @@ from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.shards import read_index, read_shard
-from muses_eval.workers.budget import BudgetClient, BudgetSpec, Cost, Experience, ReservationReply, WorkerReport
-from muses_eval.workers.coordinator.local import LocalCoordinator
+from muses_eval.workers.budget import BudgetClient, BudgetSpec, Cost, CostHistory, ReservationReply, WorkerReport
+from muses_eval.workers.coordinator.coordinator import LocalCoordinator
 from muses_eval.workers.limits import LimitsClient
-from muses_eval.workers.play.shard import Players, ShardSpec, ShardSummary, run_shard, summarize
+from muses_eval.workers.play.play_shard import play_shard
+from muses_eval.workers.play.shard_episode import ShardModels
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.open_model import open_model
 
@@ -82,7 +85,7 @@ def spec(
 async def play(shard: ShardSpec, store: ObjectStore | None = None) -> ShardSummary:
     model = open_model(shard.model, {}, LimitsClient())
     try:
-        return await run_shard(shard, Players(model, None), store or open_store(shard.store))
+        return await play_shard(shard, ShardModels(model, None), store or open_store(shard.store))
     finally:
         await model.close()
 
@@ -137,7 +140,7 @@ def test_one_object_a_shard_written_once(tmp_path: Path) -> None:
     summary = asyncio.run(play(shard, store))  # type: ignore[arg-type]
     assert store.written == [str(shard.key)] == [summary.key]
     assert [e.episode_id for e in stored(shard)] == [plan.id for plan in shard.episodes]
-    assert summary == summarize(shard.key, stored(shard))
+    assert summary == ShardSummary.of(shard.key, stored(shard))
     assert summary.outcomes == {"scored": 6}
     assert all(e.scores and e.shard == 0 and e.attempt == 1 for e in stored(shard))
 
@@ -153,7 +156,7 @@ def test_two_workers_play_the_same_shard_at_the_same_time(tmp_path: Path) -> Non
 
         first, second = asyncio.run(both())
         assert len(provider.completions) == 12
-    assert first == second == summarize(shard.key, stored(shard))
+    assert first == second == ShardSummary.of(shard.key, stored(shard))
     assert len(list(tmp_path.rglob("*.parquet"))) == 1
 
 
@@ -194,7 +197,7 @@ def test_what_a_twin_scored_alone_is_not_lost(tmp_path: Path) -> None:
     store = open_store(shard.store)
 
     def scored(*wanted: int) -> int:
-        return asyncio.run(run_shard(shard, Players(Choosy(*wanted), None), store)).outcomes["scored"]
+        return asyncio.run(play_shard(shard, ShardModels(Choosy(*wanted), None), store)).outcomes["scored"]
 
     assert [scored(0, 1), scored(), scored(1, 2, 3), scored(), scored(0, 1, 2, 3, 4, 5)] == [2, 2, 4, 2, 6]
     attempts = [stored(replace(shard, attempt=number)) for number in (1, 2, 3)]
@@ -255,7 +258,7 @@ def test_what_is_finished_is_stored_when_a_shard_is_stopped(tmp_path: Path) -> N
 
     async def interrupted() -> None:
         model = Stuck()
-        playing = asyncio.create_task(run_shard(shard, Players(model, None), store))
+        playing = asyncio.create_task(play_shard(shard, ShardModels(model, None), store))
         await model.all_asked.wait()
         playing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -363,7 +366,7 @@ class Broken:
         return breaks
 
 
-@pytest.mark.parametrize("method", ["score", "interpret", "agent", "user"])
+@pytest.mark.parametrize("method", ["score", "interpret", "scripted_agent", "scripted_user"])
 def test_a_defect_costs_one_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """It is on record as ours, never as a score; all others are scored."""
     shard = spec(tmp_path)
@@ -590,10 +593,10 @@ def test_what_was_finished_before_the_budget_was_out_of_reach_is_stored(tmp_path
             return await super().update_budget(budget, report)
 
     async def lose(shard: ShardSpec) -> None:
-        shard = replace(shard, learned=Experience(Cost(tokens=1_000.0), Cost(tokens=1_000.0)))
+        shard = replace(shard, learned=CostHistory(Cost(tokens=1_000.0), Cost(tokens=1_000.0)))
         budget = BudgetClient(Lost(), BudgetSpec("run", Budget(tokens=3_500)), "a")
         with pytest.raises(MusesError, match="gone"):
-            await run_shard(shard, Players(open_model(shard.model, {}), None), open_store(shard.store), budget)
+            await play_shard(shard, ShardModels(open_model(shard.model, {}), None), open_store(shard.store), budget)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     usage = {"prompt_tokens": 900, "completion_tokens": 100}
@@ -624,7 +627,7 @@ class Noting:
 def test_an_episode_is_a_session_and_so_is_each_of_its_users(tmp_path: Path) -> None:
     """Whose calls begin with the same prompt go to the same server."""
     shard, agent, users = first_of(spec(tmp_path, family="access"), 2), Noting(), Noting()
-    asyncio.run(run_shard(shard, Players(agent, users), open_store(shard.store)))
+    asyncio.run(play_shard(shard, ShardModels(agent, users), open_store(shard.store)))
     assert sorted(agent.sessions) == sorted(plan.id for plan in shard.episodes)
     names = [f"{plan.id} {name}" for plan in shard.episodes for name in shard.scenarios[plan.scenario_id].names]
     assert sorted(users.sessions) == sorted(names)

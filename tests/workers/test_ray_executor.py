@@ -35,12 +35,13 @@ from muses_eval.workers.limits import AccountStatus, LeaseHolder
 from muses_eval.workers.limits.protocol import CoordinatorUnavailableError
 from muses_eval.workers.play import ray_executor as ray_pool
 from muses_eval.workers.play.ray_executor import RayExecutor, RaySettings, cluster_cpus
-from muses_eval.workers.play.shard import ShardSpec, ShardSummary, summarize
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.shard_summary import ShardSummary
 from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError, RuntimeEnvSetupError
 
 from tests.provider import Provider, slow, storm
 from tests.s3_server import free_ports
-from tests.workers.test_shard import ORACLE, api, spec
+from tests.workers.test_play_shard import ORACLE, api, spec
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -112,7 +113,7 @@ def test_a_plan_is_played(pool: Pool, tmp_path: Path) -> None:
     shards = shards_of(spec(tmp_path, family="access"), 2)
     summaries = pool.play(*shards)
     store = open_store(str(tmp_path))
-    assert summaries == [summarize(shard.key, read_shard(store, shard.key)) for shard in shards]
+    assert summaries == [ShardSummary.of(shard.key, read_shard(store, shard.key)) for shard in shards]
     assert sum(summary.outcomes["scored"] for summary in summaries) == 6
 
 
@@ -184,7 +185,7 @@ def test_a_question_to_the_coordinator_that_ray_cancels_fails_no_episode(pool: P
 
 
 def test_ray_and_inline_play_the_same_episodes(pool: Pool, tmp_path: Path) -> None:
-    from tests.workers.test_shard import EPOCH, outcome
+    from tests.workers.test_play_shard import EPOCH, outcome
 
     chance = ModelSpec("r", "scripted", "random")
     here, there = spec(tmp_path / "here", chance, "access"), spec(tmp_path / "there", chance, "access")
@@ -518,7 +519,7 @@ def test_more_workers_than_a_cluster_has_room_for(cluster: Cluster) -> None:
     kind, text = cluster.drive({"address": cluster.address, "workers": 3, "start_timeout_s": 1.0}, "pass")
     assert kind == "ConfigError"
     assert text.startswith("3 Ray workers of one CPU each did not start within 1 s; the cluster has 2 CPUs")
-    assert text.endswith("ask for fewer")
+    assert text.endswith("request fewer")
 
 
 @pytest.mark.slow
@@ -533,7 +534,7 @@ def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path)
     """Each with a driver of its own; together they use what there is."""
     with Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4) as provider:
         body = (
-            "from tests.workers.test_shard import spec; "
+            "from tests.workers.test_play_shard import spec; "
             "from muses_eval.pipeline.config.endpoint import Endpoint, Limits; from dataclasses import replace; "
             f"model = ModelSpec('m', 'openai', 'm', endpoint=Endpoint(({provider.base_url!r},), "
             "limits=Limits(concurrency=4))); "

@@ -1,7 +1,7 @@
 """The coordinator of limits and budgets: a plain object whose methods return at once.
 
 In an inline run it lives in the process of the run; on a Ray cluster it is one named actor for all runs
-(``workers.coordinator.ray_actor``).  Users hold a :class:`CoordinatorClient` and do not know which of the two it is.
+(``workers.coordinator.ray_actor``).  Workers use a :class:`CoordinatorClient`, which is the same for both.
 """
 
 import time
@@ -22,10 +22,10 @@ from muses_eval.workers.limits.registry import AccountRegistry
 
 
 class CoordinatorClient(Protocol):
-    """The way to the coordinator, with the methods of :class:`Coordinator` that others call.
+    """The client of a coordinator, with the methods of :class:`Coordinator` that workers and runs call.
 
-    ``renew`` and ``leave`` raise CoordinatorUnavailableError when the coordinator does not answer at once; the others
-    wait for it.
+    ``renew`` and ``leave`` raise CoordinatorUnavailableError while the coordinator does not respond; the others wait
+    for it.
     """
 
     async def renew(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> Renewal:
@@ -33,11 +33,11 @@ class CoordinatorClient(Protocol):
         ...
 
     async def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
-        """Gives all leases of a worker back."""
+        """Gives back all leases of a worker."""
         ...
 
     async def snapshot(self, run: str | None = None) -> Snapshot:
-        """Returns the state of all accounts; with *run*, only the accounts it has used, with its own part of each."""
+        """Returns the state of all accounts; with *run*, only the accounts it has used, with its own counts."""
         ...
 
     async def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:
@@ -50,7 +50,7 @@ class Coordinator:
 
     Args:
         clock: seconds; only differences matter.
-        recovery_s: how long a coordinator that replaces a lost one listens to the workers before it grants anything.
+        recovery_s: seconds for which a coordinator that replaces a lost one collects reports before it grants anything.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, recovery_s: float = 0.0) -> None:
@@ -71,7 +71,7 @@ class Coordinator:
         return self._ledgers.update(budget, report, self._clock())
 
     def budget_status(self, budget: BudgetSpec) -> BudgetStatus:
-        """Returns how a budget stands that has been updated at least once."""
+        """Returns the status of a budget that has been updated at least once."""
         return self._ledgers.status(budget)
 
 

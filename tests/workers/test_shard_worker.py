@@ -14,7 +14,7 @@ from muses_eval.workers.play.shard_worker import ShardWorker
 from muses_eval.workers.providers.model import Unavailable
 
 from tests.provider import Provider, refused
-from tests.workers.test_shard import ORACLE, api, spec
+from tests.workers.test_play_shard import ORACLE, api, spec
 
 
 def test_connections_are_kept_from_shard_to_shard(tmp_path: Path) -> None:

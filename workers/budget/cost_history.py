@@ -1,4 +1,4 @@
-"""What finished episodes used compared with what was expected of them; it corrects what the next ones reserve."""
+"""The costs of finished episodes beside their expected costs; they correct the reservations of the next episodes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,27 +7,27 @@ from muses_eval.workers.budget.cost import Cost
 
 
 @dataclass(frozen=True, slots=True)
-class Experience:
-    """What finished episodes of a cell used, beside what had been expected of them."""
+class CostHistory:
+    """Total costs of finished episodes of a cell, expected and real."""
 
     expected: Cost = Cost()
     used: Cost = Cost()
     episodes: int = 1
 
-    def __add__(self, other: "Experience") -> "Experience":
-        return Experience(self.expected + other.expected, self.used + other.used, self.episodes + other.episodes)
+    def __add__(self, other: "CostHistory") -> "CostHistory":
+        return CostHistory(self.expected + other.expected, self.used + other.used, self.episodes + other.episodes)
 
     def correct(self, expected: Cost) -> Cost:
-        """Returns what to reserve for an episode of which *expected* is expected."""
+        """Returns the reservation of an episode with this expected cost."""
         return Cost(
             _corrected(expected.usd, self.expected.usd, self.used.usd, self.episodes),
             _corrected(expected.tokens, self.expected.tokens, self.used.tokens, self.episodes),
         )
 
 
-UNKNOWN = Experience(episodes=0)
+NO_HISTORY = CostHistory(episodes=0)
 
-ExperienceByCell = Mapping[str, Experience]
+CostHistoryByCell = Mapping[str, CostHistory]
 
 
 def _corrected(expected: float, all_expected: float, all_used: float, episodes: int) -> float:

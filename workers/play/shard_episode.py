@@ -1,0 +1,150 @@
+"""Plays and scores one episode of a shard, within the budget.
+
+Any exception while an episode is played or scored becomes a failure of that episode; it never ends a run.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.episode import Episode, Outcome
+from muses_eval.pipeline.episode.model_call import Call
+from muses_eval.pipeline.episode.play_episode import EpisodeFailure, EpisodeResult, play_episode
+from muses_eval.pipeline.episode.protocol import User
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Transcript
+from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.pipeline.errors import ModelFailure
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import Family
+from muses_eval.pipeline.plan.estimate import Expectations
+from muses_eval.pipeline.plan.plan import EpisodePlan
+from muses_eval.pipeline.rng import SplitMix64
+from muses_eval.pipeline.seeds import principal_seed, request_seed_offset
+from muses_eval.workers.budget import BudgetClient, Cost, Reservation, ReservationRequest
+from muses_eval.workers.play.episode_record import ScoredEpisode, episode_record, with_costs
+from muses_eval.workers.play.shard_spec import ShardSpec
+from muses_eval.workers.play.simulated_user import SimulatedUser
+from muses_eval.workers.providers.model import EpisodeRequest, Model
+from muses_eval.workers.providers.scripted import ScriptedPrincipal
+
+_ERROR_CHARS = 300
+_UNPLAYED = EpisodeResult(Transcript(()), 0, 0, ())
+
+
+@dataclass(frozen=True, slots=True)
+class ShardModels:
+    """The opened models of a shard."""
+
+    agent: Model
+    users: Model | None
+    """Model that plays the users; None when the users are rule-based."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeBudget:
+    """Reserves the expected cost of a shard's episodes, and settles it when they are played."""
+
+    client: BudgetClient
+    spec: ShardSpec
+    expectations: Expectations
+
+    async def reserve(self, plan: EpisodePlan) -> Reservation | None:
+        """Waits until the episode may be played; returns None when the budget is used up."""
+        spec, scenario = self.spec, self.spec.scenarios[plan.scenario_id]
+        load = self.expectations.load(spec.model, scenario, plan.template)
+        return await self.client.reserve(
+            ReservationRequest(spec.cell, Cost.of(load, spec.model, spec.users), spec.learned)
+        )
+
+    def settle(self, reservation: Reservation, calls: list[Call], *, finished: bool) -> None:
+        """Counts the cost of *calls*, and what the cached ones would have cost."""
+        cached = [replace(call, cached=False) for call in calls if call.cached]
+        used, saved = Usage.of(with_costs(calls, self.spec)), Usage.of(with_costs(cached, self.spec))
+        self.client.settle(reservation, used, finished=finished, kept=saved)
+
+
+async def play_shard_episode(
+    spec: ShardSpec, plan: EpisodePlan, models: ShardModels, budget: EpisodeBudget | None
+) -> Episode:
+    """Returns the record of one episode; one that the budget does not allow is returned unplayed."""
+    calls: list[Call] = []
+    if budget is None:
+        return await _play_and_score(spec, plan, models, calls)
+    reservation = await budget.reserve(plan)
+    if reservation is None:
+        return episode_record(spec, plan, ScoredEpisode(datetime.now(UTC), 0.0, _UNPLAYED, "budget_stopped"))
+    episode = None
+    try:
+        episode = await _play_and_score(spec, plan, models, calls)
+    finally:  # calls that were made are paid for, even when the episode is cancelled
+        budget.settle(reservation, calls, finished=episode is not None and episode.outcome == "scored")
+    return episode
+
+
+async def _play_and_score(
+    spec: ShardSpec,
+    plan: EpisodePlan,
+    models: ShardModels,
+    calls: list[Call],
+    clock: Callable[[], float] = time.monotonic,
+) -> Episode:
+    """Plays and scores one episode.  *calls* receives each call when it is answered."""
+    started_at, start = datetime.now(UTC), clock()
+    result = await _play(spec, plan, models, calls)
+    failure, scores = _score(FAMILIES[spec.family], spec.scenarios[plan.scenario_id], result)
+    result = replace(result, calls=with_costs(result.calls, spec))
+    return episode_record(
+        spec, plan, ScoredEpisode(started_at, clock() - start, result, _outcome(failure), failure, scores)
+    )
+
+
+async def _play(spec: ShardSpec, plan: EpisodePlan, models: ShardModels, calls: list[Call]) -> EpisodeResult:
+    family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
+    try:
+        dialogue = Dialogue(scenario, plan.template, partial(family.interpret, scenario), family.max_turns)
+        agent = models.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch, plan.id))
+        users = {name: _user(spec, plan, models, name, calls.append) for name in scenario.names}
+        return await play_episode(dialogue, agent, users, calls)
+    except Exception as error:  # noqa: BLE001 - an error in this project's code fails the episode, not the run
+        return EpisodeResult(Transcript(()), 0, 0, tuple(calls), _internal_failure(error))
+
+
+def _score(
+    family: Family[Any], scenario: Scenario[Any], result: EpisodeResult
+) -> tuple[EpisodeFailure | None, tuple[Score, ...]]:
+    """Returns the reason why an episode has no scores, and its scores."""
+    if result.failure:
+        return result.failure, ()
+    try:
+        return None, family.score(scenario, result.transcript)
+    except Exception as error:  # noqa: BLE001 - as above; the transcript and its costs are still stored
+        return _internal_failure(error), ()
+
+
+def _internal_failure(error: Exception) -> EpisodeFailure:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return EpisodeFailure("agent", ModelFailure("internal", text[:_ERROR_CHARS], retryable=False))
+
+
+def _user(spec: ShardSpec, plan: EpisodePlan, models: ShardModels, name: str, note: Callable[[Call], None]) -> User:
+    """Returns the user that plays one principal; its random numbers are the same for every model under test."""
+    family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
+    seed = principal_seed(plan.users_seed, name)
+    if models.users is None:
+        return ScriptedPrincipal(family.scripted_user(scenario, name, SplitMix64(seed)))
+    request = EpisodeRequest(
+        family, scenario, agent_seed=seed, seed_offset=request_seed_offset(seed), session=f"{plan.id} {name}"
+    )
+    return SimulatedUser(scenario.principal(name), models.users.agent(request), note)
+
+
+def _outcome(failure: EpisodeFailure | None) -> Outcome:
+    if failure is None:
+        return "scored"
+    return "infra_failed" if failure.role == "agent" else "simulator_failed"
