@@ -1,13 +1,19 @@
 """A store that version 0.1.0 wrote: the command line prints what that version printed, and finishes its runs."""
 
+import asyncio
 import json
 import re
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from muses_eval.flows.cli import main
+from muses_eval.flows.nightly.night import nightly
+from muses_eval.flows.settings import Settings
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.storage.runs.nights import Night
 
 from tests.provider import Provider
 
@@ -121,3 +127,20 @@ def test_an_interrupted_run_is_finished(store: str, capsys: pytest.CaptureFixtur
 def test_rescore(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     report = json.loads(output(capsys, "rescore", "to-rescore", "--store", store, "--json"))
     assert [(family["rescored"], family["changed"]) for family in report["families"]] == [(2, 0), (2, 0)]
+
+
+def test_the_night_after_a_stored_night_reuses_its_cells(tmp_path: Path) -> None:
+    """The content keys of the stored cells are still those of the same configuration."""
+    store = str(shutil.copytree(FIXTURES / "nights-0.1.0", tmp_path / "store"))
+    config = {
+        "models": ["scripted/oracle", "scripted/random"],
+        "dataset": "generated:3@6",
+        "store": store,
+        "nightly": {"canary": 2},
+        "execution": {"executor": "inline"},
+    }
+    settings = Settings(tmp_path, "unused", None, tmp_path)
+    night = Night("nightly", date(2026, 11, 24))
+    report = asyncio.run(nightly(parse_config(config, "night.yaml"), settings, night)).report
+    assert (report.before, report.cells_reused, report.cells_played) == ("nightly-2026-11-23", 8, 0)
+    assert (report.planned, report.scored, report.flags) == (24, 24, ())
