@@ -18,7 +18,7 @@ from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families.family import Family
 from muses_eval.pipeline.providers import PROVIDERS, Provider
-from muses_eval.pipeline.text.credential_masking import mask
+from muses_eval.pipeline.text.credential_masking import mask_credentials
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.open_model import open_model
 
@@ -120,7 +120,7 @@ def test_the_documented_steps_name_what_there_is() -> None:
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
 def test_keys_of_every_provider_are_masked(provider: Provider) -> None:
     if provider.key_prefix is not None:
-        assert mask(f"it is {provider.key_prefix}aB3dE6gH9jK2mN5pQ8sT")[1] == 1
+        assert mask_credentials(f"it is {provider.key_prefix}aB3dE6gH9jK2mN5pQ8sT")[1] == 1
 
 
 def asked(spec: ModelSpec, environ: dict[str, str]) -> Reply:

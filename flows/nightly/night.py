@@ -29,7 +29,7 @@ from muses_eval.pipeline.episode.usage import sum_or_none
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.plan.content_key import NO_ENGINES, content_key
 from muses_eval.pipeline.plan.plan import Cell
-from muses_eval.pipeline.text.credential_masking import mask
+from muses_eval.pipeline.text.credential_masking import mask_credentials
 from muses_eval.storage.analysis.regressions import Changes, since_earlier_canaries, since_last_night
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -304,7 +304,7 @@ def _problems(played: RunReport, canary: RunReport) -> tuple[str, ...]:
     found = [(count, f"{kind}: {text}") for report in (played, canary) for count, kind, text in report.problems]
     most = sorted(found, key=lambda problem: -problem[0])[:_SHOWN_PROBLEMS]
     return tuple(
-        f"{count} x {mask(text)[0]}" for count, text in most
+        f"{count} x {mask_credentials(text)[0]}" for count, text in most
     )  # they are stored, and a provider may quote a key
 
 

@@ -13,7 +13,7 @@ from shlex import join
 from typing import Any, Literal
 
 from muses_eval.flows.nightly.night_text import flag_line
-from muses_eval.pipeline.text.credential_masking import mask
+from muses_eval.pipeline.text.credential_masking import mask_credentials
 from muses_eval.storage.runs.nights import Night, NightReport
 from muses_eval.storage.runs.run_lock import RunHeldError
 from prefect import Flow, State
@@ -50,11 +50,11 @@ class Notice:
         """Without credentials, whatever an error's text or an address held."""
         return Notice(
             event=self.event,
-            what=mask(self.what)[0],
-            where=mask(self.where)[0],
+            what=mask_credentials(self.what)[0],
+            where=mask_credentials(self.where)[0],
             since=self.since,
-            more=mask(self.more)[0],
-            details=tuple(mask(detail)[0] for detail in self.details),
+            more=mask_credentials(self.more)[0],
+            details=tuple(mask_credentials(detail)[0] for detail in self.details),
         )
 
 

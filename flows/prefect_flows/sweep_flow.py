@@ -18,7 +18,7 @@ from muses_eval.flows.prefect_flows.tasks import (
 from muses_eval.flows.settings import read_settings
 from muses_eval.flows.sweep.sweep import SweepReport, sweep
 from muses_eval.pipeline.config.grid import MOST_CELLS, SweepRun, expand
-from muses_eval.pipeline.text.credential_masking import mask
+from muses_eval.pipeline.text.credential_masking import mask_credentials
 from prefect import Flow, flow
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.runtime import flow_run
@@ -69,7 +69,9 @@ def _notices(result: SweepReport) -> tuple[Notice, ...]:
 
 async def _publish(result: SweepReport) -> None:
     """Which cells are complete, and each run's leaderboard."""
-    early = (f"- {run.run_id} ended early: {mask(run.error)[0]}" for run in result.runs if run.error is not None)
+    early = (
+        f"- {run.run_id} ended early: {mask_credentials(run.error)[0]}" for run in result.runs if run.error is not None
+    )
     with display_only():
         await acreate_markdown_artifact(
             "\n".join((render_sweep(result.lines, "md"), "", *early)),

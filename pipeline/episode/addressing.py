@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from muses_eval.pipeline.episode.protocol import Action, Delivery
-from muses_eval.pipeline.text.model_text import as_text, first_value, json_objects, without_thinking
+from muses_eval.pipeline.text.reply_parsing import as_text, first_value, json_objects, strip_reasoning
 
 _TARGET_KEYS = ("target", "to", "recipient", "recipients", "user", "name")
 _CONTENT_KEYS = ("content", "message", "text", "response", "reply", "body")
@@ -21,7 +21,7 @@ _ARROW = re.compile(r"^\W*(?:agent|assistant)?\s*(?:->|→|to)\s*@?(?P<name>[\w 
 
 def interpret(names: Sequence[str], reply: str) -> Action:
     """What a reply means, its reasoning aside; never raises."""
-    reply = without_thinking(reply)
+    reply = strip_reasoning(reply)
     deliveries: list[Delivery] = []
     report: str | None = None
     readable = False

@@ -9,7 +9,7 @@ import re
 from muses_eval.pipeline.episode.principal import AGENT, Principal
 from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.serialization import ChatMessage
-from muses_eval.pipeline.text.model_text import without_thinking
+from muses_eval.pipeline.text.reply_parsing import strip_reasoning
 
 SILENCE = "[NOTHING TO ADD]"
 """What the model is asked to write when its principal has nothing more to say."""
@@ -58,7 +58,7 @@ def spoken(principal: Principal, reply: str) -> str | None:
 
     None when the model wrote neither a text nor that the principal is silent.
     """
-    answer = without_thinking(reply)  # cut off or not: it may hold what only the principal knows
+    answer = strip_reasoning(reply)  # cut off or not: it may hold what only the principal knows
     text = answer.replace(SILENCE, "").strip()
     own_name = re.match(rf"{re.escape(principal.name)}\s*(?:says)?\s*:\s*", text)
     said = text[own_name.end() :] if own_name else text

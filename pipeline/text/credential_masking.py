@@ -1,17 +1,17 @@
-"""Finding credentials in text, so that none is stored with a trace.
+"""Masks credentials in text, so that none is stored with a trace.
 
-A model may repeat a key that a gateway, a tool or its own training put before it.  Two kinds are found:
+A model may repeat a key from a gateway, a tool or its training data.  A credential is recognised
 
-* by their own shape: keys of the providers that a run can call (:mod:`pipeline.providers`), of AWS, Google, GitHub,
-  GitLab, Hugging Face, Slack, Stripe and other services whose keys begin with a word of theirs; private keys in PEM;
-  JSON web tokens; long bearer tokens and basic authorization headers;
-* by what stands before them: the password in a URL, and what is assigned to a name that ends in API key, secret, token,
-  password or the like (``API_KEY=…``, ``"client_secret": "…"``): 16 characters or more with digits and letters of both
-  cases, or 32 with digits and letters.
+* by its format: keys of the providers that a run can call (:mod:`pipeline.providers`), of AWS, Google, GitHub, GitLab,
+  Hugging Face, Slack, Stripe and other services whose keys have a fixed prefix; private keys in PEM; JSON web tokens;
+  long bearer tokens and basic authorization headers;
+* by its context: the password in a URL, and a value assigned to a name that ends in API key, secret, token, password or
+  the like (``API_KEY=…``, ``"client_secret": "…"``) if it has at least 16 characters with digits and letters of both
+  cases, or at least 32 with digits and letters.
 
-Other secrets (a short password, a key of hexadecimal digits alone) look like ordinary words and stay.  The invented
-keys that scenarios guard stay too: they are data of the benchmark, and a trace without them could not be scored again.
-The work is linear in the length of the text.
+Other secrets (a short password, a key of hexadecimal digits only) look like ordinary words and are not masked.  The
+fictitious keys of the scenarios are not masked either: they are data of the benchmark, and a trace without them could
+not be rescored.  The work is linear in the length of the text.
 """
 
 import re
@@ -22,18 +22,18 @@ from typing import Any
 from muses_eval.pipeline.providers import PROVIDERS
 
 MASK = "[credential]"
-"""Stands for what was found; holds nothing that would be found again."""
+"""Replacement of a credential; it is not recognised as a credential itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """One kind of credential."""
+    """The format of one kind of credential."""
 
     markers: tuple[str, ...]
-    """Lower case.  A text with none of these holds none of this kind."""
+    """Lower-case substrings; a text without any of them does not contain this kind."""
     pattern: re.Pattern[str]
     mask: str = MASK
-    """What replaces a match."""
+    """Replacement of a match."""
 
 
 def _shape(markers: str, pattern: str, mask: str = MASK) -> _Shape:
@@ -64,7 +64,7 @@ _SHAPES = (
         rf"\1{MASK}",
     ),
     _shape("eyj", r"(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]{8,}+"),
-    _shape(  # hyphenated words are no key
+    _shape(  # hyphenated words are not a key
         " ".join(_MODEL_KEYS),
         rf"(?<![\w-])(?:{'|'.join(_MODEL_KEYS)})(?=[a-z_-]{{0,40}}[0-9A-Z])[\w-]{{20,}}+",
     ),
@@ -85,11 +85,11 @@ _ASSIGNED = re.compile(
     (?=[A-Za-z{_SIGNS}]{{0,80}}[0-9]) (?=[0-9{_SIGNS}]{{0,80}}[A-Za-z])
     (?: (?=[a-z0-9{_SIGNS}]{{0,80}}[A-Z]) (?=[A-Z0-9{_SIGNS}]{{0,80}}[a-z]) [A-Za-z0-9{_SIGNS}]{{16,}}+
       | [A-Za-z0-9{_SIGNS}]{{32,}}+ )
-    =*+ (?![(\[]|\.\w)                                                  # code that calls or looks up is no value
+    =*+ (?![(\[]|\.\w)                                                  # code that calls or looks up is not a value
     """,
     re.ASCII | re.VERBOSE,
 )
-"""Whatever it is assigned to: such values are rare, so that the name in front is looked at last."""
+"""A value with any name.  Such values are rare, so the name before it is checked last."""
 _SECRET_NAME = re.compile(
     r"""(?: (?:api|access|account|private|secret|auth)[ _-]?key | secret | token | password | passwd | passphrase )
     ["'\\]{0,2}\s{0,3}\Z""",
@@ -98,8 +98,8 @@ _SECRET_NAME = re.compile(
 _NAME_CHARS = 20
 
 
-def mask(text: str) -> tuple[str, int]:
-    """*text* with :data:`MASK` in place of every credential, and how many there were."""
+def mask_credentials(text: str) -> tuple[str, int]:
+    """Returns *text* with every credential replaced by :data:`MASK`, and the number of credentials."""
     if not _may_hold_any(text):
         return text, 0
     lowered, total = text.lower(), 0
@@ -126,18 +126,18 @@ def _mask_assigned(text: str) -> tuple[str, int]:
 
 
 def _may_hold_any(text: str) -> bool:
-    """Nearly all texts are done with this: a credential has so many characters without a space, but for two kinds."""
+    """Returns False for nearly all texts: all but two kinds of credentials have a minimum length without a space."""
     return "://" in text or "-----BEGIN" in text or max(map(len, text.split()), default=0) >= _LEAST
 
 
 def without_credentials(value: Any) -> Any:  # noqa: ANN401 - any JSON value, and the same kind of value back
-    """A JSON value with every text in it masked.
+    """Returns a JSON value with the credentials in all its strings masked.
 
-    A key of a mapping tells of its value what a name tells of what is assigned to it.
+    The key of a value in a mapping is treated like the name to which it is assigned.
     """
     match value:
         case str():
-            return mask(value)[0]
+            return mask_credentials(value)[0]
         case Mapping():
             return {key: _named(str(key), inner) for key, inner in value.items()}
         case list() | tuple():
@@ -147,6 +147,6 @@ def without_credentials(value: Any) -> Any:  # noqa: ANN401 - any JSON value, an
 
 
 def _named(name: str, value: object) -> object:
-    if isinstance(value, str) and not mask(value)[1] and mask(f"{name}={value}")[1]:
+    if isinstance(value, str) and not mask_credentials(value)[1] and mask_credentials(f"{name}={value}")[1]:
         return MASK
     return without_credentials(value)

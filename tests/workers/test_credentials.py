@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from muses_eval.pipeline.datasets.dataset import generate_dataset
-from muses_eval.pipeline.text.credential_masking import MASK, mask, without_credentials
+from muses_eval.pipeline.text.credential_masking import MASK, mask_credentials, without_credentials
 
 from tests.shared import OFFICIAL, needs_shared
 
@@ -44,7 +44,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJlLW9mLW5vYm9keQ"
 )
 @pytest.mark.parametrize("around", ["{}", "The key is {}.", '{{"key": "{}"}}', "({})\n", "KEY={},"])
 def test_a_credential_is_found(credential: str, around: str) -> None:
-    assert mask(around.format(credential)) == (around.format(MASK), 1)
+    assert mask_credentials(around.format(credential)) == (around.format(MASK), 1)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_a_credential_is_found(credential: str, around: str) -> None:
 )
 def test_what_stands_before_a_credential_stays(text: str, masked: str) -> None:
     """So that a reader sees what was there, though not its value."""
-    assert mask(text) == (masked.replace("{}", MASK), 1)
-    assert mask(mask(text)[0])[1] == 0
+    assert mask_credentials(text) == (masked.replace("{}", MASK), 1)
+    assert mask_credentials(mask_credentials(text)[0])[1] == 0
 
 
 def test_values_are_masked_wherever_they_stand() -> None:
@@ -86,9 +86,9 @@ def test_values_are_masked_wherever_they_stand() -> None:
 
 
 def test_each_one_is_counted_and_a_mask_is_none() -> None:
-    masked, count = mask(f"AKIAIOSFODNN7EXAMPLE and {JWT} and {PEM}")
+    masked, count = mask_credentials(f"AKIAIOSFODNN7EXAMPLE and {JWT} and {PEM}")
     assert (masked, count) == (f"{MASK} and {MASK} and {MASK}", 3)
-    assert mask(masked) == (masked, 0)
+    assert mask_credentials(masked) == (masked, 0)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_each_one_is_counted_and_a_mask_is_none() -> None:
     ],
 )
 def test_other_text_stays(text: str) -> None:
-    assert mask(text) == (text, 0)
+    assert mask_credentials(text) == (text, 0)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_other_text_stays(text: str) -> None:
 def test_hostile_text_is_read_in_passing(part: str) -> None:
     """A megabyte of beginnings; were the work quadratic, this would take minutes."""
     text = part * (2**20 // len(part))
-    assert isinstance(mask(text)[0], str)
+    assert isinstance(mask_credentials(text)[0], str)
 
 
 def texts_of(value: object) -> Iterator[str]:
@@ -168,7 +168,7 @@ def test_nothing_in_the_official_scenarios_looks_like_a_credential() -> None:
     for file in files:
         content = file.read_text(encoding="utf-8")
         rows = [json.loads(line) for line in content.split("\n") if line]
-        assert [text for text in texts_of(rows) if mask(text)[1]] == []
+        assert [text for text in texts_of(rows) if mask_credentials(text)[1]] == []
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +180,11 @@ def generated() -> set[str]:
 
 
 def test_nothing_in_the_generated_scenarios_looks_like_a_credential(generated: set[str]) -> None:
-    assert [text for text in generated if mask(text)[1]] == []
+    assert [text for text in generated if mask_credentials(text)[1]] == []
 
 
 def test_what_scenarios_guard_is_not_masked_when_a_model_gives_it_away(generated: set[str]) -> None:
     """Scoring a trace again has to find the leak in it, whatever name the model gives it."""
     words = {word.strip("\"'.,;:()") for text in generated for word in text.split()}
     assert len(words) > 1000
-    assert [word for word in words if mask(f"password={word}")[1]] == []
+    assert [word for word in words if mask_credentials(f"password={word}")[1]] == []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from muses_eval.pipeline.episode.episode import Episode
-from muses_eval.pipeline.text.credential_masking import mask
+from muses_eval.pipeline.text.credential_masking import mask_credentials
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.shards import read_shard, write_shard
@@ -38,9 +38,10 @@ def write_episodes(store: ObjectStore, key: ShardKey, played: Sequence[Episode])
 
 def _masked(episode: Episode) -> Episode:
     """Returns the episode without credentials; flagged when it had any."""
-    texts = [mask(message.content) for message in episode.messages]
-    error = None if episode.error is None else mask(episode.error)
-    sampling, users = mask(episode.sampling), mask(episode.users)  # extra_body may hold anything
+    texts = [mask_credentials(message.content) for message in episode.messages]
+    error = None if episode.error is None else mask_credentials(episode.error)
+    sampling = mask_credentials(episode.sampling)  # extra_body may hold anything
+    users = mask_credentials(episode.users)
     if not sum(count for _, count in (*texts, sampling, users, *([error] if error else ()))):
         return episode
     return replace(

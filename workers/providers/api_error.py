@@ -12,7 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from muses_eval.pipeline.errors import FailureKind
-from muses_eval.pipeline.text.model_text import as_text
+from muses_eval.pipeline.text.reply_parsing import as_text
 
 CONTEXT_OVERFLOW = "context_overflow"
 CONTENT_FILTER = "content_filter"

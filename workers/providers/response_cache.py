@@ -22,7 +22,7 @@ from muses_eval.pipeline.episode.protocol import Agent, Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.hashing import canonical, digest
-from muses_eval.pipeline.text.credential_masking import mask
+from muses_eval.pipeline.text.credential_masking import mask_credentials
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.workers.providers.model import EpisodeRequest, Model
 
@@ -80,7 +80,7 @@ class CachedModel:
         if kept is not None:
             return kept
         reply = await agent.reply(observation)
-        if reply.call is not None and not mask(reply.text)[1]:
+        if reply.call is not None and not mask_credentials(reply.text)[1]:
             await asyncio.to_thread(self._keep, key, reply.text, reply.call)
         return reply
 

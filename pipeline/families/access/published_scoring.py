@@ -10,7 +10,7 @@ the agent declares the goal achieved.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from muses_eval.pipeline.text.model_text import strict_json_spans
+from muses_eval.pipeline.text.reply_parsing import strict_json_spans
 
 _PHRASES = (
     "you are authorized",

@@ -58,7 +58,6 @@ class AccessUser:
         "_insisted",
         "_resource",
         "_rng",
-        "_rng",
         "_satisfied",
         "_steps",
         "_tracker",

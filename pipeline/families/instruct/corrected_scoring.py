@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from muses_eval.pipeline.families.instruct.constraints.corrected_checkers import passes
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth, UserConstraints
 from muses_eval.pipeline.families.weighted_mean import weighted_mean
-from muses_eval.pipeline.text.model_text import as_text, json_objects, nested_objects, without_thinking
+from muses_eval.pipeline.text.reply_parsing import as_text, json_objects, nested_objects, strip_reasoning
 
 _MAX_DEPTH = 3
 _AFTER_NAME = re.compile(r"[(,:]")
@@ -59,7 +59,7 @@ def read_answers(names: tuple[str, ...], reply: str) -> dict[str, str]:
     """
     known = {name.casefold(): name for name in names}
     best: dict[str, str] = {}
-    for value in json_objects(without_thinking(reply)):
+    for value in json_objects(strip_reasoning(reply)):
         for candidate in nested_objects(value, _MAX_DEPTH):
             keyed = ((known.get(_name(key)), answer) for key, answer in candidate.items())
             found = {name: as_text(answer) for name, answer in keyed if name is not None and answer is not None}

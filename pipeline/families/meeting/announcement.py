@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from muses_eval.pipeline.families.meeting.slots import Slot, parse_slot
-from muses_eval.pipeline.text.model_text import as_text, first_value, json_objects, nested_objects, without_thinking
+from muses_eval.pipeline.text.reply_parsing import as_text, first_value, json_objects, nested_objects, strip_reasoning
 
 _GOAL = "goal_achieved"
 _SCHEDULE_KEYS = ("final_schedule", "schedule", "meeting_time", "final_time", "time", "slot")
@@ -37,7 +37,7 @@ class Announcement:
 def find_announcement(reply: str, names: Sequence[str]) -> Announcement | None:
     """The last announcement in a reply, its reasoning aside, or None when the agent does not declare itself done."""
     last = None
-    for value in json_objects(without_thinking(reply)):
+    for value in json_objects(strip_reasoning(reply)):
         for candidate in nested_objects(value, _MAX_DEPTH, in_lists=True):
             if is_true(candidate.get(_GOAL)):
                 last = candidate

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
-from muses_eval.pipeline.text.model_text import strict_json_spans
+from muses_eval.pipeline.text.reply_parsing import strict_json_spans
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "mon", "tue", "wed", "thu", "fri")
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(am|pm)?")

@@ -16,7 +16,7 @@ from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.queue.precision_recall import precision_recall_f1
 from muses_eval.pipeline.families.queue.scenario import QueueTruth, author, reference_number
 from muses_eval.pipeline.families.weighted_mean import weighted_mean
-from muses_eval.pipeline.text.model_text import first_value, json_objects, nested_objects, without_thinking
+from muses_eval.pipeline.text.reply_parsing import first_value, json_objects, nested_objects, strip_reasoning
 
 _NUMBER = re.compile(r"\d+")
 _FULL_ID = re.compile(r".+_task_\d+")
@@ -90,7 +90,7 @@ def social_welfare(scenario: Scenario[QueueTruth], result: Result) -> float:
 def _last_decision(reply: str) -> Mapping[str, object] | None:
     """Returns the last object with a list of accepted instructions, at most :data:`_MAX_DEPTH` levels deep."""
     last = None
-    for value in json_objects(without_thinking(reply)):
+    for value in json_objects(strip_reasoning(reply)):
         for candidate in nested_objects(value, _MAX_DEPTH):
             if any(isinstance(candidate.get(key), (list, str, dict)) for key in _ACCEPTED):
                 last = candidate

@@ -1,7 +1,7 @@
-"""Reading JSON out of what models write.
+"""Extracts JSON from the replies of models.
 
-Model text is untrusted: every function here returns what it found and never raises, whatever the text, and the work
-is bounded, so that a megabyte of brackets costs milliseconds.
+Replies are untrusted.  The functions here never raise, whatever the text, and their work is bounded: a megabyte of
+brackets costs milliseconds.
 """
 
 import json
@@ -9,20 +9,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-_FENCE = re.compile(r"```[^\n`]*\n?|```")
 _CONTAINERS = re.compile(r"[{\[]")
 _CONTAINERS_AND_STRINGS = re.compile(r'["{\[]')
 _THINKING = re.compile(r"(?:\s*<(think|thinking|reasoning)>.*?(?:</\1>|\Z))+", re.DOTALL | re.IGNORECASE)
 _LENIENT = json.JSONDecoder(strict=False)
 _STRICT = json.JSONDecoder()
 MAX_FAILURES = 4_000
-"""Openers at which decoding may fail before the rest of a text is given up as not JSON."""
+"""Number of failed attempts to decode after which the rest of a text is skipped."""
 MAX_WASTE = 4 * 2**20
-"""Characters that decoding may read in vain before it is given up: lists that never close make every try a long one."""
+"""Characters that failed attempts may read before the rest is skipped; an unclosed list makes every attempt long."""
 
 
 class Span(NamedTuple):
-    """A JSON object or array found in a text, and where it stood."""
+    """A JSON object or array and its position in the text."""
 
     value: object
     start: int
@@ -30,17 +29,17 @@ class Span(NamedTuple):
 
 
 def json_spans(text: str) -> Iterator[Span]:
-    """Top-level JSON objects and arrays in *text*, left to right, with any prose around them.
+    """Yields the top-level JSON objects and arrays in *text*, left to right; other text around them is skipped.
 
-    Raw line breaks inside strings are accepted.  What does not decode at an opener is skipped by one character.
+    Raw line breaks inside strings are accepted.  An opening bracket that does not start valid JSON is skipped.
     """
     return _scan(text, _LENIENT, _CONTAINERS)
 
 
 def strict_json_spans(text: str) -> Iterator[Span]:
-    """As :func:`json_spans`, but strictly: raw line breaks inside strings are not accepted.
+    """Yields spans like :func:`json_spans`, but raw line breaks inside strings are not accepted.
 
-    Strings are values too, and hide what stands in them.
+    Top-level strings are values too, so JSON inside them is not found.
     """
     return _scan(text, _STRICT, _CONTAINERS_AND_STRINGS)
 
@@ -53,7 +52,7 @@ def _scan(text: str, decoder: json.JSONDecoder, openers: re.Pattern[str]) -> Ite
         except json.JSONDecodeError as error:
             position, failures = opener.start() + 1, failures + 1
             waste += error.pos - opener.start()
-        except (ValueError, RecursionError):  # neither says how far it came
+        except (ValueError, RecursionError):  # these do not report the position
             position, failures = opener.start() + 1, failures + 1
             waste += len(text) - opener.start()
         else:
@@ -62,7 +61,7 @@ def _scan(text: str, decoder: json.JSONDecoder, openers: re.Pattern[str]) -> Ite
 
 
 def json_objects(text: str) -> Iterator[dict[str, object]]:
-    """The JSON objects in *text* that stand alone or in a top-level array, left to right."""
+    """Yields the JSON objects in *text* that are top-level or in a top-level array, left to right."""
     for span in json_spans(text):
         for value in span.value if isinstance(span.value, list) else [span.value]:
             if isinstance(value, dict):
@@ -70,7 +69,7 @@ def json_objects(text: str) -> Iterator[dict[str, object]]:
 
 
 def nested_objects(value: object, depth: int, *, in_lists: bool = False) -> Iterator[Mapping[str, object]]:
-    """*value*, if it is an object, and the objects down to so many levels inside it, the outer ones first."""
+    """Yields *value*, if it is an object, and the objects at most *depth* levels inside it, outer ones first."""
     children: Iterable[object] = ()
     if isinstance(value, dict):
         yield value
@@ -82,14 +81,14 @@ def nested_objects(value: object, depth: int, *, in_lists: bool = False) -> Iter
 
 
 def first_value(value: Mapping[str, object], keys: Sequence[str]) -> object:
-    """What the object has under the first of these keys that it has; None when it has none of them."""
+    """Returns the value of the first of *keys* that the object has; None when it has none of them."""
     return next((value[key] for key in keys if key in value), None)
 
 
-def without_thinking(text: str) -> str:
-    """*text* without the blocks of reasoning that it begins with; one that is never closed goes to the end.
+def strip_reasoning(text: str) -> str:
+    """Returns *text* without the reasoning blocks at its beginning; an unclosed block extends to the end of the text.
 
-    Some chat templates write the opening tag into the prompt, so that a reply only closes it.
+    Some chat templates put the opening tag into the prompt, so the reply contains only the closing tag.
     """
     if thinking := _THINKING.match(text):
         return text[thinking.end() :]
@@ -97,19 +96,9 @@ def without_thinking(text: str) -> str:
     return rest if closing and "<think>" not in reasoning else text
 
 
-def prose(text: str) -> str:
-    """*text* without its JSON and its code fences, trimmed: what a person would read as plain words."""
-    kept, position = [], 0
-    for span in json_spans(text):
-        kept.append(text[position : span.start])
-        position = span.end
-    kept.append(text[position:])
-    return _FENCE.sub("", "".join(kept)).strip()
-
-
 def as_text(value: object) -> str:
-    """A JSON value as people would read it: strings as they are, anything else as JSON."""
+    """Returns a string unchanged and any other value as JSON."""
     try:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except RecursionError:  # a value that could just be read may be nested too deep to be written
+    except RecursionError:  # deep nesting that the decoder can just read, but the encoder cannot write
         return ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from muses_eval.pipeline.text.model_text import (
+from muses_eval.pipeline.text.reply_parsing import (
     MAX_FAILURES,
     MAX_WASTE,
     as_text,
@@ -14,8 +14,7 @@ from muses_eval.pipeline.text.model_text import (
     json_objects,
     json_spans,
     nested_objects,
-    prose,
-    without_thinking,
+    strip_reasoning,
 )
 
 from tests.strategies import JSON_VALUES, model_texts
@@ -32,7 +31,6 @@ def test_no_text_raises(text: str) -> None:
         assert isinstance(span.value, (dict, list))
         position = span.end
     assert all(isinstance(value, dict) for value in json_objects(text))
-    assert isinstance(prose(text), str)
 
 
 @given(JSON_VALUES)
@@ -88,7 +86,6 @@ def test_a_megabyte_of_malice_is_given_up(text: str) -> None:
     """The work is bounded: in the number of attempts, and in what all of them read in vain."""
     assert len(list(json_spans(text))) <= MAX_FAILURES
     assert list(json_objects(text)) == []
-    assert isinstance(prose(text), str)
 
 
 def test_so_many_openers_are_tried_and_no_more() -> None:
@@ -106,20 +103,6 @@ def test_what_is_read_in_vain_is_bounded() -> None:
 def test_numbers_that_python_will_not_read_are_no_json() -> None:
     """Integers of many digits raise a ValueError that is no JSONDecodeError."""
     assert list(json_objects('{"a": ' + "9" * (sys.get_int_max_str_digits() + 1) + "}")) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ('Hello. {"a": 1} Bye.', "Hello.  Bye."),
-        ("```json\n[1]\n```", ""),
-        ("plain", "plain"),
-        ("see [this] and {that}", "see [this] and {that}"),
-        ("```python\nx = 1\n```", "x = 1"),
-    ],
-)
-def test_prose_is_what_is_left(text: str, words: str) -> None:
-    assert prose(text) == words
 
 
 def test_values_as_people_read_them() -> None:
@@ -145,13 +128,13 @@ def test_values_as_people_read_them() -> None:
     ],
 )
 def test_leading_reasoning_is_not_said(text: str, said: str) -> None:
-    assert without_thinking(text) == said
+    assert strip_reasoning(text) == said
 
 
 def test_a_megabyte_of_reasoning_is_passed_over() -> None:
-    assert without_thinking("<think>" * (MEGABYTE // 7)) == ""
-    assert without_thinking("<think></think>" * (MEGABYTE // 15) + "Yes.") == "Yes."
-    assert without_thinking("<think>" + "</thinking>" * (MEGABYTE // 11) + "</think>Yes.") == "Yes."
+    assert strip_reasoning("<think>" * (MEGABYTE // 7)) == ""
+    assert strip_reasoning("<think></think>" * (MEGABYTE // 15) + "Yes.") == "Yes."
+    assert strip_reasoning("<think>" + "</thinking>" * (MEGABYTE // 11) + "</think>Yes.") == "Yes."
 
 
 def test_objects_in_objects_come_after_the_outer_ones() -> None:
