@@ -366,7 +366,8 @@ def test_memory_is_limited(folder: ObjectStore, text: str) -> None:
 def test_the_process_writes_no_file(folder: ObjectStore, tmp_path: Path) -> None:
     """Were all of DuckDB's walls down, the system would still refuse."""
     code = (
-        "from muses_eval.storage.query.sandbox import QueryLimits, _limit_resources; import duckdb; _limit_resources(QueryLimits());"
+        "import duckdb; from muses_eval.storage.query.sandbox import QueryLimits, _limit_resources;"
+        "_limit_resources(QueryLimits());"
         f"duckdb.sql(\"COPY (SELECT 1) TO '{tmp_path}/out.csv'\")"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
