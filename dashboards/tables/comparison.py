@@ -15,15 +15,15 @@ from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.storage.analysis.compare import (
     AVERAGE,
+    ColumnComparison,
     Comparison,
     ComparisonReport,
-    Contrast,
-    Side,
-    Standings,
-    Terms,
+    ComparisonSettings,
 )
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
+from muses_eval.storage.analysis.model_in_run import ModelInRun
 from muses_eval.storage.analysis.power import Design, smallest_difference
+from muses_eval.storage.analysis.ranking import Ranking
 
 Format = Literal["table", "md", "json"]
 
@@ -32,16 +32,16 @@ _WHO: tuple[Literal["a"], Literal["b"]] = ("a", "b")
 _SHOWS_AS_ZERO = 5e-4
 
 
-def comparison_record(answer: ComparisonReport) -> dict[str, Any]:
+def comparison_record(report: ComparisonReport) -> dict[str, Any]:
     """Two models as JSON values."""
-    return {**_terms(answer.terms), **_record(answer.comparison, answer.terms), "cautions": list(answer.cautions)}
+    return {**_terms(report.settings), **_record(report.comparison, report.settings), "cautions": list(report.cautions)}
 
 
-def standings_record(standings: Standings) -> dict[str, Any]:
+def ranking_record(standings: Ranking) -> dict[str, Any]:
     """A run's models with their bands, and all pairs, as JSON values."""
     return {
         "run_id": standings.run_id,
-        **_terms(standings.terms),
+        **_terms(standings.settings),
         "models": [
             {
                 "model": standing.model,
@@ -52,35 +52,35 @@ def standings_record(standings: Standings) -> dict[str, Any]:
             }
             for standing in standings.models
         ],
-        "comparisons": [_record(comparison, standings.terms) for comparison in standings.comparisons],
+        "comparisons": [_record(comparison, standings.settings) for comparison in standings.comparisons],
         "cautions": list(standings.cautions),
     }
 
 
-def render_comparison(answer: ComparisonReport, form: Format) -> str:
+def render_comparison(report: ComparisonReport, form: Format) -> str:
     """Two models: their columns side by side, then who is better where."""
     if form == "json":
-        return json.dumps(comparison_record(answer), indent=2)
-    comparison, terms = answer.comparison, answer.terms
+        return json.dumps(comparison_record(report), indent=2)
+    comparison, settings = report.comparison, report.settings
     sides = [f"A  {_side(comparison.a)}", f"B  {_side(comparison.b)}"]
-    asked = f"{_CORRECTIONS[terms.correction]} over {_count(len(comparison.columns), 'column')}"
-    notes = [*_verdicts(comparison, terms), *_left_out(comparison), *_notes(terms, asked, answer.cautions)]
-    return _page(form, sides, _columns_table(comparison, terms), notes)
+    asked = f"{_CORRECTIONS[settings.correction]} over {_count(len(comparison.columns), 'column')}"
+    notes = [*_verdicts(comparison, settings), *_left_out(comparison), *_notes(settings, asked, report.cautions)]
+    return _page(form, sides, _columns_table(comparison, settings), notes)
 
 
-def render_standings(standings: Standings, form: Format) -> str:
+def render_ranking(standings: Ranking, form: Format) -> str:
     """A run: the ranks that its models can have, then every pair of them."""
     if form == "json":
-        return json.dumps(standings_record(standings), indent=2)
+        return json.dumps(ranking_record(standings), indent=2)
     pairs = _count(len(standings.comparisons), "pair")
-    asked = f"{_CORRECTIONS[standings.terms.correction]} over {pairs}; for the columns over all pairs and columns"
+    asked = f"{_CORRECTIONS[standings.settings.correction]} over {pairs}; for the columns over all pairs and columns"
     notes = [f"run {one_line(standings.run_id)} · {_bands_note(standings)}"]
     notes += _unranked(standings)
-    notes += _notes(standings.terms, asked, standings.cautions)
+    notes += _notes(standings.settings, asked, standings.cautions)
     return f"{_page(form, _ranks_table(standings))}\n\n{_page(form, _pairs_table(standings), notes)}"
 
 
-def render_bands(standings: Standings, *, markdown: bool = False) -> str:
+def render_rank_bands(standings: Ranking, *, markdown: bool = False) -> str:
     """The ranks alone, to stand below a leaderboard."""
     table = _Table(["ranks", "model"], [[str(band), model] for model, band in standings.bands.items()], range(0))
     notes = [_bands_note(standings), *_unranked(standings)]
@@ -114,28 +114,28 @@ def render_detectable(plan: Plan) -> str:
     return f"smallest difference of two models that shows (80 % power, paired, percentage points): {shown}"
 
 
-def _terms(terms: Terms) -> dict[str, Any]:
+def _terms(settings: ComparisonSettings) -> dict[str, Any]:
     return {
-        "scoring": terms.scoring,
-        "family": terms.family,
-        "correction": terms.correction,
-        "alpha": terms.alpha,
+        "scoring": settings.scoring,
+        "family": settings.family,
+        "correction": settings.correction,
+        "alpha": settings.alpha,
     }
 
 
-def _record(comparison: Comparison, terms: Terms) -> dict[str, Any]:
+def _record(comparison: Comparison, settings: ComparisonSettings) -> dict[str, Any]:
     overall = comparison.overall
     return {
         "a": {"run_id": comparison.a.run_id, "model": comparison.a.model},
         "b": {"run_id": comparison.b.run_id, "model": comparison.b.model},
-        "overall": None if overall is None else _contrast_record(overall, terms),
-        "columns": [_contrast_record(column, terms) for column in comparison.columns],
+        "overall": None if overall is None else _contrast_record(overall, settings),
+        "columns": [_contrast_record(column, settings) for column in comparison.columns],
     }
 
 
-def _contrast_record(contrast: Contrast, terms: Terms) -> dict[str, Any]:
+def _contrast_record(contrast: ColumnComparison, settings: ComparisonSettings) -> dict[str, Any]:
     tested = contrast.difference
-    low, high = tested.interval(1 - terms.alpha) or (None, None)
+    low, high = tested.interval(1 - settings.alpha) or (None, None)
     return {
         "column": contrast.column,
         "a": contrast.a,
@@ -147,7 +147,7 @@ def _contrast_record(contrast: Contrast, terms: Terms) -> dict[str, Any]:
         "high": high,
         "p": tested.p,
         "p_adjusted": contrast.p_adjusted,
-        "better": contrast.winner(terms.alpha),
+        "better": contrast.winner(settings.alpha),
         "scenarios": contrast.scenarios,
         "pairs": contrast.pairs,
         "a_better": contrast.a_better,
@@ -179,8 +179,8 @@ def _page(form: Format, *blocks: _Table | Sequence[str]) -> str:
     )
 
 
-def _columns_table(comparison: Comparison, terms: Terms) -> _Table:
-    level = f"{100 * (1 - terms.alpha):g} % interval"
+def _columns_table(comparison: Comparison, settings: ComparisonSettings) -> _Table:
+    level = f"{100 * (1 - settings.alpha):g} % interval"
     header = ["", "A", "B", "A - B", level, "p", "adjusted p", "scenarios", "A better", "B better"]
     shown = list(comparison.columns)
     if comparison.overall is not None and comparison.overall.column == AVERAGE:
@@ -191,7 +191,7 @@ def _columns_table(comparison: Comparison, terms: Terms) -> _Table:
             f"{100 * contrast.a:.1f}",
             f"{100 * contrast.b:.1f}",
             _signed(contrast),
-            _interval(contrast, terms),
+            _interval(contrast, settings),
             _p(contrast.difference.p),
             _p(contrast.p_adjusted),
             str(contrast.scenarios),
@@ -203,7 +203,7 @@ def _columns_table(comparison: Comparison, terms: Terms) -> _Table:
     return _Table(header, body, range(1, len(header)))
 
 
-def _ranks_table(standings: Standings) -> _Table:
+def _ranks_table(standings: Ranking) -> _Table:
     columns = len(standings.columns)
     overall = _average_title(columns) if columns > 1 else COLUMNS[standings.columns[0]].title
     body = [
@@ -213,9 +213,9 @@ def _ranks_table(standings: Standings) -> _Table:
     return _Table(["ranks", "model", overall], body, range(2, 3))
 
 
-def _pairs_table(standings: Standings) -> _Table:
+def _pairs_table(standings: Ranking) -> _Table:
     header = ["A", "B", "A - B", "p", "adjusted p", "overall", "A better at", "B better at"]
-    alpha = standings.terms.alpha
+    alpha = standings.settings.alpha
     body = [
         [
             comparison.a.model,
@@ -231,37 +231,37 @@ def _pairs_table(standings: Standings) -> _Table:
     return _Table(header, body, range(2, 5))
 
 
-def _overall_cells(overall: Contrast | None, alpha: float) -> tuple[str, str, str, str]:
+def _overall_cells(overall: ColumnComparison | None, alpha: float) -> tuple[str, str, str, str]:
     if overall is None:
         return "–", "–", "–", "not comparable"
     said = {"a": "A better", "b": "B better", None: "cannot tell"}[overall.winner(alpha)]
     return _signed(overall), _p(overall.difference.p), _p(overall.p_adjusted), said
 
 
-def _won(comparison: Comparison, who: Literal["a", "b"], alpha: float) -> list[Contrast]:
+def _won(comparison: Comparison, who: Literal["a", "b"], alpha: float) -> list[ColumnComparison]:
     return [column for column in comparison.columns if column.winner(alpha) == who]
 
 
-def _verdicts(comparison: Comparison, terms: Terms) -> Iterator[str]:
+def _verdicts(comparison: Comparison, settings: ComparisonSettings) -> Iterator[str]:
     """Says in which columns a model is better, which columns cannot be decided and why, and which are equal."""
     names = {"a": one_line(comparison.a.model), "b": one_line(comparison.b.model)}
     if comparison.a.model == comparison.b.model:  # in two runs
         names = {"a": "A", "b": "B"}
     for who in _WHO:
-        won = _won(comparison, who, terms.alpha)
+        won = _won(comparison, who, settings.alpha)
         if won:
             yield f"{names[who]} is better at: {', '.join(f'{COLUMNS[c.column].title} ({_lead(c)})' for c in won)}"
     equal = [c for c in comparison.columns if c.a_better == c.b_better == 0]
-    unclear = [c for c in comparison.columns if c.winner(terms.alpha) is None and c not in equal]
+    unclear = [c for c in comparison.columns if c.winner(settings.alpha) is None and c not in equal]
     if unclear:
-        doubts = (f"{COLUMNS[c.column].title} ({_doubt(c, terms)})" for c in unclear)
+        doubts = (f"{COLUMNS[c.column].title} ({_doubt(c, settings)})" for c in unclear)
         yield f"no difference can be told: {', '.join(doubts)}"
     if equal:
         yield f"equal on every scenario: {', '.join(COLUMNS[c.column].title for c in equal)}"
     overall = comparison.overall
     if overall is not None and overall.column == AVERAGE:
-        leader = overall.winner(terms.alpha)
-        said = f"no difference can be told ({_doubt(overall, terms)})"
+        leader = overall.winner(settings.alpha)
+        said = f"no difference can be told ({_doubt(overall, settings)})"
         if leader is not None:
             said = f"{names[leader]} is ahead ({_lead(overall)})"
         elif overall.a_better == overall.b_better == 0:
@@ -269,9 +269,9 @@ def _verdicts(comparison: Comparison, terms: Terms) -> Iterator[str]:
         yield f"on the {_average_title(len(comparison.columns))}: {said}"
 
 
-def _doubt(contrast: Contrast, terms: Terms) -> str:
+def _doubt(contrast: ColumnComparison, settings: ComparisonSettings) -> str:
     """Describes a difference that is not significant, and how large a significant one would be."""
-    detectable = contrast.difference.detectable(terms.alpha)
+    detectable = contrast.difference.detectable(settings.alpha)
     if detectable is None or detectable < _SHOWS_AS_ZERO:
         return f"{_signed(contrast)}; {_count(contrast.scenarios, 'scenario')} cannot tell"
     if detectable > 1:
@@ -279,9 +279,9 @@ def _doubt(contrast: Contrast, terms: Terms) -> str:
     return f"{_signed(contrast)}; one below about {100 * detectable:.0f} would often stay unseen"
 
 
-def _notes(terms: Terms, asked: str, cautions: Sequence[str]) -> Iterator[str]:
-    yield f"{terms.scoring} scoring · percentage points ± standard error, paired by scenario · p two-sided, t"
-    yield f"adjusted p: {asked} · told apart at {terms.alpha:g}"
+def _notes(settings: ComparisonSettings, asked: str, cautions: Sequence[str]) -> Iterator[str]:
+    yield f"{settings.scoring} scoring · percentage points ± standard error, paired by scenario · p two-sided, t"
+    yield f"adjusted p: {asked} · told apart at {settings.alpha:g}"
     for caution in cautions:
         yield f"caution: {one_line(caution)}"
 
@@ -292,22 +292,22 @@ def _left_out(comparison: Comparison) -> Iterator[str]:
         yield f"scenarios that only one of the two has a score of, left out: {', '.join(missing)}"
 
 
-def _unranked(standings: Standings) -> Iterator[str]:
+def _unranked(standings: Ranking) -> Iterator[str]:
     names = [one_line(standing.model) for standing in standings.models if standing.band is None]
     if names:
         yield f"not ranked, since too little of what was planned is scored: {', '.join(names)}"
 
 
-def _bands_note(standings: Standings) -> str:
-    terms = standings.terms
-    share = f"{100 * terms.alpha:g} %"
+def _bands_note(standings: Ranking) -> str:
+    settings = standings.settings
+    share = f"{100 * settings.alpha:g} %"
     risk = f"any of them is wrong in {share} of all runs at most"
-    if terms.correction == "bh":
+    if settings.correction == "bh":
         risk = f"of the differences behind them {share} at most are expected to be none"
     return f"ranks that the paired differences leave open: {risk}"
 
 
-def _side(side: Side) -> str:
+def _side(side: ModelInRun) -> str:
     return f"{one_line(side.model)} (run {one_line(side.run_id)})"
 
 
@@ -315,19 +315,19 @@ def _average_title(columns: int) -> str:
     return "average" if columns == len(COLUMNS) else f"average of {columns}"
 
 
-def _signed(contrast: Contrast) -> str:
+def _signed(contrast: ColumnComparison) -> str:
     mean, se, _, _ = contrast.difference
     shown = "0.0" if abs(mean) < _SHOWS_AS_ZERO else f"{100 * mean:+.1f}"
     return shown if se is None else f"{shown} ± {100 * se:.1f}"
 
 
-def _lead(contrast: Contrast) -> str:
+def _lead(contrast: ColumnComparison) -> str:
     """A difference as the better one sees it."""
     return _signed(contrast).replace("-", "+", 1)
 
 
-def _interval(contrast: Contrast, terms: Terms) -> str:
-    found = contrast.difference.interval(1 - terms.alpha)
+def _interval(contrast: ColumnComparison, settings: ComparisonSettings) -> str:
+    found = contrast.difference.interval(1 - settings.alpha)
     return "–" if found is None else f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
 
 

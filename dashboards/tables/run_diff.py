@@ -46,14 +46,14 @@ def diff_record(diff: RunDiff) -> dict[str, Any]:
             }
             for common in diff.common
         ],
-        "comparisons": [comparison_record(answer) for answer in diff.comparisons],
+        "comparisons": [comparison_record(report) for report in diff.comparisons],
     }
 
 
 def render_diff(diff: RunDiff) -> str:
     """What changed, what of it is unknown, and what differs in the results."""
     blocks = [f"A  {one_line(diff.a)}\nB  {one_line(diff.b)}", _made(diff), _common(diff)]
-    blocks += [render_comparison(answer, "table") for answer in diff.comparisons if _differs(answer)]
+    blocks += [render_comparison(report, "table") for report in diff.comparisons if _differs(report)]
     return "\n\n".join(blocks)
 
 
@@ -87,8 +87,8 @@ def _common(diff: RunDiff) -> str:
     return text_table(header, [_row(common) for common in diff.common], range(1, 4))
 
 
-def _differs(answer: ComparisonReport) -> bool:
-    return any(column.a_better or column.b_better for column in answer.comparison.columns)
+def _differs(report: ComparisonReport) -> bool:
+    return any(column.a_better or column.b_better for column in report.comparison.columns)
 
 
 def _row(common: CommonEpisodes) -> list[str]:

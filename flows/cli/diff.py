@@ -19,13 +19,13 @@ def diff(
 ) -> int:
     """Show the differences between two runs: dataset, models, users, limits, prices, code, packages, results."""
     from muses_eval.dashboards.tables.run_diff import diff_record, render_diff
-    from muses_eval.storage.analysis.compare import Terms
+    from muses_eval.storage.analysis.compare import ComparisonSettings
     from muses_eval.storage.analysis.run_diff import diff as diff_runs
 
     if run_a == run_b:
         raise ConfigError(f"the run {run_a!r} was named twice; name two runs")
     url = store or read_settings().store
     a, b = (find_run(url, name) for name in (run_a, run_b))
-    found = query_store(url, lambda connection: diff_runs(connection, a, b, Terms(scoring=scoring)))
+    found = query_store(url, lambda connection: diff_runs(connection, a, b, ComparisonSettings(scoring=scoring)))
     echo(to_json(diff_record(found)) if as_json else render_diff(found))
     return DONE

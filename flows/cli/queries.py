@@ -19,8 +19,8 @@ from muses_eval.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-    from muses_eval.storage.analysis.compare import Standings
     from muses_eval.storage.analysis.leaderboard import LeaderboardRow
+    from muses_eval.storage.analysis.ranking import Ranking
 
 T = TypeVar("T")
 
@@ -43,20 +43,23 @@ def leaderboard(  # noqa: PLR0913 - the command's options
         raise ConfigError("--with-paper: the paper's figures are by --scoring published; leave out one of the two")
     if bands and format not in ("table", "md"):
         raise ConfigError("--bands goes with the formats table and md; programs: `muses compare --all --format json`")
-    from muses_eval.dashboards.tables.comparison import render_bands
+    from muses_eval.dashboards.tables.comparison import render_rank_bands
     from muses_eval.dashboards.tables.leaderboard import render_leaderboard
-    from muses_eval.storage.analysis.compare import Terms, compare_all
+    from muses_eval.storage.analysis.compare import ComparisonSettings
     from muses_eval.storage.analysis.leaderboard import leaderboard as read_leaderboard
+    from muses_eval.storage.analysis.ranking import rank_models
     from muses_eval.storage.runs.newest_run import newest_run
 
-    def ask(connection: "DuckDBPyConnection") -> "tuple[list[LeaderboardRow], Standings | None]":
+    def ask(connection: "DuckDBPyConnection") -> "tuple[list[LeaderboardRow], Ranking | None]":
         rows = read_leaderboard(connection, scoring, newest_run(connection), coverage)
-        return rows, compare_all(connection, rows[0].run_id, Terms(scoring=scoring), coverage) if bands else None
+        return rows, rank_models(
+            connection, rows[0].run_id, ComparisonSettings(scoring=scoring), coverage
+        ) if bands else None
 
     rows, ranks = query_runs(store or read_settings().store, ask, run)
     echo(render_leaderboard(rows, format, with_paper=with_paper))
     if ranks is not None:
-        echo(render_bands(ranks, markdown=format == "md"))
+        echo(render_rank_bands(ranks, markdown=format == "md"))
     return DONE
 
 

@@ -30,7 +30,7 @@ from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.plan.content_key import NO_ENGINES, content_key
 from muses_eval.pipeline.plan.plan import Cell
 from muses_eval.pipeline.text.credential_masking import mask_credentials
-from muses_eval.storage.analysis.regressions import Changes, since_earlier_canaries, since_last_night
+from muses_eval.storage.analysis.regressions import RegressionCheck, compare_with_canaries, compare_with_last_night
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import (
@@ -231,18 +231,18 @@ def _report(outcome: _Outcome, seconds: float) -> NightReport:
     )
 
 
-def _changes(outcome: _Outcome, manifest: RunManifest, notes: list[str]) -> list[Changes]:
+def _changes(outcome: _Outcome, manifest: RunManifest, notes: list[str]) -> list[RegressionCheck]:
     """Returns the significant changes; a note says why when they cannot be computed."""
     store, night, alpha = outcome.store, outcome.night, outcome.alpha
     found = []
     try:
         if outcome.before is not None:
-            found.append(since_last_night(store, manifest, outcome.before, alpha))
+            found.append(compare_with_last_night(store, manifest, outcome.before, alpha))
     except StoreError as error:
         notes.append(f"tonight could not be held against the last sealed night: {error}")
     try:
         canary, earlier = find_manifest(store, night.canary_id), canaries_before(store, night, PAST)
-        found.append(since_earlier_canaries(store, canary, earlier, alpha))
+        found.append(compare_with_canaries(store, canary, earlier, alpha))
         if not earlier:
             notes.append("no earlier canary: drift can be computed from the next night on")
     except StoreError as error:

@@ -15,7 +15,7 @@ class Bounds(NamedTuple):
     high: float
 
 
-def bounds(mean: float | None, scored: int, planned: int) -> Bounds:
+def worst_case_bounds(mean: float | None, scored: int, planned: int) -> Bounds:
     """What the mean of values in 0-1 over all planned episodes can be, when only *scored* of them are known.
 
     At worst every missing episode would have scored 0, at best 1: no assumption on why they are missing (the

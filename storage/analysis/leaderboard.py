@@ -15,7 +15,7 @@ from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.episode.usage import sum_or_none
 from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
-from muses_eval.storage.analysis.intervals import Bounds, bounds
+from muses_eval.storage.analysis.intervals import Bounds, worst_case_bounds
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 
@@ -128,7 +128,7 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
         cell = by_family.get(column.family)
         found = estimates[name] = cell.estimate(name) if cell else None
         if cell and cell.planned and cell.scored < cell.planned:
-            missing[name] = bounds(found.mean if found else None, cell.scored, cell.planned)
+            missing[name] = worst_case_bounds(found.mean if found else None, cell.scored, cell.planned)
     episodes = sum(cell.scored for cell in cells)
     planned = sum_or_none(cell.planned for cell in cells)
     coverage = episodes / planned if planned else None

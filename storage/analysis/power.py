@@ -44,10 +44,10 @@ def smallest_difference(design: Design) -> float | None:
         return None
     shared, df = (0.0, 2 * n - 2) if design.correlation is None else (design.correlation, n - 1)
     variance = 2 * design.sd_scenarios**2 * (1 - shared) + 2 * design.sd_epochs**2 / design.epochs
-    return errors_to_detect(design.alpha / design.comparisons, design.power, df) * math.sqrt(variance / n)
+    return standard_errors_to_detect(design.alpha / design.comparisons, design.power, df) * math.sqrt(variance / n)
 
 
-def errors_to_detect(alpha: float, power: float, df: float) -> float:
+def standard_errors_to_detect(alpha: float, power: float, df: float) -> float:
     """How many standard errors a true difference has to have, to be seen with this power."""
     return t_quantile(1 - alpha / 2, df) + t_quantile(power, df)
 

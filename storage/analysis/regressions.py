@@ -14,9 +14,10 @@ from importlib.resources import files
 import duckdb
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
-from muses_eval.storage.analysis.compare import Side, compare
+from muses_eval.storage.analysis.compare import compare
+from muses_eval.storage.analysis.model_in_run import ModelInRun
 from muses_eval.storage.analysis.multiple_comparisons import adjusted
-from muses_eval.storage.analysis.paired_difference import Difference, difference
+from muses_eval.storage.analysis.paired_t_test import Difference, paired_t_test
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect_to
 from muses_eval.storage.query.store_snapshot import StoreSnapshot, read_snapshot
@@ -29,12 +30,12 @@ Part = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class RegressionCheck:
     """What was found."""
 
     flags: tuple[Flag, ...]
     """The least likely to be chance first."""
-    asked: int
+    tested: int
     """Differences that were tested, all corrected together."""
     cautions: tuple[str, ...] = ()
     """What could not be asked, and what else was other and may be the reason of a flag."""
@@ -53,7 +54,9 @@ class _Tested:
     cautions: tuple[str, ...] = ()
 
 
-def since_last_night(store: ObjectStore, tonight: RunManifest, before: RunManifest, alpha: float) -> Changes:
+def compare_with_last_night(
+    store: ObjectStore, tonight: RunManifest, before: RunManifest, alpha: float
+) -> RegressionCheck:
     """What was played tonight against the last sealed night.  A family whose scenarios are others is left out.
 
     Raises:
@@ -74,9 +77,9 @@ def since_last_night(store: ObjectStore, tonight: RunManifest, before: RunManife
     return _flagged(tested, alpha, lambda difference: "regression" if difference < 0 else "improvement", cautions)
 
 
-def since_earlier_canaries(
+def compare_with_canaries(
     store: ObjectStore, tonight: RunManifest, earlier: Sequence[RunManifest], alpha: float
-) -> Changes:
+) -> RegressionCheck:
     """Tonight's canary against the mean of earlier ones, model by model those in which nothing of ours was different.
 
     Raises:
@@ -87,7 +90,7 @@ def since_earlier_canaries(
     alone = sorted({model for (model, _), run_ids in alike.items() if not run_ids}) if earlier else []
     cautions = tuple(f"{model}: some of its canary was played like this for the first time" for model in alone)
     if not runs:
-        return Changes((), 0, cautions)
+        return RegressionCheck((), 0, cautions)
     with _reading(store, [tonight.run_id, *runs]) as connection:
         tested = list(_against_past(connection, tonight.run_id, alike))
     return _flagged(tested, alpha, lambda _: "drift", cautions)
@@ -98,15 +101,15 @@ def _against(
 ) -> Iterator[_Tested]:
     for model in sorted({model for model, _ in parts}):
         try:
-            answer = compare(connection, Side(run_id, model), Side(before_id, model))
+            report = compare(connection, ModelInRun(run_id, model), ModelInRun(before_id, model))
         except StoreError:
             raise
         except MusesError:  # nothing scored in common
             continue
-        for column in answer.comparison.columns:
+        for column in report.comparison.columns:
             if (model, COLUMNS[column.column].family) in parts:
                 found = (column.a, column.b, column.difference, column.scenarios)
-                yield _Tested(model, column.column, *found, before_id, 1, answer.cautions)
+                yield _Tested(model, column.column, *found, before_id, 1, report.cautions)
 
 
 def _against_past(
@@ -125,12 +128,12 @@ def _against_past(
         if not (math.isfinite(now) and math.isfinite(before)):
             raise StoreError(f"{model!r} has a score in {column} that is not a finite number; `muses rescore` mends it")
         runs = alike[model, COLUMNS[column].family]
-        yield _Tested(model, column, now, before, difference(mean, se, scenarios), scenarios, runs[-1], len(runs))
+        yield _Tested(model, column, now, before, paired_t_test(mean, se, scenarios), scenarios, runs[-1], len(runs))
 
 
 def _flagged(
     tested: Sequence[_Tested], alpha: float, kind: Callable[[float], FlagKind], cautions: Sequence[str]
-) -> Changes:
+) -> RegressionCheck:
     """*kind*: of a difference; *cautions*: that are known already."""
     told = [(each, p) for each in tested if (p := each.difference.p) is not None]
     corrected = zip((each for each, _ in told), adjusted([p for _, p in told], "holm"), strict=True)
@@ -154,7 +157,7 @@ def _flagged(
         for each, p_adjusted in significant
     ]
     reasons = dict.fromkeys(f"{each.model}: {caution}" for each, _ in significant for caution in each.cautions)
-    return Changes(tuple(flags), len(told), (*cautions, *reasons))
+    return RegressionCheck(tuple(flags), len(told), (*cautions, *reasons))
 
 
 def _runs_alike(tonight: RunManifest, earlier: Sequence[RunManifest], part: Part) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import duckdb
 from muses_eval.pipeline.errors import MusesError, StoreError
-from muses_eval.storage.analysis.compare import ComparisonReport, Side, Terms, compare, played_models
+from muses_eval.storage.analysis.compare import ComparisonReport, ComparisonSettings, compare
+from muses_eval.storage.analysis.model_in_run import ModelInRun, models_by_run
 from muses_eval.storage.runs.manifest import RunManifest
 
 GROUPS = (
@@ -64,7 +65,9 @@ class RunDiff:
     """Each model that both runs have, against itself."""
 
 
-def diff(connection: duckdb.DuckDBPyConnection, a: RunManifest, b: RunManifest, terms: Terms) -> RunDiff:
+def diff(
+    connection: duckdb.DuckDBPyConnection, a: RunManifest, b: RunManifest, settings: ComparisonSettings
+) -> RunDiff:
     """All that differs.  *connection* is one of :func:`muses_eval.storage.query.duckdb_connection.connect`."""
     return RunDiff(
         a=a.run_id,
@@ -72,7 +75,7 @@ def diff(connection: duckdb.DuckDBPyConnection, a: RunManifest, b: RunManifest, 
         changes=changes(a, b),
         unknown=tuple(manifest.run_id for manifest in (a, b) if not manifest.made_with),
         common=common_episodes(connection, a.run_id, b.run_id),
-        comparisons=tuple(_compared(connection, a.run_id, b.run_id, terms)),
+        comparisons=tuple(_compared(connection, a.run_id, b.run_id, settings)),
     )
 
 
@@ -103,11 +106,13 @@ def common_episodes(connection: duckdb.DuckDBPyConnection, a: str, b: str) -> tu
     )
 
 
-def _compared(connection: duckdb.DuckDBPyConnection, a: str, b: str, terms: Terms) -> Iterator[ComparisonReport]:
-    played = played_models(connection)
+def _compared(
+    connection: duckdb.DuckDBPyConnection, a: str, b: str, settings: ComparisonSettings
+) -> Iterator[ComparisonReport]:
+    played = models_by_run(connection)
     for model in sorted(set(played.get(a, ())) & set(played.get(b, ()))):
         try:
-            yield compare(connection, Side(a, model), Side(b, model), terms)
+            yield compare(connection, ModelInRun(a, model), ModelInRun(b, model), settings)
         except StoreError:
             raise
         except MusesError:  # nothing scored in common

@@ -22,7 +22,7 @@ from typing import Literal
 
 from muses_eval.storage.analysis.intervals import Bounds, exact_interval, wilson_interval
 from muses_eval.storage.analysis.multiple_comparisons import Correction, adjusted
-from muses_eval.storage.analysis.paired_difference import Difference, difference
+from muses_eval.storage.analysis.paired_t_test import Difference, paired_t_test
 from muses_eval.storage.analysis.power import Design, smallest_difference
 from muses_eval.storage.analysis.rank_bands import rank_bands
 
@@ -100,7 +100,7 @@ def _claims(
 
 
 def _tested(samples: Sequence[Sequence[float]], population: Population) -> list[Difference]:
-    return [difference(mean, se, population.scenarios) for mean, se in clustered_means(samples, population.clusters)]
+    return [paired_t_test(mean, se, population.scenarios) for mean, se in clustered_means(samples, population.clusters)]
 
 
 def _differences(first: Sequence[float], second: Sequence[float]) -> list[float]:
@@ -162,7 +162,7 @@ def edge_coverage(method: Literal["t", "wilson"], trials: int, true: float) -> f
 def _t_intervals(trials: int) -> list[Bounds]:
     """Mean ± t · SE for every number of successes."""
     samples = [[1.0] * successes + [0.0] * (trials - successes) for successes in range(trials + 1)]
-    intervals = [difference(mean, se, trials).interval() for mean, se in clustered_means(samples, range(trials))]
+    intervals = [paired_t_test(mean, se, trials).interval() for mean, se in clustered_means(samples, range(trials))]
     return [interval for interval in intervals if interval is not None]
 
 

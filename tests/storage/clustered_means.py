@@ -7,7 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
-from muses_eval.storage.analysis.paired_difference import Difference, difference
+from muses_eval.storage.analysis.paired_t_test import Difference, paired_t_test
 from muses_eval.storage.query.duckdb_connection import sql_text
 
 
@@ -37,7 +37,7 @@ def clustered_means(samples: Sequence[Sequence[float]], clusters: Sequence[Hasha
 def paired_difference(first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]) -> Difference:
     """The test of first minus second over pairs."""
     estimate = clustered_mean([a - b for a, b in zip(first, second, strict=True)], clusters)
-    return difference(*estimate, len(set(clusters)))
+    return paired_t_test(*estimate, len(set(clusters)))
 
 
 def mean_of_means(estimates: Sequence[MeanEstimate]) -> MeanEstimate:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.hashing import digest
-from muses_eval.storage.analysis.regressions import since_earlier_canaries, since_last_night
+from muses_eval.storage.analysis.regressions import compare_with_canaries, compare_with_last_night
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -78,8 +78,8 @@ def test_a_worse_and_a_better_model_are_flagged(folder: ObjectStore) -> None:
     """With both means, over the scenarios that both have; the one that only wobbles is not."""
     before = put(folder, "n-1", {"a": level(0.7, 1), "b": level(0.5, 2), "c": level(0.4, 3)})
     tonight = put(folder, "n-2", {"a": level(0.3, 4), "b": level(0.5, 5), "c": level(0.75, 6)})
-    found = since_last_night(folder, tonight, before, 0.01)
-    assert found.asked == 3
+    found = compare_with_last_night(folder, tonight, before, 0.01)
+    assert found.tested == 3
     by_model = {flag.model: flag for flag in found.flags}
     assert {model: flag.kind for model, flag in by_model.items()} == {"a": "regression", "c": "improvement"}
     worse = by_model["a"]
@@ -92,26 +92,26 @@ def test_a_worse_and_a_better_model_are_flagged(folder: ObjectStore) -> None:
 def test_what_was_taken_over_is_not_asked_about(folder: ObjectStore) -> None:
     before = put(folder, "n-1", {"a": level(0.7, 1)})
     tonight = put(folder, "n-2", {"a": level(0.7, 1)}, played_in="n-1")
-    assert since_last_night(folder, tonight, before, 0.01).asked == 0
+    assert compare_with_last_night(folder, tonight, before, 0.01).tested == 0
 
 
 def test_other_scenarios_are_not_compared(folder: ObjectStore) -> None:
     before = put(folder, "n-1", {"a": level(0.9, 1)})
     tonight = put(folder, "n-2", {"a": level(0.1, 1)}, rows="others")
-    assert since_last_night(folder, tonight, before, 0.01).asked == 0
+    assert compare_with_last_night(folder, tonight, before, 0.01).tested == 0
 
 
 def test_a_model_without_a_past_is_not_compared(folder: ObjectStore) -> None:
     before = put(folder, "n-1", {"a": level(0.9, 1)})
     tonight = put(folder, "n-2", {"new": level(0.1, 1)})
-    assert since_last_night(folder, tonight, before, 0.01).flags == ()
+    assert compare_with_last_night(folder, tonight, before, 0.01).flags == ()
 
 
 def test_what_else_was_other_is_told_with_a_flag(folder: ObjectStore) -> None:
     """Of models that are flagged only."""
     before = put(folder, "n-1", {"a": level(0.9, 1), "b": level(0.5, 2)})
     tonight = put(folder, "n-2", {"a": level(0.1, 3), "b": level(0.5, 4)}, users="openai:u")
-    (caution,) = since_last_night(folder, tonight, before, 0.01).cautions
+    (caution,) = compare_with_last_night(folder, tonight, before, 0.01).cautions
     assert caution.startswith("a: the users were not the same (openai:u, scripted)")
 
 
@@ -121,20 +121,20 @@ def test_many_questions_are_corrected_together(folder: ObjectStore) -> None:
     alone = put(folder, "n-1", {"a": small})
     flat = dict.fromkeys(SCENARIOS, 0.5)
     tonight = put(folder, "n-2", {"a": flat})
-    (flag,) = since_last_night(folder, tonight, alone, 0.05).flags
+    (flag,) = compare_with_last_night(folder, tonight, alone, 0.05).flags
     others = {f"m{number}": level(0.5, number) for number in range(30)}
     again = {f"m{number}": level(0.5, 100 + number) for number in range(30)}
     many, tonight = put(folder, "n-3", {"a": small, **others}), put(folder, "n-4", {"a": flat, **again})
     assert flag.p_adjusted > 0.05 / 31
-    assert "a" not in {each.model for each in since_last_night(folder, tonight, many, 0.05).flags}
+    assert "a" not in {each.model for each in compare_with_last_night(folder, tonight, many, 0.05).flags}
 
 
 def test_drift_is_told_against_the_mean_of_the_past(folder: ObjectStore) -> None:
     earlier = [put(folder, f"c-{day}", {"a": level(0.7, day), "b": level(0.5, 10 + day)}) for day in (3, 2, 1)]
     tonight = put(folder, "c-4", {"a": level(0.4, 20), "b": level(0.5, 21)})
-    found = since_earlier_canaries(folder, tonight, earlier, 0.01)
+    found = compare_with_canaries(folder, tonight, earlier, 0.01)
     (flag,) = found.flags
-    assert (flag.kind, flag.model, flag.against, flag.runs, found.asked) == ("drift", "a", "c-1", 3, 2)
+    assert (flag.kind, flag.model, flag.against, flag.runs, found.tested) == ("drift", "a", "c-1", 3, 2)
     assert flag.before == pytest.approx(0.7, abs=0.05)
     assert flag.now == pytest.approx(0.4, abs=0.06)
 
@@ -145,7 +145,7 @@ def test_no_drift_where_nothing_moves(folder: ObjectStore) -> None:
     runs: list[RunManifest] = []
     for night in range(25):
         tonight = put(folder, f"c-{night:02}", {"a": level(0.5, night), "b": level(0.5, 1000 + night)})
-        flagged += bool(since_earlier_canaries(folder, tonight, runs[::-1], 0.01).flags)
+        flagged += bool(compare_with_canaries(folder, tonight, runs[::-1], 0.01).flags)
         runs.append(tonight)
     assert flagged <= 1
 
@@ -157,10 +157,10 @@ def test_a_past_in_which_something_of_ours_was_other_does_not_count(folder: Obje
         put(folder, "c-1", {"a": level(0.9, 3), "b": level(0.9, 4)}, keys={"a": "old"}),
     ]
     tonight = put(folder, "c-3", {"a": level(0.1, 5), "b": level(0.1, 6)})
-    found = since_earlier_canaries(folder, tonight, earlier, 0.01)
+    found = compare_with_canaries(folder, tonight, earlier, 0.01)
     assert [(flag.model, flag.runs) for flag in found.flags] == [("b", 2)]
-    assert found.asked == 1
-    assert since_earlier_canaries(folder, tonight, [], 0.01).asked == 0
+    assert found.tested == 1
+    assert compare_with_canaries(folder, tonight, [], 0.01).tested == 0
 
 
 def test_damage_is_named(folder: ObjectStore) -> None:
@@ -169,8 +169,8 @@ def test_damage_is_named(folder: ObjectStore) -> None:
     folder.delete(key)
     folder.put_if_absent(key, b"no parquet")
     for compare in (
-        lambda: since_earlier_canaries(folder, tonight, [before], 0.01),
-        lambda: since_last_night(folder, tonight, before, 0.01),
+        lambda: compare_with_canaries(folder, tonight, [before], 0.01),
+        lambda: compare_with_last_night(folder, tonight, before, 0.01),
     ):
         with pytest.raises(StoreError, match=r"c-2 and c-1 cannot be compared: .*muses store verify"):
             compare()
@@ -180,11 +180,11 @@ def test_a_score_that_is_no_number_is_named(folder: ObjectStore) -> None:
     before = put(folder, "c-1", {"a": level(0.9, 1)})
     tonight = put(folder, "c-2", {"a": {**level(0.9, 2), "s3": float("nan")}})
     with pytest.raises(StoreError, match="not a finite number"):
-        since_earlier_canaries(folder, tonight, [before], 0.01)
+        compare_with_canaries(folder, tonight, [before], 0.01)
 
 
 def test_both_kinds_of_store(store: ObjectStore) -> None:
     before = put(store, "c-1", {"a": level(0.9, 1)})
     tonight = put(store, "c-2", {"a": level(0.1, 2)})
-    assert [flag.kind for flag in since_earlier_canaries(store, tonight, [before], 0.01).flags] == ["drift"]
-    assert [flag.kind for flag in since_last_night(store, tonight, before, 0.01).flags] == ["regression"]
+    assert [flag.kind for flag in compare_with_canaries(store, tonight, [before], 0.01).flags] == ["drift"]
+    assert [flag.kind for flag in compare_with_last_night(store, tonight, before, 0.01).flags] == ["regression"]

@@ -13,20 +13,17 @@ from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.storage.analysis.compare import (
     AVERAGE,
+    ColumnComparison,
     Comparison,
     ComparisonReport,
-    Contrast,
-    Side,
-    Standings,
-    Terms,
+    ComparisonSettings,
     compare,
-    compare_all,
-    find_side,
-    played_models,
 )
 from muses_eval.storage.analysis.leaderboard import leaderboard
+from muses_eval.storage.analysis.model_in_run import ModelInRun, find_model, models_by_run
 from muses_eval.storage.analysis.multiple_comparisons import benjamini_hochberg, holm
 from muses_eval.storage.analysis.rank_bands import RankBand
+from muses_eval.storage.analysis.ranking import Ranking, rank_models
 from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -38,8 +35,8 @@ from muses_eval.storage.runs.shards import write_shard
 from tests.storage.clustered_means import paired_difference
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
-A, B = Side("run-a", "a"), Side("run-a", "b")
-PLAIN, QUEUE = Terms(), Terms(family="queue")
+A, B = ModelInRun("run-a", "a"), ModelInRun("run-a", "b")
+PLAIN, QUEUE = ComparisonSettings(), ComparisonSettings(family="queue")
 
 
 @pytest.fixture
@@ -60,18 +57,20 @@ def queue(model: str, scores: Mapping[str, float], **changes: object) -> list[Ep
     ]
 
 
-def asked(store: ObjectStore, a: Side = A, b: Side = B, terms: Terms = PLAIN) -> ComparisonReport:
+def asked(
+    store: ObjectStore, a: ModelInRun = A, b: ModelInRun = B, settings: ComparisonSettings = PLAIN
+) -> ComparisonReport:
     with connect(store.url) as connection:
-        return compare(connection, a, b, terms)
+        return compare(connection, a, b, settings)
 
 
-def standings(store: ObjectStore, terms: Terms = PLAIN, run_id: str = "run-a") -> Standings:
+def ranking(store: ObjectStore, settings: ComparisonSettings = PLAIN, run_id: str = "run-a") -> Ranking:
     with connect(store.url) as connection:
-        return compare_all(connection, run_id, terms)
+        return rank_models(connection, run_id, settings)
 
 
-def only(answer: ComparisonReport) -> Contrast:
-    (column,) = answer.comparison.columns
+def only(report: ComparisonReport) -> ColumnComparison:
+    (column,) = report.comparison.columns
     return column
 
 
@@ -80,16 +79,16 @@ def test_two_models_on_three_scenarios(store: ObjectStore) -> None:
     put(
         store, *queue("a", {"s1": 0.5, "s2": 0.75, "s3": 1.0}), *queue("b", {"s1": 0.25, "s2": 0.5, "s3": 0.5, "s4": 1})
     )
-    answer = asked(store)
-    found = only(answer)
+    report = asked(store)
+    found = only(report)
     assert (found.column, found.a, found.b) == ("queue_f1", 0.75, pytest.approx(1.25 / 3))
     assert found.difference.mean == pytest.approx(1 / 3)
     assert found.difference.se == pytest.approx(math.sqrt(1 / 48 / 3))
     assert (found.difference.df, found.scenarios, found.pairs, found.left_out) == (2, 3, 3, 1)
     assert (found.a_better, found.b_better) == (3, 0)
     assert found.p_adjusted == found.difference.p
-    assert answer.comparison.overall == found
-    assert answer.cautions == ()
+    assert report.comparison.overall == found
+    assert report.cautions == ()
     turned = only(asked(store, B, A))
     assert (turned.difference.mean, turned.difference.p) == (-found.difference.mean, pytest.approx(found.difference.p))
 
@@ -136,7 +135,7 @@ def test_what_is_not_the_same_is_not_paired(folder: ObjectStore) -> None:
     assert (only(asked(folder)).pairs, only(asked(folder)).left_out) == (1, 2)
     put(folder, *queue("b", {"s3": 0.0, "s4": 0.0}, run_id="run-b", dataset_version="other"), number=1)
     with pytest.raises(MusesError, match="in common") as caught:
-        asked(folder, A, Side("run-b", "b"))
+        asked(folder, A, ModelInRun("run-b", "b"))
     text = str(caught.value)
     assert "a in the run run-a, scored: queue 2 of generated:tiny@0 (version 0123456789abcdef)" in text
     assert "b in the run run-b, scored: queue 2 of generated:tiny@0 (version other)" in text
@@ -146,7 +145,7 @@ def test_across_runs(folder: ObjectStore) -> None:
     """The same model in two runs, as from one night to the next."""
     put(folder, *queue("a", {"s1": 1.0, "s2": 0.5}))
     put(folder, *queue("a", {"s1": 0.5, "s2": 0.25}, run_id="run-b"))
-    found = asked(folder, Side("run-b", "a"), Side("run-a", "a"))
+    found = asked(folder, ModelInRun("run-b", "a"), ModelInRun("run-a", "a"))
     assert only(found).difference.mean == pytest.approx(-0.375)
     assert (found.comparison.a.run_id, found.comparison.b.run_id) == ("run-b", "run-a")
 
@@ -160,9 +159,9 @@ def test_resumed_and_rescored_episodes_count_once_and_as_they_are_now(folder: Ob
     assert (only(asked(folder)).b, only(asked(folder)).pairs) == (0.875, 2)
     again = Rescored("run-a", first[0].episode_id, 2, (Score("published", "f1", 1.0),))
     assert write_rescored(folder, RescoredKey("run-a", "queue", 2, 0), [again])
-    answer = asked(folder)
-    assert only(answer).a == 0.625
-    assert answer.cautions == (
+    report = asked(folder)
+    assert only(report).a == 0.625
+    assert report.cautions == (
         "queue was scored by different versions of its scorer (1, 2): `muses rescore` makes them one",
     )
 
@@ -172,20 +171,22 @@ def test_scorings_and_rounds_stand_apart(folder: ObjectStore) -> None:
     put(folder, *queue("b", {"sample": 0.25}), episode("both", model="a", scenario_id="sample", scores=scores))
     assert only(asked(folder)).a == 0.5
     with pytest.raises(MusesError, match="in common"):
-        asked(folder, terms=Terms(scoring="corrected"))
+        asked(folder, settings=ComparisonSettings(scoring="corrected"))
 
 
 def test_columns_are_corrected_together(folder: ObjectStore) -> None:
     """By the correction that was asked for; the average is a question of its own."""
     put(folder, *(one for model in "ab" for one in everything(model, 12, shift=0.2 if model == "a" else 0.0)))
     for correction, by_hand in (("holm", holm), ("bh", benjamini_hochberg)):
-        comparison = asked(folder, terms=Terms(correction=correction)).comparison  # type: ignore[arg-type]
+        comparison = asked(folder, settings=ComparisonSettings(correction=correction)).comparison  # type: ignore[arg-type]
         assert [column.column for column in comparison.columns] == ["queue_f1", "privacy", "utility"]
         raw = [column.difference.p for column in comparison.columns]
         assert [column.p_adjusted for column in comparison.columns] == by_hand(raw)  # type: ignore[arg-type]
         assert comparison.overall is not None
         assert comparison.overall.p_adjusted == comparison.overall.difference.p
-    assert [column.column for column in asked(folder, terms=Terms(family="access")).comparison.columns] == [
+    assert [
+        column.column for column in asked(folder, settings=ComparisonSettings(family="access")).comparison.columns
+    ] == [
         "privacy",
         "utility",
     ]
@@ -227,15 +228,13 @@ def test_a_whole_run(store: ObjectStore) -> None:
     put(store, *(one for model, shift in shifts.items() for one in everything(model, 25, shift)))
     planned = {(model, family): 25 for model in shifts for family in ("queue", "access")}
     create_or_check(store, replace(MANIFEST, planned=planned))
-    found = standings(store)
+    found = ranking(store)
     with connect(store.url) as connection:
         board = leaderboard(connection)
-    assert [standing.model for standing in found.models] == [row.model for row in board]
-    assert [standing.overall.mean for standing in found.models if standing.overall] == [
-        pytest.approx(row.avg) for row in board
-    ]
+    assert [each.model for each in found.models] == [row.model for row in board]
+    assert [each.overall.mean for each in found.models if each.overall] == [pytest.approx(row.avg) for row in board]
     assert found.columns == ("queue_f1", "privacy", "utility")
-    names = [standing.model for standing in found.models]
+    names = [each.model for each in found.models]
     assert [(c.a.model, c.b.model) for c in found.comparisons] == [
         (a, b) for place, a in enumerate(names) for b in names[place + 1 :]
     ]
@@ -259,7 +258,7 @@ def test_models_that_are_not_ranked(folder: ObjectStore) -> None:
     planned = {(model, family): 10 for model in ("whole", "half", "other", "partial") for family in ("queue", "access")}
     del planned["partial", "access"]
     create_or_check(folder, replace(MANIFEST, planned=planned))
-    found = standings(folder)
+    found = ranking(folder)
     assert {one.model: one.band is None for one in found.models} == {
         "half": True, "whole": False, "other": False, "partial": True
     }  # fmt: skip
@@ -268,7 +267,7 @@ def test_models_that_are_not_ranked(folder: ObjectStore) -> None:
     assert by_pair[frozenset(("whole", "partial"))].overall is None
     assert len(by_pair[frozenset(("whole", "partial"))].columns) == 1
     assert by_pair[frozenset(("whole", "half"))].overall is not None
-    queue_only = standings(folder, QUEUE)
+    queue_only = ranking(folder, QUEUE)
     assert queue_only.columns == ("queue_f1",)
     assert {one.model for one in queue_only.models if one.band} == {"whole", "other", "partial"}
     assert all(comparison.overall == comparison.columns[0] for comparison in queue_only.comparisons)
@@ -280,7 +279,7 @@ def test_one_scenario_tells_nothing(folder: ObjectStore) -> None:
     assert (found.difference.mean, found.difference.se, found.difference.p, found.p_adjusted) == (1.0, None, None, None)
     assert found.winner(0.05) is None
     create_or_check(folder, replace(MANIFEST, planned={("a", "queue"): 2, ("b", "queue"): 1}))
-    assert standings(folder).bands == {"a": RankBand(1, 2), "b": RankBand(1, 2)}
+    assert ranking(folder).bands == {"a": RankBand(1, 2), "b": RankBand(1, 2)}
 
 
 def test_equal_models(folder: ObjectStore) -> None:
@@ -296,9 +295,9 @@ def test_what_differs_beside_the_models_is_a_caution(folder: ObjectStore) -> Non
     users, dataset = asked(folder).cautions
     assert "users were not the same (openai:user-model, scripted)" in users
     assert "not the same dataset (generated:tiny@0 0123456789abcdef, generated:tiny@0 newer)" in dataset
-    assert asked(folder, terms=Terms(family="queue")).cautions == (users, dataset)
+    assert asked(folder, settings=ComparisonSettings(family="queue")).cautions == (users, dataset)
     put(folder, scored("x", {"privacy": 1.0}, model="a", family="access", users="other"), number=1)
-    assert asked(folder, terms=Terms(family="queue")).cautions == (users, dataset)
+    assert asked(folder, settings=ComparisonSettings(family="queue")).cautions == (users, dataset)
 
 
 def test_sides_that_cannot_be_compared(folder: ObjectStore) -> None:
@@ -307,10 +306,10 @@ def test_sides_that_cannot_be_compared(folder: ObjectStore) -> None:
     with pytest.raises(MusesError, match="'a' of the run 'run-a' was named twice"):
         asked(folder, A, A)
     with pytest.raises(MusesError, match="of the family 'access' in common"):
-        asked(folder, terms=Terms(family="access"))
+        asked(folder, settings=ComparisonSettings(family="access"))
     for run_id in ("run-a", "nowhere"):
         with pytest.raises(MusesError, match="no two models"):
-            standings(folder, run_id=run_id)
+            ranking(folder, run_id=run_id)
     put(folder, *queue("b", {"s1": math.nan}), number=1)
     with pytest.raises(StoreError, match="score of 'b' in queue_f1 that is not a finite number"):
         asked(folder)
@@ -322,13 +321,13 @@ def test_finding_a_model(folder: ObjectStore) -> None:
     put(folder, *(one for name in names for one in queue(name, {"s1": 1.0})))
     put(folder, *queue("c", {"s1": 1.0}, run_id="run-b"), number=1)
     with connect(folder.url) as connection:
-        played = played_models(connection)
+        played = models_by_run(connection)
         assert played == {"run-a": sorted(names), "run-b": ["c"]}
-        assert find_side(played, "qwen:free", "run-a") == Side("run-a", "qwen:free")
-        assert find_side(played, "run-b:c", "run-a") == Side("run-a", "run-b:c")
-        assert find_side(played, "run-b:c", "run-b") == Side("run-b", "c")
-        assert find_side(played, "run-a:qwen:free", "run-b") == Side("run-a", "qwen:free")
-        found = compare(connection, Side("run-a", "it's"), Side("run-b", "c"))
+        assert find_model(played, "qwen:free", "run-a") == ModelInRun("run-a", "qwen:free")
+        assert find_model(played, "run-b:c", "run-a") == ModelInRun("run-a", "run-b:c")
+        assert find_model(played, "run-b:c", "run-b") == ModelInRun("run-b", "c")
+        assert find_model(played, "run-a:qwen:free", "run-b") == ModelInRun("run-a", "qwen:free")
+        found = compare(connection, ModelInRun("run-a", "it's"), ModelInRun("run-b", "c"))
     assert only(found).pairs == 1
     for text, run_id, mentions in (
         ("qwen:fre", "run-a", ("'qwen:fre' in the run 'run-a'", "did you mean 'qwen:free'?", "runs: run-b")),
@@ -336,13 +335,13 @@ def test_finding_a_model(folder: ObjectStore) -> None:
         ("c", "run-c", ("'c' in the run 'run-c'", "has: none", "RUN:MODEL", "run-a, run-b")),
     ):
         with pytest.raises(MusesError) as caught:
-            find_side(played, text, run_id)
+            find_model(played, text, run_id)
         assert all(mention in str(caught.value) for mention in mentions), str(caught.value)
 
 
 def test_long_lists_are_cut(folder: ObjectStore) -> None:
     with pytest.raises(MusesError, match=r"m00, .*m11 and 88 more\.?$"):
-        find_side({"r": [f"m{number:02}" for number in range(100)]}, "x", "r")
+        find_model({"r": [f"m{number:02}" for number in range(100)]}, "x", "r")
 
 
 def test_comparisons_are_values() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from muses_eval.storage.analysis.compare import Terms
+from muses_eval.storage.analysis.compare import ComparisonSettings
 from muses_eval.storage.analysis.run_diff import GROUPS, Change, changes, diff
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
@@ -162,7 +162,7 @@ def test_what_became_of_the_same_episodes(store: ObjectStore) -> None:
         create_or_check(store, replace(RUN, run_id=run))
         write_shard(store, ShardKey(run, "model-a", "queue", 0, 1), episodes)
     with connect(store.url) as connection:
-        found = diff(connection, RUN, replace(RUN, run_id="run-b"), Terms())
+        found = diff(connection, RUN, replace(RUN, run_id="run-b"), ComparisonSettings())
     (common,) = found.common
     assert (common.model, common.episodes, common.outcomes_changed, common.scores_changed) == ("model-a", 5, 1, 1)
     (answer,) = found.comparisons
@@ -177,5 +177,5 @@ def test_runs_without_anything_in_common(store: ObjectStore) -> None:
         create_or_check(store, replace(RUN, run_id=run))
         write_shard(store, ShardKey(run, "m", "queue", 0, 1), [scored(run, {"f1": 0.5}, run_id=run, scenario_id=run)])
     with connect(store.url) as connection:
-        found = diff(connection, replace(RUN, made_with={}), replace(RUN, run_id="run-b"), Terms())
+        found = diff(connection, replace(RUN, made_with={}), replace(RUN, run_id="run-b"), ComparisonSettings())
     assert (found.common, found.comparisons, found.unknown) == ((), (), ("run-a",))

@@ -9,10 +9,10 @@ import pytest
 import scipy.stats
 import statsmodels.api as sm
 from hypothesis import assume, given, settings, strategies as st
-from muses_eval.storage.analysis.intervals import Bounds, bounds, exact_interval, wilson_interval
+from muses_eval.storage.analysis.intervals import Bounds, exact_interval, wilson_interval, worst_case_bounds
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 from muses_eval.storage.analysis.multiple_comparisons import adjusted, benjamini_hochberg, holm
-from muses_eval.storage.analysis.paired_difference import Difference, average_difference, difference
+from muses_eval.storage.analysis.paired_t_test import Difference, average_difference, paired_t_test
 from muses_eval.storage.analysis.power import Design, smallest_difference
 from muses_eval.storage.analysis.rank_bands import RankBand, rank_bands
 from muses_eval.storage.analysis.student_t import t_quantile, t_sf
@@ -77,7 +77,7 @@ def test_bounds_hold_whatever_is_missing(known: list[float], missing: list[float
     if not everything:
         return
     mean = statistics.fmean(known) if known else None
-    found = bounds(mean, len(known), len(everything))
+    found = worst_case_bounds(mean, len(known), len(everything))
     assert found.low - 1e-9 <= statistics.fmean(everything) <= found.high + 1e-9
     assert found.low == pytest.approx(statistics.fmean(known + [0.0] * len(missing)))
     assert found.high == pytest.approx(statistics.fmean(known + [1.0] * len(missing)))
@@ -85,23 +85,23 @@ def test_bounds_hold_whatever_is_missing(known: list[float], missing: list[float
 
 def test_nothing_known() -> None:
     """Then anything is possible."""
-    assert bounds(None, 0, 5) == Bounds(0.0, 1.0)
+    assert worst_case_bounds(None, 0, 5) == Bounds(0.0, 1.0)
 
 
 def test_bounds_of_nothing_and_of_too_much() -> None:
     """Without a plan nothing is known; more scores than were planned is a defect, not a number."""
-    assert bounds(None, 0, 0) == Bounds(0.0, 1.0)
+    assert worst_case_bounds(None, 0, 0) == Bounds(0.0, 1.0)
     with pytest.raises(ValueError, match="6 episodes are scored of 5"):
-        bounds(0.5, 6, 5)
+        worst_case_bounds(0.5, 6, 5)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_refused(bad: float) -> None:
     """And the message says which value, of how many."""
     with pytest.raises(ValueError, match=f"value 1 of 2 is {bad!r}"):
-        difference(0.5, bad, 2)
+        paired_t_test(0.5, bad, 2)
     with pytest.raises(ValueError, match="value 0 of 1"):
-        difference(bad, None, 1)
+        paired_t_test(bad, None, 1)
     with pytest.raises(ValueError, match="p-value 1 of 2 is"):
         holm([0.5, bad])
     with pytest.raises(ValueError, match="sd_epochs"):
@@ -200,9 +200,9 @@ def test_an_average_adds_families_and_keeps_columns_together() -> None:
     """Two columns that are scored on the same episodes and always sum to 1 add no uncertainty at all."""
     dice = random.Random(3)
     privacy = [float(dice.random() < 0.5) for _ in range(20)]
-    kept = difference(*_mean_and_se([value + (1 - value) - 0.7 for value in privacy]), 20)
+    kept = paired_t_test(*_mean_and_se([value + (1 - value) - 0.7 for value in privacy]), 20)
     queue_values = [dice.random() - 0.3 for _ in range(15)]
-    queue = difference(*_mean_and_se(queue_values), 15)
+    queue = paired_t_test(*_mean_and_se(queue_values), 15)
     average = average_difference([kept, queue], 3)
     assert average is not None
     assert queue.se is not None
@@ -215,7 +215,7 @@ def test_an_average_of_independent_families_is_welchs() -> None:
     """Over two families it is the test of a sum, so with one sign turned that of a difference."""
     dice = random.Random(4)
     first, second = ([dice.random() for _ in range(count)] for count in (9, 14))
-    parts = [difference(*_mean_and_se(first), 9), difference(*_mean_and_se([-value for value in second]), 14)]
+    parts = [paired_t_test(*_mean_and_se(first), 9), paired_t_test(*_mean_and_se([-value for value in second]), 14)]
     average = average_difference(parts, 2)
     theirs = scipy.stats.ttest_ind(first, second, equal_var=False)
     assert average is not None
@@ -225,11 +225,11 @@ def test_an_average_of_independent_families_is_welchs() -> None:
 
 def test_an_average_of_what_does_not_vary() -> None:
     """The sign test over all families, unless they contradict one another; one untested family leaves all untested."""
-    up, down = difference(0.5, 0.0, 4), difference(-0.25, 0.0, 3)
+    up, down = paired_t_test(0.5, 0.0, 4), paired_t_test(-0.25, 0.0, 3)
     assert average_difference([up, up], 2) == Difference(0.5, 0.0, 6, 2.0**-7)
     assert average_difference([up, down], 2) == Difference(0.125, 0.0, 5, None)
-    assert average_difference([difference(0.0, 0.0, 4)], 1) == Difference(0.0, 0.0, 3, 1.0)
-    assert average_difference([up, difference(0.1, None, 1)], 2) == Difference(0.3, None, None, None)
+    assert average_difference([paired_t_test(0.0, 0.0, 4)], 1) == Difference(0.0, 0.0, 3, 1.0)
+    assert average_difference([up, paired_t_test(0.1, None, 1)], 2) == Difference(0.3, None, None, None)
 
 
 def _mean_and_se(values: list[float]) -> MeanEstimate:
@@ -318,7 +318,7 @@ def test_designs_that_show_nothing_and_designs_that_are_none() -> None:
 def test_a_difference_knows_what_it_could_have_shown() -> None:
     """The same multiple of its own error as a plan's."""
     planned = smallest_difference(Design(scenarios=30, sd_scenarios=math.sqrt(0.5), sd_epochs=0, correlation=0))
-    found = difference(0.1, math.sqrt(1 / 30), 30)
+    found = paired_t_test(0.1, math.sqrt(1 / 30), 30)
     assert found.detectable() == pytest.approx(planned)
 
 
@@ -337,7 +337,7 @@ def test_epochs_taken_for_scenarios_would_be_too_sure() -> None:
     samples = [population.draw(dice)[0] for _ in range(500)]
     size = len(samples[0])
     for mean, se in clustered_means(samples, range(size)):
-        naive = difference(mean, se, size).interval()
+        naive = paired_t_test(mean, se, size).interval()
         assert naive is not None
         hits += naive.low <= 0.5 <= naive.high
     assert hits / 500 < 0.85

@@ -9,25 +9,26 @@ from dataclasses import dataclass
 from muses_eval.dashboards.web.charts import DifferenceScale
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.pages.flips import MAX_FLIPS, flips
-from muses_eval.dashboards.web.pages.standings import standings_of
+from muses_eval.dashboards.web.pages.ranking import ranking_of
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
-from muses_eval.storage.analysis.compare import ComparisonReport, Contrast, Side, compare
+from muses_eval.storage.analysis.compare import ColumnComparison, ComparisonReport, compare
+from muses_eval.storage.analysis.model_in_run import ModelInRun
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledSide:
+class LabelledModel:
     """One of the two models and its label on the page."""
 
-    side: Side
+    side: ModelInRun
     label: str
 
 
 def pairs_page(cache: StoreCache, request: PageRequest) -> Page:
     """Returns the page with all pairs of a run's models.  Path parameter: ``run``."""
     run_id = cache.run(request.path_params["run"]).run_id
-    values = {"standings": standings_of(cache, run_id), "run": run_id}
+    values = {"ranking": ranking_of(cache, run_id), "run": run_id}
     return Page(f"Compare the models of {run_id}", "pairs.html", values, run_id)
 
 
@@ -35,7 +36,7 @@ def compare_page(cache: StoreCache, request: PageRequest) -> Page:
     """Returns the page that compares two models of a run.  Path parameters: ``run``, ``a`` and ``b``."""
     run_id = cache.run(request.path_params["run"]).run_id
     report = _within_run(cache, run_id, request.path_params["a"], request.path_params["b"])
-    a, b = (LabelledSide(side, side.model) for side in (report.comparison.a, report.comparison.b))
+    a, b = (LabelledModel(side, side.model) for side in (report.comparison.a, report.comparison.b))
     return _page(cache, report, (a, b), run_id)
 
 
@@ -45,21 +46,21 @@ def compare_across_page(cache: StoreCache, request: PageRequest) -> Page:
     Path parameters: ``first``, ``a``, ``second`` and ``b``.
     """
     runs = [cache.run(request.path_params[name]).run_id for name in ("first", "second")]
-    a, b = Side(runs[0], request.path_params["a"]), Side(runs[1], request.path_params["b"])
+    a, b = ModelInRun(runs[0], request.path_params["a"]), ModelInRun(runs[1], request.path_params["b"])
     report = compare_across_runs(cache, a, b)
     if report is None:
         raise NoSuchPageError(f"{_named(a)} and {_named(b)} are not two models with scored scenarios in common")
     labels = runs if a.model == b.model else [f"{a.model} ({a.run_id})", f"{b.model} ({b.run_id})"]
-    return _page(cache, report, (LabelledSide(a, labels[0]), LabelledSide(b, labels[1])), None)
+    return _page(cache, report, (LabelledModel(a, labels[0]), LabelledModel(b, labels[1])), None)
 
 
 def exported_pairs(cache: StoreCache, run_id: str) -> list[tuple[str, str]]:
     """Returns the pairs of models whose pages the export writes."""
-    standings = standings_of(cache, run_id)
-    return [] if standings is None else [(pair.a.model, pair.b.model) for pair in standings.comparisons if pair.columns]
+    ranking = ranking_of(cache, run_id)
+    return [] if ranking is None else [(pair.a.model, pair.b.model) for pair in ranking.comparisons if pair.columns]
 
 
-def compare_across_runs(cache: StoreCache, a: Side, b: Side) -> ComparisonReport | None:
+def compare_across_runs(cache: StoreCache, a: ModelInRun, b: ModelInRun) -> ComparisonReport | None:
     """Returns the comparison of two models of two runs; None when they scored no scenario in common."""
 
     def found() -> ComparisonReport | None:
@@ -75,7 +76,7 @@ def compare_across_runs(cache: StoreCache, a: Side, b: Side) -> ComparisonReport
 
 def verdict(report: ComparisonReport, labels: Sequence[str]) -> str:
     """Returns the result of the comparison in one sentence; *labels* are the names of the two models."""
-    comparison, alpha = report.comparison, report.terms.alpha
+    comparison, alpha = report.comparison, report.settings.alpha
     sides = dict(zip(("a", "b"), labels, strict=True))
     tested = [
         *comparison.columns,
@@ -89,7 +90,7 @@ def verdict(report: ComparisonReport, labels: Sequence[str]) -> str:
 
 
 def _page(
-    cache: StoreCache, report: ComparisonReport, sides: tuple[LabelledSide, LabelledSide], run_id: str | None
+    cache: StoreCache, report: ComparisonReport, sides: tuple[LabelledModel, LabelledModel], run_id: str | None
 ) -> Page:
     a, b = sides
     contrasts = report.comparison.columns
@@ -115,21 +116,21 @@ def _page(
 
 def _within_run(cache: StoreCache, run_id: str, a: str, b: str) -> ComparisonReport:
     """Returns the comparison of the pair, the better model first, with p corrected over all pairs of the run."""
-    standings = standings_of(cache, run_id)
-    if standings is not None:
-        for pair in standings.comparisons:
+    ranking = ranking_of(cache, run_id)
+    if ranking is not None:
+        for pair in ranking.comparisons:
             if {pair.a.model, pair.b.model} == {a, b} and pair.columns:
-                return ComparisonReport(standings.terms, pair, standings.cautions)
+                return ComparisonReport(ranking.settings, pair, ranking.cautions)
     raise NoSuchPageError(f"{a!r} and {b!r} are not two models of the run {run_id!r} with scored scenarios in common")
 
 
-def reach(contrast: Contrast) -> float:
+def reach(contrast: ColumnComparison) -> float:
     """Returns the largest absolute value in the interval of the difference."""
     low, high = contrast.difference.interval() or (contrast.difference.mean, contrast.difference.mean)
     return max(abs(low), abs(high))
 
 
-def _named(side: Side) -> str:
+def _named(side: ModelInRun) -> str:
     return f"{side.model!r} of the run {side.run_id!r}"
 
 

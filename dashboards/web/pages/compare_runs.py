@@ -8,7 +8,8 @@ from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.pages.compare import compare_across_page, compare_across_runs, reach
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.hashing import canonical
-from muses_eval.storage.analysis.compare import Contrast, Side
+from muses_eval.storage.analysis.compare import ColumnComparison
+from muses_eval.storage.analysis.model_in_run import ModelInRun
 from muses_eval.storage.analysis.multiple_comparisons import adjusted
 from muses_eval.storage.analysis.run_diff import changes
 from muses_eval.storage.runs.nights import Night
@@ -17,12 +18,12 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class ModelContrast:
+class ModelChange:
     """One model: its average score in the first run against that in the second."""
 
     model: str
-    contrast: Contrast | None
-    """Contrast of the average; None when the runs scored no scenario in common."""
+    contrast: ColumnComparison | None
+    """ColumnComparison of the average; None when the runs scored no scenario in common."""
     cautions: tuple[str, ...]
 
     @property
@@ -93,7 +94,7 @@ def comparable_models(cache: StoreCache, first: str, second: str) -> list[str]:
     ]
 
 
-def with_corrected_p(contrasts: Mapping[str, Contrast]) -> dict[str, Contrast]:
+def with_corrected_p(contrasts: Mapping[str, ColumnComparison]) -> dict[str, ColumnComparison]:
     """Returns the contrasts with p-values corrected over all models (Holm)."""
     known = {model: p for model, contrast in contrasts.items() if (p := contrast.difference.p) is not None}
     values = dict(zip(known, adjusted(list(known.values()), "holm"), strict=True))
@@ -106,10 +107,11 @@ def _kind(run: RunSummary) -> tuple[str, str | None]:
     return run.dataset, None if night is None else night.name
 
 
-def _model_contrasts(cache: StoreCache, first: RunSummary, second: RunSummary) -> list[ModelContrast]:
+def _model_contrasts(cache: StoreCache, first: RunSummary, second: RunSummary) -> list[ModelChange]:
     both = sorted(set(first.models) & set(second.models))
     reports = {
-        model: compare_across_runs(cache, Side(first.run_id, model), Side(second.run_id, model)) for model in both
+        model: compare_across_runs(cache, ModelInRun(first.run_id, model), ModelInRun(second.run_id, model))
+        for model in both
     }
     overall = {
         model: report.comparison.overall
@@ -118,7 +120,7 @@ def _model_contrasts(cache: StoreCache, first: RunSummary, second: RunSummary) -
     }
     contrasts = with_corrected_p(overall)
     return [
-        ModelContrast(model, contrasts.get(model), () if report is None else report.cautions)
+        ModelChange(model, contrasts.get(model), () if report is None else report.cautions)
         for model, report in reports.items()
     ]
 

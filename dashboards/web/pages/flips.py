@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
-from muses_eval.storage.analysis.compare import Side
+from muses_eval.storage.analysis.model_in_run import ModelInRun
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +51,7 @@ class Flip:
     b_episode: str
 
 
-def flips(cache: StoreCache, a: Side, b: Side) -> list[Flip]:
+def flips(cache: StoreCache, a: ModelInRun, b: ModelInRun) -> list[Flip]:
     """Returns the scenarios with different scores, largest difference first.
 
     Scores are published scores of the metric of the family's first leaderboard column.
@@ -66,7 +66,7 @@ def flips(cache: StoreCache, a: Side, b: Side) -> list[Flip]:
     return cache.query(read, a.run_id)
 
 
-def _scenario_scores(cache: StoreCache, side: Side) -> "pa.Table":
+def _scenario_scores(cache: StoreCache, side: ModelInRun) -> "pa.Table":
     """Returns the mean score of each scenario of a model; cached, since each model is in many pairs."""
 
     def read(connection: "DuckDBPyConnection") -> "pa.Table":

@@ -19,7 +19,8 @@ from muses_eval.dashboards.web.pages.leaderboard import leaderboard_lines
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
-from muses_eval.storage.analysis.compare import Contrast, Side
+from muses_eval.storage.analysis.compare import ColumnComparison
+from muses_eval.storage.analysis.model_in_run import ModelInRun
 from muses_eval.storage.runs.nights import CANARY, Flag, Night, report_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MAX_SERIES = 8
 class LatestChange:
     """A model's newest run against the run before it."""
 
-    contrast: Contrast
+    contrast: ColumnComparison
     before: str
     """ID of the earlier run."""
     cautions: tuple[str, ...]
@@ -182,7 +183,7 @@ def _seconds(cache: StoreCache, run_id: str) -> float | None:
 def _change(cache: StoreCache, results: list[ModelResult]) -> LatestChange | None:
     if len(results) < 2:
         return None
-    now, before = (Side(result.run.run_id, result.line.model) for result in results[:2])
+    now, before = (ModelInRun(result.run.run_id, result.line.model) for result in results[:2])
     report = compare_across_runs(cache, now, before)
     if report is None or report.comparison.overall is None:
         return None

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, get_args
 
 from muses_eval.dashboards.tables.paper_table2 import Line, measured, published
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
-from muses_eval.dashboards.web.pages.standings import cached_standings, standings_of
+from muses_eval.dashboards.web.pages.ranking import cached_ranking, ranking_of
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
-from muses_eval.storage.analysis.compare import Terms, compare_all
+from muses_eval.storage.analysis.compare import ComparisonSettings
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
 from muses_eval.storage.analysis.rank_bands import RankBand
+from muses_eval.storage.analysis.ranking import rank_models
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -91,15 +92,15 @@ def _bands(
     """Returns model -> rank band; None when they are not cached and the run is too large to compute them now."""
     is_small = run.planned <= MAX_BANDED
     if scoring == "published" and not chosen:  # shared with the page Compare
-        standings = (standings_of if is_small else cached_standings)(cache, run.run_id)
-        return standings.bands if standings is not None else {} if is_small else None
+        ranking = (ranking_of if is_small else cached_ranking)(cache, run.run_id)
+        return ranking.bands if ranking is not None else {} if is_small else None
     if not is_small:
         return None
 
     def read(connection: "DuckDBPyConnection") -> Mapping[str, RankBand]:
         _filter_views(connection, chosen)
         try:
-            return compare_all(connection, run.run_id, Terms(scoring=scoring)).bands
+            return rank_models(connection, run.run_id, ComparisonSettings(scoring=scoring)).bands
         except StoreError:
             raise
         except MusesError:  # no two models scored the same scenario

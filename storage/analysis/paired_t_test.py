@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from muses_eval.storage.analysis.intervals import Bounds, check_finite
-from muses_eval.storage.analysis.power import errors_to_detect
+from muses_eval.storage.analysis.power import standard_errors_to_detect
 from muses_eval.storage.analysis.student_t import t_quantile, t_sf
 
 _ROUNDING = 1e-12
@@ -35,10 +35,12 @@ class Difference(NamedTuple):
 
     def detectable(self, alpha: float = 0.05, power: float = 0.8) -> float | None:
         """The true difference that such data would show with this *power*; see :func:`smallest_difference`."""
-        return None if self.se is None or self.df is None else errors_to_detect(alpha, power, self.df) * self.se
+        return (
+            None if self.se is None or self.df is None else standard_errors_to_detect(alpha, power, self.df) * self.se
+        )
 
 
-def difference(mean: float, se: float | None, clusters: int) -> Difference:
+def paired_t_test(mean: float, se: float | None, clusters: int) -> Difference:
     """The test of a mean of differences whose clustered error is known: t = mean / SE with clusters - 1 degrees.
 
     Where all differences are equal, SE = 0 and t says nothing.  Then p is that of the sign test: if chance gave each
@@ -58,7 +60,7 @@ def average_difference(parts: Sequence[Difference], columns: int) -> Difference 
     A part is what one family adds, the sum over its columns: families have scenarios of their own and are independent,
     while columns of one family are scored on the same episodes and are not.  mean = Σ mean_f / columns, SE =
     sqrt(Σ SE_f²) / columns, degrees of freedom by F. E. Satterthwaite, "An Approximate Distribution of Estimates of
-    Variance Components", Biometrics Bulletin 2 (1946).  Where no part varies, the sign test of :func:`difference`
+    Variance Components", Biometrics Bulletin 2 (1946).  Where no part varies, the sign test of :func:`paired_t_test`
     over all of them, as long as they agree on the sign; if they do not, p is unknown.
     """
     if not parts:

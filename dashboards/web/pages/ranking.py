@@ -2,17 +2,17 @@
 
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError, StoreError
-from muses_eval.storage.analysis.compare import Standings, compare_all
+from muses_eval.storage.analysis.ranking import Ranking, rank_models
 
-_NAME = ("standings",)
+_NAME = ("ranking",)
 
 
-def standings_of(cache: StoreCache, run_id: str) -> Standings | None:
+def ranking_of(cache: StoreCache, run_id: str) -> Ranking | None:
     """Returns the comparisons of published scores; None when no two models scored the same scenario."""
 
-    def found() -> Standings | None:
+    def found() -> Ranking | None:
         try:
-            return cache.query(lambda connection: compare_all(connection, run_id), run_id)
+            return cache.query(lambda connection: rank_models(connection, run_id), run_id)
         except StoreError:
             raise
         except MusesError:
@@ -21,7 +21,7 @@ def standings_of(cache: StoreCache, run_id: str) -> Standings | None:
     return cache.get_or_compute(_NAME, found, run_id)
 
 
-def cached_standings(cache: StoreCache, run_id: str) -> Standings | None:
+def cached_ranking(cache: StoreCache, run_id: str) -> Ranking | None:
     """Returns the comparisons when they are cached, else None."""
-    standings: Standings | None = cache.get(_NAME, run_id)
-    return standings
+    ranking: Ranking | None = cache.get(_NAME, run_id)
+    return ranking

@@ -1,0 +1,71 @@
+"""What makes models hard to compare: differences besides the model, and too little in common."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+from muses_eval.storage.analysis.model_in_run import ModelInRun, listed
+
+
+@dataclass(frozen=True, slots=True)
+class _PlayedFamily:
+    """The episodes of one model in one family."""
+
+    position: int
+    """Position of the model in the list of compared models."""
+    dataset: str
+    dataset_version: str
+    family: str
+    scored: int
+    users: Sequence[str]
+    scorer_versions: Sequence[int] | None
+
+
+def cautions(
+    connection: duckdb.DuckDBPyConnection, models: Sequence[ModelInRun], family: str | None = None
+) -> Iterator[str]:
+    """Yields each difference between the models' episodes that may explain a difference in scores.
+
+    *family*: the family that is compared; None for all.
+    """
+    played = [part for part in _played_families(connection, models) if family in (None, part.family)]
+    users = sorted({user for part in played for user in part.users})
+    if len(users) > 1:
+        yield f"the users were not the same ({listed(users)}): a difference may be theirs"
+    for name in sorted({part.family for part in played}):
+        rows = sorted({f"{part.dataset} {part.dataset_version}" for part in played if part.family == name})
+        if len({row.rpartition(" ")[2] for row in rows}) > 1:
+            yield f"{name}: not the same dataset ({listed(rows)}): scenarios with the same id are taken for the same"
+        versions = {version for part in played if part.family == name for version in part.scorer_versions or ()}
+        if len(versions) > 1:
+            numbers = ", ".join(map(str, sorted(versions)))
+            yield f"{name} was scored by different versions of its scorer ({numbers}): `muses rescore` makes them one"
+
+
+def nothing_in_common(
+    connection: duckdb.DuckDBPyConnection, models: Sequence[ModelInRun], family: str | None = None
+) -> str:
+    """Returns the message for models that have no scored scenario in common: it lists what each has."""
+    of_family = "" if family is None else f" of the family {family!r}"
+    played = _played_families(connection, models)
+    lines = [
+        f"no two models have scored scenarios{of_family} in common; compare models that played the same scenarios:"
+    ]
+    for position, each in enumerate(models):
+        own = [part for part in played if part.position == position]
+        scored = [f"{part.family} {part.scored} of {part.dataset} (version {part.dataset_version})" for part in own]
+        lines.append(f"  {each.model} in the run {each.run_id}, scored: {'; '.join(scored) or 'nothing'}")
+    return "\n".join(lines)
+
+
+def _played_families(connection: duckdb.DuckDBPyConnection, models: Sequence[ModelInRun]) -> list[_PlayedFamily]:
+    rows = connection.execute(
+        "WITH compared AS ("
+        "  SELECT unnest($runs) AS run_id, unnest($models) AS model, unnest(range(len($models))) AS position),"
+        " attempts AS (FROM with_newest_scores('traces', 'rescored'))"
+        " SELECT position, dataset, dataset_version, family, count(*) FILTER (outcome = 'scored'),"
+        " list(DISTINCT users), list(DISTINCT scorer_version) FILTER (outcome = 'scored')"
+        " FROM attempts JOIN compared USING (run_id, model) GROUP BY ALL ORDER BY position, dataset_version, family",
+        {"runs": [each.run_id for each in models], "models": [each.model for each in models]},
+    ).fetchall()
+    return [_PlayedFamily(*row) for row in rows]

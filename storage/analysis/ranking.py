@@ -1,0 +1,92 @@
+"""The models of a run compared pair by pair, and the ranks that the significant differences leave open."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.storage.analysis.comparability import cautions, nothing_in_common
+from muses_eval.storage.analysis.compare import DEFAULT_SETTINGS, Comparison, ComparisonSettings, compare_pairs
+from muses_eval.storage.analysis.leaderboard import leaderboard
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
+from muses_eval.storage.analysis.model_in_run import ModelInRun
+from muses_eval.storage.analysis.rank_bands import RankBand, rank_bands
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRank:
+    """The rank of one model among those of its run."""
+
+    model: str
+    overall: MeanEstimate | None
+    """Mean of all its scores; None when the model lacks a column that other models have."""
+    band: RankBand | None
+    """Range of its possible ranks; None when the model is not ranked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """All models of a run, best first, and all pairs of them in the same order."""
+
+    run_id: str
+    settings: ComparisonSettings
+    columns: tuple[str, ...]
+    models: tuple[ModelRank, ...]
+    comparisons: tuple[Comparison, ...]
+    cautions: tuple[str, ...]
+
+    @property
+    def bands(self) -> dict[str, RankBand]:
+        """Rank bands of the ranked models."""
+        return {each.model: each.band for each in self.models if each.band is not None}
+
+
+def rank_models(
+    connection: duckdb.DuckDBPyConnection,
+    run_id: str,
+    settings: ComparisonSettings = DEFAULT_SETTINGS,
+    coverage: float = 0.99,
+) -> Ranking:
+    """Compares all pairs of a run's models and ranks the models.
+
+    Models of whose plan less than *coverage* is scored are compared, but not ranked.
+
+    Raises:
+        MusesError: fewer than two models have a score.
+        StoreError: a stored score is not a finite number.
+    """
+    rows = leaderboard(connection, settings.scoring, run_id, coverage, settings.columns)
+    columns = [column for column in settings.columns if any(row.estimate(column) for row in rows)]
+    overall = {row.model: None if row.avg is None else MeanEstimate(row.avg, row.avg_se) for row in rows}
+    order = sorted(rows, key=lambda row: _best_first(overall[row.model], row.model))
+    models = [ModelInRun(run_id, row.model) for row in order if any(row.estimate(column) for column in columns)]
+    if len(models) < 2:
+        raise MusesError(
+            nothing_in_common(connection, [ModelInRun(run_id, row.model) for row in rows], settings.family)
+        )
+    comparisons = compare_pairs(connection, models, settings)
+    ranked = [row.model for row in order if row.ranked and overall[row.model]]
+    bands = rank_bands(ranked, list(_significant_pairs(comparisons, settings.alpha)))
+    return Ranking(
+        run_id,
+        settings,
+        tuple(columns),
+        tuple(ModelRank(row.model, overall[row.model], bands.get(row.model)) for row in order),
+        tuple(comparisons),
+        tuple(cautions(connection, models, settings.family)),
+    )
+
+
+def _best_first(overall: MeanEstimate | None, model: str) -> tuple[float, str]:
+    return (math.inf if overall is None else -overall.mean, model)
+
+
+def _significant_pairs(comparisons: Sequence[Comparison], alpha: float) -> Iterator[tuple[str, str]]:
+    """Yields (winner, loser) of the pairs with a significant difference."""
+    for comparison in comparisons:
+        match comparison.overall and comparison.overall.winner(alpha):
+            case "a":
+                yield comparison.a.model, comparison.b.model
+            case "b":
+                yield comparison.b.model, comparison.a.model
