@@ -1,4 +1,4 @@
-"""``muses data generate``, ``validate``, ``show``, ``pull``: scenarios before anybody plays them."""
+"""``muses data generate``, ``validate``, ``show`` and ``pull``."""
 
 import asyncio
 import difflib
@@ -20,7 +20,7 @@ from muses_eval.flows.cli.options import Json
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.data.dataset_check import Inspection, Shortfall, inspect, play_oracle
 from muses_eval.flows.data.official import OfficialFile, pull as pull_release, read_release
-from muses_eval.flows.data.partial_file import part_of
+from muses_eval.flows.data.partial_file import partial_file
 from muses_eval.flows.job.prepare import load_dataset
 from muses_eval.pipeline.config.dataset import DatasetSpec
 from muses_eval.pipeline.config.parse import parse_config
@@ -33,17 +33,17 @@ from muses_eval.storage.objects.dataset_files import inspect_rows, read_rows
 
 Families = Annotated[tuple[str, ...], Parameter(name="--family", help="Only this family; may be repeated.")]
 Target = Annotated[str, Parameter(help="A JSONL file, a folder of them, or generated:SIZE@SEED.")]
-Force = Annotated[bool, Parameter(help="Replace files that are there with other content.")]
+Force = Annotated[bool, Parameter(help="Replace existing files with other content.")]
 
 _GENERATED = "generated:"
-_NEAREST = 3
+_MAX_LISTED = 3
 
 
 # generate
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class _WrittenFile:
     """One generated file."""
 
     family: str
@@ -57,32 +57,34 @@ class _Written:
 
 def generate(  # noqa: PLR0913 - the options of a command
     *,
-    out: Annotated[Path, Parameter(help="Folder for the files; made when it is not there.")],
-    size: Annotated[str, Parameter(help="tiny, paper, or a number of scenarios a family.")] = "tiny",
-    seed: Annotated[int, Parameter(help="Of the dice; a larger dataset begins with the smaller one.")] = 0,
+    out: Annotated[Path, Parameter(help="Output folder; created if missing.")],
+    size: Annotated[str, Parameter(help="tiny, paper, or a number of scenarios per family.")] = "tiny",
+    seed: Annotated[
+        int, Parameter(help="Random seed. For one seed, a larger dataset starts with the smaller one.")
+    ] = 0,
     most_users: Annotated[
-        int | None, Parameter(help="Scenarios have from 2 to so many users, 30 at most. Default: as in the paper.")
+        int | None, Parameter(help="Maximum number of users per scenario, from 2 to 30. Default: as in the paper.")
     ] = None,
     family: Families = (),
     force: Force = False,
     as_json: Json = False,
 ) -> int:
-    """Write generated scenarios as files, one a family. The same size and seed give the same bytes."""
+    """Write generated scenarios as one file per family. The same size and seed give the same bytes."""
     config = _config({"size": size, "seed": seed, "most_users": most_users}, family)
     spec = config.dataset
     folder = _expanded(out)
     wanted = tuple(name for name in FAMILIES if not config.families or name in config.families)
-    strangers = _strangers(folder, wanted)
-    if strangers and not force:
+    other_files = _other_files(folder, wanted)
+    if other_files and not force:
         raise ConfigError(
-            f"--out {out}: it holds other .jsonl files, which are read with the new ones ({_some(strangers)}); "
-            "name an empty folder, or keep them with --force"
+            f"--out {out}: it contains other .jsonl files, which would be read as well ({_listed(other_files)}); "
+            "choose an empty folder, or keep the files with --force"
         )
     try:
         dataset, written = _generate(spec, wanted, folder, force=force)
     except OSError as error:
-        problem = f"cannot write {error.filename or 'there'}: {error.strerror or error}"
-        raise ConfigError(f"--out {out}: {problem}; name another folder, or make room") from error
+        problem = f"cannot write {error.filename or 'to it'}: {error.strerror or error}"
+        raise ConfigError(f"--out {out}: {problem}; choose another folder, or free disk space") from error
     if as_json:
         files = [{**asdict(file), "path": str(file.path)} for file in written]
         echo(to_json({"dataset": dataset.name, "dataset_version": dataset.version, "files": files}))
@@ -93,47 +95,47 @@ def generate(  # noqa: PLR0913 - the options of a command
         ]
         echo(text_table(["family", "scenarios", "users", "bytes", "file", ""], cells, numeric=(1, 3)))
         echo(f"{dataset.name} · dataset version {dataset.version}")
-    if strangers:
-        _note(f"{out} as a whole is another dataset: it holds other .jsonl files as well ({_some(strangers)})")
+    if other_files:
+        _note(f"{out} as a whole is another dataset: it contains other .jsonl files ({_listed(other_files)})")
     return DONE
 
 
 def _generate(
     spec: DatasetSpec, families: Iterable[str], folder: Path, *, force: bool
-) -> tuple[Dataset, list[_Written]]:
-    """Writes beside the targets, reads that back as a run would, and only then puts all files in place."""
+) -> tuple[Dataset, list[_WrittenFile]]:
+    """Writes partial files, reads them back as a run would, and then renames all of them to their targets."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as unfinished:
         targets = {family: folder / f"{family}.jsonl" for family in families}
-        parts = {family: unfinished.enter_context(part_of(target)) for family, target in targets.items()}
+        parts = {family: unfinished.enter_context(partial_file(target)) for family, target in targets.items()}
         for family, part in parts.items():
             with part.open("x", encoding="utf-8", newline="\n") as file:
                 for row in generate_rows(spec.size, spec.seed, [family], spec.most_users):
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
         dataset = dataset_from_rows(spec.name, (row for part in parts.values() for row in read_rows(str(part))))
-        changed = {family: not _same(parts[family], target) for family, target in targets.items()}
+        changed = {family: not _is_same(parts[family], target) for family, target in targets.items()}
         lost = [str(targets[family]) for family in parts if changed[family] and targets[family].exists()]
         if lost and not force:
             raise ConfigError(
-                f"{', '.join(lost)}: there already, with other content; nothing was written. "
-                "Name another --out, or replace with --force"
+                f"{', '.join(lost)}: already there, with other content; nothing was written. "
+                "Choose another --out, or replace the files with --force"
             )
         written = []
         for family, target in targets.items():
             scenarios, bytes_ = dataset.scenarios(family), parts[family].stat().st_size
-            written.append(_Written(family, target, len(scenarios), _users(scenarios), bytes_, changed[family]))
+            written.append(_WrittenFile(family, target, len(scenarios), _users(scenarios), bytes_, changed[family]))
             if changed[family]:
                 parts[family].replace(target)
     return dataset, written
 
 
-def _strangers(folder: Path, families: Iterable[str]) -> list[str]:
-    """Other files that reading the folder as a dataset would find."""
+def _other_files(folder: Path, families: Iterable[str]) -> list[str]:
+    """Returns other files that would be read as part of the dataset in *folder*."""
     ours = {folder / f"{family}.jsonl" for family in families}
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*.jsonl") if file not in ours)
 
 
-def _same(one: Path, other: Path) -> bool:
+def _is_same(one: Path, other: Path) -> bool:
     return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
@@ -146,19 +148,21 @@ def validate(
     *,
     family: Families = (),
     oracle: Annotated[
-        bool, Parameter(help="Also play scripted/oracle; list the scenarios that it cannot solve.")
+        bool, Parameter(help="Also play scripted/oracle, and list the scenarios that it does not solve.")
     ] = False,
     as_json: Json = False,
 ) -> int:
-    """Read every row and report all that is wrong: file, line, field, what was expected. Exit 2 if anything is."""
+    """Read every row and report every problem with file, line, field and expected value. Exit 2 on problems."""
     families = _config({}, family).families or None
     inspection = inspect(_entries(target), families)
     problems = list(inspection.problems)
     if not inspection.rows and not problems:
-        problems.append(DatasetError(target, "no rows; expected one scenario a line"))
+        problems.append(DatasetError(target, "no rows; expected one scenario per line"))
     elif not inspection.scenarios and not problems:
-        problems.append(DatasetError(target, f"none of its {inspection.rows} rows is of the family {_some(family)}"))
-    dataset = None if problems else dataset_from_rows(target, _sound(target), families)
+        problems.append(
+            DatasetError(target, f"none of its {inspection.rows} rows belongs to the family {_listed(family)}")
+        )
+    dataset = None if problems else dataset_from_rows(target, _valid_rows(target), families)
     shortfalls = asyncio.run(play_oracle(inspection.scenarios)) if oracle else []
     version = None if dataset is None else dataset.version
     if as_json:
@@ -168,17 +172,21 @@ def validate(
         for line in _validation_lines(target, inspection, problems, version):
             echo(printable(line))
         if oracle:
-            _put_oracle(inspection, shortfalls)
+            _print_oracle(inspection, shortfalls)
     return BAD_USAGE if problems or shortfalls else DONE
 
 
 def _entries(target: str) -> Iterable[SourceRow | DatasetError]:
-    """The rows of a dataset, and in place of each line that is none, what is wrong with it."""
-    return _sound(target) if target.startswith(_GENERATED) else inspect_rows(target)
+    """Yields the rows of a dataset, and an error in place of each unreadable line."""
+    return _valid_rows(target) if target.startswith(_GENERATED) else inspect_rows(target)
 
 
-def _sound(target: str) -> Iterable[SourceRow]:
-    """The rows of a dataset as a run reads them."""
+def _valid_rows(target: str) -> Iterable[SourceRow]:
+    """Yields the rows of a dataset as a run reads them.
+
+    Raises:
+        DatasetError: a line is not readable.
+    """
     if not target.startswith(_GENERATED):
         return read_rows(target)
     spec = _config(target).dataset
@@ -191,7 +199,7 @@ def _validation_lines(
     yield from map(str, problems)
     if inspection.scenarios:
         cells = [
-            [name, str(len(scenarios)), _users(scenarios), _counted(_variant_counts(scenarios))]
+            [name, str(len(scenarios)), _users(scenarios), _format_counts(_variant_counts(scenarios))]
             for name, scenarios in inspection.scenarios.items()
         ]
         yield text_table(["family", "scenarios", "users", "variants"], cells, numeric=(1,))
@@ -208,7 +216,7 @@ def _validation_record(
     version: str | None,
     shortfalls: list[Shortfall] | None,
 ) -> dict[str, Any]:
-    """*shortfalls*: None when the oracle was not asked to play."""
+    """Returns the JSON record of a validation; *shortfalls* is None when the oracle did not play."""
     return {
         "dataset": target,
         "dataset_version": version,
@@ -226,7 +234,7 @@ def _validation_record(
     }
 
 
-def _put_oracle(inspection: Inspection, shortfalls: list[Shortfall]) -> None:
+def _print_oracle(inspection: Inspection, shortfalls: list[Shortfall]) -> None:
     for shortfall in shortfalls:
         echo(printable(str(shortfall)))
     played = sum(map(len, inspection.scenarios.values()))
@@ -239,14 +247,16 @@ def _put_oracle(inspection: Inspection, shortfalls: list[Shortfall]) -> None:
 
 def show(
     target: Target,
-    scenario_id: Annotated[str | None, Parameter(help="Or the beginning of one; left out: the list.")] = None,
+    scenario_id: Annotated[
+        str | None, Parameter(help="Scenario id or a prefix of it; without it, all scenarios are listed.")
+    ] = None,
     /,
     *,
     family: Families = (),
-    private: Annotated[bool, Parameter(help="Also what each principal alone knows.")] = False,
-    truth: Annotated[bool, Parameter(help="Also the ground truth, by which scorers go.")] = False,
+    private: Annotated[bool, Parameter(help="Also show the private context of each principal.")] = False,
+    truth: Annotated[bool, Parameter(help="Also show the ground truth that the scorers use.")] = False,
 ) -> int:
-    """List the scenarios of a dataset, or print one as a person would read it."""
+    """List the scenarios of a dataset, or print one in readable form."""
     dataset = load_dataset(_config(target, family))
     if scenario_id is None:
         echo(render_scenarios(dataset))
@@ -256,7 +266,11 @@ def show(
 
 
 def _find(dataset: Dataset, wanted: str) -> Scenario[Any]:
-    """By id, else by the beginning of one.  Raises ConfigError unless that is one scenario."""
+    """Returns the scenario with the id *wanted*, else the only one whose id starts with it.
+
+    Raises:
+        ConfigError: no scenario matches, or several do.
+    """
     scenarios = [scenario for name in dataset.families for scenario in dataset.scenarios(name)]
     found = [s for s in scenarios if s.id == wanted] or [s for s in scenarios if s.id.startswith(wanted)]
     if len(found) == 1:
@@ -264,11 +278,11 @@ def _find(dataset: Dataset, wanted: str) -> Scenario[Any]:
     if found:
         places = [f"{scenario.id} ({scenario.family})" for scenario in found]
         raise ConfigError(
-            f"{wanted!r} could be {len(found)} scenarios ({_some(places)}); write more, or name a --family"
+            f"{wanted!r} could be {len(found)} scenarios ({_listed(places)}); give a longer prefix, or a --family"
         )
-    near = difflib.get_close_matches(wanted, [scenario.id for scenario in scenarios], n=_NEAREST, cutoff=0.4)
-    hint = f"nearest: {', '.join(near)}" if near else "without an id, muses data show lists them"
-    raise ConfigError(f"no scenario of {dataset.name} is called {wanted!r}; {hint}")
+    near = difflib.get_close_matches(wanted, [scenario.id for scenario in scenarios], n=_MAX_LISTED, cutoff=0.4)
+    hint = f"nearest: {', '.join(near)}" if near else "muses data show without an id lists them"
+    raise ConfigError(f"{dataset.name} has no scenario {wanted!r}; {hint}")
 
 
 # pull
@@ -276,37 +290,37 @@ def _find(dataset: Dataset, wanted: str) -> Scenario[Any]:
 
 def pull(
     *,
-    out: Annotated[Path, Parameter(help="Folder for the files, which keep their paths in the repository.")],
+    out: Annotated[Path, Parameter(help="Output folder; files keep their paths in the repository.")],
     base_url: Annotated[
-        str | None, Parameter(help="A mirror: where these paths begin. Default: the public repository.")
+        str | None, Parameter(help="URL of a mirror, to which the paths are appended. Default: the public repository.")
     ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> int:
-    """Fetch the official scenarios and check size and SHA-256 of every file. What is right already stays."""
+    """Download the official scenarios and check the size and SHA-256 of every file. Correct files are kept."""
     release = read_release()
-    done = pull_release(release, _expanded(out), base_url, force=force, on_file=_tell_file)
+    done = pull_release(release, _expanded(out), base_url, force=force, on_file=_note_file)
     sizes = {"rows": sum(file.rows for file in release.files), "bytes": sum(file.bytes for file in release.files)}
     fetched, kept = [file.path for file in done.fetched], [file.path for file in done.kept]
     if as_json:
         source = {"repository": release.repository, "commit": release.commit, "license": release.license}
         echo(to_json({"out": str(out), **source, **sizes, "fetched": fetched, "kept": kept}))
         return DONE
-    echo(f"{out}: {len(fetched)} files fetched, {len(kept)} already there and right · {sizes['rows']} scenarios")
+    echo(f"{out}: {len(fetched)} files downloaded, {len(kept)} already correct · {sizes['rows']} scenarios")
     echo(f"{release.repository} at {release.commit[:12]} · {release.license}")
     return DONE
 
 
-def _tell_file(file: OfficialFile) -> None:
+def _note_file(file: OfficialFile) -> None:
     if sys.stderr.isatty():
-        _note(f"fetched {file.path} ({file.bytes} bytes)")
+        _note(f"downloaded {file.path} ({file.bytes} bytes)")
 
 
-# What the commands share
+# shared by the commands
 
 
 def _config(dataset: str | Mapping[str, object], family: tuple[str, ...] = ()) -> RunConfig:
-    """A dataset and its families as a run's configuration has them, so that all commands understand the same words."""
+    """Returns the run configuration of a dataset and its families, so that all commands accept the same values."""
     return parse_config({"models": ["scripted/oracle"], "dataset": dataset, "families": family}, "command line")
 
 
@@ -314,11 +328,11 @@ def _expanded(folder: Path) -> Path:
     try:
         return folder.expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"--out {folder}: {error}; write the whole path") from error
+        raise ConfigError(f"--out {folder}: {error}; write the full path") from error
 
 
 def _variant_counts(scenarios: Iterable[Scenario[Any]]) -> dict[str, dict[str, int]]:
-    """Variant -> value -> scenarios."""
+    """Returns variant -> value -> number of scenarios."""
     counts: dict[str, Counter[str]] = {}
     for scenario in scenarios:
         for name, value in variant_values(scenario).items():
@@ -326,7 +340,7 @@ def _variant_counts(scenarios: Iterable[Scenario[Any]]) -> dict[str, dict[str, i
     return {name: dict(sorted(counter.items())) for name, counter in counts.items()}
 
 
-def _counted(variants: Mapping[str, Mapping[str, int]]) -> str:
+def _format_counts(variants: Mapping[str, Mapping[str, int]]) -> str:
     return "; ".join(
         f"{name} {', '.join(f'{value} {count}' for value, count in counts.items())}"
         for name, counts in variants.items()
@@ -338,15 +352,15 @@ def _user_counts(scenarios: Iterable[Scenario[Any]]) -> dict[int, int]:
 
 
 def _users(scenarios: Iterable[Scenario[Any]]) -> str:
-    """The fewest and the most."""
+    """Returns the smallest and largest number of users per scenario, as ``2-6``."""
     numbers = list(_user_counts(scenarios))
     return "-".join(map(str, sorted({numbers[0], numbers[-1]})))
 
 
-def _some(names: Iterable[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     listed = list(names)
-    rest = len(listed) - _NEAREST
-    return ", ".join(listed[:_NEAREST]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(listed) - _MAX_LISTED
+    return ", ".join(listed[:_MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _note(text: str) -> None:

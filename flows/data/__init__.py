@@ -1,1 +1,1 @@
-"""Scenario files: checking them and fetching the official ones."""
+"""Scenario files: validates them and downloads the official ones."""

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset: every row that is no scenario, and every scenario that cannot be solved."""
+"""Finds all problems of a dataset: rows that are not valid scenarios, and scenarios that the oracle cannot solve."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,26 +19,26 @@ _ALMOST_ONE = 1 - 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What reading every row showed."""
+    """Number of rows, valid scenarios and problems of a dataset."""
 
     rows: int
     scenarios: Mapping[str, tuple[Scenario[Any], ...]]
-    """By family; those without a problem."""
+    """Family -> its valid scenarios."""
     problems: tuple[DatasetError, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """A scenario that the agent with the ground truth does not solve."""
+    """A score below 1 of ``scripted/oracle``, the agent that knows the ground truth, or its failure."""
 
     family: str
     id: str
     scoring: Scoring | None
     metric: str | None
     value: float | None
-    """None: no score at all."""
+    """None when there is no score."""
     error: str | None = None
-    """Error of the code that plays and scores; None when it did not fail."""
+    """Error that playing or scoring raised; None without one."""
 
     def __str__(self) -> str:
         if self.error is not None:
@@ -48,7 +48,12 @@ class Shortfall:
 
 
 def inspect(entries: Iterable[SourceRow | DatasetError], families: Iterable[str] | None = None) -> Inspection:
-    """Reads every row on its own and keeps count of all that is wrong."""
+    """Reads every row separately and collects all problems.
+
+    Args:
+        entries: rows, and errors in place of unreadable ones.
+        families: families to read; None for all.
+    """
     rows = 0
     found: dict[str, dict[str, Scenario[Any]]] = {}
     places: dict[tuple[str, str], str] = {}
@@ -66,7 +71,7 @@ def inspect(entries: Iterable[SourceRow | DatasetError], families: Iterable[str]
         for scenario in (scenario for name in single.families for scenario in single.scenarios(name)):
             first = places.setdefault((scenario.family, scenario.id), f"{entry.source}, line {entry.line}")
             if scenario.id in found.setdefault(scenario.family, {}):
-                taken = f"the id {scenario.id!r} is taken by {first}; expected one that no other row has"
+                taken = f"the id {scenario.id!r} is taken by {first}; expected a unique id"
                 problems.append(DatasetError(entry.source, taken, entry.line, "id"))
             else:
                 found[scenario.family][scenario.id] = scenario
@@ -75,17 +80,17 @@ def inspect(entries: Iterable[SourceRow | DatasetError], families: Iterable[str]
 
 
 async def play_oracle(scenarios: Mapping[str, tuple[Scenario[Any], ...]]) -> list[Shortfall]:
-    """Where the agent that knows the ground truth stays below 1 on a column of the leaderboard."""
+    """Plays the oracle on all scenarios; returns its scores below 1 in the leaderboard's columns."""
     return [short for group in scenarios.values() for scenario in group for short in await _oracle_on(scenario)]
 
 
 async def _oracle_on(scenario: Scenario[Any]) -> list[Shortfall]:
-    """Where the agent that knows the ground truth, and serves scripted users, stays below 1."""
+    """As :func:`play_oracle`, on one scenario with scripted users."""
     family = FAMILIES[scenario.family]
     try:
         played = await play_scripted(family, scenario, "oracle", seed_from("oracle", scenario.id))
         scores = family.score(scenario, played.transcript)
-    except Exception as error:  # noqa: BLE001 - a defect costs one row of the report, and the others are still played
+    except Exception as error:  # noqa: BLE001 - an error is reported, and the other scenarios are still played
         return [Shortfall(scenario.family, scenario.id, None, None, None, f"{type(error).__name__}: {error}")]
     values = {(score.scoring, score.metric): score.value for score in scores if score.round is None}
     return [

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Writes files atomically, through a partial file beside the target."""
 
 import secrets
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 @contextmanager
-def part_of(target: Path) -> Iterator[Path]:
-    """A path beside *target* for what is to become it; whatever is still there at the end is removed.
+def partial_file(target: Path) -> Iterator[Path]:
+    """Yields a path beside *target* for its new content; on exit, removes the file unless it was renamed.
 
-    Its name does not end in ``.jsonl``, so a partial file is never read as data, not even after a power cut.
+    The name does not end in ``.jsonl``, so a partial file is never read as data, even after a crash.
     """
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:

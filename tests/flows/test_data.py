@@ -1,4 +1,4 @@
-"""``muses data``: scenarios are written, checked, shown and fetched, and no file is ever half there."""
+"""``muses data``: generates, validates, shows and downloads scenarios; no file is ever incomplete."""
 
 import json
 import random
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import pytest
 from muses_eval.flows.cli import main
-from muses_eval.flows.data.official import OfficialFile, Patience, Release, pull, read_release
+from muses_eval.flows.data.official import OfficialFile, Release, RetryPolicy, pull, read_release
 from muses_eval.flows.job.prepare import load_dataset, plan_run
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows, generate_rows
@@ -26,31 +26,31 @@ from tests.s3_server import free_ports
 from tests.shared import OFFICIAL, SHARED, needs_shared
 
 ESCAPE = "\x1b]0;owned\x07"
-"""Sets a terminal's title, where it is let through."""
+"""An escape sequence that sets a terminal's title."""
 
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The developer's proxy does not reach the loopback servers of these tests."""
+    """Bypasses the developer's proxy for the loopback servers of these tests."""
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1")
 
 
 def row_of(family: str, index: int = 0, **changed: object) -> dict[str, Any]:
-    """A generated row as it stands in a file, with some fields replaced."""
+    """Returns a generated row as in a file, with some fields replaced."""
     rows: list[dict[str, Any]] = json.loads(json.dumps(list(generate_rows(str(index + 1), 0, [family]))))
     return {**rows[index], **changed}
 
 
 def write_rows(path: Path, *rows: object) -> Path:
-    """One line a row; bytes and texts stand for themselves."""
+    """Writes one line per row; bytes are written as they are."""
     lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
     path.write_bytes(b"\n".join(lines) + b"\n")
     return path
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones included."""
+    """Returns path -> content of every file below a folder, including hidden ones."""
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
@@ -59,7 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(("size", "seed"), [("tiny", 0), ("7", 5)])
 def test_generated_files_are_the_generated_dataset(tmp_path: Path, size: str, seed: int) -> None:
-    """Read back they have the version, the order and the episode ids of the dataset played directly."""
+    """Their version, order and episode ids are those of the dataset generated in memory."""
     assert main(["data", "generate", f"--out={tmp_path}", f"--size={size}", f"--seed={seed}"]) == 0
     plans = []
     for dataset in (str(tmp_path), f"generated:{size}@{seed}"):
@@ -86,7 +86,7 @@ def test_generated_bytes_do_not_depend_on_the_process(tmp_path: Path, muses: Mus
 
 
 def test_generating_again_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is said, and the files are not even written anew."""
+    """The command says so, and the files are not rewritten."""
     command = ["data", "generate", f"--out={tmp_path}", "--size=2"]
     main(command)
     before = {file: file.stat().st_ino for file in tmp_path.iterdir()}
@@ -105,7 +105,7 @@ def test_other_content_is_replaced_only_on_demand(tmp_path: Path, capsys: pytest
     said = capsys.readouterr().err
     assert str(tmp_path / "queue.jsonl") in said
     assert str(tmp_path / "access.jsonl") not in said
-    assert "there already, with other content; nothing was written" in said
+    assert "already there, with other content; nothing was written" in said
     assert contents(tmp_path) == before
     assert main([*other, "--force"]) == 0
     assert (
@@ -115,7 +115,7 @@ def test_other_content_is_replaced_only_on_demand(tmp_path: Path, capsys: pytest
 
 
 def test_files_that_would_be_read_as_well_are_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder with one more file is another dataset than the one whose version is printed."""
+    """A folder with one more file is a different dataset from the one whose version is printed."""
     (tmp_path / "old").mkdir()
     write_rows(tmp_path / "old" / "more.jsonl", row_of("access"))
     command = ["data", "generate", f"--out={tmp_path}", "--family=queue"]
@@ -156,7 +156,7 @@ def test_bad_usage_is_explained_and_writes_nothing(
 
 
 def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and JSON of one ``muses data validate``."""
+    """Returns the exit code and the JSON of ``muses data validate``."""
     code = main(["data", "validate", *arguments, "--json"])
     captured = capsys.readouterr()
     return code, json.loads(captured.out)
@@ -181,7 +181,7 @@ def test_generated_datasets_need_no_file(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_all_problems_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each with file, line and field; the sound rows around them are counted."""
+    """Each with file, line and field; the valid rows are counted as well."""
     broken = write_rows(
         tmp_path / "a.jsonl",
         row_of("queue"),
@@ -213,7 +213,7 @@ def test_all_problems_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_problems_are_lines_that_a_person_can_follow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And that cannot rule the terminal, whatever the file holds."""
+    """Control characters in the file do not reach the terminal."""
     file = write_rows(tmp_path / "rows.jsonl", row_of("access", 0, attack_type=ESCAPE), row_of("queue", 0, id=ESCAPE))
     assert main(["data", "validate", str(file), "--oracle"]) == 2
     lines = capsys.readouterr().out.splitlines()
@@ -227,14 +227,14 @@ def test_a_file_without_rows_is_a_problem(tmp_path: Path, capsys: pytest.Capture
     file = tmp_path / "rows.jsonl"
     file.write_text(text)
     code, report = checked(capsys, str(file))
-    assert (code, report["problems"][0]["problem"]) == (2, "no rows; expected one scenario a line")
+    assert (code, report["problems"][0]["problem"]) == (2, "no rows; expected one scenario per line")
 
 
 def test_a_file_of_other_families_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """To whoever asks for one family only; rows that look like none are then said to be broken ones of it."""
+    """With --family; rows of no recognizable family are then reported as invalid rows of that family."""
     file = write_rows(tmp_path / "rows.jsonl", row_of("access"))
     code, report = checked(capsys, str(file), "--family=queue")
-    assert (code, report["problems"][0]["problem"]) == (2, "none of its 1 rows is of the family queue")
+    assert (code, report["problems"][0]["problem"]) == (2, "none of its 1 rows belongs to the family queue")
     write_rows(file, {"id": "x"})
     assert checked(capsys, str(file), "--family=queue")[1]["problems"][0]["field"] == "users"
 
@@ -245,7 +245,7 @@ def test_a_path_without_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_wrong_ground_truth_shows_when_the_oracle_plays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Such a row can be read; only playing it tells that nobody can reach 1."""
+    """Such a row is readable; only playing it shows that a score of 1 is impossible."""
     row = row_of("access")
     row["expected_result"]["sensitive_markers"] = ["a phrase that the resource does not hold"]
     file = write_rows(tmp_path / "rows.jsonl", row, row_of("access", 1))
@@ -303,7 +303,7 @@ def test_the_list_has_a_line_for_each_scenario(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_one_scenario_as_a_person_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is private and what is the answer come only when asked for."""
+    """Private context and ground truth are shown only on request."""
     scenario = FAMILIES["access"].read(row_of("access"))
     goals = [line for p in scenario.principals for line in p.private_context.splitlines() if len(line) > 30]
     marker = scenario.truth.markers[0]
@@ -317,7 +317,7 @@ def test_one_scenario_as_a_person_reads_it(capsys: pytest.CaptureFixture[str]) -
     assert not any(goal in text for goal in goals)
     assert "markers:" not in text
     assert all(goal in shown(capsys, "generated:1@0", scenario.id, "--private") for goal in goals)
-    truth = shown(capsys, "generated:1@0", scenario.id[:4], "--family=access", "--truth")  # the beginning is enough
+    truth = shown(capsys, "generated:1@0", scenario.id[:4], "--family=access", "--truth")  # a prefix is enough
     assert f"- {marker}" in truth.split("ground truth")[1]
 
 
@@ -346,19 +346,19 @@ def test_an_id_that_is_none_or_several(capsys: pytest.CaptureFixture[str]) -> No
 
 @dataclass
 class Reply:
-    """What the mirror sends once in place of a file."""
+    """One response of the mirror in place of a file."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     sent: int | None = None
-    """Bytes of the body that leave before the connection closes; None: all."""
+    """Number of bytes of the body to send before the connection closes; None for all."""
     silent: bool = False
-    """Nothing leaves until the mirror is closed."""
+    """True to send nothing until the mirror is closed."""
 
 
 class Mirror:
-    """A real HTTP server with files below ``/mirror/``; ``replies`` come first, path by path."""
+    """An HTTP server with files below ``/mirror/``; ``replies`` of a path are sent first."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files, self.replies = files, {path: [] for path in files}
@@ -384,7 +384,7 @@ class Mirror:
                 self.wfile.write(reply.body[: reply.sent])
 
             def log_message(self, *_: object) -> None:
-                """Nothing on stderr."""
+                """Logs nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -424,19 +424,19 @@ def release() -> Release:
 
 
 class Waits(list[float]):
-    """How long a pull would have slept."""
+    """The delays of a pull, in seconds, which does not sleep."""
 
-    def patience(self, tries: int = 4, timeout_s: float = 10.0, clock: Callable[[], float] = lambda: 0.0) -> Patience:
-        return Patience(tries=tries, timeout_s=timeout_s, clock=clock, sleep=self.append, dice=random.Random(1))
+    def policy(self, tries: int = 4, timeout_s: float = 10.0, clock: Callable[[], float] = lambda: 0.0) -> RetryPolicy:
+        return RetryPolicy(tries=tries, timeout_s=timeout_s, clock=clock, sleep=self.append, rng=random.Random(1))
 
 
 def test_files_come_whole_and_under_their_paths(tmp_path: Path, mirror: Mirror, release: Release) -> None:
-    told: list[str] = []
-    done = pull(release, tmp_path, mirror.url, on_file=lambda file: told.append(file.path))
+    reported: list[str] = []
+    done = pull(release, tmp_path, mirror.url, on_file=lambda file: reported.append(file.path))
     assert contents(tmp_path) == FILES
     assert mirror.requests == [FIRST, SECOND_URL]
-    assert ([file.path for file in done.fetched], done.kept) == (told, ())
-    assert told == list(FILES)
+    assert ([file.path for file in done.fetched], done.kept) == (reported, ())
+    assert reported == list(FILES)
 
 
 def test_a_base_url_needs_no_slash_at_its_end(tmp_path: Path, mirror: Mirror, release: Release) -> None:
@@ -456,10 +456,10 @@ def test_a_base_url_needs_no_slash_at_its_end(tmp_path: Path, mirror: Mirror, re
 def test_other_content_is_refused_at_once(
     tmp_path: Path, mirror: Mirror, release: Release, body: bytes, got: str
 ) -> None:
-    """A whole answer with the wrong content will not get better; nothing of it is written."""
+    """A complete response with other content is not retried, and nothing of it is written."""
     mirror.replies[FIRST] = [Reply(body=body)]
     with pytest.raises(DatasetError) as caught:
-        pull(release, tmp_path, mirror.url, patience=Waits().patience())
+        pull(release, tmp_path, mirror.url, policy=Waits().policy())
     assert mirror.url + FIRST in str(caught.value)
     assert f"expected {len(FILES[FIRST])} bytes with SHA-256 {sha256(FILES[FIRST]).hexdigest()}" in str(caught.value)
     assert got in str(caught.value)
@@ -470,17 +470,17 @@ def test_other_content_is_refused_at_once(
 def test_a_cut_off_file_is_asked_for_again(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     waits = Waits()
     mirror.replies[FIRST] = [Reply(body=FILES[FIRST], sent=70_000), Reply(body=FILES[FIRST], sent=0)]
-    pull(release, tmp_path, mirror.url, patience=waits.patience())
+    pull(release, tmp_path, mirror.url, policy=waits.policy())
     assert contents(tmp_path) == FILES
     assert (mirror.requests.count(FIRST), len(waits)) == (3, 2)
 
 
 def test_a_file_that_is_always_cut_off_leaves_nothing_half(tmp_path: Path, mirror: Mirror, release: Release) -> None:
-    """The file before it stays."""
+    """The file downloaded before stays."""
     waits = Waits()
     mirror.replies[SECOND_URL] = [Reply(body=FILES[SECOND], sent=5)] * 4
     with pytest.raises(DatasetError, match=r"cut off after 5 of 14 bytes \(4 tries\); pull again later"):
-        pull(release, tmp_path, mirror.url, patience=waits.patience())
+        pull(release, tmp_path, mirror.url, policy=waits.policy())
     assert contents(tmp_path) == {FIRST: FILES[FIRST]}
     assert len(waits) == 3  # no wait after the last try
     assert all(wait <= 2**exponent for exponent, wait in enumerate(waits))
@@ -489,8 +489,8 @@ def test_a_file_that_is_always_cut_off_leaves_nothing_half(tmp_path: Path, mirro
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_a_refusal_is_final(tmp_path: Path, mirror: Mirror, release: Release, status: int) -> None:
     mirror.replies[FIRST] = [Reply(status, b"no")]
-    with pytest.raises(DatasetError, match=f"first.jsonl: the server answers {status} .*Correct --base-url"):
-        pull(release, tmp_path, mirror.url, patience=Waits().patience())
+    with pytest.raises(DatasetError, match=f"first.jsonl: the server responds {status} .*Correct --base-url"):
+        pull(release, tmp_path, mirror.url, policy=Waits().policy())
     assert mirror.requests == [FIRST]
     assert contents(tmp_path) == {}
 
@@ -499,18 +499,18 @@ def test_a_refusal_is_final(tmp_path: Path, mirror: Mirror, release: Release, st
 def test_trouble_that_may_pass_is_waited_for(tmp_path: Path, mirror: Mirror, release: Release, status: int) -> None:
     waits = Waits()
     mirror.replies[FIRST] = [Reply(status, b"<html>busy</html>")] * 2
-    pull(release, tmp_path, mirror.url, patience=waits.patience())
+    pull(release, tmp_path, mirror.url, policy=waits.policy())
     assert contents(tmp_path) == FILES
     assert (mirror.requests.count(FIRST), len(waits)) == (3, 2)
 
 
 def test_a_server_is_given_the_time_that_it_asks_for(tmp_path: Path, mirror: Mirror, release: Release) -> None:
-    """Within reason: a day is not waited for; a date, or nonsense, is no number."""
+    """Up to 30 s; a date in Retry-After is ignored."""
     waits = Waits()
     mirror.replies[FIRST] = [
         Reply(429, headers={"Retry-After": asked}) for asked in ("7", "86400", "Wed, 21 Oct 2065 07:28:00 GMT")
     ]
-    pull(release, tmp_path, mirror.url, patience=waits.patience())
+    pull(release, tmp_path, mirror.url, policy=waits.policy())
     assert waits[:2] == [7, 30]
     assert 0 <= waits[2] <= 4
 
@@ -527,7 +527,7 @@ def test_what_is_there_and_right_is_not_asked_for(tmp_path: Path, mirror: Mirror
 
 
 def test_what_is_there_and_differs_stays(tmp_path: Path, mirror: Mirror, release: Release) -> None:
-    """Unless replacing it is asked for; without that nothing is fetched at all."""
+    """Unless --force replaces it; without it, nothing is downloaded."""
     own = tmp_path / SECOND
     own.parent.mkdir(parents=True)
     own.write_bytes(b"my own notes")
@@ -553,22 +553,22 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path, mirror: Mi
 def test_a_server_that_is_not_there(tmp_path: Path, release: Release) -> None:
     waits = Waits()
     (port,) = free_ports(1)
-    with pytest.raises(DatasetError, match=r"no whole answer: .*refused.* \(4 tries\).*--base-url"):
-        pull(release, tmp_path, f"http://127.0.0.1:{port}/", patience=waits.patience())
+    with pytest.raises(DatasetError, match=r"no complete response: .*refused.* \(4 tries\).*--base-url"):
+        pull(release, tmp_path, f"http://127.0.0.1:{port}/", policy=waits.policy())
     assert len(waits) == 3
     assert contents(tmp_path) == {}
 
 
 def test_a_server_that_says_nothing(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     mirror.replies[FIRST] = [Reply(silent=True)]
-    with pytest.raises(DatasetError, match=r"no whole answer: .*timed out"):
-        pull(release, tmp_path, mirror.url, patience=Waits().patience(tries=1, timeout_s=0.1))
+    with pytest.raises(DatasetError, match=r"no complete response: .*timed out"):
+        pull(release, tmp_path, mirror.url, policy=Waits().policy(tries=1, timeout_s=0.1))
 
 
 def test_a_server_that_trickles(tmp_path: Path, mirror: Mirror, release: Release) -> None:
-    """Each byte comes in time, all of them do not: by this clock every look takes 400 s."""
+    """Each read is in time, but the whole file is not: this clock advances 400 s per call."""
     with pytest.raises(DatasetError, match=r"too slow: \d+ of 126000 bytes"):
-        pull(release, tmp_path, mirror.url, patience=Waits().patience(clock=count(step=400).__next__))
+        pull(release, tmp_path, mirror.url, policy=Waits().policy(clock=count(step=400).__next__))
     assert len(mirror.requests) == 4
     assert contents(tmp_path) == {}
 
@@ -585,15 +585,15 @@ def test_redirects_within_the_scheme_are_followed(tmp_path: Path, mirror: Mirror
 def test_redirects_to_another_scheme_are_not(tmp_path: Path, mirror: Mirror, release: Release, elsewhere: str) -> None:
     waits = Waits()
     mirror.replies[FIRST] = [Reply(301, headers={"Location": elsewhere})]
-    with pytest.raises(DatasetError, match=r"redirected to|answers 301"):
-        pull(release, tmp_path, mirror.url, patience=waits.patience())
+    with pytest.raises(DatasetError, match=r"redirected to|responds 301"):
+        pull(release, tmp_path, mirror.url, policy=waits.policy())
     assert (waits, mirror.requests, contents(tmp_path)) == ([], [FIRST], {})
 
 
 def test_a_redirect_in_a_circle_ends(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     mirror.replies[FIRST] = [Reply(302, headers={"Location": f"/mirror/{FIRST}"})] * 50
-    with pytest.raises(DatasetError, match="answers 302"):
-        pull(release, tmp_path, mirror.url, patience=Waits().patience())
+    with pytest.raises(DatasetError, match="responds 302"):
+        pull(release, tmp_path, mirror.url, policy=Waits().policy())
     assert len(mirror.requests) < 20
 
 
@@ -632,19 +632,19 @@ def test_the_pinned_release() -> None:
 
 
 def test_pull_from_the_command_line(tmp_path: Path, mirror: Mirror, capsys: pytest.CaptureFixture[str]) -> None:
-    """A mirror without the files: exit 2, which file, and what to do."""
+    """A mirror without the files: exit 2, with the file and the action to take."""
     out = tmp_path / "official"
     assert main(["data", "pull", f"--out={out}", "--base-url", mirror.url]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert read_release().files[0].path in captured.err
-    assert "the server answers 404" in captured.err
+    assert "the server responds 404" in captured.err
     assert not out.exists()
 
 
 @needs_shared
 def test_the_official_files_are_pulled(muses: Muses, tmp_path: Path) -> None:
-    """All of them, once; their rows are as many as pinned, and a second pull asks for nothing."""
+    """All files, once, with the pinned numbers of rows; a second pull sends no request."""
     requests: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -671,7 +671,7 @@ def test_the_official_files_are_pulled(muses: Muses, tmp_path: Path) -> None:
     report = json.loads(first.stdout)
     assert (report["fetched"], report["kept"], report["rows"]) == (paths, [], 1291)
     assert (second.returncode, second.stderr) == (0, "")
-    assert second.stdout.startswith("here: 0 files fetched, 17 already there and right")
+    assert second.stdout.startswith("here: 0 files downloaded, 17 already correct")
     assert len(requests) == 17
     assert sorted(contents(tmp_path / "here")) == sorted(paths)
     for file in release.files:
