@@ -20,7 +20,7 @@ from muses_eval.dashboards.web.page import NoSuchPageError
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.hashing import digest
 from muses_eval.storage.objects.inventory import classify
-from muses_eval.storage.objects.object_keys import CLAIMS, RESCORED, RUNS, SEALED, TRACES, parse_claim_key
+from muses_eval.storage.objects.object_keys import LOCKS, RESCORED, RUNS, SEALED, TRACES, parse_lock_key
 from muses_eval.storage.objects.object_store import MissingObjectError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect, connect_to
@@ -29,7 +29,7 @@ from muses_eval.storage.query.resilient_query import resilient_query
 from muses_eval.storage.query.store_snapshot import read_snapshot
 from muses_eval.storage.runs.account_state import AccountState
 from muses_eval.storage.runs.manifest import NoSuchRunError, RunManifest, UnreadableManifestError, readable_manifests
-from muses_eval.storage.runs.run_lock import Claim
+from muses_eval.storage.runs.run_lock import LockRecord
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -224,21 +224,23 @@ class StoreCache:
     def runs_in_progress(self) -> list[RunInProgress]:
         """Returns the runs whose lock is held; never cached."""
         store, now, found = open_store(self.store_url), self._clock(), []
-        for info in store.list(CLAIMS):
-            run_id = parse_claim_key(info.key)
+        for info in store.list(LOCKS):
+            run_id = parse_lock_key(info.key)
             try:
-                claim = None if run_id is None else Claim.from_json(store.get(info.key))
+                record = None if run_id is None else LockRecord.from_json(store.get(info.key))
             except MissingObjectError:
                 continue
-            if run_id is None or claim is None or claim.owner is None:
+            if run_id is None or record is None or record.owner is None:
                 continue
             with self._lock:
                 before, since = self._heartbeats.get(run_id, (None, now))
-                since = since if before == (claim.owner, claim.beat) else now
-                self._heartbeats[run_id] = ((claim.owner, claim.beat), since)
-            links = {name: url for name, url in claim.links.items() if url.startswith(_LINK_SCHEMES)}
+                since = since if before == (record.owner, record.beat) else now
+                self._heartbeats[run_id] = ((record.owner, record.beat), since)
+            links = {name: url for name, url in record.links.items() if url.startswith(_LINK_SCHEMES)}
             found.append(
-                RunInProgress(run_id, claim.work, claim.process.host, claim.since, now - since, claim.accounts, links)
+                RunInProgress(
+                    run_id, record.work, record.process.host, record.since, now - since, record.accounts, links
+                )
             )
         return found
 

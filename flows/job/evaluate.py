@@ -190,9 +190,11 @@ async def evaluate(
             async with driver.open_pool(config.execution, settings) as pool, serving(run, pool) as executor:
                 run = await check_models(run, executor, observer.warn)
                 if run.lock is not None and executor.dashboard_url is not None:
-                    run.lock.link("Ray", executor.dashboard_url)
+                    run.lock.add_link("Ray", executor.dashboard_url)
                 playing = driver.play(run, executor, on_shard)
-                status = observer.status if run.lock is None else publish_status(run.lock.tell, observer.status)
+                status = (
+                    observer.status if run.lock is None else publish_status(run.lock.report_accounts, observer.status)
+                )
                 summaries = await stop_if_stalled(playing, executor, config.execution.stall_minutes, status)
         return await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
 

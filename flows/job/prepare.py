@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from muses_eval.flows.installation import CHECKOUT
 from muses_eval.flows.job.provenance import code_state, made_with, package_versions
 from muses_eval.flows.job.run_budget import ExecutionContext, RunBudget, read_context
-from muses_eval.flows.job.run_lock import hold_run_lock
+from muses_eval.flows.job.run_lock import hold_run_lock_async
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
@@ -25,7 +25,7 @@ from muses_eval.storage.objects.dataset_files import read_rows
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import RunManifest, change_manifest, create_or_check, of_today, reopen
-from muses_eval.storage.runs.run_lock import HeldClaim
+from muses_eval.storage.runs.run_lock import RunLock
 from muses_eval.storage.runs.shards import RunIndex, read_index
 from muses_eval.workers.providers.model import Unavailable
 
@@ -51,7 +51,7 @@ class PreparedRun:
     unplayable: Mapping[str, Unavailable] = field(default_factory=dict)
     """Model -> why it cannot even be opened; what it owes is not played."""
     context: ExecutionContext = ExecutionContext()
-    lock: HeldClaim | None = None
+    lock: RunLock | None = None
     """The run lock that this process holds; None when no lock is needed."""
 
     @property
@@ -95,7 +95,7 @@ async def open_run(config: RunConfig, warn: Warn = log_warning, work: str = "mus
     What may wait for the store has a thread, so that signals are heard.
     """
     opened = await asyncio.to_thread(_open, config)
-    async with hold_run_lock(opened.store, opened.plan.run_id, work) as lock:
+    async with hold_run_lock_async(opened.store, opened.plan.run_id, work) as lock:
         run = replace(await asyncio.to_thread(_resume, opened), lock=lock)
         for key, problem in run.index.damaged.items():
             warn(f"store {run.store.url}: {key}: {problem}; what it held is played again")

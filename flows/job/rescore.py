@@ -22,7 +22,7 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import RunManifest, find_manifest
 from muses_eval.storage.runs.rescored import Owed, Rescored, batches, played_families, read_owed, write_rescored
-from muses_eval.storage.runs.run_lock import HeldClaim, claimed
+from muses_eval.storage.runs.run_lock import RunLock, hold_run_lock
 from muses_eval.storage.runs.shards import read_some
 
 PART_EPISODES = 5000
@@ -74,7 +74,7 @@ class _LockedRun:
 
     store: ObjectStore
     manifest: RunManifest
-    claim: HeldClaim
+    lock: RunLock
 
 
 @dataclass(slots=True)
@@ -110,8 +110,8 @@ def rescore(
     """
     store = open_store(store_url)
     manifest = find_manifest(store, run_id)
-    with claimed(store, run_id, "muses rescore") as claim:
-        return _rescore(_LockedRun(store, manifest, claim), dataset, options)
+    with hold_run_lock(store, run_id, "muses rescore") as lock:
+        return _rescore(_LockedRun(store, manifest, lock), dataset, options)
 
 
 def _rescore(run: _LockedRun, dataset: str | None, options: RescoreOptions) -> RescoreReport:
@@ -173,7 +173,7 @@ def _write_parts(job: _FamilyJob, owed: Owed) -> bool:
     options.on_progress(name, job.rescored, last)
     for part, batch in enumerate(batches(_scored(job, owed), options.part_size), owed.next_part):
         key = RescoredKey(job.run_id, name, job.family.scorer_version, part)
-        job.run.claim.check()
+        job.run.lock.check()
         if not write_rescored(job.store, key, [new for new, _ in batch]):
             return False
         job.rescored += len(batch)

@@ -16,7 +16,7 @@ from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.manifest import find_manifest, stored_runs
 from muses_eval.storage.runs.nights import CANARY, Night
-from muses_eval.storage.runs.run_lock import RunHeldError
+from muses_eval.storage.runs.run_lock import RunLockedError
 from muses_eval.storage.upkeep.compaction import seal
 from muses_eval.storage.upkeep.garbage_collection import Collected, collect
 from muses_eval.storage.upkeep.retention import OldRun, Pruned, Rule, prune
@@ -105,7 +105,7 @@ def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: 
             reason = reason or _unended_night(store, check.run_id)
             if reason is None and not dry_run:
                 seal(store, check.run_id, WORK)
-        except (RunHeldError, StoreError) as error:
+        except (RunLockedError, StoreError) as error:
             reason = str(error)
         if reason is None:
             sealed.append(check.run_id)

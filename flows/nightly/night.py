@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
 from muses_eval.flows.job.prepare import PreparedRun, Warn, open_run
 from muses_eval.flows.job.report import RunReport
-from muses_eval.flows.job.run_lock import hold_run_lock
+from muses_eval.flows.job.run_lock import hold_run_lock_async
 from muses_eval.flows.job.serving import engines_of, served_agents, served_users
 from muses_eval.flows.job.shared_pool import SharedPool
 from muses_eval.flows.nightly.schedule import canary_config, night_config
@@ -79,7 +79,7 @@ async def nightly(
     """The whole night; *config* is what nights play, and ``nightly`` in it says how.
 
     Raises:
-        RunHeldError: somebody else is at this night.
+        RunLockedError: somebody else is at this night.
         MusesError: nothing can be played, the store cannot be used, or the night has begun with another config.
     """
     start = time.monotonic()
@@ -96,7 +96,7 @@ async def nightly(
         report = await evaluate(tonight, settings, observer, ours)
     had_work = any(run.pending.episode_count for run in (prepared_canary, prepared_night))
     outcome = _Outcome(store, night, earlier[0] if earlier else None, report, canary_report, config.nightly.alpha)
-    async with hold_run_lock(store, night.run_id, WORK):
+    async with hold_run_lock_async(store, night.run_id, WORK):
         kept = await asyncio.to_thread(_keep, outcome, start, had_work=had_work)
     for run_id in (night.canary_id, night.run_id):
         await asyncio.to_thread(seal, store, run_id, WORK)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from muses_eval.flows.nightly.night_text import flag_line
 from muses_eval.pipeline.text.credential_masking import mask_credentials
 from muses_eval.storage.runs.nights import Night, NightReport
-from muses_eval.storage.runs.run_lock import RunHeldError
+from muses_eval.storage.runs.run_lock import RunLockedError
 from prefect import Flow, State
 from prefect.blocks import notifications  # noqa: F401 - a block is loaded as its own kind once that is imported
 from prefect.blocks.abstract import NotificationBlock
@@ -126,7 +126,7 @@ async def notify_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[A
 def _leaves_it_to_another(state: State[Any]) -> bool:
     """Whether another start of the same job is at it: nothing has failed."""
     error = getattr(state.data, "result", None)  # Prefect keeps what a flow raised in a record
-    return isinstance(error, RunHeldError) and error.by_twin
+    return isinstance(error, RunLockedError) and error.same_work
 
 
 async def _as_it_is_now(flow_run: FlowRun) -> FlowRun:

@@ -107,7 +107,7 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
     progress = await _Progress.start(run)
     page = flow_run.ui_url or ""
     if run.lock is not None and page.startswith("http"):  # an embedded server has none
-        run.lock.link("Prefect", page)
+        run.lock.add_link("Prefect", page)
 
     def stored(summary: ShardSummary) -> None:
         summaries.append(summary)

@@ -18,7 +18,7 @@ from muses_eval.pipeline.errors import StoreError
 
 if TYPE_CHECKING:
     pass
-from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, Versioned
+from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, VersionedObject
 
 _TEMPORARY = ".put-"
 """Prefix of files that are being written, or that a killed writer left; they are never listed."""
@@ -52,9 +52,9 @@ class FolderStore:
         except OSError as error:
             raise self._trouble("read", error) from error
 
-    def read(self, key: str) -> Versioned:
+    def read(self, key: str) -> VersionedObject:
         data = self.get(key)
-        return Versioned(data, _content_tag(data))
+        return VersionedObject(data, _content_tag(data))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         target = self._root / key

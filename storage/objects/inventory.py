@@ -9,7 +9,7 @@ from muses_eval.storage.objects.object_keys import (
     RescoredKey,
     SealedKey,
     ShardKey,
-    parse_claim_key,
+    parse_lock_key,
     parse_manifest_key,
     run_prefixes,
 )
@@ -54,7 +54,7 @@ def classify(info: ObjectInfo) -> Item:
             return Item(info, _KINDS[kind], parsed.run_id)
     if (run_id := parse_manifest_key(info.key)) is not None:
         return Item(info, "manifest", run_id)
-    if (run_id := parse_claim_key(info.key)) is not None:
+    if (run_id := parse_lock_key(info.key)) is not None:
         return Item(info, "claim", run_id)
     match info.key.partition("/"):
         case "cache", "/", _:

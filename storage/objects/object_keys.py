@@ -21,7 +21,7 @@ RUNS = "runs/"
 TRACES = "traces/"
 RESCORED = "rescored/"
 SEALED = "sealed/"
-CLAIMS = "claims/"
+LOCKS = "claims/"
 
 _SHARD = re.compile(
     r"traces/run=(?P<run>[\w.-]+)/model=(?P<model>[\w.-]+)/family=(?P<family>[\w.-]+)"
@@ -143,16 +143,16 @@ def rescored_keys(store: ObjectStore, run_id: str | None = None) -> Iterator[Res
 def run_prefixes(run_id: str) -> tuple[str, ...]:
     """What the keys of all objects of a run are or begin with."""
     rescored = f"{RESCORED}run={checked_run_id(run_id)}/"
-    return manifest_key(run_id), claim_key(run_id), run_folder(run_id), sealed_folder(run_id), rescored
+    return manifest_key(run_id), lock_key(run_id), run_folder(run_id), sealed_folder(run_id), rescored
 
 
-def claim_key(run_id: str) -> str:
-    """The key of what says who works on a run."""
-    return f"{CLAIMS}{checked_run_id(run_id)}.json"
+def lock_key(run_id: str) -> str:
+    """Returns the key of a run's lock object."""
+    return f"{LOCKS}{checked_run_id(run_id)}.json"
 
 
-def parse_claim_key(key: str) -> str | None:
-    """The run that a claim's key names; None for any other key."""
+def parse_lock_key(key: str) -> str | None:
+    """The run that a lock object's key names; None for any other key."""
     match = _CLAIM.fullmatch(key)
     return match["run"] if match and match["run"] == slug(match["run"]) else None
 

@@ -42,7 +42,7 @@ class ObjectInfo(NamedTuple):
     """When it was written, in seconds since 1970 by the store's own clock (see :func:`store_time`)."""
 
 
-class Versioned(NamedTuple):
+class VersionedObject(NamedTuple):
     """An object as it was when it was read."""
 
     data: bytes
@@ -62,7 +62,7 @@ class ObjectStore(Protocol):
         """Raises MissingObjectError when there is none."""
         ...
 
-    def read(self, key: str) -> Versioned:
+    def read(self, key: str) -> VersionedObject:
         """Like ``get``, with what ``replace`` needs."""
         ...
 

@@ -15,7 +15,7 @@ from muses_eval.pipeline.errors import StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, Versioned
+from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, VersionedObject
 
 _CONFLICT_TRIES = 6
 
@@ -55,12 +55,12 @@ class S3Store:
     def get(self, key: str) -> bytes:
         return self.read(key).data
 
-    def read(self, key: str) -> Versioned:
+    def read(self, key: str) -> VersionedObject:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             answer = self._client().get_object(Bucket=self._bucket, Key=self._prefix + key)
-            return Versioned(answer["Body"].read(), answer["ETag"])
+            return VersionedObject(answer["Body"].read(), answer["ETag"])
         except (BotoCoreError, ClientError) as error:
             if _code(error) == "NoSuchKey":
                 raise MissingObjectError(self.url, key) from None

@@ -210,7 +210,7 @@ def read_manifest(store: ObjectStore, run_id: str) -> RunManifest:
 
 
 def reopen(store: ObjectStore, run_id: str) -> RunManifest:
-    """Lets a sealed run go on: shards count beside its sealed objects.  For the holder of its claim.
+    """Lets a sealed run go on: shards count beside its sealed objects.  Call it with the run lock held.
 
     A sealed object that somebody has deleted is given up: the manifest names it no longer.
     """

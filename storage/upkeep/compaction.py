@@ -31,7 +31,7 @@ from muses_eval.storage.query.polars_frames import scan_objects
 from muses_eval.storage.query.store_snapshot import StoreSnapshot
 from muses_eval.storage.runs.live_objects import trace_objects
 from muses_eval.storage.runs.manifest import RunManifest, SealedObject, change_manifest, find_manifest, reopen
-from muses_eval.storage.runs.run_lock import PACE, HeldClaim, Pace, claimed
+from muses_eval.storage.runs.run_lock import HEARTBEAT, HeartbeatTiming, RunLock, hold_run_lock
 from muses_eval.storage.runs.shards import DamagedObjectError, read_columns_whole
 from muses_eval.storage.runs.spending import usage_of
 from muses_eval.storage.schema.parquet_schema import SCHEMA
@@ -116,7 +116,11 @@ class Piece:
 
 
 def seal(
-    store: ObjectStore, run_id: str, work: str = "muses store seal", sizes: Sizes = Sizes(), pace: Pace = PACE
+    store: ObjectStore,
+    run_id: str,
+    work: str = "muses store seal",
+    sizes: Sizes = Sizes(),
+    heartbeat: HeartbeatTiming = HEARTBEAT,
 ) -> SealReport:
     """Seals a run; one that is sealed stays as it is.
 
@@ -125,7 +129,7 @@ def seal(
         MusesError: somebody works on the run.
     """
     find_manifest(store, run_id)
-    with claimed(store, run_id, work, pace) as claim:
+    with hold_run_lock(store, run_id, work, heartbeat) as lock:
         _finish(store, run_id)
         inputs = _Inputs.of(store, run_id)
         if inputs.is_sealed:
@@ -134,7 +138,7 @@ def seal(
         run = _Run(opened, tuple(trace_objects(inputs.shards, [opened])), inputs.parts)
         expected = _episodes_there(store, run.objects)
         used = usage_of(store, run.objects)
-        written = tuple(_write_sealed(store, run, claim, sizes))
+        written = tuple(_write_sealed(store, run, lock, sizes))
         found = sum(entry.episodes for entry in written)
         if found != expected:
             raise StoreError(
@@ -142,7 +146,7 @@ def seal(
                 " been deleted. `muses store verify` looks for what is wrong"
             )
         dropped = used - usage_of(store, [entry.key for entry in written])
-        claim.check()
+        lock.check()
         folded = tuple(map(str, inputs.shards))
         change_manifest(
             store,
@@ -203,12 +207,12 @@ def _episodes_there(store: ObjectStore, keys: Sequence[str]) -> int:
     return len(pa.concat_tables(found).column("episode_id").unique()) if found else 0
 
 
-def _write_sealed(store: ObjectStore, run: _Run, claim: HeldClaim, sizes: Sizes) -> Iterator[SealedObject]:
+def _write_sealed(store: ObjectStore, run: _Run, lock: RunLock, sizes: Sizes) -> Iterator[SealedObject]:
     plain = open_store(store.url)  # Polars and DuckDB read by themselves, past any wrapper
     pieces = _pieces(plain, run.objects, sizes.piece_rows)
     rows = (table for piece in pieces for table in _sorted(plain, run, piece, sizes))
     for part, (data, episodes) in enumerate(_objects(rows, sizes)):
-        claim.check()
+        lock.check()
         sha256 = hashlib.sha256(data).hexdigest()
         key = str(SealedKey(run.manifest.run_id, part, sha256[:16]))
         store.put_if_absent(key, data)  # False: this very object was written by a seal that was cut off

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.inventory import Item, by_run, take_inventory
-from muses_eval.storage.objects.object_keys import claim_key, manifest_key
+from muses_eval.storage.objects.object_keys import lock_key, manifest_key
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectInfo, ObjectStore, store_time
 from muses_eval.storage.query.polars_frames import scan_objects
 from muses_eval.storage.runs.manifest import RunManifest, read_manifest
-from muses_eval.storage.runs.run_lock import PACE, Pace, RunHeldError, claimed
+from muses_eval.storage.runs.run_lock import HEARTBEAT, HeartbeatTiming, RunLockedError, hold_run_lock
 from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ class Collected:
     """False: it was only looked at."""
 
 
-def collect(store: ObjectStore, grace_s: float = GRACE_S, *, dry_run: bool = False, pace: Pace = PACE) -> Collected:
+def collect(
+    store: ObjectStore, grace_s: float = GRACE_S, *, dry_run: bool = False, heartbeat: HeartbeatTiming = HEARTBEAT
+) -> Collected:
     """Deletes the garbage of a store, or lists it.
 
     Raises:
@@ -67,24 +69,26 @@ def collect(store: ObjectStore, grace_s: float = GRACE_S, *, dry_run: bool = Fal
         mine = list(_garbage_of(store, run_id, items, before))
         if mine and not dry_run:
             try:
-                mine = _delete_of_run(store, run_id, items, before, pace)
-            except RunHeldError as error:
+                mine = _delete_of_run(store, run_id, items, before, heartbeat)
+            except RunLockedError as error:
                 held[run_id] = str(error)
                 continue
         found += mine
     return Collected(tuple(found), held, not dry_run)
 
 
-def _delete_of_run(store: ObjectStore, run_id: str, items: Sequence[Item], before: float, pace: Pace) -> list[Garbage]:
+def _delete_of_run(
+    store: ObjectStore, run_id: str, items: Sequence[Item], before: float, heartbeat: HeartbeatTiming
+) -> list[Garbage]:
     """Deletes what is still garbage while the run lock is held."""
-    claim = claim_key(run_id)
-    with claimed(store, run_id, "muses store gc", pace) as held:
+    lock_object = lock_key(run_id)
+    with hold_run_lock(store, run_id, "muses store gc", heartbeat) as lock:
         garbage = list(_garbage_of(store, run_id, items, before))
-        held.check()  # a driver that has taken the run over may use some of it
-        _delete(store, [each for each in garbage if each.key != claim])
+        lock.check()  # a driver that has taken the run over may use some of it
+        _delete(store, [each for each in garbage if each.key != lock_object])
         is_gone = next(store.list(manifest_key(run_id)), None) is None
-    if is_gone or any(each.key == claim for each in garbage):
-        store.delete(claim)  # who has taken the run in this moment writes its claim anew
+    if is_gone or any(each.key == lock_object for each in garbage):
+        store.delete(lock_object)  # a process that acquires the lock at this moment writes the object again
     return garbage
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from muses_eval.storage.objects.inventory import Item, by_run, last_change, take_inventory
-from muses_eval.storage.objects.object_keys import claim_key, manifest_key
+from muses_eval.storage.objects.object_keys import lock_key, manifest_key
 from muses_eval.storage.objects.object_store import ObjectStore, store_time
-from muses_eval.storage.runs.run_lock import PACE, Pace, RunHeldError, claimed
+from muses_eval.storage.runs.run_lock import HEARTBEAT, HeartbeatTiming, RunLockedError, hold_run_lock
 from muses_eval.storage.upkeep.compaction import delete_all
 
 
@@ -45,7 +45,7 @@ class Pruned:
     """False: it was only looked at."""
 
 
-def prune(store: ObjectStore, rule: Rule, *, dry_run: bool = False, pace: Pace = PACE) -> Pruned:
+def prune(store: ObjectStore, rule: Rule, *, dry_run: bool = False, heartbeat: HeartbeatTiming = HEARTBEAT) -> Pruned:
     """Deletes the runs that a rule names, or lists them.
 
     Raises:
@@ -59,8 +59,8 @@ def prune(store: ObjectStore, rule: Rule, *, dry_run: bool = False, pace: Pace =
     held: dict[str, str] = {}
     for run in chosen:
         try:
-            gone += _delete_run(store, run.run_id, rule, pace)
-        except RunHeldError as error:
+            gone += _delete_run(store, run.run_id, rule, heartbeat)
+        except RunLockedError as error:
             held[run.run_id] = str(error)
     return Pruned(tuple(gone), held, deleted=True)
 
@@ -75,15 +75,15 @@ def old_runs(runs: Mapping[str, Sequence[Item]], rule: Rule, now: float) -> Iter
             yield OldRun(run_id, age, len(items), sum(item.info.size for item in items))
 
 
-def _delete_run(store: ObjectStore, run_id: str, rule: Rule, pace: Pace) -> list[OldRun]:
+def _delete_run(store: ObjectStore, run_id: str, rule: Rule, heartbeat: HeartbeatTiming) -> list[OldRun]:
     """What is gone now: nothing, when somebody has gone on with the run since we looked."""
-    with claimed(store, run_id, "muses store prune", pace) as claim:
+    with hold_run_lock(store, run_id, "muses store prune", heartbeat) as lock:
         items = take_inventory(store, run_id)
         chosen = list(old_runs({run_id: items}, rule, store_time(store)))
         if not chosen:
             return []
-        claim.check()
+        lock.check()
         store.delete(manifest_key(run_id))
         delete_all(store, [item.info.key for item in items if item.kind not in ("manifest", "claim")])
-    store.delete(claim_key(run_id))
+    store.delete(lock_key(run_id))
     return chosen

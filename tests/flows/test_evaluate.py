@@ -22,7 +22,7 @@ from muses_eval.pipeline.errors import ConfigError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import change_manifest, read_manifest
-from muses_eval.storage.runs.run_lock import RunHeldError, claimed
+from muses_eval.storage.runs.run_lock import RunLockedError, hold_run_lock
 from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
 from muses_eval.workers.play.executor import InlineExecutor
 
@@ -297,7 +297,7 @@ def test_a_run_of_an_older_schema_becomes_one_of_todays_when_it_plays(tmp_path: 
         return read_manifest(run.store, run.plan.run_id).schema_version
 
     make_old()
-    with claimed(run.store, run.plan.run_id, "another"), pytest.raises(RunHeldError):
+    with hold_run_lock(run.store, run.plan.run_id, "another"), pytest.raises(RunLockedError):
         asyncio.run(begin())
     assert version() == 1
     asyncio.run(begin())

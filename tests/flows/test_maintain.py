@@ -11,11 +11,11 @@ import pytest
 from muses_eval.flows.nightly.maintain import MaintainReport, maintain
 from muses_eval.flows.nightly.night_text import upkeep_lines
 from muses_eval.pipeline.config.schedule import MaintainConfig, RetentionConfig
-from muses_eval.storage.objects.object_keys import ShardKey, claim_key, manifest_key
+from muses_eval.storage.objects.object_keys import ShardKey, lock_key, manifest_key
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import CellRecord, change_manifest, create_or_check, read_manifest, stored_runs
-from muses_eval.storage.runs.run_lock import claimed
+from muses_eval.storage.runs.run_lock import hold_run_lock
 from muses_eval.storage.runs.shards import write_shard
 from muses_eval.storage.upkeep.compaction import seal
 
@@ -126,7 +126,7 @@ def test_a_look_touches_nothing(store: ObjectStore) -> None:
 def test_what_somebody_works_on_is_passed_over(store: ObjectStore) -> None:
     put(store, "nightly-2026-01-01")
     age(store, "nightly-2026-01-01")
-    with claimed(store, "nightly-2026-01-01", "muses run"):
+    with hold_run_lock(store, "nightly-2026-01-01", "muses run"):
         report = look_after(store)
     assert "held by `muses run`" in report.sealing.left_open["nightly-2026-01-01"]
     assert "held by `muses run`" in report.held["nightly-2026-01-01"]
@@ -162,7 +162,7 @@ def test_garbage_goes_after_its_time(store: ObjectStore) -> None:
 def test_an_empty_store(store: ObjectStore) -> None:
     report = look_after(store)
     assert (report.checks, report.sealing.sealed, report.deleted, report.is_whole) == ((), (), (), True)
-    assert not list(store.list(claim_key("x")))
+    assert not list(store.list(lock_key("x")))
 
 
 def test_stages_can_be_run_by_somebody_else(store: ObjectStore) -> None:

@@ -26,7 +26,7 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import read_manifest, stored_runs
 from muses_eval.storage.runs.nights import Night, report_of
-from muses_eval.storage.runs.run_lock import RunHeldError, claimed
+from muses_eval.storage.runs.run_lock import RunLockedError, hold_run_lock
 from muses_eval.storage.upkeep.compaction import seal
 from muses_eval.storage.upkeep.verify import verify
 from muses_eval.workers.play.executor import Executor, InlineExecutor, OnStart, ignore_start
@@ -352,7 +352,7 @@ def test_what_cannot_be_taken_over_is_played(later: Board, monkeypatch: pytest.M
 
 
 def test_of_two_at_once_one_leaves(board: Board) -> None:
-    with claimed(board.store, "nightly-canary-2026-11-01", WORK), pytest.raises(RunHeldError) as refused:
+    with hold_run_lock(board.store, "nightly-canary-2026-11-01", WORK), pytest.raises(RunLockedError) as refused:
         board.night(1)
     assert "the run 'nightly-canary-2026-11-01' is held by `muses flow nightly` on" in str(refused.value)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.nights import Flag, NightReport
-from muses_eval.storage.runs.run_lock import claimed
+from muses_eval.storage.runs.run_lock import hold_run_lock
 
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
@@ -217,9 +217,9 @@ def test_a_night_is_told_once(muses: Muses, prefect: PrefectServer, receiver: Re
 
     assert (play(1), play(1), told()) == (0, 0, ["publication"])
     store = open_store(str(tmp_path / "store"))
-    with claimed(store, "nightly-canary-2026-01-02", "muses flow nightly"):
+    with hold_run_lock(store, "nightly-canary-2026-01-02", "muses flow nightly"):
         assert (play(2), told()) == (2, ["publication"])
-    with claimed(store, "nightly-canary-2026-01-02", "muses rescore"):
+    with hold_run_lock(store, "nightly-canary-2026-01-02", "muses rescore"):
         assert (play(2), told()) == (2, ["publication", "failure"])
 
 

@@ -23,7 +23,7 @@ from muses_eval.storage.objects.object_keys import RescoredKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.rescored import Rescored, read_owed, write_rescored
-from muses_eval.storage.runs.run_lock import RunHeldError
+from muses_eval.storage.runs.run_lock import RunLockedError
 from muses_eval.storage.upkeep.compaction import seal
 
 from tests.conftest import Muses
@@ -195,7 +195,7 @@ def test_the_second_of_two_is_refused(store: str, tmp_path: Path) -> None:
     refused = []
 
     def again() -> None:
-        with pytest.raises(RunHeldError, match="held by `muses rescore`") as caught:
+        with pytest.raises(RunLockedError, match="held by `muses rescore`") as caught:
             rescore(store, run_id, options=RescoreOptions(with_family(HarshQueue())))
         refused.append(caught.value)
 

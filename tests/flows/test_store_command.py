@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from muses_eval.storage.objects.object_keys import claim_key
+from muses_eval.storage.objects.object_keys import lock_key
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
-from muses_eval.storage.runs.run_lock import Claim, Process
+from muses_eval.storage.runs.process_identity import ProcessIdentity
+from muses_eval.storage.runs.run_lock import LockRecord
 
 from tests.conftest import Muses
 from tests.provider import Provider, Response, failed, slow
@@ -182,13 +183,13 @@ def test_the_second_driver_says_so_and_leaves(muses: Muses, tmp_path: Path) -> N
 
 
 def test_a_killed_driver_keeps_nobody_out(muses: Muses, tmp_path: Path) -> None:
-    """Its claim is still there, but its process is not."""
+    """Its lock is still held, but its process has ended."""
     stall = Stall()
     with Provider(reply=lambda _: "{}", script=stall) as provider:
         with playing(tmp_path, *waiting(provider)) as first:
             assert stall.asked.wait(_PATIENCE_S)
             first.kill()
-        assert json.loads((tmp_path / "out" / claim_key("r")).read_text())["owner"]
+        assert json.loads((tmp_path / "out" / lock_key("r")).read_text())["owner"]
         stall.over = True
         assert muses(*waiting(provider)).returncode == 0
 
@@ -199,13 +200,15 @@ def test_a_driver_that_has_lost_its_run_stops(tmp_path: Path) -> None:
     with Provider(reply=lambda _: "{}", script=stall) as provider, playing(tmp_path, *waiting(provider)) as running:
         assert stall.asked.wait(_PATIENCE_S)
         store = open_store(str(tmp_path / "out"))
-        other = Claim(owner="them", work="muses run", process=Process("elsewhere", 1, None, None), since="", beat=0)
-        while not store.replace(claim_key("r"), other.to_json(), store.read(claim_key("r")).tag):
+        other = LockRecord(
+            owner="them", work="muses run", process=ProcessIdentity("elsewhere", 1, None, None), since="", beat=0
+        )
+        while not store.replace(lock_key("r"), other.to_json(), store.read(lock_key("r")).tag):
             pass
         stdout, stderr = running.communicate(timeout=_PATIENCE_S)
         assert (running.returncode, stdout) == (2, "")
         (line,) = stderr.splitlines()
-        assert "another process has taken the run 'r' over" in line
+        assert "another process has taken over the run 'r'" in line
 
 
 def test_a_full_disk(muses: Muses, tmp_path: Path) -> None:

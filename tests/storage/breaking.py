@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from muses_eval.pipeline.errors import StoreError
-from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore, Versioned
+from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore, VersionedObject
 
 
 class Crash(StoreError):
@@ -27,7 +27,7 @@ class WatchedStore:
         self._step(key)
         return self._store.get(key)
 
-    def read(self, key: str) -> Versioned:
+    def read(self, key: str) -> VersionedObject:
         self._step(key)
         return self._store.read(key)
 

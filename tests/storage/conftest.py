@@ -13,7 +13,7 @@ from muses_eval.storage.objects.open_store import open_store
 
 from tests.s3_server import S3Server
 
-S3_DIFFERS = {"test_objects", "test_claims", "test_manifest", "test_environment", "test_sandbox"}
+S3_DIFFERS = {"test_objects", "test_run_lock", "test_manifest", "test_environment", "test_sandbox"}
 """Files about single operations of a store (conditional writes, listings, lost answers), and about its locks."""
 _BUCKET = "muses-tests"
 _PREFIXES = count()

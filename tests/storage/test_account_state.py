@@ -1,4 +1,4 @@
-"""What a holder tells with its claim reaches whoever looks, ends with it, and never decides who holds the run."""
+"""Account states and links in a lock record: readers see them, and they are removed with the lock."""
 
 import json
 from collections.abc import Callable
@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from muses_eval.storage.objects.object_keys import claim_key
+from muses_eval.storage.objects.object_keys import lock_key
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.account_state import AccountState
-from muses_eval.storage.runs.run_lock import PACE, Claim, Process, claimed
+from muses_eval.storage.runs.process_identity import ProcessIdentity
+from muses_eval.storage.runs.run_lock import HEARTBEAT, LockRecord, hold_run_lock
 
-FAST = replace(PACE, beat_every_s=0.005)
+FAST = replace(HEARTBEAT, interval_s=0.005)
 ACCOUNT = AccountState(
     name="api.example/v1",
     calls_per_s=12.5,
@@ -27,7 +28,7 @@ ACCOUNT = AccountState(
     paused_s=0.0,
     problem="429",
 )
-CLAIM = Claim(owner="them", work="muses run", process=Process("there", 1, None, None), since="", beat=0)
+RECORD = LockRecord(owner="them", work="muses run", process=ProcessIdentity("there", 1, None, None), since="", beat=0)
 
 
 @pytest.fixture
@@ -35,54 +36,54 @@ def store(tmp_path: Path) -> ObjectStore:
     return open_store(str(tmp_path))
 
 
-def stored(store: ObjectStore, wanted: Callable[[Claim], bool] = lambda _: True) -> Claim:
-    """The claim, as soon as it is as *wanted*."""
+def stored(store: ObjectStore, wanted: Callable[[LockRecord], bool] = lambda _: True) -> LockRecord:
+    """The lock record, as soon as it is as *wanted*."""
     while True:
-        claim = Claim.from_json(store.get(claim_key("r")))
-        assert claim
-        if wanted(claim):
-            return claim
+        record = LockRecord.from_json(store.get(lock_key("r")))
+        assert record
+        if wanted(record):
+            return record
 
 
-def test_it_is_there_with_the_next_beat_and_gone_with_the_claim(store: ObjectStore) -> None:
-    with claimed(store, "r", "muses run", FAST) as held:
-        held.tell((ACCOUNT,))
-        held.link("Prefect", "http://127.0.0.1:4200/runs/flow-run/1")
-        held.link("Ray", "http://127.0.0.1:8265")
-        claim = stored(store, lambda claim: bool(claim.accounts) and len(claim.links) == 2)
-        assert claim.accounts == (ACCOUNT,)
-        assert claim.links["Ray"] == "http://127.0.0.1:8265"
+def test_the_status_is_stored_with_the_next_heartbeat_and_removed_with_the_lock(store: ObjectStore) -> None:
+    with hold_run_lock(store, "r", "muses run", FAST) as lock:
+        lock.report_accounts((ACCOUNT,))
+        lock.add_link("Prefect", "http://127.0.0.1:4200/runs/flow-run/1")
+        lock.add_link("Ray", "http://127.0.0.1:8265")
+        record = stored(store, lambda record: bool(record.accounts) and len(record.links) == 2)
+        assert record.accounts == (ACCOUNT,)
+        assert record.links["Ray"] == "http://127.0.0.1:8265"
     assert (stored(store).accounts, stored(store).links) == ((), {})
 
 
-def test_what_is_not_said_anew_is_forgotten(store: ObjectStore) -> None:
+def test_an_old_status_is_removed(store: ObjectStore) -> None:
     now = [0.0]
-    with claimed(store, "r", "muses run", replace(FAST, clock=lambda: now[0])) as held:
-        held.tell((ACCOUNT,))
-        stored(store, lambda claim: bool(claim.accounts))
+    with hold_run_lock(store, "r", "muses run", replace(FAST, clock=lambda: now[0])) as lock:
+        lock.report_accounts((ACCOUNT,))
+        stored(store, lambda record: bool(record.accounts))
         now[0] = 60.0
-        stored(store, lambda claim: not claim.accounts)
-        held.tell((ACCOUNT,))
-        stored(store, lambda claim: bool(claim.accounts))
+        stored(store, lambda record: not record.accounts)
+        lock.report_accounts((ACCOUNT,))
+        stored(store, lambda record: bool(record.accounts))
 
 
 @pytest.mark.parametrize(
-    "told",
+    "status",
     [
         {"accounts": 5},
         {"accounts": [{"name": "x"}]},
-        {"accounts": [{**json.loads(CLAIM.to_json()), "name": "x", "calls_per_s": "fast"}]},
+        {"accounts": [{**json.loads(RECORD.to_json()), "name": "x", "calls_per_s": "fast"}]},
         {"accounts": ["x"]},
         {"accounts": None, "links": ["x"]},
         {"links": {"x": 5}},
     ],
 )
-def test_a_claim_holds_whatever_is_said_with_it(told: dict[str, object]) -> None:
-    data = json.dumps({**json.loads(CLAIM.to_json()), **told}).encode()
-    assert Claim.from_json(data) == CLAIM
+def test_a_malformed_status_is_ignored(status: dict[str, object]) -> None:
+    data = json.dumps({**json.loads(RECORD.to_json()), **status}).encode()
+    assert LockRecord.from_json(data) == RECORD
 
 
-def test_a_claim_of_before_is_read() -> None:
-    value = json.loads(CLAIM.to_json())
+def test_a_record_without_status_is_read() -> None:
+    value = json.loads(RECORD.to_json())
     del value["accounts"], value["links"]
-    assert Claim.from_json(json.dumps(value).encode()) == CLAIM
+    assert LockRecord.from_json(json.dumps(value).encode()) == RECORD

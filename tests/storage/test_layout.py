@@ -8,9 +8,9 @@ from muses_eval.storage.objects.object_keys import (
     RescoredKey,
     SealedKey,
     ShardKey,
-    claim_key,
+    lock_key,
     manifest_key,
-    parse_claim_key,
+    parse_lock_key,
     parse_manifest_key,
     run_folder,
     sealed_folder,
@@ -33,8 +33,8 @@ def test_sealed_names_are_read_back(key: SealedKey) -> None:
     assert SealedKey.parse(str(key)) == key
     assert ShardKey.parse(str(key)) is RescoredKey.parse(str(key)) is None
     assert str(key).startswith(sealed_folder(key.run_id))
-    assert parse_claim_key(claim_key(key.run_id)) == key.run_id
-    assert parse_claim_key(manifest_key(key.run_id)) is None
+    assert parse_lock_key(lock_key(key.run_id)) == key.run_id
+    assert parse_lock_key(manifest_key(key.run_id)) is None
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,15 @@ import pytest
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.errors import StoreError
-from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, claim_key
+from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, lock_key
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.query.polars_frames import scan
 from muses_eval.storage.runs.manifest import create_or_check, read_manifest, reopen
+from muses_eval.storage.runs.process_identity import ProcessIdentity
 from muses_eval.storage.runs.rescored import Rescored, played_families, read_owed, write_rescored
-from muses_eval.storage.runs.run_lock import PACE, Claim, ClaimLostError, Process, RunHeldError, claimed
+from muses_eval.storage.runs.run_lock import HEARTBEAT, LockLostError, LockRecord, RunLockedError, hold_run_lock
 from muses_eval.storage.runs.shards import DamagedObjectError, read_index, read_some, write_shard
 from muses_eval.storage.upkeep.compaction import ORDER, Piece, Sizes, cut, seal
 from muses_eval.storage.upkeep.verify import verify
@@ -245,31 +246,33 @@ def test_a_damaged_shard_is_not_dropped(store: ObjectStore) -> None:
 def test_a_held_run_is_not_sealed(store: ObjectStore) -> None:
     """Somebody plays it."""
     fill(store)
-    with claimed(store, "run-a", "muses run"), pytest.raises(RunHeldError, match="held by `muses run`"):
+    with hold_run_lock(store, "run-a", "muses run"), pytest.raises(RunLockedError, match="held by `muses run`"):
         seal(store, "run-a")
     assert read_manifest(store, "run-a").state == "open"
 
 
-def test_a_seal_that_has_lost_its_claim_switches_nothing(store: ObjectStore) -> None:
+def test_a_compaction_that_lost_the_lock_leaves_the_manifest(store: ObjectStore) -> None:
     """Whoever has taken the run over may be sealing it."""
     fill(store)
-    other = Claim(owner="them", work="muses run", process=Process("elsewhere", 1, None, None), since="", beat=0)
+    other = LockRecord(
+        owner="them", work="muses run", process=ProcessIdentity("elsewhere", 1, None, None), since="", beat=0
+    )
 
     def step(key: str) -> None:
         if key.startswith("sealed/"):
-            claim = claim_key("run-a")
-            while store.read(claim).data != other.to_json():
-                store.replace(claim, other.to_json(), store.read(claim).tag)
+            key = lock_key("run-a")
+            while store.read(key).data != other.to_json():
+                store.replace(key, other.to_json(), store.read(key).tag)
             time.sleep(0.05)  # a few beats of the one who has lost it
 
-    with pytest.raises(ClaimLostError):
-        seal(WatchedStore(store, step), "run-a", pace=replace(PACE, beat_every_s=0.01))
+    with pytest.raises(LockLostError):
+        seal(WatchedStore(store, step), "run-a", heartbeat=replace(HEARTBEAT, interval_s=0.01))
     assert read_manifest(store, "run-a").state == "open"
     assert len(keys(store, "traces/")) == 4
 
 
 def test_there_is_no_such_run(store: ObjectStore) -> None:
-    """The message says which there are, and no claim is left."""
+    """The message says which there are, and no lock object is left."""
     create_or_check(store, MANIFEST)
     with pytest.raises(StoreError, match=r"no run 'run-x' in the store .*; it has run-a"):
         seal(store, "run-x")

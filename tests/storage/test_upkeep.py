@@ -15,13 +15,13 @@ import pytest
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.storage.objects.inventory import by_run, last_change, take_inventory, usage
-from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, claim_key, manifest_key
+from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, lock_key, manifest_key
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import create_or_check, read_manifest, reopen
 from muses_eval.storage.runs.rescored import Rescored, write_rescored
-from muses_eval.storage.runs.run_lock import PACE, claimed
+from muses_eval.storage.runs.run_lock import HEARTBEAT, hold_run_lock
 from muses_eval.storage.runs.shards import read_index, write_shard
 from muses_eval.storage.upkeep.compaction import seal
 from muses_eval.storage.upkeep.garbage_collection import collect
@@ -295,7 +295,7 @@ def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
     assert keys(store) == before - garbage
     assert {str(late), str(PART), *FOREIGN} <= keys(store)
     assert count(store) == counted - 1  # that of the run that is gone
-    assert list(store.list(claim_key("run-gone"))) == []
+    assert list(store.list(lock_key("run-gone"))) == []
 
 
 def test_what_is_young_stays(store: ObjectStore) -> None:
@@ -308,7 +308,7 @@ def test_what_is_young_stays(store: ObjectStore) -> None:
 def test_a_held_run_is_passed_over(store: ObjectStore) -> None:
     """And its holder is named."""
     garbage = leftovers(store)
-    with claimed(store, "run-a", "muses store seal", replace(PACE, beat_every_s=0.01)):
+    with hold_run_lock(store, "run-a", "muses store seal", replace(HEARTBEAT, interval_s=0.01)):
         done = collect(store, ANY_AGE)
     assert list(done.held) == ["run-a"]
     assert {key for key in garbage if "run-a/" in key} <= keys(store)
@@ -385,7 +385,7 @@ def test_age_is_since_the_last_change(tmp_path: Path) -> None:
         for item in take_inventory(store, run_id):
             os.utime(tmp_path / item.info.key, (1000, 1000))
     os.utime(tmp_path / str(replace(SHARD, run_id="resumed")), (5000, 5000))
-    store.put_if_absent(claim_key("held"), b"")
+    store.put_if_absent(lock_key("held"), b"")
     runs = by_run(take_inventory(store))
     assert last_change(runs["held"]) == 1000
     found = [run.run_id for run in old_runs(runs, Rule(older_than_s=3000), now=6000)]
@@ -397,7 +397,7 @@ def test_a_held_run_is_not_pruned(store: ObjectStore) -> None:
     """Somebody plays it, whatever its name."""
     fill(store)
     before = keys(store)
-    with claimed(store, "run-a", "muses run", replace(PACE, beat_every_s=0.01)):
+    with hold_run_lock(store, "run-a", "muses run", replace(HEARTBEAT, interval_s=0.01)):
         done = prune(store, Rule(name="*"))
     assert (done.runs, list(done.held)) == ((), ["run-a"])
     assert keys(store) == before

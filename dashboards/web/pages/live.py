@@ -14,7 +14,7 @@ from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import RunInProgress, StoreCache
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.storage.runs.account_state import AccountState
-from muses_eval.storage.runs.run_lock import PACE
+from muses_eval.storage.runs.run_lock import HEARTBEAT
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -125,7 +125,7 @@ def run_progress(cache: StoreCache, run: RunInProgress, now: datetime) -> RunPro
         cells=found,
         episodes_per_minute=60 * recent / seconds,
         remaining_s=remaining_s,
-        is_stalled=run.silent_s > PACE.dead_after_s,
+        is_stalled=run.silent_s > HEARTBEAT.timeout_s,
         cap_usd=_cap_usd(cache, run.run_id),
     )
 

@@ -16,7 +16,7 @@ from muses_eval.pipeline.hashing import slug
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check
-from muses_eval.storage.runs.run_lock import PACE, claimed
+from muses_eval.storage.runs.run_lock import HEARTBEAT, hold_run_lock
 from muses_eval.storage.runs.shards import write_shard
 from starlette.testclient import TestClient
 
@@ -92,12 +92,12 @@ def leaking(name: object, text: str, **changes: object) -> Episode:
 
 
 @contextmanager
-def told_claim(cache: StoreCache, run_id: str, links: dict[str, str]) -> Iterator[None]:
-    """A claim that beats, with which :data:`ACCOUNT` and these links have been told."""
-    with claimed(open_store(cache.store_url), run_id, "muses run", replace(PACE, beat_every_s=0.01)) as held:
+def locked_run(cache: StoreCache, run_id: str, links: dict[str, str]) -> Iterator[None]:
+    """A run whose lock is held, with :data:`ACCOUNT` and these links in its record."""
+    with hold_run_lock(open_store(cache.store_url), run_id, "muses run", replace(HEARTBEAT, interval_s=0.01)) as lock:
         for name, url in links.items():
-            held.link(name, url)
-        held.tell((ACCOUNT,))
+            lock.add_link(name, url)
+        lock.report_accounts((ACCOUNT,))
         while not (cache.runs_in_progress() and cache.runs_in_progress()[0].accounts):
             pass
         yield

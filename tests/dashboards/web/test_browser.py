@@ -18,7 +18,7 @@ from muses_eval.dashboards.web.page import segment
 from muses_eval.dashboards.web.server import make_app
 from muses_eval.dashboards.web.store_cache import StoreCache
 
-from tests.dashboards.web.site import HOSTILE, QUOTED, leaking, store_of, told_claim
+from tests.dashboards.web.site import HOSTILE, QUOTED, leaking, locked_run, store_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -139,7 +139,7 @@ def test_every_page_loads_without_a_complaint_and_fits(
     context = browser.new_context(**LOOKS[look])  # type: ignore[arg-type]
     found = Watched(context)
     SHOTS.mkdir(parents=True, exist_ok=True)
-    with told_claim(StoreCache(played_store), "played", {"Prefect": f"{site}/prefect"}):
+    with locked_run(StoreCache(played_store), "played", {"Prefect": f"{site}/prefect"}):
         for name, address in pages_of(found.page, site).items():
             found.page.goto(address)
             found.page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look != "phone")

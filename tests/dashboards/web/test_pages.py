@@ -22,9 +22,9 @@ from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import CellRecord, change_manifest
 from muses_eval.storage.runs.nights import Flag, NightReport, keep_report
-from muses_eval.storage.runs.run_lock import claimed
+from muses_eval.storage.runs.run_lock import hold_run_lock
 
-from tests.dashboards.web.site import client, leaking, said, seen, store_of, told_claim
+from tests.dashboards.web.site import client, leaking, locked_run, said, seen, store_of
 from tests.storage.samples import SAMPLE, failed, scored
 from tests.storage.test_account_state import ACCOUNT
 
@@ -513,7 +513,7 @@ def night_report(run_id: str, canary_id: str, flags: tuple[Flag, ...]) -> NightR
 
 def test_the_live_page_shows_calls_against_their_limits_and_leads_elsewhere(tmp_path: Path) -> None:
     cache = store_of(tmp_path, [queue("m", 1, 0.5)])
-    with told_claim(cache, "run-a", {"Prefect": "http://127.0.0.1:4200/runs/1", "Ray": "javascript:alert(1)"}):
+    with locked_run(cache, "run-a", {"Prefect": "http://127.0.0.1:4200/runs/1", "Ray": "javascript:alert(1)"}):
         text = client(cache).get("/live.html").text
     assert "12.5" in text
     assert '<td class="num">12.5 <span class="se">of 20</span><svg class="level"' in text
@@ -529,7 +529,7 @@ def test_the_live_page_shows_calls_against_their_limits_and_leads_elsewhere(tmp_
 def test_a_holder_that_has_gone_silent_says_nothing_of_its_accounts(tmp_path: Path) -> None:
     now = 0.0
     cache = StoreCache(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
-    with told_claim(cache, "run-a", {}):
+    with locked_run(cache, "run-a", {}):
         claim = (tmp_path / "claims" / "run-a.json").read_bytes()
     (tmp_path / "claims" / "run-a.json").write_bytes(claim)
     assert ACCOUNT.name in client(cache).get("/live.html").text
@@ -537,12 +537,12 @@ def test_a_holder_that_has_gone_silent_says_nothing_of_its_accounts(tmp_path: Pa
     assert ACCOUNT.name not in client(cache).get("/live.html").text
 
 
-def test_a_claimed_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: Path) -> None:
+def test_a_locked_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: Path) -> None:
     found = [queue("m", n, 0.5, started_at=SAMPLE.started_at, seconds=1.0) for n in range(5)]
     found.append(failed("lost", model="m", started_at=SAMPLE.started_at, seconds=1.0, cost_usd=None))
     cache = store_of(tmp_path, found, {("m", "queue"): 26})
     assert "No run of this store is in progress" in client(cache).get("/live.html").text
-    with claimed(open_store(cache.store_url), "run-a", "muses run"):
+    with hold_run_lock(open_store(cache.store_url), "run-a", "muses run"):
         five_minutes_later = SAMPLE.started_at + timedelta(minutes=5)
         (run,) = live_page(cache, PageRequest({}), lambda: five_minutes_later).values["runs"]
         assert (run.played, run.planned, run.unknown_costs) == (6, 26, 1)
@@ -561,7 +561,7 @@ def test_a_run_that_gives_no_sign_of_life_says_so(tmp_path: Path) -> None:
     now = 0.0
     cache = StoreCache(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
     claims = tmp_path / "claims"
-    with claimed(open_store(cache.store_url), "run-a", "muses run"):
+    with hold_run_lock(open_store(cache.store_url), "run-a", "muses run"):
         (claim,) = claims.iterdir()
         dead = claim.read_bytes()
     claim.write_bytes(dead)

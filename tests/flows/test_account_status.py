@@ -1,30 +1,30 @@
-"""A run tells with its claim how the accounts stand that it calls; with its end that ends."""
+"""A run stores the state of its accounts in its lock record; releasing the lock removes it."""
 
 import threading
 from pathlib import Path
 
 import pytest
-from muses_eval.storage.objects.object_keys import claim_key
+from muses_eval.storage.objects.object_keys import lock_key
 from muses_eval.storage.objects.object_store import MissingObjectError
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.runs.run_lock import Claim
+from muses_eval.storage.runs.run_lock import LockRecord
 
 from tests.conftest import Muses
 from tests.provider import Provider
 
 
 @pytest.mark.parametrize("command", [["run"], pytest.param(["flow", "evaluate"], marks=pytest.mark.slow)])
-def test_a_run_tells_how_its_accounts_stand(muses: Muses, tmp_path: Path, command: list[str]) -> None:
-    store, seen, done = open_store(str(tmp_path / "store")), list[Claim](), threading.Event()
+def test_a_run_reports_the_state_of_its_accounts(muses: Muses, tmp_path: Path, command: list[str]) -> None:
+    store, seen, done = open_store(str(tmp_path / "store")), list[LockRecord](), threading.Event()
 
     def look() -> None:
         while not done.wait(0.05):
             try:
-                claim = Claim.from_json(store.get(claim_key("told")))
+                record = LockRecord.from_json(store.get(lock_key("told")))
             except MissingObjectError:
                 continue
-            if claim:
-                seen.append(claim)
+            if record:
+                seen.append(record)
 
     looking = threading.Thread(target=look)
     looking.start()
@@ -35,10 +35,10 @@ def test_a_run_tells_how_its_accounts_stand(muses: Muses, tmp_path: Path, comman
     done.set()
     looking.join()
     assert ended.returncode == 0, ended.stderr
-    told = [claim for claim in seen if claim.accounts]
-    assert told
-    assert max(account.in_flight for claim in told for account in claim.accounts) > 0
-    assert not any(claim.links for claim in seen)  # an embedded server has no pages
-    last = Claim.from_json(store.get(claim_key("told")))
+    reported = [record for record in seen if record.accounts]
+    assert reported
+    assert max(account.in_flight for record in reported for account in record.accounts) > 0
+    assert not any(record.links for record in seen)  # an embedded server has no pages
+    last = LockRecord.from_json(store.get(lock_key("told")))
     assert last
     assert (last.owner, last.accounts, last.links) == (None, (), {})
