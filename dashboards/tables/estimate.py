@@ -5,30 +5,32 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from muses_eval.dashboards.tables.text_table import text_table
-from muses_eval.pipeline.plan.estimate import LEVEL, UNDECLARED_IN_FLIGHT, Estimate, Range
+from muses_eval.pipeline.plan.cost_estimate import CostEstimate
+from muses_eval.pipeline.plan.duration import ASSUMED_CONCURRENCY
+from muses_eval.pipeline.plan.interval import CONFIDENCE_LEVEL, Interval
 from muses_eval.pipeline.prices import default_prices
 
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
-def estimate_record(estimate: Estimate) -> dict[str, Any]:
+def estimate_record(estimate: CostEstimate) -> dict[str, Any]:
     """The estimate as JSON values; sums are numbers of the whole run, what is played already included."""
     return {
         "from": {
             "played_episodes": estimate.sampled_episodes,
             "sampled_cells": estimate.sampled_cells,
             "cells": estimate.cells,
-            "level": LEVEL,
+            "level": CONFIDENCE_LEVEL,
             "prices_as_of": default_prices().as_of,
         },
         **{name: _record(getattr(estimate, name)) for name in ("calls", "tokens", "cost_usd", "seconds")},
-        "by_model": [asdict(line) for line in estimate.lines],
+        "by_model": [asdict(line) for line in estimate.by_model],
         "unpriced": list(estimate.unpriced),
         "undeclared_limits": list(estimate.undeclared),
     }
 
 
-def render_estimate(estimate: Estimate) -> str:
+def render_estimate(estimate: CostEstimate) -> str:
     """A line a model and role, the sums, and how it got there."""
     header = ["model", "role", "calls", "prompt tokens", "completion tokens", "USD"]
     rows = [
@@ -36,7 +38,7 @@ def render_estimate(estimate: Estimate) -> str:
             *(line.model, line.role, _count(line.calls), _count(line.prompt_tokens), _count(line.completion_tokens)),
             "price not known" if line.cost_usd is None else _money(line.cost_usd),
         ]
-        for line in estimate.lines
+        for line in estimate.by_model
     ]
     cost = "cost not known" if estimate.cost_usd is None else _money(estimate.cost_usd)
     total = (
@@ -54,7 +56,7 @@ class RunLine:
     """Its values, for people."""
     cells: int
     episodes: int
-    estimate: Estimate
+    estimate: CostEstimate
     smallest: Mapping[str, float | None]
     """Family -> the smallest difference of two models that shows, in 0-1; None: it has too few scenarios."""
 
@@ -76,7 +78,7 @@ def render_runs(lines: Sequence[RunLine]) -> str:
     return f"{text_table(header, rows, numeric=range(1, len(header)))}\n{note}"
 
 
-def time_span(amount: Range) -> str:
+def time_span(amount: Interval) -> str:
     """Seconds in the unit that suits them, with their interval."""
     return _interval(*(_time(seconds) for seconds in (amount.low, amount.mid, amount.high)))
 
@@ -85,7 +87,7 @@ def _points(smallest: float | None) -> str:
     return "–" if smallest is None or smallest > 1 else f"{100 * smallest:.0f}"
 
 
-def _remarks(estimate: Estimate) -> Iterator[str]:
+def _remarks(estimate: CostEstimate) -> Iterator[str]:
     rough = (
         "from rules of thumb and the scenarios' own texts, good to a factor of three; --pilot N plays N episodes a cell"
     )
@@ -93,8 +95,8 @@ def _remarks(estimate: Estimate) -> Iterator[str]:
         yield f"  {rough}"
     else:
         yield (
-            f"  {LEVEL:.0%} intervals from {estimate.sampled_episodes} played episodes in {estimate.sampled_cells} of "
-            f"{estimate.cells} cells"
+            f"  {CONFIDENCE_LEVEL:.0%} intervals from {estimate.sampled_episodes} played episodes in "
+            f"{estimate.sampled_cells} of {estimate.cells} cells"
         )
         if estimate.sampled_cells < estimate.cells:
             yield f"  the other cells {rough}"
@@ -106,10 +108,10 @@ def _remarks(estimate: Estimate) -> Iterator[str]:
         yield f"  without discounts for cached input; prices that the config does not give: as of {as_of}, check them"
     if estimate.undeclared:
         names = ", ".join(estimate.undeclared)
-        yield f"  no limits are declared for {names}: {UNDECLARED_IN_FLIGHT} calls in flight are assumed"
+        yield f"  no limits are declared for {names}: {ASSUMED_CONCURRENCY} calls in flight are assumed"
 
 
-def _record(amount: Range | None) -> dict[str, float] | None:
+def _record(amount: Interval | None) -> dict[str, float] | None:
     return None if amount is None else asdict(amount)
 
 
@@ -117,7 +119,7 @@ def _interval(low: str, mid: str, high: str) -> str:
     return mid if low == mid == high else f"{mid} ({low} to {high})"
 
 
-def _count(amount: Range) -> str:
+def _count(amount: Interval) -> str:
     return _interval(*(_short(number) for number in (amount.low, amount.mid, amount.high)))
 
 
@@ -129,7 +131,7 @@ def _short(number: float) -> str:
     return f"{number:.0f}"
 
 
-def _money(amount: Range) -> str:
+def _money(amount: Interval) -> str:
     return _interval(*(_money_of(number) for number in (amount.low, amount.mid, amount.high)))
 
 

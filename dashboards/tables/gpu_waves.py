@@ -8,11 +8,11 @@ from muses_eval.dashboards.tables.estimate import time_span
 from muses_eval.dashboards.tables.text_table import text_table
 from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model import ModelSpec
-from muses_eval.pipeline.plan.estimate import Range
 from muses_eval.pipeline.plan.gpu_waves import Packing, Wave, gpus_a_replica, needed_gpus
+from muses_eval.pipeline.plan.interval import Interval
 
 
-def packing_record(packing: Packing, seconds: Range) -> dict[str, Any]:
+def packing_record(packing: Packing, seconds: Interval) -> dict[str, Any]:
     """*seconds*: what the runs take in these waves."""
     return {
         "gpus": packing.gpus,
@@ -22,7 +22,7 @@ def packing_record(packing: Packing, seconds: Range) -> dict[str, Any]:
     }
 
 
-def render_packing(packing: Packing, seconds: Range) -> str:
+def render_packing(packing: Packing, seconds: Interval) -> str:
     """A line a model, and what the waves mean for the time."""
     waves = [("always", packing.kept), *((str(number), wave) for number, wave in enumerate(packing.waves, 1))]
     rows = [[name, *_cells(model)] for name, wave in waves for model in wave.models]

@@ -20,8 +20,12 @@ from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand, has_grid
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
-from muses_eval.pipeline.plan.estimate import LEVEL, CellForecast, Estimate, Load, Range, estimate, forecast, in_turns
+from muses_eval.pipeline.plan.cell_estimate import CellEstimate, estimate_cells
+from muses_eval.pipeline.plan.cost_estimate import CostEstimate, estimate_cost
+from muses_eval.pipeline.plan.duration import sequential_duration
+from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 from muses_eval.pipeline.plan.gpu_waves import Packing, packing, servers_of
+from muses_eval.pipeline.plan.interval import CONFIDENCE_LEVEL, Interval
 from muses_eval.pipeline.plan.plan import Plan
 
 Pilot = Annotated[
@@ -76,7 +80,7 @@ class _RunPreview:
     cells: Sequence[Mapping[str, Any]]
     smallest: Mapping[str, float | None]
     smallest_text: str
-    forecast: tuple[CellForecast, ...]
+    cell_estimates: tuple[CellEstimate, ...]
     agents: tuple[ModelSpec, ...]
     """Those that the run serves itself."""
     users: tuple[ModelSpec, ...]
@@ -84,7 +88,7 @@ class _RunPreview:
     budget: Budget | None
 
     @classmethod
-    def of(cls, run: PlannedRun, used: Mapping[str, Load]) -> "_RunPreview":
+    def of(cls, run: PlannedRun, measured: Mapping[str, EpisodeUsage]) -> "_RunPreview":
         from muses_eval.dashboards.tables.comparison import detectable, render_detectable
 
         planned = run.plan
@@ -99,7 +103,7 @@ class _RunPreview:
             cells=_cells(planned),
             smallest=detectable(planned),
             smallest_text=render_detectable(planned),
-            forecast=forecast(planned, run.dataset.by_family, used),
+            cell_estimates=estimate_cells(planned, run.dataset.by_family, measured),
             agents=tuple(served_agents(planned)),
             users=served_users(planned),
             budget=run.config.budget,
@@ -119,21 +123,21 @@ def _cells(planned: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _estimate(cells: Sequence[CellForecast]) -> Estimate:
+def _estimate(cells: Sequence[CellEstimate]) -> CostEstimate:
     from muses_eval.storage.analysis.student_t import t_quantile
     from muses_eval.workers.limits import Account
 
-    return estimate(cells, partial(t_quantile, (1 + LEVEL) / 2), Account.of)
+    return estimate_cost(cells, partial(t_quantile, (1 + CONFIDENCE_LEVEL) / 2), Account.of)
 
 
-def _together(previews: Sequence[_RunPreview]) -> list[CellForecast]:
-    return [cell for preview in previews for cell in preview.forecast]
+def _together(previews: Sequence[_RunPreview]) -> list[CellEstimate]:
+    return [cell for preview in previews for cell in preview.cell_estimates]
 
 
 def _run_record(preview: _RunPreview) -> dict[str, Any]:
     from muses_eval.dashboards.tables.estimate import estimate_record
 
-    expected = estimate_record(_estimate(preview.forecast))
+    expected = estimate_record(_estimate(preview.cell_estimates))
     return {
         **preview.head,
         "smallest_difference": preview.smallest,
@@ -161,8 +165,8 @@ def _run_texts(preview: _RunPreview) -> Iterator[str]:
     yield f"run {head['run_id']} · dataset {head['dataset']} (version {head['dataset_version']})"
     yield text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4))
     yield f"{head['episodes']} episodes in {len(cells)} cells"
-    expected = _estimate(preview.forecast)
-    if expected.lines:
+    expected = _estimate(preview.cell_estimates)
+    if expected.by_model:
         yield render_estimate(expected)
     yield preview.smallest_text
 
@@ -172,14 +176,14 @@ def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
 
     yield render_runs(
         [
-            RunLine(each.label, len(each.cells), each.head["episodes"], _estimate(each.forecast), each.smallest)
+            RunLine(each.label, len(each.cells), each.head["episodes"], _estimate(each.cell_estimates), each.smallest)
             for each in previews
         ]
     )
     cells, episodes = (sum(part) for part in zip(*((len(o.cells), o.head["episodes"]) for o in previews), strict=True))
     yield f"{episodes} episodes in {cells} cells of {len(previews)} runs"
     expected = _estimate(_together(previews))
-    if expected.lines:
+    if expected.by_model:
         yield render_estimate(expected)
     if previews[0].budget is not None:
         yield f"the budget of {shown_cap(previews[0].budget)} is for all runs together"
@@ -190,7 +194,7 @@ class _GpuSchedule:
     """The order in which models are served, and the total time."""
 
     packing: Packing
-    seconds: Range
+    seconds: Interval
 
     @property
     def record(self) -> dict[str, Any]:
@@ -210,7 +214,7 @@ def _packed(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
         _estimate([cell for cell in cells if servers_of(cell.model) in set(map(servers_of, wave.models))]).seconds
         for wave in packed.waves
     ]
-    return _GpuSchedule(packed, in_turns(_estimate(cells).seconds, turns))
+    return _GpuSchedule(packed, sequential_duration(_estimate(cells).seconds, turns))
 
 
 def _served(previews: Sequence[_RunPreview]) -> tuple[list[ModelSpec], list[ModelSpec]]:
@@ -229,7 +233,7 @@ def _gpus_text(previews: Sequence[_RunPreview], packed: _GpuSchedule | None, *, 
     return render_unpacked([*users, *agents], asked=asked)
 
 
-def _pilot(parsed: RunConfig, settings: Settings, count: int) -> Mapping[str, Load]:
+def _pilot(parsed: RunConfig, settings: Settings, count: int) -> Mapping[str, EpisodeUsage]:
     from muses_eval.flows.job.pilot import play_pilot
 
     quiet_engines(settings)

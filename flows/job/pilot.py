@@ -14,10 +14,10 @@ from muses_eval.flows.job.stall_alarm import ignore_status, stop_if_stalled
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.hashing import digest
-from muses_eval.pipeline.plan.estimate import Load
+from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 from muses_eval.pipeline.plan.plan import Cell, Plan, ShardPlan
 from muses_eval.storage.runs.shards import read_index
-from muses_eval.storage.runs.spending import read_loads
+from muses_eval.storage.runs.spending import read_measured_usage
 
 
 def sample(plan: Plan, scored: frozenset[str], count: int) -> Plan:
@@ -40,7 +40,7 @@ def _sampled(cell: Cell, scored: frozenset[str], count: int) -> Cell:
     return replace(cell, shards=tuple(shard for shard in shards if shard.episodes))
 
 
-async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Warn) -> Mapping[str, Load]:
+async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Warn) -> Mapping[str, EpisodeUsage]:
     """Plays what is missing of *count* episodes a cell.  Scored episode of the run -> what it took.
 
     Raises:
@@ -52,9 +52,9 @@ async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Wa
             async with open_executor(config.execution, settings) as pool, serving(run, pool) as executor:
                 playing = play_all(await check_models(run, executor, warn), executor, lambda _: None)
                 await stop_if_stalled(playing, executor, config.execution.stall_minutes, ignore_status)
-        return await asyncio.to_thread(_loads, run)
+        return await asyncio.to_thread(_measured_usage, run)
 
 
-def _loads(run: PreparedRun) -> Mapping[str, Load]:
+def _measured_usage(run: PreparedRun) -> Mapping[str, EpisodeUsage]:
     damaged = read_index(run.store, run.plan.run_id).damaged
-    return read_loads(run.store, run.plan.run_id, damaged)
+    return read_measured_usage(run.store, run.plan.run_id, damaged)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from muses_eval.flows.job.prepare import PreparedRun, users_model
 from muses_eval.pipeline.config.budget import Budget
+from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.episode.episode import OUTCOMES
-from muses_eval.pipeline.episode.usage import Usage
 from muses_eval.pipeline.errors import FailureKind
 from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.pipeline.prices import prices_of
@@ -31,7 +31,7 @@ class RunReport:
     outcomes: dict[str, int]
     seconds: float
     """Duration of this start."""
-    spent: Usage
+    spent: CallUsage
     """By all attempts that are stored."""
     cost_usd: float | None
     """None when that of an episode is not known."""

@@ -9,11 +9,12 @@ from typing import Protocol
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.datasets.dataset import Dataset
-from muses_eval.pipeline.plan.estimate import Expectations, Load
+from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.pipeline.plan.usage_estimator import UsageEstimator
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.shards import RunIndex
-from muses_eval.storage.runs.spending import read_loads, read_spending, read_untold
+from muses_eval.storage.runs.spending import read_measured_usage, read_spending, read_untold
 from muses_eval.workers.budget import NO_HISTORY, BudgetSpec, Cost, CostHistory, CostHistoryByCell, budget_cell, total
 
 _CACHE = "responses"
@@ -105,7 +106,7 @@ def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, inde
     unpriced, uncounted = (total(map(expected.bill, episodes)) for episodes in read_untold(*stored))
     before = Cost(spent.usd + unpriced.usd, spent.tokens + uncounted.tokens)
     owes = plan.without(index.scored).episode_count
-    return SpendingHistory(before, expected.experience(read_loads(*stored)) if owes else {})
+    return SpendingHistory(before, expected.experience(read_measured_usage(*stored)) if owes else {})
 
 
 class _Expected:
@@ -113,7 +114,7 @@ class _Expected:
 
     def __init__(self, plan: Plan, dataset: Dataset) -> None:
         self._run_id, self._users, self._dataset = plan.run_id, plan.users, dataset
-        self._expectations = Expectations(plan.users)
+        self._estimator = UsageEstimator(plan.users)
         self._episodes = {
             episode.id: (cell, episode) for cell in plan.cells for shard in cell.shards for episode in shard.episodes
         }
@@ -124,15 +125,15 @@ class _Expected:
             return Cost()
         cell, episode = self._episodes[episode_id]
         scenario = self._dataset.by_family[cell.family][episode.scenario_id]
-        return Cost.of(self._expectations.load(cell.model, scenario, episode.template), cell.model, self._users)
+        return Cost.of(self._estimator.estimate(cell.model, scenario, episode.template), cell.model, self._users)
 
-    def experience(self, loads: Mapping[str, Load]) -> dict[str, CostHistory]:
-        """By cell, from the episodes whose loads are known."""
+    def experience(self, measured: Mapping[str, EpisodeUsage]) -> dict[str, CostHistory]:
+        """By cell, from the episodes whose usage is known."""
         found: dict[str, CostHistory] = {}
-        for episode_id, load in loads.items():
+        for episode_id, usage in measured.items():
             if episode_id in self._episodes:
                 cell, _ = self._episodes[episode_id]
-                one = CostHistory(self.bill(episode_id), Cost.of(load, cell.model, self._users))
+                one = CostHistory(self.bill(episode_id), Cost.of(usage, cell.model, self._users))
                 key = budget_cell(self._run_id, cell.model, cell.family)
                 found[key] = found.get(key, NO_HISTORY) + one
         return found

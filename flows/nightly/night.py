@@ -25,7 +25,7 @@ from muses_eval.flows.job.shared_pool import SharedPool
 from muses_eval.flows.nightly.schedule import canary_config, night_config
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.run import RunConfig
-from muses_eval.pipeline.episode.usage import sum_or_none
+from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.plan.content_key import NO_ENGINES, content_key
 from muses_eval.pipeline.plan.plan import Cell

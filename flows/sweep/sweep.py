@@ -26,7 +26,7 @@ from muses_eval.pipeline.config.grid import SweepRun
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.datasets.dataset import Dataset
-from muses_eval.pipeline.episode.usage import sum_or_none
+from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.storage.objects.open_store import open_store

@@ -11,9 +11,9 @@ from importlib.resources import files
 from itertools import groupby
 
 import duckdb
+from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.episode.score import Scoring
-from muses_eval.pipeline.episode.usage import sum_or_none
 from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
 from muses_eval.storage.analysis.intervals import Bounds, worst_case_bounds
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate

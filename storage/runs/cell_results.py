@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import duckdb
-from muses_eval.pipeline.episode.usage import sum_or_none
+from muses_eval.pipeline.episode.call_usage import sum_or_none
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.hashing import canonical
 from muses_eval.storage.objects.object_keys import RUNS, manifest_key, parse_manifest_key, run_folder, sealed_folder
@@ -141,7 +141,7 @@ class RunManifest:
     """Objects of the last compaction.  They also count while the run is open again."""
     folded: tuple[str, ...] = ()
     """Shards that the sealed objects stand for and that are not deleted yet: they count no more."""
-    superseded: Usage = Usage()
+    superseded: CallUsage = CallUsage()
     """What attempts used that seals have dropped, since another attempt of the episode counts: it was paid for."""
     cells: tuple[CellRecord, ...] = ()
     """Cells of a night or a canary; empty for other runs."""
@@ -355,7 +355,7 @@ def _from_json(data: bytes) -> RunManifest:
             schema_version=value["schema_version"],
             sealed=tuple(SealedObject(**sealed) for sealed in value.get("sealed", ())),  # since version 2
             folded=tuple(value.get("folded", ())),  # likewise
-            superseded=Usage(**value.get("superseded", {})),  # likewise
+            superseded=CallUsage(**value.get("superseded", {})),  # likewise
             cells=tuple(CellRecord(**cell) for cell in value.get("cells", ())),  # likewise
             night=value.get("night"),  # likewise
         )

@@ -7,8 +7,8 @@ was cut off leaves attempts twice, in a shard and sealed; they count once.
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from muses_eval.pipeline.episode.usage import Usage
-from muses_eval.pipeline.plan.estimate import Load, Side
+from muses_eval.pipeline.episode.call_usage import CallUsage
+from muses_eval.pipeline.plan.episode_usage import EpisodeUsage, RoleUsage
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.polars_frames import scan_objects
 from muses_eval.storage.runs.live_objects import manifests_of, read_trace_objects
@@ -20,16 +20,16 @@ _ATTEMPT = ("episode_id", "shard", "attempt")
 _COUNTS = ("prompt_tokens", "completion_tokens")
 
 
-def read_spending(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Usage:
+def read_spending(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> CallUsage:
     """What all attempts used together, also those that seals have dropped.
 
     *damaged*: keys of objects that are passed over.
     """
-    dropped = sum((manifest.superseded for manifest in manifests_of(store, run_id)), Usage())
+    dropped = sum((manifest.superseded for manifest in manifests_of(store, run_id)), CallUsage())
     return dropped + usage_of(store, _there(store, run_id, damaged))
 
 
-def usage_of(store: ObjectStore, keys: Sequence[str]) -> Usage:
+def usage_of(store: ObjectStore, keys: Sequence[str]) -> CallUsage:
     """What the attempts in these objects used; one that lies in several of them counts once."""
     import polars as pl
 
@@ -43,7 +43,7 @@ def usage_of(store: ObjectStore, keys: Sequence[str]) -> Usage:
         unpriced=_untold(calls, "cost_usd").list.sum(),
     )
     sums = attempts.unique(_ATTEMPT).select(pl.exclude(_ATTEMPT).sum())
-    return Usage(**sums.collect(engine="streaming").row(0, named=True))
+    return CallUsage(**sums.collect(engine="streaming").row(0, named=True))
 
 
 def read_untold(
@@ -63,7 +63,7 @@ def read_untold(
     return unpriced, uncounted
 
 
-def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Mapping[str, Load]:
+def read_measured_usage(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Mapping[str, EpisodeUsage]:
     """Returns episode id -> usage, for scored episodes whose calls all reported their tokens.
 
     Answers out of the response cache count as they did when they were first given.
@@ -75,7 +75,7 @@ def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -
     sums = {
         f"{role} {name}": each
         for role in ("agent", "user")
-        for name, each in _side(calls.list.filter(pl.element().struct.field("role") == role)).items()
+        for name, each in _role_usage(calls.list.filter(pl.element().struct.field("role") == role)).items()
     }
     attempts = (
         scan_objects(store, _there(store, run_id, damaged))
@@ -87,7 +87,7 @@ def read_loads(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -
         .select("episode_id", *sums)
         .collect(engine="streaming")
     )
-    return {row[0]: Load(Side(*row[1:5]), Side(*row[5:])) for row in attempts.iter_rows()}
+    return {row[0]: EpisodeUsage(RoleUsage(*row[1:5]), RoleUsage(*row[5:])) for row in attempts.iter_rows()}
 
 
 def _there(store: ObjectStore, run_id: str, damaged: Collection[str]) -> list[str]:
@@ -101,7 +101,7 @@ def _fresh() -> "pl.Expr":
     return pl.col("calls").list.filter(~pl.element().struct.field("cached"))
 
 
-def _side(calls: "pl.Expr") -> "dict[str, pl.Expr]":
+def _role_usage(calls: "pl.Expr") -> "dict[str, pl.Expr]":
     """The fields of a :class:`Side`, in their order."""
     return {
         "calls": calls.list.len(),

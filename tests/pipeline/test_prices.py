@@ -6,8 +6,8 @@ import pytest
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.episode.call_usage import CallUsage, sum_or_none
 from muses_eval.pipeline.episode.model_call import Call
-from muses_eval.pipeline.episode.usage import Usage, sum_or_none
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.prices import FREE, cost_of, default_prices, prices_of
 
@@ -103,11 +103,11 @@ def test_usage_sums_what_is_known_and_counts_what_is_not() -> None:
         replace(CALL, completion_tokens=None, cost_usd=None),
         replace(CALL, cached=True, cost_usd=0.0),
     )
-    usage = Usage.of(calls)
-    assert usage == Usage(2, 2_000_000, 500_000, 1.5, 1, 1)
+    usage = CallUsage.of(calls)
+    assert usage == CallUsage(2, 2_000_000, 500_000, 1.5, 1, 1)
     assert (usage.tokens, usage.cost_usd) == (2_500_000, None)
-    assert Usage.of(calls[:1]) + Usage.of(calls[2:]) == Usage(1, 1_000_000, 500_000, 1.5)
-    assert Usage.of(()).cost_usd == 0.0
+    assert CallUsage.of(calls[:1]) + CallUsage.of(calls[2:]) == CallUsage(1, 1_000_000, 500_000, 1.5)
+    assert CallUsage.of(()).cost_usd == 0.0
 
 
 def test_a_sum_of_which_one_part_is_not_known_is_not_known() -> None:

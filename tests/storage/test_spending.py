@@ -5,15 +5,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.episode.model_call import Call
-from muses_eval.pipeline.episode.usage import Usage
-from muses_eval.pipeline.plan.estimate import Load, Side
+from muses_eval.pipeline.plan.episode_usage import EpisodeUsage, RoleUsage
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check, reopen
 from muses_eval.storage.runs.shards import write_shard
-from muses_eval.storage.runs.spending import read_loads, read_spending, read_untold
+from muses_eval.storage.runs.spending import read_measured_usage, read_spending, read_untold
 from muses_eval.storage.upkeep.compaction import seal
 
 from tests.storage.breaking import Crash, breaking
@@ -32,7 +32,7 @@ def test_all_attempts_count_and_kept_answers_do_not(store: ObjectStore) -> None:
     write_shard(store, SECOND, [episode(1, calls=calls[1], attempt=2), failed(2, calls=calls[2], attempt=2)])
     write_shard(store, replace(FIRST, run_id="run-b"), [episode(1, run_id="run-b", calls=(AGENT,) * 9)])
     spent = read_spending(store, "run-a")
-    assert spent == sum(map(Usage.of, calls), Usage())
+    assert spent == sum(map(CallUsage.of, calls), CallUsage())
     assert (spent.calls, spent.uncounted, spent.unpriced) == (6, 1, 1)
     assert spent.usd == pytest.approx(1.75)
     assert read_untold(store, "run-a") == ((episode(2).episode_id,), (episode(2).episode_id,))
@@ -51,7 +51,7 @@ def test_what_a_seal_drops_was_paid_for(store: ObjectStore) -> None:
     reopen(store, "run-a")
     write_shard(store, third, [episode(1, calls=(USER,), attempt=3)])
     seal(store, "run-a")
-    assert read_spending(store, "run-a") == before + Usage.of((USER,))
+    assert read_spending(store, "run-a") == before + CallUsage.of((USER,))
 
 
 def test_a_seal_that_is_cut_off_anywhere_counts_nothing_twice(tmp_path: Path) -> None:
@@ -78,10 +78,10 @@ def test_a_seal_that_is_cut_off_anywhere_counts_nothing_twice(tmp_path: Path) ->
 
 
 def test_nothing_is_nothing(store: ObjectStore) -> None:
-    assert read_spending(store, "run-a") == Usage()
-    assert read_loads(store, "run-a") == {}
+    assert read_spending(store, "run-a") == CallUsage()
+    assert read_measured_usage(store, "run-a") == {}
     write_shard(store, FIRST, [episode(1, calls=())])
-    assert read_spending(store, "run-a") == Usage()
+    assert read_spending(store, "run-a") == CallUsage()
 
 
 def test_damaged_objects_are_passed_over_when_they_are_named(store: ObjectStore) -> None:
@@ -98,7 +98,7 @@ def test_loads_are_of_scored_episodes_that_told_everything(store: ObjectStore) -
         episode(4, calls=(KEPT,)),
     ]
     write_shard(store, FIRST, episodes)
-    assert read_loads(store, "run-a") == {
-        episode(1).episode_id: Load(Side(2, 200, 40, 2.0), Side(1, 10, 2, 0.25)),
-        episode(4).episode_id: Load(Side(1, 100, 20, 1.0)),
+    assert read_measured_usage(store, "run-a") == {
+        episode(1).episode_id: EpisodeUsage(RoleUsage(2, 200, 40, 2.0), RoleUsage(1, 10, 2, 0.25)),
+        episode(4).episode_id: EpisodeUsage(RoleUsage(1, 100, 20, 1.0)),
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from muses_eval.pipeline.config.budget import Budget
-from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.workers.budget import (
     NO_HISTORY,
     RECOVERY_S,
@@ -32,8 +32,8 @@ def tokens(count: float) -> Cost:
 KNOWN = CostHistory(tokens(10), tokens(10))
 
 
-def used(count: int) -> Usage:
-    return Usage(calls=1, prompt_tokens=count)
+def used(count: int) -> CallUsage:
+    return CallUsage(calls=1, prompt_tokens=count)
 
 
 def ledger(cap: int, before: int = 0) -> BudgetLedger:
@@ -233,7 +233,7 @@ def test_what_is_not_told_counts_as_it_was_held() -> None:
         client = run.client("a")
         reservation = await client.reserve(request(10, NO_HISTORY))
         assert reservation is not None
-        client.settle(reservation, Usage(calls=1, prompt_tokens=3, uncounted=1), finished=True)
+        client.settle(reservation, CallUsage(calls=1, prompt_tokens=3, uncounted=1), finished=True)
         await client._report()
         return run.coordinator._ledgers._ledgers["run"].spent
 
@@ -246,7 +246,7 @@ def test_kept_answers_cost_nothing_and_do_not_make_the_next_episodes_free() -> N
         client = run.client("a")
         first = await client.reserve(request(10, NO_HISTORY))
         assert first is not None
-        client.settle(first, Usage(), finished=True, kept=used(50))
+        client.settle(first, CallUsage(), finished=True, kept=used(50))
         second = await client.reserve(request(10, NO_HISTORY))
         assert second is not None
         return run.coordinator._ledgers._ledgers["run"].spent, second.held
@@ -272,7 +272,7 @@ def test_a_cancelled_request_gives_back_what_it_got() -> None:
         asking.cancel()
         (got,) = await asyncio.gather(asking, return_exceptions=True)
         if isinstance(got, Reservation):  # too late
-            client.settle(got, Usage(), finished=False)
+            client.settle(got, CallUsage(), finished=False)
         async with asyncio.timeout(10):
             assert await client.reserve(request(100))  # there is room when nothing else is held
         books = run.coordinator._ledgers._ledgers["run"]

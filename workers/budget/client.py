@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from muses_eval.pipeline.episode.usage import Usage
+from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.workers.budget.cost import Cost
 from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory
 from muses_eval.workers.budget.protocol import (
@@ -40,10 +40,10 @@ class Reservation:
     held: Cost
 
 
-_NOTHING = Usage()
+_NOTHING = CallUsage()
 
 
-def _settled_cost(used: Usage, held: Cost) -> Cost:
+def _settled_cost(used: CallUsage, held: Cost) -> Cost:
     """Returns the cost that was used; at least the reserved cost when a part of the usage is unknown."""
     return Cost(
         max(used.usd, held.usd) if used.unpriced else used.usd,
@@ -98,7 +98,7 @@ class BudgetClient:
                     self._give_back(granted)
             raise
 
-    def settle(self, reservation: Reservation, used: Usage, *, finished: bool, kept: Usage = _NOTHING) -> None:
+    def settle(self, reservation: Reservation, used: CallUsage, *, finished: bool, kept: CallUsage = _NOTHING) -> None:
         """Releases a reservation and counts the usage.
 
         When a part of the usage is unknown, the reserved amount counts.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
-from muses_eval.pipeline.plan.estimate import Load
+from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,13 @@ class Cost:
     tokens: float = 0.0
 
     @classmethod
-    def of(cls, load: Load, model: ModelSpec, users: UsersSpec) -> "Cost":
-        """Prices a load.
+    def of(cls, usage: EpisodeUsage, model: ModelSpec, users: UsersSpec) -> "Cost":
+        """Prices a usage.
 
         An unknown price counts as 0 USD: a config that caps USD needs the price of every model, so no cap is affected.
         """
-        usd = load.usd(model, users)
-        return cls(0.0 if math.isnan(usd) else usd, load.tokens)
+        usd = usage.cost_usd(model, users)
+        return cls(0.0 if math.isnan(usd) else usd, usage.tokens)
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(self.usd + other.usd, self.tokens + other.tokens)

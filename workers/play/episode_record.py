@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from muses_eval.pipeline.config.prices import Prices
+from muses_eval.pipeline.episode.call_usage import CallUsage, sum_or_none
 from muses_eval.pipeline.episode.episode import Episode, Outcome
 from muses_eval.pipeline.episode.model_call import Call, Role
 from muses_eval.pipeline.episode.play_episode import EpisodeFailure, EpisodeResult
 from muses_eval.pipeline.episode.score import Score
-from muses_eval.pipeline.episode.usage import Usage, sum_or_none
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.plan.plan import EpisodePlan
 from muses_eval.pipeline.prices import FREE, cost_of, prices_of
@@ -87,7 +87,7 @@ def _prices(spec: ShardSpec) -> Mapping[Role, Prices | None]:
 def _cost(scored: ScoredEpisode, spec: ShardSpec) -> float | None:
     """Returns the cost of the answered calls; None when a call failed and its price is unknown."""
     failed = scored.failure is not None and _prices(spec)[scored.failure.role] is None
-    return None if failed else Usage.of(scored.result.calls).cost_usd
+    return None if failed else CallUsage.of(scored.result.calls).cost_usd
 
 
 def _flags(result: EpisodeResult) -> tuple[str, ...]:

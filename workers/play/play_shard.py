@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from muses_eval.pipeline.episode.episode import Episode
-from muses_eval.pipeline.plan.estimate import Expectations
+from muses_eval.pipeline.plan.usage_estimator import UsageEstimator
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.workers.budget import BudgetClient
 from muses_eval.workers.play.shard_episode import EpisodeBudget, ShardModels, play_shard_episode
@@ -33,7 +33,7 @@ async def play_shard(
         MusesError: the budget is unreachable; finished episodes are written first.
         asyncio.CancelledError: likewise.
     """
-    episode_budget = None if budget is None else EpisodeBudget(budget, spec, Expectations(spec.users))
+    episode_budget = None if budget is None else EpisodeBudget(budget, spec, UsageEstimator(spec.users))
     tasks = [asyncio.create_task(play_shard_episode(spec, plan, models, episode_budget)) for plan in spec.episodes]
     try:
         episodes = list(await asyncio.gather(*tasks))

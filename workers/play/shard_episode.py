@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.episode import Episode, Outcome
 from muses_eval.pipeline.episode.model_call import Call
@@ -18,12 +19,11 @@ from muses_eval.pipeline.episode.protocol import User
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Transcript
-from muses_eval.pipeline.episode.usage import Usage
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import Family
-from muses_eval.pipeline.plan.estimate import Expectations
 from muses_eval.pipeline.plan.plan import EpisodePlan
+from muses_eval.pipeline.plan.usage_estimator import UsageEstimator
 from muses_eval.pipeline.rng import SplitMix64
 from muses_eval.pipeline.seeds import principal_seed, request_seed_offset
 from muses_eval.workers.budget import BudgetClient, Cost, Reservation, ReservationRequest
@@ -52,20 +52,20 @@ class EpisodeBudget:
 
     client: BudgetClient
     spec: ShardSpec
-    expectations: Expectations
+    estimator: UsageEstimator
 
     async def reserve(self, plan: EpisodePlan) -> Reservation | None:
         """Waits until the episode may be played; returns None when the budget is used up."""
         spec, scenario = self.spec, self.spec.scenarios[plan.scenario_id]
-        load = self.expectations.load(spec.model, scenario, plan.template)
+        expected = self.estimator.estimate(spec.model, scenario, plan.template)
         return await self.client.reserve(
-            ReservationRequest(spec.cell, Cost.of(load, spec.model, spec.users), spec.learned)
+            ReservationRequest(spec.cell, Cost.of(expected, spec.model, spec.users), spec.learned)
         )
 
     def settle(self, reservation: Reservation, calls: list[Call], *, finished: bool) -> None:
         """Counts the cost of *calls*, and what the cached ones would have cost."""
         cached = [replace(call, cached=False) for call in calls if call.cached]
-        used, saved = Usage.of(with_costs(calls, self.spec)), Usage.of(with_costs(cached, self.spec))
+        used, saved = CallUsage.of(with_costs(calls, self.spec)), CallUsage.of(with_costs(cached, self.spec))
         self.client.settle(reservation, used, finished=finished, kept=saved)
 
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.episode.episode import Episode, Outcome
-from muses_eval.pipeline.episode.usage import sum_or_none
 from muses_eval.pipeline.errors import FailureKind
 from muses_eval.storage.objects.object_keys import ShardKey
 

@@ -1,4 +1,4 @@
--- What models were asked and what that used, one row a run, model, family and role (agent, user); pipeline/episode/usage.py counts
+-- What models were asked and what that used, one row a run, model, family and role (agent, user); pipeline/episode/call_usage.py counts
 -- the same way.  Of several attempts of an episode the one that counts, so that sealing a run changes no figure.
 -- Answers out of our own response cache used nothing: they are counted in cached_calls alone.  Token sums are of the calls
 -- that reported them, NULL when none did; uncounted says how many did not.  cost_usd is NULL when that of one call is

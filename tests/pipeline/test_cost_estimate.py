@@ -13,24 +13,18 @@ from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
-from muses_eval.pipeline.plan.estimate import (
-    HIGH,
-    LOW,
-    UNDECLARED_IN_FLIGHT,
-    CellForecast,
-    Estimate,
-    Expectations,
-    Load,
-    Range,
-    Side,
-    estimate,
-    forecast,
-)
+from muses_eval.pipeline.plan.cell_estimate import CellEstimate, estimate_cells
+from muses_eval.pipeline.plan.cost_estimate import CostEstimate, estimate_cost
+from muses_eval.pipeline.plan.duration import ASSUMED_CONCURRENCY
+from muses_eval.pipeline.plan.episode_usage import EpisodeUsage, RoleUsage
+from muses_eval.pipeline.plan.interval import Interval
 from muses_eval.pipeline.plan.plan import Plan, make_plan
+from muses_eval.pipeline.plan.usage_assumptions import HIGH, LOW
+from muses_eval.pipeline.plan.usage_estimator import UsageEstimator
 from muses_eval.storage.analysis.student_t import t_quantile
 from muses_eval.workers.limits import Account
 
-REACH = partial(t_quantile, 0.95)
+CRITICAL_VALUE = partial(t_quantile, 0.95)
 DATA = generate_dataset("12", 0, ("queue", "access"))
 ADDRESS = "http://127.0.0.1:1/v1"
 API = {"model": "openai:m", "base_url": ADDRESS, "prices": {"input": 1.0, "output": 2.0}}
@@ -41,78 +35,78 @@ def planned(*models: object, dataset: Dataset = DATA, **settings: object) -> Pla
     return make_plan(config.request(dataset.families), dataset, 32)
 
 
-def estimated(plan: Plan, used: Mapping[str, Load] | None = None, dataset: Dataset = DATA) -> Estimate:
-    return estimate(forecast(plan, dataset.by_family, used or {}), REACH, Account.of)
+def estimated(plan: Plan, used: Mapping[str, EpisodeUsage] | None = None, dataset: Dataset = DATA) -> CostEstimate:
+    return estimate_cost(estimate_cells(plan, dataset.by_family, used or {}), CRITICAL_VALUE, Account.of)
 
 
 def ids(plan: Plan) -> list[str]:
     return [episode.id for cell in plan.cells for shard in cell.shards for episode in shard.episodes]
 
 
-def ordered(amount: Range | None) -> bool:
+def ordered(amount: Interval | None) -> bool:
     return amount is not None and 0 < amount.low < amount.mid < amount.high
 
 
-# Rules of thumb
+# Assumptions
 
 
 def test_prompts_are_as_long_as_the_scenarios_texts() -> None:
     model = planned(API).cells[0].model
     (short, *_, long) = sorted(DATA.scenarios("queue"), key=lambda scenario: len(scenario.briefing_in("says")))
-    expectations = Expectations(UsersSpec())
-    loads = [expectations.load(model, scenario, "says").agent for scenario in (short, long)]
-    for scenario, load in zip((short, long), loads, strict=True):
+    estimator = UsageEstimator(UsersSpec())
+    usages = [estimator.estimate(model, scenario, "says").agent for scenario in (short, long)]
+    for scenario, usage in zip((short, long), usages, strict=True):
         written = len(scenario.briefing_in("says")) + sum(len(opening.text) for opening in scenario.openings)
-        assert load.prompt_tokens == pytest.approx(written / 4, rel=0.05)
-    assert loads[0].prompt_tokens < loads[1].prompt_tokens
+        assert usage.prompt_tokens == pytest.approx(written / 4, rel=0.05)
+    assert usages[0].prompt_tokens < usages[1].prompt_tokens
 
 
 def test_turns_are_read_again_and_users_of_a_model_take_their_part() -> None:
     plan = planned(API, users={**API, "model": "openai:u"})
     model, users = plan.cells[0].model, plan.users
     scenario = DATA.scenarios("access")[0]
-    low, high = (Expectations(users).load(model, scenario, "says", thumb) for thumb in (LOW, HIGH))
+    low, high = (UsageEstimator(users).estimate(model, scenario, "says", assumptions) for assumptions in (LOW, HIGH))
     count = len(scenario.principals)
     assert (low.agent.calls, low.user.calls) == (2, count)
     assert (high.agent.calls, high.user.calls) == (10, 9 * count)
     assert high.agent.prompt_tokens > 5 * low.agent.prompt_tokens  # more than five times the turns alone
-    free = Expectations(UsersSpec()).load(model, scenario, "says", HIGH)
-    assert free.user == Side()
+    free = UsageEstimator(UsersSpec()).estimate(model, scenario, "says", HIGH)
+    assert free.user == RoleUsage()
     assert free.agent == high.agent
 
 
 def test_max_tokens_bounds_what_is_expected_of_replies() -> None:
     short = planned({**API, "sampling": {"max_tokens": 10}}).cells[0].model
-    load = Expectations(UsersSpec()).load(short, DATA.scenarios("queue")[0], "says", HIGH)
-    assert load.agent.completion_tokens == 10
+    usage = UsageEstimator(UsersSpec()).estimate(short, DATA.scenarios("queue")[0], "says", HIGH)
+    assert usage.agent.completion_tokens == 10
 
 
 def test_scripted_models_take_nothing() -> None:
     nothing = estimated(planned("scripted/oracle", "scripted/random"))
-    assert nothing.lines == ()
-    assert nothing.cost_usd == nothing.seconds == Range(0, 0, 0)
+    assert nothing.by_model == ()
+    assert nothing.cost_usd == nothing.seconds == Interval(0, 0, 0)
 
 
 def test_every_number_has_an_interval_and_the_sums_agree() -> None:
     plan = planned(API, "scripted/oracle", users={**API, "model": "openai:u"}, epochs=2)
     found = estimated(plan)
-    assert [(line.model, line.role) for line in found.lines] == [("m", "agent"), ("u", "user")]
+    assert [(line.model, line.role) for line in found.by_model] == [("m", "agent"), ("u", "user")]
     assert ordered(found.calls)
     assert ordered(found.tokens)
     assert ordered(found.cost_usd)
     assert ordered(found.seconds)
-    assert found.calls.mid == pytest.approx(sum(line.calls.mid for line in found.lines))
+    assert found.calls.mid == pytest.approx(sum(line.calls.mid for line in found.by_model))
     assert found.cost_usd is not None
-    parts = (line.prompt_tokens.mid + 2 * line.completion_tokens.mid for line in found.lines)
+    parts = (line.prompt_tokens.mid + 2 * line.completion_tokens.mid for line in found.by_model)
     assert found.cost_usd.mid == pytest.approx(sum(parts) / 1e6)
-    assert estimated(planned(API)).calls.mid * 2 == pytest.approx(found.lines[0].calls.mid)
+    assert estimated(planned(API)).calls.mid * 2 == pytest.approx(found.by_model[0].calls.mid)
 
 
 def test_without_a_price_the_cost_is_unknown_and_the_model_is_named() -> None:
     found = estimated(planned(API, {"model": "openai:mystery", "base_url": ADDRESS}))
     assert found.cost_usd is None
     assert found.unpriced == ("mystery",)
-    assert [line.cost_usd is None for line in found.lines] == [False, True]
+    assert [line.cost_usd is None for line in found.by_model] == [False, True]
 
 
 # Limits
@@ -135,7 +129,7 @@ def test_the_tightest_limit_decides_how_long_it_takes(limits: dict[str, Any], pa
 
 def one_by_one() -> float:
     plan = planned(API)
-    return sum(cell.rest[1].agent.seconds for cell in forecast(plan, DATA.by_family, {}))
+    return sum(cell.remaining[1].agent.seconds for cell in estimate_cells(plan, DATA.by_family, {}))
 
 
 def test_models_of_one_account_share_its_limits_and_others_run_beside_them() -> None:
@@ -150,25 +144,25 @@ def test_models_of_one_account_share_its_limits_and_others_run_beside_them() -> 
 def test_undeclared_limits_are_named() -> None:
     found = estimated(planned(API))
     assert found.undeclared == ("m",)
-    assert found.seconds.mid == pytest.approx(one_by_one() / UNDECLARED_IN_FLIGHT)
+    assert found.seconds.mid == pytest.approx(one_by_one() / ASSUMED_CONCURRENCY)
 
 
 # Played episodes
 
 
-def truth(plan: Plan, factor: float, noise: float = 0.0, seed: int = 0) -> dict[str, Load]:
-    """What every episode will have used: so many times what the rules of thumb expect, more or less."""
-    dice, loads = random.Random(seed), {}
-    expectations = Expectations(plan.users)
+def truth(plan: Plan, factor: float, noise: float = 0.0, seed: int = 0) -> dict[str, EpisodeUsage]:
+    """What every episode will have used: so many times what the assumptions expect, more or less."""
+    rng, usages = random.Random(seed), {}
+    estimator = UsageEstimator(plan.users)
     for cell in plan.cells:
         for episode in (episode for shard in cell.shards for episode in shard.episodes):
             scenario = DATA.by_family[cell.family][episode.scenario_id]
-            side = expectations.load(cell.model, scenario, episode.template).agent
-            times = factor * math.exp(dice.gauss(0, noise))
-            loads[episode.id] = Load(
-                Side(side.calls, side.prompt_tokens * times, side.completion_tokens * times, side.seconds * times)
+            side = estimator.estimate(cell.model, scenario, episode.template).agent
+            times = factor * math.exp(rng.gauss(0, noise))
+            usages[episode.id] = EpisodeUsage(
+                RoleUsage(side.calls, side.prompt_tokens * times, side.completion_tokens * times, side.seconds * times)
             )
-    return loads
+    return usages
 
 
 def test_a_constant_ratio_is_found_by_two_episodes_of_a_cell() -> None:
@@ -176,7 +170,7 @@ def test_a_constant_ratio_is_found_by_two_episodes_of_a_cell() -> None:
     actual = truth(plan, 3.0)
     sample = {name: actual[name] for cell in plan.cells for name in ids(replace(plan, cells=(cell,)))[:2]}
     found = estimated(plan, sample)
-    total = sum(load.tokens for load in actual.values())
+    total = sum(usage.tokens for usage in actual.values())
     assert found.tokens.mid == pytest.approx(total)
     assert found.tokens.high - found.tokens.low < 1e-6 * total
     assert (found.sampled_cells, found.sampled_episodes, found.cells) == (2, 4, 2)
@@ -196,12 +190,12 @@ def test_intervals_hold_what_they_promise() -> None:
     held, tries = 0, 200
     for seed in range(tries):
         actual = truth(plan, 2.0, noise=0.5, seed=seed)
-        dice = random.Random(seed)
+        rng = random.Random(seed)
         sample = {
-            name: actual[name] for cell in plan.cells for name in dice.sample(ids(replace(plan, cells=(cell,))), 6)
+            name: actual[name] for cell in plan.cells for name in rng.sample(ids(replace(plan, cells=(cell,))), 6)
         }
         found = estimated(plan, sample).tokens
-        held += found.low <= sum(load.tokens for load in actual.values()) <= found.high
+        held += found.low <= sum(usage.tokens for usage in actual.values()) <= found.high
     assert 0.82 <= held / tries <= 0.96
 
 
@@ -210,19 +204,19 @@ def test_no_interval_goes_below_what_is_spent() -> None:
     actual = truth(plan, 2.0, noise=2.0)
     sample = {name: actual[name] for name in ids(plan)[:3]}
     found = estimated(plan, sample)
-    assert found.tokens.low >= sum(load.tokens for load in sample.values())
+    assert found.tokens.low >= sum(usage.tokens for usage in sample.values())
 
 
 def test_a_run_that_is_played_is_no_guess() -> None:
     plan = planned(API)
     actual = truth(plan, 2.0, noise=1.0)
     found = estimated(plan, actual).tokens
-    assert found.low == found.mid == found.high == pytest.approx(sum(load.tokens for load in actual.values()))
+    assert found.low == found.mid == found.high == pytest.approx(sum(usage.tokens for usage in actual.values()))
 
 
 def test_a_cell_that_used_nothing_expected_stays_finite() -> None:
-    """A new family may have models call where the rules of thumb expect none."""
+    """A new family may have models call where the assumptions expect none."""
     model = ModelSpec("m", "scripted", "oracle", prices=Prices(1, 1))
-    used = Load(Side(2, 30, 4, 1))
-    cell = CellForecast(model, "queue", ((Load(), used), (Load(), used)), (Load(), Load(), Load()), 5)
-    assert cell.expect(lambda load: load.tokens).range(REACH) == Range(68, 68, 68)
+    nothing, used = EpisodeUsage(), EpisodeUsage(RoleUsage(2, 30, 4, 1))
+    cell = CellEstimate(model, "queue", ((nothing, used), (nothing, used)), (nothing, nothing, nothing), 5)
+    assert cell.total(lambda usage: usage.tokens).interval(CRITICAL_VALUE) == Interval(68, 68, 68)

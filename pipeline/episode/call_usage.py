@@ -10,7 +10,7 @@ Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class CallUsage:
     """Sums over calls that a provider was asked for; answers out of our own response cache used nothing."""
 
     calls: int = 0
@@ -31,8 +31,8 @@ class Usage:
         """None when that of one call is not known."""
         return None if self.unpriced else self.usd
 
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
+    def __add__(self, other: "CallUsage") -> "CallUsage":
+        return CallUsage(
             self.calls + other.calls,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
@@ -41,8 +41,8 @@ class Usage:
             self.unpriced + other.unpriced,
         )
 
-    def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(
+    def __sub__(self, other: "CallUsage") -> "CallUsage":
+        return CallUsage(
             self.calls - other.calls,
             self.prompt_tokens - other.prompt_tokens,
             self.completion_tokens - other.completion_tokens,
@@ -52,7 +52,7 @@ class Usage:
         )
 
     @classmethod
-    def of(cls, calls: Iterable[Call]) -> "Usage":
+    def of(cls, calls: Iterable[Call]) -> "CallUsage":
         paid = [call for call in calls if not call.cached]
         return cls(
             calls=len(paid),

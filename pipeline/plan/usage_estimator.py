@@ -1,0 +1,82 @@
+"""Estimates the usage of single episodes from the texts of their scenarios and from assumptions about replies."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.users import UsersSpec
+from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.protocol import PrincipalView
+from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.serialization import Template
+from muses_eval.pipeline.episode.user_prompt import user_prompt
+from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.plan.episode_usage import EpisodeUsage, RoleUsage
+from muses_eval.pipeline.plan.usage_assumptions import MID, Assumptions, typical_episode
+
+
+@dataclass(frozen=True, slots=True)
+class _PromptLengths:
+    """Lengths of the prompts of a scenario before anything has been said, in characters."""
+
+    agent: int
+    """Length of the agent's prompt in the first turn."""
+    users: tuple[int, ...]
+    """Length of each simulated user's prompt."""
+
+
+class UsageEstimator:
+    """Estimates the usage of episodes that have the same simulated users."""
+
+    def __init__(self, users: UsersSpec) -> None:
+        self._users = users
+        self._prompt_lengths: dict[tuple[str, str, Template], _PromptLengths] = {}
+
+    def estimate(
+        self, model: ModelSpec, scenario: Scenario[Any], template: Template, assumptions: Assumptions = MID
+    ) -> EpisodeUsage:
+        """Returns the estimated usage of one episode of *scenario* with *model* as the agent."""
+        lengths = self._measure(scenario, template)
+        typical = typical_episode(scenario.family)
+        turns, users = typical.turns[assumptions.turns], len(lengths.users)
+        message = _limited(typical.message_tokens * assumptions.verbosity, self._users.model)
+        reply_tokens = typical.reply_tokens + typical.reply_tokens_per_user * users
+        reply = _limited(reply_tokens * assumptions.verbosity, model)
+        rereads = turns * (turns - 1) / 2  # number of times that an earlier turn is in a prompt, over all turns
+        agent = RoleUsage(
+            calls=turns,
+            prompt_tokens=turns * lengths.agent / assumptions.chars_per_token + rereads * (reply + users * message),
+            completion_tokens=turns * reply,
+            seconds=turns * (assumptions.time_to_first_token_s + reply / assumptions.tokens_per_second),
+        )
+        messages = users * (turns - 1)
+        reread_tokens = reply + users * message
+        user = RoleUsage(
+            calls=messages,
+            prompt_tokens=(turns - 1) * sum(lengths.users) / assumptions.chars_per_token + rereads * reread_tokens,
+            completion_tokens=messages * message,
+            seconds=messages * (assumptions.time_to_first_token_s + message / assumptions.tokens_per_second),
+        )
+        return EpisodeUsage(
+            RoleUsage() if model.provider == "scripted" else agent, RoleUsage() if self._users.model is None else user
+        )
+
+    def _measure(self, scenario: Scenario[Any], template: Template) -> _PromptLengths:
+        key = (scenario.family, scenario.id, template)
+        if key not in self._prompt_lengths:
+            family = FAMILIES[scenario.family]
+            dialogue = Dialogue(scenario, template, partial(family.interpret, scenario), family.max_turns)
+            self._prompt_lengths[key] = _PromptLengths(
+                agent=sum(len(message.content) for message in dialogue.observation.prompt),
+                users=tuple(
+                    sum(len(m.content) for m in user_prompt(principal, PrincipalView(principal.name, 2, ())))
+                    for principal in scenario.principals
+                ),
+            )
+        return self._prompt_lengths[key]
+
+
+def _limited(tokens: float, model: ModelSpec | None) -> float:
+    max_tokens = None if model is None else model.sampling.max_tokens
+    return tokens if max_tokens is None else min(tokens, max_tokens)
