@@ -49,7 +49,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-def quiet_engines(settings: Settings, environ: MutableMapping[str, str] | None = None) -> None:
+def set_environment_defaults(settings: Settings, environ: MutableMapping[str, str] | None = None) -> None:
     """Gives Ray, Prefect and vLLM a home below ours, no telemetry and little to say, unless the user has chosen.
 
     Has to run before any of them is imported: they read the environment once.

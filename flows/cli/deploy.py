@@ -13,11 +13,11 @@ from muses_eval.flows.cli.options import Json, RunOptions, load_raw
 from muses_eval.flows.cli.output import echo, json_value, to_json
 from muses_eval.flows.cli.sweep import MostCells
 from muses_eval.flows.installation import DEPLOYMENTS
-from muses_eval.flows.settings import make_home, quiet_engines, read_settings
+from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.grid import MOST_CELLS
 
 if TYPE_CHECKING:
-    from muses_eval.flows.prefect_flows.deploy import RegisteredDeployment, RetiredDeployment
+    from muses_eval.flows.prefect_flows.deployments import RegisteredDeployment, RetiredDeployment
 
 Config = Annotated[Path, Parameter(help="YAML file of a run or a sweep.")]
 PrefectFile = Annotated[Path, Parameter(help="File of deployments; default: infra/prefect.yaml of the project.")]
@@ -33,13 +33,16 @@ def deploy(
 ) -> int:
     """Register Prefect deployments: nights and store maintenance on a schedule, runs and sweeps on demand."""
     settings = read_settings()
-    quiet_engines(settings)
+    set_environment_defaults(settings)
     make_home(settings.prefect_home)
-    from muses_eval.flows.prefect_flows.deploy import check_blocks, chosen_server, read_entries, register, values
+    from muses_eval.flows.prefect_flows.deployment_file import placeholder_values, read_deployments
+    from muses_eval.flows.prefect_flows.deployments import check_blocks, register, require_server
 
     raw, source = load_raw(config, RunOptions(), settings.store)
-    entries = read_entries(prefect_file, values(json_value(raw), source, settings, Path.cwd(), most_cells))
-    server = chosen_server()
+    entries = read_deployments(
+        prefect_file, placeholder_values(json_value(raw), source, settings, Path.cwd(), most_cells)
+    )
+    server = require_server()
     check_blocks(raw.get("notify", ()))
     done = register(entries)
     if as_json:

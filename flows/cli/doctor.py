@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from muses_eval.flows.cli import BAD_USAGE, DONE
 from muses_eval.flows.cli.options import Json, RunOptions, load_config
 from muses_eval.flows.cli.output import echo, to_json
-from muses_eval.flows.settings import Settings, make_home, quiet_engines, ray_home, read_settings
+from muses_eval.flows.settings import Settings, make_home, ray_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import MusesError
@@ -36,7 +36,7 @@ def doctor(
 ) -> int:
     """Check Ray, Prefect, the store and every model endpoint, and explain how to fix each failure."""
     settings = read_settings()
-    quiet_engines(settings)
+    set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store) if config or options.model else None
     checks = list(_checks(settings, parsed, options))
     if as_json:
@@ -92,7 +92,7 @@ def _prefect(settings: Settings) -> str:
     if settings.prefect_api_url is None:
         return "no PREFECT_API_URL: flows start an embedded server of their own"
     make_home(settings.prefect_home)
-    from muses_eval.flows.prefect_flows.tasks import reach_server
+    from muses_eval.flows.prefect_flows.server import reach_server
 
     return f"the server at {reach_server()} answers"
 

@@ -36,7 +36,7 @@ def run_on_prefect(flow: Callable[[RunObserver], Coroutine[Any, Any, T]], progre
     Raises:
         MusesError: no server answers, or it was lost on the way.
     """
-    from muses_eval.flows.prefect_flows.tasks import reach_server, server_errors
+    from muses_eval.flows.prefect_flows.server import reach_server, translate_server_errors
 
     reach_server()
 
@@ -47,5 +47,5 @@ def run_on_prefect(flow: Callable[[RunObserver], Coroutine[Any, Any, T]], progre
 
         return flow(replace(progress.observer, begin=begin))
 
-    with server_errors():
+    with translate_server_errors():
         return run_until_signal(job, exit_message(progress))

@@ -14,7 +14,7 @@ from muses_eval.flows.cli.options import Config, Json, RunOptions, Store, load_c
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.cli.progress import RunProgress
 from muses_eval.flows.job.signals import interruptible, run_until_signal
-from muses_eval.flows.settings import make_home, quiet_engines, read_settings
+from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 
 if TYPE_CHECKING:
     from muses_eval.flows.nightly.night import NightResult
@@ -33,7 +33,7 @@ def nightly(
     from muses_eval.flows.nightly.schedule import night_config, read_day, resolve_night
 
     settings = read_settings()
-    quiet_engines(settings)
+    set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store)
     night_config(parsed, resolve_night(parsed, read_day(day), datetime.now(UTC)))  # said before a server is started
     make_home(settings.prefect_home)
@@ -50,16 +50,16 @@ def maintain(config: Rules, /, *, store: Store = None, dry_run: DryRun = False, 
     from muses_eval.flows.nightly.night_text import upkeep_lines
 
     settings = read_settings()
-    quiet_engines(settings)
+    set_environment_defaults(settings)
     parsed = load_config(config, RunOptions(store=store), settings.store)
     make_home(settings.prefect_home)
     with interruptible("interrupted; what is done is done, and the store is whole. Start the command again"):
         from muses_eval.flows.prefect_flows.maintain_flow import make_maintain_flow
-        from muses_eval.flows.prefect_flows.tasks import reach_server, server_errors
+        from muses_eval.flows.prefect_flows.server import reach_server, translate_server_errors
 
         reach_server()
         flow, raw = make_maintain_flow(parsed), parsed.model_dump(mode="json")
-        with server_errors():
+        with translate_server_errors():
             report = run_until_signal(lambda _: flow(raw, dry_run, parsed.name), lambda: None)
     echo(to_json(asdict(report)) if as_json else "\n".join(upkeep_lines(report)))
     return DONE if report.is_whole else BAD_USAGE
@@ -73,8 +73,8 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
     name
         Name of the nightly evaluation: `nightly.name` in its config.
     """
+    from muses_eval.flows.nightly.night_history import last_nights
     from muses_eval.flows.nightly.night_text import status_table
-    from muses_eval.flows.nightly.schedule import last_nights
     from muses_eval.storage.objects.open_store import open_store
 
     opened = open_store(store or read_settings().store)

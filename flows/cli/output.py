@@ -37,7 +37,7 @@ def json_value(value: object) -> Any:  # noqa: ANN401 - any JSON value
             return str(value)
 
 
-def shown_cap(budget: Budget | None) -> str:
+def budget_text(budget: Budget | None) -> str:
     """What a budget allows, for people."""
     usd = [] if budget is None or budget.usd is None else [f"${budget.usd:g}"]
     tokens = [] if budget is None or budget.tokens is None else [f"{budget.tokens} tokens"]

@@ -10,12 +10,12 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_raw
-from muses_eval.flows.cli.output import echo, shown_cap, to_json
+from muses_eval.flows.cli.output import budget_text, echo, to_json
 from muses_eval.flows.cli.sweep import MostCells
 from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.flows.job.signals import interruptible, run_until_signal
-from muses_eval.flows.settings import Settings, quiet_engines, read_settings
-from muses_eval.flows.sweep.sweep import PlannedRun, planned_runs
+from muses_eval.flows.settings import Settings, read_settings, set_environment_defaults
+from muses_eval.flows.sweep.sweep import PlannedRun, plan_runs
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand, has_grid
 from muses_eval.pipeline.config.model import ModelSpec
@@ -57,7 +57,7 @@ def plan(  # noqa: PLR0913 - a command's options
     raw, source = load_raw(config, options, settings.store)
     previews = [
         _RunPreview.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
-        for run in planned_runs(expand(raw, source, most_cells))
+        for run in plan_runs(expand(raw, source, most_cells))
     ]
     packed = None if gpus is None else _packed(previews, gpus)
     if as_json:
@@ -186,7 +186,7 @@ def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
     if expected.by_model:
         yield render_estimate(expected)
     if previews[0].budget is not None:
-        yield f"the budget of {shown_cap(previews[0].budget)} is for all runs together"
+        yield f"the budget of {budget_text(previews[0].budget)} is for all runs together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def _gpus_text(previews: Sequence[_RunPreview], packed: _GpuSchedule | None, *, 
 def _pilot(parsed: RunConfig, settings: Settings, count: int) -> Mapping[str, EpisodeUsage]:
     from muses_eval.flows.job.pilot import play_pilot
 
-    quiet_engines(settings)
+    set_environment_defaults(settings)
     with interruptible("interrupted; finished episodes are stored and count for the run"):
         return run_until_signal(lambda _: play_pilot(parsed, settings, count, _say), lambda: None)
 

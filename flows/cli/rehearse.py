@@ -15,9 +15,15 @@ from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.cli.progress import RunProgress
-from muses_eval.flows.job.rehearsal import Recorded, Rehearsal, accounts_of, declared_limits, rehearse as rehearsal_of
+from muses_eval.flows.job.rehearsal import (
+    RehearsalReport,
+    StoredCalls,
+    accounts_of,
+    declared_limits,
+    rehearse as rehearsal_of,
+)
 from muses_eval.flows.job.signals import interruptible, run_until_signal
-from muses_eval.flows.settings import Settings, quiet_engines, read_settings
+from muses_eval.flows.settings import Settings, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.hashing import slug
@@ -42,11 +48,11 @@ def rehearse(  # noqa: PLR0913 - the options of a command
 ) -> int:
     """Run an evaluation against a local provider that injects faults. It costs nothing and reads no key."""
     settings = read_settings()
-    profile = read_weather(weather)
+    profile = read_fault_profile(weather)
     if serve:
         real = load_config(config, options, settings.store) if config or options.model else None
         return _serve(profile, real, port, as_json=as_json)
-    quiet_engines(settings)
+    set_environment_defaults(settings)
     parsed = _own_store(config, options, settings)
     with interruptible(_advice(parsed)), RunProgress() as progress:
         result = run_until_signal(lambda _: rehearsal_of(parsed, profile, settings, progress.observer), progress.stop)
@@ -56,7 +62,7 @@ def rehearse(  # noqa: PLR0913 - the options of a command
     return DONE if result.report.complete else COVERAGE_SHORT
 
 
-def read_weather(name: str) -> FaultProfile:
+def read_fault_profile(name: str) -> FaultProfile:
     """A preset, or a file; a file may say ``like: storm`` and then only what differs.  Raises ConfigError."""
     if name in PRESETS:
         return PRESETS[name]
@@ -121,7 +127,7 @@ def _advice(config: RunConfig) -> str:
     return f"interrupted; finished episodes are stored. Resume with: {again}"
 
 
-def _show(result: Rehearsal, weather: str, *, as_json: bool) -> None:
+def _show(result: RehearsalReport, weather: str, *, as_json: bool) -> None:
     if as_json:
         echo(to_json({**_summary(result), "weather": weather}))
     else:
@@ -132,7 +138,7 @@ def _show(result: Rehearsal, weather: str, *, as_json: bool) -> None:
         print(line, file=sys.stderr)  # noqa: T201
 
 
-def _remarks(result: Rehearsal) -> list[str]:
+def _remarks(result: RehearsalReport) -> list[str]:
     """What a person should know beside the books."""
     report = result.report
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items() if count)
@@ -143,7 +149,7 @@ def _remarks(result: Rehearsal) -> list[str]:
     return [*lines, _SCORES_MEAN_NOTHING]
 
 
-def _summary(result: Rehearsal) -> dict[str, Any]:
+def _summary(result: RehearsalReport) -> dict[str, Any]:
     report = result.report
     return {
         "run_id": report.run_id,
@@ -182,7 +188,7 @@ def _by_model(sums: Mapping[str, TokenUsage]) -> dict[str, Any]:
     return {model: asdict(tokens) for model, tokens in sums.items()}
 
 
-def _render(books: RequestTotals, busiest: tuple[PeakUsage, ...], recorded: Recorded | None = None) -> str:
+def _render(books: RequestTotals, busiest: tuple[PeakUsage, ...], recorded: StoredCalls | None = None) -> str:
     """The provider's books as tables, and beside them what the store holds where there is one."""
     from muses_eval.dashboards.tables.text_table import text_table
 

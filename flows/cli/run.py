@@ -7,12 +7,12 @@ from typing import Any
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import exit_message, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
-from muses_eval.flows.cli.output import echo, shown_cap, to_json
+from muses_eval.flows.cli.output import budget_text, echo, to_json
 from muses_eval.flows.cli.progress import RunProgress
 from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.job.signals import interruptible, run_until_signal
-from muses_eval.flows.settings import make_home, quiet_engines, read_settings
+from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.run import RunConfig
 
 _SHOWN_PROBLEMS = 5
@@ -22,7 +22,7 @@ _NO_OPTIONS = RunOptions()
 def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json: Json = False) -> int:
     """Run an evaluation: play every episode that has no score yet, then print the leaderboard."""
     settings = read_settings()
-    quiet_engines(settings)
+    set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store)
     with interruptible(resume_advice()), RunProgress() as progress:
         result = run_until_signal(lambda _: evaluate(parsed, settings, progress.observer), exit_message(progress))
@@ -32,7 +32,7 @@ def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json:
 def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json: Json = False) -> int:
     """Run an evaluation as a Prefect flow: one task per cell, with progress and leaderboard as artifacts."""
     settings = read_settings()
-    quiet_engines(settings)
+    set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store)
     make_home(settings.prefect_home)
     with interruptible(resume_advice()), RunProgress() as progress:
@@ -86,8 +86,9 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
         lines.append(f"  {count} x {kind}: {text}")
     if result.budget_reached:
         lines.append(
-            f"The budget of {shown_cap(result.budget)} is reached, all starts together: no further episode was begun. "
-            "Start the same command with a higher one to play the rest (--budget-usd, --budget-tokens, or in the file)."
+            f"The budget of {budget_text(result.budget)} for all starts of the run is reached: no further episode was "
+            "started. To play the rest, start the same command with a higher budget (--budget-usd, --budget-tokens, or "
+            "in the file)."
         )
     elif not result.complete:
         lines.append(

@@ -10,10 +10,10 @@ from cyclopts.validators import Number
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_raw
-from muses_eval.flows.cli.output import echo, json_value, shown_cap, to_json
+from muses_eval.flows.cli.output import budget_text, echo, json_value, to_json
 from muses_eval.flows.cli.progress import RunProgress
 from muses_eval.flows.job.signals import interruptible
-from muses_eval.flows.settings import make_home, quiet_engines, read_settings
+from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def sweep(
 ) -> int:
     """Run every evaluation of a parameter grid through Prefect and show which cells are complete. Rerun to resume."""
     settings = read_settings()
-    quiet_engines(settings)
+    set_environment_defaults(settings)
     raw, source = load_raw(config, options, settings.store)
     runs = expand(raw, source, most_cells)  # said before a server is started
     make_home(settings.prefect_home)
@@ -105,7 +105,7 @@ def _remarks(result: "SweepReport") -> Iterator[str]:
     for problem, times in problems.most_common(_SHOWN_PROBLEMS):
         yield f"  {times} x {problem}"
     if result.budget_reached:
-        cap = next(shown_cap(run.report.budget) for run in result.runs if run.report is not None)
+        cap = next(budget_text(run.report.budget) for run in result.runs if run.report is not None)
         yield (
             f"The budget of {cap} is reached, all runs and all starts together: no further episode was begun. "
             "Start the same command with a higher one to play the rest (--budget-usd, --budget-tokens, or in the file)."

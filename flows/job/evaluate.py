@@ -47,7 +47,7 @@ OnShard = Callable[[ShardSummary], None]
 """Called whenever a shard is stored."""
 Play = Callable[[PreparedRun, Executor, OnShard], Coroutine[Any, Any, list[ShardSummary]]]
 """Plays what a run owes."""
-OpenPool = Callable[[ExecutionConfig, Settings], AbstractAsyncContextManager[Executor]]
+OpenExecutor = Callable[[ExecutionConfig, Settings], AbstractAsyncContextManager[Executor]]
 """Opens what plays the shards, or lends one that several runs share."""
 
 
@@ -94,7 +94,7 @@ def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) 
     )
 
 
-def folder_advice(store: ObjectStore, execution: ExecutionConfig) -> str | None:
+def shared_folder_warning(store: ObjectStore, execution: ExecutionConfig) -> str | None:
     """What to see to where workers of other machines write into a folder; None where none do."""
     address = execution.ray_address
     if execution.executor != "ray" or address is None or not isinstance(store, FolderStore):
@@ -165,7 +165,7 @@ class Driver:
 
     work: str = "muses run"
     """Tells others who holds the run."""
-    open_pool: OpenPool = open_executor
+    open_executor: OpenExecutor = open_executor
     play: Play = play_all
     budget: RunBudget | None = None
     """On which a run draws with others; None: it has the budget of its config."""
@@ -183,11 +183,11 @@ async def evaluate(
     async with open_run(config, observer.warn, driver.work) as begun:
         run = await with_context(begun, settings, driver.budget)
         on_shard = observer.begin(run)
-        if run.has_work and (advice := folder_advice(run.store, config.execution)):
+        if run.has_work and (advice := shared_folder_warning(run.store, config.execution)):
             observer.warn(advice)
         summaries: list[ShardSummary] = []
         if run.has_work:
-            async with driver.open_pool(config.execution, settings) as pool, serving(run, pool) as executor:
+            async with driver.open_executor(config.execution, settings) as pool, serving(run, pool) as executor:
                 run = await check_models(run, executor, observer.warn)
                 if run.lock is not None and executor.dashboard_url is not None:
                     run.lock.add_link("Ray", executor.dashboard_url)

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from muses_eval.flows.installation import CHECKOUT
-from muses_eval.flows.job.provenance import code_state, made_with, package_versions
-from muses_eval.flows.job.run_budget import ExecutionContext, RunBudget, read_context
+from muses_eval.flows.job.execution_context import ExecutionContext, read_context
+from muses_eval.flows.job.provenance import code_state, package_versions, provenance_record
+from muses_eval.flows.job.run_budget import RunBudget
 from muses_eval.flows.job.run_lock import hold_run_lock_async
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.model import ModelSpec
@@ -142,7 +143,7 @@ def _resume(opened: _Opened) -> PreparedRun:
 
 
 async def with_context(run: PreparedRun, settings: Settings, budget: RunBudget | None = None) -> PreparedRun:
-    """The run with its current budget and cache.  *budget*: see :func:`flows.job.run_budget.read_context`."""
+    """The run with its current budget and cache.  *budget*: see :func:`flows.job.execution_context.read_context`."""
     return replace(run, context=await asyncio.to_thread(read_context, run, settings.home, budget))
 
 
@@ -175,7 +176,7 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
         versions=package_versions(),
         commit=code.commit,
         dirty=code.dirty,
-        made_with=without_credentials(made_with(plan, dataset.versions, code, CHECKOUT)),
+        made_with=without_credentials(provenance_record(plan, dataset.versions, code, CHECKOUT)),
     )
 
 

@@ -57,7 +57,7 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def made_with(plan: Plan, rows: Mapping[str, str], code: CodeState, root: Path) -> dict[str, Any]:
+def provenance_record(plan: Plan, rows: Mapping[str, str], code: CodeState, root: Path) -> dict[str, Any]:
     """What the manifest says beside plan, config, commit and package versions, as JSON values.
 
     *rows*: family -> version of its scenarios.

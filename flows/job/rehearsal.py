@@ -40,7 +40,7 @@ GROUP BY call.model
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class StoredCalls:
     """What the store holds of the calls of this start."""
 
     by_model: Mapping[str, TokenUsage]
@@ -53,13 +53,13 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class RehearsalReport:
     """The result of a rehearsal."""
 
     report: RunReport
     books: RequestTotals
     """The provider's."""
-    recorded: Recorded
+    recorded: StoredCalls
     busiest: tuple[PeakUsage, ...]
     killed: tuple[int, ...]
     """The ids of the worker processes that were ended on the way."""
@@ -88,7 +88,9 @@ class Rehearsal:
         return tuple(found)
 
 
-async def rehearse(config: RunConfig, profile: FaultProfile, settings: Settings, observer: RunObserver) -> Rehearsal:
+async def rehearse(
+    config: RunConfig, profile: FaultProfile, settings: Settings, observer: RunObserver
+) -> RehearsalReport:
     """The job: *config* is the run's own, but for its store and its id.
 
     Raises:
@@ -102,10 +104,10 @@ async def rehearse(config: RunConfig, profile: FaultProfile, settings: Settings,
     since, killed = datetime.now(UTC), list[int]()
     with RehearsalProvider(profile, declared_limits(config, accounts)) as provider:
         progress = asyncio.Event()
-        job = evaluate(point_at(config, provider, accounts), settings, _marking(observer, progress))
+        job = evaluate(redirect_models(config, provider, accounts), settings, _marking(observer, progress))
         report = await _with_kills(job, profile, progress, killed)
-    recorded = await asyncio.to_thread(read_recorded, report.store, report.run_id, since)
-    return Rehearsal(report, provider.log.totals(), recorded, provider.busiest(), tuple(killed))
+    recorded = await asyncio.to_thread(read_stored_calls, report.store, report.run_id, since)
+    return RehearsalReport(report, provider.log.totals(), recorded, provider.busiest(), tuple(killed))
 
 
 def _marking(observer: RunObserver, progress: asyncio.Event) -> RunObserver:
@@ -137,14 +139,14 @@ async def _with_kills(
         killing.cancel()
 
 
-def read_recorded(store: str, run_id: str, since: datetime) -> Recorded:
+def read_stored_calls(store: str, run_id: str, since: datetime) -> StoredCalls:
     """Sums over the calls of a run's episodes that were started at or after a time."""
     from muses_eval.storage.query.duckdb_connection import connect
 
     with connect(store, run_id) as connection:
         rows = connection.execute(_RECORDED, {"run": run_id, "since": since}).fetchall()
     by_model = {model: TokenUsage(calls, prompt or 0, completion or 0) for model, calls, _, prompt, completion in rows}
-    return Recorded(by_model, tries=sum(int(tries) for _, _, tries, _, _ in rows))
+    return StoredCalls(by_model, tries=sum(int(tries) for _, _, tries, _, _ in rows))
 
 
 def accounts_of(config: RunConfig) -> Mapping[Account, str]:
@@ -172,7 +174,7 @@ def declared_limits(config: RunConfig, accounts: Mapping[Account, str]) -> Mappi
     return found
 
 
-def point_at(config: RunConfig, provider: RehearsalProvider, accounts: Mapping[Account, str]) -> RunConfig:
+def redirect_models(config: RunConfig, provider: RehearsalProvider, accounts: Mapping[Account, str]) -> RunConfig:
     """The same run with the provider in place of every server, on this machine alone, and asked for every answer."""
 
     def here(model: ModelConfig) -> ModelConfig:

@@ -1,13 +1,10 @@
-"""On whose money a run is played: what its budget leaves, what its cells have cost so far, where answers are kept."""
+"""Budget of a run: the remaining amount, and the cost of its cells so far."""
 
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
 from muses_eval.pipeline.config.budget import Budget
-from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 from muses_eval.pipeline.plan.plan import Plan
@@ -16,9 +13,6 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.shards import RunIndex
 from muses_eval.storage.runs.spending import read_measured_usage, read_spending, read_untold
 from muses_eval.workers.budget import NO_HISTORY, BudgetSpec, Cost, CostHistory, CostHistoryByCell, budget_cell, total
-
-_CACHE = "responses"
-"""Folder below MUSES_HOME."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +32,6 @@ class RunBudget:
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutionContext:
-    """Budget and cache that every shard of a run gets."""
-
-    budget: RunBudget | None = None
-    cache: str | None = None
-    """The store in which answers are kept."""
-
-    @property
-    def used_up(self) -> bool:
-        """Whether no episode may be played."""
-        return self.budget is not None and self.budget.used_up
-
-
-@dataclass(frozen=True, slots=True)
 class SpendingHistory:
     """What earlier starts of a run have left in its store."""
 
@@ -59,36 +39,6 @@ class SpendingHistory:
     """What they have spent."""
     learned: CostHistoryByCell = field(default_factory=dict)
     """What finished episodes used; nothing where the run owes none."""
-
-
-class OpenedRun(Protocol):
-    """A run that is about to be played; :class:`muses_eval.flows.job.prepare.PreparedRun` is one."""
-
-    @property
-    def config(self) -> RunConfig: ...
-    @property
-    def dataset(self) -> Dataset: ...
-    @property
-    def plan(self) -> Plan: ...
-    @property
-    def store(self) -> ObjectStore: ...
-    @property
-    def index(self) -> RunIndex: ...
-
-
-def read_context(run: OpenedRun, home: Path, budget: RunBudget | None = None) -> ExecutionContext:
-    """The terms of one start of a run.
-
-    Args:
-        run: the run.
-        home: MUSES_HOME.
-        budget: a budget shared with other runs; None: the run's own budget, if its config has one.
-    """
-    cache = {"off": None, "local": str(home / _CACHE), "store": run.store.url}[run.config.cache]
-    if run.config.budget is not None and budget is None:
-        ledger = read_spending_history(run.plan, run.dataset, run.store, run.index)
-        budget = RunBudget(open_budget(run.plan.run_id, run.config.budget, [ledger.before]), ledger.learned)
-    return ExecutionContext(budget, cache)
 
 
 def open_budget(name: str, cap: Budget, before: Iterable[Cost]) -> BudgetSpec:

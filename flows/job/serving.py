@@ -38,7 +38,7 @@ async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executo
     if run.config.execution.executor != "ray":
         names = ", ".join(f"vllm:{model.model}" for model in (*agents, *users))
         raise ConfigError(f"{names}: served on Ray only; write executor: ray under execution, or pass --executor ray")
-    async with staged_on(executor) as staged:
+    async with with_model_servers(executor) as staged:
         await staged.keep_running(users)
         described = without_credentials(await staged.admit((*agents, *users)))
         await asyncio.to_thread(change_manifest, run.store, run.plan.run_id, lambda known: _with(known, described))
@@ -47,7 +47,7 @@ async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executo
 
 
 @asynccontextmanager
-async def staged_on(executor: Executor) -> AsyncIterator["GpuScheduler"]:
+async def with_model_servers(executor: Executor) -> AsyncIterator["GpuScheduler"]:
     """*executor* with servers; itself where it has them already, since several runs share it."""
     # Here, not above: runs that serve nothing start without Ray.
     from muses_eval.workers.vllm.fleet import VllmFleet
@@ -75,7 +75,7 @@ def served_users(plan: Plan) -> tuple[ModelSpec, ...]:
     return (model,) if model is not None and model.provider == "vllm" else ()
 
 
-def engines_of(described: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def engine_versions(described: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Model -> version and build of what serves it, as "0.32.0 gpu"; *described* as in a manifest."""
     return {model: f"{found['vllm']} {found['build']}" for model, found in described.items()}
 

@@ -38,7 +38,7 @@ async def in_thread(_: str, work: Callable[[], T], /) -> T:
 
 
 @dataclass(frozen=True, slots=True)
-class Sealing:
+class SealResult:
     """What became of the runs that were open."""
 
     sealed: tuple[str, ...]
@@ -54,7 +54,7 @@ class MaintainReport:
     store: str
     dry_run: bool
     checks: tuple[RunCheck, ...]
-    sealing: Sealing
+    sealing: SealResult
     deleted: tuple[OldRun, ...]
     held: Mapping[str, str]
     """Run -> who holds it; it was passed over."""
@@ -93,7 +93,7 @@ async def maintain(
     )
 
 
-def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: bool = False) -> Sealing:
+def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: bool = False) -> SealResult:
     """Seals the open runs that are scored whole.  One that owes episodes stays open, to be resumed."""
     sealed: list[str] = []
     left_open: dict[str, str] = {}
@@ -111,7 +111,7 @@ def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: 
             sealed.append(check.run_id)
         else:
             left_open[check.run_id] = reason
-    return Sealing(tuple(sealed), left_open)
+    return SealResult(tuple(sealed), left_open)
 
 
 def _unended_night(store: ObjectStore, run_id: str) -> str | None:

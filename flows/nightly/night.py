@@ -12,7 +12,7 @@ one leaves.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -20,17 +20,15 @@ from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserv
 from muses_eval.flows.job.prepare import PreparedRun, Warn, open_run
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.job.run_lock import hold_run_lock_async
-from muses_eval.flows.job.serving import engines_of, served_agents, served_users
-from muses_eval.flows.job.shared_pool import SharedPool
+from muses_eval.flows.job.serving import served_agents, served_users
+from muses_eval.flows.job.shared_executor import SharedExecutor
+from muses_eval.flows.nightly.night_report import MAX_EARLIER_NIGHTS, NightOutcome, build_report
 from muses_eval.flows.nightly.schedule import canary_config, night_config
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.run import RunConfig
-from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.plan.content_key import NO_ENGINES, content_key
 from muses_eval.pipeline.plan.plan import Cell
-from muses_eval.pipeline.text.credential_masking import mask_credentials
-from muses_eval.storage.analysis.regressions import RegressionCheck, compare_with_canaries, compare_with_last_night
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import (
@@ -44,10 +42,8 @@ from muses_eval.storage.runs.manifest import (
 from muses_eval.storage.runs.nights import (
     Night,
     NightReport,
-    canaries_before,
     keep_report,
     report_of,
-    rows_version,
     sealed_before,
 )
 from muses_eval.storage.runs.reuse import Decision, Source, decide, find_sources, take_over
@@ -55,9 +51,6 @@ from muses_eval.storage.runs.shards import read_index
 from muses_eval.storage.upkeep.compaction import seal
 
 WORK = "muses flow nightly"
-PAST = 14
-"""So many earlier canaries are one canary's past, and so many sealed nights are looked into for what tonight needs."""
-_SHOWN_PROBLEMS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +62,7 @@ class NightResult:
     canary: RunReport
     cells: tuple[CellRecord, ...]
     """Cells of the night's run."""
-    is_news: bool
+    did_work: bool
     """Whether this start did anything; an earlier one had brought the night to its end otherwise."""
 
 
@@ -86,23 +79,23 @@ async def nightly(
     tonight, canary = night_config(config, night), canary_config(config, night)
     store = open_store(config.store)
     was_over = await asyncio.to_thread(_is_over, store, night)
-    async with SharedPool(driver.open_pool) as pool:
-        ours = replace(driver, work=WORK, open_pool=pool.share)
+    async with SharedExecutor(driver.open_executor) as pool:
+        ours = replace(driver, work=WORK, open_executor=pool.share)
         reuse = _CellReuse(pool, settings, observer.warn)
         prepared_canary = await reuse.prepare(canary, ())
         canary_report = await evaluate(canary, settings, observer, ours)
-        earlier = await asyncio.to_thread(sealed_before, store, night, PAST)
+        earlier = await asyncio.to_thread(sealed_before, store, night, MAX_EARLIER_NIGHTS)
         prepared_night = await reuse.prepare(tonight, earlier)
         report = await evaluate(tonight, settings, observer, ours)
     had_work = any(run.pending.episode_count for run in (prepared_canary, prepared_night))
-    outcome = _Outcome(store, night, earlier[0] if earlier else None, report, canary_report, config.nightly.alpha)
+    outcome = NightOutcome(store, night, earlier[0] if earlier else None, report, canary_report, config.nightly.alpha)
     async with hold_run_lock_async(store, night.run_id, WORK):
         kept = await asyncio.to_thread(_keep, outcome, start, had_work=had_work)
     for run_id in (night.canary_id, night.run_id):
         await asyncio.to_thread(seal, store, run_id, WORK)
     await asyncio.to_thread(_publish, store, night)
     cells = (await asyncio.to_thread(find_manifest, store, night.run_id)).cells
-    return NightResult(kept, report, canary_report, cells, is_news=had_work or not was_over)
+    return NightResult(kept, report, canary_report, cells, did_work=had_work or not was_over)
 
 
 def _is_over(store: ObjectStore, night: Night) -> bool:
@@ -117,7 +110,7 @@ def _is_over(store: ObjectStore, night: Night) -> bool:
 class _CellReuse:
     """Settles what of a run is played and what is taken over, before it is played."""
 
-    pool: SharedPool
+    pool: SharedExecutor
     settings: Settings
     warn: Warn
 
@@ -183,139 +176,14 @@ def _note_cells(store: ObjectStore, run_id: str, decisions: Sequence[Decision]) 
     change_manifest(store, run_id, lambda manifest: replace(manifest, cells=cells))
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What a report is made of."""
-
-    store: ObjectStore
-    night: Night
-    before: RunManifest | None
-    played: RunReport
-    canary: RunReport
-    alpha: float
-
-
-def _report(outcome: _Outcome, seconds: float) -> NightReport:
-    from muses_eval.flows.nightly.publish_site import page_of
-
-    store, night, played, canary = outcome.store, outcome.night, outcome.played, outcome.canary
-    manifest = find_manifest(store, night.run_id)
-    reused = sum(cell.played_in != night.run_id for cell in manifest.cells)
-    notes: list[str] = []
-    found = _changes(outcome, manifest, notes)
-    return NightReport(
-        run_id=night.run_id,
-        canary_id=night.canary_id,
-        store=store.url,
-        started_at=find_manifest(store, night.canary_id).created_at,
-        seconds=seconds,
-        planned=played.planned,
-        scored=played.outcomes["scored"],
-        canary_planned=canary.planned,
-        canary_scored=canary.outcomes["scored"],
-        complete=played.complete and canary.complete,
-        budget_reached=played.budget_reached or canary.budget_reached,
-        cost_usd=sum_or_none((played.cost_usd, canary.cost_usd)),
-        cells_played=len(manifest.cells) - reused,
-        cells_reused=reused,
-        before=None if outcome.before is None else outcome.before.run_id,
-        flags=tuple(flag for changes in found for flag in changes.flags),
-        problems=_problems(played, canary),
-        notes=(
-            *_differences(outcome.before, manifest),
-            *_other_engines(outcome),
-            *notes,
-            *(text for each in found for text in each.cautions),
-        ),
-        site=page_of(store, night.run_id),
-    )
-
-
-def _changes(outcome: _Outcome, manifest: RunManifest, notes: list[str]) -> list[RegressionCheck]:
-    """Returns the significant changes; a note says why when they cannot be computed."""
-    store, night, alpha = outcome.store, outcome.night, outcome.alpha
-    found = []
-    try:
-        if outcome.before is not None:
-            found.append(compare_with_last_night(store, manifest, outcome.before, alpha))
-    except StoreError as error:
-        notes.append(f"tonight could not be held against the last sealed night: {error}")
-    try:
-        canary, earlier = find_manifest(store, night.canary_id), canaries_before(store, night, PAST)
-        found.append(compare_with_canaries(store, canary, earlier, alpha))
-        if not earlier:
-            notes.append("no earlier canary: drift can be computed from the next night on")
-    except StoreError as error:
-        notes.append(f"the canary could not be held against its past: {error}")
-    return found
-
-
-def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:
-    """What a person should know of how tonight's plan differs from the last sealed night's."""
-    if before is None:
-        return ["no earlier sealed night: everything was played, and there is nothing to hold it against"]
-    notes = []
-    for what, then, now in (
-        ("model", set(before.models), set(tonight.models)),
-        ("family", {family for _, family in before.planned}, {family for _, family in tonight.planned}),
-    ):
-        if gone := sorted(then - now):
-            notes.append(f"in {before.run_id} and not in the config any more: {what} {', '.join(gone)}")
-        if new := sorted(now - then):
-            notes.append(f"new since {before.run_id}: {what} {', '.join(new)}")
-    notes += _other_models(before, tonight)
-    common = {family for _, family in before.planned} & {family for _, family in tonight.planned}
-    other = sorted(family for family in common if rows_version(before, family) != rows_version(tonight, family))
-    if other:
-        notes.append(
-            f"other scenarios than in {before.run_id}: {', '.join(other)}; nothing of that is taken over or compared"
-        )
-    return notes
-
-
-def _other_models(before: RunManifest, tonight: RunManifest) -> Iterator[str]:
-    """Which names on the leaderboard stand for something else."""
-    for name in sorted(before.models.keys() & tonight.models.keys()):
-        then, now = before.models[name], tonight.models[name]
-        if other := sorted(what for what in then.keys() | now.keys() if then.get(what) != now.get(what)):
-            yield f"{name} is not what it was in {before.run_id}: other {', '.join(other)}"
-
-
-def _other_engines(outcome: _Outcome) -> list[str]:
-    """Which models are served by another vLLM than in the last sealed night, by its canary, which is always played."""
-    before = None if outcome.before is None else Night.parse(outcome.before.run_id)
-    if before is None:
-        return []
-    try:
-        then, now = (
-            engines_of(find_manifest(outcome.store, night.canary_id).made_with.get("vllm", {}))
-            for night in (before, outcome.night)
-        )
-    except StoreError:  # its canary has been deleted
-        return []
-    return [
-        f"{model} is served by vLLM {now[model]}, in {before.run_id} by {then[model]}"
-        for model in sorted(then.keys() & now.keys())
-        if then[model] != now[model]
-    ]
-
-
-def _problems(played: RunReport, canary: RunReport) -> tuple[str, ...]:
-    found = [(count, f"{kind}: {text}") for report in (played, canary) for count, kind, text in report.problems]
-    most = sorted(found, key=lambda problem: -problem[0])[:_SHOWN_PROBLEMS]
-    return tuple(
-        f"{count} x {mask_credentials(text)[0]}" for count, text in most
-    )  # they are stored, and a provider may quote a key
-
-
-def _keep(outcome: _Outcome, start: float, *, had_work: bool) -> NightReport:
+def _keep(outcome: NightOutcome, start: float, *, had_work: bool) -> NightReport:
     """Stores the night's report and returns it.  A start that had nothing to do leaves one that says all as it is."""
     earlier = report_of(find_manifest(outcome.store, outcome.night.run_id))
     scored = (outcome.played.outcomes["scored"], outcome.canary.outcomes["scored"])
     if earlier is not None and not had_work and (earlier.scored, earlier.canary_scored) == scored:
         return earlier
     before_s = 0.0 if earlier is None else earlier.seconds
-    report = _report(outcome, before_s + time.monotonic() - start)
+    report = build_report(outcome, before_s + time.monotonic() - start)
     keep_report(outcome.store, report)
     return report
 

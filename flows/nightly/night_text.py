@@ -5,7 +5,7 @@ from typing import Any
 
 from muses_eval.dashboards.tables.text_table import text_table
 from muses_eval.flows.nightly.maintain import MaintainReport
-from muses_eval.flows.nightly.schedule import NightSummary
+from muses_eval.flows.nightly.night_history import NightSummary
 from muses_eval.storage.runs.manifest import CellRecord
 from muses_eval.storage.runs.nights import Flag, NightReport
 

@@ -1,1 +1,1 @@
-"""Prefect's side: flows, tasks, artifacts, deployments and notifications.  Import it after ``quiet_engines``."""
+"""Prefect flows, tasks, artifacts, deployments and notifications.  Import it after ``set_environment_defaults``."""

@@ -8,8 +8,10 @@ from typing import Any
 
 from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver, evaluate
 from muses_eval.flows.job.report import RunReport
-from muses_eval.flows.prefect_flows.notify import notify_failure
-from muses_eval.flows.prefect_flows.tasks import flow_time_limit, play_as_tasks, publish_leaderboard
+from muses_eval.flows.prefect_flows.artifacts import publish_leaderboard
+from muses_eval.flows.prefect_flows.notifications import notify_failure
+from muses_eval.flows.prefect_flows.tasks import play_as_tasks
+from muses_eval.flows.prefect_flows.time_limits import flow_time_limit
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.run import RunConfig

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from muses_eval.flows.nightly.maintain import MaintainReport, maintain
 from muses_eval.flows.nightly.night_text import upkeep_lines
-from muses_eval.flows.prefect_flows.notify import Notice, notify_failure, send_notices
-from muses_eval.flows.prefect_flows.tasks import display_only, flow_time_limit
+from muses_eval.flows.prefect_flows.notifications import Notification, notify_failure, send_notifications
+from muses_eval.flows.prefect_flows.server import suppress_display_errors
+from muses_eval.flows.prefect_flows.time_limits import flow_time_limit
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.storage.objects.open_store import open_store
@@ -37,19 +38,19 @@ def make_maintain_flow(
         async with flow_time_limit(run_config.flow.flow_minutes):
             store = open_store(run_config.store)
             report = await maintain(store, run_config.maintain, dry_run=dry_run, stage=_as_task)
-        with display_only():
+        with suppress_display_errors():
             lines = "\n".join(f"- {line.strip()}" for line in upkeep_lines(report))
             await acreate_markdown_artifact(lines, key="maintain", description=report.store)
         if not report.is_whole:
-            await send_notices((_notice_of_damage(report),), run_config.notify)
+            await send_notifications((_damage_notification(report),), run_config.notify)
         return report
 
     return maintain_store
 
 
-def _notice_of_damage(report: MaintainReport) -> Notice:
+def _damage_notification(report: MaintainReport) -> Notification:
     damaged = [check.run_id for check in report.checks if check.findings]
-    return Notice(
+    return Notification(
         event="failure",
         what=f"damaged runs: {', '.join(damaged)}",
         where=f"store {report.store}",

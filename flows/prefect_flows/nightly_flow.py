@@ -8,14 +8,11 @@ from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
 from muses_eval.flows.nightly.night import WORK, NightResult, nightly
 from muses_eval.flows.nightly.night_text import cell_rows, flag_line
 from muses_eval.flows.nightly.schedule import read_day, resolve_night, scheduled_start
-from muses_eval.flows.prefect_flows.notify import notices_of_night, notify_failure, send_notices
-from muses_eval.flows.prefect_flows.tasks import (
-    artifact_key,
-    display_only,
-    flow_time_limit,
-    play_as_tasks,
-    publish_leaderboard,
-)
+from muses_eval.flows.prefect_flows.artifacts import artifact_key, publish_leaderboard
+from muses_eval.flows.prefect_flows.notifications import night_notifications, notify_failure, send_notifications
+from muses_eval.flows.prefect_flows.server import suppress_display_errors
+from muses_eval.flows.prefect_flows.tasks import play_as_tasks
+from muses_eval.flows.prefect_flows.time_limits import flow_time_limit
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.run import RunConfig
@@ -47,8 +44,8 @@ def make_nightly_flow(
             result = await nightly(run_config, read_settings(), night, observer, _DRIVER)
         await publish_leaderboard(result.night)
         await _publish_night(result)
-        if result.is_news:
-            await send_notices(notices_of_night(result.report), run_config.notify)
+        if result.did_work:
+            await send_notifications(night_notifications(result.report), run_config.notify)
         return result
 
     return nightly_run
@@ -57,10 +54,10 @@ def make_nightly_flow(
 async def _publish_night(result: NightResult) -> None:
     """The night's cells as a table with what moved, and where its pages are."""
     report, key = result.report, artifact_key(result.report.run_id)
-    with display_only():
+    with suppress_display_errors():
         moved = "\n".join(map(flag_line, report.flags)) or "No change that chance does not explain."
         await acreate_table_artifact(cell_rows(result.cells, report.run_id), key=f"cells-{key}", description=moved)
-    with display_only():
+    with suppress_display_errors():
         await acreate_link_artifact(report.site, link_text=report.run_id, key=f"site-{key}")
 
 

@@ -7,14 +7,11 @@ from typing import Any
 
 from muses_eval.dashboards.tables.sweep import render_sweep
 from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
-from muses_eval.flows.prefect_flows.notify import Notice, notify_failure, send_notices
-from muses_eval.flows.prefect_flows.tasks import (
-    artifact_key,
-    display_only,
-    flow_time_limit,
-    play_as_tasks,
-    publish_leaderboard,
-)
+from muses_eval.flows.prefect_flows.artifacts import artifact_key, publish_leaderboard
+from muses_eval.flows.prefect_flows.notifications import Notification, notify_failure, send_notifications
+from muses_eval.flows.prefect_flows.server import suppress_display_errors
+from muses_eval.flows.prefect_flows.tasks import play_as_tasks
+from muses_eval.flows.prefect_flows.time_limits import flow_time_limit
 from muses_eval.flows.settings import read_settings
 from muses_eval.flows.sweep.sweep import SweepReport, sweep
 from muses_eval.pipeline.config.grid import MOST_CELLS, SweepRun, expand
@@ -44,19 +41,19 @@ def make_sweep_flow(
         async with flow_time_limit(runs[0].config.flow.flow_minutes):
             result = await sweep(name, runs, read_settings(), observer, _DRIVER)
         await _publish(result)
-        await send_notices(_notices(result), runs[0].config.notify)
+        await send_notifications(_notifications(result), runs[0].config.notify)
         return result
 
     return sweep_runs
 
 
-def _notices(result: SweepReport) -> tuple[Notice, ...]:
+def _notifications(result: SweepReport) -> tuple[Notification, ...]:
     """That runs ended early, though the flow itself went on to its end."""
     troubles = tuple(f"{run.run_id}: {run.error}" for run in result.runs if run.error is not None)
     if not troubles:
         return ()
     return (
-        Notice(
+        Notification(
             event="failure",
             what=f"sweep {result.name}: {len(troubles)} of {len(result.runs)} runs ended early",
             where=f"store {result.store}",
@@ -72,7 +69,7 @@ async def _publish(result: SweepReport) -> None:
     early = (
         f"- {run.run_id} ended early: {mask_credentials(run.error)[0]}" for run in result.runs if run.error is not None
     )
-    with display_only():
+    with suppress_display_errors():
         await acreate_markdown_artifact(
             "\n".join((render_sweep(result.lines, "md"), "", *early)),
             key=f"sweep-{artifact_key(result.name)}",

@@ -18,7 +18,7 @@ from muses_eval.flows.job.prepare import Warn, load_dataset, plan_run
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.job.run_budget import RunBudget, SpendingHistory, open_budget, read_spending_history
 from muses_eval.flows.job.serving import served_agents, served_users
-from muses_eval.flows.job.shared_pool import SharedPool
+from muses_eval.flows.job.shared_executor import SharedExecutor
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.config.dataset import DatasetSpec
@@ -50,7 +50,7 @@ class PlannedRun:
     plan: Plan
 
 
-def planned_runs(runs: Iterable[SweepRun]) -> Iterator[PlannedRun]:
+def plan_runs(runs: Iterable[SweepRun]) -> Iterator[PlannedRun]:
     """The runs, one after the other; what several of them play is loaded once.
 
     Raises:
@@ -151,10 +151,10 @@ async def sweep(
     observer = replace(observer, warn=_once(observer.warn))
     slots = asyncio.Semaphore(RUNS_AT_ONCE)
     errors: list[MusesError] = []
-    async with SharedPool(driver.open_pool) as pool:
+    async with SharedExecutor(driver.open_executor) as pool:
         for queued in queue:
             pool.expect(queued.agents, queued.users)
-        shared, shared_budget = replace(driver, open_pool=pool.share), _shared_budget(name, queue)
+        shared, shared_budget = replace(driver, open_executor=pool.share), _shared_budget(name, queue)
         closed = False
 
         async def play(queued: _QueuedRun) -> SweepRunResult:
@@ -190,7 +190,7 @@ def _queue(runs: Iterable[SweepRun]) -> list[_QueuedRun]:
             served_users(run.plan),
             _spending_history(run),
         )
-        for run in planned_runs(runs)
+        for run in plan_runs(runs)
     ]
 
 

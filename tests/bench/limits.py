@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from muses_eval.flows.job.evaluate import evaluate
-from muses_eval.flows.settings import quiet_engines, read_settings
+from muses_eval.flows.settings import read_settings, set_environment_defaults
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.workers.rehearsal.fault_profile import FaultProfile, HardLimits, Latency, Spread
 from muses_eval.workers.rehearsal.request_log import LoggedRequest, largest_window
@@ -93,7 +93,7 @@ def play(base_url: str, calls: int, model: Mapping[str, object], execution: Mapp
             "execution": {"shards_per_worker": SHARDS_AT_ONCE, "shard_size": SHARD_SIZE, **execution},
         }
         settings = read_settings({"MUSES_HOME": f"{folder}/home"})
-        quiet_engines(settings)
+        set_environment_defaults(settings)
         report = asyncio.run(evaluate(parse_config(raw, "bench"), settings))
     assert report.complete, report.problems
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from muses_eval.flows.prefect_flows.deploy import Deployment, read_entries, values
+from muses_eval.flows.prefect_flows.deployment_file import Deployment, placeholder_values, read_deployments
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import ConfigError
 
@@ -32,11 +32,11 @@ ENTRY: dict[str, Any] = {
 
 def given(**config: Any) -> dict[str, Any]:
     raw = {**RUN, "store": "/store", **config}
-    return values(raw, "here.yaml", read_settings({"MUSES_HOME": "/home"}), Path("/folder"))
+    return placeholder_values(raw, "here.yaml", read_settings({"MUSES_HOME": "/home"}), Path("/folder"))
 
 
 def registered(file: Path = PREFECT_FILE, **config: Any) -> dict[str, Deployment]:
-    return {each.entrypoint.rpartition(".")[2]: each for each in read_entries(file, given(**config)).deployments}
+    return {each.entrypoint.rpartition(".")[2]: each for each in read_deployments(file, given(**config)).deployments}
 
 
 def test_a_run_is_registered_on_demand_and_nothing_starts_by_itself() -> None:
@@ -54,7 +54,8 @@ def test_a_configuration_is_known_by_its_name_or_else_by_its_file() -> None:
     settings = read_settings({"MUSES_HOME": "/home"})
     raws = ({**RUN, "store": "/store"}, {**RUN, "store": "/store", "name": "mine"})
     unnamed, named = (
-        {values(raw, source, settings, Path("/folder"))["tag"] for source in ("a.yaml", "b.yaml")} for raw in raws
+        {placeholder_values(raw, source, settings, Path("/folder"))["tag"] for source in ("a.yaml", "b.yaml")}
+        for raw in raws
     )
     assert unnamed == {"muses: /folder/a.yaml in /store", "muses: /folder/b.yaml in /store"}
     assert named == {"muses: mine in /store"}
@@ -76,7 +77,7 @@ def test_a_night_waits_in_the_first_queue() -> None:
 
 
 def test_a_grid_is_a_sweep_and_nothing_else() -> None:
-    entries = read_entries(PREFECT_FILE, given(name="wide", grid={"epochs": [1, 2]}))
+    entries = read_deployments(PREFECT_FILE, given(name="wide", grid={"epochs": [1, 2]}))
     (sweep,) = entries.deployments
     assert sweep.entrypoint == "muses_eval.flows.prefect_flows.sweep_flow.sweep_flow"
     assert sweep.parameters["config"]["grid"] == {"epochs": [1, 2]}
@@ -87,7 +88,7 @@ def test_a_grid_is_a_sweep_and_nothing_else() -> None:
 
 
 def test_what_is_left_out_says_why() -> None:
-    left_out = read_entries(PREFECT_FILE, given(maintain={})).left_out
+    left_out = read_deployments(PREFECT_FILE, given(maintain={})).left_out
     assert left_out == {
         "muses_eval.flows.prefect_flows.nightly_flow.nightly_flow": "the configuration has no section nightly",
         "muses_eval.flows.prefect_flows.sweep_flow.sweep_flow": "the configuration has no grid",
@@ -97,7 +98,7 @@ def test_what_is_left_out_says_why() -> None:
 def test_a_sweep_without_a_name_is_called_so() -> None:
     """As the command calls it, and not after its first run."""
     raw = {"models": ["scripted/oracle"], "grid": {"epochs": [1, 2]}, "store": "/store"}
-    assert values(raw, "wide.yaml", read_settings({}), Path("/"))["name"] == "sweep"
+    assert placeholder_values(raw, "wide.yaml", read_settings({}), Path("/"))["name"] == "sweep"
 
 
 def test_a_night_that_could_never_be_played_is_refused_at_once() -> None:
@@ -120,7 +121,7 @@ def test_a_file_of_deployments_that_cannot_be_used(tmp_path: Path, text: str, to
     file = tmp_path / "prefect.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=r"prefect\.yaml: ") as caught:
-        read_entries(file, given())
+        read_deployments(file, given())
     assert told in str(caught.value)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from muses_eval.flows.job.evaluate import folder_advice, play_all
+from muses_eval.flows.job.evaluate import play_all, shared_folder_warning
 from muses_eval.flows.job.prepare import load_dataset, open_run, prepare_without_lock
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.errors import ConfigError
@@ -319,6 +319,6 @@ def test_a_run_of_an_older_schema_becomes_one_of_todays_when_it_plays(tmp_path: 
 )
 def test_a_folder_for_workers_of_other_machines(tmp_path: Path, execution: dict[str, Any], warned: bool) -> None:
     config = parse_config({"models": ["scripted/oracle"], "execution": execution}, "here")
-    said = folder_advice(open_store(str(tmp_path)), config.execution)
+    said = shared_folder_warning(open_store(str(tmp_path)), config.execution)
     assert (said is not None) == warned
     assert said is None or (str(tmp_path) in said and "S3" in said)

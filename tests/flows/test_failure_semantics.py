@@ -21,7 +21,7 @@ import pytest
 import yaml
 from muses_eval.flows.job.evaluate import Driver, evaluate
 from muses_eval.flows.job.report import RunReport
-from muses_eval.flows.settings import quiet_engines, read_settings
+from muses_eval.flows.settings import read_settings, set_environment_defaults
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.errors import ConfigError, MusesError, StoreError
 from muses_eval.workers.play.executor import InlineExecutor, OnStart, ignore_start
@@ -91,13 +91,13 @@ def run_on_prefect(server: PrefectServer, folder: Path, executor: InlineExecutor
     parsed = parse_config({**raw, "store": str(folder), "execution": {"shard_size": 2}, **config}, "here")
 
     @asynccontextmanager
-    async def open_pool(*_: object) -> Any:
+    async def open_executor(*_: object) -> Any:
         async with executor:
             yield executor
 
     @flow(name=f"troubled-{folder.name}")
     async def troubled() -> RunReport:
-        return await evaluate(parsed, read_settings(), driver=Driver("tests", open_pool, play_as_tasks))
+        return await evaluate(parsed, read_settings(), driver=Driver("tests", open_executor, play_as_tasks))
 
     with temporary_settings({PREFECT_API_URL: server.url}):
         return asyncio.run(troubled())
@@ -444,7 +444,7 @@ def test_what_a_server_answers_with_500_is_asked_again(prefect: PrefectServer) -
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_RETRY_EXTRA_CODES, temporary_settings
 
     environment: dict[str, str] = {}
-    quiet_engines(read_settings(environment), environment)
+    set_environment_defaults(read_settings(environment), environment)
     codes = environment["PREFECT_CLIENT_RETRY_EXTRA_CODES"]
     with Front(prefect.port) as front, ThreadPoolExecutor() as threads:
         front.trouble = 500
@@ -470,7 +470,7 @@ def test_what_a_server_answers_with_500_is_asked_again(prefect: PrefectServer) -
     ],
 )
 def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said: str) -> None:
-    from muses_eval.flows.prefect_flows.tasks import server_errors
+    from muses_eval.flows.prefect_flows.server import translate_server_errors
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
@@ -480,7 +480,7 @@ def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said:
         with (
             temporary_settings(settings),
             pytest.raises(MusesError, match=said),
-            server_errors(),
+            translate_server_errors(),
             get_client(sync_client=True) as client,
         ):
             client.read_flows()
@@ -573,7 +573,7 @@ def test_a_night_that_is_ended_in_the_middle_goes_on(
 
 
 def test_a_signal_that_a_callback_swallows_still_ends_the_flow() -> None:
-    from muses_eval.flows.prefect_flows.tasks import flow_time_limit
+    from muses_eval.flows.prefect_flows.time_limits import flow_time_limit
     from prefect.exceptions import TerminationSignal
 
     def callback() -> None:

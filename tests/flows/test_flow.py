@@ -134,12 +134,14 @@ class _Broken(BaseHTTPRequestHandler):
 def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is on record, and that is all."""
     from muses_eval.flows.job.prepare import prepare_without_lock
-    from muses_eval.flows.prefect_flows.tasks import _Progress
+    from muses_eval.flows.prefect_flows.artifacts import ProgressArtifact
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     raw = {"models": ["scripted/oracle"], "dataset": "generated:1", "store": str(tmp_path)}
-    logging.getLogger("muses_eval.flows.prefect_flows.tasks").addHandler(caplog.handler)  # Prefect took the root's away
-    progress = _Progress(prepare_without_lock(parse_config(raw, "here")), uuid.uuid4())
+    logging.getLogger("muses_eval.flows.prefect_flows.server").addHandler(
+        caplog.handler
+    )  # Prefect took the root's away
+    progress = ProgressArtifact(prepare_without_lock(parse_config(raw, "here")), uuid.uuid4())
     with ThreadingHTTPServer(("127.0.0.1", 0), _Broken) as broken:
         thread = threading.Thread(target=broken.serve_forever)
         thread.start()
@@ -154,11 +156,11 @@ def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pyt
 def test_a_lost_server_is_told_in_our_words() -> None:
     """Once Prefect has given up on it."""
     import httpx
-    from muses_eval.flows.prefect_flows.tasks import server_errors
+    from muses_eval.flows.prefect_flows.server import translate_server_errors
 
     (port,) = free_ports(1)
     with pytest.raises(MusesError, match=r"the Prefect server was lost \(ConnectError.*start the same command again"):  # noqa: SIM117
-        with server_errors():
+        with translate_server_errors():
             httpx.get(f"http://127.0.0.1:{port}/api/health")
 
 

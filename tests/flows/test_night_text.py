@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from muses_eval.flows.nightly.night_history import NightSummary
 from muses_eval.flows.nightly.night_text import cell_rows, duration, flag_line, night_lines, status_table
-from muses_eval.flows.nightly.schedule import NightSummary
 from muses_eval.storage.runs.manifest import CellRecord
 
 from tests.storage.test_nights import FLAG, REPORT

@@ -14,8 +14,8 @@ import pytest
 from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, OnShard, play_all
 from muses_eval.flows.job.prepare import PreparedRun
 from muses_eval.flows.nightly.night import WORK, NightResult, nightly
+from muses_eval.flows.nightly.night_history import last_nights
 from muses_eval.flows.nightly.publish_site import publish
-from muses_eval.flows.nightly.schedule import last_nights
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.model import ModelSpec
@@ -264,7 +264,7 @@ def test_a_second_start_changes_nothing(later: Board) -> None:
     """Neither calls nor the report nor the sealed objects."""
     before = read_manifest(later.store, "nightly-2026-11-01")
     again = later.night(1)
-    assert (again.report, again.is_news) == (report_of(before), False)
+    assert (again.report, again.did_work) == (report_of(before), False)
     assert later.calls() == 0
     assert read_manifest(later.store, "nightly-2026-11-01") == before
 
@@ -294,9 +294,9 @@ def test_a_night_that_ended_before_it_was_sealed_is_still_news(board: Board, mon
         board.night(1)
     monkeypatch.undo()
     assert board.calls() == CALLS + 2 * CANARY
-    assert board.night(1).is_news
+    assert board.night(1).did_work
     assert board.calls() == 0
-    assert not board.night(1).is_news
+    assert not board.night(1).did_work
 
 
 def test_a_night_goes_on_with_the_config_that_it_began_with(later: Board) -> None:
@@ -437,10 +437,10 @@ def test_one_pool_for_both_runs(board: Board) -> None:
     async def counted(*args: Any) -> Any:
         nonlocal opened
         opened += 1
-        async with DIRECT.open_pool(*args) as pool:
+        async with DIRECT.open_executor(*args) as pool:
             yield pool
 
-    driver = Driver(WORK, open_pool=counted)
+    driver = Driver(WORK, open_executor=counted)
     board.night(1, driver)
     board.night(1, driver)
     assert opened == 1
@@ -540,7 +540,7 @@ def test_an_engine_that_is_upgraded_plays_anew(board: Board) -> None:
     changes: dict[str, Any] = {"models": ["vllm:m", "scripted/compliant"], "execution": {"executor": "ray"}}
 
     def night(day: int, engines: Engines) -> tuple[int, int, list[str]]:
-        report = board.night(day, replace(DIRECT, open_pool=engines.open), **changes).report
+        report = board.night(day, replace(DIRECT, open_executor=engines.open), **changes).report
         assert report.scored == report.planned
         return report.cells_played, report.cells_reused, [note for note in report.notes if "vLLM" in note]
 

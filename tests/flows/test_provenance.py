@@ -7,7 +7,7 @@ from pathlib import Path
 
 from muses_eval.flows.installation import CHECKOUT
 from muses_eval.flows.job.prepare import load_dataset, plan_run, prepare_without_lock
-from muses_eval.flows.job.provenance import CodeState, code_state, lock_hash, made_with, package_versions
+from muses_eval.flows.job.provenance import CodeState, code_state, lock_hash, package_versions, provenance_record
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.text.credential_masking import MASK
 from muses_eval.storage.objects.open_store import open_store
@@ -100,7 +100,7 @@ def test_what_is_recorded_of_how_models_are_served() -> None:
     config = parse_config(CONFIG, "test")
     dataset = load_dataset(config)
     plan = plan_run(config, dataset)
-    facts = made_with(plan, dataset.versions, CodeState("c", dirty=True, changes="ch"), CHECKOUT)
+    facts = provenance_record(plan, dataset.versions, CodeState("c", dirty=True, changes="ch"), CHECKOUT)
     assert facts == json.loads(json.dumps(facts))
     assert (facts["changes"], facts["lock"]) == ("ch", lock_hash(CHECKOUT))
     assert facts["rows"] == {"access": dataset.versions["access"], "queue": dataset.versions["queue"]}

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muses_eval.flows.cli.rehearse import read_weather
+from muses_eval.flows.cli.rehearse import read_fault_profile
 from muses_eval.flows.job.evaluate import NO_OBSERVER
-from muses_eval.flows.job.rehearsal import Rehearsal, accounts_of, declared_limits, point_at, rehearse
+from muses_eval.flows.job.rehearsal import RehearsalReport, accounts_of, declared_limits, redirect_models, rehearse
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.run import RunConfig
@@ -57,7 +57,7 @@ def config(tmp_path: Path, name: str = "r", **more: object) -> RunConfig:
     return parse_config({**raw, **more}, "test")
 
 
-def rehearsed(parsed: RunConfig, weather: FaultProfile, tmp_path: Path) -> Rehearsal:
+def rehearsed(parsed: RunConfig, weather: FaultProfile, tmp_path: Path) -> RehearsalReport:
     settings = read_settings({"MUSES_HOME": str(tmp_path / "home")})
     return asyncio.run(rehearse(parsed, weather, settings, NO_OBSERVER))
 
@@ -130,7 +130,7 @@ def test_every_called_model_is_pointed_at_the_provider(tmp_path: Path) -> None:
     )
     accounts = accounts_of(parsed)
     provider = RehearsalProvider(FaultProfile())
-    pointed = point_at(parsed, provider, accounts)
+    pointed = redirect_models(parsed, provider, accounts)
     home = provider.base_url().removesuffix("/v1")
     urls = [model.base_url for model in pointed.models]
     assert urls == [
@@ -221,11 +221,11 @@ def test_bad_usage(muses: Muses, tmp_path: Path, arguments: tuple[str, ...], pro
 def test_a_file_may_start_from_a_preset(tmp_path: Path) -> None:
     path = tmp_path / "w.yaml"
     path.write_text("like: storm\nseed: 9\n")
-    assert read_weather(str(path)) == PRESETS["storm"].model_copy(update={"seed": 9})
+    assert read_fault_profile(str(path)) == PRESETS["storm"].model_copy(update={"seed": 9})
 
 
 def test_the_example_is_a_weather() -> None:
-    weather = read_weather(str(ROOT / "infra" / "rehearsal.yaml"))
+    weather = read_fault_profile(str(ROOT / "infra" / "rehearsal.yaml"))
     assert weather.limits is not None
     assert len(weather.changes) == 2
 
@@ -264,7 +264,7 @@ def test_a_rehearsal_has_the_prices_of_the_run(tmp_path: Path) -> None:
     """Those of the table too, which hold at the provider's own address: without them no cap in USD would be kept."""
     real = config(tmp_path, models=["openai:gpt-4o"], users="anthropic:claude-haiku-4-5", budget={"usd": 1})
     with RehearsalProvider(FaultProfile()) as provider:
-        there = point_at(real, provider, accounts_of(real))
+        there = redirect_models(real, provider, accounts_of(real))
     assert real.users is not None
     assert there.users is not None
     assert there.models[0].spec().prices == real.models[0].spec().prices is not None

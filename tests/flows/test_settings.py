@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from muses_eval.flows.settings import Settings, make_home, quiet_engines, ray_home, read_settings
+from muses_eval.flows.settings import Settings, make_home, ray_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.errors import ConfigError
 
 
@@ -52,7 +52,7 @@ def test_the_store_follows_the_home() -> None:
 
 def test_engines_have_their_home_below_ours_and_send_nothing_home() -> None:
     environ: dict[str, str] = {}
-    quiet_engines(read_settings({"MUSES_HOME": "/data/muses"}), environ)
+    set_environment_defaults(read_settings({"MUSES_HOME": "/data/muses"}), environ)
     assert environ["PREFECT_HOME"] == "/data/muses/prefect"
     silent = {"DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0", "VLLM_NO_USAGE_STATS": "1"}
     assert environ.items() >= {**silent, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}.items()
@@ -62,13 +62,13 @@ def test_engines_have_their_home_below_ours_and_send_nothing_home() -> None:
 def test_what_the_user_has_chosen_stays() -> None:
     chosen = {"PREFECT_HOME": "/mine", "RAY_USAGE_STATS_ENABLED": "1", "PREFECT_LOGGING_SERVER_LEVEL": "DEBUG"}
     environ = dict(chosen)
-    quiet_engines(read_settings(environ), environ)
+    set_environment_defaults(read_settings(environ), environ)
     assert environ.items() >= chosen.items()
 
 
 def test_who_sets_a_log_level_sees_the_log() -> None:
     environ = {"PREFECT_LOGGING_LEVEL": "INFO"}
-    quiet_engines(read_settings(environ), environ)
+    set_environment_defaults(read_settings(environ), environ)
     assert environ["PREFECT_LOGGING_LEVEL"] == "INFO"
     assert "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL" not in environ
 

@@ -6,22 +6,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-from muses_eval.flows.job.evaluate import OpenPool
-from muses_eval.flows.job.serving import engines_of, staged_on
+from muses_eval.flows.job.evaluate import OpenExecutor
+from muses_eval.flows.job.serving import engine_versions, with_model_servers
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.workers.play.executor import Executor
 
 
-class SharedPool:
+class SharedExecutor:
     """An executor that is opened for the first run with anything to play, and closed after the last one.
 
-    *open_pool*: opens it.
+    *open_executor*: opens it.
     """
 
-    def __init__(self, open_pool: OpenPool) -> None:
-        self._open_pool = open_pool
+    def __init__(self, open_executor: OpenExecutor) -> None:
+        self._open_executor = open_executor
         self._agents: dict[ModelSpec, None] = {}
         self._users: dict[ModelSpec, None] = {}
         self._stack = AsyncExitStack()
@@ -46,7 +46,10 @@ class SharedPool:
 
     @asynccontextmanager
     async def share(self, execution: ExecutionConfig, settings: Settings) -> AsyncIterator[Executor]:
-        """The executor, to one run: a ``flows.job.evaluate.OpenPool``.  Where it did not open, every run hears why."""
+        """Yields the executor to one run; an ``OpenExecutor``.
+
+        When the executor could not be opened, every run raises the same error.
+        """
         async with self._opening:
             if self._opened is None:
                 try:
@@ -61,17 +64,17 @@ class SharedPool:
         """Model -> what serves it, as "0.32.0 gpu", of those that are served; who cannot be is left out."""
         if not self._serves_on(execution):
             return {}
-        async with self.share(execution, settings) as pool, staged_on(pool) as staged:
+        async with self.share(execution, settings) as pool, with_model_servers(pool) as staged:
             described = await staged.admit((*self._agents, *self._users))
-        return engines_of(described)
+        return engine_versions(described)
 
     def _serves_on(self, execution: ExecutionConfig) -> bool:
         return execution.executor == "ray" and bool(self._agents or self._users)
 
     async def _open(self, execution: ExecutionConfig, settings: Settings) -> Executor:
-        pool = await self._stack.enter_async_context(self._open_pool(execution, settings))
+        pool = await self._stack.enter_async_context(self._open_executor(execution, settings))
         if not self._serves_on(execution):
             return pool
-        staged = await self._stack.enter_async_context(staged_on(pool))
+        staged = await self._stack.enter_async_context(with_model_servers(pool))
         await staged.keep_running(tuple(self._users))
         return staged

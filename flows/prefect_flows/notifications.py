@@ -17,7 +17,7 @@ from muses_eval.pipeline.text.credential_masking import mask_credentials
 from muses_eval.storage.runs.nights import Night, NightReport
 from muses_eval.storage.runs.run_lock import RunLockedError
 from prefect import Flow, State
-from prefect.blocks import notifications  # noqa: F401 - a block is loaded as its own kind once that is imported
+from prefect.blocks import notifications as _blocks  # noqa: F401 - the import registers the kinds of blocks
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
 from prefect.blocks.webhook import Webhook
@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notification:
     """One message.  A webhook is sent its fields, and ``text``."""
 
     event: Event
@@ -46,9 +46,9 @@ class Notice:
         facts = (f"where: {self.where}", f"since: {self.since}", *self.details, f"more: {self.more}")
         return "\n".join((self.what, *facts))
 
-    def masked(self) -> "Notice":
+    def masked(self) -> "Notification":
         """Without credentials, whatever an error's text or an address held."""
-        return Notice(
+        return Notification(
             event=self.event,
             what=mask_credentials(self.what)[0],
             where=mask_credentials(self.where)[0],
@@ -58,11 +58,11 @@ class Notice:
         )
 
 
-def notice_of_failure(flow_run: FlowRun, state: State[Any]) -> Notice:
+def failure_notification(flow_run: FlowRun, state: State[Any]) -> Notification:
     """A flow that failed, crashed or was ended by its time limit."""
     config = flow_run.parameters.get("config") or {}
     started = flow_run.start_time or flow_run.expected_start_time
-    return Notice(
+    return Notification(
         event="failure",
         what=f"{flow_run.name}: {state.name.lower() if state.name else 'failed'}",
         where=f"store {config.get('store', 'not named')}",
@@ -72,9 +72,9 @@ def notice_of_failure(flow_run: FlowRun, state: State[Any]) -> Notice:
     )
 
 
-def notices_of_night(report: NightReport) -> tuple[Notice, ...]:
+def night_notifications(report: NightReport) -> tuple[Notification, ...]:
     """That a night is published, and what in it somebody should look at."""
-    published = Notice(
+    published = Notification(
         event="publication",
         what=f"{report.run_id}: {report.scored} of {report.planned} episodes scored, {_money(report.cost_usd)}",
         where=report.site,
@@ -89,7 +89,7 @@ def notices_of_night(report: NightReport) -> tuple[Notice, ...]:
     )
     if not report.alarms:
         return (published,)
-    moved = Notice(
+    moved = Notification(
         event="regression",
         what=f"{report.run_id}: {len(report.alarms)} scores moved that chance does not explain",
         where=report.site,
@@ -105,12 +105,12 @@ def _named(report: NightReport) -> tuple[str, ...]:
     return () if night is None else ("--name", night.name)
 
 
-async def send_notices(notices: Iterable[Notice], blocks: Iterable[str]) -> None:
+async def send_notifications(notifications: Iterable[Notification], blocks: Iterable[str]) -> None:
     """Sends the messages to all blocks.  One that does not take them is on record, and that is all."""
-    masked = [notice.masked() for notice in notices]
-    for name, notice in product(blocks, masked):
+    masked = [notification.masked() for notification in notifications]
+    for name, notification in product(blocks, masked):
         try:
-            await _send(await Block.aload(name), notice)  # loaded for each: a webhook can be called once
+            await _send(await Block.aload(name), notification)  # loaded for each: a webhook can be called once
         except Exception as error:  # noqa: BLE001 - whatever a block's client raises
             # Its kind alone: the text of such an error likes to hold the address, and an address may be a secret.
             _LOG.warning("no message could be sent to %s: %s", name, type(error).__name__)
@@ -119,17 +119,17 @@ async def send_notices(notices: Iterable[Notice], blocks: Iterable[str]) -> None
 async def notify_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's
     """The hook of all our flows for their bad ends.  Of a process that was killed, the worker calls it."""
     blocks = (flow_run.parameters.get("config") or {}).get("notify", ())
-    if blocks and not _leaves_it_to_another(state):
-        await send_notices((notice_of_failure(await _as_it_is_now(flow_run), state),), blocks)
+    if blocks and not _left_to_another_start(state):
+        await send_notifications((failure_notification(await _refreshed(flow_run), state),), blocks)
 
 
-def _leaves_it_to_another(state: State[Any]) -> bool:
+def _left_to_another_start(state: State[Any]) -> bool:
     """Whether another start of the same job is at it: nothing has failed."""
     error = getattr(state.data, "result", None)  # Prefect keeps what a flow raised in a record
     return isinstance(error, RunLockedError) and error.same_work
 
 
-async def _as_it_is_now(flow_run: FlowRun) -> FlowRun:
+async def _refreshed(flow_run: FlowRun) -> FlowRun:
     """With its name and its start: a worker has a run as it was before its process began."""
     try:
         async with get_client() as client:
@@ -138,14 +138,14 @@ async def _as_it_is_now(flow_run: FlowRun) -> FlowRun:
         return flow_run
 
 
-async def _send(block: Block, notice: Notice) -> None:
+async def _send(block: Block, notification: Notification) -> None:
     match block:
         case Webhook():
-            response = await block.call({**asdict(notice), "text": notice.text})
+            response = await block.call({**asdict(notification), "text": notification.text})
             response.raise_for_status()
         case NotificationBlock():
             with block.raise_on_failure():
-                await block.notify(notice.text, subject=f"muses: {notice.event}: {notice.what}")
+                await block.notify(notification.text, subject=f"muses: {notification.event}: {notification.what}")
         case _:
             raise TypeError(f"{type(block).__name__} sends no messages")
 

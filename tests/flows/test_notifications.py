@@ -61,9 +61,9 @@ def flag(kind: Any) -> Flag:
 
 
 def test_a_night_is_published_in_one_message() -> None:
-    from muses_eval.flows.prefect_flows.notify import notices_of_night
+    from muses_eval.flows.prefect_flows.notifications import night_notifications
 
-    (published,) = notices_of_night(night(flags=(flag("improvement"),)))
+    (published,) = night_notifications(night(flags=(flag("improvement"),)))
     assert published.event == "publication"
     assert published.text.splitlines() == [
         "nightly-2026-11-23: 100 of 100 episodes scored, $1.50",
@@ -75,18 +75,18 @@ def test_a_night_is_published_in_one_message() -> None:
 
 
 def test_what_is_missing_from_a_night_is_in_its_message() -> None:
-    from muses_eval.flows.prefect_flows.notify import notices_of_night
+    from muses_eval.flows.prefect_flows.notifications import night_notifications
 
-    (published,) = notices_of_night(night(scored=90, complete=False, problems=("10 x auth: wrong key",)))
+    (published,) = night_notifications(night(scored=90, complete=False, problems=("10 x auth: wrong key",)))
     assert "90 of 100" in published.what
     assert "10 x auth: wrong key" in published.details
     assert any("coverage is short" in detail for detail in published.details)
 
 
 def test_a_regression_is_a_message_of_its_own() -> None:
-    from muses_eval.flows.prefect_flows.notify import notices_of_night
+    from muses_eval.flows.prefect_flows.notifications import night_notifications
 
-    _, moved = notices_of_night(night(flags=(flag("regression"), flag("improvement"), flag("drift"))))
+    _, moved = night_notifications(night(flags=(flag("regression"), flag("improvement"), flag("drift"))))
     assert moved.event == "regression"
     assert moved.what.startswith("nightly-2026-11-23: 2 scores moved")
     assert moved.since == "compared with nightly-2026-11-22"
@@ -96,7 +96,7 @@ def test_a_regression_is_a_message_of_its_own() -> None:
 
 
 def test_no_message_holds_a_key() -> None:
-    from muses_eval.flows.prefect_flows.notify import notice_of_failure
+    from muses_eval.flows.prefect_flows.notifications import failure_notification
     from prefect.client.schemas.objects import FlowRun
     from prefect.states import Failed
 
@@ -107,9 +107,9 @@ def test_no_message_holds_a_key() -> None:
         start_time=datetime(2026, 11, 23, 1, tzinfo=UTC),
         parameters={"config": {"store": "s3://me:Pa55word@evals/store"}},
     )
-    notice = notice_of_failure(run, Failed(message=f"EndpointError: 401 for {KEY}\nsecond line"))
-    assert KEY in notice.text
-    masked = notice.masked()
+    notification = failure_notification(run, Failed(message=f"EndpointError: 401 for {KEY}\nsecond line"))
+    assert KEY in notification.text
+    masked = notification.masked()
     assert KEY not in masked.text
     assert "Pa55word" not in masked.text
     assert masked.text.splitlines() == [
@@ -129,14 +129,15 @@ def test_messages_arrive_at_every_kind_of_block(
     """A block that is missing, broken or of the wrong kind keeps none from the others."""
     import logging
 
-    from muses_eval.flows.prefect_flows.notify import notices_of_night, send_notices
+    from muses_eval.flows.prefect_flows.notifications import night_notifications, send_notifications
     from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
     from prefect.blocks.system import Secret
     from prefect.blocks.webhook import Webhook
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    logging.getLogger("muses_eval.flows.prefect_flows.notify").addHandler(caplog.handler)  # Prefect took the root's
-    notices = notices_of_night(night(flags=(flag("regression"),)))
+    # Prefect removed the root logger's handlers.
+    logging.getLogger("muses_eval.flows.prefect_flows.notifications").addHandler(caplog.handler)
+    notifications = night_notifications(night(flags=(flag("regression"),)))
 
     async def save_and_tell() -> None:
         await Webhook(url=receiver.address("/hook")).save("plain", overwrite=True)
@@ -149,18 +150,20 @@ def test_messages_arrive_at_every_kind_of_block(
         )
         await custom.save("mine", overwrite=True)
         blocks = ("webhook/missing", "webhook/broken", "secret/no-messenger", "webhook/plain", "slack-webhook/team")
-        await send_notices(notices, (*blocks, "custom-webhook/mine"))
+        await send_notifications(notifications, (*blocks, "custom-webhook/mine"))
 
     with temporary_settings({PREFECT_API_URL: prefect.url}):
         asyncio.run(save_and_tell())
     published, moved = receiver.at("/hook")
     assert (published["event"], moved["event"]) == ("publication", "regression")
     assert published["where"] == night().site
-    assert published["text"] == notices[0].text
-    assert [message["message"] for message in receiver.at("/slack")] == [notice.text for notice in notices]
+    assert published["text"] == notifications[0].text
+    assert [message["message"] for message in receiver.at("/slack")] == [
+        notification.text for notification in notifications
+    ]
     assert receiver.at("/custom")[1] == {
-        "title": f"muses: regression: {notices[1].what}",
-        "text": notices[1].text,
+        "title": f"muses: regression: {notifications[1].what}",
+        "text": notifications[1].text,
     }
     for name in ("webhook/missing", "webhook/broken", "secret/no-messenger"):
         assert f"no message could be sent to {name}" in caplog.text

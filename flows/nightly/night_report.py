@@ -1,0 +1,151 @@
+"""Builds the report of a night: its results, its changes against earlier nights, and its problems."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.job.serving import engine_versions
+from muses_eval.pipeline.episode.call_usage import sum_or_none
+from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.text.credential_masking import mask_credentials
+from muses_eval.storage.analysis.regressions import RegressionCheck, compare_with_canaries, compare_with_last_night
+from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.runs.manifest import (
+    RunManifest,
+    find_manifest,
+)
+from muses_eval.storage.runs.nights import (
+    Night,
+    NightReport,
+    canaries_before,
+    rows_version,
+)
+
+MAX_EARLIER_NIGHTS = 14
+"""Maximum number of earlier nights that are searched for reusable cells, and of canaries that are compared."""
+_SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NightOutcome:
+    """What a report is made of."""
+
+    store: ObjectStore
+    night: Night
+    before: RunManifest | None
+    played: RunReport
+    canary: RunReport
+    alpha: float
+
+
+def build_report(outcome: NightOutcome, seconds: float) -> NightReport:
+    from muses_eval.flows.nightly.publish_site import page_of
+
+    store, night, played, canary = outcome.store, outcome.night, outcome.played, outcome.canary
+    manifest = find_manifest(store, night.run_id)
+    reused = sum(cell.played_in != night.run_id for cell in manifest.cells)
+    notes: list[str] = []
+    found = _changes(outcome, manifest, notes)
+    return NightReport(
+        run_id=night.run_id,
+        canary_id=night.canary_id,
+        store=store.url,
+        started_at=find_manifest(store, night.canary_id).created_at,
+        seconds=seconds,
+        planned=played.planned,
+        scored=played.outcomes["scored"],
+        canary_planned=canary.planned,
+        canary_scored=canary.outcomes["scored"],
+        complete=played.complete and canary.complete,
+        budget_reached=played.budget_reached or canary.budget_reached,
+        cost_usd=sum_or_none((played.cost_usd, canary.cost_usd)),
+        cells_played=len(manifest.cells) - reused,
+        cells_reused=reused,
+        before=None if outcome.before is None else outcome.before.run_id,
+        flags=tuple(flag for changes in found for flag in changes.flags),
+        problems=_problems(played, canary),
+        notes=(
+            *_differences(outcome.before, manifest),
+            *_other_engines(outcome),
+            *notes,
+            *(text for each in found for text in each.cautions),
+        ),
+        site=page_of(store, night.run_id),
+    )
+
+
+def _changes(outcome: NightOutcome, manifest: RunManifest, notes: list[str]) -> list[RegressionCheck]:
+    """Returns the significant changes; a note says why when they cannot be computed."""
+    store, night, alpha = outcome.store, outcome.night, outcome.alpha
+    found = []
+    try:
+        if outcome.before is not None:
+            found.append(compare_with_last_night(store, manifest, outcome.before, alpha))
+    except StoreError as error:
+        notes.append(f"tonight could not be held against the last sealed night: {error}")
+    try:
+        canary, earlier = find_manifest(store, night.canary_id), canaries_before(store, night, MAX_EARLIER_NIGHTS)
+        found.append(compare_with_canaries(store, canary, earlier, alpha))
+        if not earlier:
+            notes.append("no earlier canary: drift can be computed from the next night on")
+    except StoreError as error:
+        notes.append(f"the canary could not be held against its past: {error}")
+    return found
+
+
+def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:
+    """What a person should know of how tonight's plan differs from the last sealed night's."""
+    if before is None:
+        return ["no earlier sealed night: everything was played, and there is nothing to hold it against"]
+    notes = []
+    for what, then, now in (
+        ("model", set(before.models), set(tonight.models)),
+        ("family", {family for _, family in before.planned}, {family for _, family in tonight.planned}),
+    ):
+        if gone := sorted(then - now):
+            notes.append(f"in {before.run_id} and not in the config any more: {what} {', '.join(gone)}")
+        if new := sorted(now - then):
+            notes.append(f"new since {before.run_id}: {what} {', '.join(new)}")
+    notes += _other_models(before, tonight)
+    common = {family for _, family in before.planned} & {family for _, family in tonight.planned}
+    other = sorted(family for family in common if rows_version(before, family) != rows_version(tonight, family))
+    if other:
+        notes.append(
+            f"other scenarios than in {before.run_id}: {', '.join(other)}; nothing of that is taken over or compared"
+        )
+    return notes
+
+
+def _other_models(before: RunManifest, tonight: RunManifest) -> Iterator[str]:
+    """Which names on the leaderboard stand for something else."""
+    for name in sorted(before.models.keys() & tonight.models.keys()):
+        then, now = before.models[name], tonight.models[name]
+        if other := sorted(what for what in then.keys() | now.keys() if then.get(what) != now.get(what)):
+            yield f"{name} is not what it was in {before.run_id}: other {', '.join(other)}"
+
+
+def _other_engines(outcome: NightOutcome) -> list[str]:
+    """Which models are served by another vLLM than in the last sealed night, by its canary, which is always played."""
+    before = None if outcome.before is None else Night.parse(outcome.before.run_id)
+    if before is None:
+        return []
+    try:
+        then, now = (
+            engine_versions(find_manifest(outcome.store, night.canary_id).made_with.get("vllm", {}))
+            for night in (before, outcome.night)
+        )
+    except StoreError:  # its canary has been deleted
+        return []
+    return [
+        f"{model} is served by vLLM {now[model]}, in {before.run_id} by {then[model]}"
+        for model in sorted(then.keys() & now.keys())
+        if then[model] != now[model]
+    ]
+
+
+def _problems(played: RunReport, canary: RunReport) -> tuple[str, ...]:
+    found = [(count, f"{kind}: {text}") for report in (played, canary) for count, kind, text in report.problems]
+    most = sorted(found, key=lambda problem: -problem[0])[:_SHOWN_PROBLEMS]
+    return tuple(
+        f"{count} x {mask_credentials(text)[0]}" for count, text in most
+    )  # they are stored, and a provider may quote a key
