@@ -91,8 +91,8 @@ class ModelFailure(Exception):
         self.problem, self.retry_after_s, self.retryable = problem, retry_after_s, retryable
         self.ends_model = ends_model
 
-    def told(self, problem: str) -> "ModelFailure":
-        """The same failure in other words."""
+    def with_problem(self, problem: str) -> "ModelFailure":
+        """Returns the same failure with another description."""
         return ModelFailure(self.kind, problem, self.retry_after_s, self.retryable, self.ends_model)
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.access import corrected_scoring as corrected, published_scoring as published
 from muses_eval.pipeline.families.access.scenario import AccessTruth
 from muses_eval.storage.objects.dataset_files import read_rows
-from muses_eval.workers.providers.scripted import scripted_players
+from muses_eval.workers.providers.scripted import scripted_participants
 
 from tests.shared import OFFICIAL, golden, needs_shared
 from tests.strategies import model_texts
@@ -46,7 +46,7 @@ def scenario() -> Scenario[Any]:
 
 
 def play_through(scenario: Scenario[Any], kind: str, seed: int = 0) -> EpisodeResult:
-    agent, users = scripted_players(ACCESS, scenario, kind, seed)
+    agent, users = scripted_participants(ACCESS, scenario, kind, seed)
     dialogue = Dialogue(scenario, scenario.template, lambda reply: ACCESS.interpret(scenario, reply), 10)
     return asyncio.run(play_episode(dialogue, agent, users))
 

@@ -34,7 +34,7 @@ from muses_eval.pipeline.families.meeting.scripted_users import MeetingUser
 from muses_eval.pipeline.families.meeting.slots import DAYS, MAX_TEXT, Slot, find_slots, parse_slot, time_expressions
 from muses_eval.pipeline.families.meeting.wording import wording
 from muses_eval.pipeline.hashing import canonical
-from muses_eval.workers.providers.scripted import scripted_players
+from muses_eval.workers.providers.scripted import scripted_participants
 
 from tests.shared import OFFICIAL, golden, needs_shared
 from tests.strategies import JSON_VALUES, model_texts
@@ -74,7 +74,7 @@ def generated(count: int, seed: int) -> list[Scenario[MeetingTruth]]:
 
 
 def play_through(scenario: Scenario[Any], kind: str, seed: int = 0) -> EpisodeResult:
-    agent, users = scripted_players(MEETING, scenario, kind, seed)
+    agent, users = scripted_participants(MEETING, scenario, kind, seed)
     dialogue = Dialogue(scenario, scenario.template, lambda reply: MEETING.interpret(scenario, reply), 10)
     return asyncio.run(play_episode(dialogue, agent, users))
 
@@ -582,7 +582,7 @@ def test_users_always_answer_and_never_raise(heard: str, seed: int) -> None:
 def test_private_calendars_reach_nobody_unless_their_owner_speaks(kind: str) -> None:
     """The agent never sees a context, and no principal sees another's context or another's messages."""
     for scenario in generated(18, 5):
-        agent, users = scripted_players(MEETING, scenario, kind)
+        agent, users = scripted_participants(MEETING, scenario, kind)
         dialogue = Dialogue(scenario, scenario.template, lambda reply, s=scenario: MEETING.interpret(s, reply), 10)  # type: ignore[misc]
         while not dialogue.over:
             prompt = "\n".join(message.content for message in dialogue.observation.prompt)

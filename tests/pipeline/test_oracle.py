@@ -8,7 +8,7 @@ from muses_eval.pipeline.episode.play_episode import play_episode
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.leaderboard_columns import leaderboard_metrics
-from muses_eval.workers.providers.scripted import play_scripted, scripted_players
+from muses_eval.workers.providers.scripted import play_scripted, scripted_participants
 
 
 def run(coroutine):  # type: ignore[no-untyped-def]
@@ -45,7 +45,7 @@ def test_every_serialization_carries_the_same_scenario(name: str, template: str)
             assert any(opening.text in message.content for message in prompt[1:])
         roles = {message.role for message in prompt[1:]}
         assert roles == ({opening.sender for opening in scenario.openings} if template == "native" else {"user"})
-        played = run(play_episode(dialogue, *scripted_players(family, scenario, "oracle", 1)))
+        played = run(play_episode(dialogue, *scripted_participants(family, scenario, "oracle", 1)))
         values = {s.metric: s.value for s in family.score(scenario, played.transcript) if s.round is None}
         assert all(values[column] == 1.0 for column in leaderboard_metrics(name))
 

@@ -16,7 +16,7 @@ from muses_eval.pipeline.episode.protocol import Action, Delivery, Observation, 
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.errors import FailureKind, ModelFailure
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.workers.providers.scripted import scripted_players
+from muses_eval.workers.providers.scripted import scripted_participants
 
 NAMES = ("Ana", "Bo", "Cy")
 TOY: Scenario[None] = Scenario(
@@ -297,10 +297,10 @@ def test_a_recording_gives_the_same_episode_and_scores(family: str) -> None:
         def talk(scenario: Scenario[object] = scenario) -> Dialogue:
             return Dialogue(scenario, "colon", lambda text: rules.interpret(scenario, text), rules.max_turns)
 
-        agent, users = scripted_players(rules, scenario, "random", seed=5)
+        agent, users = scripted_participants(rules, scenario, "random", seed=5)
         live = run(talk(), agent, users)
         said = [line for _, line in live.transcript.replies()]
-        again = run(talk(), Script(said), scripted_players(rules, scenario, "refuse", seed=5)[1])
+        again = run(talk(), Script(said), scripted_participants(rules, scenario, "refuse", seed=5)[1])
         assert again.transcript == live.transcript
         assert (again.turns, again.unreadable) == (live.turns, live.unreadable)
         assert rules.score(scenario, again.transcript) == rules.score(scenario, live.transcript)
@@ -313,7 +313,7 @@ def test_chance_decides_nothing_that_is_not_seeded() -> None:
 
     def transcript(seed: int) -> object:
         talk = Dialogue(scenario, "says", lambda text: rules.interpret(scenario, text), rules.max_turns)
-        return run(talk, *scripted_players(rules, scenario, "refuse", seed)).transcript
+        return run(talk, *scripted_participants(rules, scenario, "refuse", seed)).transcript
 
     random.seed(1)
     first = transcript(7)

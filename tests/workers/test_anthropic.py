@@ -142,9 +142,9 @@ def test_roles_take_turns_and_nothing_is_empty() -> None:
 
 
 def test_the_native_serialisation_is_refused_before_it_is_sent() -> None:
-    """Without the names in the roles, nobody could tell who speaks: that would be another variant."""
+    """Without the names in the roles, the speaker would be unknown: that would be another variant."""
     with Anthropic(message(text("hi"))) as provider:
-        with pytest.raises(ModelFailure, match="serialisation native") as caught:
+        with pytest.raises(ModelFailure, match="serialisation other than native") as caught:
             provider.reply((HELLO[0], *serialize("native", [("Alice", "hello")])))
         assert (caught.value.kind, caught.value.retryable) == ("internal", False)
         assert provider.requests == []

@@ -6,7 +6,7 @@ import random
 
 import pytest
 from muses_eval.pipeline.errors import FailureKind, ModelFailure
-from muses_eval.workers.providers.retries import RetryDecision, RetryPolicy, Tally, decide, with_retries
+from muses_eval.workers.providers.retries import FailedAttempts, RetryDecision, RetryPolicy, decide_retry, with_retries
 
 POLICY = RetryPolicy(max_retries=3, first_wait_s=1.0, max_wait_s=30.0)
 
@@ -47,9 +47,9 @@ class Attempts:
 
 def test_wait_is_anything_below_a_doubling_bound() -> None:
     """Full jitter: waits fill the whole range below 1, 2, 4 seconds and never leave it."""
-    dice = random.Random(7)
+    rng = random.Random(7)
     for tries_made, bound in [(1, 1.0), (2, 2.0), (3, 4.0)]:
-        waits = [decide(failure(), Tally(tries_made), POLICY, dice).wait_s for _ in range(500)]
+        waits = [decide_retry(failure(), FailedAttempts(tries_made), POLICY, rng).wait_s for _ in range(500)]
         numbers = [wait for wait in waits if wait is not None]
         assert len(numbers) == len(waits)
         assert 0.0 <= min(numbers) < 0.1 * bound
@@ -58,32 +58,32 @@ def test_wait_is_anything_below_a_doubling_bound() -> None:
 
 def test_same_dice_same_waits() -> None:
     """A seed means something: the decision has no other source of chance."""
-    first = decide(failure(), Tally(2), POLICY, random.Random(1))
-    assert first == decide(failure(), Tally(2), POLICY, random.Random(1))
-    assert first != decide(failure(), Tally(2), POLICY, random.Random(2))
+    first = decide_retry(failure(), FailedAttempts(2), POLICY, random.Random(1))
+    assert first == decide_retry(failure(), FailedAttempts(2), POLICY, random.Random(1))
+    assert first != decide_retry(failure(), FailedAttempts(2), POLICY, random.Random(2))
 
 
 def test_no_wait_is_longer_than_the_bound() -> None:
     """The doubling ends at the policy's bound, however many tries there were."""
     patient = RetryPolicy(max_retries=10_000, first_wait_s=1.0, max_backoff_s=20.0, max_wait_s=30.0)
-    dice = random.Random(3)
-    waits = [decide(failure(), Tally(tries_made), patient, dice).wait_s for tries_made in (6, 50, 5_000)]
+    rng = random.Random(3)
+    waits = [decide_retry(failure(), FailedAttempts(tries_made), patient, rng).wait_s for tries_made in (6, 50, 5_000)]
     assert all(wait is not None and wait <= 20.0 for wait in waits)
-    assert decide(failure(25.0), Tally(50), patient, random.Random(0)).wait_s == 30.0
+    assert decide_retry(failure(25.0), FailedAttempts(50), patient, random.Random(0)).wait_s == 30.0
 
 
 def test_retry_after_is_the_least_wait() -> None:
     """The provider's wish comes first, jitter on top of it, the bound over both."""
-    dice = random.Random(5)
-    waits = [decide(failure(20.0), Tally(1), POLICY, dice).wait_s for _ in range(100)]
+    rng = random.Random(5)
+    waits = [decide_retry(failure(20.0), FailedAttempts(1), POLICY, rng).wait_s for _ in range(100)]
     assert all(wait is not None and 20.0 <= wait <= 21.0 for wait in waits)
     assert len(set(waits)) > 1
-    assert decide(failure(30.0), Tally(3), POLICY, dice).wait_s == 30.0
+    assert decide_retry(failure(30.0), FailedAttempts(3), POLICY, rng).wait_s == 30.0
 
 
 def test_retry_after_beyond_the_bound_ends_at_once() -> None:
     """A pause that we would not take is not taken in part: the call gives up and says why."""
-    decision = decide(failure(31.0), Tally(1), POLICY, random.Random(0))
+    decision = decide_retry(failure(31.0), FailedAttempts(1), POLICY, random.Random(0))
     assert decision.wait_s is None
     assert "31 s" in decision.reason
     assert "30 s" in decision.reason
@@ -94,8 +94,8 @@ def test_retry_after_beyond_the_bound_ends_at_once() -> None:
 )
 def test_gives_up(tried: ModelFailure, tries_made: int) -> None:
     """What cannot succeed is not repeated, and three retries mean four tries."""
-    assert decide(tried, Tally(tries_made), POLICY, random.Random(0)).wait_s is None
-    assert decide(failure(), Tally(3), POLICY, random.Random(0)).wait_s is not None
+    assert decide_retry(tried, FailedAttempts(tries_made), POLICY, random.Random(0)).wait_s is None
+    assert decide_retry(failure(), FailedAttempts(3), POLICY, random.Random(0)).wait_s is not None
 
 
 def test_answers_after_failures() -> None:
@@ -142,7 +142,7 @@ def test_a_storm_of_two_minutes_is_outlasted() -> None:
 
 
 def test_a_first_failure_after_refusals_waits_like_a_first_one() -> None:
-    waits = [decide(failure(), Tally(1, 12), POLICY, random.Random(seed)).wait_s for seed in range(50)]
+    waits = [decide_retry(failure(), FailedAttempts(1, 12), POLICY, random.Random(seed)).wait_s for seed in range(50)]
     assert all(wait is not None and wait <= 1.0 for wait in waits)
 
 

@@ -55,7 +55,7 @@ that grows faster fills the provider's window with calls, and then none is admit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountActivity:
-    """What one worker did with an account since its last report."""
+    """The activity of one worker on an account since its last report."""
 
     started: int = 0
     answered: int = 0

@@ -1,7 +1,7 @@
 """Anthropic's messages: ``POST {base_url}/messages``.
 
-What differs from OpenAI's format, and is made the same here: the briefing stands apart from the messages; those are of
-the roles user and assistant, take turns, and are never empty; ``max_tokens`` is required; there is no seed; and the
+The adapter bridges the differences from OpenAI's format: the system prompt is not one of the messages; messages have
+the roles user and assistant, alternate, and are never empty; ``max_tokens`` is required; there is no seed; and the
 prompt's tokens are reported in three parts.
 """
 
@@ -31,7 +31,7 @@ _PROMPT_PARTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_inpu
 
 
 class AnthropicAdapter:
-    """The format; it has nothing to remember."""
+    """The adapter of Anthropic's format; it has no state."""
 
     path = "/messages"
 
@@ -77,14 +77,14 @@ class AnthropicAdapter:
         return parse_error(document)
 
     def learn(self, status: int, error: ApiError) -> None:
-        """There is one way to ask."""
+        """Does nothing: all models take the same form of request."""
 
 
 def _turns(prompt: Iterable[ChatMessage]) -> list[dict[str, str]]:
-    """The messages beside the briefing.  Those of one role that follow one another become one; empty ones are left out.
+    """Returns the messages without the system prompt; consecutive messages of a role are joined, empty ones dropped.
 
     Raises:
-        ModelFailure: a role that the API does not know.
+        ModelFailure: a message has a role that the API does not accept.
     """
     turns: list[dict[str, str]] = []
     for message in prompt:
@@ -93,8 +93,8 @@ def _turns(prompt: Iterable[ChatMessage]) -> list[dict[str, str]]:
         if message.role not in ("user", "assistant"):
             raise ModelFailure(
                 "internal",
-                f"a message of the role {message.role!r}: Anthropic's API takes user and assistant only, so it cannot "
-                "be asked in the serialisation native",
+                f"a message has the role {message.role!r}, but Anthropic's API takes user and assistant only; choose a "
+                "serialisation other than native",
                 retryable=False,
             )
         if turns and turns[-1]["role"] == message.role:

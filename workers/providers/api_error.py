@@ -1,7 +1,6 @@
-"""Interprets a server's error: as an outcome that the agent caused, or as a failure of some kind.
+"""Classifies a server's error: as an outcome that the agent caused, or as a kind of failure.
 
-The words of all wire formats stand together here: gateways that speak one format pass on errors that are worded in
-another.
+The error texts of all wire formats are in one place, because gateways of one format pass on errors of another.
 """
 
 import math
@@ -47,21 +46,21 @@ _STATUS_KINDS: dict[int, FailureKind] = {
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """What a server says about its refusal, in whatever shape it says it."""
+    """The error that a server reports, in any of the known shapes."""
 
     message: str
     code: str = ""
     status: int | None = None
-    """An HTTP status that the body carries as its code."""
+    """HTTP status that the body has as its error code."""
     flagged: bool = False
-    """Whether a moderation in front of the model flagged the prompt."""
-    worded: bool = True
-    """Whether it came as an API words it; False for the page of a proxy, which knows neither keys nor models."""
+    """True when a moderation service in front of the model flagged the prompt."""
+    from_api: bool = True
+    """True when the body has the form of an API's error; False for the page of a proxy, for instance."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorClass:
-    """What a refusal is as a failure; the fields are those of ModelFailure."""
+    """The class of an error; the fields are those of ModelFailure."""
 
     kind: FailureKind
     retryable: bool
@@ -69,7 +68,7 @@ class ErrorClass:
 
 
 def parse_error(document: object) -> ApiError | None:
-    """The error that a JSON answer reports, or None when it reports none.
+    """Returns the error that the JSON of a response reports; None when it reports none.
 
     Known shapes: ``{"error": {...}}``, ``{"error": "text"}``, the bare object of older vLLM versions, FastAPI's
     ``{"detail": ...}``, and an ``error`` inside the first choice.
@@ -97,10 +96,10 @@ def parse_error(document: object) -> ApiError | None:
 
 
 def scored_finish_reason(status: int, error: ApiError, max_tokens: int | None) -> str | None:
-    """The finish reason where a refused request is an outcome of the episode; None where it is a failure.
+    """Returns the finish reason when a refused request is an outcome of the episode; None when it is a failure.
 
-    A prompt that outgrew the model's context is one, unless ``max_tokens`` alone fills that context: then no prompt
-    would fit, which is a mistake of the configuration and must not become a score.
+    A prompt that is longer than the model's context is an outcome, unless ``max_tokens`` alone fills the context: then
+    no prompt would fit, which is an error in the config and must not become a score.
     """
     if status in (400, 403) and (error.code in _FILTER_CODES or error.flagged or _FILTER_WORDS in error.message):
         return CONTENT_FILTER
@@ -115,7 +114,7 @@ def scored_finish_reason(status: int, error: ApiError, max_tokens: int | None) -
 
 
 def classify(status: int, error: ApiError) -> ErrorClass:
-    """What failed, whether another try can help, and whether the model's other calls would fail as well."""
+    """Classifies an error: its kind, whether a retry can help, and whether the model's other calls would fail too."""
     no_money = error.code in _NO_MONEY_CODES or (status == 400 and _NO_MONEY_WORDS in error.message)
     kind = (
         "auth" if status == 400 and no_money else _STATUS_KINDS.get(status, "server" if status >= 500 else "internal")
@@ -123,14 +122,14 @@ def classify(status: int, error: ApiError) -> ErrorClass:
     no_model = status in (400, 404) and (
         error.code in _NO_MODEL_CODES or _NO_MODEL_WORDS.search(error.message) is not None
     )
-    ends_model = no_money or no_model or (error.worded and status in (401, 402, 403, 404))
+    ends_model = no_money or no_model or (error.from_api and status in (401, 402, 403, 404))
     return ErrorClass(kind, kind not in ("auth", "internal") and not no_money, ends_model)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """How many seconds the server asks to wait: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date.
+    """Returns the seconds that the server asks to wait: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date.
 
-    Never negative and at most a day; None when the server says nothing that can be read.
+    Never negative and at most a day; None when neither header is present and valid.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         seconds = _number(headers.get(name))

@@ -1,16 +1,15 @@
-"""A model behind HTTP, whatever its wire format.
+"""A model behind an HTTP API, in any wire format.
 
-One call is one or more tries.  What a try may end in:
+A call consists of one or more attempts.  An attempt ends with one of these:
 
-* an answer: whatever the model said, cut off, refused, filtered or over its context.  All of that is the agent's own
-  doing and becomes a Reply, with ``Call.finish_reason`` telling which;
-* a ModelFailure whose kind says what failed: ``rate_limit`` (429), ``auth`` (401, 402, 403), ``timeout`` (408, 504,
-  and our own patience), ``transport`` (no connection, or one that broke), ``server`` (other 5xx, and answers that are
-  none), ``internal`` (the request is wrong: another try of it cannot help).
+* a Reply: the model's text, even when it is cut off, refused, filtered, or the prompt exceeded the context.  These are
+  outcomes that the agent caused; ``Call.finish_reason`` distinguishes them;
+* a ModelFailure with a kind: ``rate_limit`` (429), ``auth`` (401, 402, 403), ``timeout`` (408, 504, or this client's
+  timeout), ``transport`` (no connection, or a broken one), ``server`` (other 5xx, and responses without a completion),
+  ``internal`` (the request is wrong, and a retry cannot help).
 
-Each try waits for a server of its route and for a permit of its account's limiter, and tells both how it ended; between
-two
-tries none is held.  When to try again is for ``muses_eval.workers.providers.retries``.
+Each attempt waits for a server and for a permit of its account's limiter, and reports its outcome to both; between two
+attempts neither is held.  ``muses_eval.workers.providers.retries`` decides when to retry.
 """
 
 import asyncio
@@ -30,22 +29,22 @@ from muses_eval.workers.limits import AttemptOutcome, Limiter
 from muses_eval.workers.providers.adapter import Adapter, Completion, NoCompletionError, Options
 from muses_eval.workers.providers.api_error import ApiError, classify, retry_after, scored_finish_reason
 from muses_eval.workers.providers.http_client import HttpClient, HttpResponse, excerpt, well_formed
+from muses_eval.workers.providers.load_balancer import LoadBalancer, ResolveServers, fixed_servers
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.retries import RetryPolicy, Sleep, with_retries
-from muses_eval.workers.providers.routing import Resolve, Route, fixed
 
 PROBE_TIMEOUT_S = 10.0
 _REASON_CHARS = 64
-_FORGETFUL = 0.05
-"""Weight of a new call in what calls are expected to take."""
+_NEW_WEIGHT = 0.05
+"""Weight of a new call in the moving averages of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Time and chance, passed in so that tests take no time and random numbers can be fixed."""
+    """Time and randomness, passed in so that tests take no time and random numbers can be fixed."""
 
     rng: random.Random
-    """Random numbers for the jitter of the waits between tries."""
+    """Random numbers for the jitter of retries."""
     sleep: Sleep = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     """Seconds, for latencies."""
@@ -55,39 +54,39 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class ModelConnection:
-    """How a model is reached."""
+    """Everything that is needed to reach a model."""
 
     adapter: Adapter
-    limit: Limiter
-    """The account's limit."""
+    limiter: Limiter
+    """The limiter of the account."""
     api_key: str | None = None
-    """Key of the account; None: no key is sent."""
-    resolve: Resolve | None = None
-    """Where its servers are; None: at the endpoint's addresses."""
+    """Key of the account; None when no key is sent."""
+    resolve: ResolveServers | None = None
+    """Returns the addresses of its servers; None to use the endpoint's addresses."""
     environ: Mapping[str, str] | None = None
-    """Where proxies are named; None: there are none."""
+    """Environment variables that name proxies; None to use no proxy."""
 
 
 class TokenEstimator:
-    """What a call will take, learned from those before: tokens a byte of a request, and tokens of a completion.
+    """Estimates the tokens of a call from earlier calls: tokens per byte of a request, and tokens of a completion.
 
     Args:
-        most: tokens of a completion that the request allows.
+        most: most tokens of a completion that the request allows.
     """
 
     def __init__(self, most: int | None) -> None:
         self._a_byte = 0.25
         self._completion = min(float(most or 256), 256.0)
 
-    def of(self, body: bytes) -> int:
-        """Tokens of a request and its answer."""
+    def estimate(self, body: bytes) -> int:
+        """Returns the expected tokens of a request and its completion."""
         return int(len(body) * self._a_byte + self._completion)
 
     def learn(self, body: bytes, completion: Completion) -> None:
         if completion.prompt_tokens is not None:
-            self._a_byte += _FORGETFUL * (completion.prompt_tokens / len(body) - self._a_byte)
+            self._a_byte += _NEW_WEIGHT * (completion.prompt_tokens / len(body) - self._a_byte)
         if completion.completion_tokens is not None:
-            self._completion += _FORGETFUL * (completion.completion_tokens - self._completion)
+            self._completion += _NEW_WEIGHT * (completion.completion_tokens - self._completion)
 
 
 class ChatApiModel:
@@ -95,27 +94,27 @@ class ChatApiModel:
 
     Args:
         spec: the model and its sampling.
-        endpoint: where it answers, and how patient we are.
-        connection: how it is reached.
-        effects: time and chance.
+        endpoint: its addresses, timeout and number of retries.
+        connection: everything that is needed to reach it.
+        effects: time and randomness.
     """
 
     def __init__(self, spec: ModelSpec, endpoint: Endpoint, connection: ModelConnection, effects: Effects) -> None:
-        self._spec, self._adapter, self._limit, self._effects = spec, connection.adapter, connection.limit, effects
+        self._spec, self._adapter, self._limiter, self._effects = spec, connection.adapter, connection.limiter, effects
         self._timeout_s = endpoint.timeout_s
         self._policy = RetryPolicy(max_retries=endpoint.max_retries)
-        self._resolve = connection.resolve or fixed([url.rstrip("/") for url in endpoint.base_urls])
-        self._route = Route(spec.name, self._resolve, self._policy.outage_s)
+        self._resolve = connection.resolve or fixed_servers([url.rstrip("/") for url in endpoint.base_urls])
+        self._balancer = LoadBalancer(spec.name, self._resolve, self._policy.outage_s)
         headers = self._adapter.headers(connection.api_key)
         self._http = HttpClient(spec.name, headers, connection.api_key, connection.environ or {})
         self._most_tokens = spec.sampling.max_tokens
-        self._guess = TokenEstimator(spec.sampling.max_tokens)
+        self._estimator = TokenEstimator(spec.sampling.max_tokens)
 
     def agent(self, request: EpisodeRequest) -> "ChatApiAgent":
         return ChatApiAgent(self, self._adapter.options(self._spec.sampling, request.seed_offset), request.session)
 
     async def complete(self, prompt: tuple[ChatMessage, ...], options: Options, session: str = "") -> Reply:
-        """One call with all its tries.  Raises ModelFailure when there is no answer to be had."""
+        """Makes one call, with its retries.  Raises ModelFailure when no attempt is answered."""
         starts: list[float] = []
 
         async def attempt() -> Completion:
@@ -123,7 +122,7 @@ class ChatApiModel:
             try:
                 return await self._try(body, session, starts)
             except ModelFailure:
-                # Refused, and what the refusal said may have taught the adapter to put the same request differently.
+                # The adapter may have learned from the error to encode the same request in another form.
                 other = self._adapter.encode(self._spec.model, prompt, options)
                 if other == body:
                     raise
@@ -143,10 +142,10 @@ class ChatApiModel:
         return Reply(completion.text, call)
 
     async def probe(self) -> None:
-        """Asks for ``{base_url}/models``, of all servers.
+        """Requests ``{base_url}/models`` from all servers.
 
-        One that answers is enough, but no key may be refused.  A server without that page, or a busy one, is a server
-        that is reached; a key that may call the model but not list models is a good key.
+        One response is enough, but no server may refuse the key.  A server without that page, or a busy one, counts as
+        reached; a key that may call the model but not list models counts as valid.
         """
         found = await asyncio.gather(*map(self._probe_server, await self._resolve()))
         failures = [failure for failure in found if failure is not None]
@@ -158,48 +157,48 @@ class ChatApiModel:
         await self._http.close()
 
     async def _try(self, body: bytes, session: str, starts: list[float]) -> Completion:
-        with await self._route.visit(session) as visit:
-            async with self._limit.permit(self._guess.of(body)) as permit:
-                url = visit.start()
+        with await self._balancer.attempt(session) as attempt:
+            async with self._limiter.permit(self._estimator.estimate(body)) as permit:
+                url = attempt.start()
                 starts.append(self._effects.clock())
                 headers: Mapping[str, str] = {}
                 try:
                     answer = await self._http.send("POST", url, self._adapter.path, body, self._timeout_s)
                     headers = answer.headers
-                    completion = self._understand(answer, self._http.at(url))
+                    completion = self._parse(answer, self._http.label(url))
                 except ModelFailure as failure:
-                    visit.ended(failure)
-                    permit.record(_unanswered(failure, headers))
+                    attempt.record(failure)
+                    permit.record(_outcome_of(failure, headers))
                     raise
-                visit.ended(None)
+                attempt.record(None)
                 permit.record(AttemptOutcome("answered", completion.tokens, None, headers))
-        self._guess.learn(body, completion)
+        self._estimator.learn(body, completion)
         return completion
 
     async def _probe_server(self, base_url: str) -> ModelFailure | None:
-        where = self._http.at(base_url)
+        where = self._http.label(base_url)
         try:
             answer = await self._http.send("GET", base_url, "/models", None, PROBE_TIMEOUT_S)
         except ModelFailure as failure:
             return failure
         if answer.status not in (401, 402, 403) and answer.status < 500:
             return None
-        error = self._adapter.error(_json_or_none(answer.body)) or _unworded(answer)
+        error = self._adapter.error(_json_or_none(answer.body)) or _error_from_body(answer)
         if answer.status == 403:
             if "scope" in error.message:
                 return None
-            error = replace(error, worded=False)  # it is about the list, and need not be about the model
+            error = replace(error, from_api=False)  # the refusal concerns the list, not necessarily the model
         return self._failure(answer.status, error, answer, where)
 
-    def _understand(self, answer: HttpResponse, where: str) -> Completion:
-        """Reads one answer.  Raises ModelFailure when it is none."""
+    def _parse(self, answer: HttpResponse, where: str) -> Completion:
+        """Reads the completion from a response.  Raises ModelFailure when it has none."""
         answered = answer.status in range(200, 300)
         document = self._decode(answer.body, where) if answered else _json_or_none(answer.body)
         error = self._adapter.error(document)
         if error is None and answered:
             return self._completion(document, where)
-        error = error or _unworded(answer)
-        # Some gateways answer 200 and say in the body what went wrong, with a status as the error's code.
+        error = error or _error_from_body(answer)
+        # Some gateways respond with 200 and an error in the body, with a status as the error's code.
         status = (error.status or 500) if answered else answer.status
         outcome = scored_finish_reason(status, error, self._most_tokens)
         if outcome is None:
@@ -218,28 +217,28 @@ class ChatApiModel:
             found = self._adapter.completion(document)
         except NoCompletionError as error:
             raise self._no_completion(str(error), where) from None
-        text, reason = self._http.keyless(found.text), self._http.keyless(found.finish_reason)
+        text, reason = self._http.without_key(found.text), self._http.without_key(found.finish_reason)
         reason = well_formed(reason[:_REASON_CHARS])
         if text == found.text and reason == found.finish_reason:
             return found
         return replace(found, text=text, finish_reason=reason)
 
     def _no_completion(self, problem: str, where: str) -> ModelFailure:
-        return ModelFailure("server", f"{where} sent no completion: {self._http.safe(problem)}")
+        return ModelFailure("server", f"{where} sent no completion: {self._http.sanitize(problem)}")
 
     def _failure(self, status: int, error: ApiError, answer: HttpResponse, where: str) -> ModelFailure:
         found = classify(status, error)
         problem = f"{where} answered HTTP {answer.status}"
         if status in range(300, 400):
             problem += " (a redirect: base_url must be the final address)"
-        problem += f": {self._http.safe(error.message)}"
+        problem += f": {self._http.sanitize(error.message)}"
         wait_s = retry_after(answer.headers, self._effects.now())
         return ModelFailure(found.kind, problem, wait_s, found.retryable, found.ends_model)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatApiAgent:
-    """A model in one episode: the same model, with the episode's seed."""
+    """The agent of one episode: the model with the episode's seed."""
 
     model: ChatApiModel
     options: Options
@@ -249,14 +248,14 @@ class ChatApiAgent:
         return await self.model.complete(observation.prompt, self.options, self.session)
 
 
-def _unanswered(failure: ModelFailure, headers: Mapping[str, str]) -> AttemptOutcome:
-    """A failed try as limits see it.  An account without credit is no busy one."""
+def _outcome_of(failure: ModelFailure, headers: Mapping[str, str]) -> AttemptOutcome:
+    """Returns the outcome of a failed attempt for the limiter.  A 429 for lack of credit does not count as refused."""
     refused = failure.kind == "rate_limit" and failure.retryable
     return AttemptOutcome("refused" if refused else "failed", None, failure.retry_after_s, headers, failure.problem)
 
 
-def _unworded(answer: HttpResponse) -> ApiError:
-    return ApiError(excerpt(answer.body), worded=False)
+def _error_from_body(answer: HttpResponse) -> ApiError:
+    return ApiError(excerpt(answer.body), from_api=False)
 
 
 def _json_or_none(body: bytes) -> object:

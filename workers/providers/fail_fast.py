@@ -1,8 +1,8 @@
-"""A model that failed permanently is not called again, as after a wrong key or for an unknown model.
+"""Stops calling a model that failed permanently, for instance because of a wrong key or an unknown model name.
 
 Every later call, and every call that still waits, raises the same failure at once.  The run then spends neither time
-nor money on that model, and its other models continue.  The state lasts until the process ends; the next start tries
-again.
+nor money on that model, and its other models continue.  The state lasts until the process ends; the next start calls
+the model again.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from muses_eval.workers.providers.model import EpisodeRequest, Model
 
 
 class FailFastModel:
-    """Any model, until it fails permanently."""
+    """Wraps a model, and fails fast once it has failed permanently."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._waiting: set[asyncio.Task[object]] = set()
         self.failure: ModelFailure | None = None
-        """The permanent failure; None: there was none yet."""
+        """The permanent failure; None until there is one."""
 
     def agent(self, request: EpisodeRequest) -> "FailFastAgent":
         return FailFastAgent(self, self._model.agent(request))
@@ -61,7 +61,7 @@ class FailFastModel:
             task.cancel()
 
     def _ended(self, task: "asyncio.Task[object]", cancelled_before: int) -> ModelFailure | None:
-        """The failure for which this class cancelled a task; None when others cancelled it, alone or as well."""
+        """Returns the failure for which this class cancelled a task; None when something else cancelled it as well."""
         if self.failure is None or task in self._waiting:
             return None
         return self.failure if task.uncancel() <= cancelled_before else None
@@ -69,7 +69,7 @@ class FailFastModel:
 
 @dataclass(frozen=True, slots=True)
 class FailFastAgent:
-    """The agent of one episode, which stops when its model does."""
+    """The agent of one episode, which fails fast with its model."""
 
     model: FailFastModel
     agent: Agent

@@ -1,10 +1,10 @@
-"""One HTTP exchange after another with a provider, over connections that are kept open.
+"""The HTTP client of a provider, with connections that are kept open.
 
-What comes back is a whole response, or a ModelFailure: ``timeout``, ``transport`` (no connection, or one that broke) or
-``server`` (a body without end).  What the response means is for others.
+A request returns a whole response, or raises a ModelFailure: ``timeout``, ``transport`` (no connection, or a broken
+one) or ``server`` (a body that is too large).  The response is not interpreted here.
 
-Server text is untrusted: it is bounded, put on one line and cleared of the key before anyone sees it.  The key and a
-proxy's password live here and in nothing that is printed or raised.
+Text from a server is untrusted: before it is shown, it is bounded, put on one line and cleared of the key.  The key and
+a proxy's password are never printed or raised.
 """
 
 import base64
@@ -23,7 +23,8 @@ _KEEPALIVE_S = 4.0
 """Shorter than the 5 s after which uvicorn (vLLM) closes idle connections: a request must not meet a closing one."""
 _SHOWN_CHARS = 300
 _KEY_CHARS = 8
-"""Anything shorter is a word that may stand in any text; local servers are often given one as their key."""
+"""Least length of a key that is removed from the model's text.  Shorter keys, as local servers often have, are words
+that may occur in any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +33,27 @@ class HttpResponse:
 
     status: int
     headers: Mapping[str, str]
-    """Looked up in any case."""
+    """Response headers; names are case-insensitive."""
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """What stands between us and a server."""
+    """An HTTP proxy."""
 
     url: str
     authorization: str | None
-    """The header that it wants."""
+    """Value of the header ``Proxy-Authorization``; None when the proxy needs none."""
 
 
 class HttpClient:
     """The connections to the servers of one model.
 
     Args:
-        name: of the model, for messages.
-        headers: of every request.
-        key: what is never shown; it stands in one of the headers.
-        environ: where the proxies of this machine are named (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
+        name: name of the model, for messages.
+        headers: headers of every request.
+        key: the secret in one of the headers, which is never shown.
+        environ: environment variables that name proxies (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
     """
 
     def __init__(self, name: str, headers: Mapping[str, str], key: str | None, environ: Mapping[str, str]) -> None:
@@ -61,16 +62,16 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, method: str, base_url: str, path: str, body: bytes | None, timeout_s: float) -> HttpResponse:
-        """One request and its whole response.
+        """Sends one request and returns the whole response.
 
-        Failures are raised ``from None``: the client library's own errors hold the request with its headers, and so
-        the key.
+        Failures are raised ``from None``, because the client library's own errors hold the request with its headers,
+        and so the key.
         """
         import aiohttp
 
         proxy = self._proxy(base_url)
         secret = None if proxy is None or proxy.authorization is None else {"Proxy-Authorization": proxy.authorization}
-        tunnelled = base_url.startswith("https:")  # then the proxy reads its own request only, and the server not that
+        tunnelled = base_url.startswith("https:")  # only the proxy reads the header of CONNECT, and not the server
         try:
             async with self._open_session().request(
                 method,
@@ -84,28 +85,30 @@ class HttpClient:
             ) as response:
                 return HttpResponse(response.status, response.headers, await self._read(response, base_url))
         except TimeoutError:
-            raise ModelFailure("timeout", f"{self.at(base_url)} gave no full answer within {timeout_s:g} s") from None
+            raise ModelFailure(
+                "timeout", f"{self.label(base_url)} gave no full answer within {timeout_s:g} s"
+            ) from None
         except (aiohttp.ClientError, OSError) as error:
-            text = self.safe(str(error)) or "no details"
-            raise ModelFailure("transport", f"{self.at(base_url)}: {type(error).__name__}: {text}") from None
+            text = self.sanitize(str(error)) or "no details"
+            raise ModelFailure("transport", f"{self.label(base_url)}: {type(error).__name__}: {text}") from None
 
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
-    def at(self, base_url: str) -> str:
-        """Names the server and model in messages."""
+    def label(self, base_url: str) -> str:
+        """Returns the name of the model and its address, for messages."""
         return f"{self._name} at {base_url}"
 
-    def safe(self, text: str) -> str:
-        """Text of a server, fit for a log: one line, bounded, without the key in case the server repeats it."""
+    def sanitize(self, text: str) -> str:
+        """Returns text from a server in a form fit for a log: one line, bounded, and without the key."""
         if self._key is not None:
             text = text.replace(self._key, "[key]")
         return " ".join(well_formed(text[: 2 * _SHOWN_CHARS]).split())[:_SHOWN_CHARS]
 
-    def keyless(self, text: str) -> str:
-        """Text of the model without the key, which a gateway may have put before it."""
+    def without_key(self, text: str) -> str:
+        """Returns text of the model without the key, which a gateway may have echoed into it."""
         key = self._key
         return text if key is None or len(key) < _KEY_CHARS else text.replace(key, "[key]")
 
@@ -114,7 +117,7 @@ class HttpClient:
         while chunk := await response.content.readany():
             size += len(chunk)
             if size > MAX_RESPONSE_BYTES:
-                problem = f"{self.at(base_url)} sent no completion: its body is larger than"
+                problem = f"{self.label(base_url)} sent no completion: its body is larger than"
                 raise ModelFailure("server", f"{problem} {MAX_RESPONSE_BYTES >> 20} MiB")
             chunks.append(chunk)
         return b"".join(chunks)
@@ -125,7 +128,7 @@ class HttpClient:
         return self._proxies[base_url]
 
     def _open_session(self) -> "aiohttp.ClientSession":
-        """Opened on first use, since it belongs to the event loop in which it is made."""
+        """Returns the session, which is opened on first use because it belongs to the running event loop."""
         if self._session is None:
             import aiohttp
 
@@ -138,13 +141,13 @@ class HttpClient:
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy for *url* as the environment names it, in small letters or capitals; None: there is none.
+    """Returns the proxy for *url* that the environment names, in lower or upper case; None when there is none.
 
-    This machine is never reached through one.  Not left to the HTTP library, which would search the environment for
-    each request, and read a .netrc that is none of our business.
+    Loopback addresses never use one.  The HTTP library's own search is not used: it reads the environment at each
+    request, and a .netrc file.
 
     Raises:
-        ConfigError: the proxy is of a kind that we cannot use.
+        ConfigError: the proxy is of an unsupported kind.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -161,7 +164,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     except ValueError:
         found, port = urlsplit(""), ""
     if found.scheme not in ("http", "https") or not found.hostname:
-        raise ConfigError(  # not shown: it may hold a password
+        raise ConfigError(  # the value is not shown, because it may hold a password
             f"{name.upper()} in the environment is no address of an HTTP proxy, such as http://proxy.example:3128; "
             f"correct it, or name {host} in NO_PROXY"
         )
@@ -170,7 +173,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def _is_among(host: str, names: str) -> bool:
-    """Whether NO_PROXY names a host: itself, the domain in which it lies, or ``*``; ports are not looked at."""
+    """Returns True when NO_PROXY names the host, its domain or ``*``; ports are ignored."""
     listed = (name.strip().partition(":")[0].removeprefix("*").removeprefix(".").lower() for name in names.split(","))
     return "*" in names.split(",") or any(name and (host == name or host.endswith(f".{name}")) for name in listed)
 
@@ -183,7 +186,7 @@ def _basic(user: str | None, password: str | None) -> str | None:
 
 
 def well_formed(text: str) -> str:
-    """*text* with every lone surrogate replaced by U+FFFD, so that it can be encoded, stored and hashed."""
+    """Returns *text* with every lone surrogate replaced by U+FFFD, so that it can be encoded, stored and hashed."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -192,7 +195,7 @@ def well_formed(text: str) -> str:
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of a body that is not what it should be, for messages; longer than what of it is shown."""
+    """Returns the beginning of an unexpected body, for messages, which shorten it further."""
     text = body[: 16 * _SHOWN_CHARS].decode(errors="replace")
     if text.lstrip().startswith("<"):
         return "an HTML page"

@@ -1,7 +1,7 @@
-"""From a model's description to its client.
+"""Opens the client of a model from its config.
 
-Keys come from the environment by name.  They live in the client that sends them and in nothing that is printed,
-raised or recorded.
+API keys are read from the environment.  Only the client that sends a key holds it; it is never printed, raised or
+recorded.
 """
 
 import random
@@ -22,21 +22,20 @@ if TYPE_CHECKING:
 
 
 def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient | None = None) -> Model:
-    """The client of *spec*; it opens no connection yet.
+    """Returns the client of a model; it opens no connection yet.
 
     Args:
-        spec: which model.
-        environ: where the key is looked up, by the name that the endpoint gives, and proxies.
-        limits: those of the process.  Pass the same ones for all models that share its budgets; None: the model has
-            a limit of its own.
+        spec: the model.
+        environ: environment variables with the key, by the name in the endpoint, and with proxies.
+        limits: the limits of the process, shared by all its models; None for limits of its own.
 
     Raises:
-        ConfigError: the endpoint is missing or malformed, its key is not in the environment, or there is no cluster
-            that could serve the model.
+        ConfigError: the endpoint is missing or malformed, its key is not in the environment, or the process has no
+            Ray cluster that could serve the model.
     """
     if spec.provider == "scripted":
         return ScriptedModel(spec)
-    # Here, not above: scripted runs start without an HTTP client.
+    # Imported here, so that scripted runs start without an HTTP client.
     from muses_eval.workers.providers.chat_api import ChatApiModel, Effects, ModelConnection
     from muses_eval.workers.providers.http_client import proxy_for
 
@@ -46,24 +45,24 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient
             f"model {spec.name!r}: no provider {spec.provider!r}; expected scripted, {', '.join(PROVIDERS)}"
         )
     endpoint = _endpoint(spec)
-    # Servers of our own have no address yet that would tell one account from another.
+    # Servers of a fleet have no address yet, so the model's name identifies the account.
     account = endpoint.account or (None if endpoint.base_urls else f"vllm:{spec.model}")
     limit = (limits or LimitsClient()).limiter(replace(endpoint, account=account))
     if spec.provider == "vllm":
         from muses_eval.workers.vllm.server_discovery import ServerDiscovery
 
-        access = ModelConnection(adapter_of(provider.wire_format), limit, resolve=ServerDiscovery(spec).resolve)
+        access = ModelConnection(make_adapter(provider.wire_format), limit, resolve=ServerDiscovery(spec).resolve)
     else:
         for url in endpoint.base_urls:
             proxy_for(url, environ)
         access = ModelConnection(
-            adapter_of(provider.wire_format), limit, _api_key(spec, endpoint, environ), environ=environ
+            make_adapter(provider.wire_format), limit, _api_key(spec, endpoint, environ), environ=environ
         )
     return ChatApiModel(spec, endpoint, access, Effects(random.Random()))
 
 
-def adapter_of(wire_format: WireFormat) -> "Adapter":
-    """A new adapter, for one model."""
+def make_adapter(wire_format: WireFormat) -> "Adapter":
+    """Returns a new adapter, for one model."""
     match wire_format:
         case "openai":
             from muses_eval.workers.providers.openai import OpenAIAdapter

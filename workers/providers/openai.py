@@ -1,7 +1,7 @@
-"""OpenAI's chat completions, as many others speak them too: ``POST {base_url}/chat/completions``.
+"""OpenAI's chat completions, which many other providers implement: ``POST {base_url}/chat/completions``.
 
-Newer models of OpenAI refuse ``max_tokens`` and want the same number as ``max_completion_tokens``.  Whoever says so is
-asked again in that way, and from then on always.
+Newer models of OpenAI refuse ``max_tokens`` and expect ``max_completion_tokens`` instead.  When a model refuses it, the
+request is repeated with the other name, which all later requests then use.
 """
 
 import json
@@ -19,7 +19,7 @@ _OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 
 
 class OpenAIAdapter:
-    """One model's way of being asked; it remembers what the model has refused."""
+    """The adapter of OpenAI's format; it remembers which name of the token limit the model accepts."""
 
     path = "/chat/completions"
 
@@ -42,7 +42,7 @@ class OpenAIAdapter:
         return {**extra, **{name: value for name, value in options.items() if value is not None}}
 
     def encode(self, model: str, prompt: tuple[ChatMessage, ...], options: Options) -> bytes:
-        """Roles are the prompt's own: the native serialisation has names there."""
+        """Encodes a request with the prompt's own roles: the native serialisation has names as roles."""
         messages = [
             {"role": message.role, "content": message.content} for message in map(escape_control_tokens, prompt)
         ]
@@ -78,7 +78,7 @@ class OpenAIAdapter:
 
 
 def message_text(message: Mapping[str, object]) -> str:
-    """What a model said: its content, whole or in parts; the refusal where it gave one instead."""
+    """Returns the text of a message: its content, whole or in parts, or else its refusal."""
     content = message.get("content")
     if isinstance(content, list):
         content = "".join(_part_text(part) for part in content)

@@ -1,12 +1,12 @@
-"""Answers that are used again by a call that is the same in every respect, instead of asking and paying twice.
+"""A cache of responses: an identical call returns the stored response instead of being made and paid again.
 
-An answer is kept under a hash of all that decides it: the provider, its addresses, the model and its sampling, the
-episode's number (the epoch of an agent, the principal's own number for a simulated user), and the prompt as it is
-sent.  So repeated epochs stay independent of each other at any temperature, and a run that is repeated meets its own
-answers.  Failures are never kept, nor is an answer in which something looks like a credential.
+The key of a response is a hash of everything that determines it: the provider, its addresses, the model and its
+sampling, the seed offset of the episode (the epoch for an agent, a number of its own for a simulated user), and the
+prompt as it is sent.  So repeated epochs stay independent of each other at any temperature, and a repeated run gets its
+own responses.  Failures are never stored, and neither is a response that contains what looks like a credential.
 
-What comes out says so: ``Call.cached`` is true, its tokens are those first reported, it costs nothing and takes no
-time.  A cache never costs an episode: what cannot be read, or is damaged, is asked again.
+A cached response is marked: ``Call.cached`` is true, its tokens are those first reported, it costs nothing and takes no
+time.  The cache never fails an episode: when an entry cannot be read, or is damaged, the model is called.
 """
 
 import asyncio
@@ -28,22 +28,22 @@ from muses_eval.workers.providers.model import EpisodeRequest, Model
 
 FOLDER = "cache/"
 _VERSION = 1
-"""Part of every key: raise it when what is kept under a key means something else."""
+"""Version of the entries, which is part of every key."""
 _LOG = logging.getLogger(__name__)
 
 
 class CachedModel:
-    """Any model behind a cache; of calls that are the same at the same time in this process, one is asked.
+    """A model behind a cache; of identical calls at the same time in this process, one is made.
 
     Args:
-        model: who is asked for what is not there.
-        spec: its description.
-        store: where answers are kept, below :data:`FOLDER`.
+        model: the model that is called when there is no stored response.
+        spec: its config.
+        store: store of the responses, below :data:`FOLDER`.
     """
 
     def __init__(self, model: Model, spec: ModelSpec, store: ObjectStore) -> None:
         self._model, self._store = model, store
-        # Servers that this project starts are somewhere else each time; what decides their answers is in the identity.
+        # Addresses of vLLM servers change with every start; the identity has everything that determines a response.
         where = () if spec.endpoint is None or spec.provider == "vllm" else spec.endpoint.base_urls
         self._identity = (_VERSION, where, spec.identity)
         self._asked: dict[str, asyncio.Future[Reply]] = {}
@@ -58,10 +58,10 @@ class CachedModel:
         await self._model.close()
 
     async def reply(self, agent: Agent, number: int, observation: Observation) -> Reply:
-        """The kept answer to this prompt, or the agent's.  Raises ModelFailure as the agent does."""
+        """Returns the stored response to this prompt, or the agent's.  Raises ModelFailure as the agent does."""
         key = self._key(number, observation.prompt)
         while key in self._asked:
-            # Somebody else asks this very moment.  When that fails or is given up, we ask ourselves.
+            # The same call is under way.  When it fails or is cancelled, this one is made.
             done, _ = await asyncio.wait([self._asked[key]])
             first = done.pop()
             if not first.cancelled() and first.exception() is None:
@@ -73,7 +73,7 @@ class CachedModel:
             return reply
         finally:
             del self._asked[key]
-            asking.cancel()  # does nothing to one that has its answer
+            asking.cancel()  # does nothing to a future that has its result
 
     async def _kept_or_asked(self, key: str, agent: Agent, observation: Observation) -> Reply:
         kept = await asyncio.to_thread(self._read, key)
@@ -103,7 +103,7 @@ class CachedModel:
             if self._store.put_if_absent(key, data):
                 return
             there = self._store.read(key)
-            if _decode(there.data) is None:  # damaged: written anew
+            if _decode(there.data) is None:  # damaged: overwritten
                 self._store.replace(key, data, there.tag)
         except StoreError as error:
             _LOG.warning("the response cache cannot be written: %s", error)
@@ -111,7 +111,7 @@ class CachedModel:
 
 @dataclass(frozen=True, slots=True)
 class CachedAgent:
-    """One episode's agent behind the cache."""
+    """The agent of one episode, behind the cache."""
 
     model: CachedModel
     agent: Agent
@@ -136,7 +136,7 @@ def _encode(text: str, call: Call) -> bytes:
 
 
 def _decode(data: bytes) -> Reply | None:
-    """The inverse of :func:`_encode`; None when it is not what was written."""
+    """Inverts :func:`_encode`; returns None when the entry is damaged."""
     try:
         entry = json.loads(data)
         answer: Mapping[str, Any] = entry["answer"]

@@ -1,4 +1,4 @@
-"""Built-in models: no network, no cost.  They are the floor and the ceiling of every leaderboard."""
+"""Built-in rule-based models without network or cost: the floor and the ceiling of every leaderboard."""
 
 import random
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from muses_eval.workers.providers.model import EpisodeRequest
 
 
 class ScriptedModel:
-    """Gives every episode the agent that its family has for this kind."""
+    """A rule-based model; each family has an agent for each kind of it."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self._kind: ScriptedKind = next(kind for kind in get_args(ScriptedKind) if kind == spec.model)
 
     def agent(self, request: EpisodeRequest) -> "ScriptedReplies":
-        dice = random.Random(request.agent_seed)
-        return ScriptedReplies(request.family.scripted_agent(request.scenario, self._kind, dice))
+        rng = random.Random(request.agent_seed)
+        return ScriptedReplies(request.family.scripted_agent(request.scenario, self._kind, rng))
 
     async def probe(self) -> None:
-        """There is nothing that could be out of reach."""
+        """Does nothing: there is no endpoint."""
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Does nothing: there are no connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedReplies:
-    """A rule-based agent in the place of a model."""
+    """The agent of a rule-based model."""
 
     script: ScriptedAgent
 
@@ -45,7 +45,7 @@ class ScriptedReplies:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedPrincipal:
-    """A rule-based user in the place of a model-played one."""
+    """A rule-based user, which takes the place of a simulated one."""
 
     script: ScriptedUser
 
@@ -53,10 +53,10 @@ class ScriptedPrincipal:
         return Reply(self.script.speak(view))
 
 
-def scripted_players(
+def scripted_participants(
     family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0
 ) -> tuple[Agent, dict[str, User]]:
-    """A built-in agent and rule-based users for one episode; the same seed gives the same episode."""
+    """Returns a built-in agent and rule-based users for one episode; the same seed gives the same episode."""
     users: dict[str, User] = {
         name: ScriptedPrincipal(family.scripted_user(scenario, name, SplitMix64(principal_seed(seed, name))))
         for name in scenario.names
@@ -67,6 +67,6 @@ def scripted_players(
 async def play_scripted(
     family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0
 ) -> EpisodeResult:
-    """Plays one episode of :func:`scripted_players` to its end."""
+    """Plays one episode of :func:`scripted_participants` to its end."""
     dialogue = Dialogue(scenario, scenario.template, lambda reply: family.interpret(scenario, reply), family.max_turns)
-    return await play_episode(dialogue, *scripted_players(family, scenario, kind, seed))
+    return await play_episode(dialogue, *scripted_participants(family, scenario, kind, seed))

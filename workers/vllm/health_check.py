@@ -20,7 +20,7 @@ Sleep = Callable[[float], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class HealthCheckRules:
-    """How often a server is checked, and when it counts as dead."""
+    """The interval of health checks, and the conditions under which a server counts as dead."""
 
     startup_timeout_s: float = 1800.0
     """Seconds until a server must be ready: large weights are fetched and loaded in that time."""

@@ -28,7 +28,7 @@ class RestartBackoff:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSettings:
-    """How a replica checks and restarts its server."""
+    """Rules by which a replica checks and restarts its server."""
 
     health: HealthCheckRules = HealthCheckRules()
     backoff: RestartBackoff = RestartBackoff()

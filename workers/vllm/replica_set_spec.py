@@ -13,7 +13,7 @@ from muses_eval.workers.vllm.server_command import ServerSpec
 
 @dataclass(frozen=True, slots=True)
 class FleetSettings:
-    """How servers are checked, restarted and scaled; the same for all models of a run."""
+    """Rules by which servers are checked, restarted and scaled; the same for all models of a run."""
 
     replica: ReplicaSettings = ReplicaSettings()
     scaling: ScalingRules = ScalingRules()

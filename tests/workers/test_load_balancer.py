@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from muses_eval.pipeline.errors import FailureKind, ModelFailure
 from muses_eval.workers.providers.circuit_breaker import CircuitBreakerRules
-from muses_eval.workers.providers.routing import Route, fixed
+from muses_eval.workers.providers.load_balancer import LoadBalancer, fixed_servers
 
 from tests.workers.virtual_time import clock, run
 
@@ -25,34 +25,34 @@ class Fleet:
         return self.urls
 
 
-def route_to(*urls: str, patience_s: float = 60.0) -> Route:
-    return Route("tested", fixed(urls), patience_s, clock, RULES)
+def balancer_of(*urls: str, outage_s: float = 60.0) -> LoadBalancer:
+    return LoadBalancer("tested", fixed_servers(urls), outage_s, clock, RULES)
 
 
 def broken(kind: FailureKind = "transport") -> ModelFailure:
     return ModelFailure(kind, "connection refused")
 
 
-async def call(route: Route, session: str = "", failure: ModelFailure | None = None) -> str:
+async def call(balancer: LoadBalancer, session: str = "", failure: ModelFailure | None = None) -> str:
     """One try that ends at once."""
-    with await route.visit(session) as visit:
-        url = visit.start()
-        visit.ended(failure)
+    with await balancer.attempt(session) as attempt:
+        url = attempt.start()
+        attempt.record(failure)
         return url
 
 
-async def break_down(route: Route, count: int) -> None:
+async def break_down(balancer: LoadBalancer, count: int) -> None:
     """So many servers fail until they are left alone."""
     for _ in range(count * RULES.failures):
-        await call(route, failure=broken())
+        await call(balancer, failure=broken())
 
 
 def test_a_session_stays_at_its_server() -> None:
     async def job() -> None:
-        route = route_to(*THREE)
-        first = [await call(route, session) for session in SESSIONS]
-        assert [await call(route, session) for session in SESSIONS] == first
-        another = route_to(*reversed(THREE))
+        balancer = balancer_of(*THREE)
+        first = [await call(balancer, session) for session in SESSIONS]
+        assert [await call(balancer, session) for session in SESSIONS] == first
+        another = balancer_of(*reversed(THREE))
         assert [await call(another, session) for session in SESSIONS] == first
         shares = [first.count(url) for url in THREE]
         assert min(shares) > 60, shares
@@ -63,14 +63,14 @@ def test_a_session_stays_at_its_server() -> None:
 def test_when_servers_change_only_those_sessions_move_that_have_to() -> None:
     async def job() -> None:
         fleet = Fleet(*THREE)
-        route = Route("tested", fleet.resolve, 60.0, clock)
-        before = [await call(route, session) for session in SESSIONS]
+        balancer = LoadBalancer("tested", fleet.resolve, 60.0, clock)
+        before = [await call(balancer, session) for session in SESSIONS]
         fleet.urls = THREE[:2]
-        without = [await call(route, session) for session in SESSIONS]
+        without = [await call(balancer, session) for session in SESSIONS]
         moved = [old for old, new in zip(before, without, strict=True) if old != new]
         assert set(moved) == {THREE[2]}
         fleet.urls = (*THREE, "http://d/v1")
-        with_fourth = [await call(route, session) for session in SESSIONS]
+        with_fourth = [await call(balancer, session) for session in SESSIONS]
         taken = [new for old, new in zip(before, with_fourth, strict=True) if old != new]
         assert set(taken) == {"http://d/v1"}
 
@@ -79,25 +79,25 @@ def test_when_servers_change_only_those_sessions_move_that_have_to() -> None:
 
 def test_a_session_leaves_a_server_that_is_clearly_busier() -> None:
     async def job() -> None:
-        route = route_to(*THREE)
-        home = await call(route, "x")
-        visits = [await route.visit("x") for _ in range(12)]
-        urls = [visit.start() for visit in visits]
+        balancer = balancer_of(*THREE)
+        home = await call(balancer, "x")
+        attempts = [await balancer.attempt("x") for _ in range(12)]
+        urls = [attempt.start() for attempt in attempts]
         assert urls[:5] == [home] * 5
         assert urls[5] != home
-        for visit in visits:
-            visit.ended(None)
-            visit.__exit__(None, None, None)
-        assert await call(route, "x") == home
+        for attempt in attempts:
+            attempt.record(None)
+            attempt.__exit__(None, None, None)
+        assert await call(balancer, "x") == home
 
     run(job())
 
 
 def test_calls_without_a_session_go_to_the_idlest() -> None:
     async def job() -> None:
-        route = route_to(*THREE)
-        visits = [await route.visit() for _ in range(9)]
-        assert sorted(visit.start() for visit in visits) == sorted(THREE * 3)
+        balancer = balancer_of(*THREE)
+        attempts = [await balancer.attempt() for _ in range(9)]
+        assert sorted(attempt.start() for attempt in attempts) == sorted(THREE * 3)
 
     run(job())
 
@@ -106,17 +106,17 @@ def test_a_server_that_fails_is_left_and_found_again() -> None:
     """Its sessions come home when it is back."""
 
     async def job() -> None:
-        route = route_to(*THREE)
-        home = await call(route, "x")
+        balancer = balancer_of(*THREE)
+        home = await call(balancer, "x")
         for _ in range(2):
-            assert await call(route, "x", broken()) == home
-        away = await call(route, "x")
+            assert await call(balancer, "x", broken()) == home
+        away = await call(balancer, "x")
         assert away != home
         await asyncio.sleep(1.0)
-        assert await call(route, "x", broken()) == home
-        assert await call(route, "x") == away
+        assert await call(balancer, "x", broken()) == home
+        assert await call(balancer, "x") == away
         await asyncio.sleep(2.0)
-        assert [await call(route, "x") for _ in range(2)] == [home, home]
+        assert [await call(balancer, "x") for _ in range(2)] == [home, home]
 
     run(job())
 
@@ -124,9 +124,9 @@ def test_a_server_that_fails_is_left_and_found_again() -> None:
 @pytest.mark.parametrize("kind", ["rate_limit", "auth", "internal"])
 def test_a_refusal_is_an_answer(kind: FailureKind) -> None:
     async def job() -> None:
-        route = route_to(THREE[0], patience_s=0.0)
+        balancer = balancer_of(THREE[0], outage_s=0.0)
         for _ in range(20):
-            await call(route, failure=broken(kind))
+            await call(balancer, failure=broken(kind))
 
     run(job())
 
@@ -135,16 +135,16 @@ def test_while_all_are_left_alone_calls_wait_for_the_first_that_is_back() -> Non
     """One of them looks; the others go when it was answered."""
 
     async def job() -> None:
-        route = route_to(THREE[0])
-        await break_down(route, 1)
+        balancer = balancer_of(THREE[0])
+        await break_down(balancer, 1)
         began, looks = clock(), []
 
         async def late() -> float:
-            with await route.visit("x") as visit:
-                visit.start()
+            with await balancer.attempt("x") as attempt:
+                attempt.start()
                 looks.append(clock() - began)
                 await asyncio.sleep(0.5)
-                visit.ended(broken() if len(looks) < 3 else None)
+                attempt.record(broken() if len(looks) < 3 else None)
             return clock() - began
 
         async def persistent() -> None:
@@ -159,16 +159,16 @@ def test_while_all_are_left_alone_calls_wait_for_the_first_that_is_back() -> Non
 
 
 def test_an_outage_that_lasts_too_long_fails_calls_at_once() -> None:
-    """The first ones after the patience of the route; those that come later do not wait for it again."""
+    """The first ones after the patience of the balancer; those that come later do not wait for it again."""
 
     async def job() -> None:
-        route = route_to(THREE[0], patience_s=60.0)
-        await break_down(route, 1)
+        balancer = balancer_of(THREE[0], outage_s=60.0)
+        await break_down(balancer, 1)
         began = clock()
 
         async def stubborn() -> None:
             while True:
-                await call(route, failure=broken("timeout"))
+                await call(balancer, failure=broken("timeout"))
 
         probing = asyncio.create_task(stubborn())
         with pytest.raises(ModelFailure, match="tested: its server has been left alone for 1 min") as caught:
@@ -179,21 +179,21 @@ def test_an_outage_that_lasts_too_long_fails_calls_at_once() -> None:
         with pytest.raises(ModelFailure, match="for 1 min"):
             await probing
         with pytest.raises(ModelFailure, match="for 1 min"):
-            await call(route)
+            await call(balancer)
         await asyncio.sleep(8.0)
-        assert await call(route) == THREE[0]
-        assert await call(route) == THREE[0]
+        assert await call(balancer) == THREE[0]
+        assert await call(balancer) == THREE[0]
 
     run(job())
 
 
 def test_without_patience_nobody_waits() -> None:
     async def job() -> None:
-        route = route_to(*THREE, patience_s=0.0)
-        await break_down(route, 3)
+        balancer = balancer_of(*THREE, outage_s=0.0)
+        await break_down(balancer, 3)
         began = clock()
         with pytest.raises(ModelFailure, match="its 3 servers have been left alone"):
-            await call(route)
+            await call(balancer)
         assert clock() == began
 
     run(job())
@@ -202,9 +202,9 @@ def test_without_patience_nobody_waits() -> None:
 def test_a_new_server_ends_the_wait() -> None:
     async def job() -> None:
         fleet = Fleet(THREE[0])
-        route = Route("tested", fleet.resolve, 60.0, clock, RULES)
-        await break_down(route, 3)  # three times as often: the pause is a long one
-        waiting, began = asyncio.create_task(call(route, "x")), clock()
+        balancer = LoadBalancer("tested", fleet.resolve, 60.0, clock, RULES)
+        await break_down(balancer, 3)  # three times as often: the pause is a long one
+        waiting, began = asyncio.create_task(call(balancer, "x")), clock()
         await asyncio.sleep(0.5)
         assert not waiting.done()
         fleet.urls = THREE[:2]
@@ -216,17 +216,17 @@ def test_a_new_server_ends_the_wait() -> None:
 
 def test_a_cancelled_look_lets_another_one_look() -> None:
     async def job() -> None:
-        route = route_to(THREE[0])
-        await break_down(route, 1)
+        balancer = balancer_of(THREE[0])
+        await break_down(balancer, 1)
 
         async def hang() -> None:
-            with await route.visit() as visit:
-                visit.start()
+            with await balancer.attempt() as attempt:
+                attempt.start()
                 await asyncio.sleep(1_000.0)
 
         looking = asyncio.create_task(hang())
         await asyncio.sleep(5.0)
-        waiting = asyncio.create_task(call(route))
+        waiting = asyncio.create_task(call(balancer))
         await asyncio.sleep(1.0)
         assert not waiting.done()
         looking.cancel()
@@ -238,7 +238,7 @@ def test_a_cancelled_look_lets_another_one_look() -> None:
 def test_no_servers_at_all() -> None:
     async def job() -> None:
         with pytest.raises(ModelFailure, match="tested has no server"):
-            await call(route_to())
+            await call(balancer_of())
 
     run(job())
 
@@ -248,10 +248,10 @@ def test_a_call_asks_where_the_servers_are_each_time() -> None:
 
     async def job() -> None:
         fleet = Fleet("http://old/v1")
-        route = Route("tested", fleet.resolve, 60.0, clock, RULES)
-        await break_down(route, 1)
+        balancer = LoadBalancer("tested", fleet.resolve, 60.0, clock, RULES)
+        await break_down(balancer, 1)
         fleet.urls = ("http://new/v1",)
-        assert await call(route) == "http://new/v1"
+        assert await call(balancer) == "http://new/v1"
 
     run(job())
 
@@ -260,14 +260,14 @@ def test_calls_that_were_on_their_way_make_an_outage_no_longer() -> None:
     """They had waited for their slots while the server went down."""
 
     async def job() -> None:
-        route = route_to(THREE[0])
-        visits = [await route.visit("\ud800") for _ in range(50)]
-        for visit in visits:
-            with visit:
-                visit.start()
-                visit.ended(broken())
+        balancer = balancer_of(THREE[0])
+        attempts = [await balancer.attempt("\ud800") for _ in range(50)]
+        for attempt in attempts:
+            with attempt:
+                attempt.start()
+                attempt.record(broken())
         began = clock()
-        await call(route)
+        await call(balancer)
         assert clock() - began == 1.0
 
     run(job())
