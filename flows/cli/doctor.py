@@ -92,9 +92,16 @@ def _prefect(settings: Settings) -> str:
     if settings.prefect_api_url is None:
         return "no PREFECT_API_URL: flows start an embedded server of their own"
     make_home(settings.prefect_home)
+    from muses_eval.flows.prefect_flows.deployments import outdated_deployments
     from muses_eval.flows.prefect_flows.server import reach_server
 
-    return f"the server at {reach_server()} answers"
+    url = reach_server()
+    if outdated := outdated_deployments():
+        raise MusesError(
+            f"the server at {url} has deployments of muses-eval 0.1.0, which no worker can start: "
+            f"{', '.join(outdated)}; run `muses deploy` once more for each of their configurations"
+        )
+    return f"the server at {url} answers"
 
 
 def _model(spec: ModelSpec) -> str:

@@ -17,7 +17,7 @@ from prefect import Flow
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags, FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
@@ -27,6 +27,9 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 _POOL_TYPE = ProcessWorker.type
+_FLOWS = ("evaluate", "maintain", "nightly", "sweep")
+_OLD_ENTRY_POINT_PREFIX = "flows."
+"""Prefix of the entry points of version 0.1.0; later ones begin with ``muses_eval.``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +177,16 @@ def _other_owner(client: SyncPrefectClient, name: str, tag: str) -> str | None:
     except ObjectNotFound:
         return None
     return next((each for each in tags if each.startswith(TAG_PREFIX) and each != tag), None)
+
+
+def outdated_deployments() -> list[str]:
+    """Returns the deployments of version 0.1.0, as flow/deployment; a worker cannot import their entry points."""
+    with get_client(sync_client=True) as client:
+        return sorted(
+            f"{client.read_flow(each.flow_id).name}/{each.name}"
+            for each in client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=list(_FLOWS))))
+            if each.entrypoint is not None and each.entrypoint.startswith(_OLD_ENTRY_POINT_PREFIX)
+        )
 
 
 def _pause_others(client: SyncPrefectClient, tag: str, kept: Collection[str]) -> tuple[RetiredDeployment, ...]:

@@ -220,6 +220,31 @@ def test_registering_again_changes_what_is_there(muses: Muses, prefect: PrefectS
     assert [queue.name for queue in sorted(queues, key=lambda queue: queue.priority)] == ["nightly", "default"]
 
 
+@pytest.mark.integration
+def test_the_doctor_reports_deployments_of_an_earlier_version(
+    muses: Muses, prefect: PrefectServer, tmp_path: Path
+) -> None:
+    """Until they are deployed again."""
+    from prefect.client.schemas.actions import DeploymentUpdate
+
+    def check() -> dict[str, Any]:
+        (port,) = free_ports(1)
+        done = muses("doctor", "--json", "--ray-address", f"127.0.0.1:{port}", PREFECT_API_URL=prefect.url)
+        return {each["what"]: each for each in json.loads(done.stdout)}["prefect"]
+
+    write(tmp_path, name="earlier")
+    command = ("deploy", "night.yaml", "--prefect-file", str(file_of(tmp_path, "earlier")))
+    assert muses(*command, PREFECT_API_URL=prefect.url).returncode == 0
+    (deployment,) = deployments(prefect, "earlier").values()
+    old = DeploymentUpdate(entrypoint="flows.evaluate_flow.evaluate_flow")
+    prefect.ask(lambda client: client.update_deployment(deployment.id, old))
+    found = check()
+    assert not found["ok"]
+    assert "evaluate/earlier; run `muses deploy` once more" in found["detail"]
+    assert muses(*command, PREFECT_API_URL=prefect.url).returncode == 0
+    assert check() == {"what": "prefect", "ok": True, "detail": f"the server at {prefect.url} answers"}
+
+
 @pytest.mark.slow
 @pytest.mark.integration
 def test_what_a_configuration_has_no_longer_starts_no_more(
