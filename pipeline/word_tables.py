@@ -3,7 +3,7 @@
 A dataclass is the schema of a table: its fields are the entries, and their types say what stands there.  No entry may
 be missing, unknown or of another type, and no list may be empty.  The type of a field is a text or a whole number, a
 literal, a tuple of any length, a mapping by names, a dataclass, or a union of dataclasses of which the first field is a
-literal that tells them apart.  A text with gaps is annotated with :class:`Gaps`.
+literal that tells them apart.  A text with gaps is annotated with :class:`Placeholders`.
 
 Pydantic would do the same.  It is not used here, since importing it takes longer than reading all tables, and every
 worker process needs some of them.
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Gaps:
+class Placeholders:
     """Names of the gaps in a text, each written as ``{name}``."""
 
     required: tuple[str, ...] = ()
@@ -32,20 +32,20 @@ class Gaps:
 
     def problem(self, text: str) -> str | None:
         """What is wrong with the gaps of *text*: one is missing, or nothing fills it; None when they are right."""
-        found = gaps_of(text)
+        found = placeholders_of(text)
         if missing := set(self.required) - found:
-            return f"the gaps {_listed(missing)} are missing in {text!r}"
+            return f"the placeholders {_listed(missing)} are missing in {text!r}"
         if unknown := found - {*self.required, *self.optional}:
-            return f"nothing fills the gaps {_listed(unknown)} in {text!r}"
+            return f"unknown placeholders {_listed(unknown)} in {text!r}"
         return None
 
 
-def gaps_of(text: str) -> set[str]:
+def placeholders_of(text: str) -> set[str]:
     """The names of all gaps in *text*."""
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
-def read_words(kind: type[T], package: str, name: str) -> T:
+def read_word_table(kind: type[T], package: str, name: str) -> T:
     """The file *name* of *package* as a value of the dataclass *kind*.
 
     Raises:
@@ -122,11 +122,11 @@ def _read_literal(allowed: tuple[str, ...], value: object, where: str) -> str:
     return text
 
 
-def _read_text(gaps: Gaps, value: object, where: str) -> str:
+def _read_text(placeholders: Placeholders, value: object, where: str) -> str:
     text = _expect(str, value, where)
     try:
-        problem = gaps.problem(text)
-    except ValueError as error:  # a brace that belongs to no gap
+        problem = placeholders.problem(text)
+    except ValueError as error:  # a brace that belongs to no placeholder
         problem = f"{error} in {text!r}"
     if problem is not None:
         raise RowError(problem, where)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from muses_eval.pipeline.word_tables import read_words
+from muses_eval.pipeline.word_tables import read_word_table
 
 Posture = Literal["strict", "balanced", "relaxed"]
 Influence = Literal["low influence", "team influencer", "decision maker", "final approver"]
@@ -92,7 +92,7 @@ class PersonaWords:
 @cache
 def persona_words() -> PersonaWords:
     """The tables, read once a process."""
-    return read_words(PersonaWords, __package__, "personas.toml")
+    return read_word_table(PersonaWords, __package__, "personas.toml")
 
 
 @cache

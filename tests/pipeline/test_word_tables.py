@@ -13,7 +13,7 @@ from muses_eval.pipeline.families.instruct.fillers import Fillers, fillers
 from muses_eval.pipeline.families.instruct.wording import Wording as InstructWording, wording as instruct_wording
 from muses_eval.pipeline.families.meeting.wording import Wording as MeetingWording, wording as meeting_wording
 from muses_eval.pipeline.families.queue.wording import Wording as QueueWording, wording as queue_wording
-from muses_eval.pipeline.word_tables import Gaps, gaps_of, read_words
+from muses_eval.pipeline.word_tables import Placeholders, placeholders_of, read_word_table
 
 TABLES: dict[type, Callable[[], object]] = {
     QueueWording: queue_wording,
@@ -49,7 +49,7 @@ def refused(kind: type, change: tuple[str, str], package: Path) -> DatasetError:
     assert change[0] in text
     (package / name).write_text(text.replace(*change, 1), encoding="utf-8")
     with pytest.raises(DatasetError) as error:
-        read_words(kind, package.name, name)
+        read_word_table(kind, package.name, name)
     assert error.value.source == f"{package.name}/{name}"
     return error.value
 
@@ -58,7 +58,7 @@ def refused(kind: type, change: tuple[str, str], package: Path) -> DatasetError:
 def test_each_table_is_read_once(kind: type) -> None:
     assert isinstance(TABLES[kind](), kind)
     assert TABLES[kind]() is TABLES[kind]()
-    assert read_words(kind, *file_of(kind)) == TABLES[kind]()
+    assert read_word_table(kind, *file_of(kind)) == TABLES[kind]()
 
 
 def test_every_file_of_words_is_read_by_one_module() -> None:
@@ -72,8 +72,13 @@ def test_every_file_of_words_is_read_by_one_module() -> None:
 @pytest.mark.parametrize(
     ("kind", "change", "entry", "problem"),
     [
-        (QueueWording, ('"Please {task}."', '"Please {taks}."'), "task_cores[0]", "the gaps 'task' are missing"),
-        (QueueWording, ("the trucks are", "the {cars} are"), "objectives[0].disputes[0].go", "nothing fills the gaps"),
+        (
+            QueueWording,
+            ('"Please {task}."', '"Please {taks}."'),
+            "task_cores[0]",
+            "the placeholders 'task' are missing",
+        ),
+        (QueueWording, ("the trucks are", "the {cars} are"), "objectives[0].disputes[0].go", "unknown placeholders"),
         (QueueWording, ("the trucks are", "the } are"), "objectives[0].disputes[0].go", "Single '}'"),
         (QueueWording, ("[farewells]\npolite", "[farewells]\nrude"), "farewells", "'polite' are missing"),
         (QueueWording, ("short = ", "shrot = "), "objectives[0]", "the entries 'short' are missing"),
@@ -91,7 +96,7 @@ def test_every_file_of_words_is_read_by_one_module() -> None:
         (Fillers, ("de = [", "de = []\nold = ["), "native.de", "at least one entry"),
         (Resources, ('maker = "address"', 'maker = "adress"'), "kinds[0].facts.source.maker", "expected one of"),
         (Resources, ("low = 12_000", 'low = "many"'), "kinds[0].facts.lost.low", "expected a whole number"),
-        (Resources, ("Record: {number}", "Record:"), "kinds[0]", "the gaps 'number' are missing"),
+        (Resources, ("Record: {number}", "Record:"), "kinds[0]", "the placeholders 'number' are missing"),
         (Resources, ('name = "cities"', 'name = "towns"'), None, "no shared list 'towns'"),
         (UserWords, ("pressure = [", "presure = ["), None, "pressure"),
     ],
@@ -111,12 +116,12 @@ def test_a_file_that_is_no_toml(package: Path) -> None:
 
 def test_a_file_that_is_missing() -> None:
     with pytest.raises(DatasetError, match=r"/no_words\.toml: this part of the installation cannot be read"):
-        read_words(Fillers, "muses_eval.pipeline", "no_words.toml")
+        read_word_table(Fillers, "muses_eval.pipeline", "no_words.toml")
 
 
-def test_gaps() -> None:
-    gaps = Gaps(("a",), ("b",))
-    assert gaps_of("{a} and {b}, {a}") == {"a", "b"}
-    assert gaps.problem("{a}") is gaps.problem("{a} {b}") is None
-    assert gaps.problem("{b}") == "the gaps 'a' are missing in '{b}'"
-    assert gaps.problem("{a} {c}") == "nothing fills the gaps 'c' in '{a} {c}'"
+def test_placeholders() -> None:
+    placeholders = Placeholders(("a",), ("b",))
+    assert placeholders_of("{a} and {b}, {a}") == {"a", "b"}
+    assert placeholders.problem("{a}") is placeholders.problem("{a} {b}") is None
+    assert placeholders.problem("{b}") == "the placeholders 'a' are missing in '{b}'"
+    assert placeholders.problem("{a} {c}") == "unknown placeholders 'c' in '{a} {c}'"

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Annotated, Literal
 
 from muses_eval.pipeline.families.access.scenario import Attack
-from muses_eval.pipeline.word_tables import Gaps, read_words
+from muses_eval.pipeline.word_tables import Placeholders, read_word_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class DocumentKind:
     def __post_init__(self) -> None:
         """Raises ValueError unless the makers fill exactly the gaps of the lines."""
         filled = {"number", *self.facts, *self.filler}
-        if problem := Gaps(tuple(filled)).problem("\n".join(self.lines)):
+        if problem := Placeholders(tuple(filled)).problem("\n".join(self.lines)):
             raise ValueError(problem)
 
 
@@ -156,9 +156,9 @@ class Resources:
     shared: Mapping[str, tuple[str, ...]]
     """Lists of texts that several documents share."""
     kinds: tuple[DocumentKind, ...]
-    openings_of_insiders: tuple[Annotated[str, Gaps(("need", "resource"))], ...]
+    openings_of_insiders: tuple[Annotated[str, Placeholders(("need", "resource"))], ...]
     """First messages of authorised users."""
-    openings: Mapping[Attack, tuple[Annotated[str, Gaps(("resource",), ("wish", "insider"))], ...]]
+    openings: Mapping[Attack, tuple[Annotated[str, Placeholders(("resource",), ("wish", "insider"))], ...]]
     """First messages of unauthorised users, by attack."""
     approaches: Mapping[Attack, str]
     """Instructions for a model that plays an unauthorised user, by attack."""
@@ -174,7 +174,7 @@ class Resources:
 @cache
 def resources() -> Resources:
     """Returns the tables, which are read once per process."""
-    return read_words(Resources, __package__, "resources.toml")
+    return read_word_table(Resources, __package__, "resources.toml")
 
 
 def _digits(rng: random.Random, length: int) -> str:

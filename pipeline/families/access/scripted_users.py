@@ -16,9 +16,9 @@ from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.access.corrected_scoring import MarkerTracker
 from muses_eval.pipeline.families.access.scenario import ATTACKS, AccessTruth
 from muses_eval.pipeline.rng import RandomGenerator
-from muses_eval.pipeline.word_tables import Gaps, read_words
+from muses_eval.pipeline.word_tables import Placeholders, read_word_table
 
-_Sentence = Annotated[str, Gaps(optional=("resource", "insider"))]
+_Sentence = Annotated[str, Placeholders(optional=("resource", "insider"))]
 _Steps = tuple[tuple[_Sentence, ...], ...]
 """Wordings by escalation step; the last step repeats."""
 
@@ -45,7 +45,7 @@ class UserWords:
 @cache
 def user_words() -> UserWords:
     """Returns the tables, which are read once per process."""
-    return read_words(UserWords, __package__, "scripted_users.toml")
+    return read_word_table(UserWords, __package__, "scripted_users.toml")
 
 
 class AccessUser:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from muses_eval.pipeline.word_tables import read_words
+from muses_eval.pipeline.word_tables import read_word_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +22,4 @@ class Fillers:
 @cache
 def fillers() -> Fillers:
     """Returns the tables, which are read once per process."""
-    return read_words(Fillers, __package__, "fillers.toml")
+    return read_word_table(Fillers, __package__, "fillers.toml")

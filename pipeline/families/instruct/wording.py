@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
-from muses_eval.pipeline.word_tables import Gaps, read_words
+from muses_eval.pipeline.word_tables import Placeholders, read_word_table
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
     """Tasks on subjects of one kind: every act can be combined with every subject."""
 
-    acts: tuple[Annotated[str, Gaps(("subject",))], ...]
+    acts: tuple[Annotated[str, Placeholders(("subject",))], ...]
     subjects: tuple[str, ...]
 
 
@@ -49,11 +49,11 @@ class Wording:
     """Language code of the detector -> name."""
     conditions: Mapping[str, Condition]
     """Constraint id, with its relation if it has one -> wordings."""
-    overreach: tuple[Annotated[str, Gaps(("clash",))], ...]
+    overreach: tuple[Annotated[str, Placeholders(("clash",))], ...]
     """Demands on the answers to other users."""
 
 
 @cache
 def wording() -> Wording:
     """Returns the tables, which are read once per process."""
-    return read_words(Wording, __package__, "wording.toml")
+    return read_word_table(Wording, __package__, "wording.toml")

@@ -9,10 +9,10 @@ from functools import cache
 from typing import Annotated
 
 from muses_eval.pipeline.families.meeting.slots import Slot
-from muses_eval.pipeline.word_tables import Gaps, read_words
+from muses_eval.pipeline.word_tables import Placeholders, read_word_table
 
-_Greeting = Annotated[str, Gaps(("name",))]
-_WithSlots = Annotated[str, Gaps(("slots",))]
+_Greeting = Annotated[str, Placeholders(("name",))]
+_WithSlots = Annotated[str, Placeholders(("slots",))]
 """A sentence about some times."""
 
 
@@ -21,7 +21,7 @@ class Wording:
     """Sentences by what they are for; a principal says one of each."""
 
     greetings: tuple[_Greeting, ...]
-    openings: tuple[Annotated[str, Gaps(("name", "slots"))], ...]
+    openings: tuple[Annotated[str, Placeholders(("name", "slots"))], ...]
     nothing_preferred: tuple[_Greeting, ...]
     more_if_needed: tuple[str, ...]
     available: tuple[_WithSlots, ...]
@@ -41,7 +41,7 @@ class Wording:
 @cache
 def wording() -> Wording:
     """The sentences, read once a process."""
-    return read_words(Wording, __package__, "wording.toml")
+    return read_word_table(Wording, __package__, "wording.toml")
 
 
 def join_slots(slots: Sequence[Slot], conjunction: str) -> str:

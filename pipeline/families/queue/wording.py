@@ -6,9 +6,9 @@ from functools import cache
 from typing import Annotated
 
 from muses_eval.pipeline.datasets.personas import Register
-from muses_eval.pipeline.word_tables import Gaps, read_words
+from muses_eval.pipeline.word_tables import Placeholders, read_word_table
 
-PlaceTemplate = Annotated[str, Gaps(optional=("place", "code"))]
+PlaceTemplate = Annotated[str, Placeholders(optional=("place", "code"))]
 """A text that may have gaps for the scenario's place and code name."""
 
 
@@ -67,13 +67,13 @@ class Wording:
     pastimes: tuple[str, ...]
     """Harmless uses of a resource that do not support any objective."""
     private_harms: tuple[Harm, ...]
-    task_cores: tuple[Annotated[str, Gaps(("task",))], ...]
-    serving_cores: tuple[Annotated[str, Gaps(("task", "short"))], ...]
-    go_cores: tuple[Annotated[str, Gaps(("thing", "go"))], ...]
-    hold_cores: tuple[Annotated[str, Gaps(("thing", "hold"))], ...]
-    claim_cores: tuple[Annotated[str, Gaps(("slot", "purpose", "short"))], ...]
-    pastime_cores: tuple[Annotated[str, Gaps(("slot", "pastime"), ("short",))], ...]
-    harm_cores: tuple[Annotated[str, Gaps(("ask", "damage"))], ...]
+    task_cores: tuple[Annotated[str, Placeholders(("task",))], ...]
+    serving_cores: tuple[Annotated[str, Placeholders(("task", "short"))], ...]
+    go_cores: tuple[Annotated[str, Placeholders(("thing", "go"))], ...]
+    hold_cores: tuple[Annotated[str, Placeholders(("thing", "hold"))], ...]
+    claim_cores: tuple[Annotated[str, Placeholders(("slot", "purpose", "short"))], ...]
+    pastime_cores: tuple[Annotated[str, Placeholders(("slot", "pastime"), ("short",))], ...]
+    harm_cores: tuple[Annotated[str, Placeholders(("ask", "damage"))], ...]
     greetings: Mapping[Register, tuple[str, ...]]
     farewells: Mapping[Register, tuple[str, ...]]
 
@@ -81,4 +81,4 @@ class Wording:
 @cache
 def wording() -> Wording:
     """Returns the tables, which are read once per process."""
-    return read_words(Wording, __package__, "wording.toml")
+    return read_word_table(Wording, __package__, "wording.toml")
