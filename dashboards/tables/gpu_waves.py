@@ -8,23 +8,23 @@ from muses_eval.dashboards.tables.estimate import time_span
 from muses_eval.dashboards.tables.text_table import text_table
 from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model import ModelSpec
-from muses_eval.pipeline.plan.gpu_waves import Packing, Wave, gpus_a_replica, needed_gpus
+from muses_eval.pipeline.plan.gpu_waves import Wave, WaveSchedule, gpus_per_replica, needed_gpus
 from muses_eval.pipeline.plan.interval import Interval
 
 
-def packing_record(packing: Packing, seconds: Interval) -> dict[str, Any]:
+def packing_record(packing: WaveSchedule, seconds: Interval) -> dict[str, Any]:
     """*seconds*: what the runs take in these waves."""
     return {
         "gpus": packing.gpus,
-        "kept": _wave_record(packing.kept),
+        "kept": _wave_record(packing.always_on),
         "waves": [_wave_record(wave) for wave in packing.waves],
         "seconds": asdict(seconds),
     }
 
 
-def render_packing(packing: Packing, seconds: Interval) -> str:
+def render_packing(packing: WaveSchedule, seconds: Interval) -> str:
     """A line a model, and what the waves mean for the time."""
-    waves = [("always", packing.kept), *((str(number), wave) for number, wave in enumerate(packing.waves, 1))]
+    waves = [("always", packing.always_on), *((str(number), wave) for number, wave in enumerate(packing.waves, 1))]
     rows = [[name, *_cells(model)] for name, wave in waves for model in wave.models]
     table = text_table(["wave", "model", "replicas", "GPUs a replica", "GPUs"], rows, numeric=(2, 3, 4))
     if len(packing.waves) < 2:
@@ -48,7 +48,7 @@ def render_unpacked(models: Collection[ModelSpec], *, asked: bool) -> str | None
 def _cells(model: ModelSpec) -> list[str]:
     engine = model.engine or EngineSpec()
     least, most = engine.replicas
-    each = gpus_a_replica(engine)
+    each = gpus_per_replica(engine)
     return [model.name, str(least) if least == most else f"{least}-{most}", str(each), str(least * each)]
 
 
@@ -57,7 +57,7 @@ def _wave_record(wave: Wave) -> dict[str, Any]:
         {
             "model": model.name,
             "replicas": list((model.engine or EngineSpec()).replicas),
-            "gpus_per_replica": gpus_a_replica(model.engine or EngineSpec()),
+            "gpus_per_replica": gpus_per_replica(model.engine or EngineSpec()),
         }
         for model in wave.models
     ]

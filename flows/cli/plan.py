@@ -24,7 +24,7 @@ from muses_eval.pipeline.plan.cell_estimate import CellEstimate, estimate_cells
 from muses_eval.pipeline.plan.cost_estimate import CostEstimate, estimate_cost
 from muses_eval.pipeline.plan.duration import sequential_duration
 from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
-from muses_eval.pipeline.plan.gpu_waves import Packing, packing, servers_of
+from muses_eval.pipeline.plan.gpu_waves import WaveSchedule, schedule_waves, server_key
 from muses_eval.pipeline.plan.interval import CONFIDENCE_LEVEL, Interval
 from muses_eval.pipeline.plan.plan import Plan
 
@@ -193,14 +193,14 @@ def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
 class _GpuSchedule:
     """The order in which models are served, and the total time."""
 
-    packing: Packing
+    schedule: WaveSchedule
     seconds: Interval
 
     @property
     def record(self) -> dict[str, Any]:
         from muses_eval.dashboards.tables.gpu_waves import packing_record
 
-        return packing_record(self.packing, self.seconds)
+        return packing_record(self.schedule, self.seconds)
 
 
 def _packed(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
@@ -208,10 +208,10 @@ def _packed(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
     agents, users = _served(previews)
     if not agents and not users:
         return None
-    packed = packing(agents, users, gpus)
+    packed = schedule_waves(agents, users, gpus)
     cells = _together(previews)
     turns = [
-        _estimate([cell for cell in cells if servers_of(cell.model) in set(map(servers_of, wave.models))]).seconds
+        _estimate([cell for cell in cells if server_key(cell.model) in set(map(server_key, wave.models))]).seconds
         for wave in packed.waves
     ]
     return _GpuSchedule(packed, sequential_duration(_estimate(cells).seconds, turns))
@@ -219,8 +219,8 @@ def _packed(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
 
 def _served(previews: Sequence[_RunPreview]) -> tuple[list[ModelSpec], list[ModelSpec]]:
     """The agents and the users' models that we serve, one of each servers."""
-    agents = {servers_of(model): model for preview in previews for model in preview.agents}
-    users = {servers_of(model): model for preview in previews for model in preview.users}
+    agents = {server_key(model): model for preview in previews for model in preview.agents}
+    users = {server_key(model): model for preview in previews for model in preview.users}
     return [model for servers, model in agents.items() if servers not in users], list(users.values())
 
 
@@ -228,7 +228,7 @@ def _gpus_text(previews: Sequence[_RunPreview], packed: _GpuSchedule | None, *, 
     from muses_eval.dashboards.tables.gpu_waves import render_packing, render_unpacked
 
     if packed is not None:
-        return render_packing(packed.packing, packed.seconds)
+        return render_packing(packed.schedule, packed.seconds)
     agents, users = _served(previews)
     return render_unpacked([*users, *agents], asked=asked)
 

@@ -22,16 +22,16 @@ class Wave:
     """That they hold with the least number of replicas; what is left over is there for more."""
 
 
-Servers = tuple[str, EngineSpec]
+ServerKey = tuple[str, EngineSpec]
 """What tells the servers of one model from those of another."""
 
 
-def servers_of(model: ModelSpec) -> Servers:
+def server_key(model: ModelSpec) -> ServerKey:
     """The servers of a model; those that differ in how they are asked only share them."""
     return model.model, model.engine or EngineSpec()
 
 
-def gpus_a_replica(engine: EngineSpec) -> int:
+def gpus_per_replica(engine: EngineSpec) -> int:
     """GPUs that one replica holds: a rank of tensor parallelism times one of pipeline parallelism."""
     ranks = json.loads(engine.args).get("pipeline_parallel_size", 1)
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
@@ -39,7 +39,7 @@ def gpus_a_replica(engine: EngineSpec) -> int:
     return engine.tensor_parallel * ranks
 
 
-def pack(models: Iterable[ModelSpec], gpus: int) -> tuple[Wave, ...]:
+def pack_waves(models: Iterable[ModelSpec], gpus: int) -> tuple[Wave, ...]:
     """The waves in which *models* are served on a cluster of so many GPUs; those without an engine are in none.
 
     The largest model comes first, each into the first wave that has room (first-fit decreasing: at most
@@ -64,24 +64,24 @@ def pack(models: Iterable[ModelSpec], gpus: int) -> tuple[Wave, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Packing:
+class WaveSchedule:
     """How the GPUs of a cluster are used by runs that share it."""
 
     gpus: int
-    kept: Wave
+    always_on: Wave
     """The models that play users: they are up all the time."""
     waves: tuple[Wave, ...]
     """Waves of agents, one after the other."""
 
 
-def packing(agents: Iterable[ModelSpec], users: Iterable[ModelSpec], gpus: int) -> Packing:
+def schedule_waves(agents: Iterable[ModelSpec], users: Iterable[ModelSpec], gpus: int) -> WaveSchedule:
     """Packs the served models into waves that fit on *gpus* GPUs; models that share their servers are named once.
 
     Raises:
         ConfigError: there are too few GPUs for one of the models.
     """
-    kept = {servers_of(model): model for model in users if model.engine is not None}
-    turns = {servers_of(model): model for model in agents if servers_of(model) not in kept}
+    kept = {server_key(model): model for model in users if model.engine is not None}
+    turns = {server_key(model): model for model in agents if server_key(model) not in kept}
     held = needed_gpus(kept.values())
     if held > gpus:
         names = ", ".join(model.name for model in kept.values())
@@ -89,11 +89,11 @@ def packing(agents: Iterable[ModelSpec], users: Iterable[ModelSpec], gpus: int) 
             f"the users' model {names} needs {held} GPUs all the time; the cluster has {gpus}: add {held - gpus} more"
         )
     try:
-        waves = pack(turns.values(), gpus - held)
+        waves = pack_waves(turns.values(), gpus - held)
     except ConfigError as error:
         beside = f" ({held} of {gpus} are held by the users' model)" if held else ""
         raise ConfigError(f"{error}{beside}") from None
-    return Packing(gpus, Wave(tuple(kept.values()), held), waves)
+    return WaveSchedule(gpus, Wave(tuple(kept.values()), held), waves)
 
 
 def needed_gpus(models: Iterable[ModelSpec]) -> int:
@@ -103,13 +103,13 @@ def needed_gpus(models: Iterable[ModelSpec]) -> int:
 
 def _needs(models: Iterable[ModelSpec]) -> Sequence[tuple[ModelSpec, int]]:
     engines = ((model, model.engine) for model in models)
-    return [(model, engine.replicas[0] * gpus_a_replica(engine)) for model, engine in engines if engine is not None]
+    return [(model, engine.replicas[0] * gpus_per_replica(engine)) for model, engine in engines if engine is not None]
 
 
 def _too_large(model: ModelSpec, needed: int, gpus: int) -> ConfigError:
     engine = model.engine or EngineSpec()
     replicas = f"{engine.replicas[0]} replicas" if engine.replicas[0] > 1 else "one replica"
     return ConfigError(
-        f"model {model.name!r}: {replicas} of {gpus_a_replica(engine)} GPUs each need {needed} GPUs; the cluster has "
+        f"model {model.name!r}: {replicas} of {gpus_per_replica(engine)} GPUs each need {needed} GPUs; the cluster has "
         f"{gpus}: lower replicas or tensor_parallel, or add GPUs"
     )

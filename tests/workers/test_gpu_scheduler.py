@@ -12,7 +12,7 @@ from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.errors import ConfigError
-from muses_eval.pipeline.plan.gpu_waves import Servers, needed_gpus, pack, servers_of
+from muses_eval.pipeline.plan.gpu_waves import ServerKey, needed_gpus, pack_waves, server_key
 from muses_eval.workers.limits import Snapshot
 from muses_eval.workers.play.executor import OnStart, ignore_start
 from muses_eval.workers.play.shard_spec import ShardSpec
@@ -39,27 +39,27 @@ class BookFleet:
     """Have no vLLM."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Closed: nothing comes up."""
-    up: dict[Servers, ModelSpec] = field(default_factory=dict)
+    up: dict[ServerKey, ModelSpec] = field(default_factory=dict)
 
     async def start(self, models: Iterable[ModelSpec]) -> None:
-        started = {servers_of(model): model for model in models if servers_of(model) not in self.up}
+        started = {server_key(model): model for model in models if server_key(model) not in self.up}
         names = [model.name for model in started.values()]
         await self.gate.wait()
         if set(names) & set(self.broken):
             raise ConfigError(f"{' '.join(names)} does not start")
         for model in started.values():
-            pack([model], self.gpus)
+            pack_waves([model], self.gpus)
         self.up |= started
         assert needed_gpus(self.up.values()) <= self.gpus
         self.events += [f"up {' '.join(names)}"] if names else []
 
     async def stop(self, models: Iterable[ModelSpec]) -> None:
-        names = [self.up.pop(servers_of(model)).name for model in list(models)]
+        names = [self.up.pop(server_key(model)).name for model in list(models)]
         await asyncio.sleep(0.01)
         self.events += [f"down {' '.join(names)}"] if names else []
 
     async def waves(self, models: Iterable[ModelSpec]) -> list[list[ModelSpec]]:
-        return [list(wave.models) for wave in pack(models, self.gpus - needed_gpus(self.up.values()))]
+        return [list(wave.models) for wave in pack_waves(models, self.gpus - needed_gpus(self.up.values()))]
 
     async def describe(self, models: Iterable[ModelSpec]) -> dict[str, dict[str, Any]]:
         names = [model.name for model in models]
@@ -81,7 +81,7 @@ class BookExecutor:
     async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
         on_start()
         await asyncio.sleep(0.001)
-        assert spec.model.provider != "vllm" or servers_of(spec.model) in self.fleet.up
+        assert spec.model.provider != "vllm" or server_key(spec.model) in self.fleet.up
         self.fleet.events.append(f"{spec.model.name}{spec.number}")
         return ShardSummary(f"{spec.model.name}{spec.number}", {"scored": 1}, {}, None)
 
@@ -193,9 +193,9 @@ def test_who_comes_while_servers_leave_waits_for_the_next_time(tmp_path: Path) -
         stage = Stage.on(tmp_path, 1)
         async with stage.executor:
             first = asyncio.create_task(stage.play("one", {A: 1, B: 1}))
-            while servers_of(A) not in stage.fleet.up:  # noqa: ASYNC110 - the books of a fleet have no bell
+            while server_key(A) not in stage.fleet.up:  # noqa: ASYNC110 - the books of a fleet have no bell
                 await asyncio.sleep(0)
-            while servers_of(A) in stage.fleet.up:  # noqa: ASYNC110 - as above
+            while server_key(A) in stage.fleet.up:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0)
             assert outcomes(await stage.play("two", {A: 1})) == [PLAYED]
             assert outcomes(await first) == [PLAYED] * 2

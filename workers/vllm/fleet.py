@@ -18,7 +18,7 @@ import ray
 from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.errors import ConfigError, MusesError
-from muses_eval.pipeline.plan.gpu_waves import gpus_a_replica, pack
+from muses_eval.pipeline.plan.gpu_waves import gpus_per_replica, pack_waves
 from muses_eval.workers.vllm.engine_build import EngineBuild, find_engine
 from muses_eval.workers.vllm.gpu_capacity import Node, check_capacity, cluster_nodes
 from muses_eval.workers.vllm.replica_set import ReplicaSet
@@ -85,7 +85,7 @@ class VllmFleet:
         builds = dict(zip(by_name, await self.builds(first), strict=True))
         held = sum(spec.gpus_per_replica * spec.min_replicas for spec in self._replica_sets.values())
         total = sum(node.gpus for node in cluster_nodes())
-        on_gpus = pack((model for model in first if not builds[replica_set_name(model)].cpu), total - held)
+        on_gpus = pack_waves((model for model in first if not builds[replica_set_name(model)].cpu), total - held)
         waves = [[replica_set_name(model) for model in wave.models] for wave in on_gpus]
         if on_cpus := [name for name, build in builds.items() if build.cpu]:
             waves = [[*on_cpus, *(waves[0] if waves else ())], *waves[1:]]
@@ -110,7 +110,7 @@ class VllmFleet:
             model.name: {
                 "vllm": build.version,
                 "build": "cpu" if build.cpu else "gpu",
-                "gpus_per_replica": 0 if build.cpu else gpus_a_replica(engine_of(model)),
+                "gpus_per_replica": 0 if build.cpu else gpus_per_replica(engine_of(model)),
                 "arguments": serving_arguments(_server(model)),
             }
             for model, build in zip(specs, await self.builds(specs), strict=True)
@@ -126,7 +126,7 @@ class VllmFleet:
                 build=build,
                 min_replicas=least,
                 max_replicas=most,
-                gpus_per_replica=0 if build.cpu else gpus_a_replica(engine_of(model)),
+                gpus_per_replica=0 if build.cpu else gpus_per_replica(engine_of(model)),
                 settings=self._settings,
                 many_nodes=len(nodes) > 1,
                 first_core_share=shares,

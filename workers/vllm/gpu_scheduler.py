@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self
 from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.errors import MusesError
-from muses_eval.pipeline.plan.gpu_waves import Servers, servers_of
+from muses_eval.pipeline.plan.gpu_waves import ServerKey, server_key
 from muses_eval.workers.limits import Snapshot
 from muses_eval.workers.play.executor import Executor, OnStart, ignore_start
 from muses_eval.workers.play.shard_spec import ShardSpec
@@ -63,13 +63,13 @@ class GpuScheduler:
 
     def __init__(self, inner: Executor, fleet: Fleet) -> None:
         self._inner, self._fleet = inner, fleet
-        self._pending: dict[tuple[str, Servers], _PendingShards] = {}
+        self._pending: dict[tuple[str, ServerKey], _PendingShards] = {}
         """By run and servers."""
-        self._wave: dict[Servers, ModelSpec] = {}
+        self._wave: dict[ServerKey, ModelSpec] = {}
         """The wave that is deployed."""
-        self._always_up: set[Servers] = set()
+        self._always_up: set[ServerKey] = set()
         """Servers that stay up until the end."""
-        self._unavailable: dict[Servers, Unavailable] = {}
+        self._unavailable: dict[ServerKey, Unavailable] = {}
         self._descriptions: dict[str, dict[str, Any]] = {}
         """Description of the servers of each model, by its name."""
         self._admitting, self._deploying = asyncio.Lock(), asyncio.Lock()
@@ -90,12 +90,12 @@ class GpuScheduler:
 
     async def keep_running(self, models: Sequence[ModelSpec]) -> None:
         """Starts servers that stay up until the end, beside all waves.  Raises ConfigError."""
-        new = [model for model in models if servers_of(model) not in self._always_up]
+        new = [model for model in models if server_key(model) not in self._always_up]
         if not new:
             return  # without waiting for a wave that is being deployed
         async with self._deploying:
             await self._fleet.start(new)
-            self._always_up.update(map(servers_of, new))
+            self._always_up.update(map(server_key, new))
 
     async def admit(self, models: Iterable[ModelSpec]) -> dict[str, dict[str, Any]]:
         """Returns a description of each model's servers, by the model's name.
@@ -105,7 +105,7 @@ class GpuScheduler:
         async with self._admitting:
             chosen = {model.name: model for model in models}
             new = (model for name, model in chosen.items() if name not in self._descriptions)
-            await gather_all(self._admit(model) for model in new if servers_of(model) not in self._unavailable)
+            await gather_all(self._admit(model) for model in new if server_key(model) not in self._unavailable)
             return {name: self._descriptions[name] for name in chosen if name in self._descriptions}
 
     @contextmanager
@@ -122,7 +122,7 @@ class GpuScheduler:
             self._switch_if_due()
 
     async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
-        servers = servers_of(spec.model)
+        servers = server_key(spec.model)
         if spec.model.provider != "vllm" or servers in self._always_up:
             return await self._inner.run(spec, on_start)
         pending = self._pending_of(spec.run_id, spec.model)
@@ -136,8 +136,8 @@ class GpuScheduler:
 
     async def probe(self, spec: ModelSpec) -> Unavailable | None:
         """Returns why a model cannot be called; a model that waits for its turn is not probed."""
-        if spec.provider == "vllm" and servers_of(spec) not in self._always_up:
-            return self._unavailable.get(servers_of(spec))
+        if spec.provider == "vllm" and server_key(spec) not in self._always_up:
+            return self._unavailable.get(server_key(spec))
         return await self._inner.probe(spec)
 
     async def snapshot(self) -> Snapshot:
@@ -152,7 +152,7 @@ class GpuScheduler:
         return self._switching is not None and not self._switching.done()
 
     def _pending_of(self, run_id: str, model: ModelSpec) -> _PendingShards:
-        return self._pending.setdefault((run_id, servers_of(model)), _PendingShards(model, 0))
+        return self._pending.setdefault((run_id, server_key(model)), _PendingShards(model, 0))
 
     async def _admit(self, model: ModelSpec) -> None:
         try:
@@ -162,7 +162,7 @@ class GpuScheduler:
         except MusesError as error:
             self._leave_out(model, error)
 
-    async def _wait_for(self, servers: Servers) -> Unavailable | None:
+    async def _wait_for(self, servers: ServerKey) -> Unavailable | None:
         """Waits until the servers are up; returns the reason when they cannot be."""
         while servers not in self._wave and servers not in self._unavailable:
             switched = self._switched
@@ -219,10 +219,10 @@ class GpuScheduler:
             for model in wave:
                 await self._deploy([model])
         else:
-            self._wave.update((servers_of(model), model) for model in wave)
+            self._wave.update((server_key(model), model) for model in wave)
 
     def _leave_out(self, model: ModelSpec, error: Exception) -> None:
-        self._unavailable[servers_of(model)] = Unavailable(str(error) or type(error).__name__, True, "server")
+        self._unavailable[server_key(model)] = Unavailable(str(error) or type(error).__name__, True, "server")
 
 
 def _unplayed(spec: ShardSpec, unavailable: Unavailable) -> ShardSummary:
