@@ -21,7 +21,7 @@ from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import is_multi_turn
 from muses_eval.pipeline.plan.plan import Cell, Plan, make_plan
-from muses_eval.pipeline.text.credential_masking import without_credentials
+from muses_eval.pipeline.text.credential_masking import mask_json
 from muses_eval.storage.objects.dataset_files import read_rows
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -153,11 +153,11 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
     return RunManifest(
         run_id=plan.run_id,
         created_at=datetime.now(UTC),
-        config=without_credentials(config.model_dump(mode="json")),
+        config=mask_json(config.model_dump(mode="json")),
         dataset=plan.dataset,
         dataset_version=plan.dataset_version,
         planned=plan.planned,
-        models=without_credentials(
+        models=mask_json(
             {
                 name: {
                     "provider": model.provider,
@@ -169,14 +169,14 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
                 for name, model in models.items()
             }
         ),
-        users=without_credentials(plan.users.name),
+        users=mask_json(plan.users.name),
         templates=config.templates,
         epochs=config.epochs,
         limit=config.limit,
         versions=package_versions(),
         commit=code.commit,
         dirty=code.dirty,
-        made_with=without_credentials(provenance_record(plan, dataset.versions, code, CHECKOUT)),
+        made_with=mask_json(provenance_record(plan, dataset.versions, code, CHECKOUT)),
     )
 
 

@@ -12,7 +12,7 @@ from muses_eval.flows.nightly.schedule import refuse_run_id
 from muses_eval.flows.settings import Settings, set_environment_defaults
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand, has_grid
 from muses_eval.pipeline.errors import ConfigError
-from muses_eval.pipeline.text.credential_masking import without_credentials
+from muses_eval.pipeline.text.credential_masking import mask_json
 from muses_eval.storage.objects.open_store import open_store
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.types import NonEmptyishName
@@ -80,7 +80,7 @@ def placeholder_values(
         ConfigError: the configuration cannot be used, or holds a credential.
     """
     runs = expand(raw, source, most_cells)
-    if without_credentials(dict(raw)) != dict(raw):
+    if mask_json(dict(raw)) != dict(raw):
         raise ConfigError(
             f"{source}: it holds a credential, which the Prefect server would keep and show; put it into a variable "
             "of the worker's environment, and name that where a key belongs (api_key_env)"

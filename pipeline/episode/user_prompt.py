@@ -53,7 +53,7 @@ def user_prompt(principal: Principal, view: PrincipalView) -> tuple[ChatMessage,
     return tuple(prompt)
 
 
-def spoken(principal: Principal, reply: str) -> str | None:
+def parse_user_reply(principal: Principal, reply: str) -> str | None:
     """What the principal says, out of what its model wrote; empty for silence.
 
     None when the model wrote neither a text nor that the principal is silent.

@@ -20,7 +20,7 @@ from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.serialization import ChatMessage, Template
-from muses_eval.pipeline.episode.user_prompt import spoken, user_prompt
+from muses_eval.pipeline.episode.user_prompt import parse_user_reply, user_prompt
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import Family
 from muses_eval.pipeline.hashing import PrefixHasher, digest
@@ -90,7 +90,7 @@ def _later_turns(family: Family[Any], scenario: Scenario[Any], template: Templat
             principal = scenario.principal(view.name)
             if users.model is not None:
                 read.append(_read(user_prompt(principal, view)))
-            answers.append(Input(view.name, spoken(principal, f"{view.name}: Yes.") or ""))
+            answers.append(Input(view.name, parse_user_reply(principal, f"{view.name}: Yes.") or ""))
         dialogue.hear(tuple(answers))
     return [*read, _read(dialogue.observation.prompt)]
 

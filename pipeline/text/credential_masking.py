@@ -130,7 +130,7 @@ def _may_hold_any(text: str) -> bool:
     return "://" in text or "-----BEGIN" in text or max(map(len, text.split()), default=0) >= _LEAST
 
 
-def without_credentials(value: Any) -> Any:  # noqa: ANN401 - any JSON value, and the same kind of value back
+def mask_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value, and the same kind of value back
     """Returns a JSON value with the credentials in all its strings masked.
 
     The key of a value in a mapping is treated like the name to which it is assigned.
@@ -141,7 +141,7 @@ def without_credentials(value: Any) -> Any:  # noqa: ANN401 - any JSON value, an
         case Mapping():
             return {key: _named(str(key), inner) for key, inner in value.items()}
         case list() | tuple():
-            return [without_credentials(inner) for inner in value]
+            return [mask_json(inner) for inner in value]
         case _:
             return value
 
@@ -149,4 +149,4 @@ def without_credentials(value: Any) -> Any:  # noqa: ANN401 - any JSON value, an
 def _named(name: str, value: object) -> object:
     if isinstance(value, str) and not mask_credentials(value)[1] and mask_credentials(f"{name}={value}")[1]:
         return MASK
-    return without_credentials(value)
+    return mask_json(value)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from muses_eval.pipeline.datasets.dataset import generate_dataset
-from muses_eval.pipeline.text.credential_masking import MASK, mask_credentials, without_credentials
+from muses_eval.pipeline.text.credential_masking import MASK, mask_credentials, mask_json
 
 from tests.shared import OFFICIAL, needs_shared
 
@@ -81,8 +81,8 @@ def test_values_are_masked_wherever_they_stand() -> None:
         "digest": secret,
     }
     masked = value | {"extra_body": {"api_key": MASK, "n": 1}, "args": [f"--token={MASK}", None, 0.5]}
-    assert without_credentials(value) == masked
-    assert without_credentials(masked) == masked
+    assert mask_json(value) == masked
+    assert mask_json(masked) == masked
 
 
 def test_each_one_is_counted_and_a_mask_is_none() -> None:

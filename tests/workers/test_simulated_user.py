@@ -15,7 +15,7 @@ from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
 from muses_eval.pipeline.episode.principal import AGENT, Principal
 from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.transcript import Message, delivered
-from muses_eval.pipeline.episode.user_prompt import SILENCE, spoken, user_prompt
+from muses_eval.pipeline.episode.user_prompt import SILENCE, parse_user_reply, user_prompt
 from muses_eval.pipeline.plan.plan import RunRequest, make_plan
 from muses_eval.storage.runs.shards import read_shard
 from muses_eval.workers.play.shard_spec import ShardSpec
@@ -65,7 +65,7 @@ def test_a_principal_that_has_not_spoken_yet_answers_the_agent() -> None:
     ],
 )
 def test_what_is_said_is_read_out_of_the_reply(reply: str, said: str | None) -> None:
-    assert spoken(BO, reply) == said
+    assert parse_user_reply(BO, reply) == said
 
 
 def played(

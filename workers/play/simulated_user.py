@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from muses_eval.pipeline.episode.model_call import Call, Reply
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.protocol import Agent, Observation, PrincipalView
-from muses_eval.pipeline.episode.user_prompt import spoken, user_prompt
+from muses_eval.pipeline.episode.user_prompt import parse_user_reply, user_prompt
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.providers.api_error import CONTENT_FILTER, CONTEXT_OVERFLOW
 
@@ -29,7 +29,7 @@ class SimulatedUser:
         answer = await self.model.reply(Observation(view.turn, (), user_prompt(self.principal, view)))
         call = None if answer.call is None else replace(answer.call, role="user")
         ending = "unknown" if call is None else call.finish_reason
-        said = None if ending in (CONTENT_FILTER, CONTEXT_OVERFLOW) else spoken(self.principal, answer.text)
+        said = None if ending in (CONTENT_FILTER, CONTEXT_OVERFLOW) else parse_user_reply(self.principal, answer.text)
         if said is None:
             if call is not None:
                 self.note(call)
