@@ -1,1 +1,1 @@
-"""Runs, sweeps and nights, with and without Prefect, and the command line."""
+"""Runs, sweeps and nightly evaluations, with and without Prefect, and the command line."""

@@ -1,10 +1,12 @@
-"""The only reader of the environment (API keys apart, which workers look up by name where the calls are made).
+"""Settings from environment variables.
 
-MUSES_HOME       where engines keep their homes and logs (default: .muses in the current folder)
-MUSES_STORE      the store that commands use when none is named (default: <MUSES_HOME>/store)
-PREFECT_API_URL  a running Prefect server; unset: an embedded one is started when a flow runs
-PREFECT_HOME     where Prefect keeps its profiles and database instead
-RAY_TMPDIR       where a local Ray keeps its session instead
+No other module reads the environment, except that workers look up API keys by name where they call a model.
+
+MUSES_HOME       folder for the files and logs of Ray and Prefect (default: .muses in the current folder)
+MUSES_STORE      default store of the commands (default: <MUSES_HOME>/store)
+PREFECT_API_URL  address of a running Prefect server (default: an embedded server starts with each flow)
+PREFECT_HOME     folder for the profiles and the database of Prefect (default: <MUSES_HOME>/prefect)
+RAY_TMPDIR       folder for the session of a local Ray (default: <MUSES_HOME>/ray)
 """
 
 import os
@@ -26,17 +28,17 @@ class Settings:
     """Settings from environment variables."""
 
     home: Path
-    """Absolute."""
+    """Absolute path of the folder for the files of Ray and Prefect."""
     store: str
     prefect_api_url: str | None
     prefect_home: Path
-    """Where Prefect keeps its profiles and an embedded server its database."""
+    """Folder for the profiles of Prefect and the database of an embedded server."""
     ray_temp_dir: Path | None = None
-    """Where the user wants a local Ray to live; None: below ``home``."""
+    """Folder for a local Ray, chosen by the user; None: a folder below ``home``."""
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process."""
+    """Reads the settings from *environ*, by default from the environment of this process."""
     env = os.environ if environ is None else environ
     named = Path(env.get("MUSES_HOME") or ".muses").expanduser()
     home = Path(os.path.abspath(named))  # noqa: PTH100 - resolve() would follow links
@@ -50,50 +52,55 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def set_environment_defaults(settings: Settings, environ: MutableMapping[str, str] | None = None) -> None:
-    """Gives Ray, Prefect and vLLM a home below ours, no telemetry and little to say, unless the user has chosen.
+    """Sets the environment variables of Ray, Prefect and vLLM that the user has not set.
 
-    Has to run before any of them is imported: they read the environment once.
+    The defaults keep their files below ``settings.home``, turn telemetry off and reduce logging.  Call this before any
+    of the libraries is imported, because they read the environment once.
     """
     env = os.environ if environ is None else environ
     defaults = {
         "DO_NOT_TRACK": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; unset, Ray warns of it in every worker
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default; without it, Ray logs a warning in every worker
         "VLLM_NO_USAGE_STATS": "1",
         "PREFECT_HOME": str(settings.prefect_home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504",  # as it does with 502 and 503: a server's trouble passes
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504",  # 502 and 503 are retried anyway
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # its first start builds a database
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # the first start creates a database
     }
-    if "PREFECT_LOGGING_LEVEL" not in env:  # who sets it wants to see something
-        # We report a failure once, without a stack trace; Prefect's server has the whole log.
+    if "PREFECT_LOGGING_LEVEL" not in env:  # a user who sets it wants to see the log
+        # Failures are reported once, without a stack trace; the Prefect server has the complete log.
         defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     for name, value in defaults.items():
         env.setdefault(name, value)
 
 
 def make_home(home: Path) -> Path:
-    """The folder of one engine, made if it is not there: Prefect, for one, makes no parents."""
+    """Creates a folder and its parents, and returns it.
+
+    Raises:
+        ConfigError: the folder cannot be created.
+    """
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"cannot make {home} ({error.strerror}); set MUSES_HOME to a folder that you may write to"
+            f"cannot create {home} ({error.strerror}); set MUSES_HOME to a folder that you may write to"
         ) from error
     return home
 
 
 @contextmanager
 def ray_home(settings: Settings, environ: MutableMapping[str, str] | None = None) -> Iterator[Path]:
-    """Where a local Ray keeps its session and logs, for as long as it runs.
+    """Yields the folder for the session and the logs of a local Ray.
 
-    Unix sockets allow paths of 107 bytes only; under a deep folder the way in is a short link.
+    The path of a Unix socket has at most 107 bytes.  When the folder is nested too deeply, the path is a short link.
     """
     env = os.environ if environ is None else environ
-    # The cluster's key.  Without one, Ray writes one into the user's home, which may not be writable.
+    # Without a token, Ray writes one into the home of the user, which may not be writable.
     env.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     if settings.ray_temp_dir is not None:
         yield settings.ray_temp_dir

@@ -16,7 +16,7 @@ PROGRESS_EVERY_S = 2.0
 
 
 class ProgressArtifact:
-    """The run's progress artifact in Prefect: episodes done of episodes planned."""
+    """Progress of a run as a Prefect artifact: the percentage of planned episodes that are done."""
 
     def __init__(self, run: PreparedRun, artifact_id: UUID | None) -> None:
         self._done, self._planned, self._artifact_id = run.episodes_done, run.plan.episode_count, artifact_id
@@ -49,7 +49,7 @@ class ProgressArtifact:
 
 
 async def publish_leaderboard(report: RunReport) -> None:
-    """The run's leaderboard as an artifact."""
+    """Publishes the leaderboard of a run as a Markdown artifact."""
     with suppress_display_errors():
         await acreate_markdown_artifact(
             render_leaderboard(report.leaderboard, "md"),
@@ -59,5 +59,5 @@ async def publish_leaderboard(report: RunReport) -> None:
 
 
 def artifact_key(run_id: str) -> str:
-    """Artifact keys allow lower-case letters, digits and dashes."""
+    """Returns *run_id* as an artifact key: lower-case letters, digits and dashes."""
     return slug(run_id).lower().replace(".", "-").replace("_", "-")

@@ -33,7 +33,7 @@ class _Part(BaseModel):
 
 
 class WorkPool(_Part):
-    """Where runs of a deployment wait for a worker."""
+    """Work pool and queue in which the runs of a deployment wait for a worker."""
 
     name: NonEmptyishName
     work_queue_name: NonEmptyishName = "default"
@@ -41,11 +41,11 @@ class WorkPool(_Part):
 
 
 class Deployment(_Part):
-    """One entry of the file, completed."""
+    """One deployment of the file, with its placeholders filled in."""
 
     name: NonEmptyishName
     entrypoint: str
-    """Module and name of a flow, as muses_eval.flows.prefect_flows.evaluate_flow.evaluate_flow."""
+    """Module and name of a flow, such as ``muses_eval.flows.prefect_flows.evaluate_flow.evaluate_flow``."""
     description: str | None = None
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
@@ -55,48 +55,49 @@ class Deployment(_Part):
 
 @dataclass(frozen=True, slots=True)
 class ParsedDeployments:
-    """What a file comes to with one configuration."""
+    """Deployments of a file for one configuration."""
 
     deployments: tuple[Deployment, ...]
     left_out: Mapping[str, str]
-    """Entrypoint -> why there is no deployment of it."""
+    """Entry point -> reason why it has no deployment."""
     tag: str
-    """Tells at the server which configuration they are of."""
+    """Tag that identifies the configuration at the server."""
 
 
 def placeholder_values(
     raw: Mapping[str, Any], source: str, settings: Settings, folder: Path, most_cells: int = MOST_CELLS
 ) -> dict[str, Any]:
-    """What the placeholders of the file stand for.
+    """Returns the values of the placeholders of the file.
 
     Args:
         raw: the configuration as it was written, with its store.
-        source: names it in messages.
-        settings: of the command.
-        folder: what relative paths of the configuration are relative to.
-        most_cells: of a sweep.
+        source: the name of the configuration in messages.
+        settings: the settings of the command.
+        folder: the folder to which relative paths of the configuration are relative.
+        most_cells: the maximum number of cells of a sweep.
 
     Raises:
-        ConfigError: the configuration cannot be used, or holds a credential.
+        ConfigError: the configuration is invalid, or it contains a credential.
     """
     runs = expand(raw, source, most_cells)
     if mask_json(dict(raw)) != dict(raw):
         raise ConfigError(
-            f"{source}: it holds a credential, which the Prefect server would keep and show; put it into a variable "
-            "of the worker's environment, and name that where a key belongs (api_key_env)"
+            f"{source}: it contains a credential, which the Prefect server would store and show; put it into an "
+            "environment variable of the worker, and write the name of the variable there (api_key_env)"
         )
     quiet: dict[str, str] = {}
     set_environment_defaults(settings, quiet)
-    # Prefect's own settings are the worker's.
+    # The worker has its own settings of Prefect.
     ours = {name: value for name, value in quiet.items() if not name.startswith("PREFECT_")}
     name = str(raw.get("name", "sweep" if has_grid(raw) else runs[0].config.name))
     if banned := sorted(_BANNED.intersection(name)):
         raise ConfigError(
-            f"{source}: name {name!r}: Prefect takes no {' '.join(banned)} in the name of a deployment; leave them out"
+            f"{source}: name {name!r}: Prefect does not allow {' '.join(banned)} in the name of a deployment; leave "
+            "them out"
         )
     found: dict[str, Any] = {
         "name": name,
-        # Without a name of its own a configuration is known by its file: others are called `run` as well.
+        # A configuration without a name is identified by its file, because the default name is not unique.
         "tag": f"{TAG_PREFIX}{raw.get('name') or folder / source} in {open_store(runs[0].config.store).url}",
         "folder": str(folder),
         "python": shlex.quote(sys.executable),
@@ -111,10 +112,10 @@ def placeholder_values(
 
 
 def read_deployments(file: Path, given: Mapping[str, Any]) -> ParsedDeployments:
-    """The deployments of a file, with *given* in place of its placeholders.
+    """Reads the deployments of a file and fills in the values of its placeholders.
 
     Raises:
-        ConfigError: the file cannot be used; where, what came, what was expected.
+        ConfigError: the file is invalid; the message says where, what came and what was expected.
     """
     deployments, left_out = [], {}
     for entry in _raw_entries(file):
@@ -143,7 +144,7 @@ def _raw_entries(file: Path) -> list[dict[str, Any]]:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"{file}: cannot be read ({error.strerror}); name a file of deployments with --prefect-file, such as "
+            f"{file}: cannot be read ({error.strerror}); name a file of deployments with --prefect-file, such as the "
             "infra/prefect.yaml of the project"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,8 +1,8 @@
-"""``muses deploy``: the deployments of infra/prefect.yaml, completed by a configuration and registered at a server.
+"""Registers deployments at a Prefect server.
 
-Registering again changes what is there; nothing is registered twice.  What the same configuration had registered before
-and has no longer is kept, but starts by itself no more.  It is the same by its name, or else its file, and its store.
-A configuration travels as a deployment's parameter; keys do not: the worker has them in its environment.
+Registering a deployment again updates it.  A deployment that a configuration no longer has is kept, but its schedules
+are paused.  A configuration is identified by its store and its name; without a name, by its file.  The configuration is
+a parameter of the deployment.  Keys are not: they are in the environment of the worker.
 """
 
 from collections.abc import Collection, Iterable
@@ -34,52 +34,52 @@ _OLD_ENTRY_POINT_PREFIX = "flows."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredDeployment:
-    """One deployment at the server."""
+    """A deployment that was registered at the server."""
 
     name: str
-    """As Prefect's commands take it: flow/deployment."""
+    """Name for Prefect's commands: flow/deployment."""
     schedules: tuple[str, ...]
-    """For people."""
+    """Readable descriptions of the schedules."""
     pool: str
     queue: str
     instead_of: str | None
-    """The tag of another configuration, which had a deployment of that name until now."""
+    """Tag of the other configuration whose deployment of this name was replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetiredDeployment:
-    """One deployment at the server that the configuration has no longer."""
+    """A deployment at the server that the configuration no longer has."""
 
     name: str
-    """As Prefect's commands take it."""
+    """Name for Prefect's commands: flow/deployment."""
     paused: bool
-    """Whether it had schedules; they are paused."""
+    """True when the deployment had schedules; they are paused now."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeployResult:
-    """What the server has of a configuration."""
+    """Deployments of a configuration at the server."""
 
     registered: tuple[RegisteredDeployment, ...]
     gone: tuple[RetiredDeployment, ...]
 
 
 def require_server() -> str:
-    """The address of the server that deployments are registered at.
+    """Returns the address of the server at which deployments are registered.
 
     Raises:
-        MusesError: none is named, or it does not answer.
+        MusesError: PREFECT_API_URL is not set, or the server does not respond.
     """
     if PREFECT_API_URL.value() is None:
         raise MusesError(
-            "deployments need a Prefect server that stays: start one with `prefect server start`, and set "
+            "deployments need a Prefect server that keeps running: start one with `prefect server start`, and set "
             "PREFECT_API_URL to its address, such as http://127.0.0.1:4200/api"
         )
     return reach_server()
 
 
 def check_blocks(names: Iterable[str]) -> None:
-    """Raises ConfigError for a block that messages are to go to and the server does not have."""
+    """Raises ConfigError when the server does not have one of the blocks that receive notifications."""
     for name in names:
         try:
             Block.load(name)
@@ -90,11 +90,11 @@ def check_blocks(names: Iterable[str]) -> None:
 
 
 def register(entries: ParsedDeployments) -> DeployResult:
-    """Registers deployments, with the work pools and queues that they wait in, and pauses those that are gone.
+    """Registers deployments and their work pools and queues, and pauses those that the configuration no longer has.
 
     Raises:
-        ConfigError: an entrypoint is no flow, or a work pool is not one of processes.
-        MusesError: the server refuses, or is gone.
+        ConfigError: an entry point is not a flow, or a work pool does not run processes.
+        MusesError: the server rejected a request, or does not respond.
     """
     flows = [(deployment, _flow(deployment.entrypoint)) for deployment in entries.deployments]
     try:
@@ -103,21 +103,21 @@ def register(entries: ParsedDeployments) -> DeployResult:
             registered = tuple(_register(client, deployment, flow, entries.tag) for deployment, flow in flows)
             return DeployResult(registered, _pause_others(client, entries.tag, {each.name for each in registered}))
     except PrefectHTTPStatusError as error:
-        raise MusesError(f"the Prefect server refuses a deployment: {error.response.text}") from error
+        raise MusesError(f"the Prefect server rejected a deployment: {error.response.text}") from error
     except RequestError as error:
-        raise MusesError(f"the Prefect server is gone: {type(error).__name__}: {error}") from error
+        raise MusesError(f"the Prefect server was lost: {type(error).__name__}: {error}") from error
 
 
 def _flow(entrypoint: str) -> Flow[..., Any]:
     try:
         flow: Flow[..., Any] = load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
     except Exception as error:
-        raise ConfigError(f"entrypoint {entrypoint!r}: no flow is there ({type(error).__name__}: {error})") from error
+        raise ConfigError(f"entrypoint {entrypoint!r}: not a flow ({type(error).__name__}: {error})") from error
     return flow
 
 
 def _make_pools(client: SyncPrefectClient, pools: Iterable[WorkPool]) -> None:
-    """Makes what is missing.  What is there keeps its priority and its limits, which may have been set by hand."""
+    """Creates missing pools and queues.  Existing ones keep their priorities and limits, possibly set by hand."""
     queues: dict[str, dict[str, None]] = {}
     for pool in pools:
         queues.setdefault(pool.name, {})[pool.work_queue_name] = None
@@ -138,8 +138,8 @@ def _make_pool(client: SyncPrefectClient, name: str) -> None:
         pool = client.read_work_pool(name)
     if pool.type != _POOL_TYPE:
         raise ConfigError(
-            f"work pool {name!r} is of type {pool.type}, and deployments of a folder need one of type {_POOL_TYPE}; "
-            "give the pool another name in the file of deployments, and hand that over with --prefect-file"
+            f"work pool {name!r} is of type {pool.type}, but deployments of a folder need a pool of type {_POOL_TYPE}; "
+            "give the pool another name in the file of deployments, and pass the file with --prefect-file"
         )
 
 
@@ -192,8 +192,8 @@ def outdated_deployments() -> list[str]:
 def _pause_others(client: SyncPrefectClient, tag: str, kept: Collection[str]) -> tuple[RetiredDeployment, ...]:
     """Pauses the schedules of the deployments with this tag that are not *kept*.
 
-    The schedules, not the deployments: registered again, one has its schedule anew, and one that somebody has paused by
-    hand stays so.
+    Schedules are paused instead of deployments, so that a deployment that is registered again has an active schedule
+    unless the deployment was paused by hand.
     """
     tagged = client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[tag])))
     others = {f"{client.read_flow(each.flow_id).name}/{each.name}": each for each in tagged}

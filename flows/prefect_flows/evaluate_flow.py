@@ -1,6 +1,7 @@
-"""The Prefect flow ``evaluate``: the job of :mod:`flows.job.evaluate` with a task a cell, progress and a leaderboard.
+"""The Prefect flow ``evaluate``: runs :mod:`muses_eval.flows.job.evaluate` with one task per cell.
 
-It runs against the server at PREFECT_API_URL, or against an embedded one that starts and ends with it.
+Progress and leaderboard are artifacts.  The flow uses the server at PREFECT_API_URL, or an embedded server that starts
+and ends with it.
 """
 
 from collections.abc import Coroutine
@@ -50,4 +51,4 @@ def make_evaluate_flow(
 
 
 evaluate_flow = make_evaluate_flow(NO_OBSERVER)
-"""The flow for deployments; Prefect is its only observer."""
+"""The flow for deployments; without an observer apart from Prefect."""

@@ -1,4 +1,4 @@
-"""The Prefect flow ``maintain``: the upkeep of :mod:`muses_eval.flows.nightly.maintain`, a task a stage."""
+"""The Prefect flow ``maintain``: runs :mod:`muses_eval.flows.nightly.maintain` with one task per stage."""
 
 import asyncio
 import shlex
@@ -54,7 +54,7 @@ def _damage_notification(report: MaintainReport) -> Notification:
         event="failure",
         what=f"damaged runs: {', '.join(damaged)}",
         where=f"store {report.store}",
-        since="found by the last upkeep",
+        since="found by the last maintenance",
         more=shlex.join(("muses", "store", "verify", damaged[0], "--store", report.store)),
         details=tuple(upkeep_lines(report)),
     )

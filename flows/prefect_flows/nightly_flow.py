@@ -1,4 +1,7 @@
-"""The Prefect flow ``nightly``: the job of :mod:`flows.nightly.night`, a task a cell, what came of it as artifacts."""
+"""The Prefect flow ``nightly``: runs :mod:`muses_eval.flows.nightly.night` with one task per cell.
+
+Its leaderboard, cells and pages are artifacts.
+"""
 
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -52,7 +55,7 @@ def make_nightly_flow(
 
 
 async def _publish_night(result: NightResult) -> None:
-    """The night's cells as a table with what moved, and where its pages are."""
+    """Publishes the cells of the night as a table, its changed scores, and a link to its pages."""
     report, key = result.report, artifact_key(result.report.run_id)
     with suppress_display_errors():
         moved = "\n".join(map(flag_line, report.flags)) or "No change that chance does not explain."
@@ -62,4 +65,4 @@ async def _publish_night(result: NightResult) -> None:
 
 
 nightly_flow = make_nightly_flow(NO_OBSERVER)
-"""The flow for deployments; Prefect is its only observer."""
+"""The flow for deployments; without an observer apart from Prefect."""

@@ -1,7 +1,7 @@
-"""Messages to people through Prefect's blocks: what happened, where, since when, and the command that shows more.
+"""Notifications to people through Prefect blocks.
 
-``notify`` in a configuration names the blocks: Slack, e-mail and the other kinds that Prefect can notify by, and plain
-webhooks, which are sent JSON.  A message that cannot be delivered costs no run; credentials are masked in all of them.
+``notify`` in a configuration names the blocks: Slack, e-mail and the other notification blocks of Prefect, and plain
+webhooks, which receive JSON.  A notification that cannot be sent never ends a run.  Credentials are masked.
 """
 
 import logging
@@ -30,24 +30,24 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One message.  A webhook is sent its fields, and ``text``."""
+    """One notification.  A webhook receives its fields and ``text`` as JSON."""
 
     event: Event
     what: str
     where: str
     since: str
     more: str
-    """A command."""
+    """Command that shows more."""
     details: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        """All of it, for people."""
+        """All fields as readable text."""
         facts = (f"where: {self.where}", f"since: {self.since}", *self.details, f"more: {self.more}")
         return "\n".join((self.what, *facts))
 
     def masked(self) -> "Notification":
-        """Without credentials, whatever an error's text or an address held."""
+        """Returns the notification without credentials, which an error message or an address may contain."""
         return Notification(
             event=self.event,
             what=mask_credentials(self.what)[0],
@@ -59,7 +59,7 @@ class Notification:
 
 
 def failure_notification(flow_run: FlowRun, state: State[Any]) -> Notification:
-    """A flow that failed, crashed or was ended by its time limit."""
+    """Returns the notification of a flow run that failed, crashed or exceeded its time limit."""
     config = flow_run.parameters.get("config") or {}
     started = flow_run.start_time or flow_run.expected_start_time
     return Notification(
@@ -73,7 +73,7 @@ def failure_notification(flow_run: FlowRun, state: State[Any]) -> Notification:
 
 
 def night_notifications(report: NightReport) -> tuple[Notification, ...]:
-    """That a night is published, and what in it somebody should look at."""
+    """Returns the notification of a published night, and a second one when it has alarms."""
     published = Notification(
         event="publication",
         what=f"{report.run_id}: {report.scored} of {report.planned} episodes scored, {_money(report.cost_usd)}",
@@ -106,35 +106,40 @@ def _named(report: NightReport) -> tuple[str, ...]:
 
 
 async def send_notifications(notifications: Iterable[Notification], blocks: Iterable[str]) -> None:
-    """Sends the messages to all blocks.  One that does not take them is on record, and that is all."""
+    """Sends the notifications to all blocks; errors of a block are logged."""
     masked = [notification.masked() for notification in notifications]
     for name, notification in product(blocks, masked):
         try:
-            await _send(await Block.aload(name), notification)  # loaded for each: a webhook can be called once
-        except Exception as error:  # noqa: BLE001 - whatever a block's client raises
-            # Its kind alone: the text of such an error likes to hold the address, and an address may be a secret.
+            await _send(
+                await Block.aload(name), notification
+            )  # loaded each time, because a webhook can be called only once
+        except Exception as error:  # noqa: BLE001 - any error of a block's client
+            # The text of the error is not logged: it may contain the address, which may be a secret.
             _LOG.warning("no message could be sent to %s: %s", name, type(error).__name__)
 
 
 async def notify_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's
-    """The hook of all our flows for their bad ends.  Of a process that was killed, the worker calls it."""
+    """Sends the notification of a failure; the failure hook of all flows.
+
+    When the process of a flow was killed, the worker calls the hook.
+    """
     blocks = (flow_run.parameters.get("config") or {}).get("notify", ())
     if blocks and not _left_to_another_start(state):
         await send_notifications((failure_notification(await _refreshed(flow_run), state),), blocks)
 
 
 def _left_to_another_start(state: State[Any]) -> bool:
-    """Whether another start of the same job is at it: nothing has failed."""
-    error = getattr(state.data, "result", None)  # Prefect keeps what a flow raised in a record
+    """Returns True when another start of the same job holds the run lock, so that nothing has failed."""
+    error = getattr(state.data, "result", None)  # Prefect wraps the exception of a flow
     return isinstance(error, RunLockedError) and error.same_work
 
 
 async def _refreshed(flow_run: FlowRun) -> FlowRun:
-    """With its name and its start: a worker has a run as it was before its process began."""
+    """Returns the flow run with its name and its start time; a worker has its state before the process started."""
     try:
         async with get_client() as client:
             return await client.read_flow_run(flow_run.id)
-    except Exception:  # noqa: BLE001 - whatever Prefect's client raises; what is known says enough
+    except Exception:  # noqa: BLE001 - any error of Prefect's client; the old state is sufficient
         return flow_run
 
 
@@ -147,7 +152,7 @@ async def _send(block: Block, notification: Notification) -> None:
             with block.raise_on_failure():
                 await block.notify(notification.text, subject=f"muses: {notification.event}: {notification.what}")
         case _:
-            raise TypeError(f"{type(block).__name__} sends no messages")
+            raise TypeError(f"{type(block).__name__} cannot send notifications")
 
 
 def _money(cost_usd: float | None) -> str:

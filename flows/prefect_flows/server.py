@@ -1,4 +1,4 @@
-"""The Prefect server: its address, and what happens when it does not answer."""
+"""Connection to the Prefect server, and its errors."""
 
 import logging
 from collections.abc import Iterator
@@ -14,12 +14,13 @@ _LOG = logging.getLogger(__name__)
 
 
 def reach_server() -> str:
-    """The address of the Prefect server that flows will use; where none is named, an embedded one is started.
+    """Returns the address of the Prefect server that flows use; starts an embedded server when none is configured.
 
-    It ends with this process, unless that is killed; by Ctrl-C only after it has noted how the flow ended.
+    The embedded server ends with this process unless the process is killed.  Ctrl-C does not reach it, so that the
+    final state of the flow is recorded.
 
     Raises:
-        MusesError: no server answers.
+        MusesError: the server does not respond.
     """
     try:
         with shielded_children(), get_client(sync_client=True) as client:
@@ -36,10 +37,10 @@ def reach_server() -> str:
 
 @contextmanager
 def translate_server_errors() -> Iterator[None]:
-    """A flow that needs its server until the end.
+    """Translates errors of the connection to the Prefect server.
 
     Raises:
-        MusesError: the server refuses a request, or it does not answer, or with errors, and Prefect has given up on it.
+        MusesError: the server rejected a request, or did not respond, or responded with errors until Prefect gave up.
     """
     try:
         yield
@@ -65,8 +66,8 @@ def _lost(error: HTTPError) -> MusesError:
 
 @contextmanager
 def suppress_display_errors() -> Iterator[None]:
-    """What is done in here only shows a run; where Prefect has trouble with it, that costs no run."""
+    """Logs errors of its block instead of raising them: the display of a run must never end the run."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever Prefect's client raises
+    except Exception as error:  # noqa: BLE001 - any error of Prefect's client
         _LOG.warning("the status of the run was not sent to Prefect: %s: %s", type(error).__name__, error)

@@ -1,4 +1,7 @@
-"""The Prefect flow ``sweep``: the job of :mod:`flows.sweep.sweep`, a task a cell, its results as artifacts."""
+"""The Prefect flow ``sweep``: runs :mod:`muses_eval.flows.sweep.sweep` with one task per cell.
+
+Its results are artifacts.
+"""
 
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
@@ -48,7 +51,7 @@ def make_sweep_flow(
 
 
 def _notifications(result: SweepReport) -> tuple[Notification, ...]:
-    """That runs ended early, though the flow itself went on to its end."""
+    """Returns a notification when runs ended early, because the flow itself then still completes."""
     troubles = tuple(f"{run.run_id}: {run.error}" for run in result.runs if run.error is not None)
     if not troubles:
         return ()
@@ -65,7 +68,7 @@ def _notifications(result: SweepReport) -> tuple[Notification, ...]:
 
 
 async def _publish(result: SweepReport) -> None:
-    """Which cells are complete, and each run's leaderboard."""
+    """Publishes the table of complete cells, and the leaderboard of every run."""
     early = (
         f"- {run.run_id} ended early: {mask_credentials(run.error)[0]}" for run in result.runs if run.error is not None
     )
@@ -81,4 +84,4 @@ async def _publish(result: SweepReport) -> None:
 
 
 sweep_flow = make_sweep_flow(NO_OBSERVER)
-"""The flow for deployments; Prefect is its only observer."""
+"""The flow for deployments; without an observer apart from Prefect."""

@@ -23,16 +23,16 @@ _LOG = logging.getLogger(__name__)
 
 
 async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
-    """Plays what a run owes: a task a cell, and the run's progress as an artifact.
+    """Plays the pending episodes of a run with one task per cell, and publishes the progress as an artifact.
 
-    A cell that fails is tried again, with what it owes by then; one that takes too long is left as it is.  Neither
-    stops the others.
+    A cell that fails is retried with the episodes that are then pending; a cell that exceeds its time limit is not.
+    Neither stops the other cells.
     """
     limits, summaries = run.config.flow, list[ShardSummary]()
     failures: list[Exception] = []
     progress = await ProgressArtifact.start(run)
     page = flow_run.ui_url or ""
-    if run.lock is not None and page.startswith("http"):  # an embedded server has none
+    if run.lock is not None and page.startswith("http"):  # an embedded server has no pages
         run.lock.add_link("Prefect", page)
 
     def stored(summary: ShardSummary) -> None:
@@ -43,10 +43,10 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
     async def one_cell(cell: Cell) -> None:
         first = True
 
-        # The cell comes from here, not as a parameter: Prefect walks through parameters, and a cell is large.
+        # The cell is not a parameter because Prefect traverses parameters, and a cell is large.
         @task(
             name="play-cell",
-            task_run_name=lambda: f"{run.plan.run_id}: {cell.label}",  # Prefect would format a text
+            task_run_name=lambda: f"{run.plan.run_id}: {cell.label}",  # Prefect would format a string
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=limits.cell_retries,
@@ -65,8 +65,8 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
         try:
             await play_one_cell()
         except CellTimeLimitError as error:
-            _LOG.warning("%s is left as it is: %s", cell.label, error)
-        except Exception as error:  # noqa: BLE001 - raised below, when the other cells are done
+            _LOG.warning("%s is not complete: %s", cell.label, error)
+        except Exception as error:  # noqa: BLE001 - raised below, after the other cells
             failures.append(error)
 
     keeping = asyncio.create_task(progress.keep())
@@ -88,12 +88,12 @@ def _raise_failure(task: asyncio.Task[None]) -> None:
 
 
 def _may_succeed_later(_: object, __: object, state: State[Any]) -> bool:
-    """Whether trying a cell again could end otherwise: a config stays wrong, and a limit of time is one."""
+    """Returns False for errors that a retry cannot fix: an invalid config, and an exceeded time limit."""
     return not isinstance(state.data, ConfigError | CellTimeLimitError)
 
 
 def _refresh_pending(run: PreparedRun) -> PreparedRun:
-    """The run with what it owes after an earlier try."""
+    """Returns the run with the episodes that are pending now, after an earlier attempt."""
     index = read_index(run.store, run.plan.run_id)
     return replace(run, index=index, pending=run.plan.without(index.scored))
 

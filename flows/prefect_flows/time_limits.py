@@ -15,17 +15,18 @@ def _seconds(minutes: float | None) -> float | None:
 
 
 class CellTimeLimitError(TimeoutError):
-    """A cell took longer than it may; what was finished is stored.  Prefect calls the task's state TimedOut."""
+    """A cell exceeded its time limit; finished episodes are stored.  Prefect sets the task's state to TimedOut."""
 
 
 @asynccontextmanager
 async def cell_time_limit(minutes: float | None) -> AsyncIterator[OnStart]:
-    """So long a cell may be played; what is yielded starts the clock, and does nothing when called again.
+    """Limits the time in which a cell is played; yields the function that starts the clock.
 
-    A cell waits for room, and for the servers of its model, as long as others need them: that is no fault of its own.
+    The time during which a cell waits for a free worker or for the servers of its model does not count.  Further calls
+    of the function have no effect.
 
     Raises:
-        CellTimeLimitError: it took longer.
+        CellTimeLimitError: the cell exceeded the limit.
     """
 
     def begun() -> None:
@@ -38,22 +39,22 @@ async def cell_time_limit(minutes: float | None) -> AsyncIterator[OnStart]:
     except Exception as error:
         if not limit.expired():
             raise
-        then = f", and then: {error}" if str(error) else ""  # what was finished could not be stored, for one
+        then = f", and then: {error}" if str(error) else ""  # for example, finished episodes could not be stored
         raise CellTimeLimitError(f"played for more than {minutes:g} minutes{then}") from error
 
 
 class FlowTimeLimitError(MusesError):
-    """A flow took longer than it may; what was finished is stored."""
+    """A flow exceeded its time limit; finished episodes are stored."""
 
     exit_code = 3
 
 
 @asynccontextmanager
 async def flow_time_limit(minutes: float | None) -> AsyncIterator[None]:
-    """The body of a flow: cancelled by SIGTERM or after so many minutes, it stores what it has and lets everything go.
+    """Cancels its block, the body of a flow, on SIGTERM or after *minutes*; finished episodes are stored.
 
     Raises:
-        FlowTimeLimitError: it took longer.
+        FlowTimeLimitError: the flow exceeded the limit.
     """
     try:
         with _cancelled_by_lost_signals():
@@ -63,14 +64,14 @@ async def flow_time_limit(minutes: float | None) -> AsyncIterator[None]:
         if not limit.expired():
             raise
         raise FlowTimeLimitError(
-            f"ended after {minutes:g} minutes, as flow.flow_minutes says; finished episodes are stored, and the next "
-            "start plays the rest"
+            f"ended after {minutes:g} minutes, the limit of flow.flow_minutes; finished episodes are stored, and the "
+            "next start plays the rest"
         ) from error
 
 
 @contextmanager
 def _cancelled_by_lost_signals() -> Iterator[None]:
-    """Prefect's SIGTERM raises wherever the process happens to be; where that is a callback, asyncio swallows it."""
+    """Cancels the current task when Prefect's SIGTERM raises inside a callback, where asyncio would only log it."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     before = loop.get_exception_handler()
 

@@ -136,7 +136,7 @@ def write(folder: Path, **config: Any) -> None:
         ({"nightly": {"cron": "daily"}}, ("night.yaml: nightly.cron", "expected five fields")),
         ({"nightly": {"timezone": "Europe/Berln"}}, ("nightly.timezone", "did you mean 'Europe/Berlin'?")),
         ({"notify": ["team"]}, ("notify[0]", "TYPE/NAME")),
-        ({"name": "q&a/b"}, ("night.yaml: name 'q&a/b': Prefect takes no & / in the name of a deployment",)),
+        ({"name": "q&a/b"}, ("night.yaml: name 'q&a/b': Prefect does not allow & / in the name of a deployment",)),
         ({"grid": {"epochs": []}}, ("epochs",)),
     ],
 )

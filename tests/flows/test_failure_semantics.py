@@ -241,7 +241,7 @@ def test_a_flow_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Pat
         done = muses(*arguments, PREFECT_API_URL=prefect.url)
         assert (done.returncode, done.stdout) == (3, ""), done.stderr
         (line,) = done.stderr.splitlines()
-        assert line.startswith("muses: ended after 0.1 minutes, as flow.flow_minutes says")
+        assert line.startswith("muses: ended after 0.1 minutes, the limit of flow.flow_minutes")
         assert EPISODES < stored_once(tmp_path) <= EPISODES + ANSWERED
         stall.over = True
         again = muses(*arguments, PREFECT_API_URL=prefect.url)

@@ -246,6 +246,6 @@ def test_upkeep_that_finds_damage_tells_so(
     (message,) = receiver.at("/damage")
     store = str(tmp_path / "store")
     assert (message["event"], message["what"]) == ("failure", "damaged runs: broken")
-    assert (message["where"], message["since"]) == (f"store {store}", "found by the last upkeep")
+    assert (message["where"], message["since"]) == (f"store {store}", "found by the last maintenance")
     assert message["more"] == f"muses store verify broken --store {store}"
     assert any(str(shard.relative_to(store)) in detail for detail in message["details"])

@@ -76,7 +76,7 @@ def test_who_sets_a_log_level_sees_the_log() -> None:
 def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = read_settings({"MUSES_HOME": str(tmp_path / "file")})
-    with pytest.raises(ConfigError, match=r"cannot make .*file/ray .*set MUSES_HOME"):
+    with pytest.raises(ConfigError, match=r"cannot create .*file/ray .*set MUSES_HOME"):
         make_home(settings.home / "ray")
 
 
