@@ -1,6 +1,7 @@
-"""What an evaluation is: plain values and pure functions.
+"""The definition of an evaluation as frozen values and pure functions.
 
-Nothing in this package touches the network, a file other than its own data, Ray or Prefect.  Read in this order:
-``principals`` who asks, ``scenario`` what is asked, ``serialization`` how it reaches a model, ``protocol`` how an
-episode proceeds, ``families`` the benchmark's four kinds of scenario, ``plan`` which episodes a run owes.
+Nothing in this package uses the network, Ray or Prefect, or reads a file other than its own data.  Suggested reading
+order: ``episode.principal`` (the users), ``episode.scenario`` (one problem), ``episode.protocol`` (the rules of an
+episode), ``episode.agent_prompt`` and ``episode.serialization`` (the agent's prompt), ``families`` (the four kinds of
+scenario of the benchmark), ``plan.plan`` (the episodes of a run) and ``seeds``.
 """

@@ -1,15 +1,15 @@
-"""The vocabulary of failure.
+"""Exceptions of this project.
 
-Two kinds of trouble, kept apart everywhere:
+There are two kinds:
 
-* :class:`MusesError`: the user can mend it (a config, a dataset, a store).  The command line prints its text without
-  a traceback and exits with ``exit_code``.
-* :class:`ModelFailure`: a model call that did not come back with an answer.  It never becomes a score; it becomes an
-  episode's outcome (``infra_failed`` or ``simulator_failed``) together with its :data:`FailureKind`.
+* :class:`MusesError`: a problem that the user can fix, in a config, a dataset or a store.  The command line prints its
+  text without a traceback and exits with ``exit_code``.
+* :class:`ModelFailure`: a model call that returned no reply.  It never becomes a score.  It becomes the outcome of an
+  episode (``infra_failed`` or ``simulator_failed``) together with its :data:`FailureKind`.
 
-What a model *says* is never an error: nonsense, refusals and cut-off replies are scored.
+The content of a reply is never an error: nonsense, refusals and truncated replies are scored.
 
-Errors travel between processes, so each keeps its facts as constructor arguments and survives pickling.
+Exceptions cross process boundaries, so each one passes all its fields to the constructor and can be pickled.
 """
 
 from typing import Literal
@@ -18,23 +18,23 @@ FailureKind = Literal["rate_limit", "timeout", "transport", "server", "auth", "i
 
 
 class MusesError(Exception):
-    """Something the user can mend: the text says what came, where, what was expected and what to do."""
+    """A problem that the user can fix.  The text says what came, where, what was expected and what to do."""
 
     exit_code = 2
 
 
 class ConfigError(MusesError):
-    """The configuration, or the command line that completes it, cannot be used."""
+    """The configuration or the command line is invalid."""
 
 
 class DatasetError(MusesError):
     """A dataset cannot be read.
 
     Args:
-        source: file or dataset name.
+        source: name of the file or dataset.
         problem: what came and what was expected.
-        line: 1-based line of the file, or None when the whole source is meant.
-        field: the row's field, or None when the whole row is meant.
+        line: 1-based line of the file; None when the problem concerns the whole source.
+        field: field of the row; None when the problem concerns the whole row.
     """
 
     def __init__(self, source: str, problem: str, line: int | None = None, field: str | None = None) -> None:
@@ -51,31 +51,31 @@ class StoreError(MusesError):
 
 
 class EndpointError(MusesError):
-    """No model of the run can be reached, so there is nothing to play."""
+    """No model of the run can be reached, so no episode can be played."""
 
 
 class Stalled(MusesError):
-    """No model has answered for so long that the run was ended; what was finished is stored."""
+    """The run was stopped because no model replied for too long.  Finished episodes are stored."""
 
     exit_code = 3
 
 
 class Interrupted(MusesError):
-    """The run was stopped from outside; what was finished is stored."""
+    """The run was stopped by a signal.  Finished episodes are stored."""
 
     exit_code = 130
 
 
 class ModelFailure(Exception):
-    """A model call that gave no answer, after all its retries.
+    """A model call that returned no reply after all its retries.
 
     Args:
-        kind: what failed.
-        problem: one line for people.
-        retry_after_s: how long the provider asked to wait, or None when it did not say.
-        retryable: whether the same call may succeed later.
-        ends_model: whether every other call of the model would fail as well, whatever its prompt: a wrong key, an
-            unknown model, an account without credit.
+        kind: cause of the failure.
+        problem: description of one line, for people.
+        retry_after_s: seconds that the provider asked to wait; None when it did not ask.
+        retryable: True when the same call may succeed later.
+        ends_model: True when every other call of the model would fail too, whatever its prompt: the key is wrong, the
+            model is unknown, or the account has no credit.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The columns of the leaderboard, declared here and nowhere else.
+"""The columns of the leaderboard.  They are declared here and nowhere else.
 
-A new column is one more entry of :data:`COLUMNS`: the SQL views, the JSON and CSV records, the tables and the pages are
-built from it.  A row's average is the mean of its columns.
+To add a column, add an entry to the declarations: the SQL views, the JSON and CSV records, the tables and the pages are
+built from them.  The average of a row is the mean of its columns.
 """
 
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column of the leaderboard: a metric of one family, 0 to 1."""
+    """One column of the leaderboard: a metric of one family, from 0 to 1."""
 
     name: str
     """Name in SQL, JSON and CSV; ``<name>_se`` is its standard error."""
     family: str
     metric: str
-    """The metric's name in the stored scores."""
+    """Name of the metric in the stored scores."""
     title: str
     """Heading of a text table."""
     heading: tuple[str, str]
-    """Heading of a page in two lines: family and metric."""
+    """Heading of a web page, in two lines: family and metric."""
     latex: str
     """Heading of a LaTeX table."""
     paper: str

@@ -1,7 +1,7 @@
-"""What a model call costs: prices from the config, else from a small dated table, else unknown.
+"""Computes the cost of model calls, with prices from the config or from the dated table ``prices.toml``.
 
-What is not known is None, never 0.  Only models that we run ourselves, and answers out of our own response cache, cost
-nothing.
+An unknown cost is None, never 0.  Only the models that this project serves itself and replies from its response cache
+are free.
 """
 
 import re
@@ -24,22 +24,22 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """Prices of well-known models at their provider's own address."""
+    """Prices of well-known models at the address of their provider."""
 
     as_of: date
     sources: tuple[str, ...]
     prices: Mapping[tuple[str, str], Prices]
-    """By (provider, the provider's name for the model)."""
+    """(provider, the provider's name of the model) -> prices."""
 
     def find(self, provider: str, model: str) -> Prices | None:
-        """By name; a dated name without a row of its own has the price of the name before the date."""
+        """Returns the prices of a model, or None.  A name with a date falls back to the name without the date."""
         own = self.prices.get((provider, model))
         return own or self.prices.get((provider, _DATED.sub("", model)))
 
 
 @cache
 def default_prices() -> PriceTable:
-    """The table that comes with this version."""
+    """Returns the table of this version."""
     raw = tomllib.loads(files("muses_eval.pipeline").joinpath("prices.toml").read_text(encoding="utf-8"))
     as_of, sources = raw.pop("as_of"), raw.pop("sources")
     found = {
@@ -49,14 +49,14 @@ def default_prices() -> PriceTable:
 
 
 def prices_of(model: ModelSpec) -> Prices | None:
-    """What the model's tokens cost; None: not known."""
+    """Returns the token prices of a model; None when they are unknown."""
     if model.prices is None and model.provider in _OURS:
         return FREE
     return model.prices
 
 
 def cost_of(call: Call, prices: Prices | None) -> float | None:
-    """USD; None when the price or a count is not known."""
+    """Returns the cost of a call in USD; None when a price or a token count is unknown."""
     if call.cached or prices == FREE:
         return 0.0
     if prices is None or call.prompt_tokens is None or call.completion_tokens is None:

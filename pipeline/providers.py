@@ -1,7 +1,7 @@
-"""The providers whose models a run can call over the network, one row each.
+"""The providers whose models a run can call over the network, one entry each.
 
-A row says what differs between two providers that speak the same wire format.  How a format is written and read is the
-adapter's matter, one file a format in ``workers/providers``.  Both steps are in docs/providers.md, "Add a provider".
+An entry has what differs between providers with the same wire format.  An adapter in ``workers/providers``, one file
+per format, encodes requests and decodes responses.  docs/providers.md, "Add a provider", describes both steps.
 """
 
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 WireFormat = Literal["openai", "anthropic"]
-"""``openai``: chat completions, which most servers speak.  ``anthropic``: messages."""
+"""``openai``: chat completions, which most servers offer.  ``anthropic``: messages."""
 
 REQUEST_FIELDS = frozenset(
     {"model", "messages", "system", "stream", "n", "temperature", "top_p", "max_tokens", "max_completion_tokens"}
     | {"seed", "reasoning_effort", "output_config"}
 )
-"""Fields that the adapters of all wire formats write themselves; ``extra_body`` of a config cannot replace them."""
+"""Request fields that the adapters set; ``extra_body`` of a config cannot replace them."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitHeaders:
-    """Names, in lower case, of the response headers that state an account's limits a minute."""
+    """Names, in lower case, of the response headers with an account's limits per minute."""
 
     requests: str
     tokens: str
@@ -31,18 +31,18 @@ class Provider:
     """One provider, as a config names it."""
 
     name: str
-    """Word before the colon in ``openai:<model>``.  It is part of every episode's id."""
+    """Word before the colon in ``openai:<model>``.  It is part of the id of every episode."""
     wire_format: WireFormat
-    """Format of its requests and responses; it selects the adapter."""
+    """Format of requests and responses; it selects the adapter."""
     base_url: str | None = None
-    """Address of the provider's own API, version included; None: it has none."""
+    """Address of the provider's API with its version; None when there is no fixed address."""
     api_key_env: str | None = None
-    """Environment variable that holds the key for ``base_url``; None: no key is needed."""
+    """Environment variable with the key for ``base_url``; None when no key is needed."""
     key_prefix: str | None = None
-    """Beginning of its keys, by which they are masked in traces; None: they have no form of their own."""
+    """Prefix of the provider's keys, which are masked in traces; None when keys have no common prefix."""
     limit_headers: LimitHeaders = LimitHeaders("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens")
     free_roles: bool = True
-    """Whether a message may have any role, as the template ``native`` needs; False: user and assistant only."""
+    """True when a message may have any role, as the template ``native`` requires; False for user and assistant only."""
 
 
 GENERIC = Provider(
@@ -52,7 +52,7 @@ GENERIC = Provider(
     api_key_env="OPENAI_API_KEY",
     key_prefix="sk-",
 )
-"""Provider for any server that speaks chat completions: a config's ``base_url`` says where it is."""
+"""Provider of every server with chat completions; ``base_url`` of a config is its address."""
 
 PROVIDERS: Mapping[str, Provider] = {
     provider.name: provider
@@ -67,8 +67,8 @@ PROVIDERS: Mapping[str, Provider] = {
             limit_headers=LimitHeaders("anthropic-ratelimit-requests-limit", "anthropic-ratelimit-tokens-limit"),
             free_roles=False,
         ),
-        # Servers that the run itself starts and watches: they have no address before it does.
+        # The run starts these servers itself, so they have no address before that.
         Provider(name="vllm", wire_format="openai"),
     )
 }
-"""All providers by name.  ``scripted`` is none: its agents are built in and need no network."""
+"""All providers by name.  ``scripted`` is not one of them: its agents are built in and need no network."""

@@ -1,12 +1,12 @@
-"""Reads tables of words: TOML files beside the modules that use them, as frozen values.
+"""Reads word tables: TOML files next to the modules that use them, as frozen values.
 
-A dataclass is the schema of a table: its fields are the entries, and their types say what stands there.  No entry may
-be missing, unknown or of another type, and no list may be empty.  The type of a field is a text or a whole number, a
-literal, a tuple of any length, a mapping by names, a dataclass, or a union of dataclasses of which the first field is a
-literal that tells them apart.  A text with gaps is annotated with :class:`Placeholders`.
+The schema of a table is a dataclass, whose fields are the entries.  An entry must not be missing, unknown or of another
+type, and a list must not be empty.  The type of a field is a string, an integer, a literal, a tuple of any length, a
+mapping, a dataclass, or a union of dataclasses with a literal as the first field (the tag).  A string with placeholders
+is annotated with :class:`Placeholders`.
 
-Pydantic would do the same.  It is not used here, since importing it takes longer than reading all tables, and every
-worker process needs some of them.
+Pydantic could do the same, but importing it takes longer than reading all tables, and every worker process needs some
+of them.
 """
 
 import string
@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Placeholders:
-    """Names of the gaps in a text, each written as ``{name}``."""
+    """Names of the placeholders in a text, each written as ``{name}``."""
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
 
     def problem(self, text: str) -> str | None:
-        """What is wrong with the gaps of *text*: one is missing, or nothing fills it; None when they are right."""
+        """Returns why the placeholders in *text* are wrong (missing or unknown), or None when they are right."""
         found = placeholders_of(text)
         if missing := set(self.required) - found:
             return f"the placeholders {_listed(missing)} are missing in {text!r}"
@@ -41,15 +41,16 @@ class Placeholders:
 
 
 def placeholders_of(text: str) -> set[str]:
-    """The names of all gaps in *text*."""
+    """Returns the names of all placeholders in *text*."""
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
 def read_word_table(kind: type[T], package: str, name: str) -> T:
-    """The file *name* of *package* as a value of the dataclass *kind*.
+    """Reads the file *name* of *package* as a value of the dataclass *kind*.
 
     Raises:
-        DatasetError: the file is missing, is no TOML, or has an entry that *kind* does not allow; names the entry.
+        DatasetError: the file is missing, is not TOML, or has an entry that *kind* does not allow.  The error names the
+            entry.
     """
     source = f"{package.replace('.', '/')}/{name}"
     try:
@@ -65,7 +66,7 @@ def read_word_table(kind: type[T], package: str, name: str) -> T:
 
 
 def _read(kind: object, value: object, where: str) -> object:
-    """*value* as a *kind*, which is a type or a construct of :mod:`typing`; *where* is its path in the file."""
+    """Converts *value* to *kind*, a type or a construct of :mod:`typing`.  *where* is the path in the file."""
     arguments = get_args(kind)
     match get_origin(kind):
         case None:
@@ -100,7 +101,7 @@ def _read_table(kind: type[T], value: object, where: str) -> T:
 
 
 def _read_mapping(names: object, values: object, value: object, where: str) -> Mapping[object, object]:
-    """By name; where the names are literals, each of them has to be there."""
+    """Converts a mapping.  When the keys are literals, every key is required."""
     table = _expect(dict, value, where)
     if get_origin(names) is Literal and (missing := set(get_args(names)) - table.keys()):
         raise RowError(f"the entries {_listed(missing)} are missing", where or None)
@@ -108,7 +109,7 @@ def _read_mapping(names: object, values: object, value: object, where: str) -> M
 
 
 def _variant(kinds: tuple[type, ...], value: object, where: str) -> type:
-    """The dataclass whose first field, a literal, is the one in *value*."""
+    """Returns the dataclass whose first field, a literal, has the value that *value* has."""
     tag = fields(kinds[0])[0].name
     variants = {get_args(get_type_hints(kind)[tag])[0]: kind for kind in kinds}
     chosen = _read_literal(tuple(variants), _expect(dict, value, where).get(tag), _entry(where, tag))
