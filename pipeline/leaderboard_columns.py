@@ -23,8 +23,8 @@ class Column:
     """Heading of a web page, in two lines: family and metric."""
     latex: str
     """Heading of a LaTeX table."""
-    paper: str
-    """Prefix of the column's names in ``paper_table2.csv``."""
+    paper: str | None
+    """Prefix of the column's names in ``paper_table2.csv``; None for a column that the paper's table lacks."""
 
 
 _DECLARED = (

@@ -58,7 +58,7 @@ class RunLine:
     episodes: int
     estimate: CostEstimate
     smallest: Mapping[str, float | None]
-    """Family -> the smallest difference of two models that shows, in 0-1; None: it has too few scenarios."""
+    """Family -> smallest detectable difference of two models, in 0-1; None when it has too few scenarios."""
 
 
 def render_runs(lines: Sequence[RunLine]) -> str:
@@ -74,7 +74,7 @@ def render_runs(lines: Sequence[RunLine]) -> str:
         ]
         for line in lines
     ]
-    note = "±: smallest difference of two models that shows (80 % power, paired, percentage points)"
+    note = "±: smallest detectable difference of two models (80 % power, paired, percentage points)"
     return f"{text_table(header, rows, numeric=range(1, len(header)))}\n{note}"
 
 

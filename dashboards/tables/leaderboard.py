@@ -1,6 +1,6 @@
-"""The leaderboard as text: a table for people, Markdown, LaTeX, CSV, and JSON for programs.
+"""The leaderboard as a text table, Markdown, LaTeX, CSV or JSON.
 
-With the paper's rows beside ours every row says where it comes from.
+When the paper's rows are shown too, every row names its source.
 """
 
 import csv
@@ -10,11 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Literal
 
-from muses_eval.dashboards.tables.paper_table2 import Line, latex_table, measured, published
+from muses_eval.dashboards.tables.latex_table import latex_table
+from muses_eval.dashboards.tables.paper_table2 import (
+    PAPER_COLUMNS,
+    TableRow,
+    averages_like_paper,
+    measured_rows,
+    published_rows,
+)
+from muses_eval.dashboards.tables.score_format import NO_VALUE, mean_text
 from muses_eval.dashboards.tables.text_table import markdown_table, one_line, text_table
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
-from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 Format = Literal["table", "md", "csv", "json", "latex"]
 
@@ -23,7 +30,7 @@ _PAPER_NOTE = "source paper: copied from table 2 of the Muses-Bench paper (its o
 
 
 def leaderboard_records(rows: Sequence[LeaderboardRow], *, with_paper: bool = False) -> list[dict[str, Any]]:
-    """The rows as JSON values: means and standard errors in 0-1, null where nothing was scored."""
+    """Returns the rows as JSON values: means and standard errors in 0-1, null when nothing was scored."""
     ours = [
         {
             "source": "ours",
@@ -32,35 +39,35 @@ def leaderboard_records(rows: Sequence[LeaderboardRow], *, with_paper: bool = Fa
         }
         for row in rows
     ]
-    return ours + ([_published_record(line) for line in published()] if with_paper else [])
+    return ours + ([_published_record(row) for row in published_rows()] if with_paper else [])
 
 
 def render_leaderboard(rows: Sequence[LeaderboardRow], form: Format, *, with_paper: bool = False) -> str:
-    """The rows in one format; tables show percentages with their standard errors, as the paper's table 2 does."""
+    """Returns the rows in one format; tables show percentages with standard errors, like the paper's table 2."""
     match form:
         case "json":
             return json.dumps(leaderboard_records(rows, with_paper=with_paper), indent=2)
         case "csv":
             return _csv(leaderboard_records(rows, with_paper=with_paper))
         case "latex":
-            return latex_table(_lines(rows, with_paper=with_paper))
+            return latex_table(_table_rows(rows, with_paper=with_paper))
         case "md":
             return "\n".join((markdown_table(*_cells(rows, with_paper=with_paper)), "", *_notes(rows, with_paper)))
         case "table":
             return "\n".join((text_table(*_cells(rows, with_paper=with_paper)), *_notes(rows, with_paper)))
 
 
-def _published_record(line: Line) -> dict[str, Any]:
-    """The same keys as ours; null for what the paper does not say."""
-    record: dict[str, Any] = {"source": line.source}
-    record |= _flat(dict.fromkeys(field.name for field in fields(LeaderboardRow)) | {"estimates": line.estimates})
-    record |= {"scoring": "published", "model": line.model, "avg_columns": len(COLUMNS)}
+def _published_record(row: TableRow) -> dict[str, Any]:
+    """Returns a record with the same keys as ours; null for values that the paper does not have."""
+    record: dict[str, Any] = {"source": row.source}
+    record |= _flat(dict.fromkeys(field.name for field in fields(LeaderboardRow)) | {"estimates": row.estimates})
+    record |= {"scoring": "published", "model": row.model, "avg_columns": len(PAPER_COLUMNS)}
     record |= {"outcomes": {}, "bounds": {}, "ranked": False}
     return record
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record with two entries per column, mean and standard error, where the row holds its estimates."""
+    """Returns the record with two entries per column, mean and standard error, in place of ``estimates``."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
         if key != "estimates":
@@ -71,12 +78,12 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _lines(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> list[Line]:
-    """Our rows in their order; with the paper's, all by their averages."""
+def _table_rows(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> list[TableRow]:
+    """Returns our rows in their order; together with the paper's rows, all in the order of their averages."""
     if not with_paper:
-        return measured(rows)
-    lines = measured(rows, beside_paper=True) + published()
-    return sorted(lines, key=lambda line: -(average.mean if (average := line.estimates["avg"]) else -1.0))
+        return measured_rows(rows)
+    both = measured_rows(rows, beside_paper=True) + published_rows()
+    return sorted(both, key=lambda row: -(average.mean if (average := row.estimates["avg"]) else -1.0))
 
 
 def _csv(records: Sequence[dict[str, Any]]) -> str:
@@ -91,12 +98,12 @@ def _csv(records: Sequence[dict[str, Any]]) -> str:
 
 
 def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[str], list[list[str]], range]:
-    """Header, body and the indices of the numeric columns; columns without any episode are left out."""
-    lines = _lines(rows, with_paper=with_paper)
+    """Returns header, body and the indices of the numeric columns; leaves out columns without any episode."""
+    table_rows = _table_rows(rows, with_paper=with_paper)
     shown = [
         column
         for column in COLUMNS
-        if any(line.estimates[column] or (line.row and column in line.row.bounds) for line in lines)
+        if any(row.estimates[column] or (row.measured and column in row.measured.bounds) for row in table_rows)
     ]
     of_all = "" if len(shown) == len(COLUMNS) else f" of {len(shown)}"
     source = ["source"] if with_paper else []
@@ -104,19 +111,19 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
     header += ["episodes", "coverage", "cost"]
     body = [
         [
-            "–" if line.row is None or line.row.rank is None else str(line.row.rank),
-            line.model if line.role is None else f"{line.model} ({line.role})",
-            *([line.source] if with_paper else []),
-            *(_percent(line.estimates[column]) for column in (*shown, "avg")),
-            *_extent(line.row),
+            NO_VALUE if row.measured is None or row.measured.rank is None else str(row.measured.rank),
+            row.model if row.role is None else f"{row.model} ({row.role})",
+            *([row.source] if with_paper else []),
+            *(mean_text(row.estimates[column]) for column in (*shown, "avg")),
+            *_extent(row.measured),
         ]
-        for line in lines
+        for row in table_rows
     ]
     return header, body, range(2 + len(source), len(header))
 
 
 def _extent(row: LeaderboardRow | None) -> tuple[str, str, str]:
-    """How much was played, and for how much money."""
+    """Returns the cells for episodes, coverage and cost."""
     if row is None:
         return "", "", ""
     return (
@@ -126,24 +133,18 @@ def _extent(row: LeaderboardRow | None) -> tuple[str, str, str]:
     )
 
 
-def _percent(estimate: MeanEstimate | None) -> str:
-    if estimate is None:
-        return "–"
-    error = "" if estimate.se is None else f" ± {100 * estimate.se:.1f}"
-    return f"{100 * estimate.mean:.1f}{error}"
-
-
 def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
-    """What the numbers are, and what is missing from them."""
+    """Returns how the numbers were computed, and what is missing from them."""
     if not rows:
-        return ["nothing has been played"]
+        return ["no episodes have been played"]
     runs = ", ".join(dict.fromkeys(one_line(row.run_id) for row in rows))
-    notes = [f"run {runs} · {rows[0].scoring} scoring · mean ± standard error in %, the scenario is the unit"]
+    notes = [f"run {runs} · {rows[0].scoring} scoring · mean ± standard error in %, clustered by scenario"]
     if with_paper:
         notes.append(_PAPER_NOTE)
     for row in rows:
-        if with_paper and row.avg is not None and row.avg_columns < len(COLUMNS):
-            notes.append(f"{one_line(row.model)}: no average, since it has {row.avg_columns} of {len(COLUMNS)} columns")
+        if with_paper and row.avg is not None and not averages_like_paper(row):
+            other = f"over {row.avg_columns} columns, not the paper's {len(PAPER_COLUMNS)}"
+            notes.append(f"{one_line(row.model)}: average not shown, because it is {other}")
         if not row.bounds:
             continue
         failed = ", ".join(f"{count} {name}" for name, count in row.outcomes.items() if count and name != "scored")
@@ -152,5 +153,5 @@ def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
             for column, bound in row.bounds.items()
         )
         what = (failed or "episodes missing") + ("" if row.ranked else ", not ranked")
-        notes.append(f"{one_line(row.model)}: {what}; with all episodes it would lie in {spans}")
+        notes.append(f"{one_line(row.model)}: {what}; with all episodes its means would be within {spans}")
     return notes

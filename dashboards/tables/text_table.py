@@ -2,12 +2,39 @@
 
 import unicodedata
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "|": "\\|", "<": "&lt;"})
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that can be rendered as text or as Markdown."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: range
+    """Indices of the columns that are aligned to the right."""
+
+
+def render_blocks(form: Literal["table", "md"], *blocks: Table | Sequence[str]) -> str:
+    """Returns tables and lines below one another; in Markdown, lines are items of a list."""
+    if form == "md":
+        return "\n\n".join(
+            markdown_table(block.header, block.rows, block.numeric)
+            if isinstance(block, Table)
+            else "\n".join(f"- {line}" for line in block)
+            for block in blocks
+        )
+    return "\n".join(
+        text_table(block.header, block.rows, block.numeric) if isinstance(block, Table) else "\n".join(block)
+        for block in blocks
+    )
+
+
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Collection[int] = ()) -> str:
-    """Columns of equal width, two spaces apart; the *numeric* ones (by index) to the right."""
+    """Returns a table with columns two spaces apart; *numeric* columns (by index) are aligned to the right."""
     cells = [list(map(one_line, row)) for row in (header, *rows)]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     lines = [
@@ -21,19 +48,19 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Co
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Collection[int] = ()) -> str:
-    """A GitHub-flavoured Markdown table; no cell can end itself or open a tag."""
+    """Returns a GitHub-flavoured Markdown table; no cell can end itself or open an HTML tag."""
     rule = ["---:" if index in numeric else "---" for index in range(len(header))]
     shown = [[one_line(cell).translate(_ESCAPES) for cell in row] for row in (header, rule, *rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in shown)
 
 
 def printable(text: str) -> str:
-    """*text* without the control characters with which it could rule a terminal; line breaks and tabs stay."""
+    """Returns *text* with control characters replaced, except for line breaks and tabs; safe to print in a terminal."""
     return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else "\ufffd" for c in text)
 
 
 def one_line(text: str) -> str:
-    """:func:`printable` text without line breaks, for a place that is one line long."""
+    """Returns :func:`printable` text in one line."""
     return " ".join(printable(text).split())
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Model = Annotated[str | None, Parameter(help="A model of the run, or RUN:MODEL for one of another run.")]
-All = Annotated[bool, Parameter(name="--all", help="Every pair of the run's models, and the ranks these leave open.")]
+All = Annotated[bool, Parameter(name="--all", help="Compare every pair of the run's models and rank the models.")]
 Family = Annotated[str | None, Parameter(help="Only the columns of one family.")]
 Correction = Annotated[
     Literal["holm", "bh"],
@@ -39,7 +39,8 @@ def compare(  # noqa: PLR0913 - the command's options
     format: Literal["table", "md", "json"] = "table",  # noqa: A002 - the option's name
 ) -> int:
     """Compare two models on the scenarios that both have played. Without --run: of the newest run in the store."""
-    from muses_eval.dashboards.tables.comparison import render_comparison, render_ranking
+    from muses_eval.dashboards.tables.comparison import render_comparison
+    from muses_eval.dashboards.tables.ranking import render_ranking
     from muses_eval.storage.analysis.compare import ComparisonSettings, compare as compare_two
     from muses_eval.storage.analysis.model_in_run import find_model, models_by_run
     from muses_eval.storage.analysis.ranking import rank_models

@@ -89,7 +89,10 @@ class _RunPreview:
 
     @classmethod
     def of(cls, run: PlannedRun, measured: Mapping[str, EpisodeUsage]) -> "_RunPreview":
-        from muses_eval.dashboards.tables.comparison import detectable, render_detectable
+        from muses_eval.dashboards.tables.detectable_difference import (
+            detectable_differences,
+            render_detectable_differences,
+        )
 
         planned = run.plan
         return cls(
@@ -101,8 +104,8 @@ class _RunPreview:
                 "episodes": planned.episode_count,
             },
             cells=_cells(planned),
-            smallest=detectable(planned),
-            smallest_text=render_detectable(planned),
+            smallest=detectable_differences(planned),
+            smallest_text=render_detectable_differences(planned),
             cell_estimates=estimate_cells(planned, run.dataset.by_family, measured),
             agents=tuple(served_agents(planned)),
             users=served_users(planned),

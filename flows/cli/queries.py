@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WithPaper = Annotated[bool, Parameter(help="Also show the rows of the paper's table 2, as published.")]
-Bands = Annotated[bool, Parameter(help="Also show the ranks that paired comparisons leave open, as 2-4.")]
+Bands = Annotated[bool, Parameter(help="Also print the possible ranks from the paired comparisons, such as 2-4.")]
 
 
 def leaderboard(  # noqa: PLR0913 - the command's options
@@ -43,8 +43,8 @@ def leaderboard(  # noqa: PLR0913 - the command's options
         raise ConfigError("--with-paper: the paper's figures are by --scoring published; leave out one of the two")
     if bands and format not in ("table", "md"):
         raise ConfigError("--bands goes with the formats table and md; programs: `muses compare --all --format json`")
-    from muses_eval.dashboards.tables.comparison import render_rank_bands
     from muses_eval.dashboards.tables.leaderboard import render_leaderboard
+    from muses_eval.dashboards.tables.ranking import render_rank_bands
     from muses_eval.storage.analysis.compare import ComparisonSettings
     from muses_eval.storage.analysis.leaderboard import leaderboard as read_leaderboard
     from muses_eval.storage.analysis.ranking import rank_models

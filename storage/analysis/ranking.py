@@ -1,4 +1,4 @@
-"""The models of a run compared pair by pair, and the ranks that the significant differences leave open."""
+"""The models of a run compared pair by pair, and their possible ranks according to the significant differences."""
 
 import math
 from collections.abc import Iterator, Sequence

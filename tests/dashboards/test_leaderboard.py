@@ -62,7 +62,7 @@ def test_a_full_row() -> None:
     for cell in ("50.0 ± 2.0", "25.0 ± 1.0", "100.0 ± 0.0", "12.5 ± 3.0", "75.0 ", "52.5 ± 1.2", "1000/1000", "100 %"):
         assert cell in row
     assert row.endswith("$1.23")
-    assert notes == ["run run-a · published scoring · mean ± standard error in %, the scenario is the unit"]
+    assert notes == ["run run-a · published scoring · mean ± standard error in %, clustered by scenario"]
 
 
 def test_an_incomplete_row_says_what_is_missing() -> None:
@@ -73,14 +73,16 @@ def test_an_incomplete_row_says_what_is_missing() -> None:
     assert "90 %" in row
     assert row.endswith("?")
     assert note == (
-        "model-b: 60 infra_failed, 30 simulator_failed, not ranked; with all episodes it would lie in"
+        "model-b: 60 infra_failed, 30 simulator_failed, not ranked; with all episodes its means would be within"
         " queue F1 40.0–60.0"
     )
 
 
 def test_a_row_just_short_of_whole_is_ranked_with_its_bounds() -> None:
     almost = replace(SHORT, rank=2, ranked=True, outcomes={"scored": 999}, bounds={"privacy": Bounds(0.99, 1.0)})
-    assert table(almost)[-1] == "model-b: episodes missing; with all episodes it would lie in privacy 99.0–100.0"
+    assert (
+        table(almost)[-1] == "model-b: episodes missing; with all episodes its means would be within privacy 99.0–100.0"
+    )
 
 
 def test_columns_that_nobody_played_are_left_out() -> None:
@@ -113,8 +115,8 @@ def test_an_unknown_plan_is_unknown() -> None:
 
 
 def test_nothing_played() -> None:
-    assert table()[-1] == "nothing has been played"
-    assert table(form="md")[-1] == "nothing has been played"
+    assert table()[-1] == "no episodes have been played"
+    assert table(form="md")[-1] == "no episodes have been played"
     assert render_leaderboard([], "json") == "[]"
     assert render_leaderboard([], "csv") == ""
 

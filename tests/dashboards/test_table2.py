@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from muses_eval.dashboards.tables.latex_table import escape, latex_table
 from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
-from muses_eval.dashboards.tables.paper_table2 import Line, escape, latex_table, measured, published
+from muses_eval.dashboards.tables.paper_table2 import TableRow, measured_rows, published_rows
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.intervals import Bounds
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
@@ -44,7 +45,7 @@ def cells(table: str, model: str) -> list[str]:
 
 def test_the_papers_rows() -> None:
     """Nineteen models, in 0 to 1; the average is the mean of the five columns, as printed."""
-    lines = published()
+    lines = published_rows()
     assert len(lines) == 19
     assert {line.source for line in lines} == {"paper"}
     gemini = next(line for line in lines if line.model == "Gemini-3-Pro")
@@ -75,7 +76,7 @@ def test_the_papers_rows_are_a_copy() -> None:
 
 def test_best_and_second_best() -> None:
     """Bold and underlined in every column, over ours and the paper's; equal figures share a place."""
-    lines = measured(
+    lines = measured_rows(
         [
             row("first", 0.99),
             row("tied", 0.9901, estimates=_with_privacy(0.9901, 0.4)),
@@ -90,7 +91,7 @@ def test_best_and_second_best() -> None:
     assert cells(table, "second")[1] == "\\underline{98.0} $\\pm$ 1.0"
     assert cells(table, "second")[3] == "--"
     assert cells(table, "third")[1] == "97.0 $\\pm$ 1.0"
-    beside = latex_table(lines + published())
+    beside = latex_table(lines + published_rows())
     assert cells(beside, "first")[3] == "99.0 $\\pm$ 1.0"
     assert cells(beside, "GPT-5.2")[3] == "\\textbf{100.0} $\\pm$ 0.0"
     assert cells(beside, "Gemini-3-Pro")[-1] == "85.6"
@@ -98,7 +99,7 @@ def test_best_and_second_best() -> None:
 
 def test_order_of_figures_is_that_of_numbers() -> None:
     """9.5 is less than 10, and 100 is more."""
-    table = latex_table(measured([row("a", 0.095), row("b", 1.0), row("c", 0.1)]))
+    table = latex_table(measured_rows([row("a", 0.095), row("b", 1.0), row("c", 0.1)]))
     assert [cells(table, name)[1].split()[0] for name in "abc"] == ["9.5", "\\textbf{100.0}", "\\underline{10.0}"]
 
 
@@ -109,7 +110,7 @@ def test_built_in_agents_do_not_compete() -> None:
         row("ours", 0.6),
         row("lazy", 0.7, builtin="refuse"),  # a name of its own does not make it a model
     ]
-    table = latex_table(measured(rows))
+    table = latex_table(measured_rows(rows))
     assert cells(table, "scripted/oracle (ceiling)")[1:] == ["100.0 $\\pm$ 1.0"] * 6
     assert cells(table, "lazy (floor)")[1:] == ["70.0 $\\pm$ 1.0"] * 6
     assert cells(table, "ours")[1:] == ["\\textbf{60.0} $\\pm$ 1.0"] * 6
@@ -123,25 +124,25 @@ def test_built_in_agents_do_not_compete() -> None:
 def test_unranked_rows_do_not_compete() -> None:
     """Their figures are shown, starred, with a word on why."""
     rows = [row("whole", 0.5), row("partial", 0.9, ranked=False, coverage=0.5, bounds={"privacy": Bounds(0.4, 0.9)})]
-    table = latex_table(measured(rows))
+    table = latex_table(measured_rows(rows))
     assert cells(table, "partial$^{*}$")[1:] == ["90.0 $\\pm$ 1.0"] * 6
     assert cells(table, "whole")[1] == "\\textbf{50.0} $\\pm$ 1.0"
     assert "$^{*}$ Too few" in table
-    assert "$^{*}$" not in latex_table(measured(rows[:1]))
+    assert "$^{*}$" not in latex_table(measured_rows(rows[:1]))
 
 
 def test_columns_that_nobody_played() -> None:
     """They are left out of our table; beside the paper an average over fewer columns is none."""
     some = {**dict.fromkeys(COLUMNS, MeanEstimate(0.5, 0.01)), "privacy": None, "utility": None}
     rows = [row("ours", 0.5, avg_columns=3, estimates=some)]
-    alone = latex_table(measured(rows))
+    alone = latex_table(measured_rows(rows))
     assert "\\begin{tabular}{lrrrr}" in alone
     assert "Privacy" not in alone
     assert len(cells(alone, "ours")) == 5
     beside = render_leaderboard(rows, "latex", with_paper=True)
     assert cells(beside, "ours")[-1] == "--"
     text = render_leaderboard(rows, "table", with_paper=True)
-    assert "ours: no average, since it has 3 of 5 columns" in text
+    assert "ours: average not shown, because it is over 3 columns, not the paper's 5" in text
     assert "no average" not in render_leaderboard(rows, "table")
 
 
@@ -157,7 +158,7 @@ def test_any_name_can_be_set(name: str) -> None:
     shown = escape(name)
     bare = re.sub(r"\\(text\w+\{\}|[&%$#_{}])", "", shown)
     assert not set(bare) & set("\\&%$#_{}~^<>|\n\r")
-    assert _balanced(latex_table([Line("ours", name, {**dict.fromkeys(COLUMNS), "avg": MeanEstimate(0.5, 0.1)})]))
+    assert _balanced(latex_table([TableRow("ours", name, {**dict.fromkeys(COLUMNS), "avg": MeanEstimate(0.5, 0.1)})]))
 
 
 def test_escaped_names() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muses_eval.dashboards.tables.comparison import detectable, render_detectable
+from muses_eval.dashboards.tables.detectable_difference import detectable_differences, render_detectable_differences
 from muses_eval.flows.cli import main
 from muses_eval.flows.cli.options import RunOptions, load_config
 from muses_eval.pipeline.plan.plan import Plan
@@ -124,9 +124,9 @@ def test_a_whole_run(cli: Cli) -> None:
     assert lines[2].split()[:2] == ["1", "scripted/oracle"]
     table = lines[lines.index("") + 3 : -3]
     assert len(table) == 6
-    assert all("  A better  " in line or "  cannot tell  " in line for line in table)
+    assert all("  A better  " in line or "  not significant  " in line for line in table)
     assert "Holm over 6 pairs" in lines[-1]
-    assert "run first · ranks that the paired differences leave open" in lines[-3]
+    assert "run first · possible ranks, from the paired differences" in lines[-3]
     assert "| scripted/oracle | scripted/refuse |" in cli.said("compare", "--all", "--run=first", "--format=md")
 
 
@@ -211,18 +211,18 @@ def _made_up(folder: Path, scores: dict[str, list[float]]) -> str:
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
-        ([1.0], [0.0], "no difference can be told: queue F1 (+100.0; 1 scenario cannot tell)"),
-        ([1.0] * 3, [0.0] * 3, "no difference can be told: queue F1 (+100.0 ± 0.0; 3 scenarios cannot tell)"),
-        ([1.0, 0.0], [0.0, 0.5], "no difference can be told: queue F1 (+25.0 ± 75.0; too few scenarios to show any)"),
+        ([1.0], [0.0], "no significant difference: queue F1 (+100.0; too few scenarios (1))"),
+        ([1.0] * 3, [0.0] * 3, "no significant difference: queue F1 (+100.0 ± 0.0; too few scenarios (3))"),
+        ([1.0, 0.0], [0.0, 0.5], "no significant difference: queue F1 (+25.0 ± 75.0; too few scenarios to detect any)"),
         (
             [1.0, 0.5, 0.3],
             [0.0, 0.5, 0.2],
-            "no difference can be told: queue F1 (+36.7 ± 31.8; too few scenarios to show any)",
+            "no significant difference: queue F1 (+36.7 ± 31.8; too few scenarios to detect any)",
         ),
         (
             [0.5, 0.6, 0.7, 0.8] * 4,
             [0.6, 0.5, 0.8, 0.8] * 4,
-            "no difference can be told: queue F1 (-2.5 ± 2.1; one below about 6 would often stay unseen)",
+            "no significant difference: queue F1 (-2.5 ± 2.1; differences below about 6 are often missed)",
         ),
         ([0.5, 0.6], [0.5, 0.6], "equal on every scenario: queue F1"),
         ([0.5, 0.6] * 9, [0.9, 0.9] * 9, "b<i> is better at: queue F1 (+35.0 ± 1.2)"),
@@ -241,9 +241,9 @@ def test_a_band_of_several_ranks_and_what_is_left_out(tmp_path: Path, capsys: py
     cli = Cli(_made_up(tmp_path, {"a": [0.9, 0.8] * 6, "b": [0.8, 0.9] * 6, "short": [0.5] * 8}), capsys)
     lines = cli.said("compare", "--all").splitlines()
     assert sorted(line.split()[:2] for line in lines[2:5]) == [["1-2", "a"], ["1-2", "b"], ["–", "short"]]
-    assert "not ranked, since too little of what was planned is scored: short" in lines
+    assert "not ranked, because too few of their planned episodes are scored: short" in lines
     said = cli.said("compare", "a", "short")
-    assert "scenarios that only one of the two has a score of, left out: queue F1 4" in said.splitlines()
+    assert "scenarios with a score of only one of the two, left out: queue F1 4" in said.splitlines()
     assert cli.json("compare", "a", "short")["columns"][0]["left_out"] == 4
 
 
@@ -260,13 +260,17 @@ def _plan(*changes: str) -> Plan:
 def test_what_a_plan_could_tell() -> None:
     """By family, from its scenarios and epochs; three models are three comparisons, and need a larger difference."""
     one = smallest_difference(Design(scenarios=20, epochs=3))
-    assert detectable(_plan()) == detectable(_plan("scripted/random")) == {"queue": one, "access": one}
+    assert (
+        detectable_differences(_plan())
+        == detectable_differences(_plan("scripted/random"))
+        == {"queue": one, "access": one}
+    )
     three = smallest_difference(Design(scenarios=20, epochs=3, comparisons=3))
     assert one is not None
     assert three is not None
     assert three > one
     plan = _plan("scripted/random", "scripted/refuse")
-    assert detectable(plan) == {"queue": three, "access": three}
-    assert render_detectable(plan).endswith(f": queue {100 * three:.0f}, access {100 * three:.0f}")
+    assert detectable_differences(plan) == {"queue": three, "access": three}
+    assert render_detectable_differences(plan).endswith(f": queue {100 * three:.0f}, access {100 * three:.0f}")
     left = replace(plan, cells=(replace(plan.cells[0], shards=()), plan.cells[1]))
-    assert list(detectable(left)) == ["access"]
+    assert list(detectable_differences(left)) == ["access"]

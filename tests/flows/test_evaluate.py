@@ -112,7 +112,7 @@ def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> No
         assert "transport: " in first.stderr
         assert "Start the same command again" in first.stderr
         table = muses("leaderboard").stdout
-        assert "4 infra_failed, not ranked; with all episodes it would lie in queue F1" in table
+        assert "4 infra_failed, not ranked; with all episodes its means would be within queue F1" in table
 
         dying.back = True
         second = muses("run", "run.yaml", "--json")

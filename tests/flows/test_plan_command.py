@@ -62,7 +62,7 @@ def test_a_grid_as_text(muses: Muses, tmp_path: Path) -> None:
     assert "epochs=2 users=scripted " in text
     assert "144 episodes in 8 cells of 4 runs" in text
     assert "the budget of 9 tokens is for all runs together" in text
-    assert "smallest difference of two models that shows" in text
+    assert "smallest detectable difference of two models" in text
 
 
 def test_who_is_served_when(muses: Muses, tmp_path: Path) -> None:

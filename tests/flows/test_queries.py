@@ -55,7 +55,7 @@ def test_a_plan_as_a_table_and_as_json(ask: Ask, tmp_path: Path) -> None:
     assert lines[1].split() == ["model", "family", "template", "shards", "episodes"]
     assert lines[3].split() == ["scripted/oracle", "queue", "xml", "3", "10"]
     assert lines[-2] == "40 episodes in 4 cells"
-    assert lines[-1].startswith("smallest difference of two models that shows (80 % power")
+    assert lines[-1].startswith("smallest detectable difference of two models (80 % power")
     plan = strictly(ask(*arguments, "--shard-size=4", "--json"))
     assert plan["run_id"] in lines[0]
     assert plan["dataset_version"] in lines[0]

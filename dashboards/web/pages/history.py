@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from muses_eval.dashboards.tables.paper_table2 import Line
+from muses_eval.dashboards.tables.paper_table2 import TableRow
 from muses_eval.dashboards.web.charts import Axis, Point, Series, line_chart, percent_axis
 from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.pages.compare import compare_across_runs
@@ -51,7 +51,7 @@ class ModelResult:
     """One model in one run."""
 
     run: RunSummary
-    line: Line
+    line: TableRow
     seconds: float | None
     """Seconds from the start of the run's first episode to the end of its last; None without episodes."""
     cells: int
@@ -137,7 +137,7 @@ def _histories(cache: StoreCache, runs: Sequence[RunSummary]) -> list[ModelHisto
     for run in runs:
         seconds, cells = _seconds(cache, run.run_id), run.manifest.cells
         for line in leaderboard_lines(cache, run.run_id, "published", {}):
-            if line.row is not None and line.row.episodes:
+            if line.measured is not None and line.measured.episodes:
                 own = [cell for cell in cells if cell.model == line.model]
                 result = ModelResult(
                     run=run,

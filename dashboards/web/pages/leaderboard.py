@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from muses_eval.dashboards.tables.paper_table2 import Line, measured, published
+from muses_eval.dashboards.tables.paper_table2 import PAPER_COLUMNS, TableRow, measured_rows, published_rows
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.pages.ranking import cached_ranking, ranking_of
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
@@ -38,7 +38,7 @@ FILTERS: Mapping[str, str] = {
 class Row:
     """One row of the table."""
 
-    line: Line
+    line: TableRow
     band: RankBand | None
     """Range of ranks that the data do not exclude; None for a row without a rank."""
 
@@ -62,9 +62,10 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
             "run": run,
             "rows": rows,
             "banded": bands is not None,
-            "paper": () if chosen else published(),
+            "paper": () if chosen else published_rows(),
             "columns": [(column, *COLUMNS[column].heading, COLUMNS[column].family) for column in shown],
             "all_columns": len(shown) == len(COLUMNS),
+            "paper_columns": set(shown) >= PAPER_COLUMNS,
             "scoring": scoring,
             "scorings": get_args(Scoring),
             "choices": cache.get_or_compute(("parts",), lambda: _filter_values(cache, run_id), run_id)
@@ -75,13 +76,13 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
     )
 
 
-def leaderboard_lines(cache: StoreCache, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[Line]:
+def leaderboard_lines(cache: StoreCache, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[TableRow]:
     """Returns the rows of a run's leaderboard, best first, over the episodes that match the *chosen* filters."""
 
-    def read(connection: "DuckDBPyConnection") -> list[Line]:
+    def read(connection: "DuckDBPyConnection") -> list[TableRow]:
         _filter_views(connection, chosen)
         rows = leaderboard(connection, scoring, run_id)
-        return measured([row for row in rows if not chosen or _has_episodes(row)])
+        return measured_rows([row for row in rows if not chosen or _has_episodes(row)])
 
     return cache.get_or_compute(("lines", scoring, *chosen.items()), lambda: cache.query(read, run_id), run_id)
 

@@ -1,0 +1,106 @@
+"""The leaderboard as a LaTeX table in the form of the paper's table 2."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from muses_eval.dashboards.tables.paper_table2 import TableRow
+from muses_eval.dashboards.tables.text_table import one_line
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.storage.analysis.mean_estimate import MeanEstimate
+
+_HEADER = {**{name: column.latex for name, column in COLUMNS.items()}, "avg": "Avg."}
+_NO_VALUE = "--"
+
+
+def latex_table(rows: Sequence[TableRow]) -> str:
+    """Returns a LaTeX table for the package booktabs, with the best figure of each column bold, the second underlined.
+
+    Figures that are printed alike share a place.
+    """
+    columns = [column for column in _HEADER if any(row.estimates[column] for row in rows)]
+    places = {column: _places(rows, column) for column in columns}
+    return "\n".join(
+        (
+            "% needs \\usepackage{booktabs}",
+            "\\begin{table}",
+            "\\centering",
+            f"\\caption{{{_caption(rows)}}}",
+            "\\label{tab:leaderboard}",
+            f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
+            "\\toprule",
+            f"Model & {' & '.join(_HEADER[column] for column in columns)} \\\\",
+            *_body(rows, columns, places),
+            "\\bottomrule",
+            "\\end{tabular}",
+            "\\end{table}",
+        )
+    )
+
+
+def escape(text: str) -> str:
+    """Returns *text* with LaTeX's special characters escaped."""
+    return "".join(_SPECIAL.get(character, character) for character in one_line(text))
+
+
+_SPECIAL = {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def _body(rows: Sequence[TableRow], columns: Sequence[str], places: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    groups = {
+        "Measured": [row for row in rows if row.source == "ours" and row.role is None],
+        "As published": [row for row in rows if row.source == "paper"],
+        "Built-in agents": [row for row in rows if row.role is not None],
+    }
+    filled = {title: group for title, group in groups.items() if group}
+    for title, group in filled.items():
+        yield "\\midrule"
+        if len(filled) > 1:
+            yield f"\\multicolumn{{{len(columns) + 1}}}{{l}}{{\\emph{{{title}}}}} \\\\"
+        for row in group:
+            cells = [_cell(row, row.estimates[column], places[column]) for column in columns]
+            yield f"{_name(row)} & {' & '.join(cells)} \\\\"
+
+
+def _name(row: TableRow) -> str:
+    name = escape(row.model)
+    if row.role is not None:
+        return f"{name} ({row.role})"
+    return name if row.competes else f"{name}$^{{*}}$"
+
+
+def _cell(row: TableRow, estimate: MeanEstimate | None, places: Sequence[str]) -> str:
+    if estimate is None:
+        return _NO_VALUE
+    figure = shown = _figure(estimate)
+    if row.competes and figure in places:
+        shown = f"\\textbf{{{figure}}}" if figure == places[0] else f"\\underline{{{figure}}}"
+    return shown if estimate.se is None else f"{shown} $\\pm$ {100 * estimate.se:.1f}"
+
+
+def _places(rows: Sequence[TableRow], column: str) -> list[str]:
+    """Returns the best and the second best figure of a column, as printed; fewer when there are fewer."""
+    found = {_figure(e) for row in rows if row.competes and (e := row.estimates[column]) is not None}
+    return sorted(found, key=float, reverse=True)[:2]
+
+
+def _figure(estimate: MeanEstimate) -> str:
+    return f"{100 * estimate.mean:.1f}"
+
+
+def _caption(rows: Sequence[TableRow]) -> str:
+    measured = [row.measured for row in rows if row.measured is not None]
+    runs = ", ".join(escape(run) for run in dict.fromkeys(each.run_id for each in measured))
+    scorings = ", ".join(dict.fromkeys(each.scoring for each in measured))
+    parts = [f"Mean $\\pm$ standard error in \\%; run {runs}, {scorings} scoring."]
+    if any(row.source == "paper" for row in rows):
+        parts.append("Rows as published are copied from table 2 of the Muses-Bench paper, not measured.")
+    if any(row.role is None and not row.competes for row in rows):
+        parts.append("$^{*}$ Too few of the planned episodes are scored to compare.")
+    return " ".join(parts)
