@@ -364,8 +364,8 @@ def test_the_leaderboard_of_a_variant_is_that_of_its_episodes(varied: StoreCache
 def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: StoreCache) -> None:
     family = leaderboard_page(varied, PageRequest({"run": "run-a"}, {"family": "queue"})).values["rows"]
     variant = leaderboard_page(varied, PageRequest({"run": "run-a"}, {"variant": "aligned"})).values["rows"]
-    assert [(row.line.row.coverage, row.band is None) for row in family] == [(1.0, False), (1.0, False)]
-    assert [(row.line.row.coverage, row.line.row.rank) for row in variant] == [(None, None), (None, None)]
+    assert [(row.line.measured.coverage, row.band is None) for row in family] == [(1.0, False), (1.0, False)]
+    assert [(row.line.measured.coverage, row.line.measured.rank) for row in variant] == [(None, None), (None, None)]
 
 
 def test_a_large_run_has_bands_as_soon_as_its_pairs_are_known(
