@@ -1,4 +1,4 @@
-"""A dataset: scenarios of one or more families, with a version that is a hash of their content."""
+"""A dataset: the scenarios of one or more families, with a version that is a hash of their content."""
 
 import hashlib
 from collections import Counter
@@ -17,11 +17,11 @@ from muses_eval.pipeline.families.family import Family, Row
 from muses_eval.pipeline.hashing import canonical, digest
 
 TINY_SIZE = 12
-"""Scenarios a family in the size ``tiny``."""
+"""Number of scenarios per family in the size ``tiny``."""
 
 
 class SourceRow(NamedTuple):
-    """A row and where it stands, for messages; ``line`` is 1-based, None for generated rows."""
+    """A row with its position, which messages name; ``line`` is 1-based, and None for generated rows."""
 
     source: str
     line: int | None
@@ -34,14 +34,14 @@ class Dataset:
 
     name: str
     versions: Mapping[str, str]
-    """Family -> 16 hex digits over the content of its rows, whatever their order and the files they came in.
+    """Family -> 16 hex digits that identify the content of its rows, independent of their order and of their files.
 
-    By family, so that a scenario meets the same dice whichever other families are read beside it."""
+    Each family has its own version, so that a scenario gets the same seeds whichever other families are read."""
     by_family: Mapping[str, Mapping[str, Scenario[Any]]]
     """Family -> id -> scenario; families without scenarios are left out."""
 
     def scenarios(self, family: str) -> tuple[Scenario[Any], ...]:
-        """The family's scenarios in the order of their rows; empty when the dataset has none."""
+        """Returns the scenarios of a family in the order of their rows; empty when the dataset has none."""
         return tuple(self.by_family.get(family, {}).values())
 
     @property
@@ -50,15 +50,20 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """16 hex digits over all families that were read."""
+        """16 hex digits that identify the content of all families."""
         return digest("dataset", dict(self.versions))[:16]
 
 
 def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[str] | None = None) -> Dataset:
-    """Reads rows in the published shape.  *families*: only these; rows of other ones are passed over.
+    """Reads rows in the published format.
+
+    Args:
+        name: name of the dataset.
+        rows: the rows, in any order.
+        families: names of the families to read; rows of other families are skipped.  None reads all families.
 
     Raises:
-        DatasetError: a row is not a scenario, or two rows of a family have one id.
+        DatasetError: a row is not a scenario, or two rows of a family have the same id.
     """
     wanted = tuple(FAMILIES[family] for family in families or FAMILIES)
     found: dict[str, dict[str, Scenario[Any]]] = {}
@@ -86,13 +91,13 @@ def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[s
 def generate_dataset(
     size: str, seed: int, families: Iterable[str] | None = None, most_users: int | None = None
 ) -> Dataset:
-    """A generated dataset.
+    """Generates a dataset.
 
     Args:
-        size: ``tiny``, ``paper`` or a number of scenarios a family.
-        seed: of the dice.
-        families: only these.
-        most_users: scenarios have from 2 to so many users, each number equally often; None: as in the paper.
+        size: ``tiny``, ``paper`` or the number of scenarios per family.
+        seed: seed of the random generators.
+        families: names of the families to generate; None generates all.
+        most_users: largest number of users.  Each number from 2 on is equally frequent.  None uses the paper's numbers.
     """
     rows = (SourceRow("generated", None, row) for row in generate_rows(size, seed, families, most_users))
     return dataset_from_rows(DatasetSpec(None, size, seed, most_users).name, rows)
@@ -101,7 +106,7 @@ def generate_dataset(
 def generate_rows(
     size: str, seed: int, families: Iterable[str] | None = None, most_users: int | None = None
 ) -> Iterable[Row]:
-    """The rows of :func:`generate_dataset`, in the published shape."""
+    """Generates the rows of :func:`generate_dataset`, in the published format."""
     for name in families or FAMILIES:
         family = FAMILIES[name]
         match size:
@@ -127,7 +132,7 @@ def _family_of(row: Row, source: str, line: int | None, wanted: tuple[Family[Any
     for family in FAMILIES.values():
         if family.matches(row):
             return family
-    if len(wanted) == 1:  # then it was meant to be one of these, and reading it tells what is wrong
+    if len(wanted) == 1:  # reading the row as this family reports what is wrong with it
         return wanted[0]
     known = ", ".join(FAMILIES)
     raise DatasetError(source, f"this row is a scenario of no known family (known: {known})", line)

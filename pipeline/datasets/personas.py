@@ -1,8 +1,8 @@
-"""Employees for generated scenarios: who they are, what they do, how they talk (paper, tables 4 and 5).
+"""Personas of generated scenarios: random employees with rank, role and style (paper, tables 4 and 5).
 
-Their names and words stand in ``personas.toml``, beside this module.
-A persona follows from the dice alone.  Its authority is the rank's place on the paper's ladder of 1 to 10; there is at
-most one chief of a kind in a draw, as in a real company, and any number of people on the other ranks.
+Names and wordings are in ``personas.toml``.  The authority of a persona is that of its rank, from 1 to 10 as in the
+paper.  As in a real company, a draw has at most one chief executive and one chief of technology, and any number of
+people with the other ranks.
 """
 
 import random
@@ -26,26 +26,26 @@ AUTHORITY_BY_INFLUENCE: Mapping[str, int] = {
 """Authority on the paper's scale of 1 to 10 by influence (its table 5): junior, senior, vice president, chief."""
 
 _NON_BINARY = 0.04
-"""Share of people who are neither a woman nor a man."""
+"""Share of non-binary people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """A step of the ladder."""
+    """A rank in the company's hierarchy."""
 
     authority: int
     seniority: str
     influence: Influence
     weight: int
-    """How often it is drawn, relative to the others."""
+    """Sampling weight, relative to the other ranks."""
     ages: tuple[int, int]
     longest_stay: int
-    """Most years at the company."""
+    """Maximum number of years at the company."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profession:
-    """What somebody is trained for, and what such people do all day."""
+    """A profession with its department and its responsibilities."""
 
     title: str
     department: str
@@ -66,7 +66,7 @@ _CHIEFS = (CHIEF_EXECUTIVE, CHIEF_TECHNOLOGY)
 
 @dataclass(frozen=True, slots=True)
 class WorkStyle:
-    """How somebody works, and the register in which such a person writes."""
+    """A style of working, and the register of the person's messages."""
 
     text: str
     register: Register
@@ -74,7 +74,7 @@ class WorkStyle:
 
 @dataclass(frozen=True, slots=True)
 class PersonaWords:
-    """All tables of ``personas.toml``, from which people are put together."""
+    """The tables of ``personas.toml``, from which personas are drawn."""
 
     women: tuple[str, ...]
     """First names."""
@@ -82,28 +82,28 @@ class PersonaWords:
     traits: tuple[str, ...]
     work_styles: tuple[WorkStyle, ...]
     postures: Mapping[Posture, tuple[str, ...]]
-    """What each means for a person."""
+    """Posture towards data -> attitudes that express it."""
     chief_executive: Profession
     chief_technology: Profession
     professions: tuple[Profession, ...]
-    """Those of everybody else."""
+    """Professions of all other ranks."""
 
 
 @cache
 def persona_words() -> PersonaWords:
-    """The tables, read once a process."""
+    """Returns the tables, which each process reads once."""
     return read_word_table(PersonaWords, __package__, "personas.toml")
 
 
 @cache
 def first_names() -> tuple[str, ...]:
-    """First names, ASCII letters only; none is part of another one, whatever the case."""
+    """Returns the first names, in ASCII letters.  No name is part of another one, in upper or lower case."""
     return tuple(sorted(persona_words().women + persona_words().men))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persona:
-    """One employee.  Texts in the first person are whole clauses without a full stop."""
+    """One employee.  Texts in the first person are complete clauses without a full stop."""
 
     name: str
     role: str
@@ -112,13 +112,13 @@ class Persona:
     age: int
     gender: str
     years: int
-    """Full years at the company; 0 in the first one."""
+    """Full years at the company; 0 in the first year."""
     traits: tuple[str, str]
     work_style: str
     register: Register
     posture: Posture
     attitude: str
-    """What the posture means for this person."""
+    """Attitude of this person that expresses the posture."""
     responsibilities: tuple[str, str]
 
     @property
@@ -131,10 +131,10 @@ class Persona:
 
 
 def draw_personas(rng: random.Random, count: int) -> tuple[Persona, ...]:
-    """*count* different people.
+    """Draws *count* personas with different names.
 
     Raises:
-        ValueError: more people are asked for than there are names.
+        ValueError: *count* is larger than the number of names.
     """
     if count > len(first_names()):
         raise ValueError(f"{count} personas asked for, but there are only {len(first_names())} names; ask for fewer")
@@ -146,7 +146,7 @@ def draw_personas(rng: random.Random, count: int) -> tuple[Persona, ...]:
 
 
 def profile(persona: Persona) -> str:
-    """The person in its own words: everything that an agent may know of it."""
+    """Returns the persona's description in the first person: everything that an agent may know about it."""
     first, second = persona.traits
     return (
         f"My name is {persona.name}. My post is {_post(persona)}, with authority {persona.authority} of 10. "
@@ -159,7 +159,7 @@ def profile(persona: Persona) -> str:
 
 
 def persona_entry(persona: Persona) -> str:
-    """The profile in the tags of the published rows."""
+    """Returns the profile in the tags of the published rows."""
     return f"<{persona.name}_persona>\n{profile(persona)}\n</{persona.name}_persona>"
 
 
