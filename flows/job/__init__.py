@@ -1,1 +1,1 @@
-"""One run from its configuration to its report, as plain functions that need no Prefect."""
+"""One run from its configuration to its report, as functions that do not need Prefect."""

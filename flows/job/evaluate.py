@@ -1,6 +1,6 @@
-"""The main job as plain functions: prepare what a run owes, play it, report what is in the store.
+"""Evaluates a run: prepares it, plays its pending episodes, and reports the results from the store.
 
-``muses run`` calls :func:`evaluate`; the Prefect flows call it too, with a way of playing that is a task a cell.
+``muses run`` calls :func:`evaluate`; the Prefect flows call it with a ``Play`` function that runs one task per cell.
 """
 
 import asyncio
@@ -44,11 +44,11 @@ _ENDPOINT_ADVICE = (
 )
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 OnShard = Callable[[ShardSummary], None]
-"""Called whenever a shard is stored."""
+"""Called after each stored shard."""
 Play = Callable[[PreparedRun, Executor, OnShard], Coroutine[Any, Any, list[ShardSummary]]]
-"""Plays what a run owes."""
+"""Plays the pending episodes of a run."""
 OpenExecutor = Callable[[ExecutionConfig, Settings], AbstractAsyncContextManager[Executor]]
-"""Opens what plays the shards, or lends one that several runs share."""
+"""Opens an executor, or yields one that several runs share."""
 
 
 def _ignore_run(_: PreparedRun) -> OnShard:
@@ -70,7 +70,7 @@ NO_OBSERVER = RunObserver()
 
 @asynccontextmanager
 async def open_executor(execution: ExecutionConfig, settings: Settings) -> AsyncIterator[Executor]:
-    """The executor that a config names, started; Ray is imported only when it is wanted."""
+    """Starts the executor of a config; Ray is imported only when it is needed."""
     with ExitStack() as homes:
         async with start_executor(_executor(execution, settings, homes)) as executor:
             yield executor
@@ -95,26 +95,26 @@ def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) 
 
 
 def shared_folder_warning(store: ObjectStore, execution: ExecutionConfig) -> str | None:
-    """What to see to where workers of other machines write into a folder; None where none do."""
+    """Returns a warning when workers on other machines write to a folder; None otherwise."""
     address = execution.ray_address
     if execution.executor != "ray" or address is None or not isinstance(store, FolderStore):
         return None
     if urlsplit(f"//{address.removeprefix('ray://')}").hostname in _THIS_MACHINE:
         return None
     return (
-        f"the store {store.url} is a folder: every machine of the Ray cluster at {address} has to have the same one "
-        "there; otherwise name a store on S3"
+        f"the store {store.url} is a folder: every machine of the Ray cluster at {address} has to share it at this "
+        "path; otherwise use a store on S3"
     )
 
 
 async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> PreparedRun:
-    """Probes the models that will be called, and returns the run without those that cannot be opened.
+    """Probes the models of the pending cells; returns the run with the models that cannot be played.
 
-    A model that does not answer now is tried all the same: it may be back in time.  Where none that owes anything
-    answers, but others of the run are done, nothing is played.
+    A model whose server does not respond now is played anyway, because the server may recover.  When no pending model
+    responds but other models of the run are complete, nothing is played.
 
     Raises:
-        EndpointError: not one model of the run can be reached, or the users' model cannot.
+        EndpointError: no model of the run can be reached, or the users' model cannot be reached.
     """
     agents = list({cell.model for cell in run.pending.cells})
     player = users_model(run.pending)
@@ -140,7 +140,7 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
 async def play_cell(
     run: PreparedRun, cell: Cell, executor: Executor, on_shard: OnShard, on_start: OnStart = ignore_start
 ) -> list[ShardSummary]:
-    """Plays what a cell owes, as many shards at a time as the executor has room for.
+    """Plays the pending shards of a cell; the executor limits how many run at the same time.
 
     *on_start* is called for each shard when it starts, after it has waited for a free worker.
     """
@@ -154,31 +154,35 @@ async def play_cell(
 
 
 async def play_all(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
-    """Plays what a run owes, without Prefect."""
+    """Plays the pending episodes of a run without Prefect."""
     by_cell = await gather_all(play_cell(run, cell, executor, on_shard) for cell in run.cells_to_play)
     return [summary for summaries in by_cell for summary in summaries]
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """In what way runs are driven."""
+    """Strategy for executing runs: executor, tasks and budget."""
 
     work: str = "muses run"
-    """Tells others who holds the run."""
+    """Command that the run lock shows to other processes."""
     open_executor: OpenExecutor = open_executor
     play: Play = play_all
     budget: RunBudget | None = None
-    """On which a run draws with others; None: it has the budget of its config."""
+    """Budget that the run shares with others; None: the budget of its config."""
 
 
 DIRECT = Driver()
-"""Without Prefect, each run on an executor of its own."""
+"""Runs without Prefect, each on its own executor."""
 
 
 async def evaluate(
     config: RunConfig, settings: Settings, observer: RunObserver = NO_OBSERVER, driver: Driver = DIRECT
 ) -> RunReport:
-    """The whole job."""
+    """Evaluates a run: prepares it, plays its pending episodes, and returns the report.
+
+    Raises:
+        MusesError: the run cannot be prepared or played, or another process holds its lock.
+    """
     start = time.monotonic()
     async with open_run(config, observer.warn, driver.work) as begun:
         run = await with_context(begun, settings, driver.budget)

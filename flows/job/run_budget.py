@@ -17,39 +17,42 @@ from muses_eval.workers.budget import NO_HISTORY, BudgetSpec, Cost, CostHistory,
 
 @dataclass(frozen=True, slots=True)
 class RunBudget:
-    """A budget for a run to draw on."""
+    """Budget of a run, its own or one that it shares with other runs."""
 
     budget: BudgetSpec
     learned: CostHistoryByCell = field(default_factory=dict)
     """What finished episodes of the run's cells used in earlier starts."""
     closed: bool = False
-    """Whether others that draw on it have used it up."""
+    """True when other runs have used up the shared budget."""
 
     @property
     def used_up(self) -> bool:
-        """Whether nothing is left."""
+        """True when nothing is left of the budget."""
         return self.closed or self.budget.used_up
 
 
 @dataclass(frozen=True, slots=True)
 class SpendingHistory:
-    """What earlier starts of a run have left in its store."""
+    """Spending of earlier starts of a run, as its store shows it."""
 
     before: Cost = Cost()
-    """What they have spent."""
+    """Cost of earlier starts."""
     learned: CostHistoryByCell = field(default_factory=dict)
     """What finished episodes used; nothing where the run owes none."""
 
 
 def open_budget(name: str, cap: Budget, before: Iterable[Cost]) -> BudgetSpec:
-    """The budget of one start of one run, or of several that spend together; *before*: what each has spent."""
+    """Returns the budget of one start of one run, or of several runs that share it.
+
+    *before* is the cost of earlier starts of each run.
+    """
     return BudgetSpec(f"{name}/{uuid.uuid4()}", cap, total(before))
 
 
 def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, index: RunIndex) -> SpendingHistory:
-    """What a run has spent by now, and what can be learned from it.
+    """Reads the cost of a run until now, and the cost history of its cells.
 
-    What was paid for without numbers counts as it was expected.
+    Episodes with an unknown cost count with their expected cost.
     """
     expected, stored = _Expected(plan, dataset), (store, plan.run_id, index.damaged)
     spent = read_spending(*stored)
@@ -60,7 +63,7 @@ def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, inde
 
 
 class _Expected:
-    """What the episodes of a run are expected to use, by the rules of thumb."""
+    """Expected cost of the episodes of a run, from typical lengths of texts."""
 
     def __init__(self, plan: Plan, dataset: Dataset) -> None:
         self._run_id, self._users, self._dataset = plan.run_id, plan.users, dataset

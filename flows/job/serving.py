@@ -1,6 +1,6 @@
-"""The models that a run serves itself: their servers are started before they are called and ended after.
+"""Serves the vLLM models of a run: starts their servers before the first call and stops them afterwards.
 
-What serves them is written into the run's manifest.
+The manifest of the run records the vLLM version and build of each model.
 """
 
 import asyncio
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executor]:
-    """*executor* with the servers that it needs: the users' model stays up, the agents take turns on the GPUs.
+    """Yields *executor* with the model servers of the run.
 
-    An agent that cannot be served is left out; its probe says why.
+    The servers of the users' model stay up; the agents take turns on the GPUs.  An agent that cannot be served is
+    skipped, and its probe returns the reason.
 
     Raises:
-        ConfigError: there is no Ray to serve them, or the users' model cannot be served.
+        ConfigError: the executor is not Ray, or the users' model cannot be served.
     """
     agents, users = served_agents(run.pending), served_users(run.pending)
     if not agents and not users:
@@ -48,8 +49,8 @@ async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executo
 
 @asynccontextmanager
 async def with_model_servers(executor: Executor) -> AsyncIterator["GpuScheduler"]:
-    """*executor* with servers; itself where it has them already, since several runs share it."""
-    # Here, not above: runs that serve nothing start without Ray.
+    """Yields *executor* with model servers; *executor* itself when it has them because several runs share it."""
+    # Imported here, so that runs without model servers start without Ray.
     from muses_eval.workers.vllm.fleet import VllmFleet
     from muses_eval.workers.vllm.gpu_scheduler import GpuScheduler
 
@@ -61,7 +62,7 @@ async def with_model_servers(executor: Executor) -> AsyncIterator["GpuScheduler"
 
 
 def served_agents(plan: Plan) -> Counter[ModelSpec]:
-    """The agents that need servers of ours, with the number of their shards."""
+    """Returns the agents that this project serves -> number of their shards."""
     shards: Counter[ModelSpec] = Counter()
     for cell in plan.cells:
         if cell.model.provider == "vllm":
@@ -70,18 +71,18 @@ def served_agents(plan: Plan) -> Counter[ModelSpec]:
 
 
 def served_users(plan: Plan) -> tuple[ModelSpec, ...]:
-    """The users' model where it needs servers of ours and is called at all."""
+    """Returns the users' model when a cell calls it and this project serves it; otherwise nothing."""
     model = users_model(plan)
     return (model,) if model is not None and model.provider == "vllm" else ()
 
 
 def engine_versions(described: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Model -> version and build of what serves it, as "0.32.0 gpu"; *described* as in a manifest."""
+    """Returns model -> version and build of vLLM, such as "0.32.0 gpu"; *described* is as in a manifest."""
     return {model: f"{found['vllm']} {found['build']}" for model, found in described.items()}
 
 
 def _with(manifest: RunManifest, described: dict[str, dict[str, Any]]) -> RunManifest:
-    """What an earlier start has noted of models that this one does not serve stays."""
+    """Returns the manifest with the served models; entries of models from earlier starts stay."""
     return replace(
         manifest, made_with={**manifest.made_with, "vllm": {**manifest.made_with.get("vllm", {}), **described}}
     )

@@ -1,4 +1,4 @@
-"""One executor for several runs, one after the other or at the same time, with the servers of their models."""
+"""One executor for several runs, consecutive or concurrent, with the servers of their models."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -15,10 +15,7 @@ from muses_eval.workers.play.executor import Executor
 
 
 class SharedExecutor:
-    """An executor that is opened for the first run with anything to play, and closed after the last one.
-
-    *open_executor*: opens it.
-    """
+    """An executor that is opened for the first run with pending episodes, and closed after the last run."""
 
     def __init__(self, open_executor: OpenExecutor) -> None:
         self._open_executor = open_executor
@@ -37,9 +34,9 @@ class SharedExecutor:
         await self._stack.__aexit__(kind, error, trace)
 
     def expect(self, agents: Iterable[ModelSpec], users: Iterable[ModelSpec]) -> None:
-        """Announces models that need their own servers, before the first of these runs starts.
+        """Registers models that need servers, before the first of their runs starts.
 
-        Servers of agents stay up from one run to the next; those of *users*, which play users, are up all the time.
+        Servers of agents stay up from one run to the next; servers of *users* are up all the time.
         """
         self._agents |= dict.fromkeys(agents)
         self._users |= dict.fromkeys(users)
@@ -54,14 +51,14 @@ class SharedExecutor:
             if self._opened is None:
                 try:
                     self._opened = await self._open(execution, settings)
-                except Exception as error:  # noqa: BLE001 - raised below, for this run and those that come
+                except Exception as error:  # noqa: BLE001 - raised below, for this run and the following ones
                     self._opened = error
         if isinstance(self._opened, Exception):
             raise self._opened
         yield self._opened
 
     async def engines(self, execution: ExecutionConfig, settings: Settings) -> dict[str, str]:
-        """Model -> what serves it, as "0.32.0 gpu", of those that are served; who cannot be is left out."""
+        """Returns model -> version and build of vLLM, such as "0.32.0 gpu", of the models that can be served."""
         if not self._serves_on(execution):
             return {}
         async with self.share(execution, settings) as pool, with_model_servers(pool) as staged:

@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM as an orderly end of a job, whatever engines do to the process's signal handlers.
+"""Handles Ctrl-C and SIGTERM: a job ends in order, although Ray and Prefect replace the signal handlers.
 
-Ray and Prefect put handlers of their own in place when they start, and Ray leaves none when it stops: with theirs a
-run would end in stack traces, or without a word.  All of this is for the main thread; :func:`started` does no harm
-elsewhere.
+Ray and Prefect install their own handlers when they start, and Ray removes all handlers when it stops.  With them, a
+run would end in stack traces or without a message.  These functions are for the main thread; :func:`start_executor`
+has no effect on signals elsewhere.
 """
 
 import asyncio
@@ -19,19 +19,19 @@ from muses_eval.workers.play.executor import Executor
 
 T = TypeVar("T")
 InstallHandlers = Callable[[], None]
-"""Makes the signals ours again."""
+"""Installs the signal handlers of the job again."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_until_signal(job: Callable[[InstallHandlers], Coroutine[Any, Any, T]], exit_message: Callable[[], None]) -> T:
-    """Runs a job; a signal cancels it, and what it does when cancelled is waited for.
+    """Runs a job; a signal cancels it and waits for its cleanup.
 
-    A second signal, sent in haste, changes nothing; a third one ends the process at once, after *last_words*: nothing
-    else ends a thread that waits for a store.  *job* is given what it calls after an engine has taken the signals over.
+    A second signal has no effect.  A third one calls *exit_message* and ends the process at once, because nothing else
+    ends a thread that waits for a store.  *job* receives a function to call after a library has replaced the handlers.
 
     Raises:
-        asyncio.CancelledError: the job was ended by a signal.
+        asyncio.CancelledError: a signal ended the job.
     """
 
     async def guarded() -> T:
@@ -52,7 +52,7 @@ def run_until_signal(job: Callable[[InstallHandlers], Coroutine[Any, Any, T]], e
                 asyncio.get_running_loop().add_signal_handler(number, stop)
 
         def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-            if not signals:  # what an engine leaves half done when it is stopped is no news
+            if not signals:  # errors of libraries that are being stopped are not reported
                 loop.default_exception_handler(context)
 
         install()
@@ -68,10 +68,10 @@ def run_until_signal(job: Callable[[InstallHandlers], Coroutine[Any, Any, T]], e
 
 @contextmanager
 def interruptible(advice: str) -> Iterator[None]:
-    """Turns whatever a signal comes to in here into Interrupted, with *advice* as its text.
+    """Raises Interrupted with *advice* as its message when a signal ends the block.
 
-    From here on, outside of :func:`run_until_signal`, SIGTERM does what Ctrl-C does: it raises, so that the process
-    takes its children along.
+    From here on, outside of :func:`run_until_signal`, SIGTERM raises KeyboardInterrupt as Ctrl-C does, so that the
+    process ends its child processes.
     """
     _raise_on_sigterm()
     try:
@@ -79,8 +79,8 @@ def interruptible(advice: str) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, Exception):
             raise
-        # CancelledError, KeyboardInterrupt, or what engines raise when a signal has come to them.  On the way out
-        # there is nothing left to interrupt, only children to wait for.
+        # CancelledError, KeyboardInterrupt, or an exception of a library that received the signal.  Further signals
+        # are ignored, because only the child processes are still to be waited for.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         raise Interrupted(advice) from None
@@ -88,7 +88,7 @@ def interruptible(advice: str) -> Iterator[None]:
 
 @contextmanager
 def shielded_children() -> Iterator[None]:
-    """Processes that are started in here do not notice Ctrl-C, which a terminal sends to children as well."""
+    """Processes started in the block ignore Ctrl-C, which a terminal also sends to child processes."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -98,9 +98,9 @@ def shielded_children() -> Iterator[None]:
 
 @asynccontextmanager
 async def start_executor(executor: Executor) -> AsyncIterator[Executor]:
-    """An executor from its start to its end, with the signal handlers left as they are."""
+    """Starts an executor and stops it after the block; the signal handlers stay as they are."""
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    # Ray starts in one synchronous step and then waits for its actors: the handlers are back before that wait.
+    # Ray starts in one synchronous step and then waits for its actors; the handlers are restored before that wait.
     asyncio.get_running_loop().call_soon(_put_back, handlers)
     try:
         async with executor:
@@ -110,7 +110,7 @@ async def start_executor(executor: Executor) -> AsyncIterator[Executor]:
 
 
 def _end_children() -> None:
-    """Ends what engines have started, as far as the system lists it: an end at once runs none of their own clean-up."""
+    """Ends the child processes that the system lists, because an immediate exit runs no cleanup of the libraries."""
     for listing in Path("/proc/self/task").glob("*/children"):
         for child in listing.read_text().split():
             with suppress(ProcessLookupError):
@@ -125,5 +125,5 @@ def _put_back(handlers: Mapping[signal.Signals, Any]) -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     for number, handler in handlers.items():
-        if handler is not None:  # None: a handler that Python does not know of
+        if handler is not None:  # None: a handler that was not installed by Python
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Looks after a run while it is played: shows how its accounts stand, and ends it when no model answers any more."""
+"""Monitors a run while it is played: reports the status of its accounts, and ends it when no model responds."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ OnStatus = Callable[[Snapshot], None]
 """Called every second with the status of the accounts that a run uses."""
 CHECK_EVERY_S = 1.0
 _STILL_TRYING_S = 180.0
-"""Between two tries of a call lie two minutes at the most; who has not tried for longer is done."""
+"""Time after the last attempt of an account until it counts as idle; retries wait at most two minutes."""
 
 
 def ignore_status(_: Snapshot) -> None:
@@ -26,7 +26,7 @@ def ignore_status(_: Snapshot) -> None:
 
 
 def publish_status(record: Callable[[tuple[AccountState, ...]], None], on_status: OnStatus) -> OnStatus:
-    """Passes the status to *on_status* and, with a held run lock, writes it to the store."""
+    """Returns an observer that passes the status to *on_status* and to *record*, which stores it with the run lock."""
     names = [part.name for part in fields(AccountState)]
 
     def publish(snapshot: Snapshot) -> None:
@@ -38,9 +38,9 @@ def publish_status(record: Callable[[tuple[AccountState, ...]], None], on_status
 
 @dataclass(slots=True)
 class StallAlarm:
-    """Goes off when no account has answered for too long though calls are made or wait.
+    """Detects that no account has responded for too long although calls are in flight or waiting.
 
-    Built-in agents make no calls, so a run of them never stalls; nor does one whose calls are all done.
+    A run of built-in agents makes no calls, so it never stalls; neither does a run whose calls are complete.
     """
 
     limit_s: float
@@ -61,8 +61,8 @@ def _is_trying(status: AccountStatus) -> bool:
 
 
 def stall_message(snapshot: Snapshot, limit_s: float, since: datetime) -> str:
-    """What a person has to know: since when, who, and what to do."""
-    lines = [f"no model has answered for {limit_s / 60:g} minutes (since {since:%Y-%m-%d %H:%M:%S} UTC):"]
+    """Returns the message of a stall: since when, the state of each account, and what to do."""
+    lines = [f"no model has responded for {limit_s / 60:g} minutes (since {since:%Y-%m-%d %H:%M:%S} UTC):"]
     for status in snapshot.accounts:
         last = f"; last: {status.problem}" if status.problem else ""
         lines.append(
@@ -70,8 +70,8 @@ def stall_message(snapshot: Snapshot, limit_s: float, since: datetime) -> str:
             f"{status.answered} answered, {status.refused} refused, {status.failed} failed{last}"
         )
     lines.append(
-        "Finished episodes are stored. When the endpoints answer again, start the same command again; "
-        "execution.stall_minutes says how long is waited."
+        "Finished episodes are stored. When the endpoints respond again, start the same command again. "
+        "execution.stall_minutes sets the limit."
     )
     return "\n".join(lines)
 
@@ -79,10 +79,10 @@ def stall_message(snapshot: Snapshot, limit_s: float, since: datetime) -> str:
 async def stop_if_stalled(
     playing: Coroutine[Any, Any, T], executor: Executor, stall_minutes: float, on_status: OnStatus = ignore_status
 ) -> T:
-    """The outcome of *playing*.
+    """Returns the result of *playing*.
 
     Raises:
-        Stalled: no model answered; what was being played has ended.
+        Stalled: no model responded; *playing* has been cancelled.
     """
     player = asyncio.create_task(playing)
     observer = asyncio.create_task(_wait_for_stall(executor, stall_minutes * 60, on_status))

@@ -289,7 +289,7 @@ def test_unknown_runs_and_families(store: str, tmp_path: Path) -> None:
     run_id = play(store, tmp_path, dataset="generated:2", families=["queue"])
     with pytest.raises(StoreError, match=f"no run 'other' in the store .*; it has {run_id}"):
         rescore(store, "other")
-    with pytest.raises(MusesError, match="episodes of queue, which this muses-eval has no scorer for; it has: access"):
+    with pytest.raises(MusesError, match="episodes of queue, for which this version has no scorer; it has: access"):
         rescore(store, run_id, options=RescoreOptions({"access": FAMILIES["access"]}))
 
 

@@ -119,7 +119,7 @@ def stalls(muses: Muses, tmp_path: Path, *command: str, **environment: str) -> N
     with Provider(script=[None, *[slow(600.0)] * 1000], reply=lambda _: "{}") as provider:
         done = muses(*command, str(stalled_config(provider, tmp_path)), **environment)
     assert done.returncode == 3, done.stderr
-    assert "no model has answered for 0.05 minutes (since " in done.stderr
+    assert "no model has responded for 0.05 minutes (since " in done.stderr
     assert provider.base_url in done.stderr
     assert "Traceback" not in done.stderr
     store = open_store(str(tmp_path / "store"))
