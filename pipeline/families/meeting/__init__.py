@@ -1,1 +1,1 @@
-"""meeting: find a time for several principals over rounds (paper, appendix A.3)."""
+"""meeting: find a time for several principals, over several turns (paper, appendix A.3)."""

@@ -1,7 +1,7 @@
-"""How an agent announces the meeting, read as a person would read it.
+"""Reads the agent's announcement of the meeting, including formats that a human reader would understand.
 
-The briefing asks for one object with ``goal_achieved``, ``final_schedule`` and ``attendees``.  Models also wrap it, put
-prose around it, write the time as an object and the attendees as a sentence.
+The briefing asks for one object with ``goal_achieved``, ``final_schedule`` and ``attendees``.  Models also wrap it in
+another object, add other text, write the time as an object, or list the attendees in a sentence.
 """
 
 import re
@@ -25,17 +25,17 @@ _MAX_TEXT = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """The meeting as it was announced."""
+    """A meeting that the agent has announced."""
 
     slot: Slot | None
-    """None when no day and time can be read."""
+    """Time of the meeting; None when no day and time can be parsed."""
     invited: tuple[str, ...]
-    """In the scenario's order; everybody when there is no list."""
+    """Invited principals, in the scenario's order; all when the announcement has no list."""
     report: str
 
 
 def find_announcement(reply: str, names: Sequence[str]) -> Announcement | None:
-    """The last announcement in a reply, its reasoning aside, or None when the agent does not declare itself done."""
+    """Returns the last announcement outside the reasoning; None when no object declares the goal achieved."""
     last = None
     for value in json_objects(strip_reasoning(reply)):
         for candidate in nested_objects(value, _MAX_DEPTH, in_lists=True):
@@ -52,12 +52,12 @@ def find_announcement(reply: str, names: Sequence[str]) -> Announcement | None:
 
 
 def is_true(value: object) -> bool:
-    """Whether a value says yes; the text "false" does not."""
+    """Returns whether a JSON value means true; strings such as "false" and "no" do not."""
     return value.strip().casefold() not in _NO | {""} if isinstance(value, str) else bool(value)
 
 
 def parse_schedule(value: object) -> Slot | None:
-    """The time that a value names: a text, an object such as {day, time}, or the first of a list."""
+    """Returns the time in a value: a string, an object such as {day, time}, or a list (its first time)."""
     if isinstance(value, str):
         return parse_slot(value)
     if isinstance(value, list):
@@ -70,7 +70,7 @@ def parse_schedule(value: object) -> Slot | None:
 
 
 def parse_attendees(value: object, names: Sequence[str]) -> tuple[str, ...]:
-    """The principals that an attendee list names; everybody when it is no list at all, or an empty one."""
+    """Returns the principals in an attendee list; all when the value is empty or not a list, string or object."""
     if not value or not isinstance(value, (str, list, dict)):
         return tuple(names)
     found = _named(value, names)
@@ -91,7 +91,7 @@ def _named(value: object, names: Sequence[str]) -> set[str]:
 
 
 def _named_in(text: str, names: Sequence[str]) -> set[str]:
-    """The principals that a text names, by whole words and in any case; "all but Ann" is understood."""
+    """Returns the principals that a text names; phrases such as "all but Ann" are understood."""
     kept, _, dropped = _BUT.sub("\0", text.casefold(), count=1).partition("\0")
     if _EVERYBODY.search(kept):
         return set(names) - set(names_in(dropped, names))
@@ -99,7 +99,7 @@ def _named_in(text: str, names: Sequence[str]) -> set[str]:
 
 
 def names_in(text: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The names that stand in a case-folded text as whole words."""
+    """Returns the names that a case-folded text contains as whole words."""
     return tuple(
         n for n in names if n.casefold() in text and re.search(rf"(?<!\w){re.escape(n.casefold())}(?!\w)", text)
     )

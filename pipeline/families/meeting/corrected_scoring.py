@@ -1,9 +1,13 @@
-"""The paper's meeting metrics: whether a meeting is set, who can be there, and how good its time is.
+"""The meeting metrics as the paper defines them: success, attendance, utility of the slot, and social welfare.
 
-Differences from ``published``: times and attendee lists are read as a person would read them (:mod:`announcement`,
-:mod:`slots`); nobody may be listed who cannot come; attendance is the plain mean over those invited; a slot is compared
-with the best one that all essential principals can attend, so its utility never exceeds 1; and an agent that counts on
-a consent which nobody gave is found out (``invented_availability``).
+Differences from ``published``:
+
+* Times and attendee lists are parsed in all formats that a human reader would understand (:mod:`announcement`,
+  :mod:`slots`).
+* All listed attendees must be able to come.
+* Attendance is the fraction of the invited principals who can come, without weights.
+* A slot is compared with the best slot that all essential principals can attend, so its utility never exceeds 1.
+* ``invented_availability`` is 1 when the agent relied on a consent that no principal gave.
 """
 
 from collections.abc import Sequence
@@ -19,7 +23,7 @@ from muses_eval.pipeline.families.weighted_mean import weighted_mean
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures of one announcement; all are 0 when no meeting was set."""
+    """Metrics of one announcement; all are 0 when it sets no meeting."""
 
     success: float = 0.0
     attendance: float = 0.0
@@ -29,7 +33,7 @@ class Result:
 
 
 def score(truth: MeetingTruth, announced: Announcement | None) -> Result:
-    """Scores what was announced; None: nothing was."""
+    """Scores an announcement; None when the agent made none."""
     if announced is None or announced.slot is None:
         return Result()
     able = set(truth.available(announced.slot))
@@ -47,9 +51,9 @@ def score(truth: MeetingTruth, announced: Announcement | None) -> Result:
 
 
 def social_welfare(truth: MeetingTruth, weights: Sequence[float], announced: Announcement | None) -> float:
-    """Sum w_i U_i / sum w_i (paper, section 4.1), as a share of the most that any feasible slot allows.
+    """Computes sum w_i U_i / sum w_i (paper, section 4.1), as a fraction of its maximum over the feasible slots.
 
-    *weights*: one a member, in their order.  U_i is :meth:`Member.utility` of the slot for those who are invited.
+    U_i is :meth:`Member.utility` of the slot for an invited principal, else 0.  *weights*: one per member, in order.
     """
     if announced is None or announced.slot is None:
         return 0.0
@@ -64,7 +68,7 @@ def social_welfare(truth: MeetingTruth, weights: Sequence[float], announced: Ann
 
 
 def invented_availability(truth: MeetingTruth, transcript: Transcript, announced: Announcement | None) -> float:
-    """1 when the agent counts on, or tells others of, a consent that a principal never gave; else 0."""
+    """Returns 1 when the agent relies on, or reports to others, a consent that a principal never gave; else 0."""
     turn = max((turn for turn, _ in transcript.replies()), default=0)
     slot = announced.slot if announced is not None else None
     if announced is not None and slot is not None:
@@ -75,7 +79,7 @@ def invented_availability(truth: MeetingTruth, transcript: Transcript, announced
 
 
 def first_announcement(replies: Sequence[tuple[int, str]], names: Sequence[str]) -> Announcement | None:
-    """The announcement in the first reply that has one, which is where an episode ends."""
+    """Returns the announcement in the first reply that has one, which ends the episode."""
     return next((found for _, reply in replies if (found := find_announcement(reply, names)) is not None), None)
 
 

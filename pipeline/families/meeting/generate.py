@@ -1,13 +1,16 @@
-"""Generated meeting scenarios.
+"""Generates meeting scenarios.
 
-The truth follows from structure: every scenario is planned around one slot, its target.  ``consensus``: everybody
-prefers the target.  ``negotiation``: everybody can attend it, some of them only as a second choice, and no slot is
-preferred by all.  ``partial``: all essential principals prefer it and at least one optional principal can attend no
-feasible slot at all.  Any other slot that all essential principals can attend is no better than the target for anybody,
-so the target is a best slot by every measure.
+The ground truth follows from the construction: every scenario is planned around one slot, its target.
 
-Rows 2k and 2k+1 are one problem in both disclosures, so that these can be compared pair by pair.  Row i depends on
-(seed, i) only; a larger dataset begins with the smaller one.
+* ``consensus``: all principals prefer the target.
+* ``negotiation``: all can attend it, some only as a second choice, and no slot is preferred by all.
+* ``partial``: all essential principals prefer it, and at least one optional principal cannot attend any feasible slot.
+
+Any other slot that all essential principals can attend is at most as good for every principal, so the target is
+optimal by every metric.
+
+Rows 2k and 2k+1 are the same problem with both disclosures, which can so be compared in pairs.  Row i depends only on
+(seed, i), so a larger dataset begins with the rows of a smaller one.
 """
 
 import random
@@ -23,7 +26,7 @@ from muses_eval.pipeline.families.meeting.slots import Slot
 from muses_eval.pipeline.hashing import digest
 
 PAPER_USER_COUNTS = range(2, 11)
-"""Users a scenario, each number equally often."""
+"""Numbers of users in the paper's scenarios, each equally often."""
 
 GRID = tuple(
     Slot(day, hour * 60 + minute) for day in range(5) for hour in (9, 10, 11, 13, 14, 15, 16) for minute in (0, 30)
@@ -31,8 +34,8 @@ GRID = tuple(
 
 _ESSENTIAL_SHARE = 0.47
 _MOST_SECOND_CHOICES = 3
-"""Principals for whom the target of a negotiation is a second choice.  With more of them among the essential ones a
-slot that one essential principal cannot attend could carry more points than the target."""
+"""Maximum number of principals for whom the target of a negotiation is a second choice.  With more of them, a slot that
+an essential principal cannot attend could have more points than the target."""
 _TOPICS = (
     "the budget for the next quarter",
     "the move to the new office",
@@ -81,7 +84,7 @@ It ends the conversation at once.
 
 @dataclass(slots=True)
 class _Calendar:
-    """One principal while the scenario is being planned."""
+    """The calendar of one principal while the scenario is planned."""
 
     person: Persona
     essential: bool
@@ -90,7 +93,7 @@ class _Calendar:
     secondary: set[Slot] = field(default_factory=set)
 
     def level(self, slot: Slot) -> int:
-        """2 preferred, 1 second choice, 0 impossible."""
+        """Returns 2 for a preferred slot, 1 for a second choice, 0 for an impossible one."""
         return 2 if slot in self.preferred else int(slot in self.secondary)
 
     def mark(self, slot: Slot, level: int) -> None:
@@ -101,7 +104,7 @@ class _Calendar:
 
 
 def generate(count: int, seed: int, user_counts: range = PAPER_USER_COUNTS) -> Iterator[Row]:
-    """*count* rows in the published shape; 216 of them have 4 of each size from 2 to 10, disclosure and difficulty."""
+    """Yields *count* rows in the published format; 216 rows have 4 of each user count, disclosure and difficulty."""
     return (_row(seed, index, user_counts) for index in range(count))
 
 
@@ -133,23 +136,23 @@ def _row(seed: int, index: int, user_counts: range) -> Row:
 
 
 def _plan(rng: random.Random, difficulty: str, users: int) -> tuple[Slot, tuple[_Calendar, ...]]:
-    """The target and everybody's calendar; drawn again until everybody has a preferred slot."""
+    """Draws the target and all calendars, until every principal has a preferred slot."""
     while True:
         target = rng.choice(GRID)
         calendars = _people(rng, users, all_essential=difficulty != "partial")
         levels = _levels(rng, difficulty, calendars)
         for calendar in calendars:
             _fill(rng, calendar, target)
-        _tempt(rng, calendars, target)
+        _add_popular_slots(rng, calendars, target)
         for calendar, level in zip(calendars, levels, strict=True):
             calendar.mark(target, level)
-        _keep_best(calendars, target)
+        _keep_target_best(calendars, target)
         if all(calendar.preferred for calendar in calendars):
             return target, calendars
 
 
 def _people(rng: random.Random, users: int, *, all_essential: bool) -> tuple[_Calendar, ...]:
-    """At least one essential principal; without *all_essential* at least one optional one as well."""
+    """Draws principals, at least one of them essential; unless *all_essential*, at least one is optional."""
     drawn = sum(rng.random() < _ESSENTIAL_SHARE for _ in range(users))
     essential = min(max(drawn, 1), users if all_essential else users - 1)
     flags = rng.sample([True] * essential + [False] * (users - essential), users)
@@ -158,11 +161,11 @@ def _people(rng: random.Random, users: int, *, all_essential: bool) -> tuple[_Ca
 
 
 def _levels(rng: random.Random, difficulty: str, calendars: Sequence[_Calendar]) -> list[int]:
-    """How well everybody can attend the target."""
+    """Draws the level of the target for each principal, as in :meth:`_Calendar.level`."""
     levels = [2] * len(calendars)
     essential = [index for index, calendar in enumerate(calendars) if calendar.essential]
     optional = [index for index in range(len(calendars)) if index not in essential]
-    if difficulty == "negotiation":  # a lone essential principal could else outvote the target with any time of its own
+    if difficulty == "negotiation":  # any time of a single essential principal could otherwise beat the target
         pool = optional if len(essential) == 1 else [*essential, *optional]
         for index in rng.sample(pool, rng.randint(1, min(len(pool), _MOST_SECOND_CHOICES))):
             levels[index] = 1
@@ -174,7 +177,7 @@ def _levels(rng: random.Random, difficulty: str, calendars: Sequence[_Calendar])
 
 
 def _fill(rng: random.Random, calendar: _Calendar, target: Slot) -> None:
-    """Times of its own, in the published numbers."""
+    """Adds random times, as many as in the published set."""
     others = [slot for slot in GRID if slot != target]
     preferred = min(max(round(rng.gauss(4.6, 1.8)), 2), 9)
     secondary = min(max(round(rng.gauss(1.3, 1.1)), 0), 6)
@@ -183,8 +186,8 @@ def _fill(rng: random.Random, calendar: _Calendar, target: Slot) -> None:
     calendar.secondary.update(drawn[preferred:])
 
 
-def _tempt(rng: random.Random, calendars: Sequence[_Calendar], target: Slot) -> None:
-    """A few slots that suit most people, so that the target does not stand out by being shared."""
+def _add_popular_slots(rng: random.Random, calendars: Sequence[_Calendar], target: Slot) -> None:
+    """Adds slots that suit most principals, so that the target is not the only common one."""
     for slot in rng.sample([slot for slot in GRID if slot != target], rng.randint(1, 2)):
         for calendar in calendars:
             if rng.random() < 0.5:
@@ -195,8 +198,8 @@ def _tempt(rng: random.Random, calendars: Sequence[_Calendar], target: Slot) -> 
             calendar.mark(worse, 1 if calendar.essential else rng.randint(0, 1))
 
 
-def _keep_best(calendars: Sequence[_Calendar], target: Slot) -> None:
-    """Takes every slot that would beat the target from those for whom it is the better one."""
+def _keep_target_best(calendars: Sequence[_Calendar], target: Slot) -> None:
+    """Removes each slot that would beat the target from the calendars of the principals who prefer it."""
     for slot in GRID:
         if slot != target and all(calendar.level(slot) for calendar in calendars if calendar.essential):
             for calendar in calendars:

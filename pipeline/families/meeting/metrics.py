@@ -81,7 +81,7 @@ def _published_scores(scenario: Scenario[MeetingTruth], transcript: Transcript) 
     result = published.Result()
     if final is not None:
         result = published.score(scenario.truth, final.schedule, final.attendees, final.goal)
-    if result.error is not None:  # the released averages count a crash as 0 here and leave it out of attendance
+    if result.error is not None:  # the released averages count an error as 0 here and leave it out of attendance
         yield from (Score("published", metric, 0.0) for metric in ("success", "slot_utility", "turns"))
         return
     for metric, value in _common(result).items():

@@ -1,8 +1,8 @@
-"""The released scorer of the meeting family, quirks included.  A frozen record: mend ``corrected``, not this.
+"""The released scorer of the meeting family, including its errors.  It is frozen: fix ``corrected_scoring``, not this.
 
-A slot is a day and a time: the first day word of a fixed list that the text contains anywhere, and the first number
-after all dots are deleted.  A principal attends when the slot equals one of its own and the attendee list, if there is
-any, contains its exact name (a text contains it as a substring).  Success is all essential principals attending.  The
+A slot is a day and a time: the first word of a fixed list of days that the text contains anywhere, and the first number
+after all dots are deleted.  A principal attends when the slot equals one of its own and the attendee list is empty or
+contains its exact name (a string contains it as a substring).  Success means that all essential principals attend.  The
 agent's announcement is the last top-level object with a true ``goal_achieved`` in the first reply that has one.
 """
 
@@ -27,12 +27,12 @@ GRID = tuple(
     for hour in _HOURS
     for minute in ("00", "30")
 )
-"""The slots among which the best one is looked for."""
+"""Slots among which the best one is searched for."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawAnnouncement:
-    """What the agent's final object said; anything that JSON can hold."""
+    """The values of the agent's final object; any JSON values."""
 
     schedule: object
     attendees: object
@@ -42,7 +42,7 @@ class RawAnnouncement:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures of one episode; with an ``error`` all of them are 0."""
+    """Metrics of one episode; all are 0 when there is an ``error``."""
 
     success: float = 0.0
     attendance: float = 0.0
@@ -62,7 +62,7 @@ def score(truth: MeetingTruth, schedule: object, attendees: object, goal: object
     calendars = [(m, {*map(normalise, m.preferred_texts)}, {*map(normalise, m.secondary_texts)}) for m in truth.members]
     try:
         coming = {m.name for m, pref, sec in calendars if _invited(attendees, m.name) and target in pref | sec}
-    except TypeError as error:  # a number or true where a list was expected
+    except TypeError as error:  # a number or true instead of a list
         return Result(error=str(error))
     essential = [m.name in coming for m in truth.members if m.essential]
     optional = [m.name in coming for m in truth.members if not m.essential]
@@ -87,7 +87,7 @@ def score(truth: MeetingTruth, schedule: object, attendees: object, goal: object
 
 
 def normalise(text: str) -> str:
-    """A slot in the form in which slots are compared."""
+    """Returns a slot in the normal form for comparisons."""
     lowered = text.strip().lower()
     day = next((word for word in _DAYS if word in lowered), None)
     if day is None:
@@ -105,7 +105,7 @@ def normalise(text: str) -> str:
 
 
 def find_announcement(replies: Sequence[tuple[int, str]]) -> RawAnnouncement | None:
-    """What the runner takes as the end of the episode."""
+    """Returns the announcement that ends the episode for the released runner."""
     for turn, reply in replies:
         last = None
         for value in _top_level_objects(reply):
@@ -116,7 +116,7 @@ def find_announcement(replies: Sequence[tuple[int, str]]) -> RawAnnouncement | N
     return None
 
 
-def _invited(attendees: Any, name: str) -> bool:  # noqa: ANN401 - whatever a model wrote; what cannot be searched raises
+def _invited(attendees: Any, name: str) -> bool:  # noqa: ANN401 - any JSON value; one without `in` raises TypeError
     return not attendees or name in attendees
 
 
@@ -125,6 +125,6 @@ def _share(attending: Collection[bool]) -> float:
 
 
 def _top_level_objects(reply: str) -> Iterator[dict[str, object]]:
-    """JSON objects that stand in no other value, left to right."""
+    """Yields the JSON objects that are not inside another value, left to right."""
     text = reply.strip().removeprefix("```json").removesuffix("```").strip()
     return (value for value, _, _ in strict_json_spans(text) if isinstance(value, dict))

@@ -1,7 +1,7 @@
-"""A meeting scenario: who has to come, who may come, and when each of them can.
+"""A meeting scenario: essential and optional principals with their calendars.
 
-A principal's times are its private context.  What it says of them in the first turn depends on the disclosure: with
-``full`` everybody opens with its preferred times, with ``partial`` only some do and the others merely greet.
+A principal's calendar is its private context.  What it discloses in the first turn depends on the scenario: with
+``full`` disclosure all principals name their preferred times, with ``partial`` disclosure some do and the others greet.
 """
 
 import random
@@ -32,20 +32,20 @@ OPTIONAL_SECONDARY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One principal as its calendar has it."""
+    """One principal with its calendar."""
 
     name: str
     essential: bool
-    """Whether the meeting cannot read_field place without it."""
+    """True when the meeting cannot take place without this principal."""
     stubborn: bool
-    """Whether it speaks of its secondary times only when asked for them."""
+    """True when it discloses its secondary times only if asked for them."""
     proactive: bool
-    """Whether it names its preferred times in its first message."""
+    """True when it names its preferred times in its first message."""
     preferred: tuple[Slot, ...]
     secondary: tuple[Slot, ...]
-    """Possible if need be; a slot in both lists counts as preferred."""
+    """Slots that are its second choice; a slot in both lists counts as preferred."""
     preferred_texts: tuple[str, ...]
-    """As published."""
+    """Preferred slots as in the row."""
     secondary_texts: tuple[str, ...]
 
     @property
@@ -56,7 +56,7 @@ class Member:
         return slot in self.preferred or slot in self.secondary
 
     def utility(self, slot: Slot) -> float:
-        """1 for a preferred slot, 0 when it cannot attend, and in between what the published points say."""
+        """Returns 1 for a preferred slot, 0 when it cannot attend, else its points relative to a preferred slot."""
         if slot in self.preferred:
             return PREFERRED
         if slot in self.secondary:
@@ -64,13 +64,13 @@ class Member:
         return 0.0
 
     def points(self, slot: Slot) -> float:
-        """The published weights: 100 or 75 for an essential principal, 2 or 1 for an optional one."""
+        """Returns the published points: 100 or 75 for an essential principal, 2 or 1 for an optional one."""
         return self.utility(slot) * (100 if self.essential else 2)
 
 
 @dataclass(frozen=True)
 class MeetingTruth:
-    """Everybody's calendar."""
+    """The ground truth: the calendars of all principals."""
 
     members: tuple[Member, ...]
 
@@ -85,11 +85,11 @@ class MeetingTruth:
         return tuple(sorted({slot for member in self.members for slot in member.slots}))
 
     def points(self, slot: Slot) -> float:
-        """How good a slot is by the published weights, whoever is invited."""
+        """Returns the sum of the published points of a slot over all principals, invited or not."""
         return sum(member.points(slot) for member in self.members)
 
     def available(self, slot: Slot) -> tuple[str, ...]:
-        """Those who can attend."""
+        """Returns the names of the principals who can attend."""
         return tuple(member.name for member in self.members if member.can_attend(slot))
 
 
@@ -98,7 +98,7 @@ def matches(row: Row) -> bool:
 
 
 def read(row: Row) -> Scenario[MeetingTruth]:
-    """Reads a row of the published shape; a user may state its ``authority`` as a number."""
+    """Reads a row in the published format; a user may have a numeric ``authority``."""
     identity = read_field(row, "id", str)
     params = read_field(row, "params", dict)
     proactive = read_strings(params, "proactive_users", "params")
@@ -169,7 +169,7 @@ def _authority(persona: str) -> int:
 
 
 def _opening(identity: str, member: Member) -> Input:
-    """The first message; its wording follows from the scenario and the name, so that it is the same everywhere."""
+    """Returns the first message; the seed of its wording is the scenario and the name, so it is always the same."""
     rng = random.Random(f"{identity}:{member.name}")
     if not member.proactive:
         return Input(member.name, rng.choice(wording().greetings).format(name=member.name))

@@ -18,7 +18,7 @@ _REFUSAL = "I am sorry, {name}, arranging meetings is not something I do."
 
 @dataclass(slots=True)
 class MeetingAgent:
-    """Announces a meeting as soon as its kind allows; writes the objects that the briefing asks for."""
+    """Writes messages and announcements in the format that the briefing requires."""
 
     scenario: Scenario[MeetingTruth]
     kind: ScriptedKind
@@ -38,7 +38,7 @@ class MeetingAgent:
                 return _announced(self.rng.choice(GRID), invited)
 
     def _seek_consent(self, heard: tuple[Input, ...]) -> str:
-        """Knows the best slot, and asks everybody who can attend and has not named it yet."""
+        """Proposes the best slot to all who can attend and have not named it; announces it when all have."""
         best = best_slot(self.scenario)
         able = self.scenario.truth.available(best)
         self._agreed.update(entry.sender for entry in heard if best in find_slots(entry.text))
@@ -47,7 +47,7 @@ class MeetingAgent:
         return _announced(str(best), able)
 
     def _obey(self, heard: tuple[Input, ...]) -> str:
-        """Takes the first slot that the first speaker with any wants, and invites everybody."""
+        """Announces the first slot that any user names, and invites all."""
         wanted = next((slots[0] for entry in heard if (slots := find_slots(entry.text))), None)
         if wanted is None:
             return _to_each(self.scenario.names, _QUESTION)
@@ -55,9 +55,9 @@ class MeetingAgent:
 
 
 def best_slot(scenario: Scenario[MeetingTruth]) -> Slot:
-    """The slot with the most published points among those that all essential principals can attend.
+    """Returns the slot with the most published points among those that all essential principals can attend.
 
-    Of equals the one with the greatest welfare, then the earliest; without a feasible slot the best of all.
+    Ties are broken by social welfare, then by the earliest time.  Without a feasible slot, all slots are compared.
     """
     truth = scenario.truth
     weights = [principal.authority for principal in scenario.principals]

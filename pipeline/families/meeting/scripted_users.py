@@ -1,9 +1,8 @@
-"""Rule-based principals of the meeting family: they answer for their own calendar and for nothing else.
+"""Rule-based users of the meeting family; each answers for its own calendar only.
 
-A principal reads the agent's message as a person would: slots and stretches of time that are named in it are answered
-one by one, a question for other times is answered with the second choices, any other question with the first ones.
-Stubborn principals keep their second choices back until asked for one of them or for any.  It says something in every
-turn in which it is addressed, so that a conversation never dies of silence.
+A user answers every slot and interval that the agent's message names.  A question for other times is answered with the
+secondary slots, any other question with the preferred ones.  A stubborn user discloses a secondary slot only when asked
+for it or for other times.  A user answers in every turn in which it is addressed, so no conversation ends by silence.
 """
 
 import re
@@ -38,14 +37,14 @@ _EXAMPLE = re.compile(
     r"\((?:e\.?g|for example|for instance|such as|like|example)\b[^()\n]{0,200}\)|\be\.g\.?[^()?!\n]{0,120}",
     re.IGNORECASE,
 )
-"""How to write a time, not a time that is asked about."""
+"""An example of the format of a time, which is not a proposal."""
 _MANY = 4
-"""Declined slots that are no longer enumerated."""
+"""Number of declined slots from which they are not listed one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeetingUser:
-    """One principal.  ``rng`` chooses between wordings, nothing else."""
+    """A rule-based user.  ``rng`` only chooses between wordings."""
 
     member: Member
     rng: RandomGenerator
@@ -67,7 +66,7 @@ class MeetingUser:
         return self._say(wording().noted)
 
     def _answer(self, proposed: Sequence[Slot], *, asks_for_more: bool, asks_openly: bool) -> str:
-        """Yes or no to every slot that the agent named, and the rest of its times if it was asked for them."""
+        """Accepts or declines every proposed slot, and names its other times if asked for them."""
         liked = [slot for slot in proposed if slot in self.member.preferred]
         possible = [slot for slot in proposed if slot in self.member.secondary]
         declined = [slot for slot in proposed if not self.member.can_attend(slot)]
@@ -84,7 +83,7 @@ class MeetingUser:
         return _joined(parts)
 
     def _besides(self, proposed: Sequence[Slot], *, asks_for_more: bool, asks_openly: bool) -> list[str]:
-        """Its times apart from those that were proposed, as far as it was asked for them."""
+        """Returns sentences on its times that were not proposed, if it was asked for them."""
         preferred, secondary = (
             [slot for slot in slots if slot not in proposed] for slots in (self.member.preferred, self.member.secondary)
         )
@@ -94,7 +93,7 @@ class MeetingUser:
         ]
 
     def _offer(self, within: Sequence[Slot], *, asks_for_more: bool) -> str:
-        """What fits a stretch of time that the agent asked about."""
+        """Names its slots within the intervals that the agent asked about."""
         liked = [slot for slot in within if slot in self.member.preferred]
         possible = [slot for slot in within if slot in self.member.secondary]
         if liked and not asks_for_more:
@@ -104,7 +103,7 @@ class MeetingUser:
         return _joined([self._say(wording().none_of_many), self._instead((), asks_for_more=asks_for_more)])
 
     def _list(self, *, asks_for_more: bool) -> str:
-        """Its times, without being asked for particular ones."""
+        """Names its times when no particular ones were asked for."""
         member = self.member
         parts = [self._say(wording().available, member.preferred)]
         if asks_for_more or not member.preferred:
@@ -114,7 +113,7 @@ class MeetingUser:
         return _joined(parts)
 
     def _instead(self, declined: Sequence[Slot], *, asks_for_more: bool) -> str:
-        """What it offers in place of what it declined."""
+        """Offers its other times instead of the declined ones."""
         member = self.member
         own = member.slots if asks_for_more or not member.preferred else member.preferred
         parts = [self._say(wording().instead, [slot for slot in own if slot not in declined])]
@@ -124,7 +123,7 @@ class MeetingUser:
         return _joined(parts)
 
     def _say(self, wordings: Sequence[str], slots: Sequence[Slot] | None = None, conjunction: str = "and") -> str:
-        """One of these sentences; nothing when it should be about slots and there are none."""
+        """Returns one of these sentences; empty when *slots* is empty."""
         if slots is None:
             return self.rng.choice(wordings)
         if not slots:
@@ -133,7 +132,7 @@ class MeetingUser:
 
 
 def make_user(scenario: Scenario[MeetingTruth], name: str, rng: RandomGenerator) -> MeetingUser:
-    """The rule-based model of one principal of a scenario."""
+    """Returns the rule-based user for one principal of a scenario."""
     return MeetingUser(next(member for member in scenario.truth.members if member.name == name), rng)
 
 

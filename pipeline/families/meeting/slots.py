@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MAX_TEXT = 20_000
 LONGEST_MEETING = 90
-"""Minutes; a longer range is a stretch in which somebody is free, not a meeting."""
+"""Minutes.  A longer range is an interval in which somebody is free, not a meeting."""
 _HALF_DAY = 12 * 60
 _DAY_END = 24 * 60 - 1
 _LAST_AFTERNOON_HOUR = 6
 _MAX_GAP = 40
-"""Characters between a time and the day that it can stand next to."""
+"""Maximum number of characters between a time and its day."""
 
 _MONTH = (
     r"(?<![a-z])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
@@ -58,17 +58,17 @@ _BEFORE = re.compile(r"\b(?:before|until)\s*$")
 _PART_OF_DAY = re.compile(r"[\s,]*(?:in the )?(?P<part>morning|afternoon)")
 _NEGATED = re.compile(r"(?:\bnot|n't|\binstead of|\brather than|\bexcept|\bno longer)\s*(?:on |at |for |the )*$")
 _LOOK_BACK = 24
-"""Characters before a expression in which words such as "not at" or "between" are looked for."""
+"""Number of characters before a time expression that are searched for words such as "not at" or "between"."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Slot:
-    """When a meeting starts."""
+    """The start of a meeting."""
 
     day: int
-    """0 for Monday to 6 for Sunday."""
+    """Weekday: 0 for Monday to 6 for Sunday."""
     minutes: int
-    """Since midnight."""
+    """Minutes since midnight."""
 
     def __str__(self) -> str:
         return f"{DAYS[self.day]} {self.minutes // 60}:{self.minutes % 60:02d}"
@@ -76,19 +76,19 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class TimeExpression:
-    """One place of a text that names a time: a slot, or a stretch of a day."""
+    """A time expression in a text: a slot, or an interval of a day."""
 
     day: int
     first: int
-    """Minutes since midnight."""
+    """Start in minutes since midnight."""
     last: int
-    """Equal to ``first`` for a slot; for a stretch the last minute at which a meeting may start."""
+    """Equal to ``first`` for a slot; for an interval, the last minute at which a meeting may start."""
     start: int
-    """Where it stands in ``normalized(text)``."""
+    """Offset in ``normalized(text)``."""
     negated: bool
-    """Directly behind a word like "not" or "instead of"."""
+    """True directly after a word like "not" or "instead of"."""
     timed: bool
-    """False when the text names a day only."""
+    """False when the text names only a day."""
 
     @property
     def slot(self) -> Slot | None:
@@ -104,9 +104,9 @@ class _Time:
     end: int
     minutes: int
     bare: bool
-    """A lone number, which is a time only in the right place."""
+    """True for a number without a unit, which is a time only in certain places."""
     halved: bool
-    """Whether am, pm or noon leaves no doubt about the half of the day."""
+    """True when am, pm or noon determines the half of the day."""
     until: int | None = None
     """End of a range; None for a single time."""
 
@@ -122,7 +122,7 @@ _Token = _Day | _Time
 
 
 def normalized(text: str) -> str:
-    """The text in the form in which time expressions are looked for and located."""
+    """Returns the form of a text in which time expressions are searched for."""
     head = text[:MAX_TEXT]
     if not head.isascii():
         head = unicodedata.normalize("NFKC", head)[:MAX_TEXT].replace("’", "'")
@@ -130,20 +130,20 @@ def normalized(text: str) -> str:
 
 
 def parse_slot(text: str) -> Slot | None:
-    """The time for which a text sets a meeting: the first one named, or the beginning of a range."""
+    """Returns the first time in a text (of a range, its start); None when there is none."""
     timed = (expression for expression in time_expressions(text) if expression.timed and not expression.negated)
     return next((Slot(expression.day, expression.first) for expression in timed), None)
 
 
 def find_slots(text: str) -> tuple[Slot, ...]:
-    """All slots that a text names, in order, each once; stretches of time are left out."""
+    """Returns the slots in a text, in order and without duplicates; intervals are left out."""
     return tuple(dict.fromkeys(expression.slot for expression in time_expressions(text) if expression.slot is not None))
 
 
 def time_expressions(text: str) -> tuple[TimeExpression, ...]:
-    """Everything in a text that names a time, in its order."""
+    """Returns all time expressions in a text, in order."""
     plain = _DATES.sub(lambda found: " " * len(found.group()), normalized(text))
-    tokens = _placed(plain, tuple(_tokens(plain)))
+    tokens = _plausible(plain, tuple(_tokens(plain)))
     bound = _days_of_times(plain, tokens)
     with_time = {day for days in bound for day in days}
     found = []
@@ -166,7 +166,7 @@ def _expression(text: str, day: _Day, first: int, last: int, time: _Time | None 
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """Days and everything that could be a time of day."""
+    """Yields days and everything that could be a time of day."""
     for found in _TOKEN.finditer(text):
         start, end = found.span()
         if day := found["day"]:
@@ -179,7 +179,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _minutes(found: re.Match[str]) -> int | None:
-    """Minutes since midnight; None when there is no such time of day."""
+    """Returns the minutes since midnight; None when there is no such time of day."""
     if compact := found["compact"]:
         hour, minute = divmod(int(compact), 100)
         if compact.startswith("20"):  # a year, not eight in the evening
@@ -196,8 +196,8 @@ def _minutes(found: re.Match[str]) -> int | None:
     return hour * 60 + minute if hour < 24 and minute < 60 else None
 
 
-def _placed(text: str, tokens: Sequence[_Token]) -> tuple[_Token, ...]:
-    """Joins ranges, and drops lone numbers that stand where no time would."""
+def _plausible(text: str, tokens: Sequence[_Token]) -> tuple[_Token, ...]:
+    """Joins ranges, and drops numbers that cannot be times at their place."""
     kept: list[_Token] = []
     skip = False
     for index, token in enumerate(tokens):
@@ -216,14 +216,14 @@ def _placed(text: str, tokens: Sequence[_Token]) -> tuple[_Token, ...]:
 
 
 def _stands_as_time(text: str, token: _Time, earlier: Sequence[_Token]) -> bool:
-    """Whether a lone number is a time: right behind a day, or behind a word like "at"."""
+    """Returns whether a number without a unit is a time: directly after a day, or after a word like "at"."""
     if _HOUR_LEAD.search(_before(text, token.start)):
         return True
     return bool(earlier) and isinstance(earlier[-1], _Day) and _gap(text, earlier[-1], token, _LEAD)
 
 
 def _is_date_number(text: str, token: _Time, following: _Token | None) -> bool:
-    """The 5 of ``Monday 5, 13:00``."""
+    """Returns whether a number is the day of the month, such as the 5 of ``Monday 5, 13:00``."""
     return isinstance(following, _Time) and not following.bare and _gap(text, token, following, _DATE_NUMBER)
 
 
@@ -234,7 +234,7 @@ def _is_range(text: str, token: _Time, following: _Time) -> bool:
 
 
 def _joined(token: _Time, following: _Time) -> _Time:
-    """A range; what is said of its end only (am, pm) holds for its beginning as well, as far as that makes sense."""
+    """Joins two times to a range; am or pm at the end applies to the start as well if the result is a valid range."""
     first, last = token.minutes, following.minutes
     if following.halved and not token.halved and first <= _HALF_DAY + _LAST_AFTERNOON_HOUR * 60 + 59:
         same_half = first % _HALF_DAY + (_HALF_DAY if last >= _HALF_DAY else 0)
@@ -243,10 +243,10 @@ def _joined(token: _Time, following: _Time) -> _Time:
 
 
 def _days_of_times(text: str, tokens: Sequence[_Token]) -> list[tuple[_Day, ...]]:
-    """For every token the days to which it belongs: none for a day, and none for a time without any day."""
+    """Returns for every token the days to which it belongs; empty for a day, and for a time without a day."""
     bound: list[tuple[_Day, ...]] = [()] * len(tokens)
     behind: set[int] = set()
-    """Days that follow their times, as in "9:00 on Monday"."""
+    """Indices of days that follow their times, as in "9:00 on Monday"."""
     current: int | None = None
     for index, token in enumerate(tokens):
         if isinstance(token, _Day):
@@ -264,7 +264,7 @@ def _days_of_times(text: str, tokens: Sequence[_Token]) -> list[tuple[_Day, ...]
 
 
 def _precedes_its_day(text: str, tokens: Sequence[_Token], index: int, *, open_day: bool, next_to: bool) -> bool:
-    """Whether the time stands before its day: "2pm Tuesday", "9:00 on Monday"."""
+    """Returns whether the time precedes its day: "2pm Tuesday", "9:00 on Monday"."""
     following = tokens[index + 1] if index + 1 < len(tokens) else None
     if next_to or not isinstance(following, _Day):
         return False
@@ -277,7 +277,7 @@ def _precedes_its_day(text: str, tokens: Sequence[_Token], index: int, *, open_d
 
 
 def _bind_the_rest(text: str, tokens: Sequence[_Token], bound: list[tuple[_Day, ...]]) -> None:
-    """Times without a day so far share the day of the next time in a list, else take the nearest day around."""
+    """Assigns to times without a day the day of the next time in a list, else the nearest day."""
     for index in range(len(tokens) - 2, -1, -1):
         following = tokens[index + 1]
         if isinstance(tokens[index], _Time) and not bound[index]:
@@ -293,7 +293,7 @@ def _bind_the_rest(text: str, tokens: Sequence[_Token], bound: list[tuple[_Day, 
 
 
 def _group(text: str, tokens: Sequence[_Token], index: int) -> tuple[_Day, ...]:
-    """The day at *index* with those listed just before it: "Mon and Tue at 9:00"."""
+    """Returns the day at *index* and the days listed directly before it: "Mon and Tue at 9:00"."""
     days = _days(tokens[index])
     while index and isinstance(tokens[index - 1], _Day) and _gap(text, tokens[index - 1], tokens[index], _AND):
         index -= 1
@@ -306,7 +306,7 @@ def _days(token: _Token) -> tuple[_Day, ...]:
 
 
 def _gap(text: str, left: _Token, right: _Token, pattern: re.Pattern[str]) -> bool:
-    """Whether just this stands between two tokens."""
+    """Returns whether the text between two tokens matches *pattern*."""
     return right.start - left.end <= _MAX_GAP and bool(pattern.fullmatch(text, left.end, right.start))
 
 
@@ -315,7 +315,7 @@ def _before(text: str, position: int) -> str:
 
 
 def _extent(before: str, token: _Time) -> tuple[int, int]:
-    """From when to when a meeting may start; both are the same for a meeting that is set."""
+    """Returns the first and the last minute at which a meeting may start; equal for a slot."""
     if _AFTER.search(before):
         return token.minutes, _DAY_END
     if _BEFORE.search(before):

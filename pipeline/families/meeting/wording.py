@@ -1,7 +1,4 @@
-"""What principals of the meeting family say.
-
-The sentences stand in ``wording.toml``, beside this module.
-"""
+"""Sentences of the scripted users of the meeting family, read from ``wording.toml``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +10,12 @@ from muses_eval.pipeline.word_tables import Placeholders, read_word_table
 
 _Greeting = Annotated[str, Placeholders(("name",))]
 _WithSlots = Annotated[str, Placeholders(("slots",))]
-"""A sentence about some times."""
+"""A sentence with a gap for times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Sentences by what they are for; a principal says one of each."""
+    """All tables of ``wording.toml``: alternative sentences by purpose."""
 
     greetings: tuple[_Greeting, ...]
     openings: tuple[Annotated[str, Placeholders(("name", "slots"))], ...]
@@ -40,11 +37,11 @@ class Wording:
 
 @cache
 def wording() -> Wording:
-    """The sentences, read once a process."""
+    """Returns the sentences, which are read once per process."""
     return read_word_table(Wording, __package__, "wording.toml")
 
 
 def join_slots(slots: Sequence[Slot], conjunction: str) -> str:
-    """Times as people enumerate them: ``Mon 9:00, Tue 10:30 and Fri 14:00``."""
+    """Returns times as an enumeration: ``Mon 9:00, Tue 10:30 and Fri 14:00``."""
     *others, last = map(str, slots)
     return f"{', '.join(others)} {conjunction} {last}" if others else last
