@@ -83,9 +83,9 @@ def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[s
             raise DatasetError(source, f"the id {scenario.id!r} is already taken by an earlier row", line, "id")
         scenarios[scenario.id] = scenario
         digests.setdefault(family.name, []).append(hashlib.sha256(canonical(row)).digest())
-    there = [family for family in FAMILIES if family in found]
-    versions = {family: hashlib.sha256(b"".join(sorted(digests[family]))).hexdigest()[:16] for family in there}
-    return Dataset(name, versions, {family: found[family] for family in there})
+    present = [family for family in FAMILIES if family in found]
+    versions = {family: hashlib.sha256(b"".join(sorted(digests[family]))).hexdigest()[:16] for family in present}
+    return Dataset(name, versions, {family: found[family] for family in present})
 
 
 def generate_dataset(
@@ -120,12 +120,12 @@ def generate_rows(
 
 
 def _check_names(names: tuple[str, ...]) -> None:
-    """Raises RowError unless the sender of every message of an episode can be identified."""
+    """Raises RowError unless the names are unique and not reserved."""
     for name, count in Counter(names).items():
         if count > 1:
-            raise RowError(f"the user {name!r} is there twice; every user needs a name of its own")
+            raise RowError(f"the user {name!r} occurs twice; every user needs a unique name")
         if name in RESERVED_NAMES:
-            raise RowError(f"a user is called {name!r}, which names somebody else in every episode; rename the user")
+            raise RowError(f"a user has the reserved name {name!r}; rename the user")
 
 
 def _family_of(row: Row, source: str, line: int | None, wanted: tuple[Family[Any], ...]) -> Family[Any]:
@@ -135,4 +135,4 @@ def _family_of(row: Row, source: str, line: int | None, wanted: tuple[Family[Any
     if len(wanted) == 1:  # reading the row as this family reports what is wrong with it
         return wanted[0]
     known = ", ".join(FAMILIES)
-    raise DatasetError(source, f"this row is a scenario of no known family (known: {known})", line)
+    raise DatasetError(source, f"this row is not a scenario of any known family (known: {known})", line)

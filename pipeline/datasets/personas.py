@@ -39,7 +39,8 @@ class Rank:
     weight: int
     """Sampling weight, relative to the other ranks."""
     ages: tuple[int, int]
-    longest_stay: int
+    """Youngest and oldest age in years."""
+    max_tenure: int
     """Maximum number of years at the company."""
 
 
@@ -77,8 +78,9 @@ class PersonaWords:
     """The tables of ``personas.toml``, from which personas are drawn."""
 
     women: tuple[str, ...]
-    """First names."""
+    """First names of women."""
     men: tuple[str, ...]
+    """First names of men."""
     traits: tuple[str, ...]
     work_styles: tuple[WorkStyle, ...]
     postures: Mapping[Posture, tuple[str, ...]]
@@ -137,7 +139,7 @@ def draw_personas(rng: random.Random, count: int) -> tuple[Persona, ...]:
         ValueError: *count* is larger than the number of names.
     """
     if count > len(first_names()):
-        raise ValueError(f"{count} personas asked for, but there are only {len(first_names())} names; ask for fewer")
+        raise ValueError(f"expected at most {len(first_names())} personas, the number of names; got {count}")
     ranks: list[Rank] = []
     for _ in range(count):
         open_ranks = [rank for rank in RANKS if rank not in _CHIEFS or rank not in ranks]
@@ -149,8 +151,8 @@ def profile(persona: Persona) -> str:
     """Returns the persona's description in the first person: everything that an agent may know about it."""
     first, second = persona.traits
     return (
-        f"My name is {persona.name}. My post is {_post(persona)}, with authority {persona.authority} of 10. "
-        f"I am a {persona.age}-year-old {persona.gender}, {persona.rank.seniority}, {_stay(persona)}. "
+        f"My name is {persona.name}. My post is {_position(persona)}, with authority {persona.authority} of 10. "
+        f"I am a {persona.age}-year-old {persona.gender}, {persona.rank.seniority}, {_tenure(persona)}. "
         f"People call me {first} and {second}; {persona.work_style}. "
         f"Most of my time goes into {' and '.join(persona.responsibilities)}. "
         f"As for data, {persona.attitude} ({persona.posture}). "
@@ -179,7 +181,7 @@ def _draw(rng: random.Random, name: str, rank: Rank) -> Persona:
         department=profession.department,
         age=age,
         gender=_gender(rng, name),
-        years=rng.randint(0, min(rank.longest_stay, age - youngest + 1)),
+        years=rng.randint(0, min(rank.max_tenure, age - youngest + 1)),
         traits=(first, second),
         work_style=style.text,
         register=style.register,
@@ -217,12 +219,12 @@ def _title(rng: random.Random, rank: Rank, profession: Profession) -> str:
     return profession.title
 
 
-def _post(persona: Persona) -> str:
+def _position(persona: Persona) -> str:
     plain = persona.rank in _CHIEFS or persona.department in persona.role
     return persona.role if plain else f"{persona.role} in {persona.department}"
 
 
-def _stay(persona: Persona) -> str:
+def _tenure(persona: Persona) -> str:
     match persona.years:
         case 0:
             return "in the first year here"

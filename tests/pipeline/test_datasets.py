@@ -99,7 +99,7 @@ def test_two_families_may_use_the_same_id() -> None:
 def test_a_row_of_no_family(row: dict[str, object]) -> None:
     error = refused([*rows("queue"), row])
     assert (error.line, error.field) == (4, None)
-    assert str(error).startswith("f.jsonl, line 4: this row is a scenario of no known family")
+    assert str(error).startswith("f.jsonl, line 4: this row is not a scenario of any known family")
     assert all(family in str(error) for family in FAMILIES)
 
 
@@ -120,7 +120,7 @@ def test_when_one_family_is_asked_for_any_row_is_read_as_one(family: str) -> Non
     error = refused([{"id": "x"}], families=[family])
     assert error.line == 1
     assert family in error.problem
-    assert "no known family" not in error.problem
+    assert "any known family" not in error.problem
 
 
 @EACH

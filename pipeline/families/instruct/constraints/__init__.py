@@ -1,5 +1,6 @@
-"""Verifiable constraints on a text: 25 kinds whose fulfilment a program can decide (Zhou et al. 2023, IFEval).
+"""Verifiable constraints on a text: the 25 kinds of IFEval (Zhou et al. 2023) that a program can check.
 
-``constraint`` declares the kinds and their arguments, ``published`` decides as the released scorer does, and
-``corrected`` as a careful reader would.  ``sentences`` and ``languages`` wrap the two libraries that the rules need.
+:mod:`constraint` declares the kinds and their arguments.  :mod:`published_checkers` checks them like the released
+scorer, :mod:`corrected_checkers` like a careful reader.  :mod:`sentences` and :mod:`languages` wrap the libraries that
+split sentences and detect languages.
 """

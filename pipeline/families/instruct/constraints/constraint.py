@@ -13,7 +13,7 @@ from muses_eval.pipeline.families.instruct.constraints.languages import LANGUAGE
 
 Argument = str | int | tuple[str, ...]
 ArgumentKind = Literal["text", "texts", "count", "positive", "letter", "language", "relation"]
-"""``count`` may be 0, ``positive`` may not; ``letter`` is one character, of any kind; ``texts`` are one or more."""
+"""``count`` is at least 0, ``positive`` at least 1; ``letter`` is any one character; ``texts`` is not empty."""
 
 Relation = Literal["at least", "less than"]
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
@@ -49,7 +49,7 @@ ARGUMENTS: Mapping[str, Mapping[str, ArgumentKind]] = {
     "startend:end_checker": {"end_phrase": "text"},
     "startend:quotation": {},
 }
-"""Constraint id -> its arguments.  All of them are required."""
+"""Constraint id -> its arguments, all of which are required."""
 
 _EXPECTED: Mapping[ArgumentKind, str] = {
     "text": "a text that is not blank",
@@ -64,22 +64,22 @@ _EXPECTED: Mapping[ArgumentKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """One constraint on one text; its arguments have been checked."""
+    """One constraint on one text, with valid arguments."""
 
     id: str
     arguments: tuple[tuple[str, Argument], ...] = ()
 
     @property
     def kwargs(self) -> dict[str, Argument]:
-        """The arguments by name, as the checkers take them."""
+        """The arguments by name, for the checkers."""
         return dict(self.arguments)
 
 
 def read_constraint(identifier: object, kwargs: object, where: str) -> Constraint:
-    """A constraint as a row has it.  *where* is the path of the arguments, for messages.
+    """Reads a constraint of a row.  *where* is the path of the arguments, for messages.
 
     Raises:
-        RowError: no such constraint, or an argument is missing, unknown or of the wrong kind.
+        RowError: the constraint is unknown, or an argument is missing, unknown or of the wrong kind.
     """
     if not isinstance(identifier, str) or identifier not in ARGUMENTS:
         raise RowError(f"unknown constraint {identifier!r}; known are {', '.join(ARGUMENTS)}", where)

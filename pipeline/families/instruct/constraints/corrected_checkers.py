@@ -1,9 +1,9 @@
-"""The 25 checkers as a careful reader would decide.
+"""The 25 checkers, with the decisions of a careful reader.
 
-The kinds and their arguments are those of IFEval (Zhou et al. 2023).  Each docstring says what counts; where the
-released checker decides otherwise, it says how.  In general: an empty answer follows nothing; a word is a whole word
-and never a pattern; formatting that a reader would not notice neither earns nor costs anything; a text always gets
-the same verdict.  The work grows linearly with the text, whatever the text.
+The kinds and their arguments are those of IFEval (Zhou et al. 2023).  Each docstring states the rule and, in
+parentheses, what the released checker does instead.  In general: an empty answer follows no constraint; a word is a
+whole word and never a pattern; formatting that a reader would not notice has no effect; a text always gets the same
+result.  The work is linear in the length of the text.
 """
 
 import json
@@ -16,7 +16,7 @@ from muses_eval.pipeline.families.instruct.constraints.published_checkers import
 from muses_eval.pipeline.families.instruct.constraints.sentences import sentences
 
 Checker = Callable[..., bool]
-"""Takes a text that is not blank and, by name, the constraint's arguments."""
+"""A function of a text that is not blank and, as keyword arguments, the constraint's arguments."""
 
 _COMMAS = re.compile("[,\u060c\u3001\uff0c]")
 _STRAIGHT = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
@@ -35,56 +35,56 @@ _TITLE = re.compile(r"<<([^<>\n]+)>>")
 
 
 def passes(identifier: str, arguments: Mapping[str, object], text: str) -> bool:
-    """The verdict on one text.  The arguments are those of a :class:`~.constraint.Constraint`."""
+    """Returns whether a text follows a constraint.  *arguments*: :attr:`.constraint.Constraint.kwargs`."""
     return bool(text.strip()) and CHECKERS[identifier](text, **arguments)
 
 
 def capital_word_frequency(text: str, *, capital_relation: str, capital_frequency: int) -> bool:
-    """Words in capitals: ``CAN'T`` is one (released: two); ``I`` and ``A``, which are always capital, are none."""
+    """Counts words in capitals: ``CAN'T`` is one (released: two); ``I`` and ``A`` are not counted."""
     capital = sum(len(word) > 1 and word.isupper() for word in map(_bare, _words(text)))
     return _holds(capital_relation, capital, capital_frequency)
 
 
 def english_capital(text: str) -> bool:
-    """No small letter, and English, as detected in the lower-cased text (the detector skips words in capitals)."""
+    """The text has no lower-case letter, and is English when lower-cased (the detector skips words in capitals)."""
     return text.isupper() and "en" in likely_languages(text.lower())
 
 
 def english_lowercase(text: str) -> bool:
-    """No capital letter, and English."""
+    """The text has no capital letter, and is English."""
     return text.islower() and "en" in likely_languages(text)
 
 
 def repeat_prompt(text: str, *, prompt_to_repeat: str) -> bool:
-    """Begins with the prompt, word for word; quotes or emphasis around it and the amount of white space are free."""
+    """The text begins with the prompt, word for word; quotes or emphasis around it and white space are ignored."""
     return _plain(text).lstrip(_OPENING).startswith(_plain(prompt_to_repeat).strip(_OPENING))
 
 
 def two_responses(text: str) -> bool:
-    """Two texts between exactly six asterisks, different in more than case and spacing (released: seven pass)."""
+    """Exactly six asterisks (released: or more) separate two texts that differ in more than case and spacing."""
     answers = [_plain(part) for part in _SIX_STARS.split(text) if part.strip()]
     return len(answers) == 2 and answers[0] != answers[1]
 
 
 def number_placeholders(text: str, *, num_placeholders: int) -> bool:
-    """Words in square brackets (released: also ``[]`` and links)."""
+    """Counts words in square brackets (released: also ``[]`` and links)."""
     found = sum(any(map(str.isalnum, inside)) for inside in _PLACEHOLDER.findall(text))
     return found >= num_placeholders
 
 
 def postscript(text: str, *, postscript_marker: str) -> bool:
-    """The marker as a word of its own with a text after it; "map. S. Korea" has none (released: it does)."""
+    """The text has the marker as a separate word, followed by text; "map. S. Korea" does not (released: does)."""
     return _postscript(postscript_marker).search(text) is not None
 
 
 def constrained_response(text: str) -> bool:
-    """Exactly one of the three answers, whatever its case and spacing (released: to the letter, several may)."""
+    """The text has exactly one of the three answers, ignoring case and spacing (released: one or more, exactly)."""
     plain = _plain(text)
     return sum(option.lower() in plain for option in OPTIONS) == 1
 
 
 def json_format(text: str) -> bool:
-    """A JSON object or array and nothing else but one code fence (released: any value, ``12`` too)."""
+    """The text is a JSON object or array, except one code fence (released: any JSON value, such as ``12``)."""
     text = text.strip()
     if _OPENING_FENCE.match(text):
         text = _OPENING_FENCE.sub("", text).removesuffix("```")
@@ -95,52 +95,52 @@ def json_format(text: str) -> bool:
 
 
 def multiple_sections(text: str, *, section_spliter: str, num_sections: int) -> bool:
-    """Lines that begin with the section word and a number not used before (released: any mention counts)."""
+    """Counts lines that begin with the section word and a new number (released: any occurrence counts)."""
     return len({number.lower() for number in _section(section_spliter).findall(text)}) >= num_sections
 
 
 def number_bullet_lists(text: str, *, num_bullets: int) -> bool:
-    """Exactly so many list items; rules and negative numbers are none (released: ``---`` and ``-5`` are)."""
+    """Counts list items; ``---`` and ``-5`` are not list items (released: are)."""
     return len(_BULLET.findall(text)) == num_bullets
 
 
 def number_highlighted_sections(text: str, *, num_highlights: int) -> bool:
-    """Emphasis by one to three asterisks, each span once (released: ``2*3*4`` is one, ``***x***`` two)."""
+    """Counts spans emphasised by one to three asterisks (released: ``2*3*4`` is one span, ``***x***`` two)."""
     return len(_HIGHLIGHT.findall(text)) >= num_highlights
 
 
 def title(text: str) -> bool:
-    """A title in double angular brackets on one line."""
+    """The text has a title in double angle brackets on one line."""
     return any(inside.strip() for inside in _TITLE.findall(text))
 
 
 def existence(text: str, *, keywords: Sequence[str]) -> bool:
-    """Every keyword as a whole word (released: ``rate`` is found in ``separate``)."""
+    """The text has every keyword as a whole word (released: ``rate`` is found in ``separate``)."""
     return all(_whole(keyword).search(text) for keyword in keywords)
 
 
 def forbidden_words(text: str, *, forbidden_words: Sequence[str]) -> bool:
-    """No forbidden word as a whole word."""
+    """The text has no forbidden word as a whole word."""
     return not any(_whole(word).search(text) for word in forbidden_words)
 
 
 def frequency(text: str, *, relation: str, keyword: str, frequency: int) -> bool:
-    """How often the keyword stands as a whole word."""
+    """Counts the keyword as a whole word."""
     return _holds(relation, _number(_whole(keyword).finditer(text)), frequency)
 
 
 def letter_frequency(text: str, *, let_relation: str, letter: str, let_frequency: int) -> bool:
-    """How often the character stands, small or capital; ``!`` is counted as such (released: as a random letter)."""
+    """Counts the character, ignoring case; ``!`` is counted itself (released: a random letter instead)."""
     return _holds(let_relation, text.lower().count(letter.lower()), let_frequency)
 
 
 def response_language(text: str, *, language: str) -> bool:
-    """The language is a likely one; a text without letters is in none (released: in any)."""
+    """The language is a likely one; a text without letters fails (released: passes)."""
     return language in likely_languages(text)
 
 
 def nth_paragraph_first_word(text: str, *, first_word: str, num_paragraphs: int, nth_paragraph: int) -> bool:
-    """Paragraphs are parted by blank lines; punctuation and emphasis are no part of a word (``**It**``, ``it:``)."""
+    """Blank lines separate paragraphs; punctuation and emphasis are not part of a word (``**It**``, ``it:``)."""
     paragraphs = [part for part in _BLANK_LINES.split(text.translate(_STRAIGHT)) if part.strip()]
     if len(paragraphs) != num_paragraphs or nth_paragraph > num_paragraphs:
         return False
@@ -149,34 +149,34 @@ def nth_paragraph_first_word(text: str, *, first_word: str, num_paragraphs: int,
 
 
 def number_paragraphs(text: str, *, num_paragraphs: int) -> bool:
-    """Exactly so many parts that are not blank between runs of three or more asterisks that are no emphasis."""
+    """Three or more asterisks that are not emphasis separate exactly *num_paragraphs* parts that are not blank."""
     parts = _DIVIDER.split(_STRONG_EMPHASIS.sub(r"\1", text))
     return sum(bool(part.strip()) for part in parts) == num_paragraphs
 
 
 def number_sentences(text: str, *, relation: str, num_sentences: int) -> bool:
-    """A blank line ends a sentence as well, and what has neither letter nor digit is none."""
+    """Counts sentences; a blank line ends a sentence too, and a sentence has at least one letter or digit."""
     found = (sentence for part in _BLANK_LINES.split(text) for sentence in sentences(part))
     return _holds(relation, sum(any(map(str.isalnum, sentence)) for sentence in found), num_sentences)
 
 
 def number_words(text: str, *, relation: str, num_words: int) -> bool:
-    """Words between spaces: ``don't`` and ``3.14`` are one each (released: two)."""
+    """Counts words between spaces: ``don't`` and ``3.14`` are one word each (released: two)."""
     return _holds(relation, _number(_words(text)), num_words)
 
 
 def no_comma(text: str) -> bool:
-    """No comma of any script (released: Arabic and full-width ones pass)."""
+    """The text has no comma of any script (released: Arabic and full-width commas are allowed)."""
     return _COMMAS.search(text) is None
 
 
 def end_checker(text: str, *, end_phrase: str) -> bool:
-    """Ends with the phrase, after which only quotes and emphasis may follow."""
+    """The text ends with the phrase, optionally followed by quotes and emphasis."""
     return _plain(text).rstrip(_CLOSING).endswith(_plain(end_phrase).rstrip(_CLOSING))
 
 
 def quotation(text: str) -> bool:
-    """Something between double quotes, straight or curly, that open and close the text."""
+    """The text is enclosed in double quotes, straight or curly, and not empty."""
     text = text.strip()
     return len(text) > 2 and text[0] + text[-1] in _QUOTES
 
@@ -219,12 +219,12 @@ def _number(found: Iterator[object]) -> int:
 
 
 def _words(text: str) -> Iterator[str]:
-    """What stands between spaces and has a letter or a digit."""
+    """Yields the parts between spaces that have a letter or a digit."""
     return (word for word in text.split() if any(map(str.isalnum, word)))
 
 
 def _bare(word: str) -> str:
-    """A word without the punctuation around it and the s of a possessive."""
+    """Returns a word without surrounding punctuation and a possessive s."""
     start, end = 0, len(word)
     while not word[start].isalnum():
         start += 1
@@ -234,29 +234,29 @@ def _bare(word: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text with single spaces, straight quotes and small letters."""
+    """Returns a text with single spaces, straight quotes and lower-case letters."""
     return " ".join(text.translate(_STRAIGHT).lower().split())
 
 
 def _literal(words: str) -> str:
-    """A pattern for these words with any white space between them."""
+    """Returns a pattern for these words with any white space between them."""
     return r"\s+".join(map(re.escape, words.split()))
 
 
 @lru_cache(maxsize=4096)
 def _whole(word: str) -> re.Pattern[str]:
-    """A word, or several, that is not part of a longer one, whatever the case."""
+    """Returns a pattern for a word (or several) that is not part of a longer one, ignoring case."""
     return re.compile(rf"(?<!\w){_literal(word)}(?!\w)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)
 def _postscript(marker: str) -> re.Pattern[str]:
-    """The marker's letters with their full stops, of which the last is free; spaces may stand between them."""
+    """Returns a pattern for the marker's letters with full stops, the last one optional, and optional spaces."""
     letters = r"\.\s?".join(map(re.escape, marker.replace(".", " ").split()))
     return re.compile(rf"(?<![\w.]){letters}(?!\w)\W*\w", re.IGNORECASE)
 
 
 @lru_cache(maxsize=256)
 def _section(word: str) -> re.Pattern[str]:
-    """A line that begins with the word and a number, Arabic or Roman, formatted in any way."""
+    """Returns a pattern for a line that begins with the word and an Arabic or Roman number, in any formatting."""
     return re.compile(rf"^[^\w\n]*{_literal(word)}[^\w\n]*(\d+|[ivxlc]+\b)", re.IGNORECASE | re.MULTILINE)

@@ -1,9 +1,9 @@
-"""Which language a text is in, by the detector that the released scorer uses, but with a fixed seed.
+"""Detects the language of a text with the detector of the released scorer, but with a fixed seed.
 
-The detector (langdetect, after Nakatani Shuyo's) walks at random over letter sequences.  The released scorer leaves
-it unseeded, so short texts in capitals change their language from run to run; here every call starts from the same
-seed, and a text always gets the same answer.  ``langdetect-rs`` gives the same bits as ``langdetect`` for the same
-seed in a thirtieth of the time.  Loaded on first use.
+The detector (langdetect, a port of Nakatani Shuyo's language-detection) samples letter sequences at random.  The
+released scorer does not set a seed, so short texts in capitals change their language from run to run.  Here every call
+starts from the same seed, and a text always gets the same result.  ``langdetect-rs`` gives exactly the results of
+``langdetect`` for the same seed in a thirtieth of the time.  It is loaded on first use.
 """
 
 from functools import cache, lru_cache
@@ -17,24 +17,24 @@ LANGUAGES = frozenset(
         "zh-tw",
     )
 )  # fmt: skip
-"""The languages that the detector knows."""
+"""Codes of the languages that the detector knows."""
 
 UNKNOWN = "unknown"
-"""What the detector calls a text with letters in which no language stands out."""
+"""Result of the detector for a text with letters in which no language is likely."""
 
 SEED = 0
-_REMEMBERED = 256
+_CACHED = 256
 
 
 def detect_language(text: str) -> str | None:
-    """The code of the likeliest language; None when the text has no letters to tell it by."""
+    """Returns the code of the most likely language; None for a text without letters."""
     likely = likely_languages(text)
     return likely[0] if likely else None
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHED)
 def likely_languages(text: str) -> tuple[str, ...]:
-    """The languages that the detector gives more than a tenth, likeliest first; none for a text without letters."""
+    """Returns the languages with a probability above 0.1, most likely first; empty for a text without letters."""
     from langdetect_rs import LangDetectException
 
     detector = _factory().create()

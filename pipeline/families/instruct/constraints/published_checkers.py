@@ -1,9 +1,9 @@
-"""The 25 checkers as the released scorer has them, quirks included.  A frozen record: mend ``corrected``, not this.
+"""The 25 checkers of the released scorer, including its errors.  They are frozen: fix ``corrected_checkers`` instead.
 
-The rules are those of IFEval (Zhou et al. 2023).  They differ from the released ones where those throw dice: the
-language detector and the letter that stands in for a character that is no letter are drawn with a seed, so a text
-always gets the same verdict.  They also bound the work: what the released patterns do in quadratic time is done line
-by line here, and a keyword that is itself a costly pattern gets a second.
+The rules are those of IFEval (Zhou et al. 2023).  Where the released checkers use random numbers (in the language
+detector, and for the letter that replaces a character that is not a letter), these have a fixed seed, so a text always
+gets the same result.  They also bound the work: where the released patterns take quadratic time, these work line by
+line, and a keyword that is an expensive pattern is limited to one second.
 """
 
 import json
@@ -15,7 +15,7 @@ from muses_eval.pipeline.families.instruct.constraints.languages import detect_l
 from muses_eval.pipeline.families.instruct.constraints.sentences import sentences, tokens
 
 Checker = Callable[..., bool]
-"""Takes the text and, by name, the constraint's arguments."""
+"""A function of the text and, as keyword arguments, the constraint's arguments."""
 
 OPTIONS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
@@ -31,15 +31,15 @@ _POSTSCRIPTS = {"P.P.S": re.compile(r"p\.\s?p\.\s?s"), "P.S.": re.compile(r"p\.\
 
 
 def passes(identifier: str, arguments: Mapping[str, object], text: str) -> bool:
-    """The verdict on one text; a check that fails to run, for whatever reason, is a constraint not followed."""
+    """Returns whether a text follows a constraint; False when the checker raises any exception."""
     try:
         return CHECKERS[identifier](text, **arguments)
-    except Exception:  # noqa: BLE001 - that is what the released scorer does
+    except Exception:  # noqa: BLE001 - as in the released scorer
         return False
 
 
 def capital_word_frequency(text: str, *, capital_relation: str, capital_frequency: int) -> bool:
-    """Enough, or few enough, tokens in capitals: ``I`` and ``3D`` are such, and ``CAN'T`` is two of them."""
+    """Counts tokens in capitals: ``I`` and ``3D`` are such, and ``CAN'T`` is two."""
     return _holds(capital_relation, sum(token.isupper() for token in tokens(text)), capital_frequency)
 
 
@@ -49,19 +49,19 @@ def english_capital(text: str) -> bool:
 
 
 def english_lowercase(text: str) -> bool:
-    """No letter is a capital, there is a letter, and the language is English or cannot be detected."""
+    """The text has letters, none is a capital, and the language is English or cannot be detected."""
     return text.islower() and detect_language(text) in {None, "en"}
 
 
 def repeat_prompt(text: str, *, prompt_to_repeat: str) -> bool:
-    """The text begins with the prompt, whatever the case of the letters."""
+    """The text begins with the prompt, ignoring case."""
     if not prompt_to_repeat:
-        raise ValueError("there is no prompt to repeat")
+        raise ValueError("expected a prompt to repeat, got an empty text")
     return text.strip().lower().startswith(prompt_to_repeat.strip().lower())
 
 
 def two_responses(text: str) -> bool:
-    """Six asterisks part two texts that are not the same; they may stand at either end as well."""
+    """Six asterisks separate two different texts; they may also be at the beginning and the end."""
     parts = text.split("******")
     if not all(part.strip() for part in parts[1:-1]):
         return False
@@ -70,24 +70,24 @@ def two_responses(text: str) -> bool:
 
 
 def number_placeholders(text: str, *, num_placeholders: int) -> bool:
-    """At least so many spans in square brackets, each within a line; empty ones and links count."""
+    """Counts spans in square brackets, each within a line, including empty ones and links."""
     return sum(_brackets(line) for line in text.split("\n")) >= num_placeholders
 
 
 def postscript(text: str, *, postscript_marker: str) -> bool:
-    """The marker stands somewhere, even inside a word; other markers than the two usual ones are patterns."""
+    """The text contains the marker, even inside a word; markers other than the two usual ones are patterns."""
     if usual := _POSTSCRIPTS.get(postscript_marker):
         return usual.search(text.lower()) is not None
     return _count(postscript_marker.lower(), text.lower()) > 0
 
 
 def constrained_response(text: str) -> bool:
-    """One of the three answers occurs to the letter; several may."""
+    """The text contains at least one of the three answers exactly."""
     return any(option in text for option in OPTIONS)
 
 
 def json_format(text: str) -> bool:
-    """The whole text, but for one code fence, is a JSON value of any kind."""
+    """The whole text, except one code fence, is any JSON value."""
     text = text.strip()
     for opener in ("```json", "```Json", "```JSON", "```"):
         text = text.removeprefix(opener)
@@ -96,17 +96,17 @@ def json_format(text: str) -> bool:
 
 
 def multiple_sections(text: str, *, section_spliter: str, num_sections: int) -> bool:
-    """The section word, taken as a pattern, stands before a number at least so often, anywhere."""
+    """The section word, as a pattern, precedes a number at least *num_sections* times, anywhere."""
     return _count(section_spliter, text, after=r"\s?\d+") >= num_sections
 
 
 def number_bullet_lists(text: str, *, num_bullets: int) -> bool:
-    """Exactly so many lines begin with one asterisk or with a hyphen, whatever follows."""
+    """Exactly *num_bullets* lines begin with one asterisk or with a hyphen, whatever follows."""
     return len(_STAR_BULLET.findall(text)) + len(_DASH_BULLET.findall(text)) == num_bullets
 
 
 def number_highlighted_sections(text: str, *, num_highlights: int) -> bool:
-    """At least so many spans between single or double asterisks; a span between three counts as two."""
+    """Counts spans in single or double asterisks; a span in triple asterisks counts twice."""
     spans = [*_SINGLE_STARS.findall(text), *_DOUBLE_STARS.findall(text)]
     return sum(bool(span.strip()) for span in spans) >= num_highlights
 
@@ -121,22 +121,22 @@ def title(text: str) -> bool:
 
 
 def existence(text: str, *, keywords: Sequence[str]) -> bool:
-    """Every keyword, taken as a pattern, is found, even inside a longer word and whatever the case."""
+    """Every keyword, as a pattern, is found, even inside a longer word, ignoring case."""
     return all(_count(keyword, text, re.IGNORECASE) for keyword in keywords)
 
 
 def forbidden_words(text: str, *, forbidden_words: Sequence[str]) -> bool:
-    """No forbidden word, taken as a pattern, is found as a word of its own."""
+    """No forbidden word, as a pattern, is found as a whole word."""
     return not any(_count(word, text, re.IGNORECASE, r"\b", r"\b") for word in forbidden_words)
 
 
 def frequency(text: str, *, relation: str, keyword: str, frequency: int) -> bool:
-    """The keyword, taken as a pattern, is found so often, in longer words too."""
+    """Counts the matches of the keyword as a pattern, inside longer words too."""
     return _holds(relation, _count(keyword, text, re.IGNORECASE), frequency)
 
 
 def letter_frequency(text: str, *, let_relation: str, letter: str, let_frequency: int) -> bool:
-    """The letter occurs so often, small or capital; anything but a to z is replaced by a random letter."""
+    """Counts the letter, ignoring case; anything but a to z is replaced by a random letter."""
     wanted = letter.strip().lower()
     if not (len(wanted) == 1 and "a" <= wanted <= "z"):
         wanted = random.Random(f"{letter}:{text}").choice("abcdefghijklmnopqrstuvwxyz")
@@ -144,12 +144,12 @@ def letter_frequency(text: str, *, let_relation: str, letter: str, let_frequency
 
 
 def response_language(text: str, *, language: str) -> bool:
-    """The likeliest language is this one; a text without letters passes."""
+    """The most likely language is *language*; a text without letters passes."""
     return detect_language(text) in {None, language}
 
 
 def nth_paragraph_first_word(text: str, *, first_word: str, num_paragraphs: int, nth_paragraph: int) -> bool:
-    """Exactly so many paragraphs at blank lines, and the n-th begins with the word, up to its first punctuation."""
+    """Blank lines separate *num_paragraphs* paragraphs, and the n-th begins with the word, before punctuation."""
     parts = text.split("\n\n")
     number = sum(bool(part.strip()) for part in parts)
     if number != num_paragraphs or nth_paragraph > number:
@@ -162,7 +162,7 @@ def nth_paragraph_first_word(text: str, *, first_word: str, num_paragraphs: int,
 
 
 def number_paragraphs(text: str, *, num_paragraphs: int) -> bool:
-    """Exactly so many parts between ``***``; an empty one is forgiven at either end only."""
+    """``***`` separates exactly *num_paragraphs* parts; only the first and the last may be empty in addition."""
     parts = _DIVIDER.split(text)
     if not all(part.strip() for part in parts[1:-1]):
         return False
@@ -170,22 +170,22 @@ def number_paragraphs(text: str, *, num_paragraphs: int) -> bool:
 
 
 def number_sentences(text: str, *, relation: str, num_sentences: int) -> bool:
-    """So many sentences; a line break ends none."""
+    """Counts sentences; a line break does not end one."""
     return _holds(relation, len(sentences(text)), num_sentences)
 
 
 def number_words(text: str, *, relation: str, num_words: int) -> bool:
-    """So many runs of letters, digits and underscores: ``don't`` is two."""
+    """Counts runs of letters, digits and underscores: ``don't`` is two."""
     return _holds(relation, len(_WORD.findall(text)), num_words)
 
 
 def no_comma(text: str) -> bool:
-    """No ASCII comma."""
+    """The text has no ASCII comma."""
     return "," not in text
 
 
 def end_checker(text: str, *, end_phrase: str) -> bool:
-    """The text ends with the phrase, after which only double quotes may follow."""
+    """The text ends with the phrase, optionally followed by double quotes."""
     return text.strip().strip('"').lower().endswith(end_phrase.strip().lower())
 
 
@@ -235,17 +235,17 @@ def _holds(relation: str, count: int, bound: int) -> bool:
 
 
 def _count(word: str, text: str, flags: int = 0, before: str = "", after: str = "") -> int:
-    """How many matches there are of a word that is taken as a pattern, with what has to stand around it."""
+    """Counts the matches of a word as a pattern, with the patterns before and after it."""
     pattern = re.compile(before + word + after, flags)
     if _PLAIN.fullmatch(word):
         return sum(1 for _ in pattern.finditer(text))
-    import regex  # unlike ``re``, it can be given a deadline
+    import regex  # unlike ``re``, it supports a timeout
 
     return sum(1 for _ in regex.finditer(pattern.pattern, text, flags=flags | regex.V0, timeout=_PATTERN_SECONDS))
 
 
 def _brackets(line: str) -> int:
-    """Shortest spans from an opening to a closing bracket."""
+    """Counts the shortest spans from an opening to a closing bracket."""
     found, start = 0, line.find("[")
     while start >= 0 and (end := line.find("]", start)) >= 0:
         found += 1

@@ -1,8 +1,8 @@
-"""Sentences and word tokens of English text.
+"""Splits English text into sentences and word tokens, like the released scorer.
 
-Sentences are those of Punkt (Kiss and Strunk 2006) with the parameters trained on English newspapers that come with
-NLTK, word tokens those of NLTK's tokenizer in the tradition of the Penn Treebank.  Both are what the released scorer
-counts with; nothing is downloaded, for the parameters come as an installed package.  Loaded on first use.
+Sentences are split by Punkt (Kiss and Strunk 2006) with NLTK's parameters for English newspapers, words by NLTK's Penn
+Treebank tokenizer.  The parameters come from an installed package, so nothing is downloaded.  Both are loaded on first
+use.
 """
 
 import re
@@ -10,28 +10,28 @@ from functools import cache, lru_cache
 from typing import Any
 
 _LONG_GAP = re.compile(r"(\s)\s+(\s)")
-_REMEMBERED = 32
-"""Texts whose sentences are kept, since both scorings count the same replies one after the other."""
+_CACHED = 32
+"""Number of texts whose sentences are cached, because both scorings count the same replies in succession."""
 
 
 class _Counts(dict[str, int]):
-    """Counts that are 0 where nothing was seen; looking does not add an entry, unlike a ``defaultdict``."""
+    """Counts that are 0 for missing keys; unlike with ``defaultdict``, a lookup does not add an entry."""
 
     def __missing__(self, key: str) -> int:
         return 0
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHED)
 def sentences(text: str) -> tuple[str, ...]:
-    """The sentences of a text without the white space between them.  A line break alone ends no sentence."""
+    """Returns the sentences of a text, without the white space between them.  A line break does not end a sentence."""
     return tuple(_splitter().tokenize(text))
 
 
 def tokens(text: str) -> list[str]:
-    """The word tokens of a text; punctuation and the halves of a contraction are tokens too."""
+    """Returns the word tokens of a text; punctuation and the halves of a contraction are tokens too."""
     found = []
     for sentence in sentences(text):
-        # The middle of a long gap tells the tokenizer nothing, but costs it quadratic time.
+        # The middle of a long gap does not change the tokens, but costs the tokenizer quadratic time.
         found += _tokenizer().tokenize(_LONG_GAP.sub(r"\1\2", sentence))
     return found
 
