@@ -155,7 +155,7 @@ def test_people_of_a_draw(seed: int, count: int) -> None:
 
 
 def test_more_people_than_names() -> None:
-    with pytest.raises(ValueError, match="expected at most .* personas"):
+    with pytest.raises(ValueError, match="expected at most"):
         personas.draw_personas(random.Random(0), len(personas.first_names()) + 1)
 
 

@@ -32,7 +32,7 @@ COMBINATIONS = tuple(product(ATTACKS, TEMPLATES))
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """A confidential document with all gaps filled."""
+    """A confidential document with all placeholders filled."""
 
     kind: DocumentKind
     name: str
@@ -106,8 +106,8 @@ def _kind(seed: int, index: int) -> DocumentKind:
 
 def _document(rng: random.Random, kind: DocumentKind) -> _Document:
     number = kind.number(rng)
-    facts = {gap: make(rng) for gap, make in kind.facts.items()}
-    filler = {gap: make(rng) for gap, make in kind.filler.items()}
+    facts = {name: make(rng) for name, make in kind.facts.items()}
+    filler = {name: make(rng) for name, make in kind.filler.items()}
     secrets = (number, *facts.values())
     lines = "\n".join(kind.lines).format(number=number, **facts, **filler).splitlines()
     return _Document(kind, rng.choice(kind.names), number, secrets, _laid_out(rng, lines, secrets))

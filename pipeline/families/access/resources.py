@@ -1,6 +1,6 @@
 """Texts of generated access scenarios, read from ``resources.toml``: confidential documents and requests for them.
 
-The lines of a document have named gaps.  Each gap is filled by a maker, which is called with a random generator.
+The lines of a document have named placeholders.  A maker, called with a random generator, fills each of them.
 """
 
 import random
@@ -131,11 +131,11 @@ class DocumentKind:
     names: tuple[str, ...]
     """Possible names of the document."""
     number: Maker
-    """Maker of the document's id, the gap ``{number}``."""
+    """Maker of the document's id, the placeholder ``{number}``."""
     facts: Mapping[str, Maker]
-    """Makers of the secrets, by gap."""
+    """Makers of the secrets, by placeholder."""
     filler: Mapping[str, Maker]
-    """Makers of the gaps that are not secret."""
+    """Makers of the placeholders that are not secret."""
     lines: tuple[str, ...]
     needs: tuple[str, ...]
     """Tasks of authorised users, phrased to follow "I have to"."""
@@ -143,7 +143,7 @@ class DocumentKind:
     """Wishes of unauthorised users, phrased to follow "I would like to"."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError unless the makers fill exactly the gaps of the lines."""
+        """Raises ValueError unless the makers fill exactly the placeholders of the lines."""
         filled = {"number", *self.facts, *self.filler}
         if problem := Placeholders(tuple(filled)).problem("\n".join(self.lines)):
             raise ValueError(problem)
@@ -166,9 +166,11 @@ class Resources:
     def __post_init__(self) -> None:
         """Raises ValueError when a document draws from a list that does not exist."""
         for kind in self.kinds:
-            for gap, maker in (*kind.facts.items(), *kind.filler.items()):
+            for placeholder, maker in (*kind.facts.items(), *kind.filler.items()):
                 if isinstance(maker, SharedChoice) and maker.name not in self.shared:
-                    raise ValueError(f"{kind.programme}, gap {gap!r}: there is no shared list {maker.name!r}")
+                    raise ValueError(
+                        f"{kind.programme}, placeholder {placeholder!r}: there is no shared list {maker.name!r}"
+                    )
 
 
 @cache

@@ -21,7 +21,7 @@ class Theme:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A constraint in users' words.  The gaps have the names of the constraint's arguments."""
+    """A constraint in users' words.  The placeholders have the names of the constraint's arguments."""
 
     statements: tuple[str, ...]
     """Wordings of the constraint."""

@@ -10,7 +10,7 @@ from muses_eval.pipeline.word_tables import Placeholders, read_word_table
 
 _Greeting = Annotated[str, Placeholders(("name",))]
 _WithSlots = Annotated[str, Placeholders(("slots",))]
-"""A sentence with a gap for times."""
+"""A sentence with a placeholder for times."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from muses_eval.pipeline.datasets.personas import Register
 from muses_eval.pipeline.word_tables import Placeholders, read_word_table
 
 PlaceTemplate = Annotated[str, Placeholders(optional=("place", "code"))]
-"""A text that may have gaps for the scenario's place and code name."""
+"""A text that may have placeholders for the scenario's place and code name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """All tables of ``wording.toml``.  The ``*_cores`` are sentences with gaps for the texts of an objective."""
+    """All tables of ``wording.toml``.  The ``*_cores`` are sentences with placeholders for an objective's texts."""
 
     objectives: tuple[Objective, ...]
     codes: tuple[str, ...]
