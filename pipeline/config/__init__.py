@@ -1,11 +1,12 @@
-"""The configuration of a run: what users write in YAML, as the frozen values that everybody uses.
+"""The configuration of a run: the YAML that users write, as frozen values.
 
-One noun a file.  Names in ``...Config`` are sections that only a configuration has; ``RunConfig`` is the whole.  All
-others, such as ``Sampling``, are plain frozen dataclasses that also travel to workers.  pydantic reads both from text;
-a dataclass that code makes itself is not checked.
+Each file defines one section.  Classes called ``...Config`` exist only in a configuration; ``RunConfig`` is the root.
+All others, such as ``Sampling``, are frozen dataclasses that are also sent to workers.  pydantic validates both when it
+reads a configuration.  A dataclass that code creates directly is not validated.
 
-A model has two forms: ``ModelConfig`` is what was written, which a manifest stores; ``ModelSpec`` is what it stands
-for, with its address, its key and its prices looked up.
+A model has two forms.  ``ModelConfig`` is the section as written, which a manifest stores.  ``ModelSpec`` is the
+resolved model, with its address, the name of its key and its prices.
 
-Import from the files: ``pipeline.plan.plan`` and ``pipeline.prices`` use some of them and are used by others.
+Import from the files of this package, not from the package: ``pipeline.plan.plan`` and ``pipeline.prices`` import some
+of them and are imported by others.
 """

@@ -1,4 +1,4 @@
-"""Budget: the money or tokens that a run may use."""
+"""The budget of a run in USD or tokens."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -16,17 +16,18 @@ def _size_from_number(value: object) -> object:
 class DatasetSpec:
     """Scenarios that are generated (``size`` and ``seed``) or read from files (``path``).
 
-    As text: ``generated:tiny``, ``generated:paper``, ``generated:500@7`` (500 a family, seed 7), or a file or folder.
+    The short form is a string: ``generated:tiny``, ``generated:paper``, ``generated:500@7`` (500 per family, seed 7),
+    or the path of a file or folder.
     """
 
     __pydantic_config__ = STRICT
 
     path: str | None = None
     size: Annotated[str, BeforeValidator(_size_from_number)] = "tiny"
-    """``tiny``, ``paper`` or a number of scenarios a family."""
+    """``tiny``, ``paper`` or the number of scenarios per family."""
     seed: Whole = 0
     most_users: Annotated[Whole, Field(ge=MIN_USERS, le=MAX_USERS)] | None = None
-    """Most users of a generated scenario, at least 2; None uses the paper's numbers (queue 20, the others 10)."""
+    """Largest number of users of a generated scenario; None uses the paper's numbers (queue 20, the others 10)."""
 
     @model_validator(mode="after")
     def _known(self) -> "DatasetSpec":
@@ -43,7 +44,7 @@ class DatasetSpec:
 
 
 def dataset_from_text(value: object) -> object:
-    """The section that a text stands for; anything else as it is."""
+    """Returns the section that a string stands for; any other value unchanged."""
     if not isinstance(value, str):
         return value
     if not value.startswith("generated:"):

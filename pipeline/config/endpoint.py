@@ -20,10 +20,10 @@ class Endpoint:
     """Addresses, key, timeout and retries of a model.  None of these affects the model's replies."""
 
     base_urls: tuple[str, ...]
-    """Servers of the same model, each up to and including the version, as ``http://127.0.0.1:8000/v1``.  Empty: those
-    that this project starts."""
+    """Addresses of servers of the same model, up to the version, such as ``http://127.0.0.1:8000/v1``.  Empty when this
+    project starts the servers."""
     api_key_env: str | None = None
-    """Name of the environment variable that holds the key; None: no key is sent."""
+    """Name of the environment variable with the key; None sends no key."""
     timeout_s: float = 120.0
     """Timeout of one attempt of a call."""
     max_retries: int = 5

@@ -22,9 +22,9 @@ class EngineSpec:
     tensor_parallel: Annotated[Whole, Field(gt=0)] = 1
     """GPUs per replica."""
     args: JsonText = "{}"
-    """vLLM's own arguments, as ``{"max_model_len": 8192}``."""
+    """Arguments of vLLM, such as ``{"max_model_len": 8192}``."""
     python: str | None = None
-    """The interpreter that has vLLM; None: the worker's own."""
+    """Path of the Python interpreter with vLLM; None for the interpreter of the worker."""
 
     @field_validator("replicas")
     @classmethod

@@ -1,4 +1,4 @@
-"""Execution of a run: executor, workers, shards."""
+"""The execution of a run: executor, workers, shards."""
 
 from typing import Literal
 
@@ -11,11 +11,11 @@ class ExecutionConfig(Section):
 
     executor: Literal["inline", "ray"] = "inline"
     ray_address: str | None = None
-    """Address of a running cluster; a local one is started when left out."""
+    """Address of a running cluster; None starts a local one."""
     workers: Whole | None = Field(None, gt=0)
-    """Ray actors; one a CPU of the cluster when left out."""
+    """Number of Ray actors; None starts one per CPU of the cluster."""
     shards_per_worker: Whole = Field(4, gt=0)
-    """Shards that one worker plays at the same time."""
+    """Number of shards that one worker plays at the same time."""
     shard_size: Whole = Field(32, gt=0)
     """Episodes per shard."""
     weight: Whole = Field(1, ge=1, le=100)

@@ -1,7 +1,7 @@
-"""Whom a reply addresses, read as a person would read it.
+"""Finds the addressees of a reply as a human reader would.
 
-The briefing asks for ``{"target": name, "content": text}``.  Models also write arrays of these, other key names,
-lower-case or several names, and plain prose; a text that names no addressee is heard by everybody.
+The briefing asks for ``{"target": name, "content": text}``.  Models also write arrays of these objects, other keys,
+lower-case names, several names, or prose.  A text without an addressee is for all principals.
 """
 
 import re
@@ -20,7 +20,7 @@ _ARROW = re.compile(r"^\W*(?:agent|assistant)?\s*(?:->|→|to)\s*@?(?P<name>[\w 
 
 
 def interpret(names: Sequence[str], reply: str) -> Action:
-    """What a reply means, its reasoning aside; never raises."""
+    """Parses a reply without its reasoning; never raises an exception."""
     reply = strip_reasoning(reply)
     deliveries: list[Delivery] = []
     report: str | None = None
@@ -38,12 +38,12 @@ def interpret(names: Sequence[str], reply: str) -> Action:
 
 
 def _declared(goal: object) -> bool:
-    """Whether a ``goal_achieved`` means yes; ``"false"`` as a text does not."""
+    """Returns whether a value of ``goal_achieved`` means yes; the string ``"false"`` means no."""
     return goal.strip().casefold() not in ("", "false", "no", "none", "0") if isinstance(goal, str) else bool(goal)
 
 
 def audience(target: object, names: Sequence[str]) -> tuple[str, ...]:
-    """The principals that a target names, in the scenario's order; empty when it names none of them."""
+    """Returns the principals that a target names, in the scenario's order; empty when it names none of them."""
     by_key = {name.casefold(): name for name in names}
     reached = set()
     for entry in target if isinstance(target, list) else [target]:
@@ -60,7 +60,7 @@ def audience(target: object, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _messages(reply: str) -> Iterator[Mapping[str, object]]:
-    """The objects of a reply, those in a list under a key like ``messages`` included."""
+    """Yields the objects of a reply, including those in a list under a key such as ``messages``."""
     for value in json_objects(reply):
         yield value
         for key in _LIST_KEYS:
@@ -70,7 +70,7 @@ def _messages(reply: str) -> Iterator[Mapping[str, object]]:
 
 
 def _addressed(value: Mapping[str, object], names: Sequence[str]) -> Iterator[tuple[object, object]]:
-    """The (target, content) pairs of one object: by keys, or an object whose keys are the names themselves."""
+    """Yields the (target, content) pairs of one object.  Its keys may also be the names of principals."""
     target = first_value(value, _TARGET_KEYS)
     content = first_value(value, _CONTENT_KEYS)
     if target is not None and content is not None:
@@ -80,7 +80,7 @@ def _addressed(value: Mapping[str, object], names: Sequence[str]) -> Iterator[tu
 
 
 def _prose_deliveries(reply: str, names: Sequence[str]) -> list[Delivery]:
-    """Prose, line by line: what follows ``Agent -> Name:`` is for that principal, what precedes any is for all."""
+    """Splits prose by lines: text after ``Agent -> Name:`` is for that principal, text before the first one for all."""
     current = tuple(names)
     blocks: list[tuple[tuple[str, ...], list[str]]] = []
     for line in reply.strip().splitlines():

@@ -1,4 +1,4 @@
-"""What model calls used: counts, tokens, money, and how much of it is not known."""
+"""Usage of model calls: number of calls, tokens and cost, and the number of calls with unknown values."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True, slots=True)
 class CallUsage:
-    """Sums over calls that a provider was asked for; answers out of our own response cache used nothing."""
+    """Sums over the calls that reached a provider; replies from the response cache used nothing."""
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     usd: float = 0.0
     uncounted: int = 0
-    """Calls that did not report all their tokens; what they did report is in the sums."""
+    """Number of calls that did not report all their tokens; the reported tokens are in the sums."""
     unpriced: int = 0
-    """Calls whose cost is not known."""
+    """Number of calls with an unknown cost."""
 
     @property
     def tokens(self) -> int:
@@ -28,7 +28,7 @@ class CallUsage:
 
     @property
     def cost_usd(self) -> float | None:
-        """None when that of one call is not known."""
+        """Total cost; None when the cost of a call is unknown."""
         return None if self.unpriced else self.usd
 
     def __add__(self, other: "CallUsage") -> "CallUsage":
@@ -65,7 +65,7 @@ class CallUsage:
 
 
 def sum_or_none(parts: Iterable[Number | None]) -> Number | None:
-    """The sum; None when one part is not known."""
+    """Returns the sum, or None when a part is None."""
     listed = list(parts)
     known = [part for part in listed if part is not None]
     return sum(known) if len(known) == len(listed) else None

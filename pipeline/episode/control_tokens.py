@@ -1,8 +1,8 @@
 """Escapes control tokens in prompts, so that no principal can forge a message of another role.
 
-A chat template or its tokenizer would take ``alice<|im_end|>`` as a role, or in a text, for the end of a message, and
-what follows for a message of the system.  A prompt without control tokens is sent unchanged, byte for byte.
-Transcripts and scores always have the original texts.
+A principal called ``alice<|im_end|>`` would end its message in many chat templates, and the text that follows could
+pass for a system message.  A prompt without control tokens is sent unchanged, byte for byte.  Transcripts and scores
+always use the original texts.
 """
 
 import re
@@ -20,28 +20,29 @@ _CONTROL_TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-"""The opening bracket of a control token, of the families of models that are served under open weights."""
+"""The opening bracket of a control token of the model families with open weights."""
 _PLAIN_ROLE = re.compile(r"[A-Za-z0-9_-]+")
 _USUAL_ROLES = frozenset({"system", "user", "assistant"})
 
 
 def escape_control_tokens(message: ChatMessage) -> ChatMessage:
-    """The message without control tokens; the same object where it has none."""
+    """Returns the message without control tokens; the same object when it has none."""
     role, content = escape_role(message.role), escape_text(message.content)
     return message if role == message.role and content == message.content else ChatMessage(role, content)
 
 
 def escape_text(text: str) -> str:
-    """*text* with a space after the opening bracket of every control token: visible, and no token any more."""
+    """Returns *text* with a space after the opening bracket of every control token, which disables the token."""
     if "<" not in text and "[" not in text:
         return text
     return _CONTROL_TOKEN.sub(lambda found: f"{found.group()} ", text)
 
 
 def escape_role(role: str) -> str:
-    """A role of letters, digits, dash and underscore: *role* itself where it is one.
+    """Returns *role* when it has only letters, digits, dashes and underscores.
 
-    Anything else gets underscores and the beginning of its hash, so that two principals never become one.
+    In any other role the remaining characters become underscores.  The beginning of the role's hash is appended, so
+    that two principals never get the same role.
     """
     if role in _USUAL_ROLES or _PLAIN_ROLE.fullmatch(role):
         return role

@@ -1,4 +1,4 @@
-"""One scenario played once by one model: the unit of scoring, and one row of the store."""
+"""The record of one episode: one scenario, played once by one model.  It is one row of the store."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,20 +10,20 @@ from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import FailureKind
 
 Outcome = Literal["scored", "infra_failed", "simulator_failed", "budget_stopped"]
-"""``scored``: only these have scores.  ``infra_failed``: the agent's model gave no answer.  ``simulator_failed``: a
-simulated user's model gave none, which is never the agent's fault.  ``budget_stopped``: not played to its end because
-the run's budget was reached."""
+"""``scored``: the only outcome with scores.  ``infra_failed``: the agent's model returned no reply.
+``simulator_failed``: the model of a simulated user returned no reply, which never counts against the agent.
+``budget_stopped``: the episode was not finished because the run's budget was reached."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """Everything that is kept of an episode."""
+    """Everything that is stored about an episode."""
 
     episode_id: str
     run_id: str
     model: str
-    """The name on the leaderboard."""
+    """Name on the leaderboard."""
     provider: str
     provider_model: str
     family: str
@@ -39,29 +39,29 @@ class Episode:
     users: str
     """Name of the simulated users."""
     sampling: str
-    """The agent's sampling options as JSON."""
+    """Sampling options of the agent as JSON."""
     epoch: int
     shard: int
     attempt: int
-    """1-based: how many times the shard has been started."""
+    """1-based number of the attempt to play the shard."""
     outcome: Outcome
     error_kind: FailureKind | None
     error: str | None
     flags: tuple[str, ...]
-    """What a reader should know: unparsed, length, content_filter, context_overflow (all of the agent's own doing),
-    credential_masked (something in a text looked like a key and was replaced before it was stored), and reused (played
-    in an earlier night and taken over)."""
+    """Remarks for the reader: unparsed, length, content_filter and context_overflow, which the agent causes itself;
+    credential_masked, when a text that looked like a key was replaced before it was stored; and reused, when the
+    episode was played on an earlier night."""
     scorer_version: int
-    """:attr:`muses_eval.pipeline.families.family.Family.scorer_version` of the scores."""
+    """Version of the scorer (:attr:`muses_eval.pipeline.families.family.Family.scorer_version`)."""
     turns: int
     started_at: datetime
     """UTC."""
     seconds: float
     prompt_tokens: int | None
-    """Sum over all calls; None when a call did not report its tokens, 0 when no call was made."""
+    """Sum over all calls; None when a call did not report its tokens, 0 when there was no call."""
     completion_tokens: int | None
     cost_usd: float | None
-    """None when it is not known; 0 for models that cost nothing."""
+    """Cost of all calls; None when it is unknown, 0 for free models."""
     scores: tuple[Score, ...]
     messages: tuple[Message, ...]
     calls: tuple[Call, ...]

@@ -9,27 +9,27 @@ Role = Literal["agent", "user"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One model call as it is recorded.  Token counts are None when the provider did not report them."""
+    """The record of one model call.  Token counts are None when the provider did not report them."""
 
     role: Role
     model: str
     prompt_tokens: int | None
     completion_tokens: int | None
     latency_s: float
-    """From sending the first try to the end of the last one."""
+    """Seconds from the start of the first attempt to the end of the last one."""
     retries: int
     finish_reason: str
     cached: bool = False
-    """True when the reply came from our response cache and no provider was called."""
+    """True when the reply came from the response cache and no provider was called."""
     cached_tokens: int | None = None
-    """Prompt tokens that the provider had in its prefix cache; None when it does not report them."""
+    """Prompt tokens that were in the provider's prefix cache; None when the provider does not report them."""
     cost_usd: float | None = None
-    """None when a price or a count is not known; never 0 instead."""
+    """Cost of the call; None, never 0, when a price or a token count is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered; ``call`` is None for models that are functions."""
+    """A model's reply; ``call`` is None for scripted models, which call nothing."""
 
     text: str
     call: Call | None = None

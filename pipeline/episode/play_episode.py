@@ -19,7 +19,7 @@ from muses_eval.pipeline.errors import ModelFailure
 
 @dataclass(frozen=True, slots=True)
 class EpisodeFailure:
-    """Why an episode has no score: whose model call failed, and how."""
+    """The failed model call that ended an episode, and the role of the model."""
 
     role: Role
     cause: ModelFailure
@@ -27,13 +27,13 @@ class EpisodeFailure:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
-    """One played episode; with a ``failure`` the transcript is what had been said until then."""
+    """The result of one episode.  With a ``failure``, the transcript ends before the failed call."""
 
     transcript: Transcript
     turns: int
-    """Replies that the agent gave."""
+    """Number of the agent's replies."""
     unreadable: int
-    """How many of them were not in the form asked for."""
+    """Number of the agent's replies that were not in the requested format."""
     calls: tuple[Call, ...]
     failure: EpisodeFailure | None = None
 
@@ -41,9 +41,14 @@ class EpisodeResult:
 async def play_episode(
     dialogue: Dialogue, agent: Agent, users: Mapping[str, User], calls: list[Call] | None = None
 ) -> EpisodeResult:
-    """Plays one episode to its end.  A failed model call ends it and is reported; nothing else is caught.
+    """Plays one episode to its end.  A failed model call ends it and becomes its ``failure``.
 
-    *calls*: where calls are noted as they come back, for a caller that wants to know them even when this raises.
+    Args:
+        dialogue: the episode in its initial state.
+        agent: the model under test.
+        users: the player of each principal, by name.
+        calls: list to which each call is appended as soon as it returns, so that the caller has the calls even when
+            this function raises an exception.
     """
     calls = [] if calls is None else calls
 

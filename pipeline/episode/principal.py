@@ -1,4 +1,4 @@
-"""A principal: one of the users that an agent serves at once."""
+"""A principal: one of the users that an agent serves at the same time."""
 
 from dataclasses import dataclass
 
@@ -18,4 +18,4 @@ class Principal:
     persona: str
     """Visible to the agent."""
     private_context: str = ""
-    """The principal's own goal and instructions: no other principal and no agent ever sees it."""
+    """Goal and instructions of the principal, which no other principal and no agent sees."""

@@ -21,7 +21,7 @@ from muses_eval.pipeline.episode.transcript import Message
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A text of the agent for some principals."""
+    """A text that the agent addresses to some principals."""
 
     audience: tuple[str, ...]
     text: str
@@ -29,56 +29,56 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What the agent's reply means in the protocol."""
+    """The parsed reply of the agent."""
 
     deliveries: tuple[Delivery, ...] = ()
-    """Those addressed may answer in the next turn."""
+    """Texts for named principals, which may reply in the next turn."""
     shared: str = ""
-    """What it writes into the shared context: every principal sees it and none is asked to reply."""
+    """Text for the shared context: every principal sees it, and none is asked to reply."""
     final: bool = False
-    """Whether the agent has declared itself done."""
+    """True when the agent has declared that it is done."""
     readable: bool = True
-    """False when the reply is not in the form that the briefing asks for; it is scored all the same."""
+    """False when the reply is not in the format that the briefing requests; it is scored nevertheless."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrincipalView:
-    """Everything that one principal has seen and said so far: the only thing its user model is given."""
+    """All messages that one principal has sent or seen so far.  Its user model receives nothing else."""
 
     name: str
     turn: int
-    """The turn for which the principal is asked to speak."""
+    """Turn in which the principal is asked to speak."""
     messages: tuple[Message, ...]
 
     @property
     def last_heard(self) -> str:
-        """What the agent addressed to the principal in the turn before, joined by line breaks."""
+        """Texts that the agent addressed to the principal in the previous turn, joined by line breaks."""
         heard = (m.content for m in self.messages if m.sender == AGENT and m.turn == self.turn - 1)
         return "\n".join(heard)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the agent is given in one turn."""
+    """Input of the agent in one turn."""
 
     turn: int
     inputs: tuple[Input, ...]
-    """What the principals said in this turn."""
+    """Messages of the principals in this turn."""
     prompt: tuple[ChatMessage, ...]
-    """The briefing and the conversation up to and with these inputs, serialised: what a language model reads."""
+    """Chat messages for a language model: the briefing and the conversation, including these inputs."""
 
 
 class Agent(Protocol):
-    """The model under test, in one episode."""
+    """The model under test in one episode."""
 
     async def reply(self, observation: Observation) -> Reply:
-        """Raises ModelFailure when there is no answer to be had."""
+        """Returns the agent's reply.  Raises ModelFailure when the model returns none."""
         ...
 
 
 class User(Protocol):
-    """Plays one principal in one episode."""
+    """The player of one principal in one episode."""
 
     async def reply(self, view: PrincipalView) -> Reply:
-        """What the principal says next; an empty text is silence.  Raises ModelFailure."""
+        """Returns the principal's next message, which is empty for silence.  Raises ModelFailure when there is none."""
         ...

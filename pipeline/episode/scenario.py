@@ -1,4 +1,4 @@
-"""What is asked: one problem with its principals and its ground truth."""
+"""A scenario: one problem with its principals and its ground truth."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -11,7 +11,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What one principal says in one turn, before serialisation."""
+    """Message of one principal in one turn, before serialisation."""
 
     sender: str
     text: str
@@ -19,19 +19,19 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario(Generic[T_co]):
-    """One problem.  ``truth`` is the family's own frozen value; only scorers and scripted models read it."""
+    """One problem.  ``truth`` is a frozen value of the family, which only scorers and scripted models read."""
 
     id: str
     family: str
     principals: tuple[Principal, ...]
     briefing: str
-    """The agent's instructions, as published."""
+    """Instructions of the agent, as published."""
     format_line: str
-    """The part of the briefing that says how messages arrive; empty when it says nothing of it."""
+    """Part of the briefing that describes the format of the inputs; empty when there is none."""
     template: Template
-    """The serialisation that the scenario was published with."""
+    """Serialisation in which the scenario was published."""
     openings: tuple[Input, ...]
-    """What the principals say in the first turn; silent principals are left out."""
+    """Inputs of the first turn, without silent principals."""
     truth: T_co
     mode: str | None = None
     attack: str | None = None
@@ -39,7 +39,7 @@ class Scenario(Generic[T_co]):
     difficulty: str | None = None
 
     def principal(self, name: str) -> Principal:
-        """Raises KeyError for a name that is not in the scenario."""
+        """Returns the principal with this name.  Raises KeyError when the scenario has none."""
         for principal in self.principals:
             if principal.name == name:
                 return principal
@@ -50,7 +50,7 @@ class Scenario(Generic[T_co]):
         return tuple(principal.name for principal in self.principals)
 
     def briefing_in(self, template: Template) -> str:
-        """The agent's instructions for one serialisation: the published text to the letter in the published one."""
+        """Returns the agent's instructions for a serialisation; for the published one, the published text unchanged."""
         if template == self.template:
             return self.briefing
         if self.format_line:

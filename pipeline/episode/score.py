@@ -1,4 +1,4 @@
-"""A score says which rules it was given by."""
+"""A score, with the rules by which it was computed."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -10,11 +10,11 @@ SCORINGS: tuple[Scoring, ...] = get_args(Scoring)
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One number about one episode."""
+    """Value of one metric for one episode."""
 
     scoring: Scoring
     metric: str
     value: float
-    """0 to 1, unless the metric says otherwise (``turns`` is a count)."""
+    """From 0 to 1, except for metrics that are counts, such as ``turns``."""
     round: int | None = None
-    """The turn up to which the number counts; None: the whole episode, which is what a leaderboard shows."""
+    """Last turn that the value covers; None for the whole episode, which the leaderboard shows."""

@@ -23,19 +23,19 @@ _DESCRIPTIONS: dict[Template, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message of the prompt, as chat APIs have it."""
+    """One message of a prompt, as in chat APIs."""
 
     role: str
     content: str
 
 
 def describe(template: Template) -> str:
-    """The sentence that tells an agent how messages arrive."""
+    """Returns the sentence that describes a template to the agent."""
     return _DESCRIPTIONS[template]
 
 
 def find_format_line(briefing: str, template: Template, published: re.Pattern[str]) -> str:
-    """The part of a briefing that says how messages arrive: ours, or the published one; empty when neither is there."""
+    """Returns the sentence of a briefing that describes the template, ours or the published one; empty without one."""
     own = describe(template)
     if own in briefing:
         return own
@@ -44,20 +44,20 @@ def find_format_line(briefing: str, template: Template, published: re.Pattern[st
 
 
 def add_author(template: Template, name: str, text: str) -> str:
-    """One principal's text with its author on it; ``native`` carries the author in the role instead."""
+    """Returns a principal's text with its author; ``native`` has the author in the role instead."""
     head, tail = _frame(template, name)
     return f"{head}{text}{tail}"
 
 
 def remove_author(template: Template, name: str, text: str) -> str:
-    """The inverse of :func:`add_author`; text that does not carry the author is returned as it is."""
+    """Inverts :func:`add_author`; a text without the author is returned unchanged."""
     head, tail = _frame(template, name)
     framed = len(text) >= len(head) + len(tail) and text.startswith(head) and text.endswith(tail)
     return text[len(head) : len(text) - len(tail)] if framed else text
 
 
 def _frame(template: Template, name: str) -> tuple[str, str]:
-    """What stands before and after a text."""
+    """Returns the prefix and the suffix of a text."""
     match template:
         case "says":
             return f"{name} says: ", ""
@@ -70,7 +70,7 @@ def _frame(template: Template, name: str) -> tuple[str, str]:
 
 
 def serialize(template: Template, messages: Iterable[tuple[str, str]]) -> tuple[ChatMessage, ...]:
-    """One turn of (name, text) pairs as chat messages, in the order given; empty when there are no pairs."""
+    """Converts the (name, text) pairs of one turn to chat messages in the same order; empty without pairs."""
     pairs = tuple(messages)
     if template == "native":
         return tuple(ChatMessage(name, text) for name, text in pairs)

@@ -1,4 +1,4 @@
-"""What was said in an episode, and who could see it."""
+"""The transcript of an episode: all messages, with the principals that can see them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,10 +9,10 @@ from muses_eval.pipeline.episode.principal import AGENT
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One text of an episode.
+    """One message of an episode.
 
-    The agent's raw reply has no audience: only the harness sees it as it is.  What the agent addresses to
-    principals follows as messages of its own with these principals as audience.
+    The agent's raw reply has no audience, because no principal sees it.  The texts that it addresses to principals
+    follow as separate messages with these principals as the audience.
     """
 
     turn: int
@@ -24,20 +24,20 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The messages of one episode in the order in which they were said."""
+    """The messages of one episode in chronological order."""
 
     messages: tuple[Message, ...]
 
     def replies(self) -> tuple[tuple[int, str], ...]:
-        """The agent's raw replies as (turn, text)."""
+        """Returns the agent's raw replies as (turn, text)."""
         return tuple((m.turn, m.content) for m in self.messages if m.sender == AGENT and not m.audience)
 
     def deliveries(self, name: str) -> Iterator[Message]:
-        """What the agent let one principal see."""
+        """Yields the agent's messages that one principal sees."""
         return (m for m in self.messages if m.sender == AGENT and name in m.audience)
 
     def deliveries_by_turn(self) -> dict[int, list[Message]]:
-        """What the agent let principals see, by turn."""
+        """Returns turn -> the agent's messages that principals see."""
         by_turn: dict[int, list[Message]] = defaultdict(list)
         for message in self.messages:
             if message.sender == AGENT and message.audience:
@@ -46,10 +46,10 @@ class Transcript:
 
 
 def raw_reply(turn: int, text: str) -> Message:
-    """The agent's reply as the model gave it."""
+    """Returns the message with the agent's unparsed reply."""
     return Message(turn, AGENT, (), text)
 
 
 def delivered(turn: int, audience: Iterable[str], text: str) -> Message:
-    """A text that the agent let these principals see."""
+    """Returns the message with a text of the agent for these principals."""
     return Message(turn, AGENT, tuple(audience), text)

@@ -1,7 +1,7 @@
-"""Principals that a language model plays (the paper's way), as prompts and as readings of its replies.
+"""Prompts of the models that play principals, as in the paper, and the parser of their replies.
 
-What others can see of a principal (role, persona) stands apart from what only it knows (its private context).  A
-principal's model is shown that principal's own view and nothing else.
+A prompt separates what others know about the principal (role, persona) from what only the principal knows (its private
+context).  The model of a principal receives this principal's view and nothing else.
 """
 
 import re
@@ -12,7 +12,7 @@ from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.text.reply_parsing import strip_reasoning
 
 SILENCE = "[NOTHING TO ADD]"
-"""What the model is asked to write when its principal has nothing more to say."""
+"""Text that the model is asked to write when its principal has nothing to add."""
 
 _BRIEFING = """\
 You play one person in a conversation: {name}, {role}. An assistant serves {name} and several colleagues at the same \
@@ -35,7 +35,7 @@ _START = "The conversation begins. What does {name} write first?"
 
 
 def user_prompt(principal: Principal, view: PrincipalView) -> tuple[ChatMessage, ...]:
-    """What the model that plays *principal* reads: its part, and its own side of the conversation so far."""
+    """Returns the prompt of the model that plays *principal*: its instructions and its view of the conversation."""
     briefing = _BRIEFING.format(
         name=principal.name,
         role=principal.role,
@@ -46,7 +46,7 @@ def user_prompt(principal: Principal, view: PrincipalView) -> tuple[ChatMessage,
     prompt = [ChatMessage("system", briefing), ChatMessage("user", _START.format(name=principal.name))]
     for message in view.messages:
         role = "user" if message.sender == AGENT else "assistant"
-        if prompt[-1].role == role:  # chat templates want the two to alternate
+        if prompt[-1].role == role:  # chat templates require the two roles to alternate
             prompt[-1] = ChatMessage(role, f"{prompt[-1].content}\n\n{message.content}")
         else:
             prompt.append(ChatMessage(role, message.content))
@@ -54,11 +54,11 @@ def user_prompt(principal: Principal, view: PrincipalView) -> tuple[ChatMessage,
 
 
 def parse_user_reply(principal: Principal, reply: str) -> str | None:
-    """What the principal says, out of what its model wrote; empty for silence.
+    """Returns the principal's message from the reply of its model; empty when the principal is silent.
 
-    None when the model wrote neither a text nor that the principal is silent.
+    None when the reply has neither a text nor the marker of silence.
     """
-    answer = strip_reasoning(reply)  # cut off or not: it may hold what only the principal knows
+    answer = strip_reasoning(reply)  # truncated or not: it may contain private context
     text = answer.replace(SILENCE, "").strip()
     own_name = re.match(rf"{re.escape(principal.name)}\s*(?:says)?\s*:\s*", text)
     said = text[own_name.end() :] if own_name else text

@@ -1,9 +1,10 @@
-"""What decides a cell's results: where the key of two nights is the same, the second one need not be played again.
+"""Computes the content key of a cell, a hash of everything that determines its results.
 
-The key covers the episodes (and so dataset, serialisation, sampling, model identity and who plays the users), the very
-texts that the agent is given first and the parts that simulated users are given, how later turns are put together, the
-version of what scripted ones say, the scorer's version, the weights' revision as far as it is declared, and the engines
-of the models that we serve.  What a hosted provider changes behind a name is not in it; that is what the canary is for.
+When the keys of two nights are equal, the later night reuses the results of the earlier one.  The key covers the
+episodes (and thereby dataset, serialisation, sampling, model identity and simulated users), the texts of the first
+prompts of agents and simulated users, the construction of later prompts, the version of scripted texts, the scorer's
+version, the declared revision of the weights, and the engines of the models that this project serves.  It cannot cover
+a change of a model that a provider hosts; the canary detects those.
 """
 
 import json
@@ -27,16 +28,20 @@ from muses_eval.pipeline.hashing import PrefixHasher, digest
 from muses_eval.pipeline.plan.plan import Cell
 
 SCRIPTED_VERSION = 1
-"""Version of the texts of scripted users and built-in agents.  Raise it with every change of these texts."""
+"""Version of the texts of scripted users and built-in agents.  Increase it with every change of these texts."""
 _EXCHANGE = ('{"target": "everyone", "content": "One."}', "Two.")
-"""Replies of an agent, as families of several turns read them."""
+"""Replies of an agent, in the format of the families with several turns."""
 NO_ENGINES: Mapping[str, str] = MappingProxyType({})
 
 
 def content_key(cell: Cell, dataset: Dataset, users: UsersSpec, engines: Mapping[str, str] = NO_ENGINES) -> str:
-    """32 hex digits; the order of shards and scenarios does not matter.
+    """Returns the key, 32 hex digits.  It does not depend on the order of shards and scenarios.
 
-    *engines*: model -> what serves it, of those that we serve ourselves.
+    Args:
+        cell: the cell.
+        dataset: the dataset with the cell's scenarios.
+        users: the simulated users.
+        engines: model name -> engine, for the models that this project serves.
     """
     family, engine = FAMILIES[cell.family], cell.model.engine
     by_id = dataset.by_family[cell.family]
@@ -71,7 +76,7 @@ def content_key(cell: Cell, dataset: Dataset, users: UsersSpec, engines: Mapping
 
 
 def _served(model: ModelSpec, engines: Mapping[str, str]) -> object:
-    """By what, and over how many GPUs: sums that are split otherwise round otherwise."""
+    """Returns the engine, and the number of GPUs when there are several, because sums are then rounded differently."""
     parallel = 1 if model.engine is None else model.engine.tensor_parallel
     return engines.get(model.name) if parallel == 1 else (engines.get(model.name), parallel)
 
@@ -81,7 +86,7 @@ def _dialogue(family: Family[Any], scenario: Scenario[Any], template: Template) 
 
 
 def _later_turns(family: Family[Any], scenario: Scenario[Any], template: Template, users: UsersSpec) -> list[object]:
-    """What models read in a short exchange of fixed words: how replies are read, passed on and put into prompts."""
+    """Returns the prompts of a short exchange of fixed texts, which depend on how replies are parsed and delivered."""
     dialogue, read = _dialogue(family, scenario, template), list[object]()
     for reply in _EXCHANGE:
         dialogue.answer(reply)
@@ -96,5 +101,5 @@ def _later_turns(family: Family[Any], scenario: Scenario[Any], template: Templat
 
 
 def _read(prompt: Iterable[ChatMessage]) -> list[tuple[str, str]]:
-    """As it is sent."""
+    """Returns a prompt as it is sent."""
     return [(message.role, message.content) for message in map(escape_control_tokens, prompt)]

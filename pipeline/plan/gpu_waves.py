@@ -1,7 +1,7 @@
-"""Which models are served at the same time when there are fewer GPUs than models.
+"""Packs models into waves when the cluster has too few GPUs to serve all of them at the same time.
 
 A *wave* is a set of models that fit on the cluster together: they are deployed, all their cells are played, and their
-GPUs are free for the next wave.  Models that others serve run beside the waves and are not in them.
+GPUs are then free for the next wave.  Models that others serve run in parallel with the waves and belong to none.
 """
 
 import json
@@ -15,24 +15,24 @@ from muses_eval.pipeline.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Models that are served together."""
+    """Models that are served at the same time."""
 
     models: tuple[ModelSpec, ...]
     gpus: int
-    """That they hold with the least number of replicas; what is left over is there for more."""
+    """GPUs of the models with their minimum number of replicas; the remaining GPUs can serve more replicas."""
 
 
 ServerKey = tuple[str, EngineSpec]
-"""What tells the servers of one model from those of another."""
+"""Identity of the servers of a model."""
 
 
 def server_key(model: ModelSpec) -> ServerKey:
-    """The servers of a model; those that differ in how they are asked only share them."""
+    """Returns the servers of a model.  Models that differ only in their requests share their servers."""
     return model.model, model.engine or EngineSpec()
 
 
 def gpus_per_replica(engine: EngineSpec) -> int:
-    """GPUs that one replica holds: a rank of tensor parallelism times one of pipeline parallelism."""
+    """Returns the GPUs of one replica: the tensor parallel size times the pipeline parallel size."""
     ranks = json.loads(engine.args).get("pipeline_parallel_size", 1)
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
         raise ConfigError(f"engine.args.pipeline_parallel_size: expected a whole number from 1 on, got {ranks!r}")
@@ -40,13 +40,14 @@ def gpus_per_replica(engine: EngineSpec) -> int:
 
 
 def pack_waves(models: Iterable[ModelSpec], gpus: int) -> tuple[Wave, ...]:
-    """The waves in which *models* are served on a cluster of so many GPUs; those without an engine are in none.
+    """Packs *models* into waves for a cluster with this number of GPUs; models without an engine are in no wave.
 
-    The largest model comes first, each into the first wave that has room (first-fit decreasing: at most
-    11/9 of the fewest waves, and one more; Dósa 2007).  Equal ones keep their order, so a config decides.
+    The algorithm is first-fit decreasing: each model, the largest first, goes to the first wave with enough free GPUs.
+    The number of waves is at most 11/9 of the optimum, plus 6/9 (Dósa 2007).  Models of equal size keep the order of
+    the config.
 
     Raises:
-        ConfigError: a model alone needs more than there is.
+        ConfigError: a single model needs more GPUs than the cluster has.
     """
     waves: list[list[ModelSpec]] = []
     taken: list[int] = []
@@ -65,20 +66,20 @@ def pack_waves(models: Iterable[ModelSpec], gpus: int) -> tuple[Wave, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WaveSchedule:
-    """How the GPUs of a cluster are used by runs that share it."""
+    """The models that are served on the GPUs of a cluster, and when."""
 
     gpus: int
     always_on: Wave
-    """The models that play users: they are up all the time."""
+    """Models of simulated users, which are served all the time."""
     waves: tuple[Wave, ...]
-    """Waves of agents, one after the other."""
+    """Waves of agents, which are served one after the other."""
 
 
 def schedule_waves(agents: Iterable[ModelSpec], users: Iterable[ModelSpec], gpus: int) -> WaveSchedule:
-    """Packs the served models into waves that fit on *gpus* GPUs; models that share their servers are named once.
+    """Packs the served models into waves that fit on *gpus* GPUs; models that share servers are in one wave only once.
 
     Raises:
-        ConfigError: there are too few GPUs for one of the models.
+        ConfigError: one of the models needs more GPUs than are available.
     """
     kept = {server_key(model): model for model in users if model.engine is not None}
     turns = {server_key(model): model for model in agents if server_key(model) not in kept}
@@ -97,7 +98,7 @@ def schedule_waves(agents: Iterable[ModelSpec], users: Iterable[ModelSpec], gpus
 
 
 def needed_gpus(models: Iterable[ModelSpec]) -> int:
-    """That they hold together with the least number of replicas."""
+    """Returns the GPUs that the models need together with their minimum number of replicas."""
     return sum(needed for _, needed in _needs(models))
 
 

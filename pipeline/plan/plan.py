@@ -1,7 +1,7 @@
-"""Which episodes a run owes: config -> cells -> shards -> episodes, all with stable names.
+"""The plan of a run: config -> cells -> shards -> episodes, all with stable ids.
 
-A plan is a pure function of the dataset's content and the run's identity, so the same config gives the same ids on any
-machine, and resuming is a subtraction: :meth:`Plan.without` takes away what is scored.
+A plan is a pure function of the dataset's content and the run's identity, so the same config gives the same ids on
+every machine.  To resume a run, :meth:`Plan.without` removes the episodes that have scores.
 """
 
 from collections import Counter
@@ -18,20 +18,20 @@ from muses_eval.pipeline.hashing import PrefixHasher, digest, slug
 from muses_eval.pipeline.seeds import UsersSeeds, agent_seed
 
 _LONGEST_NAME = 120
-"""So many characters of a run's name are in its id: names in a folder have at most 255 bytes."""
+"""Maximum number of characters of a run's name in its id, because file names have at most 255 bytes."""
 TemplateChoice = Template | Literal["published"]
-"""``published``: each scenario in the serialisation of its own row."""
+"""``published``: each scenario in the serialisation of its row."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodePlan:
-    """One scenario to be played once by one model: the unit of scoring."""
+    """One scenario that one model plays once: the unit of scoring."""
 
     id: str
     scenario_id: str
     template: Template
     epoch: int
-    """0-based repetition of the scenario."""
+    """0-based number of the repetition of the scenario."""
     agent_seed: int
     """Seed of a scripted agent."""
     users_seed: int
@@ -40,9 +40,9 @@ class EpisodePlan:
 
 @dataclass(frozen=True, slots=True)
 class ShardPlan:
-    """Some tens of episodes of one cell: the unit of work, of retry and of storage.
+    """Some tens of episodes of one cell: the unit of work, of retries and of storage.
 
-    ``number`` is unique within the run's (model, family) and does not depend on what is already done.
+    ``number`` is unique for the run, model and family, and does not depend on which episodes are already scored.
     """
 
     number: int
@@ -51,7 +51,7 @@ class ShardPlan:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """model x family x template choice: the unit of reporting and of a Prefect task."""
+    """Model x family x template choice: the unit of reports and of Prefect tasks."""
 
     model: ModelSpec
     family: str
@@ -70,7 +70,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a run's identity is made of, apart from the dataset's content."""
+    """The identity of a run, without the content of the dataset."""
 
     name: str
     models: tuple[ModelSpec, ...]
@@ -79,12 +79,12 @@ class RunRequest:
     templates: tuple[TemplateChoice, ...] = ("published",)
     epochs: int = 1
     limit: int | None = None
-    """So many scenarios a family, a sample that is the same for every model; None: all."""
+    """Number of scenarios per family, a sample that is the same for every model; None for all scenarios."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that a run owes."""
+    """All episodes of a run."""
 
     run_id: str
     dataset: str
@@ -98,14 +98,14 @@ class Plan:
 
     @property
     def planned(self) -> dict[tuple[str, str], int]:
-        """Episodes by (model name, family)."""
+        """(model name, family) -> number of episodes."""
         counts: Counter[tuple[str, str]] = Counter()
         for cell in self.cells:
             counts[cell.model.name, cell.family] += cell.episode_count
         return dict(counts)
 
     def without(self, scored: Collection[str]) -> "Plan":
-        """The plan less the episodes with these ids; emptied shards and cells drop out, numbers stay."""
+        """Returns the plan without the episodes with these ids.  Empty shards and cells are removed; numbers stay."""
         cells = []
         for cell in self.cells:
             shards = []
@@ -119,12 +119,20 @@ class Plan:
 
 
 def make_plan(request: RunRequest, dataset: Dataset, shard_size: int, run_id: str | None = None) -> Plan:
-    """The plan of one run.  Without a ``run_id`` the run is named after its content: the same config, the same run."""
+    """Makes the plan of one run.
+
+    Args:
+        request: identity of the run.
+        dataset: the scenarios.
+        shard_size: maximum number of episodes per shard.
+        run_id: id of the run.  By default it is derived from the request and the dataset, so the same config gives the
+            same run.
+    """
     numbers: Counter[tuple[str, str]] = Counter()
     cells = []
     for model in request.models:
         for family in request.families:
-            # A scenario that was published in a template which is asked for by name as well is owed once.
+            # A scenario is planned once when its published template is requested by name as well.
             earlier: set[str] = set()
             for choice in request.templates:
                 owed = _episodes(request, dataset, model, family, choice)
@@ -153,7 +161,7 @@ def _identity(request: RunRequest, dataset: Dataset) -> str:
 
 
 def _chosen(scenarios: tuple[Scenario[Any], ...], limit: int | None) -> tuple[Scenario[Any], ...]:
-    """All scenarios, or a sample that depends on their ids alone, not on the order of rows and files."""
+    """Returns all scenarios, or a sample that depends on their ids alone, not on the order of rows and files."""
     if limit is None or limit >= len(scenarios):
         return scenarios
     sample = {scenario.id for scenario in sorted(scenarios, key=lambda scenario: digest("limit", scenario.id))[:limit]}
@@ -163,7 +171,7 @@ def _chosen(scenarios: tuple[Scenario[Any], ...], limit: int | None) -> tuple[Sc
 def _episodes(
     request: RunRequest, dataset: Dataset, model: ModelSpec, family: str, choice: TemplateChoice
 ) -> Iterator[EpisodePlan]:
-    # With the name: two servers may offer different weights as one model, and a run may compare them.
+    # The name is included: two servers may offer different weights as one model, and a run may compare them.
     version = dataset.versions.get(family)
     ids = PrefixHasher("episode", version, family, request.users.identity, model.name, model.identity)
     users = UsersSeeds(version, family, request.users.identity)
