@@ -1,6 +1,6 @@
-"""A sweep: one configuration with a grid, which stands for many runs.
+"""A sweep: one configuration with a grid that expands to many runs.
 
-Written as a run's configuration with three more keys::
+It is the configuration of a run with three more keys::
 
     grid:                                   every combination of these values is a run
       users: [scripted, openai:gpt-4o-mini]
@@ -8,8 +8,9 @@ Written as a run's configuration with three more keys::
     exclude: [{users: scripted, sampling: {temperature: 0}}]      combinations that match are left out
     include: [{dataset: generated:paper}]                         one more run each
 
-Models, families and templates vary inside a run, as its cells; the grid is for what a run has one of.  ``sampling``
-is laid over that of every model.  Runs are named after their values, so a sweep that is started again resumes.
+Models, families and templates already vary inside a run, as its cells; the grid varies the options with one value per
+run.  ``sampling`` is merged into the sampling of every model.  A run's name is derived from its values, so a sweep that
+is started again resumes its runs.
 """
 
 import json
@@ -26,14 +27,14 @@ from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.hashing import canonical, slug
 
 AXES = ("dataset", "families", "templates", "users", "epochs", "limit", "sampling")
-"""What a grid may vary."""
+"""Keys that a grid may vary."""
 MOST_CELLS = 10_000
-"""A larger grid is more likely a slip than a wish."""
+"""Maximum number of cells by default, because a larger grid is probably a mistake."""
 _OWN_KEYS = ("grid", "exclude", "include")
 _SHOWN_CHARS = 60
 
 Combination = Mapping[str, Any]
-"""Axis -> value."""
+"""Key of the grid -> value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +42,25 @@ class SweepRun:
     """One run of a sweep."""
 
     label: str
-    """Its values, for people; empty for a sweep of one run."""
+    """Values of the run, for people; empty without a grid."""
     config: RunConfig
 
 
 def has_grid(raw: object) -> bool:
-    """Whether a configuration stands for a sweep."""
+    """Returns whether a configuration is a sweep."""
     return isinstance(raw, Mapping) and any(key in raw for key in _OWN_KEYS)
 
 
 def expand(raw: object, source: str, most_cells: int = MOST_CELLS) -> tuple[SweepRun, ...]:
-    """The runs of a sweep, in the order of the grid; a configuration without a grid is one run.
+    """Returns the runs of a sweep in the order of the grid; a configuration without a grid gives one run.
 
     Args:
-        raw: what the YAML file holds.
-        source: names it in messages.
-        most_cells: more than so many cells (runs x models x families x templates) are refused.
+        raw: content of the YAML file.
+        source: name of the configuration in messages.
+        most_cells: maximum number of cells (runs x models x families x templates).
 
     Raises:
-        ConfigError: the grid, or one of its runs, cannot be used; with its values where one run is meant.
+        ConfigError: the grid or one of its runs is invalid, or there are too many cells.
     """
     if not isinstance(raw, Mapping) or not has_grid(raw):
         return (SweepRun("", parse_config(raw, source)),)
@@ -109,7 +110,7 @@ def _check_axis(axis: object, where: str) -> None:
 
 
 def _check_plain(value: object, where: str) -> None:
-    """YAML has kinds of values that no configuration has: dates, sets, bytes."""
+    """Raises ConfigError for types of YAML that a configuration does not have: dates, sets, bytes."""
     try:
         json.dumps(value)
     except TypeError as error:
@@ -117,7 +118,7 @@ def _check_plain(value: object, where: str) -> None:
 
 
 def _refuse_many(runs: int, base: Mapping[str, Any], grid: Mapping[str, Any], source: str, most_cells: int) -> None:
-    """Counts before anything is built."""
+    """Raises ConfigError for too many cells, before any run is built."""
     models = base.get("models")
     widest = [
         len(models) if isinstance(models, list) else 1,
@@ -165,7 +166,7 @@ def _run(base: Mapping[str, Any], chosen: Combination, source: str) -> SweepRun:
 
 
 def _with_sampling(model: object, sampling: object) -> object:
-    """The model with these options laid over its own; what is no model is left for the config's own check."""
+    """Merges sampling options into those of a model.  An invalid model is returned unchanged and reported later."""
     section = {"model": model} if isinstance(model, str) else model
     if not isinstance(section, Mapping) or str(section.get("model", "")).startswith("scripted/"):
         return model
@@ -175,7 +176,7 @@ def _with_sampling(model: object, sampling: object) -> object:
 
 
 def _value(value: object) -> str:
-    """A value as it stands in a label."""
+    """Returns a value as text for a label."""
     match value:
         case str():
             return value

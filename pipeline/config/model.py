@@ -25,7 +25,7 @@ class ModelSpec:
     engine: EngineSpec | None = None
     """Engine settings; only for the provider ``vllm``."""
     prices: Prices | None = None
-    """Token prices; None when they are unknown, and the cost of a call with them.  Self-hosted models are free."""
+    """Token prices; None when they are unknown or the model is free because this project serves it."""
 
     @property
     def slug(self) -> str:

@@ -1,4 +1,4 @@
-"""A model as a configuration writes it, and what that stands for."""
+"""The section of a model in a configuration, and its resolution to a ``ModelSpec``."""
 
 import re
 from typing import Annotated
@@ -26,13 +26,13 @@ class ModelConfig(Section):
 
     model: str
     name: str | None = None
-    """On the leaderboard; the provider's name for the model when left out."""
+    """Name on the leaderboard; None uses the provider's name of the model."""
     base_url: Annotated[tuple[str, ...] | None, BeforeValidator(_one_or_several)] = None
-    """One address, or several that serve the same model."""
+    """One address, or several addresses of servers of the same model."""
     api_key_env: str | None = None
-    """Which environment variable holds the key.  Left out: the provider's own, where ``base_url`` is left out too."""
+    """Environment variable with the key; None uses the provider's variable, unless ``base_url`` is set."""
     account: str | None = None
-    """Models of one account share its limits; left out: their addresses and the key's name tell."""
+    """Name of the account, whose models share its limits; None derives it from the addresses and the key's name."""
     sampling: Sampling = Sampling()
     timeout_s: Number = Field(120.0, gt=0)
     max_retries: Whole = Field(5, ge=0)
@@ -40,7 +40,7 @@ class ModelConfig(Section):
     tokens_per_minute: Number | None = Field(None, gt=0)
     max_concurrency: Whole | None = Field(None, gt=0)
     prices: Prices | None = None
-    """Left out: those of the table of defaults, where it has the model."""
+    """Token prices; None uses the prices of the default table, if it has the model."""
     engine: EngineSpec | None = None
 
     @model_validator(mode="before")
@@ -100,7 +100,7 @@ class ModelConfig(Section):
         )
 
     def _prices(self, provider: str) -> Prices | None:
-        """The config's, else the table's: its prices hold at the provider's own address only."""
+        """Returns the prices of the config or of the table, whose prices apply only at the provider's own address."""
         if self.prices is not None:
             return self.prices
         home = PROVIDERS[provider].base_url

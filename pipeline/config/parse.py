@@ -1,6 +1,6 @@
-"""Reading a configuration: every problem with its place, what came and what was expected.
+"""Parses a configuration.  Errors name every problem: where, what came and what was expected.
 
-Unknown keys are refused with the nearest known one, so that a typo never silently means the default.
+Unknown keys are errors that suggest the nearest known key, so a typo never silently selects a default.
 """
 
 import difflib
@@ -16,10 +16,14 @@ _SHOWN_CHARS = 100
 
 
 def parse_config(raw: object, source: str) -> RunConfig:
-    """Reads a configuration.  *source* names it in messages.
+    """Parses a configuration.
+
+    Args:
+        raw: content of the YAML file.
+        source: name of the configuration in messages.
 
     Raises:
-        ConfigError: with one line for every problem: where, what came, what was expected.
+        ConfigError: the configuration is invalid; the text has one line per problem.
     """
     if not isinstance(raw, Mapping):
         raise ConfigError(f"{source}: expected keys and values such as `models: [scripted/oracle]`, got {_shown(raw)}")
@@ -53,7 +57,7 @@ def _shown(value: object) -> str:
 
 
 def _keys_at(location: tuple[str | int, ...]) -> list[str]:
-    """The keys that are known at a place of the configuration."""
+    """Returns the known keys at a location of the configuration, sorted."""
     section: type = RunConfig
     for part in location:
         if isinstance(part, str):
@@ -62,7 +66,7 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
 
 
 def keys_of(section: type) -> dict[str, type | None]:
-    """Key -> the section that stands there, alone or in a list; None for a plain value."""
+    """Returns key -> class of the section, alone or in a list; None for a plain value."""
     if issubclass(section, BaseModel):
         return {name: _section_in(field.annotation) for name, field in section.model_fields.items()}
     return {field.name: _section_in(field.type) for field in fields(section)} if is_dataclass(section) else {}

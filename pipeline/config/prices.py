@@ -1,4 +1,4 @@
-"""Prices of a model's tokens.  Where they come from: :mod:`muses_eval.pipeline.prices`."""
+"""Token prices of a model.  :mod:`muses_eval.pipeline.prices` has the default prices."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,4 +16,4 @@ class Prices:
     input: Annotated[Number, Field(ge=0)]
     output: Annotated[Number, Field(ge=0)]
     cached_input: Annotated[Number, Field(ge=0)] | None = None
-    """Price of prompt tokens that the provider had cached; None: the same as ``input``."""
+    """Price of prompt tokens in the provider's prefix cache; None for the price of ``input``."""

@@ -65,7 +65,7 @@ class RunConfig(Section):
     """Families to play; by default all families of the dataset."""
     templates: tuple[Annotated[TemplateChoice, BeforeValidator(_template)], ...] = ("published",)
     users: Annotated[ModelConfig | None, BeforeValidator(_users_from_text)] = None
-    """``scripted``: rule-based principals.  A model plays them in the paper's way, pinned apart from the agents."""
+    """Model that plays the users, as in the paper; None (``scripted`` in a config) for rule-based users."""
     epochs: Whole = Field(1, gt=0)
     limit: Whole | None = Field(None, gt=0)
     store: str = ".muses/store"
@@ -73,7 +73,7 @@ class RunConfig(Section):
     """Share of planned episodes that must be scored for a model to be ranked."""
     budget: Budget | None = None
     cache: Literal["off", "local", "store"] = "off"
-    """Where responses are cached.  A cached response is used for an identical call, with the same epoch."""
+    """Location of the response cache.  A cached response is used for an identical call, with the same epoch."""
     execution: ExecutionConfig = ExecutionConfig()
     flow: FlowConfig = FlowConfig()
     notify: tuple[Annotated[str, BeforeValidator(_block)], ...] = ()

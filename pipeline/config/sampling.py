@@ -1,4 +1,4 @@
-"""Sampling: the request options that change what a model says."""
+"""Sampling options: the options of a request that affect the reply."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class Sampling:
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
     max_tokens: Annotated[Whole, Field(gt=0)] | None = None
     seed: Whole | None = None
-    """Every request of an agent is sent ``seed + epoch``; a simulated user's, the seed plus a number of its own."""
+    """Seed of the requests, to which an agent adds the epoch and a simulated user an offset (``pipeline/seeds.py``)."""
     reasoning_effort: str | None = None
-    """Level as the provider names it: low, medium, high, ..."""
+    """Level in the provider's terms: low, medium, high, ..."""
     extra_body: Annotated[JsonText | None, BeforeValidator(_further_fields)] = None
-    """Further fields of every request, as the provider names them."""
+    """Additional fields of every request, in the provider's terms."""
 
     @property
     def identity(self) -> tuple[object, ...]:

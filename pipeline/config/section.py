@@ -1,4 +1,4 @@
-"""What all sections of a configuration have in common: unknown keys are refused, values are frozen and checked."""
+"""Base class and types of all sections of a configuration: unknown keys are errors, values are frozen and checked."""
 
 import json
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from muses_eval.pipeline.hashing import canonical
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-"""For ``__pydantic_config__`` of a dataclass that pydantic reads."""
+"""Value of ``__pydantic_config__`` in a dataclass that pydantic validates."""
 SEGMENT = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,148}[A-Za-z0-9_])?$"
-"""One segment of a path.  A folder's names have at most 255 bytes, and some keys have more than a run's id in one."""
+"""Pattern of a path segment.  File names have at most 255 bytes, and some contain more than the id of a run."""
 
 
 class Section(BaseModel):
-    """A section that only a configuration has."""
+    """Base class of the sections that exist only in a configuration."""
 
     model_config = STRICT
 
@@ -33,10 +33,10 @@ def _canonical_text(value: Mapping[str, Any]) -> str:
 
 
 Whole = Annotated[int, BeforeValidator(_no_bool)]
-"""An integer.  YAML's yes, no, on and off are refused, although Python counts with them."""
+"""An integer.  Booleans (yes, no, on and off in YAML) are errors, although they are integers in Python."""
 Number = Annotated[float, BeforeValidator(_no_bool)]
 if TYPE_CHECKING:
     JsonText = str
 else:
     JsonText = Annotated[dict[str, Any], AfterValidator(_canonical_text), PlainSerializer(json.loads)]
-"""Canonical JSON of an object.  A configuration writes the object itself, and so is it stored."""
+"""Canonical JSON of an object.  A configuration has the object itself, and a manifest stores the object."""

@@ -1,4 +1,4 @@
-"""The model, or the rules, behind the simulated users."""
+"""The simulated users: a model or rules."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,7 +7,7 @@ from muses_eval.pipeline.config.model import ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class UsersSpec:
-    """The simulated users.  Pinned apart from the agent and recorded in every episode."""
+    """The simulated users.  They are the same for all agents of a run and recorded in every episode."""
 
     model: ModelSpec | None = None
     """Model of the users; None for rule-based users, which are deterministic and free."""
