@@ -8,7 +8,7 @@ that existed when it was opened.  Foreign files are ignored; the views of an emp
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC
 from importlib.resources import files
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 from muses_eval.pipeline.errors import StoreError
-from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_store import S3Store
@@ -84,9 +84,7 @@ def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnect
         ) from error
 
 
-def connect_to(
-    store: ObjectStore, snapshot: StoreSnapshot, columns: Mapping[str, Column] = COLUMNS
-) -> duckdb.DuckDBPyConnection:
+def connect_to(store: ObjectStore, snapshot: StoreSnapshot) -> duckdb.DuckDBPyConnection:
     """Returns a connection with the views over the objects of a snapshot."""
     connection = duckdb.connect(":memory:", config=_settings())
     connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
@@ -102,7 +100,7 @@ def connect_to(
     for name in ("with_newest_scores" if snapshot.rescored else "without_rescoring", *_MACROS):
         connection.execute(sql_text("macros", name))
     for name in (*_BASE_VIEWS, *VIEWS):
-        connection.execute(_with_columns(sql_text("views", name), columns))
+        connection.execute(_with_columns(sql_text("views", name)))
     # Last, because DuckDB looks for every file of a view whenever it creates another view over it.
     for name, keys in views:
         if keys:
@@ -115,12 +113,12 @@ def sql_text(folder: Literal["macros", "views"], name: str) -> str:
     return (files("muses_eval.storage.query") / folder / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _with_columns(text: str, columns: Mapping[str, Column]) -> str:
+def _with_columns(text: str) -> str:
     """Fills the leaderboard's columns into the text of a view."""
-    rows = (f"({_quoted([column.name, column.family, column.metric])})" for column in columns.values())
+    rows = (f"({_quoted([column.name, column.family, column.metric])})" for column in COLUMNS.values())
     figures = (
         f"any_value({figure}) FILTER (name = {_quoted([name])}) AS {name}{suffix}"
-        for name in columns
+        for name in COLUMNS
         for figure, suffix in (("mean", ""), ("se", "_se"))
     )
     return text.replace("{column_rows}", ", ".join(rows)).replace("{column_figures}", ", ".join(figures))

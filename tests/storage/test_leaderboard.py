@@ -1,19 +1,15 @@
 """The leaderboard says what is known, how sure it is, and what is missing."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from muses_eval.pipeline.episode.episode import Episode
-from muses_eval.pipeline.episode.score import Score
-from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
+from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.intervals import Bounds
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
-from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
-from muses_eval.storage.query.duckdb_connection import connect, connect_to
-from muses_eval.storage.query.store_snapshot import read_snapshot
+from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
 
@@ -189,36 +185,3 @@ def test_resumed_episodes_count_once(store: ObjectStore) -> None:
 def test_an_empty_store(store: ObjectStore) -> None:
     """No rows, no error."""
     assert _board(store) == []
-
-
-def test_a_sixth_column_is_declared_in_one_place(store: ObjectStore) -> None:
-    """Given to the reader, it is in the SQL view, in the rows, and in the average."""
-    more = Column(
-        name="ndcg",
-        family="queue",
-        metric="ndcg",
-        title="queue NDCG",
-        heading=("Queue", "NDCG"),
-        latex="Queue NDCG",
-        paper="ndcg",
-    )
-    columns = {**COLUMNS, "ndcg": more}
-    scores = (Score("published", "f1", 0.5), Score("published", "ndcg", 0.25))
-    write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 1), [episode(0, scores=scores)])
-    with connect_to(store, read_snapshot(store), columns) as connection:
-        shown = connection.execute("SELECT queue_f1, ndcg, ndcg_se, avg, avg_columns FROM leaderboard").fetchall()
-        (row,) = leaderboard(connection, columns=columns)
-    assert shown == [(0.5, 0.25, None, 0.375, 2)]
-    assert row.estimates["ndcg"] == MeanEstimate(0.25, None)
-    assert (row.avg, row.avg_columns) == (0.375, 2)
-
-
-def test_no_other_file_names_a_column() -> None:
-    """A name that means nothing but a column stands in its declaration alone."""
-    root = Path(__file__).parents[2]
-    folders = ("pipeline", "storage", "workers", "flows", "dashboards")
-    files = [
-        path for folder in folders for path in (root / folder).rglob("*") if path.suffix in (".py", ".sql", ".html")
-    ]
-    named = {path.name for path in files if "meeting_success" in path.read_text(encoding="utf-8")}
-    assert named == {"leaderboard_columns.py"}
