@@ -106,14 +106,27 @@ def test_the_readme_leads_to_every_page() -> None:
     assert [page.name for page in PAGES[2:] if f"(docs/{page.name})" not in text] == []
 
 
-def test_the_readme_shows_what_the_demo_ends_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Played in this process: the executor does not change a score."""
-    store = ("--store", str(tmp_path))
-    assert main(["run", str(ROOT / "infra" / "demo.yaml"), "--executor", "inline", *store]) == 0
-    capsys.readouterr()
-    assert main(["leaderboard", "--format", "md", *store]) == 0
+@pytest.fixture(scope="module")
+def demo_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The demo, played in this process: the executor does not change a score."""
+    store = str(tmp_path_factory.mktemp("demo"))
+    assert main(["run", str(ROOT / "infra" / "demo.yaml"), "--executor", "inline", "--store", store]) == 0
+    return store
+
+
+def test_the_readme_shows_what_the_demo_ends_with(demo_store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", "--format", "md", "--store", demo_store]) == 0
     table, _, _ = capsys.readouterr().out.partition("\n\n")
     assert table in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("arguments", ["scripted/compliant scripted/random", "--all"])
+def test_the_page_on_statistics_shows_what_compare_prints(
+    arguments: str, demo_store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *arguments.split(), "--store", demo_store]) == 0
+    printed = capsys.readouterr().out
+    assert f"$ muses compare {arguments}\n{printed}" in (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
 
 
 def named_paths() -> list[str]:
