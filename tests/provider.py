@@ -27,12 +27,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from muses_eval.workers.rehearsal.openai_format import chat_completion, model_list
-from muses_eval.workers.rehearsal.responses import Response, as_json, page
-from muses_eval.workers.rehearsal.server import LoopbackServer, Received, Send
+from muses_eval.workers.rehearsal.responses import Response, as_json, html_page
+from muses_eval.workers.rehearsal.server import LoopbackServer, ReceivedRequest, Send
 
 __all__ = [
     "Provider",
-    "Received",
+    "ReceivedRequest",
     "ReplyText",
     "Response",
     "as_json",
@@ -76,12 +76,12 @@ def rate_limited(retry_after: str | None = None, retry_after_ms: str | None = No
 
 def failed(status: int = 500) -> Response:
     """An error page of a server or of a proxy in front of it."""
-    return page(status)
+    return html_page(status)
 
 
 def html() -> Response:
     """A page for people with status 200, as captive portals send it."""
-    return page(200)
+    return html_page(200)
 
 
 def garbage() -> Response:
@@ -132,7 +132,7 @@ class Provider:
         self._models = models or model_list("any")
         self._server = LoopbackServer(self._handle, port)
         self._in_flight = 0
-        self.requests: list[Received] = []
+        self.requests: list[ReceivedRequest] = []
         self.peak = 0
         self.refused = 0
 
@@ -141,7 +141,7 @@ class Provider:
         return f"{self._server.url}/v1"
 
     @property
-    def completions(self) -> list[Received]:
+    def completions(self) -> list[ReceivedRequest]:
         return [received for received in self.requests if received.path == _COMPLETIONS]
 
     def __enter__(self) -> Self:
@@ -161,7 +161,7 @@ class Provider:
         """Breaks off what is still in flight."""
         self._server.stop()
 
-    async def _handle(self, received: Received, send: Send) -> None:
+    async def _handle(self, received: ReceivedRequest, send: Send) -> None:
         self.requests.append(received)
         match received.method, received.path:
             case "GET", "/v1/models":
@@ -171,7 +171,7 @@ class Provider:
             case _:
                 await send(refused(404, f"no {received.method} {received.path} here"))
 
-    async def _complete(self, received: Received, send: Send) -> None:
+    async def _complete(self, received: ReceivedRequest, send: Send) -> None:
         if self._most_in_flight is not None and self._in_flight >= self._most_in_flight:
             self.refused += 1
             await send(rate_limited())
@@ -184,7 +184,7 @@ class Provider:
         finally:
             self._in_flight -= 1
 
-    def _usual(self, received: Received) -> Response:
+    def _usual(self, received: ReceivedRequest) -> Response:
         text = self._reply(received.document)
         prompt_tokens = sum(len(str(message["content"]).split()) for message in received.document["messages"])
         return completion(text, usage={"prompt_tokens": prompt_tokens, "completion_tokens": len(text.split())})

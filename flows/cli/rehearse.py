@@ -118,7 +118,7 @@ def _serve(profile: FaultProfile, config: RunConfig | None, port: int, *, as_jso
     signal.sigwait(signals)
     provider.stop()
     totals = provider.log.totals()
-    echo(to_json(_books(totals, provider.busiest())) if as_json else _render(totals, provider.busiest()))
+    echo(to_json(_books(totals, provider.peak_usage())) if as_json else _render(totals, provider.peak_usage()))
     return DONE
 
 

@@ -107,7 +107,7 @@ async def rehearse(
         job = evaluate(redirect_models(config, provider, accounts), settings, _marking(observer, progress))
         report = await _with_kills(job, profile, progress, killed)
     recorded = await asyncio.to_thread(read_stored_calls, report.store, report.run_id, since)
-    return RehearsalReport(report, provider.log.totals(), recorded, provider.busiest(), tuple(killed))
+    return RehearsalReport(report, provider.log.totals(), recorded, provider.peak_usage(), tuple(killed))
 
 
 def _marking(observer: RunObserver, progress: asyncio.Event) -> RunObserver:

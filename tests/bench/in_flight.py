@@ -31,7 +31,7 @@ from muses_eval.flows.job.prepare import PreparedRun
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.workers.rehearsal.openai_format import chat_completion, model_list, openai_usage
-from muses_eval.workers.rehearsal.server import LoopbackServer, Received, Send
+from muses_eval.workers.rehearsal.server import LoopbackServer, ReceivedRequest, Send
 
 HELD_TURN = 5
 SHARD = 100
@@ -48,7 +48,7 @@ class _Holding:
         self._episodes, self._pipe, self._texts = episodes, pipe, list[int]()
         self._all_here, self._let_go = threading.Event(), asyncio.Event()
 
-    async def handle(self, received: Received, send: Send) -> None:
+    async def handle(self, received: ReceivedRequest, send: Send) -> None:
         if received.method == "GET":
             await send(model_list("bench"))
             return

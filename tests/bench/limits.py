@@ -32,12 +32,12 @@ from typing import Any
 from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.settings import read_settings, set_environment_defaults
 from muses_eval.pipeline.config.parse import parse_config
-from muses_eval.workers.rehearsal.fault_profile import FaultProfile, HardLimits, Latency, Spread
-from muses_eval.workers.rehearsal.request_log import LoggedRequest, largest_window
+from muses_eval.workers.rehearsal.fault_profile import Distribution, FaultProfile, HardLimits, Latency
+from muses_eval.workers.rehearsal.request_log import LoggedRequest, largest_window_sum
 
 from tests.bench.served import served
 
-LATENCY = Latency(base=Spread(least=0.1, most=0.3))
+LATENCY = Latency(base=Distribution(least=0.1, most=0.3))
 SHARDS_AT_ONCE, SHARD_SIZE = 8, 20
 SPARE = SHARDS_AT_ONCE * SHARD_SIZE
 """Episodes that one worker plays at a time."""
@@ -63,20 +63,20 @@ def measured(  # noqa: PLR0917 - a limit and what to look at
 
     *spare*: its last calls, when it may have had fewer to make than the limit allowed.
     """
-    let_in = [entry for entry in entries if entry.verdict != "refused"]
+    let_in = [entry for entry in entries if entry.outcome != "refused"]
     busy_s = let_in[-spare].at_s - from_s
     starts = [from_s + number * window_s for number in range(int(busy_s // window_s))]
     used = [sum(amount(e) for e in let_in if start <= e.at_s < start + window_s) / limit for start in starts]
     late = [entry for entry in entries if entry.at_s >= from_s]
-    refused = sum(entry.verdict == "refused" for entry in late)
+    refused = sum(entry.outcome == "refused" for entry in late)
     return {
         "windows": len(used),
         "used": round(sum(used) / len(used), 4) if used else None,
         "used_by_window": [round(share, 4) for share in used],
         "refused": round(refused / len(late), 5) if late else None,
-        "refused_in_all": sum(entry.verdict == "refused" for entry in entries),
+        "refused_in_all": sum(entry.outcome == "refused" for entry in entries),
         "asked": len(entries),
-        "largest": round(largest_window([(e.at_s, amount(e)) for e in entries], window_s) / limit, 4),
+        "largest": round(largest_window_sum([(e.at_s, amount(e)) for e in entries], window_s) / limit, 4),
         "seconds": round(entries[-1].at_s, 1),
     }
 

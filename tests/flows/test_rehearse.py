@@ -19,13 +19,13 @@ from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.storage.query.duckdb_connection import connect
-from muses_eval.workers.rehearsal.fault_profile import PRESETS, Fault, FaultProfile, HardLimits, Latency, Spread
+from muses_eval.workers.rehearsal.fault_profile import PRESETS, Distribution, Fault, FaultProfile, HardLimits, Latency
 from muses_eval.workers.rehearsal.provider import RehearsalProvider
 
 from tests.conftest import Muses
 
 ROOT = Path(__file__).parents[2]
-QUICK = Latency(base=Spread(least=0.0, most=0.01))
+QUICK = Latency(base=Distribution(least=0.0, most=0.01))
 TROUBLE = FaultProfile(
     latency=QUICK,
     faults=tuple(
@@ -160,7 +160,9 @@ def test_killed_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
     rehearsed(calm, FaultProfile(latency=QUICK), tmp_path)
     execution = {"executor": "ray", "workers": 2, "shard_size": 1, "shards_per_worker": 1}
     ray = config(tmp_path, "ray", **more, execution=execution)
-    result = rehearsed(ray, FaultProfile(latency=Latency(base=Spread(median=0.2)), kill_worker_every_s=4), tmp_path)
+    result = rehearsed(
+        ray, FaultProfile(latency=Latency(base=Distribution(median=0.2)), kill_worker_every_s=4), tmp_path
+    )
     assert result.killed
     assert result.report.outcomes["scored"] == result.report.planned == 20
     assert result.disagreements == ()

@@ -19,8 +19,8 @@ from muses_eval.workers.limits import (
 )
 from muses_eval.workers.limits.protocol import AccountReport, CoordinatorUnavailableError, Renewal
 from muses_eval.workers.rehearsal.fault_profile import HardLimits
-from muses_eval.workers.rehearsal.hard_limits import AccountUse
-from muses_eval.workers.rehearsal.request_log import largest_window
+from muses_eval.workers.rehearsal.hard_limits import AccountUsage
+from muses_eval.workers.rehearsal.request_log import largest_window_sum
 
 from tests.workers.virtual_time import clock, run
 
@@ -28,18 +28,18 @@ URL = "http://provider/v1"
 Dice = random.Random
 
 
-def lognormal(dice: Dice) -> float:
+def lognormal(rng: Dice) -> float:
     """Seconds, about one."""
-    return dice.lognormvariate(0, 0.5)
+    return rng.lognormvariate(0, 0.5)
 
 
 class RemoteCoordinator:
     """A coordinator that is some milliseconds away, and may be replaced by one that knows nothing."""
 
-    def __init__(self, dice: Dice, lag_s: float = 0.002) -> None:
+    def __init__(self, rng: Dice, lag_s: float = 0.002) -> None:
         self.coordinator = Coordinator(clock)
         self.asked = 0
-        self._dice, self._lag_s = dice, lag_s
+        self._rng, self._lag_s = rng, lag_s
         self._away_until = -math.inf
 
     def lose(self, away_s: float, recovery_s: float) -> None:
@@ -58,7 +58,7 @@ class RemoteCoordinator:
         self.coordinator.leave(holder, reports)
 
     async def _travel(self) -> None:
-        await asyncio.sleep(self._dice.expovariate(1 / self._lag_s))
+        await asyncio.sleep(self._rng.expovariate(1 / self._lag_s))
         if clock() < self._away_until:
             raise CoordinatorUnavailableError("it starts again")
 
@@ -68,7 +68,7 @@ class SimulatedProvider:
     """Refuses what is over its limits, exactly; keeps books.  Times are seconds since the start."""
 
     limits: Callable[[float], HardLimits]
-    dice: Dice
+    rng: Dice
     latency: Callable[[Dice], float] = lambda _: 0.2
     tokens: Callable[[Dice], int] = lambda _: 100
     way_s: float = 0.003
@@ -79,7 +79,7 @@ class SimulatedProvider:
     admitted: list[tuple[float, int]] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     peak: int = 0
-    _use: AccountUse = field(default_factory=AccountUse)
+    _use: AccountUsage = field(default_factory=AccountUsage)
     _start: float = field(default_factory=clock)
 
     @property
@@ -88,20 +88,20 @@ class SimulatedProvider:
 
     async def ask(self, permit: Permit, tokens: int) -> bool:
         """One try of so many tokens; whether it was let in."""
-        await asyncio.sleep(self.dice.expovariate(1 / self.way_s))
+        await asyncio.sleep(self.rng.expovariate(1 / self.way_s))
         now = self.now
         self.arrived.append(now)
         refusal = None if self.storm(now) else self._use.admit(self.limits(now), tokens, now)
         if refusal is not None or self.storm(now):
             self.refused.append(now)
-            await asyncio.sleep(self.dice.expovariate(1 / self.way_s))
+            await asyncio.sleep(self.rng.expovariate(1 / self.way_s))
             wait = math.ceil(refusal.wait_s) if refusal and self.retry_after else None
             permit.record(AttemptOutcome("refused", retry_after_s=wait))
             return False
         self.admitted.append((now, tokens))
         self.peak = max(self.peak, self._use.in_flight)
         try:
-            await asyncio.sleep(self.latency(self.dice))
+            await asyncio.sleep(self.latency(self.rng))
         finally:
             self._use.leave()
         permit.record(AttemptOutcome("answered", tokens))
@@ -120,10 +120,10 @@ class SimulatedProvider:
 
     def largest(self, window_s: float = 60.0) -> int:
         """The most tries that arrived within any window."""
-        return largest_window([(at, 1) for at in self.arrived], window_s)
+        return largest_window_sum([(at, 1) for at in self.arrived], window_s)
 
     def largest_tokens(self, window_s: float = 60.0) -> int:
-        return largest_window(self.admitted, window_s)
+        return largest_window_sum(self.admitted, window_s)
 
 
 Estimate = Callable[[int], int]
@@ -165,14 +165,14 @@ class SimulatedWorker:
             caller.cancel()
 
     async def _call(self, estimate: Estimate) -> None:
-        dice = Dice(self._provider.dice.random())
+        rng = Dice(self._provider.rng.random())
         while True:
-            tokens = self._provider.tokens(self._provider.dice)
+            tokens = self._provider.tokens(self._provider.rng)
             async with self.limit.permit(estimate(tokens)) as permit:
                 good = await self._provider.ask(permit, tokens)
             self.answered += good
             if not good:
-                await asyncio.sleep(dice.uniform(0, 1))
+                await asyncio.sleep(rng.uniform(0, 1))
 
 
 @dataclass
@@ -202,8 +202,8 @@ def play(
     """Workers that call for so many seconds; *events* happen at their times."""
 
     async def job() -> Scene:
-        dice = Dice(1)
-        coordinator, there = RemoteCoordinator(dice), provider(dice)
+        rng = Dice(1)
+        coordinator, there = RemoteCoordinator(rng), provider(rng)
         team = [
             SimulatedWorker(coordinator, there, declared, LeaseHolder(f"run-{n % runs}", f"w{n}"))
             for n in range(workers)

@@ -18,7 +18,7 @@ from muses_eval.pipeline.families.family import Family
 from muses_eval.workers.providers.model import EpisodeRequest, Model
 from muses_eval.workers.providers.open_model import open_model
 from muses_eval.workers.rehearsal.responses import Response, as_json
-from muses_eval.workers.rehearsal.server import LoopbackServer, Received, Send
+from muses_eval.workers.rehearsal.server import LoopbackServer, ReceivedRequest, Send
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Anthropic:
     def __init__(self, answer: Response) -> None:
         self._answer = answer
         self._server = LoopbackServer(self._handle)
-        self.requests: list[Received] = []
+        self.requests: list[ReceivedRequest] = []
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -44,7 +44,7 @@ class Anthropic:
     ) -> None:
         self._server.stop()
 
-    async def _handle(self, received: Received, send: Send) -> None:
+    async def _handle(self, received: ReceivedRequest, send: Send) -> None:
         self.requests.append(received)
         await send(self._answer)
 

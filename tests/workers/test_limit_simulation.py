@@ -22,7 +22,7 @@ def test_a_declared_limit_is_used_and_never_exceeded(way_s: float) -> None:
     """Four workers on one budget, over four windows."""
     scene = play(
         Limits(requests_per_minute=600),
-        lambda dice: SimulatedProvider(always(requests_per_minute=600), dice, way_s=way_s),
+        lambda rng: SimulatedProvider(always(requests_per_minute=600), rng, way_s=way_s),
         seconds=240,
     )
     assert scene.provider.used(0, 240) >= 0.98 * 10
@@ -33,7 +33,7 @@ def test_a_declared_limit_is_used_and_never_exceeded(way_s: float) -> None:
 
 def test_a_limit_smaller_than_the_number_of_workers() -> None:
     scene = play(
-        Limits(requests_per_minute=3), lambda dice: SimulatedProvider(always(requests_per_minute=3), dice), seconds=600
+        Limits(requests_per_minute=3), lambda rng: SimulatedProvider(always(requests_per_minute=3), rng), seconds=600
     )
     assert len(scene.provider.admitted) in (29, 30, 31)
     assert scene.provider.largest() <= 3
@@ -41,11 +41,11 @@ def test_a_limit_smaller_than_the_number_of_workers() -> None:
 
 def sized(mean: int, spread: float) -> Callable[[Dice], int]:
     """Tokens of tries."""
-    return lambda dice: int(mean * dice.lognormvariate(0, spread))
+    return lambda rng: int(mean * rng.lognormvariate(0, spread))
 
 
-def few_are_large(dice: Dice) -> int:
-    return 10_000 if dice.random() < 0.02 else 800
+def few_are_large(rng: Dice) -> int:
+    return 10_000 if rng.random() < 0.02 else 800
 
 
 def right(tokens: int) -> int:
@@ -80,9 +80,9 @@ def test_a_declared_limit_of_tokens(
     """Used but for what the largest try and wrong guesses need in a window of 10 s, and never refused."""
     scene = play(
         Limits(tokens_per_minute=per_minute),
-        lambda dice: SimulatedProvider(
+        lambda rng: SimulatedProvider(
             always(tokens_per_minute=per_minute, window_s=10),
-            dice,
+            rng,
             latency=lambda d: d.uniform(0.1, 0.3),
             tokens=tokens,
         ),
@@ -100,9 +100,9 @@ def test_both_limits_declared(requests: int) -> None:
     """The tighter one is used, also where now the one is tighter and now the other."""
     scene = play(
         Limits(requests_per_minute=requests, tokens_per_minute=4_000_000),
-        lambda dice: SimulatedProvider(
+        lambda rng: SimulatedProvider(
             always(requests_per_minute=requests, tokens_per_minute=4_000_000, window_s=10),
-            dice,
+            rng,
             tokens=sized(1470, 0.2),
         ),
         seconds=120,
@@ -120,8 +120,8 @@ def test_a_try_of_more_than_a_worker_holds_at_a_time() -> None:
     limit = 60_000
     scene = play(
         Limits(tokens_per_minute=limit),
-        lambda dice: SimulatedProvider(
-            always(tokens_per_minute=limit), dice, tokens=lambda d: 5_000 if d.random() < 0.1 else 300
+        lambda rng: SimulatedProvider(
+            always(tokens_per_minute=limit), rng, tokens=lambda d: 5_000 if d.random() < 0.1 else 300
         ),
         seconds=600,
         estimate=right,
@@ -134,7 +134,7 @@ def test_a_try_of_more_than_a_worker_holds_at_a_time() -> None:
 def test_declared_concurrency_is_a_hard_cap() -> None:
     scene = play(
         Limits(concurrency=10),
-        lambda dice: SimulatedProvider(always(concurrency=10), dice, latency=lognormal),
+        lambda rng: SimulatedProvider(always(concurrency=10), rng, latency=lognormal),
         seconds=120,
     )
     assert scene.provider.refused == []
@@ -145,7 +145,7 @@ def test_declared_concurrency_is_a_hard_cap() -> None:
 def test_more_workers_than_calls_in_flight() -> None:
     """They take turns: nobody starves."""
     scene = play(
-        Limits(concurrency=2), lambda dice: SimulatedProvider(always(concurrency=2), dice), seconds=120, callers=4
+        Limits(concurrency=2), lambda rng: SimulatedProvider(always(concurrency=2), rng), seconds=120, callers=4
     )
     assert scene.provider.refused == []
     answered = [worker.answered for worker in scene.workers]
@@ -161,9 +161,7 @@ LEARN_S = 120.0
 def test_an_unknown_rate_is_learned(retry_after: bool) -> None:
     scene = play(
         Limits(),
-        lambda dice: SimulatedProvider(
-            always(requests_per_minute=600), dice, latency=lognormal, retry_after=retry_after
-        ),
+        lambda rng: SimulatedProvider(always(requests_per_minute=600), rng, latency=lognormal, retry_after=retry_after),
         seconds=600,
     )
     assert scene.provider.used(LEARN_S, 600) >= 0.93 * 10
@@ -175,8 +173,8 @@ def test_an_unknown_rate_with_a_short_window() -> None:
     """Nothing assumes that the provider counts by the minute."""
     scene = play(
         Limits(),
-        lambda dice: SimulatedProvider(
-            always(requests_per_minute=6000, window_s=5), dice, latency=lambda _: 0.05, retry_after=False
+        lambda rng: SimulatedProvider(
+            always(requests_per_minute=6000, window_s=5), rng, latency=lambda _: 0.05, retry_after=False
         ),
         seconds=120,
     )
@@ -187,7 +185,7 @@ def test_an_unknown_rate_with_a_short_window() -> None:
 def test_an_unknown_concurrency_is_learned() -> None:
     scene = play(
         Limits(),
-        lambda dice: SimulatedProvider(always(concurrency=32), dice, latency=lognormal, retry_after=False),
+        lambda rng: SimulatedProvider(always(concurrency=32), rng, latency=lognormal, retry_after=False),
         seconds=300,
     )
     assert scene.provider.used(60, 300) >= 0.9 * 32 / 1.133
@@ -197,8 +195,8 @@ def test_an_unknown_concurrency_is_learned() -> None:
 def test_a_limit_that_is_raised_is_used_again() -> None:
     scene = play(
         Limits(),
-        lambda dice: SimulatedProvider(
-            lambda now: HardLimits(requests_per_minute=600 if now < 200 else 1200), dice, latency=lognormal
+        lambda rng: SimulatedProvider(
+            lambda now: HardLimits(requests_per_minute=600 if now < 200 else 1200), rng, latency=lognormal
         ),
         seconds=600,
     )
@@ -208,8 +206,8 @@ def test_a_limit_that_is_raised_is_used_again() -> None:
 def test_a_limit_that_is_lowered_is_kept() -> None:
     scene = play(
         Limits(),
-        lambda dice: SimulatedProvider(
-            lambda now: HardLimits(requests_per_minute=1200 if now < 200 else 600), dice, latency=lognormal
+        lambda rng: SimulatedProvider(
+            lambda now: HardLimits(requests_per_minute=1200 if now < 200 else 600), rng, latency=lognormal
         ),
         seconds=600,
     )
@@ -219,7 +217,7 @@ def test_a_limit_that_is_lowered_is_kept() -> None:
 
 def test_no_limit_is_found_where_there_is_none() -> None:
     """Slow start ends with everybody in flight."""
-    scene = play(Limits(), lambda dice: SimulatedProvider(always(), dice, latency=lognormal), seconds=30)
+    scene = play(Limits(), lambda rng: SimulatedProvider(always(), rng, latency=lognormal), seconds=30)
     assert scene.provider.peak == 128
 
 
@@ -227,7 +225,7 @@ def test_a_storm_is_outlived() -> None:
     """Six seconds in which everything is refused, at the worst time: the beginning."""
     scene = play(
         Limits(),
-        lambda dice: SimulatedProvider(always(), dice, latency=lognormal, storm=lambda now: now < 6),
+        lambda rng: SimulatedProvider(always(), rng, latency=lognormal, storm=lambda now: now < 6),
         seconds=60,
     )
     assert len(scene.provider.refused) < 40
@@ -246,7 +244,7 @@ def test_a_lost_workers_lease_comes_back() -> None:
 
     scene = play(
         Limits(concurrency=10),
-        lambda dice: SimulatedProvider(always(), dice, latency=lambda _: 1.0),
+        lambda rng: SimulatedProvider(always(), rng, latency=lambda _: 1.0),
         seconds=60,
         workers=2,
         callers=0,
@@ -272,7 +270,7 @@ def test_runs_share_fairly(declared: Limits, weight: int) -> None:
 
     scene = play(
         declared,
-        lambda dice: SimulatedProvider(always(), dice, latency=lambda _: 1.0),
+        lambda rng: SimulatedProvider(always(), rng, latency=lambda _: 1.0),
         seconds=120,
         callers=0,
         events={0.0: other_run},
@@ -291,7 +289,7 @@ def test_what_nobody_wants_is_lent_out() -> None:
 
     scene = play(
         Limits(requests_per_minute=1200),
-        lambda dice: SimulatedProvider(always(), dice, latency=lambda _: 1.0),
+        lambda rng: SimulatedProvider(always(), rng, latency=lambda _: 1.0),
         seconds=120,
         workers=2,
         runs=2,
@@ -315,7 +313,7 @@ def test_a_coordinator_that_is_lost_lets_nobody_exceed_a_limit(
     """Three times, and every time its successor knows nothing."""
     scene = play(
         declared,
-        lambda dice: SimulatedProvider(hard, dice, latency=lognormal),
+        lambda rng: SimulatedProvider(hard, rng, latency=lognormal),
         seconds=180,
         events={at: lambda scene: scene.coordinator.lose(away_s=1.0, recovery_s=2.0) for at in (40.0, 80.0, 120.0)},
     )
@@ -327,7 +325,7 @@ def test_what_was_learned_outlives_the_coordinator() -> None:
     """The workers tell the next one."""
     scene = play(
         Limits(),
-        lambda dice: SimulatedProvider(always(requests_per_minute=600), dice, latency=lognormal),
+        lambda rng: SimulatedProvider(always(requests_per_minute=600), rng, latency=lognormal),
         seconds=300,
         events={200.0: lambda scene: scene.coordinator.lose(away_s=1.0, recovery_s=2.0)},
     )
@@ -339,7 +337,7 @@ def test_the_snapshot_agrees_with_the_provider() -> None:
     seen = []
     scene = play(
         Limits(requests_per_minute=600),
-        lambda dice: SimulatedProvider(always(requests_per_minute=600), dice),
+        lambda rng: SimulatedProvider(always(requests_per_minute=600), rng),
         seconds=60,
         events={50.0: lambda scene: seen.append((scene.snapshot.accounts[0], len(scene.provider.admitted)))},
     )
@@ -351,5 +349,5 @@ def test_the_snapshot_agrees_with_the_provider() -> None:
 
 
 def test_lognormal_has_the_mean_that_the_tests_assume() -> None:
-    dice = Dice(0)
-    assert sum(lognormal(dice) for _ in range(20_000)) / 20_000 == pytest.approx(1.133, rel=0.02)
+    rng = Dice(0)
+    assert sum(lognormal(rng) for _ in range(20_000)) / 20_000 == pytest.approx(1.133, rel=0.02)

@@ -18,7 +18,7 @@ from muses_eval.workers.limits.protocol import HORIZON_S, AccountReport, Rates, 
 from muses_eval.workers.limits.time_slots import LATE_S, HeldTimeSlots
 from muses_eval.workers.limits.timeline import Timeline
 from muses_eval.workers.limits.token_reserve import USED_SHARE
-from muses_eval.workers.rehearsal.request_log import largest_window
+from muses_eval.workers.rehearsal.request_log import largest_window_sum
 
 from tests.workers.virtual_time import clock, run
 
@@ -318,7 +318,7 @@ def test_no_window_holds_more_than_its_share(per_minute: int, asks: list[tuple[i
             assert slot.start >= max(ends[-1], now - each)
             ends.append(slot.end)
             times += [slot.start + n * each for n in range(1, count + 1)]
-    assert largest_window([(at, 1) for at in times], 60.0) <= per_minute
+    assert largest_window_sum([(at, 1) for at in times], 60.0) <= per_minute
 
 
 def test_a_try_that_waits_starts_at_once_on_a_line_that_is_free() -> None:
@@ -575,22 +575,22 @@ def test_before_anything_was_let_in_a_refusal_teaches_nothing() -> None:
 @given(st.integers(0, 2**32))
 def test_whatever_happens_the_bounds_stay_sane(seed: int) -> None:
     """Positive, finite, and never in the way for ever."""
-    dice, learner, now = random.Random(seed), LimitLearner(0.0, slow_start=seed % 2 == 0), 0.0
+    rng, learner, now = random.Random(seed), LimitLearner(0.0, slow_start=seed % 2 == 0), 0.0
     for _ in range(200):
-        now += dice.choice((0.01, 0.2, 1.0, 30.0))
-        started, refused = dice.randrange(50), dice.randrange(20) * (dice.random() < 0.3)
+        now += rng.choice((0.01, 0.2, 1.0, 30.0))
+        started, refused = rng.randrange(50), rng.randrange(20) * (rng.random() < 0.3)
         learner.observe(
             AccountActivity(
                 started=started,
-                answered=dice.randrange(50),
-                answered_after_cut=dice.randrange(5),
-                failed=dice.randrange(5) * (dice.random() < 0.1),
+                answered=rng.randrange(50),
+                answered_after_cut=rng.randrange(5),
+                failed=rng.randrange(5) * (rng.random() < 0.1),
                 refused=refused,
-                refused_after_cut=dice.randrange(refused + 1),
-                in_flight=dice.randrange(100),
-                crowded=dice.random() < 0.5,
-                paced=dice.random() < 0.5,
-                retry_after_s=dice.choice((None, 0.0, 1.0, 1e9)),
+                refused_after_cut=rng.randrange(refused + 1),
+                in_flight=rng.randrange(100),
+                crowded=rng.random() < 0.5,
+                paced=rng.random() < 0.5,
+                retry_after_s=rng.choice((None, 0.0, 1.0, 1e9)),
             ),
             now,
         )

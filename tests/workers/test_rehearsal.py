@@ -24,18 +24,18 @@ from muses_eval.pipeline.families import FAMILIES
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.open_model import open_model
 from muses_eval.workers.rehearsal.fault_profile import (
-    Change,
+    Distribution,
     Fault,
     FaultKind,
     FaultProfile,
     HardLimits,
     Latency,
-    Spread,
+    LimitChange,
 )
 from muses_eval.workers.rehearsal.provider import RehearsalProvider
 from muses_eval.workers.rehearsal.request_log import TokenUsage
 
-BRIEF = Spread(median=10.0)
+BRIEF = Distribution(median=10.0)
 CHAT = {"model": "m", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello."}]}
 MESSAGES = {"model": "m", "max_tokens": 500, "system": "Be brief.", "messages": [{"role": "user", "content": "Hello."}]}
 SCENARIO = generate_dataset("1", 0, ("queue",)).scenarios("queue")[0]
@@ -162,7 +162,7 @@ def test_a_limit_holds_for_each_account_in_a_window_that_slides() -> None:
         clock.now += 1
         assert statuses(3, "a") == [200, 200, 429]
         assert provider.log.totals().refused == {"requests": 2}
-        busiest = {one.account: one for one in provider.busiest()}
+        busiest = {one.account: one for one in provider.peak_usage()}
     assert (busiest["a"].requests, busiest["a"].requests_allowed, busiest["a"].tokens_allowed) == (5, 3, None)
     assert busiest["b"].requests == 1
 
@@ -181,8 +181,8 @@ def test_limits_change_while_the_provider_serves() -> None:
     weather = FaultProfile(
         limits=HardLimits(requests_per_minute=1),
         changes=(
-            Change(at_s=10, limits=HardLimits(requests_per_minute=3)),
-            Change(at_s=20, limits=HardLimits(requests_per_minute=1)),
+            LimitChange(at_s=10, limits=HardLimits(requests_per_minute=3)),
+            LimitChange(at_s=20, limits=HardLimits(requests_per_minute=1)),
         ),
     )
     with RehearsalProvider(weather, clock=clock) as provider:
@@ -302,7 +302,7 @@ def test_a_dripping_answer_is_a_good_one_for_those_who_wait() -> None:
 
 
 def test_a_client_that_goes_away_is_in_the_books() -> None:
-    with RehearsalProvider(FaultProfile(latency=Latency(base=Spread(median=30.0)))) as provider:
+    with RehearsalProvider(FaultProfile(latency=Latency(base=Distribution(median=30.0)))) as provider:
         with connected(provider) as connection:
             connection.request("POST", "/v1/chat/completions", json.dumps(CHAT))
             until(lambda: provider.log.totals().in_flight == 1)
@@ -321,7 +321,7 @@ def until(holds: Callable[[], bool]) -> None:
 def test_the_books_are_exact_under_concurrency() -> None:
     """Sixteen clients at once behind a limit of eight: what they were told is what is written."""
     weather = FaultProfile(
-        latency=Latency(base=Spread(least=0.0, most=0.01)),
+        latency=Latency(base=Distribution(least=0.0, most=0.01)),
         limits=HardLimits(concurrency=8),
         faults=(Fault(kind="server_error", share=0.2), Fault(kind="wrong_json", share=0.1)),
         seed=5,
@@ -329,8 +329,8 @@ def test_the_books_are_exact_under_concurrency() -> None:
     told: list[Got] = []
 
     def client() -> None:
-        dice = random.Random()
-        told.extend(ask(provider, {**CHAT, "model": dice.choice("ab")}) for _ in range(20))
+        rng = random.Random()
+        told.extend(ask(provider, {**CHAT, "model": rng.choice("ab")}) for _ in range(20))
 
     with RehearsalProvider(weather) as provider:
         threads = [threading.Thread(target=client) for _ in range(16)]
@@ -368,7 +368,7 @@ def test_the_same_seed_and_order_meet_the_same_trouble() -> None:
         with RehearsalProvider(weather) as provider:
             for _ in range(30):
                 ask(provider)
-        seen.append([(entry.verdict, entry.reason) for entry in provider.log.entries])
+        seen.append([(entry.outcome, entry.reason) for entry in provider.log.entries])
     assert seen[0] == seen[1]
     assert len({reason for _, reason in seen[0]}) == 3
 

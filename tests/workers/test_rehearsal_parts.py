@@ -18,15 +18,21 @@ from muses_eval.pipeline.families import FAMILIES
 from muses_eval.workers.rehearsal.canned_replies import CannedModel, PrefixCache, count_tokens
 from muses_eval.workers.rehearsal.fault_profile import (
     PRESETS,
-    Change,
+    Distribution,
     Fault,
     FaultProfile,
     HardLimits,
-    Spread,
+    LimitChange,
     parse_fault_profile,
 )
-from muses_eval.workers.rehearsal.hard_limits import AccountUse
-from muses_eval.workers.rehearsal.request_log import LoggedRequest, RequestLog, TokenUsage, largest_window, peak
+from muses_eval.workers.rehearsal.hard_limits import AccountUsage
+from muses_eval.workers.rehearsal.request_log import (
+    LoggedRequest,
+    RequestLog,
+    TokenUsage,
+    largest_window_sum,
+    peak_concurrency,
+)
 from muses_eval.workers.rehearsal.wire_format import CompletionRequest
 
 TIMES = st.lists(st.integers(0, 40).map(lambda tenths: tenths / 10), max_size=30).map(sorted)
@@ -37,7 +43,7 @@ TIMES = st.lists(st.integers(0, 40).map(lambda tenths: tenths / 10), max_size=30
 def test_the_largest_window_is_the_largest_of_all_windows(times: list[float], seconds: int) -> None:
     """Half-open ones, each of which may as well end at an arrival."""
     brute = max((sum(end - seconds < at <= end for at in times) for end in times), default=0)
-    assert largest_window([(at, 1) for at in times], seconds) == brute
+    assert largest_window_sum([(at, 1) for at in times], seconds) == brute
 
 
 @settings(deadline=None)
@@ -45,11 +51,11 @@ def test_the_largest_window_is_the_largest_of_all_windows(times: list[float], se
 def test_the_peak_is_the_most_that_overlap(spans: list[tuple[int, int]]) -> None:
     pairs = [(float(start), float(start + length)) for start, length in spans]
     brute = max((sum(start <= at < end for start, end in pairs) for at, _ in pairs), default=0)
-    assert peak(pairs) == brute
+    assert peak_concurrency(pairs) == brute
 
 
 def test_what_has_not_ended_counts_to_the_end() -> None:
-    assert peak([(0.0, None), (5.0, 6.0), (7.0, None)]) == 2
+    assert peak_concurrency([(0.0, None), (5.0, 6.0), (7.0, None)]) == 2
 
 
 @settings(deadline=None)
@@ -57,7 +63,7 @@ def test_what_has_not_ended_counts_to_the_end() -> None:
 def test_no_window_ever_holds_more_than_the_limit(times: list[float], most: int, window_s: float) -> None:
     """And nothing is refused that would have fitted."""
     limits = HardLimits(requests_per_minute=most * 60 / window_s, window_s=window_s)
-    use, let_in = AccountUse(), list[tuple[float, int]]()
+    use, let_in = AccountUsage(), list[tuple[float, int]]()
     for at in times:
         held = sum(at - window_s < earlier for earlier, _ in let_in)
         refusal = use.admit(limits, 1, at)
@@ -66,12 +72,12 @@ def test_no_window_ever_holds_more_than_the_limit(times: list[float], most: int,
             let_in.append((at, 1))
         else:
             assert use.admit(limits, 1, at + refusal.wait_s - 1e-6) is not None or refusal.wait_s == 0
-    assert largest_window(let_in, window_s) <= most
+    assert largest_window_sum(let_in, window_s) <= most
 
 
 def test_a_refused_request_is_let_in_when_it_was_told_to_come() -> None:
     limits = HardLimits(tokens_per_minute=600, window_s=1)  # ten tokens in any second
-    use = AccountUse()
+    use = AccountUsage()
     assert use.admit(limits, 4, 0.0) is None
     assert use.admit(limits, 5, 0.3) is None
     refusal = use.admit(limits, 5, 0.5)
@@ -81,7 +87,7 @@ def test_a_refused_request_is_let_in_when_it_was_told_to_come() -> None:
 
 
 def test_what_is_left_is_told_for_those_limits_that_there_are() -> None:
-    use, limits = AccountUse(), HardLimits(requests_per_minute=120, window_s=2)
+    use, limits = AccountUsage(), HardLimits(requests_per_minute=120, window_s=2)
     use.admit(limits, 7, 0.0)
     use.admit(limits, 7, 0.5)
     left = use.left(limits, 1.0)
@@ -90,7 +96,7 @@ def test_what_is_left_is_told_for_those_limits_that_there_are() -> None:
 
 
 def test_concurrency_is_a_limit_too() -> None:
-    use, limits = AccountUse(), HardLimits(concurrency=2)
+    use, limits = AccountUsage(), HardLimits(concurrency=2)
     assert use.admit(limits, 1, 0.0) is None
     assert use.admit(limits, 1, 0.0) is None
     refusal = use.admit(limits, 1, 0.0)
@@ -102,8 +108,8 @@ def test_concurrency_is_a_limit_too() -> None:
 
 def test_sums_follow_from_the_entries() -> None:
     log = RequestLog()
-    for verdict, reason in (("answered", ""), ("refused", "storm"), ("faulted", "html"), ("abandoned", "drip")):
-        log.add(LoggedRequest(1.0, "a", "m", 10, 5, verdict=verdict, reason=reason, ended_s=2.0))  # type: ignore[arg-type]
+    for outcome, reason in (("answered", ""), ("refused", "storm"), ("faulted", "html"), ("abandoned", "drip")):
+        log.add(LoggedRequest(1.0, "a", "m", 10, 5, outcome=outcome, reason=reason, ended_s=2.0))  # type: ignore[arg-type]
     totals = log.totals()
     assert (totals.asked, totals.accepted, totals.answered, totals.abandoned) == (4, 3, 1, 1)
     assert totals.refused == {"storm": 1}
@@ -114,23 +120,23 @@ def test_sums_follow_from_the_entries() -> None:
 
 @pytest.mark.parametrize(("median", "p95"), [(0.2, 0.9), (60.0, 61.0)])
 def test_a_log_normal_spread_has_the_median_and_the_95th_percentile_it_says(median: float, p95: float) -> None:
-    dice = random.Random(7)
-    drawn = sorted(Spread(median=median, p95=p95).draw(dice) for _ in range(20_000))
+    rng = random.Random(7)
+    drawn = sorted(Distribution(median=median, p95=p95).draw(rng) for _ in range(20_000))
     assert statistics.median(drawn) == pytest.approx(median, rel=0.05)
     assert drawn[19_000] == pytest.approx(p95, rel=0.05)
 
 
 def test_other_spreads() -> None:
-    dice = random.Random(7)
-    assert Spread(median=3.0).draw(dice) == 3.0
-    drawn = [Spread(least=1.0, most=2.0).draw(dice) for _ in range(1000)]
+    rng = random.Random(7)
+    assert Distribution(median=3.0).draw(rng) == 3.0
+    drawn = [Distribution(least=1.0, most=2.0).draw(rng) for _ in range(1000)]
     assert 1.0 <= min(drawn) < 1.02
     assert 1.98 < max(drawn) <= 2.0
 
 
 def test_limits_change_at_their_times() -> None:
     first, later = HardLimits(requests_per_minute=60), HardLimits(requests_per_minute=6)
-    weather = FaultProfile(limits=first, changes=(Change(at_s=5, limits=later),))
+    weather = FaultProfile(limits=first, changes=(LimitChange(at_s=5, limits=later),))
     assert [weather.limits_at(at, None) for at in (0.0, 4.9, 5.0)] == [first, first, later]
     assert FaultProfile().limits_at(0.0, later) == later
     assert FaultProfile().limits_at(0.0, None) == HardLimits()
@@ -138,9 +144,9 @@ def test_limits_change_at_their_times() -> None:
 
 def test_a_fault_holds_in_its_time_and_for_its_share() -> None:
     weather = FaultProfile(faults=(Fault(kind="html", from_s=1, to_s=2), Fault(kind="reset", share=0.25)))
-    dice = random.Random(3)
-    assert {f.kind for at in (1.0, 1.5, 1.99) if (f := weather.fault_at(at, dice))} == {"html"}
-    later = [weather.fault_at(2.0, dice) for _ in range(4000)]
+    rng = random.Random(3)
+    assert {f.kind for at in (1.0, 1.5, 1.99) if (f := weather.fault_at(at, rng))} == {"html"}
+    later = [weather.fault_at(2.0, rng) for _ in range(4000)]
     assert {fault.kind for fault in later if fault} == {"reset"}
     assert sum(fault is not None for fault in later) == pytest.approx(1000, rel=0.1)
 
@@ -175,7 +181,7 @@ def test_presets_can_be_written_as_yaml(name: str) -> None:
 
 def test_every_weather_is_explained() -> None:
     page = Path(__file__).parents[2].joinpath("docs", "rehearsal.md").read_text(encoding="utf-8")
-    keys = {*FaultProfile.model_fields, *HardLimits.model_fields, *Fault.model_fields, *Change.model_fields}
+    keys = {*FaultProfile.model_fields, *HardLimits.model_fields, *Fault.model_fields, *LimitChange.model_fields}
     kinds = Fault.model_fields["kind"].annotation.__args__  # type: ignore[union-attr]
     assert not [word for word in (*PRESETS, *keys, *kinds) if f"`{word}`" not in page]
 
@@ -193,7 +199,7 @@ def test_replies_are_of_the_form_that_each_family_asks_for(family: str, template
 
 
 def _played(family: str, scenario, template) -> tuple[int, int]:
-    rules, speaker = FAMILIES[family], CannedModel(Spread(median=40.0))
+    rules, speaker = FAMILIES[family], CannedModel(Distribution(median=40.0))
     dialogue = Dialogue(scenario, template, lambda reply: rules.interpret(scenario, reply), rules.max_turns)
     users = {name: rules.scripted_user(scenario, name, random.Random(1)) for name in scenario.names}
     turns = 0
@@ -207,7 +213,7 @@ def _played(family: str, scenario, template) -> tuple[int, int]:
 
 def test_a_users_model_speaks_and_falls_silent() -> None:
     principal = Principal(name="Ann", role="analyst", authority=3, persona="calm", private_context="wants a slot")
-    speaker = CannedModel(Spread(median=10.0))
+    speaker = CannedModel(Distribution(median=10.0))
     messages = tuple((message.role, message.content) for message in user_prompt(principal, PrincipalView("Ann", 1, ())))
     said = []
     while SILENCE not in said:
@@ -219,9 +225,9 @@ def test_a_users_model_speaks_and_falls_silent() -> None:
 def test_replies_follow_from_seed_and_request_alone() -> None:
     asked, bodies = CompletionRequest("m", (("user", "Hello."),), None), [b"one", b"two"]
     first, again, other = (
-        CannedModel(Spread(median=50.0), 1),
-        CannedModel(Spread(median=50.0), 1),
-        CannedModel(Spread(median=50.0), 2),
+        CannedModel(Distribution(median=50.0), 1),
+        CannedModel(Distribution(median=50.0), 1),
+        CannedModel(Distribution(median=50.0), 2),
     )
     said = [first.say(asked, body).text for body in bodies]
     assert said == [again.say(asked, body).text for body in reversed(bodies)][::-1]
@@ -230,7 +236,7 @@ def test_replies_follow_from_seed_and_request_alone() -> None:
 
 
 def test_replies_are_as_long_as_was_drawn_and_no_longer_than_was_asked_for() -> None:
-    speaker = CannedModel(Spread(median=100.0))
+    speaker = CannedModel(Distribution(median=100.0))
     whole = speaker.say(CompletionRequest("m", (("user", "Hello."),), None), b"x")
     cut = speaker.say(CompletionRequest("m", (("user", "Hello."),), 30), b"x")
     assert not whole.cut

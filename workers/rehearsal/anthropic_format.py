@@ -1,4 +1,4 @@
-"""Anthropic's messages, as a server reads and words them."""
+"""The server's side of Anthropic's messages."""
 
 import math
 from collections.abc import Mapping
@@ -49,21 +49,21 @@ class AnthropicFormat:
         head = [] if briefing is None else [("system", text_of(briefing))]
         return CompletionRequest(model_of(fields), (*head, *messages), most)
 
-    def completion(self, asked: CompletionRequest, said: CompletionReply, number: int) -> Response:
+    def completion(self, request: CompletionRequest, reply: CompletionReply, number: int) -> Response:
         return as_json(
             {
                 "id": f"msg_{number}",
                 "type": "message",
                 "role": "assistant",
-                "model": asked.model,
-                "content": [{"type": "text", "text": said.text}],
-                "stop_reason": "max_tokens" if said.cut else "end_turn",
+                "model": request.model,
+                "content": [{"type": "text", "text": reply.text}],
+                "stop_reason": "max_tokens" if reply.cut else "end_turn",
                 "stop_sequence": None,
                 "usage": {
-                    "input_tokens": said.prompt_tokens - said.cached_tokens,
+                    "input_tokens": reply.prompt_tokens - reply.cached_tokens,
                     "cache_creation_input_tokens": 0,
-                    "cache_read_input_tokens": said.cached_tokens,
-                    "output_tokens": said.completion_tokens,
+                    "cache_read_input_tokens": reply.cached_tokens,
+                    "output_tokens": reply.completion_tokens,
                 },
             }
         )
@@ -73,15 +73,15 @@ class AnthropicFormat:
         return as_json({"type": "error", "error": {"type": kind, "message": message}}, status)
 
     def allowance(self, left: Allowances) -> Mapping[str, str]:
-        told = {}
+        headers = {}
         for what, one in left.items():
-            told[f"anthropic-ratelimit-{what}-limit"] = str(one.limit)
-            told[f"anthropic-ratelimit-{what}-remaining"] = str(one.remaining)
-            told[f"anthropic-ratelimit-{what}-reset"] = _date_in(one.reset_s)
-        return told
+            headers[f"anthropic-ratelimit-{what}-limit"] = str(one.limit)
+            headers[f"anthropic-ratelimit-{what}-remaining"] = str(one.remaining)
+            headers[f"anthropic-ratelimit-{what}-reset"] = _date_in(one.reset_s)
+        return headers
 
 
 def _date_in(seconds: float) -> str:
-    """RFC 3339; whole seconds, as Anthropic writes it."""
+    """Returns the time some seconds from now in Anthropic's form: RFC 3339, in whole seconds."""
     moment = datetime.now(UTC) + timedelta(seconds=math.ceil(seconds))
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

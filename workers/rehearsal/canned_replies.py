@@ -1,7 +1,7 @@
-"""What the provider's model says: canned, but in the form that the briefing asks for, so that episodes proceed.
+"""The texts of the provider's model: meaningless, but in the form that the system prompt requires.
 
-A reply follows from the seed and the request alone, not from when it came: a disturbed run and an undisturbed one are
-told the same.  The replies are meaningless, and so are their scores.
+A reply depends on the seed and the request alone, and not on time: a run with faults and one without get the same
+replies.  The scores of such episodes are meaningless too.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 from muses_eval.pipeline.episode.user_prompt import SILENCE
-from muses_eval.workers.rehearsal.fault_profile import Spread
+from muses_eval.workers.rehearsal.fault_profile import Distribution
 from muses_eval.workers.rehearsal.wire_format import CompletionReply, CompletionRequest
 
 _CHARS_A_TOKEN = 4
@@ -33,25 +33,25 @@ _SENTENCES = (
     "I shall come back to this as soon as the rest is clear.",
 )
 _SHORTEST_TALK = 2
-_LEAVES = 1 / 3
-"""The share of later turns in which a speaker declares itself done."""
+_DONE_SHARE = 1 / 3
+"""Share of later turns in which the speaker ends the conversation."""
 
 
 def count_tokens(text: str) -> int:
-    """About as many as a tokenizer would make of English."""
+    """Returns about the number of tokens that a tokenizer makes of English text."""
     return -(-len(text) // _CHARS_A_TOKEN)
 
 
 class PrefixCache:
-    """Which beginnings of prompts have been seen, as a server with prefix caching has them: by whole messages."""
+    """A simulation of prefix caching: remembers the beginnings of prompts, by whole messages."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
 
-    def enter(self, asked: CompletionRequest) -> int:
-        """The tokens of the longest beginning that was there already; from now on all of it is."""
-        mark, tokens, cached = hash(asked.model), 0, 0
-        for message in asked.messages:
+    def enter(self, request: CompletionRequest) -> int:
+        """Adds a prompt; returns the tokens of its longest beginning that was cached already."""
+        mark, tokens, cached = hash(request.model), 0, 0
+        for message in request.messages:
             mark = hash((mark, message))
             tokens += count_tokens(message[1])
             if mark in self._seen:
@@ -61,40 +61,40 @@ class PrefixCache:
 
 
 class CannedModel:
-    """The model behind the provider.
+    """The provider's model.
 
     Args:
-        lengths: of replies in tokens, as far as their form leaves it open.
-        seed: another one says other things.
+        lengths: distribution of the lengths of replies, in tokens; the form of a reply may need more.
+        seed: seed of the texts.
     """
 
-    def __init__(self, lengths: Spread, seed: int = 0) -> None:
+    def __init__(self, lengths: Distribution, seed: int = 0) -> None:
         self._lengths, self._seed = lengths, seed
 
-    def say(self, asked: CompletionRequest, body: bytes) -> CompletionReply:
-        """The reply to a request; *body* is all of it, as it came."""
-        dice = self._dice(body)
-        text = _Reply(asked, dice, round(self._lengths.draw(dice))).text()
-        cut = asked.most_tokens is not None and count_tokens(text) > asked.most_tokens
+    def say(self, request: CompletionRequest, body: bytes) -> CompletionReply:
+        """Returns the reply to a request; *body* is its raw body, which seeds the text."""
+        rng = self._rng(body)
+        text = _Reply(request, rng, round(self._lengths.draw(rng))).text()
+        cut = request.most_tokens is not None and count_tokens(text) > request.most_tokens
         if cut:
-            text = text[: _CHARS_A_TOKEN * (asked.most_tokens or 0)]
-        prompt = sum(count_tokens(message) for _, message in asked.messages)
+            text = text[: _CHARS_A_TOKEN * (request.most_tokens or 0)]
+        prompt = sum(count_tokens(message) for _, message in request.messages)
         return CompletionReply(text, cut, prompt, count_tokens(text), cached_tokens=0)
 
-    def _dice(self, content: bytes) -> random.Random:
+    def _rng(self, content: bytes) -> random.Random:
         key = self._seed.to_bytes(8, "big", signed=True)
         return random.Random(blake2b(content, digest_size=8, key=key).digest())
 
 
 class _Reply:
-    """One reply, chosen by what the briefing asks for."""
+    """One reply, in the form that the system prompt requires."""
 
-    def __init__(self, asked: CompletionRequest, dice: random.Random, tokens: int) -> None:
-        self._briefing = "\n".join(text for role, text in asked.messages if role in ("system", "developer"))
-        self._said = [text for role, text in asked.messages if role not in ("system", "developer", "assistant")]
-        self._turn = 1 + sum(role == "assistant" for role, _ in asked.messages)
-        self._dice, self._tokens = dice, tokens
-        self._done = self._turn > _SHORTEST_TALK and dice.random() < _LEAVES
+    def __init__(self, request: CompletionRequest, rng: random.Random, tokens: int) -> None:
+        self._briefing = "\n".join(text for role, text in request.messages if role in ("system", "developer"))
+        self._said = [text for role, text in request.messages if role not in ("system", "developer", "assistant")]
+        self._turn = 1 + sum(role == "assistant" for role, _ in request.messages)
+        self._rng, self._tokens = rng, tokens
+        self._done = self._turn > _SHORTEST_TALK and rng.random() < _DONE_SHARE
 
     def text(self) -> str:
         briefing = self._briefing
@@ -111,15 +111,15 @@ class _Reply:
         return self._prose(self._tokens)
 
     def _decisions(self) -> str:
-        """queue: every instruction in one of two lists."""
+        """Returns a reply of the family queue: every instruction in one of two lists."""
         references = _REFERENCE.findall("\n".join(self._said))
-        accepted = [reference for reference in references if self._dice.random() < 0.6]
+        accepted = [reference for reference in references if self._rng.random() < 0.6]
         rejected = [r for r in references if r not in accepted]
-        reasons = [{"id": reference, "reason": self._dice.choice(_REASONS)} for reference in rejected]
+        reasons = [{"id": reference, "reason": self._rng.choice(_REASONS)} for reference in rejected]
         return json.dumps({"accepted_instructions": accepted, "rejected_instructions": reasons}, indent=2)
 
     def _answers(self) -> str:
-        """instruct: a text for everybody."""
+        """Returns a reply of the family instruct: a text for each user."""
         names = self._names
         return json.dumps({name: self._prose(self._tokens // max(1, len(names))) for name in names}, ensure_ascii=False)
 
@@ -133,11 +133,11 @@ class _Reply:
         return json.dumps(final, ensure_ascii=False)
 
     def _report(self) -> str:
-        """access: the agent declares itself done."""
+        """Returns the last reply of the family access."""
         return json.dumps({"goal_achieved": True, "final_report": self._prose(self._tokens)})
 
     def _messages(self, content: Callable[[int], str], **more: str) -> str:
-        """An object for each principal."""
+        """Returns one JSON object for each principal."""
         names: Sequence[str] = self._names or ("all",)
         share = self._tokens // len(names)
         return "\n".join(
@@ -149,10 +149,10 @@ class _Reply:
         return list(dict.fromkeys(_PERSONA.findall(self._briefing) or _LISTED.findall(self._briefing)))
 
     def _prose(self, tokens: int) -> str:
-        """Sentences of so many tokens or a few more."""
-        sentences = [self._dice.choice(_SENTENCES)]
+        """Returns sentences with at least this number of tokens."""
+        sentences = [self._rng.choice(_SENTENCES)]
         length = len(sentences[0])
         while length < _CHARS_A_TOKEN * tokens:
-            sentences.append(self._dice.choice(_SENTENCES))
+            sentences.append(self._rng.choice(_SENTENCES))
             length += 1 + len(sentences[-1])
         return " ".join(sentences)

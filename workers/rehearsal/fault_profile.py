@@ -1,7 +1,7 @@
-"""What a rehearsal has to survive, as users write it in YAML: latency, limits, faults, killed workers.
+"""The fault profile of a rehearsal, as users write it in YAML: latency, limits, faults, killed workers.
 
-The command line and the documentation call a profile the weather.  Times are seconds since the first request.  A
-profile is a value: with the same seed, the same requests in the same order meet the same faults.
+The command line and the documentation call a profile the weather.  Times are seconds since the first request.  With the
+same seed, the same requests in the same order meet the same faults.
 """
 
 import math
@@ -29,10 +29,10 @@ FaultKind = Literal[
     "html",
     "error_inside",
 ]
-"""``rate_limited``: 429 whatever the limits.  ``server_error``: a 5xx.  ``silence``: no answer ever.  ``reset``: the
-connection breaks before the answer.  ``cut_off``: it breaks in the middle of it.  ``garbled``: JSON that ends too
-early.  ``drip``: a good answer in small pieces.  ``wrong_json``: JSON of another shape.  ``html``: a page for people.
-``error_inside``: status 200 with an error as its body."""
+"""``rate_limited``: 429 regardless of the limits.  ``server_error``: a 5xx.  ``silence``: no response ever.  ``reset``:
+the connection breaks before the response.  ``cut_off``: it breaks in the middle of the response.  ``garbled``:
+truncated JSON.  ``drip``: a good response in small pieces.  ``wrong_json``: JSON of another shape.  ``html``: an HTML
+page.  ``error_inside``: status 200 with an error as its body."""
 
 
 class _Section(BaseModel):
@@ -43,11 +43,11 @@ def _from_number(value: object) -> object:
     return {"median": value} if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-class Spread(_Section):
-    """A quantity that varies.
+class Distribution(_Section):
+    """A distribution of a random quantity.
 
-    A number (always the same), ``{least, most}`` (uniform) or ``{median, p95}`` (log-normal, as waiting times and
-    lengths of texts are).
+    A number (constant), ``{least, most}`` (uniform) or ``{median, p95}`` (log-normal, as waiting times and lengths of
+    texts are).
     """
 
     median: Number | None = Field(None, ge=0)
@@ -56,8 +56,8 @@ class Spread(_Section):
     most: Number | None = Field(None, ge=0)
 
     @model_validator(mode="after")
-    def _one_way(self) -> "Spread":
-        given = {name for name in Spread.model_fields if getattr(self, name) is not None}
+    def _one_way(self) -> "Distribution":
+        given = {name for name in Distribution.model_fields if getattr(self, name) is not None}
         if given not in ({"median"}, {"least", "most"}, {"median", "p95"}):
             raise ValueError("expected a number, {least, most} or {median, p95}")
         if self.least is not None and self.most is not None and self.least > self.most:
@@ -66,82 +66,82 @@ class Spread(_Section):
             raise ValueError("expected a median above 0 and a p95 that is not below it")
         return self
 
-    def draw(self, dice: random.Random) -> float:
+    def draw(self, rng: random.Random) -> float:
         if self.least is not None and self.most is not None:
-            return dice.uniform(self.least, self.most)
+            return rng.uniform(self.least, self.most)
         median = self.median or 0.0
         if self.p95 is None:
             return median
-        return dice.lognormvariate(math.log(median), math.log(self.p95 / median) / _P95)
+        return rng.lognormvariate(math.log(median), math.log(self.p95 / median) / _P95)
 
 
-_Spread = Annotated[Spread, BeforeValidator(_from_number)]
+_Distribution = Annotated[Distribution, BeforeValidator(_from_number)]
 
 
 class Latency(_Section):
-    """Seconds from a request to its answer."""
+    """Seconds from a request to its response."""
 
-    base: _Spread = Spread(median=0.0)
+    base: _Distribution = Distribution(median=0.0)
     per_token: Number = Field(0.0, ge=0)
-    """For every token of the reply."""
+    """Seconds for every token of the reply."""
 
 
 class HardLimits(_Section):
-    """What the provider refuses with 429; left out: no limit.
+    """The limits above which the provider refuses requests with 429; a limit that is left out is unlimited.
 
-    In any ``window_s`` seconds at most the share of a minute's number is let in: with 600 requests a minute and a
-    window of 2 s, 20 requests in any 2 s.
+    Any ``window_s`` seconds admit at most their share of a minute's number: with 600 requests per minute and a window
+    of 2 s, 20 requests in any 2 s.
     """
 
     requests_per_minute: Number | None = Field(None, gt=0)
     tokens_per_minute: Number | None = Field(None, gt=0)
-    """Prompt and completion together, taken when a request arrives."""
+    """Prompt and completion tokens together, counted when a request arrives."""
     concurrency: Whole | None = Field(None, gt=0)
     window_s: Number = Field(60.0, gt=0)
     headers: bool = True
-    """Whether answers tell the limits and what is left of them."""
+    """True when response headers report the limits and the rest of them."""
     retry_after: RetryAfter = "seconds"
-    """How a refusal says when to come back."""
+    """Form in which a refusal reports when to retry."""
 
 
-class Change(_Section):
-    """Other limits from a time on."""
+class LimitChange(_Section):
+    """A change of the limits at a time."""
 
     at_s: Number = Field(ge=0)
     limits: HardLimits
 
 
 class Fault(_Section):
-    """Something that goes wrong with a share of the requests."""
+    """A fault that hits a share of the requests."""
 
     kind: FaultKind
     share: Number = Field(1.0, gt=0, le=1)
     from_s: Number = Field(0.0, ge=0)
     to_s: Number | None = Field(None, gt=0)
-    """None: to the end."""
+    """End of the fault; None when it has no end."""
     status: Whole = Field(500, ge=500, le=599)
     """HTTP status of a ``server_error``."""
     seconds: Number = Field(5.0, gt=0)
-    """That a ``drip`` takes."""
+    """Seconds that a ``drip`` takes."""
 
     def holds(self, at_s: float) -> bool:
         return self.from_s <= at_s and (self.to_s is None or at_s < self.to_s)
 
 
 class FaultProfile(_Section):
-    """Everything that a rehearsal does to a run."""
+    """The latency, limits and faults of a rehearsal."""
 
     latency: Latency = Latency()
-    reply_tokens: _Spread = Spread(median=60.0, p95=240.0)
-    """How long replies are, at least."""
+    reply_tokens: _Distribution = Distribution(median=60.0, p95=240.0)
+    """Least lengths of replies."""
     limits: HardLimits | None = None
     """Limits of every account.  When left out, each account has the limits that the config declares for it."""
-    changes: tuple[Change, ...] = ()
-    """In the order of their times."""
+    changes: tuple[LimitChange, ...] = ()
+    """Changes of the limits, in the order of their times."""
     faults: tuple[Fault, ...] = ()
-    """Each request meets the first of these whose time it is and whose dice fall so."""
+    """Possible faults; a request is hit by the first one that is active and drawn by its share."""
     script: tuple[Fault | None, ...] = ()
-    """What happens to the first requests, in the order of their arrival; null: nothing."""
+    """Faults of the first requests, in the order of their arrival; null for none."""
     kill_worker_every_s: Number | None = Field(None, gt=0)
     """Seconds, at least, between two kills of a random worker process; a shard is stored between them as well.
 
@@ -157,20 +157,20 @@ class FaultProfile(_Section):
         return self
 
     def limits_at(self, at_s: float, declared: HardLimits | None) -> HardLimits:
-        """The limits of an account; *declared*: what the config says of it."""
+        """Returns the limits of an account at a time; *declared*: its limits in the config."""
         past = [change.limits for change in self.changes if change.at_s <= at_s]
         return past[-1] if past else self.limits or declared or HardLimits()
 
-    def fault_at(self, at_s: float, dice: random.Random) -> Fault | None:
-        return next((fault for fault in self.faults if fault.holds(at_s) and dice.random() < fault.share), None)
+    def fault_at(self, at_s: float, rng: random.Random) -> Fault | None:
+        return next((fault for fault in self.faults if fault.holds(at_s) and rng.random() < fault.share), None)
 
     def end_of_storm(self, at_s: float) -> float:
-        """Seconds until the 429 storm that holds at a time is over; 1 where it has no end."""
+        """Returns the seconds until the present series of 429s is over; 1 when it has no end."""
         ends = [fault.to_s - at_s for fault in self.faults if fault.kind == "rate_limited" and fault.to_s is not None]
         return min((left for left in ends if left > 0), default=1.0)
 
 
-_USUAL = Latency(base=Spread(median=0.15, p95=0.6), per_token=0.0005)
+_USUAL = Latency(base=Distribution(median=0.15, p95=0.6), per_token=0.0005)
 
 PRESETS: Mapping[str, FaultProfile] = {
     "calm": FaultProfile(latency=_USUAL),
@@ -204,7 +204,7 @@ PRESETS: Mapping[str, FaultProfile] = {
     ),
     "kills": FaultProfile(latency=_USUAL, kill_worker_every_s=5),
 }
-"""What each brings: docs/rehearsal.md."""
+"""Profiles that users may choose by name; docs/rehearsal.md describes them."""
 
 
 def parse_fault_profile(raw: object, source: str) -> FaultProfile:

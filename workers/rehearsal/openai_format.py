@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, as a server reads and words them."""
+"""The server's side of OpenAI's chat completions."""
 
 import math
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ class OpenAIFormat:
         most = fields.get("max_completion_tokens", fields.get("max_tokens"))
         return CompletionRequest(model_of(fields), messages, most if isinstance(most, int) else None)
 
-    def completion(self, asked: CompletionRequest, said: CompletionReply, number: int) -> Response:
-        usage = openai_usage(said.prompt_tokens, said.completion_tokens, said.cached_tokens)
-        return chat_completion(said.text, "length" if said.cut else "stop", usage, number, asked.model)
+    def completion(self, request: CompletionRequest, reply: CompletionReply, number: int) -> Response:
+        usage = openai_usage(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
+        return chat_completion(reply.text, "length" if reply.cut else "stop", usage, number, request.model)
 
     def error(self, status: int, message: str) -> Response:
         kind, code = "invalid_request_error", None
@@ -39,12 +39,12 @@ class OpenAIFormat:
         return as_json({"error": {"message": message, "type": kind, "param": None, "code": code}}, status)
 
     def allowance(self, left: Allowances) -> Mapping[str, str]:
-        told = {}
+        headers = {}
         for what, one in left.items():
-            told[f"x-ratelimit-limit-{what}"] = str(one.limit)
-            told[f"x-ratelimit-remaining-{what}"] = str(one.remaining)
-            told[f"x-ratelimit-reset-{what}"] = _duration(one.reset_s)
-        return told
+            headers[f"x-ratelimit-limit-{what}"] = str(one.limit)
+            headers[f"x-ratelimit-remaining-{what}"] = str(one.remaining)
+            headers[f"x-ratelimit-reset-{what}"] = _duration(one.reset_s)
+        return headers
 
 
 def chat_completion(
@@ -55,7 +55,7 @@ def chat_completion(
     model: str | None = None,
     **message: object,
 ) -> Response:
-    """OpenAI's document; *content* is text, a list of parts, or None; *message*: further fields of the message."""
+    """Returns a completion; *content* is text, a list of parts, or None; *message*: further fields of the message."""
     document = {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",
@@ -81,13 +81,13 @@ def openai_usage(prompt_tokens: int, completion_tokens: int, cached_tokens: int)
 
 
 def model_list(*models: str) -> Response:
-    """What ``GET /v1/models`` answers."""
+    """Returns the response to ``GET /v1/models``."""
     data = [{"id": model, "object": "model", "created": 0, "owned_by": "rehearsal"} for model in models]
     return as_json({"object": "list", "data": data})
 
 
 def _duration(seconds: float) -> str:
-    """As OpenAI writes it: 250ms, 1.5s, 6m0s."""
+    """Returns a duration in OpenAI's form: 250ms, 1.5s, 6m0s."""
     if seconds < 1:
         return f"{math.ceil(1000 * seconds)}ms"
     minutes, rest = divmod(math.ceil(1000 * seconds) / 1000, 60)

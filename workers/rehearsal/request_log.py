@@ -1,4 +1,4 @@
-"""The log of a rehearsal's provider: every request with its times and its outcome, and the sums that follow."""
+"""The log of the fake provider: every request with its times and its outcome, and sums over all of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 RequestOutcome = Literal["in_flight", "answered", "refused", "faulted", "abandoned"]
-"""``answered``: a good answer was sent as a whole.  ``refused``: 429, or a request that makes no sense.  ``faulted``:
-let in, and answered badly or not at all.  ``abandoned``: the client went away before its answer."""
+"""``answered``: a good response was sent completely.  ``refused``: 429, or a malformed request.  ``faulted``: admitted,
+and hit by a fault.  ``abandoned``: the client disconnected before its response."""
 
 
 @dataclass(slots=True)
@@ -20,9 +20,9 @@ class LoggedRequest:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    verdict: RequestOutcome = "in_flight"
+    outcome: RequestOutcome = "in_flight"
     reason: str = ""
-    """Reason of a refusal (requests, tokens, concurrency, storm, bad_request), or kind of the fault; empty: neither."""
+    """Reason of a refusal (requests, tokens, concurrency, storm, bad_request) or kind of the fault; else empty."""
     ended_s: float | None = None
 
     @property
@@ -32,7 +32,7 @@ class LoggedRequest:
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Calls that were answered, and their tokens."""
+    """Number of answered calls, and their tokens."""
 
     calls: int = 0
     prompt: int = 0
@@ -45,30 +45,30 @@ class TokenUsage:
         return f"{self.calls} calls ({self.prompt} + {self.completion} tokens)"
 
     def within(self, other: "TokenUsage") -> bool:
-        """Whether none of the numbers is larger than the other's."""
+        """Returns True when no number is larger than the other's."""
         return self.calls <= other.calls and self.prompt <= other.prompt and self.completion <= other.completion
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTotals:
-    """The log in a few numbers."""
+    """Sums over the log."""
 
     asked: int
     answered: int
     refused: Mapping[str, int]
-    """By reason."""
+    """Number of refused requests, by reason."""
     faulted: Mapping[str, int]
-    """By kind."""
+    """Number of requests hit by a fault, by kind."""
     abandoned: int
     in_flight: int
     by_model: Mapping[str, TokenUsage]
-    """Tokens of answered calls, by model."""
+    """Usage of answered calls, by model."""
     peak: int
-    """Most requests in flight at one time, those that were refused not counted."""
+    """Most requests in flight at one time, without the refused ones."""
 
     @property
     def accepted(self) -> int:
-        """What was let in, whatever became of it."""
+        """Number of admitted requests, whatever their outcome."""
         return self.asked - sum(self.refused.values())
 
 
@@ -81,12 +81,12 @@ class PeakUsage:
     requests: int
     tokens: int
     requests_allowed: int | None
-    """None: no limit."""
+    """Number that the limit allows in a window; None when there is no limit."""
     tokens_allowed: int | None
 
 
 class RequestLog:
-    """All requests.  The provider's thread writes it, any thread may read it; exact when nothing is in flight."""
+    """All requests.  The provider's thread writes it, and any thread may read it; exact when nothing is in flight."""
 
     def __init__(self) -> None:
         self.entries: list[LoggedRequest] = []
@@ -97,24 +97,24 @@ class RequestLog:
 
     def totals(self) -> RequestTotals:
         entries = list(self.entries)
-        verdicts = Counter(entry.verdict for entry in entries)
+        outcomes = Counter(entry.outcome for entry in entries)
         return RequestTotals(
             asked=len(entries),
-            answered=verdicts["answered"],
-            refused=Counter(entry.reason for entry in entries if entry.verdict == "refused"),
-            faulted=Counter(entry.reason for entry in entries if entry.verdict == "faulted"),
-            abandoned=verdicts["abandoned"],
-            in_flight=verdicts["in_flight"],
-            by_model=_by_model(entry for entry in entries if entry.verdict == "answered"),
-            peak=peak([(entry.at_s, entry.ended_s) for entry in entries if entry.verdict != "refused"]),
+            answered=outcomes["answered"],
+            refused=Counter(entry.reason for entry in entries if entry.outcome == "refused"),
+            faulted=Counter(entry.reason for entry in entries if entry.outcome == "faulted"),
+            abandoned=outcomes["abandoned"],
+            in_flight=outcomes["in_flight"],
+            by_model=_by_model(entry for entry in entries if entry.outcome == "answered"),
+            peak=peak_concurrency([(entry.at_s, entry.ended_s) for entry in entries if entry.outcome != "refused"]),
         )
 
-    def of_account(self, account: str) -> list[LoggedRequest]:
+    def entries_of(self, account: str) -> list[LoggedRequest]:
         return [entry for entry in self.entries if entry.account == account]
 
 
-def largest_window(amounts: Sequence[tuple[float, int]], seconds: float) -> int:
-    """The largest sum in any half-open window of so many seconds, exactly.
+def largest_window_sum(amounts: Sequence[tuple[float, int]], seconds: float) -> int:
+    """Returns the largest sum in any half-open window of this length in seconds, exactly.
 
     *amounts*: (time, amount) pairs in the order of their times.
     """
@@ -128,8 +128,8 @@ def largest_window(amounts: Sequence[tuple[float, int]], seconds: float) -> int:
     return largest
 
 
-def peak(spans: Iterable[tuple[float, float | None]]) -> int:
-    """How many of these (start, end) spans overlap at the most; None: it has not ended."""
+def peak_concurrency(spans: Iterable[tuple[float, float | None]]) -> int:
+    """Returns the largest number of (start, end) spans that overlap; an end of None lies in the future."""
     steps = []
     for start, end in spans:
         steps.append((start, 1))

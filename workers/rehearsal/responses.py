@@ -1,4 +1,4 @@
-"""One HTTP response of the provider, and how it ends."""
+"""HTTP responses of the fake provider, complete or broken."""
 
 import json
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Ending = Literal["whole", "cut_off", "reset", "drip", "silence"]
-"""``cut_off``: half of the announced body, then the connection closes.  ``reset``: it breaks before any byte.
-``drip``: the body comes in small pieces.  ``silence``: nothing ever comes, until the client goes away."""
+"""``cut_off``: half of the announced body, then the connection closes.  ``reset``: the connection breaks before any
+byte.  ``drip``: the body is sent in small pieces.  ``silence``: nothing is sent until the client disconnects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One HTTP response, and how it ends."""
+    """One HTTP response, with the way in which it ends."""
 
     status: int = 200
     body: bytes = b""
@@ -24,23 +24,23 @@ class Response:
     """Seconds that a dripping body takes."""
 
     def with_headers(self, headers: Mapping[str, str]) -> "Response":
-        """The same with further headers."""
+        """Returns the response with further headers."""
         return replace(self, headers={**self.headers, **headers}) if headers else self
 
 
 def as_json(document: object, status: int = 200, **headers: str) -> Response:
-    """Any JSON document; underscores in header names become dashes."""
+    """Returns a JSON document as a response; underscores in header names become dashes."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(
         status=status, body=json.dumps(document).encode(), headers={"Content-Type": "application/json", **named}
     )
 
 
-def page(status: int) -> Response:
-    """A page for people: of a broken server, of a proxy in front of it, or, with status 200, of a captive portal."""
+def html_page(status: int) -> Response:
+    """Returns an HTML page, as from a broken server, a proxy or, with status 200, a captive portal."""
     return Response(status=status, body=b"<html><body>it broke</body></html>", headers={"Content-Type": "text/html"})
 
 
-def garbled(answer: Response) -> Response:
-    """The answer with JSON that ends in the middle, though the response is whole."""
+def truncated_json(answer: Response) -> Response:
+    """Returns the response with a body that ends in the middle; its length is announced correctly."""
     return replace(answer, body=answer.body[: len(answer.body) // 2])

@@ -1,8 +1,8 @@
-"""An HTTP server on loopback in a thread of its own; what it answers is decided elsewhere.
+"""An HTTP server on loopback in a thread of its own; a handler decides the responses.
 
-The handler is given each request and a way to send one answer, and runs until that is sent: so it knows the moment at
-which an answer was written, and that it was not when the client went away first (the handler is cancelled then, or
-:exc:`ConnectionError` is raised).
+The handler gets each request and a function that sends the response, and runs until the response is sent.  So it knows
+when the response was written; when the client disconnects before, the handler is cancelled, or
+:exc:`ConnectionError` is raised.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from muses_eval.workers.rehearsal.responses import Response
 _START_TIMEOUT_S = 10.0
 _LARGEST_REQUEST = 64 * 2**20
 _BACKLOG = 4096
-"""Connections that may wait to be taken: thousands of episodes may open theirs in one moment."""
+"""Number of connections that may wait to be accepted: thousands of episodes may connect at the same time."""
 _PIECES = 20
-"""Pieces in which a dripping body is sent."""
+"""Number of pieces in which a dripping body is sent."""
 
 Send = Callable[[Response], Awaitable[None]]
-"""Sends the answer to a request, once.  Raises ConnectionError when the client has disconnected."""
+"""Sends the response to a request, once.  Raises ConnectionError when the client has disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedRequest:
     """One request as it arrived."""
 
     method: str
@@ -36,7 +36,7 @@ class Received:
     headers: Mapping[str, str]
     body: bytes
     client_port: int
-    """The client's end of the connection: equal for requests that came over the same one."""
+    """Port of the client, which is equal for requests over the same connection."""
 
     @property
     def authorization(self) -> str | None:
@@ -49,15 +49,15 @@ class Received:
         return document
 
 
-Handler = Callable[[Received, Send], Awaitable[None]]
+Handler = Callable[[ReceivedRequest, Send], Awaitable[None]]
 
 
 class LoopbackServer:
     """Listens between ``start`` and ``stop``, or within a ``with`` block.
 
     Args:
-        handle: called on the server's own thread.
-        port: 0 for any free one.
+        handle: handles each request, on the server's own thread.
+        port: TCP port; 0 for any free one.
     """
 
     def __init__(self, handle: Handler, port: int = 0) -> None:
@@ -65,7 +65,7 @@ class LoopbackServer:
 
     @property
     def url(self) -> str:
-        """Without a slash at the end."""
+        """Base URL of the server, without a slash at the end."""
         return f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
@@ -78,7 +78,7 @@ class LoopbackServer:
         self.stop()
 
     def start(self) -> None:
-        """Returns when the port is open.  Raises OSError when it cannot be had."""
+        """Returns when the port is open.  Raises OSError when it is not available."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="provider", daemon=True)
         self._thread.start()
@@ -89,7 +89,7 @@ class LoopbackServer:
             raise
 
     def stop(self) -> None:
-        """Breaks off what is still in flight."""
+        """Aborts the requests in flight and closes the port."""
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(_START_TIMEOUT_S)
         self._end_thread()
 
@@ -119,14 +119,14 @@ class LoopbackServer:
 
         try:
             await self._handle(await _received(request), send)
-        except ConnectionError:  # the client has disconnected, and knows it
+        except ConnectionError:  # the client has disconnected
             return web.Response()
         return sent[0]
 
 
-async def _received(request: web.Request) -> Received:
+async def _received(request: web.Request) -> ReceivedRequest:
     peer = () if request.transport is None else request.transport.get_extra_info("peername")
-    return Received(request.method, request.path, request.headers, await request.read(), peer[1] if peer else 0)
+    return ReceivedRequest(request.method, request.path, request.headers, await request.read(), peer[1] if peer else 0)
 
 
 async def _send(request: web.Request, answer: Response) -> web.StreamResponse:
@@ -147,14 +147,14 @@ async def _send(request: web.Request, answer: Response) -> web.StreamResponse:
                 request.transport.abort()
             return web.Response()
         case "silence":
-            await asyncio.Event().wait()  # until the client goes away, or this server is stopped
+            await asyncio.Event().wait()  # until the client disconnects, or this server is stopped
             raise AssertionError("unreachable: the event is never set")
 
 
 async def _write(
     request: web.Request, answer: Response, pieces: list[bytes], seconds: float = 0.0
 ) -> web.StreamResponse:
-    """Sends these pieces under the announcement of the whole body."""
+    """Sends pieces of a body with the length of the whole body."""
     announced = {**answer.headers, "Content-Length": str(len(answer.body))}
     response = web.StreamResponse(status=answer.status, headers=announced)
     await response.prepare(request)

@@ -1,4 +1,4 @@
-"""What a wire format has to provide on the server's side, and the reading of requests that all of them share."""
+"""The interface of a wire format on the server's side, and the parsing of requests that all formats share."""
 
 import math
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from typing import Any, Literal, Protocol
 from muses_eval.workers.rehearsal.responses import Response
 
 RetryAfter = Literal["none", "seconds", "milliseconds"]
-"""How a refusal says when to come back: not at all, ``Retry-After``, or ``retry-after-ms``."""
+"""The header of a refusal that reports when to retry: none, ``Retry-After``, or ``retry-after-ms``."""
 
 
 class BadRequestError(Exception):
-    """A request that the provider does not understand; the text says why."""
+    """Raised for a malformed request; the text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class CompletionRequest:
 
     model: str
     messages: tuple[tuple[str, str], ...]
-    """(role, text) pairs; the briefing has the role ``system``."""
+    """(role, text) pairs; the system prompt has the role ``system``."""
     most_tokens: int | None
-    """The longest answer that is wanted; None: any."""
+    """Most tokens of the completion; None when it is unbounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,48 +32,48 @@ class CompletionReply:
 
     text: str
     cut: bool
-    """Whether it ends because ``most_tokens`` was reached."""
+    """True when it ends because ``most_tokens`` was reached."""
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
-    """Prompt tokens that were cached."""
+    """Number of prompt tokens that were cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much of a limit is left."""
+    """The rest of a limit."""
 
     limit: int
     remaining: int
     reset_s: float
-    """Until all of it is there again, if nothing more is asked."""
+    """Seconds until the whole limit is available again, without further requests."""
 
 
 Allowances = Mapping[str, Allowance]
-"""By what is limited: requests, tokens."""
+"""Allowances by the limited quantity: ``requests``, ``tokens``."""
 
 
 class WireFormat(Protocol):
-    """How requests are read and responses are worded."""
+    """Parses requests and makes responses in one wire format."""
 
     path: str
-    """Below the version, as ``chat/completions``."""
+    """Path below the version, as ``chat/completions``."""
 
     def read(self, document: object, headers: Mapping[str, str]) -> CompletionRequest:
-        """Raises BadRequestError."""
+        """Parses a request.  Raises BadRequestError."""
         ...
 
-    def completion(self, asked: CompletionRequest, said: CompletionReply, number: int) -> Response: ...
+    def completion(self, request: CompletionRequest, reply: CompletionReply, number: int) -> Response: ...
 
     def error(self, status: int, message: str) -> Response: ...
 
     def allowance(self, left: Allowances) -> Mapping[str, str]:
-        """Headers that tell how much is left."""
+        """Returns the headers that report the rest of each limit."""
         ...
 
 
 def retry_headers(style: RetryAfter, wait_s: float) -> Mapping[str, str]:
-    """When to come back, never too early."""
+    """Returns the headers that report when to retry, rounded up."""
     match style:
         case "none":
             return {}
@@ -87,7 +87,7 @@ def request_fields(document: object) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadRequestError("the body has to be a JSON object")
     if document.get("stream"):
-        raise BadRequestError("stream: this provider sends whole answers only")
+        raise BadRequestError("stream: this provider does not stream")
     return document
 
 
@@ -113,7 +113,7 @@ def message_of(entry: object) -> tuple[str, str]:
 
 
 def text_of(content: object) -> str:
-    """A content as text: whole, or in parts."""
+    """Returns a content as text, whether it is one text or in parts."""
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""

@@ -1,6 +1,6 @@
-"""Worker processes that are ended in the middle of their work, as machines end.
+"""Kills worker processes in the middle of their work, as a failing machine would.
 
-Found by ancestry, so that only workers of this process's own local cluster are ever touched.
+Workers are found by ancestry, so that only those of this process's own local cluster are killed.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ _TITLE = b"ray::ShardWorker"
 
 
 def worker_pids(ancestor: int) -> list[int]:
-    """The workers among the descendants of a process, as Linux lists them."""
+    """Returns the workers among the descendants of a process, from Linux's ``/proc``."""
     return [pid for pid in _descendants(ancestor) if _title(pid).startswith(_TITLE)]
 
 
 async def kill_workers(
     every_s: float, progress: asyncio.Event, rng: random.Random, killed: list[int], sleep: Sleep = asyncio.sleep
 ) -> None:
-    """Kills a random worker of this process's cluster again and again, until cancelled; notes its id in *killed*.
+    """Kills a random worker of this process's cluster again and again, until cancelled; appends its id to *killed*.
 
-    Between two kills at least *every_s* seconds pass and *progress* is set at least once, so that a run gets on even
-    where a worker needs longer than that to start.
+    Between two kills at least *every_s* seconds pass and *progress* is set at least once, so that a run makes
+    progress even when a worker needs longer than that to start.
     """
     while True:
         await sleep(every_s)
