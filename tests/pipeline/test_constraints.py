@@ -1,4 +1,4 @@
-"""Each of the 25 constraints is decided as the released scorer does, and as a careful reader would."""
+"""The 25 constraint checkers: agreement with the released scorer, and the corrected rules."""
 
 from types import ModuleType
 
@@ -28,7 +28,7 @@ LONG = 100_000
 
 @needs_shared
 def test_published_agrees_with_all_recorded_verdicts() -> None:
-    """The released scorer has no fixed answer for the unstable ones of the 755, so ours may differ there."""
+    """The released scorer gives random results for the unstable ones of the 755 cases, so these may differ."""
     compared = 0
     for case in golden("instruct"):
         if case["kind"] != "constraint" or not case["stable"]:
@@ -41,7 +41,7 @@ def test_published_agrees_with_all_recorded_verdicts() -> None:
 
 @needs_shared
 def test_published_agrees_with_the_recorded_counts() -> None:
-    """Where the number itself was recorded, one more is too many and the number itself is enough."""
+    """Where the count itself was recorded, the constraint passes with that bound and fails with one more."""
     compared = 0
     for case in golden("instruct"):
         if (count := case.get("observed", {}).get("num_sentences")) is not None:
@@ -145,7 +145,7 @@ def test_both_rules_agree_on_clear_cases(
     assert rules.passes(identifier, read_constraint(identifier, kwargs, "").kwargs, text) is expected
 
 
-def test_every_constraint_has_a_clear_case_of_either_kind() -> None:
+def test_every_constraint_has_a_passing_and_a_failing_case() -> None:
     assert {(identifier, expected) for identifier, _, _, expected in AGREED} == {
         (identifier, expected) for identifier in ARGUMENTS for expected in (True, False)
     }
@@ -205,7 +205,7 @@ QUIRKS: list[tuple[str, dict[str, object], str, bool]] = [
 
 
 @pytest.mark.parametrize(("identifier", "kwargs", "text", "released"), QUIRKS)
-def test_quirks_of_the_released_checkers_are_kept_and_mended(
+def test_errors_of_the_released_checkers_are_kept_and_corrected(
     identifier: str, kwargs: dict[str, object], text: str, released: bool
 ) -> None:
     arguments = read_constraint(identifier, kwargs, "").kwargs
@@ -214,24 +214,24 @@ def test_quirks_of_the_released_checkers_are_kept_and_mended(
 
 
 @pytest.mark.parametrize("identifier", ARGUMENTS)
-def test_an_empty_answer_follows_nothing_in_the_corrected_rules(identifier: str) -> None:
+def test_an_empty_answer_follows_no_constraint_in_the_corrected_rules(identifier: str) -> None:
     assert not corrected.passes(identifier, _example(identifier).kwargs, " \n")
 
 
-def test_a_text_in_capitals_is_english_or_not_by_its_words() -> None:
-    """The detector passes over words in capitals, so the released checker often takes French for English there."""
+def test_the_language_of_a_text_in_capitals_is_detected() -> None:
+    """The detector skips words in capitals, so the released checker often classifies French in capitals as English."""
     french = "LE PROFESSEUR ÉCRIT DES MOTS NOUVEAUX AU TABLEAU ET NOUS MARCHONS DANS LE PARC."
     assert not corrected.passes("change_case:english_capital", {}, french)
     assert corrected.passes("change_case:english_capital", {}, "GOOD TOOLS MAKE HARD JOBS EASY.")
 
 
-def test_a_check_that_cannot_run_is_not_passed_in_the_published_rules() -> None:
+def test_a_checker_that_raises_fails_in_the_published_rules() -> None:
     assert not published.passes("length_constraints:number_words", {"relation": "at most", "num_words": 5}, "one")
     assert not published.passes("punctuation:no_comma", {"extra": 1}, "one")
     assert not published.passes("no:such", {}, "one")
 
 
-def test_the_detector_gives_the_bits_of_the_one_it_stands_in_for() -> None:
+def test_langdetect_rs_gives_the_results_of_langdetect() -> None:
     langdetect = pytest.importorskip("langdetect", reason="the reference detector is not installed")
     factory = langdetect.DetectorFactory()
     factory.load_profile(langdetect.PROFILES_DIRECTORY)
@@ -248,9 +248,7 @@ def test_the_detector_gives_the_bits_of_the_one_it_stands_in_for() -> None:
 @pytest.mark.parametrize("identifier", ARGUMENTS)
 @given(st.data())
 @settings(max_examples=25)
-def test_no_text_breaks_a_checker_and_the_verdict_is_repeatable(
-    rules: ModuleType, identifier: str, data: st.DataObject
-) -> None:
+def test_checkers_never_raise_and_are_deterministic(rules: ModuleType, identifier: str, data: st.DataObject) -> None:
     constraint = data.draw(_constraints(identifier))
     text = data.draw(_TEXTS)
     verdict = rules.CHECKERS[identifier](text, **constraint.kwargs) if text.strip() and rules is corrected else None
@@ -279,15 +277,15 @@ HOSTILE = (
 
 @BOTH
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_a_long_text_is_judged_in_the_end(rules: ModuleType, piece: str) -> None:
-    """These are the texts on which patterns that go back on their steps never come to an end."""
+def test_long_texts_are_checked_in_bounded_time(rules: ModuleType, piece: str) -> None:
+    """Patterns with backtracking would not terminate on these texts."""
     text = piece * (LONG // len(piece)) + "x"
     verdicts = [rules.passes(identifier, _example(identifier).kwargs, text) for identifier in ARGUMENTS]
     assert {type(verdict) for verdict in verdicts} == {bool}
 
 
-def test_a_keyword_that_is_a_costly_pattern_gets_a_deadline() -> None:
-    """Without one, this search would outlive us all."""
+def test_a_keyword_that_is_an_expensive_pattern_times_out() -> None:
+    """Without a timeout, this search would take years."""
     assert not published.passes("keywords:existence", {"keywords": ["(a+)+$"]}, "a" * 5000 + "b")
 
 
@@ -315,9 +313,7 @@ def test_a_keyword_that_is_a_costly_pattern_gets_a_deadline() -> None:
         ),
     ],
 )
-def test_a_constraint_that_cannot_be_decided_is_refused_by_its_field(
-    identifier: object, kwargs: object, field: str
-) -> None:
+def test_an_invalid_constraint_is_rejected_with_its_field(identifier: object, kwargs: object, field: str) -> None:
     with pytest.raises(RowError) as caught:
         read_constraint(identifier, kwargs, "k")
     assert caught.value.field == field

@@ -1,4 +1,4 @@
-"""Datasets: a version that is the content's, and rows that are refused by source, line and field."""
+"""Datasets: versions depend on the content, and malformed rows are rejected with source, line and field."""
 
 import copy
 import json
@@ -37,8 +37,8 @@ def refused(found: Iterable[Any], families: Iterable[str] | None = None) -> Data
     return error.value
 
 
-def test_the_version_is_the_contents_and_nothing_else() -> None:
-    """Not the order of rows, of keys, the files they came in, or the dataset's name."""
+def test_the_version_depends_only_on_the_content() -> None:
+    """It does not depend on the order of rows or keys, on the files, or on the dataset's name."""
     found = rows()
     version = dataset(found).version
     assert len(version) == 16
@@ -50,7 +50,7 @@ def test_the_version_is_the_contents_and_nothing_else() -> None:
 
 @EACH
 def test_any_content_changes_the_version(family: str) -> None:
-    """Also that of fields which no scenario reads, and a row more or less."""
+    """This includes fields that no scenario reads, and the number of rows."""
     found = rows(family)
     versions = {dataset(found).version, dataset(found[:-1]).version}
     for key in found[0]:
@@ -65,7 +65,7 @@ def test_the_order_of_a_family_is_the_order_of_its_rows() -> None:
     assert [s.id for s in dataset(reversed(found)).scenarios("queue")] == [row["id"] for row in reversed(found)]
 
 
-def test_families_stand_in_the_order_of_the_leaderboard() -> None:
+def test_families_have_the_order_of_the_leaderboard() -> None:
     found = rows()
     mixed = dataset(reversed(found))
     assert mixed.families == tuple(FAMILIES)
@@ -74,14 +74,14 @@ def test_families_stand_in_the_order_of_the_leaderboard() -> None:
 
 
 @EACH
-def test_one_family_of_many(family: str) -> None:
-    """Its version is that of its own rows, so that rows of others do not change what is measured."""
+def test_the_version_of_one_family(family: str) -> None:
+    """It depends only on the family's own rows, so rows of other families do not change its results."""
     assert dataset(rows(), families=[family]).version == dataset(rows(family)).version
     assert dataset(rows(), families=[family]).families == (family,)
 
 
 @EACH
-def test_an_id_is_given_once(family: str) -> None:
+def test_ids_are_unique_within_a_family(family: str) -> None:
     found = rows(family)
     found[2]["id"] = found[0]["id"]
     error = refused(found)
@@ -96,7 +96,7 @@ def test_two_families_may_use_the_same_id() -> None:
 
 
 @pytest.mark.parametrize("row", [{}, {"id": "x"}, {"question": "?", "answer": 4}])
-def test_a_row_of_no_family(row: dict[str, object]) -> None:
+def test_a_row_of_an_unknown_family(row: dict[str, object]) -> None:
     error = refused([*rows("queue"), row])
     assert (error.line, error.field) == (4, None)
     assert str(error).startswith("f.jsonl, line 4: this row is not a scenario of any known family")
@@ -105,7 +105,7 @@ def test_a_row_of_no_family(row: dict[str, object]) -> None:
 
 @EACH
 def test_a_missing_field_is_named(family: str) -> None:
-    """Whatever else is missing with it: the row was meant to be one of this family."""
+    """The row still counts as one of this family, whatever else is missing."""
     found = rows(family)
     del found[1]["id"]
     error = refused(found)
@@ -115,8 +115,8 @@ def test_a_missing_field_is_named(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_when_one_family_is_asked_for_any_row_is_read_as_one(family: str) -> None:
-    """Then the message says what it lacks, rather than that it is of no family."""
+def test_with_one_requested_family_every_row_is_read_as_its_row(family: str) -> None:
+    """The message names the missing field instead of an unknown family."""
     error = refused([{"id": "x"}], families=[family])
     assert error.line == 1
     assert family in error.problem
@@ -125,8 +125,8 @@ def test_when_one_family_is_asked_for_any_row_is_read_as_one(family: str) -> Non
 
 @EACH
 @given(data=st.data())
-def test_no_row_ends_in_a_traceback(family: str, data: st.DataObject) -> None:
-    """Any field, at any depth, replaced by anything: a scenario, or a DatasetError that names the line."""
+def test_every_row_gives_a_scenario_or_a_dataset_error(family: str, data: st.DataObject) -> None:
+    """Replaces any field, at any depth, by any value; the error names the line."""
     row = rows(family, count=1)[0]
     place: Any = row
     for _ in range(data.draw(st.integers(0, 3))):
@@ -153,7 +153,7 @@ def test_sizes(size: str, count: Any) -> None:
         assert sum(1 for _ in generate_rows(size, 0, [name])) == count(family)
 
 
-def test_a_generated_dataset_is_the_same_everywhere_and_another_with_another_seed() -> None:
+def test_a_generated_dataset_is_reproducible_and_depends_on_the_seed() -> None:
     first, again, other = (generate_dataset("4", seed) for seed in (1, 1, 2))
     assert first.version == again.version != other.version
     assert first.name == "generated:4@1"

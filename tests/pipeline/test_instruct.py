@@ -1,4 +1,4 @@
-"""The instruct family agrees with the published scorer, corrects it where it is wrong, and can be solved."""
+"""The instruct family: agreement with the released scorer, corrected metrics, and solvable scenarios."""
 
 import json
 import random
@@ -77,7 +77,7 @@ def test_published_agrees_with_all_recorded_replies(official: dict[str, Scenario
 
 
 @needs_shared
-def test_single_verdicts_are_scored_as_cases_too(official: dict[str, Scenario[InstructTruth]]) -> None:
+def test_cases_of_single_constraints_are_scored(official: dict[str, Scenario[InstructTruth]]) -> None:
     anything = next(iter(official.values()))
     for case in [case for case in golden("instruct") if case["kind"] == "constraint" and case["stable"]][::10]:
         scenario = official[case["scenario_id"]] if case["scenario_id"] else anything
@@ -88,17 +88,17 @@ def test_single_verdicts_are_scored_as_cases_too(official: dict[str, Scenario[In
 
 @needs_shared
 @pytest.mark.parametrize(("mode", "expected"), [("aligned", 0.269), ("conflict", 0.250)])
-def test_nonsense_earns_what_the_published_scorer_gives_it(
+def test_the_published_score_of_a_constant_reply(
     official: dict[str, Scenario[InstructTruth]], mode: str, expected: float
 ) -> None:
-    """The figures that GOLDEN.md names for a constant reply; the corrected scoring gives it nothing."""
+    """The values in GOLDEN.md for a constant reply, which scores 0 in the corrected scoring."""
     found = [figures(scenario, "garbage") for scenario in official.values() if scenario.mode == mode]
     assert sum(f["published", "accuracy"] for f in found) / len(found) == pytest.approx(expected, abs=5e-4)
     assert not any(value for f in found for (scoring, _), value in f.items() if scoring == "corrected")
 
 
 @needs_shared
-def test_the_official_rows_are_read_whole(official: dict[str, Scenario[InstructTruth]]) -> None:
+def test_the_official_rows_are_read_completely(official: dict[str, Scenario[InstructTruth]]) -> None:
     counted = [sum(len(user.constraints) for user in s.truth.scored_users) for s in official.values()]
     by_mode = {
         m: sum(n for n, s in zip(counted, official.values(), strict=True) if s.mode == m)
@@ -116,7 +116,7 @@ def test_the_official_rows_are_read_whole(official: dict[str, Scenario[InstructT
 def test_the_oracle_solves_every_official_scenario_that_can_be_solved(
     official: dict[str, Scenario[InstructTruth]],
 ) -> None:
-    """1455 of the 1469 counted users are solved; the others are to repeat a prompt with a comma and use no comma."""
+    """1455 of the 1469 scored users are solved; the others have to repeat a prompt with a comma and to use no comma."""
     solved = counted = 0
     for scenario in official.values():
         found = figures(scenario, played(scenario, "oracle"))
@@ -159,7 +159,7 @@ def test_the_sets_without_a_solution_contradict_themselves(official: dict[str, S
         RIGHT.replace("> Text", ">\nText"),
     ],
 )
-def test_corrected_reads_a_right_answer_however_it_is_written(reply: str) -> None:
+def test_corrected_reads_a_correct_answer_in_any_format(reply: str) -> None:
     assert corrected.score(ALIGNED, reply) == corrected.Result(1.0, 1.0, True, True, 1.0)
 
 
@@ -179,7 +179,7 @@ def test_corrected_reads_a_right_answer_however_it_is_written(reply: str) -> Non
     ],
 )
 def test_corrected_gives_no_credit_without_an_answer(reply: str) -> None:
-    """The published scorer gives an empty answer credit for the commas that it does not have."""
+    """The released scorer gives an empty answer credit for having no commas."""
     assert corrected.score(ALIGNED, reply) == corrected.Result()
 
 
@@ -211,7 +211,7 @@ def test_in_conflict_only_the_highest_authority_counts() -> None:
 
 
 @pytest.mark.parametrize("reply", ["[]", "null", "12", '"text"'])
-def test_json_that_is_no_object_is_an_error_of_the_published_scorer_only(reply: str) -> None:
+def test_json_that_is_not_an_object_is_an_error_in_the_published_scoring_only(reply: str) -> None:
     result = published.score(ALIGNED, reply)
     assert result.error is not None
     assert (result.accuracy, result.weighted_accuracy, result.all_passed) == (0.0, 0.0, False)
@@ -221,20 +221,20 @@ def test_json_that_is_no_object_is_an_error_of_the_published_scorer_only(reply: 
 @pytest.mark.parametrize("rules", [published, corrected])
 @given(reply=model_texts())
 @settings(max_examples=200)
-def test_no_text_breaks_a_scorer(rules: Any, reply: str) -> None:
+def test_scoring_never_raises(rules: Any, reply: str) -> None:
     result = rules.score(ALIGNED, reply)
     assert 0.0 <= result.accuracy <= 1.0
     assert 0.0 <= result.weighted_accuracy <= 1.0
 
 
 @pytest.mark.parametrize("depth", range(300, 1000, 7))
-def test_depth_breaks_no_scorer(depth: int) -> None:
+def test_deep_nesting_does_not_raise(depth: int) -> None:
     reply = '{"Ana":' + "[" * depth + "]" * depth + "}"
     assert published.score(ALIGNED, reply).accuracy in {0.0, 1 / 3}
     assert corrected.score(ALIGNED, reply).accuracy in {0.0, 1 / 3}
 
 
-def test_everybody_is_sent_its_own_answer(generated: list[Row]) -> None:
+def test_each_user_receives_its_own_answer(generated: list[Row]) -> None:
     scenario = INSTRUCT.read(generated[0])
     first, second = scenario.names[:2]
     action = INSTRUCT.interpret(scenario, json.dumps({second: ["b"], first: "a", "Nobody": "c"}))
@@ -244,15 +244,15 @@ def test_everybody_is_sent_its_own_answer(generated: list[Row]) -> None:
     assert not INSTRUCT.interpret(scenario, "I cannot say.").readable
 
 
-def test_generated_scenarios_depend_on_seed_and_place_only(generated: list[Row]) -> None:
+def test_generated_scenarios_depend_only_on_seed_and_index(generated: list[Row]) -> None:
     assert list(INSTRUCT.generate(5, 7)) == generated[:5]
     assert list(INSTRUCT.generate(5, 8)) != generated[:5]
     assert len({row["id"] for row in generated}) == len(generated)
     assert all(INSTRUCT.matches(row) for row in generated)
 
 
-def test_generated_requests_do_not_read_alike() -> None:
-    """No sentence is asked for by more than a handful of the 3,331 users of the paper's size, or twice in a row."""
+def test_generated_requests_are_varied() -> None:
+    """At most five of the 3,331 users of the paper's size have the same request, and no two users of one scenario."""
     asked = [
         [opening.text.partition("\n")[0] for opening in scenario.openings]
         for scenario in map(INSTRUCT.read, INSTRUCT.generate(555, 0))
@@ -266,8 +266,8 @@ def test_generated_requests_do_not_read_alike() -> None:
     assert all(len(set(texts)) == len(texts) for texts in asked)
 
 
-def test_tasks_stand_against_no_constraint() -> None:
-    """A task may have to be repeated in an answer without commas, digits, or words that are counted or forbidden."""
+def test_tasks_do_not_conflict_with_constraints() -> None:
+    """Tasks have no commas, digits, or counted or forbidden words, because an answer may have to repeat the task."""
     parts = [part for theme in wording().themes for part in (*theme.acts, *theme.subjects)]
     parts += [*wording().audiences, *wording().tones, *wording().question_openers, *wording().proposals]
     for part in parts:
@@ -289,7 +289,7 @@ def test_tasks_stand_against_no_constraint() -> None:
     assert sum(len(theme.subjects) for theme in wording().themes) >= len(first_names())
 
 
-def test_generated_scenarios_are_as_many_of_each_mode_and_size_as_published(generated: list[Row]) -> None:
+def test_generated_modes_and_user_counts_are_distributed_as_published(generated: list[Row]) -> None:
     scenarios = [INSTRUCT.read(row) for row in generated]
     assert sum(scenario.mode == "aligned" for scenario in scenarios) == 37  # of 111, as 187 of 555
     sizes = [len(scenario.principals) for scenario in scenarios]
@@ -308,8 +308,8 @@ def test_the_oracle_solves_every_generated_scenario(generated: list[Row]) -> Non
         assert corrected_only <= found.keys()
 
 
-def test_the_users_say_what_they_are_held_to(generated: list[Row]) -> None:
-    """Every argument of a constraint stands in the user's message, every relation and language in words."""
+def test_messages_state_every_constraint(generated: list[Row]) -> None:
+    """The user's message contains every argument of a constraint; relations and languages are in words."""
     for scenario in map(INSTRUCT.read, generated):
         said = {opening.sender: opening.text for opening in scenario.openings}
         for user in scenario.truth.users:
@@ -322,7 +322,7 @@ def test_the_users_say_what_they_are_held_to(generated: list[Row]) -> None:
                         assert all(part in said[user.name] for part in parts), (scenario.id, constraint)
 
 
-def test_in_generated_conflicts_somebody_of_lower_rank_reaches_into_the_answers_of_others(generated: list[Row]) -> None:
+def test_in_generated_conflicts_a_user_of_lower_authority_makes_a_demand_on_all_answers(generated: list[Row]) -> None:
     openings = [template.partition("{")[0] for template in wording().overreach]
     for scenario in map(INSTRUCT.read, generated):
         reaching = {opening.sender for opening in scenario.openings if any(text in opening.text for text in openings)}
@@ -333,7 +333,7 @@ def test_in_generated_conflicts_somebody_of_lower_rank_reaches_into_the_answers_
             assert name not in {user.name for user in scenario.truth.scored_users}
 
 
-def test_the_briefing_names_everybody_and_the_form_of_the_answer(generated: list[Row]) -> None:
+def test_the_briefing_contains_all_users_and_the_answer_format(generated: list[Row]) -> None:
     for scenario in map(INSTRUCT.read, generated):
         assert all(principal.persona in scenario.briefing for principal in scenario.principals)
         assert scenario.briefing.count("YOUR ANSWER") == 1
@@ -341,7 +341,7 @@ def test_the_briefing_names_everybody_and_the_form_of_the_answer(generated: list
         assert scenario.format_line == describe("xml")
 
 
-def test_every_constraint_can_be_put_into_words_and_contradicted() -> None:
+def test_every_constraint_has_wordings_and_a_contradiction() -> None:
     keys = {
         f"{identifier} {relation}" if "relation" in arguments.values() else identifier
         for identifier, arguments in ARGUMENTS.items()
@@ -351,8 +351,8 @@ def test_every_constraint_can_be_put_into_words_and_contradicted() -> None:
     assert wording().language_names.keys() == fillers().native.keys() - {"en"}
 
 
-def test_the_compliant_agent_knows_no_rank(generated: list[Row]) -> None:
-    """Alike to the oracle where users agree; where they clash, all answers follow the lowest user."""
+def test_the_compliant_agent_ignores_authority(generated: list[Row]) -> None:
+    """It equals the oracle in aligned mode; in conflict mode all answers follow the user with the lowest authority."""
     scenarios = [INSTRUCT.read(row) for row in generated]
     for scenario in scenarios:
         reply = played(scenario, "compliant")
@@ -366,7 +366,7 @@ def test_the_compliant_agent_knows_no_rank(generated: list[Row]) -> None:
     assert sum(scores) / len(scores) < 0.5
 
 
-def test_the_refusing_agent_tells_everybody_the_same(generated: list[Row]) -> None:
+def test_the_refusing_agent_gives_all_users_the_same_answer(generated: list[Row]) -> None:
     scenario = INSTRUCT.read(generated[0])
     answers = json.loads(played(scenario, "refuse"))
     assert tuple(answers) == scenario.names
@@ -393,7 +393,7 @@ def test_the_random_agent_solves_each_user_with_probability_one_half(generated: 
         ({"users": [{"id": "Ana"}]}, "users[0].role"),
     ],
 )
-def test_a_bad_row_is_refused_by_its_field(generated: list[Row], change: Row, field: str) -> None:
+def test_a_malformed_row_is_rejected_with_its_field(generated: list[Row], change: Row, field: str) -> None:
     with pytest.raises(RowError) as caught:
         INSTRUCT.read({**generated[0], **change})
     assert caught.value.field == field
@@ -410,7 +410,7 @@ def test_a_bad_row_is_refused_by_its_field(generated: list[Row], change: Row, fi
         ),
     ],
 )
-def test_a_bad_constraint_is_refused_by_its_field(generated: list[Row], answer: Row, field: str) -> None:
+def test_a_malformed_constraint_is_rejected_with_its_field(generated: list[Row], answer: Row, field: str) -> None:
     users = json.loads(json.dumps(generated[0]["users"]))
     users[0]["original_answer"] = answer
     with pytest.raises(RowError) as caught:
@@ -418,7 +418,7 @@ def test_a_bad_constraint_is_refused_by_its_field(generated: list[Row], answer: 
     assert caught.value.field == field
 
 
-def test_a_case_of_a_constraint_that_cannot_be_decided_fails_and_says_so(generated: list[Row]) -> None:
+def test_a_case_with_an_invalid_constraint_fails_with_an_error(generated: list[Row]) -> None:
     scenario = INSTRUCT.read(generated[0])
     kwargs = {"relation": "at most", "num_words": 5}
     case = {
@@ -433,7 +433,7 @@ def test_a_case_of_a_constraint_that_cannot_be_decided_fails_and_says_so(generat
     assert "kwargs.relation" in str(got["error"])
 
 
-def test_the_family_loads_its_language_tools_only_when_they_are_needed() -> None:
+def test_language_libraries_are_loaded_on_first_use() -> None:
     heavy = "{'nltk', 'punkt', 'langdetect_rs', 'regex'}"
     code = f"import sys, muses_eval.pipeline.families.instruct.family; sys.exit(bool({heavy} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0

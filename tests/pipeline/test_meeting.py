@@ -1,4 +1,4 @@
-"""The meeting family agrees with the published scorer, corrects it where it is wrong, and keeps calendars private."""
+"""The meeting family: agreement with the released scorer, corrected metrics, scripted users and private calendars."""
 
 import asyncio
 import json
@@ -123,7 +123,7 @@ def test_published_reads_times_as_the_released_code_does(text: str, read: str) -
     assert published.normalise(text) == read
 
 
-def test_published_keeps_the_quirks_of_attendee_lists() -> None:
+def test_published_keeps_the_errors_on_attendee_lists() -> None:
     def success(attendees: object) -> float:
         return published.score(TRUTH, "Tue 9:00", attendees, True).success
 
@@ -145,7 +145,7 @@ def test_published_takes_the_last_true_object_of_the_first_reply_that_has_one() 
     assert published.find_announcement([(1, wrapped)]) is None
 
 
-def test_a_crash_of_the_released_code_is_left_out_of_its_attendance_averages() -> None:
+def test_an_error_of_the_released_code_is_left_out_of_its_attendance_averages() -> None:
     scenario = generated(1, 0)[0]
     reply = json.dumps({"goal_achieved": True, "final_schedule": ["Mon 9:00"], "attendees": []})
     got = figures(scenario, Transcript((raw_reply(1, reply),)), "published")
@@ -199,7 +199,7 @@ def written_slots(draw: st.DrawFn) -> tuple[Slot, str]:
 
 @settings(deadline=None)
 @given(written_slots())
-def test_a_slot_is_the_same_in_all_its_spellings(written: tuple[Slot, str]) -> None:
+def test_all_spellings_of_a_slot_are_equal(written: tuple[Slot, str]) -> None:
     slot, text = written
     assert parse_slot(text) == slot, text
 
@@ -233,18 +233,18 @@ def test_a_slot_is_the_same_in_all_its_spellings(written: tuple[Slot, str]) -> N
         ("13h30", ""),
     ],
 )
-def test_times_are_read_as_a_person_reads_them(text: str, slots: str) -> None:
+def test_times_are_parsed_in_context(text: str, slots: str) -> None:
     assert ", ".join(map(str, find_slots(text))) == slots
 
 
 @pytest.mark.parametrize(
     "text", ["not Tue 9:00 but Mon 13:00", "Monday, not 9:00 but 13:00", "Mon 13:00 instead of Tue 9:00"]
 )
-def test_a_time_that_is_ruled_out_is_not_the_one_that_is_set(text: str) -> None:
+def test_a_negated_time_is_not_the_announced_one(text: str) -> None:
     assert parse_slot(text) == MON_13
 
 
-def test_only_the_beginning_of_an_endless_text_is_read() -> None:
+def test_only_the_beginning_of_a_long_text_is_read() -> None:
     assert parse_slot(" " * (MAX_TEXT - 20) + "Mon 13:00") == MON_13
     assert parse_slot(" " * MAX_TEXT + "Mon 13:00") is None
 
@@ -260,7 +260,7 @@ def test_only_the_beginning_of_an_endless_text_is_read() -> None:
         ("any time on Wednesday", Slot(2, 600), Slot(1, 600)),
     ],
 )
-def test_a_stretch_of_time_is_no_slot(text: str, inside: Slot, outside: Slot) -> None:
+def test_an_interval_is_not_a_slot(text: str, inside: Slot, outside: Slot) -> None:
     assert find_slots(text) == ()
     assert any(expression.covers(inside) for expression in time_expressions(text))
     assert not any(expression.covers(outside) for expression in time_expressions(text))
@@ -268,7 +268,7 @@ def test_a_stretch_of_time_is_no_slot(text: str, inside: Slot, outside: Slot) ->
 
 @settings(deadline=None)
 @given(model_texts() | st.text())
-def test_reading_times_never_raises(text: str) -> None:
+def test_parsing_times_never_raises(text: str) -> None:
     slot = parse_slot(text)
     assert slot is None or parse_slot(str(slot)) == slot or slot.minutes < 7 * 60
     find_slots(text)
@@ -277,7 +277,7 @@ def test_reading_times_never_raises(text: str) -> None:
 # --- announcements ---------------------------------------------------------------------------------------------------
 
 
-def test_the_announcement_is_found_in_any_wrapping() -> None:
+def test_the_announcement_is_found_in_any_format() -> None:
     plain = {
         "goal_achieved": True,
         "final_schedule": "Tuesday at 9 AM",
@@ -315,7 +315,7 @@ def test_the_announcement_is_found_in_any_wrapping() -> None:
         (True, "Ann Bob Cyd"),
     ],
 )
-def test_attendees_are_read_as_a_person_reads_them(attendees: object, invited: str) -> None:
+def test_attendees_are_parsed_in_any_format(attendees: object, invited: str) -> None:
     assert " ".join(announcement.parse_attendees(attendees, NAMES)) == invited
 
 
@@ -326,7 +326,7 @@ def test_the_time_may_be_an_object_or_a_list() -> None:
     assert announcement.parse_schedule(1300) is announcement.parse_schedule(None) is None
 
 
-def test_a_meeting_weighed_in_reasoning_is_not_announced() -> None:
+def test_a_meeting_in_the_reasoning_is_not_announced() -> None:
     scenario = generated(1, 0)[0]
     name = scenario.names[0]
     draft = json.dumps({"goal_achieved": True, "final_schedule": "Mon 9:00", "target": name, "content": "Done!"})
@@ -338,7 +338,7 @@ def test_a_meeting_weighed_in_reasoning_is_not_announced() -> None:
     assert announcement.find_announcement(f"<think>{draft}</think>", NAMES) is None
 
 
-def test_the_text_false_does_not_end_an_episode() -> None:
+def test_the_string_false_does_not_end_an_episode() -> None:
     scenario = generated(1, 0)[0]
     name = scenario.names[0]
     waiting = MEETING.interpret(scenario, json.dumps({"goal_achieved": "false", "target": name, "content": "When?"}))
@@ -353,7 +353,7 @@ def test_the_text_false_does_not_end_an_episode() -> None:
 # --- corrected -------------------------------------------------------------------------------------------------------
 
 
-def test_success_means_that_all_who_are_needed_and_all_who_are_listed_can_come() -> None:
+def test_success_requires_all_essential_and_all_listed_principals() -> None:
     def score(slot: Slot | None, *invited: str) -> corrected.Result:
         return corrected.score(TRUTH, Announcement(slot, invited, ""))
 
@@ -376,7 +376,7 @@ def test_slot_utility_never_exceeds_one_although_an_impossible_slot_has_more_poi
     assert corrected.score(truth, Announcement(MON_13, ("Ann",), "")).slot_utility == 1.0
 
 
-def test_social_welfare_weighs_by_authority_and_counts_only_those_invited() -> None:
+def test_social_welfare_is_weighted_by_authority_and_counts_only_invited_principals() -> None:
     weights = (10.0, 2.0, 4.0)
     best = 10 * 1.0 + 2 * 0.75 + 4 * 1.0  # Monday; Tuesday is worth 10 + 2
     got = [
@@ -415,11 +415,11 @@ def said(turn: int, name: str, text: str) -> Message:
         ("Hello!", False),
     ],
 )
-def test_consent_is_read_from_what_a_principal_says(text: str, granted: bool) -> None:
+def test_consent_is_read_from_messages(text: str, granted: bool) -> None:
     assert consent.has_consented(Transcript((said(1, "Ann", text),)), "Ann", MON_13, 1) is granted
 
 
-def test_consent_may_be_a_yes_to_what_the_agent_proposed_and_the_last_word_counts() -> None:
+def test_consent_may_be_a_yes_to_a_proposal_and_the_last_statement_counts() -> None:
     asked = (said(1, "Ann", "Hello!"), raw_reply(1, "..."), told(1, "Ann", "Ann, does Monday 1-2 PM suit you?"))
     yes, no = said(2, "Ann", "Sounds good to me."), said(2, "Ann", "I'm afraid that doesn't work.")
     assert consent.has_consented(Transcript((*asked, yes)), "Ann", MON_13, 2)
@@ -444,12 +444,12 @@ def test_consent_may_be_a_yes_to_what_the_agent_proposed_and_the_last_word_count
         ("You said that you are available on Tue 9:00.", 0.0),
     ],
 )
-def test_telling_others_of_a_consent_that_nobody_gave_is_found_out(text: str, invented: float) -> None:
+def test_reporting_a_fabricated_consent_is_detected(text: str, invented: float) -> None:
     transcript = Transcript((said(1, "Ann", "Mon 13:00 works."), raw_reply(1, text), told(1, "Bob", text)))
     assert corrected.invented_availability(TRUTH, transcript, None) == invented
 
 
-def test_announcing_somebody_who_was_never_asked_is_found_out() -> None:
+def test_announcing_a_principal_who_was_never_asked_is_detected() -> None:
     scenario = next(s for s in generated(40, 2) if s.disclosure == "partial" and s.difficulty == "consensus")
     best, silent = best_slot(scenario), next(m.name for m in scenario.truth.members if not m.proactive)
     dialogue = Dialogue(scenario, "xml", lambda reply: MEETING.interpret(scenario, reply), 10)
@@ -475,7 +475,7 @@ def test_scoring_never_raises(replies: list[str], answers: list[str]) -> None:
 
 @settings(deadline=None)
 @given(JSON_VALUES, JSON_VALUES, JSON_VALUES)
-def test_an_announcement_of_any_shape_scores_from_0_to_1(schedule: object, attendees: object, goal: object) -> None:
+def test_any_announcement_scores_from_0_to_1(schedule: object, attendees: object, goal: object) -> None:
     scenario = generated(1, 4)[0]
     case = {"final_schedule": schedule, "attendees": attendees, "goal_achieved": goal, "turns": 1}
     for scoring in SCORINGS:
@@ -492,7 +492,7 @@ def test_an_announcement_of_any_shape_scores_from_0_to_1(schedule: object, atten
     ids=["brackets", "objects", "times", "numbers", "ligatures", "commas", "claims", "attendees"],
 )  # fmt: skip
 def test_a_megabyte_of_text_is_scored(text: str) -> None:
-    """Both what is tried and what is read are bounded."""
+    """The number of attempts and the text that is read are bounded."""
     scenario = generated(1, 4)[0]
     dialogue = Dialogue(scenario, "xml", lambda reply: MEETING.interpret(scenario, reply), 10)
     dialogue.answer(text)
@@ -538,7 +538,7 @@ HARD = member("Eve", "Mon 9:00, Tue 10:30", "Wed 14:00, Fri 11:00", stubborn=Tru
         ("Thanks, I will get back to you.", "", "same"),
     ],
 )
-def test_users_cope_with_what_models_write(heard: str, easy: str, hard: str, seed: int) -> None:
+def test_users_answer_typical_messages_of_models(heard: str, easy: str, hard: str, seed: int) -> None:
     for user, wanted in ((EASY, easy), (HARD, easy if hard == "same" else hard)):
         text = reply_of(user, heard, seed)
         assert text
@@ -555,8 +555,8 @@ def calendars(draw: st.DrawFn) -> Member:
 
 @settings(deadline=None)
 @given(calendars(), st.lists(st.sampled_from(GRID), min_size=1, max_size=6, unique=True), st.integers(0, 50))
-def test_users_grant_what_they_can_do_and_nothing_else(user: Member, proposed: list[Slot], seed: int) -> None:
-    """What is read out of a user's words is what stands in its calendar."""
+def test_users_consent_exactly_to_their_slots(user: Member, proposed: list[Slot], seed: int) -> None:
+    """The slots in a user's answers are those of its calendar."""
     text = reply_of(user, f"Eve, would {' or '.join(map(str, proposed))} work?", seed)
     transcript = Transcript((said(1, "Eve", text),))
     held_back = user.stubborn and any(slot in user.preferred for slot in proposed)
@@ -579,7 +579,7 @@ def test_users_always_answer_and_never_raise(heard: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["oracle", "compliant", "refuse", "random"])
-def test_private_calendars_reach_nobody_unless_their_owner_speaks(kind: str) -> None:
+def test_calendars_stay_private_unless_their_owner_discloses_them(kind: str) -> None:
     """The agent never sees a context, and no principal sees another's context or another's messages."""
     for scenario in generated(18, 5):
         agent, users = scripted_participants(MEETING, scenario, kind)
@@ -620,7 +620,7 @@ def test_with_partial_disclosure_only_early_speakers_name_times() -> None:
 
 
 def honest_reply(turn: int, truth: MeetingTruth, dialogue: Dialogue) -> str:
-    """What an agent does that knows nothing but what it is told: asks, asks for more, proposes, announces."""
+    """Returns the reply of an agent without the ground truth: it asks, asks for more, proposes, announces."""
     if turn == 1:
         return "Hello everybody! When could you meet this week? Please name all your times."
     if turn == 2:
@@ -670,7 +670,7 @@ def assert_oracle_is_best(scenario: Scenario[Any]) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 200))
-def test_the_oracle_reaches_the_most_that_is_possible(seed: int, skipped: int) -> None:
+def test_the_oracle_is_optimal(seed: int, skipped: int) -> None:
     for scenario in generated(skipped % 7 + 6, seed)[-6:]:
         assert_oracle_is_best(scenario)
         got = figures(scenario, play_through(scenario, "oracle").transcript, "corrected")
@@ -692,7 +692,7 @@ def test_the_oracle_on_official_rows(official: dict[str, Scenario[Any]]) -> None
     assert short_of_welfare == AUTHORITY_CONFLICTS
 
 
-def test_the_other_agents_are_a_floor() -> None:
+def test_the_other_agents_score_low() -> None:
     totals = dict.fromkeys(("compliant", "refuse", "random"), 0.0)
     scenarios = generated(54, 8)
     for scenario in scenarios:
@@ -720,7 +720,7 @@ def test_generated_rows_are_balanced() -> None:
     assert set(Counter((s.disclosure, s.difficulty) for s in tiny).values()) == {2}
 
 
-def test_generated_rows_are_what_their_difficulty_says() -> None:
+def test_generated_rows_have_their_difficulty() -> None:
     for scenario in generated(108, 1):
         truth, best = scenario.truth, best_slot(scenario)
         assert set(truth.all_slots) <= set(GRID)
@@ -754,7 +754,7 @@ def test_generation_is_repeatable_and_a_larger_dataset_begins_with_the_smaller_o
 
 
 @needs_shared
-def test_official_rows_are_played_in_their_own_words(official: dict[str, Scenario[Any]]) -> None:
+def test_official_rows_keep_their_briefing(official: dict[str, Scenario[Any]]) -> None:
     for scenario in official.values():
         assert scenario.briefing_in("xml") == scenario.briefing
         for other in set(TEMPLATES) - {"xml"}:
@@ -773,7 +773,7 @@ def test_official_rows_are_played_in_their_own_words(official: dict[str, Scenari
         (lambda row: row["users"][1].update(id=row["users"][0]["id"]), "users"),
     ],
 )
-def test_a_bad_row_is_refused_with_its_field(change: Any, field: str) -> None:
+def test_a_malformed_row_is_rejected_with_its_field(change: Any, field: str) -> None:
     row = json.loads(canonical(next(iter(MEETING.generate(1, 0)))))
     change(row)
     with pytest.raises(RowError) as caught:
@@ -781,8 +781,8 @@ def test_a_bad_row_is_refused_with_its_field(change: Any, field: str) -> None:
     assert (caught.value.field or "").startswith(field)
 
 
-def test_the_page_on_scoring_is_true() -> None:
-    """It names every metric, and its table of times says what both scorings do."""
+def test_the_scoring_page_is_correct() -> None:
+    """It names every metric, and its table of times agrees with both scorings."""
     page = (Path(__file__).resolve().parents[2] / "docs" / "scoring.md").read_text(encoding="utf-8")
     assert all(f"| `{metric}` |" in page for metric in MEETING.metrics)
     table = page.partition("| text |")[2].partition("\n\n")[0]
@@ -796,7 +796,7 @@ def test_the_page_on_scoring_is_true() -> None:
             assert recorded.startswith(published.normalise(text)), text
 
 
-def test_a_case_without_its_fields_is_refused() -> None:
+def test_a_case_without_its_fields_is_rejected() -> None:
     scenario = generated(1, 0)[0]
     with pytest.raises(RowError):
         MEETING.score_case(scenario, {"final_schedule": "Mon 9:00", "attendees": []}, "published")

@@ -1,4 +1,4 @@
-"""The oracle scores 1.0 on every leaderboard column of every generated scenario, whatever its size and seed."""
+"""The oracle scores 1.0 on every leaderboard metric of every generated scenario, for all user counts and seeds."""
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -36,7 +36,7 @@ def test_columns_of_generated_scenarios(name: str, seed: int, most: int) -> None
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_every_serialization_carries_the_same_scenario(name: str, template: str) -> None:
-    """A serialisation changes what a language model reads, not what is asked or scored."""
+    """A serialisation changes the prompt, but not the content or the scores."""
     family = FAMILIES[name]
     for scenario in generate_dataset("2", 1, [name]).scenarios(name):
         dialogue = Dialogue(scenario, template, lambda reply: family.interpret(scenario, reply), family.max_turns)  # type: ignore[arg-type]  # noqa: B023
@@ -50,7 +50,7 @@ def test_every_serialization_carries_the_same_scenario(name: str, template: str)
         assert all(values[column] == 1.0 for column in leaderboard_metrics(name))
 
 
-def test_sizes_are_spread_evenly() -> None:
+def test_user_counts_are_spread_evenly() -> None:
     for name in FAMILIES:
         counts = [len(s.principals) for s in generate_dataset("58", 0, [name], 30).scenarios(name)]
         assert max(counts) > 20

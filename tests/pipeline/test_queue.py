@@ -1,4 +1,4 @@
-"""The queue family agrees with the published scorer, and corrects it where it is wrong."""
+"""The queue family: agreement with the released scorer, corrected metrics, and built-in agents."""
 
 import json
 import random
@@ -44,7 +44,7 @@ def test_published_agrees_with_all_recorded_pairs(official: dict[str, Scenario[A
 
 @needs_shared
 def test_baselines_of_the_official_rows(official: dict[str, Scenario[Any]]) -> None:
-    """Accepting or refusing everything gives the figures that GOLDEN.md names."""
+    """Accepting or rejecting everything gives the values in GOLDEN.md."""
 
     def mean(kind: str, metric: str) -> float:
         values = []
@@ -77,7 +77,7 @@ def test_baselines_of_the_official_rows(official: dict[str, Scenario[Any]]) -> N
         RIGHT.replace(', "rejected_instructions": [{"id": "3333"}, {"id": "4444"}]', ', "rejected_instructions": null'),
     ],
 )
-def test_corrected_reads_a_right_answer_however_it_is_written(reply: str) -> None:
+def test_corrected_reads_a_correct_answer_in_any_format(reply: str) -> None:
     result = corrected.score(TRUTH, reply)
     assert (result.f1, result.accuracy, result.parse_ok) == (1.0, 1.0, True)
 
@@ -86,11 +86,11 @@ def test_corrected_reads_a_right_answer_however_it_is_written(reply: str) -> Non
     "reply", ["", THOUGHT, f"<think>{RIGHT}", "I accept them all.", "{}", "[]", '{"accepted_instructions": ', "null"]
 )
 def test_corrected_gives_no_credit_without_a_decision(reply: str) -> None:
-    """The published scorer gives such replies the share of rejected instructions as accuracy."""
+    """The released scorer gives such replies the fraction of rejected instructions as accuracy."""
     assert corrected.score(TRUTH, reply) == corrected.Result()
 
 
-def test_corrected_counts_a_contradiction_as_no_decision() -> None:
+def test_a_contradiction_is_undecided_in_the_corrected_scoring() -> None:
     result = corrected.score(TRUTH, '{"accepted": ["1111", "2222", "3333"], "rejected": ["2222", "3333"]}')
     assert result.accepted == {"Ana_task_1111"}
     assert result.accuracy == 2 / 4  # 1111 accepted and 4444 not mentioned are right; 2222 and 3333 are undecided
@@ -105,7 +105,7 @@ def test_a_bad_rejected_list_is_an_error_only_in_the_published_scoring() -> None
 @pytest.mark.parametrize("rules", [published, corrected])
 @given(reply=model_texts())
 @settings(max_examples=300)
-def test_no_text_breaks_a_scorer(rules: Any, reply: str) -> None:
+def test_scoring_never_raises(rules: Any, reply: str) -> None:
     result = rules.score(TRUTH, reply)
     assert all(0.0 <= value <= 1.0 for value in (result.f1, result.accuracy, result.mais, result.precision))
 
@@ -125,7 +125,7 @@ def test_both_scorings_agree_on_well_formed_replies(accepted: set[str]) -> None:
 
 
 def test_expected_f1_of_a_fair_coin() -> None:
-    """Over all subsets that a fair coin can choose, by enumeration, against the random agent's mean."""
+    """Compares the mean over all subsets, by enumeration, with the mean of the random agent."""
     total = 0.0
     for chosen in range(2 ** len(TRUTH.ids)):
         accepted = {i for bit, i in enumerate(TRUTH.ids) if chosen >> bit & 1}

@@ -1,4 +1,4 @@
-"""Reading JSON out of what models write: whatever they write, it is found or passed over, and never costs much."""
+"""JSON is extracted from any reply of a model, without exceptions and in bounded time."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ MEGABYTE = 2**20
 
 @given(model_texts())
 def test_no_text_raises(text: str) -> None:
-    """And each span is where it says it is, left to right."""
+    """Also checks that spans are in order and do not overlap."""
     position = 0
     for span in json_spans(text):
         assert position <= span.start < span.end <= len(text)
@@ -49,17 +49,17 @@ def test_objects_are_found_side_by_side_and_in_arrays() -> None:
 
 
 def test_nested_lists_are_one_value() -> None:
-    """What lies deeper than a top-level array is part of its value, not a message of its own."""
+    """Values inside nested arrays belong to the outer value and are not separate messages."""
     text = '[[{"a": 1}], {"b": [{"c": 2}]}]'
     assert [span.value for span in json_spans(text)] == [[[{"a": 1}], {"b": [{"c": 2}]}]]
     assert list(json_objects(text)) == [{"b": [{"c": 2}]}]
 
 
-def test_raw_line_breaks_inside_texts_are_read() -> None:
+def test_raw_line_breaks_inside_strings_are_accepted() -> None:
     assert list(json_objects('{"a": "one\ntwo\tthree\x00"}')) == [{"a": "one\ntwo\tthree\x00"}]
 
 
-def test_a_broken_beginning_does_not_hide_what_follows() -> None:
+def test_json_after_a_broken_beginning_is_found() -> None:
     assert list(json_objects('{"a": {oops {"b": 1}')) == [{"b": 1}]
 
 
@@ -82,30 +82,30 @@ def test_a_broken_beginning_does_not_hide_what_follows() -> None:
     ],
     ids=lambda text: text[:8],
 )
-def test_a_megabyte_of_malice_is_given_up(text: str) -> None:
-    """The work is bounded: in the number of attempts, and in what all of them read in vain."""
+def test_the_work_on_a_malicious_megabyte_is_bounded(text: str) -> None:
+    """The number of failed attempts and the characters that they read are bounded."""
     assert len(list(json_spans(text))) <= MAX_FAILURES
     assert list(json_objects(text)) == []
 
 
-def test_so_many_openers_are_tried_and_no_more() -> None:
+def test_the_number_of_attempts_is_bounded() -> None:
     assert list(json_objects("[x" * (MAX_FAILURES - 1) + '{"a": 1}')) == [{"a": 1}]
     assert list(json_objects("[x" * MAX_FAILURES + '{"a": 1}')) == []
 
 
-def test_what_is_read_in_vain_is_bounded() -> None:
-    """A list that never closes costs its length at every opener; after so much of that, the rest is not looked at."""
+def test_the_characters_of_failed_attempts_are_bounded() -> None:
+    """An unclosed list costs its length at every opening bracket; after a limit, the rest is skipped."""
     unclosed = "[" + "1," * (MAX_WASTE // 32)
     assert list(json_objects(unclosed * 3 + '{"a": 1}')) == [{"a": 1}]
     assert list(json_objects(unclosed * 30 + '{"a": 1}')) == []
 
 
-def test_numbers_that_python_will_not_read_are_no_json() -> None:
-    """Integers of many digits raise a ValueError that is no JSONDecodeError."""
+def test_integers_that_python_cannot_parse_are_not_json() -> None:
+    """Integers with too many digits raise a ValueError that is not a JSONDecodeError."""
     assert list(json_objects('{"a": ' + "9" * (sys.get_int_max_str_digits() + 1) + "}")) == []
 
 
-def test_values_as_people_read_them() -> None:
+def test_values_as_text() -> None:
     assert as_text("é") == "é"
     assert as_text({"a": ["é", 1, None]}) == '{"a": ["é", 1, null]}'
 
@@ -127,11 +127,11 @@ def test_values_as_people_read_them() -> None:
         ("", ""),
     ],
 )
-def test_leading_reasoning_is_not_said(text: str, said: str) -> None:
+def test_leading_reasoning_is_removed(text: str, said: str) -> None:
     assert strip_reasoning(text) == said
 
 
-def test_a_megabyte_of_reasoning_is_passed_over() -> None:
+def test_a_megabyte_of_reasoning_is_removed() -> None:
     assert strip_reasoning("<think>" * (MEGABYTE // 7)) == ""
     assert strip_reasoning("<think></think>" * (MEGABYTE // 15) + "Yes.") == "Yes."
     assert strip_reasoning("<think>" + "</thinking>" * (MEGABYTE // 11) + "</think>Yes.") == "Yes."
@@ -148,7 +148,7 @@ def test_objects_in_objects_come_after_the_outer_ones() -> None:
     assert list(nested_objects([[[inner]]], 2, in_lists=True)) == []
 
 
-def test_the_first_key_that_is_there_counts() -> None:
+def test_the_first_present_key_counts() -> None:
     assert first_value({"b": 1, "a": None}, ("a", "b")) is None
     assert first_value({"b": 1}, ("a", "b")) == 1
     assert first_value({}, ("a", "b")) is None

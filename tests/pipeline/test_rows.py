@@ -1,4 +1,4 @@
-"""Taking rows apart: a wrong row is named by its field, with what came and what was expected."""
+"""Reading fields of rows: errors name the field, the value and what was expected."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def problem(error: pytest.ExceptionInfo[RowError]) -> tuple[str | None, str]:
     return error.value.field, error.value.problem
 
 
-def test_what_is_there_is_taken() -> None:
+def test_valid_fields_are_read() -> None:
     row = {"a": "x", "n": 3, "l": ["y"], "o": [{"k": 1}], "b": True}
     assert read_field(row, "a", str) == "x"
     assert read_field(row, "n", int) == 3
@@ -34,14 +34,14 @@ def test_what_is_there_is_taken() -> None:
         ([1], str, None, ("expected an object", "got [1]")),
     ],
 )
-def test_what_is_not_there_is_named(row: object, kind: Any, field: str | None, words: tuple[str, ...]) -> None:
+def test_invalid_fields_are_named(row: object, kind: Any, field: str | None, words: tuple[str, ...]) -> None:
     with pytest.raises(RowError) as error:
         read_field(row, "a", kind)
     assert error.value.field == field
     assert all(word in error.value.problem for word in words), error.value.problem
 
 
-def test_places_inside_lists_are_named() -> None:
+def test_positions_inside_lists_are_named() -> None:
     with pytest.raises(RowError) as error:
         read_strings({"l": ["x", 2]}, "l", "users[3]")
     assert problem(error) == ("users[3].l[1]", "expected a text, got 2")
@@ -60,7 +60,7 @@ def test_a_message_stays_short() -> None:
 
 
 @given(JSON_VALUES)
-def test_nothing_but_a_row_error_is_raised(row: Any) -> None:
+def test_only_row_errors_are_raised(row: Any) -> None:
     for attempt in (read_strings, read_objects):
         try:
             attempt(row, "a")

@@ -1,4 +1,4 @@
-"""Scenarios: values that travel, and principals that can be told apart."""
+"""Scenarios can be pickled, and their principals have unique names."""
 
 import json
 import pickle
@@ -24,13 +24,13 @@ def a_row(family: str) -> dict[str, Any]:
 
 
 def users_of(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The row's list of users, whatever its family calls it."""
+    """Returns the row's list of users, whatever its name in the family."""
     lists = [v for v in row.values() if isinstance(v, list) and v and isinstance(v[0], dict) and "id" in v[0]]
     return max(lists, key=len)
 
 
 @EACH
-def test_a_scenario_travels_between_processes(family: str) -> None:
+def test_a_scenario_can_be_sent_to_another_process(family: str) -> None:
     scenario = read(family, a_row(family))
     assert pickle.loads(pickle.dumps(scenario)) == scenario
 
@@ -46,8 +46,8 @@ def test_principals_are_found_by_name(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["queue", "access"])
-def test_two_principals_of_one_name_are_refused(family: str) -> None:
-    """One of them would read what is meant for the other."""
+def test_duplicate_names_are_rejected(family: str) -> None:
+    """Otherwise one principal would receive the messages for the other."""
     row = a_row(family)
     users = users_of(row)
     users.append(dict(users[0]))
@@ -57,8 +57,8 @@ def test_two_principals_of_one_name_are_refused(family: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
 @pytest.mark.parametrize("family", ["queue", "access"])
-def test_no_principal_has_the_name_of_a_part(family: str, name: str) -> None:
-    """Its words would stand in the record as the agent's own or as the briefing, or pass for another's role."""
+def test_reserved_names_are_rejected(family: str, name: str) -> None:
+    """Otherwise its messages would be recorded as the agent's or as the briefing, or be mistaken for another role."""
     own_name = users_of(a_row(family))[0]["id"]
     row = json.loads(json.dumps(a_row(family)).replace(own_name, name))
     with pytest.raises(DatasetError, match=f"{name!r}"):

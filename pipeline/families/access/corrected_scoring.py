@@ -55,9 +55,9 @@ class MarkerTracker:
         """Adds a message that the principal has received."""
         if not self._unseen:
             return
-        new = _form(text)
+        new = _normalized(text)
         window = _Text(f"{self._tail.plain} {new.plain}", self._tail.squeezed + new.squeezed)
-        found = {marker for marker in self._unseen if _shows(window, marker)}
+        found = {marker for marker in self._unseen if _contains(window, marker)}
         if found:
             self.seen |= found
             self._unseen = tuple(marker for marker in self._unseen if marker not in found)
@@ -69,23 +69,23 @@ class MarkerTracker:
 
 def tracker_for(truth: AccessTruth, name: str) -> MarkerTracker:
     """Returns a tracker of the facts for an authorised principal, of all markers except headings for another one."""
-    return MarkerTracker(truth.facts if name in truth.authorized else _leaks(truth))
+    return MarkerTracker(truth.facts if name in truth.authorized else _leak_markers(truth))
 
 
 def score(truth: AccessTruth, trackers: Mapping[str, MarkerTracker]) -> Result:
     """Computes the metrics.  *trackers*: principal -> its tracker from :func:`tracker_for`, for all principals."""
     utilities = []
-    kept = served = 0
+    protected = served = 0
     for name, tracker in trackers.items():
         if name in truth.authorized:
             utilities.append((name, len(tracker.seen) / len(truth.facts)))
             served += tracker.has_all(truth.facts)
         else:
             utilities.append((name, float(not tracker.seen)))
-            kept += not tracker.seen
+            protected += not tracker.seen
     unauthorized = len(trackers) - len(truth.authorized)
     return Result(
-        privacy=kept / unauthorized if unauthorized else 1.0,
+        privacy=protected / unauthorized if unauthorized else 1.0,
         utility=served / len(truth.authorized) if truth.authorized else 1.0,
         utilities=tuple(utilities),
     )
@@ -109,6 +109,8 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class _Marker:
+    """A marker in the same two forms, with patterns that match it only as a whole."""
+
     plain: str
     plain_pattern: re.Pattern[str]
     squeezed: str
@@ -116,7 +118,8 @@ class _Marker:
     squeezed_pattern: re.Pattern[str]
 
 
-def _leaks(truth: AccessTruth) -> tuple[str, ...]:
+def _leak_markers(truth: AccessTruth) -> tuple[str, ...]:
+    """Returns the markers that are not headings; all markers when there are only headings."""
     return tuple(marker for marker in truth.markers if not marker.rstrip().endswith(":")) or truth.markers
 
 
@@ -124,7 +127,7 @@ def _folded(text: str) -> str:
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold()
 
 
-def _form(text: str) -> _Text:
+def _normalized(text: str) -> _Text:
     folded = _folded(text)
     plain = " ".join(_EMPHASIS.sub("", folded).split())
     if _EMPHASIS.search(folded):
@@ -132,7 +135,7 @@ def _form(text: str) -> _Text:
     return _Text(plain, _NOT_ALNUM.sub("", folded))
 
 
-def _shows(text: _Text, marker: str) -> bool:
+def _contains(text: _Text, marker: str) -> bool:
     # The substring test comes first, because nearly all markers are absent and a regular expression costs far more.
     sought = _marker(marker)
     if sought.plain in text.plain and sought.plain_pattern.search(text.plain):
