@@ -12,6 +12,8 @@ from muses_eval.storage.runs.run_lock import LockRecord
 from tests.conftest import Muses
 from tests.provider import Provider
 
+pytestmark = pytest.mark.own_process
+
 
 @pytest.mark.parametrize("command", [["run"], pytest.param(["flow", "evaluate"], marks=pytest.mark.slow)])
 def test_a_run_reports_the_state_of_its_accounts(muses: Muses, tmp_path: Path, command: list[str]) -> None:

@@ -20,6 +20,8 @@ from tests.prefect_server import PrefectServer, prefect_server, wait_until
 from tests.provider import Provider
 from tests.s3_server import S3Server, free_ports
 
+pytestmark = pytest.mark.own_process
+
 PREFECT_FILE = Path(__file__).parents[2] / "infra" / "prefect.yaml"
 RUN: dict[str, Any] = {"models": ["scripted/oracle"], "dataset": "generated:2", "families": ["queue"]}
 ENTRY: dict[str, Any] = {

@@ -247,6 +247,7 @@ def test_engines_are_quiet_and_stay_at_home(tmp_path: Path, command: tuple[str, 
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_a_deep_folder_and_a_home_of_ones_own(muses: Muses, tmp_path: Path) -> None:
     """Ray's sockets allow no long paths; its logs are below our home all the same, and no link stays behind."""
     home = tmp_path / ("deep" * 30)
@@ -261,6 +262,7 @@ def test_a_deep_folder_and_a_home_of_ones_own(muses: Muses, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_a_users_own_homes_are_respected(muses: Muses, tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="m") as ray:  # short, as the user has to choose it
         done = muses(

@@ -48,6 +48,8 @@ from tests.prefect_server import PATIENCE_S, PrefectServer, prefect_server
 from tests.provider import Provider, Response, slow
 from tests.receiver import Receiver
 
+pytestmark = pytest.mark.own_process
+
 SOON_S = 25.0
 """Cancelling gives a run 30 s before it is killed: what ends earlier has ended by itself."""
 

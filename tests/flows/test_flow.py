@@ -19,6 +19,8 @@ from tests.prefect_server import PrefectServer
 from tests.provider import Provider
 from tests.s3_server import free_ports
 
+pytestmark = pytest.mark.own_process
+
 MODELS = ("--model=scripted/oracle", "--model=scripted/refuse")
 JOB = (*MODELS, "--family=queue", "--family=access", "--dataset=generated:3")
 

@@ -24,6 +24,8 @@ from muses_eval.storage.query.duckdb_connection import connect
 from tests.conftest import Muses
 from tests.provider import Provider, Response, slow
 
+pytestmark = pytest.mark.own_process
+
 EPISODES, SHARD = 48, 4
 ANSWERED = 22
 """Before the provider stalls: four shards are whole, and since this is no multiple of a shard, one is in the middle."""

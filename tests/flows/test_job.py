@@ -12,6 +12,8 @@ from tests.provider import Provider
 from tests.s3_server import S3Server
 from tests.shared import OFFICIAL, needs_shared
 
+pytestmark = pytest.mark.own_process
+
 AGENTS = [f"--model=scripted/{kind}" for kind in ("oracle", "compliant", "refuse", "random")]
 
 

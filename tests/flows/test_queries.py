@@ -159,6 +159,7 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
         assert process.wait() == 0
 
 
+@pytest.mark.own_process
 @pytest.mark.usefixtures("store")
 def test_a_terminal_that_knows_only_ascii(muses: Muses) -> None:
     for arguments in (("leaderboard",), ("sql", "select 'Zoë'"), ("sql", "select 'Zoë'", "--format=csv"), ("--help",)):

@@ -16,6 +16,8 @@ from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
 from tests.provider import Provider, slow
 
+pytestmark = pytest.mark.own_process
+
 TRYING = AccountStatus(
     name="http://one/v1 (KEY)",
     calls_per_s=9.9,

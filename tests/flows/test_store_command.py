@@ -216,12 +216,12 @@ def test_a_full_disk(muses: Muses, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(disk)], check=False, capture_output=True
     )
     if not mounted or mounted.returncode:
         pytest.skip("only the superuser may mount a small disk")
     try:
-        arguments = ("run", "--model=scripted/random", "--dataset=generated:300", f"--store={disk}/out", "--json")
+        arguments = ("run", "--model=scripted/random", "--dataset=generated:100", f"--store={disk}/out", "--json")
         arguments = (*arguments, "--shard-size=16")
         stopped = muses(*arguments)
         assert (stopped.returncode, stopped.stdout) == (2, "")
@@ -231,20 +231,21 @@ def test_a_full_disk(muses: Muses, tmp_path: Path) -> None:
         with connect(f"{disk}/out") as connection:
             counts = connection.execute("SELECT count(*), count(DISTINCT episode_id) FROM traces").fetchone()
         assert counts
-        assert 0 < counts[0] == counts[1] < 1200
+        assert 0 < counts[0] == counts[1] < 400
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         done = muses(*arguments)
         assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["episodes"]["scored"] == 1200
+        assert json.loads(done.stdout)["episodes"]["scored"] == 400
         with connect(f"{disk}/out") as connection:
             counts = connection.execute("SELECT count(*), count(DISTINCT episode_id) FROM traces").fetchone()
-        assert counts == (1200, 1200)
+        assert counts == (400, 400)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_a_server_that_is_stopped_in_the_middle(muses: Muses) -> None:
     """The run ends with what is wrong; when the server is back, the same command completes it, every episode once."""
     with s3_server() as server:

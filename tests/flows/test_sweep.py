@@ -36,6 +36,8 @@ from tests.provider import Provider, completion
 from tests.stand_in_vllm import stand_in, until
 from tests.workers.test_ray_executor import ray_cluster
 
+pytestmark = pytest.mark.own_process
+
 BASE: Mapping[str, Any] = {"name": "s", "dataset": "generated:3", "families": ["queue"], "models": ["scripted/oracle"]}
 DEAD = {"model": "openai:dead", "api_key_env": "NO_SUCH_KEY"}
 
