@@ -1,5 +1,6 @@
 """What the prose says is there, and what is there the prose says."""
 
+import pydoc
 import re
 from pathlib import Path
 
@@ -138,3 +139,13 @@ def named_paths() -> list[str]:
 @pytest.mark.parametrize("path", named_paths())
 def test_every_file_that_a_page_names_exists(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+def named_objects() -> list[str]:
+    """Modules, classes and functions that a page names, as `muses_eval.storage.scan`."""
+    return sorted({name for page in PAGES for name in re.findall(r"muses_eval(?:\.\w+)+", page.read_text("utf-8"))})
+
+
+@pytest.mark.parametrize("name", named_objects())
+def test_everything_that_a_page_names_can_be_imported(name: str) -> None:
+    assert pydoc.locate(name) is not None
