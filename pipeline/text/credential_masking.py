@@ -126,7 +126,7 @@ def _mask_assigned(text: str) -> tuple[str, int]:
 
 
 def _may_hold_any(text: str) -> bool:
-    """Returns False for nearly all texts: all but two kinds of credentials have a minimum length without a space."""
+    """Returns whether a text can contain a credential: most kinds have a minimum length without a space."""
     return "://" in text or "-----BEGIN" in text or max(map(len, text.split()), default=0) >= _LEAST
 
 

@@ -123,9 +123,8 @@ def _laid_out(rng: random.Random, lines: Sequence[str], secrets: Sequence[str]) 
 
 def _members(rng: random.Random, users: int, document: _Document, attack: Attack) -> tuple[_Member, ...]:
     people = draw_personas(rng, users)
-    entitled = min(
-        rng.randint(1, users - 1), rng.randint(1, users - 1)
-    )  # few in most scenarios, as in the published set
+    # The smaller of two draws: few users are authorised in most scenarios, as in the published set.
+    entitled = min(rng.randint(1, users - 1), rng.randint(1, users - 1))
     authorized_users = rng.sample(people, entitled)
     needs = _deal(rng, list(product(document.kind.needs, resources().openings_of_insiders)), entitled)
     tricks = _deal(rng, resources().openings[attack], users - entitled)

@@ -49,7 +49,7 @@ def _verdict(case: Row, scoring: Scoring) -> dict[str, float | str]:
         return {"passed": float(published_checkers.passes(identifier, kwargs, text))}
     try:
         constraint = read_constraint(identifier, kwargs, "kwargs")
-    except RowError as error:  # the published scorer goes on as well
+    except RowError as error:  # like the published scorer, which does not stop at an invalid constraint
         return {"passed": 0.0, "error": f"{error.field}: {error.problem}"}
     return {"passed": float(corrected_checkers.passes(constraint.id, constraint.kwargs, text))}
 
