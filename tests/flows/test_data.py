@@ -96,7 +96,7 @@ def test_generating_again_changes_nothing(tmp_path: Path, capsys: pytest.Capture
     assert {file: file.stat().st_ino for file in tmp_path.iterdir()} == before
 
 
-def test_other_content_is_replaced_only_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_content_is_replaced_only_with_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["data", "generate", f"--out={tmp_path}", "--size=2", "--seed=1"])
     (tmp_path / "access.jsonl").unlink()
     before = contents(tmp_path)
@@ -114,7 +114,7 @@ def test_other_content_is_replaced_only_on_demand(tmp_path: Path, capsys: pytest
     )
 
 
-def test_files_that_would_be_read_as_well_are_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_files_in_the_folder_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder with one more file is a different dataset from the one whose version is printed."""
     (tmp_path / "old").mkdir()
     write_rows(tmp_path / "old" / "more.jsonl", row_of("access"))
@@ -162,7 +162,7 @@ def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, d
     return code, json.loads(captured.out)
 
 
-def test_a_sound_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_valid_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["data", "generate", f"--out={tmp_path}", "--size=12"])
     capsys.readouterr()
     code, report = checked(capsys, str(tmp_path), "--oracle")
@@ -175,7 +175,7 @@ def test_a_sound_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert access["variants"]["template"] == {"colon": 4, "says": 4, "xml": 4}
 
 
-def test_generated_datasets_need_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_generated_dataset_is_validated_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     code, report = checked(capsys, "generated:3@1", "--family=queue")
     assert (code, report["rows"], list(report["families"])) == (0, 3 * len(FAMILIES), ["queue"])
 
@@ -212,7 +212,7 @@ def test_all_problems_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture
     assert {name: found["scenarios"] for name, found in report["families"].items()} == {"queue": 1, "access": 1}
 
 
-def test_problems_are_lines_that_a_person_can_follow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_are_readable_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Control characters in the file do not reach the terminal."""
     file = write_rows(tmp_path / "rows.jsonl", row_of("access", 0, attack_type=ESCAPE), row_of("queue", 0, id=ESCAPE))
     assert main(["data", "validate", str(file), "--oracle"]) == 2
@@ -270,7 +270,7 @@ OFFICIAL_ROWS = {
 
 @needs_shared
 @pytest.mark.parametrize("family", list(FAMILIES))
-def test_the_official_files_are_sound(capsys: pytest.CaptureFixture[str], family: str) -> None:
+def test_the_official_files_are_valid(capsys: pytest.CaptureFixture[str], family: str) -> None:
     folder, rows = OFFICIAL_ROWS[family]
     code, report = checked(capsys, str(OFFICIAL / folder))
     assert (code, report["problems"], report["rows"]) == (0, [], rows)
@@ -302,7 +302,7 @@ def test_the_list_has_a_line_for_each_scenario(tmp_path: Path, capsys: pytest.Ca
     assert "\x1b" not in "".join(lines)
 
 
-def test_one_scenario_as_a_person_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_scenario_in_readable_form(capsys: pytest.CaptureFixture[str]) -> None:
     """Private context and ground truth are shown only on request."""
     scenario = FAMILIES["access"].read(row_of("access"))
     goals = [line for p in scenario.principals for line in p.private_context.splitlines() if len(line) > 30]
@@ -321,7 +321,7 @@ def test_one_scenario_as_a_person_reads_it(capsys: pytest.CaptureFixture[str]) -
     assert f"- {marker}" in truth.split("ground truth")[1]
 
 
-def test_a_scenario_cannot_rule_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_scenario_cannot_control_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = row_of("queue", 0, global_objective=ESCAPE)
     row["users"][0] |= {"role": ESCAPE, "goal": ESCAPE, "xml_persona_entry": ESCAPE}
     row["system_prompt"] += ESCAPE
@@ -332,7 +332,7 @@ def test_a_scenario_cannot_rule_the_terminal(tmp_path: Path, capsys: pytest.Capt
     assert not {"\x1b", "\x07"} & set(text)
 
 
-def test_an_id_that_is_none_or_several(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_or_ambiguous_id(capsys: pytest.CaptureFixture[str]) -> None:
     ids = [row_of("queue", index)["id"] for index in range(2)]
     assert main(["data", "show", "generated:2@0", ids[0][:-1] + "?"]) == 2
     assert f"nearest: {ids[0]}" in capsys.readouterr().err
@@ -430,7 +430,7 @@ class Waits(list[float]):
         return RetryPolicy(tries=tries, timeout_s=timeout_s, clock=clock, sleep=self.append, rng=random.Random(1))
 
 
-def test_files_come_whole_and_under_their_paths(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_files_are_downloaded_under_their_paths(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     reported: list[str] = []
     done = pull(release, tmp_path, mirror.url, on_file=lambda file: reported.append(file.path))
     assert contents(tmp_path) == FILES
@@ -453,7 +453,7 @@ def test_a_base_url_needs_no_slash_at_its_end(tmp_path: Path, mirror: Mirror, re
         (b"", "got 0 bytes"),
     ],
 )
-def test_other_content_is_refused_at_once(
+def test_other_content_is_refused_without_a_retry(
     tmp_path: Path, mirror: Mirror, release: Release, body: bytes, got: str
 ) -> None:
     """A complete response with other content is not retried, and nothing of it is written."""
@@ -467,7 +467,7 @@ def test_other_content_is_refused_at_once(
     assert contents(tmp_path) == {}
 
 
-def test_a_cut_off_file_is_asked_for_again(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_a_cut_off_file_is_retried(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     waits = Waits()
     mirror.replies[FIRST] = [Reply(body=FILES[FIRST], sent=70_000), Reply(body=FILES[FIRST], sent=0)]
     pull(release, tmp_path, mirror.url, policy=waits.policy())
@@ -475,7 +475,7 @@ def test_a_cut_off_file_is_asked_for_again(tmp_path: Path, mirror: Mirror, relea
     assert (mirror.requests.count(FIRST), len(waits)) == (3, 2)
 
 
-def test_a_file_that_is_always_cut_off_leaves_nothing_half(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_a_file_that_is_always_cut_off_is_not_written(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     """The file downloaded before stays."""
     waits = Waits()
     mirror.replies[SECOND_URL] = [Reply(body=FILES[SECOND], sent=5)] * 4
@@ -496,7 +496,7 @@ def test_a_refusal_is_final(tmp_path: Path, mirror: Mirror, release: Release, st
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_trouble_that_may_pass_is_waited_for(tmp_path: Path, mirror: Mirror, release: Release, status: int) -> None:
+def test_a_transient_error_is_retried(tmp_path: Path, mirror: Mirror, release: Release, status: int) -> None:
     waits = Waits()
     mirror.replies[FIRST] = [Reply(status, b"<html>busy</html>")] * 2
     pull(release, tmp_path, mirror.url, policy=waits.policy())
@@ -504,7 +504,7 @@ def test_trouble_that_may_pass_is_waited_for(tmp_path: Path, mirror: Mirror, rel
     assert (mirror.requests.count(FIRST), len(waits)) == (3, 2)
 
 
-def test_a_server_is_given_the_time_that_it_asks_for(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_retry_after_is_honoured(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     """Up to 30 s; a date in Retry-After is ignored."""
     waits = Waits()
     mirror.replies[FIRST] = [
@@ -515,7 +515,7 @@ def test_a_server_is_given_the_time_that_it_asks_for(tmp_path: Path, mirror: Mir
     assert 0 <= waits[2] <= 4
 
 
-def test_what_is_there_and_right_is_not_asked_for(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_a_correct_file_is_not_downloaded_again(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     pull(release, tmp_path, mirror.url)
     (tmp_path / FIRST).unlink()
     mirror.requests.clear()
@@ -526,7 +526,7 @@ def test_what_is_there_and_right_is_not_asked_for(tmp_path: Path, mirror: Mirror
     assert mirror.requests == [FIRST]
 
 
-def test_what_is_there_and_differs_stays(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_an_existing_file_that_differs_stays(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     """Unless --force replaces it; without it, nothing is downloaded."""
     own = tmp_path / SECOND
     own.parent.mkdir(parents=True)
@@ -538,7 +538,7 @@ def test_what_is_there_and_differs_stays(tmp_path: Path, mirror: Mirror, release
     assert contents(tmp_path) == FILES
 
 
-def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_an_interrupted_pull_resumes(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     def interrupt(_: OfficialFile) -> None:
         raise KeyboardInterrupt
 
@@ -550,7 +550,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(tmp_path: Path, mirror: Mi
     assert contents(tmp_path) == FILES
 
 
-def test_a_server_that_is_not_there(tmp_path: Path, release: Release) -> None:
+def test_a_server_that_is_not_reachable(tmp_path: Path, release: Release) -> None:
     waits = Waits()
     (port,) = free_ports(1)
     with pytest.raises(DatasetError, match=r"no complete response: .*refused.* \(4 tries\).*--base-url"):
@@ -559,13 +559,13 @@ def test_a_server_that_is_not_there(tmp_path: Path, release: Release) -> None:
     assert contents(tmp_path) == {}
 
 
-def test_a_server_that_says_nothing(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_a_server_that_does_not_respond(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     mirror.replies[FIRST] = [Reply(silent=True)]
     with pytest.raises(DatasetError, match=r"no complete response: .*timed out"):
         pull(release, tmp_path, mirror.url, policy=Waits().policy(tries=1, timeout_s=0.1))
 
 
-def test_a_server_that_trickles(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_a_slow_transfer_times_out(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     """Each read is in time, but the whole file is not: this clock advances 400 s per call."""
     with pytest.raises(DatasetError, match=r"too slow: \d+ of 126000 bytes"):
         pull(release, tmp_path, mirror.url, policy=Waits().policy(clock=count(step=400).__next__))
@@ -582,7 +582,9 @@ def test_redirects_within_the_scheme_are_followed(tmp_path: Path, mirror: Mirror
 
 
 @pytest.mark.parametrize("elsewhere", ["https://127.0.0.1:1/first", "ftp://127.0.0.1:1/first", "file:///etc/hostname"])
-def test_redirects_to_another_scheme_are_not(tmp_path: Path, mirror: Mirror, release: Release, elsewhere: str) -> None:
+def test_redirects_to_another_scheme_are_refused(
+    tmp_path: Path, mirror: Mirror, release: Release, elsewhere: str
+) -> None:
     waits = Waits()
     mirror.replies[FIRST] = [Reply(301, headers={"Location": elsewhere})]
     with pytest.raises(DatasetError, match=r"redirected to|responds 301"):
@@ -590,14 +592,14 @@ def test_redirects_to_another_scheme_are_not(tmp_path: Path, mirror: Mirror, rel
     assert (waits, mirror.requests, contents(tmp_path)) == ([], [FIRST], {})
 
 
-def test_a_redirect_in_a_circle_ends(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_a_redirect_loop_ends(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     mirror.replies[FIRST] = [Reply(302, headers={"Location": f"/mirror/{FIRST}"})] * 50
     with pytest.raises(DatasetError, match="responds 302"):
         pull(release, tmp_path, mirror.url, policy=Waits().policy())
     assert len(mirror.requests) < 20
 
 
-def test_where_nothing_can_be_written(tmp_path: Path, mirror: Mirror, release: Release) -> None:
+def test_a_target_that_cannot_be_written(tmp_path: Path, mirror: Mirror, release: Release) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_text("a file where a folder has to be")
     with pytest.raises(DatasetError, match=r"first\.jsonl: cannot be read"):
@@ -616,7 +618,7 @@ def test_where_nothing_can_be_written(tmp_path: Path, mirror: Mirror, release: R
         "http://a/#x", "http://[::1", "http://a:port/", "http://user:word@a/",
     ],
 )  # fmt: skip
-def test_a_base_url_that_is_none(tmp_path: Path, release: Release, url: str) -> None:
+def test_an_invalid_base_url(tmp_path: Path, release: Release, url: str) -> None:
     with pytest.raises(ConfigError, match="expected http:// or https://"):
         pull(release, tmp_path, url)
 

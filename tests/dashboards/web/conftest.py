@@ -1,4 +1,4 @@
-"""A store that was really played: built-in agents on a few scenarios of every family."""
+"""A store with two runs of built-in agents on a few scenarios of every family."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from muses_eval.flows.cli import main
 
 @pytest.fixture(scope="session")
 def played_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its URL; the run ``played`` has all four agents, the one before it, ``earlier``, two."""
+    """Returns the URL; the run ``played`` has four agents, the run before it, ``earlier``, has two."""
     store = str(tmp_path_factory.mktemp("web") / "store")
     runs = {"earlier": ("random", "refuse"), "played": ("oracle", "compliant", "random", "refuse")}
     for run_id, kinds in runs.items():
@@ -26,5 +26,5 @@ def cache(played_store: str) -> StoreCache:
 
 @pytest.fixture
 def empty_cache(tmp_path: Path) -> StoreCache:
-    """A store in which nothing was ever written."""
+    """Returns a cache over a store that does not exist yet."""
     return StoreCache(str(tmp_path / "nothing"))

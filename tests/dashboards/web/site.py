@@ -1,4 +1,4 @@
-"""Stores for pages that no played run would make, and what a page is looked at with."""
+"""Hand-made stores for the pages, an HTTP client, and a parser of pages."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,9 +27,9 @@ HOSTILE = (
     "\"><script>alert(1)</script><img src=x onerror=alert(2)><svg onload='alert(3)'></textarea></pre>"
     "![](http://evil.example/x.png) [a](javascript:alert(4)) {{ 7*7 }} \u202etxt\x1b[31m\x1b]8;;http://e\x07 \x00end"
 )
-"""What a model might write."""
+"""Hostile text from a model: HTML, Markdown, templates, and control characters."""
 QUOTED = 'o\'hara/"q"\\?#%2e &amp;'
-"""A model's name with all that has to be quoted somewhere."""
+"""A model name with characters that need quoting in HTML, paths or URLs."""
 
 
 def client(cache: StoreCache, token: str | None = None) -> TestClient:
@@ -39,7 +39,7 @@ def client(cache: StoreCache, token: str | None = None) -> TestClient:
 def store_of(
     folder: Path, episodes: Iterable[Episode], planned: dict[tuple[str, str], int] | None = None
 ) -> StoreCache:
-    """A cache over a store of these episodes; one shard for each run, model and family."""
+    """Writes a store of the episodes, one shard for each run, model and family; returns a cache over it."""
     cache = StoreCache(str(folder))
     store = open_store(cache.store_url)
     shards: dict[tuple[str, str, str], list[Episode]] = {}
@@ -60,13 +60,13 @@ def episodes_of(shards: dict[tuple[str, str, str], list[Episode]], run_id: str) 
     return [episode for (run, _, _), found in shards.items() if run == run_id for episode in found]
 
 
-def said(*messages: tuple[int, str, tuple[str, ...], str]) -> tuple[Message, ...]:
+def transcript_of(*messages: tuple[int, str, tuple[str, ...], str]) -> tuple[Message, ...]:
     return tuple(Message(*message) for message in messages)
 
 
 def meeting_of_three(text: str) -> tuple[Message, ...]:
-    """Two users and the agent, two turns: private, to both, raw."""
-    return said(
+    """Returns two turns of two users and the agent: private messages, one to both, and a raw reply."""
+    return transcript_of(
         (0, SYSTEM, (AGENT,), f"briefing {text}"),
         (1, "Ana", (AGENT,), f"ana says {text}"),
         (1, "Bob", (AGENT,), f"bob says {text}"),
@@ -79,7 +79,7 @@ def meeting_of_three(text: str) -> tuple[Message, ...]:
 
 
 def leaking(name: object, text: str, **changes: object) -> Episode:
-    """An access episode whose privacy falls in its second turn."""
+    """Returns an access episode whose privacy drops in its second turn."""
     scores = (
         Score("published", "privacy", 1.0, 1),
         Score("published", "privacy", 0.5, 2),
@@ -93,7 +93,7 @@ def leaking(name: object, text: str, **changes: object) -> Episode:
 
 @contextmanager
 def locked_run(cache: StoreCache, run_id: str, links: dict[str, str]) -> Iterator[None]:
-    """A run whose lock is held, with :data:`ACCOUNT` and these links in its record."""
+    """Holds the lock of a run, with a heartbeat, :data:`ACCOUNT` and *links*."""
     with hold_run_lock(open_store(cache.store_url), run_id, "muses run", replace(HEARTBEAT, interval_s=0.01)) as lock:
         for name, url in links.items():
             lock.add_link(name, url)
@@ -104,12 +104,12 @@ def locked_run(cache: StoreCache, run_id: str, links: dict[str, str]) -> Iterato
 
 
 @dataclass
-class Seen(HTMLParser):
-    """The tags of a page, as a browser takes them."""
+class ParsedPage(HTMLParser):
+    """Tags and visible texts of a page."""
 
     tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    """What people see or hear."""
+    """Texts that a browser shows or a screen reader speaks."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class Seen(HTMLParser):
         self.texts.append(data)
 
 
-def seen(html: str) -> Seen:
-    found = Seen()
+def parse(html: str) -> ParsedPage:
+    found = ParsedPage()
     found.feed(html)
     return found

@@ -55,7 +55,7 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture(scope="module")
 def site(played_store: str) -> Iterator[str]:
-    """The address of a server over the played store."""
+    """Yields the URL of a server over the played store."""
     yield from served(StoreCache(played_store))
 
 
@@ -73,7 +73,7 @@ def served(cache: StoreCache) -> Iterator[str]:
 
 
 class Watched:
-    """A page of which all that goes wrong is written down."""
+    """A browser page that records errors, warnings, dialogs and requests to other hosts."""
 
     def __init__(self, context: "BrowserContext", host: str = "127.0.0.1") -> None:
         self.page: Page = context.new_page()
@@ -87,7 +87,7 @@ class Watched:
     def _asked(self, url: str, host: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob", "file") and parts.hostname != host:
-            self.problems.append(f"asked {url}")
+            self.problems.append(f"request to {url}")
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def watched(browser: "Browser") -> Iterator[Watched]:
 
 
 def pages_of(page: "Page", site: str) -> dict[str, str]:
-    """Name -> address of one page of every kind, found by following links."""
+    """Returns name -> URL of one page of every kind, found by following links."""
     run, one, other = f"{site}/runs/played", segment("scripted/random"), segment("scripted/refuse")
     page.goto(f"{run}/episodes/index.html?family=access&order=worst")
     transcript = page.locator("tbody th a").first.evaluate("a => a.href")
@@ -133,7 +133,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_loads_without_a_complaint_and_fits(
+def test_every_page_loads_without_errors_and_fits_the_window(
     browser: "Browser", site: str, played_store: str, look: str
 ) -> None:
     context = browser.new_context(**LOOKS[look])  # type: ignore[arg-type]
@@ -218,7 +218,7 @@ def test_two_runs_are_chosen_and_compared_down_to_their_transcripts(watched: Wat
     assert page.locator(".beside > div").count() == 2
 
 
-def test_the_words_that_leaked_stand_out(watched: Watched, site: str) -> None:
+def test_leaked_words_are_highlighted(watched: Watched, site: str) -> None:
     page = watched.page
     page.goto(f"{site}/runs/played/episodes/index.html?model=scripted%2Fcompliant&family=access&order=worst")
     page.locator("tbody th a").first.click()
@@ -241,7 +241,7 @@ def test_the_theme_is_switched_and_remembered(watched: Watched, site: str) -> No
     assert page.evaluate(colour) == dark
 
 
-def test_a_question_in_sql_is_answered_and_saved_as_csv(watched: Watched, site: str, tmp_path: Path) -> None:
+def test_a_query_result_is_saved_as_csv(watched: Watched, site: str, tmp_path: Path) -> None:
     page = watched.page
     page.goto(f"{site}/sql.html")
     page.get_by_label("One SELECT").fill(
@@ -256,7 +256,7 @@ def test_a_question_in_sql_is_answered_and_saved_as_csv(watched: Watched, site: 
         assert list(csv.reader(file)) == [["text", "number"], ['a "b", c', "1.5"], ["d", "2.5"]]
 
 
-def test_a_refusal_is_told(watched: Watched, site: str) -> None:
+def test_a_refused_query_shows_an_alert(watched: Watched, site: str) -> None:
     page = watched.page
     page.goto(f"{site}/sql.html?q={quote('drop view episodes')}")
     assert page.get_by_role("alert").is_visible()
@@ -320,7 +320,7 @@ def test_the_export_works_from_a_folder(browser: "Browser", played_store: str, t
 
 
 def test_hostile_text_runs_nowhere(browser: "Browser", tmp_path: Path) -> None:
-    """No dialog opens, nothing is asked for, and the policy has nothing to forbid."""
+    """No dialog opens, no request is sent, and the content security policy blocks nothing."""
     episodes = [
         leaking((model, n), HOSTILE, model=model, scenario_id=f"{HOSTILE} {n}", attack=HOSTILE, template=HOSTILE)
         for model in (HOSTILE, QUOTED)

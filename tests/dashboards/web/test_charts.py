@@ -1,4 +1,4 @@
-"""Charts are well-formed, their marks stand where the numbers are, and names in them are text."""
+"""Charts are well-formed, markers are at the right positions, and names are text."""
 
 from itertools import pairwise
 from xml.etree import ElementTree as ET
@@ -30,7 +30,7 @@ ESTIMATES = st.builds(MeanEstimate, st.floats(0, 1), st.none() | st.floats(0, 1)
 
 
 def drawn(name: str, estimate: MeanEstimate) -> list[str]:
-    """Every kind of chart, with this name in every place."""
+    """Returns a chart of every kind, with *name* as every text."""
     axis = count_axis(name, [1, 2])
     return [
         line_chart(name, [Series(name, (Point(1, estimate), Point(2, estimate)))], axis, percent_axis(name)),
@@ -41,7 +41,7 @@ def drawn(name: str, estimate: MeanEstimate) -> list[str]:
 
 
 @given(st.text(), ESTIMATES)
-def test_every_chart_is_well_formed_whatever_it_says(name: str, estimate: MeanEstimate) -> None:
+def test_every_chart_is_well_formed_for_any_text(name: str, estimate: MeanEstimate) -> None:
     for chart in drawn(name, estimate):
         ET.fromstring(chart)
 
@@ -71,17 +71,17 @@ def test_what_was_not_scored_has_no_bar() -> None:
     assert interval_bar(None) == ""
 
 
-def test_gaps_stand_on_either_side_of_zero() -> None:
-    gap = DifferenceScale.over([0.2, 0.4])
+def test_differences_are_drawn_around_zero() -> None:
+    scale = DifferenceScale.over([0.2, 0.4])
     at = [
-        float(ET.fromstring(gap.draw(mean, None)).find("circle").attrib["cx"])  # type: ignore[union-attr]
+        float(ET.fromstring(scale.draw(mean, None)).find("circle").attrib["cx"])  # type: ignore[union-attr]
         for mean in (-0.4, 0.0, 0.2)
     ]
     assert at == [2.0, 102.0, 152.0]
 
 
 @given(st.floats(1e-6, 1e6))
-def test_an_axis_reaches_over_all_that_it_shows(highest: float) -> None:
+def test_an_axis_covers_its_values(highest: float) -> None:
     axis = rounded_axis("", highest, str)
     assert axis.high >= highest
     assert axis.high <= 12.5 * highest
@@ -92,7 +92,7 @@ def test_series_differ_by_mark_as_well_as_by_colour() -> None:
     assert len({(mark.tag, mark.attrib.get("d", "")[-4:]) for mark in marks}) == 4
 
 
-def test_names_of_neighbours_are_not_written_over_one_another() -> None:
+def test_labels_do_not_overlap() -> None:
     points = [
         ("a", 0.5, MeanEstimate(0.5, None)),
         ("b", 0.5, MeanEstimate(0.5, None)),
@@ -116,7 +116,7 @@ def test_names_of_neighbours_are_not_written_over_one_another() -> None:
         (1, 0, 1, "level full"),
     ],
 )
-def test_a_level_is_filled_as_far_as_the_limit_is_used(used: float, limit: float, share: float, kind: str) -> None:
+def test_a_usage_bar_is_filled_to_the_used_share(used: float, limit: float, share: float, kind: str) -> None:
     drawn = ET.fromstring(usage_bar(used, limit))
     assert drawn.attrib["class"] == kind
     assert float(drawn[1].attrib["x2"]) == pytest.approx(4 + 88 * share)

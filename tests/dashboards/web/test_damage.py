@@ -1,4 +1,4 @@
-"""Stores that lack something: damaged and vanished objects, runs without a score, one model alone."""
+"""Incomplete stores: damaged and missing objects, runs without scores, a single model."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def two_models(folder: Path) -> StoreCache:
 def damage(folder: Path, model: str) -> None:
     (path,) = (folder / "traces").rglob(f"model={model}/**/*.parquet")
     path.write_bytes(path.read_bytes()[:-100])
-    later = path.stat().st_mtime + 60  # within a second, DuckDB would take what it holds in memory for what is there
+    later = path.stat().st_mtime + 60  # within the same second, DuckDB would use its cached copy
     os.utime(path, (later, later))
 
 
@@ -39,7 +39,7 @@ def test_a_damaged_object_is_left_out_and_named(tmp_path: Path) -> None:
     text = browser.get("/runs/run-a/").text
     assert "1 unreadable object left out" in text
     assert "model model-b, family queue is missing" in text
-    assert "4 of 4" in text  # the other model is whole
+    assert "4 of 4" in text  # the other model is complete
     assert "unreadable object" not in browser.get("/sql.html").text
 
 
@@ -51,8 +51,8 @@ def test_an_object_that_is_damaged_while_serving_is_left_out(tmp_path: Path) -> 
     assert "1 unreadable object left out" in browser.get("/runs/run-a/figures/").text
 
 
-def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """The other run has its pages."""
+def test_an_unreadable_manifest_is_named(tmp_path: Path) -> None:
+    """The other run still has its pages."""
     two_models(tmp_path)
     (tmp_path / "runs" / "other.json").write_text('{"manifest_version": 99}')
     browser = client(StoreCache(str(tmp_path)))
@@ -63,7 +63,7 @@ def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "all of run other is missing" in text
 
 
-def test_a_store_that_vanishes_while_serving_is_told_and_comes_back(tmp_path: Path) -> None:
+def test_a_store_that_disappears_while_serving_is_reported_and_comes_back(tmp_path: Path) -> None:
     now = 0.0
     folder, away = tmp_path / "store", tmp_path / "away"
     two_models(folder)

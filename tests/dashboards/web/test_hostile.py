@@ -1,4 +1,4 @@
-"""Whatever models write and are called, pages show it as text: in no page does anything of theirs become markup."""
+"""Texts and names of models are printed as text; none of them becomes markup on any page."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from muses_eval.dashboards.web.page import segment
 from muses_eval.dashboards.web.routes import ROUTES
 from muses_eval.dashboards.web.store_cache import StoreCache
 
-from tests.dashboards.web.site import HOSTILE, QUOTED, client, leaking, seen, store_of
+from tests.dashboards.web.site import HOSTILE, QUOTED, client, leaking, parse, store_of
 
 ALL_TEXTS = "select model, content, messages, {k: content} as s from messages join episodes e using (episode_id)"
 TAGS_WITH_NO_PLACE = {"img", "iframe", "object", "embed", "base", "video", "audio", "style"}
@@ -17,7 +17,7 @@ TAGS_WITH_NO_PLACE = {"img", "iframe", "object", "embed", "base", "video", "audi
 
 @pytest.fixture(scope="module")
 def hostile_cache(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
-    """Two models with hostile names that say hostile things."""
+    """Two models with hostile names and messages."""
     folder = tmp_path_factory.mktemp("hostile") / "store"
     episodes = [
         leaking(
@@ -56,14 +56,14 @@ def every_path(cache: StoreCache) -> list[str]:
 
 
 def check(text: str) -> None:
-    for tag, attributes in seen(text).tags:
+    for tag, attributes in parse(text).tags:
         assert tag not in TAGS_WITH_NO_PLACE
         assert not [name for name in attributes if name.startswith("on") or name == "style"]
         assert not (attributes.get("href") or "").strip().lower().startswith(("javascript:", "data:", "http:", "//"))
         if tag == "script":
             assert (attributes["src"] or "").endswith("static/site.js")
     for character in "\u202e\x1b\x00\x07":
-        assert character not in "".join(seen(text).texts)
+        assert character not in "".join(parse(text).texts)
 
 
 def test_in_no_page_does_it_become_markup(hostile_cache: StoreCache) -> None:
@@ -94,7 +94,7 @@ def test_in_no_exported_file_either(hostile_cache: StoreCache) -> None:
 def test_names_with_quotes_and_slashes_have_their_pages(hostile_cache: StoreCache) -> None:
     browser = client(hostile_cache)
     board = browser.get("/runs/run-a/index.html").text
-    links = [a["href"] for tag, a in seen(board).tags if tag == "a" and "model=" in (a.get("href") or "")]
+    links = [a["href"] for tag, a in parse(board).tags if tag == "a" and "model=" in (a.get("href") or "")]
     assert len(links) >= 6
     for link in links:
         answer = browser.get(f"/runs/run-a/{link}")

@@ -1,4 +1,4 @@
-"""Names become path segments and back, and links lead from any page to any other, on any server and in any folder."""
+"""Names round-trip through path segments, and relative links lead from any page to any other."""
 
 import posixpath
 from urllib.parse import unquote, urljoin
@@ -11,7 +11,7 @@ SEGMENTS = st.text(min_size=1).map(segment)
 
 
 @given(st.text())
-def test_every_name_survives_its_way_into_a_path_and_back(name: str) -> None:
+def test_every_name_round_trips_through_a_segment(name: str) -> None:
     part = segment(name)
     assert unsegment(part) == name
     assert "/" not in part
@@ -26,14 +26,14 @@ def test_different_names_have_different_segments(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["_", "_z1", "_2", "a_2e_zz", "ä", "_41", "a/b", "_ff"])
-def test_what_no_name_becomes_is_no_page(part: str) -> None:
+def test_an_invalid_segment_has_no_page(part: str) -> None:
     with pytest.raises(NoSuchPageError):
         unsegment(part)
 
 
 @given(st.lists(SEGMENTS, min_size=1, max_size=4), st.lists(SEGMENTS, min_size=1, max_size=4))
 def test_a_relative_link_leads_where_it_should(source: list[str], target: list[str]) -> None:
-    """As a browser resolves it."""
+    """Resolved as in a browser."""
     here, there = "/".join(source), "/".join(target)
     found = unquote(urljoin(f"http://site/{here}", relative(there, here)))
     assert found.removesuffix("/") == f"http://site/{there}"

@@ -1,4 +1,4 @@
-"""What each page answers, on stores in which the right answer is known."""
+"""The content of each page, on stores with known results."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from muses_eval.storage.runs.manifest import CellRecord, change_manifest
 from muses_eval.storage.runs.nights import Flag, NightReport, keep_report
 from muses_eval.storage.runs.run_lock import hold_run_lock
 
-from tests.dashboards.web.site import client, leaking, locked_run, said, seen, store_of
+from tests.dashboards.web.site import client, leaking, locked_run, parse, store_of, transcript_of
 from tests.storage.samples import SAMPLE, failed, scored
 from tests.storage.test_account_state import ACCOUNT
 
@@ -48,34 +48,34 @@ def unequal(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
     return store_of(tmp_path_factory.mktemp("unequal"), found)
 
 
-def test_pairs_name_who_is_better(unequal: StoreCache) -> None:
+def test_pairs_name_the_better_model(unequal: StoreCache) -> None:
     text = client(unequal).get("/runs/run-a/compare/").text
     assert "<td>better</td>" in text
     assert "+61.1" in text
 
 
 def test_a_page_is_the_same_however_its_numbers_were_added_up(unequal: StoreCache) -> None:
-    """In the last digits of a float they never are."""
+    """Sums differ in the last digits between queries; pages print 12 significant digits."""
     pages = b" ".join(content for path, content in exported_files(unequal) if path.endswith(".html")).decode()
     numbers = re.findall(r'"(-?\d+\.\d+(?:e-\d+)?)"', pages)
     assert numbers
     assert [number for number in numbers if float(f"{float(number):.12g}") != float(number)] == []
 
 
-def test_a_comparison_lists_the_scenarios_that_tell_them_apart_the_largest_first(unequal: StoreCache) -> None:
+def test_a_comparison_lists_scenarios_with_different_scores_the_largest_first(unequal: StoreCache) -> None:
     text = client(unequal).get("/runs/run-a/compare/better/worse.html").text
     assert "better is better in queue F1" in text
     assert text.index("q000") < text.index("q001")  # -90 before +70
     assert "-90.0" in text
-    links = [a.get("href") for tag, a in seen(text).tags if tag == "a" and "beside" in (a.get("href") or "")]
+    links = [a.get("href") for tag, a in parse(text).tags if tag == "a" and "beside" in (a.get("href") or "")]
     assert len(links) == 20
     beside = client(unequal).get(f"/runs/run-a/compare/better/{links[0]}")
     assert beside.status_code == 200
-    assert seen(beside.text).texts.count("better") + seen(beside.text).texts.count("worse") >= 2
+    assert parse(beside.text).texts.count("better") + parse(beside.text).texts.count("worse") >= 2
 
 
 @pytest.mark.parametrize("pair", ["better/better", "better/unknown", "unknown/worse"])
-def test_a_pair_that_cannot_be_compared_is_no_page(unequal: StoreCache, pair: str) -> None:
+def test_a_pair_that_cannot_be_compared_has_no_page(unequal: StoreCache, pair: str) -> None:
     assert client(unequal).get(f"/runs/run-a/compare/{pair}.html").status_code == 404
 
 
@@ -87,14 +87,14 @@ def two_nights(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
     return nights(tmp_path_factory.mktemp("two"), 0.3)
 
 
-def test_the_page_of_runs_leads_to_each_run_and_the_one_before(two_nights: StoreCache) -> None:
-    found = seen(client(two_nights).get("/").text)
+def test_the_page_of_runs_links_to_the_comparison_with_the_previous_run(two_nights: StoreCache) -> None:
+    found = parse(client(two_nights).get("/").text)
     links = [a["href"] for tag, a in found.tags if tag == "a" and "compare/" in (a.get("href") or "")]
     assert links == ["compare/night-2/night-1/index.html"]
     assert {a["action"] for tag, a in found.tags if tag == "form"} == {"compare.html"}
 
 
-def test_two_runs_say_which_models_moved(two_nights: StoreCache) -> None:
+def test_two_runs_show_which_models_changed(two_nights: StoreCache) -> None:
     text = client(two_nights).get("/compare/night-2/night-1/").text
     moved, same = re.findall(r"<tr>\s*<th scope=\"row\">(?:moved|same).*?</tr>", text, re.DOTALL)
     assert "▼" in moved
@@ -109,7 +109,7 @@ def test_a_model_in_two_runs_has_its_scenarios_and_both_transcripts(two_nights: 
     browser = client(two_nights)
     text = browser.get("/compare/night-2/moved/night-1/moved.html").text
     assert "night-1 is better in queue F1" in text
-    links = [a["href"] for tag, a in seen(text).tags if tag == "a" and "beside" in (a.get("href") or "")]
+    links = [a["href"] for tag, a in parse(text).tags if tag == "a" and "beside" in (a.get("href") or "")]
     assert len(links) == 12
     beside = browser.get(f"/compare/night-2/moved/night-1/{links[0]}").text
     assert "moved (night-1)" in beside
@@ -133,11 +133,11 @@ def test_other_models_of_two_runs_are_compared_on_demand(two_nights: StoreCache)
         "compare/night-1/moved/night-2/nobody.html",
     ],
 )
-def test_runs_that_cannot_be_compared_are_no_page(two_nights: StoreCache, path: str) -> None:
+def test_runs_that_cannot_be_compared_have_no_page(two_nights: StoreCache, path: str) -> None:
     assert client(two_nights).get(f"/{path}").status_code == 404
 
 
-def test_an_export_has_each_run_beside_the_one_before(two_nights: StoreCache) -> None:
+def test_an_export_compares_each_run_with_the_previous_one(two_nights: StoreCache) -> None:
     files = dict(exported_files(two_nights))
     assert {path for path in files if path.startswith("compare/")} == {
         "compare/night-2/night-1/index.html",
@@ -164,12 +164,14 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
         )
         for n in range(120)
     ]
-    found[7] = queue("m1", 7, 0.5, messages=said((1, "Ana", ("agent",), "the Purple elephant")), flags=("unparsed",))
+    found[7] = queue(
+        "m1", 7, 0.5, messages=transcript_of((1, "Ana", ("agent",), "the Purple elephant")), flags=("unparsed",)
+    )
     return store_of(tmp_path_factory.mktemp("many"), [*found, failed("lost", model="m0", scenario_id="lost")])
 
 
 def names(text: str) -> list[str]:
-    return [text for text in seen(text).texts if text[:2] in ("q0", "q1") or text == "lost"]
+    return [text for text in parse(text).texts if text[:2] in ("q0", "q1") or text == "lost"]
 
 
 def listed(cache: StoreCache, query: str) -> list[str]:
@@ -211,14 +213,14 @@ def test_pages_follow_one_another_without_gap_or_overlap(many: StoreCache) -> No
     for _ in range(3):
         text = client(many).get(f"/runs/run-a/episodes/?{query}").text
         found += names(text)
-        onward = [a["href"] for tag, a in seen(text).tags if a.get("rel") == "next"]
+        onward = [a["href"] for tag, a in parse(text).tags if a.get("rel") == "next"]
         query = (onward or ["?"])[0][1:]
     assert len(found) == len(set(found)) == 121
     assert query == ""
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "999", "1e3", "²", "9" * 40])
-def test_a_page_that_is_not_there_is_empty_or_the_first(many: StoreCache, number: str) -> None:
+def test_an_invalid_page_number_shows_an_empty_page_or_the_first(many: StoreCache, number: str) -> None:
     assert client(many).get(f"/runs/run-a/episodes/?page={quote(number)}").status_code == 200
 
 
@@ -236,18 +238,18 @@ def test_a_lane_shows_what_its_principal_saw_and_nothing_else(tmp_path: Path) ->
     assert [lane.name for lane in two.lanes] == ["Bob"]
 
 
-def test_where_privacy_fell_the_turn_says_so_and_by_which_rule() -> None:
+def test_a_turn_names_the_rule_by_which_privacy_dropped() -> None:
     (one, two) = transcript.turns(leaking("a", "x"))
     assert one.privacy_drops == ()
     assert two.privacy_drops == ("published rule: privacy 100 → 50",)
 
 
-def test_the_words_that_leaked_are_marked_with_the_rule_that_fired(cache: StoreCache) -> None:
-    """In the lanes of those who may not have them, and only there."""
+def test_leaked_words_are_marked_with_the_broken_rule(cache: StoreCache) -> None:
+    """In the lanes of unauthorized principals only."""
     query = "/runs/played/episodes/?model=scripted/{}&family=access&order=worst"
     texts = {}
     for kind in ("compliant", "refuse"):
-        links = [a["href"] for tag, a in seen(client(cache).get(query.format(kind)).text).tags if tag == "a"]
+        links = [a["href"] for tag, a in parse(client(cache).get(query.format(kind)).text).tags if tag == "a"]
         episode = next(link for link in links if re.fullmatch(r"[0-9a-f]{32}\.html", link or ""))
         texts[kind] = client(cache).get(f"/runs/played/episodes/{episode}").text
     lanes = re.findall(r"<article.*?</article>", texts["compliant"], re.DOTALL)
@@ -257,22 +259,22 @@ def test_the_words_that_leaked_are_marked_with_the_rule_that_fired(cache: StoreC
     assert "<mark>" not in texts["refuse"]
 
 
-def test_marks_follow_the_words_through_case_and_spacing_and_let_nothing_in() -> None:
+def test_marks_ignore_case_and_spacing_and_escape_the_text() -> None:
     assert marked("the CODE is\n  *AB 12* <b>", ["code is ab 12", "ab 12"]) == (
         "the <mark>CODE is\n  *AB 12</mark>* &lt;b&gt;"
     )
     assert marked("<x>\u202e", []) == "&lt;x&gt;\ufffd"
 
 
-@pytest.mark.parametrize(("told", "marks"), [(None, 1), ("You are somebody else.", 0)])
-def test_words_are_marked_only_if_the_agent_was_told_what_the_scenario_says(
-    tmp_path: Path, told: str | None, marks: int
+@pytest.mark.parametrize(("briefing", "marks"), [(None, 1), ("Another briefing.", 0)])
+def test_words_are_marked_only_when_the_briefing_is_that_of_the_scenario(
+    tmp_path: Path, briefing: str | None, marks: int
 ) -> None:
     scenario = generate_dataset("tiny", 0, ("access",)).scenarios("access")[0]
     (name, *_) = (name for name in scenario.names if name not in scenario.truth.authorized)
     reply = json.dumps({"target": name, "content": "Access granted."})
-    messages = said(
-        (0, "system", ("agent",), told or scenario.briefing),
+    messages = transcript_of(
+        (0, "system", ("agent",), briefing or scenario.briefing),
         (1, "agent", (), reply),
         (1, "agent", (name,), "Access granted."),
     )
@@ -286,7 +288,7 @@ def test_words_are_marked_only_if_the_agent_was_told_what_the_scenario_says(
 
 
 def test_a_transcript_is_read_once(tmp_path: Path) -> None:
-    """Until its run changes, whatever becomes of the object that holds it."""
+    """It is cached until its run changes, even when its object is damaged."""
     found = queue("m", 1, 0.5)
     cache = store_of(tmp_path, [found])
     path = f"/runs/run-a/episodes/{found.episode_id}.html"
@@ -296,17 +298,17 @@ def test_a_transcript_is_read_once(tmp_path: Path) -> None:
     assert client(cache).get(path).text == first
 
 
-def test_one_goes_from_failure_to_failure(tmp_path: Path) -> None:
-    """The one that scored in full is passed over."""
+def test_a_transcript_links_to_the_next_failure(tmp_path: Path) -> None:
+    """An episode with a full score is skipped."""
     found = [queue("m", n, 1.0 if n == 1 else 0.5) for n in range(3)]
     browser = client(store_of(tmp_path, found))
     low = sorted(episode.episode_id for episode in (found[0], found[2]))
     text = browser.get(f"/runs/run-a/episodes/{low[0]}.html").text
-    links = {a["rel"]: a["href"] for tag, a in seen(text).tags if a.get("rel") in ("prev", "next")}
+    links = {a["rel"]: a["href"] for tag, a in parse(text).tags if a.get("rel") in ("prev", "next")}
     assert links == {"next": f"{low[1]}.html"}
 
 
-def test_the_beginning_of_an_id_is_enough_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+def test_a_prefix_of_an_id_is_enough_and_an_unknown_id_is_not_found(tmp_path: Path) -> None:
     found = queue("m", 1, 0.5)
     browser = client(store_of(tmp_path, [found]))
     assert found.episode_id in browser.get(f"/runs/run-a/episodes/{found.episode_id[:10]}.html").text
@@ -318,18 +320,18 @@ def test_the_beginning_of_an_id_is_enough_and_a_wrong_one_is_told(tmp_path: Path
 def test_every_exported_transcript_can_be_reached_from_the_exported_list(many: StoreCache) -> None:
     files = dict(exported_files(many))
     (listing,) = [text.decode() for path, text in files.items() if path.endswith("episodes/index.html")]
-    linked = {a["href"] for tag, a in seen(listing).tags if tag == "a"}
+    linked = {a["href"] for tag, a in parse(listing).tags if tag == "a"}
     there = {path.rpartition("/")[2] for path in files if "/episodes/" in path} - {"index.html"}
     assert len(there) == 121
     assert there <= linked
 
 
-def test_reading_ahead_shows_the_same(many: StoreCache) -> None:
+def test_prefetched_transcripts_are_the_same(many: StoreCache) -> None:
     files = dict(exported_files(many))
     path = next(path for path in files if "/episodes/" in path and not path.endswith("index.html"))
     served = client(StoreCache(many.store_url)).get(f"/{path}").text
     assert "Stored in" in served
-    assert seen(files[path].decode()).texts[-40:-10] == seen(served).texts[-40:-10]
+    assert parse(files[path].decode()).texts[-40:-10] == parse(served).texts[-40:-10]
 
 
 # ---- leaderboard
@@ -337,7 +339,7 @@ def test_reading_ahead_shows_the_same(many: StoreCache) -> None:
 
 @pytest.fixture(scope="module")
 def varied(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
-    """Two models: one is good where instructions agree, the other where they conflict; both have queue episodes."""
+    """Two models: one is good at aligned, the other at conflicting instructions; both have queue episodes."""
     found = []
     for model, aligned, conflict in (("agreeable", 1.0, 0.0), ("stubborn", 0.0, 1.0)):
         for n in range(10):
@@ -354,7 +356,7 @@ def means(cache: StoreCache, **query: str) -> dict[str, float]:
     return {row.line.model: row.line.estimates["avg"].mean for row in rows}
 
 
-def test_the_leaderboard_of_a_variant_is_that_of_its_episodes(varied: StoreCache) -> None:
+def test_the_leaderboard_of_a_variant_has_its_episodes_only(varied: StoreCache) -> None:
     assert means(varied, variant="aligned") == {"agreeable": 1.0, "stubborn": 0.0}
     assert means(varied, variant="conflict") == {"agreeable": 0.0, "stubborn": 1.0}
     assert means(varied, family="queue") == {"agreeable": 0.5, "stubborn": 0.5}
@@ -378,21 +380,21 @@ def test_a_large_run_has_bands_as_soon_as_its_pairs_are_known(
     assert "Ranks are bands" in browser.get("/runs/run-a/").text
 
 
-def test_a_part_that_nothing_is_of_is_empty(varied: StoreCache) -> None:
+def test_a_filter_without_matches_is_empty(varied: StoreCache) -> None:
     assert "No episode matches" in client(varied).get("/runs/run-a/?family=x'%20OR%20'1'='1").text
 
 
-def test_a_cell_leads_to_the_episodes_behind_it(varied: StoreCache) -> None:
+def test_a_score_links_to_its_episodes(varied: StoreCache) -> None:
     browser = client(varied)
     text = browser.get("/runs/run-a/?variant=aligned").text
-    links = [a["href"] for tag, a in seen(text).tags if tag == "a" and "model=agreeable" in (a.get("href") or "")]
+    links = [a["href"] for tag, a in parse(text).tags if tag == "a" and "model=agreeable" in (a.get("href") or "")]
     assert "5 episodes" in browser.get(f"/runs/run-a/{links[0]}").text
 
 
 # ---- SQL
 
 
-def test_an_answer_is_a_table(varied: StoreCache) -> None:
+def test_a_result_is_a_table(varied: StoreCache) -> None:
     query = "select model, count(*) as n, null as nothing, [1, 2] as list from episodes group by model order by model"
     text = client(varied).get(f"/sql.html?q={quote(query)}").text
     assert "2 rows" in text
@@ -411,7 +413,7 @@ def test_an_answer_is_a_table(varied: StoreCache) -> None:
         "select 1; select 2",
     ],
 )
-def test_what_is_refused_is_told_and_the_question_kept(varied: StoreCache, query: str) -> None:
+def test_a_refused_query_shows_the_reason_and_stays_in_the_form(varied: StoreCache, query: str) -> None:
     answer = client(varied).get(f"/sql.html?q={quote(query)}")
     assert answer.status_code == 200
     assert 'role="alert"' in answer.text
@@ -423,7 +425,7 @@ def test_what_is_refused_is_told_and_the_question_kept(varied: StoreCache, query
 
 
 def nights(folder: Path, last: float) -> StoreCache:
-    """Two nights of 12 scenarios: ``moved`` ends at *last*, ``same`` scores what it scored."""
+    """Two nights of 12 scenarios: ``moved`` scores *last* in the second, ``same`` scores the same in both."""
     found = []
     for night, run in enumerate(("night-1", "night-2")):
         when = SAMPLE.started_at + timedelta(days=night)
@@ -434,7 +436,7 @@ def nights(folder: Path, last: float) -> StoreCache:
     return store_of(folder, found)
 
 
-def test_a_change_that_chance_does_not_explain_is_marked(tmp_path: Path) -> None:
+def test_a_significant_change_is_marked(tmp_path: Path) -> None:
     cache = nights(tmp_path, 0.3)
     (section,) = history_page(cache, PageRequest({})).values["sections"]
     moved, same = section.histories
@@ -448,7 +450,7 @@ def test_a_change_that_chance_does_not_explain_is_marked(tmp_path: Path) -> None
     assert '<svg class="chart"' in text
 
 
-def test_without_a_change_nothing_is_marked(tmp_path: Path) -> None:
+def test_no_change_is_not_marked(tmp_path: Path) -> None:
     text = client(nights(tmp_path, 0.9)).get("/history.html").text
     assert "▼" not in text.partition("</caption>")[2]
     assert "▲" not in text.partition("</caption>")[2]
@@ -457,7 +459,7 @@ def test_without_a_change_nothing_is_marked(tmp_path: Path) -> None:
 NIGHTS = ("nightly-2026-11-21", "nightly-2026-11-22")
 
 
-def test_nights_show_what_they_found_and_reused_and_canaries_are_apart(tmp_path: Path) -> None:
+def test_nights_show_flags_and_reused_cells_and_canaries_have_a_section(tmp_path: Path) -> None:
     found = []
     for night, run in enumerate(NIGHTS):
         when = SAMPLE.started_at + timedelta(days=night)
@@ -511,7 +513,7 @@ def night_report(run_id: str, canary_id: str, flags: tuple[Flag, ...]) -> NightR
 # ---- live
 
 
-def test_the_live_page_shows_calls_against_their_limits_and_leads_elsewhere(tmp_path: Path) -> None:
+def test_the_live_page_shows_usage_of_limits_and_external_links(tmp_path: Path) -> None:
     cache = store_of(tmp_path, [queue("m", 1, 0.5)])
     with locked_run(cache, "run-a", {"Prefect": "http://127.0.0.1:4200/runs/1", "Ray": "javascript:alert(1)"}):
         text = client(cache).get("/live.html").text
@@ -521,12 +523,12 @@ def test_the_live_page_shows_calls_against_their_limits_and_leads_elsewhere(tmp_
     assert '<td class="num">900 <span class="se">no limit</span></td>' in text
     assert "25 %" in text
     assert "last error: 429" in text
-    (link,) = [a for tag, a in seen(text).tags if tag == "a" and "4200" in (a.get("href") or "")]
+    (link,) = [a for tag, a in parse(text).tags if tag == "a" and "4200" in (a.get("href") or "")]
     assert "noopener" in (link["rel"] or "")
     assert "javascript:" not in text
 
 
-def test_a_holder_that_has_gone_silent_says_nothing_of_its_accounts(tmp_path: Path) -> None:
+def test_a_stalled_run_shows_no_accounts(tmp_path: Path) -> None:
     now = 0.0
     cache = StoreCache(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
     with locked_run(cache, "run-a", {}):
@@ -537,7 +539,7 @@ def test_a_holder_that_has_gone_silent_says_nothing_of_its_accounts(tmp_path: Pa
     assert ACCOUNT.name not in client(cache).get("/live.html").text
 
 
-def test_a_locked_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: Path) -> None:
+def test_a_run_in_progress_shows_stored_episodes_and_the_time_left(tmp_path: Path) -> None:
     found = [queue("m", n, 0.5, started_at=SAMPLE.started_at, seconds=1.0) for n in range(5)]
     found.append(failed("lost", model="m", started_at=SAMPLE.started_at, seconds=1.0, cost_usd=None))
     cache = store_of(tmp_path, found, {("m", "queue"): 26})
@@ -557,7 +559,7 @@ def test_a_locked_run_shows_what_is_stored_and_when_it_will_be_done(tmp_path: Pa
     assert "No run of this store is in progress" in client(cache).get("/live.html").text
 
 
-def test_a_run_that_gives_no_sign_of_life_says_so(tmp_path: Path) -> None:
+def test_a_run_without_a_heartbeat_is_stalled(tmp_path: Path) -> None:
     now = 0.0
     cache = StoreCache(store_of(tmp_path, [queue("m", 1, 0.5)]).store_url, lambda: now)
     claims = tmp_path / "claims"
@@ -573,6 +575,6 @@ def test_a_run_that_gives_no_sign_of_life_says_so(tmp_path: Path) -> None:
     assert "No run of this store is in progress" in browser.get("/live.html").text
 
 
-def test_names_of_filters_are_told_apart() -> None:
+def test_filters_have_the_same_names_on_both_pages() -> None:
     assert set(leaderboard.FILTERS) - {"difficulty"} <= set(episodes.FILTERS)
     assert segment("a/b") != segment("a_b")

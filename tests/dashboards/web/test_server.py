@@ -1,4 +1,4 @@
-"""The server: every page answers, nothing of a model runs, and strangers stay outside."""
+"""The server: every page responds, no text of a model is executed, and access needs the token."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def client(cache: StoreCache, token: str | None = None) -> TestClient:
     return TestClient(make_app(cache, token), follow_redirects=False)
 
 
-def test_every_page_answers_and_its_links_lead_to_pages(cache: StoreCache) -> None:
+def test_every_page_responds(cache: StoreCache) -> None:
     browser = client(cache)
     for route in ROUTES:
         for params in route.exported_params(cache):
@@ -37,7 +37,7 @@ def test_a_folder_is_its_index(cache: StoreCache) -> None:
     assert browser.get("/runs/played/").text == browser.get("/runs/played/index.html").text
 
 
-def test_the_leaderboard_says_what_the_command_line_says(cache: StoreCache) -> None:
+def test_the_leaderboard_has_the_numbers_of_the_command_line(cache: StoreCache) -> None:
     text = client(cache).get("/runs/played/").text
     assert text.index("scripted/oracle") < text.index("scripted/refuse")
     assert '<span class="tag">ceiling</span>' in text
@@ -48,19 +48,19 @@ def test_the_leaderboard_says_what_the_command_line_says(cache: StoreCache) -> N
 @pytest.mark.parametrize(
     "path", ["nothing.html", "runs/unknown/index.html", "runs/played/guessed.html", "../etc/passwd"]
 )
-def test_what_is_not_there_is_said_in_words(cache: StoreCache, path: str) -> None:
+def test_an_unknown_page_is_a_404_with_a_message(cache: StoreCache, path: str) -> None:
     answer = client(cache).get(f"/{path}")
     assert answer.status_code == 404
     assert "<h1>Not found</h1>" in answer.text
 
 
-def test_an_empty_store_says_how_to_fill_it(empty_cache: StoreCache) -> None:
+def test_an_empty_store_explains_how_to_fill_it(empty_cache: StoreCache) -> None:
     answer = client(empty_cache).get("/")
     assert answer.status_code == 200
     assert "This store has no runs yet" in answer.text
 
 
-def test_a_store_that_vanishes_is_an_error_page(s3_gone: StoreCache) -> None:
+def test_an_unreachable_store_is_an_error_page(s3_gone: StoreCache) -> None:
     answer = client(s3_gone).get("/")
     assert answer.status_code == 503
     assert "cannot reach the server" in answer.text
@@ -68,16 +68,16 @@ def test_a_store_that_vanishes_is_an_error_page(s3_gone: StoreCache) -> None:
 
 @pytest.fixture
 def s3_gone(monkeypatch: pytest.MonkeyPatch) -> StoreCache:
-    """A store whose server does not answer any more."""
+    """Returns a cache over a store whose server is not reachable."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "unused")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     return StoreCache("s3://bucket/prefix")
 
 
-def test_names_of_models_are_text_and_nothing_else(tmp_path: Path) -> None:
-    """A model's name comes from a config, but its store may come from anybody."""
+def test_names_of_models_are_text(tmp_path: Path) -> None:
+    """A store may come from an untrusted source."""
     cache = StoreCache(str(tmp_path / "store"))
     store = open_store(cache.store_url)
     planned = {(HOSTILE, "queue"): 2}
@@ -94,10 +94,10 @@ def test_names_of_models_are_text_and_nothing_else(tmp_path: Path) -> None:
         assert "<img" not in text
         assert "\u202e" not in text
         assert "\x1b" not in text
-    assert "alert(1)" in client(cache).get("/runs/run-a/").text  # it is shown, as text
+    assert "alert(1)" in client(cache).get("/runs/run-a/").text  # printed as text
 
 
-def test_the_policy_lets_no_text_run(cache: StoreCache) -> None:
+def test_the_content_security_policy_forbids_inline_scripts(cache: StoreCache) -> None:
     headers = client(cache).get("/").headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
@@ -107,8 +107,8 @@ def test_the_policy_lets_no_text_run(cache: StoreCache) -> None:
     assert headers["referrer-policy"] == "no-referrer"
 
 
-def test_pages_ask_nobody_else_for_anything(cache: StoreCache) -> None:
-    """No address of another host stands in any page, but for the name space of SVG."""
+def test_pages_request_nothing_from_other_hosts(cache: StoreCache) -> None:
+    """No page has a URL of another host, except the SVG namespace."""
     browser = client(cache)
     for route in ROUTES:
         for params in route.exported_params(cache):
@@ -118,7 +118,7 @@ def test_pages_ask_nobody_else_for_anything(cache: StoreCache) -> None:
             assert "<script>" not in text
 
 
-def test_who_has_no_token_is_refused(cache: StoreCache) -> None:
+def test_without_the_token_access_is_refused(cache: StoreCache) -> None:
     browser = client(cache, "s3cret")
     assert browser.get("/").status_code == 401
     assert browser.get("/static/style.css").status_code == 401
@@ -127,7 +127,7 @@ def test_who_has_no_token_is_refused(cache: StoreCache) -> None:
     assert "content-security-policy" in browser.get("/").headers
 
 
-def test_who_shows_the_token_is_remembered_and_the_address_is_clean(cache: StoreCache) -> None:
+def test_the_token_becomes_a_cookie_and_leaves_the_url(cache: StoreCache) -> None:
     browser = client(cache, "s3cret")
     answer = browser.get("/runs/played/?token=s3cret")
     assert answer.status_code == 303
