@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from muses_eval.storage.export.tables import Format
+from muses_eval.storage.export.tables import ExportFormat
 
 BENCH = Path(__file__).with_name("bench")
 NAMES = sorted(path.stem for path in BENCH.glob("[a-z]*.py"))
@@ -25,6 +25,6 @@ def test_exports_are_measured() -> None:
     command = [sys.executable, "-m", "tests.bench.export", "--episodes=1000"]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert [(one["view"], one["form"]) for one in found] == [
-        (view, form) for view in ("messages", "episodes") for form in get_args(Format)
+        (view, form) for view in ("messages", "episodes") for form in get_args(ExportFormat)
     ]
     assert {one["view"]: one["rows"] for one in found} == {"messages": 12_000, "episodes": 1000}

@@ -12,7 +12,7 @@ from muses_eval.flows.cli.options import Json, Store
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import ConfigError
-from muses_eval.storage.export.tables import Format, View
+from muses_eval.storage.export.tables import ExportFormat, ExportView
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -28,7 +28,7 @@ class TableOptions:
 
     out: Path
     """The file to write."""
-    view: View = "episodes"
+    view: ExportView = "episodes"
     """What to write; a row is what it is in `muses sql`."""
     store: Store = None
     force: Force = False
@@ -87,7 +87,7 @@ def parquet(run: Run, /, options: TableOptions) -> int:
     return _table(run, "parquet", options)
 
 
-def _table(run: str, form: Format, options: TableOptions) -> int:
+def _table(run: str, form: ExportFormat, options: TableOptions) -> int:
     from muses_eval.storage.export.tables import export_table
 
     url, target = options.store or read_settings().store, _expanded(options.out)

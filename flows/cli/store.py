@@ -16,9 +16,9 @@ from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from muses_eval.storage.objects.inventory import Item
+    from muses_eval.storage.objects.inventory import StoredObject
     from muses_eval.storage.objects.object_store import ObjectStore
-    from muses_eval.storage.upkeep.verify import RunCheck
+    from muses_eval.storage.upkeep.verify import VerificationReport
 
 Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
 Grace = Annotated[str, Parameter(help="Minimum age of an object, as 24h, 7d, 30m.")]
@@ -66,10 +66,10 @@ def ls(*, store: Store = None, as_json: Json = False) -> int:
 
 def du(*, store: Store = None, as_json: Json = False) -> int:
     """Show the storage used by each run and kind of object. Foreign files are counted, and never touched."""
-    from muses_eval.storage.objects.inventory import take_inventory, usage
+    from muses_eval.storage.objects.inventory import storage_usage, take_inventory
 
     opened = _open(store)
-    used = usage(take_inventory(opened))
+    used = storage_usage(take_inventory(opened))
     total = sum(each.bytes for each in used)
     if as_json:
         echo(to_json({"store": opened.url, "bytes": total, "usage": [asdict(each) for each in used]}))
@@ -88,11 +88,11 @@ def verify(
     as_json: Json = False,
 ) -> int:
     """Read every object of a run to its last byte and check it against the manifest. Exit code 2: not all is well."""
-    from muses_eval.storage.runs.manifest import stored_runs
+    from muses_eval.storage.runs.manifest import list_run_ids
     from muses_eval.storage.upkeep.verify import verify as verify_run, verify_each
 
     opened = _open(store)
-    checks = [verify_run(opened, run)] if run else list(verify_each(opened, stored_runs(opened)))
+    checks = [verify_run(opened, run)] if run else list(verify_each(opened, list_run_ids(opened)))
     is_whole = not any(check.findings for check in checks)
     if as_json:
         echo(to_json({"store": opened.url, "ok": is_whole, "runs": [asdict(check) for check in checks]}))
@@ -107,9 +107,9 @@ def verify(
 
 def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
     """Compact the shards of a run into a few large, sorted objects. A sealed run stays as it is."""
-    from muses_eval.storage.upkeep.compaction import seal as seal_run
+    from muses_eval.storage.upkeep.compaction import compact
 
-    report = seal_run(_open(store), run)
+    report = compact(_open(store), run)
     if as_json:
         echo(to_json(asdict(report)))
         return DONE
@@ -122,10 +122,10 @@ def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
 
 def gc(*, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, as_json: Json = False) -> int:
     """Delete unreferenced objects left by interrupted writes, seals and deletions."""
-    from muses_eval.storage.upkeep.garbage_collection import collect
+    from muses_eval.storage.upkeep.garbage_collection import collect_garbage
 
     opened = _open(store)
-    done = collect(opened, _seconds("--grace", grace), dry_run=dry_run)
+    done = collect_garbage(opened, _seconds("--grace", grace), dry_run=dry_run)
     total = sum(each.bytes for each in done.garbage)
     if as_json:
         garbage = [asdict(each) for each in done.garbage]
@@ -148,11 +148,11 @@ def prune(
     as_json: Json = False,
 ) -> int:
     """Delete runs by age and name. Use --dry-run to preview."""
-    from muses_eval.storage.upkeep.retention import Rule, prune as prune_runs
+    from muses_eval.storage.upkeep.retention import RetentionRule, prune_runs
 
     if older_than is None and name is None:
         raise ConfigError("which runs? Give --older-than 90d, --name 'nightly-*', or both")
-    rule = Rule(None if older_than is None else _seconds("--older-than", older_than), name)
+    rule = RetentionRule(None if older_than is None else _seconds("--older-than", older_than), name)
     opened = _open(store)
     done = prune_runs(opened, rule, dry_run=dry_run)
     if as_json:
@@ -172,12 +172,12 @@ def _open(url: str | None) -> "ObjectStore":
     return open_store(url or read_settings().store)
 
 
-def _has_manifest(items: "list[Item]") -> bool:
+def _has_manifest(items: "list[StoredObject]") -> bool:
     return any(item.kind == "manifest" for item in items)
 
 
-def _line(store: "ObjectStore", run_id: str, items: "list[Item]", now: float) -> RunLine:
-    from muses_eval.storage.objects.inventory import last_change
+def _line(store: "ObjectStore", run_id: str, items: "list[StoredObject]", now: float) -> RunLine:
+    from muses_eval.storage.objects.inventory import last_modified
     from muses_eval.storage.runs.manifest import read_manifest
     from muses_eval.storage.runs.shards import read_index
 
@@ -190,7 +190,7 @@ def _line(store: "ObjectStore", run_id: str, items: "list[Item]", now: float) ->
         _note(f"muses: {error}")
     counted = [item.info for item in items if item.kind != "claim"]
     size = sum(info.size for info in counted)
-    return RunLine(run_id, state, planned, scored, len(counted), size, max(0.0, now - last_change(items)))
+    return RunLine(run_id, state, planned, scored, len(counted), size, max(0.0, now - last_modified(items)))
 
 
 def _cells(line: RunLine) -> list[str]:
@@ -198,7 +198,7 @@ def _cells(line: RunLine) -> list[str]:
     return [line.run_id, line.state, *counts, _size(line.bytes), _age(line.age_s)]
 
 
-def _verdict(check: "RunCheck") -> Iterator[str]:
+def _verdict(check: "VerificationReport") -> Iterator[str]:
     whole = "damaged" if check.findings else "whole"
     yield (
         f"run {check.run_id} ({check.state or 'unreadable'}): {whole}; {check.planned} episodes planned,"

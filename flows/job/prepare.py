@@ -25,7 +25,7 @@ from muses_eval.pipeline.text.credential_masking import mask_json
 from muses_eval.storage.objects.dataset_files import read_rows
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.runs.manifest import RunManifest, change_manifest, create_or_check, of_today, reopen
+from muses_eval.storage.runs.manifest import RunManifest, create_or_check, reopen, update_manifest, with_current_schema
 from muses_eval.storage.runs.run_lock import RunLock
 from muses_eval.storage.runs.shards import RunIndex, read_index
 from muses_eval.workers.providers.model import Unavailable
@@ -143,7 +143,7 @@ def _resume(opened: _Opened) -> PreparedRun:
     if pending.episode_count and (index.sealed or index.damaged):
         reopen(store, plan.run_id)
     elif pending.episode_count:
-        change_manifest(store, plan.run_id, of_today)
+        update_manifest(store, plan.run_id, with_current_schema)
     return PreparedRun(opened.config, opened.dataset, store, plan, pending, index)
 
 

@@ -21,9 +21,16 @@ from muses_eval.storage.objects.object_keys import RescoredKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import RunManifest, find_manifest
-from muses_eval.storage.runs.rescored import Owed, Rescored, batches, played_families, read_owed, write_rescored
+from muses_eval.storage.runs.rescored import (
+    PendingRescore,
+    RescoredEpisode,
+    batches,
+    played_families,
+    read_pending_rescore,
+    write_rescored,
+)
 from muses_eval.storage.runs.run_lock import RunLock, hold_run_lock
-from muses_eval.storage.runs.shards import read_some
+from muses_eval.storage.runs.shards import read_episodes
 
 PART_EPISODES = 5000
 """Maximum number of episodes per object: the most that an interruption loses, and that are in memory."""
@@ -153,9 +160,9 @@ def _advice(manifest: RunManifest) -> str:
 
 def _rescore_family(job: _FamilyJob) -> FamilyReport:
     family = job.family
-    first = owed = read_owed(job.store, job.run_id, family.name, family.scorer_version)
-    while not _write_parts(job, owed):
-        owed = read_owed(job.store, job.run_id, family.name, family.scorer_version)
+    first = pending = read_pending_rescore(job.store, job.run_id, family.name, family.scorer_version)
+    while not _write_parts(job, pending):
+        pending = read_pending_rescore(job.store, job.run_id, family.name, family.scorer_version)
     return FamilyReport(
         family=family.name,
         scorer_version=family.scorer_version,
@@ -166,12 +173,12 @@ def _rescore_family(job: _FamilyJob) -> FamilyReport:
     )
 
 
-def _write_parts(job: _FamilyJob, owed: Owed) -> bool:
+def _write_parts(job: _FamilyJob, pending: PendingRescore) -> bool:
     """Returns False when another process has written a part, so that the pending episodes have to be read again."""
     name, options = job.family.name, job.options
-    last = job.rescored + owed.count
+    last = job.rescored + pending.count
     options.on_progress(name, job.rescored, last)
-    for part, batch in enumerate(batches(_scored(job, owed), options.part_size), owed.next_part):
+    for part, batch in enumerate(batches(_scored(job, pending), options.part_size), pending.next_part):
         key = RescoredKey(job.run_id, name, job.family.scorer_version, part)
         job.run.lock.check()
         if not write_rescored(job.store, key, [new for new, _ in batch]):
@@ -182,15 +189,15 @@ def _write_parts(job: _FamilyJob, owed: Owed) -> bool:
     return True
 
 
-def _scored(job: _FamilyJob, owed: Owed) -> Iterator[tuple[Rescored, bool]]:
+def _scored(job: _FamilyJob, pending: PendingRescore) -> Iterator[tuple[RescoredEpisode, bool]]:
     """Yields the new scores of each episode, and whether they differ from those that were stored with it."""
-    for key, ids in owed.episodes.items():
-        for episode in read_some(job.store, key, ids):
+    for key, ids in pending.episodes.items():
+        for episode in read_episodes(job.store, key, ids):
             new = _score(job, episode)
             yield new, set(new.scores) != set(episode.scores)
 
 
-def _score(job: _FamilyJob, episode: Episode) -> Rescored:
+def _score(job: _FamilyJob, episode: Episode) -> RescoredEpisode:
     family = job.family
     try:
         scores = family.score(job.scenarios[episode.scenario_id], Transcript(episode.messages))
@@ -200,4 +207,4 @@ def _score(job: _FamilyJob, episode: Episode) -> Rescored:
             f"run {episode.run_id}: {type(error).__name__}: {error}\nIt must not raise, whatever was said: mend it and "
             "start again; what was stored until now stays."
         ) from error
-    return Rescored(episode.run_id, episode.episode_id, family.scorer_version, scores)
+    return RescoredEpisode(episode.run_id, episode.episode_id, family.scorer_version, scores)

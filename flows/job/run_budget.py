@@ -11,7 +11,7 @@ from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.pipeline.plan.usage_estimator import UsageEstimator
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.shards import RunIndex
-from muses_eval.storage.runs.spending import read_measured_usage, read_spending, read_untold
+from muses_eval.storage.runs.spending import read_measured_usage, read_spending, read_unknown_usage
 from muses_eval.workers.budget import NO_HISTORY, BudgetSpec, Cost, CostHistory, CostHistoryByCell, budget_cell, total
 
 
@@ -56,7 +56,7 @@ def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, inde
     """
     expected, stored = _Expected(plan, dataset), (store, plan.run_id, index.damaged)
     spent = read_spending(*stored)
-    unpriced, uncounted = (total(map(expected.bill, episodes)) for episodes in read_untold(*stored))
+    unpriced, uncounted = (total(map(expected.bill, episodes)) for episodes in read_unknown_usage(*stored))
     before = Cost(spent.usd + unpriced.usd, spent.tokens + uncounted.tokens)
     owes = plan.without(index.scored).episode_count
     return SpendingHistory(before, expected.experience(read_measured_usage(*stored)) if owes else {})

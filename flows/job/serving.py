@@ -15,7 +15,7 @@ from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.pipeline.text.credential_masking import mask_json
-from muses_eval.storage.runs.manifest import RunManifest, change_manifest
+from muses_eval.storage.runs.manifest import RunManifest, update_manifest
 from muses_eval.workers.play.executor import Executor
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def serving(run: PreparedRun, executor: Executor) -> AsyncIterator[Executo
     async with with_model_servers(executor) as staged:
         await staged.keep_running(users)
         described = mask_json(await staged.admit((*agents, *users)))
-        await asyncio.to_thread(change_manifest, run.store, run.plan.run_id, lambda known: _with(known, described))
+        await asyncio.to_thread(update_manifest, run.store, run.plan.run_id, lambda known: _with(known, described))
         with staged.expecting(run.plan.run_id, agents):
             yield staged
 

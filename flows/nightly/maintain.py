@@ -14,13 +14,13 @@ from typing import Protocol, TypeVar
 from muses_eval.pipeline.config.schedule import MaintainConfig
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.object_store import ObjectStore
-from muses_eval.storage.runs.manifest import find_manifest, stored_runs
+from muses_eval.storage.runs.manifest import find_manifest, list_run_ids
 from muses_eval.storage.runs.nights import CANARY, Night
 from muses_eval.storage.runs.run_lock import RunLockedError
-from muses_eval.storage.upkeep.compaction import seal
-from muses_eval.storage.upkeep.garbage_collection import Collected, collect
-from muses_eval.storage.upkeep.retention import OldRun, Pruned, Rule, prune
-from muses_eval.storage.upkeep.verify import RunCheck, verify_each
+from muses_eval.storage.upkeep.compaction import compact
+from muses_eval.storage.upkeep.garbage_collection import GarbageReport, collect_garbage
+from muses_eval.storage.upkeep.retention import ExpiredRun, PruneReport, RetentionRule, prune_runs
+from muses_eval.storage.upkeep.verify import VerificationReport, verify_each
 
 T = TypeVar("T")
 WORK = "muses flow maintain"
@@ -53,12 +53,12 @@ class MaintainReport:
 
     store: str
     dry_run: bool
-    checks: tuple[RunCheck, ...]
+    checks: tuple[VerificationReport, ...]
     sealing: SealResult
-    deleted: tuple[OldRun, ...]
+    deleted: tuple[ExpiredRun, ...]
     held: Mapping[str, str]
     """Run -> who holds it; it was passed over."""
-    garbage: Collected
+    garbage: GarbageReport
 
     @property
     def is_whole(self) -> bool:
@@ -77,11 +77,11 @@ async def maintain(
     # First: a run that is sealed now would be as young as its seal.
     pruned = await stage("retention", lambda: _prune(store, rules, dry_run=dry_run))
     deleted = {run.run_id: run for each in pruned for run in each.runs}
-    kept = [run_id for run_id in stored_runs(store) if run_id not in deleted]
+    kept = [run_id for run_id in list_run_ids(store) if run_id not in deleted]
     checks = await stage("verify", lambda: tuple(verify_each(store, kept)))
     sealing = await stage("seal", lambda: seal_complete(store, checks, dry_run=dry_run))
     grace_s = timedelta(hours=rules.grace_hours).total_seconds()
-    garbage = await stage("gc", lambda: collect(store, grace_s, dry_run=dry_run))
+    garbage = await stage("gc", lambda: collect_garbage(store, grace_s, dry_run=dry_run))
     return MaintainReport(
         store=store.url,
         dry_run=dry_run,
@@ -93,7 +93,7 @@ async def maintain(
     )
 
 
-def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: bool = False) -> SealResult:
+def seal_complete(store: ObjectStore, checks: tuple[VerificationReport, ...], *, dry_run: bool = False) -> SealResult:
     """Seals the open runs that are scored whole.  One that owes episodes stays open, to be resumed."""
     sealed: list[str] = []
     left_open: dict[str, str] = {}
@@ -104,7 +104,7 @@ def seal_complete(store: ObjectStore, checks: tuple[RunCheck, ...], *, dry_run: 
         try:
             reason = reason or _unended_night(store, check.run_id)
             if reason is None and not dry_run:
-                seal(store, check.run_id, WORK)
+                compact(store, check.run_id, WORK)
         except (RunLockedError, StoreError) as error:
             reason = str(error)
         if reason is None:
@@ -124,7 +124,7 @@ def _unended_night(store: ObjectStore, run_id: str) -> str | None:
     return f"its night has not come to an end; `muses flow nightly CONFIG --date {night.day}` brings it there"
 
 
-def _why_open(check: RunCheck) -> str | None:
+def _why_open(check: VerificationReport) -> str | None:
     """Why a run should not be sealed; None: it should."""
     if check.findings:
         return f"damaged: {', '.join(finding.key for finding in check.findings)}"
@@ -133,8 +133,8 @@ def _why_open(check: RunCheck) -> str | None:
     return None
 
 
-def _prune(store: ObjectStore, rules: MaintainConfig, *, dry_run: bool) -> list[Pruned]:
+def _prune(store: ObjectStore, rules: MaintainConfig, *, dry_run: bool) -> list[PruneReport]:
     return [
-        prune(store, Rule(timedelta(days=rule.days).total_seconds(), rule.name), dry_run=dry_run)
+        prune_runs(store, RetentionRule(timedelta(days=rule.days).total_seconds(), rule.name), dry_run=dry_run)
         for rule in rules.retention
     ]

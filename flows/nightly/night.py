@@ -33,22 +33,28 @@ from muses_eval.storage.objects.object_store import MissingObjectError, ObjectSt
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import (
     CellRecord,
-    PlannedOtherwiseError,
     RunManifest,
-    change_manifest,
+    RunMismatchError,
     find_manifest,
     read_manifest,
+    update_manifest,
 )
 from muses_eval.storage.runs.nights import (
     Night,
     NightReport,
-    keep_report,
     report_of,
-    sealed_before,
+    sealed_nights_before,
+    store_report,
 )
-from muses_eval.storage.runs.reuse import Decision, Source, decide, find_sources, take_over
+from muses_eval.storage.runs.reuse import (
+    ReusableCell,
+    ReuseDecision,
+    copy_reused_cells,
+    decide_reuse,
+    find_reusable_cells,
+)
 from muses_eval.storage.runs.shards import read_index
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 
 WORK = "muses flow nightly"
 
@@ -84,7 +90,7 @@ async def nightly(
         reuse = _CellReuse(pool, settings, observer.warn)
         prepared_canary = await reuse.prepare(canary, ())
         canary_report = await evaluate(canary, settings, observer, ours)
-        earlier = await asyncio.to_thread(sealed_before, store, night, MAX_EARLIER_NIGHTS)
+        earlier = await asyncio.to_thread(sealed_nights_before, store, night, MAX_EARLIER_NIGHTS)
         prepared_night = await reuse.prepare(tonight, earlier)
         report = await evaluate(tonight, settings, observer, ours)
     had_work = any(run.pending.episode_count for run in (prepared_canary, prepared_night))
@@ -92,7 +98,7 @@ async def nightly(
     async with hold_run_lock_async(store, night.run_id, WORK):
         kept = await asyncio.to_thread(_keep, outcome, start, had_work=had_work)
     for run_id in (night.canary_id, night.run_id):
-        await asyncio.to_thread(seal, store, run_id, WORK)
+        await asyncio.to_thread(compact, store, run_id, WORK)
     await asyncio.to_thread(_publish, store, night)
     cells = (await asyncio.to_thread(find_manifest, store, night.run_id)).cells
     return NightResult(kept, report, canary_report, cells, did_work=had_work or not was_over)
@@ -133,10 +139,10 @@ async def _same_night(run: AbstractAsyncContextManager[PreparedRun]) -> AsyncIte
     try:
         async with run as begun:
             yield begun
-    except PlannedOtherwiseError as error:
+    except RunMismatchError as error:
         raise StoreError(
-            f"{error.told}\nA night goes on with the config that it began with: undo the changes, or wait for the next"
-            " night, which begins with them."
+            f"{error.differences}\nA night goes on with the config that it began with: undo the changes, or wait for"
+            " the next night, which begins with them."
         ) from error
 
 
@@ -145,35 +151,35 @@ def _reuse_cells(run: PreparedRun, earlier: Sequence[RunManifest], engines: Mapp
     cells = [cell for cell in run.plan.cells if cell.episode_count]
     planned = [(cell, content_key(cell, run.dataset, run.plan.users, engines)) for cell in cells]
     sources = _sources(run, earlier, planned, warn) if run.pending.cells else {}
-    decisions = decide(planned, run.pending.cells, find_manifest(store, run_id).cells, run_id, sources)
+    decisions = decide_reuse(planned, run.pending.cells, find_manifest(store, run_id).cells, run_id, sources)
     _note_cells(store, run_id, decisions)
     try:
-        take_over(store, decisions, run_id, run.index)
+        copy_reused_cells(store, decisions, run_id, run.index)
     except StoreError as error:
         warn(f"not everything is taken over, and the rest is played: {error}")
         pending = run.plan.without(read_index(store, run_id).scored).cells
-        _note_cells(store, run_id, decide(planned, pending, [each.record for each in decisions], run_id, {}))
+        _note_cells(store, run_id, decide_reuse(planned, pending, [each.record for each in decisions], run_id, {}))
 
 
 def _sources(
     run: PreparedRun, earlier: Sequence[RunManifest], planned: Sequence[tuple[Cell, str]], warn: Warn
-) -> dict[str, Source]:
+) -> dict[str, ReusableCell]:
     """Returns the newest reusable source of each cell.  A night without any missing cell is not read."""
-    found: dict[str, Source] = {}
+    found: dict[str, ReusableCell] = {}
     for night in earlier:
         there = {record.content_key for record in night.cells}
         missing = [(cell, key) for cell, key in planned if key in there and key not in found]
         try:
             if missing:
-                found |= find_sources(night, read_index(run.store, night.run_id).scored, missing)
+                found |= find_reusable_cells(night, read_index(run.store, night.run_id).scored, missing)
         except StoreError as error:
             warn(f"nothing is taken over from {night.run_id}: {error}")
     return found
 
 
-def _note_cells(store: ObjectStore, run_id: str, decisions: Sequence[Decision]) -> None:
+def _note_cells(store: ObjectStore, run_id: str, decisions: Sequence[ReuseDecision]) -> None:
     cells = tuple(decision.record for decision in decisions)
-    change_manifest(store, run_id, lambda manifest: replace(manifest, cells=cells))
+    update_manifest(store, run_id, lambda manifest: replace(manifest, cells=cells))
 
 
 def _keep(outcome: NightOutcome, start: float, *, had_work: bool) -> NightReport:
@@ -184,7 +190,7 @@ def _keep(outcome: NightOutcome, start: float, *, had_work: bool) -> NightReport
         return earlier
     before_s = 0.0 if earlier is None else earlier.seconds
     report = build_report(outcome, before_s + time.monotonic() - start)
-    keep_report(outcome.store, report)
+    store_report(outcome.store, report)
     return report
 
 

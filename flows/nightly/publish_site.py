@@ -16,7 +16,7 @@ from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.storage.objects.inventory import classify
 from muses_eval.storage.objects.object_keys import RESCORED, RUNS, TRACES
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
-from muses_eval.storage.runs.manifest import stored_runs
+from muses_eval.storage.runs.manifest import list_run_ids
 
 SITE = "site/"
 _NAMES_OF_RUNS = ("run", "first", "second")
@@ -47,7 +47,7 @@ def publish(store: ObjectStore, run_ids: Collection[str]) -> int:
         StoreError: the store cannot be read or written.
     """
     there = {info.key.removeprefix(SITE): info.modified for info in store.list(SITE)}
-    runs = frozenset(stored_runs(store))
+    runs = frozenset(list_run_ids(store))
     without = {run_id for run_id in runs if _front_page(run_id) not in there} | _changed_since(store, there)
     for path in there:
         if not _is_of(runs, path):

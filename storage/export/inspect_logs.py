@@ -33,8 +33,8 @@ from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.hashing import digest, slug
+from muses_eval.storage.export.atomic_file import atomic_write, check_target
 from muses_eval.storage.export.tables import stream_episodes
-from muses_eval.storage.export.whole_file import refuse_existing, whole_file
 from muses_eval.storage.runs.manifest import RunManifest
 from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
@@ -117,9 +117,9 @@ def export_inspect(
         for part, chunk in enumerate(_chunks(episodes, log_episodes), 1):
             cell = _Cell(run, model, family, part)
             target = folder / cell.file_name
-            refuse_existing(target, replace=replace)  # before the work
+            check_target(target, replace=replace)  # before the work
             log = _log(cell, chunk, results)
-            with whole_file(target, replace=replace) as unfinished:
+            with atomic_write(target, replace=replace) as unfinished:
                 write_eval_log(log, str(unfinished), format="eval")
             yield WrittenLog(target, model, family, len(chunk))
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import duckdb
-from muses_eval.storage.export.whole_file import whole_file
+from muses_eval.storage.export.atomic_file import atomic_write
 
-Format = Literal["csv", "jsonl", "parquet"]
-View = Literal["episodes", "scores", "messages", "calls", "leaderboard"]
+ExportFormat = Literal["csv", "jsonl", "parquet"]
+ExportView = Literal["episodes", "scores", "messages", "calls", "leaderboard"]
 
 _COPY = {"csv": "FORMAT csv, HEADER true", "jsonl": "FORMAT json", "parquet": "FORMAT parquet, COMPRESSION zstd"}
 _GROUP_ROWS = {"episodes": 4096}
@@ -21,7 +21,7 @@ _OTHER_GROUP_ROWS = 32_768
 
 
 def export_table(
-    connection: duckdb.DuckDBPyConnection, view: View, form: Format, target: Path, *, replace: bool
+    connection: duckdb.DuckDBPyConnection, view: ExportView, form: ExportFormat, target: Path, *, replace: bool
 ) -> int:
     """Writes one view and returns the number of its rows.
 
@@ -32,7 +32,7 @@ def export_table(
         ConfigError: the file is there and *replace* is not wanted, or it cannot be written.
         duckdb.Error: the store cannot be read.
     """
-    with whole_file(target, replace=replace) as part:
+    with atomic_write(target, replace=replace) as part:
         stream_episodes(connection)
         query = f"COPY ({_selected(connection, view, form)}) TO {_quoted(str(part))} ({_options(view, form)})"
         written = connection.execute(query).fetchone()
@@ -52,13 +52,13 @@ def stream_episodes(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _options(view: View, form: Format) -> str:
+def _options(view: ExportView, form: ExportFormat) -> str:
     if form != "parquet":
         return _COPY[form]
     return f"{_COPY[form]}, ROW_GROUP_SIZE {_GROUP_ROWS.get(view, _OTHER_GROUP_ROWS)}"
 
 
-def _selected(connection: duckdb.DuckDBPyConnection, view: View, form: Format) -> str:
+def _selected(connection: duckdb.DuckDBPyConnection, view: ExportView, form: ExportFormat) -> str:
     columns = connection.execute(f"DESCRIBE {view}").fetchall()
     nested = [name for name, kind, *_ in columns if kind.endswith("[]") or kind.startswith(("STRUCT", "MAP"))]
     if form != "csv" or not nested:

@@ -94,7 +94,7 @@ class FolderStore:
         below = prefix.rpartition("/")[0]
         yield from (info for info in self._found(below) if info.key.startswith(prefix) and not _is_ours(info.key))
 
-    def leftovers(self) -> Iterator[ObjectInfo]:
+    def temporary_objects(self) -> Iterator[ObjectInfo]:
         named = (_TEMPORARY, CHECK_PREFIX)
         yield from (info for info in self._found("") if info.key.rpartition("/")[2].startswith(named))
 

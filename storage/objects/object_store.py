@@ -8,14 +8,13 @@ nothing; :meth:`ObjectStore.check` finds out whether it can be used.  Every fail
 """
 
 import secrets
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol
 
 from muses_eval.pipeline.errors import StoreError
 
-if TYPE_CHECKING:
-    pass
-
+_DELETERS = 8
 CHECK_PREFIX = ".check-"
 """What a check writes; one that was killed may leave it."""
 
@@ -82,7 +81,7 @@ class ObjectStore(Protocol):
         """The objects whose key begins with *prefix*, sorted by key; none when there is no such store yet."""
         ...
 
-    def leftovers(self) -> Iterator[ObjectInfo]:
+    def temporary_objects(self) -> Iterator[ObjectInfo]:
         """What killed writers left behind, and what is being written now; ``delete`` takes these keys."""
         ...
 
@@ -105,3 +104,10 @@ def store_time(store: ObjectStore) -> float:
         raise StoreError(f"store {store.url}: what was just written is not listed; try again") from None
     finally:
         store.delete(key)
+
+
+def delete_all(store: ObjectStore, keys: Iterable[str]) -> None:
+    """Deletes objects, several at a time."""
+    with ThreadPoolExecutor(_DELETERS) as threads:
+        for _ in threads.map(store.delete, keys):
+            pass

@@ -21,7 +21,7 @@ _CONFLICT_TRIES = 6
 
 
 @dataclass(frozen=True, slots=True)
-class S3Access:
+class S3Settings:
     """What another S3 client needs to read the same bucket as boto3; secrets stay out of its repr."""
 
     endpoint: str
@@ -107,7 +107,7 @@ class S3Store:
         except (BotoCoreError, ClientError) as error:
             raise self._trouble("delete", error) from error
 
-    def leftovers(self) -> Iterator[ObjectInfo]:
+    def temporary_objects(self) -> Iterator[ObjectInfo]:
         """A write is one request here, so only checks leave anything."""
         yield from self.list(CHECK_PREFIX)
 
@@ -149,7 +149,7 @@ class S3Store:
                 " recent version)"
             )
 
-    def access(self) -> S3Access:
+    def client_settings(self) -> S3Settings:
         """Endpoint and credentials as boto3 resolved them.
 
         Raises:
@@ -171,7 +171,7 @@ class S3Store:
         if not frozen.access_key or not frozen.secret_key:
             raise StoreError(f"store {self.url}: {_NO_CREDENTIALS}")
         region = client.meta.region_name or "us-east-1"
-        return S3Access(client.meta.endpoint_url, region, frozen.access_key, frozen.secret_key, frozen.token)
+        return S3Settings(client.meta.endpoint_url, region, frozen.access_key, frozen.secret_key, frozen.token)
 
     def _client(self) -> "S3Client":
         with self._opening:

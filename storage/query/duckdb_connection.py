@@ -24,7 +24,7 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_store import S3Store
 from muses_eval.storage.query.store_snapshot import StoreSnapshot, read_snapshot
 from muses_eval.storage.runs.manifest import RunManifest
-from muses_eval.storage.schema.parquet_schema import head
+from muses_eval.storage.schema.parquet_schema import schema_template
 
 VIEWS = (
     "episodes",
@@ -136,7 +136,7 @@ def _settings() -> dict[str, str | bool | int | float | list[str]]:
 def _create_row_view(connection: duckdb.DuckDBPyConnection, name: str, uris: list[str]) -> None:
     """Creates a view of the stored rows of these objects, with the columns of the current schema."""
     # DuckDB takes the columns from the first file, here an empty template, and opens the others only to read them.
-    listed = _quoted([str(head("rescored" if name == "rescored" else "traces")), *uris])
+    listed = _quoted([str(schema_template("rescored" if name == "rescored" else "traces")), *uris])
     # The path repeats run, model and family; without the option DuckDB would use the model's slug as its name.
     connection.execute(f"CREATE OR REPLACE VIEW {name} AS FROM read_parquet([{listed}], hive_partitioning = false)")
 
@@ -151,8 +151,8 @@ def _configure_s3(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None
     # The extension copies AWS_* variables into settings, which any query can read.
     for setting in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
         connection.execute(f"SET {setting} = ''")
-    access = store.access()
-    scheme, _, host = access.endpoint.partition("://")
+    settings = store.client_settings()
+    scheme, _, host = settings.endpoint.partition("://")
     connection.execute(
         "CREATE SECRET store (TYPE s3, URL_STYLE 'path', SCOPE $scope, ENDPOINT $endpoint, USE_SSL $use_ssl,"
         " REGION $region, KEY_ID $key_id, SECRET $secret, SESSION_TOKEN $token)",
@@ -160,10 +160,10 @@ def _configure_s3(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None
             "scope": f"s3://{store.bucket}",
             "endpoint": host.rstrip("/"),
             "use_ssl": scheme == "https",
-            "region": access.region,
-            "key_id": access.key_id,
-            "secret": access.secret,
-            "token": access.token or "",
+            "region": settings.region,
+            "key_id": settings.key_id,
+            "secret": settings.secret,
+            "token": settings.token or "",
         },
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, parse_manifest_key
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.query.store_snapshot import StoreSnapshot
-from muses_eval.storage.runs.shards import DamagedObjectError, read_columns_whole
+from muses_eval.storage.runs.shards import DamagedObjectError, read_verified_columns
 
 _READER_THREADS = 4
 """Number of objects checked at once: each sealed object is held in memory as a whole."""
@@ -54,7 +54,7 @@ def find_lost_objects(store: ObjectStore, snapshot: StoreSnapshot) -> list[LostO
 def _problems(store: ObjectStore, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
     def problem(key: str) -> tuple[str, str] | None:
         try:
-            read_columns_whole(store, key, ("episode_id",))
+            read_verified_columns(store, key, ("episode_id",))
         except DamagedObjectError as error:
             return key, error.problem
         except MissingObjectError:

@@ -80,16 +80,16 @@ def _with_newest_scores(episodes: "pl.LazyFrame", rescored: "pl.LazyFrame") -> "
 
 def s3_options(store: S3Store) -> dict[str, str]:
     """Returns the settings that boto3 uses under the names that Polars expects."""
-    access = store.access()
+    settings = store.client_settings()
     options = {
-        "aws_endpoint_url": access.endpoint,
-        "aws_region": access.region,
-        "aws_access_key_id": access.key_id,
-        "aws_secret_access_key": access.secret,
+        "aws_endpoint_url": settings.endpoint,
+        "aws_region": settings.region,
+        "aws_access_key_id": settings.key_id,
+        "aws_secret_access_key": settings.secret,
         "aws_virtual_hosted_style_request": "false",
     }
-    if access.token is not None:
-        options["aws_session_token"] = access.token
-    if access.endpoint.startswith("http://"):
+    if settings.token is not None:
+        options["aws_session_token"] = settings.token
+    if settings.endpoint.startswith("http://"):
         options["aws_allow_http"] = "true"
     return options

@@ -29,7 +29,7 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect_to
 from muses_eval.storage.query.resilient_query import resilient_query
 from muses_eval.storage.query.store_snapshot import StoreSnapshot
-from muses_eval.storage.schema.parquet_schema import head
+from muses_eval.storage.schema.parquet_schema import schema_template
 
 _HARMLESS_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "range", "unnest"})
 _MEMORY_FACTOR = 2
@@ -147,7 +147,7 @@ def _table_functions(node: object) -> Iterator[str]:
 def connect_locked(store: ObjectStore, snapshot: StoreSnapshot, memory_mb: int) -> duckdb.DuckDBPyConnection:
     """Returns a connection that can open the objects of a snapshot and nothing else, with locked settings."""
     connection = connect_to(store, snapshot)
-    paths = [*map(store.uri, snapshot.keys), str(head("traces")), str(head("rescored"))]
+    paths = [*map(store.uri, snapshot.keys), str(schema_template("traces")), str(schema_template("rescored"))]
     connection.execute("SET temp_directory = ''")
     connection.execute(f"SET memory_limit = '{memory_mb}MB'")
     connection.execute("SET allowed_paths = $1", [paths])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from muses_eval.storage.objects.object_keys import parse_manifest_key, rescored_keys, trace_keys
 from muses_eval.storage.objects.object_store import ObjectStore
-from muses_eval.storage.runs.live_objects import manifests_of, trace_objects
+from muses_eval.storage.runs.live_objects import live_objects, manifests_of
 from muses_eval.storage.runs.manifest import RunManifest
 
 
@@ -49,7 +49,7 @@ def read_snapshot(store: ObjectStore, run_id: str | None = None, without: Collec
     manifests = manifests_of(store, run_id, {name for name in excluded_runs if name is not None})
     sealed = (entry.key for manifest in manifests if manifest.state == "sealed" for entry in manifest.sealed)
     settled, excluded = frozenset(sealed), frozenset(without)
-    objects = [key for key in trace_objects(shards, manifests) if key not in excluded]
+    objects = [key for key in live_objects(shards, manifests) if key not in excluded]
     return StoreSnapshot(
         settled=tuple(key for key in objects if key in settled),
         unsettled=tuple(key for key in objects if key not in settled),

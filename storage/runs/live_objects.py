@@ -1,7 +1,7 @@
 """Which objects hold the rows of a run: its shards, its sealed objects, or both.
 
     open                   all its shards
-    sealed                 the objects that its manifest names; a shard that is still there has been folded into them
+    sealed                 the objects that its manifest names; a shard that is still there has been obsolete into them
     open again (resumed)   both: the shards are newer, and every reader counts an episode once
 
 A seal switches the manifest first and deletes the shards afterwards.  A reader therefore has to list the shards
@@ -15,20 +15,20 @@ from muses_eval.storage.objects.object_store import MissingObjectError, ObjectSt
 from muses_eval.storage.runs.manifest import RunManifest, read_manifest, read_manifests
 
 
-def read_trace_objects(store: ObjectStore, run_id: str | None = None) -> list[str]:
+def read_live_objects(store: ObjectStore, run_id: str | None = None) -> list[str]:
     """The keys of the objects that hold the rows of one run, or of all."""
     shards = list(trace_keys(store, run_id))
-    return trace_objects(shards, manifests_of(store, run_id))
+    return live_objects(shards, manifests_of(store, run_id))
 
 
-def trace_objects(shards: Iterable[ShardKey], manifests: Iterable[RunManifest]) -> list[str]:
+def live_objects(shards: Iterable[ShardKey], manifests: Iterable[RunManifest]) -> list[str]:
     """Returns the objects that count, sorted.  *manifests* must be read after *shards* were listed."""
     listed = list(manifests)
     closed = {manifest.run_id for manifest in listed if manifest.state == "sealed"}
-    folded = {key for manifest in listed for key in manifest.folded}
+    obsolete = {key for manifest in listed for key in manifest.obsolete_shards}
     sealed = [entry.key for manifest in listed for entry in manifest.sealed]
     counting = (str(shard) for shard in shards if shard.run_id not in closed)
-    return sorted([*sealed, *(key for key in counting if key not in folded)])
+    return sorted([*sealed, *(key for key in counting if key not in obsolete)])
 
 
 def manifests_of(store: ObjectStore, run_id: str | None, without: Collection[str] = ()) -> list[RunManifest]:

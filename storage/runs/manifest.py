@@ -1,7 +1,7 @@
 """A run's manifest: what was asked for and with what it was made, so that numbers can be traced and runs compared.
 
 It is written before the first episode.  A run that is started again under the same name has to be the same run:
-:func:`create_or_check` refuses anything else, field by field.  Afterwards only :func:`change_manifest` writes to it, by
+:func:`create_or_check` refuses anything else, field by field.  Afterwards only :func:`update_manifest` writes to it, by
 compare and swap, when the run is sealed or opened again, and when a night knows its cells and its outcome.
 """
 
@@ -66,19 +66,19 @@ class NoSuchRunError(StoreError):
         )
 
 
-class PlannedOtherwiseError(StoreError):
-    """A run exists and is another one."""
+class RunMismatchError(StoreError):
+    """A run of this name exists and was planned differently."""
 
-    def __init__(self, told: str) -> None:
-        super().__init__(told)
-        self.told = told
-        """What differs, a line a field."""
+    def __init__(self, differences: str) -> None:
+        super().__init__(differences)
+        self.differences = differences
+        """The fields that differ, one per line."""
 
     def __str__(self) -> str:
         advice = (
             "Give it a name of its own (--run-id, or the sweep's `name`), or undo the changes to resume the stored one."
         )
-        return f"{self.told}\n{advice}"
+        return f"{self.differences}\n{advice}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,9 @@ class RunManifest:
     """The highest of its objects."""
     sealed: tuple[SealedObject, ...] = ()
     """Objects of the last compaction.  They also count while the run is open again."""
-    folded: tuple[str, ...] = ()
+    obsolete_shards: tuple[str, ...] = ()
     """Shards that the sealed objects stand for and that are not deleted yet: they count no more."""
-    superseded: CallUsage = CallUsage()
+    superseded_usage: CallUsage = CallUsage()
     """What attempts used that seals have dropped, since another attempt of the episode counts: it was paid for."""
     cells: tuple[CellRecord, ...] = ()
     """Cells of a night or a canary; empty for other runs."""
@@ -166,20 +166,20 @@ def create_or_check(store: ObjectStore, manifest: RunManifest) -> None:
     """Stores the manifest of a new run; for a run that exists, makes sure that it is this one.
 
     Raises:
-        PlannedOtherwiseError: the run exists and is another one; the message lists what differs.
+        RunMismatchError: the run exists and is another one; the message lists what differs.
     """
     if store.put_if_absent(manifest_key(manifest.run_id), _to_json(manifest)):
         return
     stored = read_manifest(store, manifest.run_id)
     differences = list(_differences(dict(stored.identity), dict(manifest.identity)))
     if differences:
-        raise PlannedOtherwiseError(
+        raise RunMismatchError(
             f"store {store.url}: the run {manifest.run_id!r} exists and was planned otherwise:\n"
             + "\n".join(f"  {line}" for line in differences)
         )
 
 
-def change_manifest(store: ObjectStore, run_id: str, change: Callable[[RunManifest], RunManifest]) -> RunManifest:
+def update_manifest(store: ObjectStore, run_id: str, change: Callable[[RunManifest], RunManifest]) -> RunManifest:
     """Replaces a run's manifest by what *change* makes of the one that is there; returns the one that holds then.
 
     *change* is called again when somebody else was faster.
@@ -218,17 +218,17 @@ def reopen(store: ObjectStore, run_id: str) -> RunManifest:
 
     def opened(manifest: RunManifest) -> RunManifest:
         return replace(
-            of_today(manifest),
+            with_current_schema(manifest),
             state="open",
             sealed=tuple(entry for entry in manifest.sealed if entry.key in there),
             # One that is deleted gives its name back to the shards to come.
-            folded=tuple(key for key in manifest.folded if key in there),
+            obsolete_shards=tuple(key for key in manifest.obsolete_shards if key in there),
         )
 
-    return change_manifest(store, run_id, opened)
+    return update_manifest(store, run_id, opened)
 
 
-def of_today(manifest: RunManifest) -> RunManifest:
+def with_current_schema(manifest: RunManifest) -> RunManifest:
     """Before rows of the present schema join a run: an older reader is to refuse it as a whole."""
     return replace(manifest, schema_version=SCHEMA_VERSION)
 
@@ -243,10 +243,10 @@ def find_manifest(store: ObjectStore, run_id: str) -> RunManifest:
     try:
         return read_manifest(store, run_id)
     except MissingObjectError:
-        raise NoSuchRunError(store.url, run_id, stored_runs(store)) from None
+        raise NoSuchRunError(store.url, run_id, list_run_ids(store)) from None
 
 
-def stored_runs(store: ObjectStore) -> list[str]:
+def list_run_ids(store: ObjectStore) -> list[str]:
     """The ids of all runs that have a manifest, readable or not, sorted."""
     keys = (parse_manifest_key(info.key) for info in store.list(RUNS))
     return [run_id for run_id in keys if run_id is not None]
@@ -268,7 +268,7 @@ def readable_manifests(
     store: ObjectStore, without: Collection[str] = ()
 ) -> tuple[list[RunManifest], list[UnreadableManifestError]]:
     """Likewise those that can be read, and what is wrong with the others."""
-    wanted = [run_id for run_id in stored_runs(store) if run_id not in without]
+    wanted = [run_id for run_id in list_run_ids(store) if run_id not in without]
     with ThreadPoolExecutor(_READERS) as threads:
         read = list(threads.map(lambda run_id: _read_if_there(store, run_id), wanted))
     found = [manifest for manifest in read if isinstance(manifest, RunManifest)]
@@ -323,8 +323,8 @@ def _to_json(manifest: RunManifest) -> bytes:
         "made_with": dict(manifest.made_with),
         "config": dict(manifest.config),
         "sealed": [asdict(sealed) for sealed in manifest.sealed],
-        "folded": list(manifest.folded),
-        "superseded": asdict(manifest.superseded),
+        "folded": list(manifest.obsolete_shards),
+        "superseded": asdict(manifest.superseded_usage),
         "cells": [asdict(cell) for cell in manifest.cells],
         "night": None if manifest.night is None else dict(manifest.night),
     }
@@ -354,8 +354,8 @@ def _from_json(data: bytes) -> RunManifest:
             made_with=value.get("made_with", {}),  # since version 2
             schema_version=value["schema_version"],
             sealed=tuple(SealedObject(**sealed) for sealed in value.get("sealed", ())),  # since version 2
-            folded=tuple(value.get("folded", ())),  # likewise
-            superseded=CallUsage(**value.get("superseded", {})),  # likewise
+            obsolete_shards=tuple(value.get("folded", ())),  # likewise
+            superseded_usage=CallUsage(**value.get("superseded", {})),  # likewise
             cells=tuple(CellRecord(**cell) for cell in value.get("cells", ())),  # likewise
             night=value.get("night"),  # likewise
         )

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.object_store import ObjectStore
-from muses_eval.storage.runs.manifest import RunManifest, change_manifest, read_manifest, stored_runs
+from muses_eval.storage.runs.manifest import RunManifest, list_run_ids, read_manifest, update_manifest
 
 FlagKind = Literal["drift", "regression", "improvement"]
 """``drift``: the canary scores otherwise than it did, though nothing of ours has changed.  ``regression`` and
@@ -119,10 +119,10 @@ class NightReport:
         return tuple(flag for flag in self.flags if flag.kind != "improvement")
 
 
-def keep_report(store: ObjectStore, report: NightReport) -> None:
-    """Stores a night's report with its run.  Raises as :func:`storage.runs.manifest.change_manifest` does."""
+def store_report(store: ObjectStore, report: NightReport) -> None:
+    """Stores a night's report with its run.  Raises as :func:`storage.runs.manifest.update_manifest` does."""
     value = {**asdict(report), "started_at": report.started_at.isoformat()}
-    change_manifest(store, report.run_id, lambda manifest: replace(manifest, night=value))
+    update_manifest(store, report.run_id, lambda manifest: replace(manifest, night=value))
 
 
 def report_of(manifest: RunManifest) -> NightReport | None:
@@ -148,11 +148,11 @@ def report_of(manifest: RunManifest) -> NightReport | None:
 
 def stored_nights(store: ObjectStore, name: str) -> list[Night]:
     """The nights of this name that have a run, the newest first."""
-    found = (Night.parse(run_id) for run_id in stored_runs(store))
+    found = (Night.parse(run_id) for run_id in list_run_ids(store))
     return sorted((night for night in found if night is not None and night.name == name), reverse=True)
 
 
-def sealed_before(store: ObjectStore, night: Night, most: int) -> list[RunManifest]:
+def sealed_nights_before(store: ObjectStore, night: Night, most: int) -> list[RunManifest]:
     """The manifests of the sealed nights before this one, the newest first."""
     earlier = (each for each in stored_nights(store, night.name) if each.day < night.day)
     return list(islice(_readable(store, (each.run_id for each in earlier), state="sealed"), most))

@@ -15,8 +15,8 @@ from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, rescored_keys
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.polars_frames import newest_scores, scan_objects
-from muses_eval.storage.runs.live_objects import read_trace_objects
-from muses_eval.storage.runs.shards import read_columns_whole
+from muses_eval.storage.runs.live_objects import read_live_objects
+from muses_eval.storage.runs.shards import read_verified_columns
 from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA, to_parquet, to_table
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ _COLUMNS = ("episode_id", "outcome", "attempt", "shard", "scorer_version", "obje
 
 
 @dataclass(frozen=True, slots=True)
-class Rescored:
+class RescoredEpisode:
     """The scores of one episode by one version of its family's scorer."""
 
     run_id: str
@@ -35,7 +35,7 @@ class Rescored:
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class PendingRescore:
     """What is left to be rescored of one family of a run."""
 
     episodes: Mapping[str, frozenset[str]]
@@ -55,14 +55,14 @@ def played_families(store: ObjectStore, run_id: str) -> tuple[str, ...]:
     """The families that a run has episodes of, sorted."""
     import polars as pl
 
-    objects = read_trace_objects(store, run_id)
+    objects = read_live_objects(store, run_id)
     shards = [key for key in map(ShardKey.parse, objects) if key is not None]
     sealed = [key for key in objects if ShardKey.parse(key) is None]
     found = scan_objects(store, sealed).select("family").unique().collect()["family"] if sealed else pl.Series()
     return tuple(sorted({*(key.family for key in shards), *found}))
 
 
-def read_owed(store: ObjectStore, run_id: str, family: str, version: int) -> Owed:
+def read_pending_rescore(store: ObjectStore, run_id: str, family: str, version: int) -> PendingRescore:
     """What a scorer of this version still has to score.  Reads ids and versions, no transcript.
 
     Raises:
@@ -70,7 +70,7 @@ def read_owed(store: ObjectStore, run_id: str, family: str, version: int) -> Owe
     """
     import polars as pl
 
-    keys = [key for key in read_trace_objects(store, run_id) if _may_hold(key, family)]
+    keys = [key for key in read_live_objects(store, run_id) if _may_hold(key, family)]
     parts = [key for key in rescored_keys(store, run_id) if key.family == family]
     try:
         rows = scan_objects(store, keys, object_column="object").filter(pl.col("family") == family)
@@ -78,7 +78,7 @@ def read_owed(store: ObjectStore, run_id: str, family: str, version: int) -> Owe
         rescored = newest_scores(store, parts).select("episode_id", rescored="scorer_version").collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         for key in keys:
-            read_columns_whole(store, key, ("episode_id",))  # names the object that cannot be read
+            read_verified_columns(store, key, ("episode_id",))  # names the object that cannot be read
         raise StoreError(f"store {store.url}: cannot read the traces of {run_id!r}: {error}") from error
     scored = (
         attempts.filter(pl.col("outcome") == "scored")
@@ -88,7 +88,7 @@ def read_owed(store: ObjectStore, run_id: str, family: str, version: int) -> Owe
     )
     old = scored.filter(pl.max_horizontal("scorer_version", "rescored") < version)
     by_object = {str(uri): frozenset(ids) for uri, ids in old.group_by("object").agg("episode_id").iter_rows()}
-    return Owed(
+    return PendingRescore(
         episodes={key: by_object[store.uri(key)] for key in keys if store.uri(key) in by_object},
         next_part=1 + max((key.part for key in parts if key.version == version), default=-1),
         current=scored.height - old.height,
@@ -102,7 +102,7 @@ def _may_hold(key: str, family: str) -> bool:
     return shard is None or shard.family == family
 
 
-def write_rescored(store: ObjectStore, key: RescoredKey, rows: Sequence[Rescored]) -> bool:
+def write_rescored(store: ObjectStore, key: RescoredKey, rows: Sequence[RescoredEpisode]) -> bool:
     """Stores one part.  False: somebody else has written it in the meantime."""
     return store.put_if_absent(str(key), to_parquet(to_table(rows, RESCORED_SCHEMA)))
 

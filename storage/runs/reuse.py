@@ -1,8 +1,8 @@
-"""Episodes of an earlier run, taken over by a later one that would play the very same.
+"""Reuse: a run copies cells that an earlier run has already evaluated under the same content key.
 
-A cell is taken over whole: its key is the same (``content_key.py``), and every one of its episodes is scored.
-The episodes become shards of the later run under the numbers that its plan gives them, so that every reader finds them
-where it looks.  They are flagged, and their calls cost nothing, since no model was called.
+Only whole cells are reused: the content key is the same (``content_key.py``), and each episode of the cell is scored.
+The copied episodes become shards of the later run, under the shard numbers of its plan, so readers need no special
+case.  They carry the flag ``reused``, and their calls cost nothing, because no model was called.
 """
 
 from collections import defaultdict
@@ -25,92 +25,93 @@ from muses_eval.storage.runs.shards import RunIndex, write_shard
 from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
 REUSED = "reused"
-"""The flag of an episode that was taken over."""
+"""The flag of an episode that was copied from an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What becomes of one cell of a run."""
+class ReuseDecision:
+    """The origin of one cell's results: evaluated by this run, or copied from an earlier one."""
 
     record: CellRecord
-    owed: Cell | None
-    """What of it is not stored yet; None: nothing."""
-    held_by: str | None
-    """The earlier run that what is owed is copied from; None: it is played, or nothing is owed."""
+    pending: Cell | None
+    """The part of the cell that is not stored yet; None when all of it is stored."""
+    copy_from: str | None
+    """Id of the earlier run from which *pending* is copied; None when it is played, or nothing is pending."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where the episodes of a cell are to be had."""
+class ReusableCell:
+    """An earlier run that has scored a whole cell."""
 
-    held_by: str
-    """The run that they are copied from."""
+    stored_in: str
+    """Id of the run whose objects hold the episodes."""
     played_in: str
-    """The run that asked the model: the same one, or the one that it took them over from."""
+    """Id of the run that called the model: the same run, or the one from which that run copied the cell."""
 
 
-def decide(
+def decide_reuse(
     planned: Sequence[tuple[Cell, str]],
-    owed: Sequence[Cell],
+    pending: Sequence[Cell],
     stored: Sequence[CellRecord],
     run_id: str,
-    sources: Mapping[str, Source],
-) -> list[Decision]:
-    """Which cells of a run are taken over: those with a source, unless the run has begun to play them itself.
+    sources: Mapping[str, ReusableCell],
+) -> list[ReuseDecision]:
+    """Decides which cells of a run are reused: those with a source that the run has not begun to play itself.
 
     Args:
         planned: all cells of the run, each with its content key.
-        owed: what of them is not scored yet.
-        stored: what an earlier start of the run has decided.
+        pending: the parts of the cells that are not scored yet.
+        stored: decisions of an earlier start of the run.
         run_id: the run.
-        sources: by content key, of what can be taken over (:func:`find_sources`).
+        sources: content key -> reusable cell (:func:`find_reusable_cells`).
     """
-    still_owed = {_place(cell): cell for cell in owed}
+    still_pending = {_cell_id(cell): cell for cell in pending}
     before = {(record.model, record.family, record.template): record for record in stored}
     decisions = []
     for cell, current_key in planned:
-        key, place, rest = current_key, _place(cell), still_owed.get(_place(cell))
-        earlier, source = before.get(place), sources.get(key)
+        key, cell_id, rest = current_key, _cell_id(cell), still_pending.get(_cell_id(cell))
+        earlier, source = before.get(cell_id), sources.get(key)
         begun = rest is None or rest.episode_count < cell.episode_count
         if begun and earlier is not None:
-            # What is there was played with what the earlier start knew, and goes on by its name.
+            # The stored episodes belong to the key of the earlier start, so the record keeps that key.
             is_same = source is not None and earlier.content_key == key
             key, played_in = earlier.content_key, earlier.played_in if rest is None or is_same else run_id
         else:
             played_in = run_id if begun or source is None else source.played_in
-        record = CellRecord(model=place[0], family=place[1], template=place[2], content_key=key, played_in=played_in)
-        held_by = None if rest is None or source is None or played_in == run_id else source.held_by
-        decisions.append(Decision(record, rest, held_by))
+        model, family, template = cell_id
+        record = CellRecord(model=model, family=family, template=template, content_key=key, played_in=played_in)
+        copy_from = None if rest is None or source is None or played_in == run_id else source.stored_in
+        decisions.append(ReuseDecision(record, rest, copy_from))
     return decisions
 
 
-def find_sources(
+def find_reusable_cells(
     before: RunManifest, scored: Collection[str], planned: Sequence[tuple[Cell, str]]
-) -> dict[str, Source]:
-    """By content key, of the planned cells that an earlier run has scored whole.
+) -> dict[str, ReusableCell]:
+    """Returns content key -> reusable cell, for the planned cells that an earlier run has scored completely.
 
-    *scored*: the ids of the episodes that are scored there.
+    *scored* contains the ids of the scored episodes of that run.
     """
     keys = {record.content_key: record.played_in for record in before.cells}
     return {
-        key: Source(before.run_id, keys[key])
+        key: ReusableCell(before.run_id, keys[key])
         for cell, key in planned
         if key in keys and all(episode.id in scored for shard in cell.shards for episode in shard.episodes)
     }
 
 
-def take_over(store: ObjectStore, decisions: Sequence[Decision], run_id: str, index: RunIndex) -> None:
-    """Copies what is owed of the reused cells, each from the run that holds it.
+def copy_reused_cells(store: ObjectStore, decisions: Sequence[ReuseDecision], run_id: str, index: RunIndex) -> None:
+    """Copies the pending episodes of the reused cells, each from the run that stores it.
 
     Raises:
-        StoreError: an earlier run cannot be read, or ours cannot be written; what was copied by then counts.
+        StoreError: an earlier run cannot be read, or this one cannot be written; episodes copied before that count.
     """
     wanted = defaultdict[str, list[Cell]](list)
     for each in decisions:
-        if each.owed is not None and each.held_by is not None:
-            wanted[each.held_by].append(each.owed)
-    for held_by, cells in wanted.items():
-        _copy(store, held_by, cells, run_id, index)
+        if each.pending is not None and each.copy_from is not None:
+            wanted[each.copy_from].append(each.pending)
+    for source_run, cells in wanted.items():
+        _copy(store, source_run, cells, run_id, index)
 
 
 def _copy(store: ObjectStore, before_id: str, cells: Sequence[Cell], run_id: str, index: RunIndex) -> None:
@@ -125,13 +126,13 @@ def _copy(store: ObjectStore, before_id: str, cells: Sequence[Cell], run_id: str
                 if len(found) < len(ids):
                     raise StoreError(
                         f"store {store.url}: the run {before_id!r} has {len(found)} of {len(ids)} episodes of"
-                        f" {cell.label}, shard {shard.number}; `muses store verify {before_id}` says what is lost"
+                        f" {cell.label}, shard {shard.number}; `muses store verify {before_id}` lists what is lost"
                     )
-                write_shard(store, key, [taken_over(episode, key) for episode in found])
+                write_shard(store, key, [as_reused(episode, key) for episode in found])
 
 
-def taken_over(episode: Episode, key: ShardKey) -> Episode:
-    """An episode of an earlier run as one of ours."""
+def as_reused(episode: Episode, key: ShardKey) -> Episode:
+    """Returns the episode of an earlier run as an episode of the run of *key*."""
     return replace(
         episode,
         run_id=key.run_id,
@@ -143,13 +144,13 @@ def taken_over(episode: Episode, key: ShardKey) -> Episode:
     )
 
 
-def _place(cell: Cell) -> tuple[str, str, str]:
+def _cell_id(cell: Cell) -> tuple[str, str, str]:
     return cell.model.name, cell.family, cell.template
 
 
 @contextmanager
 def _reading(store: ObjectStore, run_id: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The views over one run; what goes wrong with them is the store's trouble."""
+    """Opens the views over one run; errors of DuckDB become a StoreError."""
     try:
         with connect_to(store, read_snapshot(store, run_id)) as connection:
             yield connection

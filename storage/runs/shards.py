@@ -15,7 +15,7 @@ from muses_eval.pipeline.hashing import slug
 from muses_eval.storage.objects.object_keys import SealedKey, ShardKey, trace_keys
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.query.polars_frames import scan_objects
-from muses_eval.storage.runs.live_objects import manifests_of, trace_objects
+from muses_eval.storage.runs.live_objects import live_objects, manifests_of
 from muses_eval.storage.schema.parquet_schema import (
     SCHEMA,
     SCHEMA_VERSION,
@@ -30,7 +30,7 @@ from muses_eval.storage.schema.parquet_schema import (
 if TYPE_CHECKING:
     import polars as pl
 
-Shard = tuple[str, str, int]
+ShardId = tuple[str, str, int]
 """Model slug, family, shard number."""
 _READERS = 16
 _BATCH_ROWS = 1024
@@ -54,8 +54,8 @@ class RunIndex:
 
     scored: frozenset[str]
     """Ids of the episodes that need not be played again."""
-    attempts: Mapping[Shard, int]
-    """Shard -> its highest attempt; shards never stored are absent."""
+    attempts: Mapping[ShardId, int]
+    """ShardId -> its highest attempt; shards never stored are absent."""
     damaged: Mapping[str, str] = field(default_factory=dict)
     """Key -> what is wrong with it.  What such an object held counts as not scored."""
     sealed: bool = False
@@ -83,7 +83,7 @@ def read_shard(store: ObjectStore, key: ShardKey) -> list[Episode]:
         return episodes_from_table(from_parquet(data))
 
 
-def read_some(store: ObjectStore, key: str, episode_ids: Collection[str]) -> Iterator[Episode]:
+def read_episodes(store: ObjectStore, key: str, episode_ids: Collection[str]) -> Iterator[Episode]:
     """These episodes of one object, a shard or a sealed one; few at a time, since a sealed object is large.
 
     Raises as :func:`read_shard` does.
@@ -96,15 +96,15 @@ def read_some(store: ObjectStore, key: str, episode_ids: Collection[str]) -> Ite
             yield from episodes_from_table(rows.filter(pc.is_in(rows.column("episode_id"), wanted)))
 
 
-def read_columns_whole(store: ObjectStore, key: str, columns: Sequence[str]) -> pa.Table:
+def read_verified_columns(store: ObjectStore, key: str, columns: Sequence[str]) -> pa.Table:
     """These columns of one object, a shard or a sealed one, of which every page has been read.
 
     Raises as :func:`read_shard` does.
     """
-    return whole_columns(store, key, store.get(key), columns)
+    return verified_columns(store, key, store.get(key), columns)
 
 
-def whole_columns(store: ObjectStore, key: str, data: bytes, columns: Sequence[str]) -> pa.Table:
+def verified_columns(store: ObjectStore, key: str, data: bytes, columns: Sequence[str]) -> pa.Table:
     """The same of an object whose bytes are at hand; row group by row group, since a sealed object is large."""
     with _named(store, key, data):
         batches = list(_batches(data, columns))
@@ -141,7 +141,7 @@ def read_index(store: ObjectStore, run_id: str) -> RunIndex:
     """
     shards = list(trace_keys(store, run_id))  # before the manifest, see muses_eval.storage.runs.live_objects
     manifests = manifests_of(store, run_id)
-    objects = trace_objects(shards, manifests)
+    objects = live_objects(shards, manifests)
     is_sealed = any(manifest.state == "sealed" for manifest in manifests)
     if not objects:
         return RunIndex(frozenset(), {}, sealed=is_sealed)
@@ -161,8 +161,8 @@ def read_index(store: ObjectStore, run_id: str) -> RunIndex:
     return RunIndex(scored, attempts, damaged, is_sealed)
 
 
-def _highest(stored: Iterable[tuple[str, str, int, int]]) -> dict[Shard, int]:
-    attempts: dict[Shard, int] = {}
+def _highest(stored: Iterable[tuple[str, str, int, int]]) -> dict[ShardId, int]:
+    attempts: dict[ShardId, int] = {}
     for model, family, number, attempt in stored:
         attempts[model, family, number] = max(attempt, attempts.get((model, family, number), 0))
     return attempts
@@ -199,7 +199,7 @@ def _damages(store: ObjectStore, keys: Sequence[str]) -> Iterator[tuple[str, str
 
     def problem(key: str) -> str | None:
         try:
-            read_columns_whole(store, key, ("episode_id",))
+            read_verified_columns(store, key, ("episode_id",))
         except DamagedObjectError as error:
             return error.problem
         except MissingObjectError:

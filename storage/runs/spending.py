@@ -11,7 +11,7 @@ from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.plan.episode_usage import EpisodeUsage, RoleUsage
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.polars_frames import scan_objects
-from muses_eval.storage.runs.live_objects import manifests_of, read_trace_objects
+from muses_eval.storage.runs.live_objects import manifests_of, read_live_objects
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +25,7 @@ def read_spending(store: ObjectStore, run_id: str, damaged: Collection[str] = ()
 
     *damaged*: keys of objects that are passed over.
     """
-    dropped = sum((manifest.superseded for manifest in manifests_of(store, run_id)), CallUsage())
+    dropped = sum((manifest.superseded_usage for manifest in manifests_of(store, run_id)), CallUsage())
     return dropped + usage_of(store, _there(store, run_id, damaged))
 
 
@@ -46,7 +46,7 @@ def usage_of(store: ObjectStore, keys: Sequence[str]) -> CallUsage:
     return CallUsage(**sums.collect(engine="streaming").row(0, named=True))
 
 
-def read_untold(
+def read_unknown_usage(
     store: ObjectStore, run_id: str, damaged: Collection[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The episodes, once an attempt, of which a call has no known cost; those of which one did not tell its tokens."""
@@ -91,7 +91,7 @@ def read_measured_usage(store: ObjectStore, run_id: str, damaged: Collection[str
 
 
 def _there(store: ObjectStore, run_id: str, damaged: Collection[str]) -> list[str]:
-    return [key for key in read_trace_objects(store, run_id) if key not in damaged]
+    return [key for key in read_live_objects(store, run_id) if key not in damaged]
 
 
 def _fresh() -> "pl.Expr":

@@ -164,7 +164,7 @@ def from_parquet(data: bytes) -> pa.Table:
         raise StoreError(f"a trace with columns of another kind ({_first_line(error)})") from error
 
 
-def head(rows: Literal["traces", "rescored"]) -> Path:
+def schema_template(rows: Literal["traces", "rescored"]) -> Path:
     """A file without rows that has the columns of :data:`SCHEMA` or :data:`RESCORED_SCHEMA`."""
     return Path(str(files("muses_eval.storage.schema") / "templates" / f"{rows}.parquet"))
 

@@ -1,4 +1,4 @@
-"""Garbage collection: deletes objects that no manifest names and no driver writes, after a grace period.
+"""GarbageObject collection: deletes objects that no manifest names and no driver writes, after a grace period.
 
     left by a killed writer       temporary files, and what a check wrote
     sealed object without a name  of a seal that was cut off before its manifest was switched
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from muses_eval.pipeline.errors import StoreError
-from muses_eval.storage.objects.inventory import Item, by_run, take_inventory
+from muses_eval.storage.objects.inventory import StoredObject, by_run, take_inventory
 from muses_eval.storage.objects.object_keys import lock_key, manifest_key
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectInfo, ObjectStore, store_time
 from muses_eval.storage.query.polars_frames import scan_objects
@@ -31,7 +31,7 @@ GRACE_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Garbage:
+class GarbageObject:
     """One object that may go."""
 
     key: str
@@ -41,28 +41,31 @@ class Garbage:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class GarbageReport:
     """What was found, and what of it is gone now."""
 
-    garbage: tuple[Garbage, ...]
+    garbage: tuple[GarbageObject, ...]
     held: Mapping[str, str]
     """Run -> who holds it; its garbage stays."""
     deleted: bool
     """False: it was only looked at."""
 
 
-def collect(
+def collect_garbage(
     store: ObjectStore, grace_s: float = GRACE_S, *, dry_run: bool = False, heartbeat: HeartbeatTiming = HEARTBEAT
-) -> Collected:
+) -> GarbageReport:
     """Deletes the garbage of a store, or lists it.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
-    if next(store.list(""), None) is None and next(store.leftovers(), None) is None:
-        return Collected((), {}, not dry_run)
+    if next(store.list(""), None) is None and next(store.temporary_objects(), None) is None:
+        return GarbageReport((), {}, not dry_run)
     before = store_time(store) - grace_s
-    found = [Garbage(info.key, info.size, "left by a killed writer", None) for info in _old(store.leftovers(), before)]
+    found = [
+        GarbageObject(info.key, info.size, "left by a killed writer", None)
+        for info in _old(store.temporary_objects(), before)
+    ]
     _delete(store, found, dry_run=dry_run)
     held: dict[str, str] = {}
     for run_id, items in by_run(take_inventory(store)).items():
@@ -74,12 +77,12 @@ def collect(
                 held[run_id] = str(error)
                 continue
         found += mine
-    return Collected(tuple(found), held, not dry_run)
+    return GarbageReport(tuple(found), held, not dry_run)
 
 
 def _delete_of_run(
-    store: ObjectStore, run_id: str, items: Sequence[Item], before: float, heartbeat: HeartbeatTiming
-) -> list[Garbage]:
+    store: ObjectStore, run_id: str, items: Sequence[StoredObject], before: float, heartbeat: HeartbeatTiming
+) -> list[GarbageObject]:
     """Deletes what is still garbage while the run lock is held."""
     lock_object = lock_key(run_id)
     with hold_run_lock(store, run_id, "muses store gc", heartbeat) as lock:
@@ -92,7 +95,7 @@ def _delete_of_run(
     return garbage
 
 
-def _delete(store: ObjectStore, garbage: Sequence[Garbage], *, dry_run: bool = False) -> None:
+def _delete(store: ObjectStore, garbage: Sequence[GarbageObject], *, dry_run: bool = False) -> None:
     for each in () if dry_run else garbage:
         store.delete(each.key)
 
@@ -101,7 +104,9 @@ def _old(infos: Iterator[ObjectInfo], before: float) -> Iterator[ObjectInfo]:
     return (info for info in infos if info.modified < before)
 
 
-def _garbage_of(store: ObjectStore, run_id: str, items: Sequence[Item], before: float) -> Iterator[Garbage]:
+def _garbage_of(
+    store: ObjectStore, run_id: str, items: Sequence[StoredObject], before: float
+) -> Iterator[GarbageObject]:
     old = [item for item in items if item.info.modified < before]
     if not old:
         return
@@ -111,16 +116,16 @@ def _garbage_of(store: ObjectStore, run_id: str, items: Sequence[Item], before: 
         manifest = None
     except StoreError:
         return
-    folded = frozenset(manifest.folded if manifest is not None else ())
+    folded = frozenset(manifest.obsolete_shards if manifest is not None else ())
     if manifest is not None and manifest.state == "sealed":
         folded |= _folded(store, manifest, old)
     for item in old:
         why = _why(item, manifest, folded)
         if why is not None:
-            yield Garbage(item.info.key, item.info.size, why, run_id)
+            yield GarbageObject(item.info.key, item.info.size, why, run_id)
 
 
-def _why(item: Item, manifest: RunManifest | None, folded: Collection[str]) -> str | None:
+def _why(item: StoredObject, manifest: RunManifest | None, folded: Collection[str]) -> str | None:
     """Why an old object is garbage; None when it is none."""
     if item.kind == "claim":  # a live one is written anew every few seconds
         return "claim that nobody holds"
@@ -131,7 +136,7 @@ def _why(item: Item, manifest: RunManifest | None, folded: Collection[str]) -> s
     return "folded into the sealed objects" if item.info.key in folded else None
 
 
-def _folded(store: ObjectStore, manifest: RunManifest, items: Sequence[Item]) -> frozenset[str]:
+def _folded(store: ObjectStore, manifest: RunManifest, items: Sequence[StoredObject]) -> frozenset[str]:
     """Shards and rescored parts each row of which the sealed objects have, or have better."""
     import polars as pl
 

@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from muses_eval.storage.objects.inventory import Item, by_run, last_change, take_inventory
+from muses_eval.storage.objects.inventory import StoredObject, by_run, last_modified, take_inventory
 from muses_eval.storage.objects.object_keys import lock_key, manifest_key
-from muses_eval.storage.objects.object_store import ObjectStore, store_time
+from muses_eval.storage.objects.object_store import ObjectStore, delete_all, store_time
 from muses_eval.storage.runs.run_lock import HEARTBEAT, HeartbeatTiming, RunLockedError, hold_run_lock
-from muses_eval.storage.upkeep.compaction import delete_all
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RetentionRule:
     """Which runs go: those that fulfil all of it."""
 
     older_than_s: float | None = None
@@ -25,7 +24,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class OldRun:
+class ExpiredRun:
     """A run that goes."""
 
     run_id: str
@@ -35,51 +34,53 @@ class OldRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned:
+class PruneReport:
     """What was chosen, and what of it is gone now."""
 
-    runs: tuple[OldRun, ...]
+    runs: tuple[ExpiredRun, ...]
     held: Mapping[str, str]
     """Run -> who holds it; it stays."""
     deleted: bool
     """False: it was only looked at."""
 
 
-def prune(store: ObjectStore, rule: Rule, *, dry_run: bool = False, heartbeat: HeartbeatTiming = HEARTBEAT) -> Pruned:
+def prune_runs(
+    store: ObjectStore, rule: RetentionRule, *, dry_run: bool = False, heartbeat: HeartbeatTiming = HEARTBEAT
+) -> PruneReport:
     """Deletes the runs that a rule names, or lists them.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
     runs = by_run(take_inventory(store))
-    chosen = list(old_runs(runs, rule, store_time(store))) if runs else []
+    chosen = list(expired_runs(runs, rule, store_time(store))) if runs else []
     if dry_run:
-        return Pruned(tuple(chosen), {}, deleted=False)
-    gone: list[OldRun] = []
+        return PruneReport(tuple(chosen), {}, deleted=False)
+    gone: list[ExpiredRun] = []
     held: dict[str, str] = {}
     for run in chosen:
         try:
             gone += _delete_run(store, run.run_id, rule, heartbeat)
         except RunLockedError as error:
             held[run.run_id] = str(error)
-    return Pruned(tuple(gone), held, deleted=True)
+    return PruneReport(tuple(gone), held, deleted=True)
 
 
-def old_runs(runs: Mapping[str, Sequence[Item]], rule: Rule, now: float) -> Iterator[OldRun]:
+def expired_runs(runs: Mapping[str, Sequence[StoredObject]], rule: RetentionRule, now: float) -> Iterator[ExpiredRun]:
     """The runs that a rule names; what has no manifest is no run, but garbage."""
     for run_id, items in sorted(runs.items()):
-        age = now - last_change(items)
+        age = now - last_modified(items)
         is_old = rule.older_than_s is None or age > rule.older_than_s
         is_named = rule.name is None or fnmatchcase(run_id, rule.name)
         if is_old and is_named and any(item.kind == "manifest" for item in items):
-            yield OldRun(run_id, age, len(items), sum(item.info.size for item in items))
+            yield ExpiredRun(run_id, age, len(items), sum(item.info.size for item in items))
 
 
-def _delete_run(store: ObjectStore, run_id: str, rule: Rule, heartbeat: HeartbeatTiming) -> list[OldRun]:
+def _delete_run(store: ObjectStore, run_id: str, rule: RetentionRule, heartbeat: HeartbeatTiming) -> list[ExpiredRun]:
     """What is gone now: nothing, when somebody has gone on with the run since we looked."""
     with hold_run_lock(store, run_id, "muses store prune", heartbeat) as lock:
         items = take_inventory(store, run_id)
-        chosen = list(old_runs({run_id: items}, rule, store_time(store)))
+        chosen = list(expired_runs({run_id: items}, rule, store_time(store)))
         if not chosen:
             return []
         lock.check()

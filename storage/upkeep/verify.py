@@ -13,31 +13,31 @@ from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, manifest_key, rescored_keys, trace_keys
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.runs.manifest import NoSuchRunError, RunManifest, SealedObject, find_manifest, read_manifest
-from muses_eval.storage.runs.shards import DamagedObjectError, whole_columns
+from muses_eval.storage.runs.shards import DamagedObjectError, verified_columns
 from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA
 
 _COLUMNS = ("episode_id", "run_id", "outcome")
 _READERS = 4
 _TRIES = 5
 
-Trouble = Literal["damaged", "missing", "changed", "misplaced", "unreadable"]
+DefectKind = Literal["damaged", "missing", "changed", "misplaced", "unreadable"]
 """``changed``: it can be read, but is not what the manifest says.  ``misplaced``: it holds rows of another run.
 ``unreadable``: of a newer version, or a manifest that is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Defect:
     """One thing that is wrong."""
 
     key: str
-    trouble: Trouble
+    trouble: DefectKind
     problem: str
     lost: str
     """What cannot be read any more, as text."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunCheck:
+class VerificationReport:
     """What a run holds, and what is wrong with it."""
 
     run_id: str
@@ -50,7 +50,7 @@ class RunCheck:
     objects: int
     """Read, those included that no longer count."""
     bytes: int
-    findings: tuple[Finding, ...]
+    findings: tuple[Defect, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class _Read:
     size: int
     rows: pa.Table | None
     """None: nothing to count in it."""
-    finding: Finding | None
+    finding: Defect | None
     is_there: bool = True
 
 
-def verify(store: ObjectStore, run_id: str) -> RunCheck:
+def verify(store: ObjectStore, run_id: str) -> VerificationReport:
     """Reads a run.  One that is sealed meanwhile is read again, as it is afterwards.
 
     Raises:
@@ -88,7 +88,7 @@ def verify(store: ObjectStore, run_id: str) -> RunCheck:
     )
 
 
-def verify_each(store: ObjectStore, run_ids: Iterable[str]) -> Iterator[RunCheck]:
+def verify_each(store: ObjectStore, run_ids: Iterable[str]) -> Iterator[VerificationReport]:
     """Reads runs.  One that somebody deletes meanwhile is left out.
 
     Raises:
@@ -114,11 +114,11 @@ def _still_holds(store: ObjectStore, manifest: RunManifest) -> bool:
         return False
 
 
-def _check(manifest: RunManifest, read: Mapping[str, _Read]) -> RunCheck:
+def _check(manifest: RunManifest, read: Mapping[str, _Read]) -> VerificationReport:
     sealed = {entry.key for entry in manifest.sealed}
     counted = [each for key, each in read.items() if key in sealed or manifest.state == "open"]
     stored, scored = _counts([each.rows for each in counted if each.rows is not None])
-    return RunCheck(
+    return VerificationReport(
         run_id=manifest.run_id,
         state=manifest.state,
         planned=sum(manifest.planned.values()),
@@ -130,9 +130,9 @@ def _check(manifest: RunManifest, read: Mapping[str, _Read]) -> RunCheck:
     )
 
 
-def _without_manifest(run_id: str, error: StoreError) -> RunCheck:
-    finding = Finding(manifest_key(run_id), "unreadable", str(error), "what was planned, and what counts of the run")
-    return RunCheck(run_id, "", 0, 0, 0, 0, 0, (finding,))
+def _without_manifest(run_id: str, error: StoreError) -> VerificationReport:
+    finding = Defect(manifest_key(run_id), "unreadable", str(error), "what was planned, and what counts of the run")
+    return VerificationReport(run_id, "", 0, 0, 0, 0, 0, (finding,))
 
 
 def _read(store: ObjectStore, run_id: str, key: str, sealed: SealedObject | None) -> _Read:
@@ -141,31 +141,31 @@ def _read(store: ObjectStore, run_id: str, key: str, sealed: SealedObject | None
     except MissingObjectError:
         if sealed is None:  # deleted since it was listed: somebody seals
             return _Read(0, None, None, is_there=False)
-        missing = Finding(key, "missing", "the manifest names it, and it is not there", _lost(key, sealed))
+        missing = Defect(key, "missing", "the manifest names it, and it is not there", _lost(key, sealed))
         return _Read(0, None, missing, is_there=False)
     is_part = RescoredKey.parse(key) is not None
     columns = RESCORED_SCHEMA.names[:2] if is_part else list(_COLUMNS)
     try:
-        rows = whole_columns(store, key, data, columns)
+        rows = verified_columns(store, key, data, columns)
     except DamagedObjectError as error:
-        return _Read(len(data), None, Finding(key, "damaged", error.problem, _lost(key, sealed)))
+        return _Read(len(data), None, Defect(key, "damaged", error.problem, _lost(key, sealed)))
     except StoreError as error:
-        return _Read(len(data), None, Finding(key, "unreadable", str(error), _lost(key, sealed)))
+        return _Read(len(data), None, Defect(key, "unreadable", str(error), _lost(key, sealed)))
     finding = next(_mismatches(run_id, key, data, rows, sealed), None)
     return _Read(len(data), None if is_part else rows, finding)
 
 
-def _mismatches(run_id: str, key: str, data: bytes, rows: pa.Table, sealed: SealedObject | None) -> Iterator[Finding]:
+def _mismatches(run_id: str, key: str, data: bytes, rows: pa.Table, sealed: SealedObject | None) -> Iterator[Defect]:
     if sealed is not None:
         said = {"bytes": sealed.bytes, "episodes": sealed.episodes, "sha256": sealed.sha256}
         found = {"bytes": len(data), "episodes": rows.num_rows, "sha256": hashlib.sha256(data).hexdigest()}
         for what, value in found.items():
             if value != said[what]:
                 problem = f"the manifest says {what} {said[what]}, it has {value}"
-                yield Finding(key, "changed", problem, _lost(key, sealed))
+                yield Defect(key, "changed", problem, _lost(key, sealed))
     others = sorted(set(map(str, rows.column("run_id").unique().to_pylist())) - {run_id})
     if others:
-        yield Finding(key, "misplaced", f"it holds rows of {', '.join(others)}", "nothing")
+        yield Defect(key, "misplaced", f"it holds rows of {', '.join(others)}", "nothing")
 
 
 def _lost(key: str, sealed: SealedObject | None) -> str:

@@ -25,7 +25,7 @@ from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.schema.parquet_schema import to_parquet
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 
 from tests.bench.storage_bench import PLAYED, RUN, Generator
 from tests.storage.samples import MANIFEST
@@ -40,7 +40,7 @@ def _stored(folder: Path, models: int, episodes: int) -> str:
         key = ShardKey(RUN, model, family, number, 1)
         store.put_if_absent(str(key), to_parquet(generator.cell(model, family, per_cell)))
     create_or_check(store, replace(MANIFEST, run_id=RUN, planned=dict.fromkeys(cells, per_cell)))
-    seal(store, RUN)
+    compact(store, RUN)
     return store.url
 
 

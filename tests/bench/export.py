@@ -25,7 +25,7 @@ from muses_eval.pipeline.episode.score import SCORINGS, Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.hashing import digest
-from muses_eval.storage.export.tables import Format, View, export_table
+from muses_eval.storage.export.tables import ExportFormat, ExportView, export_table
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -42,7 +42,7 @@ WORDS = 60
 """Of a message."""
 
 
-def export(store: str, view: View, form: Format, target: Path) -> dict[str, Any]:
+def export(store: str, view: ExportView, form: ExportFormat, target: Path) -> dict[str, Any]:
     """One export, measured."""
     with connect(store, "run-a") as connection:
         before, start = peak_mb(), time.perf_counter()
@@ -101,7 +101,7 @@ def main() -> None:
         _fill(open_store(store), max(1, arguments.episodes // SHARD))
         found = []
         for view in ("messages", "episodes"):
-            for form in get_args(Format):
+            for form in get_args(ExportFormat):
                 command = [sys.executable, "-m", "tests.bench.export", "--one", store, view, form, f"{name}/out"]
                 found.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
     print(json.dumps(found, indent=2))  # noqa: T201 - what it is run for

@@ -41,7 +41,7 @@ from muses_eval.storage.query.find_episode import find_episode
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import read_index, write_shard
 from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_table, to_parquet
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 
 from tests.s3_server import s3_server
 from tests.storage.samples import MANIFEST, SAMPLE, episode
@@ -192,7 +192,7 @@ def _resume(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:
         "plan_s": _best(lambda: make_plan(request, dataset, SHARD, RUN), times),
     }
     result[f"{shards}_shards"] = {**asked(), "spending": _spending(store)}
-    seal(store, RUN)
+    compact(store, RUN)
     return {**result, "sealed": asked()}
 
 
@@ -224,7 +224,7 @@ def _sealed(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:
     planned = {(model, family): per_cell for model in MODELS for family in PLAYED}
     create_or_check(store, replace(MANIFEST, run_id=RUN, planned=planned))
     start = time.perf_counter()
-    report = seal(store, RUN)
+    report = compact(store, RUN)
     sealed_s = round(time.perf_counter() - start, 1)
     with connect(store.url) as connection:
         row = connection.execute("SELECT episode_id FROM traces LIMIT 1 OFFSET $1", [episodes // 2]).fetchone()

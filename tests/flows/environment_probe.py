@@ -8,7 +8,7 @@ import pytest
 from muses_eval.flows.cli import main
 from muses_eval.flows.settings import read_settings
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.runs.manifest import stored_runs
+from muses_eval.storage.runs.manifest import list_run_ids
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_run_is_in_the_folder_where_it_was_started(played: Path) -> None:
-    assert stored_runs(open_store(str(played / ".muses" / "store")))
+    assert list_run_ids(open_store(str(played / ".muses" / "store")))
 
 
 def test_nothing_of_the_shell_or_the_home_is_left() -> None:

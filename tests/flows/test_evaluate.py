@@ -21,7 +21,7 @@ from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
-from muses_eval.storage.runs.manifest import change_manifest, read_manifest
+from muses_eval.storage.runs.manifest import read_manifest, update_manifest
 from muses_eval.storage.runs.run_lock import RunLockedError, hold_run_lock
 from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
 from muses_eval.workers.play.executor import InlineExecutor
@@ -293,7 +293,7 @@ def test_a_run_of_an_older_schema_becomes_one_of_todays_when_it_plays(tmp_path: 
             await play_all(begun, executor, lambda _: None)
 
     def make_old() -> None:
-        change_manifest(run.store, run.plan.run_id, lambda manifest: replace(manifest, schema_version=1))
+        update_manifest(run.store, run.plan.run_id, lambda manifest: replace(manifest, schema_version=1))
 
     def version() -> int:
         return read_manifest(run.store, run.plan.run_id).schema_version

@@ -14,10 +14,10 @@ from muses_eval.pipeline.config.schedule import MaintainConfig, RetentionConfig
 from muses_eval.storage.objects.object_keys import ShardKey, lock_key, manifest_key
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.runs.manifest import CellRecord, change_manifest, create_or_check, read_manifest, stored_runs
+from muses_eval.storage.runs.manifest import CellRecord, create_or_check, list_run_ids, read_manifest, update_manifest
 from muses_eval.storage.runs.run_lock import hold_run_lock
 from muses_eval.storage.runs.shards import write_shard
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 
 from tests.storage.samples import MANIFEST, episode, failed
 
@@ -54,7 +54,7 @@ def filled(store: ObjectStore) -> None:
     put(store, "whole")
     put(store, "owing", scored=1)
     put(store, "done")
-    seal(store, "done")
+    compact(store, "done")
     for run_id in ("nightly-2026-01-01", "nightly-2026-02-02", "keep-2026-02-02"):
         put(store, run_id)
         age(store, run_id)
@@ -73,7 +73,7 @@ def test_one_upkeep(store: ObjectStore) -> None:
     assert "damaged: traces/run=broken" in report.sealing.left_open["broken"]
     assert {check.run_id for check in report.checks if check.findings} == {"broken"}
     assert not report.is_whole
-    states = {run_id: read_manifest(store, run_id).state for run_id in stored_runs(store)}
+    states = {run_id: read_manifest(store, run_id).state for run_id in list_run_ids(store)}
     assert states.pop("owing") == states.pop("broken") == "open"
     assert set(states.values()) == {"sealed"}
     again = look_after(store)
@@ -85,7 +85,7 @@ def test_a_night_that_has_not_come_to_an_end_is_left_to_itself(store: ObjectStor
     for run_id in ("nightly-2026-11-20", "nightly-canary-2026-11-20"):
         put(store, run_id)
         cells = (CellRecord(model="model-a", family="queue", template="says", content_key="k", played_in=run_id),)
-        change_manifest(store, run_id, lambda manifest, cells=cells: replace(manifest, cells=cells))
+        update_manifest(store, run_id, lambda manifest, cells=cells: replace(manifest, cells=cells))
     report = look_after(store, MaintainConfig())
     assert report.sealing.sealed == ("nightly-canary-2026-11-20",)
     assert "muses flow nightly CONFIG --date 2026-11-20" in report.sealing.left_open["nightly-2026-11-20"]
@@ -97,13 +97,13 @@ def test_old_runs_go_by_the_rules(store: ObjectStore) -> None:
     put(store, "keep-2026-02-02")
     put(store, "nightly-2026-11-22")
     for run_id in ("nightly-2026-01-01", "keep-2026-02-02"):
-        seal(store, run_id)
+        compact(store, run_id)
         age(store, run_id)
     assert look_after(store, MaintainConfig()).deleted == ()
     for dry_run in (True, False):
         report = look_after(store, dry_run=dry_run)
         assert [run.run_id for run in report.deleted] == ["nightly-2026-01-01"]
-    assert stored_runs(store) == ["keep-2026-02-02", "nightly-2026-11-22"]
+    assert list_run_ids(store) == ["keep-2026-02-02", "nightly-2026-11-22"]
 
 
 def test_a_look_touches_nothing(store: ObjectStore) -> None:
@@ -130,7 +130,7 @@ def test_what_somebody_works_on_is_passed_over(store: ObjectStore) -> None:
         report = look_after(store)
     assert "held by `muses run`" in report.sealing.left_open["nightly-2026-01-01"]
     assert "held by `muses run`" in report.held["nightly-2026-01-01"]
-    assert stored_runs(store) == ["nightly-2026-01-01"]
+    assert list_run_ids(store) == ["nightly-2026-01-01"]
 
 
 def test_a_run_that_somebody_deletes_meanwhile_is_left_out(store: ObjectStore) -> None:
@@ -149,7 +149,7 @@ def test_a_run_that_somebody_deletes_meanwhile_is_left_out(store: ObjectStore) -
 
 def test_garbage_goes_after_its_time(store: ObjectStore) -> None:
     put(store, "done")
-    seal(store, "done")
+    compact(store, "done")
     lost = str(ShardKey("gone", "model-a", "queue", 0, 1))
     store.put_if_absent(lost, b"of a run without a manifest")
     assert lost not in {each.key for each in look_after(store).garbage.garbage}

@@ -24,10 +24,10 @@ from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
-from muses_eval.storage.runs.manifest import read_manifest, stored_runs
+from muses_eval.storage.runs.manifest import list_run_ids, read_manifest
 from muses_eval.storage.runs.nights import Night, report_of
 from muses_eval.storage.runs.run_lock import RunLockedError, hold_run_lock
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 from muses_eval.storage.upkeep.verify import verify
 from muses_eval.workers.play.executor import Executor, InlineExecutor, OnStart, ignore_start
 from muses_eval.workers.play.shard_spec import ShardSpec
@@ -187,7 +187,7 @@ def test_later_nights_take_over_what_has_not_changed(later: Board) -> None:
     same = "SELECT * EXCLUDE (run_id) FROM leaderboard WHERE run_id = '{}' ORDER BY ALL"
     one, three = (later.ask(same.format(run_id)) for run_id in ("nightly-2026-11-01", "nightly-2026-11-03"))
     assert one == three
-    assert all(not verify(later.store, run_id).findings for run_id in stored_runs(later.store))
+    assert all(not verify(later.store, run_id).findings for run_id in list_run_ids(later.store))
     canary = "SELECT count(*) FROM episodes WHERE run_id LIKE '%canary%' AND list_contains(flags, 'reused')"
     assert later.ask(canary) == [(0,)]
 
@@ -483,7 +483,7 @@ def test_nights_in_s3(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def report_of_night(board: Board, day: int) -> object:
     run_id = f"nightly-2026-11-{day:02}"
-    return report_of(read_manifest(board.store, run_id)) if run_id in stored_runs(board.store) else None
+    return report_of(read_manifest(board.store, run_id)) if run_id in list_run_ids(board.store) else None
 
 
 def test_a_sealed_night_that_owes_episodes_goes_on(board: Board) -> None:
@@ -495,7 +495,7 @@ def test_a_sealed_night_that_owes_episodes_goes_on(board: Board) -> None:
     assert second.seconds > first.seconds
     assert second.started_at == first.started_at
     assert read_manifest(board.store, first.run_id).state == "sealed"
-    assert seal(board.store, first.run_id).removed == 0
+    assert compact(board.store, first.run_id).removed == 0
 
 
 # Models that the night serves itself, on servers that are only said to be there

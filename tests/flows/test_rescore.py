@@ -22,9 +22,9 @@ from muses_eval.storage.analysis.leaderboard import leaderboard
 from muses_eval.storage.objects.object_keys import RescoredKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
-from muses_eval.storage.runs.rescored import Rescored, read_owed, write_rescored
+from muses_eval.storage.runs.rescored import RescoredEpisode, read_pending_rescore, write_rescored
 from muses_eval.storage.runs.run_lock import RunLockedError
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 
 from tests.conftest import Muses
 from tests.provider import Provider, failed
@@ -209,9 +209,9 @@ def test_a_late_writer_stores_nothing_twice(store: str, tmp_path: Path) -> None:
     opened = open_store(store)
 
     def overtake() -> None:
-        owed = read_owed(opened, run_id, "queue", 2)
+        owed = read_pending_rescore(opened, run_id, "queue", 2)
         ids = [episode_id for each in owed.episodes.values() for episode_id in each]
-        rows = [Rescored(run_id, episode_id, 2, (Score("published", "f1", 0.125),)) for episode_id in ids]
+        rows = [RescoredEpisode(run_id, episode_id, 2, (Score("published", "f1", 0.125),)) for episode_id in ids]
         assert write_rescored(opened, RescoredKey(run_id, "queue", 2, owed.next_part), rows)
 
     (report,) = rescore(
@@ -224,14 +224,14 @@ def test_a_late_writer_stores_nothing_twice(store: str, tmp_path: Path) -> None:
 def test_a_sealed_run_is_rescored(store: str, tmp_path: Path) -> None:
     """From its sealed transcripts, with the same answer; the next seal folds the new scores in."""
     run_id = play(store, tmp_path, dataset="generated:4", families=["queue", "access"])
-    seal(open_store(store), run_id)
+    compact(open_store(store), run_id)
     assert_round_trip(store, run_id)
     (report, *_) = [
         one for one in rescore(store, run_id, options=RescoreOptions(raised(3))).families if one.family == "queue"
     ]
     before = ask(store, "FROM scores ORDER BY ALL")
     assert (report.rescored, report.changed) == (16, 0)
-    seal(open_store(store), run_id)
+    compact(open_store(store), run_id)
     assert ask(store, "SELECT count(*) FROM rescored") == [(0,)]
     assert ask(store, "SELECT DISTINCT scorer_version FROM episodes") == [(3,)]
     assert ask(store, "FROM scores ORDER BY ALL") == before

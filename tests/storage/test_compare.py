@@ -29,7 +29,7 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import create_or_check
-from muses_eval.storage.runs.rescored import Rescored, write_rescored
+from muses_eval.storage.runs.rescored import RescoredEpisode, write_rescored
 from muses_eval.storage.runs.shards import write_shard
 
 from tests.storage.clustered_means import paired_difference
@@ -157,7 +157,7 @@ def test_resumed_and_rescored_episodes_count_once_and_as_they_are_now(folder: Ob
     newer = replace(first[2], scores=(Score("published", "f1", 1.0),), attempt=2)
     write_shard(folder, ShardKey("run-a", "any", "any", 0, 2), [newer, resumed])
     assert (only(asked(folder)).b, only(asked(folder)).pairs) == (0.875, 2)
-    again = Rescored("run-a", first[0].episode_id, 2, (Score("published", "f1", 1.0),))
+    again = RescoredEpisode("run-a", first[0].episode_id, 2, (Score("published", "f1", 1.0),))
     assert write_rescored(folder, RescoredKey("run-a", "queue", 2, 0), [again])
     report = asked(folder)
     assert only(report).a == 0.625

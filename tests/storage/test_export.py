@@ -18,14 +18,14 @@ from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import ConfigError
-from muses_eval.storage.export.tables import View, export_table
-from muses_eval.storage.export.whole_file import whole_file
+from muses_eval.storage.export.atomic_file import atomic_write
+from muses_eval.storage.export.tables import ExportView, export_table
 from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import RunManifest, create_or_check
-from muses_eval.storage.runs.rescored import Rescored, write_rescored
+from muses_eval.storage.runs.rescored import RescoredEpisode, write_rescored
 from muses_eval.storage.runs.shards import write_shard
 
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
@@ -64,7 +64,7 @@ def fill(store: ObjectStore, *episodes: Episode, run: RunManifest = RUN) -> None
     write_shard(store, ShardKey(run.run_id, "model-a", "queue", 0, 1), episodes)
 
 
-def table(store: ObjectStore, view: View, form: Any, target: Path, *, replace: bool = False) -> int:
+def table(store: ObjectStore, view: ExportView, form: Any, target: Path, *, replace: bool = False) -> int:
     with connect(store.url, RUN.run_id) as connection:
         return export_table(connection, view, form, target, replace=replace)
 
@@ -76,7 +76,7 @@ def test_a_table_is_what_the_view_says(store: ObjectStore, tmp_path: Path) -> No
     write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 2), [replace(LONG, attempt=2)])
     fill(store, run=replace(RUN, run_id="run-b"))
     write_shard(store, ShardKey("run-b", "model-a", "queue", 0, 1), [replace(LONG, run_id="run-b")])
-    again = Rescored("run-a", LONG.episode_id, 2, (Score("corrected", "f1", 0.75),))
+    again = RescoredEpisode("run-a", LONG.episode_id, 2, (Score("corrected", "f1", 0.75),))
     write_rescored(store, RescoredKey("run-a", "queue", 2, 0), [again])
     for view in ("episodes", "scores", "messages", "calls", "leaderboard"):
         target = tmp_path / f"{view}.parquet"
@@ -175,7 +175,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     target = tmp_path / "x"
 
     def write(text: str, meanwhile: Callable[[], object] = lambda: None) -> None:
-        with whole_file(target) as part:
+        with atomic_write(target) as part:
             part.write_text(text)
             assert not target.exists()
             meanwhile()

@@ -13,7 +13,7 @@ from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 
 from tests.storage.samples import MANIFEST, episode, failed
 
@@ -38,7 +38,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         create_or_check(store, MANIFEST)
         write_shard(store, KEY, [episode(1), episode(2), failed(3)])
         if name == "SEALED":
-            seal(store, "run-a")
+            compact(store, "run-a")
         (key,) = [info.key for info in store.list("") if info.key.endswith(".parquet")]
         paths[name] = store.uri(key)
     return paths

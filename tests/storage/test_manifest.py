@@ -12,11 +12,11 @@ from muses_eval.storage.runs.manifest import (
     NoSuchRunError,
     RunManifest,
     SealedObject,
-    change_manifest,
     create_or_check,
     read_manifest,
     read_manifests,
     reopen,
+    update_manifest,
 )
 
 from tests.storage.samples import MANIFEST
@@ -112,7 +112,7 @@ def test_a_change_is_kept(store: ObjectStore) -> None:
     """And a run that was changed is still the same run."""
     create_or_check(store, MANIFEST)
     sealed = replace(MANIFEST, state="sealed", sealed=(SEALED,))
-    assert change_manifest(store, "run-a", lambda _: sealed) == sealed
+    assert update_manifest(store, "run-a", lambda _: sealed) == sealed
     assert read_manifest(store, "run-a") == sealed
     create_or_check(store, MANIFEST)
     assert read_manifest(store, "run-a") == sealed
@@ -126,10 +126,10 @@ def test_nobodys_change_is_lost(store: ObjectStore) -> None:
     def slow(manifest: RunManifest) -> RunManifest:
         seen.append(manifest.commit)
         if len(seen) == 1:
-            change_manifest(store, "run-a", lambda before: replace(before, commit="f" * 40))
+            update_manifest(store, "run-a", lambda before: replace(before, commit="f" * 40))
         return replace(manifest, state="sealed")
 
-    changed = change_manifest(store, "run-a", slow)
+    changed = update_manifest(store, "run-a", slow)
     assert (changed.state, changed.commit, seen) == ("sealed", "f" * 40, ["0" * 40, "f" * 40])
 
 
@@ -139,11 +139,11 @@ def test_trying_ends(store: ObjectStore) -> None:
 
     def meddle(manifest: RunManifest) -> RunManifest:
         longer = {**manifest.versions, "meddled": manifest.versions.get("meddled", "") + "x"}
-        change_manifest(store, "run-a", lambda before: replace(before, versions=longer))
+        update_manifest(store, "run-a", lambda before: replace(before, versions=longer))
         return replace(manifest, state="sealed")
 
     with pytest.raises(StoreError, match=r"runs/run-a\.json: others kept changing it"):
-        change_manifest(store, "run-a", meddle)
+        update_manifest(store, "run-a", meddle)
     assert read_manifest(store, "run-a").state == "open"
 
 

@@ -12,13 +12,13 @@ from muses_eval.storage.runs.nights import (
     Night,
     NightReport,
     canaries_before,
-    keep_report,
     report_of,
     rows_version,
-    sealed_before,
+    sealed_nights_before,
+    store_report,
     stored_nights,
 )
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 
 from tests.storage.samples import MANIFEST, SAMPLE
 
@@ -63,7 +63,7 @@ def put(store: ObjectStore, *run_ids: str, sealed: bool = True) -> None:
     for run_id in run_ids:
         create_or_check(store, replace(MANIFEST, run_id=run_id))
         if sealed:
-            seal(store, run_id)
+            compact(store, run_id)
 
 
 def test_names() -> None:
@@ -79,7 +79,7 @@ def test_a_report_comes_back_as_it_was(store: ObjectStore) -> None:
     cell = CellRecord(model="m", family="queue", template="says", content_key="0" * 32, played_in="nightly-2026-11-20")
     create_or_check(store, replace(MANIFEST, run_id=TONIGHT.run_id, cells=(cell,)))
     assert report_of(read_manifest(store, TONIGHT.run_id)) is None
-    keep_report(store, REPORT)
+    store_report(store, REPORT)
     reopen(store, TONIGHT.run_id)
     stored = read_manifest(store, TONIGHT.run_id)
     assert report_of(stored) == REPORT
@@ -98,17 +98,20 @@ def test_sealed_nights_before_the_newest_first(store: ObjectStore) -> None:
     put(store, "nightly-2026-11-21", "nightly-2026-11-24", "other-2026-11-22", "nightly-canary-2026-11-22", "nightly")
     put(store, "nightly-2026-11-22", sealed=False)
     put(store, "nightly-2026-11-20")
-    assert [found.run_id for found in sealed_before(store, TONIGHT, 5)] == ["nightly-2026-11-21", "nightly-2026-11-20"]
-    assert [found.run_id for found in sealed_before(store, TONIGHT, 1)] == ["nightly-2026-11-21"]
+    assert [found.run_id for found in sealed_nights_before(store, TONIGHT, 5)] == [
+        "nightly-2026-11-21",
+        "nightly-2026-11-20",
+    ]
+    assert [found.run_id for found in sealed_nights_before(store, TONIGHT, 1)] == ["nightly-2026-11-21"]
     assert [night.day.day for night in stored_nights(store, "nightly")] == [24, 22, 21, 20]
-    assert sealed_before(store, replace(TONIGHT, day=date(2026, 11, 20)), 5) == []
+    assert sealed_nights_before(store, replace(TONIGHT, day=date(2026, 11, 20)), 5) == []
 
 
 def test_a_night_that_cannot_be_read_is_passed_over(store: ObjectStore) -> None:
     put(store, "nightly-2026-11-20")
     for run_id in ("nightly-2026-11-21", "nightly-canary-2026-11-21"):
         store.put_if_absent(f"runs/{run_id}.json", b'{"manifest_version": 99}')
-    assert [found.run_id for found in sealed_before(store, TONIGHT, 5)] == ["nightly-2026-11-20"]
+    assert [found.run_id for found in sealed_nights_before(store, TONIGHT, 5)] == ["nightly-2026-11-20"]
     assert canaries_before(store, TONIGHT, most=5) == []
 
 

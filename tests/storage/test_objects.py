@@ -234,7 +234,7 @@ def test_access_is_what_boto3_found(s3_url: str, s3_environment: S3Server) -> No
     """Other readers of the bucket get the same endpoint and keys, and print no secret."""
     store = open_store(s3_url)
     assert isinstance(store, S3Store)
-    access = store.access()
+    access = store.client_settings()
     assert (access.endpoint, access.key_id, access.secret) == (s3_environment.endpoint, KEY_ID, SECRET)
     assert SECRET not in repr(access)
 
@@ -436,7 +436,7 @@ try:
     store.put_if_absent("large", b"x" * 100_000)
 except Exception as error:
     print(type(error).__name__, error)
-print([info.key for info in store.list("")], [info.key for info in store.leftovers()])
+print([info.key for info in store.list("")], [info.key for info in store.temporary_objects()])
 """
 
 

@@ -15,7 +15,13 @@ from muses_eval.storage.query.duckdb_connection import VIEWS, connect
 from muses_eval.storage.query.find_episode import find_episode
 from muses_eval.storage.query.polars_frames import scan
 from muses_eval.storage.runs.manifest import create_or_check
-from muses_eval.storage.runs.rescored import Rescored, batches, played_families, read_owed, write_rescored
+from muses_eval.storage.runs.rescored import (
+    RescoredEpisode,
+    batches,
+    played_families,
+    read_pending_rescore,
+    write_rescored,
+)
 from muses_eval.storage.runs.shards import write_shard
 
 from tests.storage.samples import MANIFEST, episode, failed, scored
@@ -24,8 +30,8 @@ KEY = ShardKey("run-a", "model-a", "queue", 0, 1)
 PART = RescoredKey("run-a", "queue", 2, 0)
 
 
-def rescored(one: Episode, value: float, version: int = 2) -> Rescored:
-    return Rescored(one.run_id, one.episode_id, version, (Score("published", "f1", value),))
+def rescored(one: Episode, value: float, version: int = 2) -> RescoredEpisode:
+    return RescoredEpisode(one.run_id, one.episode_id, version, (Score("published", "f1", value),))
 
 
 def _values(store: ObjectStore) -> list[tuple[object, ...]]:
@@ -140,13 +146,13 @@ def test_what_is_owed(store: ObjectStore) -> None:
     write_shard(store, replace(KEY, run_id="run-ab"), [episode("elsewhere", run_id="run-ab")])
     write_rescored(store, PART, [rescored(done, 1.0)])
     assert played_families(store, "run-a") == ("access", "queue")
-    owed = read_owed(store, "run-a", "queue", 2)
+    owed = read_pending_rescore(store, "run-a", "queue", 2)
     assert owed.episodes == {str(KEY): {old.episode_id}, str(second): {again.episode_id}}
     assert (owed.count, owed.next_part, owed.current, owed.unscored) == (2, 1, 2, 1)
-    assert read_owed(store, "run-a", "queue", 1).count == 0
-    third = read_owed(store, "run-a", "queue", 3)
+    assert read_pending_rescore(store, "run-a", "queue", 1).count == 0
+    third = read_pending_rescore(store, "run-a", "queue", 3)
     assert (third.count, third.next_part) == (4, 0)
-    assert read_owed(store, "run-a", "meeting", 3).episodes == {}
+    assert read_pending_rescore(store, "run-a", "meeting", 3).episodes == {}
 
 
 def test_writers_race_for_a_part(store: ObjectStore) -> None:
@@ -167,13 +173,13 @@ def test_damaged_objects_are_named(store: ObjectStore) -> None:
     damaged = replace(KEY, number=1)
     store.put_if_absent(str(damaged), b"not Parquet")
     with pytest.raises(StoreError, match=rf"{damaged}: not a readable Parquet file"):
-        read_owed(store, "run-a", "queue", 2)
+        read_pending_rescore(store, "run-a", "queue", 2)
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (2, [2]), (3, [3]), (7, [3, 3, 1])])
 def test_batches(count: int, sizes: Sequence[int]) -> None:
     """All rows, in their order, none too large."""
-    rows = [Rescored("r", str(number), 2, ()) for number in range(count)]
+    rows = [RescoredEpisode("r", str(number), 2, ()) for number in range(count)]
     found = list(batches(rows, 3))
     assert list(map(len, found)) == sizes
     assert [row for batch in found for row in batch] == rows

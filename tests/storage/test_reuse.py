@@ -13,11 +13,19 @@ from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import CellRecord, create_or_check, read_manifest
-from muses_eval.storage.runs.rescored import Rescored, write_rescored
-from muses_eval.storage.runs.reuse import REUSED, Decision, Source, decide, find_sources, take_over, taken_over
+from muses_eval.storage.runs.rescored import RescoredEpisode, write_rescored
+from muses_eval.storage.runs.reuse import (
+    REUSED,
+    ReusableCell,
+    ReuseDecision,
+    as_reused,
+    copy_reused_cells,
+    decide_reuse,
+    find_reusable_cells,
+)
 from muses_eval.storage.runs.shards import RunIndex, read_index, read_shard, write_shard
 from muses_eval.storage.runs.spending import read_spending
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
@@ -39,7 +47,7 @@ def record(played_in: str, key: str = KEY) -> CellRecord:
 
 
 CELL = cell(["a", "b"], ["c"])
-SOURCE = Source(BEFORE, FIRST)
+SOURCE = ReusableCell(BEFORE, FIRST)
 
 
 def put_before(store: ObjectStore, *episodes: Episode) -> None:
@@ -47,56 +55,56 @@ def put_before(store: ObjectStore, *episodes: Episode) -> None:
     create_or_check(store, replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)))
     rows = [replace(each, run_id=BEFORE, model="model a", shard=7) for each in episodes]
     write_shard(store, ShardKey(BEFORE, "model-a", "queue", 7, 1), rows)
-    seal(store, BEFORE)
+    compact(store, BEFORE)
 
 
-def names(decisions: Sequence[Decision]) -> list[str]:
+def names(decisions: Sequence[ReuseDecision]) -> list[str]:
     return [each.record.played_in for each in decisions]
 
 
 def test_what_is_taken_over() -> None:
     """The whole cell or nothing: what this run has begun to play, it plays to the end."""
     sources, part = {KEY: SOURCE}, cell(["b"], ["c"])
-    (decision,) = decide([(CELL, KEY)], [CELL], [], TONIGHT, sources)
-    assert (decision.record.played_in, decision.held_by) == (FIRST, BEFORE)
-    assert names(decide([(CELL, KEY)], [CELL], [], TONIGHT, {})) == [TONIGHT]
-    assert names(decide([(CELL, KEY)], [part], [record(TONIGHT)], TONIGHT, sources)) == [TONIGHT]
-    assert names(decide([(CELL, KEY)], [part], [], TONIGHT, sources)) == [TONIGHT]
+    (decision,) = decide_reuse([(CELL, KEY)], [CELL], [], TONIGHT, sources)
+    assert (decision.record.played_in, decision.copy_from) == (FIRST, BEFORE)
+    assert names(decide_reuse([(CELL, KEY)], [CELL], [], TONIGHT, {})) == [TONIGHT]
+    assert names(decide_reuse([(CELL, KEY)], [part], [record(TONIGHT)], TONIGHT, sources)) == [TONIGHT]
+    assert names(decide_reuse([(CELL, KEY)], [part], [], TONIGHT, sources)) == [TONIGHT]
 
 
 def test_a_start_after_a_cut_off_one_goes_on() -> None:
     """Half of a cell is completed; a whole one stays marked; where the source has gone, the rest is played."""
     sources, part = {KEY: SOURCE}, cell(["b"], ["c"])
-    (decision,) = decide([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, sources)
-    assert (decision.record.played_in, decision.held_by) == (FIRST, BEFORE)
-    assert names(decide([(CELL, KEY)], [], [record(FIRST)], TONIGHT, {})) == [FIRST]
-    assert names(decide([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, {})) == [TONIGHT]
+    (decision,) = decide_reuse([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, sources)
+    assert (decision.record.played_in, decision.copy_from) == (FIRST, BEFORE)
+    assert names(decide_reuse([(CELL, KEY)], [], [record(FIRST)], TONIGHT, {})) == [FIRST]
+    assert names(decide_reuse([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, {})) == [TONIGHT]
 
 
 def test_what_was_played_keeps_the_key_that_it_was_played_with() -> None:
     """Else a later night would take old results for those of newer rules."""
     part, old = cell(["b"], ["c"]), [record(TONIGHT, "0" * 32)]
-    for owed in ([], [part]):
-        (decision,) = decide([(CELL, KEY)], owed, old, TONIGHT, {KEY: SOURCE})
+    for pending in ([], [part]):
+        (decision,) = decide_reuse([(CELL, KEY)], pending, old, TONIGHT, {KEY: SOURCE})
         assert (decision.record.content_key, decision.record.played_in) == ("0" * 32, TONIGHT)
-        assert decision.held_by is None
-    (decision,) = decide([(CELL, KEY)], [CELL], old, TONIGHT, {})
+        assert decision.copy_from is None
+    (decision,) = decide_reuse([(CELL, KEY)], [CELL], old, TONIGHT, {})
     assert decision.record.content_key == KEY
-    (decision,) = decide([(CELL, KEY)], [part], [record(FIRST, "0" * 32)], TONIGHT, {KEY: SOURCE})
+    (decision,) = decide_reuse([(CELL, KEY)], [part], [record(FIRST, "0" * 32)], TONIGHT, {KEY: SOURCE})
     assert decision.record.played_in == TONIGHT
 
 
 def test_a_source_has_scored_every_episode() -> None:
     """The run that has played it is named, not the one that took it over."""
     before, ids = replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)), [digest(name) for name in "abc"]
-    assert find_sources(before, ids, [(CELL, KEY)]) == {KEY: SOURCE}
-    assert find_sources(before, ids[:2], [(CELL, KEY)]) == {}
-    assert find_sources(before, ids, [(CELL, digest("other"))]) == {}
+    assert find_reusable_cells(before, ids, [(CELL, KEY)]) == {KEY: SOURCE}
+    assert find_reusable_cells(before, ids[:2], [(CELL, KEY)]) == {}
+    assert find_reusable_cells(before, ids, [(CELL, digest("other"))]) == {}
 
 
-def take(store: ObjectStore, whole: Cell = CELL, owed: Cell = CELL, index: RunIndex | None = None) -> None:
-    decisions = decide([(whole, KEY)], [owed], [record(FIRST)], TONIGHT, {KEY: SOURCE})
-    take_over(store, decisions, TONIGHT, index or RunIndex(frozenset(), {}))
+def reuse(store: ObjectStore, whole: Cell = CELL, pending: Cell = CELL, index: RunIndex | None = None) -> None:
+    decisions = decide_reuse([(whole, KEY)], [pending], [record(FIRST)], TONIGHT, {KEY: SOURCE})
+    copy_reused_cells(store, decisions, TONIGHT, index or RunIndex(frozenset(), {}))
 
 
 def test_episodes_become_ours(store: ObjectStore) -> None:
@@ -104,9 +112,9 @@ def test_episodes_become_ours(store: ObjectStore) -> None:
     rows = [episode(name, scenario_id=name, flags=("length",)) for name in "abc"]
     put_before(store, *rows)
     better = (replace(SAMPLE.scores[0], value=0.875),)
-    write_rescored(store, RescoredKey(BEFORE, "queue", 2, 0), [Rescored(BEFORE, rows[0].episode_id, 2, better)])
+    write_rescored(store, RescoredKey(BEFORE, "queue", 2, 0), [RescoredEpisode(BEFORE, rows[0].episode_id, 2, better)])
     create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
-    take(store)
+    reuse(store)
     first = ShardKey(TONIGHT, "model-a", "queue", 0, 1)
     second = replace(first, number=1)
     assert [each.episode_id for each in read_shard(store, second)] == [digest("c")]
@@ -134,15 +142,15 @@ def test_episodes_become_ours(store: ObjectStore) -> None:
 
 def test_a_second_night_marks_once() -> None:
     key = ShardKey(TONIGHT, "model-a", "queue", 0, 1)
-    once = taken_over(SAMPLE, key)
-    assert taken_over(once, replace(key, run_id="nightly-3")).flags == (REUSED,)
+    once = as_reused(SAMPLE, key)
+    assert as_reused(once, replace(key, run_id="nightly-3")).flags == (REUSED,)
 
 
 def test_the_rest_of_a_cell(store: ObjectStore) -> None:
     """A start after a cut-off one writes what is missing, under the next attempt of its shard."""
     put_before(store, *(episode(name, scenario_id=name) for name in "abc"))
     create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
-    take(store, owed=cell(["b"]), index=RunIndex(frozenset({digest("a")}), {("model-a", "queue", 0): 1}))
+    reuse(store, pending=cell(["b"]), index=RunIndex(frozenset({digest("a")}), {("model-a", "queue", 0): 1}))
     (found,) = read_shard(store, ShardKey(TONIGHT, "model-a", "queue", 0, 2))
     assert (found.episode_id, found.attempt) == (digest("b"), 2)
     assert read_index(store, TONIGHT).scored == {digest("b")}
@@ -153,7 +161,7 @@ def test_an_earlier_run_that_is_not_whole_is_named(store: ObjectStore) -> None:
     put_before(store, episode("a", scenario_id="a"), episode("b", scenario_id="b"), failed("c", scenario_id="c"))
     create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
     with pytest.raises(StoreError, match=r"nightly-1.* has 0 of 1 episodes of model a on queue, shard 1"):
-        take(store)
+        reuse(store)
     assert read_index(store, TONIGHT).scored == {digest("a"), digest("b")}
 
 
@@ -164,4 +172,4 @@ def test_a_damaged_earlier_run_is_named(store: ObjectStore) -> None:
     store.delete(entry.key)
     store.put_if_absent(entry.key, b"no parquet")
     with pytest.raises(StoreError, match=r"the run 'nightly-1' cannot be read"):
-        take(store)
+        reuse(store)

@@ -13,10 +13,10 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check, reopen
 from muses_eval.storage.runs.shards import write_shard
-from muses_eval.storage.runs.spending import read_measured_usage, read_spending, read_untold
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.runs.spending import read_measured_usage, read_spending, read_unknown_usage
+from muses_eval.storage.upkeep.compaction import compact
 
-from tests.storage.breaking import Crash, breaking
+from tests.storage.crashing_store import Crash, breaking
 from tests.storage.samples import MANIFEST, episode, failed
 
 FIRST, SECOND = (ShardKey("run-a", "model-a", "queue", 0, attempt) for attempt in (1, 2))
@@ -35,7 +35,7 @@ def test_all_attempts_count_and_kept_answers_do_not(store: ObjectStore) -> None:
     assert spent == sum(map(CallUsage.of, calls), CallUsage())
     assert (spent.calls, spent.uncounted, spent.unpriced) == (6, 1, 1)
     assert spent.usd == pytest.approx(1.75)
-    assert read_untold(store, "run-a") == ((episode(2).episode_id,), (episode(2).episode_id,))
+    assert read_unknown_usage(store, "run-a") == ((episode(2).episode_id,), (episode(2).episode_id,))
 
 
 def test_what_a_seal_drops_was_paid_for(store: ObjectStore) -> None:
@@ -45,12 +45,12 @@ def test_what_a_seal_drops_was_paid_for(store: ObjectStore) -> None:
     write_shard(store, SECOND, [episode(1, calls=(AGENT,), attempt=2)])
     before = read_spending(store, "run-a")
     assert before.calls == 4
-    seal(store, "run-a")
+    compact(store, "run-a")
     assert read_spending(store, "run-a") == before
     third = replace(SECOND, attempt=3)
     reopen(store, "run-a")
     write_shard(store, third, [episode(1, calls=(USER,), attempt=3)])
-    seal(store, "run-a")
+    compact(store, "run-a")
     assert read_spending(store, "run-a") == before + CallUsage.of((USER,))
 
 
@@ -63,13 +63,13 @@ def test_a_seal_that_is_cut_off_anywhere_counts_nothing_twice(tmp_path: Path) ->
         write_shard(store, SECOND, [episode(1, calls=(AGENT,), attempt=2)])
         whole = True
         try:
-            seal(breaking(store, steps), "run-a")
+            compact(breaking(store, steps), "run-a")
         except Crash:
             whole = False
         found = [read_spending(store, "run-a").calls]
         reopen(store, "run-a")
         found.append(read_spending(store, "run-a").calls)
-        seal(store, "run-a")
+        compact(store, "run-a")
         found.append(read_spending(store, "run-a").calls)
         assert found == [4, 4, 4], steps
         if whole:

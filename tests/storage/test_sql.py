@@ -19,7 +19,7 @@ from muses_eval.storage.query.duckdb_connection import VIEWS, connect
 from muses_eval.storage.query.polars_frames import scan
 from muses_eval.storage.runs.manifest import create_or_check, reopen
 from muses_eval.storage.runs.shards import write_shard
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 
 from tests.s3_server import SECRET
 from tests.storage.clustered_means import clustered_mean
@@ -113,7 +113,7 @@ def test_a_sealed_run_reads_the_same(store: ObjectStore, again: bool) -> None:
     write_shard(store, replace(KEY, attempt=2), [scored(2, {"f1": 1.0}, attempt=2)])
     write_shard(store, replace(KEY, run_id="run-b"), [episode(1, run_id="run-b"), failed(3, run_id="run-b")])
     write_shard(store, replace(KEY, run_id="run-b", attempt=2), [episode(3, run_id="run-b", attempt=2)])
-    seal(store, "run-a")
+    compact(store, "run-a")
     if again:
         reopen(store, "run-a")
         write_shard(store, replace(KEY, attempt=3), [episode(5, attempt=3), failed(1, attempt=3)])

@@ -14,22 +14,22 @@ from pathlib import Path
 import pytest
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.folder_store import FolderStore
-from muses_eval.storage.objects.inventory import by_run, last_change, take_inventory, usage
+from muses_eval.storage.objects.inventory import by_run, last_modified, storage_usage, take_inventory
 from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, lock_key, manifest_key
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import create_or_check, read_manifest, reopen
-from muses_eval.storage.runs.rescored import Rescored, write_rescored
+from muses_eval.storage.runs.rescored import RescoredEpisode, write_rescored
 from muses_eval.storage.runs.run_lock import HEARTBEAT, hold_run_lock
 from muses_eval.storage.runs.shards import read_index, write_shard
-from muses_eval.storage.upkeep.compaction import seal
-from muses_eval.storage.upkeep.garbage_collection import collect
-from muses_eval.storage.upkeep.retention import OldRun, Rule, old_runs, prune
-from muses_eval.storage.upkeep.verify import Finding, RunCheck, verify
+from muses_eval.storage.upkeep.compaction import compact
+from muses_eval.storage.upkeep.garbage_collection import collect_garbage
+from muses_eval.storage.upkeep.retention import ExpiredRun, RetentionRule, expired_runs, prune_runs
+from muses_eval.storage.upkeep.verify import Defect, VerificationReport, verify
 
 from tests.conftest import Muses
-from tests.storage.breaking import WatchedStore
+from tests.storage.crashing_store import WatchedStore
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
 SHARD = ShardKey("run-a", "model-a", "queue", 0, 1)
@@ -78,8 +78,8 @@ def test_every_object_has_a_kind(store: ObjectStore) -> None:
     """Foreign ones too; and a run has its own ones only."""
     fill(store)
     fill(store, "run-ab")
-    seal(store, "run-ab")
-    found = {(each.run_id, each.kind): each.objects for each in usage(take_inventory(store))}
+    compact(store, "run-ab")
+    found = {(each.run_id, each.kind): each.objects for each in storage_usage(take_inventory(store))}
     assert found == {
         ("run-a", "manifest"): 1,
         ("run-a", "shard"): 2,
@@ -90,7 +90,7 @@ def test_every_object_has_a_kind(store: ObjectStore) -> None:
         (None, "foreign"): 4,
         (None, "site"): 1,
     }
-    total = sum(each.bytes for each in usage(take_inventory(store)))
+    total = sum(each.bytes for each in storage_usage(take_inventory(store)))
     assert total == sum(info.size for info in store.list(""))
     assert {item.run_id for item in take_inventory(store, "run-a")} == {"run-a"}
     assert len(take_inventory(store, "run-ab")) == len(by_run(take_inventory(store))["run-ab"]) == 3
@@ -103,10 +103,10 @@ def test_a_whole_run(store: ObjectStore) -> None:
     """Counted, open and sealed; foreign files are nobody's fault."""
     fill(store)
     check = verify(store, "run-a")
-    assert check == RunCheck("run-a", "open", 4, 3, 2, 2, check.bytes, ())
-    seal(store, "run-a")
+    assert check == VerificationReport("run-a", "open", 4, 3, 2, 2, check.bytes, ())
+    compact(store, "run-a")
     sealed = verify(store, "run-a")
-    assert sealed == RunCheck("run-a", "sealed", 4, 3, 2, 1, sealed.bytes, ())
+    assert sealed == VerificationReport("run-a", "sealed", 4, 3, 2, 1, sealed.bytes, ())
 
 
 @pytest.mark.parametrize("cut", [slice(0, 0), slice(0, -20), slice(20, None), slice(0, 100)])
@@ -124,7 +124,7 @@ def test_a_damaged_shard(store: ObjectStore, cut: slice) -> None:
 def test_a_flipped_bit_in_a_sealed_object(store: ObjectStore) -> None:
     """Wherever it is: the manifest has the sum of the whole object."""
     fill(store)
-    seal(store, "run-a")
+    compact(store, "run-a")
     (entry,) = read_manifest(store, "run-a").sealed
     whole = store.get(entry.key)
     for place in (len(whole) // 3, len(whole) // 2, len(whole) - 30):
@@ -137,7 +137,7 @@ def test_a_flipped_bit_in_a_sealed_object(store: ObjectStore) -> None:
         assert finding.lost == "3 episodes"
     store.delete(entry.key)
     assert verify(store, "run-a").findings == (
-        Finding(entry.key, "missing", "the manifest names it, and it is not there", "3 episodes"),
+        Defect(entry.key, "missing", "the manifest names it, and it is not there", "3 episodes"),
     )
 
 
@@ -165,14 +165,14 @@ def test_damaged_new_scores(store: ObjectStore) -> None:
     assert (finding.trouble, finding.lost) == ("damaged", "new scores of queue: `muses rescore` makes them again")
 
 
-@pytest.mark.parametrize("sealed_before", [False, True])
-def test_a_run_that_is_sealed_while_it_is_verified(sealed_before: bool, store: ObjectStore) -> None:
+@pytest.mark.parametrize("sealed_nights_before", [False, True])
+def test_a_run_that_is_sealed_while_it_is_verified(sealed_nights_before: bool, store: ObjectStore) -> None:
     """At whichever step: nothing is missing, and every episode is counted."""
     for moment in itertools.count():
         name = f"run-{moment}"
         fill(store, name)
-        if sealed_before:
-            seal(store, name)
+        if sealed_nights_before:
+            compact(store, name)
             reopen(store, name)
             again = replace(SHARD, run_id=name, attempt=2)
             write_shard(store, again, [episode(2, run_id=name, attempt=2)])
@@ -183,10 +183,10 @@ def test_a_run_that_is_sealed_while_it_is_verified(sealed_before: bool, store: O
         ) -> None:
             with lock:
                 if next(moments, False):
-                    seal(store, name)
+                    compact(store, name)
 
         check = verify(WatchedStore(store, step), name)
-        assert (check.stored, check.scored, check.findings) == (3, 3 if sealed_before else 2, ()), moment
+        assert (check.stored, check.scored, check.findings) == (3, 3 if sealed_nights_before else 2, ()), moment
         if next(moments, False):  # it was over before
             assert moment > 4
             return
@@ -200,7 +200,7 @@ def test_verifying_while_another_process_seals(store: ObjectStore) -> None:
         "for attempt in range(2, 6):\n"
         "    reopen(store, 'run-a')\n"
         "    write_shard(store, replace(SHARD, attempt=attempt), [failed(2, attempt=attempt)])\n"
-        "    print(seal(store, 'run-a').episodes, flush=True)\n"
+        "    print(compact(store, 'run-a').episodes, flush=True)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script, store.url], stdout=subprocess.PIPE, text=True) as other:
         checks = 0
@@ -223,9 +223,9 @@ def test_verifying_ends(store: ObjectStore) -> None:
             attempt = next(attempts)
             reopen(store, "run-a")
             write_shard(store, replace(SHARD, attempt=attempt), [failed(2, attempt=attempt)])
-            seal(store, "run-a")
+            compact(store, "run-a")
 
-    seal(store, "run-a")
+    compact(store, "run-a")
     with pytest.raises(StoreError, match=r"the run 'run-a' kept being sealed while it was read; start the command"):
         verify(WatchedStore(store, step), "run-a")
     assert verify(store, "run-a").findings == ()
@@ -247,7 +247,7 @@ def test_what_a_damaged_shard_held_is_owed_again(store: ObjectStore) -> None:
 def test_a_sealed_object_is_given_up_by_hand_only(store: ObjectStore) -> None:
     """Thousands of episodes are not paid for again by the way; deleting the object says that they may be."""
     fill(store)
-    seal(store, "run-a")
+    compact(store, "run-a")
     (entry,) = read_manifest(store, "run-a").sealed
     overwrite(store, entry.key, b"PAR1")
     with pytest.raises(Exception, match=r"Put back a copy of it, or delete it to have its episodes played again"):
@@ -257,7 +257,7 @@ def test_a_sealed_object_is_given_up_by_hand_only(store: ObjectStore) -> None:
     assert (index.scored, index.damaged) == (frozenset(), {entry.key: "there is no such object"})
     reopen(store, "run-a")
     write_shard(store, SHARD, [episode(1)])
-    assert seal(store, "run-a").episodes == 1
+    assert compact(store, "run-a").episodes == 1
     assert verify(store, "run-a").findings == ()
 
 
@@ -265,13 +265,13 @@ def test_a_sealed_object_is_given_up_by_hand_only(store: ObjectStore) -> None:
 
 
 def leftovers(store: ObjectStore) -> set[str]:
-    """Garbage of every kind, and the keys of it."""
+    """GarbageObject of every kind, and the keys of it."""
     fill(store)
-    seal(store, "run-a")
+    compact(store, "run-a")
     (entry,) = read_manifest(store, "run-a").sealed
     orphan = str(SealedKey("run-a", 0, "0" * 16))
     gone = str(replace(SHARD, run_id="run-gone"))
-    spent = [Rescored("run-a", episode(1).episode_id, 1, SAMPLE.scores)]
+    spent = [RescoredEpisode("run-a", episode(1).episode_id, 1, SAMPLE.scores)]
     store.put_if_absent(orphan, store.get(entry.key))
     write_shard(store, SHARD, [episode(1), failed(2)])  # of a seal that was cut off while it deleted
     write_rescored(store, replace(PART, version=1), spent)
@@ -284,13 +284,13 @@ def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
     garbage = leftovers(store)
     late = replace(SHARD, number=5)
     write_shard(store, late, [episode("late", shard=5)])
-    newer = [Rescored("run-a", episode(1).episode_id, 2, SAMPLE.scores)]
+    newer = [RescoredEpisode("run-a", episode(1).episode_id, 2, SAMPLE.scores)]
     write_rescored(store, PART, newer)
     before, counted = keys(store), count(store)
-    looked = collect(store, ANY_AGE, dry_run=True)
+    looked = collect_garbage(store, ANY_AGE, dry_run=True)
     assert {each.key for each in looked.garbage if not each.key.startswith("claims/")} == garbage
     assert keys(store) == before
-    done = collect(store, ANY_AGE)
+    done = collect_garbage(store, ANY_AGE)
     assert {each.key for each in done.garbage if not each.key.startswith("claims/")} == garbage
     assert keys(store) == before - garbage
     assert {str(late), str(PART), *FOREIGN} <= keys(store)
@@ -301,7 +301,7 @@ def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
 def test_what_is_young_stays(store: ObjectStore) -> None:
     """It may be of somebody who is writing now."""
     garbage = leftovers(store)
-    assert collect(store).garbage == ()
+    assert collect_garbage(store).garbage == ()
     assert garbage <= keys(store)
 
 
@@ -309,7 +309,7 @@ def test_a_held_run_is_passed_over(store: ObjectStore) -> None:
     """And its holder is named."""
     garbage = leftovers(store)
     with hold_run_lock(store, "run-a", "muses store seal", replace(HEARTBEAT, interval_s=0.01)):
-        done = collect(store, ANY_AGE)
+        done = collect_garbage(store, ANY_AGE)
     assert list(done.held) == ["run-a"]
     assert {key for key in garbage if "run-a/" in key} <= keys(store)
 
@@ -320,15 +320,15 @@ def test_a_run_that_cannot_be_understood_is_left_alone(store: ObjectStore, data:
     leftovers(store)
     overwrite(store, manifest_key("run-a"), data)
     before = {key for key in keys(store) if "run-a/" in key}
-    collect(store, ANY_AGE)
+    collect_garbage(store, ANY_AGE)
     assert {key for key in keys(store) if "run-a/" in key} == before
 
 
 def test_nothing_is_made_where_nothing_is(tmp_path: Path) -> None:
     """No folder appears because somebody looked."""
     store = open_store(str(tmp_path / "store"))
-    assert collect(store).garbage == ()
-    assert prune(store, Rule(older_than_s=0)).runs == ()
+    assert collect_garbage(store).garbage == ()
+    assert prune_runs(store, RetentionRule(older_than_s=0)).runs == ()
     assert not (tmp_path / "store").exists()
 
 
@@ -336,7 +336,7 @@ def test_temporary_files_of_killed_writers(tmp_path: Path) -> None:
     """Old ones go, young ones are being written; a lock stays, whatever its age."""
     store = FolderStore(tmp_path)
     fill(store)
-    seal(store, "run-a")
+    compact(store, "run-a")
     old, young, check = (tmp_path / "runs" / ".put-old", tmp_path / "runs" / ".put-young", tmp_path / ".check-old")
     for path in (old, young, check):
         path.write_bytes(b"ha")
@@ -344,7 +344,7 @@ def test_temporary_files_of_killed_writers(tmp_path: Path) -> None:
     assert locks
     for path in (old, check, *locks):
         os.utime(path, (1, 1))
-    done = collect(store)
+    done = collect_garbage(store)
     assert {each.key for each in done.garbage} == {"runs/.put-old", ".check-old"}
     assert [path.exists() for path in (old, young, check, *locks)] == [False, True, False, *([True] * len(locks))]
 
@@ -355,7 +355,7 @@ def test_a_clock_that_jumped(tmp_path: Path) -> None:
     garbage = leftovers(store)
     for key in garbage:
         os.utime(tmp_path / key, (time.time() + 10**9,) * 2)
-    collect(store, 3600)
+    collect_garbage(store, 3600)
     assert garbage <= keys(store)
 
 
@@ -366,15 +366,15 @@ def test_whole_runs_go_by_name(store: ObjectStore) -> None:
     """Everything of them, their claims too; other runs and foreign files stay."""
     for run_id in ("nightly-1", "nightly-2", "sweep-1"):
         fill(store, run_id)
-    seal(store, "nightly-2")
+    compact(store, "nightly-2")
     before = keys(store)
-    looked = prune(store, Rule(name="nightly-*"), dry_run=True)
+    looked = prune_runs(store, RetentionRule(name="nightly-*"), dry_run=True)
     assert [run.run_id for run in looked.runs] == ["nightly-1", "nightly-2"]
     assert keys(store) == before
-    assert [run.run_id for run in prune(store, Rule(name="nightly-*")).runs] == ["nightly-1", "nightly-2"]
+    assert [run.run_id for run in prune_runs(store, RetentionRule(name="nightly-*")).runs] == ["nightly-1", "nightly-2"]
     assert keys(store) == {key for key in before if "nightly" not in key}
     assert not [info.key for info in store.list("claims/") if "nightly" in info.key]
-    assert prune(store, Rule(older_than_s=3600)).runs == ()
+    assert prune_runs(store, RetentionRule(older_than_s=3600)).runs == ()
 
 
 def test_age_is_since_the_last_change(tmp_path: Path) -> None:
@@ -387,10 +387,10 @@ def test_age_is_since_the_last_change(tmp_path: Path) -> None:
     os.utime(tmp_path / str(replace(SHARD, run_id="resumed")), (5000, 5000))
     store.put_if_absent(lock_key("held"), b"")
     runs = by_run(take_inventory(store))
-    assert last_change(runs["held"]) == 1000
-    found = [run.run_id for run in old_runs(runs, Rule(older_than_s=3000), now=6000)]
+    assert last_modified(runs["held"]) == 1000
+    found = [run.run_id for run in expired_runs(runs, RetentionRule(older_than_s=3000), now=6000)]
     assert found == ["held", "old"]
-    assert [type(run) for run in old_runs(runs, Rule(name="old"), now=0)] == [OldRun]
+    assert [type(run) for run in expired_runs(runs, RetentionRule(name="old"), now=0)] == [ExpiredRun]
 
 
 def test_a_held_run_is_not_pruned(store: ObjectStore) -> None:
@@ -398,7 +398,7 @@ def test_a_held_run_is_not_pruned(store: ObjectStore) -> None:
     fill(store)
     before = keys(store)
     with hold_run_lock(store, "run-a", "muses run", replace(HEARTBEAT, interval_s=0.01)):
-        done = prune(store, Rule(name="*"))
+        done = prune_runs(store, RetentionRule(name="*"))
     assert (done.runs, list(done.held)) == ((), ["run-a"])
     assert keys(store) == before
 
@@ -415,7 +415,7 @@ def test_a_run_that_went_on_meanwhile_is_not_pruned(tmp_path: Path) -> None:
             write_shard(store, replace(SHARD, number=7), [episode("late", shard=7)])
 
     before = keys(store)
-    assert prune(WatchedStore(store, step), Rule(older_than_s=3600)).runs == ()
+    assert prune_runs(WatchedStore(store, step), RetentionRule(older_than_s=3600)).runs == ()
     assert keys(store) == {*before, str(replace(SHARD, number=7))}
 
 
@@ -423,7 +423,7 @@ def test_a_pruning_that_was_cut_off_is_garbage(store: ObjectStore) -> None:
     """The manifest goes first: what is left is no run any more, and gc takes it out."""
     fill(store)
     store.delete(manifest_key("run-a"))
-    assert {each.why for each in collect(store, ANY_AGE).garbage} == {"of a run that is gone"}
+    assert {each.why for each in collect_garbage(store, ANY_AGE).garbage} == {"of a run that is gone"}
     assert keys(store) == set(FOREIGN)
 
 

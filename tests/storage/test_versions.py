@@ -20,7 +20,7 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import VIEWS
 from muses_eval.storage.query.find_episode import find_episode
 from muses_eval.storage.query.resilient_query import resilient_query
-from muses_eval.storage.runs.manifest import change_manifest, create_or_check, of_today, read_manifest
+from muses_eval.storage.runs.manifest import create_or_check, read_manifest, update_manifest, with_current_schema
 from muses_eval.storage.runs.shards import read_index, read_shard, write_shard
 from muses_eval.storage.schema.parquet_schema import (
     RESCORED_SCHEMA,
@@ -28,10 +28,10 @@ from muses_eval.storage.schema.parquet_schema import (
     SCHEMA_VERSION,
     VERSION_KEY,
     episodes_table,
-    head,
+    schema_template,
     to_parquet,
 )
-from muses_eval.storage.upkeep.compaction import seal
+from muses_eval.storage.upkeep.compaction import compact
 from muses_eval.storage.upkeep.verify import verify
 
 from tests.storage.samples import MANIFEST, episode
@@ -124,7 +124,7 @@ def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: Objec
         store.put_if_absent(info.key, old.get(info.key))
     create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}))
     assert read_manifest(store, RUN).schema_version == version  # as long as nothing is played
-    change_manifest(store, RUN, of_today)
+    update_manifest(store, RUN, with_current_schema)
     assert read_manifest(store, RUN).schema_version == SCHEMA_VERSION
     (owed,) = (one for one in fixture_episodes() if one.outcome != "scored")
     played = replace(episode(3, run_id=RUN, attempt=2), cost_usd=0.25)
@@ -134,7 +134,7 @@ def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: Objec
     wanted = [one for one in _as_read_from(version) if one.outcome == "scored"]
     for sealed in (False, True):
         if sealed:
-            seal(store, RUN)
+            compact(store, RUN)
         assert read_index(store, RUN).scored == {one.episode_id for one in fixture_episodes()}
         with storage.connect(store.url, RUN) as connection:
             assert [find_episode(connection, one.episode_id, RUN) for one in [*wanted, played]] == [*wanted, played]
@@ -151,7 +151,7 @@ def test_an_old_run_that_is_sealed(version: int, old: ObjectStore, store: Object
     for info in old.list(""):
         store.put_if_absent(info.key, old.get(info.key))
     assert read_manifest(store, RUN).schema_version == version
-    seal(store, RUN)
+    compact(store, RUN)
     assert read_manifest(store, RUN).schema_version == SCHEMA_VERSION
     with storage.connect(store.url, RUN) as connection:
         found = [find_episode(connection, one.episode_id, RUN) for one in _as_read_from(version)]
@@ -160,7 +160,7 @@ def test_an_old_run_that_is_sealed(version: int, old: ObjectStore, store: Object
 
 def test_the_heads_say_what_the_columns_are() -> None:
     """On failure: write them again with ``to_parquet(SCHEMA.empty_table())``."""
-    for path, schema in ((head("traces"), SCHEMA), (head("rescored"), RESCORED_SCHEMA)):
+    for path, schema in ((schema_template("traces"), SCHEMA), (schema_template("rescored"), RESCORED_SCHEMA)):
         found = pq.read_schema(path)
         assert found.equals(schema)
         assert (found.metadata or {})[VERSION_KEY] == str(SCHEMA_VERSION).encode()

@@ -20,8 +20,8 @@ from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.runs.manifest import CellRecord, change_manifest
-from muses_eval.storage.runs.nights import Flag, NightReport, keep_report
+from muses_eval.storage.runs.manifest import CellRecord, update_manifest
+from muses_eval.storage.runs.nights import Flag, NightReport, store_report
 from muses_eval.storage.runs.run_lock import hold_run_lock
 
 from tests.dashboards.web.site import client, leaking, locked_run, parse, store_of, transcript_of
@@ -281,7 +281,7 @@ def test_words_are_marked_only_when_the_briefing_is_that_of_the_scenario(
     found = scored("a", {}, family="access", scenario_id=scenario.id, template=scenario.template, messages=messages)
     cache = store_of(tmp_path, [found])
     config = {"dataset": {"size": "tiny", "seed": 0}}
-    change_manifest(open_store(cache.store_url), "run-a", lambda manifest: replace(manifest, config=config))
+    update_manifest(open_store(cache.store_url), "run-a", lambda manifest: replace(manifest, config=config))
     text = client(cache).get(f"/runs/run-a/episodes/{found.episode_id}.html").text
     assert text.count("<mark>Access granted</mark>") == marks
     assert text.count("published rule: “access granted”") == marks
@@ -471,9 +471,9 @@ def test_nights_show_flags_and_reused_cells_and_canaries_have_a_section(tmp_path
     flag = {"model": "m", "column": "queue_f1", "now": 0.4, "before": 0.9, "se": 0.01, "p_adjusted": 0.001}
     flag |= {"difference": -0.5, "scenarios": 6, "against": NIGHTS[0], "runs": 1}
     flags = tuple(Flag(kind=kind, **flag) for kind in ("regression", "drift"))  # type: ignore[arg-type]
-    keep_report(open_store(cache.store_url), night_report(NIGHTS[1], canary, flags))
+    store_report(open_store(cache.store_url), night_report(NIGHTS[1], canary, flags))
     cell = CellRecord(model="m", family="queue", template="says", content_key="k", played_in=NIGHTS[0])
-    change_manifest(open_store(cache.store_url), NIGHTS[1], lambda manifest: replace(manifest, cells=(cell,)))
+    update_manifest(open_store(cache.store_url), NIGHTS[1], lambda manifest: replace(manifest, cells=(cell,)))
     sections = {section.name: section for section in history_page(cache, PageRequest({})).values["sections"]}
     results = {name: section.histories[0].results for name, section in sections.items()}
     assert [[flag.kind for flag in result.flags] for result in results["history"]] == [["regression"], []]

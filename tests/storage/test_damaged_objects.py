@@ -19,7 +19,7 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.resilient_query import QueryResult, resilient_query
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import read_shard, write_shard
-from muses_eval.storage.upkeep.compaction import Sizes, seal
+from muses_eval.storage.upkeep.compaction import CompactionSettings, compact
 
 from tests.conftest import Muses
 from tests.storage.samples import MANIFEST, episode
@@ -129,7 +129,7 @@ def test_the_leaderboard_counts_it_as_missing(folder: FolderStore) -> None:
 def test_a_sealed_object(store: ObjectStore) -> None:
     """How many episodes it held stands in the manifest."""
     _fill(store)
-    seal(store, "run-a", sizes=Sizes(object_bytes=1, group_rows=5))
+    compact(store, "run-a", settings=CompactionSettings(object_bytes=1, group_rows=5))
     keys = [info.key for info in store.list("sealed/")]
     assert len(keys) > 1
     store.delete(keys[0])
@@ -154,7 +154,7 @@ def test_sealed_between_listing_and_reading(store: ObjectStore) -> None:
         nonlocal asked
         asked += 1
         if asked == 1:
-            seal(store, "run-a")
+            compact(store, "run-a")
         return _count(connection)
 
     assert resilient_query(store.url, question) == QueryResult(12, ())
@@ -226,7 +226,7 @@ def test_any_text_comes_back(store: ObjectStore, text: str) -> None:
         return [in_sql, in_polars["content"]]
 
     assert seen() == [text, text]
-    seal(store, "run-a")
+    compact(store, "run-a")
     assert seen() == [text, text]
 
 

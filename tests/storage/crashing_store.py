@@ -47,9 +47,9 @@ class WatchedStore:
         self._step(prefix)
         return self._store.list(prefix)
 
-    def leftovers(self) -> Iterator[ObjectInfo]:
+    def temporary_objects(self) -> Iterator[ObjectInfo]:
         self._step("")
-        return self._store.leftovers()
+        return self._store.temporary_objects()
 
     def check(self) -> None:
         self._store.check()

@@ -12,7 +12,7 @@ _ADVICE = "name another file, or replace it with --force"
 
 
 @contextmanager
-def whole_file(target: Path, *, replace: bool = False) -> Iterator[Path]:
+def atomic_write(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """A path beside *target* for what is to become it; it does when the block ends without an exception.
 
     Raises:
@@ -20,7 +20,7 @@ def whole_file(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        refuse_existing(target, replace=replace)
+        check_target(target, replace=replace)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
@@ -33,7 +33,7 @@ def whole_file(target: Path, *, replace: bool = False) -> Iterator[Path]:
         ) from error
 
 
-def refuse_existing(target: Path, *, replace: bool) -> None:
+def check_target(target: Path, *, replace: bool) -> None:
     """Raises ConfigError when *target* is there and must not be replaced, or is no file at all."""
     if target.is_dir():
         raise ConfigError(f"{target} is a folder; name a file")

@@ -17,18 +17,19 @@ from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.query.polars_frames import scan
 from muses_eval.storage.runs.manifest import create_or_check, read_manifest, reopen
 from muses_eval.storage.runs.process_identity import ProcessIdentity
-from muses_eval.storage.runs.rescored import Rescored, played_families, read_owed, write_rescored
+from muses_eval.storage.runs.rescored import RescoredEpisode, played_families, read_pending_rescore, write_rescored
 from muses_eval.storage.runs.run_lock import HEARTBEAT, LockLostError, LockRecord, RunLockedError, hold_run_lock
-from muses_eval.storage.runs.shards import DamagedObjectError, read_index, read_some, write_shard
-from muses_eval.storage.upkeep.compaction import ORDER, Piece, Sizes, cut, seal
+from muses_eval.storage.runs.shards import DamagedObjectError, read_episodes, read_index, write_shard
+from muses_eval.storage.upkeep.compaction import ORDER, CompactionSettings, compact
+from muses_eval.storage.upkeep.key_ranges import KeyRange, split_key_ranges
 from muses_eval.storage.upkeep.verify import verify
 
-from tests.storage.breaking import Crash, WatchedStore, breaking
+from tests.storage.crashing_store import Crash, WatchedStore, breaking
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
-SMALL = Sizes(object_bytes=1, group_rows=4, piece_rows=5)
+SMALL = CompactionSettings(object_bytes=1, group_rows=4, range_rows=5)
 """Every row group is an object of its own, and few episodes are sorted at a time."""
-TWO = Sizes(object_bytes=1, group_rows=10)
+TWO = CompactionSettings(object_bytes=1, group_rows=10)
 PLANNED = {("model-a", "queue"): 8, ("model-b", "queue"): 4, ("model-a", "access"): 4}
 
 
@@ -48,7 +49,9 @@ def fill(store: ObjectStore) -> list[Episode]:
     write_shard(store, ShardKey("run-a", "model-b", "queue", 1, 1), other)
     write_shard(store, ShardKey("run-a", "model-a", "access", 2, 1), access)
     better = (Score("published", "f1", 0.75),)
-    write_rescored(store, RescoredKey("run-a", "queue", 2, 0), [Rescored("run-a", first[0].episode_id, 2, better)])
+    write_rescored(
+        store, RescoredKey("run-a", "queue", 2, 0), [RescoredEpisode("run-a", first[0].episode_id, 2, better)]
+    )
     return sorted(
         [replace(first[0], scores=better, scorer_version=2), *first[1:], *again, *other, *access],
         key=lambda each: [getattr(each, name) for name in ORDER],
@@ -74,14 +77,14 @@ def stored(store: ObjectStore) -> list[Episode]:
     for entry in read_manifest(store, "run-a").sealed:
         rows = pq.read_table(io.BytesIO(store.get(entry.key)), columns=["episode_id"])
         assert rows.num_rows == entry.episodes
-        found += read_some(store, entry.key, rows.column(0).to_pylist())
+        found += read_episodes(store, entry.key, rows.column(0).to_pylist())
     return found
 
 
 def test_shards_become_sorted_objects(store: ObjectStore) -> None:
     """Each episode once, the attempt that counts, with its newest scores; the shards and the folded scores are gone."""
     expected, before = fill(store), shown(store)
-    report = seal(store, "run-a", sizes=SMALL)
+    report = compact(store, "run-a", settings=SMALL)
     assert (report.episodes, report.objects, report.removed) == (len(expected), 3, 5)
     assert stored(store) == expected
     assert shown(store) == before
@@ -101,23 +104,23 @@ def test_what_is_sorted_at_a_time() -> None:
         ("a", "m"): {"k1": 3},
         ("c", "m"): {"k4": 1},
     }
-    pieces = list(cut(counts, 10))
+    pieces = list(split_key_ranges(counts, 10))
     assert pieces == [
-        Piece((("a", "m"), ("a", "n")), "", None, ("k1", "k2")),
-        Piece((("b", "m"),), "", "55555555", ("k3",)),
-        Piece((("b", "m"),), "55555555", "aaaaaaaa", ("k3",)),
-        Piece((("b", "m"),), "aaaaaaaa", None, ("k3",)),
-        Piece((("c", "m"),), "", None, ("k4",)),
+        KeyRange((("a", "m"), ("a", "n")), "", None, ("k1", "k2")),
+        KeyRange((("b", "m"),), "", "55555555", ("k3",)),
+        KeyRange((("b", "m"),), "55555555", "aaaaaaaa", ("k3",)),
+        KeyRange((("b", "m"),), "aaaaaaaa", None, ("k3",)),
+        KeyRange((("c", "m"),), "", None, ("k4",)),
     ]
-    assert list(cut({}, 10)) == []
+    assert list(split_key_ranges({}, 10)) == []
 
 
 def test_a_sealed_run_stays_as_it_is(store: ObjectStore) -> None:
     """The second time nothing is written."""
     fill(store)
-    first = seal(store, "run-a")
+    first = compact(store, "run-a")
     before = [info for info in store.list("") if not info.key.startswith("claims/")]
-    assert seal(store, "run-a") == replace(first, removed=0)
+    assert compact(store, "run-a") == replace(first, removed=0)
     assert [info for info in store.list("") if not info.key.startswith("claims/")] == before
 
 
@@ -126,7 +129,7 @@ def test_other_runs_are_left_alone(store: ObjectStore) -> None:
     fill(store)
     create_or_check(store, replace(MANIFEST, run_id="run-ab"))
     write_shard(store, ShardKey("run-ab", "model-a", "queue", 0, 1), [episode("other", run_id="run-ab")])
-    seal(store, "run-a")
+    compact(store, "run-a")
     assert len(keys(store, "traces/")) == 1
     assert read_manifest(store, "run-ab").state == "open"
     with connect(store.url) as connection:
@@ -138,21 +141,21 @@ def test_the_index_of_a_sealed_run(store: ObjectStore) -> None:
     """What is owed and how often each shard was started is the same as before."""
     fill(store)
     before = read_index(store, "run-a")
-    seal(store, "run-a", sizes=SMALL)
+    compact(store, "run-a", settings=SMALL)
     assert read_index(store, "run-a") == replace(before, sealed=True)
 
 
 def test_an_empty_run(store: ObjectStore) -> None:
     """It is sealed too, and can be opened again."""
     create_or_check(store, MANIFEST)
-    assert seal(store, "run-a").objects == 0
+    assert compact(store, "run-a").objects == 0
     assert read_index(store, "run-a").sealed
 
 
 def test_a_run_that_goes_on(store: ObjectStore) -> None:
     """Opened again, its shards count beside the sealed objects; sealed once more, all is in one place."""
     expected = fill(store)
-    seal(store, "run-a", sizes=SMALL)
+    compact(store, "run-a", settings=SMALL)
     sealed = keys(store, "sealed/")
     reopen(store, "run-a")
     last = next(each for each in expected if each.outcome != "scored")
@@ -165,7 +168,7 @@ def test_a_run_that_goes_on(store: ObjectStore) -> None:
     assert read_index(store, "run-a").scored == index.scored | {done.episode_id}
     before = shown(store)
     assert len({row[0] for row in before}) == len(expected)
-    seal(store, "run-a", sizes=SMALL)
+    compact(store, "run-a", settings=SMALL)
     assert stored(store) == [done if each == last else each for each in expected]
     assert shown(store) == before
     assert set(keys(store, "sealed/")) == {entry.key for entry in read_manifest(store, "run-a").sealed} != set(sealed)
@@ -174,18 +177,18 @@ def test_a_run_that_goes_on(store: ObjectStore) -> None:
 def test_new_scores_of_a_sealed_run(store: ObjectStore) -> None:
     """They are made from the sealed transcripts, shown beside them, and folded in by the next seal."""
     expected = fill(store)
-    seal(store, "run-a", sizes=SMALL)
+    compact(store, "run-a", settings=SMALL)
     assert played_families(store, "run-a") == ("access", "queue")
-    owed = read_owed(store, "run-a", "queue", 2)
+    owed = read_pending_rescore(store, "run-a", "queue", 2)
     assert owed.count == 10  # of twelve one has no scores, and one has those of version 2
     assert (owed.current, owed.unscored, owed.next_part) == (1, 1, 0)
     key, ids = next(iter(owed.episodes.items()))
-    found = list(read_some(store, key, ids))
+    found = list(read_episodes(store, key, ids))
     assert {each.episode_id for each in found} == set(ids)
-    new = Rescored("run-a", found[0].episode_id, 2, (Score("published", "f1", 0.125),))
+    new = RescoredEpisode("run-a", found[0].episode_id, 2, (Score("published", "f1", 0.125),))
     write_rescored(store, RescoredKey("run-a", "queue", 2, 0), [new])
     before = shown(store)
-    assert seal(store, "run-a", sizes=SMALL).removed >= 1
+    assert compact(store, "run-a", settings=SMALL).removed >= 1
     assert shown(store) == before
     by_id = {each.episode_id: each for each in stored(store)}
     assert (by_id[new.episode_id].scores, len(by_id)) == (new.scores, len(expected))
@@ -198,14 +201,14 @@ def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
         store = open_store(f"{store_url}/{steps}")
         expected = fill(store)
         if from_sealed:
-            seal(store, "run-a")
+            compact(store, "run-a")
             reopen(store, "run-a")
             late = episode("late", attempt=3)
             write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 3), [late])
             expected = [*expected, late]
         before, index = shown(store), read_index(store, "run-a")
         try:
-            seal(breaking(store, steps), "run-a", sizes=TWO)
+            compact(breaking(store, steps), "run-a", settings=TWO)
         except Crash:
             is_done = False
         else:
@@ -215,7 +218,7 @@ def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
         assert scan(store.url).select("episode_id").collect().height == len(expected)
         if is_done:
             break
-        seal(store, "run-a", sizes=TWO)
+        compact(store, "run-a", settings=TWO)
         assert verify(store, "run-a").stored == len(expected)
         assert keys(store, "traces/") == keys(store, "rescored/") == []
     assert steps > 12
@@ -224,9 +227,9 @@ def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
 def test_a_late_shard_is_folded_by_the_next_seal(store: ObjectStore) -> None:
     """A worker that was taken for dead may write after the seal: nothing of it is thrown away unread."""
     fill(store)
-    seal(store, "run-a")
+    compact(store, "run-a")
     write_shard(store, ShardKey("run-a", "model-b", "queue", 9, 1), [episode("late", model="model-b", shard=9)])
-    assert seal(store, "run-a").episodes == 17
+    assert compact(store, "run-a").episodes == 17
     assert keys(store, "traces/") == []
 
 
@@ -238,7 +241,7 @@ def test_a_damaged_shard_is_not_dropped(store: ObjectStore) -> None:
     store.put_if_absent(str(damaged), whole[: len(whole) // 2])
     before = [info for info in store.list("") if not info.key.startswith("claims/")]
     with pytest.raises(DamagedObjectError, match=rf"{damaged}: not a readable .* Nothing was sealed.*resume the run"):
-        seal(store, "run-a")
+        compact(store, "run-a")
     after = [info for info in store.list("") if not info.key.startswith("claims/")]
     assert [info.key for info in after] == [info.key for info in before]
 
@@ -247,7 +250,7 @@ def test_a_held_run_is_not_sealed(store: ObjectStore) -> None:
     """Somebody plays it."""
     fill(store)
     with hold_run_lock(store, "run-a", "muses run"), pytest.raises(RunLockedError, match="held by `muses run`"):
-        seal(store, "run-a")
+        compact(store, "run-a")
     assert read_manifest(store, "run-a").state == "open"
 
 
@@ -266,7 +269,7 @@ def test_a_compaction_that_lost_the_lock_leaves_the_manifest(store: ObjectStore)
             time.sleep(0.05)  # a few beats of the one who has lost it
 
     with pytest.raises(LockLostError):
-        seal(WatchedStore(store, step), "run-a", heartbeat=replace(HEARTBEAT, interval_s=0.01))
+        compact(WatchedStore(store, step), "run-a", heartbeat=replace(HEARTBEAT, interval_s=0.01))
     assert read_manifest(store, "run-a").state == "open"
     assert len(keys(store, "traces/")) == 4
 
@@ -275,5 +278,5 @@ def test_there_is_no_such_run(store: ObjectStore) -> None:
     """The message says which there are, and no lock object is left."""
     create_or_check(store, MANIFEST)
     with pytest.raises(StoreError, match=r"no run 'run-x' in the store .*; it has run-a"):
-        seal(store, "run-x")
+        compact(store, "run-x")
     assert keys(store, "claims/") == []
