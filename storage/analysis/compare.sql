@@ -1,14 +1,16 @@
--- Models side by side on what both have played: one row a pair (a, b) and column, b later in the list than a; and one a
--- pair and family of several columns, named total, whose values are the sums over these columns (what an average is of).
--- Parameters: $scoring, $metrics (those of the columns), $family (NULL: all), $run_ids and $models (lists of equal
--- length, a side each; numbered from 0).
--- A unit is a scenario in one template, its value the mean over its epochs: a side that was played more often, or that
--- lost an epoch, is still compared on the scenario.  The error of the mean difference is clustered by scenario.
-WITH sides AS (SELECT unnest($run_ids) AS run_id, unnest($models) AS model, unnest(range(len($models))) AS side),
--- Cut down before anything is sorted or grouped, as in leaderboard.sql.
+-- Pairs of models on the scenarios that both have played: one row per pair (a, b) and column, where b is later in the list
+-- than a; and one row per pair and family with several columns, named total, with the sums over these columns.
+-- Parameters: $scoring, $metrics (those of the columns), $family (NULL: all), $run_ids and $models (lists of equal length;
+-- models are numbered from 0 in this order).
+-- A unit is a scenario in one template; its value is the mean over its epochs, so a model with more or fewer epochs is
+-- still compared on the scenario.  The error of the mean difference is clustered by scenario.
+WITH compared AS (
+    SELECT unnest($run_ids) AS run_id, unnest($models) AS model, unnest(range(len($models))) AS number
+),
+-- Scores are cut down before anything is sorted or grouped, as in leaderboard.sql.
 narrow AS (
     SELECT
-        side,
+        number,
         run_id,
         model,
         episode_id,
@@ -21,7 +23,7 @@ narrow AS (
         scorer_version,
         episode_scores(scores, $scoring, $metrics) AS scores
     FROM traces
-    JOIN sides USING (run_id, model)
+    JOIN compared USING (run_id, model)
     WHERE outcome = 'scored' AND ($family IS NULL OR family = $family)
 ),
 narrow_again AS (
@@ -42,14 +44,14 @@ played AS (
     FROM counted_attempts('disputed')
 ),
 units AS MATERIALIZED (
-    SELECT side, name, family, scenario_id, template, avg(score.value) AS value
+    SELECT number, name, family, scenario_id, template, avg(score.value) AS value
     FROM (SELECT *, unnest(scores) AS score FROM played)
     JOIN leaderboard_columns USING (family)
     WHERE score.metric = leaderboard_columns.metric
     GROUP BY ALL
 ),
-sizes AS (SELECT side, name, count(*) AS units FROM units GROUP BY ALL),
--- Numbers in place of names: pairs are many, and numbers are joined and grouped several times as fast.
+sizes AS (SELECT number, name, count(*) AS units FROM units GROUP BY ALL),
+-- Numbers in place of names: they are joined and grouped several times as fast.
 scenarios AS MATERIALIZED (
     SELECT *, row_number() OVER () AS scenario
     FROM (SELECT DISTINCT family, scenario_id FROM units)
@@ -63,16 +65,16 @@ cells AS MATERIALIZED (
     )
 ),
 numbered AS MATERIALIZED (
-    SELECT side, cell, family, scenario, template, value
+    SELECT number, cell, family, scenario, template, value
     FROM units
     JOIN scenarios USING (family, scenario_id)
     JOIN cells USING (name, family)
 ),
 pairs AS MATERIALIZED (
-    SELECT one.side AS a, other.side AS b, cell, scenario, template, one.value AS value_a, other.value AS value_b
+    SELECT one.number AS a, other.number AS b, cell, scenario, template, one.value AS value_a, other.value AS value_b
     FROM numbered AS one
     JOIN numbered AS other USING (cell, scenario, template)
-    WHERE one.side < other.side
+    WHERE one.number < other.number
 ),
 totals AS (
     SELECT a, b, whole.cell, scenario, template, sum(value_a) AS value_a, sum(value_b) AS value_b
@@ -105,7 +107,7 @@ differences AS (
         clustered_mean(n, total_b) AS mean_b,
         clustered_mean(n, total) AS mean,
         clustered_se(n, total) AS se,
-        -- What is smaller than 1e-12 is rounding.
+        -- Values below 1e-12 are rounding errors.
         count(*) FILTER (total > 1e-12) AS a_better,
         count(*) FILTER (total < -1e-12) AS b_better
     FROM per_scenario
@@ -124,10 +126,10 @@ SELECT
     pairs,
     a_better,
     b_better,
-    -- Units that only one of the two has; NULL for a total.
+    -- Number of units that only one of the two models has; NULL for a total.
     of_a.units + of_b.units - 2 * pairs AS left_out
 FROM differences
 JOIN cells USING (cell)
-LEFT JOIN sizes AS of_a ON of_a.side = a AND of_a.name = cells.name
-LEFT JOIN sizes AS of_b ON of_b.side = b AND of_b.name = cells.name
+LEFT JOIN sizes AS of_a ON of_a.number = a AND of_a.name = cells.name
+LEFT JOIN sizes AS of_b ON of_b.number = b AND of_b.name = cells.name
 ORDER BY ALL;

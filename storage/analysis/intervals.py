@@ -1,4 +1,4 @@
-"""Intervals and bounds: where a proportion lies, and what a mean can be when some episodes are missing."""
+"""Confidence intervals of proportions, and bounds of a mean when some episodes are missing."""
 
 import math
 from collections.abc import Sequence
@@ -9,17 +9,18 @@ from muses_eval.storage.analysis.student_t import CONVERGED, incomplete_beta
 
 
 class Bounds(NamedTuple):
-    """The least and the most that something can be."""
+    """Lower and upper bound."""
 
     low: float
     high: float
 
 
 def worst_case_bounds(mean: float | None, scored: int, planned: int) -> Bounds:
-    """What the mean of values in 0-1 over all planned episodes can be, when only *scored* of them are known.
+    """Returns the possible range of a mean over all *planned* episodes when only *scored* of them are known.
 
-    At worst every missing episode would have scored 0, at best 1: no assumption on why they are missing (the
-    worst-case bounds of C. Manski, "Partial Identification of Probability Distributions", 2003).
+    *mean* is that of the scored ones; values are 0 to 1.  The bounds are reached when every missing episode scores 0,
+    or 1; they need no assumption about why episodes are missing (C. Manski, "Partial Identification of Probability
+    Distributions", 2003).
     """
     if not 0 <= scored <= planned:
         raise ValueError(f"{scored} episodes are scored of {planned} that are planned; expected no more than planned")
@@ -31,11 +32,11 @@ def worst_case_bounds(mean: float | None, scored: int, planned: int) -> Bounds:
 
 
 def wilson_interval(successes: int, trials: int, level: float = 0.95) -> Bounds:
-    """Where a proportion lies, given independent trials: narrow, and right on average over all proportions.
+    """Returns Wilson's interval of a proportion of independent trials: narrow, with the right coverage on average.
 
-    The proportions p that the score test does not reject, |successes/n - p| <= z · sqrt(p (1 - p) / n):
+    It contains the proportions p that the score test does not reject, |successes/n - p| <= z · sqrt(p (1 - p) / n):
     (s + z²/2 ± z · sqrt(s (n - s) / n + z²/4)) / (n + z²).  E. B. Wilson, "Probable Inference, the Law of Succession,
-    and Statistical Inference", JASA 22 (1927).  Without trials anything is possible.
+    and Statistical Inference", JASA 22 (1927).  Without trials it is 0 to 1.
     """
     _check_counts(successes, trials)
     if trials == 0:
@@ -44,15 +45,15 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> Bounds:
     middle = successes + z * z / 2
     reach = z * math.sqrt(successes * (trials - successes) / trials + z * z / 4)
     low, high = (middle - reach) / (trials + z * z), (middle + reach) / (trials + z * z)
-    # At the ends the formula gives 0 and 1 but for rounding.
+    # At the ends the formula gives 0 and 1 except for rounding errors.
     return Bounds(0.0 if successes == 0 else low, 1.0 if successes == trials else high)
 
 
 def exact_interval(successes: int, trials: int, level: float = 0.95) -> Bounds:
-    """Where a proportion lies, given independent trials: covers at least at *level* whatever the proportion is.
+    """Returns the exact interval of a proportion of independent trials: its coverage is never below *level*.
 
-    The quantiles of Beta(s, n - s + 1) and Beta(s + 1, n - s).  C. Clopper and E. S. Pearson, "The Use of Confidence
-    or Fiducial Limits Illustrated in the Case of the Binomial", Biometrika 26 (1934).
+    Its ends are quantiles of Beta(s, n - s + 1) and Beta(s + 1, n - s).  C. Clopper and E. S. Pearson, "The Use of
+    Confidence or Fiducial Limits Illustrated in the Case of the Binomial", Biometrika 26 (1934).
     """
     _check_counts(successes, trials)
     tail, failures = (1 - level) / 2, trials - successes
@@ -63,7 +64,7 @@ def exact_interval(successes: int, trials: int, level: float = 0.95) -> Bounds:
 
 
 def _beta_quantile(probability: float, a: float, b: float) -> float:
-    """By bisection: the distribution rises from 0 to 1."""
+    """Returns the quantile by bisection."""
     low, high = 0.0, 1.0
     while high - low > CONVERGED * high:
         middle = (low + high) / 2

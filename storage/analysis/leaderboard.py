@@ -1,7 +1,7 @@
-"""The leaderboard: one row a model and run, in the columns of the paper's table 2.
+"""The leaderboard: one row per model and run, with the columns of the paper's table 2.
 
-Failures are never scores: the means are over scored episodes alone, every row shows how many there are of each outcome
-and how much of the plan is covered, and where something is missing it shows the best and the worst that could be.
+Failures are never scores: means are over scored episodes alone.  Every row has the number of episodes by outcome and
+the share of the plan that is scored; when episodes are missing, also the bounds of the means over all planned episodes.
 """
 
 import json
@@ -24,36 +24,36 @@ class LeaderboardRow:
     """One model in one run.  Means are 0 to 1."""
 
     rank: int | None = None
-    """Among the ranked rows of the run; equal averages share a rank."""
+    """Rank among the ranked rows of the run; equal averages share a rank."""
     run_id: str
     scoring: Scoring
     model: str
     estimates: Mapping[str, MeanEstimate | None]
-    """For every column of the leaderboard its mean and standard error; None where nothing has been scored."""
+    """Column -> mean and standard error, for every column of the leaderboard; None when nothing was scored."""
     avg: float | None
     """Mean of the columns in which any row of the run has a value; None when this row lacks one of them."""
     avg_se: float | None
     avg_columns: int
-    """How many columns ``avg`` is a mean of."""
+    """Number of columns that ``avg`` is a mean of."""
     episodes: int
-    """Scored ones."""
+    """Number of scored episodes."""
     planned: int | None
-    """None when the store has no manifest of the run."""
+    """Number of planned episodes; None when the store has no manifest of the run."""
     coverage: float | None
     """episodes / planned."""
     outcomes: Mapping[str, int]
-    """Episodes by outcome; planned ones that have not been played are in none."""
+    """Number of episodes by outcome; planned episodes that were not played have none."""
     bounds: Mapping[str, Bounds]
-    """For the columns that miss episodes: their means if all missing ones scored 0, or 1."""
+    """Column -> bounds of its mean, for columns with missing episodes: as if all of them scored 0, or 1."""
     cost_usd: float | None
-    """Cost of all episodes that were played; None when the cost of one is unknown."""
+    """Cost of all played episodes, in US dollars; None when the cost of one is unknown."""
     ranked: bool
-    """Whether enough of the plan is covered, in every family, to compare this row with others."""
+    """True when enough of the plan is scored, in every family, to compare this row with others."""
     builtin: str | None = None
-    """Which of our scripted agents it is (``oracle``, ...); None for a model, and when there is no manifest to tell."""
+    """Name of a scripted agent (``oracle``, ...); None for a model, or without a manifest."""
 
     def estimate(self, column: str) -> MeanEstimate | None:
-        """One of the columns; None where nothing has been scored."""
+        """Returns the estimate of a column; None when nothing was scored."""
         return self.estimates[column]
 
 
@@ -64,10 +64,14 @@ def leaderboard(
     threshold: float = 0.99,
     columns: Mapping[str, Column] = COLUMNS,
 ) -> list[LeaderboardRow]:
-    """The rows of one run or of all, sorted by run, then by average, best first.
+    """Returns the rows of one run or of all runs, sorted by run, then by average, best first.
 
-    *connection* comes from :mod:`storage.query.duckdb_connection`.  A row is ranked when its coverage of every
-    family is at least *threshold*.
+    Args:
+        connection: from :func:`muses_eval.storage.query.duckdb_connection.connect`.
+        scoring: the scores to use.
+        run_id: None for all runs.
+        threshold: coverage that a row needs in every family to be ranked.
+        columns: columns to read; ``avg`` is over these.
     """
     query = (files("muses_eval.storage.analysis") / "leaderboard.sql").read_text(encoding="utf-8")
     parameters = {
@@ -87,7 +91,7 @@ def leaderboard(
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """What the query says of one (run, model, family)."""
+    """One row of ``leaderboard.sql``: one model, run and family."""
 
     run_id: str
     model: str
@@ -111,7 +115,7 @@ class _Cell:
 
 
 def _builtins(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
-    """(run, model) -> the kind of agent, for those that are scripted."""
+    """Returns (run, model) -> name of the scripted agent; models are left out."""
     return {
         (run_id, model): identity["model"]
         for run_id, models in connection.execute("SELECT run_id, models FROM runs").fetchall()
@@ -151,7 +155,7 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
 
 
 def _ranked(rows: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:
-    """One run's rows in order, with their ranks."""
+    """Returns the rows of one run, best first, with their ranks."""
     ordered = sorted(rows, key=lambda row: (row.avg is None, -(row.avg or 0.0), row.model))
     averages = [row.avg for row in ordered if row.ranked and row.avg is not None]
     return [

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Literal
 
 Correction = Literal["holm", "bh"]
-"""For many comparisons at once.  ``holm``: the chance of any false claim is held; ``bh``: the share of false ones."""
+"""``holm`` controls the probability of any false claim (FWER), ``bh`` the share of false claims (FDR)."""
 
 
 def adjusted(p_values: Sequence[float], correction: Correction) -> list[float]:
-    """The p-values of comparisons that are made together, in their order; each may be held against alpha itself."""
+    """Returns the adjusted p-values of comparisons that are made together, in their order; compare each with alpha."""
     return holm(p_values) if correction == "holm" else benjamini_hochberg(p_values)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted so that the chance of one false claim or more stays below alpha, however the tests hang together.
+    """Returns p-values adjusted so that the probability of any false claim is at most alpha, however tests depend.
 
     The i-th smallest of m: max over j <= i of (m - j + 1) · p_j, at most 1.  S. Holm, "A Simple Sequentially Rejective
     Multiple Test Procedure", Scandinavian Journal of Statistics 6 (1979).
@@ -27,7 +27,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Adjusted so that, of the claims made, the expected share of false ones stays below alpha.
+    """Returns p-values adjusted so that the expected share of false claims among all claims is at most alpha.
 
     The i-th smallest of m: min over j >= i of m / j · p_j.  Y. Benjamini and Y. Hochberg, "Controlling the False
     Discovery Rate", Journal of the Royal Statistical Society B 57 (1995); holds for independent and for positively
@@ -43,7 +43,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def _ascending(values: Sequence[float]) -> list[int]:
-    """Indices, from the smallest value up."""
+    """Returns the indices in the order of the values."""
     return sorted(range(len(values)), key=values.__getitem__)
 
 

@@ -1,7 +1,7 @@
-"""The difference of two models on the same scenarios, and whether chance alone explains it.
+"""The paired t-test of two models on the same scenarios, for one column and for the average of columns.
 
-Scores are of the order of 1; a value smaller than 1e-12 counts as rounding.  A number that is not finite is refused
-with ValueError: it is a defect of its producer.
+Scores are of the order of 1; values below 1e-12 count as rounding errors.  Numbers that are not finite raise
+ValueError: they are a defect of their producer.
 """
 
 import math
@@ -16,35 +16,36 @@ _ROUNDING = 1e-12
 
 
 class Difference(NamedTuple):
-    """How far two means lie apart, and whether chance alone explains it."""
+    """Difference of two means and its test."""
 
     mean: float
     se: float | None
-    """None when there are too few clusters to tell, and so are ``df`` and ``p``."""
+    """Standard error; like ``df`` and ``p`` None when there are too few clusters."""
     df: float | None
     """Degrees of freedom of ``se``."""
     p: float | None
-    """Two-sided: how often chance alone would give a difference as large as this one."""
+    """Two-sided p-value: probability of a difference at least as large when the true difference is 0."""
 
     def interval(self, level: float = 0.95) -> Bounds | None:
-        """Mean ± t · SE; None when there are too few clusters to tell."""
+        """Returns the confidence interval mean ± t · SE; None when there are too few clusters."""
         if self.se is None or self.df is None:
             return None
         reach = t_quantile((1 + level) / 2, self.df) * self.se
         return Bounds(self.mean - reach, self.mean + reach)
 
     def detectable(self, alpha: float = 0.05, power: float = 0.8) -> float | None:
-        """The true difference that such data would show with this *power*; see :func:`smallest_difference`."""
+        """Returns the true difference that such data detect with this *power*; see ``power.smallest_difference``."""
         return (
             None if self.se is None or self.df is None else standard_errors_to_detect(alpha, power, self.df) * self.se
         )
 
 
 def paired_t_test(mean: float, se: float | None, clusters: int) -> Difference:
-    """The test of a mean of differences whose clustered error is known: t = mean / SE with clusters - 1 degrees.
+    """Tests a mean of paired differences: t = mean / SE with clusters - 1 degrees (Miller 2024, section 4.2).
 
-    Where all differences are equal, SE = 0 and t says nothing.  Then p is that of the sign test: if chance gave each
-    difference its sign, all would have the same one with probability 2^(1 - clusters).
+    *mean* and *se* are those of the differences, clustered by scenario.  When all differences are equal, SE = 0 and t
+    is undefined; p is then that of the sign test: if each sign were random, all would agree with probability
+    2^(1 - clusters).
     """
     check_finite([mean] if se is None else [mean, se])
     if se is None or clusters < 2:
@@ -55,13 +56,13 @@ def paired_t_test(mean: float, se: float | None, clusters: int) -> Difference:
 
 
 def average_difference(parts: Sequence[Difference], columns: int) -> Difference | None:
-    """The difference of two averages over *columns* columns; None without parts.
+    """Tests the difference of two averages over *columns* columns; None without parts.
 
-    A part is what one family adds, the sum over its columns: families have scenarios of their own and are independent,
-    while columns of one family are scored on the same episodes and are not.  mean = Σ mean_f / columns, SE =
-    sqrt(Σ SE_f²) / columns, degrees of freedom by F. E. Satterthwaite, "An Approximate Distribution of Estimates of
-    Variance Components", Biometrics Bulletin 2 (1946).  Where no part varies, the sign test of :func:`paired_t_test`
-    over all of them, as long as they agree on the sign; if they do not, p is unknown.
+    A part is the sum over the columns of one family.  Families have different scenarios and are independent; columns of
+    one family are scored on the same episodes and are not.  mean = Σ mean_f / columns, SE = sqrt(Σ SE_f²) / columns,
+    degrees of freedom by F. E. Satterthwaite, "An Approximate Distribution of Estimates of Variance Components",
+    Biometrics Bulletin 2 (1946).  When no part varies, p is that of the sign test of :func:`paired_t_test` over all
+    parts; None when their signs differ.
     """
     if not parts:
         return None
@@ -80,12 +81,12 @@ def average_difference(parts: Sequence[Difference], columns: int) -> Difference 
 
 
 def _welch(parts: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """Error and degrees of freedom of a sum of independent means, given as (variance, degrees)."""
+    """Returns the error and degrees of freedom of a sum of independent means, given as (variance, degrees)."""
     listed = list(parts)
     total = math.fsum(variance for variance, _ in listed)
     if math.sqrt(total) <= _ROUNDING:
         return math.sqrt(total), math.fsum(df for _, df in listed)
-    # Shares, not squares of variances: those would underflow.
+    # Shares of the total, because squares of variances would underflow.
     return math.sqrt(total), 1 / math.fsum((variance / total) ** 2 / df for variance, df in listed)
 
 

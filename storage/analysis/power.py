@@ -1,4 +1,4 @@
-"""The smallest difference of two models that a planned run can detect."""
+"""Power analysis: the smallest difference of two models that a planned run can detect."""
 
 import math
 from dataclasses import dataclass
@@ -8,15 +8,17 @@ from muses_eval.storage.analysis.student_t import t_quantile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """What is planned, and what is assumed of scores between 0 and 1, for :func:`smallest_difference`.
+    """Size of a planned run, and assumptions about scores between 0 and 1.
 
-    The two deviations are those of Miller's example (2024, section 3.1): right or wrong, with chances that are spread
-    evenly over the scenarios, so that the variance of 1/4 is 1/12 between scenarios and 1/6 between epochs.
+    The default deviations are those of Miller's example (2024, section 3.1): scores are right or wrong, with
+    probabilities that are uniform over the scenarios, so the variance of 1/4 is 1/12 between scenarios and 1/6 between
+    epochs.
     """
 
     scenarios: int
-    """That each of the two models plays."""
+    """Number of scenarios that each of the two models plays."""
     epochs: int = 1
+    """Number of epochs per scenario."""
     sd_scenarios: float = math.sqrt(1 / 12)
     """Standard deviation of one model's true scores between scenarios."""
     sd_epochs: float = math.sqrt(1 / 6)
@@ -24,18 +26,18 @@ class Design:
     correlation: float | None = 0.5
     """Correlation of two models' true scores over the scenarios; None when each model has its own scenarios."""
     alpha: float = 0.05
-    """Chance of claiming a difference that is not there, over all comparisons together."""
+    """Probability of any false claim, over all comparisons together."""
     power: float = 0.8
-    """Chance of seeing the difference."""
+    """Probability of detecting the difference."""
     comparisons: int = 1
-    """How many are made at once; each then has to pass alpha / comparisons (Bonferroni, the first step of Holm's)."""
+    """Number of comparisons; each is tested at alpha / comparisons (Bonferroni, the first step of Holm's procedure)."""
 
 
 def smallest_difference(design: Design) -> float | None:
-    """The true difference of two models that a run of this design shows; None for fewer than two scenarios.
+    """Returns the true difference of two models that a run of this design detects; None for fewer than two scenarios.
 
     Miller 2024, equation 10: (t_{1-alpha/2} + t_{power}) · sqrt(V / n) with V = 2 · sd_scenarios² · (1 - correlation) +
-    2 · sd_epochs² / epochs and quantiles of t in place of the normal ones, since n may be small: from 20 scenarios on
+    2 · sd_epochs² / epochs and quantiles of t in place of the normal ones, because n may be small: from 20 scenarios on
     the power is within 0.01 of that of the noncentral t.
     """
     _check_design(design)
@@ -48,7 +50,7 @@ def smallest_difference(design: Design) -> float | None:
 
 
 def standard_errors_to_detect(alpha: float, power: float, df: float) -> float:
-    """How many standard errors a true difference has to have, to be seen with this power."""
+    """Returns the true difference, in standard errors, that is detected with this power."""
     return t_quantile(1 - alpha / 2, df) + t_quantile(power, df)
 
 

@@ -1,11 +1,11 @@
-"""The ranks that each model can have, given which differences are significant."""
+"""Rank bands: the possible ranks of each model, given the significant differences."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 
 class RankBand(NamedTuple):
-    """The ranks that a model can have."""
+    """Range of the possible ranks of a model."""
 
     best: int
     worst: int
@@ -15,11 +15,11 @@ class RankBand(NamedTuple):
 
 
 def rank_bands(names: Sequence[str], better: Collection[tuple[str, str]]) -> dict[str, RankBand]:
-    """The ranks that each can have, given all pairs (winner, loser) in which one is surely better.
+    """Returns the possible ranks of each name, given all pairs (winner, loser) with a significant difference.
 
-    From 1 + those surely better than it, to the number of all less those surely worse.  With claims held together by
-    Holm's correction all bands are right at once with probability 1 - alpha: M. Mogstad, J. Romano, A. Shaikh and
-    D. Wilhelm, "Inference for Ranks", Review of Economic Studies 91 (2024).
+    The best rank is 1 + the number of significantly better models, the worst the number of all models minus the number
+    of significantly worse ones.  With Holm's correction all bands are correct together with probability 1 - alpha:
+    M. Mogstad, J. Romano, A. Shaikh and D. Wilhelm, "Inference for Ranks", Review of Economic Studies 91 (2024).
     """
     listed = set(names)
     pairs = {(winner, loser) for winner, loser in better if winner in listed and loser in listed}

@@ -1,7 +1,7 @@
-"""Has anything changed?  A night against the one before, a canary against all that were played like it.
+"""Regressions and drift: a night compared with the night before, and a canary with earlier canaries.
 
-Both are paired by scenario and corrected for everything that is asked at once: all models and all columns of the
-leaderboard.  Without a significant difference there is no flag.  The scoring is the published one.
+Differences are paired by scenario, and p-values are corrected over all models and columns together.  Only significant
+differences are flagged.  The scores are the published ones.
 """
 
 import math
@@ -31,14 +31,14 @@ Part = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class RegressionCheck:
-    """What was found."""
+    """Result of a check."""
 
     flags: tuple[Flag, ...]
-    """The least likely to be chance first."""
+    """Significant differences, smallest p first."""
     tested: int
-    """Differences that were tested, all corrected together."""
+    """Number of differences that were tested and corrected together."""
     cautions: tuple[str, ...] = ()
-    """What could not be asked, and what else was other and may be the reason of a flag."""
+    """Comparisons that were not possible, and other differences that may explain a flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,12 @@ class _Tested:
 def compare_with_last_night(
     store: ObjectStore, tonight: RunManifest, before: RunManifest, alpha: float
 ) -> RegressionCheck:
-    """What was played tonight against the last sealed night.  A family whose scenarios are others is left out.
+    """Compares the cells that were played tonight with the last sealed night.
+
+    A family whose scenarios changed is left out.
 
     Raises:
-        StoreError: one of the two cannot be read.
+        StoreError: one of the two runs cannot be read.
     """
     played = {(cell.model, cell.family) for cell in tonight.cells if cell.played_in == tonight.run_id}
     comparable = {
@@ -71,24 +73,24 @@ def compare_with_last_night(
     with _reading(store, [tonight.run_id, before.run_id]) as connection:
         tested = list(_against(connection, tonight.run_id, before.run_id, comparable))
     silent = sorted({model for model, _ in comparable} - {each.model for each in tested})
-    cautions = tuple(
-        f"{model}: nothing is scored in common with {before.run_id}; not held against it" for model in silent
-    )
+    cautions = tuple(f"{model}: no scored scenario in common with {before.run_id}; not compared" for model in silent)
     return _flagged(tested, alpha, lambda difference: "regression" if difference < 0 else "improvement", cautions)
 
 
 def compare_with_canaries(
     store: ObjectStore, tonight: RunManifest, earlier: Sequence[RunManifest], alpha: float
 ) -> RegressionCheck:
-    """Tonight's canary against the mean of earlier ones, model by model those in which nothing of ours was different.
+    """Compares tonight's canary with the mean of earlier canaries in which the model had the same content keys.
 
     Raises:
-        StoreError: one of them cannot be read.
+        StoreError: one of the runs cannot be read.
     """
     alike = {part: _runs_alike(tonight, earlier, part) for part in sorted(_keys(tonight))}
     runs = sorted({run_id for run_ids in alike.values() for run_id in run_ids})
     alone = sorted({model for (model, _), run_ids in alike.items() if not run_ids}) if earlier else []
-    cautions = tuple(f"{model}: some of its canary was played like this for the first time" for model in alone)
+    cautions = tuple(
+        f"{model}: part of its canary was played with this configuration for the first time" for model in alone
+    )
     if not runs:
         return RegressionCheck((), 0, cautions)
     with _reading(store, [tonight.run_id, *runs]) as connection:
@@ -126,7 +128,9 @@ def _against_past(
     }
     for model, column, scenarios, now, before, mean, se in connection.execute(query, parameters).fetchall():
         if not (math.isfinite(now) and math.isfinite(before)):
-            raise StoreError(f"{model!r} has a score in {column} that is not a finite number; `muses rescore` mends it")
+            raise StoreError(
+                f"{model!r} has a score in {column} that is not a finite number; score it again with `muses rescore`"
+            )
         runs = alike[model, COLUMNS[column].family]
         yield _Tested(model, column, now, before, paired_t_test(mean, se, scenarios), scenarios, runs[-1], len(runs))
 
@@ -134,9 +138,12 @@ def _against_past(
 def _flagged(
     tested: Sequence[_Tested], alpha: float, kind: Callable[[float], FlagKind], cautions: Sequence[str]
 ) -> RegressionCheck:
-    """*kind*: of a difference; *cautions*: that are known already."""
-    told = [(each, p) for each in tested if (p := each.difference.p) is not None]
-    corrected = zip((each for each, _ in told), adjusted([p for _, p in told], "holm"), strict=True)
+    """Corrects the p-values and flags the significant differences.
+
+    *kind* returns the kind of flag for a difference; *cautions* are added to the result.
+    """
+    testable = [(each, p) for each in tested if (p := each.difference.p) is not None]
+    corrected = zip((each for each, _ in testable), adjusted([p for _, p in testable], "holm"), strict=True)
     significant = sorted(
         ((each, p) for each, p in corrected if p <= alpha), key=lambda pair: (pair[1], pair[0].model, pair[0].column)
     )
@@ -157,17 +164,17 @@ def _flagged(
         for each, p_adjusted in significant
     ]
     reasons = dict.fromkeys(f"{each.model}: {caution}" for each, _ in significant for caution in each.cautions)
-    return RegressionCheck(tuple(flags), len(told), (*cautions, *reasons))
+    return RegressionCheck(tuple(flags), len(testable), (*cautions, *reasons))
 
 
 def _runs_alike(tonight: RunManifest, earlier: Sequence[RunManifest], part: Part) -> list[str]:
-    """The earlier runs, the newest first, in which a model would have given the same in this family."""
+    """Returns the earlier runs, newest first, with the same content keys for a model and family."""
     wanted = _keys(tonight)[part]
     return [manifest.run_id for manifest in earlier if _keys(manifest).get(part) == wanted]
 
 
 def _keys(manifest: RunManifest) -> Mapping[Part, frozenset[str]]:
-    """The content keys of a run's cells, by model and family."""
+    """Returns the content keys of a run's cells, by model and family."""
     keys: dict[Part, set[str]] = defaultdict(set)
     for cell in manifest.cells:
         keys[cell.model, cell.family].add(cell.content_key)
@@ -176,7 +183,7 @@ def _keys(manifest: RunManifest) -> Mapping[Part, frozenset[str]]:
 
 @contextmanager
 def _reading(store: ObjectStore, run_ids: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The views over these runs; what goes wrong with them is the store's trouble."""
+    """Yields a connection with the views over these runs; turns DuckDB's errors into StoreError."""
     parts = [read_snapshot(store, run_id) for run_id in run_ids]
     snapshot = StoreSnapshot(
         settled=tuple(key for part in parts for key in part.settled),
@@ -190,6 +197,6 @@ def _reading(store: ObjectStore, run_ids: Sequence[str]) -> Iterator[duckdb.Duck
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]
         raise StoreError(
-            f"store {store.url}: {' and '.join(run_ids)} cannot be compared: {reason}; `muses store verify` says what"
-            " is damaged"
+            f"store {store.url}: {' and '.join(run_ids)} cannot be compared: {reason}; `muses store verify` lists"
+            " damaged objects"
         ) from error

@@ -1,7 +1,7 @@
-"""What differs between two runs: with what they were made, and what came of it.
+"""The differences between two runs: their configurations, the common episodes, and the scores.
 
-:func:`changes` compares two manifests and knows nothing of a store; :func:`common_episodes` asks a store what became of
-the episodes that both runs have.  An episode's id is a hash of what was played, so the same id in both means the same
+:func:`changes` compares two manifests and needs no store; :func:`common_episodes` compares the outcomes and scores of
+the episodes that both runs have.  An episode's id is a hash of its inputs, so the same id in both runs means the same
 scenario, model, sampling, users and epoch, whatever else has changed.
 """
 
@@ -19,18 +19,18 @@ GROUPS = (
     *("dataset", "plan", "models", "sampling", "users", "scorers", "engines", "serving", "endpoints", "limits"),
     *("prices", "execution", "code", "packages"),
 )
-"""In the order in which they are likely to matter."""
+"""Groups of differences, those that are likely to matter most first."""
 
 _PARTS = {"endpoint": "endpoints", "limits": "limits", "prices": "prices", "engine": "engines"}
-"""Keys of a model's serving record in the manifest -> the group that shows them; others are in ``serving``."""
-_TOLD_ELSEWHERE = frozenset(
+"""Key of a model's serving record in the manifest -> group; all other keys are in ``serving``."""
+_IN_OTHER_GROUPS = frozenset(
     {"name", "run_id", "store", "dataset", "families", "models", "users", "templates", "epochs", "limit", "execution"}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One fact of two runs that is not the same.  Values are JSON values; None: not set, or not there."""
+    """One difference between two runs.  Values are JSON values; None when not set or missing."""
 
     group: str
     """One of :data:`GROUPS`."""
@@ -41,14 +41,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonEpisodes:
-    """What became of one model's episodes that are in both runs."""
+    """One model's episodes that are in both runs."""
 
     model: str
     episodes: int
     outcomes_changed: int
-    """Scored in one run, failed in the other, or failed otherwise."""
+    """Number of episodes with another outcome."""
     scores_changed: int
-    """Scored in both, and not the same."""
+    """Number of episodes that are scored in both runs, with different scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +59,16 @@ class RunDiff:
     b: str
     changes: tuple[Change, ...]
     unknown: tuple[str, ...]
-    """The runs whose manifest is too old to say all of it; what only one of the two says is not compared then."""
+    """Runs with a manifest that is too old to record everything; facts that only one manifest has are not compared."""
     common: tuple[CommonEpisodes, ...]
     comparisons: tuple[ComparisonReport, ...]
-    """Each model that both runs have, against itself."""
+    """One comparison for each model that both runs have."""
 
 
 def diff(
     connection: duckdb.DuckDBPyConnection, a: RunManifest, b: RunManifest, settings: ComparisonSettings
 ) -> RunDiff:
-    """All that differs.  *connection* is one of :func:`muses_eval.storage.query.duckdb_connection.connect`."""
+    """Returns all differences.  *connection*: from :func:`muses_eval.storage.query.duckdb_connection.connect`."""
     return RunDiff(
         a=a.run_id,
         b=b.run_id,
@@ -80,7 +80,7 @@ def diff(
 
 
 def changes(a: RunManifest, b: RunManifest) -> tuple[Change, ...]:
-    """What two runs were not made alike with, by group."""
+    """Returns the differences between two manifests, by group."""
     if not (a.made_with and b.made_with):
         a, b = replace(a, made_with={}), replace(b, made_with={})
     both = a.models.keys() & b.models.keys()
@@ -90,7 +90,7 @@ def changes(a: RunManifest, b: RunManifest) -> tuple[Change, ...]:
 
 
 def common_episodes(connection: duckdb.DuckDBPyConnection, a: str, b: str) -> tuple[CommonEpisodes, ...]:
-    """The episodes that both runs have, by model; models without any are left out."""
+    """Returns the comparison of the episodes that both runs have, by model; leaves out models without any."""
     rows = connection.execute(
         "WITH pairs AS ("
         "  SELECT model, list(outcome) AS outcomes, list(list_sort(scores)) AS scores"
@@ -115,14 +115,14 @@ def _compared(
             yield compare(connection, ModelInRun(a, model), ModelInRun(b, model), settings)
         except StoreError:
             raise
-        except MusesError:  # nothing scored in common
+        except MusesError:  # no scored scenario in common
             continue
 
 
 def _facts(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[tuple[str, str], object]]:
-    """((group, what), value) of everything that may explain a difference.
+    """Yields ((group, what), value) for everything that may explain a difference in scores.
 
-    *models*: those that both runs have; of any other one there is nothing to say but that it is there.
+    *models*: models that both runs have; for any other model only its name is yielded.
     """
     made = manifest.made_with
     yield ("dataset", "name"), manifest.dataset
@@ -141,7 +141,7 @@ def _facts(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[tup
             yield from _serving(model, serving)
     settings = {**manifest.config, **manifest.config.get("execution", {})}
     yield ("prices", "table of defaults"), made.get("price_table")
-    yield from _named("execution", {key: settings[key] for key in sorted(settings.keys() - _TOLD_ELSEWHERE)}, "")
+    yield from _named("execution", {key: settings[key] for key in sorted(settings.keys() - _IN_OTHER_GROUPS)}, "")
     yield ("code", "commit"), manifest.commit
     yield ("code", "dirty"), manifest.dirty
     yield ("code", "uncommitted changes"), made.get("changes")
@@ -159,7 +159,7 @@ def _planned(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[t
 
 
 def _serving(model: str, serving: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], object]]:
-    """Where a model answers, and at what price."""
+    """Yields the endpoint, engine, limits and prices of a model."""
     for part, value in serving.items():
         if part in _PARTS:
             yield from _named(_PARTS[part], value, f"{model} ")

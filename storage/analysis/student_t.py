@@ -4,26 +4,31 @@ import math
 from statistics import NormalDist
 
 CONVERGED = 1e-15
-
-
-_TERMS = 100_000
-
-
+"""Relative change at which iterations stop."""
+_MAX_TERMS = 100_000
 _TINY = 1e-300
+"""Replaces a zero denominator."""
 
 
 def t_sf(t: float, df: float) -> float:
-    """The chance that Student's t with *df* degrees exceeds *t*: half of I_x(df / 2, 1 / 2) at x = df / (df + t²)."""
+    """Returns the probability that Student's t with *df* degrees exceeds *t*.
+
+    For t > 0 it is half of I_x(df / 2, 1 / 2) at x = df / (df + t²).
+    """
     half = incomplete_beta(df / 2, 0.5, df / (df + t * t), t * t / (df + t * t)) / 2
     return half if t > 0 else 1 - half
 
 
 def t_quantile(probability: float, df: float) -> float:
-    """What Student's t with *df* degrees stays below with this probability, which lies between 0 and 1."""
+    """Returns the value that Student's t with *df* degrees stays below with this probability.
+
+    Raises:
+        ValueError: the probability is not between 0 and 1.
+    """
     tail = min(probability, 1 - probability)
     if not tail > 0:
-        raise ValueError(f"the quantile of probability {probability!r}; expected one between 0 and 1")
-    # The tail is convex, so Newton's steps from the normal quantile, which is too small, never overshoot.
+        raise ValueError(f"the probability of a quantile is {probability!r}; expected a number between 0 and 1")
+    # The tail is convex, so Newton's method never overshoots from the normal quantile, which is too small.
     t = -NormalDist().inv_cdf(tail)
     while True:
         step = (t_sf(t, df) - tail) / _t_density(t, df)
@@ -38,10 +43,10 @@ def _t_density(t: float, df: float) -> float:
 
 
 def incomplete_beta(a: float, b: float, x: float, y: float) -> float:
-    """The regularised incomplete beta function I_x(a, b); *y* is 1 - x, as exactly as the caller knows it."""
+    """Returns the regularised incomplete beta function I_x(a, b); *y* is 1 - x, as exactly as the caller knows it."""
     if x <= 0 or y <= 0:
         return 0.0 if x <= 0 else 1.0
-    if x > (a + 1) / (a + b + 2):  # the fraction converges fast on the other side only
+    if x > (a + 1) / (a + b + 2):  # the fraction converges fast only on the other side
         return 1 - incomplete_beta(b, a, y, x)
     log_x, log_y = (math.log1p(-y) if y < x else math.log(x)), (math.log1p(-x) if x < y else math.log(y))
     scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
@@ -49,10 +54,10 @@ def incomplete_beta(a: float, b: float, x: float, y: float) -> float:
 
 
 def _beta_fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction 1 + d₁/(1 + d₂/(1 + …)) of DLMF 8.17.22, evaluated forwards by Lentz's method."""
+    """Evaluates the continued fraction 1 + d₁/(1 + d₂/(1 + …)) of DLMF 8.17.22 by Lentz's method."""
     value = numerator = 1.0
     denominator = 0.0
-    for term in range(1, _TERMS):
+    for term in range(1, _MAX_TERMS):
         m = term // 2
         if term % 2:
             d = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))

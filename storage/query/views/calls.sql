@@ -1,4 +1,4 @@
--- One row a model call.  called_model is the provider's name of the model that was called, the agent's or a user's.
+-- One row per model call.  called_model is the provider's name of the model that was called, the agent's or a user's.
 CREATE VIEW calls AS
 SELECT
     run_id,

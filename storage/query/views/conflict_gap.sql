@@ -1,6 +1,6 @@
--- What conflicting instructions cost (the paper's figure 3): instruct accuracy in mode aligned minus that in mode conflict.
--- The two modes have scenarios of their own, so the difference is unpaired and its error is sqrt(se² + se²); NULL for a
--- model that has been scored in one mode only.
+-- Cost of conflicting instructions (the paper's figure 3): instruct accuracy in mode aligned minus that in mode conflict.
+-- The two modes have different scenarios, so the difference is unpaired and its error is sqrt(se² + se²); NULL for a model
+-- with scores in one mode only.
 CREATE VIEW conflict_gap AS
 WITH observed AS (
     SELECT run_id, scoring, model, mode, scenario_id, value

@@ -1,4 +1,4 @@
--- One row a planned episode, nested columns included.  scores are those of the newest scorer_version.
+-- One row per played episode, with nested columns.  scores have the newest scorer_version.
 CREATE VIEW episodes AS
 WITH played AS (FROM with_newest_scores('unsettled', 'rescored'))
 FROM counted_attempts('played')

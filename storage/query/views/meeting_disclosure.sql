@@ -1,4 +1,4 @@
--- Meetings by what principals disclose of their calendars (the paper's figure 5): success (0 to 1) and turns (a count).
+-- Meetings by how much principals disclose of their calendars (the paper's figure 5): success (0 to 1) and turns (a count).
 CREATE VIEW meeting_disclosure AS
 WITH observed AS (
     SELECT run_id, scoring, model, disclosure, metric, scenario_id, value

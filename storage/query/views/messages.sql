@@ -1,4 +1,4 @@
--- One row a message, in the order in which they were said (position is 1-based within the episode).
+-- One row per message, in the order of the episode (position starts at 1).
 CREATE VIEW messages AS
 SELECT
     run_id,

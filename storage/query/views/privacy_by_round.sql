@@ -1,7 +1,7 @@
 -- Privacy and utility up to each round (the paper's figure 4): rounds 1 to the longest of the run, every episode in each.
--- Both are cumulative and have a row for every round, so an episode that ended before a round keeps its last value; the
+-- Both are cumulative and have a row for every round: an episode that ended earlier keeps its last value, so the
 -- denominator never shrinks.
--- Summed by scenario before anybody's last value is repeated: a million episodes are then a few thousand rows.
+-- Scores are summed by scenario before last values are repeated: a million episodes become a few thousand rows.
 CREATE VIEW privacy_by_round AS
 WITH played AS (
     SELECT run_id, model, scenario_id, scores, list_max([s.round for s in scores if s.metric IN ('privacy', 'utility')]) AS ended
@@ -16,7 +16,7 @@ sums AS MATERIALIZED (
         model,
         score.metric,
         scenario_id,
-        -- Round 0 stands for the whole episode: it is seen only where there is no round at all.
+        -- Round 0 stands for the whole episode; it is used only for episodes without rounds.
         coalesce(score.round, 0) AS round,
         count(*) AS n,
         fsum(score.value) AS total,

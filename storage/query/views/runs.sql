@@ -1,4 +1,4 @@
--- One row a run, from the manifests.
+-- One row per run, from the manifests.
 CREATE VIEW runs AS
 SELECT
     run_id,

@@ -1,4 +1,4 @@
--- One row a score and version of the scorer, the first and all later ones; newest marks those that the other views show.
+-- One row per score and scorer version, the first and all later ones; newest marks the scores of the other views.
 CREATE VIEW score_versions AS
 WITH played AS (
     SELECT run_id, model, family, scenario_id, episode_id, scorer_version, scores

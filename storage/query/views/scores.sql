@@ -1,4 +1,4 @@
--- One row a score.  round is NULL for a score of the whole episode.
+-- One row per score.  round is NULL for a score of the whole episode.
 CREATE VIEW scores AS
 SELECT
     run_id,
