@@ -21,7 +21,7 @@ class RunBudget:
 
     budget: BudgetSpec
     learned: CostHistoryByCell = field(default_factory=dict)
-    """What finished episodes of the run's cells used in earlier starts."""
+    """Cell -> cost history from finished episodes of earlier starts."""
     closed: bool = False
     """True when other runs have used up the shared budget."""
 
@@ -38,7 +38,7 @@ class SpendingHistory:
     before: Cost = Cost()
     """Cost of earlier starts."""
     learned: CostHistoryByCell = field(default_factory=dict)
-    """What finished episodes used; nothing where the run owes none."""
+    """Cell -> cost history from finished episodes; empty when no episode is pending."""
 
 
 def open_budget(name: str, cap: Budget, before: Iterable[Cost]) -> BudgetSpec:
@@ -54,15 +54,15 @@ def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, inde
 
     Episodes with an unknown cost count with their expected cost.
     """
-    expected, stored = _Expected(plan, dataset), (store, plan.run_id, index.damaged)
+    expected, stored = _ExpectedCosts(plan, dataset), (store, plan.run_id, index.damaged)
     spent = read_spending(*stored)
-    unpriced, uncounted = (total(map(expected.bill, episodes)) for episodes in read_unknown_usage(*stored))
+    unpriced, uncounted = (total(map(expected.cost, episodes)) for episodes in read_unknown_usage(*stored))
     before = Cost(spent.usd + unpriced.usd, spent.tokens + uncounted.tokens)
-    owes = plan.without(index.scored).episode_count
-    return SpendingHistory(before, expected.experience(read_measured_usage(*stored)) if owes else {})
+    pending = plan.without(index.scored).episode_count
+    return SpendingHistory(before, expected.history(read_measured_usage(*stored)) if pending else {})
 
 
-class _Expected:
+class _ExpectedCosts:
     """Expected cost of the episodes of a run, from typical lengths of texts."""
 
     def __init__(self, plan: Plan, dataset: Dataset) -> None:
@@ -72,7 +72,7 @@ class _Expected:
             episode.id: (cell, episode) for cell in plan.cells for shard in cell.shards for episode in shard.episodes
         }
 
-    def bill(self, episode_id: str) -> Cost:
+    def cost(self, episode_id: str) -> Cost:
         """Returns the expected cost of one episode; zero when the run no longer has it."""
         if episode_id not in self._episodes:
             return Cost()
@@ -80,13 +80,13 @@ class _Expected:
         scenario = self._dataset.by_family[cell.family][episode.scenario_id]
         return Cost.of(self._estimator.estimate(cell.model, scenario, episode.template), cell.model, self._users)
 
-    def experience(self, measured: Mapping[str, EpisodeUsage]) -> dict[str, CostHistory]:
-        """By cell, from the episodes whose usage is known."""
+    def history(self, measured: Mapping[str, EpisodeUsage]) -> dict[str, CostHistory]:
+        """Returns cell -> cost history, from the episodes with known usage."""
         found: dict[str, CostHistory] = {}
         for episode_id, usage in measured.items():
             if episode_id in self._episodes:
                 cell, _ = self._episodes[episode_id]
-                one = CostHistory(self.bill(episode_id), Cost.of(usage, cell.model, self._users))
+                one = CostHistory(self.cost(episode_id), Cost.of(usage, cell.model, self._users))
                 key = budget_cell(self._run_id, cell.model, cell.family)
                 found[key] = found.get(key, NO_HISTORY) + one
         return found

@@ -1,1 +1,1 @@
-"""The nightly evaluation: its schedule, its canary, the comparison with earlier nights, its pages, and store upkeep."""
+"""Nightly evaluation: schedule, canary, comparison with earlier nights, published pages, store maintenance."""

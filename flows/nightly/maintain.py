@@ -1,7 +1,6 @@
-"""The upkeep of a store: delete old runs, verify, seal what was left open, collect garbage.  Plain functions.
+"""Maintenance of a store: deletes old runs, verifies, seals complete runs, and collects garbage.
 
-Nothing that somebody works on is touched, and with a dry run nothing at all.  Each stage may be run by somebody else,
-as Prefect does with a task a stage.
+Runs whose lock is held are skipped, and a dry run changes nothing.  Prefect runs each stage as a task.
 """
 
 import asyncio
@@ -27,29 +26,29 @@ WORK = "muses flow maintain"
 
 
 class Stage(Protocol):
-    """Runs one stage in a thread."""
+    """Function that runs one stage of the maintenance in a thread."""
 
     def __call__(self, name: str, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 async def in_thread(_: str, work: Callable[[], T], /) -> T:
-    """Ignores the stages."""
+    """Runs *work* in a thread, without Prefect."""
     return await asyncio.to_thread(work)
 
 
 @dataclass(frozen=True, slots=True)
 class SealResult:
-    """What became of the runs that were open."""
+    """Result of sealing the open runs."""
 
     sealed: tuple[str, ...]
-    """Or would be, in a dry run."""
+    """Sealed runs; in a dry run, those that would be sealed."""
     left_open: Mapping[str, str]
     """Run -> why it stays open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaintainReport:
-    """What was done, or would be."""
+    """Result of the maintenance; in a dry run, what it would do."""
 
     store: str
     dry_run: bool
@@ -57,24 +56,24 @@ class MaintainReport:
     sealing: SealResult
     deleted: tuple[ExpiredRun, ...]
     held: Mapping[str, str]
-    """Run -> who holds it; it was passed over."""
+    """Skipped run -> the process that holds its lock."""
     garbage: GarbageReport
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything that is stored can be read and is what the manifests say."""
+        """True when every object can be read and agrees with the manifests."""
         return not any(check.findings for check in self.checks)
 
 
 async def maintain(
     store: ObjectStore, rules: MaintainConfig, *, dry_run: bool = False, stage: Stage = in_thread
 ) -> MaintainReport:
-    """The whole upkeep.
+    """Maintains a store: retention, verification, sealing and garbage collection.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
-    # First: a run that is sealed now would be as young as its seal.
+    # Retention comes first, because sealing a run changes its age.
     pruned = await stage("retention", lambda: _prune(store, rules, dry_run=dry_run))
     deleted = {run.run_id: run for each in pruned for run in each.runs}
     kept = [run_id for run_id in list_run_ids(store) if run_id not in deleted]
@@ -94,7 +93,7 @@ async def maintain(
 
 
 def seal_complete(store: ObjectStore, checks: tuple[VerificationReport, ...], *, dry_run: bool = False) -> SealResult:
-    """Seals the open runs that are scored whole.  One that owes episodes stays open, to be resumed."""
+    """Seals the open runs that are completely scored; runs with pending episodes stay open, to be resumed."""
     sealed: list[str] = []
     left_open: dict[str, str] = {}
     for check in checks:
@@ -120,12 +119,12 @@ def _unended_night(store: ObjectStore, run_id: str) -> str | None:
     if night is None or not manifest.cells or manifest.night is not None or night.run_id != run_id:
         return None
     if night.name.endswith(CANARY):
-        return None  # a night ends with its own report, and seals both
-    return f"its night has not come to an end; `muses flow nightly CONFIG --date {night.day}` brings it there"
+        return None  # the night itself seals both runs, after its report
+    return f"its night has not finished; `muses flow nightly CONFIG --date {night.day}` finishes it"
 
 
 def _why_open(check: VerificationReport) -> str | None:
-    """Why a run should not be sealed; None: it should."""
+    """Returns why a run should not be sealed; None when it should."""
     if check.findings:
         return f"damaged: {', '.join(finding.key for finding in check.findings)}"
     if check.scored < check.planned:

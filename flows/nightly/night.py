@@ -1,13 +1,13 @@
-"""A night: play what has changed and the canary, say what moved, publish, seal.  Plain functions; Prefect is optional.
+"""Runs a night; Prefect is optional.
 
-1. the canary, a run of its own: a small fixed sample, always played
-2. cells that an earlier sealed night has played just so are taken over from it
-3. the rest is played
-4. the night is held against the last sealed one, the canary against its past; the report is kept with the run
-5. both runs are sealed, and the pages are published in the store
+1. Play the canary, a separate run of a small fixed sample that is always played.
+2. Reuse the cells that an earlier sealed night played under the same conditions.
+3. Play the other cells.
+4. Compare the night with the last sealed night, and the canary with earlier canaries; store the report with the run.
+5. Seal both runs, and publish the pages in the store.
 
-Every step can be done again: a second start of the same night goes on where the first one ended, and of two at once
-one leaves.
+Every step can be repeated: a second start of the same night continues where the first one ended.  Of two concurrent
+starts, one exits.
 """
 
 import asyncio
@@ -69,17 +69,17 @@ class NightResult:
     cells: tuple[CellRecord, ...]
     """Cells of the night's run."""
     did_work: bool
-    """Whether this start did anything; an earlier one had brought the night to its end otherwise."""
+    """False when an earlier start had already finished the night."""
 
 
 async def nightly(
     config: RunConfig, settings: Settings, night: Night, observer: RunObserver = NO_OBSERVER, driver: Driver = DIRECT
 ) -> NightResult:
-    """The whole night; *config* is what nights play, and ``nightly`` in it says how.
+    """Runs a night; *config* is the config of all nights, with the settings of its section ``nightly``.
 
     Raises:
-        RunLockedError: somebody else is at this night.
-        MusesError: nothing can be played, the store cannot be used, or the night has begun with another config.
+        RunLockedError: another process runs this night.
+        MusesError: nothing can be played, the store cannot be used, or the night was started with another config.
     """
     start = time.monotonic()
     tonight, canary = night_config(config, night), canary_config(config, night)
@@ -105,7 +105,7 @@ async def nightly(
 
 
 def _is_over(store: ObjectStore, night: Night) -> bool:
-    """Whether both runs are sealed, as an earlier start leaves them when it has come to the end."""
+    """Returns True when both runs are sealed, so that an earlier start finished the night."""
     try:
         return all(read_manifest(store, run_id).state == "sealed" for run_id in (night.canary_id, night.run_id))
     except MissingObjectError:
@@ -114,16 +114,16 @@ def _is_over(store: ObjectStore, night: Night) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _CellReuse:
-    """Settles what of a run is played and what is taken over, before it is played."""
+    """Decides which cells of a run are reused from earlier nights and which are played."""
 
     pool: SharedExecutor
     settings: Settings
     warn: Warn
 
     async def prepare(self, config: RunConfig, earlier: Sequence[RunManifest]) -> PreparedRun:
-        """Notes what decides the cells of a run, and takes over what *earlier* nights, the newest first, have of them.
+        """Records the content keys of the cells of a run, and reuses cells of *earlier* nights, the newest first.
 
-        Returns the run before that.
+        Returns the run as it was before the reuse.
         """
         async with _same_night(open_run(config, self.warn, WORK)) as run:
             self.pool.expect(served_agents(run.plan), served_users(run.plan))
@@ -135,14 +135,14 @@ class _CellReuse:
 
 @asynccontextmanager
 async def _same_night(run: AbstractAsyncContextManager[PreparedRun]) -> AsyncIterator[PreparedRun]:
-    """The run.  What others can do when theirs was planned otherwise, take another name, a night cannot."""
+    """Yields the run; unlike other runs, a night that was planned differently cannot take another name."""
     try:
         async with run as begun:
             yield begun
     except RunMismatchError as error:
         raise StoreError(
-            f"{error.differences}\nA night goes on with the config that it began with: undo the changes, or wait for"
-            " the next night, which begins with them."
+            f"{error.differences}\nA night continues with the config with which it started: undo the changes, or wait for the"
+            " next night, which starts with them."
         ) from error
 
 
@@ -156,7 +156,7 @@ def _reuse_cells(run: PreparedRun, earlier: Sequence[RunManifest], engines: Mapp
     try:
         copy_reused_cells(store, decisions, run_id, run.index)
     except StoreError as error:
-        warn(f"not everything is taken over, and the rest is played: {error}")
+        warn(f"some cells cannot be reused and are played: {error}")
         pending = run.plan.without(read_index(store, run_id).scored).cells
         _note_cells(store, run_id, decide_reuse(planned, pending, [each.record for each in decisions], run_id, {}))
 
@@ -173,7 +173,7 @@ def _sources(
             if missing:
                 found |= find_reusable_cells(night, read_index(run.store, night.run_id).scored, missing)
         except StoreError as error:
-            warn(f"nothing is taken over from {night.run_id}: {error}")
+            warn(f"no cell is reused from {night.run_id}: {error}")
     return found
 
 
@@ -183,7 +183,7 @@ def _note_cells(store: ObjectStore, run_id: str, decisions: Sequence[ReuseDecisi
 
 
 def _keep(outcome: NightOutcome, start: float, *, had_work: bool) -> NightReport:
-    """Stores the night's report and returns it.  A start that had nothing to do leaves one that says all as it is."""
+    """Stores and returns the report of the night; an earlier report stays when it is still correct."""
     earlier = report_of(find_manifest(outcome.store, outcome.night.run_id))
     scored = (outcome.played.outcomes["scored"], outcome.canary.outcomes["scored"])
     if earlier is not None and not had_work and (earlier.scored, earlier.canary_scored) == scored:

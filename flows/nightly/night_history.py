@@ -12,16 +12,16 @@ from muses_eval.storage.runs.shards import read_index
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightSummary:
-    """One night as ``muses flow status`` shows it.  None: not known."""
+    """One night as ``muses flow status`` shows it; None stands for an unknown value."""
 
     run_id: str
     day: date
     state: str
-    """open, sealed, or unreadable."""
+    """State of the run of the night: open, sealed or unreadable."""
     planned: int | None
     scored: int | None
     complete: bool | None
-    """None: the night has not come to an end."""
+    """True when every model reached the coverage; None when the night has not finished."""
     cost_usd: float | None
     seconds: float | None
     cells_played: int
@@ -36,7 +36,7 @@ class NightSummary:
 
 
 def last_nights(store: ObjectStore, name: str, most: int) -> list[NightSummary]:
-    """The last nights of this name, the newest first."""
+    """Returns at most *most* nights of this name, the newest first."""
     return [line for night in stored_nights(store, name)[:most] if (line := _line(store, night)) is not None]
 
 

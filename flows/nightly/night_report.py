@@ -28,7 +28,7 @@ _SHOWN_PROBLEMS = 5
 
 @dataclass(frozen=True, slots=True)
 class NightOutcome:
-    """What a report is made of."""
+    """Input of the report of a night."""
 
     store: ObjectStore
     night: Night
@@ -39,6 +39,7 @@ class NightOutcome:
 
 
 def build_report(outcome: NightOutcome, seconds: float) -> NightReport:
+    """Builds the report of a night that took *seconds*, all starts together."""
     from muses_eval.flows.nightly.publish_site import page_of
 
     store, night, played, canary = outcome.store, outcome.night, outcome.played, outcome.canary
@@ -82,21 +83,21 @@ def _changes(outcome: NightOutcome, manifest: RunManifest, notes: list[str]) -> 
         if outcome.before is not None:
             found.append(compare_with_last_night(store, manifest, outcome.before, alpha))
     except StoreError as error:
-        notes.append(f"tonight could not be held against the last sealed night: {error}")
+        notes.append(f"the night could not be compared with the last sealed night: {error}")
     try:
         canary, earlier = find_manifest(store, night.canary_id), canaries_before(store, night, MAX_EARLIER_NIGHTS)
         found.append(compare_with_canaries(store, canary, earlier, alpha))
         if not earlier:
             notes.append("no earlier canary: drift can be computed from the next night on")
     except StoreError as error:
-        notes.append(f"the canary could not be held against its past: {error}")
+        notes.append(f"the canary could not be compared with earlier canaries: {error}")
     return found
 
 
 def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:
-    """What a person should know of how tonight's plan differs from the last sealed night's."""
+    """Returns notes about the differences between the plans of this night and of the last sealed night."""
     if before is None:
-        return ["no earlier sealed night: everything was played, and there is nothing to hold it against"]
+        return ["no earlier sealed night: everything was played, and there is nothing to compare with"]
     notes = []
     for what, then, now in (
         ("model", set(before.models), set(tonight.models)),
@@ -111,21 +112,24 @@ def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:
     other = sorted(family for family in common if rows_version(before, family) != rows_version(tonight, family))
     if other:
         notes.append(
-            f"other scenarios than in {before.run_id}: {', '.join(other)}; nothing of that is taken over or compared"
+            f"other scenarios than in {before.run_id}: {', '.join(other)}; they are neither reused nor compared"
         )
     return notes
 
 
 def _other_models(before: RunManifest, tonight: RunManifest) -> Iterator[str]:
-    """Which names on the leaderboard stand for something else."""
+    """Yields the models whose name stayed the same but whose definition changed."""
     for name in sorted(before.models.keys() & tonight.models.keys()):
         then, now = before.models[name], tonight.models[name]
         if other := sorted(what for what in then.keys() | now.keys() if then.get(what) != now.get(what)):
-            yield f"{name} is not what it was in {before.run_id}: other {', '.join(other)}"
+            yield f"{name} differs from {before.run_id}: other {', '.join(other)}"
 
 
 def _other_engines(outcome: NightOutcome) -> list[str]:
-    """Which models are served by another vLLM than in the last sealed night, by its canary, which is always played."""
+    """Returns the models that another version of vLLM serves than in the last sealed night.
+
+    The canaries are compared, because they are always played.
+    """
     before = None if outcome.before is None else Night.parse(outcome.before.run_id)
     if before is None:
         return []
@@ -134,7 +138,7 @@ def _other_engines(outcome: NightOutcome) -> list[str]:
             engine_versions(find_manifest(outcome.store, night.canary_id).made_with.get("vllm", {}))
             for night in (before, outcome.night)
         )
-    except StoreError:  # its canary has been deleted
+    except StoreError:  # the canary was deleted
         return []
     return [
         f"{model} is served by vLLM {now[model]}, in {before.run_id} by {then[model]}"

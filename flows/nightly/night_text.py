@@ -1,4 +1,4 @@
-"""Nights and upkeep as text, for the command line, for Prefect's pages and for notifications."""
+"""Nights and store maintenance as text, for the command line, Prefect artifacts and notifications."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _UNKNOWN = "?"
 
 
 def flag_line(flag: Flag) -> str:
-    """One flag, as a person would say it."""
+    """Describes a flag in one line."""
     error = "" if flag.se is None else f" ± {100 * flag.se:.1f}"
     than = flag.against if flag.runs == 1 else f"the mean of {flag.runs} canaries since {flag.against}"
     moved = f"{100 * flag.difference:+.1f}{error} points over {flag.scenarios} scenarios"
@@ -28,19 +28,19 @@ def night_lines(report: NightReport) -> Iterator[str]:
     cost = "unknown cost" if report.cost_usd is None else f"${report.cost_usd:.2f}"
     yield (
         f"night {report.run_id} in {report.store}: {report.scored} of {report.planned} episodes scored,"
-        f" {report.cells_played} cells played, {report.cells_reused} taken over; canary {report.canary_scored} of"
+        f" {report.cells_played} cells played, {report.cells_reused} reused; canary {report.canary_scored} of"
         f" {report.canary_planned}; {cost}, {duration(report.seconds)}"
     )
     yield from (f"  {flag_line(flag)}" for flag in report.flags)
     if not report.flags:
-        yield "  no change that chance does not explain"
+        yield "  no significant change"
     yield from (f"  {note}" for note in report.notes)
     yield from (f"  {problem}" for problem in report.problems)
     yield f"  {report.site}"
 
 
 def cell_rows(cells: Sequence[CellRecord], run_id: str) -> list[dict[str, Any]]:
-    """The cells of a night as a table."""
+    """Returns the cells of a night as rows of a table."""
     return [
         {
             "model": cell.model,
@@ -53,7 +53,7 @@ def cell_rows(cells: Sequence[CellRecord], run_id: str) -> list[dict[str, Any]]:
 
 
 def status_table(lines: Sequence[NightSummary]) -> str:
-    """The last nights, and below the table what somebody should look at."""
+    """Renders the last nights as a table, followed by their flags and problems."""
     header = ["night", "state", "coverage", "cells played", "taken over", "cost", "duration", "flags"]
     rows = [_status_row(line) for line in lines]
     table = text_table(header, rows, numeric=(2, 3, 4, 5, 6))
@@ -84,7 +84,7 @@ def _remarks(line: NightSummary) -> Iterator[str]:
 
 
 def upkeep_lines(report: MaintainReport) -> Iterator[str]:
-    """What was done to a store, or would be."""
+    """Describes the result of the maintenance of a store, or of its dry run."""
     would = "would be " if report.dry_run else ""
     damaged = [check for check in report.checks if check.findings]
     read = sum(check.bytes for check in report.checks)
@@ -100,7 +100,7 @@ def upkeep_lines(report: MaintainReport) -> Iterator[str]:
 
 
 def duration(seconds: float) -> str:
-    """As 45 s, 12 min, 3 h 20 min."""
+    """Formats a duration, such as 45 s, 12 min or 3 h 20 min."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,7 +1,7 @@
-"""The store's pages as files in the store itself, below ``site/``.
+"""Publishes the web pages of a store as files in the store itself, below ``site/``.
 
-A night writes the pages of its own runs, those of runs that have none yet or have changed since, and those that are
-about all runs; what was written in earlier nights stays, until its run is deleted.
+A night writes the pages of its own runs, of runs that are new or have changed, and the pages about all runs.  Other
+pages stay until their run is deleted.
 """
 
 import math
@@ -20,7 +20,7 @@ from muses_eval.storage.runs.manifest import list_run_ids
 
 SITE = "site/"
 _NAMES_OF_RUNS = ("run", "first", "second")
-"""In the paths of pages."""
+"""Parameters of page paths that are run ids."""
 _WRITERS = 8
 
 
@@ -36,12 +36,12 @@ class _Part(StoreCache):
 
 
 def page_of(store: ObjectStore, run_id: str) -> str:
-    """Where a run's pages begin, once they are published."""
+    """Returns the address of the first page of a run, once it is published."""
     return store.uri(f"{SITE}{_front_page(run_id)}")
 
 
 def publish(store: ObjectStore, run_ids: Collection[str]) -> int:
-    """Writes the pages, those of *run_ids* anew, and returns how many files were written.
+    """Writes the pages, including all pages of *run_ids*, and returns the number of files that changed.
 
     Raises:
         StoreError: the store cannot be read or written.
@@ -61,7 +61,7 @@ def publish(store: ObjectStore, run_ids: Collection[str]) -> int:
 
 
 def _changed_since(store: ObjectStore, pages: Mapping[str, float]) -> set[str]:
-    """Runs whose pages may be out of date: they were played on, sealed or scored again since."""
+    """Returns the runs that changed after their pages were written: played, sealed or rescored."""
     changed: dict[str, float] = {}
     for folder in (RUNS, TRACES, RESCORED):
         for info in store.list(folder):
@@ -76,7 +76,7 @@ def _front_page(run_id: str) -> str:
 
 
 def _is_of(runs: Collection[str], path: str) -> bool:
-    """Whether all runs that a page is about are among these; True for what is no page of ours."""
+    """Returns True when all runs of a page are among *runs*, or when the file is not a page."""
     for route in ROUTES:
         try:
             params = route.match(path)
@@ -96,11 +96,11 @@ def _files(store_url: str, run_ids: Collection[str]) -> Iterator[tuple[str, byte
 
 
 def _write(store: ObjectStore, key: str, data: bytes) -> bool:
-    """False: it was there already, just so."""
+    """Writes an object; returns False when it already had this content."""
     while not store.put_if_absent(key, data):
         try:
             there = store.read(key)
-        except MissingObjectError:  # deleted in this moment
+        except MissingObjectError:  # deleted meanwhile
             continue
         if there.data == data:
             return False

@@ -9,22 +9,22 @@ from muses_eval.storage.runs.nights import CANARY, Night
 
 
 def read_day(text: str | None) -> date | None:
-    """A day as 2026-11-23.
+    """Parses a day such as 2026-11-23; None stays None.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: *text* is not a day.
     """
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError(f"--date {text!r}: expected a day as 2026-11-23") from error
+        raise ConfigError(f"--date {text!r}: expected a day such as 2026-11-23") from error
 
 
 def resolve_night(config: RunConfig, day: date | None, now: datetime) -> Night:
-    """The night of a day; without one, that of today where the nightly evaluation is at home.  *now*: any time zone's.
+    """Returns the night of *day*, by default of today in the time zone of the config; *now* may be in any time zone.
 
     Raises:
-        ConfigError: that day has not begun there.
+        ConfigError: the day has not begun in that time zone.
     """
     today = now.astimezone(ZoneInfo(config.nightly.timezone)).date()
     if day is not None and day > today:
@@ -35,34 +35,34 @@ def resolve_night(config: RunConfig, day: date | None, now: datetime) -> Night:
 
 
 def scheduled_start(scheduled: datetime | None, now: datetime) -> datetime:
-    """When a night that begins now was to begin: at its schedule's time, however late and however often it is started.
+    """Returns the time that determines the night of a start: its scheduled time, even when it starts late.
 
-    *scheduled* lies ahead where somebody has started it before its time.
+    *scheduled* is in the future when the start was triggered early; then *now* counts.
     """
     return now if scheduled is None else min(scheduled, now)
 
 
 def refuse_run_id(config: RunConfig) -> None:
-    """Raises ConfigError for a config that names one run: nights have names of their own."""
+    """Raises ConfigError when the config has a ``run_id``, because the ids of nights are derived from their day."""
     if config.run_id is not None:
         raise ConfigError(
-            f"run_id {config.run_id!r}: nights are named {config.nightly.name}-<date>; leave it out (nightly.name says"
-            " how they begin)"
+            f"run_id {config.run_id!r}: nights are named {config.nightly.name}-<date>; leave it out (nightly.name sets"
+            " the first part)"
         )
 
 
 def night_config(config: RunConfig, night: Night) -> RunConfig:
-    """What the night plays.
+    """Returns the config of the run of a night.
 
     Raises:
-        ConfigError: the config names one run.
+        ConfigError: the config has a ``run_id``.
     """
     refuse_run_id(config)
     return config.model_copy(update={"run_id": night.run_id, "name": night.name})
 
 
 def canary_config(config: RunConfig, night: Night) -> RunConfig:
-    """What its canary plays: a sample that stays the same, asked anew whatever the cache holds."""
+    """Returns the config of the canary of a night: a fixed sample, played without the response cache."""
     least = config.nightly.canary
     limit = least if config.limit is None else min(least, config.limit)
     return config.model_copy(

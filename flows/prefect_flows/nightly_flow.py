@@ -58,7 +58,7 @@ async def _publish_night(result: NightResult) -> None:
     """Publishes the cells of the night as a table, its changed scores, and a link to its pages."""
     report, key = result.report, artifact_key(result.report.run_id)
     with suppress_display_errors():
-        moved = "\n".join(map(flag_line, report.flags)) or "No change that chance does not explain."
+        moved = "\n".join(map(flag_line, report.flags)) or "No significant change."
         await acreate_table_artifact(cell_rows(result.cells, report.run_id), key=f"cells-{key}", description=moved)
     with suppress_display_errors():
         await acreate_link_artifact(report.site, link_text=report.run_id, key=f"site-{key}")

@@ -80,8 +80,8 @@ def night_notifications(report: NightReport) -> tuple[Notification, ...]:
         where=report.site,
         since=_utc(report.started_at),
         details=(
-            f"cells: {report.cells_played} played, {report.cells_reused} taken over",
-            *(() if report.complete else ("coverage is short: started again, it plays only what is not scored",)),
+            f"cells: {report.cells_played} played, {report.cells_reused} reused",
+            *(() if report.complete else ("coverage is short; a second start plays only the pending episodes",)),
             *(("the budget is reached",) if report.budget_reached else ()),
             *report.problems,
         ),
@@ -91,7 +91,7 @@ def night_notifications(report: NightReport) -> tuple[Notification, ...]:
         return (published,)
     moved = Notification(
         event="regression",
-        what=f"{report.run_id}: {len(report.alarms)} scores moved that chance does not explain",
+        what=f"{report.run_id}: {len(report.alarms)} significant changes of scores",
         where=report.site,
         since=f"compared with {', '.join(dict.fromkeys(flag.against for flag in report.alarms))}",
         details=tuple(map(flag_line, report.alarms)),

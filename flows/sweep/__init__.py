@@ -1,1 +1,1 @@
-"""A sweep: all runs of a parameter grid on one executor and one budget."""
+"""Sweeps: all runs of a parameter grid on one executor, with one budget."""

@@ -1,8 +1,8 @@
-"""A sweep: the runs of a grid, each the main job of :mod:`muses_eval.flows.job.evaluate`, on one executor.
+"""A sweep: the runs of a grid, each evaluated by :mod:`muses_eval.flows.job.evaluate`, on one executor.
 
-Several runs are in flight at the same time.  They share the accounts' limits, and the servers of the models that the
-sweep serves itself.  What fails in one run stops no other.  Runs are named after their values, so a sweep that is
-started again plays only what is not scored yet.  A budget is that of all runs together.
+Several runs are played at the same time.  They share the limits of the accounts, and the servers of models that the
+sweep serves.  A failure in one run does not stop the others.  Runs are named after their values, so a second start of
+a sweep plays only the pending episodes.  The budget applies to all runs together.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ from muses_eval.storage.runs.shards import read_index
 from muses_eval.workers.budget import BudgetSpec
 
 RUNS_AT_ONCE = 16
-"""More are not prepared at the same time: each has its plan and its scenarios in memory."""
+"""Maximum number of concurrent runs; each has its plan and its scenarios in memory."""
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """One run of a sweep with all that it would play."""
+    """One run of a sweep with its dataset and its plan."""
 
     label: str
     config: RunConfig
@@ -51,7 +51,7 @@ class PlannedRun:
 
 
 def plan_runs(runs: Iterable[SweepRun]) -> Iterator[PlannedRun]:
-    """The runs, one after the other; what several of them play is loaded once.
+    """Plans the runs one after the other; a dataset of several runs is loaded once.
 
     Raises:
         ConfigError, DatasetError: a run cannot be planned.
@@ -68,16 +68,16 @@ class SweepRunResult:
     """The result of one run of a sweep."""
 
     label: str
-    """Its values, for people."""
+    """Readable values of the run."""
     run_id: str
     cells: tuple[CellResult, ...]
-    """All starts together, as it is stored."""
+    """Stored results of all starts."""
     coverage: float
-    """Share of a cell's episodes that has to be scored."""
+    """Share of the episodes of a cell that has to be scored."""
     report: RunReport | None
-    """None: it ended early."""
+    """Report of the run; None when it ended early."""
     error: str | None
-    """Why it ended early."""
+    """Error with which the run ended early; None when it did not."""
 
     def is_complete(self, cell: CellResult) -> bool:
         return cell.scored >= self.coverage * cell.planned
@@ -103,12 +103,12 @@ class SweepReport:
 
     @property
     def lines(self) -> list[SweepLine]:
-        """All cells, in the order of the grid."""
+        """Results of all cells, in the order of the grid."""
         return [SweepLine(run.label, cell, run.is_complete(cell)) for run in self.runs for cell in run.cells]
 
     @property
     def budget_reached(self) -> bool:
-        """Whether episodes of any run were not played because of its budget."""
+        """True when episodes of any run were not played because of the budget."""
         return any(run.report.budget_reached for run in self.runs if run.report is not None)
 
     @property
@@ -119,18 +119,18 @@ class SweepReport:
 
 @dataclass(frozen=True, slots=True)
 class _QueuedRun:
-    """A run that is about to be played; less than its plan, since a sweep has many."""
+    """A run that waits to be played, without its plan, which is too large to keep for every run of a sweep."""
 
     label: str
     config: RunConfig
     run_id: str
     planned: Mapping[tuple[str, str], int]
     agents: tuple[ModelSpec, ...]
-    """Those that the sweep serves itself."""
+    """Agents that the sweep serves."""
     users: tuple[ModelSpec, ...]
-    """The same of the model that plays users."""
+    """Users' model when the sweep serves it."""
     history: SpendingHistory
-    """What earlier starts have left on the budget."""
+    """Spending of earlier starts."""
 
 
 async def sweep(
@@ -140,11 +140,11 @@ async def sweep(
     observer: RunObserver = NO_OBSERVER,
     driver: Driver = DIRECT,
 ) -> SweepReport:
-    """The whole job.
+    """Evaluates all runs of a sweep.
 
     Raises:
-        MusesError: a run cannot be planned, what one has spent of a budget cannot be read, or all of them ended early
-            for the same reason.
+        MusesError: a run cannot be planned, the spending of a run cannot be read, or all runs ended early with the
+            same error.
     """
     start = time.monotonic()
     queue = await asyncio.to_thread(_queue, runs)
@@ -168,7 +168,7 @@ async def sweep(
                 except MusesError as error:
                     errors.append(error)
                     return await _result_of(queued, str(error))
-                except Exception as error:  # noqa: BLE001 - a defect in one run stops no other either
+                except Exception as error:  # noqa: BLE001 - an error in one run must not stop the others
                     _LOG.exception("run %s ended early", queued.run_id)
                     return await _result_of(queued, f"{type(error).__name__}: {error}")
 
@@ -202,13 +202,13 @@ def _spending_history(run: PlannedRun) -> SpendingHistory:
 
 
 def _shared_budget(name: str, queue: Sequence[_QueuedRun]) -> BudgetSpec | None:
-    """The budget of all runs together; a grid does not vary it."""
+    """Returns the budget of all runs together; a grid cannot vary it."""
     budget = queue[0].config.budget
     return None if budget is None else open_budget(name, budget, (queued.history.before for queued in queue))
 
 
 async def _result_of(queued: _QueuedRun, came: RunReport | str) -> SweepRunResult:
-    """The stored results of a run that ended with a report, or early with an error message."""
+    """Reads the stored results of a run that ended with a report, or early with an error message."""
     try:
         found = await asyncio.to_thread(_stored, queued)
     except (MusesError, duckdb.Error) as error:
@@ -224,7 +224,7 @@ def _stored(queued: _QueuedRun) -> list[CellResult]:
 
 
 def _once(warn: Warn) -> Warn:
-    """Says the same thing once, however many runs have it to say."""
+    """Returns a function that passes each distinct warning on once, although several runs issue it."""
     said: set[str] = set()
 
     def say(text: str) -> None:

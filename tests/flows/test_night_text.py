@@ -38,15 +38,13 @@ def test_a_flag_says_what_where_and_since_when() -> None:
 
 def test_a_night() -> None:
     lines = list(night_lines(REPORT))
-    assert lines[0].startswith(
-        "night nightly-2026-11-23 in here: 3 of 4 episodes scored, 1 cells played, 2 taken over;"
-    )
+    assert lines[0].startswith("night nightly-2026-11-23 in here: 3 of 4 episodes scored, 1 cells played, 2 reused;")
     assert "canary 2 of 2; unknown cost, 12 s" in lines[0]
     assert [line.split(":")[0].strip() for line in lines[1:3]] == ["drift", "improvement"]
     assert lines[3:] == ["  a note", "  1 x timeout: no answer", f"  {REPORT.site}"]
     quiet = list(night_lines(replace(REPORT, flags=(), cost_usd=0.5)))
     assert "$0.50" in quiet[0]
-    assert quiet[1] == "  no change that chance does not explain"
+    assert quiet[1] == "  no significant change"
 
 
 def test_the_last_nights() -> None:

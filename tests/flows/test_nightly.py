@@ -228,7 +228,7 @@ def test_what_was_played_is_held_against_the_night_before(later: Board) -> None:
     scripted, model = later.raw["models"]
     report = later.night(2, models=[scripted, {**model, "sampling": {"seed": 1}}]).report
     (flag,) = report.flags
-    assert "m is not what it was in nightly-2026-11-01: other sampling" in report.notes
+    assert "m differs from nightly-2026-11-01: other sampling" in report.notes
     assert (flag.kind, flag.model, flag.column) == ("improvement", "m", "queue_f1")
     assert (flag.against, flag.now > flag.before, report.alarms) == ("nightly-2026-11-01", True, ())
 
@@ -257,7 +257,7 @@ def test_other_scenarios(later: Board) -> None:
     assert later.calls() == CALLS + 2 * CANARY
     assert (report.cells_reused, report.flags) == (0, ())
     (note,) = [note for note in report.notes if "other scenarios" in note]
-    assert note.startswith("other scenarios than in nightly-2026-11-01: instruct, queue; nothing of that is taken over")
+    assert note.startswith("other scenarios than in nightly-2026-11-01: instruct, queue; they are neither reused")
 
 
 def test_a_second_start_changes_nothing(later: Board) -> None:
@@ -305,7 +305,7 @@ def test_a_night_goes_on_with_the_config_that_it_began_with(later: Board) -> Non
     told = str(refused.value).splitlines()
     assert "'nightly-canary-2026-11-01' exists and was planned otherwise" in told[0]
     assert any(line.startswith("  model m: {") for line in told)
-    assert told[-1].startswith("A night goes on with the config that it began with: undo the changes, or wait")
+    assert told[-1].startswith("A night continues with the config with which it started: undo the changes, or wait")
     assert "--run-id" not in str(refused.value)
 
 
@@ -342,7 +342,7 @@ def test_what_cannot_be_taken_over_is_played(later: Board, monkeypatch: pytest.M
 
     monkeypatch.setattr(reuse, "write_shard", write)
     report = later.night(2).report
-    assert any("not everything is taken over, and the rest is played: the disk is full" in w for w in later.warnings)
+    assert any("some cells cannot be reused and are played: the disk is full" in w for w in later.warnings)
     assert (report.complete, report.scored, report.cells_reused, report.cells_played) == (True, 40, 1, 3)
     where = played_in(later, report.run_id)
     assert sorted(where.values()) == ["nightly-2026-11-01", *["nightly-2026-11-02"] * 3]
@@ -389,8 +389,8 @@ def test_a_damaged_night_before_costs_no_night(later: Board) -> None:
     later.store.put_if_absent(entry.key, b"no parquet")
     report = later.night(2).report
     assert later.calls() == CALLS + 2 * CANARY
-    assert any("nothing is taken over from nightly-2026-11-01" in warning for warning in later.warnings)
-    assert any("could not be held against the last sealed night" in note for note in report.notes)
+    assert any("no cell is reused from nightly-2026-11-01" in warning for warning in later.warnings)
+    assert any("could not be compared with the last sealed night" in note for note in report.notes)
     assert (report.complete, report.cells_reused) == (True, 0)
 
 

@@ -83,7 +83,7 @@ def test_two_nights_and_their_upkeep(muses: Muses, prefect: PrefectServer, confi
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("nightly", "nightly.yaml", "--date=yesterday"), "--date 'yesterday': expected a day as 2026-11-23"),
+        (("nightly", "nightly.yaml", "--date=yesterday"), "--date 'yesterday': expected a day such as 2026-11-23"),
         (("nightly", "nightly.yaml", "--date=2999-01-01"), "--date 2999-01-01: it is still"),
         (("nightly", "nightly.yaml", "--run-id=mine"), "run_id 'mine': nights are named board-<date>"),
         (("nightly", "missing.yaml"), "missing.yaml: cannot be read"),

@@ -59,7 +59,7 @@ def test_days() -> None:
     assert read_day(None) is None
     assert read_day("2026-02-28") == date(2026, 2, 28)
     for text in ("2026-02-30", "yesterday", ""):
-        with pytest.raises(ConfigError, match="expected a day as 2026-11-23"):
+        with pytest.raises(ConfigError, match="expected a day such as 2026-11-23"):
             read_day(text)
 
 

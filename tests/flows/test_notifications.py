@@ -71,7 +71,7 @@ def test_a_night_is_published_in_one_message() -> None:
         "nightly-2026-11-23: 100 of 100 episodes scored, $1.50",
         "where: s3://evals/store/site/runs/nightly-2026-11-23/index.html",
         "since: 2026-11-23 01:00:00 UTC",
-        "cells: 2 played, 6 taken over",
+        "cells: 2 played, 6 reused",
         "more: muses leaderboard --run nightly-2026-11-23 --store s3://evals/store",
     ]
 
