@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from muses_eval.flows.job.evaluate import OnShard, RunObserver
 from muses_eval.flows.job.prepare import PreparedRun
-from muses_eval.workers.limits import AccountStatus, Snapshot
+from muses_eval.workers.limits import AccountStatus, LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RunProgress:
         else:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def status(self, snapshot: Snapshot) -> None:
+    def status(self, snapshot: LimitsSnapshot) -> None:
         """Shows how the accounts stand now."""
         self._lines[:] = account_lines(snapshot.accounts)
 

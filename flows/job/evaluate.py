@@ -35,7 +35,8 @@ from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.workers.budget import NO_HISTORY
 from muses_eval.workers.limits import limit_conflicts
-from muses_eval.workers.play.executor import Executor, InlineExecutor, OnStart, ignore_start
+from muses_eval.workers.play.executor import Executor, OnStart, ignore_start
+from muses_eval.workers.play.inline_executor import InlineExecutor
 from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary
 

@@ -9,19 +9,19 @@ from typing import Any, TypeVar
 
 from muses_eval.pipeline.errors import Stalled
 from muses_eval.storage.runs.account_state import AccountState
-from muses_eval.workers.limits import AccountStatus, Snapshot
+from muses_eval.workers.limits import AccountStatus, LimitsSnapshot
 from muses_eval.workers.play.executor import Executor
 
 T = TypeVar("T")
 
-OnStatus = Callable[[Snapshot], None]
+OnStatus = Callable[[LimitsSnapshot], None]
 """Called every second with the status of the accounts that a run uses."""
 CHECK_EVERY_S = 1.0
 _STILL_TRYING_S = 180.0
 """Time after the last attempt of an account until it counts as idle; retries wait at most two minutes."""
 
 
-def ignore_status(_: Snapshot) -> None:
+def ignore_status(_: LimitsSnapshot) -> None:
     """Ignores the status."""
 
 
@@ -29,7 +29,7 @@ def publish_status(record: Callable[[tuple[AccountState, ...]], None], on_status
     """Returns an observer that passes the status to *on_status* and to *record*, which stores it with the run lock."""
     names = [part.name for part in fields(AccountState)]
 
-    def publish(snapshot: Snapshot) -> None:
+    def publish(snapshot: LimitsSnapshot) -> None:
         on_status(snapshot)
         record(tuple(AccountState(**{name: getattr(each, name) for name in names}) for each in snapshot.accounts))
 
@@ -47,7 +47,7 @@ class StallAlarm:
     last_success: float
     """Time of the last response, or of the last check without a call in flight: servers may have been starting."""
 
-    def stalled(self, snapshot: Snapshot, now: float) -> bool:
+    def stalled(self, snapshot: LimitsSnapshot, now: float) -> bool:
         ages = [status.success_age_s for status in snapshot.accounts if status.success_age_s is not None]
         self.last_success = max([self.last_success, *(now - age for age in ages)])
         if not any(map(_is_trying, snapshot.accounts)):
@@ -60,7 +60,7 @@ def _is_trying(status: AccountStatus) -> bool:
     return tried or status.in_flight > 0 or status.waiting > 0
 
 
-def stall_message(snapshot: Snapshot, limit_s: float, since: datetime) -> str:
+def stall_message(snapshot: LimitsSnapshot, limit_s: float, since: datetime) -> str:
     """Returns the message of a stall: since when, the state of each account, and what to do."""
     lines = [f"no model has responded for {limit_s / 60:g} minutes (since {since:%Y-%m-%d %H:%M:%S} UTC):"]
     for status in snapshot.accounts:

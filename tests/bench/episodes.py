@@ -36,7 +36,7 @@ from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.plan.plan import RunRequest, make_plan
-from muses_eval.workers.play.executor import InlineExecutor
+from muses_eval.workers.play.inline_executor import InlineExecutor
 
 ROOT = Path(__file__).parents[2]
 _REFUSAL = json.dumps({"target": "all", "content": "No, that is restricted."})

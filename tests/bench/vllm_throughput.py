@@ -29,7 +29,7 @@ from pathlib import Path
 from muses_eval.flows.job.evaluate import play_all
 from muses_eval.flows.job.prepare import prepare_without_lock
 from muses_eval.pipeline.config.parse import parse_config
-from muses_eval.workers.play.executor import InlineExecutor
+from muses_eval.workers.play.inline_executor import InlineExecutor
 from muses_eval.workers.vllm.engine_build import find_engine
 from muses_eval.workers.vllm.health_check import check_health
 from muses_eval.workers.vllm.server_command import ServerSpec, command_line, environment

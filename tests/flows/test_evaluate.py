@@ -24,7 +24,7 @@ from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import read_manifest, update_manifest
 from muses_eval.storage.runs.run_lock import RunLockedError, hold_run_lock
 from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
-from muses_eval.workers.play.executor import InlineExecutor
+from muses_eval.workers.play.inline_executor import InlineExecutor
 
 from tests.conftest import Muses
 from tests.provider import Provider, Response, completion, reset

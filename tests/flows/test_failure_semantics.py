@@ -24,7 +24,8 @@ from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.settings import read_settings, set_environment_defaults
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.errors import ConfigError, MusesError, StoreError
-from muses_eval.workers.play.executor import InlineExecutor, OnStart, ignore_start
+from muses_eval.workers.play.executor import OnStart, ignore_start
+from muses_eval.workers.play.inline_executor import InlineExecutor
 from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary
 

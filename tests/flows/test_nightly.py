@@ -29,7 +29,8 @@ from muses_eval.storage.runs.nights import Night, report_of
 from muses_eval.storage.runs.run_lock import RunLockedError, hold_run_lock
 from muses_eval.storage.upkeep.compaction import compact
 from muses_eval.storage.upkeep.verify import verify
-from muses_eval.workers.play.executor import Executor, InlineExecutor, OnStart, ignore_start
+from muses_eval.workers.play.executor import Executor, OnStart, ignore_start
+from muses_eval.workers.play.inline_executor import InlineExecutor
 from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.vllm.gpu_scheduler import GpuScheduler

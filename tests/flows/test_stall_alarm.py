@@ -10,7 +10,7 @@ from muses_eval.flows.cli.progress import account_lines
 from muses_eval.flows.job.stall_alarm import StallAlarm, stall_message
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.shards import read_index
-from muses_eval.workers.limits import AccountStatus, Snapshot
+from muses_eval.workers.limits import AccountStatus, LimitsSnapshot
 
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
@@ -41,7 +41,7 @@ TRYING = AccountStatus(
 
 
 def alarm_after(status: AccountStatus, seconds: float) -> bool:
-    return StallAlarm(60.0, 0.0).stalled(Snapshot((status,)), seconds)
+    return StallAlarm(60.0, 0.0).stalled(LimitsSnapshot((status,)), seconds)
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,16 @@ def test_not_before_the_time_is_over() -> None:
 
 def test_one_account_that_answers_is_enough() -> None:
     fine = replace(TRYING, success_age_s=1.0)
-    assert not StallAlarm(60.0, 0.0).stalled(Snapshot((TRYING, fine)), 1000.0)
+    assert not StallAlarm(60.0, 0.0).stalled(LimitsSnapshot((TRYING, fine)), 1000.0)
 
 
 def test_nobody_calls_anything() -> None:
     """A run of built-in agents."""
-    assert not StallAlarm(60.0, 0.0).stalled(Snapshot(), 1000.0)
+    assert not StallAlarm(60.0, 0.0).stalled(LimitsSnapshot(), 1000.0)
 
 
 def test_the_message_says_since_when_who_and_what_to_do() -> None:
-    text = stall_message(Snapshot((TRYING,)), 90.0, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    text = stall_message(LimitsSnapshot((TRYING,)), 90.0, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert "for 1.5 minutes (since 2026-01-02 03:04:05 UTC)" in text
     assert "  http://one/v1 (KEY): 12 calls in flight, 40 waiting, 100 answered, 3 refused, 2 failed" in text
     assert "; last: HTTP 503" in text

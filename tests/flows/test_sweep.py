@@ -27,7 +27,8 @@ from muses_eval.pipeline.errors import ConfigError, EndpointError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import find_manifest
-from muses_eval.workers.play.executor import Executor, InlineExecutor
+from muses_eval.workers.play.executor import Executor
+from muses_eval.workers.play.inline_executor import InlineExecutor
 
 from tests.conftest import Muses
 from tests.flows.test_interrupt import CTRL_C, Stopped

@@ -13,9 +13,9 @@ from muses_eval.workers.limits import (
     AttemptOutcome,
     LeaseHolder,
     LimitsClient,
+    LimitsSnapshot,
     Permit,
     RateLimiter,
-    Snapshot,
 )
 from muses_eval.workers.limits.protocol import AccountReport, CoordinatorUnavailableError, Renewal
 from muses_eval.workers.rehearsal.fault_profile import HardLimits
@@ -184,7 +184,7 @@ class Scene:
     workers: list[SimulatedWorker]
 
     @property
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> LimitsSnapshot:
         return self.coordinator.coordinator.snapshot()
 
 

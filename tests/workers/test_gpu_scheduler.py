@@ -13,7 +13,7 @@ from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.plan.gpu_waves import ServerKey, needed_gpus, pack_waves, server_key
-from muses_eval.workers.limits import Snapshot
+from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.executor import OnStart, ignore_start
 from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary
@@ -88,8 +88,8 @@ class BookExecutor:
     async def probe(self, spec: ModelSpec) -> Unavailable | None:
         return Unavailable(f"asked {spec.name}", lasting=False)
 
-    async def snapshot(self) -> Snapshot:
-        return Snapshot()
+    async def snapshot(self) -> LimitsSnapshot:
+        return LimitsSnapshot()
 
     @property
     def dashboard_url(self) -> None:

@@ -31,10 +31,10 @@ class Cost:
 
     def within(self, cap: Budget) -> bool:
         """Returns True when neither currency exceeds the cap."""
-        return self.usd <= or_inf(cap.usd) and self.tokens <= or_inf(cap.tokens)
+        return self.usd <= or_infinity(cap.usd) and self.tokens <= or_infinity(cap.tokens)
 
 
-def or_inf(most: float | None) -> float:
+def or_infinity(most: float | None) -> float:
     """Returns a cap as a number; infinity when there is none."""
     return math.inf if most is None else most
 

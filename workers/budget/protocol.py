@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.model import ModelSpec
-from muses_eval.workers.budget.cost import Cost, or_inf
+from muses_eval.workers.budget.cost import Cost, or_infinity
 from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory, CostHistoryByCell
 
 
@@ -22,7 +22,7 @@ class BudgetSpec:
     @property
     def used_up(self) -> bool:
         """True when earlier starts have used all of it."""
-        return self.before.usd >= or_inf(self.cap.usd) or self.before.tokens >= or_inf(self.cap.tokens)
+        return self.before.usd >= or_infinity(self.cap.usd) or self.before.tokens >= or_infinity(self.cap.tokens)
 
 
 def budget_cell(run_id: str, model: ModelSpec, family: str) -> str:

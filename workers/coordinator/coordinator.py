@@ -17,7 +17,7 @@ from muses_eval.workers.budget import (
     WorkerReport,
 )
 from muses_eval.workers.limits.account import Account
-from muses_eval.workers.limits.protocol import AccountReport, LeaseHolder, Renewal, Snapshot
+from muses_eval.workers.limits.protocol import AccountReport, LeaseHolder, LimitsSnapshot, Renewal
 from muses_eval.workers.limits.registry import AccountRegistry
 
 
@@ -36,7 +36,7 @@ class CoordinatorClient(Protocol):
         """Gives back all leases of a worker."""
         ...
 
-    async def snapshot(self, run: str | None = None) -> Snapshot:
+    async def snapshot(self, run: str | None = None) -> LimitsSnapshot:
         """Returns the state of all accounts; with *run*, only the accounts it has used, with its own counts."""
         ...
 
@@ -64,7 +64,7 @@ class Coordinator:
     def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
         self._limits.leave(holder, reports)
 
-    def snapshot(self, run: str | None = None) -> Snapshot:
+    def snapshot(self, run: str | None = None) -> LimitsSnapshot:
         return self._limits.snapshot(run)
 
     def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:
@@ -87,7 +87,7 @@ class LocalCoordinator:
     async def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
         self.coordinator.leave(holder, reports)
 
-    async def snapshot(self, run: str | None = None) -> Snapshot:
+    async def snapshot(self, run: str | None = None) -> LimitsSnapshot:
         return self.coordinator.snapshot(run)
 
     async def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:

@@ -19,8 +19,8 @@ from muses_eval.workers.limits.protocol import (
     AccountReport,
     CoordinatorUnavailableError,
     LeaseHolder,
+    LimitsSnapshot,
     Renewal,
-    Snapshot,
 )
 from ray.exceptions import RayActorError, TaskCancelledError
 
@@ -55,7 +55,7 @@ class RayCoordinator:
     async def leave(self, holder: LeaseHolder, reports: Mapping[Account, AccountReport]) -> None:
         await _call_once(self._actor.leave.remote(holder, reports))
 
-    async def snapshot(self, run: str | None = None) -> Snapshot:
+    async def snapshot(self, run: str | None = None) -> LimitsSnapshot:
         return await _call_with_retries(lambda: self._actor.snapshot.remote(run))
 
     async def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:

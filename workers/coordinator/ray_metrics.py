@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from muses_eval.workers.budget import BudgetStatus
 from muses_eval.workers.coordinator.gauges import GaugeDefinitions, Gauges
-from muses_eval.workers.limits.protocol import AccountStatus, Snapshot
+from muses_eval.workers.limits.protocol import AccountStatus, LimitsSnapshot
 from ray.util.metrics import Counter, Gauge
 
 _GAUGES: GaugeDefinitions[AccountStatus] = {
@@ -39,7 +39,7 @@ class RayMetrics:
         self._counters = {name: Counter(name, text, ("account",)) for name, (text, _) in _COUNTERS.items()}
         self._counted: dict[tuple[str, str], int] = {}
 
-    def show(self, snapshot: Snapshot) -> None:
+    def show(self, snapshot: LimitsSnapshot) -> None:
         for status in snapshot.accounts:
             tags = {"account": status.name}
             self._gauges.show(status.name, status)

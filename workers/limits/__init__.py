@@ -9,7 +9,7 @@ all accounts; ``protocol`` has the messages between the two.
 
 from muses_eval.workers.limits.account import Account, AttemptOutcome, Limiter, Permit, limit_conflicts
 from muses_eval.workers.limits.client import LimitsClient
-from muses_eval.workers.limits.protocol import AccountStatus, LeaseHolder, Snapshot
+from muses_eval.workers.limits.protocol import AccountStatus, LeaseHolder, LimitsSnapshot
 from muses_eval.workers.limits.rate_limiter import RateLimiter
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "LeaseHolder",
     "Limiter",
     "LimitsClient",
+    "LimitsSnapshot",
     "Permit",
     "RateLimiter",
-    "Snapshot",
     "limit_conflicts",
 ]

@@ -102,8 +102,10 @@ class LeaseAllocator:
             return self._lease(min(worker.reserved, report.in_flight) if self._most() is not None else None)
         concurrency = self._divide(holder, worker, now)
         if self._learner.probing:
-            only = self._probe(report, now)
-            return self._lease(concurrency if concurrency is None else max(concurrency, report.in_flight + only), only)
+            max_starts = self._probe(report, now)
+            return self._lease(
+                concurrency if concurrency is None else max(concurrency, report.in_flight + max_starts), max_starts
+            )
         return self._lease(concurrency, slot=self._grant_slot(holder, worker, report, now))
 
     def leave(self, holder: LeaseHolder, report: AccountReport, now: float) -> None:
@@ -250,13 +252,13 @@ class LeaseAllocator:
 
     # Leases
 
-    def _lease(self, concurrency: int | None, only: int | None = None, slot: TimeSlot | None = None) -> Lease:
+    def _lease(self, concurrency: int | None, max_starts: int | None = None, slot: TimeSlot | None = None) -> Lease:
         learner = self._learner
         return Lease(
             cut=learner.cut,
             concurrency=concurrency,
             rates=self._rates(),
-            only=only,
+            max_starts=max_starts,
             slot=slot,
             hold_until=learner.hold_until,
             learned=learner.learned,

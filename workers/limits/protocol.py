@@ -156,7 +156,7 @@ class Lease:
     """Attempts in flight; None: any number."""
     rates: Rates = Rates()
     """Rates at which attempts use the timeline."""
-    only: int | None = None
+    max_starts: int | None = None
     """Number of attempts that may start regardless of time slots; None: as many as the slots allow."""
     slot: TimeSlot | None = None
     """A new slot, beside those that the worker still holds."""
@@ -212,7 +212,7 @@ class AccountStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class LimitsSnapshot:
     """The state of several accounts."""
 
     accounts: tuple[AccountStatus, ...] = ()

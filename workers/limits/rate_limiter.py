@@ -95,7 +95,7 @@ class RateLimiter:
         """True while a refusal has not been reported."""
         self._most_in_flight: int | None = 0
         self._paced = False
-        self._only: int | None = None
+        self._max_starts: int | None = None
         self._held_slots = HeldTimeSlots()
         self._cut, self._learned = 0, LearnedLimits()
         self._timer: asyncio.TimerHandle | None = None
@@ -221,8 +221,8 @@ class RateLimiter:
             self._counts.refused_after_cut = self._counts.answered_after_cut = 0
         self._cut, self._learned = lease.cut, lease.learned
         self._expires, self._hold_until = expires, hold_until
-        self._most_in_flight, self._only = lease.concurrency, lease.only
-        self._paced = lease.only is not None or lease.rates != Rates()
+        self._most_in_flight, self._max_starts = lease.concurrency, lease.max_starts
+        self._paced = lease.max_starts is not None or lease.rates != Rates()
         self._refusal_pending = self._counts.refused_after_cut > 0
         first_rates = self._held_slots.rates == Rates() != lease.rates
         self._held_slots.rates = lease.rates
@@ -251,8 +251,8 @@ class RateLimiter:
             return False
         if not self._paced:
             return True
-        if self._only is not None:
-            return self._only > 0
+        if self._max_starts is not None:
+            return self._max_starts > 0
         due = self._held_slots.due(self._tokens_of(attempt))
         return due is not None and due <= now
 
@@ -272,8 +272,8 @@ class RateLimiter:
         self._counts.started += 1
         if self._paced:
             self._held_slots.pay(attempt.paid, now)
-        if self._only is not None:
-            self._only -= 1
+        if self._max_starts is not None:
+            self._max_starts -= 1
 
     def _release(self) -> None:
         """Starts as many waiting attempts as may start now."""

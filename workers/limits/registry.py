@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from muses_eval.workers.limits.account import Account
 from muses_eval.workers.limits.lease_allocator import LeaseAllocator
-from muses_eval.workers.limits.protocol import AccountReport, LeaseHolder, Renewal, Snapshot
+from muses_eval.workers.limits.protocol import AccountReport, LeaseHolder, LimitsSnapshot, Renewal
 
 
 class AccountRegistry:
@@ -41,11 +41,11 @@ class AccountRegistry:
         for account, report in reports.items():
             self._limiter(account, report, now).leave(holder, report, now)
 
-    def snapshot(self, run: str | None = None) -> Snapshot:
+    def snapshot(self, run: str | None = None) -> LimitsSnapshot:
         """Returns the state of all accounts; with *run*, only the accounts it has used, with its own counts."""
         now = self._clock()
         found = (limiter.status(now, run) for limiter in self._accounts.values())
-        return Snapshot(tuple(status for status in found if status is not None))
+        return LimitsSnapshot(tuple(status for status in found if status is not None))
 
     def _limiter(self, account: Account, report: AccountReport, now: float) -> LeaseAllocator:
         limiter = self._accounts.get(account)

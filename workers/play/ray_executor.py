@@ -20,7 +20,7 @@ import ray
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.errors import ConfigError, MusesError
 from muses_eval.workers.coordinator.ray_actor import RayCoordinator, connect_coordinator
-from muses_eval.workers.limits import Snapshot
+from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.executor import OnStart, ignore_start
 from muses_eval.workers.play.fair_queue import FairQueue
 from muses_eval.workers.play.shard_spec import ShardSpec
@@ -148,8 +148,8 @@ class RayExecutor:
             raise _died(f"model {spec.name!r}", error) from None
         return found
 
-    async def snapshot(self) -> Snapshot:
-        return Snapshot() if self._coordinator is None else await self._coordinator.snapshot(self._run)
+    async def snapshot(self) -> LimitsSnapshot:
+        return LimitsSnapshot() if self._coordinator is None else await self._coordinator.snapshot(self._run)
 
     @property
     def dashboard_url(self) -> str | None:

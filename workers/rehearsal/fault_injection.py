@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from muses_eval.workers.rehearsal.fault_profile import Fault
 from muses_eval.workers.rehearsal.responses import Response, as_json, html_page, truncated_json
-from muses_eval.workers.rehearsal.wire_format import WireFormat
+from muses_eval.workers.rehearsal.wire_format import ServerWireFormat
 
 
-def with_fault(good: Response, wire: WireFormat, fault: Fault | None) -> Response:
+def with_fault(good: Response, wire: ServerWireFormat, fault: Fault | None) -> Response:
     """Returns the response that is sent instead of *good*.  A ``rate_limited`` fault is handled before."""
     match fault:
         case Fault(kind="silence" | "reset" | "cut_off" as ending):

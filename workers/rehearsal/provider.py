@@ -35,9 +35,9 @@ from muses_eval.workers.rehearsal.request_log import (
 )
 from muses_eval.workers.rehearsal.responses import Response, as_json
 from muses_eval.workers.rehearsal.server import LoopbackServer, ReceivedRequest, Send
-from muses_eval.workers.rehearsal.wire_format import BadRequestError, CompletionReply, WireFormat, retry_headers
+from muses_eval.workers.rehearsal.wire_format import BadRequestError, CompletionReply, ServerWireFormat, retry_headers
 
-_FORMATS: Mapping[str, WireFormat] = {one.path: one for one in (OpenAIFormat(), AnthropicFormat())}
+_FORMATS: Mapping[str, ServerWireFormat] = {one.path: one for one in (OpenAIFormat(), AnthropicFormat())}
 
 
 class RehearsalProvider:
@@ -134,7 +134,7 @@ class RehearsalProvider:
         else:
             await self._complete(account, wire, received, send)
 
-    async def _complete(self, account: str, wire: WireFormat, received: ReceivedRequest, send: Send) -> None:
+    async def _complete(self, account: str, wire: ServerWireFormat, received: ReceivedRequest, send: Send) -> None:
         entry = self.log.add(LoggedRequest(self._now(), account, ""))
         try:
             request = wire.read(json.loads(received.body), received.headers)

@@ -53,7 +53,7 @@ Allowances = Mapping[str, Allowance]
 """Allowances by the limited quantity: ``requests``, ``tokens``."""
 
 
-class WireFormat(Protocol):
+class ServerWireFormat(Protocol):
     """Parses requests and makes responses in one wire format."""
 
     path: str

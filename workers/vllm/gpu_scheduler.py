@@ -19,7 +19,7 @@ from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.plan.gpu_waves import ServerKey, server_key
-from muses_eval.workers.limits import Snapshot
+from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.executor import Executor, OnStart, ignore_start
 from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary
@@ -140,7 +140,7 @@ class GpuScheduler:
             return self._unavailable.get(server_key(spec))
         return await self._inner.probe(spec)
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> LimitsSnapshot:
         return await self._inner.snapshot()
 
     @property

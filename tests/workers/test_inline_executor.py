@@ -8,7 +8,7 @@ import pytest
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.shards import read_index, read_shard
-from muses_eval.workers.play.executor import InlineExecutor
+from muses_eval.workers.play.inline_executor import InlineExecutor
 from muses_eval.workers.play.shard_spec import ShardSpec
 
 from tests.provider import Provider
