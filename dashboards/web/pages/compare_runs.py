@@ -23,7 +23,7 @@ class ModelChange:
 
     model: str
     contrast: ColumnComparison | None
-    """ColumnComparison of the average; None when the runs scored no scenario in common."""
+    """Comparison of the average; None when the runs scored no scenario in common."""
     cautions: tuple[str, ...]
 
     @property
