@@ -14,9 +14,9 @@ _WORD = re.compile(r"\*|\d+|[a-z]{3}", re.ASCII | re.IGNORECASE)
 _START = datetime(2000, 1, 1, tzinfo=UTC)
 """An arbitrary date; cronsim searches the 50 years after it."""
 _EXPECTED = (
-    "expected five fields, as '0 2 * * *': minute 0-59, hour 0-23, day of month 1-31 (one that a chosen month has), "
-    "month 1-12 or jan-dec, day of week 0-7 or sun-sat; "
-    "each of them a number, *, a range as 1-5, a step as */2 or a list as 1,15"
+    "expected five fields, such as '0 2 * * *': minute 0-59, hour 0-23, day of month 1-31 "
+    "(in at least one of the months), month 1-12 or jan-dec, day of week 0-7 or sun-sat; "
+    "each is a number, *, a range such as 1-5, a step such as */2 or a list such as 1,15"
 )
 
 

@@ -134,7 +134,7 @@ def _read_text(placeholders: Placeholders, value: object, where: str) -> str:
     return text
 
 
-_NAMES = {str: "a text", int: "a whole number", dict: "a table", list: "a list"}
+_NAMES = {str: "a string", int: "a whole number", dict: "a table", list: "a list"}
 
 
 def _expect(kind: type[T], value: object, where: str) -> T:

@@ -37,11 +37,11 @@ def address_problem(base_url: str) -> str | None:
     if any(mark in base_url for mark in "@?#"):
         # The value is not shown: it probably contains a secret, and a config is stored with its run.
         return (
-            "base_url holds more than an address and a path; put keys into an environment variable and name it in "
+            "base_url contains more than an address and a path; put keys into an environment variable and name it in "
             "api_key_env"
         )
     if not _is_address(base_url):
-        return f"base_url is {base_url!r}; expected an address with its version, as http://127.0.0.1:8000/v1"
+        return f"base_url is {base_url!r}; expected an address with its version, such as http://127.0.0.1:8000/v1"
     return None
 
 

@@ -31,5 +31,5 @@ class EngineSpec:
     def _ascending(cls, value: tuple[int, int]) -> tuple[int, int]:
         least, most = value
         if not 1 <= least <= most:
-            raise ValueError(f"expected a number from 1 on, or [least, most], got {list(value)}")
+            raise ValueError(f"expected a number of at least 1, or [minimum, maximum], got {list(value)}")
         return value

@@ -76,27 +76,27 @@ def expand(raw: object, source: str, most_cells: int = MOST_CELLS) -> tuple[Swee
     wanted = [chosen for chosen in _product(grid) if not any(_matches(chosen, entry) for entry in dropped)]
     runs = _distinct([*wanted, *added])
     if not runs:
-        why = "every combination is excluded; take something out of `exclude`" if dropped else "name values of an axis"
+        why = "all combinations are excluded; remove an entry of `exclude`" if dropped else "add a key with values"
         raise ConfigError(f"{source}: the grid is empty: {why}")
     return tuple(_run(base, chosen, source) for chosen in runs)
 
 
 def _grid(value: object, source: str) -> Mapping[str, Sequence[Any]]:
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{source}: grid: expected keys with lists, as {{epochs: [1, 3]}}, got {_shown(value)}")
+        raise ConfigError(f"{source}: grid: expected keys with lists, such as {{epochs: [1, 3]}}, got {_shown(value)}")
     for axis, values in value.items():
         _check_axis(axis, f"{source}: grid")
         if not isinstance(values, list):
             raise ConfigError(f"{source}: grid.{axis}: expected a list of values, got {_shown(values)}")
         if not values:
-            raise ConfigError(f"{source}: grid.{axis}: the list is empty, so there is nothing to run; name a value")
+            raise ConfigError(f"{source}: grid.{axis}: the list is empty, so there is nothing to run; add a value")
         _check_plain(values, f"{source}: grid.{axis}")
     return value
 
 
 def _combinations(value: object, where: str) -> list[Combination]:
     if not isinstance(value, list | tuple) or not all(isinstance(entry, Mapping) and entry for entry in value):
-        raise ConfigError(f"{where}: expected a list of combinations, as [{{epochs: 3}}], got {_shown(value)}")
+        raise ConfigError(f"{where}: expected a list of combinations, such as [{{epochs: 3}}], got {_shown(value)}")
     for entry in value:
         for axis in entry:
             _check_axis(axis, where)
@@ -106,7 +106,7 @@ def _combinations(value: object, where: str) -> list[Combination]:
 
 def _check_axis(axis: object, where: str) -> None:
     if axis not in AXES:
-        raise ConfigError(f"{where}: {axis!r} cannot vary in a sweep; what can: {', '.join(AXES)}")
+        raise ConfigError(f"{where}: {axis!r} cannot vary in a sweep; expected one of {', '.join(AXES)}")
 
 
 def _check_plain(value: object, where: str) -> None:
@@ -114,7 +114,7 @@ def _check_plain(value: object, where: str) -> None:
     try:
         json.dumps(value)
     except TypeError as error:
-        raise ConfigError(f"{where}: {error}, got {_shown(value)}; write it as text, in quotes") from error
+        raise ConfigError(f"{where}: {error}, got {_shown(value)}; write it as a string, in quotes") from error
 
 
 def _refuse_many(runs: int, base: Mapping[str, Any], grid: Mapping[str, Any], source: str, most_cells: int) -> None:
@@ -128,8 +128,8 @@ def _refuse_many(runs: int, base: Mapping[str, Any], grid: Mapping[str, Any], so
     cells = runs * prod(widest)
     if cells > most_cells:
         raise ConfigError(
-            f"{source}: this sweep has up to {cells:,} cells in {runs:,} runs; more than {most_cells:,} have to be "
-            f"confirmed: repeat it with --most-cells {cells}"
+            f"{source}: this sweep has up to {cells:,} cells in {runs:,} runs; more than {most_cells:,} must be "
+            f"confirmed: repeat the command with --most-cells {cells}"
         )
 
 

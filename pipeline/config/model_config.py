@@ -58,24 +58,24 @@ class ModelConfig(Section):
             *most, last = (f"{name}:<model>" for name in PROVIDERS)
             raise ValueError(f"expected scripted/<kind>, {', '.join(most)} or {last}, got {self.model!r}")
         if provider in ("scripted", "vllm") and (self.base_url or self.api_key_env):
-            why = "needs no network" if provider == "scripted" else "is served by what this run starts"
+            why = "needs no network" if provider == "scripted" else "is served by this run"
             raise ValueError(
                 f"{self.model} {why}: leave out base_url and api_key_env"
-                + (f" (a server that runs already is {GENERIC.name}:{rest})" if provider == "vllm" else "")
+                + (f" (the model of a running server is {GENERIC.name}:{rest})" if provider == "vllm" else "")
             )
         if self.engine is not None and provider != "vllm":
             raise ValueError(f"engine is for vllm:<model>, got {self.model!r}")
         self._check_addresses()
         if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
             raise ValueError(
-                f"api_key_env must be the name of an environment variable, such as {GENERIC.api_key_env}; what came is "
-                "none (not shown here, in case it is the key itself)"
+                f"api_key_env must be the name of an environment variable, such as {GENERIC.api_key_env}; the value "
+                "is not such a name (it is not shown here, because it may be the key itself)"
             )
         return self
 
     def _check_addresses(self) -> None:
         if self.base_url == ():
-            raise ValueError("base_url names no address; write one, or leave it out")
+            raise ValueError("base_url is empty; add an address, or leave it out")
         for url in self.base_url or ():
             if problem := address_problem(url):
                 raise ValueError(problem)

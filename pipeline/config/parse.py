@@ -89,5 +89,5 @@ _EXPECTED = {
     "float_parsing": "expected a number",
     "string_pattern_mismatch": "expected letters, digits, dots, dashes and underscores, at most 150, with a letter or "
     "digit at the beginning and no dot or dash at the end",
-    "string_type": "expected a text (in quotes, where YAML reads something else)",
+    "string_type": "expected a string (in quotes if YAML reads another type)",
 }

@@ -47,8 +47,8 @@ def _template(value: object) -> object:
 def _block(value: object) -> object:
     if isinstance(value, str) and not _BLOCK.fullmatch(value):
         raise ValueError(
-            "expected a Prefect block as TYPE/NAME, such as slack-webhook/team; what came is none (not shown here, in "
-            "case it is a webhook's address)"
+            "expected a Prefect block as TYPE/NAME, such as slack-webhook/team; the value is not one (it is not shown "
+            "here, because it may be the address of a webhook)"
         )
     return value
 
@@ -84,15 +84,17 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _distinct(self) -> "RunConfig":
         if not self.models:
-            raise ValueError("models names none; write one such as scripted/oracle")
+            raise ValueError("models is empty; add a model such as scripted/oracle")
         for field, values in (("families", self.families), ("templates", self.templates)):
             if len(set(values)) < len(values):
-                raise ValueError(f"{field} names something twice: {', '.join(values)}")
+                raise ValueError(f"{field} has duplicates: {', '.join(values)}")
         seen: dict[str, str] = {}
         for model in self.models:
             name = model.spec().name
             if slug(name) in seen:
-                raise ValueError(f"two models are called {name!r} and {seen[slug(name)]!r}: give one another `name`")
+                raise ValueError(
+                    f"two models are called {name!r} and {seen[slug(name)]!r}: give one of them another `name`"
+                )
             seen[slug(name)] = name
         return self
 
@@ -102,8 +104,8 @@ class RunConfig(Section):
             provider = PROVIDERS.get(model.model.partition(":")[0])
             if provider is not None and not provider.free_roles:
                 raise ValueError(
-                    f"templates names native, and {model.model} takes only the roles user and assistant, so it could "
-                    "not tell who speaks; leave native out, or play it in a config without models of "
+                    f"templates includes native, but {model.model} accepts only the roles user and assistant, so its "
+                    "prompt could not name the speaker; remove native, or use it in a config without models of "
                     f"{provider.name}"
                 )
         return self
@@ -117,8 +119,8 @@ class RunConfig(Section):
         unknown = [spec.name for spec in (model.spec() for model in called) if prices_of(spec) is None]
         if unknown:
             raise ValueError(
-                f"budget.usd cannot be kept: no price is known of {', '.join(dict.fromkeys(unknown))}; write prices: "
-                "{input: ..., output: ...} in USD per million tokens there (0 where it costs nothing), or cap tokens"
+                f"budget.usd cannot be enforced: no price is known for {', '.join(dict.fromkeys(unknown))}; write "
+                "prices: {input: ..., output: ...} in USD per million tokens (0 for free models), or cap tokens"
             )
         return self
 

@@ -41,7 +41,7 @@ class _Schedule(Section):
         there = zoneinfo.available_timezones()
         if value not in there:
             near = difflib.get_close_matches(value, there, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "write one as Europe/Berlin, America/New_York or UTC"
+            hint = f"did you mean {near[0]!r}?" if near else "write one such as Europe/Berlin, America/New_York or UTC"
             raise ValueError(f"no time zone {value!r}; {hint}")
         return value
 
@@ -61,7 +61,7 @@ class NightlyConfig(_Schedule):
     @classmethod
     def _no_canary(cls, value: str) -> str:
         if value.endswith("-canary"):
-            raise ValueError(f"{value!r}: the canaries of another nightly evaluation are called so; write another")
+            raise ValueError(f"{value!r}: names that end in -canary are reserved for canaries; choose another name")
         return value
 
 

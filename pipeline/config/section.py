@@ -29,7 +29,7 @@ def _canonical_text(value: Mapping[str, Any]) -> str:
     try:
         return canonical(value).decode()
     except TypeError as error:  # YAML has dates, sets and bytes
-        raise ValueError(f"{error}; write it as text, in quotes") from error
+        raise ValueError(f"{error}; write it as a string, in quotes") from error
 
 
 Whole = Annotated[int, BeforeValidator(_no_bool)]

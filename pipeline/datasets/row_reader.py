@@ -5,7 +5,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_NAMES = {str: "a text", int: "a whole number", dict: "an object", list: "a list", bool: "true or false"}
+_NAMES = {str: "a string", int: "a whole number", dict: "an object", list: "a list", bool: "true or false"}
 
 
 class RowError(ValueError):
@@ -61,7 +61,7 @@ def read_strings(row: object, field: str, where: str = "") -> tuple[str, ...]:
     values = read_field(row, field, list, where)
     for index, value in enumerate(values):
         if not isinstance(value, str):
-            raise RowError(f"expected a text, got {_shown(value)}", f"{path}[{index}]")
+            raise RowError(f"expected a string, got {_shown(value)}", f"{path}[{index}]")
     return tuple(values)
 
 

@@ -35,7 +35,7 @@ def gpus_per_replica(engine: EngineSpec) -> int:
     """Returns the GPUs of one replica: the tensor parallel size times the pipeline parallel size."""
     ranks = json.loads(engine.args).get("pipeline_parallel_size", 1)
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
-        raise ConfigError(f"engine.args.pipeline_parallel_size: expected a whole number from 1 on, got {ranks!r}")
+        raise ConfigError(f"engine.args.pipeline_parallel_size: expected a whole number of at least 1, got {ranks!r}")
     return engine.tensor_parallel * ranks
 
 

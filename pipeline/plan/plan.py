@@ -110,9 +110,9 @@ class Plan:
         for cell in self.cells:
             shards = []
             for shard in cell.shards:
-                owed = tuple(episode for episode in shard.episodes if episode.id not in scored)
-                if owed:
-                    shards.append(ShardPlan(shard.number, owed))
+                pending = tuple(episode for episode in shard.episodes if episode.id not in scored)
+                if pending:
+                    shards.append(ShardPlan(shard.number, pending))
             if shards:
                 cells.append(replace(cell, shards=tuple(shards)))
         return replace(self, cells=tuple(cells))
@@ -135,8 +135,8 @@ def make_plan(request: RunRequest, dataset: Dataset, shard_size: int, run_id: st
             # A scenario is planned once when its published template is requested by name as well.
             earlier: set[str] = set()
             for choice in request.templates:
-                owed = _episodes(request, dataset, model, family, choice)
-                episodes = tuple(episode for episode in owed if episode.id not in earlier)
+                planned = _episodes(request, dataset, model, family, choice)
+                episodes = tuple(episode for episode in planned if episode.id not in earlier)
                 earlier.update(episode.id for episode in episodes)
                 first = numbers[model.slug, family]
                 shards = tuple(

@@ -133,7 +133,7 @@ def test_other_files_in_the_folder_are_reported(tmp_path: Path, capsys: pytest.C
         (["--size=0"], "expected the size tiny, paper or a positive number, got '0'"),
         (["--size=many"], "got 'many'"),
         (["--family=chess"], "no family 'chess'; there are queue"),
-        (["--family=queue", "--family=queue"], "names something twice"),
+        (["--family=queue", "--family=queue"], "has duplicates"),
         (["--out=taken"], "cannot write"),
     ],
 )
@@ -207,7 +207,7 @@ def test_all_problems_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture
         ("b.jsonl", 2, "id"),
     ]
     assert f"taken by {broken}, line 1" in report["problems"][-1]["problem"]
-    assert "expected a text, got 7" in report["problems"][1]["problem"]
+    assert "expected a string, got 7" in report["problems"][1]["problem"]
     assert (report["rows"], report["dataset_version"]) == (9, None)
     assert {name: found["scenarios"] for name, found in report["families"].items()} == {"queue": 1, "access": 1}
 

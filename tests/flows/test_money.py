@@ -179,7 +179,7 @@ def test_a_model_whose_price_is_not_known_cannot_have_a_cap_in_usd(muses: Muses)
     for command in ("run", "plan", "doctor"):
         done = muses(command, *options)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "no price is known of m; write prices" in done.stderr
+        assert "no price is known for m; write prices" in done.stderr
 
 
 # A wrong key in the middle

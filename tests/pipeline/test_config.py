@@ -128,8 +128,8 @@ def test_all_problems_are_told_at_once() -> None:
     ("raw", "line"),
     [
         ({}, "models: missing"),
-        ({"models": []}, "config: models names none; write one such as scripted/oracle"),
-        (model(model=None), "models[0].model: expected a text (in quotes, where YAML reads something else), got None"),
+        ({"models": []}, "config: models is empty; add a model such as scripted/oracle"),
+        (model(model=None), "models[0].model: expected a string (in quotes if YAML reads another type), got None"),
         ({"models": "scripted/oracle"}, "models: expected a list, got 'scripted/oracle'"),
         ({"models": [None]}, "models[0]: expected keys and values, got None"),
         ({**LEAST, "dataset": 500}, "dataset: expected keys and values, got 500"),
@@ -150,7 +150,7 @@ def test_all_problems_are_told_at_once() -> None:
             {**LEAST, "templates": ["jinja"]},
             "templates[0]: no template 'jinja'; there are says, colon, xml, native, published",
         ),
-        ({**LEAST, "templates": ["xml", "xml"]}, "config: templates names something twice: xml, xml"),
+        ({**LEAST, "templates": ["xml", "xml"]}, "config: templates has duplicates: xml, xml"),
         (
             {**LEAST, "users": "scripted/oracle"},
             "users: users are `scripted` or a model; 'scripted/oracle' is a built-in agent",
@@ -161,7 +161,7 @@ def test_all_problems_are_told_at_once() -> None:
         ),
         (
             {**LEAST, "run_id": dt.date(2026, 1, 1)},
-            "run_id: expected a text (in quotes, where YAML reads something else), got datetime.date(2026, 1, 1)",
+            "run_id: expected a string (in quotes if YAML reads another type), got datetime.date(2026, 1, 1)",
         ),
         ({1: 2, **LEAST}, "[1]: Keys should be strings, got 1"),
     ],
@@ -290,7 +290,7 @@ def test_a_secret_in_the_wrong_place_is_refused_and_not_shown(fields: dict[str, 
     ],
 )
 def test_two_models_are_told_apart_by_name_and_folder(first: object, second: object) -> None:
-    assert "give one another `name`" in problems({"models": [first, second]})
+    assert "give one of them another `name`" in problems({"models": [first, second]})
 
 
 # Datasets
@@ -366,9 +366,9 @@ def test_a_model_that_we_serve_has_an_engine() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"engine": {"replicas": 0}}, "expected a number from 1 on, or [least, most], got [0, 0]"),
+        ({"engine": {"replicas": 0}}, "expected a number of at least 1, or [minimum, maximum], got [0, 0]"),
         ({"engine": {"replicas": [3, 2]}}, "got [3, 2]"),
-        ({"base_url": "http://h/v1"}, "a server that runs already is openai:m"),
+        ({"base_url": "http://h/v1"}, "the model of a running server is openai:m"),
         ({"model": "openai:m", "engine": {}}, "engine is for vllm:<model>"),
     ],
 )
@@ -399,7 +399,7 @@ def test_a_budget_that_is_none(budget: dict[str, object], words: str) -> None:
 
 def test_native_is_refused_where_roles_cannot_be_names() -> None:
     text = problems({"models": ["openai:a", "anthropic:claude-x"], "templates": ["says", "native"]})
-    assert "anthropic:claude-x takes only the roles user and assistant" in text
+    assert "anthropic:claude-x accepts only the roles user and assistant" in text
     parse_config({"models": ["anthropic:claude-x"], "templates": ["says"]}, SOURCE)
     parse_config({"models": ["openai:a"], "users": "anthropic:claude-x", "templates": ["native"]}, SOURCE)
 

@@ -59,7 +59,7 @@ def test_good_ones(text: str) -> None:
 @pytest.mark.parametrize("text", BAD)
 def test_bad_ones_are_refused_with_what_was_expected(text: str) -> None:
     problem = cron_problem(text) or ""
-    assert problem.startswith(f"{BAD[text]}; expected five fields, as '0 2 * * *': minute 0-59, hour 0-23")
+    assert problem.startswith(f"{BAD[text]}; expected five fields, such as '0 2 * * *': minute 0-59, hour 0-23")
 
 
 @given(st.lists(WORD, min_size=5, max_size=5).map(" ".join))

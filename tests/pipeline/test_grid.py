@@ -65,12 +65,12 @@ def test_combinations_can_be_left_out_and_added() -> None:
     [
         ({"grid": {"epochs": []}}, "grid.epochs: the list is empty"),
         ({"grid": {"epochs": 3}}, "grid.epochs: expected a list of values, got 3"),
-        ({"grid": {"store": ["a"]}}, "grid: 'store' cannot vary in a sweep; what can: dataset, families"),
+        ({"grid": {"store": ["a"]}}, "grid: 'store' cannot vary in a sweep; expected one of dataset, families"),
         ({"grid": [1]}, "grid: expected keys with lists"),
-        ({"grid": {"epochs": [1]}, "exclude": [{"epochs": 1}]}, "the grid is empty: every combination is excluded"),
+        ({"grid": {"epochs": [1]}, "exclude": [{"epochs": 1}]}, "the grid is empty: all combinations are excluded"),
         ({"grid": {"epochs": [1]}, "exclude": [{"limit": 1}]}, "exclude: limit: the grid does not vary it"),
         ({"grid": {"epochs": [1]}, "include": {"epochs": 1}}, "include: expected a list of combinations"),
-        ({"grid": {}}, "the grid is empty: name values of an axis"),
+        ({"grid": {}}, "the grid is empty: add a key with values"),
         ({"grid": {"epochs": [date(2026, 11, 20)]}}, "grid.epochs: Object of type date is not JSON serializable"),
         ({"grid": {"epochs": [1]}, "exclude": [{"epochs": {1}}]}, "exclude: Object of type set"),
         ({"grid": {"epochs": [1]}, "run_id": "x"}, "run_id: one id cannot name all runs"),
@@ -98,7 +98,7 @@ def test_a_huge_grid_is_counted_and_not_built() -> None:
 
 def test_a_large_grid_can_be_confirmed() -> None:
     raw = {**BASE, "grid": {"limit": list(range(1, MOST_CELLS // 8 + 2))}}
-    with pytest.raises(ConfigError, match="have to be confirmed"):
+    with pytest.raises(ConfigError, match="must be confirmed"):
         expand(raw, "sweep.yaml")
     assert len(expand(raw, "sweep.yaml", most_cells=10**6)) == MOST_CELLS // 8 + 1
 

@@ -92,7 +92,7 @@ def test_a_cap_in_usd_needs_every_price(place: str) -> None:
     unpriced = {"model": "openai:mystery", "base_url": "http://127.0.0.1:1/v1"}
     config = {"models": ["openai:gpt-4o-mini"], "budget": {"usd": 1}}
     config |= {"models": [unpriced]} if place == "models" else {"users": unpriced}
-    with pytest.raises(ConfigError, match=r"no price is known of mystery; write prices: \{input"):
+    with pytest.raises(ConfigError, match=r"no price is known for mystery; write prices: \{input"):
         parse_config(config, "here")
     parse_config({**config, "budget": {"tokens": 10}}, "here")
 

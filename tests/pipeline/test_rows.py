@@ -25,9 +25,9 @@ def test_valid_fields_are_read() -> None:
 @pytest.mark.parametrize(
     ("row", "kind", "field", "words"),
     [
-        ({}, str, "a", ("missing", "a text", "none")),
+        ({}, str, "a", ("missing", "a string", "none")),
         ({"b": 1, "c": 2}, str, "a", ("missing", "b, c")),
-        ({"a": 5}, str, "a", ("expected a text", "got 5")),
+        ({"a": 5}, str, "a", ("expected a string", "got 5")),
         ({"a": True}, int, "a", ("expected a whole number", "got True")),
         ({"a": 1.0}, int, "a", ("expected a whole number", "got 1.0")),
         ({"a": None}, list, "a", ("expected a list", "got None")),
@@ -44,7 +44,7 @@ def test_invalid_fields_are_named(row: object, kind: Any, field: str | None, wor
 def test_positions_inside_lists_are_named() -> None:
     with pytest.raises(RowError) as error:
         read_strings({"l": ["x", 2]}, "l", "users[3]")
-    assert problem(error) == ("users[3].l[1]", "expected a text, got 2")
+    assert problem(error) == ("users[3].l[1]", "expected a string, got 2")
     with pytest.raises(RowError) as error:
         read_objects({"o": [{}, "x"]}, "o")
     assert problem(error) == ("o[1]", "expected an object, got 'x'")

@@ -83,7 +83,7 @@ def test_every_file_of_words_is_read_by_one_module() -> None:
         (QueueWording, ("[farewells]\npolite", "[farewells]\nrude"), "farewells", "'polite' are missing"),
         (QueueWording, ("short = ", "shrot = "), "objectives[0]", "the entries 'short' are missing"),
         (PersonaWords, ('register = "polite"', 'register = "rude"'), "work_styles[0].register", "expected one of"),
-        (PersonaWords, ('"Aiko"', "7"), "women[0]", "expected a text, got 7"),
+        (PersonaWords, ('"Aiko"', "7"), "women[0]", "expected a string, got 7"),
         (PersonaWords, ("women = [", "old = []\nwomen = ["), None, "the entries 'old' are unknown"),
         (MeetingWording, ("greetings = [", "greetings = []\nthe_old_ones = ["), None, "'the_old_ones' are unknown"),
         (
@@ -92,7 +92,7 @@ def test_every_file_of_words_is_read_by_one_module() -> None:
             "conditions.change_case:capital_word_frequency at least",
             "clash",
         ),
-        (Fillers, ('a = "banana"', "a = []"), "letter_words.a", "expected a text"),
+        (Fillers, ('a = "banana"', "a = []"), "letter_words.a", "expected a string"),
         (Fillers, ("de = [", "de = []\nold = ["), "native.de", "at least one entry"),
         (Resources, ('maker = "address"', 'maker = "adress"'), "kinds[0].facts.source.maker", "expected one of"),
         (Resources, ("low = 12_000", 'low = "many"'), "kinds[0].facts.lost.low", "expected a whole number"),
