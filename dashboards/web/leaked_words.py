@@ -39,10 +39,10 @@ MAX_SCENARIOS = 2_000
 class Leak:
     """A leak to one unauthorized principal in one turn."""
 
-    signs: tuple[str, ...]
-    """Words of the message that the scoring rules matched."""
+    evidence: tuple[str, ...]
+    """Passages of the message that the scoring rules matched."""
     rules: tuple[str, ...]
-    """Description of each broken rule, with the words that it matched."""
+    """Description of each broken rule, with the passages that it matched."""
 
 
 def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], Leak]:
@@ -55,17 +55,17 @@ def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], Leak]
         found.setdefault((each.turn, each.name), {})[each.scoring] = each.evidence
     return {
         key: Leak(
-            signs=tuple(dict.fromkeys(sign for signs in by_rule.values() for sign in signs)),
-            rules=tuple(f"{scoring} rule: {_listed(signs)}" for scoring, signs in by_rule.items()),
+            evidence=tuple(dict.fromkeys(passage for evidence in by_rule.values() for passage in evidence)),
+            rules=tuple(f"{scoring} rule: {_listed(evidence)}" for scoring, evidence in by_rule.items()),
         )
         for key, by_rule in found.items()
     }
 
 
-def marked(text: str, signs: Iterable[str]) -> Markup:
-    """Returns *text* with the *signs* in it in ``<mark>`` elements; case, emphasis and spacing may differ."""
+def marked(text: str, evidence: Iterable[str]) -> Markup:
+    """Returns *text* with the passages of *evidence* in ``<mark>`` elements; case, emphasis and spacing may differ."""
     parts, end = [], 0
-    for start, stop in _merged(_spans(text, signs)):
+    for start, stop in _merged(_spans(text, evidence)):
         parts += [_escaped(text[end:start]), Markup("<mark>{}</mark>").format(_escaped(text[start:stop]))]
         end = stop
     return Markup().join([*parts, _escaped(text[end:])])
@@ -86,17 +86,17 @@ def _scenario(cache: StoreCache, episode: Episode) -> Scenario[Any] | None:
     return scenario if scenario is not None and scenario.briefing_in(template) == briefing else None
 
 
-def _listed(signs: tuple[str, ...]) -> str:
+def _listed(evidence: tuple[str, ...]) -> str:
     return (
-        f"{len(signs)} passages of the resource"
-        if len(signs) > _MAX_LISTED
-        else ", ".join(f"“{sign}”" for sign in signs)
+        f"{len(evidence)} passages of the resource"
+        if len(evidence) > _MAX_LISTED
+        else ", ".join(f"“{passage}”" for passage in evidence)
     )
 
 
-def _spans(text: str, signs: Iterable[str]) -> Iterable[tuple[int, int]]:
-    for sign in signs:
-        words = map(re.escape, sign.split())
+def _spans(text: str, evidence: Iterable[str]) -> Iterable[tuple[int, int]]:
+    for passage in evidence:
+        words = map(re.escape, passage.split())
         yield from (match.span() for match in re.finditer(r"[\s*`]+".join(words), text, re.IGNORECASE))
 
 

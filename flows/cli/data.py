@@ -105,9 +105,9 @@ def _generate(
 ) -> tuple[Dataset, list[_WrittenFile]]:
     """Writes partial files, reads them back as a run would, and then renames all of them to their targets."""
     folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as unfinished:
+    with ExitStack() as partial_files:
         targets = {family: folder / f"{family}.jsonl" for family in families}
-        parts = {family: unfinished.enter_context(partial_file(target)) for family, target in targets.items()}
+        parts = {family: partial_files.enter_context(partial_file(target)) for family, target in targets.items()}
         for family, part in parts.items():
             with part.open("x", encoding="utf-8", newline="\n") as file:
                 for row in generate_rows(spec.size, spec.seed, [family], spec.most_users):
@@ -154,7 +154,7 @@ def validate(
 ) -> int:
     """Read every row and report every problem with file, line, field and expected value. Exit 2 on problems."""
     families = _config({}, family).families or None
-    inspection = inspect(_entries(target), families)
+    inspection = inspect(_rows_or_errors(target), families)
     problems = list(inspection.problems)
     if not inspection.rows and not problems:
         problems.append(DatasetError(target, "no rows; expected one scenario per line"))
@@ -176,7 +176,7 @@ def validate(
     return BAD_USAGE if problems or shortfalls else DONE
 
 
-def _entries(target: str) -> Iterable[SourceRow | DatasetError]:
+def _rows_or_errors(target: str) -> Iterable[SourceRow | DatasetError]:
     """Yields the rows of a dataset, and an error in place of each unreadable line."""
     return _valid_rows(target) if target.startswith(_GENERATED) else inspect_rows(target)
 

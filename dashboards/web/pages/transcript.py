@@ -79,9 +79,9 @@ class Turn:
     """Description of each privacy score that dropped in this round."""
 
     @property
-    def signs(self) -> tuple[str, ...]:
+    def evidence(self) -> tuple[str, ...]:
         """Leaked words of all lanes."""
-        return tuple(dict.fromkeys(sign for lane in self.lanes if lane.leak for sign in lane.leak.signs))
+        return tuple(dict.fromkeys(passage for lane in self.lanes if lane.leak for passage in lane.leak.evidence))
 
 
 def transcript_page(cache: StoreCache, request: PageRequest) -> Page:
