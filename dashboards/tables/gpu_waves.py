@@ -1,10 +1,10 @@
-"""Which models are up at the same time on how many GPUs, as a table and as JSON values."""
+"""The waves in which models are served on a number of GPUs, as a table and as JSON."""
 
 from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from muses_eval.dashboards.tables.estimate import time_span
+from muses_eval.dashboards.tables.cost_estimate import time_span
 from muses_eval.dashboards.tables.text_table import text_table
 from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model import ModelSpec
@@ -13,7 +13,7 @@ from muses_eval.pipeline.plan.interval import Interval
 
 
 def packing_record(packing: WaveSchedule, seconds: Interval) -> dict[str, Any]:
-    """*seconds*: what the runs take in these waves."""
+    """Returns the waves as JSON values; *seconds* is the duration of the runs in these waves."""
     return {
         "gpus": packing.gpus,
         "kept": _wave_record(packing.always_on),
@@ -23,12 +23,12 @@ def packing_record(packing: WaveSchedule, seconds: Interval) -> dict[str, Any]:
 
 
 def render_packing(packing: WaveSchedule, seconds: Interval) -> str:
-    """A line a model, and what the waves mean for the time."""
+    """Returns one line per model, and the duration in these waves."""
     waves = [("always", packing.always_on), *((str(number), wave) for number, wave in enumerate(packing.waves, 1))]
     rows = [[name, *_cells(model)] for name, wave in waves for model in wave.models]
     table = text_table(["wave", "model", "replicas", "GPUs a replica", "GPUs"], rows, numeric=(2, 3, 4))
     if len(packing.waves) < 2:
-        return f"{table}\nall of them are up at the same time on {_many(packing.gpus, 'GPU')}"
+        return f"{table}\nall of them are served at the same time on {_many(packing.gpus, 'GPU')}"
     return (
         f"{table}\n{len(packing.waves)} waves on {_many(packing.gpus, 'GPU')}, one after the other: "
         f"{time_span(seconds)}, without the time that servers take to start"
@@ -36,12 +36,15 @@ def render_packing(packing: WaveSchedule, seconds: Interval) -> str:
 
 
 def render_unpacked(models: Collection[ModelSpec], *, asked: bool) -> str | None:
-    """What there is to say where no GPUs are given, or nothing is served; None: nothing."""
+    """Returns a hint when there are no waves: no model is served, or no number of GPUs is set; None for no hint.
+
+    *asked*: True when the user set a number of GPUs.
+    """
     if not models:
-        return "no model of this configuration is served by us, so --gpus has nothing to pack" if asked else None
+        return "no model of this configuration has an engine, so --gpus has no effect" if asked else None
     return (
-        f"{_many(len(models), 'model')} served by us: {_many(needed_gpus(models), 'GPU')} for all of them at the same "
-        "time; --gpus N shows how they take turns on fewer"
+        f"{_many(len(models), 'model')} with an engine: {_many(needed_gpus(models), 'GPU')} for all of them at the "
+        "same time; --gpus N shows how they take turns on fewer"
     )
 
 

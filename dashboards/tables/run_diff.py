@@ -1,4 +1,4 @@
-"""Two runs side by side in words: with what they were made, group by group, and what came of it."""
+"""The differences between two runs as text and as JSON: configurations by group, common episodes, comparisons."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -29,7 +29,7 @@ _TITLES = {
 
 
 def diff_record(diff: RunDiff) -> dict[str, Any]:
-    """Two runs as JSON values."""
+    """Returns the differences as JSON values."""
     return {
         "a": diff.a,
         "b": diff.b,
@@ -51,15 +51,15 @@ def diff_record(diff: RunDiff) -> dict[str, Any]:
 
 
 def render_diff(diff: RunDiff) -> str:
-    """What changed, what of it is unknown, and what differs in the results."""
-    blocks = [f"A  {one_line(diff.a)}\nB  {one_line(diff.b)}", _made(diff), _common(diff)]
+    """Returns the differences of configurations, what is not recorded, and the differences of results."""
+    blocks = [f"A  {one_line(diff.a)}\nB  {one_line(diff.b)}", _configuration(diff), _common(diff)]
     blocks += [render_comparison(report, "table") for report in diff.comparisons if _differs(report)]
     return "\n\n".join(blocks)
 
 
-def _made(diff: RunDiff) -> str:
+def _configuration(diff: RunDiff) -> str:
     lines = [line for group, found in groupby(diff.changes, key=lambda c: c.group) for line in _group(group, found)]
-    lines = lines or ["made alike: nothing of what is recorded has changed"]
+    lines = lines or ["same configuration: none of the recorded facts has changed"]
     for run in diff.unknown:
         lines.append(f"not recorded in {one_line(run)}, which is older: limits, prices, engines, scorers, platform")
     return "\n".join(lines)
@@ -73,13 +73,13 @@ def _group(group: str, changes: Iterator[Change]) -> Iterator[str]:
 
 def _shown(change: Change, value: object) -> str:
     if value is None:
-        return "not there" if change.group == "models" else "none"
+        return "missing" if change.group == "models" else "none"
     return one_line(value if isinstance(value, str) else canonical(value).decode())
 
 
 def _common(diff: RunDiff) -> str:
     if not diff.common:
-        return "no episode is in both runs: they played other scenarios, models, sampling or users"
+        return "no episode is in both runs: their scenarios, models, sampling or users differ"
     if not any(common.outcomes_changed or common.scores_changed for common in diff.common):
         total = sum(common.episodes for common in diff.common)
         return f"{total} episodes are in both runs, with the same outcomes and the same scores"

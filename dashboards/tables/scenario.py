@@ -1,4 +1,4 @@
-"""Scenarios as text: a list of them, and one as a person would read it."""
+"""Scenarios as text: a list of scenarios, and one scenario in full."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -8,12 +8,12 @@ from muses_eval.dashboards.tables.text_table import printable, text_table
 from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.scenario import Scenario
 
-_FIRST_WORDS = 60
-_RULE = 60
+_MAX_OPENING_CHARS = 60
+_RULE_CHARS = 60
 
 
 def render_scenarios(dataset: Dataset) -> str:
-    """A line a scenario."""
+    """Returns one line per scenario."""
     cells = [
         [scenario.id, name, str(len(scenario.principals)), _variant_text(scenario), _first_words(scenario)]
         for name in dataset.families
@@ -24,12 +24,15 @@ def render_scenarios(dataset: Dataset) -> str:
 
 
 def render_scenario(scenario: Scenario[Any], *, private: bool = False, truth: bool = False) -> str:
-    """*private*: also what each principal alone knows.  *truth*: also what scorers go by."""
+    """Returns one scenario in full.
+
+    *private*: include the private context of each principal.  *truth*: include the ground truth of the scorers.
+    """
     return printable("\n".join(_reading(scenario, private=private, truth=truth)))
 
 
 def variant_values(scenario: Scenario[Any]) -> dict[str, str]:
-    """What of the scenario is varied in its family."""
+    """Returns the values of the scenario's variants, by name."""
     named = {"mode": scenario.mode, "attack": scenario.attack, "disclosure": scenario.disclosure}
     named |= {"difficulty": scenario.difficulty, "template": scenario.template}
     return {name: value for name, value in named.items() if value is not None}
@@ -59,7 +62,7 @@ def _reading(scenario: Scenario[Any], *, private: bool, truth: bool) -> Iterator
 
 def _heading(title: str) -> Iterator[str]:
     yield ""
-    yield f"── {title} ".ljust(_RULE, "─")
+    yield f"── {title} ".ljust(_RULE_CHARS, "─")
 
 
 def _indented(text: str) -> Iterator[str]:
@@ -67,7 +70,7 @@ def _indented(text: str) -> Iterator[str]:
 
 
 def _outline(value: object) -> list[str]:
-    """A value of frozen dataclasses, tuples and texts as an indented outline."""
+    """Returns a value of frozen dataclasses, tuples and texts as an indented outline."""
     if is_dataclass(value) and type(value).__str__ is object.__str__:
         pairs = [(field.name, getattr(value, field.name)) for field in fields(value)]
     elif isinstance(value, Mapping):
@@ -90,5 +93,7 @@ def _variant_text(scenario: Scenario[Any]) -> str:
 
 
 def _first_words(scenario: Scenario[Any]) -> str:
-    text = " ".join((scenario.openings[0].text if scenario.openings else scenario.briefing)[: 4 * _FIRST_WORDS].split())
-    return text if len(text) <= _FIRST_WORDS else f"{text[: _FIRST_WORDS - 1]}…"
+    text = " ".join(
+        (scenario.openings[0].text if scenario.openings else scenario.briefing)[: 4 * _MAX_OPENING_CHARS].split()
+    )
+    return text if len(text) <= _MAX_OPENING_CHARS else f"{text[: _MAX_OPENING_CHARS - 1]}…"

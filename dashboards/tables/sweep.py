@@ -9,17 +9,17 @@ from muses_eval.storage.runs.cell_results import CellResult
 
 
 @dataclass(frozen=True, slots=True)
-class SweepLine:
+class SweepRow:
     """One cell of one run."""
 
     run: str
-    """Its values, for people."""
+    """Parameter values of its run, as text."""
     cell: CellResult
     complete: bool
 
 
-def sweep_record(line: SweepLine) -> dict[str, Any]:
-    """The line as JSON values."""
+def sweep_record(line: SweepRow) -> dict[str, Any]:
+    """Returns the row as JSON values."""
     cell = line.cell
     return {
         "run": line.run,
@@ -33,8 +33,8 @@ def sweep_record(line: SweepLine) -> dict[str, Any]:
     }
 
 
-def render_sweep(lines: Sequence[SweepLine], form: Literal["table", "md"]) -> str:
-    """The lines as a table; a sweep of one run has no column for it."""
+def render_sweep(lines: Sequence[SweepRow], form: Literal["table", "md"]) -> str:
+    """Returns the rows as a table; a sweep of one run has no column for the run."""
     named = any(line.run for line in lines)
     header = ["model", "family", "scored", "coverage", "cost", "cell", "not scored"]
     rows = [[line.run, *_cells(line)] if named else _cells(line) for line in lines]
@@ -43,7 +43,7 @@ def render_sweep(lines: Sequence[SweepLine], form: Literal["table", "md"]) -> st
     return markdown_table(header, rows, numeric) if form == "md" else text_table(header, rows, numeric)
 
 
-def _cells(line: SweepLine) -> list[str]:
+def _cells(line: SweepRow) -> list[str]:
     cell = line.cell
     missing = {name: count for name, count in cell.outcomes.items() if name != "scored"}
     missing["not played"] = cell.unplayed

@@ -1,4 +1,4 @@
-"""Tables for terminals and for Markdown."""
+"""Text tables for terminals and Markdown, and text that is safe to print."""
 
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -69,7 +69,7 @@ def _width(cell: str) -> int:
 
 
 def _columns(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me"):  # drawn over the character before
+    if unicodedata.category(character) in ("Mn", "Me"):  # drawn over the previous character
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 

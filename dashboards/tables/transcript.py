@@ -1,4 +1,4 @@
-"""One episode as text that a person can read: who said what to whom, and what came of it."""
+"""One episode as readable text: its messages, scores and model calls."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,7 +11,10 @@ from muses_eval.pipeline.episode.transcript import Message
 
 
 def render_transcript(episode: Episode, *, raw: bool = False) -> str:
-    """*raw*: also the briefing, and the agent's replies as the model wrote them."""
+    """Returns the transcript of an episode.
+
+    *raw*: include the briefing, and the agent's replies as the model wrote them.
+    """
     return "\n".join((*_head(episode), "", *_conversation(episode, raw=raw), *_scores(episode), *_calls(episode)))
 
 
@@ -43,7 +46,7 @@ def _conversation(episode: Episode, *, raw: bool) -> Iterator[str]:
 
 
 def _stands_alone(episode: Episode, reply: Message) -> bool:
-    """True when a raw reply reached no principal; leaving it out would hide the whole turn."""
+    """Returns True when a raw reply reached no principal, so that leaving it out would hide the turn."""
     if reply.sender != AGENT:
         return False
     return not any(m.sender == AGENT and m.audience and m.turn == reply.turn for m in episode.messages)

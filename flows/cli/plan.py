@@ -138,7 +138,7 @@ def _together(previews: Sequence[_RunPreview]) -> list[CellEstimate]:
 
 
 def _run_record(preview: _RunPreview) -> dict[str, Any]:
-    from muses_eval.dashboards.tables.estimate import estimate_record
+    from muses_eval.dashboards.tables.cost_estimate import estimate_record
 
     expected = estimate_record(_estimate(preview.cell_estimates))
     return {
@@ -150,7 +150,7 @@ def _run_record(preview: _RunPreview) -> dict[str, Any]:
 
 
 def _sweep_record(previews: Sequence[_RunPreview]) -> dict[str, Any]:
-    from muses_eval.dashboards.tables.estimate import estimate_record
+    from muses_eval.dashboards.tables.cost_estimate import estimate_record
 
     return {
         "episodes": sum(preview.head["episodes"] for preview in previews),
@@ -161,7 +161,7 @@ def _sweep_record(previews: Sequence[_RunPreview]) -> dict[str, Any]:
 
 
 def _run_texts(preview: _RunPreview) -> Iterator[str]:
-    from muses_eval.dashboards.tables.estimate import render_estimate
+    from muses_eval.dashboards.tables.cost_estimate import render_estimate
     from muses_eval.dashboards.tables.text_table import text_table
 
     head, cells = preview.head, preview.cells
@@ -175,11 +175,13 @@ def _run_texts(preview: _RunPreview) -> Iterator[str]:
 
 
 def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
-    from muses_eval.dashboards.tables.estimate import RunLine, render_estimate, render_runs
+    from muses_eval.dashboards.tables.cost_estimate import RunEstimate, render_estimate, render_runs
 
     yield render_runs(
         [
-            RunLine(each.label, len(each.cells), each.head["episodes"], _estimate(each.cell_estimates), each.smallest)
+            RunEstimate(
+                each.label, len(each.cells), each.head["episodes"], _estimate(each.cell_estimates), each.smallest
+            )
             for each in previews
         ]
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
-from muses_eval.dashboards.tables.sweep import SweepLine
+from muses_eval.dashboards.tables.sweep import SweepRow
 from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
 from muses_eval.flows.job.prepare import Warn, load_dataset, plan_run
 from muses_eval.flows.job.report import RunReport
@@ -102,9 +102,9 @@ class SweepReport:
         return all(run.complete for run in self.runs)
 
     @property
-    def lines(self) -> list[SweepLine]:
+    def lines(self) -> list[SweepRow]:
         """Results of all cells, in the order of the grid."""
-        return [SweepLine(run.label, cell, run.is_complete(cell)) for run in self.runs for cell in run.cells]
+        return [SweepRow(run.label, cell, run.is_complete(cell)) for run in self.runs for cell in run.cells]
 
     @property
     def budget_reached(self) -> bool:

@@ -1,4 +1,4 @@
-"""What makes models hard to compare: differences besides the model, and too little in common."""
+"""Cautions for comparisons: differences besides the model, and models with no scenarios in common."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,15 +31,15 @@ def cautions(
     played = [part for part in _played_families(connection, models) if family in (None, part.family)]
     users = sorted({user for part in played for user in part.users})
     if len(users) > 1:
-        yield f"the users were not the same ({listed(users)}): a difference may be theirs"
+        yield f"the users were not the same ({listed(users)}): they may cause a difference"
     for name in sorted({part.family for part in played}):
         rows = sorted({f"{part.dataset} {part.dataset_version}" for part in played if part.family == name})
         if len({row.rpartition(" ")[2] for row in rows}) > 1:
-            yield f"{name}: not the same dataset ({listed(rows)}): scenarios with the same id are taken for the same"
+            yield f"{name}: not the same dataset ({listed(rows)}): scenarios with the same id are assumed to be equal"
         versions = {version for part in played if part.family == name for version in part.scorer_versions or ()}
         if len(versions) > 1:
             numbers = ", ".join(map(str, sorted(versions)))
-            yield f"{name} was scored by different versions of its scorer ({numbers}): `muses rescore` makes them one"
+            yield f"{name} was scored by different versions of its scorer ({numbers}): rescore with `muses rescore`"
 
 
 def nothing_in_common(

@@ -31,7 +31,7 @@ def test_runs_that_were_made_alike(store: str, capsys: pytest.CaptureFixture[str
         "A  first",
         "B  again",
         "",
-        "made alike: nothing of what is recorded has changed",
+        "same configuration: none of the recorded facts has changed",
         "",
         "12 episodes are in both runs, with the same outcomes and the same scores",
     ]
@@ -45,7 +45,7 @@ def test_what_changed_is_told_in_words(store: str, capsys: pytest.CaptureFixture
         "  episodes of scripted/random on queue: 6 → 12",
         "  epochs: 1 → 2",
         "models",
-        "  scripted/refuse: not there → scripted:refuse",
+        "  scripted/refuse: missing → scripted:refuse",
         "execution",
         "  shard_size: 32 → 4",
         "",

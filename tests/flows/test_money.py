@@ -254,7 +254,7 @@ def test_a_plan_says_where_its_numbers_come_from(muses: Muses) -> None:
     options = ("--model=openai:m", "--base-url=http://127.0.0.1:1/v1", "--dataset=generated:3", "--family=queue")
     said = muses("plan", *options).stdout
     assert "price not known" in said
-    assert "no price is known of m" in said
+    assert "no prices are known for m" in said
     assert "rules of thumb" in said
     assert "no limits are declared for m" in said
     assert muses("plan", *options, "--pilot=1").returncode == 2

@@ -76,7 +76,7 @@ def test_who_is_served_when(muses: Muses, tmp_path: Path) -> None:
     assert two > one > 0
     text = said(muses, tmp_path, raw, "--gpus=3")
     assert "2 waves on 3 GPUs, one after the other: " in text
-    assert "all of them are up at the same time on 6 GPUs" in said(muses, tmp_path, raw, "--gpus=6")
+    assert "all of them are served at the same time on 6 GPUs" in said(muses, tmp_path, raw, "--gpus=6")
 
 
 def test_the_users_model_is_up_all_the_time(muses: Muses, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_the_users_model_is_up_all_the_time(muses: Muses, tmp_path: Path) -> Non
 
 def test_what_is_said_of_gpus_where_none_are_given_or_needed(muses: Muses, tmp_path: Path) -> None:
     text = said(muses, tmp_path, {"models": list(SERVED)})
-    assert "3 models served by us: 6 GPUs for all of them at the same time; --gpus N shows how" in text
+    assert "3 models with an engine: 6 GPUs for all of them at the same time; --gpus N shows how" in text
     nothing = said(muses, tmp_path, {"models": [API]}, "--gpus=2")
-    assert nothing.splitlines()[-1] == "no model of this configuration is served by us, so --gpus has nothing to pack"
+    assert nothing.splitlines()[-1] == "no model of this configuration has an engine, so --gpus has no effect"
     assert "GPU" not in said(muses, tmp_path, {"models": [API]})

@@ -162,7 +162,7 @@ def test_resumed_and_rescored_episodes_count_once_and_as_they_are_now(folder: Ob
     report = asked(folder)
     assert only(report).a == 0.625
     assert report.cautions == (
-        "queue was scored by different versions of its scorer (1, 2): `muses rescore` makes them one",
+        "queue was scored by different versions of its scorer (1, 2): rescore with `muses rescore`",
     )
 
 

@@ -1,4 +1,4 @@
-"""The estimated usage of a run, or of each run of a sweep, as a table and as JSON."""
+"""The cost estimate of a run, or of each run of a sweep, as a table and as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
 def estimate_record(estimate: CostEstimate) -> dict[str, Any]:
-    """The estimate as JSON values; sums are numbers of the whole run, what is played already included."""
+    """Returns the estimate as JSON values; sums cover the whole run, including episodes that are played already."""
     return {
         "from": {
             "played_episodes": estimate.sampled_episodes,
@@ -31,7 +31,7 @@ def estimate_record(estimate: CostEstimate) -> dict[str, Any]:
 
 
 def render_estimate(estimate: CostEstimate) -> str:
-    """A line a model and role, the sums, and how it got there."""
+    """Returns one line per model and role, the sums, and the basis of the estimate."""
     header = ["model", "role", "calls", "prompt tokens", "completion tokens", "USD"]
     rows = [
         [
@@ -49,11 +49,11 @@ def render_estimate(estimate: CostEstimate) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class RunLine:
+class RunEstimate:
     """One run of a sweep."""
 
     run: str
-    """Its values, for people."""
+    """Its parameter values, as text."""
     cells: int
     episodes: int
     estimate: CostEstimate
@@ -61,8 +61,8 @@ class RunLine:
     """Family -> smallest detectable difference of two models, in 0-1; None when it has too few scenarios."""
 
 
-def render_runs(lines: Sequence[RunLine]) -> str:
-    """A line a run, with the middle of each interval; a column a family for the smallest difference."""
+def render_runs(lines: Sequence[RunEstimate]) -> str:
+    """Returns one line per run, with the middle of each interval; one column per family for the smallest difference."""
     families = list(dict.fromkeys(family for line in lines for family in line.smallest))
     header = ["run", "cells", "episodes", "calls", "tokens", "USD", *(f"{family} ±" for family in families)]
     rows = [
@@ -79,7 +79,7 @@ def render_runs(lines: Sequence[RunLine]) -> str:
 
 
 def time_span(amount: Interval) -> str:
-    """Seconds in the unit that suits them, with their interval."""
+    """Returns a duration with its interval, in days, hours, minutes or seconds."""
     return _interval(*(_time(seconds) for seconds in (amount.low, amount.mid, amount.high)))
 
 
@@ -88,9 +88,7 @@ def _points(smallest: float | None) -> str:
 
 
 def _remarks(estimate: CostEstimate) -> Iterator[str]:
-    rough = (
-        "from rules of thumb and the scenarios' own texts, good to a factor of three; --pilot N plays N episodes a cell"
-    )
+    rough = "from rules of thumb and the scenarios' texts, within a factor of three; --pilot N plays N episodes a cell"
     if not estimate.sampled_cells:
         yield f"  {rough}"
     else:
@@ -102,13 +100,13 @@ def _remarks(estimate: CostEstimate) -> Iterator[str]:
             yield f"  the other cells {rough}"
     if estimate.unpriced:
         names = ", ".join(estimate.unpriced)
-        yield f"  no price is known of {names}: write prices: {{input: ..., output: ...}} there"
+        yield f"  no prices are known for {names}: add prices: {{input: ..., output: ...}} to the config"
     elif estimate.cost_usd is not None and estimate.cost_usd.high > 0:
         as_of = default_prices().as_of
-        yield f"  without discounts for cached input; prices that the config does not give: as of {as_of}, check them"
+        yield f"  without discounts for cached input; prices that the config does not set are as of {as_of}: check them"
     if estimate.undeclared:
         names = ", ".join(estimate.undeclared)
-        yield f"  no limits are declared for {names}: {ASSUMED_CONCURRENCY} calls in flight are assumed"
+        yield f"  no limits are declared for {names}: {ASSUMED_CONCURRENCY} concurrent calls are assumed"
 
 
 def _record(amount: Interval | None) -> dict[str, float] | None:
