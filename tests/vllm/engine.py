@@ -1,4 +1,4 @@
-"""Which vLLM is tested: the CPU build that ``make test-vllm`` installs, or what the environment names.
+"""The vLLM under test: the CPU build that ``make test-vllm`` installs, or the one that the environment names.
 
 VLLM_TEST_PYTHON: its interpreter; VLLM_TEST_MODEL: a model; VLLM_TEST_ARGS: vLLM's arguments as JSON of an object.
 """

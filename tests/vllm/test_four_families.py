@@ -179,7 +179,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         assert run.poll() is None, (folder / "errors").read_text()
         controls = count_control_tokens(servers()[0])
         victims = until(lambda: watch() or (list(store.rglob("*.parquet")) and engines()), 900)
-        assert run.poll() is None, f"it was over before anybody was killed: {(folder / 'errors').read_text()}"
+        assert run.poll() is None, f"it was over before a server was killed: {(folder / 'errors').read_text()}"
         os.kill(victims[0], signal.SIGKILL)
         until(watch, 1800)
     finally:

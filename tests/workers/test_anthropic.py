@@ -74,8 +74,8 @@ def text(said: str) -> dict[str, str]:
     return {"type": "text", "text": said}
 
 
-def error(status: int, kind: str, told: str) -> Response:
-    return as_json({"type": "error", "error": {"type": kind, "message": told}}, status)
+def error(status: int, kind: str, text: str) -> Response:
+    return as_json({"type": "error", "error": {"type": kind, "message": text}}, status)
 
 
 def sent(prompt: tuple[ChatMessage, ...] = HELLO, sampling: Sampling = UNSET) -> dict[str, object]:
@@ -206,8 +206,8 @@ def test_what_the_agent_does_is_an_answer(answer: Response, said: str, finish_re
 
 def test_a_length_that_fills_the_context_is_no_outcome() -> None:
     """If no prompt could ever fit, the config is wrong."""
-    told = "input length and `max_tokens` exceed context limit: 100 + 200000 > 200000, decrease input length"
-    refused = error(400, "invalid_request_error", told)
+    text = "input length and `max_tokens` exceed context limit: 100 + 200000 > 200000, decrease input length"
+    refused = error(400, "invalid_request_error", text)
     with pytest.raises(ModelFailure, match="internal: "):
         reply_to(refused, Sampling(max_tokens=200_000))
     assert finish_of(reply_to(refused, Sampling(max_tokens=199_999))) == "context_overflow"

@@ -1,4 +1,4 @@
-"""A budget is kept by all workers together: reserved before, settled after, closed when nothing fits any more."""
+"""Workers keep a budget together: they reserve before an episode, settle after it, and stop when nothing fits."""
 
 import asyncio
 import random
@@ -90,7 +90,7 @@ def test_both_currencies_count() -> None:
 
 
 def test_a_report_may_arrive_twice_and_at_a_new_ledger() -> None:
-    """A coordinator that is lost and made anew learns everything from the next reports."""
+    """A replaced coordinator recovers everything from the next reports."""
     learned = {"new": CostHistory(tokens(1), tokens(3))}
     for books in (ledger(100), ledger(100)):
         for _ in range(2):
@@ -227,7 +227,7 @@ def test_what_earlier_starts_have_learned_saves_that_wait() -> None:
     assert asyncio.run(together()) == 500
 
 
-def test_what_is_not_told_counts_as_it_was_held() -> None:
+def test_unknown_usage_counts_as_reserved() -> None:
     async def spend() -> Cost:
         run = Run(cap=1_000, cost=lambda: 0)
         client = run.client("a")

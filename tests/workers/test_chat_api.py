@@ -304,7 +304,7 @@ def test_well_formed_text_is_left_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "retryable", "told"),
+    ("answer", "kind", "retryable", "problem"),
     [
         (rate_limited(), "rate_limit", True, "slow down"),
         (refused(429, "no credit", "insufficient_quota"), "rate_limit", False, "no credit"),
@@ -341,11 +341,11 @@ def test_well_formed_text_is_left_alone(text: str) -> None:
         (reset(), "transport", True, "tested at http://127.0.0.1"),
     ],
 )
-def test_each_failure_has_its_kind(answer: Response, kind: FailureKind, told: str, *, retryable: bool) -> None:
-    """Who failed, whether another try can help, and where and what in the text."""
+def test_each_failure_has_its_kind(answer: Response, kind: FailureKind, problem: str, *, retryable: bool) -> None:
+    """The kind, whether a retry can help, and the address and the error in the text."""
     failure = failure_of(answer)
     assert (failure.kind, failure.retryable) == (kind, retryable)
-    assert told in failure.problem
+    assert problem in failure.problem
     assert "tested at http://127.0.0.1:" in failure.problem
 
 
@@ -572,8 +572,8 @@ def test_a_missing_key_is_named(environ: dict[str, str]) -> None:
     """Which variable, for which model, and what to type."""
     with pytest.raises(ConfigError) as caught:
         open_model(spec_for("http://127.0.0.1:1/v1"), environ)
-    for told in ("PROVIDER_KEY", "'tested'", "export PROVIDER_KEY="):
-        assert told in str(caught.value)
+    for part in ("PROVIDER_KEY", "'tested'", "export PROVIDER_KEY="):
+        assert part in str(caught.value)
 
 
 def test_a_key_is_sent_without_its_line_break() -> None:
@@ -836,8 +836,8 @@ def test_a_model_that_wants_its_length_under_another_name() -> None:
     def wants_new(document: Mapping[str, Any]) -> str:
         return str(document.get("max_completion_tokens"))
 
-    told = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
-    with Provider(reply=wants_new, script=[refused(400, told, "unsupported_parameter")]) as provider:
+    error = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    with Provider(reply=wants_new, script=[refused(400, error, "unsupported_parameter")]) as provider:
 
         async def job(model: Model) -> list[Reply]:
             return [await ask(model.agent(request())) for _ in range(3)]
@@ -851,8 +851,8 @@ def test_a_model_that_wants_its_length_under_another_name() -> None:
 
 
 def test_a_model_that_refuses_both_names_is_not_asked_for_ever() -> None:
-    told = "use max_completion_tokens, or do not"
-    with Provider(script=cycle([refused(400, told)])) as provider:
+    error = "use max_completion_tokens, or do not"
+    with Provider(script=cycle([refused(400, error)])) as provider:
         model = model_for(spec_for(provider.base_url, Sampling(max_tokens=64)))
         with pytest.raises(ModelFailure, match="internal: "):
             with_model(model, lambda model: ask(model.agent(request())))

@@ -1,4 +1,4 @@
-"""A server that fails again and again is left alone, and found again when it is back."""
+"""A server that fails repeatedly is not called, until a probe finds it again."""
 
 import math
 

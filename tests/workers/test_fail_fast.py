@@ -1,4 +1,4 @@
-"""A model that has failed for good is left alone, by those who wait for it as well."""
+"""A model that failed permanently is not called again, and waiting calls raise its failure."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Places go to the group that holds the fewest, in order within a group, and none is ever lost."""
+"""Resources go to the group that holds the fewest, in order within a group, and none is ever lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,5 +1,5 @@
-"""A fleet on real Ray and real processes, with stand-ins for vLLM and for GPUs: whoever is killed, the run goes on, and
-nothing is left behind.
+"""A fleet on real Ray and real processes, with stand-ins for vLLM and for GPUs: whatever process is killed, the run
+continues, and no process is left behind.
 """
 
 import asyncio
@@ -141,7 +141,7 @@ def test_a_fleet_serves_and_frees(tmp_path: Path, seen: Seen) -> None:
 @pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
-def test_whoever_is_killed_the_servers_come_back(tmp_path: Path, seen: Seen) -> None:
+def test_servers_come_back_whatever_process_is_killed(tmp_path: Path, seen: Seen) -> None:
     """A server, the actor that owns one, and the actor that keeps them all; each with kill -9."""
     spec = gpu_model(tmp_path, replicas=(2, 2))
     with serving(spec) as (_, loop):
@@ -266,7 +266,7 @@ def busy(url: str, requests: int) -> None:
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_a_call_waits_while_no_server_is_up(tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its patience ends one day, as a failure that may be tried again; nobody waits as long again in that outage."""
+    """After the timeout it raises a retryable failure; later calls in the same outage fail at once."""
     spec = gpu_model(tmp_path)
     with serving(spec, replica=replace(SETTINGS.replica, backoff=RestartBackoff(first_s=3.0))) as (_, loop):
         (before,) = ask(loop, spec)

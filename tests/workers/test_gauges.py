@@ -1,4 +1,4 @@
-"""Every figure of a thing is shown under the thing's name, and what is not known as -1."""
+"""Every gauge of an object is shown with the object's name, and an unknown value as -1."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Models that take turns: who plays when, with a fleet and an executor that only keep books."""
+"""Models that take turns on GPUs: the order of events, with a fleet and an executor that only record them."""
 
 import asyncio
 from collections import Counter

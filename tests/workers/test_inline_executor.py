@@ -1,4 +1,4 @@
-"""The inline executor: as many shards at a time as it has room for, and an orderly end."""
+"""The executor in this process: a bounded number of shards at a time, and an orderly end."""
 
 import asyncio
 from dataclasses import replace
@@ -37,20 +37,20 @@ def test_so_many_shards_at_once_and_no_more(tmp_path: Path, room: int) -> None:
 
 
 def test_a_shard_is_begun_when_there_is_room(tmp_path: Path) -> None:
-    """One after the other: each is told when the one before has been played."""
-    told: list[str] = []
+    """One after the other: each starts when the previous one has been played."""
+    events: list[str] = []
 
     async def job() -> None:
         async with InlineExecutor(1) as executor:
 
             async def play(shard: ShardSpec) -> None:
-                await executor.run(shard, lambda: told.append(f"begun {shard.number}"))
-                told.append(f"played {shard.number}")
+                await executor.run(shard, lambda: events.append(f"started {shard.number}"))
+                events.append(f"played {shard.number}")
 
             await asyncio.gather(*map(play, shards(spec(tmp_path, ORACLE))))
 
     asyncio.run(job())
-    assert told == [f"{what} {number}" for number in range(6) for what in ("begun", "played")]
+    assert events == [f"{what} {number}" for number in range(6) for what in ("started", "played")]
 
 
 def test_leaving_ends_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_leaving_ends_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> No
 
 
 def test_an_executor_can_be_left_while_shards_are_played(tmp_path: Path) -> None:
-    """Then it is the executor that ends them, and whoever waits for one is told."""
+    """The executor ends them when it is closed, and every waiting call raises."""
     with Provider(latency_s=600.0) as never:
         shard = spec(tmp_path, api(never))
 

@@ -1,4 +1,4 @@
-"""What the limits promise, in virtual time: a provider with hard, sliding windows, several workers, one coordinator."""
+"""The guarantees of limits, in virtual time: a provider with hard, sliding windows, workers and a coordinator."""
 
 from collections.abc import Callable
 
@@ -143,7 +143,7 @@ def test_declared_concurrency_is_a_hard_cap() -> None:
 
 
 def test_more_workers_than_calls_in_flight() -> None:
-    """They take turns: nobody starves."""
+    """They take turns, and none starves."""
     scene = play(
         Limits(concurrency=2), lambda rng: SimulatedProvider(always(concurrency=2), rng), seconds=120, callers=4
     )
@@ -280,7 +280,7 @@ def test_runs_share_fairly(declared: Limits, weight: int) -> None:
     assert min(answered[:3]) > 0.4 * max(answered[:3])  # of four places, one has two
 
 
-def test_what_nobody_wants_is_lent_out() -> None:
+def test_an_unused_share_goes_to_other_runs() -> None:
     """A run that wants little leaves the rest to the other."""
 
     def one_caller(scene: Scene) -> None:

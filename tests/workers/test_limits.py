@@ -1,4 +1,4 @@
-"""A limit bounds what is in flight, loses no permit, lends fairly, and is shared by those who share an account."""
+"""Limits bound the attempts in flight, lose no permit, grant leases fairly, and are shared within an account."""
 
 import asyncio
 import math
@@ -58,7 +58,7 @@ class Caller:
 
 
 def test_bounds_what_is_in_flight_in_order() -> None:
-    """Three slots: the fourth waits, and those who wait enter in the order in which they came."""
+    """Three attempts start, the fourth waits, and waiting attempts start in the order of their arrival."""
 
     async def scenario() -> None:
         limit = limit_of(3)
@@ -76,7 +76,7 @@ def test_bounds_what_is_in_flight_in_order() -> None:
 
 
 def test_late_comers_do_not_overtake() -> None:
-    """A permit that is freed goes to the one who waits, even when a newcomer asks in the same moment."""
+    """A freed permit goes to a waiting attempt, even when a new one arrives at the same time."""
 
     async def scenario() -> None:
         limit = limit_of(1)
@@ -200,7 +200,7 @@ def test_a_refusal_holds_the_worker_back_until_the_coordinator_knows() -> None:
 
 
 def test_an_unexpected_error_is_raised_in_waiting_attempts() -> None:
-    """Nobody waits for ever for a coordinator that is broken."""
+    """No attempt waits for ever for a broken coordinator."""
 
     class Broken(LocalCoordinator):
         async def renew(self, holder: object, reports: object) -> None:  # type: ignore[override]
@@ -233,8 +233,8 @@ def test_closing_gives_everything_back() -> None:
     run(scenario())
 
 
-def test_who_has_nothing_left_to_do_leaves() -> None:
-    """Also who in_debt a little for a try that took more than was guessed: the next one will pay it."""
+def test_an_idle_worker_gives_back_its_leases() -> None:
+    """Even with a small debt for an attempt that used more tokens than estimated: the next attempt pays it."""
 
     class Left(LocalCoordinator):
         left = 0
@@ -261,7 +261,7 @@ def test_who_has_nothing_left_to_do_leaves() -> None:
 
 @given(st.integers(0, 100), st.dictionaries(st.text(max_size=3), st.integers(0, 50)))
 def test_shares(total: int, wants: dict[str, int]) -> None:
-    """All is given as long as it is wanted; who gets less than he wants gets no less than anybody else, but for one."""
+    """Everything is granted as long as it is wanted; a share below its demand is at most one below any other share."""
     shares = fair_shares(total, wants)
     assert shares.keys() == wants.keys()
     assert sum(shares.values()) == min(total, sum(wants.values()))
@@ -308,7 +308,7 @@ def test_shares_by_weight(total: int, each: dict[str, tuple[int, int]]) -> None:
     st.lists(st.tuples(st.integers(1, 50), st.floats(0, 2), st.booleans()), min_size=1, max_size=60),
 )
 def test_no_window_holds_more_than_its_share(per_minute: int, asks: list[tuple[int, float, bool]]) -> None:
-    """Whoever asks for how many, and when: no 60 s hold more tries than the limit, and no time is lent twice."""
+    """For any requests at any times, no 60 s hold more attempts than the limit, and no time is granted twice."""
     now, timeline, times, ends = 0.0, Timeline(), [], [-math.inf]
     each = 60 / (USED_SHARE * per_minute)
     for count, pause, urgent in asks:
@@ -388,7 +388,7 @@ def test_what_is_not_used_in_time_is_void() -> None:
 
 
 def test_the_tighter_limit_counts() -> None:
-    """What a try leaves over of the other one is for those after it, as far as it would not be late."""
+    """The unused part of the other limit is credit for later attempts, unless it would be late."""
     time = lent(TimeSlot(0.0, 9.0), requests=10.0, tokens=100.0)
     time.pay(0.0, 0.1)  # a request, of 0.1 s; and 0.05 s of tokens are to spare
     assert time.due(20.0) == pytest.approx(0.25, abs=1e-5)
@@ -481,7 +481,7 @@ def test_slow_start_doubles_while_calls_wait() -> None:
     assert learner.window == FIRST_WINDOW
     learner.observe(AccountActivity(started=16, answered=16, in_flight=16, crowded=True), 1.0)
     assert learner.window == 2 * FIRST_WINDOW
-    learner.observe(AccountActivity(started=32, answered=32, in_flight=20), 2.0)  # nobody waits
+    learner.observe(AccountActivity(started=32, answered=32, in_flight=20), 2.0)  # nothing waits
     assert learner.window == 2 * FIRST_WINDOW
 
 

@@ -1,4 +1,4 @@
-"""A call finds a server: its session's own, one that is not too busy, one that answers; or it waits for one."""
+"""A call gets the server of its session, unless that is too busy or fails; it waits while all servers fail."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""From a description to a client: which one, where it is asked, through which proxy, and what is refused before."""
+"""The client that a config opens: its kind, its addresses, its proxy, and the errors in a config."""
 
 import asyncio
 from typing import cast

@@ -1,4 +1,4 @@
-"""A shard: played once, stored once, and truthful about every episode whatever the provider does."""
+"""A shard is stored once, with a correct record of every episode, whatever the provider does."""
 
 import asyncio
 import threading
@@ -269,10 +269,10 @@ def test_what_is_finished_is_stored_when_a_shard_is_stopped(tmp_path: Path) -> N
     assert finished == [plan.id for plan in shard.episodes[:3]]
 
     index = read_index(store, shard.run_id)
-    owed = tuple(plan for plan in shard.episodes if plan.id not in index.scored)
+    pending = tuple(plan for plan in shard.episodes if plan.id not in index.scored)
     attempt = index.next_attempt(shard.model.slug, shard.family, shard.number)
-    assert (len(owed), attempt) == (3, 2)
-    again = replace(shard, episodes=owed, attempt=attempt)
+    assert (len(pending), attempt) == (3, 2)
+    again = replace(shard, episodes=pending, attempt=attempt)
     asyncio.run(play(again))
     everything = finished + [e.episode_id for e in stored(again)]
     assert sorted(everything) == sorted(plan.id for plan in shard.episodes)
@@ -295,7 +295,7 @@ def test_a_shard_that_is_stopped_before_anything_is_finished_writes_nothing(tmp_
 
 
 def test_a_shard_that_is_stopped_while_it_is_written_is_written(tmp_path: Path) -> None:
-    """Whoever ends a worker and waits for it finds everything stored, however often it was told to end."""
+    """Everything is stored when a worker has ended, however often it was cancelled."""
     begun, go_on = threading.Event(), threading.Event()
 
     def before_write() -> None:
@@ -380,7 +380,7 @@ def test_a_defect_costs_one_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert broken.scores == ()
 
 
-def test_a_defect_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_recorded_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception may quote a whole reply."""
 
     class Wordy(Broken):
@@ -401,7 +401,7 @@ def test_a_defect_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_defect_does_not_hide_what_was_paid_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, messages: bool
 ) -> None:
-    """Calls that were made are on record with their tokens; a scorer that fails leaves the transcript as well."""
+    """Calls that were made are recorded with their tokens; when a scorer fails, the transcript is kept too."""
     with Provider(reply=lambda _: "{}") as provider:
         shard = first_of(spec(tmp_path, api(provider)), 1)
         broken = Broken(method, shard.episodes[0].scenario_id)
@@ -560,7 +560,7 @@ def test_built_in_agents_cost_nothing(tmp_path: Path) -> None:
 # Chance
 
 
-def test_users_throw_the_same_dice_for_every_model(tmp_path: Path) -> None:
+def test_users_draw_the_same_random_numbers_for_every_model(tmp_path: Path) -> None:
     """Two models that say the same meet the same words; in another epoch they are others."""
     refusal = '{"target": "all", "content": "No."}'
     with Provider(reply=lambda _: refusal) as provider:

@@ -1,4 +1,4 @@
-"""The Ray executor on real Ray: nothing is lost when workers die, and every mistake is told in our words.
+"""The Ray executor on real Ray: nothing is lost when workers die, and every error has a message of this project.
 
 One local cluster serves the tests of the pool; a second one, started as an administrator would, those of addresses.
 """
@@ -118,7 +118,7 @@ def test_a_plan_is_played(pool: Pool, tmp_path: Path) -> None:
 
 
 def test_a_shard_that_is_cancelled_stores_what_is_finished(pool: Pool, tmp_path: Path) -> None:
-    """The worker hears of it, though nobody waits for the shard any more."""
+    """The worker is cancelled too, though no call waits for the shard any more."""
     with Provider(script=chain([None, None], storm(1000, slow(600.0)))) as provider:
         shard = spec(tmp_path, api(provider))
 
@@ -261,7 +261,7 @@ def test_a_limit_holds_over_all_workers(pool: Pool, tmp_path: Path) -> None:
 
 
 async def settled(executor: RayExecutor, provider: Provider) -> AccountStatus:
-    """How the provider's account stands once the workers have told of their last call, or after a while."""
+    """Returns the state of the account once the workers have reported their last call, or after a timeout."""
     for _ in range(200):
         (status,) = [s for s in (await executor.snapshot()).accounts if provider.base_url in s.name]
         if not status.in_flight and status.answered + status.refused == len(provider.completions):
@@ -352,7 +352,7 @@ def pool_with(handle: Handle) -> RayExecutor:
 def test_a_worker_is_given_back_however_it_failed(
     tmp_path: Path, error: Exception, raised: type[Exception], message: str
 ) -> None:
-    """Else a pool runs out of workers, and whoever waits for one waits for ever."""
+    """Otherwise a pool would run out of workers, and waiting shards would never start."""
 
     async def job() -> None:
         executor = pool_with(Handle(run=Method(error)))
@@ -416,7 +416,7 @@ def test_workers_that_cannot_start_are_the_clusters_fault(error: Exception) -> N
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster of two CPUs that somebody else started."""
+    """A cluster of two CPUs that another process started."""
 
     address: str
     environment: dict[str, str]
@@ -524,7 +524,7 @@ def test_more_workers_than_a_cluster_has_room_for(cluster: Cluster) -> None:
 
 @pytest.mark.slow
 def test_a_cluster_is_left_as_it_was(cluster: Cluster) -> None:
-    """Whoever comes next finds all its CPUs, also after a start that failed."""
+    """All its CPUs are free again, even after a start that failed."""
     assert cluster.drive({"address": cluster.address, "workers": 2}, "print(2)") == 2
     assert cluster.drive({"address": cluster.address}, "print(len(executor._actors))") == 2
 

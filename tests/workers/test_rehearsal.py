@@ -1,4 +1,4 @@
-"""The rehearsal's provider as its clients meet it: over HTTP on loopback."""
+"""The fake provider as its clients see it: over HTTP on loopback."""
 
 import asyncio
 import http.client
@@ -319,18 +319,18 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_the_books_are_exact_under_concurrency() -> None:
-    """Sixteen clients at once behind a limit of eight: what they were told is what is written."""
+    """Sixteen clients at once behind a limit of eight: the log agrees with the responses that they got."""
     weather = FaultProfile(
         latency=Latency(base=Distribution(least=0.0, most=0.01)),
         limits=HardLimits(concurrency=8),
         faults=(Fault(kind="server_error", share=0.2), Fault(kind="wrong_json", share=0.1)),
         seed=5,
     )
-    told: list[Got] = []
+    responses: list[Got] = []
 
     def client() -> None:
         rng = random.Random()
-        told.extend(ask(provider, {**CHAT, "model": rng.choice("ab")}) for _ in range(20))
+        responses.extend(ask(provider, {**CHAT, "model": rng.choice("ab")}) for _ in range(20))
 
     with RehearsalProvider(weather) as provider:
         threads = [threading.Thread(target=client) for _ in range(16)]
@@ -339,11 +339,11 @@ def test_the_books_are_exact_under_concurrency() -> None:
         for thread in threads:
             thread.join()
     totals = provider.log.totals()
-    good = [got.document for got in told if got.status == 200 and b"choices" in got.body]
-    assert totals.asked == len(told) == 320
-    assert totals.refused == {"concurrency": sum(got.status == 429 for got in told)}
-    assert totals.faulted["server_error"] == sum(got.status == 500 for got in told)
-    assert totals.faulted["wrong_json"] == sum(b"items" in got.body for got in told)
+    good = [got.document for got in responses if got.status == 200 and b"choices" in got.body]
+    assert totals.asked == len(responses) == 320
+    assert totals.refused == {"concurrency": sum(got.status == 429 for got in responses)}
+    assert totals.faulted["server_error"] == sum(got.status == 500 for got in responses)
+    assert totals.faulted["wrong_json"] == sum(b"items" in got.body for got in responses)
     assert totals.answered == len(good)
     assert totals.peak <= 8
     for model, tokens in totals.by_model.items():

@@ -1,4 +1,4 @@
-"""The parts of the rehearsal's provider that need no network: limits, books, weather, replies."""
+"""The parts of the fake provider that need no network: limits, request log, fault profile, replies."""
 
 import random
 import statistics
@@ -75,7 +75,7 @@ def test_no_window_ever_holds_more_than_the_limit(times: list[float], most: int,
     assert largest_window_sum(let_in, window_s) <= most
 
 
-def test_a_refused_request_is_let_in_when_it_was_told_to_come() -> None:
+def test_a_refused_request_is_admitted_at_the_reported_time() -> None:
     limits = HardLimits(tokens_per_minute=600, window_s=1)  # ten tokens in any second
     use = AccountUsage()
     assert use.admit(limits, 4, 0.0) is None
@@ -86,7 +86,7 @@ def test_a_refused_request_is_let_in_when_it_was_told_to_come() -> None:
     assert use.admit(limits, 5, 0.5 + refusal.wait_s) is None
 
 
-def test_what_is_left_is_told_for_those_limits_that_there_are() -> None:
+def test_the_rest_of_each_limit_is_reported() -> None:
     use, limits = AccountUsage(), HardLimits(requests_per_minute=120, window_s=2)
     use.admit(limits, 7, 0.0)
     use.admit(limits, 7, 0.5)

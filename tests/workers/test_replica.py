@@ -1,4 +1,4 @@
-"""A replica on real processes: whatever happens to its server, there is one again, and never two."""
+"""A replica on real processes: whatever happens to its server, a new one is started, and never two run."""
 
 import asyncio
 import json
@@ -130,7 +130,7 @@ def test_a_server_that_gets_nothing_done_comes_back(tmp_path: Path, pids: Pids) 
 
 
 def test_a_server_that_does_not_start(tmp_path: Path, pids: Pids) -> None:
-    """It is tried again, and what it said is told."""
+    """It is started again, and the status has the end of its log."""
 
     async def story(replica: Replica) -> None:
         status = await when(replica, lambda status: status.starts == 3)
@@ -150,7 +150,7 @@ def test_a_server_that_is_never_ready(tmp_path: Path, pids: Pids) -> None:
 
 
 def test_waits_grow_while_nothing_lives_long(tmp_path: Path) -> None:
-    """And begin anew after a life that was long enough."""
+    """They start again from the first after a life that was long enough."""
     waits, now = [], [0.0]
 
     class Enough(Exception):

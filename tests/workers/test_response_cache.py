@@ -1,4 +1,4 @@
-"""Answers are used again only by a call that is the same in every respect, and the trace says so."""
+"""Only an identical call gets a cached response, and the trace marks it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Retries are finite, jittered, and heed what the provider asks for."""
+"""Retries are bounded, jittered, and respect the pause that a provider asks for."""
 
 import asyncio
 import pickle
@@ -134,7 +134,7 @@ def test_refusals_are_finite_too() -> None:
 
 
 def test_a_storm_of_two_minutes_is_outlasted() -> None:
-    """With the defaults, nobody's advice when to come back, and nothing that paces but these waits."""
+    """With the defaults, no Retry-After, and no pacing besides these waits."""
     for seed in range(200):
         attempts, naps = Attempts(*[refusal() for _ in range(20)]), Naps()
         asyncio.run(with_retries(attempts, RetryPolicy(), random.Random(seed), naps))
@@ -151,7 +151,7 @@ def test_who_retries_nothing_waits_for_nobody() -> None:
     assert RetryPolicy(max_retries=1).outage_s > 0.0
 
 
-def test_what_ends_a_model_is_still_told_in_the_end() -> None:
+def test_a_permanent_failure_stays_permanent_after_retries() -> None:
     attempts = Attempts(ModelFailure("auth", "bad key", retryable=False, ends_model=True))
     with pytest.raises(ModelFailure) as caught:
         asyncio.run(with_retries(attempts, POLICY, random.Random(0), Naps()))

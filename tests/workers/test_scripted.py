@@ -1,4 +1,4 @@
-"""Built-in agents: no network, the same dice the same words, and a whole range of skill."""
+"""Built-in agents: no network, the same texts for the same seed, and a whole range of skill."""
 
 import asyncio
 import random

@@ -69,7 +69,7 @@ def test_an_environment(tmp_path: Path) -> None:
 
 
 def test_cores_are_shared_out() -> None:
-    """None belongs to two replicas, and none to nobody, while there are enough of them."""
+    """While there are enough cores, each belongs to exactly one replica."""
     assert [cores_of_replica([0, 1], slot, 2) for slot in range(2)] == [(0,), (1,)]
     assert [cores_of_replica(range(5), slot, 2) for slot in range(2)] == [(0, 1), (2, 3, 4)]
     assert cores_of_replica([4, 5, 6], 0, 1) == (4, 5, 6)

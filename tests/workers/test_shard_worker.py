@@ -1,4 +1,4 @@
-"""One event loop that plays shards: connections are kept, keys are looked up, stopping loses nothing finished."""
+"""A worker keeps connections, looks up keys, and stores all finished episodes when it is stopped."""
 
 import asyncio
 from dataclasses import replace

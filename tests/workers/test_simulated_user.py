@@ -1,4 +1,4 @@
-"""Principals that a model plays: pinned apart from the agent, blind to each other, never the agent's fault."""
+"""Simulated users: separate from the agent, with views of their own, and never a failure of the agent."""
 
 import asyncio
 import json
@@ -151,7 +151,7 @@ def test_a_failed_user_is_never_the_agents_loss(tmp_path: Path) -> None:
     ],
 )
 def test_a_user_without_words_is_not_a_silent_one(tmp_path: Path, answer: Response, ending: str) -> None:
-    """Nobody scores an agent on a simulation that broke; the call was made, so it is on record."""
+    """An agent is not scored on a failed simulation; the call was made, so it is recorded."""
     dataset = generate_dataset("1", 0, ["access"])
     with Provider(reply=refuse_all) as agent, Provider(script=repeat(answer)) as users:
         (episode,) = played(tmp_path, dataset, agent, users)

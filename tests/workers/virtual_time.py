@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer: hours of waiting in a moment, and the same every time."""
+"""An event loop whose time jumps to the next timer: hours of waiting take a moment, and runs are deterministic."""
 
 import asyncio
 import selectors
