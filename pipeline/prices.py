@@ -17,7 +17,7 @@ from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.episode.model_call import Call
 
 FREE = Prices(0.0, 0.0)
-_OURS = ("scripted", "vllm")
+_FREE_PROVIDERS = ("scripted", "vllm")
 _DATED = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
 _MILLION = 1_000_000
 
@@ -50,7 +50,7 @@ def default_prices() -> PriceTable:
 
 def prices_of(model: ModelSpec) -> Prices | None:
     """Returns the token prices of a model; None when they are unknown."""
-    if model.prices is None and model.provider in _OURS:
+    if model.prices is None and model.provider in _FREE_PROVIDERS:
         return FREE
     return model.prices
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from muses_eval.pipeline.config.section import STRICT, Number, Whole
+from muses_eval.pipeline.config.section import STRICT, Integer, Number
 from pydantic import Field, model_validator
 
 
@@ -14,7 +14,7 @@ class Budget:
     __pydantic_config__ = STRICT
 
     usd: Annotated[Number, Field(gt=0)] | None = None
-    tokens: Annotated[Whole, Field(gt=0)] | None = None
+    tokens: Annotated[Integer, Field(gt=0)] | None = None
     """Prompt and completion tokens of agents and users together."""
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from muses_eval.pipeline.config.section import STRICT, Whole
+from muses_eval.pipeline.config.section import STRICT, Integer
 from muses_eval.pipeline.datasets.user_counts import MAX_USERS, MIN_USERS
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -25,8 +25,8 @@ class DatasetSpec:
     path: str | None = None
     size: Annotated[str, BeforeValidator(_size_from_number)] = "tiny"
     """``tiny``, ``paper`` or the number of scenarios per family."""
-    seed: Whole = 0
-    most_users: Annotated[Whole, Field(ge=MIN_USERS, le=MAX_USERS)] | None = None
+    seed: Integer = 0
+    most_users: Annotated[Integer, Field(ge=MIN_USERS, le=MAX_USERS)] | None = None
     """Largest number of users of a generated scenario; None uses the paper's numbers (queue 20, the others 10)."""
 
     @model_validator(mode="after")
@@ -39,8 +39,8 @@ class DatasetSpec:
     def name(self) -> str:
         if self.path is not None:
             return self.path
-        crowds = "" if self.most_users is None else f" with up to {self.most_users} users"
-        return f"generated:{self.size}@{self.seed}{crowds}"
+        users = "" if self.most_users is None else f" with up to {self.most_users} users"
+        return f"generated:{self.size}@{self.seed}{users}"
 
 
 def dataset_from_text(value: object) -> object:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from muses_eval.pipeline.config.section import STRICT, JsonText, Whole
+from muses_eval.pipeline.config.section import STRICT, Integer, JsonText
 from pydantic import BeforeValidator, Field, field_validator
 
 
@@ -17,9 +17,9 @@ class EngineSpec:
 
     __pydantic_config__ = STRICT
 
-    replicas: Annotated[tuple[Whole, Whole], BeforeValidator(_replica_range)] = (1, 1)
+    replicas: Annotated[tuple[Integer, Integer], BeforeValidator(_replica_range)] = (1, 1)
     """Minimum and maximum, or one number for both; load decides how many run."""
-    tensor_parallel: Annotated[Whole, Field(gt=0)] = 1
+    tensor_parallel: Annotated[Integer, Field(gt=0)] = 1
     """GPUs per replica."""
     args: JsonText = "{}"
     """Arguments of vLLM, such as ``{"max_model_len": 8192}``."""

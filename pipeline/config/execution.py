@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from muses_eval.pipeline.config.section import Number, Section, Whole
+from muses_eval.pipeline.config.section import Integer, Number, Section
 from pydantic import Field
 
 
@@ -12,13 +12,13 @@ class ExecutionConfig(Section):
     executor: Literal["inline", "ray"] = "inline"
     ray_address: str | None = None
     """Address of a running cluster; None starts a local one."""
-    workers: Whole | None = Field(None, gt=0)
+    workers: Integer | None = Field(None, gt=0)
     """Number of Ray actors; None starts one per CPU of the cluster."""
-    shards_per_worker: Whole = Field(4, gt=0)
+    shards_per_worker: Integer = Field(4, gt=0)
     """Number of shards that one worker plays at the same time."""
-    shard_size: Whole = Field(32, gt=0)
+    shard_size: Integer = Field(32, gt=0)
     """Episodes per shard."""
-    weight: Whole = Field(1, ge=1, le=100)
+    weight: Integer = Field(1, ge=1, le=100)
     """Weight of this run against other runs of the cluster that compete for an account."""
     stall_minutes: Number = Field(15.0, gt=0)
     """The run ends after this time without a single answer from any model."""

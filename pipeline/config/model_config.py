@@ -8,7 +8,7 @@ from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.sampling import Sampling
-from muses_eval.pipeline.config.section import Number, Section, Whole
+from muses_eval.pipeline.config.section import Integer, Number, Section
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
 from muses_eval.pipeline.prices import default_prices
 from muses_eval.pipeline.providers import GENERIC, PROVIDERS
@@ -35,10 +35,10 @@ class ModelConfig(Section):
     """Name of the account, whose models share its limits; None derives it from the addresses and the key's name."""
     sampling: Sampling = Sampling()
     timeout_s: Number = Field(120.0, gt=0)
-    max_retries: Whole = Field(5, ge=0)
+    max_retries: Integer = Field(5, ge=0)
     requests_per_minute: Number | None = Field(None, gt=0)
     tokens_per_minute: Number | None = Field(None, gt=0)
-    max_concurrency: Whole | None = Field(None, gt=0)
+    max_concurrency: Integer | None = Field(None, gt=0)
     prices: Prices | None = None
     """Token prices; None uses the prices of the default table, if it has the model."""
     engine: EngineSpec | None = None

@@ -9,7 +9,7 @@ from muses_eval.pipeline.config.dataset import DatasetSpec, dataset_from_text
 from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.model_config import ModelConfig
 from muses_eval.pipeline.config.schedule import FlowConfig, MaintainConfig, NightlyConfig
-from muses_eval.pipeline.config.section import SEGMENT, Number, Section, Whole
+from muses_eval.pipeline.config.section import SEGMENT, Integer, Number, Section
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.families import FAMILIES
@@ -66,8 +66,8 @@ class RunConfig(Section):
     templates: tuple[Annotated[TemplateChoice, BeforeValidator(_template)], ...] = ("published",)
     users: Annotated[ModelConfig | None, BeforeValidator(_users_from_text)] = None
     """Model that plays the users, as in the paper; None (``scripted`` in a config) for rule-based users."""
-    epochs: Whole = Field(1, gt=0)
-    limit: Whole | None = Field(None, gt=0)
+    epochs: Integer = Field(1, gt=0)
+    limit: Integer | None = Field(None, gt=0)
     store: str = ".muses/store"
     coverage: Number = Field(0.99, ge=0, le=1)
     """Share of planned episodes that must be scored for a model to be ranked."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from muses_eval.pipeline.config.section import STRICT, JsonText, Number, Whole
+from muses_eval.pipeline.config.section import STRICT, Integer, JsonText, Number
 from muses_eval.pipeline.providers import REQUEST_FIELDS
 from pydantic import BeforeValidator, Field
 
@@ -25,8 +25,8 @@ class Sampling:
 
     temperature: Annotated[Number, Field(ge=0)] | None = None
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
-    max_tokens: Annotated[Whole, Field(gt=0)] | None = None
-    seed: Whole | None = None
+    max_tokens: Annotated[Integer, Field(gt=0)] | None = None
+    seed: Integer | None = None
     """Seed of the requests, to which an agent adds the epoch and a simulated user an offset (``pipeline/seeds.py``)."""
     reasoning_effort: str | None = None
     """Level in the provider's terms: low, medium, high, ..."""

@@ -3,7 +3,7 @@
 import difflib
 import zoneinfo
 
-from muses_eval.pipeline.config.section import SEGMENT, Number, Section, Whole
+from muses_eval.pipeline.config.section import SEGMENT, Integer, Number, Section
 from muses_eval.pipeline.cron import cron_problem
 from pydantic import Field, field_validator
 
@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 class FlowConfig(Section):
     """Retries and time limits of a run that Prefect executes."""
 
-    cell_retries: Whole = Field(2, ge=0)
+    cell_retries: Integer = Field(2, ge=0)
     """Retries of a cell after its first attempt; episodes that are scored by then are not replayed."""
     retry_seconds: Number = Field(30.0, ge=0)
     """Pause between two attempts."""
@@ -52,7 +52,7 @@ class NightlyConfig(_Schedule):
     cron: str = "0 1 * * *"
     name: str = Field("nightly", pattern=SEGMENT)
     """Runs are called <name>-<date> and <name>-canary-<date>, by the date in ``timezone``."""
-    canary: Whole = Field(20, ge=2)
+    canary: Integer = Field(20, ge=2)
     """Scenarios per family that are played every night, also when everything else is reused."""
     alpha: Number = Field(0.01, gt=0, lt=1)
     """Probability of a false flag of one kind on a night when nothing changed."""

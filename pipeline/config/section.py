@@ -32,7 +32,7 @@ def _canonical_text(value: Mapping[str, Any]) -> str:
         raise ValueError(f"{error}; write it as a string, in quotes") from error
 
 
-Whole = Annotated[int, BeforeValidator(_no_bool)]
+Integer = Annotated[int, BeforeValidator(_no_bool)]
 """An integer.  Booleans (yes, no, on and off in YAML) are errors, although they are integers in Python."""
 Number = Annotated[float, BeforeValidator(_no_bool)]
 if TYPE_CHECKING:

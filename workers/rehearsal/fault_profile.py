@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from muses_eval.pipeline.config.section import Number, Whole
+from muses_eval.pipeline.config.section import Integer, Number
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.workers.rehearsal.wire_format import RetryAfter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -96,7 +96,7 @@ class HardLimits(_Section):
     requests_per_minute: Number | None = Field(None, gt=0)
     tokens_per_minute: Number | None = Field(None, gt=0)
     """Prompt and completion tokens together, counted when a request arrives."""
-    concurrency: Whole | None = Field(None, gt=0)
+    concurrency: Integer | None = Field(None, gt=0)
     window_s: Number = Field(60.0, gt=0)
     headers: bool = True
     """True when response headers report the limits and the rest of them."""
@@ -119,7 +119,7 @@ class Fault(_Section):
     from_s: Number = Field(0.0, ge=0)
     to_s: Number | None = Field(None, gt=0)
     """End of the fault; None when it has no end."""
-    status: Whole = Field(500, ge=500, le=599)
+    status: Integer = Field(500, ge=500, le=599)
     """HTTP status of a ``server_error``."""
     seconds: Number = Field(5.0, gt=0)
     """Seconds that a ``drip`` takes."""
@@ -147,7 +147,7 @@ class FaultProfile(_Section):
 
     Needs the executor ray.
     """
-    seed: Whole = Field(0, ge=0, lt=2**63)
+    seed: Integer = Field(0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
     def _in_order(self) -> "FaultProfile":
