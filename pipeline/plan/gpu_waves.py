@@ -50,18 +50,18 @@ def pack_waves(models: Iterable[ModelSpec], gpus: int) -> tuple[Wave, ...]:
         ConfigError: a single model needs more GPUs than the cluster has.
     """
     waves: list[list[ModelSpec]] = []
-    taken: list[int] = []
+    used_gpus: list[int] = []
     for model, needed in sorted(_needs(models), key=lambda need: -need[1]):
         if needed > gpus:
             raise _too_large(model, needed, gpus)
-        place = next((index for index, used in enumerate(taken) if used + needed <= gpus), None)
+        place = next((index for index, used in enumerate(used_gpus) if used + needed <= gpus), None)
         if place is None:
             waves.append([model])
-            taken.append(needed)
+            used_gpus.append(needed)
         else:
             waves[place].append(model)
-            taken[place] += needed
-    return tuple(Wave(tuple(members), used) for members, used in zip(waves, taken, strict=True))
+            used_gpus[place] += needed
+    return tuple(Wave(tuple(members), used) for members, used in zip(waves, used_gpus, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +81,20 @@ def schedule_waves(agents: Iterable[ModelSpec], users: Iterable[ModelSpec], gpus
     Raises:
         ConfigError: one of the models needs more GPUs than are available.
     """
-    kept = {server_key(model): model for model in users if model.engine is not None}
-    turns = {server_key(model): model for model in agents if server_key(model) not in kept}
-    held = needed_gpus(kept.values())
+    always_on = {server_key(model): model for model in users if model.engine is not None}
+    others = {server_key(model): model for model in agents if server_key(model) not in always_on}
+    held = needed_gpus(always_on.values())
     if held > gpus:
-        names = ", ".join(model.name for model in kept.values())
+        names = ", ".join(model.name for model in always_on.values())
         raise ConfigError(
             f"the users' model {names} needs {held} GPUs all the time; the cluster has {gpus}: add {held - gpus} more"
         )
     try:
-        waves = pack_waves(turns.values(), gpus - held)
+        waves = pack_waves(others.values(), gpus - held)
     except ConfigError as error:
-        beside = f" ({held} of {gpus} are held by the users' model)" if held else ""
-        raise ConfigError(f"{error}{beside}") from None
-    return WaveSchedule(gpus, Wave(tuple(kept.values()), held), waves)
+        hint = f" ({held} of {gpus} are held by the users' model)" if held else ""
+        raise ConfigError(f"{error}{hint}") from None
+    return WaveSchedule(gpus, Wave(tuple(always_on.values()), held), waves)
 
 
 def needed_gpus(models: Iterable[ModelSpec]) -> int:
