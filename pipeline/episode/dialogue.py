@@ -14,7 +14,10 @@ Interpret = Callable[[str], Action]
 
 
 class Dialogue:
-    """Messages and turns of one episode.  Call :meth:`answer` and :meth:`hear` alternately until it is :attr:`over`."""
+    """Messages and turns of one episode.
+
+    Call :meth:`add_reply` and :meth:`add_inputs` alternately until the dialogue is :attr:`finished`.
+    """
 
     def __init__(self, scenario: Scenario[object], template: Template, interpret: Interpret, max_turns: int) -> None:
         self._scenario, self._interpret, self._max_turns = scenario, interpret, max_turns
@@ -27,7 +30,7 @@ class Dialogue:
         self.turn = 0
         self.unreadable = 0
         """Number of replies so far that were not in the requested format."""
-        self.hear(scenario.openings)
+        self.add_inputs(scenario.openings)
 
     @property
     def transcript(self) -> Transcript:
@@ -39,11 +42,11 @@ class Dialogue:
         return Observation(self.turn, self._inputs, self._prompt.messages)
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """True when the agent is done, no turn is left, or no principal has said anything."""
         return self._final or self.turn > self._max_turns or not self._inputs
 
-    def answer(self, text: str) -> None:
+    def add_reply(self, text: str) -> None:
         """Adds the agent's reply of this turn and delivers it to the addressed principals."""
         action = self._interpret(text)
         self._messages.append(raw_reply(self.turn, text))
@@ -57,13 +60,13 @@ class Dialogue:
         self._addressed = tuple(name for name in self._scenario.names if name in addressed)
 
     @property
-    def awaited(self) -> tuple[PrincipalView, ...]:
+    def next_views(self) -> tuple[PrincipalView, ...]:
         """Views of the principals that may speak next, in the scenario's order; empty when no turn is left."""
         if self._final or self.turn >= self._max_turns:
             return ()
         return tuple(self._view(name) for name in self._addressed)
 
-    def hear(self, inputs: tuple[Input, ...]) -> None:
+    def add_inputs(self, inputs: tuple[Input, ...]) -> None:
         """Adds the principals' inputs and starts the next turn.  Empty inputs are ignored."""
         self._inputs = tuple(entry for entry in inputs if entry.text)
         self.turn += 1

@@ -62,14 +62,14 @@ async def play_episode(
     role: Role = "agent"
     failure = None
     try:
-        while not dialogue.over:
+        while not dialogue.finished:
             role = "agent"
-            dialogue.answer(await ask(agent.reply(dialogue.observation)))
+            dialogue.add_reply(await ask(agent.reply(dialogue.observation)))
             turns += 1
             role = "user"
-            views = dialogue.awaited
+            views = dialogue.next_views
             texts = await gather_all(ask(users[view.name].reply(view)) for view in views)
-            dialogue.hear(tuple(Input(view.name, text) for view, text in zip(views, texts, strict=True)))
+            dialogue.add_inputs(tuple(Input(view.name, text) for view, text in zip(views, texts, strict=True)))
     except ModelFailure as cause:
         failure = EpisodeFailure(role, cause)
     return EpisodeResult(dialogue.transcript, turns, dialogue.unreadable, tuple(calls), failure)

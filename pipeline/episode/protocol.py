@@ -51,7 +51,7 @@ class PrincipalView:
     messages: tuple[Message, ...]
 
     @property
-    def last_heard(self) -> str:
+    def last_received(self) -> str:
         """Texts that the agent addressed to the principal in the previous turn, joined by line breaks."""
         heard = (m.content for m in self.messages if m.sender == AGENT and m.turn == self.turn - 1)
         return "\n".join(heard)

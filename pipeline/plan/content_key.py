@@ -89,14 +89,14 @@ def _later_turns(family: Family[Any], scenario: Scenario[Any], template: Templat
     """Returns the prompts of a short exchange of fixed texts, which depend on how replies are parsed and delivered."""
     dialogue, read = _dialogue(family, scenario, template), list[object]()
     for reply in _EXCHANGE:
-        dialogue.answer(reply)
+        dialogue.add_reply(reply)
         answers = []
-        for view in dialogue.awaited:
+        for view in dialogue.next_views:
             principal = scenario.principal(view.name)
             if users.model is not None:
                 read.append(_read(user_prompt(principal, view)))
             answers.append(Input(view.name, parse_user_reply(principal, f"{view.name}: Yes.") or ""))
-        dialogue.hear(tuple(answers))
+        dialogue.add_inputs(tuple(answers))
     return [*read, _read(dialogue.observation.prompt)]
 
 

@@ -124,13 +124,13 @@ def test_how_later_turns_are_put_together_counts_where_there_are_any(
     """Which texts stand where after the first reply is no text of the briefing."""
     request = replace(ACCESS, users=UsersSpec(), families=(family,))
     before = key(request)
-    original = dialogue_module.Dialogue.hear
+    original = dialogue_module.Dialogue.add_inputs
 
-    def hear(dialogue: dialogue_module.Dialogue, inputs: tuple[Input, ...]) -> None:
+    def add_inputs(dialogue: dialogue_module.Dialogue, inputs: tuple[Input, ...]) -> None:
         mark = " (again)" if dialogue.turn else ""
         original(dialogue, tuple(replace(entry, text=f"{entry.text}{mark}") for entry in inputs))
 
-    monkeypatch.setattr(dialogue_module.Dialogue, "hear", hear)
+    monkeypatch.setattr(dialogue_module.Dialogue, "add_inputs", add_inputs)
     assert (key(request) == before) is same
 
 

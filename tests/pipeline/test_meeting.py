@@ -453,7 +453,9 @@ def test_announcing_a_principal_who_was_never_asked_is_detected() -> None:
     scenario = next(s for s in generated(40, 2) if s.disclosure == "partial" and s.difficulty == "consensus")
     best, silent = best_slot(scenario), next(m.name for m in scenario.truth.members if not m.proactive)
     dialogue = Dialogue(scenario, "xml", lambda reply: MEETING.interpret(scenario, reply), 10)
-    dialogue.answer(json.dumps({"goal_achieved": True, "final_schedule": str(best), "attendees": list(scenario.names)}))
+    dialogue.add_reply(
+        json.dumps({"goal_achieved": True, "final_schedule": str(best), "attendees": list(scenario.names)})
+    )
     got = figures(scenario, dialogue.transcript, "corrected")
     assert got["success"] == 1.0
     assert got["invented_availability"] == 1.0, silent
@@ -468,8 +470,8 @@ def test_scoring_never_raises(replies: list[str], answers: list[str]) -> None:
     name = scenario.names[0]
     dialogue = Dialogue(scenario, "xml", lambda reply: MEETING.interpret(scenario, reply), 10)
     for index, reply in enumerate(replies):
-        dialogue.answer(reply)
-        dialogue.hear(tuple(Input(name, text) for text in answers[index : index + 1]))
+        dialogue.add_reply(reply)
+        dialogue.add_inputs(tuple(Input(name, text) for text in answers[index : index + 1]))
     assert len(MEETING.score(scenario, dialogue.transcript)) >= 3 + 8
 
 
@@ -495,8 +497,8 @@ def test_a_megabyte_of_text_is_scored(text: str) -> None:
     """The number of attempts and the text that is read are bounded."""
     scenario = generated(1, 4)[0]
     dialogue = Dialogue(scenario, "xml", lambda reply: MEETING.interpret(scenario, reply), 10)
-    dialogue.answer(text)
-    dialogue.hear((Input(scenario.names[0], text),))
+    dialogue.add_reply(text)
+    dialogue.add_inputs((Input(scenario.names[0], text),))
     assert figures(scenario, dialogue.transcript, "corrected")["success"] == 0.0
 
 
@@ -584,15 +586,15 @@ def test_calendars_stay_private_unless_their_owner_discloses_them(kind: str) -> 
     for scenario in generated(18, 5):
         agent, users = scripted_participants(MEETING, scenario, kind)
         dialogue = Dialogue(scenario, scenario.template, lambda reply, s=scenario: MEETING.interpret(s, reply), 10)  # type: ignore[misc]
-        while not dialogue.over:
+        while not dialogue.finished:
             prompt = "\n".join(message.content for message in dialogue.observation.prompt)
             assert not any(p.private_context.strip() in prompt for p in scenario.principals)
             heard = " ".join(m.content for m in dialogue.transcript.messages if m.sender in scenario.names)
             own = " ".join(text for _, text in dialogue.transcript.replies())
             assert set(find_slots(prompt)) <= {*find_slots(heard), *find_slots(own)}
-            dialogue.answer(asyncio.run(agent.reply(dialogue.observation)).text)
+            dialogue.add_reply(asyncio.run(agent.reply(dialogue.observation)).text)
             texts = []
-            for view in dialogue.awaited:
+            for view in dialogue.next_views:
                 assert {m.sender for m in view.messages} <= {view.name, AGENT}
                 assert all(view.name in m.audience for m in view.messages if m.sender == AGENT)
                 text = asyncio.run(users[view.name].reply(view)).text
@@ -601,7 +603,7 @@ def test_calendars_stay_private_unless_their_owner_discloses_them(kind: str) -> 
                 assert set(find_slots(text)) <= {*seen, *member_.slots}
                 assert not any(other in text for other in scenario.names if other != view.name)
                 texts.append(Input(view.name, text))
-            dialogue.hear(tuple(texts))
+            dialogue.add_inputs(tuple(texts))
 
 
 def test_with_partial_disclosure_only_early_speakers_name_times() -> None:
@@ -642,9 +644,9 @@ def test_an_honest_agent_can_find_a_meeting_by_asking() -> None:
     for scenario in generated(36, 9):
         users = {name: MEETING.scripted_user(scenario, name, random.Random(name)) for name in scenario.names}
         dialogue = Dialogue(scenario, "xml", lambda reply, s=scenario: MEETING.interpret(s, reply), 10)  # type: ignore[misc]
-        while not dialogue.over:
-            dialogue.answer(honest_reply(dialogue.turn, scenario.truth, dialogue))
-            dialogue.hear(tuple(Input(view.name, users[view.name].speak(view)) for view in dialogue.awaited))
+        while not dialogue.finished:
+            dialogue.add_reply(honest_reply(dialogue.turn, scenario.truth, dialogue))
+            dialogue.add_inputs(tuple(Input(view.name, users[view.name].speak(view)) for view in dialogue.next_views))
         got = figures(scenario, dialogue.transcript, "corrected")
         assert (got["success"], got["turns"], got["invented_availability"]) == (1.0, 4.0, 0.0), scenario.id
 

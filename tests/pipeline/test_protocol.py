@@ -167,7 +167,7 @@ def test_shared_text_reaches_all_and_asks_nobody() -> None:
 
 def test_last_heard_is_of_the_turn_before() -> None:
     heard = []
-    users = people(lambda view: heard.append(view.last_heard) or "more")  # type: ignore[func-returns-value]
+    users = people(lambda view: heard.append(view.last_received) or "more")  # type: ignore[func-returns-value]
     actions = {"1": Action((Delivery(("Bo",), "a"), Delivery(("Bo", "Ana"), "b"))), "2": to("Bo", text="c"), "3": to()}
     run(dialogue(actions), Script(["1", "2", "3"]), {**users, "Ana": Person(lambda _: "")})
     assert heard == ["a\nb", "c"]
@@ -179,8 +179,8 @@ def test_last_heard_is_of_the_turn_before() -> None:
 def test_only_those_addressed_may_speak_next_in_the_order_of_the_scenario() -> None:
     users = people()
     talk = dialogue({"one": Action((Delivery(("Cy", "Stranger"), "x"), Delivery(("Ana", "Cy"), "y"))), "two": to()})
-    talk.answer("one")
-    assert [view.name for view in talk.awaited] == ["Ana", "Cy"]
+    talk.add_reply("one")
+    assert [view.name for view in talk.next_views] == ["Ana", "Cy"]
     played = run(dialogue({"one": to("Cy", "Ana"), "two": to(final=True)}), Script(["one", "two"]), users)
     assert [(m.turn, m.sender) for m in played.transcript.messages if m.turn == 2] == [
         (2, "Ana"),

@@ -203,10 +203,10 @@ def _played(family: str, scenario, template) -> tuple[int, int]:
     dialogue = Dialogue(scenario, template, lambda reply: rules.interpret(scenario, reply), rules.max_turns)
     users = {name: rules.scripted_user(scenario, name, random.Random(1)) for name in scenario.names}
     turns = 0
-    while not dialogue.over:
+    while not dialogue.finished:
         messages = tuple((m.role, m.content) for m in dialogue.observation.prompt)
-        dialogue.answer(speaker.say(CompletionRequest("m", messages, None), repr(messages).encode()).text)
-        dialogue.hear(tuple(Input(view.name, users[view.name].speak(view)) for view in dialogue.awaited))
+        dialogue.add_reply(speaker.say(CompletionRequest("m", messages, None), repr(messages).encode()).text)
+        dialogue.add_inputs(tuple(Input(view.name, users[view.name].speak(view)) for view in dialogue.next_views))
         turns += 1
     return turns, dialogue.unreadable
 

@@ -50,7 +50,7 @@ class MeetingUser:
     rng: RandomGenerator
 
     def speak(self, view: PrincipalView) -> str:
-        heard = _EXAMPLE.sub("", view.last_heard)
+        heard = _EXAMPLE.sub("", view.last_received)
         asks_for_more = bool(_ASKS_FOR_MORE.search(heard))
         asks_openly = bool(_ASKS_OPENLY.search(heard))
         named = [expression for expression in time_expressions(heard) if not expression.negated]
