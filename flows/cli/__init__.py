@@ -1,6 +1,6 @@
-"""The command ``muses``: data on stdout, everything else on stderr, and exit codes that mean something.
+"""The command ``muses``: data on stdout, everything else on stderr, and documented exit codes.
 
-0 done · 2 bad config or usage · 3 finished, coverage short · 4 budget reached · 130 interrupted
+0 done · 2 bad config or usage · 3 finished, coverage below the target · 4 budget reached · 130 interrupted
 """
 
 import asyncio
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     tokens = sys.argv[1:] if arguments is None else arguments
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
+        sys.stdout.reconfigure(errors="replace")  # a terminal may lack a character
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(str(error), error.exit_code)
     except (KeyboardInterrupt, asyncio.CancelledError):
         return _say(str(Interrupted("Interrupted.")), INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
+    except BrokenPipeError:  # the reader, such as `head`, closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     return code if isinstance(code, int) else DONE

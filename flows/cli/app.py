@@ -1,4 +1,4 @@
-"""All commands, wired in one place; each command's module is imported when the command runs."""
+"""Registers all commands; the module of a command is imported when the command runs."""
 
 from importlib.metadata import version
 
@@ -6,7 +6,7 @@ from cyclopts import App, Parameter
 
 
 def _default(value: object) -> str | None:
-    """The default that help shows; None when showing it would not help, as for an unset flag."""
+    """Returns the default that the help shows; None to show none, such as for an unset flag."""
     return None if value is None or value is False or value == () else str(value)
 
 

@@ -1,4 +1,4 @@
-"""``muses compare``: who is better where, and whether chance explains it."""
+"""``muses compare``: differences between models, with significance tests."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 

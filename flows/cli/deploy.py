@@ -64,8 +64,8 @@ def deploy(
 
 def _replacement_notice(new: "RegisteredDeployment") -> str:
     return (
-        f"{new.name} was the deployment of another configuration ({new.instead_of}), which has it no longer; where "
-        "both are wanted, give them different names (name, nightly.name)"
+        f"{new.name} was the deployment of another configuration ({new.instead_of}) and has been replaced; to keep "
+        "both, give them different names (name, nightly.name)"
     )
 
 

@@ -1,4 +1,4 @@
-"""``muses diff``: what two runs were made with, and what came of it."""
+"""``muses diff``: differences between two runs in their inputs and results."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""``muses doctor``: check that everything a run needs is reachable."""
+"""``muses doctor``: checks that everything that a run needs can be reached."""
 
 import asyncio
 import os
@@ -19,12 +19,12 @@ from muses_eval.pipeline.errors import MusesError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     what: str
     ok: bool
     detail: str
-    """Where it is well: what was found.  Where not: what is wrong and what to do."""
+    """Finding; for a failed check, the problem and how to fix it."""
 
 
 def doctor(
@@ -67,7 +67,7 @@ def _checked(what: str, check: Callable[[], str]) -> Check:
         return Check(what, True, check())
     except MusesError as error:
         return Check(what, False, str(error))
-    except Exception as error:  # noqa: BLE001 - a doctor reports whatever goes wrong, and goes on
+    except Exception as error:  # noqa: BLE001 - every error is reported, and the checks continue
         return Check(what, False, f"{type(error).__name__}: {error}")
 
 
@@ -90,7 +90,7 @@ def _ray(settings: Settings, address: str | None) -> str:
 
 def _prefect(settings: Settings) -> str:
     if settings.prefect_api_url is None:
-        return "no PREFECT_API_URL: flows start an embedded server of their own"
+        return "PREFECT_API_URL is not set: every flow starts an embedded server"
     make_home(settings.prefect_home)
     from muses_eval.flows.prefect_flows.deployments import outdated_deployments
     from muses_eval.flows.prefect_flows.server import reach_server
@@ -108,7 +108,7 @@ def _model(spec: ModelSpec) -> str:
     if spec.endpoint is None:
         return "built in, needs no network"
     if spec.provider == "vllm":
-        return "has no servers before a run starts them"
+        return "its servers start with a run"
     from muses_eval.workers.play.shard_worker import ShardWorker
     from muses_eval.workers.providers.model import Unavailable
 

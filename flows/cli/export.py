@@ -1,4 +1,4 @@
-"""``muses export``: a run in the forms that other tools read."""
+"""``muses export``: writes a run in formats that other tools read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +24,12 @@ Force = Annotated[bool, Parameter(help="Overwrite existing files.")]
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableOptions:
-    """What is to be written, and where."""
+    """Options of the exports of one view."""
 
     out: Path
     """The file to write."""
     view: ExportView = "episodes"
-    """What to write; a row is what it is in `muses sql`."""
+    """View to write, with the columns that it has in `muses sql`."""
     store: Store = None
     force: Force = False
     as_json: Json = False
@@ -54,7 +54,7 @@ def inspect(
     manifest, written = find_run(url, run), list[WrittenLog]()
 
     def write(connection: "DuckDBPyConnection") -> list[WrittenLog]:
-        """Asked again, it begins anew."""
+        """Writes the logs; a repeated call starts from the beginning."""
         while written:
             written.pop().path.unlink()
         written.extend(export_inspect(connection, manifest, folder, replace=force))
@@ -104,4 +104,4 @@ def _expanded(path: Path) -> Path:
     try:
         return path.expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"--out {path}: {error}; write the whole path") from error
+        raise ConfigError(f"--out {path}: {error}; write the absolute path") from error

@@ -1,4 +1,4 @@
-"""The run that a command is asked about, found by its id, and what can be read of it."""
+"""Finds a run by its id, and queries one run or all runs of a store."""
 
 import sys
 from typing import TYPE_CHECKING, TypeVar
@@ -18,16 +18,16 @@ T = TypeVar("T")
 
 
 def find_run(store_url: str, run_id: str) -> RunManifest:
-    """Its manifest.
+    """Returns the manifest of a run.
 
     Raises:
-        NoSuchRunError: the message names those with a similar name.
+        NoSuchRunError: the run does not exist; the message names runs with similar ids.
     """
     return find_manifest(open_store(store_url), run_id)
 
 
 def query_store(store_url: str, question: "Query[T]", run_id: str | None = None) -> T:
-    """What comes of a question to one run, or to all; what is damaged is left out and named on stderr.
+    """Returns the result of a query of one run, or of all runs; damaged objects are skipped and named on stderr.
 
     Raises:
         StoreError: the store cannot be read.

@@ -1,4 +1,4 @@
-"""A job that the command line starts: what is said when it is interrupted, and its way through Prefect."""
+"""Runs jobs from the command line: messages on interruption, and flows on Prefect."""
 
 import shlex
 import sys
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 def resume_advice() -> str:
-    """How an interrupted job is resumed."""
+    """Returns the message of an interrupted job, with the command that resumes it."""
     again = shlex.join(["muses", *sys.argv[1:]])
     return f"interrupted; finished episodes are stored. Resume with: {again}"
 
 
 def exit_message(progress: RunProgress) -> Callable[[], None]:
-    """What is said when the process ends at once."""
+    """Returns a function that prints the message of a process that ends at once."""
 
     def say() -> None:
         progress.stop()
@@ -34,7 +34,7 @@ def run_on_prefect(flow: Callable[[RunObserver], Coroutine[Any, Any, T]], progre
     """Runs a flow on the Prefect server, or on an embedded one.
 
     Raises:
-        MusesError: no server answers, or it was lost on the way.
+        MusesError: no server responds, or the connection was lost.
     """
     from muses_eval.flows.prefect_flows.server import reach_server, translate_server_errors
 
@@ -42,7 +42,7 @@ def run_on_prefect(flow: Callable[[RunObserver], Coroutine[Any, Any, T]], progre
 
     def job(take_signals: InstallHandlers) -> Coroutine[Any, Any, T]:
         def begin(run: PreparedRun) -> OnShard:
-            take_signals()  # Prefect has them while a flow runs
+            take_signals()  # Prefect replaces the handlers while a flow runs
             return progress.begin(run)
 
         return flow(replace(progress.observer, begin=begin))

@@ -1,4 +1,4 @@
-"""``muses flow nightly | maintain | status``: the night, the upkeep of the store, and how the last nights went."""
+"""``muses flow nightly``, ``maintain`` and ``status``: nights, store maintenance, results of the last nights."""
 
 import sys
 from dataclasses import asdict
@@ -19,10 +19,10 @@ from muses_eval.flows.settings import make_home, read_settings, set_environment_
 if TYPE_CHECKING:
     from muses_eval.flows.nightly.night import NightResult
 
-Day = Annotated[str | None, Parameter(name="--date", help="Which night, as 2026-11-23; default: tonight.")]
-Rules = Annotated[Path, Parameter(help="YAML file with the store, and the rules in its section `maintain`.")]
-DryRun = Annotated[bool, Parameter(help="Show what would be done, without doing it.")]
-Last = Annotated[int, Parameter(help="How many nights.", validator=Number(gte=1))]
+Day = Annotated[str | None, Parameter(name="--date", help="Day of the night, such as 2026-11-23. Default: today.")]
+Rules = Annotated[Path, Parameter(help="YAML file with the store and the section `maintain`.")]
+DryRun = Annotated[bool, Parameter(help="Show what would change, without changing it.")]
+Last = Annotated[int, Parameter(help="Maximum number of nights.", validator=Number(gte=1))]
 _NO_OPTIONS = RunOptions()
 
 
@@ -35,7 +35,7 @@ def nightly(
     settings = read_settings()
     set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store)
-    night_config(parsed, resolve_night(parsed, read_day(day), datetime.now(UTC)))  # said before a server is started
+    night_config(parsed, resolve_night(parsed, read_day(day), datetime.now(UTC)))  # raises before a server is started
     make_home(settings.prefect_home)
     with interruptible(resume_advice()), RunProgress() as progress:
         from muses_eval.flows.prefect_flows.nightly_flow import make_nightly_flow
@@ -53,7 +53,9 @@ def maintain(config: Rules, /, *, store: Store = None, dry_run: DryRun = False, 
     set_environment_defaults(settings)
     parsed = load_config(config, RunOptions(store=store), settings.store)
     make_home(settings.prefect_home)
-    with interruptible("interrupted; what is done is done, and the store is whole. Start the command again"):
+    with interruptible(
+        "interrupted; finished stages are complete, and the store is consistent. Start the command again"
+    ):
         from muses_eval.flows.prefect_flows.maintain_flow import make_maintain_flow
         from muses_eval.flows.prefect_flows.server import reach_server, translate_server_errors
 
@@ -86,7 +88,7 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
         echo(status_table(lines))
     else:
         print(  # noqa: T201
-            f"there is no night {name}-<date> in {opened.url}; `muses flow nightly CONFIG` plays one", file=sys.stderr
+            f"no night {name}-<date> in {opened.url}; `muses flow nightly CONFIG` runs one", file=sys.stderr
         )
     return DONE
 

@@ -1,4 +1,4 @@
-"""Options that commands share, and how they complete a configuration file."""
+"""Options that several commands share, and how they override a configuration file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,77 +11,85 @@ from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
 
-Config = Annotated[Path | None, Parameter(help="YAML file; optional when --model names what to play.")]
-Store = Annotated[str | None, Parameter(help="Folder or s3://bucket/prefix; default: MUSES_STORE or .muses/store.")]
+Config = Annotated[Path | None, Parameter(help="YAML file; optional with --model.")]
+Store = Annotated[str | None, Parameter(help="Folder or s3://bucket/prefix. Default: MUSES_STORE or .muses/store.")]
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object instead of tables.")]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What may be said on the command line instead of, or on top of, the file."""
+    """Options that replace or override keys of the configuration file."""
 
     model: tuple[str, ...] = ()
-    """A model, as scripted/oracle or openai:NAME; may be repeated. Replaces the file's models."""
+    """Model, such as scripted/oracle or openai:NAME; may be repeated. Replaces the models of the file."""
     base_url: str | None = None
-    """Endpoint of the models given with --model, as http://127.0.0.1:8000/v1."""
+    """Endpoint of the models given with --model, such as http://127.0.0.1:8000/v1."""
     api_key_env: str | None = None
-    """Environment variable that holds the key of that endpoint."""
+    """Environment variable with the API key of that endpoint."""
     temperature: float | None = None
-    """Sampling of the models given with --model."""
+    """Sampling temperature of the models given with --model."""
     max_tokens: int | None = None
-    """Sampling of the models given with --model."""
+    """Maximum completion tokens of the models given with --model."""
     family: tuple[str, ...] = ()
-    """A family; may be repeated. Default: all that the dataset has."""
+    """Family; may be repeated. Default: all families of the dataset."""
     dataset: str | None = None
-    """A JSONL file or a folder of them, or generated:tiny, generated:paper, generated:N@SEED."""
+    """JSONL file or folder, or generated:tiny, generated:paper, generated:N@SEED."""
     users: str | None = None
-    """Simulated users: scripted, or a model as openai:NAME."""
+    """Simulated users: scripted, or a model such as openai:NAME."""
     users_base_url: str | None = None
     """Endpoint of the users' model."""
     template: tuple[str, ...] = ()
-    """How users reach the model: published, says, colon, xml, native; may be repeated."""
+    """Message template for several users: published, says, colon, xml, native; may be repeated."""
     epochs: int | None = None
-    """How often every scenario is played."""
+    """Number of times that every scenario is played."""
     limit: int | None = None
-    """So many scenarios a family: a sample, the same for every model and on every machine."""
+    """Maximum number of scenarios per family; the sample is the same for every model and machine."""
     executor: Literal["inline", "ray"] | None = None
-    """Where episodes are played."""
+    """Executor that plays the episodes."""
     ray_address: str | None = None
-    """A running Ray cluster; implies --executor ray."""
+    """Address of a running Ray cluster; implies --executor ray."""
     workers: int | None = None
-    """Ray workers; default: one a CPU."""
+    """Number of Ray workers. Default: one per CPU."""
     shard_size: int | None = None
-    """Episodes a shard."""
+    """Number of episodes per shard."""
     store: str | None = None
-    """Folder or s3://bucket/prefix; default: the file's, MUSES_STORE or .muses/store."""
+    """Folder or s3://bucket/prefix. Default: the store of the file, MUSES_STORE or .muses/store."""
     name: str | None = None
     """Name of the run."""
     run_id: str | None = None
-    """Identity of the run; default: derived from the config, so that the same config resumes."""
+    """Id of the run. Default: derived from the config, so that the same config resumes the run."""
     coverage: float | None = None
     """Share of planned episodes that must be scored for a model to be ranked."""
     budget_usd: float | None = None
-    """What the run may cost at the most, all its starts together."""
+    """Maximum cost of the run in USD, all starts together."""
     budget_tokens: int | None = None
-    """What it may use at the most, prompt and completion together."""
+    """Maximum number of prompt and completion tokens of the run, all starts together."""
     cache: Literal["off", "local", "store"] | None = None
-    """Where answers are kept, to be used again by a call that is the same in every respect."""
+    """Cache of responses, which identical calls reuse."""
 
 
 def load_config(path: Path | None, options: RunOptions, default_store: str) -> RunConfig:
-    """The file's configuration of one run, completed by the options.  Raises ConfigError."""
+    """Reads the configuration of one run, with the options applied.
+
+    Raises:
+        ConfigError: the file or an option is invalid, or the configuration is a grid.
+    """
     raw, source = load_raw(path, options, default_store)
     if has_grid(raw):
         raise ConfigError(
-            f"{source}: it has a grid, and this command is for one run; `muses flow sweep` plays all runs of a grid, "
-            "`muses plan` shows them"
+            f"{source}: it has a grid, but this command is for one run; `muses flow sweep` plays all runs of a grid, "
+            "and `muses plan` shows them"
         )
     return parse_config(raw, source)
 
 
 def load_raw(path: Path | None, options: RunOptions, default_store: str) -> tuple[dict[str, Any], str]:
-    """The file as it was written, completed by the options, and what messages call it.  Raises ConfigError."""
+    """Returns the file as it was written, with the options applied, and its name in messages.
+
+    Raises:
+        ConfigError: the file or an option is invalid.
+    """
     raw = dict(read_yaml(path)) if path is not None else {}
     if path is None and not options.model:
         raise ConfigError("nothing to run: name a config file, or at least one --model (try --model scripted/oracle)")
@@ -103,7 +111,7 @@ def load_raw(path: Path | None, options: RunOptions, default_store: str) -> tupl
 def _models(options: RunOptions) -> list[dict[str, Any]] | None:
     if not options.model:
         if options.base_url or options.api_key_env or options.temperature is not None or options.max_tokens:
-            raise ConfigError("--base-url, --api-key-env, --temperature and --max-tokens describe a --model: name one")
+            raise ConfigError("--base-url, --api-key-env, --temperature and --max-tokens need --model")
         return None
     sampling = _given(temperature=options.temperature, max_tokens=options.max_tokens)
     endpoint = _given(base_url=options.base_url, api_key_env=options.api_key_env)
@@ -117,7 +125,7 @@ def _users(options: RunOptions) -> object:
     if options.users_base_url is None:
         return options.users
     if options.users is None:
-        raise ConfigError("--users-base-url is the endpoint of the users' model: name that with --users openai:NAME")
+        raise ConfigError("--users-base-url needs the users' model: name it with --users openai:NAME")
     return {"model": options.users, "base_url": options.users_base_url}
 
 
@@ -130,7 +138,11 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
-    """A configuration as it was written.  Raises ConfigError."""
+    """Reads a configuration as it was written.
+
+    Raises:
+        ConfigError: the file cannot be read, or it is not YAML with keys and values.
+    """
     import yaml
 
     try:

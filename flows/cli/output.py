@@ -1,4 +1,4 @@
-"""What commands print: text, and JSON that any reader takes."""
+"""Output of commands: text and strict JSON."""
 
 import json
 import math
@@ -11,17 +11,17 @@ from muses_eval.pipeline.config.budget import Budget
 
 
 def echo(text: str) -> None:
-    """One piece of data on stdout."""
+    """Prints data to stdout."""
     print(text)  # noqa: T201 - data goes to stdout
 
 
 def to_json(value: object, indent: int | None = 2) -> str:
-    """*value* as JSON; what JSON has no word for becomes text, numbers that are none become null."""
+    """Serializes *value* as strict JSON; types unknown to JSON become strings, NaN and infinities become null."""
     return json.dumps(json_value(value), indent=indent, allow_nan=False)
 
 
 def json_value(value: object) -> Any:  # noqa: ANN401 - any JSON value
-    """*value*, or what stands for it in JSON."""
+    """Returns *value* as a value that JSON can represent."""
     match value:
         case None | str() | bool() | int():
             return value
@@ -38,7 +38,7 @@ def json_value(value: object) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def budget_text(budget: Budget | None) -> str:
-    """What a budget allows, for people."""
+    """Formats a budget for people, such as "$5 and 1000 tokens"."""
     usd = [] if budget is None or budget.usd is None else [f"${budget.usd:g}"]
     tokens = [] if budget is None or budget.tokens is None else [f"{budget.tokens} tokens"]
     return " and ".join((*usd, *tokens))

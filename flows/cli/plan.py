@@ -1,4 +1,4 @@
-"""``muses plan``: what a run, or a sweep, would play, what it would take, and which differences it could show."""
+"""``muses plan``: episodes, cost, time and detectable differences of a run or a sweep."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from muses_eval.pipeline.plan.plan import Plan
 Pilot = Annotated[
     int | None,
     Parameter(
-        help="Play this many episodes of every cell first, in the run's own store, and estimate from them.",
+        help="Play this many episodes of every cell in the store of the run, and estimate from them.",
         validator=Number(gte=2),
     ),
 ]
@@ -73,7 +73,7 @@ def plan(  # noqa: PLR0913 - a command's options
 
 @dataclass(frozen=True, slots=True)
 class _RunPreview:
-    """What is shown of one run.  Its plan is not kept: a sweep has many, and each names all of its episodes."""
+    """Preview of one run, without its plan, which is too large to keep for every run of a sweep."""
 
     label: str
     head: Mapping[str, Any]
@@ -82,9 +82,9 @@ class _RunPreview:
     smallest_text: str
     cell_estimates: tuple[CellEstimate, ...]
     agents: tuple[ModelSpec, ...]
-    """Those that the run serves itself."""
+    """Agents that the run serves."""
     users: tuple[ModelSpec, ...]
-    """The same of the model that plays users."""
+    """Users' model when the run serves it."""
     budget: Budget | None
 
     @classmethod
@@ -196,7 +196,7 @@ def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _GpuSchedule:
-    """The order in which models are served, and the total time."""
+    """Order in which models are served, and the total time."""
 
     schedule: WaveSchedule
     seconds: Interval
@@ -209,7 +209,7 @@ class _GpuSchedule:
 
 
 def _packed(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
-    """None: nothing is served by us."""
+    """Returns None when no model is served by this project."""
     agents, users = _served(previews)
     if not agents and not users:
         return None
@@ -223,7 +223,7 @@ def _packed(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
 
 
 def _served(previews: Sequence[_RunPreview]) -> tuple[list[ModelSpec], list[ModelSpec]]:
-    """The agents and the users' models that we serve, one of each servers."""
+    """Returns the agents and the users' models that this project serves, one model per group of servers."""
     agents = {server_key(model): model for preview in previews for model in preview.agents}
     users = {server_key(model): model for preview in previews for model in preview.users}
     return [model for servers, model in agents.items() if servers not in users], list(users.values())

@@ -1,4 +1,4 @@
-"""Progress of one run or several on stderr: episodes, spend, accounts' limits on a terminal, nothing elsewhere."""
+"""Progress of runs on a terminal: episodes, cost and the status of accounts; nothing when stderr is not a terminal."""
 
 import sys
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RunProgress:
-    """Counts episodes as their shards are stored, and shows how the accounts stand."""
+    """Shows the number of stored episodes and the status of the accounts."""
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
@@ -30,28 +30,28 @@ class RunProgress:
         self.stop()
 
     def stop(self) -> None:
-        """Takes the bar away."""
+        """Removes the progress bar."""
         if self._bar is not None:
             self._bar.stop()
 
     @property
     def observer(self) -> RunObserver:
-        """What a run tells."""
+        """Observer that shows the events of a run."""
         return RunObserver(self.begin, self.warn, self.status)
 
     def warn(self, text: str) -> None:
-        """Says something at once, above the bar where there is one."""
+        """Prints a warning, above the progress bar when it is shown."""
         if self._bar is None:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
         else:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def status(self, snapshot: LimitsSnapshot) -> None:
-        """Shows how the accounts stand now."""
+        """Shows the current status of the accounts."""
         self._lines[:] = account_lines(snapshot.accounts)
 
     def begin(self, run: PreparedRun) -> OnShard:
-        """Shows the run's bar until it is done, and returns what moves it."""
+        """Shows the progress bar of a run, and returns the function that advances it."""
         if not sys.stderr.isatty():
             return lambda _: None
         bar = self._bar = self._bar or _board(self._lines)
@@ -75,7 +75,7 @@ class RunProgress:
 
 
 def _board(lines: list[str]) -> "Progress":
-    """A bar above *lines*, whatever they are at the time."""
+    """Returns a progress bar above *lines*, which may change."""
     from rich.console import Console, RenderableType
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.text import Text
@@ -90,7 +90,7 @@ def _board(lines: list[str]) -> "Progress":
 
 
 def account_lines(accounts: Iterable[AccountStatus]) -> list[str]:
-    """One line an account."""
+    """Formats the status of every account in one line."""
     return [" · ".join(_parts(status)) for status in accounts]
 
 

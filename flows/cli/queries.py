@@ -71,7 +71,7 @@ def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", 
     Parameters
     ----------
     query
-        DuckDB SQL, as "select outcome, count(*) from episodes group by 1".
+        DuckDB SQL, such as "select outcome, count(*) from episodes group by 1".
     """
     import duckdb
 
@@ -117,7 +117,7 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
 
 
 def _numeric(rows: Sequence[Sequence[Any]]) -> list[int]:
-    """The columns that hold nothing but numbers."""
+    """Returns the indices of columns that contain only numbers."""
     columns = enumerate(zip(*rows, strict=True))
     return [index for index, column in columns if all(_is_number(value) or value is None for value in column)]
 
@@ -133,7 +133,7 @@ def _cell(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    """One value in a table or in CSV: nested ones as JSON."""
+    """Formats one value for a table or CSV; nested values as JSON."""
     if isinstance(value, (str, int, float, Decimal)) and not isinstance(value, bool):
         return str(value)
     shown = json_value(value)

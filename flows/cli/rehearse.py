@@ -1,4 +1,4 @@
-"""``muses rehearse``: a run against a provider that makes trouble, and what both sides have in their books."""
+"""``muses rehearse``: runs an evaluation against a provider that injects faults, and compares both sides' counts."""
 
 import shlex
 import signal
@@ -42,8 +42,10 @@ def rehearse(  # noqa: PLR0913 - the options of a command
     *,
     options: RunOptions = _NO_OPTIONS,
     weather: Annotated[str, Parameter(help=f"{', '.join(PRESETS)}, or a YAML file (docs/rehearsal.md).")] = "storm",
-    serve: Annotated[bool, Parameter(help="Only serve the provider, until Ctrl-C; then print its books.")] = False,
-    port: Annotated[int, Parameter(help="Where --serve listens; 0: any free port.")] = 0,
+    serve: Annotated[
+        bool, Parameter(help="Only serve the provider until Ctrl-C; then print its request counts.")
+    ] = False,
+    port: Annotated[int, Parameter(help="Port of --serve; 0: any free port.")] = 0,
     as_json: Json = False,
 ) -> int:
     """Run an evaluation against a local provider that injects faults. It costs nothing and reads no key."""
@@ -63,7 +65,11 @@ def rehearse(  # noqa: PLR0913 - the options of a command
 
 
 def read_fault_profile(name: str) -> FaultProfile:
-    """A preset, or a file; a file may say ``like: storm`` and then only what differs.  Raises ConfigError."""
+    """Reads a fault profile: a preset, or a file, which may start from a preset with ``like: storm``.
+
+    Raises:
+        ConfigError: there is no such preset or file, or the file is invalid.
+    """
     if name in PRESETS:
         return PRESETS[name]
     raw = _read_yaml(Path(name))
@@ -71,7 +77,7 @@ def read_fault_profile(name: str) -> FaultProfile:
         return parse_fault_profile(raw, name)
     preset = PRESETS.get(str(raw["like"]))
     if preset is None:
-        raise ConfigError(f"{name}: like: no weather {raw['like']!r}; there are {', '.join(PRESETS)}")
+        raise ConfigError(f"{name}: like: no preset {raw['like']!r}; expected one of {', '.join(PRESETS)}")
     own = {key: value for key, value in raw.items() if key != "like"}
     return parse_fault_profile({**preset.model_dump(exclude_unset=True), **own}, name)
 
@@ -83,18 +89,20 @@ def _read_yaml(path: Path) -> object:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         known = ", ".join(PRESETS)
-        raise ConfigError(f"no weather {str(path)!r} ({error.strerror}); name a YAML file or one of {known}") from error
+        raise ConfigError(
+            f"no fault profile {str(path)!r} ({error.strerror}); name a YAML file or one of {known}"
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
 
 
 def _own_store(config: Path | None, options: RunOptions, settings: Settings) -> RunConfig:
-    """The run's config with a store and an id of the rehearsal's own."""
+    """Returns the config of the run with the store and the id of the rehearsal."""
     real = load_config(config, replace(options, store=None), settings.store)
     store = options.store or str(settings.home / "rehearsal")
     if _place(store) == _place(real.store):
         raise ConfigError(
-            f"{store} is the run's own store, and a rehearsal's episodes are no results: name another one"
+            f"{store} is the store of the run, but episodes of a rehearsal are not results: name another store"
         )
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
     run_id = options.run_id or f"rehearsal-{slug(real.name)}-{stamp}"
@@ -102,12 +110,12 @@ def _own_store(config: Path | None, options: RunOptions, settings: Settings) -> 
 
 
 def _place(store: str) -> str:
-    """A store as one name, however it is written."""
+    """Returns one canonical name of a store."""
     return store.rstrip("/") if "://" in store else str(Path(store).expanduser().resolve())
 
 
 def _serve(profile: FaultProfile, config: RunConfig | None, port: int, *, as_json: bool) -> int:
-    """Serves until a signal comes.  Both signals are blocked before the server's thread starts, so it has none."""
+    """Serves until a signal arrives.  Both signals are blocked before the thread of the server starts."""
     signals = (signal.SIGINT, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     declared = {} if config is None else declared_limits(config, accounts_of(config))
@@ -118,7 +126,9 @@ def _serve(profile: FaultProfile, config: RunConfig | None, port: int, *, as_jso
     signal.sigwait(signals)
     provider.stop()
     totals = provider.log.totals()
-    echo(to_json(_books(totals, provider.peak_usage())) if as_json else _render(totals, provider.peak_usage()))
+    echo(
+        to_json(_provider_record(totals, provider.peak_usage())) if as_json else _render(totals, provider.peak_usage())
+    )
     return DONE
 
 
@@ -131,15 +141,15 @@ def _show(result: RehearsalReport, weather: str, *, as_json: bool) -> None:
     if as_json:
         echo(to_json({**_summary(result), "weather": weather}))
     else:
-        echo(_render(result.books, result.busiest, result.recorded))
-        for line in result.disagreements or ("The books agree.",):
+        echo(_render(result.totals, result.peaks, result.recorded))
+        for line in result.disagreements or ("The counts of the provider and the store agree.",):
             echo(line)
     for line in _remarks(result):
         print(line, file=sys.stderr)  # noqa: T201
 
 
 def _remarks(result: RehearsalReport) -> list[str]:
-    """What a person should know beside the books."""
+    """Returns the remarks below the tables."""
     report = result.report
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items() if count)
     head = f"rehearsal {report.run_id} in {report.store}: {report.planned} episodes planned, {counts or 'none played'}"
@@ -158,7 +168,7 @@ def _summary(result: RehearsalReport) -> dict[str, Any]:
         "coverage": report.outcomes["scored"] / report.planned,
         "seconds": round(report.seconds, 3),
         "killed_workers": len(result.killed),
-        "provider": _books(result.books, result.busiest),
+        "provider": _provider_record(result.totals, result.peaks),
         "recorded": {
             "calls": result.recorded.calls,
             "tries": result.recorded.tries,
@@ -170,17 +180,17 @@ def _summary(result: RehearsalReport) -> dict[str, Any]:
     }
 
 
-def _books(books: RequestTotals, busiest: tuple[PeakUsage, ...]) -> dict[str, Any]:
+def _provider_record(totals: RequestTotals, peaks: tuple[PeakUsage, ...]) -> dict[str, Any]:
     return {
-        "asked": books.asked,
-        "accepted": books.accepted,
-        "answered": books.answered,
-        "refused": books.refused,
-        "faulted": books.faulted,
-        "abandoned": books.abandoned,
-        "most_in_flight": books.peak,
-        "by_model": _by_model(books.by_model),
-        "busiest_windows": [asdict(one) for one in busiest],
+        "asked": totals.asked,
+        "accepted": totals.accepted,
+        "answered": totals.answered,
+        "refused": totals.refused,
+        "faulted": totals.faulted,
+        "abandoned": totals.abandoned,
+        "most_in_flight": totals.peak,
+        "by_model": _by_model(totals.by_model),
+        "busiest_windows": [asdict(one) for one in peaks],
     }
 
 
@@ -188,22 +198,22 @@ def _by_model(sums: Mapping[str, TokenUsage]) -> dict[str, Any]:
     return {model: asdict(tokens) for model, tokens in sums.items()}
 
 
-def _render(books: RequestTotals, busiest: tuple[PeakUsage, ...], recorded: StoredCalls | None = None) -> str:
-    """The provider's books as tables, and beside them what the store holds where there is one."""
+def _render(totals: RequestTotals, peaks: tuple[PeakUsage, ...], recorded: StoredCalls | None = None) -> str:
+    """Renders the totals of the provider as tables, with those of the store beside them when they are given."""
     from muses_eval.dashboards.tables.text_table import text_table
 
-    answered = sum(books.by_model.values(), TokenUsage())
+    answered = sum(totals.by_model.values(), TokenUsage())
     kept = None if recorded is None else sum(recorded.by_model.values(), TokenUsage())
     rows: list[tuple[str, int, int | None]] = [
-        ("requests, and our tries", books.asked, None if recorded is None else recorded.tries),
-        ("let in", books.accepted, None),
-        *((f"refused: {reason}", count, None) for reason, count in sorted(books.refused.items())),
-        *((f"fault: {kind}", count, None) for kind, count in sorted(books.faulted.items())),
-        ("client went away", books.abandoned, None),
+        ("requests, and our tries", totals.asked, None if recorded is None else recorded.tries),
+        ("let in", totals.accepted, None),
+        *((f"refused: {reason}", count, None) for reason, count in sorted(totals.refused.items())),
+        *((f"fault: {kind}", count, None) for kind, count in sorted(totals.faulted.items())),
+        ("client went away", totals.abandoned, None),
         ("answered, and our calls", answered.calls, None if kept is None else kept.calls),
         ("prompt tokens", answered.prompt, None if kept is None else kept.prompt),
         ("completion tokens", answered.completion, None if kept is None else kept.completion),
-        ("most in flight", books.peak, None),
+        ("most in flight", totals.peak, None),
     ]
     shown = [[what, str(there), "" if here is None else str(here)] for what, there, here in rows]
     windows = [
@@ -213,7 +223,7 @@ def _render(books: RequestTotals, busiest: tuple[PeakUsage, ...], recorded: Stor
             _share(one.requests, one.requests_allowed),
             _share(one.tokens, one.tokens_allowed),
         ]
-        for one in busiest
+        for one in peaks
     ]
     head = ["account", "window s", "most requests", "most tokens"]
     tables = [text_table(["", "provider", "store"], shown, numeric=(1, 2))]

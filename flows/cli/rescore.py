@@ -1,4 +1,4 @@
-"""``muses rescore``: new scores for stored transcripts."""
+"""``muses rescore``: scores stored transcripts again."""
 
 import shlex
 import sys
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Run = Annotated[str, Parameter(help='The run\'s id; `muses sql "from runs"` lists them.')]
 Scenarios = Annotated[
     str | None,
-    Parameter(help="JSONL file or folder, or generated:N@SEED; default: where the run's config says they are."),
+    Parameter(help="JSONL file or folder, or generated:N@SEED. Default: the dataset of the run's config."),
 ]
 
 
@@ -52,7 +52,7 @@ def _table(report: "RescoreReport") -> str:
 
 @contextmanager
 def _progress() -> "Iterator[OnProgress]":
-    """A bar a family on a terminal, nothing elsewhere."""
+    """Shows one progress bar per family on a terminal; nothing when stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda _family, _done, _owed: None
         return

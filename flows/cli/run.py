@@ -1,4 +1,4 @@
-"""``muses run``, ``muses flow evaluate``."""
+"""``muses run`` and ``muses flow evaluate``."""
 
 import sys
 from dataclasses import asdict
@@ -72,7 +72,7 @@ def _summary(result: RunReport) -> dict[str, Any]:
 
 
 def _remarks(result: RunReport, config: RunConfig) -> list[str]:
-    """What a person should know beside the table."""
+    """Returns the remarks below the leaderboard."""
     counts = ", ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items() if count)
     lines = [f"run {result.run_id} in {result.store}: {result.planned} episodes planned, {counts or 'none played'}"]
     if result.spent.calls:
@@ -80,7 +80,7 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
     if result.unpriced:
         names = ", ".join(result.unpriced)
         lines.append(
-            f"  the cost is not known, for want of a price of {names}: write prices: {{input: ..., output: ...}} there"
+            f"  the cost is unknown: no price is known of {names}; write prices: {{input: ..., output: ...}} there"
         )
     for count, kind, text in result.problems[:_SHOWN_PROBLEMS]:
         lines.append(f"  {count} x {kind}: {text}")
@@ -92,7 +92,7 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
         )
     elif not result.complete:
         lines.append(
-            f"Coverage is below {config.coverage:.0%}. Start the same command again: it plays only what is not scored."
+            f"Coverage is below {config.coverage:.0%}. Start the same command again to play the pending episodes."
         )
     return lines
 

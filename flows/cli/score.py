@@ -1,4 +1,4 @@
-"""``muses score``: replies that were recorded elsewhere, scored without a model."""
+"""``muses score``: scores replies that were recorded elsewhere, without a model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,10 +21,10 @@ def score(
     family: str,
     *,
     dataset: Annotated[Path, Parameter(help="JSONL file or folder with the scenarios.")],
-    cases: Annotated[Path, Parameter(help="JSONL file: one recorded reply a line, joined by scenario_id.")],
+    cases: Annotated[Path, Parameter(help="JSONL file with one recorded reply per line, joined by scenario_id.")],
     scoring: Scoring = "published",
 ) -> int:
-    """Print one JSON line a case: {case_id, <metric>: value, ...}."""
+    """Print one JSON line per case: {case_id, <metric>: value, ...}."""
     if family not in FAMILIES:
         raise ConfigError(f"no family {family!r}; there are {', '.join(FAMILIES)}")
     scenarios = dataset_from_rows(str(dataset), read_rows(str(dataset)), [family]).by_family.get(family, {})
@@ -38,10 +38,10 @@ def score(
 
 
 def _scenario(case: Row, scenarios: Mapping[str, Scenario[Any]], dataset: Path) -> Scenario[Any]:
-    """The scenario that a case names.  A recorded check of a single constraint may name none: it stands for itself."""
+    """Returns the scenario of a case; a recorded check of a single constraint needs none, and gets the first one."""
     if case.get("kind") == "constraint" and case.get("scenario_id") is None and scenarios:
         return next(iter(scenarios.values()))
     scenario_id = read_field(case, "scenario_id", str)
     if scenario_id not in scenarios:
-        raise RowError(f"{scenario_id!r} is no such scenario of {dataset}", "scenario_id")
+        raise RowError(f"{dataset} has no scenario {scenario_id!r}", "scenario_id")
     return scenarios[scenario_id]

@@ -1,4 +1,4 @@
-"""``muses store ls | du | verify | seal | gc | prune``: what lies in a store, whether it is whole, and what may go."""
+"""``muses store ls``, ``du``, ``verify``, ``seal``, ``gc`` and ``prune``: manages a store."""
 
 import re
 import sys
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from muses_eval.storage.upkeep.verify import VerificationReport
 
 Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
-Grace = Annotated[str, Parameter(help="Minimum age of an object, as 24h, 7d, 30m.")]
-OlderThan = Annotated[str | None, Parameter(help="Minimum time since the run was last written to, as 90d, 12h.")]
-NamePattern = Annotated[str | None, Parameter(help="Pattern of the run's id, as 'nightly-*'.")]
+Grace = Annotated[str, Parameter(help="Minimum age of an object, such as 24h, 7d, 30m.")]
+OlderThan = Annotated[str | None, Parameter(help="Minimum time since the run was last written to, such as 90d, 12h.")]
+NamePattern = Annotated[str | None, Parameter(help="Pattern of the run's id, such as 'nightly-*'.")]
 DryRun = Annotated[bool, Parameter(help="List what would be deleted, without deleting it.")]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -35,13 +35,13 @@ class RunEstimate:
 
     run_id: str
     state: str
-    """open, sealed, or unreadable: then the counts are not known."""
+    """State of the run: open, sealed or unreadable, in which case the counts are unknown."""
     planned: int | None
     scored: int | None
     objects: int
     bytes: int
     age_s: float
-    """Since it was last written to."""
+    """Time since the last write to the run."""
 
 
 def ls(*, store: Store = None, as_json: Json = False) -> int:
@@ -50,7 +50,7 @@ def ls(*, store: Store = None, as_json: Json = False) -> int:
 
     opened = _open(store)
     runs = by_run(take_inventory(opened))
-    # By this machine's clock: who may only read can list as well, and nothing is decided by it.
+    # Ages use the clock of this machine, so that read access is sufficient; nothing is deleted by them.
     lines = [
         _line(opened, run_id, items, time.time()) for run_id, items in sorted(runs.items()) if _has_manifest(items)
     ]
@@ -65,7 +65,7 @@ def ls(*, store: Store = None, as_json: Json = False) -> int:
 
 
 def du(*, store: Store = None, as_json: Json = False) -> int:
-    """Show the storage used by each run and kind of object. Foreign files are counted, and never touched."""
+    """Show the storage used by each run and kind of object. Foreign files are counted and never changed."""
     from muses_eval.storage.objects.inventory import storage_usage, take_inventory
 
     opened = _open(store)
@@ -87,7 +87,7 @@ def verify(
     store: Store = None,
     as_json: Json = False,
 ) -> int:
-    """Read every object of a run to its last byte and check it against the manifest. Exit code 2: not all is well."""
+    """Read every object of a run to its last byte and check it against the manifest. Exit code 2 means damage."""
     from muses_eval.storage.runs.manifest import list_run_ids
     from muses_eval.storage.upkeep.verify import verify as verify_run, verify_each
 
@@ -207,7 +207,7 @@ def _verdict(check: "VerificationReport") -> Iterator[str]:
     for finding in check.findings:
         yield f"  {finding.trouble}: {finding.key}: {finding.problem}; lost: {finding.lost}"
     if any(finding.trouble in ("damaged", "missing", "changed") for finding in check.findings):
-        yield "  Put back copies of these objects; or delete them, and `muses run` plays again what they held."
+        yield "  Restore these objects from a copy; or delete them, and `muses run` plays their episodes again."
 
 
 def _tell_held(held: Mapping[str, str]) -> None:
@@ -226,10 +226,10 @@ def _outcome(*, deleted: bool) -> str:
 
 
 def _seconds(option: str, text: str) -> float:
-    """A length of time as 90d, 24h, 30m, 10s, 2w."""
+    """Parses a duration such as 90d, 24h, 30m, 10s or 2w into seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
     if match is None:
-        raise ConfigError(f"{option} {text!r}: expected a number and a unit (s, m, h, d, w), as 24h or 90d")
+        raise ConfigError(f"{option} {text!r}: expected a number and a unit (s, m, h, d, w), such as 24h or 90d")
     return timedelta(**{_UNITS[match[2]]: float(match[1])}).total_seconds()
 
 

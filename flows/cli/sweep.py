@@ -1,4 +1,4 @@
-"""``muses flow sweep``: all runs of a grid."""
+"""``muses flow sweep``: evaluates all runs of a grid."""
 
 import sys
 from collections import Counter
@@ -36,7 +36,7 @@ def sweep(
     settings = read_settings()
     set_environment_defaults(settings)
     raw, source = load_raw(config, options, settings.store)
-    runs = expand(raw, source, most_cells)  # said before a server is started
+    runs = expand(raw, source, most_cells)  # raises before a server is started
     make_home(settings.prefect_home)
     name = str(raw.get("name", "sweep"))
     with interruptible(resume_advice()), RunProgress() as progress:
@@ -88,7 +88,7 @@ def _run_record(run: "SweepRunResult") -> dict[str, Any]:
 
 
 def _remarks(result: "SweepReport") -> Iterator[str]:
-    """What a person should know beside the table."""
+    """Yields the remarks below the table."""
     cells = Counter(line.complete for line in result.lines)
     runs = Counter(run.complete for run in result.runs)
     yield (
@@ -107,8 +107,9 @@ def _remarks(result: "SweepReport") -> Iterator[str]:
     if result.budget_reached:
         cap = next(budget_text(run.report.budget) for run in result.runs if run.report is not None)
         yield (
-            f"The budget of {cap} is reached, all runs and all starts together: no further episode was begun. "
-            "Start the same command with a higher one to play the rest (--budget-usd, --budget-tokens, or in the file)."
+            f"The budget of {cap} for all runs and starts of the sweep is reached: no further episode was started. "
+            "To play the rest, start the same command with a higher budget (--budget-usd, --budget-tokens, or in the "
+            "file)."
         )
     elif not result.complete:
-        yield "Start the same command again: it plays only what is not scored."
+        yield "Start the same command again to play the pending episodes."

@@ -1,7 +1,7 @@
 """A rehearsal: a run's plan, played against a local provider that injects faults.
 
-Every model that would be called over the network is called here instead, and no key is read.  What the provider has in
-its books is then laid beside what the store holds.
+Every model that would be called over the network is replaced by the local provider, and no key is read.  Afterwards,
+the counts of the provider are compared with the calls in the store.
 """
 
 import asyncio
@@ -36,16 +36,16 @@ FROM (SELECT unnest(calls) AS call FROM traces WHERE run_id = $run AND started_a
 WHERE NOT call.cached
 GROUP BY call.model
 """
-"""Sums over every stored attempt, not only over the one that counts."""
+"""Sums over every stored attempt, including attempts that were replaced later."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCalls:
-    """What the store holds of the calls of this start."""
+    """Calls of this start in the store."""
 
     by_model: Mapping[str, TokenUsage]
     tries: int
-    """Attempts of the calls that were answered."""
+    """Number of attempts of the calls that succeeded."""
 
     @property
     def calls(self) -> int:
@@ -57,44 +57,44 @@ class RehearsalReport:
     """The result of a rehearsal."""
 
     report: RunReport
-    books: RequestTotals
-    """The provider's."""
+    totals: RequestTotals
+    """Counts of the provider."""
     recorded: StoredCalls
-    busiest: tuple[PeakUsage, ...]
+    peaks: tuple[PeakUsage, ...]
     killed: tuple[int, ...]
-    """The ids of the worker processes that were ended on the way."""
+    """Ids of the worker processes that were killed."""
 
     @property
-    def undisturbed(self) -> bool:
-        """Whether every answer must have reached the store: nothing was killed, no episode failed."""
+    def must_match(self) -> bool:
+        """True when every response must be in the store: no worker was killed, and no episode failed."""
         return not self.killed and self.report.outcomes["scored"] == self.report.planned
 
     @property
     def disagreements(self) -> tuple[str, ...]:
-        """Where the provider's books and the store contradict each other.
+        """Differences between the counts of the provider and of the store.
 
         A response to an episode that failed, or to a worker that was killed, is in no trace.
         """
-        answered, recorded = self.books.by_model, self.recorded.by_model
+        answered, recorded = self.totals.by_model, self.recorded.by_model
         found = []
         for model in sorted({*answered, *recorded}):
             there, here = answered.get(model, TokenUsage()), recorded.get(model, TokenUsage())
-            fits = here == there if self.undisturbed else here.within(there)
+            fits = here == there if self.must_match else here.within(there)
             if not fits:
-                found.append(f"{model}: the provider answered {there}, the store holds {here}")
-        tries, asked = self.recorded.tries, self.books.asked
-        if tries != asked if self.undisturbed else tries > asked:
-            found.append(f"the provider was asked {asked} times, the store tells of {tries} tries")
+                found.append(f"{model}: the provider sent {there}, the store has {here}")
+        tries, asked = self.recorded.tries, self.totals.asked
+        if tries != asked if self.must_match else tries > asked:
+            found.append(f"the provider received {asked} requests, the store has {tries} attempts")
         return tuple(found)
 
 
 async def rehearse(
     config: RunConfig, profile: FaultProfile, settings: Settings, observer: RunObserver
 ) -> RehearsalReport:
-    """The job: *config* is the run's own, but for its store and its id.
+    """Rehearses a run; *config* is the config of the run with the store and the id of the rehearsal.
 
     Raises:
-        ConfigError: there is nothing to rehearse, or the profile does not go with the config.
+        ConfigError: there is nothing to rehearse, or the fault profile does not fit the config.
     """
     accounts = accounts_of(config)
     if not accounts:
@@ -150,7 +150,7 @@ def read_stored_calls(store: str, run_id: str, since: datetime) -> StoredCalls:
 
 
 def accounts_of(config: RunConfig) -> Mapping[Account, str]:
-    """What the accounts of a run's models are called at the provider."""
+    """Returns account of the models of a run -> its name at the provider."""
     names: dict[Account, str] = {}
     for model in _called(config):
         account = _account(model)
@@ -161,7 +161,7 @@ def accounts_of(config: RunConfig) -> Mapping[Account, str]:
 
 
 def declared_limits(config: RunConfig, accounts: Mapping[Account, str]) -> Mapping[str, HardLimits]:
-    """What the config says the accounts allow; the smallest where their models disagree."""
+    """Returns account name -> limits in the config, the smallest when the models of an account differ."""
     found: dict[str, HardLimits] = {}
     for model in _called(config):
         name = accounts[_account(model)]
@@ -175,13 +175,13 @@ def declared_limits(config: RunConfig, accounts: Mapping[Account, str]) -> Mappi
 
 
 def redirect_models(config: RunConfig, provider: RehearsalProvider, accounts: Mapping[Account, str]) -> RunConfig:
-    """The same run with the provider in place of every server, on this machine alone, and asked for every answer."""
+    """Returns the config with the provider in place of every server, on this machine, without the response cache."""
 
     def here(model: ModelConfig) -> ModelConfig:
         if not _is_called(model):
             return model
         urls = _urls(provider.base_url(accounts[_account(model)]), len(model.base_url or ("",)))
-        # The table's prices hold at the provider's own address only, and a cap in USD needs them here too.
+        # Prices in the table depend on the address of the model, and a budget in USD needs them here as well.
         prices = model.spec().prices
         return model.model_copy(update={"base_url": urls, "api_key_env": None, "prices": prices, **_unserved(model)})
 
@@ -196,7 +196,7 @@ def redirect_models(config: RunConfig, provider: RehearsalProvider, accounts: Ma
 
 
 def _unserved(model: ModelConfig) -> Mapping[str, object]:
-    """What makes an engine's model one of an endpoint: no server is started, and it still costs nothing a token."""
+    """Returns the changes that turn a served model into one behind an endpoint, with a price of zero."""
     if model.engine is None and not model.model.startswith("vllm:"):
         return {}
     spec = model.spec()
@@ -205,13 +205,13 @@ def _unserved(model: ModelConfig) -> Mapping[str, object]:
 
 
 def _urls(base_url: str, count: int) -> tuple[str, ...]:
-    """As many addresses of one account as the model has servers."""
+    """Returns as many addresses of one account as the model has servers."""
     home, _, version = base_url.rpartition("/")
     return (base_url,) if count == 1 else tuple(f"{home}/{number}/{version}" for number in range(count))
 
 
 def _called(config: RunConfig) -> list[ModelConfig]:
-    """The models that are called over the network, the users' included."""
+    """Returns the models that are called over the network, including the users' model."""
     models = (*config.models, config.users)
     return [model for model in models if model is not None and _is_called(model)]
 

@@ -141,8 +141,8 @@ async def _same_night(run: AbstractAsyncContextManager[PreparedRun]) -> AsyncIte
             yield begun
     except RunMismatchError as error:
         raise StoreError(
-            f"{error.differences}\nA night continues with the config with which it started: undo the changes, or wait for the"
-            " next night, which starts with them."
+            f"{error.differences}\nA night continues with the config with which it started: undo the changes, or wait"
+            " for the next night, which starts with them."
         ) from error
 
 

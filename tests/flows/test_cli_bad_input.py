@@ -132,7 +132,7 @@ def test_a_command_line_that_cannot_be_meant(
 
 def test_options_of_an_endpoint_need_the_model_that_they_describe(refuse: Refused) -> None:
     Path("run.yaml").write_text("models: [scripted/oracle]\n")
-    refuse("run", "run.yaml", "--base-url", "http://127.0.0.1:1/v1", mentions=("--base-url", "describe a --model"))
+    refuse("run", "run.yaml", "--base-url", "http://127.0.0.1:1/v1", mentions=("--base-url", "need --model"))
 
 
 @pytest.mark.parametrize("store", ["file/below", "file"])

@@ -83,7 +83,7 @@ def test_a_price_that_is_missing_is_null_and_said(run: Run, muses: Muses) -> Non
         code, summary, said = run({**queue(provider, 2), "models": [api(provider, prices=None), "scripted/oracle"]})
     assert code == 0
     assert summary["cost_usd"] is None
-    assert "for want of a price of m: write prices" in said
+    assert "no price is known of m; write prices" in said
     costs = rows(muses, "select model, any_value(cost_usd) as usd from episodes group by 1 order by 1")
     assert costs == [{"model": "m", "usd": None}, {"model": "scripted/oracle", "usd": 0.0}]
 

@@ -102,5 +102,5 @@ def test_bad_usage(muses: Muses, config: str, arguments: tuple[str, ...], expect
 def test_no_night_yet(muses: Muses) -> None:
     done = muses("flow", "status", "--store=out")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "there is no night nightly-<date>" in done.stderr
+    assert "no night nightly-<date>" in done.stderr
     assert json.loads(muses("flow", "status", "--store=out", "--json").stdout)["nights"] == []

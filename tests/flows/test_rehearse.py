@@ -76,11 +76,11 @@ def test_trouble_changes_the_books_and_not_the_scores(tmp_path: Path) -> None:
     disturbed = rehearsed(rough, TROUBLE, tmp_path)
     for result in (undisturbed, disturbed):
         assert result.report.outcomes["scored"] == result.report.planned == 8
-        assert result.undisturbed
+        assert result.must_match
         assert result.disagreements == ()
-        assert set(result.books.by_model) == {"small", "other"}
-    assert disturbed.books.asked > undisturbed.books.asked == undisturbed.books.answered
-    assert sum(disturbed.books.faulted.values()) > 0
+        assert set(result.totals.by_model) == {"small", "other"}
+    assert disturbed.totals.asked > undisturbed.totals.asked == undisturbed.totals.answered
+    assert sum(disturbed.totals.faulted.values()) > 0
     assert scores(calm) == scores(rough) != []
 
 
@@ -91,9 +91,9 @@ def test_episodes_that_failed_leave_answers_that_nobody_kept(tmp_path: Path) -> 
     parsed = parsed.model_copy(update={"models": (parsed.models[0].model_copy(update={"max_retries": 0}),)})
     result = rehearsed(parsed, dead, tmp_path)
     assert result.report.outcomes["infra_failed"] > 0
-    assert not result.undisturbed
+    assert not result.must_match
     assert result.disagreements == ()
-    assert result.recorded.tries < result.books.asked
+    assert result.recorded.tries < result.totals.asked
 
 
 def test_disagreements_are_found(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_the_command_prints_both_sides_books(muses: Muses, tmp_path: Path) -> No
     table = muses(*told, "w.yaml")
     assert table.returncode == 0, table.stderr
     assert re.search(r"requests, and our tries +2 +2", table.stdout)
-    assert "The books agree." in table.stdout
+    assert "The counts of the provider and the store agree." in table.stdout
     assert not (tmp_path / ".muses" / "store").exists()
 
 
@@ -204,9 +204,12 @@ def test_a_rehearsal_that_falls_short_says_so(muses: Muses, tmp_path: Path) -> N
     [
         ((), "nothing to run"),
         (("--model", "scripted/oracle"), "nothing to rehearse"),
-        (("--model", "openai:m", "--weather", "rain"), "no weather 'rain' (No such file or directory); name a YAML"),
+        (
+            ("--model", "openai:m", "--weather", "rain"),
+            "no fault profile 'rain' (No such file or directory); name a YAML",
+        ),
         (("--model", "openai:m", "--weather", "bad.yaml"), "bad.yaml: storms: unknown key"),
-        (("--model", "openai:m", "--weather", "like.yaml"), "like.yaml: like: no weather 'rain'; there are calm"),
+        (("--model", "openai:m", "--weather", "like.yaml"), "like.yaml: like: no preset 'rain'; expected one of calm"),
         (("--model", "openai:m", "--weather", "kills"), "add --executor ray"),
         (("--model", "openai:m", "--store", ".muses/store"), "is the run's own store"),
     ],

@@ -392,4 +392,4 @@ def test_a_grid_is_no_run(muses: Muses, tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(json.dumps({**BASE, "grid": {"epochs": [1]}}))
     done: subprocess.CompletedProcess[str] = muses("run", "sweep.yaml")
     assert done.returncode == 2
-    assert "sweep.yaml: it has a grid, and this command is for one run; `muses flow sweep` plays" in done.stderr
+    assert "sweep.yaml: it has a grid, but this command is for one run; `muses flow sweep` plays" in done.stderr
