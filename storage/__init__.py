@@ -1,7 +1,7 @@
-"""Objects, tables, numbers: traces as Parquet in a folder or on S3, and SQL over them.
+"""Storage of evaluation results: Parquet objects in a folder or on S3, and SQL over them.
 
-storage.connect(store)   DuckDB with the views of docs/traces.md
-storage.scan(store)      a Polars LazyFrame, a row an episode
+storage.connect(store)   a DuckDB connection with the views of docs/traces.md
+storage.scan(store)      a Polars LazyFrame with one row per episode
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ __all__ = ["connect", "scan"]
 
 
 def __getattr__(name: str) -> object:
-    """Found when first used: DuckDB and Polars take a while to import."""
+    """Imports on first use, because DuckDB and Polars are slow to import."""
     if name == "connect":
         from muses_eval.storage.query.duckdb_connection import connect
 

@@ -1,1 +1,1 @@
-"""Where bytes live: a folder or an S3 bucket, and the names of the objects in it."""
+"""The object store: a folder or an S3 bucket, and the keys of its objects."""

@@ -1,4 +1,4 @@
-"""Dataset files: JSON lines, one scenario a line, read as they are."""
+"""Dataset files: JSON Lines, one scenario per line."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,10 +11,10 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def read_rows(path: str) -> Iterator[SourceRow]:
-    """The rows of a file, or of every ``*.jsonl`` below a folder in the order of their names; blank lines are skipped.
+    """Returns the rows of a file, or of all ``*.jsonl`` files below a folder, sorted by path.  Blank lines are skipped.
 
     Raises:
-        DatasetError: at once when there is nothing to read, and while iterating at a line that is no JSON object.
+        DatasetError: at once when there is no file; during iteration when a line is not a JSON object.
     """
     return (row for file in _files(path) for row in _read(file))
 
@@ -35,7 +35,7 @@ def _files(path: str) -> list[Path]:
 
 
 def inspect_rows(path: str) -> Iterator[SourceRow | DatasetError]:
-    """As :func:`read_rows`, with each trouble in its place instead of ending at the first."""
+    """Yields the rows as :func:`read_rows` does, and yields errors in their place instead of raising the first."""
     for file in _files(path):
         yield from _inspect(file)
 

@@ -1,7 +1,7 @@
 """An object store in a folder.
 
-It keeps the promises of :class:`~storage.objects.object_store.ObjectStore` among the processes of one machine, and over
-NFS when its server supports locks (version 4 does).  A killed process holds no lock.
+The guarantees of :class:`~muses_eval.storage.objects.object_store.ObjectStore` hold among the processes of one machine,
+and over NFS when the server supports locks, as version 4 does.  The lock of a killed process is released by the system.
 """
 
 import errno
@@ -12,27 +12,21 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from muses_eval.pipeline.errors import StoreError
-
-if TYPE_CHECKING:
-    pass
 from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, VersionedObject
 
 _TEMPORARY = ".put-"
 """Prefix of files that are being written, or that a killed writer left; they are never listed."""
 
-
 _LOCK = ".lock"
-"""Held by who replaces an object of the folder.  It stays: who removed it would let two in."""
-
+"""Name of the file that is locked while an object is replaced.  Never deleted: two writers could lock two files."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FolderStore:
-    """Objects as files below a folder, which is made when the first object is written."""
+    """Objects as files below a folder, which is created with the first object."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -50,7 +44,7 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             raise MissingObjectError(self.url, key) from None
         except OSError as error:
-            raise self._trouble("read", error) from error
+            raise self._store_error("read", error) from error
 
     def read(self, key: str) -> VersionedObject:
         data = self.get(key)
@@ -59,13 +53,13 @@ class FolderStore:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         target = self._root / key
         try:
-            with suppress(FileNotFoundError):  # the folder went with the last object that was deleted from it
+            with suppress(FileNotFoundError):  # another process deleted the folder together with its last object
                 _make_folder(target.parent)
                 return _write_new(target, data)
             _make_folder(target.parent)
             return _write_new(target, data)
         except OSError as error:
-            raise self._trouble("write", error) from error
+            raise self._store_error("write", error) from error
 
     def replace(self, key: str, data: bytes, tag: str) -> bool:
         target = self._root / key
@@ -77,7 +71,7 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise self._trouble("write", error) from error
+            raise self._store_error("write", error) from error
         return True
 
     def delete(self, key: str) -> None:
@@ -88,11 +82,11 @@ class FolderStore:
                 _sync_folder(target.parent)
             _remove_empty(target.parent, self._root)
         except OSError as error:
-            raise self._trouble("delete", error) from error
+            raise self._store_error("delete", error) from error
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         below = prefix.rpartition("/")[0]
-        yield from (info for info in self._found(below) if info.key.startswith(prefix) and not _is_ours(info.key))
+        yield from (info for info in self._found(below) if info.key.startswith(prefix) and not _is_internal(info.key))
 
     def temporary_objects(self) -> Iterator[ObjectInfo]:
         named = (_TEMPORARY, CHECK_PREFIX)
@@ -102,7 +96,7 @@ class FolderStore:
         try:
             return sorted(_walk(str(self._root / below), f"{below}/" if below else ""))
         except OSError as error:
-            raise self._trouble("list", error) from error
+            raise self._store_error("list", error) from error
 
     def check(self) -> None:
         try:
@@ -116,9 +110,9 @@ class FolderStore:
             _write_new(probe, b"muses")
             probe.unlink()
         except OSError as error:
-            raise self._trouble("write", error) from error
+            raise self._store_error("write", error) from error
 
-    def _trouble(self, doing: str, error: OSError) -> StoreError:
+    def _store_error(self, doing: str, error: OSError) -> StoreError:
         advice = "give this user the right to, or name another folder"
         if error.errno in _NO_ROOM:
             advice = "make room there and start the same command again; what was stored before is whole"
@@ -127,7 +121,7 @@ class FolderStore:
 
 
 def _make_folder(folder: Path) -> None:
-    """Makes a folder that survives a power cut, its parents included."""
+    """Creates a folder and its parents durably, so that they survive a power failure."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -143,7 +137,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _write_new(target: Path, data: bytes) -> bool:
-    """Writes beside the target and links it into place: a link, unlike a rename, never replaces."""
+    """Writes a temporary file and links it into place, because a link, unlike a rename, never overwrites."""
     with _written_beside(target, data) as temporary:
         try:
             os.link(temporary, target)
@@ -154,7 +148,7 @@ def _write_new(target: Path, data: bytes) -> bool:
 
 
 def _write_over(target: Path, data: bytes) -> None:
-    """A concurrent reader gets the old bytes or the new ones, never a mix."""
+    """Overwrites atomically: a concurrent reader gets either the old bytes or the new ones."""
     with _written_beside(target, data) as temporary:
         temporary.rename(target)
     _sync_folder(target.parent)
@@ -175,7 +169,7 @@ def _written_beside(target: Path, data: bytes) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Locks out other writers that replace objects of this folder; the system frees the locks of a killed process."""
+    """Excludes other writers that replace objects of this folder."""
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -188,14 +182,14 @@ def _content_tag(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _is_ours(key: str) -> bool:
-    """Whether a file is of the store's own housekeeping, and no object."""
+def _is_internal(key: str) -> bool:
+    """Returns True for the lock and for temporary files, which are not objects."""
     name = key.rpartition("/")[2]
     return name == _LOCK or name.startswith(_TEMPORARY)
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
-    """Folders are no objects: one goes with the last file in it."""
+    """Removes empty folders up to the root, because a folder without objects does not exist in an object store."""
     while folder != root:
         try:
             folder.rmdir()
@@ -214,6 +208,6 @@ def _walk(folder: str, prefix: str) -> Iterator[ObjectInfo]:
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(entry.path, f"{prefix}{entry.name}/")
             else:
-                with suppress(FileNotFoundError):  # gone since it was listed
+                with suppress(FileNotFoundError):  # deleted since it was listed
                     status = entry.stat()
                     yield ObjectInfo(f"{prefix}{entry.name}", status.st_size, status.st_mtime)

@@ -1,4 +1,4 @@
-"""What lies in a store: every object with its kind and the run that it belongs to, from one listing."""
+"""The inventory of a store: every object with its kind and its run, from one listing."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -16,22 +16,22 @@ from muses_eval.storage.objects.object_keys import (
 from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore
 
 ObjectKind = Literal["manifest", "shard", "sealed", "rescored", "claim", "cache", "site", "foreign"]
-"""``foreign``: nothing of ours; it is shown, and never touched."""
+"""``claim`` is a run lock.  ``foreign`` objects are not ours: they are listed, and never changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object."""
+    """One object of a store."""
 
     info: ObjectInfo
     kind: ObjectKind
     run_id: str | None
-    """None: of no run."""
+    """None for an object that belongs to no run."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageUsage:
-    """Objects of one kind, of one run or of none."""
+    """Number and size of the objects of one kind that belong to one run, or to none."""
 
     run_id: str | None
     kind: ObjectKind
@@ -40,14 +40,14 @@ class StorageUsage:
 
 
 def take_inventory(store: ObjectStore, run_id: str | None = None) -> list[StoredObject]:
-    """All objects of a store, or of one run, each kind sorted by key."""
+    """Returns all objects of a store, or of one run, sorted by key within each kind."""
     prefixes = [""] if run_id is None else run_prefixes(run_id)
     items = (classify(info) for prefix in prefixes for info in store.list(prefix))
     return [item for item in items if run_id in (None, item.run_id)]
 
 
 def classify(info: ObjectInfo) -> StoredObject:
-    """What an object is, by its name."""
+    """Returns an object with its kind and run, according to its key."""
     for kind in (ShardKey, SealedKey, RescoredKey):
         parsed = kind.parse(info.key)
         if parsed is not None:
@@ -68,7 +68,7 @@ _KINDS: Mapping[type, ObjectKind] = {ShardKey: "shard", SealedKey: "sealed", Res
 
 
 def by_run(items: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
-    """Run -> its objects."""
+    """Returns run id -> objects of the run."""
     runs: dict[str, list[StoredObject]] = defaultdict(list)
     for item in items:
         if item.run_id is not None:
@@ -77,7 +77,7 @@ def by_run(items: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
 
 
 def storage_usage(items: Iterable[StoredObject]) -> list[StorageUsage]:
-    """What each run and each kind takes, runs in their order, what is of no run last."""
+    """Returns the storage used by each run and kind, sorted by run; objects without a run come last."""
     totals: dict[tuple[str | None, ObjectKind], tuple[int, int]] = defaultdict(lambda: (0, 0))
     for item in items:
         objects, size = totals[item.run_id, item.kind]
@@ -87,5 +87,5 @@ def storage_usage(items: Iterable[StoredObject]) -> list[StorageUsage]:
 
 
 def last_modified(items: Iterable[StoredObject]) -> float:
-    """When a run was last written to, by the store's clock; that it was held or looked at is no change."""
+    """Returns the time of a run's last write, by the store's clock.  Its lock object does not count."""
     return max((item.info.modified for item in items if item.kind != "claim"), default=0.0)

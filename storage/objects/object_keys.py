@@ -1,4 +1,4 @@
-"""What the objects of a store are called.
+"""The keys of the objects in a store.
 
     runs/<run_id>.json
     traces/run=<run_id>/model=<slug>/family=<family>/shard-00042.a1.parquet
@@ -6,7 +6,7 @@
     sealed/run=<run_id>/00000-<beginning of its SHA-256>.parquet
     claims/<run_id>.json
 
-The names carry what a resume asks for first: which shards there are, and how often each has been started.
+The keys contain what a resume needs first: the stored shards, and the number of attempts of each.
 """
 
 import re
@@ -37,16 +37,16 @@ _SEALED = re.compile(
     re.ASCII,
 )
 _MANIFEST = re.compile(r"runs/(?P<run>[\w.-]+)\.json", re.ASCII)
-_CLAIM = re.compile(r"claims/(?P<run>[\w.-]+)\.json", re.ASCII)
+_LOCK = re.compile(r"claims/(?P<run>[\w.-]+)\.json", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ShardKey:
-    """Names one shard's object."""
+    """The key of one shard's object."""
 
     run_id: str
     model: str
-    """The model's slug."""
+    """Slug of the model's name."""
     family: str
     number: int
     attempt: int
@@ -58,7 +58,7 @@ class ShardKey:
 
     @classmethod
     def parse(cls, key: str) -> "ShardKey | None":
-        """The inverse of ``str``; None for a key that is no shard's."""
+        """Parses a key, the inverse of ``str``; None for any other key."""
         match = _SHARD.fullmatch(key)
         if match is None:
             return None
@@ -68,12 +68,12 @@ class ShardKey:
 
 @dataclass(frozen=True, slots=True, order=True)
 class RescoredKey:
-    """Names one object of scores that were computed again."""
+    """The key of one object of recomputed scores."""
 
     run_id: str
     family: str
     version: int
-    """The scorer's."""
+    """Version of the scorer."""
     part: int
     """0-based."""
 
@@ -83,7 +83,7 @@ class RescoredKey:
 
     @classmethod
     def parse(cls, key: str) -> "RescoredKey | None":
-        """The inverse of ``str``; None for any other key."""
+        """Parses a key, the inverse of ``str``; None for any other key."""
         match = _RESCORED.fullmatch(key)
         if match is None:
             return None
@@ -93,20 +93,20 @@ class RescoredKey:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SealedKey:
-    """Names one object of a sealed run.  It is named by its content: sealing again what was sealed writes nothing."""
+    """The key of one object of a sealed run.  It contains a digest of the content, so compaction is idempotent."""
 
     run_id: str
     part: int
     """0-based."""
     digest: str
-    """The first 16 hex digits of its SHA-256."""
+    """First 16 hex digits of the SHA-256 of the object."""
 
     def __str__(self) -> str:
         return f"{sealed_folder(self.run_id)}{self.part:05d}-{self.digest}.parquet"
 
     @classmethod
     def parse(cls, key: str) -> "SealedKey | None":
-        """The inverse of ``str``; None for any other key."""
+        """Parses a key, the inverse of ``str``; None for any other key."""
         match = _SEALED.fullmatch(key)
         if match is None:
             return None
@@ -115,17 +115,17 @@ class SealedKey:
 
 
 def run_folder(run_id: str) -> str:
-    """What the keys of a run's shards begin with."""
+    """Returns the prefix of the keys of a run's shards."""
     return f"{TRACES}run={checked_run_id(run_id)}/"
 
 
 def sealed_folder(run_id: str) -> str:
-    """What the keys of a run's sealed objects begin with."""
+    """Returns the prefix of the keys of a run's sealed objects."""
     return f"{SEALED}run={checked_run_id(run_id)}/"
 
 
 def trace_keys(store: ObjectStore, run_id: str | None = None) -> Iterator[ShardKey]:
-    """The shards of one run, or of all, sorted by name; foreign objects are passed over."""
+    """Yields the shards of one run, or of all runs, sorted by key.  Foreign objects are skipped."""
     for info in store.list(TRACES if run_id is None else run_folder(run_id)):
         key = ShardKey.parse(info.key)
         if key is not None:
@@ -133,7 +133,7 @@ def trace_keys(store: ObjectStore, run_id: str | None = None) -> Iterator[ShardK
 
 
 def rescored_keys(store: ObjectStore, run_id: str | None = None) -> Iterator[RescoredKey]:
-    """The rescored objects of one run, or of all, sorted by name; foreign objects are passed over."""
+    """Yields the rescored objects of one run, or of all runs, sorted by key.  Foreign objects are skipped."""
     for info in store.list(RESCORED if run_id is None else f"{RESCORED}run={checked_run_id(run_id)}/"):
         key = RescoredKey.parse(info.key)
         if key is not None:
@@ -141,7 +141,7 @@ def rescored_keys(store: ObjectStore, run_id: str | None = None) -> Iterator[Res
 
 
 def run_prefixes(run_id: str) -> tuple[str, ...]:
-    """What the keys of all objects of a run are or begin with."""
+    """Returns the keys, or prefixes of keys, of all objects of a run."""
     rescored = f"{RESCORED}run={checked_run_id(run_id)}/"
     return manifest_key(run_id), lock_key(run_id), run_folder(run_id), sealed_folder(run_id), rescored
 
@@ -152,27 +152,27 @@ def lock_key(run_id: str) -> str:
 
 
 def parse_lock_key(key: str) -> str | None:
-    """The run that a lock object's key names; None for any other key."""
-    match = _CLAIM.fullmatch(key)
+    """Returns the run id in the key of a lock object; None for any other key."""
+    match = _LOCK.fullmatch(key)
     return match["run"] if match and match["run"] == slug(match["run"]) else None
 
 
 def manifest_key(run_id: str) -> str:
-    """The key of a run's manifest."""
+    """Returns the key of a run's manifest."""
     return f"{RUNS}{checked_run_id(run_id)}.json"
 
 
 def parse_manifest_key(key: str) -> str | None:
-    """The run that a manifest's key names; None for any other key."""
+    """Returns the run id in the key of a manifest; None for any other key."""
     match = _MANIFEST.fullmatch(key)
     return match["run"] if match and match["run"] == slug(match["run"]) else None
 
 
 def checked_run_id(run_id: str) -> str:
-    """*run_id*, which has to be usable as a path segment.
+    """Returns *run_id* if it is a valid path segment.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not valid.
     """
     if run_id != slug(run_id):
         raise ConfigError(

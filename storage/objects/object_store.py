@@ -1,9 +1,9 @@
-"""The object store that the rest of the project sees: a protocol, its values, and the store's clock.
+"""The interface of an object store: a protocol, its values, and the store's clock.
 
-Nothing is overwritten blindly.  :meth:`ObjectStore.put_if_absent` writes a key that does not exist yet, and
+Nothing is overwritten unconditionally.  :meth:`ObjectStore.put_if_absent` writes a key that does not exist yet, and
 :meth:`ObjectStore.replace` overwrites only the version that its caller has read.  So exactly one of two concurrent
-writers succeeds and the other learns that it did not; an object is never half written.  Opening a store touches
-nothing; :meth:`ObjectStore.check` finds out whether it can be used.  Every failure is a
+writers succeeds, and the other sees that it did not; an object is never partially written.  Opening a store does no
+I/O; :meth:`ObjectStore.check` tests whether it can be used.  Every failure is a
 :class:`~muses_eval.pipeline.errors.StoreError` that says what to do.
 """
 
@@ -16,11 +16,11 @@ from muses_eval.pipeline.errors import StoreError
 
 _DELETERS = 8
 CHECK_PREFIX = ".check-"
-"""What a check writes; one that was killed may leave it."""
+"""Prefix of the test objects that a check writes; a killed check may leave one."""
 
 
 class MissingObjectError(StoreError):
-    """There is no object under this key."""
+    """The store has no object under this key."""
 
     def __init__(self, store: str, key: str) -> None:
         super().__init__(store, key)
@@ -34,68 +34,68 @@ class ObjectInfo(NamedTuple):
     """One object of a listing."""
 
     key: str
-    """Relative to the store, with slashes."""
+    """Key relative to the store, with slashes."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     modified: float
-    """When it was written, in seconds since 1970 by the store's own clock (see :func:`store_time`)."""
+    """Time of the last write in seconds since 1970, by the store's clock (see :func:`store_time`)."""
 
 
 class VersionedObject(NamedTuple):
-    """An object as it was when it was read."""
+    """The content of an object, with the tag of the version that was read."""
 
     data: bytes
     tag: str
-    """Changes with the data; :meth:`ObjectStore.replace` takes it."""
+    """Entity tag, which changes with the data; an argument of :meth:`ObjectStore.replace`."""
 
 
 class ObjectStore(Protocol):
-    """What the rest of the project needs of a store; one object may be used from several threads."""
+    """The operations on a store.  An instance may be used from several threads."""
 
     @property
     def url(self) -> str:
-        """What :func:`open_store` takes to open the same store from anywhere on this machine."""
+        """URL with which :func:`open_store` opens the same store, from any working directory of this machine."""
         ...
 
     def get(self, key: str) -> bytes:
-        """Raises MissingObjectError when there is none."""
+        """Returns the content of an object; raises MissingObjectError when it does not exist."""
         ...
 
     def read(self, key: str) -> VersionedObject:
-        """Like ``get``, with what ``replace`` needs."""
+        """Returns the content and the tag of an object; raises MissingObjectError when it does not exist."""
         ...
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """True: written, whole and durable.  False: the key was taken and nothing has changed."""
+        """Writes an object durably.  Returns False, and changes nothing, when the key exists."""
         ...
 
     def replace(self, key: str, data: bytes, tag: str) -> bool:
-        """Compare and swap.  False: the object is no longer the one with this tag, or gone; nothing has changed."""
+        """Overwrites the version with this tag (compare and swap).  Returns False when that version is not current."""
         ...
 
     def delete(self, key: str) -> None:
-        """Afterwards there is no such object, whether or not there was one before."""
+        """Deletes an object; does nothing when it does not exist."""
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects whose key begins with *prefix*, sorted by key; none when there is no such store yet."""
+        """Yields the objects whose key begins with *prefix*, sorted by key; none when the store does not exist yet."""
         ...
 
     def temporary_objects(self) -> Iterator[ObjectInfo]:
-        """What killed writers left behind, and what is being written now; ``delete`` takes these keys."""
+        """Yields the temporary files of writers, killed ones included; ``delete`` accepts their keys."""
         ...
 
     def uri(self, key: str) -> str:
-        """How Arrow, DuckDB and Polars name an object (or, with wildcards in the key, several)."""
+        """Returns the URI of an object for Arrow, DuckDB and Polars; the key may contain wildcards."""
         ...
 
     def check(self) -> None:
-        """Raises StoreError unless objects can be written and read here; leaves nothing behind."""
+        """Raises StoreError unless objects can be written and read; removes its test objects."""
         ...
 
 
 def store_time(store: ObjectStore) -> float:
-    """Now, by the clock that gives objects their times: that of this machine need not agree with the store's."""
+    """Returns the current time by the store's clock, which may differ from the clock of this machine."""
     key = f"{CHECK_PREFIX}{secrets.token_hex(8)}"
     store.put_if_absent(key, b"now")
     try:

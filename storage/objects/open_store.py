@@ -1,23 +1,19 @@
-"""From a store's URL to its object store: a folder, or a bucket of anything that speaks S3."""
+"""Opens the store of a URL: a folder, or a bucket of any server with the S3 API."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from muses_eval.pipeline.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
 from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.s3_store import S3Store
 
 
 def open_store(url: str) -> ObjectStore:
-    """The store at *url*: a folder (a path, or ``file://``) or ``s3://bucket/prefix``.  Touches nothing.
+    """Returns the store at *url*: a folder (a path, or ``file://``) or ``s3://bucket/prefix``.  Does no I/O.
 
     Raises:
-        ConfigError: the URL is of no kind that a store can be.
+        ConfigError: the URL is not the URL of a store.
     """
     scheme, separator, rest = url.partition("://")
     match scheme.lower() if separator else "":

@@ -1,6 +1,6 @@
 """An object store in an S3 bucket.
 
-This is the only module that knows boto3.  Endpoint, region and credentials are what boto3 finds in its environment.
+This is the only module that imports boto3.  boto3 takes endpoint, region and credentials from the environment.
 """
 
 import mimetypes
@@ -22,10 +22,10 @@ _CONFLICT_TRIES = 6
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """What another S3 client needs to read the same bucket as boto3; secrets stay out of its repr."""
+    """Settings with which another S3 client reads the same bucket.  The repr contains no secret."""
 
     endpoint: str
-    """With its scheme, as ``https://s3.eu-west-1.amazonaws.com``."""
+    """URL with its scheme, such as ``https://s3.eu-west-1.amazonaws.com``."""
     region: str
     key_id: str
     secret: str = field(repr=False)
@@ -64,7 +64,7 @@ class S3Store:
         except (BotoCoreError, ClientError) as error:
             if _code(error) == "NoSuchKey":
                 raise MissingObjectError(self.url, key) from None
-            raise self._trouble("read", error) from error
+            raise self._store_error("read", error) from error
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         return self._put(key, data, {"IfNoneMatch": "*"})
@@ -73,10 +73,10 @@ class S3Store:
         return self._put(key, data, {"IfMatch": tag})
 
     def _put(self, key: str, data: bytes, condition: "_Condition") -> bool:
-        """False: the condition does not hold."""
+        """Writes an object under a condition.  Returns False when the condition does not hold."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"  # browsers open pages that are called pages
+        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"  # browsers need the content type of the pages
         for attempt in range(_CONFLICT_TRIES):
             try:
                 self._client().put_object(
@@ -86,8 +86,8 @@ class S3Store:
                 if _code(error) in ("PreconditionFailed", "412", "NoSuchKey"):
                     return _was_retried(error) and self._holds(key, data)
                 if _code(error) not in ("ConditionalRequestConflict", "OperationAborted", "409"):
-                    raise self._trouble("write", error) from error
-                # Two writers met: S3 asks both to try again, and then tells them apart.
+                    raise self._store_error("write", error) from error
+                # Two concurrent writers: S3 asks both to retry, and then accepts one.
                 self._sleep(0.05 * 2**attempt)
             else:
                 return True
@@ -105,10 +105,10 @@ class S3Store:
         try:
             self._client().delete_object(Bucket=self._bucket, Key=self._prefix + key)
         except (BotoCoreError, ClientError) as error:
-            raise self._trouble("delete", error) from error
+            raise self._store_error("delete", error) from error
 
     def temporary_objects(self) -> Iterator[ObjectInfo]:
-        """A write is one request here, so only checks leave anything."""
+        """Yields the test objects of killed checks; a write to S3 is one request and leaves nothing."""
         yield from self.list(CHECK_PREFIX)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -126,7 +126,7 @@ class S3Store:
                 for entry in page.get("Contents", ())
             ]
         except (BotoCoreError, ClientError) as error:
-            raise self._trouble("list", error) from error
+            raise self._store_error("list", error) from error
         yield from sorted(found)  # not every server sorts as AWS does
 
     def check(self) -> None:
@@ -144,8 +144,8 @@ class S3Store:
             self.delete(key)
         if ignored:
             raise StoreError(
-                f"store {self.url}: the server does not keep to {' and '.join(ignored)}, so that one worker could"
-                " overwrite what another has stored; use a server with conditional writes (AWS, MinIO, SeaweedFS: a"
+                f"store {self.url}: the server does not support {' and '.join(ignored)}, so one worker could"
+                " overwrite the objects of another; use a server with conditional writes (AWS, MinIO, SeaweedFS: a"
                 " recent version)"
             )
 
@@ -159,12 +159,12 @@ class S3Store:
 
         client = self._client()
         try:
-            # The public way to a client's own credentials does not exist; a fresh session resolves the same ones.
+            # A client does not expose its credentials; a new session resolves the same ones.
             import boto3
 
             credentials = boto3.Session().get_credentials()
         except BotoCoreError as error:
-            raise self._trouble("use", error) from error
+            raise self._store_error("use", error) from error
         if credentials is None:
             raise StoreError(f"store {self.url}: {_NO_CREDENTIALS}")
         frozen = credentials.get_frozen_credentials()
@@ -188,8 +188,8 @@ class S3Store:
             connect_timeout=5,
             read_timeout=20,
             retries={"mode": "standard", "max_attempts": 4},
-            s3={"addressing_style": "path"},  # the one style that every S3 server answers to
-            # Checksums in trailers, boto3's default, are beyond several S3 servers.
+            s3={"addressing_style": "path"},  # the style that every S3 server supports
+            # Several S3 servers do not support boto3's default, checksums in trailers.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             max_pool_connections=32,
@@ -197,9 +197,9 @@ class S3Store:
         try:
             return boto3.Session().client("s3", config=config)
         except (BotoCoreError, ValueError) as error:
-            raise self._trouble("use", error) from error
+            raise self._store_error("use", error) from error
 
-    def _trouble(self, doing: str, error: Exception) -> StoreError:
+    def _store_error(self, doing: str, error: Exception) -> StoreError:
         from botocore.exceptions import (
             ConnectionError as UnreachableError,
             CredentialRetrievalError,
@@ -234,7 +234,7 @@ class S3Store:
 
 
 class _Condition(TypedDict, total=False):
-    """When a write is to be done."""
+    """The condition of a write."""
 
     IfNoneMatch: str
     IfMatch: str
@@ -246,12 +246,12 @@ _NO_CREDENTIALS = (
 
 
 def _code(error: Exception) -> str:
-    """The server's name for an error; empty when it is not the server's."""
+    """Returns the error code of the server's response; empty when there was no response."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
 
 def _was_retried(error: Exception) -> bool:
-    """Whether an earlier try of the same request, whose answer was lost, may have done its work."""
+    """Returns True when an earlier try of the same request, whose response was lost, may have succeeded."""
     response = getattr(error, "response", None) or {}
     return bool(response.get("ResponseMetadata", {}).get("RetryAttempts", 0))

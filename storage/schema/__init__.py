@@ -1,1 +1,1 @@
-"""The Parquet schema of episodes, and empty files that carry it."""
+"""The Parquet schema of episodes, and empty template files with that schema."""

@@ -1,13 +1,14 @@
-"""The Arrow schema of traces: one row an episode, with the fields of ``Episode`` in their order.
+"""The Arrow schema of traces: one row per episode, with the fields of ``Episode`` in their order.
 
-The schema has a version, kept in each file's metadata; a reader reads all older ones and refuses newer ones.  Any text
-can be written: what UTF-8 cannot hold (lone surrogates, as models and broken tokenizers produce them) becomes U+FFFD.
+The metadata of each file contains the schema version; readers accept all older versions and refuse newer ones.  Any
+text can be written: characters that UTF-8 cannot encode (lone surrogates, which broken tokenizers produce) become
+U+FFFD.
 
     version 1
     version 2   calls have cached_tokens and cost_usd; read from an older file they are NULL
 
-Engines that read many files at once take the columns from the first one.  ``heads/`` holds files without rows that say
-what the columns are now, for every reader to put first.
+Engines that read many files at once take the columns from the first file.  ``templates/`` contains files with the
+current columns and no rows; readers put one of them first.
 """
 
 import re
@@ -104,33 +105,33 @@ SCHEMA = pa.schema(_FIELDS, metadata=_VERSION)
 RESCORED_SCHEMA = pa.schema(
     [SCHEMA.field(name) for name in ("run_id", "episode_id", "scorer_version", "scores")], metadata=_VERSION
 )
-"""Scores that were computed again: the columns of the same names are those of :data:`SCHEMA`."""
+"""Schema of recomputed scores; its columns are columns of :data:`SCHEMA`."""
 
 _NAMES = ["scores.list.element.scoring", "scores.list.element.metric", "scores.list.element.round"]
-"""Few different values, many times over: as dictionaries they are read twice as fast."""
+"""Columns with few distinct values; dictionary encoding makes reading them twice as fast."""
 
 
 def episodes_table(episodes: Sequence[Episode]) -> pa.Table:
-    """The episodes as rows, in their order; never fails on a text."""
+    """Returns the episodes as rows, in their order; accepts any text."""
     return to_table(episodes, SCHEMA)
 
 
 def to_table(values: Sequence[object], schema: pa.Schema) -> pa.Table:
-    """Values as rows, in their order; their attributes are called as the schema's columns."""
+    """Returns values as rows, in their order; their attributes have the names of the columns."""
     columns = [_column([getattr(value, field.name) for value in values], field.type) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 def episodes_from_table(table: pa.Table) -> list[Episode]:
-    """The inverse of :func:`episodes_table`; columns may stand in any order."""
+    """Returns the rows as episodes, the inverse of :func:`episodes_table`; columns may be in any order."""
     return [_episode(row) for row in table.to_pylist()]
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """The table as one Parquet file."""
+    """Returns the bytes of one Parquet file."""
     sink = pa.BufferOutputStream()
     flat = [field.name for field in table.schema if not isinstance(field.type, pa.ListType)]
-    # Dictionaries and statistics pay for keys; over transcripts they would cost more than they give.
+    # Dictionaries and statistics help for keys; for transcripts they cost more than they save.
     pq.write_table(
         table,
         sink,
@@ -138,17 +139,17 @@ def to_parquet(table: pa.Table) -> bytes:
         compression_level=3,
         use_dictionary=[*flat, *_NAMES],  # type: ignore[arg-type]  # the stubs lack the list
         write_statistics=flat,
-        # So that a flipped bit is found by who looks for it, and not read as a text.
+        # Readers that verify checksums detect flipped bits.
         write_page_checksum=True,
     )
     return sink.getvalue().to_pybytes()
 
 
 def from_parquet(data: bytes) -> pa.Table:
-    """The inverse of :func:`to_parquet`, from any version so far.
+    """Returns the table of a Parquet file of this version or any older one, the inverse of :func:`to_parquet`.
 
     Raises:
-        StoreError: the bytes are no Parquet file of this project, or a newer version of it wrote them.
+        StoreError: the bytes are not a Parquet file of this project, or a newer version wrote them.
     """
     try:
         table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
@@ -165,7 +166,7 @@ def from_parquet(data: bytes) -> pa.Table:
 
 
 def schema_template(rows: Literal["traces", "rescored"]) -> Path:
-    """A file without rows that has the columns of :data:`SCHEMA` or :data:`RESCORED_SCHEMA`."""
+    """Returns the path of an empty Parquet file with the columns of :data:`SCHEMA` or :data:`RESCORED_SCHEMA`."""
     return Path(str(files("muses_eval.storage.schema") / "templates" / f"{rows}.parquet"))
 
 
@@ -181,7 +182,7 @@ def check_version(metadata: dict[bytes, bytes]) -> None:
 
 
 def _column(values: list[Any], kind: pa.DataType) -> "pa.Array[Any]":
-    """Column by column, not row by row: three times as fast as handing Arrow one dict an item."""
+    """Converts column by column, which is three times as fast as one dict per item."""
     if isinstance(kind, pa.ListType):
         offsets = pa.array(list(accumulate(map(len, values), initial=0)), pa.int32())
         items = _column(list(chain.from_iterable(values)), kind.value_type)

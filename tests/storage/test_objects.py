@@ -336,7 +336,7 @@ def test_a_server_that_overwrites(
     assert s3_url
     with answering(*answers, stored=b"second") as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        with pytest.raises(StoreError, match=f"does not keep to {ignored}, so"):
+        with pytest.raises(StoreError, match=f"does not support {ignored}, so"):
             S3Store("bucket", "").check()
 
 
