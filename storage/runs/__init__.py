@@ -1,1 +1,1 @@
-"""One run in a store: its manifest, its lock, its shards and what they add up to."""
+"""One run in a store: its manifest, its lock, its shards, its results and its spending."""

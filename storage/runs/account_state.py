@@ -1,4 +1,4 @@
-"""How an account stands that a run calls, as its driver tells it with its claim; for people, never for decisions."""
+"""The state of a provider account that a run uses, as its driver reports it in the run lock; for display only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,36 +7,36 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountState:
-    """Rates and shares are over the last ten seconds."""
+    """Calls, limits and problems of one account; rates and shares are over the last ten seconds."""
 
     name: str
     calls_per_s: float
     tokens_per_s: float
     refused_share: float
-    """Share of the finished attempts that were refused."""
+    """Share of the finished attempts that the provider refused."""
     failed_share: float
     requests_per_minute: float | None
-    """The bound in force; None: none."""
+    """Limit in force; None for no limit."""
     tokens_per_minute: float | None
     concurrency: float | None
     in_flight: float
     waiting: float
     paused_s: float
-    """How long nothing may start yet."""
+    """Remaining time of a pause, in which no call may start."""
     problem: str | None
-    """The last refusal or failure."""
+    """Last refusal or failure; None when there was none."""
 
 
 def read_accounts(values: object) -> tuple[AccountState, ...]:
-    """Those of a JSON value; none of what is something else, since a claim holds whatever is said with it."""
+    """Returns the account states in a JSON value; none when it is malformed, since a lock stays valid."""
     try:
-        return tuple(map(_read, values))  # type: ignore[call-overload]  # what is no list raises
+        return tuple(map(_read, values))  # type: ignore[call-overload]  # raises for anything but a list
     except (ValueError, TypeError, KeyError, AttributeError):
         return ()
 
 
 def read_links(value: object) -> dict[str, str]:
-    """Name -> address, of a JSON value; likewise."""
+    """Returns name -> address, from a JSON value; malformed entries are ignored."""
     return {name: url for name, url in value.items() if isinstance(url, str)} if isinstance(value, dict) else {}
 
 

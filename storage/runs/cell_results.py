@@ -1,4 +1,4 @@
-"""What became of a run's cells: how many episodes ended how, and for how much."""
+"""The results of a run's cells: the number of episodes by outcome, and their cost."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from muses_eval.pipeline.episode.call_usage import sum_or_none
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """One model in one family of a run, all templates together."""
+    """The episodes of one model in one family of a run, all templates together."""
 
     run_id: str
     model: str
     family: str
     planned: int
     outcomes: Mapping[str, int]
-    """Episodes by outcome; planned ones that have not been played are in none."""
+    """Outcome -> number of episodes; episodes that have not been played are not counted."""
     cost_usd: float | None
     """Cost of all episodes that were played; None when the cost of one is unknown."""
 
@@ -37,7 +37,7 @@ class CellResult:
 def cell_results(
     connection: duckdb.DuckDBPyConnection, run_id: str, planned: Mapping[tuple[str, str], int]
 ) -> list[CellResult]:
-    """The cells of a run, in the order of *planned*: (model, family) -> episodes."""
+    """Returns the cells of a run, in the order of *planned*, which is (model, family) -> number of episodes."""
     rows = connection.execute(
         "SELECT model, family, outcome, count(*), fsum(cost_usd), count(*) FILTER (cost_usd IS NULL) "
         "FROM episodes WHERE run_id = $1 GROUP BY model, family, outcome",
@@ -54,7 +54,7 @@ def cell_results(
 
 
 def outcome_counts(connection: duckdb.DuckDBPyConnection, run_id: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
-    """(model, family) -> outcome -> episodes; what has not been played is not counted."""
+    """Returns (model, family) -> outcome -> number of episodes; episodes that have not been played are not counted."""
     rows = connection.execute(
         "SELECT model, family, outcome, count(*) FROM episodes WHERE run_id = $1 GROUP BY ALL", [run_id]
     ).fetchall()

@@ -1,11 +1,11 @@
-"""Which objects hold the rows of a run: its shards, its sealed objects, or both.
+"""The live objects of a run, which are the objects that readers count: its shards, its sealed objects, or both.
 
     open                   all its shards
-    sealed                 the objects that its manifest names; a shard that is still there has been obsolete into them
-    open again (resumed)   both: the shards are newer, and every reader counts an episode once
+    sealed                 the objects in its manifest; any remaining shards are obsolete
+    reopened (resumed)     both: the shards are newer, and every reader counts an episode once
 
-A seal switches the manifest first and deletes the shards afterwards.  A reader therefore has to list the shards
-*before* reading the manifest: then either all of them were there, or the manifest says that they no longer count.
+Compaction replaces the manifest first and deletes the shards afterwards.  A reader therefore has to list the shards
+*before* it reads the manifest: then either the list is complete, or the manifest says that the shards are obsolete.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,13 +16,13 @@ from muses_eval.storage.runs.manifest import RunManifest, read_manifest, read_ma
 
 
 def read_live_objects(store: ObjectStore, run_id: str | None = None) -> list[str]:
-    """The keys of the objects that hold the rows of one run, or of all."""
+    """Returns the keys of the live objects of one run, or of all runs."""
     shards = list(trace_keys(store, run_id))
     return live_objects(shards, manifests_of(store, run_id))
 
 
 def live_objects(shards: Iterable[ShardKey], manifests: Iterable[RunManifest]) -> list[str]:
-    """Returns the objects that count, sorted.  *manifests* must be read after *shards* were listed."""
+    """Returns the keys of the live objects, sorted.  *manifests* must be read after *shards* were listed."""
     listed = list(manifests)
     closed = {manifest.run_id for manifest in listed if manifest.state == "sealed"}
     obsolete = {key for manifest in listed for key in manifest.obsolete_shards}
@@ -32,7 +32,7 @@ def live_objects(shards: Iterable[ShardKey], manifests: Iterable[RunManifest]) -
 
 
 def manifests_of(store: ObjectStore, run_id: str | None, without: Collection[str] = ()) -> list[RunManifest]:
-    """The manifest of one run, if it has one, or those of all except the runs *without*."""
+    """Returns the manifest of one run, if it exists, or the manifests of all runs except *without*."""
     if run_id is None:
         return read_manifests(store, without)
     try:

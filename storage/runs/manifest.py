@@ -1,8 +1,8 @@
-"""A run's manifest: what was asked for and with what it was made, so that numbers can be traced and runs compared.
+"""A run's manifest: its configuration and provenance, so that numbers can be traced and runs compared.
 
-It is written before the first episode.  A run that is started again under the same name has to be the same run:
-:func:`create_or_check` refuses anything else, field by field.  Afterwards only :func:`update_manifest` writes to it, by
-compare and swap, when the run is sealed or opened again, and when a night knows its cells and its outcome.
+:func:`create_or_check` writes it before the first episode.  When a run is started again under the same name, it checks
+that the plan is the same, and otherwise lists the fields that differ.  Later changes use compare and swap
+(:func:`update_manifest`): compaction, reopening, and the cells and the report of a night.
 """
 
 import json
@@ -21,7 +21,7 @@ from muses_eval.storage.objects.object_store import MissingObjectError, ObjectSt
 from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
 
 MANIFEST_VERSION = 2
-"""2: what a sealed run's objects are.  A reader reads all older ones and refuses newer ones."""
+"""Version 2 adds the objects of sealed runs.  Readers accept all older versions and refuse newer ones."""
 _READERS = 16
 _CHANGE_TRIES = 8
 _NAMED = 5
@@ -30,7 +30,7 @@ State = Literal["open", "sealed"]
 
 
 class UnreadableManifestError(StoreError):
-    """A manifest is damaged, or of a newer version."""
+    """A manifest is damaged, or a newer version wrote it."""
 
     def __init__(self, store: str, key: str, problem: str) -> None:
         super().__init__(store, key, problem)
@@ -42,12 +42,12 @@ class UnreadableManifestError(StoreError):
 
 
 class NoSuchRunError(StoreError):
-    """A run that a user names is not there, or no run at all (None).
+    """The store has no run of this name, or no run at all.
 
     Args:
-        store: its URL.
-        run_id: the one that was asked for.
-        there: the ids of those that the store has, sorted.
+        store: URL of the store.
+        run_id: the requested run; None for any run.
+        there: ids of the runs in the store, sorted.
     """
 
     def __init__(self, store: str, run_id: str | None = None, there: Sequence[str] = ()) -> None:
@@ -83,7 +83,7 @@ class RunMismatchError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class SealedObject:
-    """One of the few large objects that a sealed run's shards became."""
+    """One object of a sealed run, which contains the episodes of many shards."""
 
     key: str
     episodes: int
@@ -93,64 +93,64 @@ class SealedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRecord:
-    """What decided one cell's results, and where it was played."""
+    """The content key of one cell, and the run that played it."""
 
     model: str
     family: str
     template: str
     content_key: str
-    """See :mod:`muses_eval.pipeline.plan.content_key`."""
+    """Digest of everything that decides the results; see :mod:`muses_eval.pipeline.plan.content_key`."""
     played_in: str
-    """The run that asked the model: this one, or the earlier one whose episodes it took over."""
+    """Id of the run that called the model: this run, or the earlier run whose episodes it copied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunManifest:
-    """Everything that is kept of a run beside its episodes.  What is a mapping holds JSON values only."""
+    """Everything that is stored about a run except its episodes.  Mappings contain JSON values only."""
 
     run_id: str
     state: State = "open"
     created_at: datetime
-    """UTC."""
+    """Creation time in UTC."""
     config: Mapping[str, Any]
-    """As the user wrote it, references to the environment unexpanded."""
+    """Configuration as the user wrote it; references to environment variables are not expanded."""
     dataset: str
     dataset_version: str
     planned: Mapping[tuple[str, str], int]
-    """Episodes by (model, family)."""
+    """(model, family) -> number of planned episodes."""
     models: Mapping[str, Mapping[str, Any]]
-    """Model -> what decides its answers (provider, name, sampling); where it is served does not belong here."""
+    """Model -> the settings that decide its replies: provider, name and sampling, but not where it is served."""
     users: str
     """Name of the simulated users."""
     templates: Sequence[str] = ("published",)
     epochs: int = 1
     limit: int | None = None
-    """Scenarios a family; None: all."""
+    """Number of scenarios per family; None for all."""
     versions: Mapping[str, str]
-    """Package -> version."""
+    """Package -> installed version."""
     commit: str | None
-    """Commit of the code; None when it did not run from a repository."""
+    """Git commit of the code; None when the code was not in a repository."""
     dirty: bool
-    """Whether the code differed from the commit."""
+    """True when the code had uncommitted changes."""
     made_with: Mapping[str, Any] = field(default_factory=dict)
-    """What else may explain a difference between two runs, as ``flows/job/provenance.py`` finds it: where models are
-    served, limits, prices, engines, the simulated users, scorers, the platform.  Empty in runs of version 1."""
+    """Other facts that may explain a difference between two runs, from ``flows/job/provenance.py``: endpoints, limits,
+    prices, engines, simulated users, scorers, platform.  Empty in manifests of version 1."""
     schema_version: int = SCHEMA_VERSION
-    """The highest of its objects."""
+    """Highest schema version of the run's objects."""
     sealed: tuple[SealedObject, ...] = ()
-    """Objects of the last compaction.  They also count while the run is open again."""
+    """Objects of the last compaction.  They also count while the run is reopened."""
     obsolete_shards: tuple[str, ...] = ()
-    """Shards that the sealed objects stand for and that are not deleted yet: they count no more."""
+    """Keys of shards that the sealed objects replace and that are not deleted yet; stored as ``folded``."""
     superseded_usage: CallUsage = CallUsage()
-    """What attempts used that seals have dropped, since another attempt of the episode counts: it was paid for."""
+    """Usage of the attempts that compaction dropped, because it was paid for; stored as ``superseded``."""
     cells: tuple[CellRecord, ...] = ()
     """Cells of a night or a canary; empty for other runs."""
     night: Mapping[str, Any] | None = None
-    """A night's report, as :mod:`storage.runs.nights` writes it; None: it is no night's run, or its night goes on."""
+    """Report of a night (:mod:`muses_eval.storage.runs.nights`); None for other runs and for unfinished nights."""
 
     @property
     def identity(self) -> Iterator[tuple[str, object]]:
-        """What makes two runs the same, as (field, value): with another value they owe other episodes."""
+        """The fields that decide which episodes a run plays, as (field, value)."""
         yield "dataset_version", self.dataset_version
         yield "users", self.users
         yield "templates", list(self.templates)
@@ -163,10 +163,10 @@ class RunManifest:
 
 
 def create_or_check(store: ObjectStore, manifest: RunManifest) -> None:
-    """Stores the manifest of a new run; for a run that exists, makes sure that it is this one.
+    """Stores the manifest of a new run; checks that an existing run has the same plan.
 
     Raises:
-        RunMismatchError: the run exists and is another one; the message lists what differs.
+        RunMismatchError: the run exists with another plan; the message lists the differences.
     """
     if store.put_if_absent(manifest_key(manifest.run_id), _to_json(manifest)):
         return
@@ -174,19 +174,19 @@ def create_or_check(store: ObjectStore, manifest: RunManifest) -> None:
     differences = list(_differences(dict(stored.identity), dict(manifest.identity)))
     if differences:
         raise RunMismatchError(
-            f"store {store.url}: the run {manifest.run_id!r} exists and was planned otherwise:\n"
+            f"store {store.url}: the run {manifest.run_id!r} exists and was planned differently:\n"
             + "\n".join(f"  {line}" for line in differences)
         )
 
 
 def update_manifest(store: ObjectStore, run_id: str, change: Callable[[RunManifest], RunManifest]) -> RunManifest:
-    """Replaces a run's manifest by what *change* makes of the one that is there; returns the one that holds then.
+    """Replaces a run's manifest by *change* of the stored one (compare and swap); returns the new manifest.
 
-    *change* is called again when somebody else was faster.
+    *change* is called again when another process has changed the manifest meanwhile.
 
     Raises:
         MissingObjectError: the store has no such run.
-        StoreError: it is damaged, of a newer version, or others kept changing it.
+        StoreError: the manifest is damaged, a newer version wrote it, or other processes kept changing it.
     """
     key = manifest_key(run_id)
     for _ in range(_CHANGE_TRIES):
@@ -195,24 +195,24 @@ def update_manifest(store: ObjectStore, run_id: str, change: Callable[[RunManife
         after = change(before)
         if after == before or store.replace(key, _to_json(after), tag):
             return after
-    raise StoreError(f"store {store.url}: {key}: others kept changing it at the same moment; start the command again")
+    raise StoreError(f"store {store.url}: {key}: other processes kept changing it; start the command again")
 
 
 def read_manifest(store: ObjectStore, run_id: str) -> RunManifest:
-    """The manifest of one run.
+    """Returns the manifest of one run.
 
     Raises:
         MissingObjectError: the store has no such run.
-        StoreError: it is damaged, or of a newer version.
+        StoreError: the manifest is damaged, or a newer version wrote it.
     """
     key = manifest_key(run_id)
     return _parsed(store, key, store.get(key))
 
 
 def reopen(store: ObjectStore, run_id: str) -> RunManifest:
-    """Lets a sealed run go on: shards count beside its sealed objects.  Call it with the run lock held.
+    """Reopens a sealed run, so that new shards count beside its sealed objects.  The caller holds the run lock.
 
-    A sealed object that somebody has deleted is given up: the manifest names it no longer.
+    Sealed objects that were deleted are removed from the manifest, so that their episodes are pending again.
     """
     there = {info.key for folder in (sealed_folder(run_id), run_folder(run_id)) for info in store.list(folder)}
 
@@ -221,7 +221,7 @@ def reopen(store: ObjectStore, run_id: str) -> RunManifest:
             with_current_schema(manifest),
             state="open",
             sealed=tuple(entry for entry in manifest.sealed if entry.key in there),
-            # One that is deleted gives its name back to the shards to come.
+            # The key of a deleted shard is free for new shards.
             obsolete_shards=tuple(key for key in manifest.obsolete_shards if key in there),
         )
 
@@ -229,15 +229,15 @@ def reopen(store: ObjectStore, run_id: str) -> RunManifest:
 
 
 def with_current_schema(manifest: RunManifest) -> RunManifest:
-    """Before rows of the present schema join a run: an older reader is to refuse it as a whole."""
+    """Returns the manifest with the current schema version, so that an older reader refuses the whole run."""
     return replace(manifest, schema_version=SCHEMA_VERSION)
 
 
 def find_manifest(store: ObjectStore, run_id: str) -> RunManifest:
-    """The manifest of a run that a user names.
+    """Returns the manifest of a run that a user requested.
 
     Raises:
-        NoSuchRunError: the message names those with a similar name.
+        NoSuchRunError: the store has no such run; the message lists similar names.
         StoreError: as :func:`read_manifest`.
     """
     try:
@@ -247,16 +247,16 @@ def find_manifest(store: ObjectStore, run_id: str) -> RunManifest:
 
 
 def list_run_ids(store: ObjectStore) -> list[str]:
-    """The ids of all runs that have a manifest, readable or not, sorted."""
+    """Returns the ids of all runs with a manifest, readable or not, sorted."""
     keys = (parse_manifest_key(info.key) for info in store.list(RUNS))
     return [run_id for run_id in keys if run_id is not None]
 
 
 def read_manifests(store: ObjectStore, without: Collection[str] = ()) -> list[RunManifest]:
-    """The manifests of all runs, oldest first, except those of the runs *without*.
+    """Returns the manifests of all runs except *without*, oldest first.
 
     Raises:
-        UnreadableManifestError: one is damaged, or of a newer version.
+        UnreadableManifestError: a manifest is damaged, or a newer version wrote it.
     """
     found, unreadable = readable_manifests(store, without)
     if unreadable:
@@ -267,7 +267,7 @@ def read_manifests(store: ObjectStore, without: Collection[str] = ()) -> list[Ru
 def readable_manifests(
     store: ObjectStore, without: Collection[str] = ()
 ) -> tuple[list[RunManifest], list[UnreadableManifestError]]:
-    """Likewise those that can be read, and what is wrong with the others."""
+    """Returns the readable manifests as :func:`read_manifests` does, and the errors of the others."""
     wanted = [run_id for run_id in list_run_ids(store) if run_id not in without]
     with ThreadPoolExecutor(_READERS) as threads:
         read = list(threads.map(lambda run_id: _read_if_there(store, run_id), wanted))

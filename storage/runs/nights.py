@@ -1,9 +1,9 @@
-"""Nights: the runs of a nightly evaluation, and what is kept of each.
+"""Nights: the runs of a nightly evaluation, and their reports.
 
-    <name>-2026-11-23          the night's run
+    <name>-2026-11-23          the run of the night
     <name>-canary-2026-11-23   its canary: a small fixed sample that is played every night
 
-A night's report is kept in the manifest of its run, under ``night``; it goes when the run goes.
+The report of a night is stored in the manifest of its run, under ``night``, and is deleted with the run.
 """
 
 import re
@@ -18,11 +18,11 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.manifest import RunManifest, list_run_ids, read_manifest, update_manifest
 
 FlagKind = Literal["drift", "regression", "improvement"]
-"""``drift``: the canary scores otherwise than it did, though nothing of ours has changed.  ``regression`` and
-``improvement``: what was played tonight scores otherwise than in the last sealed night."""
+"""``drift``: the scores of the canary changed although our code and configuration did not.  ``regression`` and
+``improvement``: the scores of tonight's run differ from those of the last sealed night."""
 
 CANARY = "-canary"
-"""What the name of a night's canary ends with."""
+"""Suffix of the name of a canary."""
 _DAY = re.compile(r"(?P<name>.+)-(?P<day>\d{4}-\d{2}-\d{2})", re.ASCII)
 
 
@@ -32,7 +32,7 @@ class Night:
 
     name: str
     day: date
-    """Where the nightly evaluation is at home."""
+    """Date in the time zone of the nightly evaluation."""
 
     @property
     def run_id(self) -> str:
@@ -44,7 +44,7 @@ class Night:
 
     @classmethod
     def parse(cls, run_id: str) -> "Night | None":
-        """The night that a run's id names; None for the id of any other run."""
+        """Parses the run id of a night or a canary; None for the id of any other run."""
         match = _DAY.fullmatch(run_id)
         if match is None:
             return None
@@ -56,7 +56,7 @@ class Night:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
-    """A change that chance does not explain.  Scores are 0 to 1, over the scenarios that both sides have."""
+    """A statistically significant change.  Scores are 0 to 1, over the scenarios that both sides have in common."""
 
     kind: FlagKind
     model: str
@@ -68,46 +68,46 @@ class Flag:
     """now - before."""
     se: float | None
     p_adjusted: float
-    """Corrected for all models and columns that were asked about."""
+    """P-value, corrected for all compared models and columns."""
     scenarios: int
     against: str
-    """The run, or the first of the canaries, that ``before`` was measured in."""
+    """Id of the run, or of the first canary, in which ``before`` was measured."""
     runs: int
-    """How many runs ``before`` is a mean of."""
+    """Number of runs over which ``before`` is averaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightReport:
-    """What came of a night, all its starts together."""
+    """The result of a night, all its starts together."""
 
     run_id: str
     canary_id: str
     store: str
     started_at: datetime
-    """UTC, of the first start."""
+    """Time of the first start, in UTC."""
     seconds: float
     """Duration of all starts that had work to do."""
     planned: int
-    """Episodes of the night's run; those of the canary are counted apart."""
+    """Number of planned episodes of the night's run, without the canary."""
     scored: int
     canary_planned: int
     canary_scored: int
     complete: bool
-    """Whether every model of every family reached the coverage that the config asks for, in both runs."""
+    """True when every model reached the configured coverage in every family, in both runs."""
     budget_reached: bool
     cost_usd: float | None
     """Cost of both runs; None when it is unknown."""
     cells_played: int
     cells_reused: int
     before: str | None
-    """The last sealed night; None: there is no earlier one."""
+    """Run id of the last sealed night; None for the first night."""
     flags: tuple[Flag, ...]
     problems: tuple[str, ...]
-    """What failed in the last start, the most frequent first, for people."""
+    """Failures of the last start, the most frequent first."""
     notes: tuple[str, ...]
-    """What a person should know beside the numbers."""
+    """Remarks for people."""
     site: str
-    """Where the night's pages begin."""
+    """Address of the night's pages."""
 
     @property
     def coverage(self) -> float:
@@ -115,21 +115,21 @@ class NightReport:
 
     @property
     def alarms(self) -> tuple[Flag, ...]:
-        """The flags that somebody should look at."""
+        """Flags of drift and regression."""
         return tuple(flag for flag in self.flags if flag.kind != "improvement")
 
 
 def store_report(store: ObjectStore, report: NightReport) -> None:
-    """Stores a night's report with its run.  Raises as :func:`storage.runs.manifest.update_manifest` does."""
+    """Stores a night's report in the manifest of its run.  Raises as :func:`update_manifest` does."""
     value = {**asdict(report), "started_at": report.started_at.isoformat()}
     update_manifest(store, report.run_id, lambda manifest: replace(manifest, night=value))
 
 
 def report_of(manifest: RunManifest) -> NightReport | None:
-    """The report that a run has; None: it is no night's, or its night has not come to an end.
+    """Returns the report in a manifest; None for other runs and for unfinished nights.
 
     Raises:
-        StoreError: it is not one that this version reads.
+        StoreError: this version cannot read the report.
     """
     if manifest.night is None:
         return None
@@ -147,37 +147,37 @@ def report_of(manifest: RunManifest) -> NightReport | None:
 
 
 def stored_nights(store: ObjectStore, name: str) -> list[Night]:
-    """The nights of this name that have a run, the newest first."""
+    """Returns the stored nights of this name, the newest first."""
     found = (Night.parse(run_id) for run_id in list_run_ids(store))
     return sorted((night for night in found if night is not None and night.name == name), reverse=True)
 
 
 def sealed_nights_before(store: ObjectStore, night: Night, most: int) -> list[RunManifest]:
-    """The manifests of the sealed nights before this one, the newest first."""
+    """Returns the manifests of up to *most* sealed nights before this one, the newest first."""
     earlier = (each for each in stored_nights(store, night.name) if each.day < night.day)
     return list(islice(_readable(store, (each.run_id for each in earlier), state="sealed"), most))
 
 
 def canaries_before(store: ObjectStore, night: Night, most: int) -> list[RunManifest]:
-    """The manifests of the canaries before this night's, the newest first."""
+    """Returns the manifests of up to *most* canaries before this night's, the newest first."""
     canaries = stored_nights(store, f"{night.name}{CANARY}")
     earlier = [each.run_id for each in canaries if each.day < night.day]
     return list(_readable(store, earlier[:most]))
 
 
 def _readable(store: ObjectStore, run_ids: Iterable[str], state: str | None = None) -> Iterator[RunManifest]:
-    """The manifests that can be read, of runs in this state where one is named."""
+    """Yields the readable manifests of these runs; only runs in *state* unless it is None."""
     for run_id in run_ids:
         try:
             manifest = read_manifest(store, run_id)
-        except StoreError:  # deleted since it was listed, damaged, of a newer version: one of them ends no later night
+        except StoreError:  # deleted, damaged or of a newer version: an old run must not stop a new night
             continue
         if state in (None, manifest.state):
             yield manifest
 
 
 def rows_version(manifest: RunManifest, family: str) -> str | None:
-    """Which scenarios of a family a run was planned over; None: its manifest does not say."""
+    """Returns the version of a family's scenarios in a run's plan; None when the manifest does not contain it."""
     rows = manifest.made_with.get("rows")
     version = rows.get(family) if isinstance(rows, Mapping) else None
     return version if isinstance(version, str) else None

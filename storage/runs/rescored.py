@@ -1,8 +1,9 @@
-"""Scores that were computed again from stored transcripts, kept beside the first ones.
+"""Rescored episodes: scores that were recomputed from stored transcripts, stored beside the original ones.
 
-The parts of one (run, family, scorer version) are a log: only who has read parts 0 to n-1 writes part n, and the write
-is conditional.  So of two writers one finds its part taken, reads it and goes on with what is left; an interrupted
-rescore is completed by the next one; and no episode is there twice.
+The parts of one (run, family, scorer version) form an append-only log: a writer reads parts 0 to n-1 before it writes
+part n, and the write is conditional.  When two processes write the same part, one of them fails, reads the part and
+continues with the remaining episodes.  An interrupted rescore is completed by the next one, and no episode is stored
+twice.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,15 +37,15 @@ class RescoredEpisode:
 
 @dataclass(frozen=True, slots=True)
 class PendingRescore:
-    """What is left to be rescored of one family of a run."""
+    """The episodes of one family of a run that still have to be rescored."""
 
     episodes: Mapping[str, frozenset[str]]
-    """Key -> ids of the episodes in it whose transcript counts and whose scores are older."""
+    """Object key -> ids of its episodes that count and whose scores are of an older version."""
     next_part: int
     current: int
-    """Scored episodes whose scores are of this version or a newer one."""
+    """Number of scored episodes whose scores are of this version or a newer one."""
     unscored: int
-    """Episodes without scores, which there is nothing to rescore of."""
+    """Number of episodes without scores, which cannot be rescored."""
 
     @property
     def count(self) -> int:
@@ -52,7 +53,7 @@ class PendingRescore:
 
 
 def played_families(store: ObjectStore, run_id: str) -> tuple[str, ...]:
-    """The families that a run has episodes of, sorted."""
+    """Returns the families of a run's stored episodes, sorted."""
     import polars as pl
 
     objects = read_live_objects(store, run_id)
@@ -63,7 +64,7 @@ def played_families(store: ObjectStore, run_id: str) -> tuple[str, ...]:
 
 
 def read_pending_rescore(store: ObjectStore, run_id: str, family: str, version: int) -> PendingRescore:
-    """What a scorer of this version still has to score.  Reads ids and versions, no transcript.
+    """Returns the episodes that a scorer of this version still has to score.  Reads ids and versions, no transcripts.
 
     Raises:
         StoreError: an object is damaged; the message names it.
@@ -97,18 +98,18 @@ def read_pending_rescore(store: ObjectStore, run_id: str, family: str, version: 
 
 
 def _may_hold(key: str, family: str) -> bool:
-    """Sealed objects hold any family."""
+    """Returns True for objects of this family and for sealed objects, which contain all families."""
     shard = ShardKey.parse(key)
     return shard is None or shard.family == family
 
 
 def write_rescored(store: ObjectStore, key: RescoredKey, rows: Sequence[RescoredEpisode]) -> bool:
-    """Stores one part.  False: somebody else has written it in the meantime."""
+    """Stores one part.  Returns False when another process has written it."""
     return store.put_if_absent(str(key), to_parquet(to_table(rows, RESCORED_SCHEMA)))
 
 
 def batches(rows: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The rows in lists of *size*, the last one shorter."""
+    """Yields the rows in lists of *size*; the last one may be shorter."""
     left = iter(rows)
     while batch := list(islice(left, size)):
         yield batch

@@ -1,4 +1,4 @@
-"""Shards in a store: written once, read whole, and counted without opening a transcript."""
+"""Shards: small objects of episodes, written once; and the index of the stored episodes of a run."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +38,7 @@ _GONE = "there is no such object"
 
 
 class DamagedObjectError(StoreError):
-    """The bytes under a trace's key are no trace."""
+    """The object under a shard's or a sealed object's key is not readable."""
 
     def __init__(self, store: str, key: str, problem: str) -> None:
         super().__init__(store, key, problem)
@@ -50,54 +50,54 @@ class DamagedObjectError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class RunIndex:
-    """What a run has stored so far."""
+    """The stored episodes and attempts of a run."""
 
     scored: frozenset[str]
-    """Ids of the episodes that need not be played again."""
+    """Ids of the scored episodes, which are not played again."""
     attempts: Mapping[ShardId, int]
-    """ShardId -> its highest attempt; shards never stored are absent."""
+    """Shard -> highest stored attempt."""
     damaged: Mapping[str, str] = field(default_factory=dict)
-    """Key -> what is wrong with it.  What such an object held counts as not scored."""
+    """Key -> problem of a damaged object.  Its episodes count as not scored."""
     sealed: bool = False
-    """Whether the run has to be opened again before anything is added to it."""
+    """True when the run has to be reopened before shards are added."""
 
     def next_attempt(self, model: str, family: str, number: int) -> int:
-        """The attempt under which the shard is to be stored next."""
+        """Returns the number of a shard's next attempt."""
         return self.attempts.get((model, family, number), 0) + 1
 
 
 def write_shard(store: ObjectStore, key: ShardKey, episodes: Sequence[Episode]) -> bool:
-    """Stores a shard's episodes as one object.  False: this attempt of the shard was stored before."""
+    """Stores a shard's episodes as one object.  Returns False when this attempt of the shard is stored already."""
     return store.put_if_absent(str(key), to_parquet(episodes_table(episodes)))
 
 
 def read_shard(store: ObjectStore, key: ShardKey) -> list[Episode]:
-    """The episodes of one object.
+    """Returns the episodes of one object.
 
     Raises:
-        DamagedObjectError: it is no trace.
-        StoreError: it is missing, or of a newer version.
+        DamagedObjectError: the object is not readable.
+        StoreError: the object is missing, or a newer version wrote it.
     """
     data = store.get(str(key))
-    with _named(store, str(key), data):
+    with _errors_name(store, str(key), data):
         return episodes_from_table(from_parquet(data))
 
 
 def read_episodes(store: ObjectStore, key: str, episode_ids: Collection[str]) -> Iterator[Episode]:
-    """These episodes of one object, a shard or a sealed one; few at a time, since a sealed object is large.
+    """Yields the requested episodes of one shard or sealed object, in batches, because sealed objects are large.
 
     Raises as :func:`read_shard` does.
     """
     data = store.get(key)
     wanted = pa.array(list(episode_ids), pa.string())
-    with _named(store, key, data):
+    with _errors_name(store, key, data):
         for batch in _batches(data, SCHEMA.names):
             rows = pa.Table.from_batches([batch])
             yield from episodes_from_table(rows.filter(pc.is_in(rows.column("episode_id"), wanted)))
 
 
 def read_verified_columns(store: ObjectStore, key: str, columns: Sequence[str]) -> pa.Table:
-    """These columns of one object, a shard or a sealed one, of which every page has been read.
+    """Returns columns of one shard or sealed object, after reading all of its pages and verifying their checksums.
 
     Raises as :func:`read_shard` does.
     """
@@ -105,14 +105,14 @@ def read_verified_columns(store: ObjectStore, key: str, columns: Sequence[str]) 
 
 
 def verified_columns(store: ObjectStore, key: str, data: bytes, columns: Sequence[str]) -> pa.Table:
-    """The same of an object whose bytes are at hand; row group by row group, since a sealed object is large."""
-    with _named(store, key, data):
+    """As :func:`read_verified_columns`, for an object whose bytes are in memory."""
+    with _errors_name(store, key, data):
         batches = list(_batches(data, columns))
         return pa.Table.from_batches(batches) if batches else SCHEMA.empty_table().select(list(columns))
 
 
 def _batches(data: bytes, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
-    """Some columns of a Parquet file of which all are read."""
+    """Yields batches with some columns of a Parquet file; all columns are read and verified."""
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         check_version(file.schema_arrow.metadata or {})
@@ -123,8 +123,8 @@ def _batches(data: bytes, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
 
 
 @contextmanager
-def _named(store: ObjectStore, key: str, data: bytes) -> Iterator[None]:
-    """What is wrong with these bytes becomes an error that names the object."""
+def _errors_name(store: ObjectStore, key: str, data: bytes) -> Iterator[None]:
+    """Turns errors of these bytes into errors that name the object."""
     try:
         yield
     except StoreError as error:
@@ -134,10 +134,10 @@ def _named(store: ObjectStore, key: str, data: bytes) -> Iterator[None]:
 
 
 def read_index(store: ObjectStore, run_id: str) -> RunIndex:
-    """What a run has stored.  Reads ids and outcomes only: a second for 200,000 episodes in a folder.
+    """Returns the index of a run.  Reads ids and outcomes only: 1 s for 200,000 episodes in a folder.
 
     Raises:
-        StoreError: a sealed object is damaged, or an object is of a newer version; the message names it.
+        StoreError: a sealed object is damaged, or a newer version wrote an object; the message names it.
     """
     shards = list(trace_keys(store, run_id))  # before the manifest, see muses_eval.storage.runs.live_objects
     manifests = manifests_of(store, run_id)
@@ -177,7 +177,7 @@ def _scored_ids(rows: "pl.DataFrame") -> "pl.Series":
 def _read_columns(
     store: ObjectStore, keys: Sequence[str], columns: Sequence[str]
 ) -> "tuple[pl.DataFrame, dict[str, str]]":
-    """These columns of all objects that can be read, and what is wrong with the others."""
+    """Returns these columns of all readable objects, and key -> problem of the others."""
     import polars as pl
 
     if not keys:
@@ -195,7 +195,7 @@ def _read_columns(
 
 
 def _damages(store: ObjectStore, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What is wrong with which of these objects."""
+    """Yields (key, problem) of the damaged objects among these."""
 
     def problem(key: str) -> str | None:
         try:
@@ -211,7 +211,7 @@ def _damages(store: ObjectStore, keys: Sequence[str]) -> Iterator[tuple[str, str
 
 
 def _refuse_damaged_seal(store: ObjectStore, damaged: Mapping[str, str]) -> None:
-    """Thousands of episodes are never replayed silently.  To replay them, delete the object first."""
+    """Raises for a damaged sealed object: thousands of episodes are never replayed silently."""
     for key, problem in damaged.items():
         if problem != _GONE:
             raise DamagedObjectError(
@@ -220,7 +220,7 @@ def _refuse_damaged_seal(store: ObjectStore, damaged: Mapping[str, str]) -> None
 
 
 def _is_newer(data: bytes) -> bool:
-    """Whether a newer version of this project wrote these bytes."""
+    """Returns True when a newer version of this project wrote these bytes."""
     try:
         found = (pq.read_schema(pa.BufferReader(data)).metadata or {}).get(VERSION_KEY, b"")
     except (pa.ArrowException, OSError):

@@ -1,7 +1,7 @@
-"""What a run has used so far, read from its calls: every attempt that is stored counts, for every one was paid for.
+"""The spending of a run: tokens and cost of its calls.  Every stored attempt counts, because every one was paid for.
 
-Calls are summed up within their row and rows are streamed, so that memory holds a few numbers an attempt.  A seal that
-was cut off leaves attempts twice, in a shard and sealed; they count once.
+Calls are summed within their row, and rows are streamed, so memory use is a few numbers per attempt.  An interrupted
+compaction may leave an attempt both in a shard and in a sealed object; it counts once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,26 +21,26 @@ _COUNTS = ("prompt_tokens", "completion_tokens")
 
 
 def read_spending(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> CallUsage:
-    """What all attempts used together, also those that seals have dropped.
+    """Returns the usage of all attempts of a run, those that compaction dropped included.
 
-    *damaged*: keys of objects that are passed over.
+    *damaged* are keys of objects that are skipped.
     """
     dropped = sum((manifest.superseded_usage for manifest in manifests_of(store, run_id)), CallUsage())
-    return dropped + usage_of(store, _there(store, run_id, damaged))
+    return dropped + usage_of(store, _intact_objects(store, run_id, damaged))
 
 
 def usage_of(store: ObjectStore, keys: Sequence[str]) -> CallUsage:
-    """What the attempts in these objects used; one that lies in several of them counts once."""
+    """Returns the usage of the attempts in these objects; an attempt in several objects counts once."""
     import polars as pl
 
-    calls = _fresh()
+    calls = _uncached_calls()
     attempts = scan_objects(store, keys).select(
         *_ATTEMPT,
         calls=calls.list.len(),
         **{name: _sum(calls, name) for name in _COUNTS},
         usd=_sum(calls, "cost_usd"),
-        uncounted=_untold(calls, *_COUNTS).list.sum(),
-        unpriced=_untold(calls, "cost_usd").list.sum(),
+        uncounted=_unknown(calls, *_COUNTS).list.sum(),
+        unpriced=_unknown(calls, "cost_usd").list.sum(),
     )
     sums = attempts.unique(_ATTEMPT).select(pl.exclude(_ATTEMPT).sum())
     return CallUsage(**sums.collect(engine="streaming").row(0, named=True))
@@ -49,24 +49,24 @@ def usage_of(store: ObjectStore, keys: Sequence[str]) -> CallUsage:
 def read_unknown_usage(
     store: ObjectStore, run_id: str, damaged: Collection[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The episodes, once an attempt, of which a call has no known cost; those of which one did not tell its tokens."""
+    """Returns episode ids, one per attempt: with a call of unknown cost, and with a call of unknown token counts."""
     import polars as pl
 
-    calls = _fresh()
-    attempts = scan_objects(store, _there(store, run_id, damaged)).select(
+    calls = _uncached_calls()
+    attempts = scan_objects(store, _intact_objects(store, run_id, damaged)).select(
         *_ATTEMPT,
-        unpriced=_untold(calls, "cost_usd").list.any(),
-        uncounted=_untold(calls, *_COUNTS).list.any(),
+        unpriced=_unknown(calls, "cost_usd").list.any(),
+        uncounted=_unknown(calls, *_COUNTS).list.any(),
     )
-    untold = attempts.filter(pl.col("unpriced") | pl.col("uncounted")).unique(_ATTEMPT).collect(engine="streaming")
-    unpriced, uncounted = (tuple(untold.filter(name)["episode_id"]) for name in ("unpriced", "uncounted"))
+    unknown = attempts.filter(pl.col("unpriced") | pl.col("uncounted")).unique(_ATTEMPT).collect(engine="streaming")
+    unpriced, uncounted = (tuple(unknown.filter(name)["episode_id"]) for name in ("unpriced", "uncounted"))
     return unpriced, uncounted
 
 
 def read_measured_usage(store: ObjectStore, run_id: str, damaged: Collection[str] = ()) -> Mapping[str, EpisodeUsage]:
     """Returns episode id -> usage, for scored episodes whose calls all reported their tokens.
 
-    Answers out of the response cache count as they did when they were first given.
+    Replies from the response cache count as when they were first received.
     """
     import polars as pl
 
@@ -78,10 +78,10 @@ def read_measured_usage(store: ObjectStore, run_id: str, damaged: Collection[str
         for name, each in _role_usage(calls.list.filter(pl.element().struct.field("role") == role)).items()
     }
     attempts = (
-        scan_objects(store, _there(store, run_id, damaged))
+        scan_objects(store, _intact_objects(store, run_id, damaged))
         .filter(pl.col("outcome") == "scored", calls.list.len() > 0)
-        .select(*_ATTEMPT, **sums, untold=_untold(calls, *_COUNTS).list.any())
-        .filter(~pl.col("untold"))
+        .select(*_ATTEMPT, **sums, unknown=_unknown(calls, *_COUNTS).list.any())
+        .filter(~pl.col("unknown"))
         .unique(_ATTEMPT)
         .sort("attempt")
         .select("episode_id", *sums)
@@ -90,12 +90,12 @@ def read_measured_usage(store: ObjectStore, run_id: str, damaged: Collection[str
     return {row[0]: EpisodeUsage(RoleUsage(*row[1:5]), RoleUsage(*row[5:])) for row in attempts.iter_rows()}
 
 
-def _there(store: ObjectStore, run_id: str, damaged: Collection[str]) -> list[str]:
+def _intact_objects(store: ObjectStore, run_id: str, damaged: Collection[str]) -> list[str]:
     return [key for key in read_live_objects(store, run_id) if key not in damaged]
 
 
-def _fresh() -> "pl.Expr":
-    """The calls of a row that a provider was asked for."""
+def _uncached_calls() -> "pl.Expr":
+    """The calls of a row that reached a provider, not the response cache."""
     import polars as pl
 
     return pl.col("calls").list.filter(~pl.element().struct.field("cached"))
@@ -117,8 +117,8 @@ def _sum(calls: "pl.Expr", name: str) -> "pl.Expr":
     return calls.list.eval(pl.element().struct.field(name)).list.sum()
 
 
-def _untold(calls: "pl.Expr", *names: str) -> "pl.Expr":
-    """For each call, whether one of these is not known."""
+def _unknown(calls: "pl.Expr", *names: str) -> "pl.Expr":
+    """A list with True for each call in which one of these values is unknown."""
     import polars as pl
 
     return calls.list.eval(pl.any_horizontal(pl.element().struct.field(name).is_null() for name in names))

@@ -304,7 +304,7 @@ def test_a_night_goes_on_with_the_config_that_it_began_with(later: Board) -> Non
     with pytest.raises(StoreError) as refused:
         later.night(1, models=["scripted/compliant"])
     told = str(refused.value).splitlines()
-    assert "'nightly-canary-2026-11-01' exists and was planned otherwise" in told[0]
+    assert "'nightly-canary-2026-11-01' exists and was planned differently" in told[0]
     assert any(line.startswith("  model m: {") for line in told)
     assert told[-1].startswith("A night continues with the config with which it started: undo the changes, or wait")
     assert "--run-id" not in str(refused.value)

@@ -142,7 +142,7 @@ def test_trying_ends(store: ObjectStore) -> None:
         update_manifest(store, "run-a", lambda before: replace(before, versions=longer))
         return replace(manifest, state="sealed")
 
-    with pytest.raises(StoreError, match=r"runs/run-a\.json: others kept changing it"):
+    with pytest.raises(StoreError, match=r"runs/run-a\.json: other processes kept changing it"):
         update_manifest(store, "run-a", meddle)
     assert read_manifest(store, "run-a").state == "open"
 
