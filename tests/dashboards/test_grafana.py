@@ -1,4 +1,4 @@
-"""The Grafana dashboard asks for metrics that the code exports, and for all of them."""
+"""The Grafana dashboard uses all metrics that the code exports, and no others."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The leaderboard as text: it says what is known, how sure it is, and what is missing."""
+"""The leaderboard as text: means, errors, ranks, and what is missing."""
 
 import csv
 import io
@@ -54,7 +54,7 @@ def table(*rows: LeaderboardRow, form: Format = "table") -> list[str]:
 
 
 def test_a_full_row() -> None:
-    """Percentages with standard errors, five columns and their mean, what was played and what it cost."""
+    """A row has percentages with standard errors, their average, the number of episodes and the cost."""
     header, _, row, *notes = table(FULL)
     titles = "model queue F1 instruct acc privacy utility meeting succ avg episodes coverage cost"
     assert header.split() == titles.split()
@@ -66,7 +66,7 @@ def test_a_full_row() -> None:
 
 
 def test_an_incomplete_row_says_what_is_missing() -> None:
-    """Its outcomes, the best and the worst that could be, and that it is not ranked."""
+    """The note has the outcomes and the bounds, and says that the row is not ranked."""
     *_, row, _, note = table(FULL, SHORT)
     assert row.lstrip().startswith("–")
     assert "900/1000" in row
@@ -86,7 +86,7 @@ def test_a_row_just_short_of_whole_is_ranked_with_its_bounds() -> None:
 
 
 def test_columns_that_nobody_played_are_left_out() -> None:
-    """And the average says how many it is of."""
+    """Columns without episodes are left out, and the average names the number of columns."""
     row = replace(
         FULL, estimates=NOTHING | dict.fromkeys(("privacy", "utility"), MeanEstimate(0.5, None)), avg=0.5, avg_se=None
     )
@@ -98,7 +98,7 @@ def test_columns_that_nobody_played_are_left_out() -> None:
 
 
 def test_a_column_with_failures_only_is_there() -> None:
-    """It was played: leaving it out would hide that nothing came of it."""
+    """A column with failures only is shown."""
     lost = replace(
         FULL, estimates=NOTHING, avg=None, episodes=0, coverage=0.0, ranked=False, bounds={"privacy": Bounds(0, 1)}
     )
@@ -137,7 +137,7 @@ def test_no_name_of_a_model_breaks_out_of_its_cell(form: Format, name: str) -> N
     "rows", [[FULL], [FULL, SHORT, replace(SHORT, estimates=NOTHING, avg=None, model='a "b",\n|c')]]
 )
 def test_json_and_csv_hold_every_field(rows: list[LeaderboardRow]) -> None:
-    """As they are in storage: means in 0-1, null where nothing is known; CSV reads back as the same values."""
+    """Records have means in 0-1 and null for unknown values; CSV has the same values."""
     records = json.loads(render_leaderboard(rows, "json"))
     for record, row in zip(records, rows, strict=True):
         for field in fields(LeaderboardRow):

@@ -1,4 +1,4 @@
-"""The paper's rows beside ours, and the table that goes into a paper."""
+"""The paper's rows beside ours, and the LaTeX table."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ OUTCOMES = {"scored": 10, "infra_failed": 0, "simulator_failed": 0, "budget_stop
 
 
 def row(model: str, value: float | None = 0.5, **changes: Any) -> LeaderboardRow:
-    """A ranked row of one value in every column."""
+    """A ranked row with the same value in every column."""
     estimate = None if value is None else MeanEstimate(value, 0.01)
     figures: dict[str, Any] = {"estimates": dict.fromkeys(COLUMNS, estimate), "avg": value, "avg_se": 0.01}
     plain = {"rank": 1, "run_id": "run-a", "scoring": "published", "avg_columns": 5, "episodes": 10, "planned": 10}
@@ -33,18 +33,18 @@ def row(model: str, value: float | None = 0.5, **changes: Any) -> LeaderboardRow
 
 
 def _with_privacy(value: float, privacy: float) -> dict[str, MeanEstimate | None]:
-    """One value in every column, another one in ``privacy``."""
+    """The same value in every column except ``privacy``."""
     return {**dict.fromkeys(COLUMNS, MeanEstimate(value, 0.01)), "privacy": MeanEstimate(privacy, 0.01)}
 
 
 def cells(table: str, model: str) -> list[str]:
-    """The cells of one model's line in a LaTeX table."""
+    """Returns the cells of one model's row in a LaTeX table."""
     (line,) = [line for line in table.splitlines() if line.startswith(f"{model} &")]
     return [cell.strip() for cell in line.removesuffix("\\\\").split("&")]
 
 
 def test_the_papers_rows() -> None:
-    """Nineteen models, in 0 to 1; the average is the mean of the five columns, as printed."""
+    """Nineteen models, 0 to 1; the average is the mean of the five printed columns."""
     lines = published_rows()
     assert len(lines) == 19
     assert {line.source for line in lines} == {"paper"}
@@ -66,7 +66,7 @@ def test_the_papers_rows() -> None:
 
 @needs_shared
 def test_the_papers_rows_are_a_copy() -> None:
-    """To the letter, below two lines that say where they come from."""
+    """The CSV equals the paper's table, below two lines with its source."""
     import muses_eval.dashboards.tables.paper_table2 as module
 
     own = (module.files("muses_eval.dashboards.tables") / "paper_table2.csv").read_text(encoding="utf-8").splitlines()
@@ -75,7 +75,7 @@ def test_the_papers_rows_are_a_copy() -> None:
 
 
 def test_best_and_second_best() -> None:
-    """Bold and underlined in every column, over ours and the paper's; equal figures share a place."""
+    """The best figures are bold and underlined over all rows; equal figures share a place."""
     lines = measured_rows(
         [
             row("first", 0.99),
@@ -98,13 +98,13 @@ def test_best_and_second_best() -> None:
 
 
 def test_order_of_figures_is_that_of_numbers() -> None:
-    """9.5 is less than 10, and 100 is more."""
+    """Figures are compared as numbers: 9.5 < 10 < 100."""
     table = latex_table(measured_rows([row("a", 0.095), row("b", 1.0), row("c", 0.1)]))
     assert [cells(table, name)[1].split()[0] for name in "abc"] == ["9.5", "\\textbf{100.0}", "\\underline{10.0}"]
 
 
 def test_built_in_agents_do_not_compete() -> None:
-    """They are marked as floor or ceiling, in tables too, and leave the places to models."""
+    """Built-in agents are labelled floor or ceiling and are never marked as best."""
     rows = [
         row("scripted/oracle", 1.0, builtin="oracle"),
         row("ours", 0.6),
@@ -122,7 +122,7 @@ def test_built_in_agents_do_not_compete() -> None:
 
 
 def test_unranked_rows_do_not_compete() -> None:
-    """Their figures are shown, starred, with a word on why."""
+    """Figures of unranked models are shown with a star and an explanation."""
     rows = [row("whole", 0.5), row("partial", 0.9, ranked=False, coverage=0.5, bounds={"privacy": Bounds(0.4, 0.9)})]
     table = latex_table(measured_rows(rows))
     assert cells(table, "partial$^{*}$")[1:] == ["90.0 $\\pm$ 1.0"] * 6
@@ -132,7 +132,7 @@ def test_unranked_rows_do_not_compete() -> None:
 
 
 def test_columns_that_nobody_played() -> None:
-    """They are left out of our table; beside the paper an average over fewer columns is none."""
+    """Missing columns are left out; beside the paper, an average over fewer columns is not shown."""
     some = {**dict.fromkeys(COLUMNS, MeanEstimate(0.5, 0.01)), "privacy": None, "utility": None}
     rows = [row("ours", 0.5, avg_columns=3, estimates=some)]
     alone = latex_table(measured_rows(rows))
@@ -147,14 +147,14 @@ def test_columns_that_nobody_played() -> None:
 
 
 def _balanced(table: str) -> bool:
-    """Whether every line's braces match, escaped ones apart."""
+    """True when the unescaped braces of every line match."""
     bare = re.sub(r"\\[{}\\&%$#_]", "", table)
     return all(line.count("{") == line.count("}") for line in bare.splitlines())
 
 
 @given(st.text())
 def test_any_name_can_be_set(name: str) -> None:
-    """Whatever a model is called, the table keeps its form."""
+    """No model name breaks the table."""
     shown = escape(name)
     bare = re.sub(r"\\(text\w+\{\}|[&%$#_{}])", "", shown)
     assert not set(bare) & set("\\&%$#_{}~^<>|\n\r")
@@ -162,7 +162,7 @@ def test_any_name_can_be_set(name: str) -> None:
 
 
 def test_escaped_names() -> None:
-    """As LaTeX sets them to the letter."""
+    """Special characters are escaped."""
     assert escape("a_b & 50% {x} #1 $") == "a\\_b \\& 50\\% \\{x\\} \\#1 \\$"
     assert escape("~^\\<|>") == (
         "\\textasciitilde{}\\textasciicircum{}\\textbackslash{}\\textless{}\\textbar{}\\textgreater{}"
@@ -171,7 +171,7 @@ def test_escaped_names() -> None:
 
 
 def test_a_whole_table() -> None:
-    """Its frame is that of booktabs, every line has all its cells, and it says what is what."""
+    """The table uses booktabs, every row has all cells, and the caption explains them."""
     rows = [row("ours_1"), row("scripted/random", 0.1, builtin="random")]
     table = render_leaderboard(rows, "latex", with_paper=True)
     assert [rule for rule in ("\\toprule", "\\midrule", "\\bottomrule") if rule in table.splitlines()] == [
@@ -191,7 +191,7 @@ def test_a_whole_table() -> None:
 
 
 def test_records_say_where_they_come_from() -> None:
-    """All have the same keys; the paper's keep to what is published, in 0 to 1."""
+    """All records have the same keys; the paper's have published values only, 0 to 1."""
     rows = [row("ours")]
     assert [record["source"] for record in leaderboard_records(rows)] == ["ours"]
     ours, *paper = leaderboard_records(rows, with_paper=True)
@@ -211,7 +211,7 @@ def test_records_say_where_they_come_from() -> None:
 
 @pytest.mark.parametrize("form", ["table", "md"])
 def test_tables_for_people(form: Any) -> None:
-    """One order by average, each row with its source, and a note below."""
+    """Rows of both sources are sorted by average and name their source, with a note below."""
     text = render_leaderboard([row("ours", 0.79)], form, with_paper=True)
     lines = text.splitlines()
     order = [next(i for i, line in enumerate(lines) if name in line) for name in ("Gemini-3-Flash", "ours", "GPT-5.1 ")]
@@ -223,7 +223,7 @@ def test_tables_for_people(form: Any) -> None:
 
 
 def test_from_the_command_line(muses: Muses) -> None:
-    """The option, the format, and what cannot be compared."""
+    """Tests the option, the format and rows that are not comparable."""
     played = muses("run", "--model=scripted/refuse", "--model=scripted/oracle", "--dataset=generated:2", "--store=s")
     assert played.returncode == 0, played.stderr
     answer = muses("leaderboard", "--store=s", "--format=json", "--with-paper")

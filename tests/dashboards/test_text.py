@@ -1,4 +1,4 @@
-"""Tables that stay tables, whatever stands in their cells."""
+"""Text tables keep their form whatever their cells contain."""
 
 import unicodedata
 
@@ -8,11 +8,11 @@ from muses_eval.dashboards.tables.text_table import markdown_table, one_line, pr
 
 HEADER = ("model", "avg")
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\u202c \u200b\u2066\ud800 \r\b"
-"""Clears a screen, names a window, turns the reading direction, hides, breaks encoders, overwrites a line."""
+"""Clears the screen, sets a window title, reverses text, hides text, breaks encoders, overwrites a line."""
 
 
 def width(line: str) -> int:
-    """Columns on a terminal, told independently: wide characters take two, marks over others none."""
+    """Width on a terminal, computed independently: wide characters take two columns, combining marks none."""
     return sum(
         0 if unicodedata.category(c) in ("Mn", "Me") else 1 + (unicodedata.east_asian_width(c) in "WF") for c in line
     )

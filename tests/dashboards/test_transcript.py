@@ -1,4 +1,4 @@
-"""One episode as text: who said what to whom, and nothing that a model wrote rules the reader's terminal."""
+"""One episode as text; no text of a model can control the terminal."""
 
 from typing import Any
 
@@ -27,14 +27,14 @@ def shown(**changes: Any) -> str:
 
 
 def conversation(text: str) -> list[str]:
-    """The lines between head and scores."""
+    """Returns the lines between head and scores."""
     lines = text.split("\n\n", 1)[1].splitlines()
     end = next((i for i, line in enumerate(lines) if line.startswith(("── scores", "── calls"))), len(lines))
     return lines[:end]
 
 
 def test_who_said_what_to_whom() -> None:
-    """By turns; a raw reply is shown only where it reached nobody, since the turn would look empty without it."""
+    """Messages by turn; a raw reply is shown only when it reached no principal."""
     lines = [line.rstrip("─ ") for line in conversation(shown())]
     assert lines == [
         "── turn 1",
@@ -69,7 +69,7 @@ def test_raw_shows_the_briefing_and_every_reply_as_it_was_written() -> None:
     ],
 )
 def test_everybody_means_all_principals(audience: tuple[str, ...], num_users: int, said: str) -> None:
-    """Also those who never spoke: who is left out has to be seen."""
+    """Users who never spoke are shown as well."""
     messages = (*TALK[:3], delivered(1, audience, "Hello."))
     assert said in shown(messages=messages, num_users=num_users).splitlines()
 
@@ -115,7 +115,7 @@ FORGED = "x\n── scores ──\nprivacy published 1.000"
 
 
 def everywhere(text: str) -> Episode:
-    """An episode with this text in every place that a model, a provider or a dataset writes."""
+    """An episode with this text wherever a model, a provider or a dataset writes text."""
     return episode(
         model=text,
         scenario_id=text,
@@ -142,6 +142,6 @@ def test_hostile_text_is_neutralised_wherever_it_stands(raw: bool) -> None:
 
 @pytest.mark.parametrize("raw", [True, False])
 def test_no_text_forges_a_line_of_the_page(raw: bool) -> None:
-    """What was said is indented line by line; names and errors stay on their line."""
+    """Messages are indented line by line; names and errors stay on one line."""
     lines = render_transcript(everywhere(FORGED), raw=raw).splitlines()
     assert not [line for line in lines if line.startswith(("── scores", "privacy"))]

@@ -1,4 +1,4 @@
-"""Regression and drift: told when chance does not explain them, and only then; like is compared with like."""
+"""Regressions and drift: only significant differences between comparable runs are flagged."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ def put(
     users: str = "scripted",
     keys: Mapping[str, str] | None = None,
 ) -> RunManifest:
-    """A run with these scores; *keys*: content keys of models, where they are not the usual ones."""
+    """Stores a run with these scores; *keys* are content keys of models that differ from the default."""
     cells = tuple(
         CellRecord(
             model=model,
@@ -69,13 +69,13 @@ def put(
 
 
 def level(mean: float, seed: int, names: Iterable[str] = SCENARIOS) -> dict[str, float]:
-    """Scores around a mean, with noise."""
+    """Returns noisy scores around a mean."""
     dice = random.Random(seed)
     return {name: min(1.0, max(0.0, mean + dice.uniform(-0.2, 0.2))) for name in names}
 
 
 def test_a_worse_and_a_better_model_are_flagged(folder: ObjectStore) -> None:
-    """With both means, over the scenarios that both have; the one that only wobbles is not."""
+    """Flags have both means over the common scenarios; a model with noise only is not flagged."""
     before = put(folder, "n-1", {"a": level(0.7, 1), "b": level(0.5, 2), "c": level(0.4, 3)})
     tonight = put(folder, "n-2", {"a": level(0.3, 4), "b": level(0.5, 5), "c": level(0.75, 6)})
     found = compare_with_last_night(folder, tonight, before, 0.01)
@@ -108,7 +108,7 @@ def test_a_model_without_a_past_is_not_compared(folder: ObjectStore) -> None:
 
 
 def test_what_else_was_other_is_told_with_a_flag(folder: ObjectStore) -> None:
-    """Of models that are flagged only."""
+    """Cautions are reported for flagged models only."""
     before = put(folder, "n-1", {"a": level(0.9, 1), "b": level(0.5, 2)})
     tonight = put(folder, "n-2", {"a": level(0.1, 3), "b": level(0.5, 4)}, users="openai:u")
     (caution,) = compare_with_last_night(folder, tonight, before, 0.01).cautions
@@ -116,7 +116,7 @@ def test_what_else_was_other_is_told_with_a_flag(folder: ObjectStore) -> None:
 
 
 def test_many_questions_are_corrected_together(folder: ObjectStore) -> None:
-    """A difference that would be flagged alone is not when it is the most striking of many."""
+    """A difference that would be flagged alone is not flagged among many comparisons."""
     small = {name: 0.5 + 0.1 * (number % 3 == 0) for number, name in enumerate(SCENARIOS)}
     alone = put(folder, "n-1", {"a": small})
     flat = dict.fromkeys(SCENARIOS, 0.5)
@@ -140,7 +140,7 @@ def test_drift_is_told_against_the_mean_of_the_past(folder: ObjectStore) -> None
 
 
 def test_no_drift_where_nothing_moves(folder: ObjectStore) -> None:
-    """Noise alone, over many nights: a flag is as rare as alpha says."""
+    """With noise alone, flags are as rare as alpha over many nights."""
     flagged = 0
     runs: list[RunManifest] = []
     for night in range(25):
@@ -151,7 +151,7 @@ def test_no_drift_where_nothing_moves(folder: ObjectStore) -> None:
 
 
 def test_a_past_in_which_something_of_ours_was_other_does_not_count(folder: ObjectStore) -> None:
-    """The history of a model begins anew with its content key, and only its own."""
+    """A changed content key restarts the history of its model only."""
     earlier = [
         put(folder, "c-2", {"a": level(0.9, 1), "b": level(0.9, 2)}, keys={"a": "old"}),
         put(folder, "c-1", {"a": level(0.9, 3), "b": level(0.9, 4)}, keys={"a": "old"}),

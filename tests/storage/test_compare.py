@@ -1,4 +1,4 @@
-"""Models against models: paired in SQL as the definitions say, and judged as muses_eval.storage.analysis judges."""
+"""Comparisons of models: pairs are formed in SQL as defined, and tested as in muses_eval.storage.analysis."""
 
 import math
 import random
@@ -124,7 +124,7 @@ def test_pairing_agrees_with_its_definition(store: ObjectStore) -> None:
 
 
 def test_what_is_not_the_same_is_not_paired(folder: ObjectStore) -> None:
-    """Another template, id or family is another scenario."""
+    """A different template, id or family is a different scenario."""
     put(
         folder,
         *queue("a", {"s1": 1.0, "s2": 1.0}),
@@ -142,7 +142,7 @@ def test_what_is_not_the_same_is_not_paired(folder: ObjectStore) -> None:
 
 
 def test_across_runs(folder: ObjectStore) -> None:
-    """The same model in two runs, as from one night to the next."""
+    """Compares the same model in two runs, such as two nights."""
     put(folder, *queue("a", {"s1": 1.0, "s2": 0.5}))
     put(folder, *queue("a", {"s1": 0.5, "s2": 0.25}, run_id="run-b"))
     found = asked(folder, ModelInRun("run-b", "a"), ModelInRun("run-a", "a"))
@@ -175,7 +175,7 @@ def test_scorings_and_rounds_stand_apart(folder: ObjectStore) -> None:
 
 
 def test_columns_are_corrected_together(folder: ObjectStore) -> None:
-    """By the correction that was asked for; the average is a question of its own."""
+    """Columns are corrected by the chosen correction; the average is a separate group."""
     put(folder, *(one for model in "ab" for one in everything(model, 12, shift=0.2 if model == "a" else 0.0)))
     for correction, by_hand in (("holm", holm), ("bh", benjamini_hochberg)):
         comparison = asked(folder, settings=ComparisonSettings(correction=correction)).comparison  # type: ignore[arg-type]
@@ -193,7 +193,7 @@ def test_columns_are_corrected_together(folder: ObjectStore) -> None:
 
 
 def everything(model: str, count: int, shift: float = 0.0, seed: int = 0) -> list[Episode]:
-    """Scenarios of two families; what privacy gains utility loses."""
+    """Scenarios of two families; a gain in privacy is an equal loss in utility."""
     dice, own = random.Random(seed), random.Random(f"{model}{seed}")
     found = []
     for number in range(count):
@@ -205,7 +205,7 @@ def everything(model: str, count: int, shift: float = 0.0, seed: int = 0) -> lis
 
 
 def test_the_average_of_columns_that_hang_together(folder: ObjectStore) -> None:
-    """Privacy and utility are scored on the same episodes: their sum is what varies, not each for itself."""
+    """Privacy and utility are scored on the same episodes, so the variance of their sum counts."""
     put(folder, *(one for model in "ab" for one in everything(model, 15, shift=0.05 if model == "a" else 0.0)))
     comparison = asked(folder).comparison
     by_column = {column.column: column for column in comparison.columns}
@@ -223,7 +223,7 @@ def test_the_average_of_columns_that_hang_together(folder: ObjectStore) -> None:
 
 
 def test_a_whole_run(store: ObjectStore) -> None:
-    """Every pair once, best first, bands from what can be told; together corrected."""
+    """All pairs, best model first, corrected together; rank bands follow from significant differences."""
     shifts = {"low": 0.0, "best": 0.2, "good": 0.1, "also-good": 0.099}
     put(store, *(one for model, shift in shifts.items() for one in everything(model, 25, shift)))
     planned = {(model, family): 25 for model in shifts for family in ("queue", "access")}
@@ -252,7 +252,7 @@ def test_a_whole_run(store: ObjectStore) -> None:
 
 
 def test_models_that_are_not_ranked(folder: ObjectStore) -> None:
-    """Too little of a plan, or a column too few: compared where that can be done, without a rank."""
+    """A model with too few scored episodes or a missing column is compared, but not ranked."""
     put(folder, *everything("whole", 10), *everything("half", 5, 0.2), *everything("other", 10, -0.1))
     put(folder, *queue("partial", {f"q{number}": 0.5 for number in range(10)}), number=1)
     planned = {(model, family): 10 for model in ("whole", "half", "other", "partial") for family in ("queue", "access")}
@@ -283,7 +283,7 @@ def test_one_scenario_tells_nothing(folder: ObjectStore) -> None:
 
 
 def test_equal_models(folder: ObjectStore) -> None:
-    """No difference, no error, no claim."""
+    """Equal scores give no difference, no error and no winner."""
     put(folder, *queue("a", {"s1": 0.3, "s2": 0.7}), *queue("b", {"s1": 0.1 + 0.2, "s2": 0.7}))
     found = only(asked(folder))
     assert found.difference.mean == pytest.approx(0, abs=1e-12)
@@ -301,7 +301,7 @@ def test_what_differs_beside_the_models_is_a_caution(folder: ObjectStore) -> Non
 
 
 def test_sides_that_cannot_be_compared(folder: ObjectStore) -> None:
-    """A model with itself, models of other families, a run with a single model, a score that is no number."""
+    """Refused: a model with itself, models of different families, a run with one model, a score that is not finite."""
     put(folder, *queue("a", {"s1": 1.0}))
     with pytest.raises(MusesError, match="'a' of the run 'run-a' was named twice"):
         asked(folder, A, A)
@@ -316,7 +316,7 @@ def test_sides_that_cannot_be_compared(folder: ObjectStore) -> None:
 
 
 def test_finding_a_model(folder: ObjectStore) -> None:
-    """By its name in the run, with a run of its own, and with colons in the name."""
+    """Finds a model by its name, as RUN:MODEL, and with colons in its name."""
     names = ("qwen:free", "it's", "run-b:c")
     put(folder, *(one for name in names for one in queue(name, {"s1": 1.0})))
     put(folder, *queue("c", {"s1": 1.0}, run_id="run-b"), number=1)
@@ -345,6 +345,6 @@ def test_long_lists_are_cut(folder: ObjectStore) -> None:
 
 
 def test_comparisons_are_values() -> None:
-    """They can be kept, compared and put into sets."""
+    """Reports are immutable, comparable and hashable."""
     empty = Comparison(a=A, b=B, columns=(), overall=None)
     assert {empty, replace(empty)} == {empty}

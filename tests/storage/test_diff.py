@@ -1,4 +1,4 @@
-"""What two runs were made with, and what became of the episodes that both have."""
+"""Differences between two runs: their configurations, and the episodes that both have."""
 
 from dataclasses import replace
 from typing import Any
@@ -41,13 +41,13 @@ RUN = replace(
 
 
 def served(part: str, **values: Any) -> RunManifest:
-    """The run with one part of its serving changed."""
+    """Returns the run with one part of its serving record changed."""
     model = MADE["serving"]["model-a"]  # type: ignore[index]
     return replace(RUN, made_with=MADE | {"serving": {"model-a": model | {part: model.get(part, {}) | values}}})
 
 
 def test_nothing_changed() -> None:
-    """Neither when it was started, nor its name, counts as a change."""
+    """Neither the start time nor the name is a difference."""
     assert changes(RUN, replace(RUN, run_id="run-b", config=dict(RUN.config) | {"name": "other", "store": "s"})) == ()
 
 
@@ -108,7 +108,7 @@ def test_nothing_changed() -> None:
     ],
 )
 def test_one_thing_changed(other: RunManifest, expected: tuple[str, str, object, object]) -> None:
-    """It is told, in its group and with both values, and nothing else is."""
+    """The only difference is the changed value, in its group and with both values."""
     assert changes(RUN, other) == (Change(*expected),)
     group, what, a, b = expected
     assert changes(other, RUN) == (Change(group, what, b, a),)
@@ -116,7 +116,7 @@ def test_one_thing_changed(other: RunManifest, expected: tuple[str, str, object,
 
 
 def test_a_model_that_only_one_run_has() -> None:
-    """That is all there is to say of it."""
+    """For a model in one run only, the model itself is the only difference."""
     other = replace(
         RUN,
         models={**RUN.models, "model b": {"provider": "openai", "model": "b", "sampling": {"temperature": 0.1}}},
@@ -127,7 +127,7 @@ def test_a_model_that_only_one_run_has() -> None:
 
 
 def test_a_run_that_says_less() -> None:
-    """Of an older manifest only what both say is compared."""
+    """With an older manifest, only facts that both manifests record are compared."""
     old = replace(RUN, made_with={}, epochs=1)
     assert changes(old, RUN) == (Change("plan", "epochs", 1, 2),)
 
@@ -140,7 +140,7 @@ def test_changes_come_by_group() -> None:
 
 
 def test_what_became_of_the_same_episodes(store: ObjectStore) -> None:
-    """Found by id; an episode that only one run has is nobody's change."""
+    """Common episodes are matched by id; episodes of one run only are ignored."""
     both = {"run_id": "run-b", "scenario_id": "s"}
     first = [
         scored("same", {"f1": 0.5}, scenario_id="s1"),

@@ -45,7 +45,7 @@ def _variant(dice: random.Random, family: str) -> dict[str, Any]:
 
 
 def _scores(dice: random.Random, family: str) -> tuple[Score, ...]:
-    """One for every metric; those of access by round as well, for as many rounds as it happens to last."""
+    """One score per metric; for access also scores by round, for a random number of rounds."""
     rounds = dice.randint(1, 5) if family == "access" else 0
     return tuple(
         Score(scoring, metric, dice.random(), turn)
@@ -72,7 +72,7 @@ def episodes() -> list[Episode]:
 
 @pytest.fixture
 def filled(store: ObjectStore, episodes: list[Episode]) -> ObjectStore:
-    """A complete run of them, with one failed attempt, which no figure may count."""
+    """A complete run with one failed attempt, which no figure counts."""
     first = episodes[0]
     lost = replace(failed("lost", family=first.family, model=first.model), episode_id=first.episode_id)
     write_shard(store, KEY, [lost, *episodes[1:]])
@@ -99,7 +99,7 @@ def _figures(pairs: list[tuple[float, str]]) -> tuple[int, int, Any, Any]:
 
 
 def _view(store: ObjectStore, view: str, *keys: str) -> Cells:
-    """The same of a view, whose columns besides the figures are *keys*."""
+    """Returns the same cells from a view; *keys* are its columns besides the figures."""
     query = f"SELECT scoring, model, {', '.join(keys)}, episodes, scenarios, mean, se FROM {view}"
     with connect(store.url) as connection:
         assert connection.execute(f"SELECT DISTINCT run_id FROM {view}").fetchall() == [("run-a",)]
@@ -114,7 +114,7 @@ def _whole(family: str, *metrics: str) -> Callable[[Episode, Score], bool]:
 
 
 def test_meetings_by_disclosure(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 5: success and turns, nothing else."""
+    """Figure 5: success and turns only."""
     counts = _whole("meeting", "success", "turns")
     expected = _cells(episodes, lambda one, score: (one.disclosure, score.metric) if counts(one, score) else None)
     assert len(expected) == 2 * 2 * 2 * 2
@@ -122,7 +122,7 @@ def test_meetings_by_disclosure(filled: ObjectStore, episodes: list[Episode]) ->
 
 
 def test_attacks_and_templates(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 8: a row for every attack in every serialisation."""
+    """Figure 8: one row per attack and serialisation."""
     counts = _whole("access", "privacy", "utility")
     expected = _cells(
         episodes, lambda one, score: (one.attack, one.template, score.metric) if counts(one, score) else None
@@ -131,7 +131,7 @@ def test_attacks_and_templates(filled: ObjectStore, episodes: list[Episode]) -> 
 
 
 def test_number_of_users(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 9: the leaderboard's columns of every family."""
+    """Figure 9: the leaderboard's columns by number of users."""
     columns = {(column.family, column.metric) for column in COLUMNS.values()}
     expected = _cells(
         episodes,
@@ -146,7 +146,7 @@ def test_number_of_users(filled: ObjectStore, episodes: list[Episode]) -> None:
 
 
 def test_every_episode_counts_in_every_round(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 4: who is done keeps its last value, so that all rounds have one denominator."""
+    """Figure 4: an episode that has ended keeps its last value, so all rounds have the same denominator."""
     access = [one for one in episodes if one.family == "access"]
     longest = max(score.round or 0 for one in access for score in one.scores)
     assert min(max(score.round or 0 for score in one.scores) for one in access) < longest == 5
@@ -162,7 +162,7 @@ def test_every_episode_counts_in_every_round(filled: ObjectStore, episodes: list
 
 
 def test_an_episode_without_rounds_counts_with_its_whole(store: ObjectStore) -> None:
-    """Nobody ever spoke: what it scores as a whole holds in every round."""
+    """An episode without rounds has its whole score in every round."""
     silent = (Score("published", "privacy", 1.0),)
     rounds = tuple(Score("published", "privacy", 0.0, turn) for turn in (1, 2, None))
     scores = {"access-1": silent, "access-2": rounds}
@@ -173,7 +173,7 @@ def test_an_episode_without_rounds_counts_with_its_whole(store: ObjectStore) -> 
 
 
 def test_runs_have_their_own_longest_round(store: ObjectStore) -> None:
-    """The curve of a short run is not drawn out by a long one."""
+    """A long run does not extend the curve of a short run."""
     for run, last in (("run-a", 1), ("run-b", 3)):
         scores = tuple(Score("published", "privacy", 1.0, turn) for turn in range(1, last + 1))
         write_shard(store, replace(KEY, run_id=run), [episode(1, run_id=run, family="access", scores=scores)])
@@ -183,7 +183,7 @@ def test_runs_have_their_own_longest_round(store: ObjectStore) -> None:
 
 
 def test_the_conflict_gap(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 3: aligned minus conflict, and the errors of the two added in squares."""
+    """Figure 3: aligned minus conflict, with the two errors added in squares."""
     counts = _whole("instruct", "accuracy")
     cells: dict[tuple[Any, ...], list[tuple[float, str]]] = defaultdict(list)
     for one in episodes:
@@ -206,7 +206,7 @@ def test_the_conflict_gap(filled: ObjectStore, episodes: list[Episode]) -> None:
 
 
 def test_a_gap_needs_both_sides(store: ObjectStore) -> None:
-    """One mode alone is shown, without a gap."""
+    """A model with scores in one mode has a row without a gap."""
     scores = (Score("published", "accuracy", 0.25),)
     write_shard(store, KEY, [episode(1, family="instruct", mode="conflict", scores=scores)])
     with connect(store.url) as connection:
@@ -223,7 +223,7 @@ FIGURES = (*SHARED, "avg", "avg_se", "avg_columns", "episodes")
 def test_the_leaderboard_in_sql_is_the_leaderboard(
     store: ObjectStore, episodes: list[Episode], families: tuple[str, ...]
 ) -> None:
-    """Column for column the rows of the Python leaderboard, whatever the families; a model may lack one of them."""
+    """The view equals the rows of the Python leaderboard, also for models that lack a family."""
     kept = [one for one in episodes if one.family in families and (one.model, one.family) != ("model-b", "access")]
     write_shard(store, KEY, kept)
     with connect(store.url) as connection:
@@ -242,7 +242,7 @@ def test_the_leaderboard_in_sql_is_the_leaderboard(
 
 
 def test_an_average_of_unknown_error(store: ObjectStore) -> None:
-    """One scenario says nothing of its error, so the average's is unknown too, in SQL and in Python."""
+    """One scenario gives no error, so the error of the average is unknown, in SQL and in Python."""
     f1 = [episode(n, scenario_id=f"queue-{n}", scores=(Score("published", "f1", n / 2),)) for n in (0, 1)]
     success = episode(2, family="meeting", scenario_id="meeting-1", scores=(Score("published", "success", 0.75),))
     write_shard(store, KEY, [*f1, success])

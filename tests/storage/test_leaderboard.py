@@ -1,4 +1,4 @@
-"""The leaderboard says what is known, how sure it is, and what is missing."""
+"""The leaderboard: means, standard errors, coverage, bounds and ranks."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ METRICS = {family: [column.metric for column in COLUMNS.values() if column.famil
 
 
 def _full(model: str, value: float, run_id: str = "run-a") -> list[Episode]:
-    """One model's episodes in every family: two scenarios, *value* above and below by 0.1."""
+    """Episodes of one model in every family: two scenarios with *value* ± 0.1."""
     return [
         scored(
             (model, family, number, run_id),
@@ -68,7 +68,7 @@ def test_a_full_run(store: ObjectStore) -> None:
 
 
 def test_failures_are_not_scores(store: ObjectStore) -> None:
-    """They lower the coverage, not the mean; the row shows the best and the worst that could be, and has no rank."""
+    """Failures lower the coverage, not the mean; the row has bounds and no rank."""
     played = _full("model-a", 0.5)
     lost = played[1]
     rest = [one for one in played if one is not lost]
@@ -87,7 +87,7 @@ def test_failures_are_not_scores(store: ObjectStore) -> None:
 
 
 def test_a_family_below_the_threshold(store: ObjectStore) -> None:
-    """One family that misses too much keeps the whole model from a rank, however full the others are."""
+    """A model with too few scored episodes in one family has no rank."""
     played = [one for one in _full("model-a", 0.5) if one.family != "queue"] + [episode("queue", model="model-a")]
     _store(store, played, _planned("model-a"))
     (row,) = _board(store, threshold=0.8)
@@ -96,7 +96,7 @@ def test_a_family_below_the_threshold(store: ObjectStore) -> None:
 
 
 def test_planned_but_never_played(store: ObjectStore) -> None:
-    """A model without any episode is on the board, with everything possible."""
+    """A model without episodes has a row with the bounds 0 and 1."""
     create_or_check(store, replace(MANIFEST, planned=_planned("model-a")))
     (row,) = _board(store)
     assert (row.episodes, row.planned, row.coverage, row.avg, row.rank) == (0, 8, 0.0, None, None)
@@ -105,7 +105,7 @@ def test_planned_but_never_played(store: ObjectStore) -> None:
 
 
 def test_a_row_that_lacks_a_column(store: ObjectStore) -> None:
-    """It has no average: a mean over fewer columns cannot be compared."""
+    """A row that lacks a column has no average, because averages over fewer columns are not comparable."""
     partial = [one for one in _full("partial", 0.9) if one.family != "meeting"]
     _store(store, _full("whole", 0.5) + partial, _planned("whole", "partial"))
     whole, lacking = _board(store)
@@ -117,7 +117,7 @@ def test_a_row_that_lacks_a_column(store: ObjectStore) -> None:
 
 
 def test_a_run_over_some_families(store: ObjectStore) -> None:
-    """The average is over the columns that were played, and says how many."""
+    """The average is over the columns that were played; the row has their number."""
     some = [one for one in _full("model-a", 0.5) if one.family in ("queue", "access")]
     _store(store, some, {("model-a", "queue"): 2, ("model-a", "access"): 2})
     (row,) = _board(store)
@@ -126,13 +126,13 @@ def test_a_run_over_some_families(store: ObjectStore) -> None:
 
 
 def test_equal_averages_share_a_rank(store: ObjectStore) -> None:
-    """And the next rank is left out."""
+    """Equal averages share a rank, and the next rank is skipped."""
     _store(store, _full("b", 0.5) + _full("a", 0.5) + _full("c", 0.25), _planned("a", "b", "c"))
     assert [(row.model, row.rank) for row in _board(store)] == [("a", 1), ("b", 1), ("c", 3)]
 
 
 def test_several_runs(store: ObjectStore) -> None:
-    """Each run has its own ranks and its own columns; one can be asked for alone."""
+    """Each run has its own ranks and columns; one run can be read alone."""
     _store(store, _full("model-a", 0.5), _planned("model-a"))
     queue_only = [one for one in _full("model-a", 0.7, "run-b") if one.family == "queue"]
     _store(store, queue_only, {("model-a", "queue"): 2})
@@ -143,7 +143,7 @@ def test_several_runs(store: ObjectStore) -> None:
 
 
 def test_without_a_manifest(store: ObjectStore) -> None:
-    """What was planned is not known, so neither is the coverage, and nothing is ranked."""
+    """Without a manifest, plan and coverage are unknown, and no row is ranked."""
     _store(store, _full("model-a", 0.5))
     (row,) = _board(store)
     assert (row.planned, row.coverage, row.ranked, row.rank, row.bounds) == (None, None, False, None, {})
@@ -151,7 +151,7 @@ def test_without_a_manifest(store: ObjectStore) -> None:
 
 
 def test_scorings_stand_apart(store: ObjectStore) -> None:
-    """A score of one scoring never counts in the other; the episodes and their cost do in both."""
+    """Scores count in their own scoring only; episodes and costs count in both."""
     _store(store, [episode(1)], {("model-a", "queue"): 1})
     for scoring, expected in (("published", 0.5), ("corrected", 0.25)):
         (row,) = _board(store, scoring=scoring)
@@ -160,14 +160,14 @@ def test_scorings_stand_apart(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("unknown", [episode(2, cost_usd=None), failed(2, cost_usd=None)])
 def test_an_unknown_cost(store: ObjectStore, unknown: Episode) -> None:
-    """The sum of what is known would be too low, so there is none; what failed may have cost something as well."""
+    """One unknown cost, also of a failed episode, makes the sum unknown."""
     _store(store, [episode(1), unknown])
     (row,) = _board(store)
     assert row.cost_usd is None
 
 
 def test_resumed_episodes_count_once(store: ObjectStore) -> None:
-    """A later attempt takes the place of the failed one."""
+    """A later attempt replaces a failed one."""
     _store(store, [scored(1, {"f1": 1.0}), failed(2, scenario_id="queue-2")], {("model-a", "queue"): 2})
     resumed = scored(2, {"f1": 0.0}, scenario_id="queue-2", attempt=2)
     write_shard(store, ShardKey("run-a", "all", "all", 0, 2), [resumed])
@@ -183,5 +183,5 @@ def test_resumed_episodes_count_once(store: ObjectStore) -> None:
 
 
 def test_an_empty_store(store: ObjectStore) -> None:
-    """No rows, no error."""
+    """An empty store has no rows."""
     assert _board(store) == []

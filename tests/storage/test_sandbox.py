@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> ObjectStore:
 def locked(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """One connection for all texts, none of which may change it."""
+    """One connection for all texts; none of them may change it."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         url = str(tmp_path_factory.mktemp("locked"))
         if request.param == "s3":
@@ -94,7 +94,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_questions_are_answered(locked: duckdb.DuckDBPyConnection, text: str) -> None:
-    """All that people ask."""
+    """Ordinary queries are allowed."""
     assert refusal(locked, text) is None
     locked.execute(text).fetchall()
 
@@ -194,7 +194,7 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("text", STATEMENTS + FUNCTIONS)
 def test_the_text_is_refused(locked: duckdb.DuckDBPyConnection, secret: Path, tmp_path: Path, text: str) -> None:
-    """Before anything of it is run."""
+    """Forbidden texts are refused before anything is executed."""
     before = sorted(tmp_path.rglob("*"))
     assert refusal(locked, text.format(secret=secret, out=tmp_path / "out", inside=tmp_path / "inside"))
     assert sorted(tmp_path.rglob("*")) == before
@@ -220,7 +220,7 @@ READS = [
 
 @pytest.mark.parametrize("text", READS)
 def test_a_locked_connection_reads_nothing_else(locked: duckdb.DuckDBPyConnection, secret: Path, text: str) -> None:
-    """Were the text let through, the connection would still refuse."""
+    """The connection refuses these texts even without the check of the text."""
     with pytest.raises(duckdb.Error):
         locked.execute(text.format(secret=secret, out=secret, inside=secret)).fetchall()
 
@@ -247,7 +247,7 @@ def test_a_locked_connection_stays_locked(locked: duckdb.DuckDBPyConnection, tex
 
 
 def test_no_variable_of_python_is_a_table(locked: duckdb.DuckDBPyConnection) -> None:
-    """DuckDB would look for a frame of that name in whoever calls it."""
+    """DuckDB does not read a data frame of that name from the caller's scope."""
     hidden = duckdb.sql(f"SELECT '{SEEN}'").to_arrow_table()
     assert hidden.num_rows
     with pytest.raises(duckdb.CatalogException):
@@ -255,7 +255,7 @@ def test_no_variable_of_python_is_a_table(locked: duckdb.DuckDBPyConnection) -> 
 
 
 def test_neighbours_in_the_same_store(folder: ObjectStore) -> None:
-    """What lies in the store and is none of its objects is as foreign as the rest."""
+    """Files in the store's folder that are not its objects cannot be read."""
     root = Path(folder.url)
     (root / "notes.csv").write_text(SEEN)
     paths = [root / "notes.csv", root / "runs" / "run-a.json", root / "traces" / ".." / "notes.csv"]
@@ -266,7 +266,7 @@ def test_neighbours_in_the_same_store(folder: ObjectStore) -> None:
 
 
 def test_other_buckets_and_addresses(s3: S3Server, s3_url: str) -> None:
-    """The connection has the key to the whole server, and opens this store's objects alone."""
+    """The connection has the key to the whole server, but opens the objects of this store only."""
     s3.create_bucket("muses-private")
     private, store = open_store("s3://muses-private/x"), open_store(s3_url)
     for each in (private, store):
@@ -291,7 +291,7 @@ def test_other_buckets_and_addresses(s3: S3Server, s3_url: str) -> None:
 
 
 def test_the_keys_cannot_be_read(s3_url: str) -> None:
-    """Nothing that a SELECT shows holds them, not even with the text's wall down."""
+    """No SELECT returns the secrets, even without the check of the text."""
     store = open_store(s3_url)
     write_shard(store, KEY, [episode(1)])
     shown = ["duckdb_settings()", "duckdb_variables()", "duckdb_views()", "duckdb_logs()", "duckdb_memory()"]
@@ -306,7 +306,7 @@ def test_the_keys_cannot_be_read(s3_url: str) -> None:
 
 
 def test_the_whole(filled: ObjectStore) -> None:
-    """A process answers, with Python's values."""
+    """A query runs in a process and returns Python values."""
     found = query(filled.url, "SELECT episode_id, scores[1].value AS v, flags, started_at FROM episodes ORDER BY 1")
     assert found.columns == ("episode_id", "v", "flags", "started_at")
     assert sorted(row[0] for row in found.rows) == sorted(episode(n).episode_id for n in (1, 2))
@@ -315,7 +315,7 @@ def test_the_whole(filled: ObjectStore) -> None:
 
 
 def test_refusals_reach_the_caller(folder: ObjectStore, tmp_path: Path) -> None:
-    """Wrong queries and forbidden ones, each with its reason."""
+    """Wrong and forbidden queries raise QueryRefusedError with the reason."""
     for text, reason in (
         ("COPY (SELECT 1) TO 'x'", "only one SELECT is allowed"),
         ("FROM read_text('/etc/hostname')", "read_text: not allowed in FROM"),
@@ -327,7 +327,7 @@ def test_refusals_reach_the_caller(folder: ObjectStore, tmp_path: Path) -> None:
 
 
 def test_rows_are_cut_and_that_is_said(folder: ObjectStore) -> None:
-    """An endless answer is read no further than its limit."""
+    """An endless result is cut at the limits and marked as truncated."""
     found = query(folder.url, "SELECT * FROM range(1000000000000)", QueryLimits(rows=2500))
     assert (len(found.rows), found.truncated) == (2500, True)
     assert found.rows[-1] == (2499,)
@@ -338,7 +338,7 @@ def test_rows_are_cut_and_that_is_said(folder: ObjectStore) -> None:
 
 
 def test_time_is_limited(folder: ObjectStore) -> None:
-    """Work that DuckDB does not interrupt either."""
+    """The time limit also stops work that DuckDB does not interrupt."""
     for text in (
         "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range % 7 = b.range % 5",
         "SELECT len(lpad('x', 900000000, 'y')) + len(lpad('x', 900000001, 'y'))",
@@ -358,13 +358,13 @@ def test_time_is_limited(folder: ObjectStore) -> None:
     ],
 )
 def test_memory_is_limited(folder: ObjectStore, text: str) -> None:
-    """Whether DuckDB counts it or not; this process lives on."""
+    """Memory is limited whether DuckDB counts it or not; this process survives."""
     with pytest.raises(QueryRefusedError, match="128 MB"):
         query(folder.url, text, QueryLimits(memory_mb=128, seconds=60))
 
 
 def test_the_process_writes_no_file(folder: ObjectStore, tmp_path: Path) -> None:
-    """Were all of DuckDB's walls down, the system would still refuse."""
+    """The process cannot write files even without DuckDB's restrictions."""
     code = (
         "import duckdb; from muses_eval.storage.query.sandbox import QueryLimits, _limit_resources;"
         "_limit_resources(QueryLimits());"
@@ -377,7 +377,7 @@ def test_the_process_writes_no_file(folder: ObjectStore, tmp_path: Path) -> None
 
 
 def test_a_damaged_object_is_named(folder: ObjectStore) -> None:
-    """The answer says what it is without."""
+    """The result names the damaged object that it does not include."""
     folder.put_if_absent(str(ShardKey("run-a", "model-a", "queue", 1, 1)), b"broken")
     found = query(folder.url, "SELECT count(*) FROM episodes")
     assert found.rows == ((2,),)

@@ -34,7 +34,7 @@ def _rows(store: ObjectStore, query: str) -> list[tuple[object, ...]]:
 
 
 def test_an_empty_store_has_typed_views(store: ObjectStore) -> None:
-    """Every view answers with no rows, and with the columns it has over a full store."""
+    """Views of an empty store have no rows, and the columns of a full store."""
     with connect(store.url) as connection:
         empty = {view: connection.execute(f"DESCRIBE {view}").fetchall() for view in (*VIEWS, "traces")}
         assert all(connection.execute(f"SELECT count(*) FROM {view}").fetchone() == (0,) for view in empty)
@@ -50,7 +50,7 @@ def test_an_empty_store_has_typed_views(store: ObjectStore) -> None:
 
 
 def test_nested_columns_become_rows(store: ObjectStore) -> None:
-    """Messages and calls in their order, scores with their scoring."""
+    """Messages and calls keep their order, scores their scoring."""
     write_shard(store, KEY, [episode(1)])
     assert _rows(store, "SELECT scoring, metric, round, value FROM scores ORDER BY ALL") == [
         ("corrected", "f1", None, 0.25),
@@ -66,7 +66,7 @@ def test_nested_columns_become_rows(store: ObjectStore) -> None:
 
 
 def test_usage(store: ObjectStore) -> None:
-    """Which model burns tokens is one query; what is unknown is NULL, and our own cache costs nothing."""
+    """Usage by model is one query; unknown values are NULL, and cached responses cost nothing."""
     paid = Call("agent", "m", 100, 20, 1.0, 2, "stop", cached_tokens=60, cost_usd=0.25)
     ours = Call("agent", "m", 100, 20, 0.0, 0, "stop", cached=True)
     silent = Call("agent", "m", None, 5, 1.0, 0, "stop")
@@ -88,7 +88,7 @@ def test_usage(store: ObjectStore) -> None:
 
 
 def test_usage_out_of_our_cache_alone(store: ObjectStore) -> None:
-    """Nobody was asked: no tokens, and it cost nothing."""
+    """Without model calls there are no tokens and no cost."""
     write_shard(store, KEY, [episode(1, calls=(Call("agent", "m", 9, 9, 0.0, 0, "stop", cached=True),))])
     assert _rows(store, "SELECT calls, cached_calls, prompt_tokens, cache_hit_rate, cost_usd FROM usage") == [
         (0, 1, None, None, 0.0)
@@ -96,7 +96,7 @@ def test_usage_out_of_our_cache_alone(store: ObjectStore) -> None:
 
 
 def test_connect_and_scan_are_the_packages_own() -> None:
-    """Found on first use: importing the package brings no engine with it."""
+    """Engines are imported on first use, not with the package."""
     check = "assert not {'duckdb', 'polars', 'pyarrow'} & set(sys.modules)"
     code = f"import sys; from muses_eval import storage; {check}; storage.connect"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -107,7 +107,7 @@ def test_connect_and_scan_are_the_packages_own() -> None:
 
 @pytest.mark.parametrize("again", [False, True], ids=["sealed", "opened again"])
 def test_a_sealed_run_reads_the_same(store: ObjectStore, again: bool) -> None:
-    """In SQL and in Polars, and beside runs that are not sealed."""
+    """Sealed runs are read in SQL and Polars, together with unsealed runs."""
     create_or_check(store, MANIFEST)
     write_shard(store, KEY, [episode(1), failed(2)])
     write_shard(store, replace(KEY, attempt=2), [scored(2, {"f1": 1.0}, attempt=2)])
@@ -125,7 +125,7 @@ def test_a_sealed_run_reads_the_same(store: ObjectStore, again: bool) -> None:
 
 
 def test_resumed_shards_are_counted_once(store: ObjectStore) -> None:
-    """Of an episode's attempts a scored one counts, or else the last; in SQL and in Polars alike."""
+    """A scored attempt of an episode counts, or else the last one, in SQL and in Polars."""
     write_shard(store, KEY, [episode(1), failed(2), failed(3), scored(4, {"f1": 1.0})])
     write_shard(
         store,
@@ -148,14 +148,14 @@ def test_resumed_shards_are_counted_once(store: ObjectStore) -> None:
 
 
 def test_the_last_failure_is_shown(store: ObjectStore) -> None:
-    """When no attempt succeeded, the newest says why."""
+    """When no attempt succeeded, the newest one counts."""
     for attempt in (1, 2, 10):
         write_shard(store, replace(KEY, attempt=attempt), [failed(1, attempt=attempt, error=f"try {attempt}")])
     assert _rows(store, "SELECT error FROM episodes") == [("try 10",)]
 
 
 def test_the_same_episode_in_two_runs(store: ObjectStore) -> None:
-    """It was planned twice, so it is there twice; a connection can be had for one run alone."""
+    """An episode of two runs is stored twice; a connection can be limited to one run."""
     write_shard(store, KEY, [episode(1)])
     write_shard(store, replace(KEY, run_id="run-b"), [episode(1, run_id="run-b")])
     assert _rows(store, "SELECT run_id FROM episodes ORDER BY run_id") == [("run-a",), ("run-b",)]
@@ -164,7 +164,7 @@ def test_the_same_episode_in_two_runs(store: ObjectStore) -> None:
 
 
 def test_foreign_files_are_passed_over(store: ObjectStore) -> None:
-    """What somebody else put there is not read, not even to fail at it."""
+    """Foreign files are ignored, even unreadable ones."""
     write_shard(store, KEY, [episode(1)])
     for key in ("traces/notes.parquet", f"{str(KEY).rpartition('/')[0]}/shard-1.parquet", "runs/readme.md"):
         store.put_if_absent(key, b"not ours")
@@ -173,7 +173,7 @@ def test_foreign_files_are_passed_over(store: ObjectStore) -> None:
 
 
 def test_runs_come_from_the_manifests(store: ObjectStore) -> None:
-    """With their plans and their config, whose references to the environment stay references."""
+    """Runs have their plan and config; references to environment variables stay references."""
     create_or_check(store, MANIFEST)
     assert _rows(
         store, "SELECT run_id, state, episodes_planned, planned, commit, config->>'$.models[0].api_key' FROM runs"
@@ -191,7 +191,7 @@ def test_runs_come_from_the_manifests(store: ObjectStore) -> None:
 
 
 def test_cells_agree_with_the_python_statistics(store: ObjectStore) -> None:
-    """Mean and clustered error of every cell; failures and rounds are no observations."""
+    """Mean and clustered error of every cell; failures and scores by round are not observations."""
     dice = random.Random(7)
     observed: dict[tuple[str, str], list[tuple[float, str]]] = {}
     episodes = []
@@ -214,13 +214,13 @@ def test_cells_agree_with_the_python_statistics(store: ObjectStore) -> None:
 
 
 def test_a_single_scenario_has_no_error(store: ObjectStore) -> None:
-    """NULL, not zero."""
+    """The error of a single scenario is NULL, not zero."""
     write_shard(store, KEY, [scored(1, {"f1": 0.0}), scored(2, {"f1": 1.0}, epoch=1)])
     assert _rows(store, "SELECT mean, se, scenarios, episodes FROM leaderboard_cells") == [(0.5, None, 1, 2)]
 
 
 def test_privacy_by_round(store: ObjectStore) -> None:
-    """A row a round, of the family access alone."""
+    """One row per round, for the family access only."""
     rounds = tuple(Score("published", "privacy", 1.0 / number, round=number) for number in (1, 2))
     for number in (1, 2):
         changes = {"family": "access", "scenario_id": f"access-{number}"}
@@ -233,7 +233,7 @@ def test_privacy_by_round(store: ObjectStore) -> None:
 
 
 def test_any_text_can_be_queried(store: ObjectStore) -> None:
-    """Quotes, NULs and lone surrogates in what was said harm nobody."""
+    """Quotes, NULs and lone surrogates in messages can be queried."""
     messages = (Message(1, "agent", (), "a\0b'\";--\ud800"),)
     calls = (Call("agent", "m", None, None, 0.0, 0, "stop\0"),)
     write_shard(store, KEY, [episode(1, messages=messages, calls=calls)])
@@ -241,13 +241,13 @@ def test_any_text_can_be_queried(store: ObjectStore) -> None:
 
 
 def test_queries_fail_as_duckdb_fails(store: ObjectStore) -> None:
-    """The caller words it."""
+    """A wrong query raises DuckDB's own error."""
     with connect(store.url) as connection, pytest.raises(duckdb.Error, match="no_such_column"):
         connection.execute("SELECT no_such_column FROM episodes")
 
 
 def test_paths_with_quotes_and_wildcards(tmp_path: os.PathLike[str]) -> None:
-    """A folder may be called as it likes."""
+    """The path of a folder may contain quotes and wildcards."""
     store = open_store(os.fspath(tmp_path) + "/it's [a-z]*?")
     write_shard(store, KEY, [episode(1)])
     assert _rows(store, "SELECT count(*) FROM episodes") == [(1,)]
@@ -255,7 +255,7 @@ def test_paths_with_quotes_and_wildcards(tmp_path: os.PathLike[str]) -> None:
 
 
 def test_secrets_stay_secret(s3_url: str) -> None:
-    """SQL can see that there is an access, not the key."""
+    """SQL shows that a secret exists, but not its key."""
     store = open_store(s3_url)
     write_shard(store, KEY, [episode(1)])
     for query in ("FROM duckdb_secrets()", "FROM duckdb_settings()", "SELECT current_setting('s3_secret_access_key')"):
@@ -264,7 +264,7 @@ def test_secrets_stay_secret(s3_url: str) -> None:
 
 
 def test_a_cursor_sees_the_views(store: ObjectStore) -> None:
-    """So that several threads can ask over one connection."""
+    """Cursors see the views, so several threads can share one connection."""
     write_shard(store, KEY, [episode(1)])
     with connect(store.url) as connection:
         assert connection.cursor().execute("SELECT count(*) FROM scores").fetchone() == (2,)

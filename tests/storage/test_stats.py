@@ -1,4 +1,4 @@
-"""The arithmetic against numbers worked out by hand, against scipy and statsmodels, and against its own promises."""
+"""Statistics against hand-computed values, against scipy and statsmodels, and against simulated coverage."""
 
 import math
 import random
@@ -33,7 +33,7 @@ from tests.storage.clustered_means import clustered_mean, clustered_means, mean_
 
 unit = st.floats(0, 1)
 grid = st.integers(0, 1000).map(lambda steps: steps / 1000)
-"""Scores as they come: no differences that are nothing but rounding."""
+"""Scores in steps of 0.001, so that no difference is a rounding error."""
 p_values = st.lists(unit, max_size=30)
 
 
@@ -44,13 +44,13 @@ def test_by_hand() -> None:
 
 
 def test_too_little_to_tell() -> None:
-    """One scenario says nothing of the others, however often it was played."""
+    """One scenario gives no standard error, however often it was played."""
     assert clustered_mean([0.0, 1.0], ["a", "a"]) == MeanEstimate(0.5, None)
 
 
 @given(st.lists(unit, min_size=2, max_size=30))
 def test_clusters_of_one_are_the_usual_error(values: list[float]) -> None:
-    """Without repetitions it is s / sqrt(n)."""
+    """Without repetitions the standard error is s / sqrt(n)."""
     found = clustered_mean(values, range(len(values)))
     assert found.mean == pytest.approx(statistics.fmean(values))
     assert found.se == pytest.approx(statistics.stdev(values) / math.sqrt(len(values)), abs=1e-12)
@@ -58,21 +58,21 @@ def test_clusters_of_one_are_the_usual_error(values: list[float]) -> None:
 
 @given(st.lists(unit, min_size=2, max_size=10), st.integers(1, 5))
 def test_repeating_adds_no_certainty(values: list[float], epochs: int) -> None:
-    """The same answer in every epoch is one observation a scenario, not several."""
+    """The same score in every epoch counts as one observation per scenario, not as several."""
     once = clustered_mean(values, range(len(values)))
     often = clustered_mean(values * epochs, [*range(len(values))] * epochs)
     assert often.se == pytest.approx(once.se, abs=1e-12)
 
 
 def test_mean_of_means() -> None:
-    """Errors add up in squares; one unknown error makes the whole unknown."""
+    """Errors add in squares; one unknown error makes the error of the mean unknown."""
     assert mean_of_means([MeanEstimate(0.25, 0.3), MeanEstimate(0.75, 0.4)]) == MeanEstimate(0.5, 0.25)
     assert mean_of_means([MeanEstimate(0.25, 0.3), MeanEstimate(0.75, None)]) == MeanEstimate(0.5, None)
 
 
 @given(st.lists(unit, max_size=10), st.lists(unit, max_size=10))
 def test_bounds_hold_whatever_is_missing(known: list[float], missing: list[float]) -> None:
-    """The mean over all episodes lies within, and the bounds are reached."""
+    """The mean over all episodes lies within the bounds, and the bounds are reached."""
     everything = known + missing
     if not everything:
         return
@@ -84,12 +84,12 @@ def test_bounds_hold_whatever_is_missing(known: list[float], missing: list[float
 
 
 def test_nothing_known() -> None:
-    """Then anything is possible."""
+    """Without scored episodes the bounds are 0 and 1."""
     assert worst_case_bounds(None, 0, 5) == Bounds(0.0, 1.0)
 
 
 def test_bounds_of_nothing_and_of_too_much() -> None:
-    """Without a plan nothing is known; more scores than were planned is a defect, not a number."""
+    """Without a plan the bounds are 0 and 1; more scores than planned raise ValueError."""
     assert worst_case_bounds(None, 0, 0) == Bounds(0.0, 1.0)
     with pytest.raises(ValueError, match="6 episodes are scored of 5"):
         worst_case_bounds(0.5, 6, 5)
@@ -97,7 +97,7 @@ def test_bounds_of_nothing_and_of_too_much() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_refused(bad: float) -> None:
-    """And the message says which value, of how many."""
+    """The message names the value and its position."""
     with pytest.raises(ValueError, match=f"value 1 of 2 is {bad!r}"):
         paired_t_test(0.5, bad, 2)
     with pytest.raises(ValueError, match="value 0 of 1"):
@@ -171,7 +171,7 @@ def test_pairs_in_clusters_are_a_clustered_regression(pairs: list[tuple[float, f
 
 
 def test_differences_that_cannot_be_tested() -> None:
-    """No part gives nothing; one scenario, however often it is played, gives a mean and no more."""
+    """No parts give None; one scenario gives a mean without error, however often it was played."""
     assert average_difference([], 1) is None
     once = paired_difference([1.0, 1.0], [0.5, 0.25], ["a", "a"])
     assert once == Difference(0.625, None, None, None)
@@ -180,7 +180,7 @@ def test_differences_that_cannot_be_tested() -> None:
 
 @pytest.mark.parametrize("count", [2, 6, 40, 3000])
 def test_differences_that_are_all_the_same(count: int) -> None:
-    """t would claim to be certain after two scenarios; the sign test is not."""
+    """Equal differences have no error, so p is that of the sign test, not 0."""
     rounding = [0.1 + 0.2 if number % 2 else 0.3 for number in range(count)]
     found = paired_difference(rounding, [0.1] * count, range(count))
     assert found.mean == pytest.approx(0.2)
@@ -191,13 +191,13 @@ def test_differences_that_are_all_the_same(count: int) -> None:
 
 
 def test_the_sign_test_is_that_of_scipy() -> None:
-    """All of six differences positive: as likely as six heads or six tails."""
+    """Six positive differences out of six have the p-value of scipy's sign test."""
     found = paired_difference([1.0] * 6, [0.0] * 6, range(6))
     assert found.p == pytest.approx(scipy.stats.binomtest(6, 6).pvalue)
 
 
 def test_an_average_adds_families_and_keeps_columns_together() -> None:
-    """Two columns that are scored on the same episodes and always sum to 1 add no uncertainty at all."""
+    """Two columns of the same episodes that always sum to 1 add no variance."""
     dice = random.Random(3)
     privacy = [float(dice.random() < 0.5) for _ in range(20)]
     kept = paired_t_test(*_mean_and_se([value + (1 - value) - 0.7 for value in privacy]), 20)
@@ -212,7 +212,7 @@ def test_an_average_adds_families_and_keeps_columns_together() -> None:
 
 
 def test_an_average_of_independent_families_is_welchs() -> None:
-    """Over two families it is the test of a sum, so with one sign turned that of a difference."""
+    """Over two families the test is that of a sum; with one sign turned, Welch's test of a difference."""
     dice = random.Random(4)
     first, second = ([dice.random() for _ in range(count)] for count in (9, 14))
     parts = [paired_t_test(*_mean_and_se(first), 9), paired_t_test(*_mean_and_se([-value for value in second]), 14)]
@@ -224,7 +224,7 @@ def test_an_average_of_independent_families_is_welchs() -> None:
 
 
 def test_an_average_of_what_does_not_vary() -> None:
-    """The sign test over all families, unless they contradict one another; one untested family leaves all untested."""
+    """Without variance p is that of the sign test over all families; None when signs differ or a family has no test."""
     up, down = paired_t_test(0.5, 0.0, 4), paired_t_test(-0.25, 0.0, 3)
     assert average_difference([up, up], 2) == Difference(0.5, 0.0, 6, 2.0**-7)
     assert average_difference([up, down], 2) == Difference(0.125, 0.0, 5, None)
@@ -257,7 +257,7 @@ def test_corrections_keep_the_order_and_only_raise(values: list[float]) -> None:
 
 
 def test_bands_by_hand() -> None:
-    """a beats c and d, b beats d; a and b, b and c, c and d cannot be told apart."""
+    """a beats c and d, b beats d; all other differences are not significant."""
     found = rank_bands(["a", "b", "c", "d"], [("a", "c"), ("a", "d"), ("b", "d"), ("a", "c"), ("a", "stranger")])
     assert found == {"a": RankBand(1, 2), "b": RankBand(1, 3), "c": RankBand(2, 4), "d": RankBand(3, 4)}
     assert [str(band) for band in found.values()] == ["1-2", "1-3", "2-4", "3-4"]
@@ -275,7 +275,7 @@ def test_bands_are_ranks_where_everything_is_known(order: list[str]) -> None:
 
 @given(st.integers(20, 500), st.floats(0.7, 0.9), st.floats(0.01, 0.1))
 def test_the_smallest_difference_has_the_power_that_statsmodels_says(n: int, wanted: float, alpha: float) -> None:
-    """Which has the noncentral t; the variance of a difference is 1 in the first design, 2 in the second."""
+    """Power by statsmodels' noncentral t; the variance of a difference is 1 in the first design, 2 in the second."""
     half = math.sqrt(0.5)
     paired = Design(scenarios=n, sd_scenarios=half, sd_epochs=0, correlation=0, alpha=alpha, power=wanted)
     assert TTestPower().power(smallest_difference(paired), n, alpha) == pytest.approx(wanted, abs=0.01)
@@ -284,7 +284,7 @@ def test_the_smallest_difference_has_the_power_that_statsmodels_says(n: int, wan
 
 
 def test_what_makes_a_difference_smaller() -> None:
-    """More scenarios, more epochs, models that find the same scenarios hard; asking more makes it larger."""
+    """More scenarios, epochs or correlation make it smaller; more comparisons or more power make it larger."""
     base = smallest_difference(Design(scenarios=50))
     assert base is not None
     for changes in ({"scenarios": 100}, {"epochs": 4}, {"correlation": 0.8}):
@@ -316,7 +316,7 @@ def test_designs_that_show_nothing_and_designs_that_are_none() -> None:
 
 
 def test_a_difference_knows_what_it_could_have_shown() -> None:
-    """The same multiple of its own error as a plan's."""
+    """A measured difference uses the same multiple of its error as a planned one."""
     planned = smallest_difference(Design(scenarios=30, sd_scenarios=math.sqrt(0.5), sd_epochs=0, correlation=0))
     found = paired_t_test(0.1, math.sqrt(1 / 30), 30)
     assert found.detectable() == pytest.approx(planned)
@@ -326,13 +326,13 @@ def test_a_difference_knows_what_it_could_have_shown() -> None:
     "population", [Population("graded", 20, 3), Population("binary", 40, 4)], ids=lambda one: one.kind
 )
 def test_intervals_hold_the_truth_as_often_as_they_say(population: Population) -> None:
-    """95 % of 4,000 runs, within 1 %; the error of such a count is 0.3 %."""
+    """95 % intervals cover the truth in 95 % of 4,000 runs, within 1 %; the standard error of this count is 0.3 %."""
     shares = coverage(population, 4000, random.Random(11))
     assert shares == pytest.approx(dict.fromkeys(shares, 0.95), abs=0.01)
 
 
 def test_epochs_taken_for_scenarios_would_be_too_sure() -> None:
-    """What clustering is for: without it the same intervals hold the truth far too rarely."""
+    """Without clustering by scenario, the intervals cover the truth far too rarely."""
     dice, population, hits = random.Random(12), Population("graded", 20, 4), 0
     samples = [population.draw(dice)[0] for _ in range(500)]
     size = len(samples[0])
@@ -344,7 +344,7 @@ def test_epochs_taken_for_scenarios_would_be_too_sure() -> None:
 
 
 def test_corrections_hold_the_chance_of_a_false_claim() -> None:
-    """Five models that are equally good, all pairs of them: uncorrected, one run in four would claim something."""
+    """All pairs of five equal models: without correction, one run in four would claim a difference."""
     population = Population("graded", 30, 1, means=(0.5,) * 5)
     for correction in ("holm", "bh"):
         assert false_claims(population, correction, 600, random.Random(13)) < 0.07
@@ -362,13 +362,13 @@ def test_the_smallest_difference_is_shown_as_often_as_promised() -> None:
 
 @pytest.mark.parametrize("trials", [10, 60])
 def test_intervals_of_proportions_cover(trials: int) -> None:
-    """Exactly, summed over all outcomes: the exact one always, Wilson's on average."""
+    """Coverage summed over all outcomes: at least 95 % for the exact interval, 95 % on average for Wilson's."""
     assert proportion_coverage("exact", trials)[1] >= 0.95
     assert proportion_coverage("wilson", trials)[0] == pytest.approx(0.95, abs=0.01)
 
 
 @pytest.mark.parametrize(("true", "trials"), [(0.95, 30), (0.95, 100), (0.99, 100)])
 def test_near_the_ends_only_wilsons_interval_covers(true: float, trials: int) -> None:
-    """Why docs/statistics.md sends a reader of 29 out of 30 to it."""
+    """Near 0 and 1 the t interval covers too rarely, so docs/statistics.md recommends Wilson's."""
     assert edge_coverage("t", trials, true) < 0.9 < edge_coverage("wilson", trials, true)
     assert edge_coverage("t", 100, 0.5) == pytest.approx(0.95, abs=0.01)
