@@ -138,7 +138,7 @@ def test_other_runs_are_left_alone(store: ObjectStore) -> None:
 
 
 def test_the_index_of_a_sealed_run(store: ObjectStore) -> None:
-    """What is owed and how often each shard was started is the same as before."""
+    """Pending episodes and the number of attempts per shard stay the same."""
     fill(store)
     before = read_index(store, "run-a")
     compact(store, "run-a", settings=SMALL)

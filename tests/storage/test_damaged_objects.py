@@ -127,7 +127,7 @@ def test_the_leaderboard_counts_it_as_missing(folder: FolderStore) -> None:
 
 
 def test_a_sealed_object(store: ObjectStore) -> None:
-    """How many episodes it held stands in the manifest."""
+    """The manifest has the number of lost episodes."""
     _fill(store)
     compact(store, "run-a", settings=CompactionSettings(object_bytes=1, group_rows=5))
     keys = [info.key for info in store.list("sealed/")]

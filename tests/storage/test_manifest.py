@@ -23,7 +23,7 @@ from tests.storage.samples import MANIFEST
 
 
 def test_round_trip(store: ObjectStore) -> None:
-    """What was stored is read, field by field."""
+    """A manifest is read back field by field."""
     create_or_check(store, MANIFEST)
     assert read_manifest(store, "run-a") == MANIFEST
     assert read_manifests(store) == [MANIFEST]
@@ -119,7 +119,7 @@ def test_a_change_is_kept(store: ObjectStore) -> None:
 
 
 def test_nobodys_change_is_lost(store: ObjectStore) -> None:
-    """Of two that meet, the second is made to what the first has left."""
+    """Of two concurrent updates, the second is applied to the result of the first."""
     create_or_check(store, MANIFEST)
     seen = []
 
@@ -148,7 +148,7 @@ def test_trying_ends(store: ObjectStore) -> None:
 
 
 def test_a_deleted_object_is_given_up_when_the_run_goes_on(store: ObjectStore) -> None:
-    """What is there is still named."""
+    """The manifest keeps the names of existing objects."""
     there = replace(SEALED, key="sealed/run=run-a/00001-0123456789abcdef.parquet")
     create_or_check(store, replace(MANIFEST, state="sealed", sealed=(SEALED, there)))
     store.put_if_absent(there.key, b"")

@@ -94,7 +94,7 @@ def test_a_report_of_another_version_is_named(store: ObjectStore) -> None:
 
 
 def test_sealed_nights_before_the_newest_first(store: ObjectStore) -> None:
-    """Of the same name, before the day, sealed; whatever was played or sealed last."""
+    """Sealed nights of the same name before the day, whatever was played or sealed last."""
     put(store, "nightly-2026-11-21", "nightly-2026-11-24", "other-2026-11-22", "nightly-canary-2026-11-22", "nightly")
     put(store, "nightly-2026-11-22", sealed=False)
     put(store, "nightly-2026-11-20")

@@ -41,7 +41,7 @@ def test_sealed_names_are_read_back(key: SealedKey) -> None:
     "name", ["00000.parquet", "00000-0123.parquet", "0-0123456789abcdef.parquet", "x/00000-0123456789abcdef.parquet"]
 )
 def test_foreign_sealed_objects(name: str) -> None:
-    """What is not named by its content is not ours."""
+    """Objects without a content hash in their name are foreign."""
     assert SealedKey.parse(f"sealed/run=r/{name}") is None
 
 

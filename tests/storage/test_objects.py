@@ -1,4 +1,4 @@
-"""What a store promises: whole objects, one winner a key, and errors that say what to do."""
+"""Object stores: whole objects, one winner per key, and errors that name a remedy."""
 
 import os
 import pickle
@@ -137,7 +137,7 @@ def test_urls(url: str, expected: str) -> None:
     ],
 )
 def test_bad_urls(url: str, expected: str) -> None:
-    """What cannot be a store is refused with what can be."""
+    """An invalid store URL is refused with the valid forms."""
     with pytest.raises(ConfigError, match=expected):
         open_store(url)
 
@@ -179,7 +179,7 @@ def test_an_impossible_bucket(s3_environment: S3Server) -> None:
 
 
 def test_an_unfinished_write_is_no_object(tmp_path: Path) -> None:
-    """What a killed writer leaves is never listed and does not get in the way."""
+    """Leftovers of a killed writer are not listed and do not block other writers."""
     store = FolderStore(tmp_path)
     store.put_if_absent("a/b", b"whole")
     (tmp_path / "a" / ".put-0123456789abcdef").write_bytes(b"ha")
@@ -408,7 +408,7 @@ def test_an_empty_folder_goes_with_its_last_object(tmp_path: Path) -> None:
 
 
 def test_times_are_those_of_the_store(store: ObjectStore) -> None:
-    """What was written before now is not younger than now, but for the second that S3 rounds off."""
+    """An object written earlier is not newer than now, except for the second that S3 rounds."""
     store.put_if_absent("a", b"x")
     (info,) = store.list("a")
     assert 0 <= store_time(store) - info.modified + 1 < 600

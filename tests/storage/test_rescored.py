@@ -108,7 +108,7 @@ def test_the_same_episode_in_two_runs(store: ObjectStore) -> None:
 
 
 def test_views_have_the_same_columns_with_rescored_scores(store: ObjectStore) -> None:
-    """Whether anything was rescored is nothing that a query has to know."""
+    """Queries are the same whether or not episodes were rescored."""
     (one,) = _played(0.25)
     write_shard(store, KEY, [one])
     with connect(store.url) as connection:

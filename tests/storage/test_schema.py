@@ -93,7 +93,7 @@ def test_round_trip(episodes: list[Episode]) -> None:
 @settings(deadline=None)
 @given(_episodes(any_texts))
 def test_any_text_can_be_written(one: Episode) -> None:
-    """What UTF-8 cannot hold becomes U+FFFD, in every text of an episode; nothing else changes."""
+    """Characters that UTF-8 cannot encode become U+FFFD in every text of an episode; nothing else changes."""
     (read,) = episodes_from_table(from_parquet(to_parquet(episodes_table([one]))))
     assert read.error == (None if one.error is None else _mended(one.error))
     assert read.flags == tuple(map(_mended, one.flags))

@@ -69,7 +69,7 @@ def test_damaged_objects_are_named(store: ObjectStore) -> None:
 
 
 def test_a_newer_version_is_no_damage(store: ObjectStore) -> None:
-    """What it held must not be played again: the index refuses, and says to upgrade."""
+    """Episodes of a newer version must not be played again: the index raises an error and asks for an upgrade."""
     table = episodes_table([episode(1)]).replace_schema_metadata({VERSION_KEY: b"99"})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)

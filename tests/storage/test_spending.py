@@ -1,4 +1,4 @@
-"""What a run has used, from its calls as they are stored: every attempt was paid for."""
+"""Usage of a run from its stored calls, those of all attempts included."""
 
 from dataclasses import replace
 from itertools import count

@@ -67,7 +67,7 @@ def count(store: ObjectStore) -> int:
 
 
 def overwrite(store: ObjectStore, key: str, data: bytes) -> None:
-    """What a broken disk does."""
+    """Overwrites an object, like a failing disk."""
     assert store.replace(key, data, store.read(key).tag)
 
 
@@ -280,7 +280,7 @@ def leftovers(store: ObjectStore) -> set[str]:
 
 
 def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
-    """What is named, foreign, or not in the seal yet stays; the dry run says the same and deletes nothing."""
+    """Named, foreign and not yet sealed objects stay; a dry run reports the same and deletes nothing."""
     garbage = leftovers(store)
     late = replace(SHARD, number=5)
     write_shard(store, late, [episode("late", shard=5)])

@@ -45,7 +45,7 @@ KEY = ShardKey(RUN, "model-a", "queue", 0, 1)
 
 
 def _as_read_from(version: int) -> list[Episode]:
-    """What the fixture's episodes are to a reader: what a version did not know is None."""
+    """Returns the fixture's episodes as they are read; fields that the version lacks are None."""
     later: dict[str, Any] = {name: None for since, names in ADDED_TO_CALLS.items() if since > version for name in names}
     episodes = fixture_episodes()
     return [replace(one, calls=tuple(replace(call, **later) for call in one.calls)) for one in episodes]
@@ -147,7 +147,7 @@ def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: Objec
 
 @pytest.mark.parametrize("version", VERSIONS[:-1], indirect=True)
 def test_an_old_run_that_is_sealed(version: int, old: ObjectStore, store: ObjectStore) -> None:
-    """What is sealed is written in the present version, and so the manifest says."""
+    """Sealed objects are written in the current version, and the manifest records it."""
     for info in old.list(""):
         store.put_if_absent(info.key, old.get(info.key))
     assert read_manifest(store, RUN).schema_version == version
