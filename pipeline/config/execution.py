@@ -21,4 +21,4 @@ class ExecutionConfig(Section):
     weight: Integer = Field(1, ge=1, le=100)
     """Weight of this run against other runs of the cluster that compete for an account."""
     stall_minutes: Number = Field(15.0, gt=0)
-    """The run ends after this time without a single answer from any model."""
+    """Time without a reply from any model after which the run is stopped."""

@@ -112,7 +112,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _priced(self) -> "RunConfig":
-        """A cap in USD cannot be enforced when a price is unknown."""
+        """Raises ValueError for a cap in USD when a price is unknown, because the cap could not be enforced."""
         if self.budget is None or self.budget.usd is None:
             return self
         called = (*self.models, *(() if self.users is None else (self.users,)))

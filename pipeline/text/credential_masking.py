@@ -53,7 +53,7 @@ _SHAPES = (
         r"""-----BEGIN[ ](?:[A-Z0-9]{1,20}[ ]){0,4}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----
         (?:
           (?:[^-]|-(?!----)){0,20000}+-----END[ ][A-Z0-9 ]{1,80}-----
-          | (?:[\s\\]|[A-Za-z0-9+/=]{16,}+)*+                               # cut off
+          | (?:[\s\\]|[A-Za-z0-9+/=]{16,}+)*+                               # truncated
         )""",
     ),
     _shape("://", r"(://[^\s/:@?\#]{0,200}:)[^\s/@?\#\[]{1,200}+(?=@[\w\[])", rf"\1{MASK}"),
@@ -85,7 +85,7 @@ _ASSIGNED = re.compile(
     (?=[A-Za-z{_SIGNS}]{{0,80}}[0-9]) (?=[0-9{_SIGNS}]{{0,80}}[A-Za-z])
     (?: (?=[a-z0-9{_SIGNS}]{{0,80}}[A-Z]) (?=[A-Z0-9{_SIGNS}]{{0,80}}[a-z]) [A-Za-z0-9{_SIGNS}]{{16,}}+
       | [A-Za-z0-9{_SIGNS}]{{32,}}+ )
-    =*+ (?![(\[]|\.\w)                                                  # code that calls or looks up is not a value
+    =*+ (?![(\[]|\.\w)                                                  # a call or a lookup in code is not a value
     """,
     re.ASCII | re.VERBOSE,
 )

@@ -1,4 +1,4 @@
-"""Waiting for several things: all results in order, or the first failure as it is and nothing left behind."""
+"""``gather_all`` returns all results in order, or raises the first failure and leaves no task running."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -13,8 +13,8 @@ def run(job: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(job)
 
 
-def test_results_come_in_the_order_of_the_questions() -> None:
-    """Whoever is done first."""
+def test_results_are_in_the_order_of_the_coroutines() -> None:
+    """The order of completion does not matter."""
 
     async def job() -> list[int]:
         gate = asyncio.Event()
@@ -37,7 +37,7 @@ def test_nothing_to_wait_for() -> None:
 
 
 def test_the_first_failure_is_raised_as_it_is_and_the_others_are_ended() -> None:
-    """No group around it, and nobody still runs when the caller hears of it."""
+    """It is not wrapped in a group, and no other coroutine runs any more when the caller gets it."""
     ended = []
 
     async def hang() -> None:
@@ -58,7 +58,7 @@ def test_the_first_failure_is_raised_as_it_is_and_the_others_are_ended() -> None
     run(job())
 
 
-def test_who_is_cancelled_cancels_all() -> None:
+def test_a_cancelled_caller_cancels_all() -> None:
     ended = []
 
     async def hang() -> None:
