@@ -119,7 +119,7 @@ def _model(spec: ModelSpec) -> str:
         finally:
             await worker.close()
 
-    trouble = asyncio.run(probe())
-    if trouble is not None:
-        raise MusesError(f"{trouble}; start the server, or correct base_url or the key in the config")
+    unavailable = asyncio.run(probe())
+    if unavailable is not None:
+        raise MusesError(f"{unavailable}; start the server, or correct base_url or the key in the config")
     return f"{' or '.join(spec.endpoint.base_urls)} answers"

@@ -39,15 +39,15 @@ def query_store(store_url: str, question: "Query[T]", run_id: str | None = None)
         found = resilient_query(store_url, question, run_id)
     except duckdb.Error as error:
         raise StoreError(f"store {store_url}: cannot be read: {error}") from error
-    _tell(found.lost)
+    _print_lost(found.lost)
     return found.value
 
 
 def query_runs(store_url: str, question: "Query[T]", run_id: str | None = None) -> T:
-    """The same where at least one run has to be there: that one, or any.  An error of the question is its own.
+    """Returns the result of a query that needs at least one run; errors of the query itself are raised unchanged.
 
     Raises:
-        MusesError: there is none, or none that can be read.
+        MusesError: the store has no such run, or no run that can be read.
     """
     from muses_eval.storage.query.resilient_query import resilient_query
     from muses_eval.storage.runs.newest_run import newest_run
@@ -56,7 +56,7 @@ def query_runs(store_url: str, question: "Query[T]", run_id: str | None = None) 
         return None if newest_run(connection) is None else (question(connection),)
 
     found = resilient_query(store_url, ask, run_id)
-    _tell(found.lost)
+    _print_lost(found.lost)
     if found.value is not None:
         return found.value[0]
     if run_id is not None:
@@ -66,6 +66,6 @@ def query_runs(store_url: str, question: "Query[T]", run_id: str | None = None) 
     raise NoSuchRunError(store_url)
 
 
-def _tell(lost: "Iterable[LostObject]") -> None:
+def _print_lost(lost: "Iterable[LostObject]") -> None:
     for each in lost:
         print(f"muses: damaged and left out: {each}", file=sys.stderr)  # noqa: T201 - the command line talks

@@ -123,18 +123,18 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
     for disagreement in limit_conflicts(model.endpoint for model in (*agents, *users) if model.endpoint):
         warn(disagreement)
     answers = await gather_all(executor.probe(model) for model in (*agents, *users))
-    troubles = {model.name: trouble for model, trouble in zip(agents, answers, strict=False) if trouble}
-    none_reachable = len(troubles) == len(agents)
-    if none_reachable and {cell.model.name for cell in run.plan.cells} <= troubles.keys():
-        lines = "\n".join(f"  {name}: {troubles[name]}" for name in sorted(troubles))
+    unavailable = {model.name: reason for model, reason in zip(agents, answers, strict=False) if reason}
+    none_reachable = len(unavailable) == len(agents)
+    if none_reachable and {cell.model.name for cell in run.plan.cells} <= unavailable.keys():
+        lines = "\n".join(f"  {name}: {unavailable[name]}" for name in sorted(unavailable))
         raise EndpointError(f"no model of this run can be reached:\n{lines}\n{_ENDPOINT_ADVICE}")
     if users and answers[-1]:
         raise EndpointError(
             f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}"
         )
-    unplayable = {name: trouble for name, trouble in troubles.items() if none_reachable or trouble.lasting}
-    for name in sorted(troubles):
-        warn(f"{name} {'is not played' if name in unplayable else 'does not answer yet'}: {troubles[name]}")
+    unplayable = {name: reason for name, reason in unavailable.items() if none_reachable or reason.lasting}
+    for name in sorted(unavailable):
+        warn(f"{name} {'is not played' if name in unplayable else 'does not respond yet'}: {unavailable[name]}")
     return replace(run, unplayable=unplayable)
 
 

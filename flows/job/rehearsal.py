@@ -221,7 +221,7 @@ def _is_called(model: ModelConfig) -> bool:
 
 
 def _account(model: ModelConfig) -> Account:
-    """Returns the account whose limits a model uses; each of our own servers is an account of its own."""
+    """Returns the account whose limits a model uses; each server of this project is a separate account."""
     spec = model.spec()
     if spec.endpoint is None or not (spec.endpoint.base_urls or spec.endpoint.account):
         return Account((f"{spec.provider}-{spec.slug}",), None)

@@ -60,8 +60,8 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         stopped += summary.outcomes.get("budget_stopped", 0)
     for cell in run.pending.cells:
         if cell.model.name in run.unplayable:
-            trouble = run.unplayable[cell.model.name]
-            problems[trouble.kind, trouble.text] += cell.episode_count
+            unavailable = run.unplayable[cell.model.name]
+            problems[unavailable.kind, unavailable.text] += cell.episode_count
 
     def results(
         connection: "DuckDBPyConnection",

@@ -204,7 +204,7 @@ def _score(job: _FamilyJob, episode: Episode) -> RescoredEpisode:
     except Exception as error:
         raise MusesError(
             f"the scorer of {family.name} (version {family.scorer_version}) failed on episode {episode.episode_id} of "
-            f"run {episode.run_id}: {type(error).__name__}: {error}\nIt must not raise, whatever was said: mend it and "
-            "start again; what was stored until now stays."
+            f"run {episode.run_id}: {type(error).__name__}: {error}\nA scorer must accept every transcript: "
+            "correct it, and start again; finished parts are stored."
         ) from error
     return RescoredEpisode(episode.run_id, episode.episode_id, family.scorer_version, scores)

@@ -24,12 +24,12 @@ def reach_server() -> str:
     """
     try:
         with shielded_children(), get_client(sync_client=True) as client:
-            url, trouble = str(client.api_url).rstrip("/"), client.api_healthcheck()
+            url, problem = str(client.api_url).rstrip("/"), client.api_healthcheck()
     except RuntimeError as error:
         raise MusesError(f"Prefect's embedded server did not start: {error}") from error
-    if trouble is not None:
+    if problem is not None:
         raise MusesError(
-            f"no Prefect server answers at {url} ({trouble}); start one with `prefect server start`, "
+            f"no Prefect server answers at {url} ({problem}); start one with `prefect server start`, "
             "correct PREFECT_API_URL, or unset it to use an embedded one"
         )
     return url

@@ -52,16 +52,16 @@ def make_sweep_flow(
 
 def _notifications(result: SweepReport) -> tuple[Notification, ...]:
     """Returns a notification when runs ended early, because the flow itself then still completes."""
-    troubles = tuple(f"{run.run_id}: {run.error}" for run in result.runs if run.error is not None)
-    if not troubles:
+    errors = tuple(f"{run.run_id}: {run.error}" for run in result.runs if run.error is not None)
+    if not errors:
         return ()
     return (
         Notification(
             event="failure",
-            what=f"sweep {result.name}: {len(troubles)} of {len(result.runs)} runs ended early",
+            what=f"sweep {result.name}: {len(errors)} of {len(result.runs)} runs ended early",
             where=f"store {result.store}",
             since=f"{datetime.now(UTC) - timedelta(seconds=result.seconds):%Y-%m-%d %H:%M:%S} UTC",
-            details=troubles,
+            details=errors,
             more=join(("prefect", "flow-run", "logs", str(flow_run.id))),
         ),
     )

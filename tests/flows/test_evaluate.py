@@ -158,7 +158,7 @@ def test_a_model_that_does_not_answer_is_named_at_once(muses: Muses, tmp_path: P
     (tmp_path / "run.yaml").write_text(json.dumps(config))
     done = muses("run", "run.yaml", "--json")
     assert done.returncode == 3, done.stderr
-    assert done.stderr.startswith("down does not answer yet: transport: ")
+    assert done.stderr.startswith("down does not respond yet: transport: ")
     episodes = json.loads(done.stdout)["episodes"]
     assert (episodes["scored"], episodes["infra_failed"]) == (2, 2)
 
