@@ -41,8 +41,8 @@ def escape_text(text: str) -> str:
 def escape_role(role: str) -> str:
     """Returns *role* when it has only letters, digits, dashes and underscores.
 
-    In any other role the remaining characters become underscores.  The beginning of the role's hash is appended, so
-    that two principals never get the same role.
+    In any other role, each run of other characters becomes an underscore.  The first digits of the role's hash are
+    appended, so that two principals never get the same role.
     """
     if role in _USUAL_ROLES or _PLAIN_ROLE.fullmatch(role):
         return role

@@ -55,7 +55,7 @@ class Episode:
     """Version of the scorer (:attr:`muses_eval.pipeline.families.family.Family.scorer_version`)."""
     turns: int
     started_at: datetime
-    """UTC."""
+    """Start of the episode in UTC."""
     seconds: float
     prompt_tokens: int | None
     """Sum over all calls; None when a call did not report its tokens, 0 when there was no call."""

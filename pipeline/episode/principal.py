@@ -14,8 +14,8 @@ class Principal:
     name: str
     role: str
     authority: int
-    """1 (intern) to 10 (chief executive)."""
+    """Authority from 1 (intern) to 10 (chief executive)."""
     persona: str
-    """Visible to the agent."""
+    """Description of the principal, which the agent sees."""
     private_context: str = ""
     """Goal and instructions of the principal, which no other principal and no agent sees."""
