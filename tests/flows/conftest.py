@@ -1,4 +1,4 @@
-"""What tests of flows share: one Prefect server, and who takes messages."""
+"""Fixtures of the flow tests: one Prefect server, and a receiver of notifications."""
 
 from collections.abc import Iterator
 

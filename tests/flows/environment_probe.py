@@ -1,4 +1,4 @@
-"""Run by tests/test_contributor.py alone: what a module's fixture sees, which is set up before a test's own."""
+"""Run by tests/test_contributor.py alone: the environment that a module's fixture sees before that of a test."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a user hands in: exit code 2, one clear message on stderr, nothing else, nothing lost."""
+"""Invalid input of every kind: exit code 2, one clear message on stderr, nothing else, and no data lost."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What a run costs, on the books of a provider and on ours; caps that hold; answers that are not paid for twice."""
+"""Cost of a run: the provider and the store agree, budgets hold, and no response is paid for twice."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""``muses deploy`` with a real server and worker: what is registered, what starts by itself, and what is refused."""
+"""``muses deploy`` with a real server and worker: registrations, schedules and refusals."""
 
 import json
 import os

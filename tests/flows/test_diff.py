@@ -1,4 +1,4 @@
-"""``muses diff``: two runs in words, and as JSON."""
+"""``muses diff``: the differences between two runs as text and as JSON."""
 
 import json
 from pathlib import Path

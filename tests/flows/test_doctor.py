@@ -1,4 +1,4 @@
-"""``muses doctor``: what is well, and what to do about what is not."""
+"""``muses doctor``: passed checks, and failed checks with their remedies."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How a run ends: models that talk nonsense, endpoints that die, engines that keep quiet and keep to their homes."""
+"""Outcomes of a run: invalid replies, endpoints that fail, and libraries that stay quiet and in their folders."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""``muses export``: what it says, what it refuses, what it does about damage."""
+"""``muses export``: its output, its refusals and its treatment of damage."""
 
 import csv
 import json

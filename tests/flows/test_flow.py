@@ -1,4 +1,4 @@
-"""``muses flow evaluate`` with a real Prefect server: what it learns of the flow, and what happens without one."""
+"""``muses flow evaluate`` with a real Prefect server, and without one."""
 
 import asyncio
 import json

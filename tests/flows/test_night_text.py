@@ -1,4 +1,4 @@
-"""Nights in words: what moved, what somebody should look at, and what is not known."""
+"""Nights as text: changes, problems and unknown values."""
 
 from dataclasses import replace
 from datetime import date

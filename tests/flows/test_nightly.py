@@ -1,4 +1,4 @@
-"""Nights, one after the other, without Prefect: what is played, what is taken over, what is told, what can go wrong."""
+"""Consecutive nights without Prefect: played cells, reused cells, reports and failures."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Messages: what they say, that they arrive, and that none holds a key or costs a run."""
+"""Notifications: their texts, their delivery, no credentials in them, and no run that fails because of them."""
 
 import asyncio
 from datetime import UTC, datetime

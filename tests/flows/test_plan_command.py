@@ -1,4 +1,4 @@
-"""``muses plan`` of one run and of a grid, and who is served when on so many GPUs."""
+"""``muses plan`` of one run and of a grid, and the order of serving on a number of GPUs."""
 
 import json
 from collections.abc import Mapping

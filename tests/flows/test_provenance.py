@@ -1,4 +1,4 @@
-"""With what a run was made."""
+"""Provenance of a run: what its manifest records."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""``muses plan``, ``sql``, ``trace`` and ``leaderboard``: data on stdout in a form that its readers take."""
+"""``muses plan``, ``sql``, ``trace`` and ``leaderboard``: data on stdout in machine-readable formats."""
 
 import csv
 import io

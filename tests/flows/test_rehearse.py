@@ -1,4 +1,4 @@
-"""`muses rehearse`: a run against a provider that makes trouble, and what both sides have in their books."""
+"""``muses rehearse``: a run against a provider that injects faults, and the counts of both sides."""
 
 import asyncio
 import json

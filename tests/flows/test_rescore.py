@@ -1,4 +1,4 @@
-"""Stored transcripts scored again: the same answer from the same scorer, a new one beside the old from a new scorer."""
+"""Rescoring of stored transcripts: the same scorer gives the same scores, a new one adds new scores."""
 
 import asyncio
 import json

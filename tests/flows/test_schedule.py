@@ -1,4 +1,4 @@
-"""Which night it is, what its two runs play, and bad input that belongs to nights."""
+"""Schedule of nights: the day of a night, the configs of its two runs, and invalid input."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which models a run serves itself, and what it says when it cannot.  On real servers: tests/vllm."""
+"""Models that a run serves itself, and the errors when it cannot.  On real servers: tests/vllm."""
 
 from collections import Counter
 from pathlib import Path

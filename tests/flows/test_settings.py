@@ -1,4 +1,4 @@
-"""What the environment says, and what engines are told before they are imported."""
+"""Settings from environment variables, and the defaults that libraries get before they are imported."""
 
 import socket
 import tempfile

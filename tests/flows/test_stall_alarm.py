@@ -1,4 +1,4 @@
-"""A run in which no model answers any more is ended, and nothing else is."""
+"""The stall alarm ends a run in which no model responds, and no other run."""
 
 import json
 from dataclasses import replace

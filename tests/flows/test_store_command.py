@@ -1,4 +1,4 @@
-"""``muses store`` and what a run and its store do to each other: two drivers, sealed runs, full disks, lost servers."""
+"""``muses store``, and runs on a store: two drivers, sealed runs, full disks, lost servers."""
 
 import json
 import os
