@@ -1,4 +1,4 @@
--- Mean and standard error, clustered by scenario: the only place in which they are computed.
+-- Mean and standard error of scores, clustered by scenario, for all views and analyses.
 -- Episodes of one scenario are alike, so the scenario is the unit of the error: E. Miller, "Adding Error Bars to Evals",
 -- 2024, arXiv:2411.00640, section 2.2, here with the small-sample factor G / (G - 1).  Over G scenarios with n_g episodes
 -- each, whose values sum to total_g, and n = Σ n_g:
@@ -23,6 +23,9 @@ CREATE MACRO mean_of_means(mean) AS fsum(mean ORDER BY mean) / count(*);
 -- NULL as soon as one of the errors is unknown.
 CREATE MACRO mean_of_means_se(se) AS
 CASE WHEN count(se) = count(*) THEN sqrt(fsum(se ** 2 ORDER BY se)) / count(*) END;
+
+-- Error of the difference of two independent means.
+CREATE MACRO unpaired_difference_se(se_a, se_b) AS sqrt(se_a ** 2 + se_b ** 2);
 
 -- Mean and standard error of rows that are summed by scenario (scenario_id, n, total, and columns that identify the cell:
 -- any number, any names).

@@ -1,6 +1,5 @@
 -- Cost of conflicting instructions (the paper's figure 3): instruct accuracy in mode aligned minus that in mode conflict.
--- The two modes have different scenarios, so the difference is unpaired and its error is sqrt(se² + se²); NULL for a model
--- with scores in one mode only.
+-- The two modes have different scenarios, so the difference is unpaired; NULL for a model with scores in one mode only.
 CREATE VIEW conflict_gap AS
 WITH observed AS (
     SELECT run_id, scoring, model, mode, scenario_id, value
@@ -23,7 +22,7 @@ SELECT
     scoring,
     model,
     aligned - conflict AS gap,
-    sqrt(aligned_se ** 2 + conflict_se ** 2) AS gap_se,
+    unpaired_difference_se(aligned_se, conflict_se) AS gap_se,
     aligned,
     aligned_se,
     aligned_episodes,
