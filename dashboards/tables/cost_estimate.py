@@ -88,7 +88,7 @@ def _points(smallest: float | None) -> str:
 
 
 def _remarks(estimate: CostEstimate) -> Iterator[str]:
-    rough = "from rules of thumb and the scenarios' texts, within a factor of three; --pilot N plays N episodes a cell"
+    rough = "from rules of thumb and the scenario texts, within a factor of three; --pilot N plays N episodes per cell"
     if not estimate.sampled_cells:
         yield f"  {rough}"
     else:

@@ -3,7 +3,7 @@
 -- 2024, arXiv:2411.00640, section 2.2, here with the small-sample factor G / (G - 1).  Over G scenarios with n_g episodes
 -- each, whose values sum to total_g, and n = Σ n_g:
 --     mean = Σ_g total_g / n        SE² = G / (G - 1) · Σ_g (total_g - n_g · mean)² / n²
--- With one episode a scenario this is the usual s / sqrt(n).
+-- With one episode per scenario this is the usual s / sqrt(n).
 
 -- Aggregates over rows of one scenario each: n, the number of its episodes, and total, the sum of their values.
 CREATE MACRO clustered_mean(n, total) AS fsum(total) / sum(n);
