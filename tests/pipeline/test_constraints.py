@@ -41,7 +41,7 @@ def test_published_agrees_with_all_recorded_verdicts() -> None:
 
 @needs_shared
 def test_published_agrees_with_the_recorded_counts() -> None:
-    """Where the count itself was recorded, the constraint passes with that bound and fails with one more."""
+    """For recorded counts, the constraint passes with the count as its bound and fails with one more."""
     compared = 0
     for case in golden("instruct"):
         if (count := case.get("observed", {}).get("num_sentences")) is not None:
@@ -201,7 +201,7 @@ QUIRKS: list[tuple[str, dict[str, object], str, bool]] = [
     ("change_case:capital_word_frequency", {"capital_relation": "at least", "capital_frequency": 2}, "You CAN'T", True),
     ("change_case:capital_word_frequency", {"capital_relation": "at least", "capital_frequency": 1}, "So do I", True),
 ]
-"""Where the rules part: what the released scorer says; a careful reader says the opposite."""
+"""Cases on which the scorings differ: result of the released scorer; the corrected one is the opposite."""
 
 
 @pytest.mark.parametrize(("identifier", "kwargs", "text", "released"), QUIRKS)
