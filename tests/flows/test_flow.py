@@ -140,9 +140,8 @@ def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pyt
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     raw = {"models": ["scripted/oracle"], "dataset": "generated:1", "store": str(tmp_path)}
-    logging.getLogger("muses_eval.flows.prefect_flows.server").addHandler(
-        caplog.handler
-    )  # Prefect took the root's away
+    # Prefect removed the root logger's handlers.
+    logging.getLogger("muses_eval.flows.prefect_flows.server").addHandler(caplog.handler)
     progress = ProgressArtifact(prepare_without_lock(parse_config(raw, "here")), uuid.uuid4())
     with ThreadingHTTPServer(("127.0.0.1", 0), _Broken) as broken:
         thread = threading.Thread(target=broken.serve_forever)

@@ -106,7 +106,7 @@ def test_disagreements_are_found(tmp_path: Path) -> None:
     wrong = replace(result, recorded=replace(result.recorded, by_model=one_more, tries=99))
     assert len(wrong.disagreements) == 2
     assert "small" in wrong.disagreements[0]
-    assert "99 tries" in wrong.disagreements[1]
+    assert "99 attempts" in wrong.disagreements[1]
     assert len(replace(wrong, killed=(1,)).disagreements) == 2
     fewer = replace(result, recorded=replace(result.recorded, by_model={}, tries=0))
     assert len(fewer.disagreements) == 2
@@ -211,7 +211,7 @@ def test_a_rehearsal_that_falls_short_says_so(muses: Muses, tmp_path: Path) -> N
         (("--model", "openai:m", "--weather", "bad.yaml"), "bad.yaml: storms: unknown key"),
         (("--model", "openai:m", "--weather", "like.yaml"), "like.yaml: like: no preset 'rain'; expected one of calm"),
         (("--model", "openai:m", "--weather", "kills"), "add --executor ray"),
-        (("--model", "openai:m", "--store", ".muses/store"), "is the run's own store"),
+        (("--model", "openai:m", "--store", ".muses/store"), "is the store of the run"),
     ],
 )
 def test_bad_usage(muses: Muses, tmp_path: Path, arguments: tuple[str, ...], problem: str) -> None:

@@ -99,7 +99,7 @@ def test_a_damaged_shard_is_found_and_played_again(muses: Muses, tmp_path: Path)
     assert [finding["trouble"] for finding in run["findings"]] == ["damaged"]
     assert run["stored"] == 6
     text = muses("store", "verify", "r", "--store=out")
-    assert "delete them, and `muses run` plays again what they held" in text.stdout
+    assert "delete them, and `muses run` plays their episodes again" in text.stdout
     refused = muses("store", "seal", "r", "--store=out")
     assert (refused.returncode, "Nothing was sealed" in refused.stderr) == (2, True)
     assert play(muses, "--run-id=r", "--shard-size=2")["episodes"]["scored"] == 8
