@@ -1,10 +1,18 @@
 """A store with two runs of built-in agents on a few scenarios of every family."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from muses_eval.dashboards.web.pages import sql
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.flows.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _patient_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raises the time limit of queries, since the machine may be busy."""
+    monkeypatch.setattr(sql, "LIMITS", replace(sql.LIMITS, seconds=600.0))
 
 
 @pytest.fixture(scope="session")
