@@ -24,7 +24,7 @@ def test_opens_after_failures_in_a_row() -> None:
 
 
 def test_an_answer_starts_the_count_anew() -> None:
-    """So a server that fails every third call is never left alone."""
+    """So the breaker of a server that fails every third call never opens."""
     breaker = CircuitBreaker(RULES)
     for _ in range(20):
         for _ in range(2):

@@ -42,7 +42,7 @@ async def call(balancer: LoadBalancer, session: str = "", failure: ModelFailure 
 
 
 async def break_down(balancer: LoadBalancer, count: int) -> None:
-    """So many servers fail until they are left alone."""
+    """Lets servers fail until their breakers are open."""
     for _ in range(count * RULES.failures):
         await call(balancer, failure=broken())
 
@@ -171,7 +171,7 @@ def test_an_outage_that_lasts_too_long_fails_calls_at_once() -> None:
                 await call(balancer, failure=broken("timeout"))
 
         probing = asyncio.create_task(stubborn())
-        with pytest.raises(ModelFailure, match="tested: its server has been left alone for 1 min") as caught:
+        with pytest.raises(ModelFailure, match="tested: its server has been unavailable for 1 min") as caught:
             await stubborn()
         assert clock() - began == 60.0
         assert (caught.value.kind, caught.value.retryable) == ("timeout", True)
@@ -192,7 +192,7 @@ def test_without_patience_nobody_waits() -> None:
         balancer = balancer_of(*THREE, outage_s=0.0)
         await break_down(balancer, 3)
         began = clock()
-        with pytest.raises(ModelFailure, match="its 3 servers have been left alone"):
+        with pytest.raises(ModelFailure, match="its 3 servers have been unavailable"):
             await call(balancer)
         assert clock() == began
 

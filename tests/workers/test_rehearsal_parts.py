@@ -199,13 +199,13 @@ def test_replies_are_of_the_form_that_each_family_asks_for(family: str, template
 
 
 def _played(family: str, scenario, template) -> tuple[int, int]:
-    rules, speaker = FAMILIES[family], CannedModel(Distribution(median=40.0))
+    rules, model = FAMILIES[family], CannedModel(Distribution(median=40.0))
     dialogue = Dialogue(scenario, template, lambda reply: rules.interpret(scenario, reply), rules.max_turns)
     users = {name: rules.scripted_user(scenario, name, random.Random(1)) for name in scenario.names}
     turns = 0
     while not dialogue.finished:
         messages = tuple((m.role, m.content) for m in dialogue.observation.prompt)
-        dialogue.add_reply(speaker.say(CompletionRequest("m", messages, None), repr(messages).encode()).text)
+        dialogue.add_reply(model.reply(CompletionRequest("m", messages, None), repr(messages).encode()).text)
         dialogue.add_inputs(tuple(Input(view.name, users[view.name].speak(view)) for view in dialogue.next_views))
         turns += 1
     return turns, dialogue.unreadable
@@ -213,11 +213,11 @@ def _played(family: str, scenario, template) -> tuple[int, int]:
 
 def test_a_users_model_speaks_and_falls_silent() -> None:
     principal = Principal(name="Ann", role="analyst", authority=3, persona="calm", private_context="wants a slot")
-    speaker = CannedModel(Distribution(median=10.0))
+    model = CannedModel(Distribution(median=10.0))
     messages = tuple((message.role, message.content) for message in user_prompt(principal, PrincipalView("Ann", 1, ())))
     said = []
     while SILENCE not in said:
-        said.append(speaker.say(CompletionRequest("m", messages, None), repr(messages).encode()).text)
+        said.append(model.reply(CompletionRequest("m", messages, None), repr(messages).encode()).text)
         messages = (*messages, ("assistant", said[-1]), ("user", "No."))
     assert len(said) > 2
 
@@ -229,16 +229,16 @@ def test_replies_follow_from_seed_and_request_alone() -> None:
         CannedModel(Distribution(median=50.0), 1),
         CannedModel(Distribution(median=50.0), 2),
     )
-    said = [first.say(asked, body).text for body in bodies]
-    assert said == [again.say(asked, body).text for body in reversed(bodies)][::-1]
+    said = [first.reply(asked, body).text for body in bodies]
+    assert said == [again.reply(asked, body).text for body in reversed(bodies)][::-1]
     assert said[0] != said[1]
-    assert said != [other.say(asked, body).text for body in bodies]
+    assert said != [other.reply(asked, body).text for body in bodies]
 
 
 def test_replies_are_as_long_as_was_drawn_and_no_longer_than_was_asked_for() -> None:
-    speaker = CannedModel(Distribution(median=100.0))
-    whole = speaker.say(CompletionRequest("m", (("user", "Hello."),), None), b"x")
-    cut = speaker.say(CompletionRequest("m", (("user", "Hello."),), 30), b"x")
+    model = CannedModel(Distribution(median=100.0))
+    whole = model.reply(CompletionRequest("m", (("user", "Hello."),), None), b"x")
+    cut = model.reply(CompletionRequest("m", (("user", "Hello."),), 30), b"x")
     assert not whole.cut
     assert 100 <= whole.completion_tokens == count_tokens(whole.text) <= 120
     assert cut.cut
@@ -249,6 +249,6 @@ def test_replies_are_as_long_as_was_drawn_and_no_longer_than_was_asked_for() -> 
 def test_a_prompts_beginning_is_cached_once_it_was_seen() -> None:
     cache, first = PrefixCache(), (("system", "a" * 40), ("user", "b" * 40))
     longer = (*first, ("assistant", "c" * 40), ("user", "d" * 40))
-    assert [cache.enter(CompletionRequest("m", messages, None)) for messages in (first, longer, longer)] == [0, 20, 40]
-    assert cache.enter(CompletionRequest("another", first, None)) == 0
-    assert cache.enter(CompletionRequest("m", (("system", "a" * 40), ("user", "else")), None)) == 10
+    assert [cache.add(CompletionRequest("m", messages, None)) for messages in (first, longer, longer)] == [0, 20, 40]
+    assert cache.add(CompletionRequest("another", first, None)) == 0
+    assert cache.add(CompletionRequest("m", (("system", "a" * 40), ("user", "else")), None)) == 10

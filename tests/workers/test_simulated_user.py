@@ -156,7 +156,7 @@ def test_a_user_without_words_is_not_a_silent_one(tmp_path: Path, answer: Respon
     with Provider(reply=refuse_all) as agent, Provider(script=repeat(answer)) as users:
         (episode,) = played(tmp_path, dataset, agent, users)
     assert (episode.outcome, episode.error_kind, episode.scores) == ("simulator_failed", "server", ())
-    assert episode.error.endswith(f"no words ({ending})")
+    assert episode.error.endswith(f"no usable reply ({ending})")
     assert {call.finish_reason for call in episode.calls if call.role == "user"} == {ending}
     assert episode.turns == 1
     assert episode.messages[-1].sender == AGENT

@@ -1,7 +1,7 @@
 """The money and tokens that a run may spend, shared by all of its workers.
 
 An episode is reserved before it is played and settled afterwards.  The budget belongs to one run, or to all runs of a
-sweep together.  :class:`BudgetLedger` keeps its books: a plain object in one place of the cluster.  Each worker process
+sweep together.  :class:`BudgetLedger` is its ledger: a plain object in one place of the cluster.  Each worker process
 has one :class:`BudgetClient`, which reports the costs since the worker's start, the reservations of episodes in flight,
 the costs of finished episodes, and the requests of the next episodes; the reply says which of these may start.  Reports
 are totals, not changes, so a report may arrive twice, or at a ledger that has just been replaced.

@@ -32,7 +32,7 @@ _SETTLE_S = 0.25
 """Seconds after a cut until every worker knows of it and its earlier slots are void."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 _LONGEST_ASKED_PAUSE_S = 300.0
-"""Longest pause that is kept when a provider asks for one; some ask for hours, and a probe shows if they mean it."""
+"""Longest pause that is kept when a provider asks for one; some ask for hours, so a probe is sent earlier."""
 _PROBE_S = 1.0
 """Seconds after which a probe without a response counts as admitted: refusals come quickly."""
 _ROUNDING_S = 1.0

@@ -186,7 +186,7 @@ async def _end(actor: Any) -> None:  # noqa: ANN401 - as above
 def _died(work: str, error: RayError) -> MusesError:
     return MusesError(
         f"{work}: its worker died {SHARD_TRIES} times, the last time with: {_first_line(error)}; "
-        "look for memory trouble in Ray's logs, then start the run again"
+        "look for out-of-memory errors in Ray's logs, then start the run again"
     )
 
 

@@ -34,6 +34,6 @@ class SimulatedUser:
             if call is not None:
                 self.note(call)
             raise ModelFailure(
-                "server", f"the users' model gave {self.principal.name} no words ({ending})", retryable=False
+                "server", f"the users' model gave {self.principal.name} no usable reply ({ending})", retryable=False
             )
         return Reply(said, call)

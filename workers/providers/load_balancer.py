@@ -176,7 +176,7 @@ class LoadBalancer:
         how_long = (
             f" for {seconds // 60:.0f} min" if seconds >= 60 else ""
         )  # coarse, because equal texts are counted together
-        problem = f"{self._name}: {which} been left alone{how_long} after failures in a row"
+        problem = f"{self._name}: {which} been unavailable{how_long} after failures in a row"
         if failure is None:
             return ModelFailure("transport", problem)
         return failure.with_problem(f"{problem}; the last one: {failure.problem}")

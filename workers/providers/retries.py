@@ -92,7 +92,7 @@ def decide_retry(
     asked = failure.retry_after_s or 0.0
     if asked > policy.max_wait_s:
         return RetryDecision.give_up(
-            f"the provider asks to wait {asked:.0f} s, which is more than the {policy.max_wait_s:.0f} s we wait at most"
+            f"the provider asks to wait {asked:.0f} s, which is more than the longest wait of {policy.max_wait_s:.0f} s"
         )
     tries = failed_attempts.refused if failure.kind == "rate_limit" else failed_attempts.failed
     backoff = min(policy.first_wait_s * 2 ** min(tries - 1, _MOST_DOUBLINGS), policy.max_backoff_s)

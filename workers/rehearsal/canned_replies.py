@@ -48,7 +48,7 @@ class PrefixCache:
     def __init__(self) -> None:
         self._seen: set[int] = set()
 
-    def enter(self, request: CompletionRequest) -> int:
+    def add(self, request: CompletionRequest) -> int:
         """Adds a prompt; returns the tokens of its longest beginning that was cached already."""
         mark, tokens, cached = hash(request.model), 0, 0
         for message in request.messages:
@@ -71,7 +71,7 @@ class CannedModel:
     def __init__(self, lengths: Distribution, seed: int = 0) -> None:
         self._lengths, self._seed = lengths, seed
 
-    def say(self, request: CompletionRequest, body: bytes) -> CompletionReply:
+    def reply(self, request: CompletionRequest, body: bytes) -> CompletionReply:
         """Returns the reply to a request; *body* is its raw body, which seeds the text."""
         rng = self._rng(body)
         text = _Reply(request, rng, round(self._lengths.draw(rng))).text()

@@ -63,7 +63,7 @@ class RehearsalProvider:
         self._profile, self._declared, self._models, self._clock = profile, declared or {}, models, clock
         self._first_s: float | None = None
         self._rng, self._script = random.Random(profile.seed), iter(profile.script)
-        self._speaker, self._prefixes = CannedModel(profile.reply_tokens, profile.seed), PrefixCache()
+        self._model, self._prefixes = CannedModel(profile.reply_tokens, profile.seed), PrefixCache()
         self._accounts: dict[str, AccountUsage] = {}
         self._port, self._server = port, LoopbackServer(self._handle, port)
         self.log = RequestLog()
@@ -141,7 +141,7 @@ class RehearsalProvider:
         except (ValueError, RecursionError, BadRequestError) as error:
             await self._refuse(entry, "bad_request", wire.error(400, str(error)), send)
             return
-        reply = self._speaker.say(request, received.body)
+        reply = self._model.reply(request, received.body)
         entry.model = request.model
         entry.prompt_tokens, entry.completion_tokens = reply.prompt_tokens, reply.completion_tokens
         limits = self._profile.limits_at(entry.at_s, self._declared.get(account))
@@ -156,7 +156,7 @@ class RehearsalProvider:
                 entry, refusal.reason, wire.error(429, text).with_headers({**limit_headers, **when}), send
             )
             return
-        entry.cached_tokens = self._prefixes.enter(request)
+        entry.cached_tokens = self._prefixes.add(request)
         reply = replace(reply, cached_tokens=entry.cached_tokens)
         good = wire.completion(request, reply, len(self.log.entries))
         answer = with_fault(good, wire, fault).with_headers(limit_headers)

@@ -49,7 +49,7 @@ def _descendants(ancestor: int) -> Iterator[int]:
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):  # it has ended meanwhile
+        with suppress(OSError):  # the process has ended
             found += map(int, listing.read_text().split())
     return found
 
