@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and replaced only when that is wanted."""
+"""Atomic writes: a file is complete or does not exist, and is overwritten only on request."""
 
 import os
 import secrets
@@ -13,10 +13,10 @@ _ADVICE = "name another file, or replace it with --force"
 
 @contextmanager
 def atomic_write(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A path beside *target* for what is to become it; it does when the block ends without an exception.
+    """Yields a temporary path, which becomes *target* when the block ends without an exception.
 
     Raises:
-        ConfigError: the target is there and *replace* is not wanted, or the file cannot be written.
+        ConfigError: the target exists and *replace* is not set, or the file cannot be written.
     """
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -34,11 +34,11 @@ def atomic_write(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def check_target(target: Path, *, replace: bool) -> None:
-    """Raises ConfigError when *target* is there and must not be replaced, or is no file at all."""
+    """Raises ConfigError when *target* exists and *replace* is not set, or when it is a folder."""
     if target.is_dir():
         raise ConfigError(f"{target} is a folder; name a file")
     if target.exists() and not replace:
-        raise ConfigError(f"{target} is there already; {_ADVICE}")
+        raise ConfigError(f"{target} exists already; {_ADVICE}")
 
 
 def _put(part: Path, target: Path, *, replace: bool) -> None:
@@ -48,4 +48,4 @@ def _put(part: Path, target: Path, *, replace: bool) -> None:
     try:
         os.link(part, target)  # a link, unlike a rename, never replaces
     except FileExistsError as error:
-        raise ConfigError(f"{target} is there already; {_ADVICE}") from error
+        raise ConfigError(f"{target} exists already; {_ADVICE}") from error

@@ -1,8 +1,8 @@
 """One view of a run as a CSV, JSONL or Parquet file.
 
-Rows are streamed from the store to the file, whatever their number.  Nothing is lost on the way: floats have as many
-digits as bring the same float back, texts are kept character by character, times are in UTC with microseconds.  What is
-nested stays nested in JSONL and Parquet, and is JSON in CSV, where NULL is an empty field and an empty text is ``""``.
+Rows are streamed, so the size of a run does not matter.  The export is lossless: floats have enough digits to restore
+the same value, texts are unchanged, and times are in UTC with microseconds.  Nested values stay nested in JSONL and
+Parquet, and become JSON in CSV, where NULL is an empty field and an empty text is ``""``.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ ExportView = Literal["episodes", "scores", "messages", "calls", "leaderboard"]
 
 _COPY = {"csv": "FORMAT csv, HEADER true", "jsonl": "FORMAT json", "parquet": "FORMAT parquet, COMPRESSION zstd"}
 _GROUP_ROWS = {"episodes": 4096}
-"""Rows of a row group, which DuckDB keeps in memory; an episode is some hundred times as large as other rows."""
+"""Rows per row group, which DuckDB keeps in memory; an episode is about a hundred times as large as other rows."""
 _OTHER_GROUP_ROWS = 32_768
 
 
@@ -29,7 +29,7 @@ def export_table(
     stream afterwards, so use it for this alone.
 
     Raises:
-        ConfigError: the file is there and *replace* is not wanted, or it cannot be written.
+        ConfigError: the file exists and *replace* is not set, or it cannot be written.
         duckdb.Error: the store cannot be read.
     """
     with atomic_write(target, replace=replace) as part:
@@ -40,10 +40,10 @@ def export_table(
 
 
 def stream_episodes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Lets the views read a run of any size in little memory.
+    """Replaces the views with views that read a run of any size in little memory.
 
-    Which attempt of an episode counts is decided once, from the keys alone; every view then passes over the objects
-    without holding their transcripts.
+    The attempt of each episode that counts is determined once, from the keys; the views then stream the objects without
+    keeping transcripts in memory.
     """
     connection.execute(
         "CREATE OR REPLACE TABLE counted AS SELECT run_id, episode_id, attempt, shard FROM counted_attempts('traces');"

@@ -58,7 +58,7 @@ def _problems(store: ObjectStore, keys: Iterable[str]) -> Iterator[tuple[str, st
         except DamagedObjectError as error:
             return key, error.problem
         except MissingObjectError:
-            return (key, "the manifest names it, and it is not there") if SealedKey.parse(key) else None
+            return (key, "the manifest names it, but it does not exist") if SealedKey.parse(key) else None
         return None
 
     with ThreadPoolExecutor(_READER_THREADS) as threads:

@@ -1,1 +1,1 @@
-"""Keeping a store small and whole: compaction, garbage collection, retention, verification."""
+"""Maintenance of a store: compaction, garbage collection, retention and verification."""

@@ -1,14 +1,15 @@
-"""GarbageObject collection: deletes objects that no manifest names and no driver writes, after a grace period.
+"""Garbage collection: deletes unreferenced objects after a grace period.
 
-    left by a killed writer       temporary files, and what a check wrote
-    sealed object without a name  of a seal that was cut off before its manifest was switched
-    folded shard, folded scores   of a sealed run, cut off before they were deleted; each row of them is in the seal
-    of a run that is gone         everything of a run without a manifest
-    claim that nobody holds       released, or of a driver that is long dead
+    temporary files            left by killed writers and checks
+    unreferenced sealed        of a compaction that was interrupted before it replaced the manifest
+    obsolete shards, scores    of a compaction that was interrupted before it deleted them; the sealed objects contain
+                               all of their rows
+    objects without manifest   everything of a deleted run
+    run locks                  released, or without a heartbeat for the grace period
 
-Foreign objects stay, and so does everything of a run whose manifest cannot be read: it may be of a newer version.  Ages
-are measured by the store's clock.  A run is held while its garbage is taken out; one that somebody else holds is
-passed over.
+Foreign objects are kept, and so are all objects of a run whose manifest cannot be read, because a newer version may
+have written it.  Ages are measured by the store's clock.  The run lock is held while a run's garbage is deleted; a run
+that another process holds is skipped.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ GRACE_S = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class GarbageObject:
-    """One object that may go."""
+    """One object that can be deleted."""
 
     key: str
     bytes: int
@@ -42,19 +43,19 @@ class GarbageObject:
 
 @dataclass(frozen=True, slots=True)
 class GarbageReport:
-    """What was found, and what of it is gone now."""
+    """The garbage that was found, and whether it was deleted."""
 
     garbage: tuple[GarbageObject, ...]
     held: Mapping[str, str]
-    """Run -> who holds it; its garbage stays."""
+    """Run id -> message that names the holder of its lock; the garbage of that run is kept."""
     deleted: bool
-    """False: it was only looked at."""
+    """False for a dry run."""
 
 
 def collect_garbage(
     store: ObjectStore, grace_s: float = GRACE_S, *, dry_run: bool = False, heartbeat: HeartbeatTiming = HEARTBEAT
 ) -> GarbageReport:
-    """Deletes the garbage of a store, or lists it.
+    """Deletes the garbage of a store; lists it when *dry_run* is set.
 
     Raises:
         StoreError: the store cannot be read or written.
@@ -87,7 +88,7 @@ def _delete_of_run(
     lock_object = lock_key(run_id)
     with hold_run_lock(store, run_id, "muses store gc", heartbeat) as lock:
         garbage = list(_garbage_of(store, run_id, items, before))
-        lock.check()  # a driver that has taken the run over may use some of it
+        lock.check()  # a driver that took the run over may use some of it
         _delete(store, [each for each in garbage if each.key != lock_object])
         is_gone = next(store.list(manifest_key(run_id)), None) is None
     if is_gone or any(each.key == lock_object for each in garbage):
@@ -116,28 +117,28 @@ def _garbage_of(
         manifest = None
     except StoreError:
         return
-    folded = frozenset(manifest.obsolete_shards if manifest is not None else ())
+    obsolete = frozenset(manifest.obsolete_shards if manifest is not None else ())
     if manifest is not None and manifest.state == "sealed":
-        folded |= _folded(store, manifest, old)
+        obsolete |= _obsolete(store, manifest, old)
     for item in old:
-        why = _why(item, manifest, folded)
+        why = _why(item, manifest, obsolete)
         if why is not None:
             yield GarbageObject(item.info.key, item.info.size, why, run_id)
 
 
-def _why(item: StoredObject, manifest: RunManifest | None, folded: Collection[str]) -> str | None:
-    """Why an old object is garbage; None when it is none."""
-    if item.kind == "claim":  # a live one is written anew every few seconds
-        return "claim that nobody holds"
+def _why(item: StoredObject, manifest: RunManifest | None, obsolete: Collection[str]) -> str | None:
+    """Returns the reason why an old object is garbage; None when it is not."""
+    if item.kind == "claim":  # a held lock is written every few seconds
+        return "run lock that no process holds"
     if manifest is None:
-        return "of a run that is gone"
+        return "of a deleted run"
     if item.kind == "sealed" and item.info.key not in {entry.key for entry in manifest.sealed}:
-        return "of a seal that was cut off"
-    return "folded into the sealed objects" if item.info.key in folded else None
+        return "of an interrupted compaction"
+    return "replaced by the sealed objects" if item.info.key in obsolete else None
 
 
-def _folded(store: ObjectStore, manifest: RunManifest, items: Sequence[StoredObject]) -> frozenset[str]:
-    """Shards and rescored parts each row of which the sealed objects have, or have better."""
+def _obsolete(store: ObjectStore, manifest: RunManifest, items: Sequence[StoredObject]) -> frozenset[str]:
+    """Returns the shards and rescored parts whose rows are all in the sealed objects, or in a newer version."""
     import polars as pl
 
     shards = [item.info.key for item in items if item.kind == "shard"]
@@ -150,7 +151,7 @@ def _folded(store: ObjectStore, manifest: RunManifest, items: Sequence[StoredObj
         old = scan_objects(store, shards, object_column="object").select("object", *columns[:2]).collect()
         again = scan_objects(store, parts, RESCORED_SCHEMA, "object")
         rescored = again.select("object", "episode_id", version="scorer_version").collect()
-    except (pl.exceptions.PolarsError, OSError):  # what cannot be read is not taken for folded; `verify` names it
+    except (pl.exceptions.PolarsError, OSError):  # unreadable objects are kept; `verify` names them
         return frozenset()
     is_scored = pl.col("outcome") == "scored"
     here = sealed.select("episode_id", pl.lit(True).alias("here"), is_scored.alias("done"), "scorer_version")
@@ -164,5 +165,5 @@ def _folded(store: ObjectStore, manifest: RunManifest, items: Sequence[StoredObj
 
 
 def _objects(rows: "pl.DataFrame", condition: "pl.Expr") -> list[str]:
-    """The objects that have a row of which the condition holds."""
+    """Returns the objects with a row for which the condition holds."""
     return rows.filter(condition)["object"].unique().to_list()

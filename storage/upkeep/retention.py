@@ -1,6 +1,6 @@
-"""Retention: whole runs go, chosen by age and by name.
+"""Retention: deletes whole runs, selected by age and name.
 
-The manifest goes first, so that a crash leaves no run that looks whole; what is left is garbage then.
+The manifest is deleted first, so that a crash leaves no run that looks complete; the remaining objects are garbage.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,17 +15,17 @@ from muses_eval.storage.runs.run_lock import HEARTBEAT, HeartbeatTiming, RunLock
 
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
-    """Which runs go: those that fulfil all of it."""
+    """A selection of runs: those that meet all conditions."""
 
     older_than_s: float | None = None
-    """Since the run was last written to; None: any age."""
+    """Minimum time since the last write to the run; None for any age."""
     name: str | None = None
-    """Pattern of the run's id, with shell wildcards; None matches every run."""
+    """Pattern of the run id, with shell wildcards; None for any run."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpiredRun:
-    """A run that goes."""
+    """A run that a rule selects."""
 
     run_id: str
     age_s: float
@@ -35,19 +35,19 @@ class ExpiredRun:
 
 @dataclass(frozen=True, slots=True)
 class PruneReport:
-    """What was chosen, and what of it is gone now."""
+    """The runs that a rule selected, and whether they were deleted."""
 
     runs: tuple[ExpiredRun, ...]
     held: Mapping[str, str]
-    """Run -> who holds it; it stays."""
+    """Run id -> message that names the holder of its lock; that run is kept."""
     deleted: bool
-    """False: it was only looked at."""
+    """False for a dry run."""
 
 
 def prune_runs(
     store: ObjectStore, rule: RetentionRule, *, dry_run: bool = False, heartbeat: HeartbeatTiming = HEARTBEAT
 ) -> PruneReport:
-    """Deletes the runs that a rule names, or lists them.
+    """Deletes the runs that a rule selects; lists them when *dry_run* is set.
 
     Raises:
         StoreError: the store cannot be read or written.
@@ -67,7 +67,7 @@ def prune_runs(
 
 
 def expired_runs(runs: Mapping[str, Sequence[StoredObject]], rule: RetentionRule, now: float) -> Iterator[ExpiredRun]:
-    """The runs that a rule names; what has no manifest is no run, but garbage."""
+    """Yields the runs that a rule selects; objects without a manifest are garbage, not a run."""
     for run_id, items in sorted(runs.items()):
         age = now - last_modified(items)
         is_old = rule.older_than_s is None or age > rule.older_than_s
@@ -77,7 +77,7 @@ def expired_runs(runs: Mapping[str, Sequence[StoredObject]], rule: RetentionRule
 
 
 def _delete_run(store: ObjectStore, run_id: str, rule: RetentionRule, heartbeat: HeartbeatTiming) -> list[ExpiredRun]:
-    """What is gone now: nothing, when somebody has gone on with the run since we looked."""
+    """Deletes one run and returns it; returns nothing when the rule no longer selects it."""
     with hold_run_lock(store, run_id, "muses store prune", heartbeat) as lock:
         items = take_inventory(store, run_id)
         chosen = list(expired_runs({run_id: items}, rule, store_time(store)))

@@ -1,4 +1,4 @@
-"""Verifying a run: every object is read to its last byte and held against what the manifest says of it."""
+"""Verification of a run: reads every object completely and compares it with the manifest."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,51 +21,51 @@ _READERS = 4
 _TRIES = 5
 
 DefectKind = Literal["damaged", "missing", "changed", "misplaced", "unreadable"]
-"""``changed``: it can be read, but is not what the manifest says.  ``misplaced``: it holds rows of another run.
-``unreadable``: of a newer version, or a manifest that is none."""
+"""``changed``: readable, but different from the manifest.  ``misplaced``: contains rows of another run.
+``unreadable``: written by a newer version, or not a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One thing that is wrong."""
+    """One defect of an object."""
 
     key: str
     trouble: DefectKind
     problem: str
     lost: str
-    """What cannot be read any more, as text."""
+    """Description of the lost data."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """What a run holds, and what is wrong with it."""
+    """The stored episodes of a run, and its defects."""
 
     run_id: str
     state: str
     """State in the manifest; empty when the manifest cannot be read."""
     planned: int
     stored: int
-    """Different episodes in the objects that count."""
+    """Number of distinct episodes in the live objects."""
     scored: int
     objects: int
-    """Read, those included that no longer count."""
+    """Number of objects that were read, obsolete ones included."""
     bytes: int
     findings: tuple[Defect, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One object, read."""
+    """One object after it was read."""
 
     size: int
     rows: pa.Table | None
-    """None: nothing to count in it."""
+    """Rows to count; None when there are none."""
     finding: Defect | None
     is_there: bool = True
 
 
 def verify(store: ObjectStore, run_id: str) -> VerificationReport:
-    """Reads a run.  One that is sealed meanwhile is read again, as it is afterwards.
+    """Verifies a run; starts again when the run is compacted meanwhile.
 
     Raises:
         NoSuchRunError: there is no such run.
@@ -80,16 +80,16 @@ def verify(store: ObjectStore, run_id: str) -> VerificationReport:
         except StoreError as error:
             return _without_manifest(run_id, error)
         read = _read_all(store, manifest, [*map(str, shards), *map(str, parts)])
-        # A seal switches the manifest before it deletes anything.
+        # Compaction replaces the manifest before it deletes anything.
         if all(each.is_there for each in read.values()) or _still_holds(store, manifest):
             return _check(manifest, read)
     raise StoreError(
-        f"store {store.url}: the run {run_id!r} kept being sealed while it was read; start the command again"
+        f"store {store.url}: the run {run_id!r} kept being compacted while it was read; start the command again"
     )
 
 
 def verify_each(store: ObjectStore, run_ids: Iterable[str]) -> Iterator[VerificationReport]:
-    """Reads runs.  One that somebody deletes meanwhile is left out.
+    """Verifies runs.  A run that is deleted meanwhile is skipped.
 
     Raises:
         StoreError: the store cannot be read, or a run kept being changed.
@@ -110,7 +110,7 @@ def _read_all(store: ObjectStore, manifest: RunManifest, listed: Sequence[str]) 
 def _still_holds(store: ObjectStore, manifest: RunManifest) -> bool:
     try:
         return read_manifest(store, manifest.run_id) == manifest
-    except StoreError:  # deleted, or damaged by now
+    except StoreError:  # deleted or damaged meanwhile
         return False
 
 
@@ -131,7 +131,7 @@ def _check(manifest: RunManifest, read: Mapping[str, _Read]) -> VerificationRepo
 
 
 def _without_manifest(run_id: str, error: StoreError) -> VerificationReport:
-    finding = Defect(manifest_key(run_id), "unreadable", str(error), "what was planned, and what counts of the run")
+    finding = Defect(manifest_key(run_id), "unreadable", str(error), "the plan of the run, and its list of objects")
     return VerificationReport(run_id, "", 0, 0, 0, 0, 0, (finding,))
 
 
@@ -139,9 +139,9 @@ def _read(store: ObjectStore, run_id: str, key: str, sealed: SealedObject | None
     try:
         data = store.get(key)
     except MissingObjectError:
-        if sealed is None:  # deleted since it was listed: somebody seals
+        if sealed is None:  # deleted since it was listed, by a compaction
             return _Read(0, None, None, is_there=False)
-        missing = Defect(key, "missing", "the manifest names it, and it is not there", _lost(key, sealed))
+        missing = Defect(key, "missing", "the manifest names it, but it does not exist", _lost(key, sealed))
         return _Read(0, None, missing, is_there=False)
     is_part = RescoredKey.parse(key) is not None
     columns = RESCORED_SCHEMA.names[:2] if is_part else list(_COLUMNS)
@@ -165,7 +165,7 @@ def _mismatches(run_id: str, key: str, data: bytes, rows: pa.Table, sealed: Seal
                 yield Defect(key, "changed", problem, _lost(key, sealed))
     others = sorted(set(map(str, rows.column("run_id").unique().to_pylist())) - {run_id})
     if others:
-        yield Defect(key, "misplaced", f"it holds rows of {', '.join(others)}", "nothing")
+        yield Defect(key, "misplaced", f"it contains rows of {', '.join(others)}", "nothing")
 
 
 def _lost(key: str, sealed: SealedObject | None) -> str:
@@ -178,7 +178,7 @@ def _lost(key: str, sealed: SealedObject | None) -> str:
 
 
 def _counts(tables: list[pa.Table]) -> tuple[int, int]:
-    """How many different episodes are there, and how many of them are scored."""
+    """Returns the number of distinct episodes, and the number of those that are scored."""
     if not tables:
         return 0, 0
     rows = pa.concat_tables([table.select(["episode_id", "outcome"]) for table in tables])

@@ -51,7 +51,7 @@ def test_logs_of_inspect(store: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert {score.name for score in log.results.scores} >= {"published_f1", "corrected_f1"}
     assert all(sample.scores["published_f1"].value == 1.0 for sample in log.samples)
     _, err = said(capsys, "inspect", "first", "--out", str(folder), "--store", store, code=2)
-    assert "is there already" in err
+    assert "exists already" in err
     out, _ = said(capsys, "inspect", "first", "--out", str(folder), "--store", store, "--force")
     assert "scripted/oracle  queue          6" in out
 
@@ -113,7 +113,7 @@ def test_what_was_there_is_not_replaced_because_something_is_damaged(
     shard = next(Path(store).rglob("shard-00001.a1.parquet"))
     shard.write_bytes(shard.read_bytes()[:-100])
     _, err = said(capsys, *arguments, code=2)
-    assert "is there already" in err
+    assert "exists already" in err
     assert log.read_bytes() == before
     said(capsys, *arguments, "--force")
     assert log.read_bytes() != before

@@ -160,7 +160,7 @@ def test_a_file_is_replaced_only_when_that_is_wanted(tmp_path: Path) -> None:
     fill(store, LONG)
     assert table(store, "scores", "csv", target) == 4
     before = target.read_bytes()
-    with pytest.raises(ConfigError, match=r"it's\.csv is there already; .* --force"):
+    with pytest.raises(ConfigError, match=r"it's\.csv exists already; .* --force"):
         table(store, "episodes", "csv", target)
     assert target.read_bytes() == before
     assert table(store, "episodes", "csv", target, replace=True) == 1
@@ -183,7 +183,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         write("half", lambda: 1 / 0)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         write("ours", lambda: target.write_text("theirs"))
     assert [path.read_text() for path in tmp_path.iterdir()] == ["theirs"]
     target.unlink()
@@ -316,7 +316,7 @@ def test_a_log_is_replaced_only_when_that_is_wanted(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
     fill(store, LONG)
     logs(store, tmp_path / "logs")
-    with pytest.raises(ConfigError, match=r"queue_model-a\.eval is there already; .* --force"):
+    with pytest.raises(ConfigError, match=r"queue_model-a\.eval exists already; .* --force"):
         logs(store, tmp_path / "logs")
     logs(store, tmp_path / "logs", replace=True)
     assert len(list((tmp_path / "logs").iterdir())) == 1

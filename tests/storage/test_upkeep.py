@@ -137,7 +137,7 @@ def test_a_flipped_bit_in_a_sealed_object(store: ObjectStore) -> None:
         assert finding.lost == "3 episodes"
     store.delete(entry.key)
     assert verify(store, "run-a").findings == (
-        Defect(entry.key, "missing", "the manifest names it, and it is not there", "3 episodes"),
+        Defect(entry.key, "missing", "the manifest names it, but it does not exist", "3 episodes"),
     )
 
 
@@ -146,7 +146,7 @@ def test_rows_of_another_run(store: ObjectStore) -> None:
     fill(store)
     write_shard(store, replace(SHARD, number=2), [episode(9, run_id="run-b")])
     (finding,) = verify(store, "run-a").findings
-    assert (finding.trouble, finding.problem) == ("misplaced", "it holds rows of run-b")
+    assert (finding.trouble, finding.problem) == ("misplaced", "it contains rows of run-b")
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"manifest_version": 99, "schema_version": 2}'])
@@ -226,7 +226,7 @@ def test_verifying_ends(store: ObjectStore) -> None:
             compact(store, "run-a")
 
     compact(store, "run-a")
-    with pytest.raises(StoreError, match=r"the run 'run-a' kept being sealed while it was read; start the command"):
+    with pytest.raises(StoreError, match=r"the run 'run-a' kept being compacted while it was read; start the command"):
         verify(WatchedStore(store, step), "run-a")
     assert verify(store, "run-a").findings == ()
 
@@ -264,8 +264,8 @@ def test_a_sealed_object_is_given_up_by_hand_only(store: ObjectStore) -> None:
 # gc
 
 
-def leftovers(store: ObjectStore) -> set[str]:
-    """GarbageObject of every kind, and the keys of it."""
+def create_garbage(store: ObjectStore) -> set[str]:
+    """Creates garbage of every kind and returns its keys."""
     fill(store)
     compact(store, "run-a")
     (entry,) = read_manifest(store, "run-a").sealed
@@ -281,7 +281,7 @@ def leftovers(store: ObjectStore) -> set[str]:
 
 def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
     """Named, foreign and not yet sealed objects stay; a dry run reports the same and deletes nothing."""
-    garbage = leftovers(store)
+    garbage = create_garbage(store)
     late = replace(SHARD, number=5)
     write_shard(store, late, [episode("late", shard=5)])
     newer = [RescoredEpisode("run-a", episode(1).episode_id, 2, SAMPLE.scores)]
@@ -300,14 +300,14 @@ def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
 
 def test_what_is_young_stays(store: ObjectStore) -> None:
     """It may be of somebody who is writing now."""
-    garbage = leftovers(store)
+    garbage = create_garbage(store)
     assert collect_garbage(store).garbage == ()
     assert garbage <= keys(store)
 
 
 def test_a_held_run_is_passed_over(store: ObjectStore) -> None:
     """And its holder is named."""
-    garbage = leftovers(store)
+    garbage = create_garbage(store)
     with hold_run_lock(store, "run-a", "muses store seal", replace(HEARTBEAT, interval_s=0.01)):
         done = collect_garbage(store, ANY_AGE)
     assert list(done.held) == ["run-a"]
@@ -317,7 +317,7 @@ def test_a_held_run_is_passed_over(store: ObjectStore) -> None:
 @pytest.mark.parametrize("data", [b"", b'{"manifest_version": 99, "schema_version": 2}'])
 def test_a_run_that_cannot_be_understood_is_left_alone(store: ObjectStore, data: bytes) -> None:
     """A newer version may name what we would throw away."""
-    leftovers(store)
+    create_garbage(store)
     overwrite(store, manifest_key("run-a"), data)
     before = {key for key in keys(store) if "run-a/" in key}
     collect_garbage(store, ANY_AGE)
@@ -352,7 +352,7 @@ def test_temporary_files_of_killed_writers(tmp_path: Path) -> None:
 def test_a_clock_that_jumped(tmp_path: Path) -> None:
     """Objects from the future are young."""
     store = FolderStore(tmp_path)
-    garbage = leftovers(store)
+    garbage = create_garbage(store)
     for key in garbage:
         os.utime(tmp_path / key, (time.time() + 10**9,) * 2)
     collect_garbage(store, 3600)
@@ -423,7 +423,7 @@ def test_a_pruning_that_was_cut_off_is_garbage(store: ObjectStore) -> None:
     """The manifest goes first: what is left is no run any more, and gc takes it out."""
     fill(store)
     store.delete(manifest_key("run-a"))
-    assert {each.why for each in collect_garbage(store, ANY_AGE).garbage} == {"of a run that is gone"}
+    assert {each.why for each in collect_garbage(store, ANY_AGE).garbage} == {"of a deleted run"}
     assert keys(store) == set(FOREIGN)
 
 
