@@ -14,7 +14,7 @@ from muses_eval.storage.objects.open_store import open_store
 from tests.s3_server import S3Server
 
 S3_DIFFERS = {"test_objects", "test_run_lock", "test_manifest", "test_environment", "test_sandbox"}
-"""Files about single operations of a store (conditional writes, listings, lost answers), and about its locks."""
+"""Files about single operations of a store (conditional writes, listings, lost responses) and its locks."""
 _BUCKET = "muses-tests"
 _PREFIXES = count()
 
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def s3_environment(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
-    """The server, with the environment set as a user would."""
+    """Returns the server, with the environment variables of a user."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     for name, value in s3.environment.items():

@@ -1,4 +1,4 @@
-"""A store that breaks down after so many operations, and stays down: what a crash at that moment leaves."""
+"""A store that fails after a number of operations, and keeps failing: the effect of a crash at that moment."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,11 +7,11 @@ from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore, Ver
 
 
 class Crash(StoreError):
-    """The end of the process, as the code under test sees it."""
+    """The error that stands for the end of the process."""
 
 
 class WatchedStore:
-    """Tells *step* the key of every operation before it is done, claims apart: a thread of their own writes them."""
+    """Calls *step* with the key of every operation before it, except those of the heartbeat thread."""
 
     def __init__(self, store: ObjectStore, step: Callable[[str], None]) -> None:
         self._store, self._told = store, step
@@ -60,7 +60,7 @@ class WatchedStore:
 
 
 def breaking(store: ObjectStore, operations: int) -> WatchedStore:
-    """Lets so many operations pass."""
+    """Fails after this number of operations."""
     left = operations
 
     def step(key: str) -> None:

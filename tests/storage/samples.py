@@ -1,4 +1,4 @@
-"""Episodes to store: one plain sample, changed field by field."""
+"""Sample episodes."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -50,19 +50,19 @@ SAMPLE = Episode(
 
 
 def episode(name: object = "sample", **changes: Any) -> Episode:
-    """The sample under an id of its own."""
+    """Returns the sample with another id."""
     return replace(SAMPLE, episode_id=digest(name), **changes)
 
 
 def scored(name: object, metrics: dict[str, float], **changes: Any) -> Episode:
-    """A scored episode with these published metrics."""
+    """Returns a scored episode with these published metrics."""
     return episode(
         name, scores=tuple(Score("published", metric, value) for metric, value in metrics.items()), **changes
     )
 
 
 def failed(name: object, **changes: Any) -> Episode:
-    """An episode whose model gave no answer."""
+    """Returns an episode whose model did not respond."""
     return episode(
         name,
         **{"outcome": "infra_failed", "error_kind": "timeout", "error": "no answer in 120 s", "scores": ()} | changes,

@@ -1,4 +1,4 @@
-"""Dataset files are read as they are; what is wrong with one is said with its line."""
+"""Dataset files: rows, and errors with their line."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from muses_eval.storage.objects.dataset_files import read_rows
 
 
 def test_a_file(tmp_path: Path) -> None:
-    """One row a line with its 1-based number; blank lines, line ends of any kind and a byte-order mark are no rows."""
+    """One row per line, with its 1-based number; blank lines, all line endings and a byte-order mark are skipped."""
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b'\xef\xbb\xbf{"id": 1}\r\n\n  \n{"id": "\xc3\xbc"}')
     assert list(read_rows(str(file))) == [SourceRow(str(file), 1, {"id": 1}), SourceRow(str(file), 4, {"id": "ü"})]
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    """Every .jsonl below it, by name; other files are not ours."""
+    """All *.jsonl files below it, sorted by path; other files are ignored."""
     for name in ("b.jsonl", "a/z.jsonl", "a/y.jsonl", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f'{{"file": "{name}"}}\n')
@@ -24,7 +24,7 @@ def test_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_relative_path_stays_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Messages and episodes show the path as it was given."""
+    """Errors and episodes contain the path as it was given."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "rows.jsonl").write_text("{}\n")
@@ -32,7 +32,7 @@ def test_a_relative_path_stays_relative(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
-    """It is said at once, before the first row is asked for."""
+    """The error is raised at once, before the first row is read."""
     with pytest.raises(DatasetError, match=r"missing: no such file or folder; expected a \.jsonl file"):
         read_rows(str(tmp_path / "missing"))
     with pytest.raises(DatasetError, match="a folder without any"):
@@ -54,7 +54,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     ],
 )
 def test_bad_lines(tmp_path: Path, line: bytes, problem: str) -> None:
-    """File, line and what was expected; the rows before it have been read."""
+    """The error has file, line and expectation; the rows before it were read."""
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b"{}\n" + line + b"\n")
     rows = read_rows(str(file))
@@ -65,7 +65,7 @@ def test_bad_lines(tmp_path: Path, line: bytes, problem: str) -> None:
 
 
 def test_an_unreadable_file(tmp_path: Path) -> None:
-    """Trouble of the file system is a dataset's error as well."""
+    """Errors of the file system become a DatasetError."""
     (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
     with pytest.raises(DatasetError):
         list(read_rows(str(tmp_path / "loop.jsonl")))

@@ -1,4 +1,4 @@
-"""A run as tables and as logs of Inspect, read back with other tools."""
+"""Exported tables and Inspect logs, read back with other tools."""
 
 import csv
 import json
@@ -70,7 +70,7 @@ def table(store: ObjectStore, view: ExportView, form: Any, target: Path, *, repl
 
 
 def test_a_table_is_what_the_view_says(store: ObjectStore, tmp_path: Path) -> None:
-    """From a folder and from S3: several attempts, of which one counts, and scores that were computed again."""
+    """From a folder and from S3, with several attempts and rescored episodes."""
     early = failed("long", scenario_id="s1")
     fill(store, early, LOST)
     write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 2), [replace(LONG, attempt=2)])
@@ -130,7 +130,7 @@ def test_csv_keeps_everything(tmp_path: Path) -> None:
     st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
 )
 def test_numbers_and_texts_come_back_as_they_were(values: list[float], text: str) -> None:
-    """Whatever the number and whatever the text."""
+    """Any number and any text."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as name:
@@ -171,7 +171,7 @@ def test_a_file_is_replaced_only_when_that_is_wanted(tmp_path: Path) -> None:
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    """Whatever happens on the way; a file that appears meanwhile is not replaced."""
+    """After an error no file is left; a file that appears meanwhile is not overwritten."""
     target = tmp_path / "x"
 
     def write(text: str, meanwhile: Callable[[], object] = lambda: None) -> None:
@@ -192,7 +192,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
 
 
 def logs(store: ObjectStore, folder: Path, run: RunManifest = RUN, **options: Any) -> list[Any]:
-    """The written logs, read back with Inspect."""
+    """Returns the logs as Inspect reads them."""
     from inspect_ai.log import read_eval_log
     from muses_eval.storage.export.inspect_logs import export_inspect
 
@@ -217,7 +217,7 @@ def test_a_log_says_what_the_run_says(store: ObjectStore, tmp_path: Path) -> Non
 
 
 def test_a_sample_holds_the_whole_episode(tmp_path: Path) -> None:
-    """Every message with turn, sender and audience; scores, usage, calls, times."""
+    """Messages with turn, sender and audience; scores, usage, calls and times."""
     store = open_store(str(tmp_path / "store"))
     fill(store, LONG, SECOND, LOST)
     (log,) = logs(store, tmp_path / "logs")
@@ -246,7 +246,7 @@ def test_a_sample_holds_the_whole_episode(tmp_path: Path) -> None:
 
 
 def said(sample: Any) -> list[Message]:
-    """The transcript, from a sample's messages."""
+    """Returns the transcript in a sample's messages."""
     found = []
     for message in sample.messages:
         about = message.metadata
@@ -302,7 +302,7 @@ def test_a_scenario_in_several_templates_is_several_samples(tmp_path: Path) -> N
 
 
 def test_a_large_cell_is_several_logs(tmp_path: Path) -> None:
-    """Each as large as Inspect can write from memory; together they have every episode once."""
+    """Large cells are split into several logs, which together contain every episode once."""
     store = open_store(str(tmp_path / "store"))
     fill(store, *(replace(LONG, episode_id=f"e{number}", scenario_id=f"s{number}") for number in range(7)))
     found = logs(store, tmp_path / "logs", log_episodes=3)

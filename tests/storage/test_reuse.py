@@ -1,4 +1,4 @@
-"""Taking cells over from an earlier run: whole ones, under our own numbers, marked; and never twice."""
+"""Reuse of cells of an earlier run: whole cells, under the new shard numbers, flagged, and never twice."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +51,7 @@ SOURCE = ReusableCell(BEFORE, FIRST)
 
 
 def put_before(store: ObjectStore, *episodes: Episode) -> None:
-    """The earlier run, sealed: one shard, cut otherwise than ours."""
+    """Stores the earlier run, sealed, with other shards than the new one."""
     create_or_check(store, replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)))
     rows = [replace(each, run_id=BEFORE, model="model a", shard=7) for each in episodes]
     write_shard(store, ShardKey(BEFORE, "model-a", "queue", 7, 1), rows)
@@ -63,7 +63,7 @@ def names(decisions: Sequence[ReuseDecision]) -> list[str]:
 
 
 def test_what_is_taken_over() -> None:
-    """The whole cell or nothing: what this run has begun to play, it plays to the end."""
+    """Only whole cells are reused: a run completes the cells that it has begun to play."""
     sources, part = {KEY: SOURCE}, cell(["b"], ["c"])
     (decision,) = decide_reuse([(CELL, KEY)], [CELL], [], TONIGHT, sources)
     assert (decision.record.played_in, decision.copy_from) == (FIRST, BEFORE)
@@ -73,7 +73,7 @@ def test_what_is_taken_over() -> None:
 
 
 def test_a_start_after_a_cut_off_one_goes_on() -> None:
-    """Half of a cell is completed; a whole one stays marked; where the source has gone, the rest is played."""
+    """A half-copied cell is completed; when its source is deleted, the rest is played."""
     sources, part = {KEY: SOURCE}, cell(["b"], ["c"])
     (decision,) = decide_reuse([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, sources)
     assert (decision.record.played_in, decision.copy_from) == (FIRST, BEFORE)
@@ -82,7 +82,7 @@ def test_a_start_after_a_cut_off_one_goes_on() -> None:
 
 
 def test_what_was_played_keeps_the_key_that_it_was_played_with() -> None:
-    """Else a later night would take old results for those of newer rules."""
+    """Otherwise a later night would reuse old results under a new key."""
     part, old = cell(["b"], ["c"]), [record(TONIGHT, "0" * 32)]
     for pending in ([], [part]):
         (decision,) = decide_reuse([(CELL, KEY)], pending, old, TONIGHT, {KEY: SOURCE})
@@ -95,7 +95,7 @@ def test_what_was_played_keeps_the_key_that_it_was_played_with() -> None:
 
 
 def test_a_source_has_scored_every_episode() -> None:
-    """The run that has played it is named, not the one that took it over."""
+    """``played_in`` is the run that called the model, not the one that copied the cell."""
     before, ids = replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)), [digest(name) for name in "abc"]
     assert find_reusable_cells(before, ids, [(CELL, KEY)]) == {KEY: SOURCE}
     assert find_reusable_cells(before, ids[:2], [(CELL, KEY)]) == {}
@@ -108,7 +108,7 @@ def reuse(store: ObjectStore, whole: Cell = CELL, pending: Cell = CELL, index: R
 
 
 def test_episodes_become_ours(store: ObjectStore) -> None:
-    """Under the plan's shard numbers, marked, free; all else as it was, the newest scores included."""
+    """Copies have the plan's shard numbers, the flag and no cost; everything else is unchanged."""
     rows = [episode(name, scenario_id=name, flags=("length",)) for name in "abc"]
     put_before(store, *rows)
     better = (replace(SAMPLE.scores[0], value=0.875),)
@@ -147,7 +147,7 @@ def test_a_second_night_marks_once() -> None:
 
 
 def test_the_rest_of_a_cell(store: ObjectStore) -> None:
-    """A start after a cut-off one writes what is missing, under the next attempt of its shard."""
+    """A start after an interruption writes the missing episodes as the next attempt of the shard."""
     put_before(store, *(episode(name, scenario_id=name) for name in "abc"))
     create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
     reuse(store, pending=cell(["b"]), index=RunIndex(frozenset({digest("a")}), {("model-a", "queue", 0): 1}))
@@ -157,7 +157,7 @@ def test_the_rest_of_a_cell(store: ObjectStore) -> None:
 
 
 def test_an_earlier_run_that_is_not_whole_is_named(store: ObjectStore) -> None:
-    """The shards before the trouble are there; nothing is made up."""
+    """Shards copied before the error are stored."""
     put_before(store, episode("a", scenario_id="a"), episode("b", scenario_id="b"), failed("c", scenario_id="c"))
     create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
     with pytest.raises(StoreError, match=r"nightly-1.* has 0 of 1 episodes of model a on queue, shard 1"):

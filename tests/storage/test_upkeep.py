@@ -165,13 +165,13 @@ def test_damaged_new_scores(store: ObjectStore) -> None:
     assert (finding.trouble, finding.lost) == ("damaged", "new scores of queue: `muses rescore` makes them again")
 
 
-@pytest.mark.parametrize("sealed_nights_before", [False, True])
-def test_a_run_that_is_sealed_while_it_is_verified(sealed_nights_before: bool, store: ObjectStore) -> None:
+@pytest.mark.parametrize("sealed_before", [False, True])
+def test_a_run_that_is_sealed_while_it_is_verified(sealed_before: bool, store: ObjectStore) -> None:
     """At whichever step: nothing is missing, and every episode is counted."""
     for moment in itertools.count():
         name = f"run-{moment}"
         fill(store, name)
-        if sealed_nights_before:
+        if sealed_before:
             compact(store, name)
             reopen(store, name)
             again = replace(SHARD, run_id=name, attempt=2)
@@ -186,7 +186,7 @@ def test_a_run_that_is_sealed_while_it_is_verified(sealed_nights_before: bool, s
                     compact(store, name)
 
         check = verify(WatchedStore(store, step), name)
-        assert (check.stored, check.scored, check.findings) == (3, 3 if sealed_nights_before else 2, ()), moment
+        assert (check.stored, check.scored, check.findings) == (3, 3 if sealed_before else 2, ()), moment
         if next(moments, False):  # it was over before
             assert moment > 4
             return
@@ -439,7 +439,7 @@ def test_an_empty_store_says_so(muses: Muses) -> None:
         assert "nowhere; `muses run` makes one, --store names another store" in done.stderr
 
 
-def test_one_is_one(muses: Muses, tmp_path: Path) -> None:
+def test_counts_of_one_are_singular(muses: Muses, tmp_path: Path) -> None:
     """And no more than one."""
     fill(open_store(str(tmp_path / "out")))
     assert "; 2 objects, " in muses("store", "verify", "--store=out").stdout
