@@ -290,7 +290,7 @@ def test_a_night_that_ended_before_it_was_sealed_is_still_news(board: Board, mon
     def full(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr("muses_eval.flows.nightly.night.seal", full)
+    monkeypatch.setattr("muses_eval.flows.nightly.night.compact", full)
     with pytest.raises(StoreError, match="disk is full"):
         board.night(1)
     monkeypatch.undo()
