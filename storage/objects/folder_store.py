@@ -115,7 +115,7 @@ class FolderStore:
     def _store_error(self, doing: str, error: OSError) -> StoreError:
         advice = "give this user the right to, or name another folder"
         if error.errno in _NO_ROOM:
-            advice = "make room there and start the same command again; what was stored before is whole"
+            advice = "free disk space and start the same command again; objects stored before are intact"
         what = error.filename or "an object"
         return StoreError(f"store {self.url}: cannot {doing} {what} ({error.strerror or error}); {advice}")
 
@@ -193,7 +193,7 @@ def _remove_empty(folder: Path, root: Path) -> None:
     while folder != root:
         try:
             folder.rmdir()
-        except OSError:  # not empty, or gone already
+        except OSError:  # not empty, or deleted already
             return
         folder = folder.parent
 

@@ -91,7 +91,7 @@ class S3Store:
                 self._sleep(0.05 * 2**attempt)
             else:
                 return True
-        raise StoreError(f"store {self.url}: other writers of {key!r} kept getting in the way; start the run again")
+        raise StoreError(f"store {self.url}: other writers kept changing {key!r}; start the command again")
 
     def _holds(self, key: str, data: bytes) -> bool:
         try:

@@ -123,7 +123,7 @@ def compact(
             return _report(store, inputs.manifest, 0)
         opened = reopen(store, run_id)  # leftovers of an interrupted compaction and late shards count as well
         run = _Run(opened, tuple(live_objects(inputs.shards, [opened])), inputs.parts)
-        expected = _count_episodes(store, run.objects)
+        expected = _count_episodes(store, run)
         used = usage_of(store, run.objects)
         written = tuple(_write_sealed(store, run, lock, settings))
         found = sum(entry.episodes for entry in written)
@@ -172,8 +172,8 @@ def _report(store: ObjectStore, manifest: RunManifest, removed: int) -> Compacti
     )
 
 
-def _count_episodes(store: ObjectStore, keys: Sequence[str]) -> int:
-    """Returns the number of distinct episodes in these objects, after reading all of them completely."""
+def _count_episodes(store: ObjectStore, run: _Run) -> int:
+    """Returns the number of distinct episodes of a run, after reading all of its objects completely."""
 
     def ids(key: str) -> pa.Table:
         try:
@@ -182,12 +182,12 @@ def _count_episodes(store: ObjectStore, keys: Sequence[str]) -> int:
             raise DamagedObjectError(
                 store.url,
                 key,
-                f"{error.problem}. Nothing was sealed: `muses store verify {ShardKey.parse(key) or ''}` says what is"
-                " lost. Put back a copy of it, or resume the run, which plays that again, and delete it",
+                f"{error.problem}. Nothing was sealed: `muses store verify {run.manifest.run_id}` lists what is"
+                " lost. Restore a copy of it, or resume the run, which plays its episodes again, and delete it",
             ) from error
 
     with ThreadPoolExecutor(_READERS) as threads:
-        found = list(threads.map(ids, keys))
+        found = list(threads.map(ids, run.objects))
     return len(pa.concat_tables(found).column("episode_id").unique()) if found else 0
 
 

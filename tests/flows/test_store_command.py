@@ -227,7 +227,7 @@ def test_a_full_disk(muses: Muses, tmp_path: Path) -> None:
         assert (stopped.returncode, stopped.stdout) == (2, "")
         (line,) = stopped.stderr.splitlines()
         assert "No space left on device" in line
-        assert "make room there and start the same command again" in line
+        assert "free disk space and start the same command again" in line
         with connect(f"{disk}/out") as connection:
             counts = connection.execute("SELECT count(*), count(DISTINCT episode_id) FROM traces").fetchone()
         assert counts

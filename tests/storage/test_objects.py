@@ -447,5 +447,5 @@ def test_a_file_that_does_not_fit(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     first, second = done.stdout.splitlines()
     assert first.startswith("StoreError store ")
-    assert "make room there and start the same command again" in first
+    assert "free disk space and start the same command again" in first
     assert second == "['small'] []"
