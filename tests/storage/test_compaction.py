@@ -1,4 +1,4 @@
-"""Sealing: few sorted objects for many, each episode once; and a crash at any step loses and doubles nothing."""
+"""Compaction: a few sorted objects with each episode once; a crash at any step loses and duplicates nothing."""
 
 import io
 import time
@@ -28,13 +28,13 @@ from tests.storage.crashing_store import Crash, WatchedStore, breaking
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 SMALL = CompactionSettings(object_bytes=1, group_rows=4, range_rows=5)
-"""Every row group is an object of its own, and few episodes are sorted at a time."""
+"""Settings with which every row group becomes an object, and few episodes are sorted at a time."""
 TWO = CompactionSettings(object_bytes=1, group_rows=10)
 PLANNED = {("model-a", "queue"): 8, ("model-b", "queue"): 4, ("model-a", "access"): 4}
 
 
 def fill(store: ObjectStore) -> list[Episode]:
-    """A run as retries and rescoring leave it, and what counts of it."""
+    """Stores a run with retries and rescored episodes; returns the rows that count."""
     create_or_check(store, replace(MANIFEST, planned=PLANNED))
     first = [scored(("a", n), {"f1": n / 8}, scenario_id=f"s{n}") for n in range(6)]
     lost = [failed(("a", n), scenario_id=f"s{n}") for n in range(6, 8)]
@@ -59,7 +59,7 @@ def fill(store: ObjectStore) -> list[Episode]:
 
 
 def shown(store: ObjectStore) -> list[tuple[object, ...]]:
-    """All that SQL shows of episodes and scores."""
+    """Returns all rows of the views ``episodes`` and ``scores``."""
     with connect(store.url) as connection:
         episodes = connection.execute("SELECT episode_id, outcome, attempt, error FROM episodes ORDER BY ALL")
         rows = episodes.fetchall()
@@ -72,7 +72,7 @@ def keys(store: ObjectStore, prefix: str) -> list[str]:
 
 
 def stored(store: ObjectStore) -> list[Episode]:
-    """The episodes of the sealed objects, in their order."""
+    """Returns the episodes of the sealed objects, in their order."""
     found: list[Episode] = []
     for entry in read_manifest(store, "run-a").sealed:
         rows = pq.read_table(io.BytesIO(store.get(entry.key)), columns=["episode_id"])
@@ -82,7 +82,7 @@ def stored(store: ObjectStore) -> list[Episode]:
 
 
 def test_shards_become_sorted_objects(store: ObjectStore) -> None:
-    """Each episode once, the attempt that counts, with its newest scores; the shards and the folded scores are gone."""
+    """The sealed objects contain the attempt that counts with its newest scores; shards and parts are deleted."""
     expected, before = fill(store), shown(store)
     report = compact(store, "run-a", settings=SMALL)
     assert (report.episodes, report.objects, report.removed) == (len(expected), 3, 5)
@@ -97,7 +97,7 @@ def test_shards_become_sorted_objects(store: ObjectStore) -> None:
 
 
 def test_what_is_sorted_at_a_time() -> None:
-    """Small cells together, a large one by ranges of its ids; each with the objects that hold any of it."""
+    """Small cells are combined, a large one is split by ids; each range lists its objects."""
     counts = {
         ("b", "m"): {"k3": 25},
         ("a", "n"): {"k2": 4, "k1": 2},
@@ -116,7 +116,7 @@ def test_what_is_sorted_at_a_time() -> None:
 
 
 def test_a_sealed_run_stays_as_it_is(store: ObjectStore) -> None:
-    """The second time nothing is written."""
+    """A second compaction writes nothing."""
     fill(store)
     first = compact(store, "run-a")
     before = [info for info in store.list("") if not info.key.startswith("claims/")]
@@ -125,7 +125,7 @@ def test_a_sealed_run_stays_as_it_is(store: ObjectStore) -> None:
 
 
 def test_other_runs_are_left_alone(store: ObjectStore) -> None:
-    """Also those whose name begins alike."""
+    """Runs whose id has the same prefix are untouched."""
     fill(store)
     create_or_check(store, replace(MANIFEST, run_id="run-ab"))
     write_shard(store, ShardKey("run-ab", "model-a", "queue", 0, 1), [episode("other", run_id="run-ab")])
@@ -146,14 +146,14 @@ def test_the_index_of_a_sealed_run(store: ObjectStore) -> None:
 
 
 def test_an_empty_run(store: ObjectStore) -> None:
-    """It is sealed too, and can be opened again."""
+    """An empty run can be compacted and reopened."""
     create_or_check(store, MANIFEST)
     assert compact(store, "run-a").objects == 0
     assert read_index(store, "run-a").sealed
 
 
 def test_a_run_that_goes_on(store: ObjectStore) -> None:
-    """Opened again, its shards count beside the sealed objects; sealed once more, all is in one place."""
+    """After reopening, new shards count beside the sealed objects; the next compaction merges them."""
     expected = fill(store)
     compact(store, "run-a", settings=SMALL)
     sealed = keys(store, "sealed/")
@@ -175,7 +175,7 @@ def test_a_run_that_goes_on(store: ObjectStore) -> None:
 
 
 def test_new_scores_of_a_sealed_run(store: ObjectStore) -> None:
-    """They are made from the sealed transcripts, shown beside them, and folded in by the next seal."""
+    """New scores are shown beside the sealed objects, and merged by the next compaction."""
     expected = fill(store)
     compact(store, "run-a", settings=SMALL)
     assert played_families(store, "run-a") == ("access", "queue")
@@ -196,7 +196,7 @@ def test_new_scores_of_a_sealed_run(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("from_sealed", [False, True], ids=["shards", "sealed-and-resumed"])
 def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
-    """The run is whole and counted once after it, and the next seal completes what was begun; over S3, a few steps."""
+    """After a crash at any step, every episode counts once, and the next compaction completes the work."""
     for steps in count(step=5 if store_url.startswith("s3://") else 1):
         store = open_store(f"{store_url}/{steps}")
         expected = fill(store)
@@ -225,7 +225,7 @@ def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
 
 
 def test_a_late_shard_is_folded_by_the_next_seal(store: ObjectStore) -> None:
-    """A worker that was taken for dead may write after the seal: nothing of it is thrown away unread."""
+    """A late shard of a worker that was taken for dead is merged by the next compaction."""
     fill(store)
     compact(store, "run-a")
     write_shard(store, ShardKey("run-a", "model-b", "queue", 9, 1), [episode("late", model="model-b", shard=9)])
@@ -234,7 +234,7 @@ def test_a_late_shard_is_folded_by_the_next_seal(store: ObjectStore) -> None:
 
 
 def test_a_damaged_shard_is_not_dropped(store: ObjectStore) -> None:
-    """The seal says which, and leaves everything as it was."""
+    """The error names the damaged object, and nothing is changed."""
     fill(store)
     whole = store.get(keys(store, "traces/")[0])
     damaged = ShardKey("run-a", "model-b", "queue", 7, 1)
@@ -247,7 +247,7 @@ def test_a_damaged_shard_is_not_dropped(store: ObjectStore) -> None:
 
 
 def test_a_held_run_is_not_sealed(store: ObjectStore) -> None:
-    """Somebody plays it."""
+    """A driver holds the lock."""
     fill(store)
     with hold_run_lock(store, "run-a", "muses run"), pytest.raises(RunLockedError, match="held by `muses run`"):
         compact(store, "run-a")
@@ -255,7 +255,7 @@ def test_a_held_run_is_not_sealed(store: ObjectStore) -> None:
 
 
 def test_a_compaction_that_lost_the_lock_leaves_the_manifest(store: ObjectStore) -> None:
-    """Whoever has taken the run over may be sealing it."""
+    """The new holder may be compacting the run."""
     fill(store)
     other = LockRecord(
         owner="them", work="muses run", process=ProcessIdentity("elsewhere", 1, None, None), since="", beat=0
@@ -275,7 +275,7 @@ def test_a_compaction_that_lost_the_lock_leaves_the_manifest(store: ObjectStore)
 
 
 def test_there_is_no_such_run(store: ObjectStore) -> None:
-    """The message says which there are, and no lock object is left."""
+    """The message lists the runs, and no lock object is left."""
     create_or_check(store, MANIFEST)
     with pytest.raises(StoreError, match=r"no run 'run-x' in the store .*; it has run-a"):
         compact(store, "run-x")

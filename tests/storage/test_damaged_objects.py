@@ -1,4 +1,4 @@
-"""Damaged, foreign and vanished objects: named with what is lost, and the rest is read."""
+"""Damaged, foreign and deleted objects: reported with the lost data, and the rest is read."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,7 +41,7 @@ def _fill(store: ObjectStore, shards: int = 3) -> None:
 
 
 def _fill_other(store: ObjectStore) -> None:
-    """A second run, of one shard."""
+    """Adds a second run with one shard."""
     create_or_check(store, replace(MANIFEST, run_id="run-b", planned={("model-a", "queue"): 4}))
     key = replace(KEY, run_id="run-b")
     write_shard(store, key, [replace(episode(row, shard=0), run_id="run-b") for row in range(4)])
@@ -49,7 +49,7 @@ def _fill_other(store: ObjectStore) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> FolderStore:
-    """A store with three shards of four episodes."""
+    """Fills a store with three shards of four episodes."""
     store = open_store(str(tmp_path / "store"))
     assert isinstance(store, FolderStore)
     _fill(store)
@@ -63,7 +63,7 @@ def _foreign() -> bytes:
 
 
 def _zeroed(data: bytes) -> bytes:
-    """Zeros in the middle of what was said: the file opens, and other columns can be read."""
+    """Overwrites a part of the transcripts with zeros: the file opens, and other columns are readable."""
     group = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0)
     columns = [group.column(index) for index in range(group.num_columns)]
     (content,) = (column for column in columns if column.path_in_schema.endswith("content"))
@@ -72,7 +72,7 @@ def _zeroed(data: bytes) -> bytes:
 
 
 def _zeroed_footer(data: bytes) -> bytes:
-    """Zeros in what says where the columns lie."""
+    """Overwrites the footer with zeros."""
     length = int.from_bytes(data[-8:-4], "little")
     middle = len(data) - 8 - length // 2
     return data[:middle] + bytes(64) + data[middle + 64 :]
@@ -97,7 +97,7 @@ def _count(connection: duckdb.DuckDBPyConnection) -> int:
     ids=["no end", "half", "empty", "text", "foreign", "zeros inside", "zeros in the footer"],
 )
 def test_the_rest_is_read(folder: FolderStore, spoil: Callable[[bytes], bytes]) -> None:
-    """Whatever happened to the object, its name and what was in it are said."""
+    """Any damage is reported with the key and the lost episodes."""
     path = Path(folder.uri(str(BAD)))
     path.write_bytes(spoil(path.read_bytes()))
     found = resilient_query(folder.url, _count)
@@ -110,7 +110,7 @@ def test_the_rest_is_read(folder: FolderStore, spoil: Callable[[bytes], bytes]) 
 
 
 def test_over_s3(s3_url: str) -> None:
-    """The same when the objects lie in a bucket."""
+    """The same for objects on S3."""
     store = open_store(s3_url)
     _fill(store, 1)
     store.put_if_absent(str(BAD), b"PAR1 and nothing more")
@@ -119,7 +119,7 @@ def test_over_s3(s3_url: str) -> None:
 
 
 def test_the_leaderboard_counts_it_as_missing(folder: FolderStore) -> None:
-    """A lost shard is uncovered plan, not fewer planned episodes."""
+    """A lost shard lowers the coverage, not the number of planned episodes."""
     Path(folder.uri(str(BAD))).write_bytes(b"")
     found: QueryResult[list[LeaderboardRow]] = resilient_query(folder.url, leaderboard)
     (row,) = found.value
@@ -146,7 +146,7 @@ def test_a_sealed_object(store: ObjectStore) -> None:
 
 
 def test_sealed_between_listing_and_reading(store: ObjectStore) -> None:
-    """The connection's objects are gone when it reads: the question is asked again, and nothing is lost."""
+    """When objects are deleted before the query reads them, the query is repeated."""
     _fill(store)
     asked = 0
 
@@ -162,7 +162,7 @@ def test_sealed_between_listing_and_reading(store: ObjectStore) -> None:
 
 
 def test_a_wrong_query_is_not_the_stores_fault(folder: FolderStore) -> None:
-    """It fails as it would without damage, and once."""
+    """It fails once, as without damage."""
     asked = 0
 
     def question(connection: duckdb.DuckDBPyConnection) -> object:
@@ -176,7 +176,7 @@ def test_a_wrong_query_is_not_the_stores_fault(folder: FolderStore) -> None:
 
 
 def test_the_command_line_says_what_is_lost(folder: FolderStore, muses: Muses) -> None:
-    """On stderr, once; stdout holds the answer, and nothing failed."""
+    """The warning is on stderr, once; stdout has the result, and the exit code is 0."""
     Path(folder.uri(str(BAD))).write_bytes(b"")
     done = muses("sql", "select count(*) as n from episodes", "--format", "csv", "--store", folder.url)
     assert (done.returncode, done.stdout) == (0, "n\n8\n")
@@ -185,7 +185,7 @@ def test_the_command_line_says_what_is_lost(folder: FolderStore, muses: Muses) -
 
 
 def test_ten_thousand_small_shards(tmp_path: Path) -> None:
-    """They are one store; nothing depends on how many objects there are."""
+    """The number of objects makes no difference."""
     store = open_store(str(tmp_path / "store"))
     _fill(store, 1)
     data = Path(store.uri(str(KEY)))
@@ -213,7 +213,7 @@ BIG = 10_000_000
     ids=["10 MB", "10 MB of four bytes", "NULs", "controls", "joined", "SQL", "empty"],
 )
 def test_any_text_comes_back(store: ObjectStore, text: str) -> None:
-    """Through a shard, SQL, Polars and a sealed object."""
+    """They are read from a shard, with SQL, with Polars and from a sealed object."""
     one = episode(1, messages=(Message(1, "agent", (text[:1000],), text),))
     create_or_check(store, MANIFEST)
     write_shard(store, KEY, [one])
@@ -236,7 +236,7 @@ def test_any_text_comes_back(store: ObjectStore, text: str) -> None:
     ids=["damaged", "newer"],
 )
 def test_a_manifest_that_cannot_be_read(folder: FolderStore, muses: Muses, manifest: bytes, problem: str) -> None:
-    """Nobody knows which objects of its run count, so all of it is named as missing; other runs answer."""
+    """The live objects of its run are unknown, so the whole run is reported as missing; other runs are read."""
     _fill_other(folder)
     Path(folder.uri(manifest_key("run-a"))).write_bytes(manifest)
     found = resilient_query(folder.url, _count)

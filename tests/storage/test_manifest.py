@@ -1,4 +1,4 @@
-"""A run's manifest: changed by compare and swap only, and the guard against mixing two runs."""
+"""A run's manifest: updates by compare and swap, and the check that two runs are not mixed."""
 
 import json
 import pickle
@@ -30,7 +30,7 @@ def test_round_trip(store: ObjectStore) -> None:
 
 
 def test_a_run_may_be_started_again(store: ObjectStore) -> None:
-    """Elsewhere, later, with newer code: it is the same run, and the manifest of its beginning stays."""
+    """A later start with newer code on another machine is the same run; the first manifest is kept."""
     create_or_check(store, MANIFEST)
     later = MANIFEST.created_at + timedelta(days=1)
     create_or_check(store, replace(MANIFEST, created_at=later, commit="f" * 40, dirty=True, versions={}, config={}))
@@ -57,7 +57,7 @@ def test_a_run_may_be_started_again(store: ObjectStore) -> None:
     ],
 )
 def test_another_run_of_the_same_name(store: ObjectStore, changed: RunManifest, difference: str) -> None:
-    """It is refused with what differs, old and new, and with what to do; nothing is stored."""
+    """The error lists the differences and says what to do; nothing is stored."""
     create_or_check(store, MANIFEST)
     with pytest.raises(StoreError) as caught:
         create_or_check(store, changed)
@@ -68,14 +68,14 @@ def test_another_run_of_the_same_name(store: ObjectStore, changed: RunManifest, 
 
 
 def test_a_missing_manifest(store: ObjectStore) -> None:
-    """There is no such run."""
+    """The store has no such run."""
     with pytest.raises(MissingObjectError):
         read_manifest(store, "run-a")
     assert read_manifests(store) == []
 
 
 def test_manifests_are_sorted_by_age(store: ObjectStore) -> None:
-    """Oldest first; foreign files are passed over."""
+    """Oldest first; foreign files are skipped."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for run_id, day in (("b", 2), ("a", 3), ("c", 1)):
         create_or_check(store, replace(MANIFEST, run_id=run_id, created_at=start + timedelta(days=day)))
@@ -85,7 +85,7 @@ def test_manifests_are_sorted_by_age(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("field", ["manifest_version", "schema_version"])
 def test_a_newer_version_is_refused(store: ObjectStore, field: str) -> None:
-    """Politely, naming the object."""
+    """The error names the object."""
     create_or_check(store, MANIFEST)
     value = json.loads(store.get("runs/run-a.json")) | {"run_id": "new", field: 99}
     store.put_if_absent("runs/new.json", json.dumps(value).encode())
@@ -96,7 +96,7 @@ def test_a_newer_version_is_refused(store: ObjectStore, field: str) -> None:
 
 
 def test_version_1_is_read(store: ObjectStore) -> None:
-    """Manifests from before runs could be sealed: nothing of them is."""
+    """Manifests of version 1 have no sealed objects."""
     create_or_check(store, MANIFEST)
     old = json.loads(store.get("runs/run-a.json")) | {"manifest_version": 1, "run_id": "old"}
     del old["sealed"]
@@ -109,7 +109,7 @@ SEALED = SealedObject("sealed/run=run-a/00000-0123456789abcdef.parquet", 12, 345
 
 
 def test_a_change_is_kept(store: ObjectStore) -> None:
-    """And a run that was changed is still the same run."""
+    """A changed manifest still belongs to the same run."""
     create_or_check(store, MANIFEST)
     sealed = replace(MANIFEST, state="sealed", sealed=(SEALED,))
     assert update_manifest(store, "run-a", lambda _: sealed) == sealed
@@ -134,7 +134,7 @@ def test_nobodys_change_is_lost(store: ObjectStore) -> None:
 
 
 def test_trying_ends(store: ObjectStore) -> None:
-    """With an error, when somebody is faster every time."""
+    """It ends with an error when other processes keep changing the manifest."""
     create_or_check(store, MANIFEST)
 
     def meddle(manifest: RunManifest) -> RunManifest:
@@ -167,7 +167,7 @@ def test_a_deleted_object_is_given_up_when_the_run_goes_on(store: ObjectStore) -
     ],
 )
 def test_damaged_manifests_are_named(store: ObjectStore, data: bytes, problem: str) -> None:
-    """Whatever the damage, one error that names the object and says what is wrong with it."""
+    """Any damage raises one error that names the object and the problem."""
     store.put_if_absent("runs/bad.json", data)
     with pytest.raises(StoreError, match=rf"runs/bad\.json: not a run's manifest: .*{problem}"):
         read_manifest(store, "bad")
@@ -194,7 +194,7 @@ _SIX = ("1", "2", "3", "4", "5", "first")
     ],
 )
 def test_a_run_that_is_not_there(wanted: str, there: tuple[str, ...], told: str) -> None:
-    """The message names the few that may be meant, however many there are, and where the others are listed."""
+    """The message lists similar names, and the command that lists all runs."""
     error = NoSuchRunError("S", wanted, there)
     assert str(error) == told
     assert str(pickle.loads(pickle.dumps(error))) == told

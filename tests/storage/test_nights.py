@@ -1,4 +1,4 @@
-"""Nights: what they are called, what is kept of them, and which one came before."""
+"""Nights: their run ids, their reports, and the nights before them."""
 
 from dataclasses import replace
 from datetime import date
@@ -75,7 +75,7 @@ def test_names() -> None:
 
 
 def test_a_report_comes_back_as_it_was(store: ObjectStore) -> None:
-    """From the manifest of its run, whose cells stay; also when the run is opened again."""
+    """The report is read from the manifest, whose cells are kept, also after reopening."""
     cell = CellRecord(model="m", family="queue", template="says", content_key="0" * 32, played_in="nightly-2026-11-20")
     create_or_check(store, replace(MANIFEST, run_id=TONIGHT.run_id, cells=(cell,)))
     assert report_of(read_manifest(store, TONIGHT.run_id)) is None

@@ -1,4 +1,4 @@
-"""Names of objects, and back."""
+"""Object keys are written and parsed."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -21,7 +21,7 @@ keys = st.builds(ShardKey, slugs, slugs, slugs, st.integers(0, 10**7), st.intege
 
 
 def test_a_shards_name() -> None:
-    """It stands in the design, so other tools may rely on it."""
+    """The layout is documented, so other tools may rely on it."""
     key = ShardKey("nightly-1", "gpt-x", "queue", 42, 1)
     assert str(key) == "traces/run=nightly-1/model=gpt-x/family=queue/shard-00042.a1.parquet"
     assert str(key).startswith(run_folder("nightly-1"))
@@ -29,7 +29,7 @@ def test_a_shards_name() -> None:
 
 @given(st.builds(SealedKey, slugs, st.integers(0, 10**7), st.from_regex(r"[0-9a-f]{16}", fullmatch=True)))
 def test_sealed_names_are_read_back(key: SealedKey) -> None:
-    """And are no shard's; claims name their run as manifests do."""
+    """They are not parsed as shards; keys of lock objects contain the run id as manifests do."""
     assert SealedKey.parse(str(key)) == key
     assert ShardKey.parse(str(key)) is RescoredKey.parse(str(key)) is None
     assert str(key).startswith(sealed_folder(key.run_id))
@@ -47,7 +47,7 @@ def test_foreign_sealed_objects(name: str) -> None:
 
 @given(keys)
 def test_names_are_read_back(key: ShardKey) -> None:
-    """Every shard's name says which shard it is."""
+    """The key of every shard is parsed back to the same shard."""
     assert ShardKey.parse(str(key)) == key
 
 
@@ -67,19 +67,19 @@ def test_names_are_read_back(key: ShardKey) -> None:
     ],
 )
 def test_foreign_names(foreign: str) -> None:
-    """They are nobody's shards."""
+    """They are not parsed as shards."""
     assert ShardKey.parse(foreign) is None
 
 
 def test_the_name_of_rescored_scores() -> None:
-    """It names the run, the family, the scorer's version and the part."""
+    """The key contains the run, the family, the scorer's version and the part."""
     key = RescoredKey("nightly-1", "queue", 2, 7)
     assert str(key) == "rescored/run=nightly-1/family=queue/v2-00007.parquet"
 
 
 @given(st.builds(RescoredKey, slugs, slugs, st.integers(1, 10**4), st.integers(0, 10**7)))
 def test_rescored_names_are_read_back(key: RescoredKey) -> None:
-    """Every object's name says what it is, and it is nobody's shard."""
+    """The key of every object is parsed back, and is not parsed as a shard."""
     assert RescoredKey.parse(str(key)) == key
     assert ShardKey.parse(str(key)) is None
 
@@ -98,12 +98,12 @@ def test_rescored_names_are_read_back(key: RescoredKey) -> None:
     ],
 )
 def test_names_that_are_no_rescored_scores(foreign: str) -> None:
-    """They are passed over."""
+    """They are skipped."""
     assert RescoredKey.parse(foreign) is None
 
 
 def test_a_manifests_name() -> None:
-    """One object a run."""
+    """One object per run."""
     assert manifest_key("nightly-1") == "runs/nightly-1.json"
     assert parse_manifest_key("runs/nightly-1.json") == "nightly-1"
     for foreign in ("runs/nightly 1.json", "runs/a/b.json", "runs/.json", "runs/a.json.bak", "traces/a.json"):
@@ -112,7 +112,7 @@ def test_a_manifests_name() -> None:
 
 @pytest.mark.parametrize("run_id", ["", "a/b", "..", "a b", "ü"])
 def test_unusable_run_ids(run_id: str) -> None:
-    """They are refused with one that can be used."""
+    """The error proposes a valid run id."""
     for name in (run_folder, manifest_key):
         with pytest.raises(ConfigError, match=f"run id {run_id!r}: expected letters.* write '"):
             name(run_id)

@@ -33,21 +33,21 @@ every_use = pytest.mark.parametrize("use", USES.values(), ids=list(USES))
 
 
 def test_what_was_put_is_got(store: ObjectStore) -> None:
-    """Any bytes come back as they were, also none at all."""
+    """Any bytes are read back unchanged, an empty object included."""
     for key, data in {"runs/a.json": b"{}", "deep/down/here": bytes(range(256)) * 1000, "empty": b""}.items():
         assert store.put_if_absent(key, data)
         assert store.get(key) == data
 
 
 def test_a_taken_key_stays_as_it_is(store: ObjectStore) -> None:
-    """The second writer is told, and changes nothing."""
+    """The second write returns False and changes nothing."""
     assert store.put_if_absent("runs/a.json", b"first")
     assert not store.put_if_absent("runs/a.json", b"second")
     assert store.get("runs/a.json") == b"first"
 
 
 def test_exactly_one_of_many_writers_wins(store: ObjectStore) -> None:
-    """However many threads write one key at once, one of them is told that it has, and its bytes are there."""
+    """When many threads write one key at once, exactly one write returns True, and its bytes are stored."""
     for turn in range(5):
         key, bodies = f"race/{turn}", [f"writer {number}".encode() * 1000 for number in range(8)]
         with ThreadPoolExecutor(len(bodies)) as threads:
@@ -57,7 +57,7 @@ def test_exactly_one_of_many_writers_wins(store: ObjectStore) -> None:
 
 
 def test_nothing_under_a_key(store: ObjectStore) -> None:
-    """A missing object is an error of its own, which survives the way between processes."""
+    """A missing object raises MissingObjectError, which can be pickled."""
     store.put_if_absent("a", b"")
     with pytest.raises(MissingObjectError, match="there is no object 'b/c'") as caught:
         store.get("b/c")
@@ -80,7 +80,7 @@ def test_listing(store: ObjectStore) -> None:
 
 
 def test_listing_over_many_pages(store: ObjectStore) -> None:
-    """More objects than S3 names in one answer."""
+    """More objects than one page of an S3 listing."""
     keys = [f"many/{number:04d}" for number in range(1100)]
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(lambda key: store.put_if_absent(key, b"x"), keys))
@@ -88,7 +88,7 @@ def test_listing_over_many_pages(store: ObjectStore) -> None:
 
 
 def test_check_leaves_nothing_behind(store: ObjectStore) -> None:
-    """A store that can be used says so and is as empty as before."""
+    """The check of a usable store passes and leaves no object."""
     store.check()
     assert list(store.list("")) == []
     store.put_if_absent("a", b"")
@@ -97,7 +97,7 @@ def test_check_leaves_nothing_behind(store: ObjectStore) -> None:
 
 
 def test_opening_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No folder is made, no server asked."""
+    """No folder is created, and no request is sent."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     open_store(str(tmp_path / "store"))
     open_store("s3://bucket/prefix")
@@ -119,7 +119,7 @@ def test_opening_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_urls(url: str, expected: str) -> None:
-    """A store's own URL says where it is, and opens it again."""
+    """The URL of a store opens the same store again."""
     store = open_store(url)
     assert store.url == expected
     assert open_store(store.url).url == expected
@@ -144,7 +144,7 @@ def test_bad_urls(url: str, expected: str) -> None:
 
 @every_use
 def test_a_folder_below_a_file(tmp_path: Path, use: Callable[[ObjectStore], object]) -> None:
-    """Nothing can be stored there, and nothing is there; no other exception comes out."""
+    """Writes fail with StoreError, and reads find nothing."""
     (tmp_path / "file").write_bytes(b"")
     store = open_store(str(tmp_path / "file" / "store"))
     if use in (USES["list"], USES["replace"], USES["delete"]):
@@ -156,7 +156,7 @@ def test_a_folder_below_a_file(tmp_path: Path, use: Callable[[ObjectStore], obje
 
 @pytest.mark.parametrize("url", ["/proc/muses-store", "/dev/null", "/dev/null/store", f"/tmp/{'x' * 300}"])
 def test_a_folder_that_cannot_be_written(url: str) -> None:
-    """The check finds out, and says what to do, for the mightiest user as well."""
+    """The check fails and says what to do, also for root."""
     with pytest.raises(StoreError, match=r"name a folder|name another folder"):
         open_store(url).check()
     with pytest.raises(StoreError):
@@ -165,14 +165,14 @@ def test_a_folder_that_cannot_be_written(url: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
 def test_a_folder_without_rights(tmp_path: Path) -> None:
-    """The message names the right that is missing."""
+    """The message names the missing permission."""
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match="Permission denied"):
         open_store(str(tmp_path)).check()
 
 
 def test_an_impossible_bucket(s3_environment: S3Server) -> None:
-    """No server is asked for it."""
+    """No request is sent."""
     assert s3_environment
     with pytest.raises(StoreError, match="'Not A Bucket!' cannot be a bucket's name"):
         open_store("s3://Not A Bucket!").check()
@@ -189,7 +189,7 @@ def test_an_unfinished_write_is_no_object(tmp_path: Path) -> None:
 
 @every_use
 def test_a_missing_bucket(s3_environment: S3Server, use: Callable[[ObjectStore], object]) -> None:
-    """It is not made in passing."""
+    """A bucket is never created implicitly."""
     assert s3_environment
     if use is USES["replace"]:  # this server says that the object has changed, which it has, in a way
         assert use(open_store("s3://no-such-bucket/prefix")) is False
@@ -203,7 +203,7 @@ def test_a_missing_bucket(s3_environment: S3Server, use: Callable[[ObjectStore],
 def test_wrong_credentials(
     s3_url: str, monkeypatch: pytest.MonkeyPatch, use: Callable[[ObjectStore], object], name: str
 ) -> None:
-    """The message names the variables to look at, and no secret."""
+    """The message names the environment variables, and contains no secret."""
     monkeypatch.setenv(name, "wrong")
     with pytest.raises(StoreError, match=r"refuses the credentials .* check AWS_ACCESS_KEY_ID") as caught:
         use(open_store(s3_url))
@@ -212,7 +212,7 @@ def test_wrong_credentials(
 
 @every_use
 def test_no_credentials(s3_url: str, monkeypatch: pytest.MonkeyPatch, use: Callable[[ObjectStore], object]) -> None:
-    """The message says which variables to set."""
+    """The message names the environment variables to set."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(StoreError, match="no credentials found; set AWS_ACCESS_KEY_ID"):
@@ -231,7 +231,7 @@ def test_an_unreachable_server(
 
 
 def test_access_is_what_boto3_found(s3_url: str, s3_environment: S3Server) -> None:
-    """Other readers of the bucket get the same endpoint and keys, and print no secret."""
+    """Other S3 clients get the same endpoint and keys; the repr contains no secret."""
     store = open_store(s3_url)
     assert isinstance(store, S3Store)
     access = store.client_settings()
@@ -240,7 +240,7 @@ def test_access_is_what_boto3_found(s3_url: str, s3_environment: S3Server) -> No
 
 
 def test_objects_are_plain(s3_url: str, s3_environment: S3Server) -> None:
-    """Any other S3 client finds the same bytes under the same name."""
+    """Any other S3 client reads the same bytes under the same key."""
     store = open_store(s3_url)
     store.put_if_absent("runs/a.json", b"{}")
     bucket, _, key = store.uri("runs/a.json").removeprefix("s3://").partition("/")
@@ -250,7 +250,7 @@ def test_objects_are_plain(s3_url: str, s3_environment: S3Server) -> None:
 
 @contextmanager
 def answering(*statuses: int, stored: bytes = b"") -> Iterator[str]:
-    """A server that answers each PUT with the next status, whatever it is asked, each GET with *stored*."""
+    """A server that responds to each PUT with the next status, and to each GET with *stored*."""
     left = list(statuses)
     codes = {409: "ConditionalRequestConflict", 412: "PreconditionFailed", 503: "SlowDown"}
 
@@ -277,7 +277,7 @@ def answering(*statuses: int, stored: bytes = b"") -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
-            """Stays silent."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever)
@@ -291,7 +291,7 @@ def answering(*statuses: int, stored: bytes = b"") -> Iterator[str]:
 
 
 def test_a_conflict_is_tried_again(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """409: two writers met; after a pause the server tells them apart."""
+    """After 409, a conflict of two writers, the write is retried after a pause."""
     assert s3_url
     for last, written in ((200, True), (412, False)):
         pauses: list[float] = []
@@ -303,17 +303,17 @@ def test_a_conflict_is_tried_again(s3_url: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_conflicts_without_end(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trying again ends, with an error that names the key."""
+    """The retries end with an error that names the key."""
     assert s3_url
     with answering(*[409] * 6) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        with pytest.raises(StoreError, match="other writers of 'a'"):
+        with pytest.raises(StoreError, match="other writers kept changing 'a'"):
             S3Store("bucket", "", sleep=lambda _: None).put_if_absent("a", b"mine")
 
 
 @pytest.mark.parametrize(("stored", "written"), [(b"mine", True), (b"theirs", False)])
 def test_a_lost_answer(s3_url: str, monkeypatch: pytest.MonkeyPatch, stored: bytes, *, written: bool) -> None:
-    """The first try may have written the object before its answer got lost: who has won is seen from the bytes."""
+    """When the response to a successful write is lost, the retry compares the stored bytes."""
     assert s3_url
     with answering(503, 412, stored=stored) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
@@ -332,7 +332,7 @@ def test_a_lost_answer(s3_url: str, monkeypatch: pytest.MonkeyPatch, stored: byt
 def test_a_server_that_overwrites(
     s3_url: str, monkeypatch: pytest.MonkeyPatch, answers: tuple[int, ...], ignored: str
 ) -> None:
-    """The check refuses a server without conditional writes, or with half of them."""
+    """The check fails for a server that supports no conditional writes, or only one kind."""
     assert s3_url
     with answering(*answers, stored=b"second") as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
@@ -341,7 +341,7 @@ def test_a_server_that_overwrites(
 
 
 def test_what_was_read_is_replaced(store: ObjectStore) -> None:
-    """Once: with the tag of what is no longer there nothing is written, nor where nothing is."""
+    """A write with an old tag, or for a missing object, returns False."""
     store.put_if_absent("runs/a.json", b"first")
     data, tag = store.read("runs/a.json")
     assert data == b"first"
@@ -353,7 +353,7 @@ def test_what_was_read_is_replaced(store: ObjectStore) -> None:
 
 
 def test_no_update_is_lost(store: ObjectStore) -> None:
-    """Many writers count one number up, each from what it has read: every step is there."""
+    """When many writers increment one counter, no increment is lost."""
     store.put_if_absent("number", b"0")
 
     def count_up(_: int) -> None:
@@ -368,7 +368,7 @@ def test_no_update_is_lost(store: ObjectStore) -> None:
 
 
 def test_processes_exclude_each_other(tmp_path: Path) -> None:
-    """In a folder the lock is between processes, and one that is killed while it holds it leaves it open."""
+    """In a folder, the lock works between processes, and the lock of a killed process is released."""
     store = open_store(str(tmp_path))
     store.put_if_absent("number", b"0")
     code = (
@@ -389,7 +389,7 @@ def test_processes_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_deleting(store: ObjectStore) -> None:
-    """It is gone, its neighbours are not; and what is not there can be deleted too."""
+    """Only that object is deleted; deleting a missing object does nothing."""
     for key in ("a/b/c", "a/d"):
         store.put_if_absent(key, b"x")
     store.delete("a/b/c")
@@ -399,7 +399,7 @@ def test_deleting(store: ObjectStore) -> None:
 
 
 def test_an_empty_folder_goes_with_its_last_object(tmp_path: Path) -> None:
-    """A run that was deleted leaves nothing to look at; the store's own folder stays."""
+    """Empty folders are removed, except the root of the store."""
     store = FolderStore(tmp_path)
     store.put_if_absent("a/b/c", b"x")
     store.delete("a/b/c")
@@ -416,7 +416,7 @@ def test_times_are_those_of_the_store(store: ObjectStore) -> None:
 
 
 def test_two_buckets(s3_environment: S3Server) -> None:
-    """They share nothing but the server."""
+    """They share only the server."""
     s3_environment.create_bucket("muses-others")
     ours, others = open_store("s3://muses-tests/two"), open_store("s3://muses-others/two")
     assert ours.put_if_absent("a", b"ours")
@@ -441,7 +441,7 @@ print([info.key for info in store.list("")], [info.key for info in store.tempora
 
 
 def test_a_file_that_does_not_fit(tmp_path: Path) -> None:
-    """The message says what to do; what was there is whole, and nothing is left of the other."""
+    """The message says what to do; existing objects are intact, and no partial object is left."""
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", FULL, str(tmp_path)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)

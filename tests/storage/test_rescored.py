@@ -1,4 +1,4 @@
-"""Scores that were computed again: stored once, shown instead of the old ones, which stay."""
+"""Recomputed scores: stored once, and shown instead of the original ones, which are kept."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,12 +40,12 @@ def _values(store: ObjectStore) -> list[tuple[object, ...]]:
 
 
 def _played(*values: float, **changes: object) -> list[Episode]:
-    """Episodes of scenarios s0, s1, ... with these scores."""
+    """Returns episodes of scenarios s0, s1, ... with these scores."""
     return [scored(("s", n), {"f1": value}, scenario_id=f"s{n}", **changes) for n, value in enumerate(values)]
 
 
 def test_the_newest_version_is_shown(store: ObjectStore) -> None:
-    """In scores, episodes, the leaderboard, one episode and Polars alike; what was not rescored shows its own."""
+    """All views and Polars show the new scores; other episodes show their own."""
     first, second, third = _played(0.0, 0.5, 0.25)
     write_shard(store, KEY, [first, second, third])
     create_or_check(store, replace(MANIFEST, planned={("model-a", "queue"): 3}))
@@ -69,7 +69,7 @@ def test_the_newest_version_is_shown(store: ObjectStore) -> None:
 
 
 def test_all_versions_stay(store: ObjectStore) -> None:
-    """score_versions has each, and says which one counts."""
+    """score_versions contains every version and marks the one that counts."""
     (one,) = _played(0.0)
     write_shard(store, KEY, [one])
     for version, value in ((3, 1.0), (2, 0.9)):
@@ -80,7 +80,7 @@ def test_all_versions_stay(store: ObjectStore) -> None:
 
 
 def test_failed_and_newer_episodes_keep_what_they_have(store: ObjectStore) -> None:
-    """An older scorer's answer never replaces a newer one's, and a failure gets no score."""
+    """Scores of an older scorer never replace newer ones, and failed episodes get no scores."""
     (newer,) = _played(0.25, scorer_version=3)
     lost = failed("lost", scenario_id="lost")
     write_shard(store, KEY, [newer, lost])
@@ -95,7 +95,7 @@ def test_failed_and_newer_episodes_keep_what_they_have(store: ObjectStore) -> No
 
 
 def test_the_same_episode_in_two_runs(store: ObjectStore) -> None:
-    """Rescoring one run leaves the other as it is."""
+    """Rescoring one run does not change another."""
     (one,) = _played(0.25)
     write_shard(store, KEY, [one])
     write_shard(store, replace(KEY, run_id="run-b"), [replace(one, run_id="run-b")])
@@ -123,7 +123,7 @@ def test_views_have_the_same_columns_with_rescored_scores(store: ObjectStore) ->
 
 
 def test_nothing_rescored_costs_nothing(store: ObjectStore) -> None:
-    """The plan of a query joins nothing; otherwise it joins by hash, not every row with every row."""
+    """Without rescored objects the query plan has no join; with them it has a hash join."""
     write_shard(store, KEY, _played(0.25))
     query = "EXPLAIN SELECT sum(value) FROM scores"
     with connect(store.url) as connection:
@@ -137,7 +137,7 @@ def test_nothing_rescored_costs_nothing(store: ObjectStore) -> None:
 
 
 def test_what_is_owed(store: ObjectStore) -> None:
-    """Scored episodes with older scores, each in the object whose attempt counts; of one family and run."""
+    """Pending are scored episodes with older scores, in the object whose attempt counts."""
     old, again, newer, done = _played(0.0, 0.1, 0.2, 0.3)
     write_shard(store, KEY, [old, again, replace(newer, scorer_version=2), done, failed("lost")])
     second = replace(KEY, attempt=2)
@@ -156,7 +156,7 @@ def test_what_is_owed(store: ObjectStore) -> None:
 
 
 def test_writers_race_for_a_part(store: ObjectStore) -> None:
-    """One of them has it; nothing is there twice."""
+    """One write succeeds, and no episode is stored twice."""
     (one,) = _played(0.0)
     write_shard(store, KEY, [one])
     values = [number / 8 for number in range(8)]
@@ -168,7 +168,7 @@ def test_writers_race_for_a_part(store: ObjectStore) -> None:
 
 
 def test_damaged_objects_are_named(store: ObjectStore) -> None:
-    """The message names the shard that cannot be read."""
+    """The message names the unreadable shard."""
     write_shard(store, KEY, _played(0.0))
     damaged = replace(KEY, number=1)
     store.put_if_absent(str(damaged), b"not Parquet")
@@ -178,7 +178,7 @@ def test_damaged_objects_are_named(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (2, [2]), (3, [3]), (7, [3, 3, 1])])
 def test_batches(count: int, sizes: Sequence[int]) -> None:
-    """All rows, in their order, none too large."""
+    """All rows in their order, in batches of at most the given size."""
     rows = [RescoredEpisode("r", str(number), 2, ()) for number in range(count)]
     found = list(batches(rows, 3))
     assert list(map(len, found)) == sizes

@@ -1,4 +1,4 @@
-"""Episodes become rows and rows become episodes, without loss and whatever models write."""
+"""Episodes become rows and rows become episodes without loss, for any text."""
 
 import string
 from dataclasses import fields
@@ -76,7 +76,7 @@ def _episodes(content: st.SearchStrategy[str]) -> st.SearchStrategy[Episode]:
 
 
 def test_the_columns_are_the_fields_of_an_episode() -> None:
-    """In their order, with the version beside them."""
+    """All fields in their order, and the version in the metadata."""
     assert SCHEMA.names == [field.name for field in fields(Episode)]
     read = from_parquet(to_parquet(episodes_table([SAMPLE]))).schema
     assert read.equals(SCHEMA)
@@ -86,7 +86,7 @@ def test_the_columns_are_the_fields_of_an_episode() -> None:
 @settings(deadline=None)
 @given(st.lists(_episodes(texts), max_size=4))
 def test_round_trip(episodes: list[Episode]) -> None:
-    """Through Arrow and Parquet, every episode comes back equal."""
+    """Every episode is read back equal from Arrow and Parquet."""
     assert episodes_from_table(from_parquet(to_parquet(episodes_table(episodes)))) == episodes
 
 
@@ -108,14 +108,14 @@ def _mended(text: str) -> str:
 
 
 def test_times_come_back_in_utc() -> None:
-    """Whatever timezone library Arrow finds."""
+    """With any timezone library of Arrow."""
     (read,) = episodes_from_table(episodes_table([SAMPLE]))
     assert read.started_at == SAMPLE.started_at
     assert read.started_at.tzinfo is UTC
 
 
 def test_a_newer_version_is_refused() -> None:
-    """The message says what this version can read and what to do."""
+    """The message says which versions are readable, and to upgrade."""
     newer = SCHEMA.with_metadata({VERSION_KEY: b"99"})
     with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 2: upgrade it"):
         from_parquet(to_parquet(episodes_table([SAMPLE]).cast(newer)))
@@ -133,7 +133,7 @@ def _with_lists_for_ids() -> pa.Table:
 
 
 def _flipped(data: bytes) -> bytes:
-    """One bit of the first seconds is another: nothing but the page's checksum tells."""
+    """Flips one bit in the column ``seconds``, which only the checksum of the page detects."""
     group = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0)
     column = group.column(SCHEMA.names.index("seconds"))
     last = (column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size - 2
@@ -153,6 +153,6 @@ def _flipped(data: bytes) -> bytes:
     ],
 )
 def test_other_files_are_refused(data: bytes, expected: str) -> None:
-    """Cut-off files and foreign ones alike, with a reason."""
+    """Truncated and foreign files are refused with a reason."""
     with pytest.raises(StoreError, match=expected):
         from_parquet(data)

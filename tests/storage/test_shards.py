@@ -1,4 +1,4 @@
-"""Shards: stored once, and counted without being read."""
+"""Shards: stored once, and indexed without reading transcripts."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,14 +18,14 @@ KEY = ShardKey("run-a", "model-a", "queue", 42, 1)
 
 
 def test_a_shard_is_stored_once(store: ObjectStore) -> None:
-    """A second worker that played the same attempt is told that it came late."""
+    """A second write of the same attempt returns False."""
     assert write_shard(store, KEY, [episode(1), failed(2)])
     assert not write_shard(store, KEY, [episode(3)])
     assert read_shard(store, KEY) == [episode(1), failed(2)]
 
 
 def test_workers_race_for_a_shard(store: ObjectStore) -> None:
-    """Exactly one of them stores it, and its episodes are there."""
+    """Exactly one write succeeds, and its episodes are stored."""
     shards = [[episode(number)] for number in range(8)]
     with ThreadPoolExecutor(8) as threads:
         won = list(threads.map(lambda episodes: write_shard(store, KEY, episodes), shards))
@@ -34,14 +34,14 @@ def test_workers_race_for_a_shard(store: ObjectStore) -> None:
 
 
 def test_an_empty_run(store: ObjectStore) -> None:
-    """Nothing is scored, and every shard is at its first attempt."""
+    """No episode is scored, and every shard is at its first attempt."""
     index = read_index(store, "run-a")
     assert index == RunIndex(frozenset(), {})
     assert index.next_attempt("model-a", "queue", 42) == 1
 
 
 def test_the_index_of_a_run(store: ObjectStore) -> None:
-    """Scored episodes over all attempts, the highest attempt of each shard, and nothing of other runs or files."""
+    """The index has the scored episodes of all attempts and the highest attempts, and nothing of other runs."""
     write_shard(store, KEY, [episode(1), failed(2)])
     write_shard(store, ShardKey("run-a", "model-a", "queue", 42, 2), [failed(2)])
     write_shard(store, ShardKey("run-a", "model-a", "queue", 42, 10), [episode(2)])
@@ -55,7 +55,7 @@ def test_the_index_of_a_run(store: ObjectStore) -> None:
 
 
 def test_damaged_objects_are_named(store: ObjectStore) -> None:
-    """Among many good ones the bad one is named, and what it held is not taken for scored; the rest is read."""
+    """The index names the damaged shard, and its episodes do not count as scored; the others are read."""
     for number in range(3):
         write_shard(store, ShardKey("run-a", "model-a", "queue", number, 1), [episode(number)])
     damaged = ShardKey("run-a", "model-a", "queue", 3, 1)
@@ -82,6 +82,6 @@ def test_a_newer_version_is_no_damage(store: ObjectStore) -> None:
 
 
 def test_a_missing_shard(store: ObjectStore) -> None:
-    """It is missing, not empty."""
+    """The error is MissingObjectError."""
     with pytest.raises(MissingObjectError):
         read_shard(store, KEY)

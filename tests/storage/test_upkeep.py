@@ -1,4 +1,4 @@
-"""Inventory, verify, garbage and retention: what lies in a store, whether it is whole, and what may go."""
+"""Inventory, verification, garbage collection and retention."""
 
 import itertools
 import os
@@ -42,12 +42,12 @@ FOREIGN = {
     "site/index.html": b"<html>",
 }
 ANY_AGE = -5
-"""S3 tells times in whole seconds, so what was written just now may look younger than now."""
+"""A negative grace period, because S3 rounds times to seconds and a new object may look newer than now."""
 PART = RescoredKey("run-a", "queue", 2, 0)
 
 
 def fill(store: ObjectStore, run_id: str = "run-a") -> None:
-    """A run of two shards, one failed episode, and foreign files."""
+    """Stores a run of two shards with one failed episode, and foreign files."""
     create_or_check(store, replace(MANIFEST, run_id=run_id, planned={("model-a", "queue"): 4}))
     key = replace(SHARD, run_id=run_id)
     write_shard(store, key, [episode(1, run_id=run_id), failed(2, run_id=run_id)])
@@ -75,7 +75,7 @@ def overwrite(store: ObjectStore, key: str, data: bytes) -> None:
 
 
 def test_every_object_has_a_kind(store: ObjectStore) -> None:
-    """Foreign ones too; and a run has its own ones only."""
+    """Foreign objects included; the inventory of a run has only its own objects."""
     fill(store)
     fill(store, "run-ab")
     compact(store, "run-ab")
@@ -100,7 +100,7 @@ def test_every_object_has_a_kind(store: ObjectStore) -> None:
 
 
 def test_a_whole_run(store: ObjectStore) -> None:
-    """Counted, open and sealed; foreign files are nobody's fault."""
+    """An open and a sealed run have no defects; foreign files are ignored."""
     fill(store)
     check = verify(store, "run-a")
     assert check == VerificationReport("run-a", "open", 4, 3, 2, 2, check.bytes, ())
@@ -111,7 +111,7 @@ def test_a_whole_run(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("cut", [slice(0, 0), slice(0, -20), slice(20, None), slice(0, 100)])
 def test_a_damaged_shard(store: ObjectStore, cut: slice) -> None:
-    """It is named with what is lost; the rest is counted."""
+    """The damaged shard is reported with the lost episodes; the others are counted."""
     fill(store)
     overwrite(store, str(SHARD), store.get(str(SHARD))[cut])
     check = verify(store, "run-a")
@@ -122,7 +122,7 @@ def test_a_damaged_shard(store: ObjectStore, cut: slice) -> None:
 
 
 def test_a_flipped_bit_in_a_sealed_object(store: ObjectStore) -> None:
-    """Wherever it is: the manifest has the sum of the whole object."""
+    """Anywhere in the object: the manifest has the digest of all of it."""
     fill(store)
     compact(store, "run-a")
     (entry,) = read_manifest(store, "run-a").sealed
@@ -142,7 +142,7 @@ def test_a_flipped_bit_in_a_sealed_object(store: ObjectStore) -> None:
 
 
 def test_rows_of_another_run(store: ObjectStore) -> None:
-    """An object that was copied to the wrong place."""
+    """An object that was copied to the wrong key."""
     fill(store)
     write_shard(store, replace(SHARD, number=2), [episode(9, run_id="run-b")])
     (finding,) = verify(store, "run-a").findings
@@ -151,14 +151,14 @@ def test_rows_of_another_run(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"manifest_version": 99, "schema_version": 2}'])
 def test_a_manifest_that_cannot_be_read(store: ObjectStore, data: bytes) -> None:
-    """Damaged or newer, it is a finding, not the end of the report."""
+    """A damaged or newer manifest is reported as a defect."""
     store.put_if_absent(manifest_key("run-a"), data)
     check = verify(store, "run-a")
     assert [finding.trouble for finding in check.findings] == ["unreadable"]
 
 
 def test_damaged_new_scores(store: ObjectStore) -> None:
-    """They can be made again."""
+    """The report says how to recompute them."""
     fill(store)
     store.put_if_absent(str(PART), b"PAR1")
     (finding,) = verify(store, "run-a").findings
@@ -167,7 +167,7 @@ def test_damaged_new_scores(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("sealed_before", [False, True])
 def test_a_run_that_is_sealed_while_it_is_verified(sealed_before: bool, store: ObjectStore) -> None:
-    """At whichever step: nothing is missing, and every episode is counted."""
+    """A compaction at any step of the verification causes no defect, and every episode is counted."""
     for moment in itertools.count():
         name = f"run-{moment}"
         fill(store, name)
@@ -193,7 +193,7 @@ def test_a_run_that_is_sealed_while_it_is_verified(sealed_before: bool, store: O
 
 
 def test_verifying_while_another_process_seals(store: ObjectStore) -> None:
-    """Again and again, with a new attempt each time; less often than it tries."""
+    """Repeated compactions during a verification cause no defect."""
     fill(store)
     script = (
         "import sys; from tests.storage.test_upkeep import *; store = open_store(sys.argv[1])\n"
@@ -214,7 +214,7 @@ def test_verifying_while_another_process_seals(store: ObjectStore) -> None:
 
 
 def test_verifying_ends(store: ObjectStore) -> None:
-    """Also where somebody seals whenever it looks."""
+    """It ends with an error when the run is compacted at every try."""
     fill(store)
     attempts = itertools.count(2)
 
@@ -235,7 +235,7 @@ def test_verifying_ends(store: ObjectStore) -> None:
 
 
 def test_what_a_damaged_shard_held_is_owed_again(store: ObjectStore) -> None:
-    """The others count, and the next attempt has a name of its own."""
+    """The others count, and the next attempt has another key."""
     fill(store)
     overwrite(store, str(SHARD), b"PAR1")
     index = read_index(store, "run-a")
@@ -245,7 +245,7 @@ def test_what_a_damaged_shard_held_is_owed_again(store: ObjectStore) -> None:
 
 
 def test_a_sealed_object_is_given_up_by_hand_only(store: ObjectStore) -> None:
-    """Thousands of episodes are not paid for again by the way; deleting the object says that they may be."""
+    """Its episodes are never replayed silently; deleting the object makes them pending."""
     fill(store)
     compact(store, "run-a")
     (entry,) = read_manifest(store, "run-a").sealed
@@ -299,14 +299,14 @@ def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
 
 
 def test_what_is_young_stays(store: ObjectStore) -> None:
-    """It may be of somebody who is writing now."""
+    """A process may be writing it."""
     garbage = create_garbage(store)
     assert collect_garbage(store).garbage == ()
     assert garbage <= keys(store)
 
 
 def test_a_held_run_is_passed_over(store: ObjectStore) -> None:
-    """And its holder is named."""
+    """The report names the holder of the lock."""
     garbage = create_garbage(store)
     with hold_run_lock(store, "run-a", "muses store seal", replace(HEARTBEAT, interval_s=0.01)):
         done = collect_garbage(store, ANY_AGE)
@@ -316,7 +316,7 @@ def test_a_held_run_is_passed_over(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("data", [b"", b'{"manifest_version": 99, "schema_version": 2}'])
 def test_a_run_that_cannot_be_understood_is_left_alone(store: ObjectStore, data: bytes) -> None:
-    """A newer version may name what we would throw away."""
+    """A newer version may reference the objects."""
     create_garbage(store)
     overwrite(store, manifest_key("run-a"), data)
     before = {key for key in keys(store) if "run-a/" in key}
@@ -325,7 +325,7 @@ def test_a_run_that_cannot_be_understood_is_left_alone(store: ObjectStore, data:
 
 
 def test_nothing_is_made_where_nothing_is(tmp_path: Path) -> None:
-    """No folder appears because somebody looked."""
+    """Looking at a store creates no folder."""
     store = open_store(str(tmp_path / "store"))
     assert collect_garbage(store).garbage == ()
     assert prune_runs(store, RetentionRule(older_than_s=0)).runs == ()
@@ -333,7 +333,7 @@ def test_nothing_is_made_where_nothing_is(tmp_path: Path) -> None:
 
 
 def test_temporary_files_of_killed_writers(tmp_path: Path) -> None:
-    """Old ones go, young ones are being written; a lock stays, whatever its age."""
+    """Old temporary files are deleted, new ones are kept; the lock file is always kept."""
     store = FolderStore(tmp_path)
     fill(store)
     compact(store, "run-a")
@@ -350,7 +350,7 @@ def test_temporary_files_of_killed_writers(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_jumped(tmp_path: Path) -> None:
-    """Objects from the future are young."""
+    """Objects with a time in the future are kept."""
     store = FolderStore(tmp_path)
     garbage = create_garbage(store)
     for key in garbage:
@@ -363,7 +363,7 @@ def test_a_clock_that_jumped(tmp_path: Path) -> None:
 
 
 def test_whole_runs_go_by_name(store: ObjectStore) -> None:
-    """Everything of them, their claims too; other runs and foreign files stay."""
+    """All of their objects are deleted, lock objects included; other runs and foreign files are kept."""
     for run_id in ("nightly-1", "nightly-2", "sweep-1"):
         fill(store, run_id)
     compact(store, "nightly-2")
@@ -378,7 +378,7 @@ def test_whole_runs_go_by_name(store: ObjectStore) -> None:
 
 
 def test_age_is_since_the_last_change(tmp_path: Path) -> None:
-    """A run that was resumed yesterday is not old; a claim is no change."""
+    """A resumed run is not old; writing the lock object does not count as a change."""
     store = FolderStore(tmp_path)
     for run_id in ("old", "resumed", "held"):
         fill(store, run_id)
@@ -394,7 +394,7 @@ def test_age_is_since_the_last_change(tmp_path: Path) -> None:
 
 
 def test_a_held_run_is_not_pruned(store: ObjectStore) -> None:
-    """Somebody plays it, whatever its name."""
+    """A run whose lock is held is kept."""
     fill(store)
     before = keys(store)
     with hold_run_lock(store, "run-a", "muses run", replace(HEARTBEAT, interval_s=0.01)):
@@ -404,7 +404,7 @@ def test_a_held_run_is_not_pruned(store: ObjectStore) -> None:
 
 
 def test_a_run_that_went_on_meanwhile_is_not_pruned(tmp_path: Path) -> None:
-    """It was written to after it had been chosen: it stays, and is not said to be gone."""
+    """A run that is written to after its selection is kept, and not reported as deleted."""
     store = FolderStore(tmp_path)
     fill(store)
     for item in take_inventory(store):
@@ -420,7 +420,7 @@ def test_a_run_that_went_on_meanwhile_is_not_pruned(tmp_path: Path) -> None:
 
 
 def test_a_pruning_that_was_cut_off_is_garbage(store: ObjectStore) -> None:
-    """The manifest goes first: what is left is no run any more, and gc takes it out."""
+    """The manifest is deleted first, and garbage collection deletes the rest."""
     fill(store)
     store.delete(manifest_key("run-a"))
     assert {each.why for each in collect_garbage(store, ANY_AGE).garbage} == {"of a deleted run"}
@@ -431,7 +431,7 @@ def test_a_pruning_that_was_cut_off_is_garbage(store: ObjectStore) -> None:
 
 
 def test_an_empty_store_says_so(muses: Muses) -> None:
-    """A folder that was misspelt looks like one."""
+    """A misspelt folder looks like an empty store."""
     for command in ("ls", "verify"):
         done = muses("store", command, "--store=nowhere")
         assert (done.returncode, done.stdout) == (0, "")
@@ -440,7 +440,7 @@ def test_an_empty_store_says_so(muses: Muses) -> None:
 
 
 def test_counts_of_one_are_singular(muses: Muses, tmp_path: Path) -> None:
-    """And no more than one."""
+    """``1 object``, not ``1 objects``."""
     fill(open_store(str(tmp_path / "out")))
     assert "; 2 objects, " in muses("store", "verify", "--store=out").stdout
     assert re.search(

@@ -1,4 +1,4 @@
-"""Every version of the schema that ever wrote a trace is read by every reader; newer ones are refused by name."""
+"""Every reader reads all older versions of the schema, and refuses newer ones."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ from tests.storage.version_fixture import RUN, fixture_episodes
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = range(1, SCHEMA_VERSION + 1)
 ADDED_TO_CALLS = {2: ("cached_tokens", "cost_usd")}
-"""Version -> the fields of a call that came with it."""
+"""Version -> the fields of a call that it added."""
 KEY = ShardKey(RUN, "model-a", "queue", 0, 1)
 
 
@@ -64,12 +64,12 @@ def version(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def old(version: int) -> ObjectStore:
-    """The store that a version wrote."""
+    """Returns a copy of the store that a version wrote."""
     return open_store(str(FIXTURES / f"schema-v{version}"))
 
 
 def test_there_is_a_fixture_of_every_version(version: int, old: ObjectStore) -> None:
-    """Written by that version itself."""
+    """The fixture was written by that version."""
     for key in trace_keys(old):
         metadata = pq.read_schema(old.uri(str(key))).metadata or {}
         assert metadata[VERSION_KEY] == str(version).encode()
@@ -84,7 +84,7 @@ def test_read_index(old: ObjectStore) -> None:
 
 
 def test_sql(version: int, old: ObjectStore) -> None:
-    """Every view answers, and an episode comes back whole."""
+    """Every view can be queried, and an episode is read back unchanged."""
     wanted = _as_read_from(version)
     with storage.connect(old.url) as connection:
         for view in VIEWS:
@@ -102,7 +102,7 @@ def test_polars(version: int, old: ObjectStore) -> None:
 
 @pytest.mark.parametrize("order", [tuple(VERSIONS), tuple(reversed(VERSIONS))])
 def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectStore) -> None:
-    """A run that was begun by one version and resumed by another, whichever shard is listed first."""
+    """A run with shards of two versions, in either order."""
     for number, each in enumerate(order):
         data = open_store(str(FIXTURES / f"schema-v{each}")).get(str(KEY))
         store.put_if_absent(str(replace(KEY, number=number)), data)
@@ -119,7 +119,7 @@ def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectS
 
 @pytest.mark.parametrize("version", VERSIONS[:-1], indirect=True)
 def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: ObjectStore) -> None:
-    """Its manifest says what its newest rows are, so that an older reader refuses it; today's reads them all."""
+    """Its manifest has the highest schema version, so an older reader refuses it."""
     for info in old.list(""):
         store.put_if_absent(info.key, old.get(info.key))
     create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}))
@@ -159,7 +159,7 @@ def test_an_old_run_that_is_sealed(version: int, old: ObjectStore, store: Object
 
 
 def test_the_heads_say_what_the_columns_are() -> None:
-    """On failure: write them again with ``to_parquet(SCHEMA.empty_table())``."""
+    """If this fails, write them again with ``to_parquet(SCHEMA.empty_table())``."""
     for path, schema in ((schema_template("traces"), SCHEMA), (schema_template("rescored"), RESCORED_SCHEMA)):
         found = pq.read_schema(path)
         assert found.equals(schema)
@@ -168,14 +168,14 @@ def test_the_heads_say_what_the_columns_are() -> None:
 
 
 def _newer() -> bytes:
-    """A shard of a version to come, whose rows have another column."""
+    """Writes a shard of a future version with an additional column."""
     later = SCHEMA.append(pa.field("mood", pa.string())).with_metadata({VERSION_KEY: b"99"})
     table = episodes_table([episode(1, run_id=RUN)])
     return to_parquet(pa.Table.from_arrays([*table.columns, pa.array(["glad"])], schema=later))
 
 
 def test_a_newer_run_is_refused(store: ObjectStore) -> None:
-    """By its manifest, before any object is opened; every reader names it."""
+    """Every reader refuses it by its manifest, before it opens an object."""
     create_or_check(store, replace(MANIFEST, run_id=RUN, schema_version=99))
     store.put_if_absent(str(KEY), _newer())
     readers = (storage.connect, storage.scan, lambda url: read_index(open_store(url), RUN))
@@ -185,7 +185,7 @@ def test_a_newer_run_is_refused(store: ObjectStore) -> None:
 
 
 def test_a_newer_object_is_refused(store: ObjectStore) -> None:
-    """By those that read its footer; SQL, which does not, finds out when the object cannot be read as it expects."""
+    """Readers of the footer refuse it; SQL fails when the columns differ."""
     store.put_if_absent(str(KEY), _newer())
     named = rf"{KEY}: written with schema version 99.*upgrade it"
     with pytest.raises(StoreError, match=named):
