@@ -90,7 +90,7 @@ def test_a_regression_is_a_message_of_its_own() -> None:
 
     _, moved = night_notifications(night(flags=(flag("regression"), flag("improvement"), flag("drift"))))
     assert moved.event == "regression"
-    assert moved.what.startswith("nightly-2026-11-23: 2 scores moved")
+    assert moved.what.startswith("nightly-2026-11-23: 2 significant changes")
     assert moved.since == "compared with nightly-2026-11-22"
     assert [detail.split(":")[0] for detail in moved.details] == ["regression", "drift"]
     assert "61.0, was 83.0" in moved.details[0]
