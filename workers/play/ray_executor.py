@@ -139,14 +139,19 @@ class RayExecutor:
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def probe(self, spec: ModelSpec) -> Unavailable | None:
-        retries = SHARD_TRIES - 1  # Ray retries when the worker dies or is being restarted
-        try:
-            found: Unavailable | None = await self._actors[0].probe.options(max_task_retries=retries).remote(spec)
-        except RayTaskError as error:
-            raise _own(error) from None
-        except RayError as error:
-            raise _died(f"model {spec.name!r}", error) from None
-        return found
+        actor = self._actors[0]
+        for tries_left in reversed(range(SHARD_TRIES)):
+            try:
+                found: Unavailable | None = await actor.probe.remote(spec)
+            except RayTaskError as error:
+                raise _own(error) from None
+            except RayError as error:
+                if not tries_left:
+                    raise _died(f"model {spec.name!r}", error) from None
+                await self._wait_until_ready(actor)
+            else:
+                return found
+        raise AssertionError("unreachable: the last try returns or raises")
 
     async def snapshot(self) -> LimitsSnapshot:
         return LimitsSnapshot() if self._coordinator is None else await self._coordinator.snapshot(self._run)
@@ -165,17 +170,19 @@ class RayExecutor:
             raise _not_started(error) from None
 
     def _give_back_once_ready(self, actor: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
-        """Gives an actor back when it has restarted: until then it would fail at once and use up a shard's tries."""
-
-        async def wait() -> None:
-            ready = actor.__ray_ready__.options(max_task_retries=-1).remote()
-            with suppress(TimeoutError, RayError):  # the next try raises the error
-                await asyncio.wait_for(ready, self._settings.start_timeout_s)
+        async def give_back() -> None:
+            await self._wait_until_ready(actor)
             self._queue.add(actor)
 
-        task = asyncio.create_task(wait())
+        task = asyncio.create_task(give_back())
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
+
+    async def _wait_until_ready(self, actor: Any) -> None:  # noqa: ANN401 - as above
+        """Waits until an actor has restarted: until then every call fails at once and uses up a try."""
+        ready = actor.__ray_ready__.options(max_task_retries=-1).remote()
+        with suppress(TimeoutError, RayError):  # the next try raises the error
+            await asyncio.wait_for(ready, self._settings.start_timeout_s)
 
 
 async def _end(actor: Any) -> None:  # noqa: ANN401 - as above
