@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 from muses_eval.pipeline import providers
-from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.model_config import ModelConfig
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.protocol import Observation
 from muses_eval.pipeline.episode.scenario import Scenario

@@ -7,7 +7,7 @@ from typing import Any
 from muses_eval.dashboards.tables.cost_estimate import time_span
 from muses_eval.dashboards.tables.text_table import text_table
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.plan.gpu_waves import Wave, WaveSchedule, gpus_per_replica, needed_gpus
 from muses_eval.pipeline.plan.interval import Interval
 

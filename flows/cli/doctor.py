@@ -12,7 +12,7 @@ from muses_eval.flows.cli import BAD_USAGE, DONE
 from muses_eval.flows.cli.options import Json, RunOptions, load_config
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.settings import Settings, make_home, ray_home, read_settings, set_environment_defaults
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import MusesError
 

@@ -18,7 +18,7 @@ from muses_eval.flows.settings import Settings, read_settings, set_environment_d
 from muses_eval.flows.sweep.sweep import PlannedRun, plan_runs
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand, has_grid
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.plan.cell_estimate import CellEstimate, estimate_cells
 from muses_eval.pipeline.plan.cost_estimate import CostEstimate, estimate_cost

@@ -1,4 +1,4 @@
-"""Writes files atomically, through a partial file beside the target."""
+"""Temporary files beside a target, which the caller renames when they are complete."""
 
 import secrets
 from collections.abc import Iterator

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from muses_eval.flows.installation import CHECKOUT
+from muses_eval.flows.job.async_run_lock import hold_run_lock_async
 from muses_eval.flows.job.execution_context import ExecutionContext, read_context
 from muses_eval.flows.job.provenance import code_state, package_versions, provenance_record
 from muses_eval.flows.job.run_budget import RunBudget
-from muses_eval.flows.job.run_lock import hold_run_lock_async
 from muses_eval.flows.settings import Settings
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.datasets.dataset import Dataset, dataset_from_rows, generate_dataset
 from muses_eval.pipeline.errors import ConfigError

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.pipeline.prices import default_prices

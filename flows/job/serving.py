@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from muses_eval.flows.job.prepare import PreparedRun, users_model
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.pipeline.text.credential_masking import mask_json

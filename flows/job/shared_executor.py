@@ -10,7 +10,7 @@ from muses_eval.flows.job.evaluate import OpenExecutor
 from muses_eval.flows.job.serving import engine_versions, with_model_servers
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.execution import ExecutionConfig
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.workers.play.executor import Executor
 
 

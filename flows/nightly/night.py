@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
+from muses_eval.flows.job.async_run_lock import hold_run_lock_async
 from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
 from muses_eval.flows.job.prepare import PreparedRun, Warn, open_run
 from muses_eval.flows.job.report import RunReport
-from muses_eval.flows.job.run_lock import hold_run_lock_async
 from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.flows.job.shared_executor import SharedExecutor
 from muses_eval.flows.nightly.night_report import MAX_EARLIER_NIGHTS, NightOutcome, build_report

@@ -23,7 +23,7 @@ from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.config.dataset import DatasetSpec
 from muses_eval.pipeline.config.grid import SweepRun
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.call_usage import sum_or_none

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from muses_eval.pipeline.config.endpoint import Endpoint, Limits, address_problem
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.section import Integer, Number, Section

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.plan.episode_usage import EpisodeUsage

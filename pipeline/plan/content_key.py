@@ -13,7 +13,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.control_tokens import escape_control_tokens

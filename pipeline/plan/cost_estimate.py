@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from muses_eval.pipeline.config.endpoint import Endpoint
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.plan.cell_estimate import CellEstimate
 from muses_eval.pipeline.plan.duration import AccountOf, estimate_duration

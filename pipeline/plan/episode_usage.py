@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.prices import prices_of

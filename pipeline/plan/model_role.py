@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.episode.model_call import Role
 from muses_eval.pipeline.plan.cell_estimate import CellEstimate

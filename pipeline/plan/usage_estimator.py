@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.protocol import PrincipalView

@@ -1,4 +1,4 @@
-"""A mean with its standard error, as ``storage/query/macros/standard_error.sql`` computes them."""
+"""A mean with its standard error, as ``storage/query/macros/mean_and_standard_error.sql`` computes them."""
 
 from typing import NamedTuple
 

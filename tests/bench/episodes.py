@@ -31,7 +31,7 @@ from typing import Any
 
 from muses_eval.flows.job.evaluate import play_all
 from muses_eval.flows.job.prepare import PreparedRun, prepare_without_lock
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
 from muses_eval.pipeline.families import FAMILIES

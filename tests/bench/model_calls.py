@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 import aiohttp
 import httpx
 from muses_eval.pipeline.config.endpoint import Endpoint
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.episode.protocol import Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.workers.providers.chat_api import ChatApiAgent, ChatApiModel, Effects, ModelConnection

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
 from muses_eval.pipeline.episode.score import SCORINGS, Score
 from muses_eval.pipeline.episode.transcript import Message

@@ -23,6 +23,7 @@ def test_all_is_well(muses: Muses, tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_all_is_ill(muses: Muses, tmp_path: Path) -> None:
     """Every finding is reported, however many came before it, each with what to do."""
     (port,) = free_ports(1)

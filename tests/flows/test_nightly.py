@@ -18,7 +18,7 @@ from muses_eval.flows.nightly.night_history import last_nights
 from muses_eval.flows.nightly.publish_site import publish
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.execution import ExecutionConfig
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.object_store import ObjectStore

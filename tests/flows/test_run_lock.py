@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from muses_eval.flows.job.run_lock import hold_run_lock_async
+from muses_eval.flows.job.async_run_lock import hold_run_lock_async
 from muses_eval.storage.objects.object_keys import lock_key
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store

@@ -9,8 +9,8 @@ from hypothesis import given, strategies as st
 from muses_eval.pipeline.config.dataset import DatasetSpec
 from muses_eval.pipeline.config.endpoint import Endpoint, Limits
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
 from muses_eval.pipeline.config.model_config import ModelConfig
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.run import RunConfig

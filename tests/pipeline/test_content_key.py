@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.users import UsersSpec

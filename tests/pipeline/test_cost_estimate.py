@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.users import UsersSpec

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.plan.gpu_waves import Wave, gpus_per_replica, pack_waves
 

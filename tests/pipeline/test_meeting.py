@@ -31,7 +31,8 @@ from muses_eval.pipeline.families.meeting.generate import GRID
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth, Member
 from muses_eval.pipeline.families.meeting.scripted_agents import best_slot
 from muses_eval.pipeline.families.meeting.scripted_users import MeetingUser
-from muses_eval.pipeline.families.meeting.slots import DAYS, MAX_TEXT, Slot, find_slots, parse_slot, time_expressions
+from muses_eval.pipeline.families.meeting.slot import DAYS, Slot
+from muses_eval.pipeline.families.meeting.time_expressions import MAX_TEXT, find_slots, parse_slot, time_expressions
 from muses_eval.pipeline.families.meeting.wording import wording
 from muses_eval.pipeline.hashing import canonical
 from muses_eval.workers.providers.scripted import scripted_participants

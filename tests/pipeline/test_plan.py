@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint, Limits
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import (

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.episode.call_usage import CallUsage, sum_or_none

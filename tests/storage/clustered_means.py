@@ -1,4 +1,4 @@
-"""Means and standard errors of samples, by the macros of ``storage/query/macros/standard_error.sql``."""
+"""Means and standard errors of samples, by the macros of ``storage/query/macros/mean_and_standard_error.sql``."""
 
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
@@ -54,5 +54,5 @@ def mean_of_means(estimates: Sequence[MeanEstimate]) -> MeanEstimate:
 @lru_cache(1)
 def _connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
-    connection.execute(sql_text("macros", "standard_error"))
+    connection.execute(sql_text("macros", "mean_and_standard_error"))
     return connection

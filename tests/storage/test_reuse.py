@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.hashing import digest

@@ -7,7 +7,7 @@ from typing import Self, TypeVar, cast
 
 import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.protocol import Observation

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint, Limits
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.episode.model_call import Call, Reply
 from muses_eval.pipeline.episode.protocol import Agent, Observation

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import ray
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.errors import ConfigError, ModelFailure
 from muses_eval.workers.vllm import server_discovery
@@ -296,7 +296,7 @@ _DRIVER = """
 import asyncio, sys, ray
 sys.path.insert(0, {root!r})
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.workers.vllm.fleet import VllmFleet
 from muses_eval.workers.vllm.server_discovery import ServerDiscovery
 ray.init("local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False, _temp_dir={temp!r})

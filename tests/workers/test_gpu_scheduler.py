@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pytest
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.plan.gpu_waves import ServerKey, needed_gpus, pack_waves, server_key

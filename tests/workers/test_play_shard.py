@@ -14,7 +14,7 @@ import pytest
 from muses_eval.pipeline import families
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.endpoint import Endpoint
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset

@@ -25,7 +25,7 @@ import ray
 from muses_eval.flows.installation import PACKAGE
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.endpoint import Limits
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError, MusesError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.shards import read_index, read_shard
@@ -426,7 +426,7 @@ class Cluster:
         script = (
             "import asyncio, json, pathlib\n"
             "from muses_eval.pipeline.errors import MusesError\n"
-            "from muses_eval.pipeline.config.model import ModelSpec\n"
+            "from muses_eval.pipeline.config.model_spec import ModelSpec\n"
             "from muses_eval.workers.play.ray_executor import RayExecutor, RaySettings\n"
             f"settings = json.loads({json.dumps(settings)!r})\n"
             "settings['code'] = settings.get('code') and pathlib.Path(settings['code'])\n"

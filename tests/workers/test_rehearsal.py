@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.protocol import Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.model_call import Call, Reply

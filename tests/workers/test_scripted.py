@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.model_call import Reply

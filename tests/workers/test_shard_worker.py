@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.shards import read_shard

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from muses_eval.pipeline.config.budget import Budget
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from muses_eval.pipeline.config.budget import Budget
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.workers.budget.cost import Cost, or_infinity
 from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory, CostHistoryByCell
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary

@@ -4,7 +4,7 @@ import secrets
 from types import TracebackType
 from typing import Self
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.workers.coordinator.coordinator import LocalCoordinator
 from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.executor import OnStart, ignore_start

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError, MusesError
 from muses_eval.workers.coordinator.ray_actor import RayCoordinator, connect_coordinator
 from muses_eval.workers.limits import LimitsSnapshot

@@ -5,7 +5,7 @@ import os
 import uuid
 from collections.abc import Mapping
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ModelFailure, MusesError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import is_multi_turn

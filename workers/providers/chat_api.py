@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from muses_eval.pipeline.config.endpoint import Endpoint
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.episode.model_call import Call, Reply
 from muses_eval.pipeline.episode.protocol import Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from muses_eval.pipeline.config.endpoint import Endpoint, address_problem
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.providers import PROVIDERS, WireFormat
 from muses_eval.workers.limits import LimitsClient

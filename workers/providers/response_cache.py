@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.episode.model_call import Call, Reply
 from muses_eval.pipeline.episode.protocol import Agent, Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage

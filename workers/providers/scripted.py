@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import ray
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError, MusesError
 from muses_eval.pipeline.plan.gpu_waves import gpus_per_replica, pack_waves
 from muses_eval.workers.vllm.engine_build import EngineBuild, find_engine

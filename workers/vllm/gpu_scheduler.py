@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from muses_eval.pipeline.async_utils import gather_all
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.plan.gpu_waves import ServerKey, server_key
 from muses_eval.workers.limits import LimitsSnapshot

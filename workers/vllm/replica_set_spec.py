@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from muses_eval.pipeline.config.engine import EngineSpec
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.hashing import digest
 from muses_eval.workers.vllm.autoscaler import ScalingRules
 from muses_eval.workers.vllm.engine_build import EngineBuild

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray
-from muses_eval.pipeline.config.model import ModelSpec
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError, ModelFailure
 from muses_eval.workers.vllm.replica_set_spec import replica_set_name
 from ray.exceptions import RayError

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from muses_eval.dashboards.web.charts import DifferenceScale
+from muses_eval.dashboards.web.flips import MAX_FLIPS, flips
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
-from muses_eval.dashboards.web.pages.flips import MAX_FLIPS, flips
-from muses_eval.dashboards.web.pages.ranking import ranking_of
+from muses_eval.dashboards.web.ranking_cache import ranking_of
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from muses_eval.dashboards.tables.paper_table2 import PAPER_COLUMNS, TableRow, measured_rows, published_rows
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
-from muses_eval.dashboards.web.pages.ranking import cached_ranking, ranking_of
+from muses_eval.dashboards.web.ranking_cache import cached_ranking, ranking_of
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import MusesError, StoreError

@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from muses_eval.pipeline.families.meeting.slots import Slot, parse_slot
+from muses_eval.pipeline.families.meeting.slot import Slot
+from muses_eval.pipeline.families.meeting.time_expressions import parse_slot
 from muses_eval.pipeline.text.reply_parsing import as_text, first_value, json_objects, nested_objects, strip_reasoning
 
 _GOAL = "goal_achieved"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from muses_eval.pipeline.episode.principal import AGENT
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.meeting.announcement import names_in
-from muses_eval.pipeline.families.meeting.slots import DAYS, Slot, TimeExpression, normalized, time_expressions
+from muses_eval.pipeline.families.meeting.slot import DAYS, Slot
+from muses_eval.pipeline.families.meeting.time_expressions import TimeExpression, normalized, time_expressions
 
 _CLAUSE_END = re.compile(r"(?<=[.!?;])\s+|\n+|\s+(?=(?:but|however|although|though|except|whereas|yet)\b)")
 _COMMA = re.compile(",")

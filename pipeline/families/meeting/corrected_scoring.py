@@ -17,7 +17,7 @@ from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.meeting import consent
 from muses_eval.pipeline.families.meeting.announcement import Announcement, find_announcement
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
-from muses_eval.pipeline.families.meeting.slots import Slot
+from muses_eval.pipeline.families.meeting.slot import Slot
 from muses_eval.pipeline.families.weighted_mean import weighted_mean
 
 

@@ -22,7 +22,7 @@ from muses_eval.pipeline.datasets.user_counts import user_count_at
 from muses_eval.pipeline.episode.serialization import describe
 from muses_eval.pipeline.families.family import Row
 from muses_eval.pipeline.families.meeting.scenario import DIFFICULTIES, DISCLOSURES
-from muses_eval.pipeline.families.meeting.slots import Slot
+from muses_eval.pipeline.families.meeting.slot import Slot
 from muses_eval.pipeline.hashing import digest
 
 PAPER_USER_COUNTS = range(2, 11)

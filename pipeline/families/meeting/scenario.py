@@ -16,7 +16,8 @@ from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.serialization import find_format_line
 from muses_eval.pipeline.families.family import Row
-from muses_eval.pipeline.families.meeting.slots import Slot, parse_slot
+from muses_eval.pipeline.families.meeting.slot import Slot
+from muses_eval.pipeline.families.meeting.time_expressions import parse_slot
 from muses_eval.pipeline.families.meeting.wording import join_slots, wording
 
 DISCLOSURES = ("full", "partial")

@@ -9,7 +9,8 @@ from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.families.family import ScriptedKind
 from muses_eval.pipeline.families.meeting.published_scoring import GRID
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
-from muses_eval.pipeline.families.meeting.slots import Slot, find_slots
+from muses_eval.pipeline.families.meeting.slot import Slot
+from muses_eval.pipeline.families.meeting.time_expressions import find_slots
 
 _PROPOSAL = "{name}, could you make {slot}?"
 _QUESTION = "{name}, at which times could you meet?"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth, Member
-from muses_eval.pipeline.families.meeting.slots import Slot, time_expressions
+from muses_eval.pipeline.families.meeting.slot import Slot
+from muses_eval.pipeline.families.meeting.time_expressions import time_expressions
 from muses_eval.pipeline.families.meeting.wording import join_slots, wording
 from muses_eval.pipeline.rng import RandomGenerator
 

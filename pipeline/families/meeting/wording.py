@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
-from muses_eval.pipeline.families.meeting.slots import Slot
+from muses_eval.pipeline.families.meeting.slot import Slot
 from muses_eval.pipeline.word_tables import Placeholders, read_word_table
 
 _Greeting = Annotated[str, Placeholders(("name",))]

@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+from muses_eval.pipeline.families.meeting.slot import DAYS, Slot
+
 MAX_TEXT = 20_000
 LONGEST_MEETING = 90
 """Minutes.  A longer range is an interval in which somebody is free, not a meeting."""
@@ -59,19 +60,6 @@ _PART_OF_DAY = re.compile(r"[\s,]*(?:in the )?(?P<part>morning|afternoon)")
 _NEGATED = re.compile(r"(?:\bnot|n't|\binstead of|\brather than|\bexcept|\bno longer)\s*(?:on |at |for |the )*$")
 _LOOK_BACK = 24
 """Number of characters before a time expression that are searched for words such as "not at" or "between"."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Slot:
-    """The start of a meeting."""
-
-    day: int
-    """Weekday: 0 for Monday to 6 for Sunday."""
-    minutes: int
-    """Minutes since midnight."""
-
-    def __str__(self) -> str:
-        return f"{DAYS[self.day]} {self.minutes // 60}:{self.minutes % 60:02d}"
 
 
 @dataclass(frozen=True, slots=True)
