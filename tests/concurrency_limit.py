@@ -1,4 +1,4 @@
-"""A limit within one event loop that needs no coordinator."""
+"""A concurrency limit within one event loop, which needs no coordinator."""
 
 import asyncio
 from collections import deque
@@ -9,10 +9,10 @@ from muses_eval.workers.limits.account import AttemptOutcome, Permit
 
 
 class ConcurrencyLimit:
-    """At most so many tries in flight, first come, first served.
+    """Lets at most ``most`` attempts be in flight, first come, first served.
 
-    Not asyncio.Semaphore: a limit outlives event loops (a process may run one after another) and its size may change.
-    It is not thread-safe: the loops of one process take turns.
+    Not an asyncio.Semaphore, because a limit outlives event loops (a process may run one after another) and its size
+    may change.  Not thread-safe: the event loops of one process must not run at the same time.
     """
 
     def __init__(self, most: int) -> None:
@@ -31,14 +31,14 @@ class ConcurrencyLimit:
             self._give_back()
 
     def record(self, outcome: AttemptOutcome) -> None:
-        """Learns nothing."""
+        """Does nothing: this limit does not adapt."""
 
     def lower_to(self, most: int) -> None:
-        """Takes effect for the tries to come; a larger number changes nothing."""
+        """Lowers the limit for attempts that start later; a larger number changes nothing."""
         self.most = min(self.most, most)
 
     async def _take(self) -> None:
-        # Whoever waits is handed the permit that gets free, so a free permit means that nobody waits.
+        # A freed permit goes directly to the first waiter, so a free permit means that there are no waiters.
         if self.in_flight < self.most:
             self.in_flight += 1
             return
@@ -47,7 +47,7 @@ class ConcurrencyLimit:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # the permit was handed over in the same moment
+            if not turn.cancelled():  # the permit was granted in the same moment
                 self._give_back()
             raise
 

@@ -1,7 +1,7 @@
-"""What all tests share: a clean environment, servers that are started once, and the command line.
+"""Fixtures of all tests: a clean environment, servers that are started once, and the command line.
 
-The environment is clean before pytest collects a test, so before the first module or fixture reads it: no variable and
-no file of the person who runs the tests reaches them, and they write into no store of theirs.
+The environment is cleaned before pytest collects tests, that is, before a module or fixture reads it.  Tests therefore
+neither see the developer's variables and files nor write into the developer's stores.
 """
 
 import atexit
@@ -22,18 +22,18 @@ from hypothesis import HealthCheck, settings
 from tests.s3_server import S3Server, s3_server
 
 _RAY_TOKEN = secrets.token_hex(32)
-"""A process reads it once, and local clusters of later tests have to have the same."""
+"""Token of all local Ray clusters: a process reads the token once, so later tests must use the same one."""
 _FOREIGN = ("MUSES_", "AWS_", "OPENAI_", "PREFECT_", "RAY_")
 _TESTS = Path(__file__).parent
 _PYTHONPATH = os.pathsep.join(map(str, (_TESTS / "as_installed", _TESTS.parent, _TESTS.parent / "infra" / "package")))
 
 Done = subprocess.CompletedProcess[str]
 Muses = Callable[..., Done]
-"""Runs ``muses`` with these arguments, in a folder of its own; keywords are environment variables."""
+"""Runs ``muses`` with these arguments in the test's own folder; keyword arguments are environment variables."""
 
 
 def _clean() -> None:
-    """Takes what a shell has set out of the environment."""
+    """Removes variables that the developer's shell has set."""
     for name in list(os.environ):
         if name.startswith(_FOREIGN):
             del os.environ[name]
@@ -41,11 +41,11 @@ def _clean() -> None:
 
 
 def _move_home() -> None:
-    """Gives this process an empty home, so that it finds no ``~/.aws``, ``~/.prefect`` or ``~/.ray``.
+    """Gives this process an empty home folder, so that it finds no ``~/.aws``, ``~/.prefect`` or ``~/.ray``.
 
-    The folders in which installers keep their configuration and caches stay where they are.
+    Folders with the configuration and caches of installers stay where they are.
     """
-    if "PYTEST_XDIST_WORKER" in os.environ:  # the process that started this one has moved it
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the parent process has already moved it
         return
     home = Path.home()
     for name, folder in (("CONFIG", ".config"), ("CACHE", ".cache"), ("DATA", ".local/share")):
@@ -55,30 +55,30 @@ def _move_home() -> None:
 
 
 def pytest_configure() -> None:
-    """Runs before collection, and not in a process that a test starts and that imports this file."""
+    """Cleans the environment before collection, but not in a process that a test starts and that imports this file."""
     _clean()
     _move_home()
-    # A property does not fail because the machine is busy: tests measure no time.
+    # A property must not fail because the machine is busy, so examples have no deadline.
     settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _processes() -> Iterator[None]:
-    """Those that a test starts find the code, and the packages that users have."""
+    """Lets processes that a test starts find the code, and only the packages that users have."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", _PYTHONPATH)
         yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that wait for servers come first: at the end, no process waits for one of them alone."""
+    """Runs the files that wait for servers first, so that at the end no process is alone with one of them."""
     items.sort(key=lambda item: not {"flows", "workers"} & set(item.path.relative_to(_TESTS).parts))
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a module's fixtures, or the code that they call, have set in the environment does not reach a test."""
+    """Removes variables that a module's fixtures, or code that they call, have set."""
     for name in list(os.environ):
         if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
@@ -87,7 +87,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
-    """A server with one bucket, ``muses-tests``, for the whole session."""
+    """An S3 server with one bucket, ``muses-tests``, for the whole session."""
     with s3_server() as server:
         server.create_bucket("muses-tests")
         yield server
@@ -95,7 +95,7 @@ def s3() -> Iterator[S3Server]:
 
 @pytest.fixture
 def muses(tmp_path: Path, request: pytest.FixtureRequest) -> Muses:
-    """In this process, which spares each call a second of imports; marked ``own_process``, in one of its own."""
+    """Runs commands in this process, which saves a second of imports each; marked ``own_process``, in a new one."""
     run = _run_process if request.node.get_closest_marker("own_process") else _run_here
     return lambda *arguments, **environment: run(tmp_path, arguments, environment)
 

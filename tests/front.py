@@ -1,8 +1,8 @@
-"""A front that stands before a server on loopback, as a proxy does, and can be told to have trouble.
+"""A reverse proxy in front of a server on loopback that can be switched to answer with errors.
 
 with Front(server_port) as front:
     client(front.port)
-    front.trouble = 503          # from now on every request is answered so; open connections break
+    front.trouble = 503          # from now on every request gets this status; open connections break
     front.trouble = None
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Self
 
 
 class Front:
-    """Passes bytes on, of HTTP and of websockets alike; runs in a thread of its own."""
+    """Forwards the bytes of HTTP and websocket connections; runs in its own thread."""
 
     def __init__(self, behind: int) -> None:
         self._behind = behind
@@ -24,11 +24,11 @@ class Front:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._open: set[asyncio.StreamWriter] = set()
         self.refused: list[str] = []
-        """The paths of the requests that it has answered itself."""
+        """Paths of the requests that the proxy has answered itself."""
 
     @property
     def trouble(self) -> int | None:
-        """The status that every request is answered with; None: all is passed on."""
+        """HTTP status of the answer to every request; None to forward requests."""
         return self._trouble
 
     @trouble.setter

@@ -1,12 +1,12 @@
-"""A real Prefect server on loopback, with a home of its own, and workers for it.
+"""A real Prefect server on loopback with its own home folder, and workers for it.
 
     with prefect_server(tmp_path) as server:
         muses("deploy", "nightly.yaml", PREFECT_API_URL=server.url)
         with server.worker("muses"):
             server.wait_until(lambda: server.states("nightly") == ["COMPLETED"])
 
-Its database is a file in its home unless a URL of another one is given.  Server and workers run in sessions of their
-own and are ended by their process.
+The database is a file in that home folder unless the URL of another one is given.  The server and its workers run in
+their own sessions and are ended by process id.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from tests.s3_server import free_ports
 T = TypeVar("T")
 PREFECT = Path(sys.executable).with_name("prefect")
 PATIENCE_S = 180.0
-"""For one thing to happen; far more than it takes, on a machine that has other things to do."""
+"""Timeout of one wait, in seconds; generous, because the machine may be busy."""
 
 
 class PrefectServer:
@@ -42,13 +42,13 @@ class PrefectServer:
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Starts the server and returns when it answers."""
         command = (PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         (process,) = self._running = [_start(command, self._environment(), self.log)]
         wait_until(lambda: _answers(f"{self.url}/health"), process, self.log)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Ends it; SIGKILL as a power cut would."""
+        """Stops the server; with SIGKILL, as abruptly as a power cut."""
         for process in self._running:
             _end(process, number)
         self._running = []
@@ -63,13 +63,13 @@ class PrefectServer:
             **self._database,
             "PREFECT_UI_ENABLED": "false",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",  # not every minute
+            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",  # the default is a minute
             "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
         }
 
     @contextmanager
     def worker(self, pool: str, environment: Mapping[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-        """A worker that takes what is due in the pool; *environment*: what its runs find beside ours."""
+        """Runs a worker that executes the pool's due flow runs; they also get the variables of *environment*."""
         env = {
             **_quiet(self.home / "worker"),
             "PREFECT_API_URL": self.url,
@@ -89,7 +89,7 @@ class PrefectServer:
         return log.read_text(errors="replace") if log.exists() else ""
 
     def ask(self, question: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
-        """What the server says to Prefect's own client."""
+        """Returns the server's response to a call of Prefect's own client."""
         from prefect.client.orchestration import PrefectClient
 
         async def ask() -> T:
@@ -99,7 +99,7 @@ class PrefectServer:
         return asyncio.run(ask())
 
     def runs(self, flow: str) -> list[Any]:
-        """The runs of a flow, the oldest first."""
+        """Returns the runs of a flow, the oldest first."""
         from prefect.client.schemas.filters import FlowFilter
         from prefect.client.schemas.sorting import FlowRunSort
 
@@ -110,11 +110,11 @@ class PrefectServer:
         )
 
     def states(self, flow: str) -> list[str]:
-        """Of its runs that have begun."""
+        """Returns the states of the flow's runs that have started."""
         return [run.state_type.value for run in self.runs(flow) if run.start_time is not None]
 
     def run_deployment(self, name: str, due: datetime | None = None) -> str:
-        """Starts a deployment, named FLOW/DEPLOYMENT, as its schedule does at *due*; returns the id of its run."""
+        """Starts the deployment FLOW/DEPLOYMENT as its schedule does at *due*; returns the id of the flow run."""
         from prefect.states import Scheduled
 
         async def run(client: Any) -> str:
@@ -125,7 +125,7 @@ class PrefectServer:
         return self.ask(run)
 
     def state(self, flow_run_id: str) -> Any:
-        """Of one run."""
+        """Returns the state of one flow run."""
 
         async def read(client: Any) -> Any:
             return (await client.read_flow_run(flow_run_id)).state
@@ -133,18 +133,18 @@ class PrefectServer:
         return self.ask(read)
 
     def cancel(self, flow_run_id: str) -> None:
-        """As its page's button does."""
+        """Cancels a flow run as the button on its page does."""
         from prefect.states import Cancelling
 
         self.ask(lambda client: client.set_flow_run_state(flow_run_id, Cancelling()))
 
     def wait_for_end(self, flow_run_id: str) -> Any:
-        """The state in which one run has ended."""
+        """Waits until a flow run has ended and returns its final state."""
         self.wait_until(lambda: self.state(flow_run_id).is_final())
         return self.state(flow_run_id)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Raises with what server and worker had to say when it does not happen."""
+        """Waits until the condition holds; raises with the logs of the server and its workers if it never does."""
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
             if time.monotonic() > deadline:
@@ -154,7 +154,7 @@ class PrefectServer:
 
 @contextmanager
 def prefect_server(home: Path, database_url: str | None = None) -> Iterator[PrefectServer]:
-    """Starts a server and stops it at the end."""
+    """Runs a Prefect server for the duration of the block."""
     server = PrefectServer(home, database_url)
     try:
         server.start()
@@ -164,7 +164,7 @@ def prefect_server(home: Path, database_url: str | None = None) -> Iterator[Pref
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Raises when the process ends before it happens, or it does not happen."""
+    """Waits until the condition holds; raises if the process ends first or the time is up."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
@@ -195,7 +195,7 @@ def _end(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
 
 
 def _quiet(home: Path) -> dict[str, str]:
-    """The environment without what belongs to another Prefect."""
+    """Returns the environment without the settings of another Prefect installation."""
     home.mkdir(parents=True, exist_ok=True)
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return {**mine, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}

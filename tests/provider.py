@@ -1,4 +1,4 @@
-"""A scripted provider for tests: the rehearsal's HTTP server, with answers that a test chooses one by one.
+"""A scripted provider for tests: the rehearsal's HTTP server, with responses that a test chooses one by one.
 
 In a test::
 
@@ -8,15 +8,15 @@ In a test::
     with Provider(script=[*storm(3, rate_limited(retry_after="2")), cut_off()]) as provider: ...
     with Provider(script=cycle([None, None, failed(500)]), latency_s=0.01, most_in_flight=8) as provider: ...
 
-*script* says what happens to each completion request, in the order of arrival: a :class:`Response`, or None for the
-usual reply; when it is used up, all further requests get the usual reply.  Any iterable will do, an endless one too.
-*most_in_flight* is a hard limit of concurrency: the request above it is refused with 429 at once.
+*script* yields one item per completion request, in the order of arrival: a :class:`Response`, or None for the usual
+reply.  After its end, all further requests get the usual reply.  It may be any iterable, also an infinite one.
+*most_in_flight* is a hard concurrency limit: a request above it is refused with 429 at once.
 
-The provider keeps books, safe to read after the calls: ``requests`` (everything that arrived), ``completions`` (only
+The provider keeps a request log, safe to read after the calls: ``requests`` (all requests), ``completions`` (only
 completion requests), ``peak`` (most completion requests in flight at one time), ``refused`` (by the hard limit).
 
-For weather by chance, limits in a sliding window and Anthropic's wire format: ``workers.rehearsal``; for use by hand:
-``muses rehearse --serve``.
+Random fault profiles, limits in a sliding window and Anthropic's wire format are in ``workers.rehearsal``.  To start
+such a provider by hand, use ``muses rehearse --serve``.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 ReplyText = Callable[[Mapping[str, Any]], str]
-"""From the request's JSON to the model's text."""
+"""Maps the JSON of a request to the model's text."""
 
 _COMPLETIONS = "/v1/chat/completions"
 
@@ -58,64 +58,64 @@ _COMPLETIONS = "/v1/chat/completions"
 def completion(
     content: object, finish_reason: str | None = "stop", usage: object = None, **message: object
 ) -> Response:
-    """A completion with this content (text, a list of parts, or None); *message*: further fields of the message."""
+    """Returns a completion with this content (text, a list of parts, or None); *message* adds fields to the message."""
     return chat_completion(content, finish_reason, usage, **message)
 
 
 def refused(status: int, message: str, code: str | int | None = None, **fields: object) -> Response:
-    """An error as OpenAI words it; *fields*: further ones of the error object."""
+    """Returns an error in OpenAI's format; *fields* adds fields to the error object."""
     return as_json({"error": {"message": message, "type": "invalid_request_error", "code": code, **fields}}, status)
 
 
 def rate_limited(retry_after: str | None = None, retry_after_ms: str | None = None) -> Response:
-    """429, with what the provider says about when to come back."""
+    """Returns a 429 with the headers that say when to try again."""
     headers = {"Retry-After": retry_after, "retry-after-ms": retry_after_ms}
     answer = refused(429, "slow down", "rate_limit_exceeded")
     return answer.with_headers({name: value for name, value in headers.items() if value is not None})
 
 
 def failed(status: int = 500) -> Response:
-    """An error page of a server or of a proxy in front of it."""
+    """Returns an error page of a server or of a proxy in front of it."""
     return html_page(status)
 
 
 def html() -> Response:
-    """A page for people with status 200, as captive portals send it."""
+    """Returns an HTML page with status 200, as captive portals send it."""
     return html_page(200)
 
 
 def garbage() -> Response:
-    """Status 200, and JSON that ends too early."""
+    """Returns a response with status 200 and truncated JSON."""
     return Response(body=b'{"choices": [{"message"', headers={"Content-Type": "application/json"})
 
 
 def cut_off() -> Response:
-    """A completion that stops in the middle of its body."""
+    """Returns a completion whose connection closes in the middle of the body."""
     return replace(completion("this text will not arrive as a whole"), ending="cut_off")
 
 
 def reset() -> Response:
-    """A connection that breaks before the answer."""
+    """Returns a connection reset before the response."""
     return Response(ending="reset")
 
 
 def slow(delay_s: float) -> Response:
-    """A good answer that comes late."""
+    """Returns a valid completion that arrives late."""
     return replace(completion("late"), delay_s=delay_s)
 
 
 def storm(count: int, answer: Response) -> Iterator[Response]:
-    """The same answer so many times."""
+    """Returns the same response *count* times."""
     return repeat(answer, count)
 
 
 def last_message(request: Mapping[str, Any]) -> str:
-    """The usual reply: what was said last."""
+    """Returns the content of the last message, which is the usual reply."""
     return str(request["messages"][-1]["content"])
 
 
 class Provider:
-    """The server; it runs in a thread of its own between ``start`` and ``stop``, or within a ``with`` block."""
+    """The server, which runs in its own thread between ``start`` and ``stop`` or within a ``with`` block."""
 
     def __init__(
         self,
@@ -154,11 +154,11 @@ class Provider:
         self.stop()
 
     def start(self) -> None:
-        """Returns when the port is open."""
+        """Starts the server and returns when its port is open."""
         self._server.start()
 
     def stop(self) -> None:
-        """Breaks off what is still in flight."""
+        """Stops the server and breaks connections that are still in flight."""
         self._server.stop()
 
     async def _handle(self, received: ReceivedRequest, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Who messages are sent to: a server on loopback that keeps the JSON that is posted to it."""
+"""A webhook receiver: a server on loopback that keeps the JSON posted to it."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Receiver:
-    """Takes what is posted to it; refuses it at ``/broken``."""
+    """Accepts every POST except those to ``/broken``."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, Any]] = []

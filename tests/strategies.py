@@ -1,4 +1,4 @@
-"""Random values that tests share."""
+"""Hypothesis strategies that several tests share."""
 
 import json
 
@@ -24,5 +24,5 @@ _PIECES = st.one_of(
 
 
 def model_texts() -> st.SearchStrategy[str]:
-    """What a model may say: prose, JSON of all shapes, halves of both, and characters that nobody expects."""
+    """Generates replies of a model: prose, JSON of all shapes, fragments of both, and unusual characters."""
     return st.lists(_PIECES, max_size=12).map("".join)

@@ -1,4 +1,4 @@
-"""The measurements that the pages quote can be made: each command starts, and the quick one of exports ends."""
+"""The benchmarks that the docs quote can be run: each command starts, and the short one for exports completes."""
 
 import importlib
 import json
@@ -16,12 +16,12 @@ NAMES = sorted(path.stem for path in BENCH.glob("[a-z]*.py"))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bench_imports(name: str) -> None:
-    """They are run by hand, so a name that has moved would be noticed by a reader."""
+    """Every benchmark imports; they are run by hand, so a stale import would otherwise go unnoticed."""
     assert importlib.import_module(f"tests.bench.{name}").__doc__
 
 
 def test_exports_are_measured() -> None:
-    """In a process of its own each, the least that it takes."""
+    """Each export is measured in its own process, on the smallest possible run."""
     command = [sys.executable, "-m", "tests.bench.export", "--episodes=1000"]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert [(one["view"], one["form"]) for one in found] == [

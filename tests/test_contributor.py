@@ -1,4 +1,4 @@
-"""The tests neither read nor change what belongs to the person who runs them: exported variables, stores, a home."""
+"""The tests neither read nor change a contributor's environment: exported variables, stores, the home folder."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_an_exported_store_is_left_untouched(tmp_path: Path) -> None:
-    """The probe's fixture plays a run, and names no store."""
+    """The probe's fixture plays a run without naming a store, and the exported store does not change."""
     home, store, work = (tmp_path / name for name in ("home", "store", "work"))
     for folder in (home / ".aws", home / ".prefect", store, work):
         folder.mkdir(parents=True)
@@ -31,7 +31,7 @@ def test_an_exported_store_is_left_untouched(tmp_path: Path) -> None:
         "RAY_ADDRESS": "127.0.0.1:9",
     }
     before = contents(home), contents(store)
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # also in a worker
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # xdist workers too
     command = (sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "--rootdir", str(ROOT))
     done = subprocess.run(
         [*command, "--basetemp", str(work / "temp"), str(PROBE)],

@@ -1,4 +1,4 @@
-"""What the prose says is there, and what is there the prose says."""
+"""The docs and the code agree: everything the docs name exists, and every command and config key is documented."""
 
 import pydoc
 import re
@@ -23,7 +23,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 
 def commands(parent: object = app, prefix: str = "muses") -> list[str]:
-    """All commands, those of groups included."""
+    """Returns all commands, including those of groups."""
     found = []
     for name in parent:  # type: ignore[attr-defined]
         if name.startswith("-"):
@@ -46,7 +46,7 @@ def test_every_command_is_in_the_reference(command: str) -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_help_shows_defaults_that_tell_something(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """That a flag is not set, and that a list is empty, goes without saying."""
+    """Help does not print defaults such as False, None or an empty list."""
     main([*command.split()[1:], "--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert f"Usage: {command}" in told
@@ -77,7 +77,7 @@ def test_every_metric_is_explained_in_its_familys_section(family: str, metric: s
 
 
 def anchors(page: Path) -> set[str]:
-    """The names that GitHub gives to the headings of a page."""
+    """Returns the anchors that GitHub generates for the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -117,7 +117,7 @@ def test_the_readme_leads_to_every_page() -> None:
 
 @pytest.fixture(scope="module")
 def demo_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The demo, played in this process: the executor does not change a score."""
+    """The store of the demo, played in this process; the executor does not change scores."""
     store = str(tmp_path_factory.mktemp("demo"))
     assert main(["run", str(ROOT / "infra" / "demo.yaml"), "--executor", "inline", "--store", store]) == 0
     return store
@@ -139,7 +139,7 @@ def test_the_page_on_statistics_shows_what_compare_prints(
 
 
 def named_paths() -> list[str]:
-    """Files and folders of the repository that a page names in code style, as `storage/objects/`."""
+    """Returns the files and folders that a page names in code style, such as `storage/objects/`."""
     tops = "pipeline|storage|workers|flows|dashboards|infra|tests"
     return sorted({path for page in PAGES for path in re.findall(rf"`((?:{tops})/[\w/.-]+)`", page.read_text("utf-8"))})
 
@@ -150,7 +150,7 @@ def test_every_file_that_a_page_names_exists(path: str) -> None:
 
 
 def named_objects() -> list[str]:
-    """Modules, classes and functions that a page names, as `muses_eval.storage.scan`."""
+    """Returns the modules, classes and functions that a page names, such as `muses_eval.storage.scan`."""
     return sorted({name for page in PAGES for name in re.findall(r"muses_eval(?:\.\w+)+", page.read_text("utf-8"))})
 
 

@@ -11,7 +11,7 @@ MAY_IMPORT = {
     "storage": {"pipeline"},
     "workers": {"pipeline", "storage"},
     "dashboards": {"pipeline", "storage"},
-    # The top of the chain: flows publish what dashboards draw, and the command line lives here.
+    # The top layer: flows publish the pages that dashboards render, and the command line is here.
     "flows": {"pipeline", "storage", "workers", "dashboards"},
 }
 ENGINE_IMPORTERS = {
@@ -46,7 +46,7 @@ ENGINE_IMPORTERS = {
     "aiohttp": {"workers/providers/http_client.py", "workers/rehearsal/server.py"},
 }
 PURE = {"pydantic", "cronsim"}
-"""Libraries that pipeline/ may use at module level beside the standard library, since they only compute."""
+"""Libraries that pipeline/ may import at module level besides the standard library; they do no I/O."""
 
 FILES = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
 
@@ -57,9 +57,9 @@ def imported(module: str) -> str:
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:
-    """(package or top-level name, whether at module level) of every import, lazy and typing-only ones included.
+    """Returns (package or top-level name, True at module level) of every import, including lazy and typing-only ones.
 
-    ``muses_eval.storage.x`` is the package ``storage``.
+    ``muses_eval.storage.x`` counts as the package ``storage``.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     top = {id(node) for node in tree.body}

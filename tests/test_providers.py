@@ -1,4 +1,4 @@
-"""A provider is declared in one place, and the page that says how to add one is right."""
+"""A provider is declared in one place, and the documented steps to add one work."""
 
 import ast
 import asyncio
@@ -32,19 +32,19 @@ HELLO = Observation(1, (), (ChatMessage("user", "hello"),))
 
 WIRING = {
     "pipeline/providers.py",  # the table
-    "workers/providers/open_model.py",  # from a wire format to its adapter
-    "workers/rehearsal/provider.py",  # the formats that a rehearsal's server speaks
+    "workers/providers/open_model.py",  # maps a wire format to its adapter
+    "workers/rehearsal/provider.py",  # the formats of the rehearsal's server
 }
 MAY_NAME = {
     "anthropic": {*WIRING, "workers/providers/anthropic.py", "workers/rehearsal/anthropic_format.py"},
-    # The name of a format as well, which others are compared with, and the example of help texts.
+    # "openai" is also the name of a wire format that others are compared with, and the example in help texts.
     "openai": {
         *WIRING,
         "workers/providers/openai.py",
         "workers/providers/adapter.py",
         "workers/providers/anthropic.py",
         "workers/rehearsal/openai_format.py",
-        "workers/vllm/server_command.py",  # the name of vLLM's own module
+        "workers/vllm/server_command.py",  # the name of a module of vLLM
         "flows/cli/options.py",
         "pipeline/config/grid.py",
     },
@@ -53,7 +53,7 @@ MAY_NAME = {
 
 @pytest.mark.parametrize("name", [name for name, provider in PROVIDERS.items() if provider.base_url is not None])
 def test_a_provider_is_named_in_few_files(name: str) -> None:
-    """Its row, its wire format, and the wiring between them.  Whatever else has to know it reads the table."""
+    """Only the provider's row, its wire format and the wiring between them name it; other code reads the table."""
     naming = {
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
@@ -64,7 +64,7 @@ def test_a_provider_is_named_in_few_files(name: str) -> None:
 
 
 def documented_row() -> Provider:
-    """The row of the page's example."""
+    """Returns the table row of the page's example."""
     (code,) = re.findall(r"^```python\n(Provider\(.*?)^```", ADD_A_PROVIDER, re.DOTALL | re.MULTILINE)
     call = ast.parse(code.strip().rstrip(","), mode="eval").body
     assert isinstance(call, ast.Call)
@@ -74,7 +74,7 @@ def documented_row() -> Provider:
 
 @pytest.fixture
 def added(monkeypatch: pytest.MonkeyPatch) -> Provider:
-    """The page's provider, in the table as if its row stood there."""
+    """Adds the page's provider to the table, as if its row stood there."""
     row = documented_row()
     monkeypatch.setitem(cast("dict[str, Provider]", PROVIDERS), row.name, row)
     return row
@@ -96,7 +96,7 @@ def test_without_its_row_a_provider_is_unknown() -> None:
 
 
 def test_the_documented_row_is_all_that_a_client_needs(added: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its own address, here one on loopback, and its own key."""
+    """A client of the new provider uses its address, here one on loopback, and its key."""
     assert added.api_key_env is not None
     with Server() as server:
         here = replace(added, base_url=server.base_url)
@@ -109,7 +109,7 @@ def test_the_documented_row_is_all_that_a_client_needs(added: Provider, monkeypa
 
 
 def test_the_documented_steps_name_what_there_is() -> None:
-    """Files, names and fields of the page are those of the code."""
+    """The files, names and fields that the page mentions exist in the code."""
     for path in re.findall(r"`([\w/]+\.(?:py|toml))`", ADD_A_PROVIDER):
         assert (ROOT / path).exists(), path
     fields = set(Provider.__dataclass_fields__)

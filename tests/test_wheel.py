@@ -1,4 +1,4 @@
-"""The wheel: one package with all its data, which works in a folder that has packages named like ours."""
+"""The wheel is one package with all its data, and works in a folder with packages of the same names as ours."""
 
 import json
 import os
@@ -19,7 +19,7 @@ FOLDERS = ("pipeline", "storage", "workers", "flows", "dashboards")
 DATA = (".sql", ".html", ".css", ".js", ".svg", ".toml", ".csv", ".json", ".yaml", ".parquet")
 
 Installed = Callable[..., "subprocess.CompletedProcess[str]"]
-"""Runs a program of the environment in which the wheel is installed, in a folder."""
+"""Runs a program of the wheel's environment in a folder."""
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the wheel in it.  It sees the libraries of this one, but not the checkout.
+    """A virtual environment with the wheel, which sees the libraries of this environment but not the checkout.
 
-    A path in a ``.pth`` file is searched for packages and not for further ``.pth`` files, so the editable installation
-    of the checkout, which is one, stays out.
+    Python searches a path from a ``.pth`` file for packages but not for further ``.pth`` files.  The editable
+    installation of the checkout is such a file, so it stays hidden.
     """
     folder = tmp_path_factory.mktemp("installed")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
@@ -49,7 +49,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def installed(environment: Path, project: Path) -> Installed:
-    """Runs a program of that environment in the project's folder; keywords are environment variables."""
+    """Runs a program of that environment in the project's folder; keyword arguments are environment variables."""
 
     def run(program: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -67,7 +67,7 @@ def installed(environment: Path, project: Path) -> Installed:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder of a user's: it has packages with the names of our folders, and importing one of them is an error."""
+    """A user's project with packages named like our folders, each of which raises when it is imported."""
     for name in FOLDERS:
         package = tmp_path / name
         package.mkdir()
@@ -78,7 +78,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def without_checkout() -> dict[str, str]:
-    """This process's environment without the path on which the tests' processes find the checkout."""
+    """Returns the environment without PYTHONPATH, by which the processes of tests find the checkout."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
@@ -89,7 +89,7 @@ def scored(done: "subprocess.CompletedProcess[str]") -> int:
 
 
 def test_a_wheel_installs_one_package(wheel: Path) -> None:
-    """Everything that is data in the five folders is in it, under the one name."""
+    """The wheel has one top-level package, which contains all data files of the five folders."""
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"muses_eval"}
@@ -101,7 +101,7 @@ def test_a_wheel_installs_one_package(wheel: Path) -> None:
 
 
 def test_the_checkout_is_not_in_reach(installed: Installed, environment: Path) -> None:
-    """Else the tests below would say nothing about the wheel."""
+    """The checkout is hidden; otherwise the tests below would not test the wheel."""
     done = installed("python", "-c", "import muses_eval.flows.cli as cli; print(cli.__file__)")
     assert Path(done.stdout.strip()).is_relative_to(environment), done.stderr
 
@@ -120,7 +120,7 @@ def test_runs_on_ray_in_a_folder_with_packages_of_its_own(installed: Installed) 
 @pytest.mark.slow
 @pytest.mark.integration
 def test_the_demo_runs(installed: Installed) -> None:
-    """The main job, through Prefect's embedded server and a local Ray, and its leaderboard."""
+    """The demo runs through Prefect's embedded server and a local Ray, and prints its leaderboard."""
     done = installed("muses", "flow", "evaluate", str(ROOT / "infra" / "demo.yaml"))
     assert done.returncode == 0, done.stderr
     assert "scripted/oracle (ceiling)" in done.stdout
@@ -131,7 +131,7 @@ def test_the_demo_runs(installed: Installed) -> None:
 def test_a_deployed_flow_runs_in_a_folder_with_packages_of_its_own(
     installed: Installed, project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Deployed with the file of deployments in the wheel, played by a Prefect worker that starts in the folder."""
+    """``muses deploy`` uses the deployment file in the wheel, and a Prefect worker in the folder plays the run."""
     with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
         done = installed("muses", "deploy", "run.yaml", "--json", PREFECT_API_URL=server.url)
         assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
 """The vLLM under test: the CPU build that ``make test-vllm`` installs, or the one that the environment names.
 
-VLLM_TEST_PYTHON: its interpreter; VLLM_TEST_MODEL: a model; VLLM_TEST_ARGS: vLLM's arguments as JSON of an object.
+VLLM_TEST_PYTHON: its interpreter; VLLM_TEST_MODEL: a model; VLLM_TEST_ARGS: vLLM's arguments as a JSON object.
 """
 
 import json
@@ -20,10 +20,10 @@ def _on_cpu() -> dict[str, object]:
     fast = "amx_bf16" in flags or "avx512_bf16" in flags
     return {
         "max_model_len": 8192,
-        "dtype": "bfloat16" if fast else "float32",  # emulated, bfloat16 has a third of float32's speed
-        "enforce_eager": True,  # compiling takes longer than the tests
+        "dtype": "bfloat16" if fast else "float32",  # emulated bfloat16 is three times slower than float32
+        "enforce_eager": True,  # compilation takes longer than the tests
         "kv_cache_memory_bytes": 2**30,
-        "block_size": 32,  # with its default of 128, short chats never meet their prefix again
+        "block_size": 32,  # with the default of 128, short chats never hit the prefix cache
     }
 
 

