@@ -20,6 +20,7 @@ def test_a_bench_imports(name: str) -> None:
     assert importlib.import_module(f"tests.bench.{name}").__doc__
 
 
+@pytest.mark.slow
 def test_exports_are_measured() -> None:
     """Each export is measured in its own process, on the smallest possible run."""
     command = [sys.executable, "-m", "tests.bench.export", "--episodes=1000"]

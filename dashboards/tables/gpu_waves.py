@@ -12,30 +12,30 @@ from muses_eval.pipeline.plan.gpu_waves import Wave, WaveSchedule, gpus_per_repl
 from muses_eval.pipeline.plan.interval import Interval
 
 
-def packing_record(packing: WaveSchedule, seconds: Interval) -> dict[str, Any]:
+def schedule_record(schedule: WaveSchedule, seconds: Interval) -> dict[str, Any]:
     """Returns the waves as JSON values; *seconds* is the duration of the runs in these waves."""
     return {
-        "gpus": packing.gpus,
-        "kept": _wave_record(packing.always_on),
-        "waves": [_wave_record(wave) for wave in packing.waves],
+        "gpus": schedule.gpus,
+        "kept": _wave_record(schedule.always_on),
+        "waves": [_wave_record(wave) for wave in schedule.waves],
         "seconds": asdict(seconds),
     }
 
 
-def render_packing(packing: WaveSchedule, seconds: Interval) -> str:
+def render_schedule(schedule: WaveSchedule, seconds: Interval) -> str:
     """Returns one line per model, and the duration in these waves."""
-    waves = [("always", packing.always_on), *((str(number), wave) for number, wave in enumerate(packing.waves, 1))]
+    waves = [("always", schedule.always_on), *((str(number), wave) for number, wave in enumerate(schedule.waves, 1))]
     rows = [[name, *_cells(model)] for name, wave in waves for model in wave.models]
     table = text_table(["wave", "model", "replicas", "GPUs a replica", "GPUs"], rows, numeric=(2, 3, 4))
-    if len(packing.waves) < 2:
-        return f"{table}\nall of them are served at the same time on {_many(packing.gpus, 'GPU')}"
+    if len(schedule.waves) < 2:
+        return f"{table}\nall of them are served at the same time on {_many(schedule.gpus, 'GPU')}"
     return (
-        f"{table}\n{len(packing.waves)} waves on {_many(packing.gpus, 'GPU')}, one after the other: "
+        f"{table}\n{len(schedule.waves)} waves on {_many(schedule.gpus, 'GPU')}, one after the other: "
         f"{time_span(seconds)}, without the time that servers take to start"
     )
 
 
-def render_unpacked(models: Collection[ModelSpec], *, asked: bool) -> str | None:
+def render_without_schedule(models: Collection[ModelSpec], *, asked: bool) -> str | None:
     """Returns a hint when there are no waves: no model is served, or no number of GPUs is set; None for no hint.
 
     *asked*: True when the user set a number of GPUs.

@@ -36,7 +36,7 @@ MAX_SCENARIOS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Leak:
+class MarkedLeak:
     """A leak to one unauthorized principal in one turn."""
 
     evidence: tuple[str, ...]
@@ -45,7 +45,7 @@ class Leak:
     """Description of each broken rule, with the passages that it matched."""
 
 
-def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], Leak]:
+def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], MarkedLeak]:
     """Returns (turn, principal) -> leak; empty when nothing leaked or the scenario is not available."""
     scenario = None if episode.family != FAMILY else _scenario(cache, episode)
     if scenario is None:
@@ -54,7 +54,7 @@ def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], Leak]
     for each in find_leaks(scenario, Transcript(episode.messages)):
         found.setdefault((each.turn, each.name), {})[each.scoring] = each.evidence
     return {
-        key: Leak(
+        key: MarkedLeak(
             evidence=tuple(dict.fromkeys(passage for evidence in by_rule.values() for passage in evidence)),
             rules=tuple(f"{scoring} rule: {_listed(evidence)}" for scoring, evidence in by_rule.items()),
         )

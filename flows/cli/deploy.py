@@ -50,6 +50,8 @@ def deploy(
         echo(to_json({"server": server, "deployments": found, "left_out": entries.left_out, "gone": gone}))
         return DONE
     echo(_table(done.registered))
+    for former, present in entries.moved.items():
+        print(f"{prefect_file}: entrypoint {former} is now {present}; write that", file=sys.stderr)  # noqa: T201
     for entrypoint, reason in entries.left_out.items():
         print(f"left out: {entrypoint}: {reason}", file=sys.stderr)  # noqa: T201
     for new in done.registered:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from muses_eval.flows.cli.progress import RunProgress
+from muses_eval.flows.cli.progress import ProgressDisplay
 from muses_eval.flows.job.evaluate import OnShard, RunObserver
 from muses_eval.flows.job.prepare import PreparedRun
 from muses_eval.flows.job.signals import InstallHandlers, run_until_signal
@@ -20,7 +20,7 @@ def resume_advice() -> str:
     return f"interrupted; finished episodes are stored. Resume with: {again}"
 
 
-def exit_message(progress: RunProgress) -> Callable[[], None]:
+def exit_message(progress: ProgressDisplay) -> Callable[[], None]:
     """Returns a function that prints the message of a process that ends at once."""
 
     def say() -> None:
@@ -30,7 +30,7 @@ def exit_message(progress: RunProgress) -> Callable[[], None]:
     return say
 
 
-def run_on_prefect(flow: Callable[[RunObserver], Coroutine[Any, Any, T]], progress: RunProgress) -> T:
+def run_on_prefect(flow: Callable[[RunObserver], Coroutine[Any, Any, T]], progress: ProgressDisplay) -> T:
     """Runs a flow on the Prefect server, or on an embedded one.
 
     Raises:

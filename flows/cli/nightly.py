@@ -12,7 +12,7 @@ from muses_eval.flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, RunOptions, Store, load_config
 from muses_eval.flows.cli.output import echo, to_json
-from muses_eval.flows.cli.progress import RunProgress
+from muses_eval.flows.cli.progress import ProgressDisplay
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 
@@ -37,7 +37,7 @@ def nightly(
     parsed = load_config(config, options, settings.store)
     night_config(parsed, resolve_night(parsed, read_day(day), datetime.now(UTC)))  # raises before a server is started
     make_home(settings.prefect_home)
-    with interruptible(resume_advice()), RunProgress() as progress:
+    with interruptible(resume_advice()), ProgressDisplay() as progress:
         from muses_eval.flows.prefect_flows.nightly_flow import make_nightly_flow
 
         parameters = (parsed.model_dump(mode="json"), day, parsed.nightly.name)

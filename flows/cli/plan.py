@@ -59,14 +59,14 @@ def plan(  # noqa: PLR0913 - a command's options
         _RunPreview.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
         for run in plan_runs(expand(raw, source, most_cells))
     ]
-    packed = None if gpus is None else _packed(previews, gpus)
+    scheduled = None if gpus is None else _gpu_schedule(previews, gpus)
     if as_json:
         record = _sweep_record(previews) if has_grid(raw) else _run_record(previews[0])
-        echo(to_json({**record, "gpus": None if packed is None else packed.record}))
+        echo(to_json({**record, "gpus": None if scheduled is None else scheduled.record}))
         return DONE
     for text in _sweep_texts(previews) if has_grid(raw) else _run_texts(previews[0]):
         echo(text)
-    if gpus_text := _gpus_text(previews, packed, asked=gpus is not None):
+    if gpus_text := _gpus_text(previews, scheduled, asked=gpus is not None):
         echo(gpus_text)
     return DONE
 
@@ -203,23 +203,23 @@ class _GpuSchedule:
 
     @property
     def record(self) -> dict[str, Any]:
-        from muses_eval.dashboards.tables.gpu_waves import packing_record
+        from muses_eval.dashboards.tables.gpu_waves import schedule_record
 
-        return packing_record(self.schedule, self.seconds)
+        return schedule_record(self.schedule, self.seconds)
 
 
-def _packed(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
+def _gpu_schedule(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
     """Returns None when no model is served by this project."""
     agents, users = _served(previews)
     if not agents and not users:
         return None
-    packed = schedule_waves(agents, users, gpus)
+    schedule = schedule_waves(agents, users, gpus)
     cells = _together(previews)
     turns = [
         _estimate([cell for cell in cells if server_key(cell.model) in set(map(server_key, wave.models))]).seconds
-        for wave in packed.waves
+        for wave in schedule.waves
     ]
-    return _GpuSchedule(packed, sequential_duration(_estimate(cells).seconds, turns))
+    return _GpuSchedule(schedule, sequential_duration(_estimate(cells).seconds, turns))
 
 
 def _served(previews: Sequence[_RunPreview]) -> tuple[list[ModelSpec], list[ModelSpec]]:
@@ -229,13 +229,13 @@ def _served(previews: Sequence[_RunPreview]) -> tuple[list[ModelSpec], list[Mode
     return [model for servers, model in agents.items() if servers not in users], list(users.values())
 
 
-def _gpus_text(previews: Sequence[_RunPreview], packed: _GpuSchedule | None, *, asked: bool) -> str | None:
-    from muses_eval.dashboards.tables.gpu_waves import render_packing, render_unpacked
+def _gpus_text(previews: Sequence[_RunPreview], scheduled: _GpuSchedule | None, *, asked: bool) -> str | None:
+    from muses_eval.dashboards.tables.gpu_waves import render_schedule, render_without_schedule
 
-    if packed is not None:
-        return render_packing(packed.schedule, packed.seconds)
+    if scheduled is not None:
+        return render_schedule(scheduled.schedule, scheduled.seconds)
     agents, users = _served(previews)
-    return render_unpacked([*users, *agents], asked=asked)
+    return render_without_schedule([*users, *agents], asked=asked)
 
 
 def _pilot(parsed: RunConfig, settings: Settings, count: int) -> Mapping[str, EpisodeUsage]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-class RunProgress:
+class ProgressDisplay:
     """Shows the number of stored episodes and the status of the accounts."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
 from muses_eval.flows.cli.output import echo, to_json
-from muses_eval.flows.cli.progress import RunProgress
+from muses_eval.flows.cli.progress import ProgressDisplay
 from muses_eval.flows.job.rehearsal import (
     RehearsalReport,
     StoredCalls,
@@ -56,7 +56,7 @@ def rehearse(  # noqa: PLR0913 - the options of a command
         return _serve(profile, real, port, as_json=as_json)
     set_environment_defaults(settings)
     parsed = _own_store(config, options, settings)
-    with interruptible(_advice(parsed)), RunProgress() as progress:
+    with interruptible(_advice(parsed)), ProgressDisplay() as progress:
         result = run_until_signal(lambda _: rehearsal_of(parsed, profile, settings, progress.observer), progress.stop)
     _show(result, weather, as_json=as_json)
     if result.report.budget_reached:

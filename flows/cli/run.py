@@ -8,7 +8,7 @@ from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import exit_message, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
 from muses_eval.flows.cli.output import budget_text, echo, to_json
-from muses_eval.flows.cli.progress import RunProgress
+from muses_eval.flows.cli.progress import ProgressDisplay
 from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.job.signals import interruptible, run_until_signal
@@ -24,7 +24,7 @@ def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json:
     settings = read_settings()
     set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store)
-    with interruptible(resume_advice()), RunProgress() as progress:
+    with interruptible(resume_advice()), ProgressDisplay() as progress:
         result = run_until_signal(lambda _: evaluate(parsed, settings, progress.observer), exit_message(progress))
     return _show(result, parsed, as_json=as_json)
 
@@ -35,7 +35,7 @@ def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS
     set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store)
     make_home(settings.prefect_home)
-    with interruptible(resume_advice()), RunProgress() as progress:
+    with interruptible(resume_advice()), ProgressDisplay() as progress:
         from muses_eval.flows.prefect_flows.evaluate_flow import make_evaluate_flow
 
         raw = parsed.model_dump(mode="json")

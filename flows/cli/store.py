@@ -30,7 +30,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 @dataclass(frozen=True, slots=True)
-class RunEstimate:
+class RunListing:
     """One run, as ``ls`` shows it."""
 
     run_id: str
@@ -176,7 +176,7 @@ def _has_manifest(items: "list[StoredObject]") -> bool:
     return any(item.kind == "manifest" for item in items)
 
 
-def _line(store: "ObjectStore", run_id: str, items: "list[StoredObject]", now: float) -> RunEstimate:
+def _line(store: "ObjectStore", run_id: str, items: "list[StoredObject]", now: float) -> RunListing:
     from muses_eval.storage.objects.inventory import last_modified
     from muses_eval.storage.runs.manifest import read_manifest
     from muses_eval.storage.runs.shards import read_index
@@ -190,10 +190,10 @@ def _line(store: "ObjectStore", run_id: str, items: "list[StoredObject]", now: f
         _note(f"muses: {error}")
     counted = [item.info for item in items if item.kind != "claim"]
     size = sum(info.size for info in counted)
-    return RunEstimate(run_id, state, planned, scored, len(counted), size, max(0.0, now - last_modified(items)))
+    return RunListing(run_id, state, planned, scored, len(counted), size, max(0.0, now - last_modified(items)))
 
 
-def _cells(line: RunEstimate) -> list[str]:
+def _cells(line: RunListing) -> list[str]:
     counts = [_count(line.planned), _count(line.scored), str(line.objects)]
     return [line.run_id, line.state, *counts, _size(line.bytes), _age(line.age_s)]
 

@@ -57,7 +57,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class DownloadPolicy:
     """Timeouts and retries of a pull: exponential backoff with full jitter."""
 
     tries: int = 5
@@ -109,7 +109,7 @@ def pull(  # noqa: PLR0913 - source, target and options
     base_url: str | None = None,
     *,
     force: bool = False,
-    policy: RetryPolicy | None = None,
+    policy: DownloadPolicy | None = None,
     on_file: Callable[[OfficialFile], None] = lambda _: None,
 ) -> PullResult:
     """Downloads the release's files into *folder*, under their paths in the repository.
@@ -128,7 +128,7 @@ def pull(  # noqa: PLR0913 - source, target and options
             before stay.
     """
     base = checked_base_url(base_url or release.base_url)
-    policy = policy or RetryPolicy()
+    policy = policy or DownloadPolicy()
     kept = tuple(file for file in release.files if _digest_of(folder / file.path) == file.sha256)
     wanted = tuple(file for file in release.files if file not in kept)
     different = [str(folder / file.path) for file in wanted if os.path.lexists(folder / file.path)]
@@ -191,7 +191,7 @@ def _write(target: Path, data: bytes) -> None:
         raise DatasetError(str(target), problem) from error
 
 
-def _fetch(file: OfficialFile, base_url: str, policy: RetryPolicy) -> bytes:
+def _fetch(file: OfficialFile, base_url: str, policy: DownloadPolicy) -> bytes:
     """Returns the content of a file, with the pinned digest; retries transient errors."""
     url = base_url + quote(file.path)
     failures = 0
@@ -224,7 +224,7 @@ def _check(url: str, data: bytes, file: OfficialFile) -> None:
         )
 
 
-def _get(url: str, size: int, policy: RetryPolicy) -> bytes:
+def _get(url: str, size: int, policy: DownloadPolicy) -> bytes:
     """Returns the response body of one attempt; it stops reading once the body is longer than *size*."""
     opener = urllib.request.build_opener(_SameSchemeRedirects())
     request = urllib.request.Request(url, headers={"User-Agent": "muses-eval"})  # noqa: S310 - checked_base_url

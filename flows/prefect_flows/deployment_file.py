@@ -24,6 +24,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 Schedule = CronSchedule | IntervalSchedule | RRuleSchedule
 TAG_PREFIX = "muses: "
 """Prefix of the tag that names the configuration of a deployment."""
+MOVED_ENTRY_POINTS = {
+    f"flows.{name}_flow.{name}_flow": f"muses_eval.flows.prefect_flows.{name}_flow.{name}_flow"
+    for name in ("evaluate", "maintain", "nightly", "sweep")
+}
+"""Entry point of version 0.1.0 -> the present one."""
 _SECTIONS = ("nightly", "maintain")
 _BANNED = frozenset("/%&<>")
 
@@ -62,6 +67,8 @@ class ParsedDeployments:
     """Entry point -> reason why it has no deployment."""
     tag: str
     """Tag that identifies the configuration at the server."""
+    moved: Mapping[str, str]
+    """Entry point of version 0.1.0, as the file has it -> the present one, which is registered."""
 
 
 def placeholder_values(
@@ -117,7 +124,7 @@ def read_deployments(file: Path, given: Mapping[str, Any]) -> ParsedDeployments:
     Raises:
         ConfigError: the file is invalid; the message says where, what came and what was expected.
     """
-    deployments, left_out = [], {}
+    deployments, left_out, moved = [], {}, {}
     for entry in _raw_entries(file):
         missing = sorted(
             found.name for found in find_placeholders(entry) if get_from_dict(dict(given), found.name, NotSet) is NotSet
@@ -127,10 +134,14 @@ def read_deployments(file: Path, given: Mapping[str, Any]) -> ParsedDeployments:
             left_out[str(where)] = _lacking({name.partition(".")[0] for name in missing}, given)
             continue
         try:
-            deployments.append(Deployment.model_validate(apply_values(entry, dict(given))))
+            deployment = Deployment.model_validate(apply_values(entry, dict(given)))
         except ValidationError as error:
             raise ConfigError("\n".join(_explained(file, str(where), error))) from error
-    return ParsedDeployments(tuple(deployments), left_out, given["tag"])
+        if (present := MOVED_ENTRY_POINTS.get(deployment.entrypoint)) is not None:
+            moved[deployment.entrypoint] = present
+            deployment = deployment.model_copy(update={"entrypoint": present})
+        deployments.append(deployment)
+    return ParsedDeployments(tuple(deployments), left_out, given["tag"], moved)
 
 
 def _lacking(names: Collection[str], given: Mapping[str, Any]) -> str:

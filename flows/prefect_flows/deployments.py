@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from httpx import RequestError
-from muses_eval.flows.prefect_flows.deployment_file import TAG_PREFIX, Deployment, ParsedDeployments, Schedule, WorkPool
+from muses_eval.flows.prefect_flows.deployment_file import (
+    MOVED_ENTRY_POINTS,
+    TAG_PREFIX,
+    Deployment,
+    ParsedDeployments,
+    Schedule,
+    WorkPool,
+)
 from muses_eval.flows.prefect_flows.server import reach_server
 from muses_eval.pipeline.errors import ConfigError, MusesError
 from prefect import Flow
@@ -28,8 +35,6 @@ from prefect.workers.process import ProcessWorker
 
 _POOL_TYPE = ProcessWorker.type
 _FLOWS = ("evaluate", "maintain", "nightly", "sweep")
-_OLD_ENTRY_POINT_PREFIX = "flows."
-"""Prefix of the entry points of version 0.1.0; later ones begin with ``muses_eval.``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +190,7 @@ def outdated_deployments() -> list[str]:
         return sorted(
             f"{client.read_flow(each.flow_id).name}/{each.name}"
             for each in client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=list(_FLOWS))))
-            if each.entrypoint is not None and each.entrypoint.startswith(_OLD_ENTRY_POINT_PREFIX)
+            if each.entrypoint in MOVED_ENTRY_POINTS
         )
 
 

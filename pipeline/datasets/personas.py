@@ -30,7 +30,7 @@ _NON_BINARY = 0.04
 
 
 @dataclass(frozen=True, slots=True)
-class Rank:
+class CompanyRank:
     """A rank in the company's hierarchy."""
 
     authority: int
@@ -53,13 +53,13 @@ class Profession:
     responsibilities: tuple[str, ...]
 
 
-CHIEF_EXECUTIVE = Rank(10, "executive", "final approver", 9, (41, 68), 25)
-CHIEF_TECHNOLOGY = Rank(9, "executive", "final approver", 9, (38, 66), 20)
-VICE_PRESIDENT = Rank(8, "director level", "decision maker", 11, (36, 64), 18)
-LEAD = Rank(6, "lead", "decision maker", 16, (30, 62), 15)
-SENIOR = Rank(4, "senior", "team influencer", 22, (28, 61), 14)
-JUNIOR = Rank(2, "junior", "low influence", 20, (21, 38), 3)
-INTERN = Rank(1, "trainee", "low influence", 8, (19, 27), 0)
+CHIEF_EXECUTIVE = CompanyRank(10, "executive", "final approver", 9, (41, 68), 25)
+CHIEF_TECHNOLOGY = CompanyRank(9, "executive", "final approver", 9, (38, 66), 20)
+VICE_PRESIDENT = CompanyRank(8, "director level", "decision maker", 11, (36, 64), 18)
+LEAD = CompanyRank(6, "lead", "decision maker", 16, (30, 62), 15)
+SENIOR = CompanyRank(4, "senior", "team influencer", 22, (28, 61), 14)
+JUNIOR = CompanyRank(2, "junior", "low influence", 20, (21, 38), 3)
+INTERN = CompanyRank(1, "trainee", "low influence", 8, (19, 27), 0)
 RANKS = (CHIEF_EXECUTIVE, CHIEF_TECHNOLOGY, VICE_PRESIDENT, LEAD, SENIOR, JUNIOR, INTERN)
 
 _CHIEFS = (CHIEF_EXECUTIVE, CHIEF_TECHNOLOGY)
@@ -109,7 +109,7 @@ class Persona:
 
     name: str
     role: str
-    rank: Rank
+    rank: CompanyRank
     department: str
     age: int
     gender: str
@@ -140,7 +140,7 @@ def draw_personas(rng: random.Random, count: int) -> tuple[Persona, ...]:
     """
     if count > len(first_names()):
         raise ValueError(f"expected at most {len(first_names())} personas, the number of names; got {count}")
-    ranks: list[Rank] = []
+    ranks: list[CompanyRank] = []
     for _ in range(count):
         open_ranks = [rank for rank in RANKS if rank not in _CHIEFS or rank not in ranks]
         ranks += rng.choices(open_ranks, [rank.weight for rank in open_ranks])
@@ -165,7 +165,7 @@ def persona_entry(persona: Persona) -> str:
     return f"<{persona.name}_persona>\n{profile(persona)}\n</{persona.name}_persona>"
 
 
-def _draw(rng: random.Random, name: str, rank: Rank) -> Persona:
+def _draw(rng: random.Random, name: str, rank: CompanyRank) -> Persona:
     words = persona_words()
     profession = _profession(rng, rank)
     youngest, oldest = rank.ages
@@ -191,7 +191,7 @@ def _draw(rng: random.Random, name: str, rank: Rank) -> Persona:
     )
 
 
-def _profession(rng: random.Random, rank: Rank) -> Profession:
+def _profession(rng: random.Random, rank: CompanyRank) -> Profession:
     if rank == CHIEF_EXECUTIVE:
         return persona_words().chief_executive
     if rank == CHIEF_TECHNOLOGY:
@@ -205,7 +205,7 @@ def _gender(rng: random.Random, name: str) -> str:
     return "woman" if name in persona_words().women else "man"
 
 
-def _title(rng: random.Random, rank: Rank, profession: Profession) -> str:
+def _title(rng: random.Random, rank: CompanyRank, profession: Profession) -> str:
     if rank == VICE_PRESIDENT:
         return f"Vice President of {profession.department}"
     if rank == LEAD:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import pytest
 from muses_eval.flows.cli import main
-from muses_eval.flows.data.official import OfficialFile, Release, RetryPolicy, pull, read_release
+from muses_eval.flows.data.official import DownloadPolicy, OfficialFile, Release, pull, read_release
 from muses_eval.flows.job.prepare import load_dataset, plan_run
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows, generate_rows
@@ -426,8 +426,10 @@ def release() -> Release:
 class Waits(list[float]):
     """The delays of a pull, in seconds, which does not sleep."""
 
-    def policy(self, tries: int = 4, timeout_s: float = 10.0, clock: Callable[[], float] = lambda: 0.0) -> RetryPolicy:
-        return RetryPolicy(tries=tries, timeout_s=timeout_s, clock=clock, sleep=self.append, rng=random.Random(1))
+    def policy(
+        self, tries: int = 4, timeout_s: float = 10.0, clock: Callable[[], float] = lambda: 0.0
+    ) -> DownloadPolicy:
+        return DownloadPolicy(tries=tries, timeout_s=timeout_s, clock=clock, sleep=self.append, rng=random.Random(1))
 
 
 def test_files_are_downloaded_under_their_paths(tmp_path: Path, mirror: Mirror, release: Release) -> None:

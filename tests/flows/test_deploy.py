@@ -127,6 +127,22 @@ def test_a_file_of_deployments_that_cannot_be_used(tmp_path: Path, text: str, to
     assert told in str(caught.value)
 
 
+def test_a_file_of_version_0_1_0_is_read_with_the_present_entry_points(tmp_path: Path) -> None:
+    """A copy of infra/prefect.yaml that a user changed before the modules moved still registers the same flows."""
+    text = PREFECT_FILE.read_text()
+    file = tmp_path / "prefect.yaml"
+    file.write_text(text.replace("muses_eval.flows.prefect_flows.", "flows."))
+    values = given(nightly={}, maintain={})
+    old, new = read_deployments(file, values), read_deployments(PREFECT_FILE, values)
+    assert old.deployments == new.deployments
+    assert len(old.deployments) == 3
+    assert set(old.moved.values()) == {each.entrypoint for each in new.deployments}
+    assert old.moved["flows.nightly_flow.nightly_flow"] == "muses_eval.flows.prefect_flows.nightly_flow.nightly_flow"
+    assert new.moved == {}
+    file.write_text(text.replace("muses_eval.flows.prefect_flows.evaluate_flow.", "flows.of_ours."))
+    assert read_deployments(file, values).moved == {}
+
+
 def write(folder: Path, **config: Any) -> None:
     (folder / "night.yaml").write_text(yaml.safe_dump({**RUN, **config}))
 
@@ -222,6 +238,7 @@ def test_registering_again_changes_what_is_there(muses: Muses, prefect: PrefectS
     assert [queue.name for queue in sorted(queues, key=lambda queue: queue.priority)] == ["nightly", "default"]
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_the_doctor_reports_deployments_of_an_earlier_version(
     muses: Muses, prefect: PrefectServer, tmp_path: Path

@@ -51,7 +51,9 @@ WELL_FORMED = ("surrogates",)
 """Wrong all the same: it accepts what nobody asked for."""
 
 
-@pytest.mark.parametrize("kind", sorted(NONSENSE))
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "megabyte")) for kind in sorted(NONSENSE)]
+)
 def test_nonsense_is_scored(muses: Muses, tmp_path: Path, kind: str) -> None:
     """What a model says is never an error: the run is done, and what could not be read is on record."""
     forever: Iterator[Response] = iter(lambda: NONSENSE[kind], None)

@@ -371,6 +371,7 @@ def test_what_failed_is_played_by_the_next_night(board: Board) -> None:
     assert board.calls() == 2 * CANARY + SCENARIOS
 
 
+@pytest.mark.slow
 def test_a_model_that_is_away_for_some_nights(tmp_path: Path) -> None:
     """The others have their nights meanwhile, and a second start of such a night goes well."""
     with board_over(str(tmp_path / "store"), tmp_path) as board:
@@ -383,6 +384,7 @@ def test_a_model_that_is_away_for_some_nights(tmp_path: Path) -> None:
         assert board.night(4).report.complete
 
 
+@pytest.mark.slow
 def test_a_damaged_night_before_costs_no_night(later: Board) -> None:
     """Everything is played, and that is said."""
     (entry,) = read_manifest(later.store, "nightly-2026-11-01").sealed
@@ -430,6 +432,7 @@ def keys(board: Board, prefix: str) -> set[str]:
     return {info.key for info in board.store.list(prefix)}
 
 
+@pytest.mark.slow
 def test_one_pool_for_both_runs(board: Board) -> None:
     """It is opened once, and not at all where there is nothing to play."""
     opened = 0
@@ -470,6 +473,7 @@ def test_the_last_nights(later: Board) -> None:
     assert "not a run's manifest" in lines[0].problems[0]
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_nights_in_s3(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in s3.environment.items():
@@ -536,6 +540,7 @@ class ServedInline(InlineExecutor):
         return await super().run(replace(spec, model=model), on_start)
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_upgraded_plays_anew(board: Board) -> None:
     """And its canary has no past yet: what moves is no drift."""
     changes: dict[str, Any] = {"models": ["vllm:m", "scripted/compliant"], "execution": {"executor": "ray"}}

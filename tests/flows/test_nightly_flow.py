@@ -36,6 +36,7 @@ def artifacts(server: PrefectServer, ending: str) -> dict[str, tuple[str, Any]]:
     return {each.key: (each.type, each.data) for each in found if (each.key or "").endswith(ending)}
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_two_nights_and_their_upkeep(muses: Muses, prefect: PrefectServer, config: str, tmp_path: Path) -> None:
     """The second night takes over what the first one played; Prefect has its cells, leaderboard, table and link."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from muses_eval.flows.job.prepare import load_dataset, plan_run
 from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.pipeline.config.parse import parse_config
@@ -38,6 +39,7 @@ def test_a_run_without_ray_says_so(muses: Muses) -> None:
     assert "vllm:m: served on Ray only; write executor: ray under execution, or pass --executor ray" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_without_vllm_says_so(muses: Muses, tmp_path: Path) -> None:
     """In our words and at once; what it owes stays owed."""
     path = tmp_path / "run.yaml"

@@ -194,7 +194,10 @@ def test_new_scores_of_a_sealed_run(store: ObjectStore) -> None:
     assert (by_id[new.episode_id].scores, len(by_id)) == (new.scores, len(expected))
 
 
-@pytest.mark.parametrize("from_sealed", [False, True], ids=["shards", "sealed-and-resumed"])
+@pytest.mark.parametrize(
+    "from_sealed",
+    [pytest.param(False, id="shards"), pytest.param(True, id="sealed-and-resumed", marks=pytest.mark.slow)],
+)
 def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
     """After a crash at any step, every episode counts once, and the next compaction completes the work."""
     for steps in count(step=5 if store_url.startswith("s3://") else 1):

@@ -184,6 +184,7 @@ def test_the_command_line_says_what_is_lost(folder: FolderStore, muses: Muses) -
     assert str(BAD) in done.stderr
 
 
+@pytest.mark.slow
 def test_ten_thousand_small_shards(tmp_path: Path) -> None:
     """The number of objects makes no difference."""
     store = open_store(str(tmp_path / "store"))

@@ -26,7 +26,8 @@ from ray.exceptions import RayActorError, TaskCancelledError
 
 T = TypeVar("T")
 
-NAME, NAMESPACE = "coordinator", "muses"
+NAME, NAMESPACE = "coordinator-1", "muses"
+"""The actor outlives a run, so the number rises when workers and coordinators of two versions could not communicate."""
 RECOVERY_S = 2.0
 """Seconds for which a restarted coordinator only collects reports; every worker with a lease renews more often."""
 _UNAVAILABLE = (RayActorError, TaskCancelledError)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from muses_eval.dashboards.web.leaked_words import Leak, leaks
+from muses_eval.dashboards.web.leaked_words import MarkedLeak, leaks
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.pages.episodes import EpisodeSummary, exported_episodes
 from muses_eval.dashboards.web.store_cache import StoreCache
@@ -44,7 +44,7 @@ A compacted run stores these episodes together.
 """
 
 
-Leaks = Mapping[tuple[int, str], Leak]
+Leaks = Mapping[tuple[int, str], MarkedLeak]
 """(turn, principal) -> leak."""
 MetricScores = tuple[str, float | None, float | None]
 """(metric, published score, corrected score) of an episode."""
@@ -59,7 +59,7 @@ class Lane:
     """Message to the agent; empty when there is none."""
     heard: tuple[tuple[tuple[str, ...], str], ...]
     """(other recipients, text) of each message from the agent that did not go to all principals."""
-    leak: Leak | None = None
+    leak: MarkedLeak | None = None
     """Leak to this principal, by a message to it or to all."""
 
 

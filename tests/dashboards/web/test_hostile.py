@@ -103,6 +103,7 @@ def test_names_with_quotes_and_slashes_have_their_pages(hostile_cache: StoreCach
     assert [browser.get(path).status_code for path in both] == [200, 200]
 
 
+@pytest.mark.slow
 def test_a_message_of_ten_megabytes_is_cut_and_says_so(tmp_path: Path) -> None:
     text = "<b>" + "x\u202e" * 5_000_000
     episodes = [leaking(n, text if n else "short", scenario_id=f"a{n}") for n in range(2)]
