@@ -1,7 +1,7 @@
 """Storage of evaluation results: Parquet objects in a folder or on S3, and SQL over them.
 
-storage.connect(store)   a DuckDB connection with the views of docs/traces.md
-storage.scan(store)      a Polars LazyFrame with one row per episode
+muses_eval.storage.connect(store)   a DuckDB connection with the views of docs/traces.md
+muses_eval.storage.scan(store)      a Polars LazyFrame with one row per episode
 """
 
 from typing import TYPE_CHECKING

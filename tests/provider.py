@@ -15,8 +15,8 @@ reply.  After its end, all further requests get the usual reply.  It may be any 
 The provider keeps a request log, safe to read after the calls: ``requests`` (all requests), ``completions`` (only
 completion requests), ``peak`` (most completion requests in flight at one time), ``refused`` (by the hard limit).
 
-Random fault profiles, limits in a sliding window and Anthropic's wire format are in ``workers.rehearsal``.  To start
-such a provider by hand, use ``muses rehearse --serve``.
+Random fault profiles, limits in a sliding window and Anthropic's wire format are in ``muses_eval.workers.rehearsal``.
+To start such a provider by hand, use ``muses rehearse --serve``.
 """
 
 import asyncio

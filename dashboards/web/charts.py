@@ -118,7 +118,7 @@ class DifferenceScale:
 
     @classmethod
     def over(cls, reaches: Sequence[float]) -> "DifferenceScale":
-        """Returns the smallest scale that holds all *reaches*, absolute differences; at least 0.02."""
+        """Returns the smallest scale that shows all *reaches* (absolute differences); its reach is at least 0.02."""
         return cls(max((*reaches, 0.02)))
 
     def draw(self, mean: float, bounds: tuple[float, float] | None) -> Markup:

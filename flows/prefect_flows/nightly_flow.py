@@ -29,7 +29,7 @@ _DRIVER = Driver(WORK, play=play_as_tasks)
 def make_nightly_flow(
     observer: RunObserver, parsed: RunConfig | None = None
 ) -> Flow[[dict[str, Any], str | None, str], Coroutine[Any, Any, NightResult]]:
-    """Builds the flow; the arguments are those of :func:`make_evaluate_flow`."""
+    """Builds the flow; the arguments are those of :func:`.evaluate_flow.make_evaluate_flow`."""
 
     @flow(
         name="nightly",

@@ -2,9 +2,9 @@
 
 A model may repeat a key from a gateway, a tool or its training data.  A credential is recognised
 
-* by its format: keys of the providers that a run can call (:mod:`pipeline.providers`), of AWS, Google, GitHub, GitLab,
-  Hugging Face, Slack, Stripe and other services whose keys have a fixed prefix; private keys in PEM; JSON web tokens;
-  long bearer tokens and basic authorization headers;
+* by its format: keys of the providers that a run can call (:mod:`muses_eval.pipeline.providers`), of AWS, Google,
+  GitHub, GitLab, Hugging Face, Slack, Stripe and other services whose keys have a fixed prefix; private keys in PEM;
+  JSON web tokens; long bearer tokens and basic authorization headers;
 * by its context: the password in a URL, and a value assigned to a name that ends in API key, secret, token, password or
   the like (``API_KEY=…``, ``"client_secret": "…"``) if it has at least 16 characters with digits and letters of both
   cases, or at least 32 with digits and letters.

@@ -102,7 +102,7 @@ def _uncached_calls() -> "pl.Expr":
 
 
 def _role_usage(calls: "pl.Expr") -> "dict[str, pl.Expr]":
-    """The fields of a :class:`Side`, in their order."""
+    """Returns the fields of a :class:`RoleUsage`, in their order."""
     return {
         "calls": calls.list.len(),
         **{name: _sum(calls, name) for name in _COUNTS},

@@ -1,7 +1,7 @@
 """The coordinator of limits and budgets: a plain object whose methods return at once.
 
 In an inline run it lives in the process of the run; on a Ray cluster it is one named actor for all runs
-(``workers.coordinator.ray_actor``).  Workers use a :class:`CoordinatorClient`, which is the same for both.
+(``muses_eval.workers.coordinator.ray_actor``).  Workers use a :class:`CoordinatorClient`, which is the same for both.
 """
 
 import time

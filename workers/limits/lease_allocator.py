@@ -1,6 +1,6 @@
 """Divides the limits of one account between workers, in the coordinator: grants leases, and learns from reports.
 
-Workers wait in ``workers.limits.rate_limiter``; here nothing waits.
+Workers wait in ``muses_eval.workers.limits.rate_limiter``; here nothing waits.
 """
 
 import math

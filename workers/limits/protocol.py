@@ -201,9 +201,11 @@ class AccountStatus:
     paused_s: float
     """Seconds until attempts may start again, after a refusal."""
     answered: int
-    """Count since the coordinator's start; the same holds for the next two fields."""
+    """Number of answered attempts since the coordinator's start."""
     refused: int
+    """Number of refused attempts (429) since the coordinator's start."""
     failed: int
+    """Number of failed attempts since the coordinator's start."""
     success_age_s: float | None
     """Seconds since the last answer; None: no answer yet."""
     try_age_s: float | None

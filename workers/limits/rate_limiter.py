@@ -1,8 +1,8 @@
 """The rate limiter of one account in one worker: attempts wait here until the worker's lease allows them to start.
 
-The coordinator grants leases (``workers.limits.lease_allocator``); no attempt calls it.  Between two renewals of the
-lease, an attempt starts at once when the lease has room and its time slot has come.  When a lease expires, nothing
-starts until it is renewed.
+The coordinator grants leases (``muses_eval.workers.limits.lease_allocator``); no attempt calls it.  Between two
+renewals of the lease, an attempt starts at once when the lease has room and its time slot has come.  When a lease
+expires, nothing starts until it is renewed.
 """
 
 import asyncio
@@ -300,7 +300,10 @@ class RateLimiter:
             self._timer = asyncio.get_running_loop().call_later(next_s - now, self._release)
 
     def _soon(self, expected: int, counts: _Counts) -> list[float]:
-        """Returns the seconds in debt, then with the next attempt, the next two, and so on; expected ones come last."""
+        """Returns the seconds that are missing for no attempt, for the next one, the next two and so on.
+
+        The waiting attempts come first, then *expected* more attempts of mean size.
+        """
         count = len(self._waiting) + expected
         if self._most_in_flight is not None:
             ended = counts.answered + counts.failed + counts.refused

@@ -1,8 +1,8 @@
 """The vLLM servers of all models of a run, as the driver starts and stops them on a Ray cluster.
 
 Each model has one actor with a name (:class:`ReplicaSet`), which workers look up
-(``workers.vllm.server_discovery``), and one actor for each of its replicas.  All of them end with the driver, even if
-it is killed, and so do the servers.  Models that differ in their sampling only share their servers.
+(``muses_eval.workers.vllm.server_discovery``), and one actor for each of its replicas.  All of them end with the
+driver, even if it is killed, and so do the servers.  Models that differ only in their sampling share their servers.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 class VllmFleet:
-    """The servers that a run has started.  Ray has to be connected as long as it is used."""
+    """Starts and stops the vLLM servers of a run.  Ray must stay connected while the fleet is in use."""
 
     def __init__(self, settings: FleetSettings | None = None) -> None:
         self._settings = settings or FleetSettings()

@@ -1,9 +1,9 @@
 """Schedules models on GPUs in turns: an executor around another executor.
 
-The models that this project serves are grouped into waves (``pipeline.plan.gpu_waves``).  When all shards of a wave are
-played, its GPUs are freed, the waiting models are packed again, and their first wave is deployed.  A shard waits for
-the servers of its model; shards of models with other providers never wait.  While no other model needs the GPUs,
-servers stay up, so that the next run with the same models finds them.
+The models that this project serves are grouped into waves (``muses_eval.pipeline.plan.gpu_waves``).  When all shards of
+a wave are played, its GPUs are freed, the waiting models are packed again, and their first wave is deployed.  A shard
+waits for the servers of its model; shards of models with other providers never wait.  While no other model needs the
+GPUs, servers stay up, so that the next run with the same models finds them.
 
 A model whose servers do not start is left out: its shards come back unplayed, with the reason; the others continue.
 """

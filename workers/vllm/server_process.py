@@ -1,7 +1,7 @@
 """One vLLM server as a process that this project owns, with its log.
 
 The server and everything it starts end with the process that started it, even if that is killed
-(``workers.vllm.process_supervisor``).  Nothing here checks the server's health or depends on Ray.
+(``muses_eval.workers.vllm.process_supervisor``).  Nothing here checks the server's health or depends on Ray.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 Differences from ``published``:
 
 * Times and attendee lists are parsed in all formats that a human reader would understand (:mod:`announcement`,
-  :mod:`slots`).
+  :mod:`time_expressions`).
 * All listed attendees must be able to come.
 * Attendance is the fraction of the invited principals who can come, without weights.
 * A slot is compared with the best slot that all essential principals can attend, so its utility never exceeds 1.
@@ -53,7 +53,8 @@ def score(truth: MeetingTruth, announced: Announcement | None) -> Result:
 def social_welfare(truth: MeetingTruth, weights: Sequence[float], announced: Announcement | None) -> float:
     """Computes sum w_i U_i / sum w_i (paper, section 4.1), as a fraction of its maximum over the feasible slots.
 
-    U_i is :meth:`Member.utility` of the slot for an invited principal, else 0.  *weights*: one per member, in order.
+    U_i is :meth:`.scenario.Member.utility` of the slot for an invited principal, else 0.  *weights*: one per member, in
+    order.
     """
     if announced is None or announced.slot is None:
         return 0.0
