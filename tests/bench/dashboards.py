@@ -1,12 +1,12 @@
-"""What the web pages cost: prints one JSON object.
+"""Benchmark of the web pages: prints one JSON object.
 
     python -m tests.bench.dashboards
     python -m tests.bench.dashboards --episodes 40000 --models 4
 
-A sealed run in a folder, made by the generator of ``storage_bench``: ten models, four families.  ``first_s`` is a page
-from a server that has just started, its HTML included, ``again_s`` the same page from one that has shown it; each page
-has a server of its own.  ``export`` is another run: 20 models, as files.  Seconds are wall time, the best of several;
-``cpu_s`` is processor time, of all threads.
+The run is compacted, lies in a folder, and has ten models and four families from the generator of ``storage_bench``.
+``first_s`` is the time of a page, HTML included, from a server that has just started; ``again_s`` is the time of the
+same page from the same server once more.  Each page has its own server.  ``export`` writes another run with 20 models
+to files.  Seconds are wall time, the best of several rounds; ``cpu_s`` is processor time of all threads.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from tests.storage.samples import MANIFEST
 
 
 def _stored(folder: Path, models: int, episodes: int) -> str:
-    """The URL of a store with one sealed run."""
+    """Returns the URL of a store with one compacted run."""
     store, generator = open_store(str(folder)), Generator()
     per_cell = episodes // models // len(PLAYED)
     cells = [(f"model-{number}", family) for number in range(models) for family in PLAYED]
@@ -45,7 +45,7 @@ def _stored(folder: Path, models: int, episodes: int) -> str:
 
 
 def _timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Wall and processor seconds."""
+    """Returns wall and processor seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - cpu
@@ -93,7 +93,7 @@ def _exported(url: str, folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Runs the benchmark and prints its results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--episodes", type=int, default=1_000_000, help="of the run whose pages are asked for")
     parser.add_argument("--models", type=int, default=20, help="of the run that is exported")
@@ -106,7 +106,7 @@ def main() -> None:
         pages = dict(_pages(url, options.times))
         small = _stored(folder / "small", options.models, 2000 * options.models)
         found = {"episodes": options.episodes, "pages": pages, "export": _exported(small, folder / "site")}
-    print(json.dumps(found, indent=2))  # noqa: T201 - what it is run for
+    print(json.dumps(found, indent=2))  # noqa: T201 - the output of the benchmark
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""What an episode costs when everything is included, and how soon the first one is there.
+"""Benchmark of whole episodes: cost per episode, and time to the first stored episode.
 
     python -m tests.bench.episodes --episodes 200 --calls 2000
 
-``inline``: episodes a second and CPU milliseconds an episode, by family, of the inline executor into a folder, with
-``scripted/compliant``: all that this project does for an episode beside waiting for a model.
-``first_episode_s``: from the start of the process ``muses run`` to its first stored episode.
-``calls``: CPU milliseconds of the client a model call, over whole access episodes of several turns against a server in
-a process of its own that answers at once: connection, limit, prompts, users, scoring and writing the traces included.
-``planning``: seconds to plan so many episodes, and to subtract those that are scored.
+``inline``: episodes per second and CPU milliseconds per episode, by family, of the inline executor with the agent
+``scripted/compliant`` and a store in a folder: everything that this project does for an episode except model calls.
+``first_episode_s``: seconds from the start of the process ``muses run`` to its first stored episode.
+``calls``: the client's CPU milliseconds per model call, over whole access episodes of several turns against a server in
+another process that answers at once; includes connection, limit, prompts, users, scoring and writing the traces.
+``planning``: seconds to plan this many episodes, and to subtract the scored ones.
 
-Of all rounds the best counts, since whatever else the machine does can only add to it.  Prints one JSON object.
+The best round counts, since other load on the machine can only add time.  Prints one JSON object.
 """
 
 import argparse
@@ -51,7 +51,7 @@ _BODY = json.dumps(
 
 
 class _Answering(asyncio.Protocol):
-    """Just enough HTTP/1.1: reads a request by its Content-Length and sends the same bytes to each."""
+    """A minimal HTTP/1.1 server: reads each request by its Content-Length and always sends the same bytes."""
 
     _response = (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
@@ -87,7 +87,7 @@ def _run_server(pipe: Connection) -> None:
 
 @contextmanager
 def _server() -> Iterator[str]:
-    """The base_url of a server that refuses everything at once."""
+    """Starts a server whose model refuses every request at once; yields its base_url."""
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_run_server, args=(sending,), daemon=True)
@@ -105,7 +105,7 @@ def _prepared(folder: Path, model: object, family: str, episodes: int) -> Prepar
 
 
 def _played(run: PreparedRun) -> tuple[float, float]:
-    """Wall and CPU seconds of playing a prepared run inline."""
+    """Plays a prepared run inline; returns wall and CPU seconds."""
 
     async def job() -> None:
         async with InlineExecutor(4) as executor:
@@ -117,7 +117,7 @@ def _played(run: PreparedRun) -> tuple[float, float]:
 
 
 def inline(family: str, episodes: int, rounds: int) -> dict[str, float]:
-    """The inline executor with a built-in agent."""
+    """Measures the inline executor with a built-in agent."""
     walls, cpus = [], []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +131,7 @@ def inline(family: str, episodes: int, rounds: int) -> dict[str, float]:
 
 
 def calls(count: int, rounds: int) -> dict[str, float]:
-    """Whole episodes of ten calls each over HTTP."""
+    """Measures whole episodes of ten calls each over HTTP."""
     turns = FAMILIES["access"].max_turns
     episodes = max(1, count // turns)
     cpus = []
@@ -147,7 +147,7 @@ def calls(count: int, rounds: int) -> dict[str, float]:
 
 
 def first_episode() -> float:
-    """Seconds from the start of a process to its first stored episode."""
+    """Returns the seconds from the start of a process to its first stored episode."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "muses_eval", "run", "--executor", "inline", "--model", "scripted/oracle"]
         command += ["--shard-size", "1", "--store", str(Path(folder, "store"))]
@@ -172,7 +172,7 @@ def first_episode() -> float:
 
 
 def planning(episodes: int) -> dict[str, float]:
-    """A plan of so many episodes, and the same less half of them."""
+    """Measures a plan of this many episodes, and the subtraction of half of them."""
     base = generate_dataset("1", 0, ("queue",))
     scenario = base.scenarios("queue")[0]
     per_model = episodes // 4

@@ -1,11 +1,11 @@
-"""Bytes an episode here and as a log of Inspect, for the same transcripts: prints one JSON object.
+"""Bytes per episode in this store and in a log of Inspect, for the same transcripts: prints one JSON object.
 
     python -m tests.bench.eval_size                       1,000 episodes of 10 short calls
     python -m tests.bench.eval_size --episodes 200        the same, fewer
 
-``shards``: objects of 64 episodes, as workers write them.  ``sealed``: one large object, as sealing leaves them.
-``eval``: what ``muses export inspect`` writes, one log.  ``eval_without_events``: the same without the model events,
-which repeat what the messages say.  Texts are drawn from 2,000 made-up words, so that nothing repeats by itself.
+``shards``: objects of 64 episodes, as workers write them.  ``sealed``: one large object, as compaction writes it.
+``eval``: one log from ``muses export inspect``.  ``eval_without_events``: the same log without the model events, which
+repeat the messages.  Texts are drawn from 2,000 made-up words, so that compression gains little from repetition.
 """
 
 import argparse
@@ -35,11 +35,11 @@ from tests.storage.samples import MANIFEST, SAMPLE
 SHARD = 64
 TURNS = 10
 WORDS = 12
-"""Of a message."""
+"""Number of words of a message."""
 
 
 def transcripts(count: int) -> Iterator[Episode]:
-    """Episodes of the family access: two users, ten turns, a call each."""
+    """Generates episodes of the family access with two users and ten turns of one call each."""
     dice = random.Random(0)
     vocabulary = ["".join(dice.choices("etaoinshrdlu", k=dice.randint(2, 9))) for _ in range(2000)]
 
@@ -69,7 +69,7 @@ def transcripts(count: int) -> Iterator[Episode]:
 
 
 def measure(count: int) -> dict[str, float]:
-    """Bytes an episode, by form."""
+    """Returns the bytes per episode of each format."""
     episodes = list(transcripts(count))
     with tempfile.TemporaryDirectory(prefix="muses-bench-") as name:
         store = open_store(f"{name}/store")
@@ -97,7 +97,7 @@ def measure(count: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Runs the benchmark and prints its results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--episodes", type=int, default=1000)
     episodes = parser.parse_args().episodes

@@ -1,10 +1,10 @@
-"""What exporting a large run costs: prints one JSON object.
+"""Benchmark of exporting a large run: prints one JSON object.
 
     python -m tests.bench.export                      80,000 episodes with 960,000 messages
     python -m tests.bench.export --episodes 8000      the same, smaller
 
-``seconds`` and ``megabytes`` of the file; ``memory_mb``: what the export adds to the peak memory of its process, which
-has opened the store before.  Each form runs in a process of its own.
+``seconds`` is the duration and ``megabytes`` the size of the file.  ``memory_mb`` is the increase in peak memory since
+the process opened the store.  Each format runs in its own process.
 """
 
 import argparse
@@ -39,11 +39,11 @@ from tests.storage.samples import MANIFEST, SAMPLE
 SHARD = 1000
 TURNS = 12
 WORDS = 60
-"""Of a message."""
+"""Number of words of a message."""
 
 
 def export(store: str, view: ExportView, form: ExportFormat, target: Path) -> dict[str, Any]:
-    """One export, measured."""
+    """Runs and measures one export."""
     with connect(store, "run-a") as connection:
         before, start = peak_mb(), time.perf_counter()
         rows = export_table(connection, view, form, target, replace=True)
@@ -59,7 +59,7 @@ def export(store: str, view: ExportView, form: ExportFormat, target: Path) -> di
 
 
 def _episodes() -> Iterator[Episode]:
-    """Of all families in turn, as many as a shard has."""
+    """Generates the episodes of one shard, of all families in turn."""
     dice, families = random.Random(0), sorted(FAMILIES)
     words = ["".join(dice.choices("etaoinshrdlu", k=dice.randint(2, 9))) for _ in range(2000)]
     for number in range(SHARD):
@@ -77,7 +77,7 @@ def _episodes() -> Iterator[Episode]:
 
 
 def _fill(store: ObjectStore, shards: int) -> None:
-    """Every shard has the same rows under ids of its own."""
+    """Writes shards with the same rows but different episode ids."""
     create_or_check(store, MANIFEST)
     rows = episodes_table(list(_episodes()))
     for number in range(shards):
@@ -87,7 +87,7 @@ def _fill(store: ObjectStore, shards: int) -> None:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Runs the benchmark and prints its results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--episodes", type=int, default=80_000)
     parser.add_argument("--one", nargs=4, metavar=("STORE", "VIEW", "FORM", "TARGET"), help=argparse.SUPPRESS)
@@ -104,7 +104,7 @@ def main() -> None:
             for form in get_args(ExportFormat):
                 command = [sys.executable, "-m", "tests.bench.export", "--one", store, view, form, f"{name}/out"]
                 found.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
-    print(json.dumps(found, indent=2))  # noqa: T201 - what it is run for
+    print(json.dumps(found, indent=2))  # noqa: T201 - the output of the benchmark
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the families cost: ``python -m tests.bench.families`` prints JSON.
+"""Benchmark of the families: ``python -m tests.bench.families`` prints JSON.
 
 CPU milliseconds to score one stored episode in both scorings (several built-in agents, generated scenarios, caches warm
 as in a long run), and CPU seconds to generate the dataset ``paper``.
@@ -33,7 +33,7 @@ def main() -> None:
     start = time.process_time()
     for name in FAMILIES:
         scoring_of_one = next(iter(generate_dataset("1", 0, [name]).scenarios(name)))
-        asyncio.run(play_scripted(FAMILIES[name], scoring_of_one, "oracle"))  # loads what is loaded on first use
+        asyncio.run(play_scripted(FAMILIES[name], scoring_of_one, "oracle"))  # warms the lazily loaded data
     generated = time.process_time()
     sizes = {name: len(generate_dataset("paper", 0, [name]).scenarios(name)) for name in FAMILIES}
     done = time.process_time()

@@ -1,8 +1,8 @@
-"""What Prefect costs: ``python -m tests.bench.flow_overhead`` prints JSON.
+"""Overhead of Prefect: ``python -m tests.bench.flow_overhead`` prints JSON.
 
-Seconds of ``muses flow evaluate`` beyond those of ``muses run`` of the same plan: 24 cells of built-in agents, about
-5,000 episodes, inline, each time in a new store; with an embedded server (the first time it builds its database) and
-with one that runs.
+The overhead is the duration of ``muses flow evaluate`` minus that of ``muses run``, in seconds, for the same plan: 24
+cells of built-in agents, about 5,000 episodes, inline, each time in a new store.  It is measured with an embedded
+server, which creates its database on the first run, and with a server that is already running.
 """
 
 import json
@@ -21,13 +21,13 @@ FAMILIES = ("queue", "instruct", "meeting")
 TEMPLATES = ("says", "xml")
 CELLS = len(MODELS) * len(FAMILIES) * len(TEMPLATES)
 SCENARIOS = 209
-"""A family: 24 cells of 209 are 5,016 episodes."""
+"""Number of scenarios per family: 24 cells of 209 are 5,016 episodes."""
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="muses-bench-") as folder:
         base = Path(folder)
-        _seconds(base / "warm", "run")  # what is read from the disk for the first time
+        _seconds(base / "warm", "run")  # fills the disk cache
         plain = _seconds(base / "plain", "run")
         home = {"PREFECT_HOME": str(base / "home")}
         first = _seconds(base / "first", "flow", "evaluate", **home)

@@ -1,14 +1,13 @@
-"""What one episode in flight costs in memory, with thousands of them in flight on one worker.
+"""Memory per episode in flight, with thousands of them in flight on one worker.
 
     python -m tests.bench.in_flight --episodes 10000
 
-A whole run of access episodes on the inline executor: every episode takes four turns, and the answer to its fifth call
-is held back by a server in a process of its own until all episodes wait for theirs.  Then the worker's resident memory
-is compared with what it was when the run was prepared (plan, scenarios and code loaded) and no episode had begun.
+A run of access episodes on the inline executor: every episode takes four turns, and a server in another process holds
+back the response to each fifth call until all episodes wait for theirs.  The worker's resident memory at that time is
+compared with its resident memory before the first episode, when plan, scenarios and code were loaded.
 
-``kb_per_episode``: all of the growth, in kB (1000 bytes) an episode.  ``transcript_kb``: the texts of one copy of the
-conversation so far, as they stand in the prompt that is held.  ``over_transcript_kb``: the growth less that copy.
-Prints one JSON object.
+``kb_per_episode``: growth in kB (1000 bytes) per episode.  ``transcript_kb``: size of one copy of the conversation so
+far, as in the prompt of the held call.  ``over_transcript_kb``: growth minus that copy.  Prints one JSON object.
 """
 
 import argparse
@@ -36,13 +35,13 @@ from muses_eval.workers.rehearsal.server import LoopbackServer, ReceivedRequest,
 HELD_TURN = 5
 SHARD = 100
 _OPEN_FILES = 1_000
-"""Beside one connection an episode."""
+"""Number of open files allowed in addition to one connection per episode."""
 _REFUSAL = json.dumps({"target": "all", "content": "No, that document is restricted; I can help with all else."})
 _DONE = json.dumps({"goal_achieved": True, "final_report": "All that could be given was given."})
 
 
 class _Holding:
-    """Refuses at once, but keeps each episode's fifth call waiting until all are there."""
+    """A model that refuses at once, but holds each episode's fifth call until those of all episodes have arrived."""
 
     def __init__(self, episodes: int, pipe: Connection) -> None:
         self._episodes, self._pipe, self._texts = episodes, pipe, list[int]()
@@ -92,7 +91,7 @@ def _server(episodes: int) -> Iterator[tuple[str, Connection]]:
 
 
 def _allow_files(episodes: int) -> None:
-    """Every call in flight has a connection of its own."""
+    """Raises the limit of open files, since every call in flight has its own connection."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = episodes + _OPEN_FILES
     if soft < wanted:
@@ -100,7 +99,7 @@ def _allow_files(episodes: int) -> None:
 
 
 def _resident() -> int:
-    """Bytes."""
+    """Returns the resident memory of this process in bytes."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,18 +1,17 @@
-"""How much of a provider's limit a run uses, and how often it is refused.
+"""Benchmark of rate limits: the share of a provider's limit that a run uses, and the share of refused requests.
 
     python -m tests.bench.limits --seconds 60 --learn 60
 
-Whole runs of one-call episodes through the real client and the real coordinator, against the rehearsal's provider in a
-process of its own, whose limit is hard and slides.  Four cases: the limit of requests is ``declared``; it is
-``unknown``, and no header tells it; it is declared and shared by ``four_workers``, each a process of a Ray cluster that
-this starts and ends; and the limit is one of ``tokens``, declared.
+Runs of one-call episodes through the real client and the real coordinator, against the rehearsal's provider in another
+process, which enforces a hard limit in a sliding window.  Four cases: the request limit is ``declared``; it is
+``unknown`` and no header states it; it is declared and shared by ``four_workers``, each a process of a Ray cluster that
+the benchmark starts and stops; a limit of ``tokens`` is declared.
 
-``used``: requests (or tokens) that were let in in whole windows one after the other, in proportion to the limit; of an
-unknown limit only those after ``--learn`` seconds, and the same for ``refused``, the share of requests that got 429.
-Windows in which the run had too few episodes left to fill them are left out.  A window shorter than a minute is the
-harder test: a request that arrives some milliseconds late or early is a larger share of it.
-``largest``: the most that arrived within any window, refused or not, in proportion to the limit; more than 1 is too
-much.  Prints one JSON object.
+``used``: accepted requests (or tokens) in consecutive whole windows, as a share of the limit.  ``refused``: share of
+requests that got 429.  With an unknown limit, both count only from ``--learn`` seconds on.  Windows near the end, for
+which too few episodes are left, are excluded.  A window shorter than a minute is the harder test: a request that
+arrives some milliseconds late or early is a larger share of it.  ``largest``: the most requests (or tokens) that
+arrived within any window, refused or not, as a share of the limit; more than 1 is too much.  Prints one JSON object.
 """
 
 import argparse
@@ -40,10 +39,10 @@ from tests.bench.served import served
 LATENCY = Latency(base=Distribution(least=0.1, most=0.3))
 SHARDS_AT_ONCE, SHARD_SIZE = 8, 20
 SPARE = SHARDS_AT_ONCE * SHARD_SIZE
-"""Episodes that one worker plays at a time."""
+"""Number of episodes that one worker plays at a time."""
 _SCENARIOS = 200
 _TOKENS_A_CALL = 1_500
-"""Of the queue's prompts and replies together, about; only to know how many calls fill the time."""
+"""Approximate number of tokens per call of the family queue, to choose the number of calls for the duration."""
 
 Amount = Callable[[LoggedRequest], int]
 
@@ -59,9 +58,9 @@ def tokens(entry: LoggedRequest) -> int:
 def measured(  # noqa: PLR0917 - a limit and what to look at
     entries: Sequence[LoggedRequest], limit: int, window_s: float, from_s: float, amount: Amount, spare: int = SPARE
 ) -> dict[str, Any]:
-    """What a run made of a limit of so much in one window, from a time on.
+    """Returns the shares of *limit*, which is per window, that a run used from *from_s* on.
 
-    *spare*: its last calls, when it may have had fewer to make than the limit allowed.
+    The last *spare* calls are excluded, since the run may not have had enough of them left to reach the limit.
     """
     let_in = [entry for entry in entries if entry.outcome != "refused"]
     busy_s = let_in[-spare].at_s - from_s
@@ -82,7 +81,7 @@ def measured(  # noqa: PLR0917 - a limit and what to look at
 
 
 def play(base_url: str, calls: int, model: Mapping[str, object], execution: Mapping[str, object]) -> None:
-    """A run of so many one-call episodes."""
+    """Plays a run of one-call episodes."""
     with tempfile.TemporaryDirectory(prefix="muses-") as folder:
         raw = {
             "models": [{"model": "openai:bench", "base_url": base_url, "timeout_s": 600, **model}],
@@ -107,7 +106,7 @@ def case(  # noqa: PLR0917 - one measurement in all its parts
     from_s: float = 0.0,
     workers: int = 1,
 ) -> dict[str, Any]:
-    """A limit of requests."""
+    """Measures a limit of requests."""
     limits = HardLimits(requests_per_minute=per_minute, window_s=window_s, headers=False)
     with served(FaultProfile(latency=LATENCY, limits=limits)) as provider:
         play(provider.base_url, round(per_minute * (seconds + from_s) / 60), model, execution)
@@ -116,7 +115,7 @@ def case(  # noqa: PLR0917 - one measurement in all its parts
 
 
 def of_tokens(per_minute: int, window_s: float, seconds: float) -> dict[str, Any]:
-    """A declared limit of tokens."""
+    """Measures a declared limit of tokens."""
     limits = HardLimits(tokens_per_minute=per_minute, window_s=window_s, headers=False)
     with served(FaultProfile(latency=LATENCY, limits=limits)) as provider:
         calls = round(per_minute * seconds / 60 / _TOKENS_A_CALL)
@@ -127,7 +126,7 @@ def of_tokens(per_minute: int, window_s: float, seconds: float) -> dict[str, Any
 
 @contextmanager
 def cluster(cpus: int) -> Iterator[str]:
-    """The address of a Ray cluster of one machine that is said to have so many CPUs; ended by its process."""
+    """Starts a Ray cluster of one node that declares *cpus* CPUs, and stops it at the end; yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}

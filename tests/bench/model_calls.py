@@ -1,11 +1,11 @@
-"""What one model call costs in CPU time of the client: ours, bare aiohttp, and httpx, on the same load in one run.
+"""CPU time of the client per model call: our client, bare aiohttp, and httpx, on the same load in one run.
 
     python -m tests.bench.model_calls --calls 2000
 
-The server is a process of its own that answers at once with as little work as it can, so that the client is what is
-measured.  Ours does more than the other two: it takes a slot, encodes the prompt, reads and checks the answer and
-writes the record; the other two encode, send, and decode.  Clients take turns, and of all rounds the cheapest counts,
-since whatever else the machine does can only add to it.  Prints one JSON object.
+The server is a separate process that answers at once with little work, so that only the client is measured.  Our client
+does more than the other two: it waits for a permit, encodes the prompt, parses and checks the response and writes the
+record; the other two encode, send and decode.  The clients take turns, and the best round of each counts, since other
+load on the machine can only add time.  Prints one JSON object.
 """
 
 import argparse
@@ -51,11 +51,11 @@ _DOCUMENT = {
 }
 
 Client = Callable[[str, int], Awaitable[float]]
-"""From base_url and number of calls to the CPU seconds that the calls took, connections already open."""
+"""Maps base_url and the number of calls to the CPU seconds of the calls over open connections."""
 
 
 class _Answering(asyncio.Protocol):
-    """Just enough HTTP/1.1: reads a request by its Content-Length and sends the same bytes to each."""
+    """A minimal HTTP/1.1 server: reads each request by its Content-Length and always sends the same bytes."""
 
     _body = json.dumps(_DOCUMENT).encode()
     _response = (
@@ -89,7 +89,7 @@ def _run_server(pipe: Connection) -> None:
 
 
 async def _cpu_of(call: Callable[[], Awaitable[object]], calls: int) -> float:
-    """CPU seconds of so many calls, so many at a time; the first ones open the connections and do not count."""
+    """Makes *calls* calls, ``CONCURRENCY`` at a time, after a warm-up that opens the connections; returns CPU seconds."""
 
     async def caller(count: int) -> None:
         for _ in range(count):
@@ -144,7 +144,7 @@ CLIENTS: dict[str, Client] = {"ours": _ours, "aiohttp": _aiohttp, "httpx": _http
 
 
 def measure(calls: int, rounds: int) -> dict[str, object]:
-    """CPU milliseconds a call by client, and ours in proportion to the others."""
+    """Returns the CPU milliseconds per call of each client, and the ratios of ours to the others."""
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
     server = context.Process(target=_run_server, args=(sending,), daemon=True)

@@ -1,4 +1,4 @@
-"""The rehearsal's provider in a process of its own, so that what is measured shares no interpreter with it."""
+"""The rehearsal's provider in a separate process, so that it does not share the interpreter with the measured code."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from muses_eval.workers.rehearsal.request_log import LoggedRequest
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A provider that is running elsewhere."""
+    """A provider that runs in another process."""
 
     base_url: str
     _pipe: Connection
 
     def entries(self) -> list[LoggedRequest]:
-        """Its books so far."""
+        """Returns the provider's request log so far."""
         self._pipe.send("entries")
         found: list[LoggedRequest] = self._pipe.recv()
         return found

@@ -1,14 +1,14 @@
-"""Whether the statistics keep what they promise, by simulation: prints one JSON object.
+"""Simulated coverage and error rates of the statistics: prints one JSON object.
 
-    python -m tests.bench.stats_coverage                        20,000 repetitions a design; some minutes
+    python -m tests.bench.stats_coverage                        20,000 repetitions per design; some minutes
     python -m tests.bench.stats_coverage --repetitions 2000     the same, coarser
 
-``coverage``: how often 95 % intervals hold the truth, for one model's mean and for the difference of two models.
-``claims``: of models that are all equally good, the share of runs in which any difference is claimed (5 % at most).
-``bands``: the share of runs in which every model's rank lies in its band (95 % at least).  ``power``: how often the
-smallest difference that a design is said to show is shown (80 %).
+``coverage``: share of 95 % intervals that contain the true value, for one model's mean and for the difference of two
+models.  ``claims``: share of runs of equally good models in which any difference is significant (at most 5 %).
+``bands``: share of runs in which every model's rank lies in its band (at least 95 %).  ``power``: share of runs in
+which the smallest detectable difference of a design is significant (80 %).
 ``proportions``: coverage of the intervals of proportions, summed over all outcomes rather than simulated.  ``edges``:
-the same near the ends, where mean ± t · SE promises too much; the interval of Wilson beside it.
+the same near 0 and 1, where mean ± t · SE covers too little, beside the Wilson interval.
 """
 
 import argparse
@@ -33,21 +33,21 @@ from tests.storage.clustered_means import clustered_means
 class Population:
     """Scenarios of different difficulty, each played several times by every model.
 
-    ``graded``: scores are normal around a model's score on the scenario.  ``binary``: right or wrong, with a chance
-    that is uniform over the scenarios and, for half of them, the same for every model.
+    ``graded``: scores are normal around a model's true score on the scenario.  ``binary``: right or wrong, with a
+    probability that is uniform over the scenarios and, for half of them, the same for every model.
     """
 
     kind: Literal["graded", "binary"]
     scenarios: int
     epochs: int
     means: tuple[float, ...] = (0.5, 0.5)
-    """Of the models' true scores; binary models have 0.5."""
+    """Means of the models' true scores; 0.5 for binary models."""
     sd_scenarios: float = 0.3
     sd_epochs: float = 0.2
     correlation: float = 0.5
 
     def draw(self, dice: random.Random) -> list[list[float]]:
-        """One run: each model's scores, scenario after scenario."""
+        """Simulates one run; returns each model's scores, ordered by scenario."""
         scores: list[list[float]] = [[] for _ in self.means]
         own, shared = math.sqrt(1 - self.correlation), math.sqrt(self.correlation)
         for _ in range(self.scenarios):
@@ -67,7 +67,7 @@ class Population:
 
 
 def coverage(population: Population, repetitions: int, dice: random.Random) -> dict[str, float]:
-    """How often each kind of interval holds the truth."""
+    """Returns the share of intervals of each kind that contain the true value."""
     runs = [population.draw(dice) for _ in range(repetitions)]
     alone = _tested([first for first, _ in runs], population)
     paired = _tested([_differences(first, second) for first, second in runs], population)
@@ -81,7 +81,7 @@ def coverage(population: Population, repetitions: int, dice: random.Random) -> d
 def compared(
     population: Population, correction: Correction, repetitions: int, dice: random.Random
 ) -> list[set[tuple[str, str]]]:
-    """The (winner, loser) pairs that each of several runs claims; models are called by their numbers."""
+    """Returns the significant (winner, loser) pairs of each of several runs; models are named by number."""
     runs = [population.draw(dice) for _ in range(repetitions)]
     pairs = list(combinations(range(len(population.means)), 2))
     tested = iter(_tested([_differences(run[a], run[b]) for run in runs for a, b in pairs], population))
@@ -108,12 +108,12 @@ def _differences(first: Sequence[float], second: Sequence[float]) -> list[float]
 
 
 def false_claims(population: Population, correction: Correction, repetitions: int, dice: random.Random) -> float:
-    """Share of runs that claim anything of models that are equally good."""
+    """Returns the share of runs with any significant difference between equally good models."""
     return sum(map(bool, compared(population, correction, repetitions, dice))) / repetitions
 
 
 def bands_hold(population: Population, repetitions: int, dice: random.Random) -> float:
-    """Share of runs in which every model's rank lies in its band."""
+    """Returns the share of runs in which every model's rank lies in its band."""
     names = [str(number) for number in range(len(population.means))]
     good = 0
     for claims in compared(population, "holm", repetitions, dice):
@@ -123,7 +123,7 @@ def bands_hold(population: Population, repetitions: int, dice: random.Random) ->
 
 
 def power(design: Design, repetitions: int, dice: random.Random) -> float:
-    """How often a run of this design shows the difference that it is said to show."""
+    """Returns the share of runs in which the design's smallest detectable difference is significant."""
     gap = smallest_difference(design)
     assert gap is not None
     assert design.correlation is not None
@@ -145,7 +145,7 @@ def power(design: Design, repetitions: int, dice: random.Random) -> float:
 
 
 def proportion_coverage(method: Literal["wilson", "exact"], trials: int) -> tuple[float, float]:
-    """Coverage of the 95 % interval: its mean over the proportions 0.01 to 0.99, and its least."""
+    """Returns the mean and the minimum coverage of the 95 % interval over the proportions 0.01 to 0.99."""
     interval = wilson_interval if method == "wilson" else exact_interval
     intervals = [interval(successes, trials) for successes in range(trials + 1)]
     shares = [sum(_chances_held(intervals, trials, step / 100)) for step in range(1, 100)]
@@ -153,14 +153,14 @@ def proportion_coverage(method: Literal["wilson", "exact"], trials: int) -> tupl
 
 
 def edge_coverage(method: Literal["t", "wilson"], trials: int, true: float) -> float:
-    """Coverage of the 95 % interval of right-or-wrong scores that are right so often, one epoch."""
+    """Returns the coverage of the 95 % interval of binary scores with the true proportion *true*, one epoch."""
     counts = range(trials + 1)
     intervals = _t_intervals(trials) if method == "t" else [wilson_interval(count, trials) for count in counts]
     return math.fsum(_chances_held(intervals, trials, true))
 
 
 def _t_intervals(trials: int) -> list[Bounds]:
-    """Mean ± t · SE for every number of successes."""
+    """Returns mean ± t · SE for every number of successes."""
     samples = [[1.0] * successes + [0.0] * (trials - successes) for successes in range(trials + 1)]
     intervals = [paired_t_test(mean, se, trials).interval() for mean, se in clustered_means(samples, range(trials))]
     return [interval for interval in intervals if interval is not None]
@@ -184,7 +184,7 @@ def _rank_in(band: tuple[int, int], means: Sequence[float], number: int) -> bool
 
 
 def main() -> None:
-    """Simulates and prints."""
+    """Runs the simulations and prints their results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repetitions", type=int, default=20_000)
     repetitions = parser.parse_args().repetitions
@@ -218,7 +218,7 @@ def main() -> None:
             for n in (12, 30, 100, 300)
         },
     }
-    print(json.dumps(result, indent=2))  # noqa: T201 - what it is run for
+    print(json.dumps(result, indent=2))  # noqa: T201 - the output of the benchmark
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""What storing and reading cost: prints one JSON object.
+"""Benchmark of storage: prints one JSON object.
 
     python -m tests.bench.storage_bench             in a folder and on S3 (SeaweedFS on loopback)
     python -m tests.bench.storage_bench --stores folder --episodes 6400 --sealed 40000
 
-``shard_write_cpu_ms``: one shard of 64 episodes to Parquet and into a folder, processor time.  ``resume_s``: what a run
-still owes when all its episodes are scored: planned, the index read, one taken from the other.  ``sealed`` is a run of
-ten models and four families with nested scores, 1.4 messages an episode, put through `muses store seal`; each question
-is asked over a connection of its own.  ``floor_s``: the same engine reading the column that a question is about, and
-doing nothing with it.  Seconds are wall time, the best of several: other work on the machine only ever adds.
+``shard_write_cpu_ms``: processor time to write one shard of 64 episodes as Parquet to a folder.  ``resume_s``: time to
+find that a completely scored run has no pending episodes: plan it, read the index, subtract.  ``sealed``: a run of ten
+models and four families with nested scores and 1.4 messages per episode, compacted as by `muses store seal`; each query
+opens its own connection.  ``floor_s``: lower bound, the time in which the same engine reads the queried column and does
+nothing with it.  Seconds are wall time, the best of several rounds, since other load can only add time.
 """
 
 import argparse
@@ -49,20 +49,20 @@ from tests.storage.samples import MANIFEST, SAMPLE, episode
 RUN = "run-a"
 SHARD = 32
 CALLS = 10
-"""Of an episode of the run that is resumed."""
+"""Number of calls per episode of the resumed run."""
 MODELS = [f"model-{number}" for number in range(10)]
 PLAYED = ("access", "instruct", "meeting", "queue")
 SCENARIOS = 500
 SAMPLE_ROW = episodes_table([SAMPLE])
 WORDS = 60
-"""In a message."""
+"""Number of words of a message."""
 
 Column = Any
-"""An Arrow array; the stubs know too many kinds of them."""
+"""An Arrow array; the type stubs have a separate class for each type of value."""
 
 
 class Generator:
-    """Tables of episodes, quickly: Arrow arrays, with no Python object an episode."""
+    """Generates tables of episodes quickly, from Arrow arrays without Python objects per episode."""
 
     def __init__(self) -> None:
         self._dice = np.random.default_rng(0)
@@ -70,7 +70,7 @@ class Generator:
         self._words = pa.array(["".join(self._dice.choice(letters, size)) for size in self._dice.integers(2, 10, 2000)])
 
     def cell(self, model: str, family: str, count: int) -> pa.Table:
-        """Episodes of one model and family; in access they last 3 to 10 rounds."""
+        """Returns episodes of one model and family; those of access have 3 to 10 rounds."""
         lengths = np.array_split(np.arange(count), 8) if family == "access" else [np.arange(count)]
         return pa.concat_tables(
             [self._block(model, family, rows, 3 + number) for number, rows in enumerate(lengths) if len(rows)]
@@ -106,7 +106,7 @@ class Generator:
         return pa.ListArray.from_arrays(_int32(np.arange(0, len(which) + 1, len(keys))), items)
 
     def _messages(self, rows: "np.ndarray[Any, Any]") -> Column:
-        """One, or two in two of five episodes."""
+        """Returns one message per episode, or two in two of five episodes."""
         ends = np.concatenate([[0], np.cumsum(np.where(rows % 5 < 3, 1, 2))])
         total = int(ends[-1])
         spoken: Column = self._words.take(_int32(self._dice.integers(0, len(self._words), total * WORDS)))
@@ -123,12 +123,12 @@ def _int32(values: "np.ndarray[Any, Any]") -> Column:
 
 
 def _repeated(one: Column, count: int) -> Column:
-    """An array of one value, so many times."""
+    """Returns an array with one value repeated *count* times."""
     return one.take(pa.array([0] * count))
 
 
 def peak_mb() -> int:
-    """Most resident memory that this process has had; what ``resource`` tells begins with that of its parent."""
+    """Returns the peak resident memory of this process in MiB; the value in ``resource`` includes the parent's peak."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
@@ -143,7 +143,7 @@ def _best(work: Callable[[], object], times: int) -> float:
 
 
 def _write_cpu_ms(folder: Path) -> float:
-    """Twelve messages of sixty words an episode."""
+    """Returns the CPU milliseconds to write a shard whose episodes have twelve messages of sixty words."""
     text = " ".join(["bananas"] * WORDS)
     messages = tuple(Message(turn, "agent", ("Ana",), f"{turn} {text}") for turn in range(12))
     scores = tuple(Score(scoring, metric, 0.5) for scoring in SCORINGS for metric in FAMILIES["queue"].metrics)
@@ -164,7 +164,7 @@ def _request(episodes: int) -> tuple[RunRequest, Dataset]:
 
 
 def _resume(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:
-    """All that a run of so many episodes asks before it knows that it owes nothing, from shards and sealed."""
+    """Measures how fast a completely scored run finds that nothing is pending, before and after compaction."""
     request, dataset = _request(episodes)
     plan = make_plan(request, dataset, SHARD, RUN)
     base = episodes_table([replace(SAMPLE, run_id=RUN, calls=SAMPLE.calls * CALLS)] * SHARD)
@@ -197,7 +197,7 @@ def _resume(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:
 
 
 def _spending(store: ObjectStore) -> dict[str, float]:
-    """What a run has used, asked in a process of its own: seconds, and the memory that it took."""
+    """Measures reading the spending of a run in a new process: seconds and memory."""
     script = (
         "import json, sys, time, polars\n"
         "from muses_eval.storage.objects.open_store import open_store\n"
@@ -213,7 +213,7 @@ def _spending(store: ObjectStore) -> dict[str, float]:
 
 
 def _sealed(store: ObjectStore, episodes: int, times: int) -> dict[str, object]:
-    """Questions to one large sealed run."""
+    """Measures queries on one large compacted run."""
     generator, per_cell = Generator(), episodes // len(MODELS) // len(PLAYED)
     number = 0
     for model in MODELS:
@@ -275,7 +275,7 @@ def _measured(url: str, options: argparse.Namespace) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Runs the benchmark and prints its results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--stores", nargs="+", choices=("folder", "s3"), default=["folder", "s3"])
     parser.add_argument("--episodes", type=int, default=200_000, help="of the run that is resumed")
@@ -292,7 +292,7 @@ def main() -> None:
             server.create_bucket("muses-bench")
             os.environ.update(server.environment)
             result["s3"] = _measured("s3://muses-bench/bench", options)
-    print(json.dumps(result, indent=2))  # noqa: T201 - what it is run for
+    print(json.dumps(result, indent=2))  # noqa: T201 - the output of the benchmark
 
 
 if __name__ == "__main__":

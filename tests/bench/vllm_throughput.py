@@ -1,12 +1,11 @@
-"""Tokens a second during episodes, against what vLLM's own benchmark client gets from the same server.
+"""Tokens per second during episodes, compared with vLLM's own benchmark client on the same server.
 
     python -m tests.bench.vllm_throughput --rounds 3
 
-One server, two clients that take turns: episodes of the family queue with everything included (prompts, limit, scoring,
-traces), and ``vllm bench serve`` with the very prompts of these episodes, as the server's template renders them.  Both
-ask for the same number of tokens, so many requests at a time.  A first round of each, which is not counted, leaves all
-prompts in the server's prefix cache.  Of all rounds the best counts, since whatever else the machine does can only slow
-one down.
+Two clients of one server take turns: episodes of the family queue with everything included (prompts, limit, scoring,
+traces), and ``vllm bench serve`` with the prompts of these episodes as the server's template renders them.  Both
+request the same number of tokens with the same concurrency.  A warm-up round of each puts all prompts into the server's
+prefix cache.  The best round counts, since other load on the machine can only slow a round down.
 
 ``make test-vllm`` installs what this needs; VLLM_TEST_PYTHON, VLLM_TEST_MODEL and VLLM_TEST_ARGS name another vLLM, as
 for tests/vllm.  Prints one JSON object.
@@ -47,12 +46,12 @@ parser = argparse.ArgumentParser()
 serve.add_cli_args(parser)
 serve.main(parser.parse_args())
 """
-"""What ``vllm bench serve`` does; that command itself does not find the CPU build's version."""
+"""Does the same as ``vllm bench serve``, a command that fails to find the version of the CPU build."""
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The root of a server that is ready."""
+    """Starts a server, waits until it is ready and yields its root URL."""
     spec = ServerSpec(PYTHON, MODEL, json.dumps(ARGS), cores=_cores())
     port = free_port("127.0.0.1")
     server = ServerProcess(command_line(spec, "127.0.0.1", port), environment(spec, os.environ), folder / "server.log")
@@ -79,7 +78,7 @@ def _folder() -> Iterator[Path]:
 
 
 def play(base_url: str, model: str, load: argparse.Namespace) -> float:
-    """Seconds that the episodes take, from the first shard to the last one's traces in the store."""
+    """Plays the episodes; returns the seconds from the start of the first shard until all traces are stored."""
     with _folder() as store:
         config = {
             "dataset": {"size": load.episodes, "most_users": 3},
@@ -110,7 +109,7 @@ def play(base_url: str, model: str, load: argparse.Namespace) -> float:
 
 
 def prompts_of(root: str, load: argparse.Namespace) -> list[str]:
-    """What the server makes of the episodes' chats: text that it reads as the same tokens."""
+    """Returns the prompts that the server renders from the episodes' chats, as text with the same tokens."""
     with Provider() as provider:
         play(provider.base_url, MODEL, load)
         chats = [received.document["messages"] for received in provider.completions]
@@ -125,7 +124,7 @@ def _ask(url: str, **fields: object) -> dict:
 
 
 def benchmark(root: str, prompts: Path, load: argparse.Namespace) -> dict:
-    """What vLLM's own client reports."""
+    """Returns the report of vLLM's own client."""
     with _folder() as results:
         subprocess.run(
             [
