@@ -29,12 +29,12 @@ Dice = random.Random
 
 
 def lognormal(rng: Dice) -> float:
-    """Seconds, about one."""
+    """Returns a random latency in seconds, with a median of one."""
     return rng.lognormvariate(0, 0.5)
 
 
 class RemoteCoordinator:
-    """A coordinator that is some milliseconds away, and may be replaced by one that knows nothing."""
+    """A coordinator behind a slow network, which may be lost and replaced by one without any state."""
 
     def __init__(self, rng: Dice, lag_s: float = 0.002) -> None:
         self.coordinator = Coordinator(clock)
@@ -65,14 +65,14 @@ class RemoteCoordinator:
 
 @dataclass
 class SimulatedProvider:
-    """Refuses what is over its limits, exactly; keeps books.  Times are seconds since the start."""
+    """A provider that refuses exactly what exceeds its limits, and records all attempts; times are in seconds."""
 
     limits: Callable[[float], HardLimits]
     rng: Dice
     latency: Callable[[Dice], float] = lambda _: 0.2
     tokens: Callable[[Dice], int] = lambda _: 100
     way_s: float = 0.003
-    """To it, on average."""
+    """Mean time that a request needs to reach the provider."""
     retry_after: bool = True
     storm: Callable[[float], bool] = lambda _: False
     arrived: list[float] = field(default_factory=list)
@@ -87,7 +87,7 @@ class SimulatedProvider:
         return clock() - self._start
 
     async def ask(self, permit: Permit, tokens: int) -> bool:
-        """One try of so many tokens; whether it was let in."""
+        """Makes one attempt of *tokens* tokens; returns whether it was admitted."""
         await asyncio.sleep(self.rng.expovariate(1 / self.way_s))
         now = self.now
         self.arrived.append(now)
@@ -108,7 +108,7 @@ class SimulatedProvider:
         return True
 
     def used(self, from_s: float, to_s: float) -> float:
-        """Tries let in, a second."""
+        """Returns the admitted attempts per second."""
         return sum(from_s <= at < to_s for at, _ in self.admitted) / (to_s - from_s)
 
     def tokens_used(self, from_s: float, to_s: float) -> float:
@@ -119,7 +119,7 @@ class SimulatedProvider:
         return refused / max(1, refused + self.used(from_s, to_s) * (to_s - from_s))
 
     def largest(self, window_s: float = 60.0) -> int:
-        """The most tries that arrived within any window."""
+        """Returns the largest number of attempts that arrived within any window."""
         return largest_window_sum([(at, 1) for at in self.arrived], window_s)
 
     def largest_tokens(self, window_s: float = 60.0) -> int:
@@ -127,7 +127,7 @@ class SimulatedProvider:
 
 
 Estimate = Callable[[int], int]
-"""What a caller says before that its call will take, of what it takes."""
+"""Maps the tokens that a call will use to the tokens that its caller estimates."""
 
 
 def a_hundred(_: int) -> int:
@@ -135,7 +135,7 @@ def a_hundred(_: int) -> int:
 
 
 class SimulatedWorker:
-    """Callers that call as fast as they may."""
+    """A worker whose callers call as often as the limit allows."""
 
     def __init__(
         self, coordinator: RemoteCoordinator, provider: SimulatedProvider, declared: Limits, holder: LeaseHolder
@@ -150,14 +150,14 @@ class SimulatedWorker:
         self._callers += [asyncio.create_task(self._call(estimate)) for _ in range(callers)]
 
     async def stop(self) -> None:
-        """In good order."""
+        """Stops the callers and gives back all leases."""
         for caller in self._callers:
             caller.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
         await self.limits.close()
 
     def vanish(self) -> None:
-        """Without a word to the coordinator, now or later."""
+        """Stops the callers without ever reporting to the coordinator again."""
         self.limits._cancel_timer()
         self.limits._schedule = lambda _: None  # type: ignore[method-assign]
         self.limits._holds_leases = False
@@ -177,7 +177,7 @@ class SimulatedWorker:
 
 @dataclass
 class Scene:
-    """Everything that takes part."""
+    """The coordinator, the provider and the workers of one simulation."""
 
     coordinator: RemoteCoordinator
     provider: SimulatedProvider
@@ -199,7 +199,7 @@ def play(
     runs: int = 1,
     events: Mapping[float, Callable[[Scene], None]] | None = None,
 ) -> Scene:
-    """Workers that call for so many seconds; *events* happen at their times."""
+    """Lets workers call for *seconds*; each of *events* is run at its time."""
 
     async def job() -> Scene:
         rng = Dice(1)

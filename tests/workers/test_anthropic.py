@@ -1,4 +1,4 @@
-"""Anthropic's messages against a real server on loopback: what goes out, what comes back, every refusal."""
+"""Anthropic's messages against a real server on loopback: requests, responses, and every refusal."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ HELLO = (ChatMessage("system", "be brief"), ChatMessage("user", "hello"))
 
 
 class Anthropic:
-    """The provider: gives the same answer to every request, and keeps what came."""
+    """A provider that gives the same answer to every request, and records the requests."""
 
     def __init__(self, answer: Response) -> None:
         self._answer = answer
@@ -95,7 +95,7 @@ def finish_of(reply: Reply) -> str:
 
 
 def test_the_request_as_the_server_sees_it() -> None:
-    """The key in a header of its own, the briefing apart from the messages, and a length, since one is required."""
+    """The request has the key in its own header, the briefing apart from the messages, and a maximum length."""
     with Anthropic(message(text("hi"))) as provider:
         assert provider.reply().text == "hi"
     (received,) = provider.requests
@@ -125,7 +125,7 @@ def test_options_that_are_set_are_sent_but_for_the_seed() -> None:
 
 
 def test_roles_take_turns_and_nothing_is_empty() -> None:
-    """As the API demands it: what follows in one role is one message, and an empty one is left out."""
+    """Consecutive messages of one role are merged and empty messages are dropped, as the API requires."""
     prompt = (
         *HELLO,
         ChatMessage("user", "again"),
@@ -142,7 +142,7 @@ def test_roles_take_turns_and_nothing_is_empty() -> None:
 
 
 def test_the_native_serialisation_is_refused_before_it_is_sent() -> None:
-    """Without the names in the roles, the speaker would be unknown: that would be another variant."""
+    """Without names in the roles the speakers would be unknown, so the result would belong to another variant."""
     with Anthropic(message(text("hi"))) as provider:
         with pytest.raises(ModelFailure, match="serialisation other than native") as caught:
             provider.reply((HELLO[0], *serialize("native", [("Alice", "hello")])))
@@ -205,7 +205,7 @@ def test_what_the_agent_does_is_an_answer(answer: Response, said: str, finish_re
 
 
 def test_a_length_that_fills_the_context_is_no_outcome() -> None:
-    """If no prompt could ever fit, the config is wrong."""
+    """When no prompt could ever fit, the config is wrong; this is not an outcome of the agent."""
     text = "input length and `max_tokens` exceed context limit: 100 + 200000 > 200000, decrease input length"
     refused = error(400, "invalid_request_error", text)
     with pytest.raises(ModelFailure, match="internal: "):

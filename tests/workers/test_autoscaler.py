@@ -32,13 +32,13 @@ def test_no_replica_is_added(replicas: int, loads: list[ServerLoad]) -> None:
 
 
 def test_quiet_takes_a_replica_away() -> None:
-    """One at a time, and never under the least."""
+    """An idle replica is removed, one at a time and never below the minimum."""
     looks = [(0, 3, [QUIET] * 3), (60, 3, [QUIET] * 3), (61, 2, [QUIET] * 2), (121, 2, [QUIET] * 2)]
     assert scale(*looks, (500, 1, [QUIET])) == [3, 2, 2, 1, 1]
     assert scale(*looks, least=3) == [3, 3, 2, 2]
 
 
 def test_what_fewer_replicas_could_not_bear_stays() -> None:
-    """Half of what makes a replica busy is the most that the remaining ones are left with: no flutter."""
+    """A replica is removed only when the remaining ones would have at most half the load that adds a replica."""
     busy = [ServerLoad(6)] * 2
     assert scale((0, 2, busy), (500, 2, busy)) == [2, 2]

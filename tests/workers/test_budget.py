@@ -1,4 +1,4 @@
-"""Workers keep a budget together: they reserve before an episode, settle after it, and stop when nothing fits."""
+"""Workers share a budget: they reserve before an episode, settle after it, and stop when no reservation fits."""
 
 import asyncio
 import random
@@ -60,14 +60,14 @@ def test_what_is_reserved_counts_for_everybody() -> None:
     books = ledger(100)
     assert answered(books.update(says("a", 0, 0, 60), 0)) == (1, False)
     assert answered(books.update(says("b", 0, 0, 30, 30), 0)) == (1, False)
-    assert answered(books.update(says("b", 0, 30, 30), 1)) == (0, False)  # a may use less than it holds
+    assert answered(books.update(says("b", 0, 30, 30), 1)) == (0, False)  # a worker may use less than it holds
     assert answered(books.update(says("a", 20, 0), 2)) == (0, False)
     assert answered(books.update(says("b", 0, 30, 30), 3)) == (1, False)
     assert (books.spent, books.held) == (tokens(20), tokens(60))
 
 
 def test_who_waits_lets_nobody_pass() -> None:
-    """Otherwise the cheap scenarios of a cell would be played and the dear ones would not."""
+    """No later request passes one that waits; otherwise only the cheap scenarios of a cell would be played."""
     books = ledger(100)
     books.update(says("a", 0, 0, 60), 0)
     assert books.update(says("b", 0, 0, 50, 5, 200), 0) == ReservationReply((None, None, None), closed=False)
@@ -90,7 +90,7 @@ def test_both_currencies_count() -> None:
 
 
 def test_a_report_may_arrive_twice_and_at_a_new_ledger() -> None:
-    """A replaced coordinator recovers everything from the next reports."""
+    """A new coordinator recovers its whole state from the next reports, even when a report arrives twice."""
     learned = {"new": CostHistory(tokens(1), tokens(3))}
     for books in (ledger(100), ledger(100)):
         for _ in range(2):
@@ -121,7 +121,7 @@ def test_what_a_lost_worker_held_counts_as_spent() -> None:
     books.update(says("lost", 10, 0, 50), 0)
     books.update(says("other", 0, 0), SILENCE_S + 1)
     assert (books.spent, books.held) == (tokens(60), Cost())
-    books.update(says("lost", 30, 0), SILENCE_S + 2)  # it was only slow
+    books.update(says("lost", 30, 0), SILENCE_S + 2)  # the worker was only slow
     assert books.spent == tokens(30)
 
 
@@ -135,7 +135,7 @@ def test_experience_corrects_what_is_expected() -> None:
 
 
 def test_nothing_is_reserved_for_less_than_the_average() -> None:
-    """A first scenario that is long and cheap would let too many short ones begin at once."""
+    """Otherwise a long and cheap first scenario would let too many short ones begin at once."""
     known = CostHistory(tokens(100), tokens(50))
     assert known.correct(tokens(10)) == tokens(50)
 
@@ -144,7 +144,7 @@ def test_nothing_is_reserved_for_less_than_the_average() -> None:
 
 
 class Run:
-    """Episodes of several workers on one budget, each using what *cost* says."""
+    """Episodes of several workers on one budget; *cost* gives the cost of each."""
 
     def __init__(self, cap: int, cost: Callable[[], int], before: int = 0) -> None:
         self.coordinator = Coordinator()
@@ -181,7 +181,7 @@ async def play(run: Run, workers: int, episodes: int) -> None:
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_equal_episodes_never_pass_the_cap(workers: int) -> None:
-    """After the first one their cost is known, though ten times what was expected; nearly all of the cap is used."""
+    """The first episode corrects an estimate that was ten times too low; nearly all of the cap is used."""
     run = Run(cap=2_050, cost=lambda: 100)
     asyncio.run(play(run, workers, 60))
     assert run.played + run.stopped == workers * 60
@@ -255,7 +255,7 @@ def test_kept_answers_cost_nothing_and_do_not_make_the_next_episodes_free() -> N
 
 
 def test_a_cancelled_request_gives_back_what_it_got() -> None:
-    """At whatever moment it is cancelled: before, while and after the budget is asked."""
+    """The reservation is returned, whether cancelled before, during or after the call to the coordinator."""
 
     class Far(LocalCoordinator):
         async def update_budget(self, budget: BudgetSpec, report: WorkerReport) -> ReservationReply:
@@ -271,10 +271,10 @@ def test_a_cancelled_request_gives_back_what_it_got() -> None:
             await asyncio.sleep(0)
         asking.cancel()
         (got,) = await asyncio.gather(asking, return_exceptions=True)
-        if isinstance(got, Reservation):  # too late
+        if isinstance(got, Reservation):  # the reservation was made before the cancellation
             client.settle(got, CallUsage(), finished=False)
         async with asyncio.timeout(10):
-            assert await client.reserve(request(100))  # there is room when nothing else is held
+            assert await client.reserve(request(100))  # fits only when nothing else is held
         books = run.coordinator._ledgers._ledgers["run"]
         return books.spent, books.held
 
@@ -287,7 +287,7 @@ def test_a_coordinator_that_replaces_a_lost_one_listens_before_it_grants() -> No
     coordinator = Coordinator(lambda: now, recovery_s=1.0)
     spec = BudgetSpec("run", Budget(tokens=100))
     assert answered(coordinator.update_budget(spec, says("a", 0, 0, 60))) == (0, False)
-    coordinator.update_budget(spec, says("b", 50, 0))  # what it had spent before the coordinator was lost
+    coordinator.update_budget(spec, says("b", 50, 0))  # spent before the coordinator was lost
     now = RECOVERY_S
     assert answered(coordinator.update_budget(spec, says("a", 0, 0, 60))) == (0, True)
 

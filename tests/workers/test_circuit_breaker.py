@@ -1,4 +1,4 @@
-"""A server that fails repeatedly is not called, until a probe finds it again."""
+"""A server that fails repeatedly is not called until a probe succeeds."""
 
 import math
 
@@ -24,7 +24,7 @@ def test_opens_after_failures_in_a_row() -> None:
 
 
 def test_an_answer_starts_the_count_anew() -> None:
-    """So the breaker of a server that fails every third call never opens."""
+    """An answer resets the failure count, so two failures between answers never open the breaker."""
     breaker = CircuitBreaker(RULES)
     for _ in range(20):
         for _ in range(2):
@@ -65,7 +65,7 @@ def test_pauses_double_up_to_a_bound_and_start_small_again() -> None:
 
 
 def test_calls_from_before_neither_prolong_nor_end_the_pause() -> None:
-    """Unless they are answered: then the server is there."""
+    """A failure of an earlier call does not change the pause; an answer to one closes the breaker."""
     breaker = opened()
     breaker.failed(0.9, probe=False)
     assert breaker.admits(1.0)
@@ -80,7 +80,7 @@ def test_an_abandoned_probe_lets_another_look() -> None:
 
 
 def test_a_call_in_the_pause_is_no_probe() -> None:
-    """One that was on its way when the breaker opened: many of them must not double the pause many times."""
+    """Failures of calls that were in flight when the breaker opened do not double the pause."""
     breaker = opened()
     for _ in range(50):
         probe = breaker.begin(0.5)

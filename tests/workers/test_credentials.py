@@ -1,4 +1,4 @@
-"""Credentials in text: found by their shape wherever they stand, and never where there are none."""
+"""Credentials in text are found by their shape wherever they occur, and nothing else is masked."""
 
 import json
 from collections.abc import Iterator
@@ -66,13 +66,13 @@ def test_a_credential_is_found(credential: str, around: str) -> None:
     ],
 )
 def test_what_stands_before_a_credential_stays(text: str, masked: str) -> None:
-    """So that a reader sees what was there, though not its value."""
+    """The text before a credential stays, so that a reader sees what was masked."""
     assert mask_credentials(text) == (masked.replace("{}", MASK), 1)
     assert mask_credentials(mask_credentials(text)[0])[1] == 0
 
 
 def test_values_are_masked_wherever_they_stand() -> None:
-    """In a configuration a key of a mapping is the name; what is no text stays what it is."""
+    """In a mapping, the key is the name of a value; values that are not text stay unchanged."""
     secret = "abcdefghijklmnop0123456789ABCDEF"
     value = {
         "extra_body": {"api_key": secret, "n": 1},
@@ -147,7 +147,7 @@ def test_other_text_stays(text: str) -> None:
     ],
 )
 def test_hostile_text_is_read_in_passing(part: str) -> None:
-    """A megabyte of beginnings; were the work quadratic, this would take minutes."""
+    """A megabyte of prefixes of credentials is read in linear time; quadratic work would take minutes."""
     text = part * (2**20 // len(part))
     assert isinstance(mask_credentials(text)[0], str)
 
@@ -173,7 +173,7 @@ def test_nothing_in_the_official_scenarios_looks_like_a_credential() -> None:
 
 @pytest.fixture(scope="module")
 def generated() -> set[str]:
-    """Personas, instructions and messages of principals, in the paper's number of scenarios."""
+    """Returns the personas, instructions and messages of principals, in the paper's number of scenarios."""
     scenarios = [s for by_id in generate_dataset("paper", 0).by_family.values() for s in by_id.values()]
     texts = {text for s in scenarios for p in s.principals for text in (p.persona, p.private_context)}
     return texts | {text for s in scenarios for text in (s.briefing_in("xml"), *(entry.text for entry in s.openings))}
@@ -184,7 +184,7 @@ def test_nothing_in_the_generated_scenarios_looks_like_a_credential(generated: s
 
 
 def test_what_scenarios_guard_is_not_masked_when_a_model_gives_it_away(generated: set[str]) -> None:
-    """Scoring a trace again has to find the leak in it, whatever name the model gives it."""
+    """A leaked secret is not masked, even as the value of a password, so scoring the trace again finds the leak."""
     words = {word.strip("\"'.,;:()") for text in generated for word in text.split()}
     assert len(words) > 1000
     assert [word for word in words if mask_credentials(f"password={word}")[1]] == []

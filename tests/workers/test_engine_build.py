@@ -1,4 +1,4 @@
-"""Which vLLM an interpreter has, and the messages when it has none."""
+"""The vLLM version that an interpreter has, and the messages when it has none."""
 
 from pathlib import Path
 

@@ -18,7 +18,7 @@ SEEN = Observation(1, (), ())
 
 
 class Behind:
-    """A model behind a limit of so many calls, whose first call ends in a failure."""
+    """A model that admits *at_once* concurrent calls, and whose first call raises *failure*."""
 
     def __init__(self, failure: ModelFailure, at_once: int = 1) -> None:
         self._failure, self._room = failure, asyncio.Semaphore(at_once)

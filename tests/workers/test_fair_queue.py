@@ -1,4 +1,4 @@
-"""Resources go to the group that holds the fewest, in order within a group, and none is ever lost."""
+"""A free resource goes to the group that holds the fewest, in order within a group, and none is ever lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -88,7 +88,7 @@ def test_a_place_comes_back_after_an_error() -> None:
 
 @pytest.mark.parametrize("handed_over", [False, True])
 def test_who_is_cancelled_while_waiting_loses_no_place(handed_over: bool) -> None:
-    """Also when the place is handed over in the moment of the cancellation."""
+    """A cancelled request loses no resource, even when it is cancelled at the moment of the handover."""
 
     async def work() -> None:
         queue = queue_of("only")
@@ -112,7 +112,7 @@ def test_who_is_cancelled_while_waiting_loses_no_place(handed_over: bool) -> Non
 
 
 def test_a_place_that_comes_back_later_does_not_count_for_its_group() -> None:
-    """As when a worker died: its group gets the next free place like any other."""
+    """A group whose worker died gets the next free resource like any other group."""
 
     async def work() -> None:
         queue = queue_of(1, 2)
@@ -129,7 +129,7 @@ def test_a_place_that_comes_back_later_does_not_count_for_its_group() -> None:
 
 
 def test_of_groups_that_hold_as_many_the_one_whose_turn_was_longest_ago_is_next() -> None:
-    """Else, with more groups than places, some would never have a turn."""
+    """Otherwise, with more groups than resources, some groups would never get one."""
 
     async def work() -> None:
         queue, order = queue_of("only"), []

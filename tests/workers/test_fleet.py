@@ -66,7 +66,7 @@ def cluster() -> Iterator[None]:
 
 @dataclass
 class Seen:
-    """All server processes that a test has met."""
+    """All server processes that a test has observed."""
 
     pids: set[int] = field(default_factory=set)
 
@@ -79,7 +79,7 @@ class Seen:
 
 @pytest.fixture
 def seen() -> Iterator[Seen]:
-    """Not one of them is left at the end, and no GPU is held."""
+    """Yields the observed processes; afterwards no process is left and no GPU is held."""
     books = Seen()
     yield books
     until(lambda: not any(map(alive, books.pids)))
@@ -106,14 +106,14 @@ def gpu_model(folder: Path, name: str = "m", replicas: tuple[int, int] = (1, 1),
 
 
 def ask(loop: asyncio.Runner, spec: ModelSpec) -> tuple[str, ...]:
-    """As a worker would that has just come."""
+    """Resolves the addresses of a model, as a new worker does."""
     return tuple(loop.run(ServerDiscovery(spec).resolve()))
 
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_a_fleet_serves_and_frees(tmp_path: Path, seen: Seen) -> None:
-    """Every replica has its own GPUs while it serves; the next models may have them afterwards."""
+    """Every replica has its own GPUs while it serves; afterwards, the GPUs are free for the next models."""
     two = gpu_model(tmp_path, "two", (2, 2), args={"max_model_len": 64})
     wide = gpu_model(tmp_path, "wide", tensor_parallel=2)
     with serving(two, wide, replace(two, name="again", sampling=Sampling(seed=1))) as (fleet, loop):
@@ -142,14 +142,14 @@ def test_a_fleet_serves_and_frees(tmp_path: Path, seen: Seen) -> None:
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_servers_come_back_whatever_process_is_killed(tmp_path: Path, seen: Seen) -> None:
-    """A server, the actor that owns one, and the actor that keeps them all; each with kill -9."""
+    """The servers return after kill -9 of a server, of the actor that owns one, or of the actor that manages all."""
     spec = gpu_model(tmp_path, replicas=(2, 2))
     with serving(spec) as (_, loop):
 
         def both() -> set[int]:
             try:
                 pids = {seen.facts(url)["pids"][0] for url in ask(loop, spec)}
-            except OSError:  # the address of one that has just gone
+            except OSError:  # the address of a server that has just been killed
                 return set()
             return pids if len(pids) == 2 else set()
 
@@ -171,7 +171,7 @@ def actor_pids(kind: str) -> list[int]:
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster", "seen")
 def test_a_server_that_does_not_start_is_the_configs_fault(tmp_path: Path) -> None:
-    """What it said is all that is shown, and nothing of the fleet stays."""
+    """The message shows the server's own error, and nothing of the fleet stays."""
     spec = gpu_model(tmp_path, args={"mishap": "no start"})
     with pytest.raises(ConfigError) as error, serving(spec):
         pass
@@ -229,7 +229,7 @@ def test_a_cpu_build_takes_cores_and_no_gpu(tmp_path: Path, seen: Seen) -> None:
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_models_take_turns_on_the_gpus_that_are_left(tmp_path: Path, seen: Seen) -> None:
-    """Users hold theirs all the time; models on CPUs and those that share servers need no turn of their own."""
+    """Simulated users keep their GPUs; models on CPUs and models with the same servers need no turn of their own."""
     users, large, small = (
         gpu_model(tmp_path, name, tensor_parallel=gpus) for name, gpus in (("u", 1), ("l", 3), ("s", 2))
     )
@@ -276,7 +276,7 @@ def test_a_call_waits_while_no_server_is_up(tmp_path: Path, seen: Seen, monkeypa
         with monkeypatch.context() as patch:
             patch.setattr(server_discovery, "RESOLVE_TIMEOUT_S", 0.0)
             assert until(lambda: failure_of(loop, worker)).retryable
-        known = failure_of(loop, worker)  # it would be back, were it waited for
+        known = failure_of(loop, worker)  # the server would return if the call waited
         assert "for more than 600 s none of its servers has been up" in str(known)
         (after,) = ask(loop, spec)
         assert failure_of(loop, worker) is None

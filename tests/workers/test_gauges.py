@@ -10,7 +10,7 @@ from muses_eval.workers.coordinator.ray_metrics import _BUDGET_GAUGES
 
 
 class Shown:
-    """A gauge that remembers."""
+    """A gauge that records its value."""
 
     values: dict[tuple[str, str], float]
 

@@ -1,4 +1,4 @@
-"""The least replicas of all models fit on the GPUs of a cluster, or the message says what is missing."""
+"""The minimum replicas of all models fit on the GPUs of a cluster, or the message says what is missing."""
 
 from collections.abc import Sequence
 

@@ -30,15 +30,15 @@ Shards = Mapping[ModelSpec, int]
 
 @dataclass
 class BookFleet:
-    """Servers on so many GPUs; those in *broken* do not start, and take along what starts with them."""
+    """A fleet on *gpus* GPUs; a model in *broken* does not start, and neither do the models that start with it."""
 
     events: list[str]
     gpus: int
     broken: Sequence[str] = ()
     unknown: Sequence[str] = ()
-    """Have no vLLM."""
+    """Names of models that have no vLLM."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    """Closed: nothing comes up."""
+    """Gate that must be open before any model starts."""
     up: dict[ServerKey, ModelSpec] = field(default_factory=dict)
 
     async def start(self, models: Iterable[ModelSpec]) -> None:
@@ -115,7 +115,7 @@ class Stage:
         return self.fleet.events
 
     async def play(self, run_id: str, shards: Shards, unplayed: Shards | None = None) -> list[ShardSummary]:
-        """A run that hands in all its shards at once, but for those that are only expected."""
+        """Plays a run whose shards are all submitted at once; the *unplayed* ones are only expected."""
         expected = Counter({model: count for model, count in shards.items() if model.engine}) + Counter(unplayed or {})
         whole = shard_spec(self.folder)
         with self.executor.expecting(run_id, expected):
@@ -156,7 +156,7 @@ def test_a_wave_is_played_before_the_next_one_is_up(tmp_path: Path) -> None:
 
 
 def test_models_of_others_wait_for_nobody(tmp_path: Path) -> None:
-    """Not even for the first servers to come up."""
+    """Models on external endpoints are played before the first servers are up."""
 
     async def job() -> None:
         stage = Stage.on(tmp_path, 1)
@@ -173,7 +173,7 @@ def test_models_of_others_wait_for_nobody(tmp_path: Path) -> None:
 
 
 def test_runs_share_the_servers_of_a_model(tmp_path: Path) -> None:
-    """At the same time and one after the other, and however they ask it: two models on one GPU are up once each."""
+    """Concurrent and consecutive runs share servers, whatever their sampling: on one GPU, each model starts once."""
     warmer = replace(A, sampling=Sampling(temperature=1.0))
 
     async def job() -> None:
@@ -216,7 +216,7 @@ def test_what_a_run_leaves_unplayed_keeps_nobody_waiting(tmp_path: Path) -> None
 
 
 def test_shards_that_come_again_bring_their_model_back(tmp_path: Path) -> None:
-    """A cell that failed is tried again, perhaps after its model had to go."""
+    """When a failed cell is retried after its model has been stopped, the model is started again."""
 
     async def job() -> None:
         stage = Stage.on(tmp_path, 1)
@@ -233,7 +233,7 @@ def test_shards_that_come_again_bring_their_model_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gpus", [1, 3])
 def test_a_model_that_does_not_start_is_left_out(tmp_path: Path, gpus: int) -> None:
-    """Alone or among others of its wave, the first one or not; its shards say why, and the others are played."""
+    """The shards of a model that does not start report the cause; all other models are played."""
 
     async def job() -> None:
         stage = Stage.on(tmp_path, gpus, broken="b")
@@ -265,7 +265,7 @@ def test_who_can_never_be_served_is_known_before_anything_is_played(tmp_path: Pa
 
 
 def test_gpus_that_are_taken_meanwhile_say_so(tmp_path: Path) -> None:
-    """One that fits into no wave any more is left out; the others get theirs."""
+    """A model that no longer fits into any wave is left out; the others are played."""
 
     async def job() -> None:
         stage = Stage.on(tmp_path, 9)
@@ -280,7 +280,7 @@ def test_gpus_that_are_taken_meanwhile_say_so(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_is_up_beside_all_waves(tmp_path: Path) -> None:
-    """A user's model; the same model as an agent needs no turn."""
+    """The model of a simulated user stays up during all waves; the same model as an agent needs no turn."""
 
     async def job() -> None:
         stage = Stage.on(tmp_path, 2)

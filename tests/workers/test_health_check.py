@@ -1,4 +1,4 @@
-"""A server that holds requests and makes no progress is stuck.  Whole servers: ``test_replica.py``."""
+"""A server that holds requests and makes no progress is stuck; ``test_replica.py`` tests whole servers."""
 
 from muses_eval.workers.vllm.health_check import HangDetector
 from muses_eval.workers.vllm.server_load import ServerLoad
@@ -19,7 +19,7 @@ def test_a_server_that_works_is_not_stuck() -> None:
 
 
 def test_a_server_that_has_nothing_to_do_is_not_stuck() -> None:
-    """Nor does its rest count once a request comes."""
+    """A server without requests is not stuck, and its idle time does not count once a request arrives."""
     rest, held = ServerLoad(0, 0, 5.0), ServerLoad(1, 0, 5.0)
     assert stuck((0, rest), (500, rest), (501, held), (511, held)) == [0, 0, 1, 11]
 

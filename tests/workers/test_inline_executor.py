@@ -1,4 +1,4 @@
-"""The executor in this process: a bounded number of shards at a time, and an orderly end."""
+"""The executor in this process: a bounded number of concurrent shards, and an orderly end."""
 
 import asyncio
 from dataclasses import replace
@@ -16,13 +16,13 @@ from tests.workers.test_play_shard import ORACLE, api, spec
 
 
 def shards(whole: ShardSpec) -> list[ShardSpec]:
-    """The same episodes, one a shard."""
+    """Returns the same episodes with one episode per shard."""
     return [replace(whole, number=n, episodes=(episode,)) for n, episode in enumerate(whole.episodes)]
 
 
 @pytest.mark.parametrize("room", [1, 2, 4])
 def test_so_many_shards_at_once_and_no_more(tmp_path: Path, room: int) -> None:
-    """Seen by the provider: all its room is used, and never more."""
+    """The provider sees exactly the allowed number of concurrent calls."""
     with Provider(reply=lambda _: "{}", latency_s=0.02) as provider:
         all_shards = shards(spec(tmp_path, api(provider)))
 
@@ -37,7 +37,7 @@ def test_so_many_shards_at_once_and_no_more(tmp_path: Path, room: int) -> None:
 
 
 def test_a_shard_is_begun_when_there_is_room(tmp_path: Path) -> None:
-    """One after the other: each starts when the previous one has been played."""
+    """A shard starts when the previous one has been played."""
     events: list[str] = []
 
     async def job() -> None:
@@ -54,7 +54,7 @@ def test_a_shard_is_begun_when_there_is_room(tmp_path: Path) -> None:
 
 
 def test_leaving_ends_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> None:
-    """Interrupted with one shard in the middle: its finished episodes are stored, waiting shards never start."""
+    """An interrupt during a shard stores its finished episodes; shards that wait never start."""
     with Provider(reply=lambda _: "{}") as quick, Provider(latency_s=600.0) as never:
         finished = spec(tmp_path, api(quick))
         hanging = shards(spec(tmp_path, replace(api(never), name="never")))
@@ -76,7 +76,7 @@ def test_leaving_ends_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> No
 
 
 def test_an_executor_can_be_left_while_shards_are_played(tmp_path: Path) -> None:
-    """The executor ends them when it is closed, and every waiting call raises."""
+    """Closing the executor stops its running shards, and every waiting call raises."""
     with Provider(latency_s=600.0) as never:
         shard = spec(tmp_path, api(never))
 

@@ -1,4 +1,4 @@
-"""The guarantees of limits, in virtual time: a provider with hard, sliding windows, workers and a coordinator."""
+"""The guarantees of rate limits, in virtual time: a provider with hard sliding windows, workers and a coordinator."""
 
 from collections.abc import Callable
 
@@ -14,12 +14,12 @@ def always(**limits: float) -> Callable[[float], HardLimits]:
     return lambda _: fixed
 
 
-# Declared
+# Declared limits
 
 
 @pytest.mark.parametrize("way_s", [0.001, 0.02])
 def test_a_declared_limit_is_used_and_never_exceeded(way_s: float) -> None:
-    """Four workers on one budget, over four windows."""
+    """Four workers use one limit fully over four windows, and no call is refused."""
     scene = play(
         Limits(requests_per_minute=600),
         lambda rng: SimulatedProvider(always(requests_per_minute=600), rng, way_s=way_s),
@@ -28,7 +28,7 @@ def test_a_declared_limit_is_used_and_never_exceeded(way_s: float) -> None:
     assert scene.provider.used(0, 240) >= 0.98 * 10
     assert scene.provider.largest() <= 600
     assert scene.provider.refused == []
-    assert scene.coordinator.asked <= 4 * 6 * 240  # a few times a second for each worker
+    assert scene.coordinator.asked <= 4 * 6 * 240  # a few requests per second and worker
 
 
 def test_a_limit_smaller_than_the_number_of_workers() -> None:
@@ -40,7 +40,7 @@ def test_a_limit_smaller_than_the_number_of_workers() -> None:
 
 
 def sized(mean: int, spread: float) -> Callable[[Dice], int]:
-    """Tokens of tries."""
+    """Returns a random number of tokens per attempt."""
     return lambda rng: int(mean * rng.lognormvariate(0, spread))
 
 
@@ -77,7 +77,7 @@ def half(tokens: int) -> int:
 def test_a_declared_limit_of_tokens(
     per_minute: int, tokens: Callable[[Dice], int], estimate: Estimate, least: float, workers: int
 ) -> None:
-    """Used but for what the largest try and wrong guesses need in a window of 10 s, and never refused."""
+    """The limit is used up to a margin for the largest attempt and wrong estimates in 10 s, and no call is refused."""
     scene = play(
         Limits(tokens_per_minute=per_minute),
         lambda rng: SimulatedProvider(
@@ -97,7 +97,7 @@ def test_a_declared_limit_of_tokens(
 
 @pytest.mark.parametrize("requests", [1_500, 2_667, 5_000])
 def test_both_limits_declared(requests: int) -> None:
-    """The tighter one is used, also where now the one is tighter and now the other."""
+    """The tighter limit is used, also when it is now the one and now the other."""
     scene = play(
         Limits(requests_per_minute=requests, tokens_per_minute=4_000_000),
         lambda rng: SimulatedProvider(
@@ -112,11 +112,11 @@ def test_both_limits_declared(requests: int) -> None:
     )
     assert scene.provider.refused == []
     used = scene.provider.used(10, 120) * 60 / requests, scene.provider.tokens_used(10, 120) * 60 / 4_000_000
-    assert max(used) >= (0.95 if requests == 2_667 else 0.98)  # there both are equally tight
+    assert max(used) >= (0.95 if requests == 2_667 else 0.98)  # in the middle case both limits are equally tight
 
 
 def test_a_try_of_more_than_a_worker_holds_at_a_time() -> None:
-    """It waits for as much of the line as it needs, and the others go on."""
+    """The attempt waits until the worker holds enough time for it, while the other workers go on."""
     limit = 60_000
     scene = play(
         Limits(tokens_per_minute=limit),
@@ -139,11 +139,11 @@ def test_declared_concurrency_is_a_hard_cap() -> None:
     )
     assert scene.provider.refused == []
     assert scene.provider.peak == 10
-    assert scene.provider.used(5, 120) >= 0.93 * 10 / 1.133  # the mean of the latencies
+    assert scene.provider.used(5, 120) >= 0.93 * 10 / 1.133  # the mean latency
 
 
 def test_more_workers_than_calls_in_flight() -> None:
-    """They take turns, and none starves."""
+    """The workers take turns, and none starves."""
     scene = play(
         Limits(concurrency=2), lambda rng: SimulatedProvider(always(concurrency=2), rng), seconds=120, callers=4
     )
@@ -152,7 +152,7 @@ def test_more_workers_than_calls_in_flight() -> None:
     assert min(answered) > 0.5 * max(answered)
 
 
-# Unknown
+# Unknown limits
 
 LEARN_S = 120.0
 
@@ -170,7 +170,7 @@ def test_an_unknown_rate_is_learned(retry_after: bool) -> None:
 
 
 def test_an_unknown_rate_with_a_short_window() -> None:
-    """Nothing assumes that the provider counts by the minute."""
+    """The provider's window is 5 s: the learner does not assume a window of one minute."""
     scene = play(
         Limits(),
         lambda rng: SimulatedProvider(
@@ -216,13 +216,13 @@ def test_a_limit_that_is_lowered_is_kept() -> None:
 
 
 def test_no_limit_is_found_where_there_is_none() -> None:
-    """Slow start ends with everybody in flight."""
+    """Without a limit, slow start ends with all callers in flight."""
     scene = play(Limits(), lambda rng: SimulatedProvider(always(), rng, latency=lognormal), seconds=30)
     assert scene.provider.peak == 128
 
 
 def test_a_storm_is_outlived() -> None:
-    """Six seconds in which everything is refused, at the worst time: the beginning."""
+    """Throughput recovers after all calls of the first six seconds were refused, the worst time for it."""
     scene = play(
         Limits(),
         lambda rng: SimulatedProvider(always(), rng, latency=lognormal, storm=lambda now: now < 6),
@@ -236,7 +236,7 @@ def test_a_storm_is_outlived() -> None:
 
 
 def test_a_lost_workers_lease_comes_back() -> None:
-    """It had all; after its lease has run out, the other has."""
+    """One worker held the whole limit; after its lease has expired, the other holds it."""
 
     def lose(scene: Scene) -> None:
         scene.workers[0].vanish()
@@ -260,7 +260,7 @@ def test_a_lost_workers_lease_comes_back() -> None:
     "declared", [Limits(requests_per_minute=1200), Limits(tokens_per_minute=120_000), Limits(concurrency=20)]
 )
 def test_runs_share_fairly(declared: Limits, weight: int) -> None:
-    """One run has three workers, the other one: each has half, or what its weight gives it."""
+    """A run of three workers and a run of one get equal shares, or shares by weight."""
 
     def other_run(scene: Scene) -> None:
         last = scene.workers[3].limits
@@ -277,11 +277,11 @@ def test_runs_share_fairly(declared: Limits, weight: int) -> None:
     )
     answered = [worker.answered for worker in scene.workers]
     assert 0.85 * weight <= answered[3] / sum(answered[:3]) <= (1.15 if weight == 1 else 1.3) * weight
-    assert min(answered[:3]) > 0.4 * max(answered[:3])  # of four places, one has two
+    assert min(answered[:3]) > 0.4 * max(answered[:3])  # with four permits, one worker may hold two
 
 
 def test_an_unused_share_goes_to_other_runs() -> None:
-    """A run that wants little leaves the rest to the other."""
+    """A run with little demand leaves the rest to the other run."""
 
     def one_caller(scene: Scene) -> None:
         scene.workers[0].work(1)
@@ -310,7 +310,7 @@ def test_an_unused_share_goes_to_other_runs() -> None:
 def test_a_coordinator_that_is_lost_lets_nobody_exceed_a_limit(
     declared: Limits, hard: Callable[[float], HardLimits]
 ) -> None:
-    """Three times, and every time its successor knows nothing."""
+    """The coordinator is lost three times, and each successor starts without any state."""
     scene = play(
         declared,
         lambda rng: SimulatedProvider(hard, rng, latency=lognormal),
@@ -322,7 +322,7 @@ def test_a_coordinator_that_is_lost_lets_nobody_exceed_a_limit(
 
 
 def test_what_was_learned_outlives_the_coordinator() -> None:
-    """The workers tell the next one."""
+    """The workers report what was learned to the next coordinator."""
     scene = play(
         Limits(),
         lambda rng: SimulatedProvider(always(requests_per_minute=600), rng, latency=lognormal),

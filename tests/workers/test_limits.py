@@ -29,7 +29,7 @@ def limit_of(most: int) -> RateLimiter:
     return LimitsClient().limiter(Endpoint((URL,), limits=Limits(concurrency=most)))
 
 
-# Tries in one worker
+# Attempts in one worker
 
 
 async def _wait_for_turns(rounds: int = 20) -> None:
@@ -39,7 +39,7 @@ async def _wait_for_turns(rounds: int = 20) -> None:
 
 
 class Caller:
-    """Holds a permit until it has to leave."""
+    """Holds a permit until ``leave`` is called."""
 
     def __init__(self, limit: RateLimiter) -> None:
         self.inside = False
@@ -94,7 +94,7 @@ def test_late_comers_do_not_overtake() -> None:
 
 
 def test_a_failing_try_gives_its_slot_back() -> None:
-    """However the try ends."""
+    """The permit is returned, however the attempt ends."""
 
     async def scenario() -> None:
         limit = limit_of(1)
@@ -145,7 +145,7 @@ def test_a_slot_handed_to_a_cancelled_waiter_is_not_lost() -> None:
 
 
 def test_outlives_an_event_loop() -> None:
-    """A process may run one loop after another, with waiting in each."""
+    """A process may run several event loops one after another, with calls that wait in each."""
     limit = limit_of(1)
 
     async def contended() -> None:
@@ -161,7 +161,7 @@ def test_outlives_an_event_loop() -> None:
 
 
 def test_one_limit_an_account() -> None:
-    """Address and key name make the account; models of one account share the smallest of their limits."""
+    """An address and the name of a key identify an account; its models share the smallest of their limits."""
     limits = LimitsClient()
     big = Endpoint((URL,), "KEY", limits=Limits(requests_per_minute=10, concurrency=64))
     small = Endpoint((URL,), "KEY", limits=Limits(concurrency=8), timeout_s=5.0)
@@ -176,7 +176,7 @@ def test_one_limit_an_account() -> None:
 
 
 def test_a_refusal_holds_the_worker_back_until_the_coordinator_knows() -> None:
-    """Whatever is at hand: the next try starts after the pause that the provider asked for."""
+    """Although permits are free, the next attempt starts only after the pause that the provider asked for."""
 
     async def scenario() -> list[float]:
         limits = LimitsClient(LocalCoordinator(Coordinator(clock)), clock=clock)
@@ -196,11 +196,11 @@ def test_a_refusal_holds_the_worker_back_until_the_coordinator_knows() -> None:
     first, second, third = run(scenario())
     assert second - first >= 7.0
     assert second - first < 8.5
-    assert third - second < 2.0  # the probe was let in
+    assert third - second < 2.0  # the probe was admitted
 
 
 def test_an_unexpected_error_is_raised_in_waiting_attempts() -> None:
-    """No attempt waits for ever for a broken coordinator."""
+    """No attempt waits forever for a broken coordinator."""
 
     class Broken(LocalCoordinator):
         async def renew(self, holder: object, reports: object) -> None:  # type: ignore[override]
@@ -215,7 +215,7 @@ def test_an_unexpected_error_is_raised_in_waiting_attempts() -> None:
 
 
 def test_closing_gives_everything_back() -> None:
-    """Another worker finds it at once; closing twice is harmless."""
+    """Another worker gets the permits at once; closing twice is harmless."""
 
     async def scenario() -> None:
         coordinator = LocalCoordinator(Coordinator(clock))
@@ -234,7 +234,7 @@ def test_closing_gives_everything_back() -> None:
 
 
 def test_an_idle_worker_gives_back_its_leases() -> None:
-    """Even with a small debt for an attempt that used more tokens than estimated: the next attempt pays it."""
+    """The leases are returned despite a small debt of an attempt that used more tokens than estimated."""
 
     class Left(LocalCoordinator):
         left = 0
@@ -292,7 +292,7 @@ def test_shares_are_fair_between_runs_first() -> None:
 
 @given(st.integers(0, 100), st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 50), st.integers(1, 9))))
 def test_shares_by_weight(total: int, each: dict[str, tuple[int, int]]) -> None:
-    """All is given as long as it is wanted, whatever the weights."""
+    """All permits are granted as long as they are wanted, whatever the weights."""
     wants = {key: want for key, (want, _) in each.items()}
     shares = fair_shares(total, wants, {key: weight for key, (_, weight) in each.items()})
     assert sum(shares.values()) == min(total, sum(wants.values()))
@@ -325,12 +325,12 @@ def test_a_try_that_waits_starts_at_once_on_a_line_that_is_free() -> None:
     timeline = Timeline()
     assert timeline.grant(20.0, 100.0, 101.0, backdated_s=20.0) == TimeSlot(80.0, 100.0)
     assert timeline.grant(20.0, 100.0, 101.0, backdated_s=20.0) == TimeSlot(100.0, 120.0)
-    assert timeline.grant(20.0, 100.0, 101.0, backdated_s=20.0) is None  # begins too late
+    assert timeline.grant(20.0, 100.0, 101.0, backdated_s=20.0) is None  # would begin too late
     assert timeline.grant(20.0, 200.0, 201.0) == TimeSlot(200.0, 220.0)
 
 
 def test_what_is_given_back_is_lent_again() -> None:
-    """As far as it is still to come."""
+    """The part of a returned slot that is still in the future is granted again."""
     timeline = Timeline()
     timeline.give_back(TimeSlot(0.0, 1.0))
     assert timeline.grant(0.25, 0.5, 1.0) == TimeSlot(0.5, 0.75)
@@ -347,7 +347,7 @@ def lent(*slots: TimeSlot, requests: float | None = None, tokens: float | None =
 
 
 def test_a_try_starts_when_its_time_has_passed() -> None:
-    """Its tokens' worth, in as many slots as it takes."""
+    """An attempt starts once held slots worth its tokens have passed."""
     time = lent(TimeSlot(0.0, 1.0), TimeSlot(5.0, 9.0), tokens=100.0)
     assert time.due(50.0) == pytest.approx(0.5, abs=1e-5)
     assert time.due(300.0) == pytest.approx(7.0)
@@ -360,7 +360,7 @@ def test_a_small_part_may_be_paid_later() -> None:
     time = lent(TimeSlot(0.0, 1.0), TimeSlot(5.0, 9.0), tokens=100.0)
     assert time.due(110.0) == 1.0
     time.pay(110.0, 1.0)
-    assert not time.in_debt(100.0)  # it is paid with the next one
+    assert not time.in_debt(100.0)  # paid with the next attempt
     assert time.in_debt(10.0)
     assert time.due(100.0) == pytest.approx(6.1)
 
@@ -368,7 +368,7 @@ def test_a_small_part_may_be_paid_later() -> None:
 def test_what_was_guessed_wrong_is_corrected_at_the_next_try() -> None:
     time = lent(TimeSlot(0.0, 9.0), tokens=100.0)
     time.pay(100.0, 1.0)
-    time.correct(50.0)  # more than was thought
+    time.correct(50.0)  # more than was estimated
     assert time.due(100.0) == pytest.approx(2.5)
     time.pay(100.0, 2.5)
     time.correct(-50.0)
@@ -376,7 +376,7 @@ def test_what_was_guessed_wrong_is_corrected_at_the_next_try() -> None:
 
 
 def test_what_is_not_used_in_time_is_void() -> None:
-    """After a pause there is no burst: nothing of it is left but for what a debt takes."""
+    """Unused time expires, so there is no burst after a pause; expired time still pays a debt."""
     time = lent(TimeSlot(0.0, 9.0), requests=10.0, tokens=100.0)
     time.correct(500.0)
     time.drop_late(8.0)
@@ -390,7 +390,7 @@ def test_what_is_not_used_in_time_is_void() -> None:
 def test_the_tighter_limit_counts() -> None:
     """The unused part of the other limit is credit for later attempts, unless it would be late."""
     time = lent(TimeSlot(0.0, 9.0), requests=10.0, tokens=100.0)
-    time.pay(0.0, 0.1)  # a request, of 0.1 s; and 0.05 s of tokens are to spare
+    time.pay(0.0, 0.1)  # one request takes 0.1 s, so 0.05 s of tokens remain
     assert time.due(20.0) == pytest.approx(0.25, abs=1e-5)
     time.pay(20.0, 0.25)
     assert time.due(20.0) == pytest.approx(0.45, abs=1e-5)
@@ -404,7 +404,7 @@ def test_the_end_is_taken_back_as_far_as_it_is_still_to_come() -> None:
 
 
 def test_sizes_of_tries() -> None:
-    """The mean, the largest, and how wrong guesses were: always, and now and then."""
+    """The mean, the bias, the deviation and the largest size follow the attempts."""
     sizes = TokenStats()
     for n in range(1000):
         sizes = sizes.updated(100 + 10 * (n % 2), 65)
@@ -443,7 +443,7 @@ def test_the_smallest_of_recently_reported_limits_holds() -> None:
     assert reported.limits == Limits(100.0)
     reported.note(Limits(500.0), 70.0)
     assert reported.limits == Limits(100.0)
-    reported.note(Limits(500.0), 130.0)  # raised
+    reported.note(Limits(500.0), 130.0)  # the limit was raised
     assert reported.limits == Limits(500.0)
 
 
@@ -464,11 +464,11 @@ def test_reported_limits_hold_where_none_is_declared() -> None:
     assert run(scenario(Limits(requests_per_minute=200))) == (200.0, "declared")
 
 
-# What refusals teach
+# Learning from refusals
 
 
 def busy(learner: LimitLearner, seconds: float, from_s: float, **seen: object) -> float:
-    """A second of work after the other; returns when it ended."""
+    """Feeds the learner one activity per second for *seconds*; returns the end time."""
     for n in range(round(seconds)):
         learner.observe(
             AccountActivity(**{"started": 50, "answered": 50, "answered_after_cut": 50, **seen}), from_s + n
@@ -481,12 +481,12 @@ def test_slow_start_doubles_while_calls_wait() -> None:
     assert learner.window == FIRST_WINDOW
     learner.observe(AccountActivity(started=16, answered=16, in_flight=16, crowded=True), 1.0)
     assert learner.window == 2 * FIRST_WINDOW
-    learner.observe(AccountActivity(started=32, answered=32, in_flight=20), 2.0)  # nothing waits
+    learner.observe(AccountActivity(started=32, answered=32, in_flight=20), 2.0)  # no call waits
     assert learner.window == 2 * FIRST_WINDOW
 
 
 def test_one_cut_for_one_episode() -> None:
-    """Forty refusals of tries that were in flight at the first are one piece of news."""
+    """Forty refusals of attempts that were in flight at the first refusal cause one cut."""
     learner = LimitLearner(0.0, slow_start=True)
     now = busy(learner, 10, 1.0, in_flight=100, crowded=True)
     learner.observe(AccountActivity(refused=1, refused_after_cut=1, in_flight=100), now)
@@ -519,7 +519,7 @@ def test_a_bound_grows_only_while_it_holds_something_back() -> None:
 
 
 def test_a_pause_that_was_asked_for_is_kept_and_ends() -> None:
-    """Hours are not waited for without a look."""
+    """A requested pause is kept, but a pause of hours is interrupted by probes."""
     learner = LimitLearner(0.0, slow_start=False)
     busy(learner, 3, 1.0)
     learner.observe(AccountActivity(refused=1, refused_after_cut=1, retry_after_s=7200.0), 10.0)
@@ -528,7 +528,7 @@ def test_a_pause_that_was_asked_for_is_kept_and_ends() -> None:
 
 
 def test_refusals_that_go_on_measure_the_rate() -> None:
-    """Six hundred in ten seconds, then nothing for fifty: that is ten a second."""
+    """Six hundred attempts in ten seconds, then only refusals for fifty, give a rate of ten per second."""
     learner = LimitLearner(0.0, slow_start=False)
     busy(learner, 10, 0.0, started=60)
     now = 10.0
@@ -544,7 +544,7 @@ def test_refusals_that_go_on_measure_the_rate() -> None:
 
 
 def test_one_refusal_of_a_declared_rate_is_no_news_but_two_are() -> None:
-    """The coordinator paces by what was declared; the learner has no rate of its own then."""
+    """The first refusal only holds the calls back; the second one starts a probe and lowers the rate."""
     learner = LimitLearner(0.0, slow_start=False)
     now = busy(learner, 20, 1.0, paced=True)
     learner.observe(AccountActivity(started=50, refused=1, refused_after_cut=1, paced=True), now)
@@ -574,7 +574,7 @@ def test_before_anything_was_let_in_a_refusal_teaches_nothing() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32))
 def test_whatever_happens_the_bounds_stay_sane(seed: int) -> None:
-    """Positive, finite, and never in the way for ever."""
+    """For any activity, the bounds are positive and finite, and no hold exceeds 300 s."""
     rng, learner, now = random.Random(seed), LimitLearner(0.0, slow_start=seed % 2 == 0), 0.0
     for _ in range(200):
         now += rng.choice((0.01, 0.2, 1.0, 30.0))
@@ -599,7 +599,7 @@ def test_whatever_happens_the_bounds_stay_sane(seed: int) -> None:
         assert learner.hold_until - now <= 300.0 + 1e-6
 
 
-# What models of one account declare
+# Limits declared by models of one account
 
 
 def test_where_models_of_one_account_disagree_a_line_says_so() -> None:

@@ -1,4 +1,4 @@
-"""A call gets the server of its session, unless that is too busy or fails; it waits while all servers fail."""
+"""A call gets the server of its session unless that is too busy or failing; it waits while all servers fail."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ RULES = CircuitBreakerRules(failures=2, first_pause_s=1.0, longest_pause_s=8.0)
 
 
 class Fleet:
-    """Servers that come and go."""
+    """A server discovery whose addresses a test can change."""
 
     def __init__(self, *urls: str) -> None:
         self.urls: Sequence[str] = urls
@@ -34,7 +34,7 @@ def broken(kind: FailureKind = "transport") -> ModelFailure:
 
 
 async def call(balancer: LoadBalancer, session: str = "", failure: ModelFailure | None = None) -> str:
-    """One try that ends at once."""
+    """Makes one attempt that ends at once."""
     with await balancer.attempt(session) as attempt:
         url = attempt.start()
         attempt.record(failure)
@@ -42,7 +42,7 @@ async def call(balancer: LoadBalancer, session: str = "", failure: ModelFailure 
 
 
 async def break_down(balancer: LoadBalancer, count: int) -> None:
-    """Lets servers fail until their breakers are open."""
+    """Makes servers fail until their breakers are open."""
     for _ in range(count * RULES.failures):
         await call(balancer, failure=broken())
 
@@ -103,7 +103,7 @@ def test_calls_without_a_session_go_to_the_idlest() -> None:
 
 
 def test_a_server_that_fails_is_left_and_found_again() -> None:
-    """Its sessions come home when it is back."""
+    """The sessions of a failed server return to it once it has recovered."""
 
     async def job() -> None:
         balancer = balancer_of(*THREE)
@@ -132,7 +132,7 @@ def test_a_refusal_is_an_answer(kind: FailureKind) -> None:
 
 
 def test_while_all_are_left_alone_calls_wait_for_the_first_that_is_back() -> None:
-    """One of them looks; the others go when it was answered."""
+    """One call probes the server; the others start when the probe was answered."""
 
     async def job() -> None:
         balancer = balancer_of(THREE[0])
@@ -159,7 +159,7 @@ def test_while_all_are_left_alone_calls_wait_for_the_first_that_is_back() -> Non
 
 
 def test_an_outage_that_lasts_too_long_fails_calls_at_once() -> None:
-    """The first ones after the patience of the balancer; those that come later do not wait for it again."""
+    """The first calls fail after ``outage_s``; later calls do not wait for it again."""
 
     async def job() -> None:
         balancer = balancer_of(THREE[0], outage_s=60.0)
@@ -203,7 +203,7 @@ def test_a_new_server_ends_the_wait() -> None:
     async def job() -> None:
         fleet = Fleet(THREE[0])
         balancer = LoadBalancer("tested", fleet.resolve, 60.0, clock, RULES)
-        await break_down(balancer, 3)  # three times as often: the pause is a long one
+        await break_down(balancer, 3)  # three times as many failures, so the pause is long
         waiting, began = asyncio.create_task(call(balancer, "x")), clock()
         await asyncio.sleep(0.5)
         assert not waiting.done()
@@ -244,7 +244,7 @@ def test_no_servers_at_all() -> None:
 
 
 def test_a_call_asks_where_the_servers_are_each_time() -> None:
-    """A server that has moved is followed, and its failures at the old place are forgotten."""
+    """The addresses are resolved for each call; failures at an old address do not count at the new one."""
 
     async def job() -> None:
         fleet = Fleet("http://old/v1")
@@ -257,7 +257,7 @@ def test_a_call_asks_where_the_servers_are_each_time() -> None:
 
 
 def test_calls_that_were_on_their_way_make_an_outage_no_longer() -> None:
-    """They had waited for their slots while the server went down."""
+    """Failures of calls that were already in flight do not prolong the outage."""
 
     async def job() -> None:
         balancer = balancer_of(THREE[0])

@@ -1,4 +1,4 @@
-"""The client that a config opens: its kind, its addresses, its proxy, and the errors in a config."""
+"""The client opened from a config: its kind, its addresses, its proxy, and the errors in a config."""
 
 import asyncio
 from typing import cast
@@ -91,21 +91,21 @@ def test_the_proxy_that_the_environment_names(url: str, environ: dict[str, str],
 
 
 def test_a_proxy_may_want_a_password() -> None:
-    """It goes into a header, and never into an address that a message shows."""
+    """A proxy's password goes into a header, and never into an address that a message shows."""
     found = proxy_for("https://api.example/v1", {"HTTPS_PROXY": "http://user:p%40ss@p:3128"})
     assert found == Proxy("http://p:3128", "Basic dXNlcjpwQHNz")
 
 
 @pytest.mark.parametrize("proxy", ["socks5://secret@p:1080", "http://", "http://secret@p:port", "http://["])
 def test_a_proxy_that_is_none_is_refused_unseen(proxy: str) -> None:
-    """Before anything is played; the message names the variable."""
+    """An invalid proxy is refused before any episode is played; the message names the variable only."""
     with pytest.raises(ConfigError, match="HTTPS_PROXY") as caught:
         open_model(spec_at("https://api.example/v1"), {"HTTPS_PROXY": proxy})
     assert "secret" not in str(caught.value)
 
 
 def test_a_call_goes_through_the_proxy() -> None:
-    """Which finds the host that we cannot."""
+    """The proxy resolves the host, so the client need not be able to."""
     with Provider() as provider:
         environ = {"HTTP_PROXY": provider.base_url.removesuffix("/v1").replace("http://", "http://user:pass@")}
         assert asked(spec_at("http://provider.invalid/v1"), environ).text == "hello"

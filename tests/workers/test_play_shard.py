@@ -65,7 +65,7 @@ def api(provider: Provider, **endpoint: Any) -> ModelSpec:
 def spec(
     store: Path, model: ModelSpec = ORACLE, family: str = "queue", dataset: Dataset = TINY, attempt: int = 1
 ) -> ShardSpec:
-    """The whole of a family as one shard."""
+    """Returns all scenarios of a family as one shard."""
     plan = make_plan(RunRequest("run", (model,), (family,)), dataset, 1_000)
     return ShardSpec(
         run_id=plan.run_id,
@@ -104,7 +104,7 @@ def first_of(shard: ShardSpec, count: int) -> ShardSpec:
 
 
 class CountingStore:
-    """A folder that counts what is written to it, and can let something happen before a write."""
+    """A folder that counts its writes, and can run a function before a write."""
 
     def __init__(self, root: Path, before_write: Callable[[], None] = lambda: None) -> None:
         self._store, self._before = FolderStore(root), before_write
@@ -132,7 +132,7 @@ class CountingStore:
         self._store.check()
 
 
-# Once
+# Idempotence
 
 
 def test_one_object_a_shard_written_once(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_one_object_a_shard_written_once(tmp_path: Path) -> None:
 
 
 def test_two_workers_play_the_same_shard_at_the_same_time(tmp_path: Path) -> None:
-    """One object, and both tell what is in it: the loser does not report what it played itself."""
+    """Two workers on one shard store one object; both report its content, and not what the second played itself."""
     said = cycle(['{"accepted_instructions": []}', "nonsense"])
     with Provider(reply=lambda _: next(said)) as provider:
         shard = spec(tmp_path, api(provider))
@@ -161,7 +161,7 @@ def test_two_workers_play_the_same_shard_at_the_same_time(tmp_path: Path) -> Non
 
 
 def test_who_comes_late_tells_what_is_stored(tmp_path: Path) -> None:
-    """A shard that was stored by a worker whose answer got lost: successes then, failures now."""
+    """A worker that finds the shard stored reports the stored outcomes, not its own."""
     with Provider(script=[*repeat(completion("{}"), 6), *repeat(failed(500), 6)]) as provider:
         shard = spec(tmp_path, api(provider))
         assert asyncio.run(play(shard)).outcomes == {"scored": 6}
@@ -171,14 +171,14 @@ def test_who_comes_late_tells_what_is_stored(tmp_path: Path) -> None:
 
 
 def test_what_a_twin_scored_alone_is_not_lost(tmp_path: Path) -> None:
-    """Runs of one shard of which each scores what others did not: everything is there, and scored once."""
+    """Executions of one shard that score different episodes lose none: every episode is stored as scored, once."""
 
     class Lost:
         async def reply(self, observation: Observation) -> Reply:
             raise ModelFailure("server", "gone")
 
     class Choosy:
-        """Answers in some episodes and fails in the others."""
+        """A model that answers in some episodes and fails in the others."""
 
         def __init__(self, *wanted: int) -> None:
             self._wanted = {shard.episodes[index].scenario_id for index in wanted}
@@ -208,7 +208,7 @@ def test_what_a_twin_scored_alone_is_not_lost(tmp_path: Path) -> None:
 
 
 def test_a_twin_that_was_stopped_early_is_completed(tmp_path: Path) -> None:
-    """Its object holds a part of the shard; the rest is stored beside it, failures as well."""
+    """When the stored object holds a part of the shard, the rest is stored beside it, failures included."""
     asyncio.run(play(first_of(spec(tmp_path), 2)))
     with Provider(script=repeat(failed(500))) as provider:
         shard = replace(spec(tmp_path), model=replace(api(provider), name=ORACLE.name))
@@ -218,21 +218,21 @@ def test_a_twin_that_was_stopped_early_is_completed(tmp_path: Path) -> None:
 
 
 def test_the_same_shard_gives_the_same_scores(tmp_path: Path) -> None:
-    """With deterministic models, row for row, times apart."""
+    """Deterministic models give identical rows, apart from times."""
     shards = [spec(tmp_path / str(i), ModelSpec("r", "scripted", "random"), "access") for i in range(2)]
 
     first, second = ([replace(e, started_at=EPOCH, seconds=0.0) for e in outcome(shard)] for shard in shards)
     assert first == second
 
 
-# Cancelled
+# Cancellation
 
 
 def test_what_is_finished_is_stored_when_a_shard_is_stopped(tmp_path: Path) -> None:
-    """The others are not there, and after resuming with the next attempt nothing is there twice."""
+    """Only finished episodes are stored; after the next attempt, no episode is stored twice."""
 
     class Stuck:
-        """Answers the first three episodes and never the others."""
+        """A model that answers the first three episodes and never the others."""
 
         def __init__(self) -> None:
             self.asked = 0
@@ -295,7 +295,7 @@ def test_a_shard_that_is_stopped_before_anything_is_finished_writes_nothing(tmp_
 
 
 def test_a_shard_that_is_stopped_while_it_is_written_is_written(tmp_path: Path) -> None:
-    """Everything is stored when a worker has ended, however often it was cancelled."""
+    """A finished shard is stored completely, however often its worker was cancelled."""
     begun, go_on = threading.Event(), threading.Event()
 
     def before_write() -> None:
@@ -325,7 +325,7 @@ def test_a_shard_that_is_stopped_while_it_is_written_is_written(tmp_path: Path) 
 
 
 def test_no_credential_is_stored(tmp_path: Path) -> None:
-    """In what is said and in errors; what was scored was the text as it was said."""
+    """Messages and errors are stored with masked credentials; scores refer to the original text."""
     key = "ghp_" + "a1B2" * 10
     with Provider(reply=lambda _: f"{{}} {key}", script=[None, None, refused(404, f"no {key}")]) as provider:
         shard = first_of(spec(tmp_path, api(provider)), 3)
@@ -344,7 +344,7 @@ def test_what_holds_no_credential_is_stored_as_it_is(tmp_path: Path) -> None:
     assert "credential_masked" not in episode.flags
 
 
-# Defects of ours
+# Defects of the pipeline
 
 
 class Broken:
@@ -368,7 +368,7 @@ class Broken:
 
 @pytest.mark.parametrize("method", ["score", "interpret", "scripted_agent", "scripted_user"])
 def test_a_defect_costs_one_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """It is on record as ours, never as a score; all others are scored."""
+    """A defect is recorded as an internal error and never as a score; all other episodes are scored."""
     shard = spec(tmp_path)
     victim = shard.episodes[2]
     monkeypatch.setitem(families.FAMILIES, "toy", Broken(method, victim.scenario_id))  # type: ignore[arg-type]
@@ -381,7 +381,7 @@ def test_a_defect_costs_one_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_internal_error_is_recorded_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception may quote a whole reply."""
+    """An exception that quotes a whole reply is recorded in one line."""
 
     class Wordy(Broken):
         def __getattr__(self, name: str) -> Any:
@@ -401,7 +401,7 @@ def test_an_internal_error_is_recorded_in_one_line(tmp_path: Path, monkeypatch: 
 def test_a_defect_does_not_hide_what_was_paid_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, messages: bool
 ) -> None:
-    """Calls that were made are recorded with their tokens; when a scorer fails, the transcript is kept too."""
+    """Calls made before a defect are recorded with their tokens; when a scorer fails, the transcript is kept too."""
     with Provider(reply=lambda _: "{}") as provider:
         shard = first_of(spec(tmp_path, api(provider)), 1)
         broken = Broken(method, shard.episodes[0].scenario_id)
@@ -435,7 +435,7 @@ def test_a_defect_does_not_hide_what_was_paid_for(
     ids=lambda value: value if isinstance(value, str) else f"{value.status}-{value.ending}",
 )
 def test_an_endpoint_that_fails_is_never_a_score(tmp_path: Path, answer: Response, kind: str) -> None:
-    """Typed, without scores, with all that was said; the same shard's other episodes are not touched."""
+    """A failed episode has an error kind, its transcript and no scores; other episodes are not affected."""
     with Provider(reply=lambda _: "{}", script=[answer]) as provider:
         shard = first_of(spec(tmp_path, api(provider, timeout_s=0.2)), 3)
         episodes = outcome(shard)
@@ -450,7 +450,7 @@ def test_an_endpoint_that_fails_is_never_a_score(tmp_path: Path, answer: Respons
 
 
 def test_a_failure_in_the_middle_keeps_the_beginning(tmp_path: Path) -> None:
-    """The calls that were answered count, the turns are those that were played."""
+    """The answered calls are counted, and the turns are those that were played."""
     refusal = '{"target": "all", "content": "No."}'
     with Provider(reply=lambda _: refusal, script=[None, None, failed(500)]) as provider:
         (episode,) = outcome(first_of(spec(tmp_path, api(provider), "access"), 1))
@@ -469,7 +469,7 @@ def test_a_summary_counts_problems_by_their_text(tmp_path: Path) -> None:
     assert summary.cost_usd is None
 
 
-# Whatever the agent says
+# Arbitrary replies of the agent
 
 
 @pytest.mark.parametrize(
@@ -515,7 +515,7 @@ def test_a_summary_counts_problems_by_their_text(tmp_path: Path) -> None:
 def test_whatever_the_agent_says_is_scored(
     tmp_path: Path, family: str, answer: Response, flags: tuple[str, ...]
 ) -> None:
-    """In full, flagged with what it caused itself; it is stored and read back."""
+    """Every reply is scored and flagged with the errors that the agent caused; it is stored and read back unchanged."""
     with Provider(script=repeat(answer)) as provider:
         (episode,) = outcome(first_of(spec(tmp_path, api(provider), family), 1))
     assert (episode.outcome, episode.error, episode.error_kind) == ("scored", None, None)
@@ -540,7 +540,7 @@ def test_tokens_are_summed_and_the_price_is_not_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": 7}, {"prompt_tokens": "7", "completion_tokens": -1}])
 def test_tokens_that_one_call_does_not_report_are_unknown(tmp_path: Path, usage: Mapping[str, object] | None) -> None:
-    """Unknown, not nothing: a sum without that call would be wrong."""
+    """When one call reports no tokens the sum is unknown, since a partial sum would be wrong."""
     good = completion('{"target": "all", "content": "No."}', usage={"prompt_tokens": 7, "completion_tokens": 3})
     silent = completion('{"target": "all", "content": "No."}', usage=usage)
     with Provider(script=[good, silent, *repeat(good, 8)]) as provider:
@@ -557,11 +557,11 @@ def test_built_in_agents_cost_nothing(tmp_path: Path) -> None:
     }
 
 
-# Chance
+# Random numbers
 
 
 def test_users_draw_the_same_random_numbers_for_every_model(tmp_path: Path) -> None:
-    """Two models that say the same meet the same words; in another epoch they are others."""
+    """For one epoch, simulated users send the same messages to any two models with the same replies; epochs differ."""
     refusal = '{"target": "all", "content": "No."}'
     with Provider(reply=lambda _: refusal) as provider:
         shards = [
@@ -575,7 +575,7 @@ def test_users_draw_the_same_random_numbers_for_every_model(tmp_path: Path) -> N
 
 
 def test_an_episode_does_not_depend_on_its_company(tmp_path: Path) -> None:
-    """Alone or among others: the same words, the same scores."""
+    """An episode has the same messages and scores alone or among others."""
     shard = spec(tmp_path, ModelSpec("r", "scripted", "random"), "access")
     among = outcome(shard)[4]
     (alone,) = outcome(replace(shard, number=1, episodes=shard.episodes[4:5]))
@@ -609,7 +609,7 @@ def test_what_was_finished_before_the_budget_was_out_of_reach_is_stored(tmp_path
 
 
 class Noting:
-    """A built-in agent that notes for which session it was asked."""
+    """A built-in agent that records the session of each call."""
 
     def __init__(self) -> None:
         self._model = open_model(ORACLE, {})
@@ -625,7 +625,7 @@ class Noting:
 
 
 def test_an_episode_is_a_session_and_so_is_each_of_its_users(tmp_path: Path) -> None:
-    """Whose calls begin with the same prompt go to the same server."""
+    """Each episode and each simulated user is a session: its calls share a prompt prefix and go to the same server."""
     shard, agent, users = first_of(spec(tmp_path, family="access"), 2), Noting(), Noting()
     asyncio.run(play_shard(shard, ShardModels(agent, users), open_store(shard.store)))
     assert sorted(agent.sessions) == sorted(plan.id for plan in shard.episodes)

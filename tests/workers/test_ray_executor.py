@@ -52,7 +52,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])
 def test_an_address_where_nobody_listens(scheme: str) -> None:
-    """Refused before Ray is asked, which would try for minutes and then end the process."""
+    """The address is refused before Ray is called, which would try for minutes and then end the process."""
     address = f"{scheme}127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(ConfigError, match=f"no Ray cluster at {address}: .*refused; start one with `ray start --head`"):
         cluster_cpus(RaySettings(address=address))
@@ -72,7 +72,7 @@ def test_an_address_that_is_none(address: str, problem: str) -> None:
 
 @pytest.fixture(scope="module")
 def short_folder() -> Iterator[Path]:
-    """Ray keeps sockets in there, and their paths are limited."""
+    """Returns a folder for Ray's sockets, whose paths have a limited length."""
     folder = Path(tempfile.mkdtemp(prefix="muses-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -80,7 +80,7 @@ def short_folder() -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """An executor that was entered, with the event loop that it belongs to."""
+    """An entered executor with its event loop."""
 
     executor: RayExecutor
     loop: asyncio.Runner
@@ -109,7 +109,7 @@ def shards_of(whole: ShardSpec, size: int) -> list[ShardSpec]:
 
 
 def test_a_plan_is_played(pool: Pool, tmp_path: Path) -> None:
-    """Summaries come back in the order of the questions, the traces are in the store."""
+    """Summaries are returned in the order of the shards, and the traces are in the store."""
     shards = shards_of(spec(tmp_path, family="access"), 2)
     summaries = pool.play(*shards)
     store = open_store(str(tmp_path))
@@ -118,7 +118,7 @@ def test_a_plan_is_played(pool: Pool, tmp_path: Path) -> None:
 
 
 def test_a_shard_that_is_cancelled_stores_what_is_finished(pool: Pool, tmp_path: Path) -> None:
-    """The worker is cancelled too, though no call waits for the shard any more."""
+    """The worker is cancelled too, although no call waits for the shard any more."""
     with Provider(script=chain([None, None], storm(1000, slow(600.0)))) as provider:
         shard = spec(tmp_path, api(provider))
 
@@ -126,7 +126,7 @@ def test_a_shard_that_is_cancelled_stores_what_is_finished(pool: Pool, tmp_path:
             playing = asyncio.create_task(pool.executor.run(shard))
             while len(provider.completions) < len(shard.episodes):  # noqa: ASYNC110 - the books of another thread
                 await asyncio.sleep(0.05)
-            await asyncio.sleep(1.0)  # the answers have come by then
+            await asyncio.sleep(1.0)  # the answers have arrived by then
             playing.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await playing
@@ -137,7 +137,7 @@ def test_a_shard_that_is_cancelled_stores_what_is_finished(pool: Pool, tmp_path:
 
 
 class Slow:
-    """A coordinator that thinks before it answers."""
+    """A coordinator that delays its answers."""
 
     async def renew(self, *_: object) -> str:
         await asyncio.sleep(1.0)
@@ -149,7 +149,7 @@ class Slow:
 
 
 class Cancelling:
-    """The way to an actor whose first call is cancelled, as Ray does with what a cancelled shard had asked."""
+    """An actor handle whose first call is cancelled, as Ray does with the calls of a cancelled shard."""
 
     def __init__(self, actor: Any) -> None:
         self._actor, self._method, self._cancels = actor, "", 1
@@ -167,7 +167,7 @@ class Cancelling:
 
 
 def test_a_question_to_the_coordinator_that_ray_cancels_fails_no_episode(pool: Pool) -> None:
-    """The others of the worker wait for the same answer; it is asked again."""
+    """Other episodes of the worker wait for the same answer, so the call is repeated."""
     actor = ray.remote(num_cpus=0)(Slow).remote()
 
     async def ask() -> None:
@@ -197,9 +197,9 @@ def test_ray_and_inline_play_the_same_episodes(pool: Pool, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them, in the middle, by their process ids: every episode is there, and once.
+    """All workers are killed by process id during the run; every episode is stored exactly once.
 
-    A death costs a shard one try, however long the worker takes to come back.
+    A shard loses one attempt per death, however long the worker takes to restart.
     """
     monkeypatch.setattr(ray_pool, "SHARD_TRIES", 2)
     with Provider(reply=lambda _: "{}", latency_s=0.3) as provider:
@@ -215,7 +215,7 @@ def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: py
             return await playing
 
         summaries = pool.loop.run(job())
-        assert len(provider.completions) > len(shards)  # some were begun twice
+        assert len(provider.completions) > len(shards)  # some were started twice
     assert [summary.outcomes for summary in summaries] == [{"scored": 1}] * len(shards)
     assert len(before) == 2
     assert not set(worker_pids()) & set(before)
@@ -227,7 +227,7 @@ def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: py
 
 @pytest.mark.slow
 def test_a_model_is_looked_for_although_the_worker_died(pool: Pool) -> None:
-    """It comes back, and is asked again."""
+    """The worker restarts, and the probe is repeated."""
     with Provider() as provider:
         for pid in worker_pids():
             os.kill(pid, signal.SIGKILL)
@@ -240,7 +240,7 @@ def worker_pids(name: str = "ShardWorker") -> list[int]:
     return [a["Pid"] for a in actors().values() if a["State"] == "ALIVE" and a["ActorClassName"] == name]
 
 
-# What the workers share
+# State that workers share
 
 
 def limited(provider: Provider, most: int) -> ModelSpec:
@@ -250,7 +250,7 @@ def limited(provider: Provider, most: int) -> ModelSpec:
 
 
 def test_a_limit_holds_over_all_workers(pool: Pool, tmp_path: Path) -> None:
-    """Two workers, three calls in flight: all of them are used, and never one more."""
+    """Two workers with a limit of three calls use all three, and never a fourth."""
     with Provider(reply=lambda _: "{}", latency_s=0.5, most_in_flight=3) as provider:
         shards = shards_of(spec(tmp_path, limited(provider, 3)), 1)
         summaries = pool.play(*shards)
@@ -273,7 +273,7 @@ async def settled(executor: RayExecutor, provider: Provider) -> AccountStatus:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["_CoordinatorActor", "ShardWorker"])
 def test_a_killed_process_neither_keeps_nor_doubles_a_lease(pool: Pool, tmp_path: Path, name: str) -> None:
-    """The coordinator, or a worker that holds some of the limit: all is played, and the limit is never exceeded."""
+    """After the coordinator or a lease holder is killed, all shards are played and the limit is never exceeded."""
     with Provider(reply=lambda _: "{}", latency_s=0.5, most_in_flight=2) as provider:
         shards = shards_of(spec(tmp_path, limited(provider, 2), "access"), 1)[:4]  # longer than a lease
 
@@ -291,7 +291,7 @@ def test_a_killed_process_neither_keeps_nor_doubles_a_lease(pool: Pool, tmp_path
 
 
 def test_a_workers_complaint_arrives_without_rays_wrapping(pool: Pool, tmp_path: Path) -> None:
-    """The key is looked up where the calls are made; that it is missing there reads as it would here."""
+    """A missing key is found in the worker; its message reads as in this process."""
     with Provider() as provider:
         keyed = api(provider, api_key_env="UNSET_KEY")
         with pytest.raises(ConfigError) as error:
@@ -304,7 +304,7 @@ def test_a_workers_complaint_arrives_without_rays_wrapping(pool: Pool, tmp_path:
     assert pool.play(spec(tmp_path, ORACLE))[0].outcomes == {"scored": 6}  # the worker is free again
 
 
-# Workers that fail as Ray alone can tell
+# Worker failures that only Ray can produce
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +323,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Handle:
-    """The handle of an actor that always comes back, and always fails again."""
+    """The handle of an actor that always restarts, and always fails again."""
 
     run: Method = Method(None)
     probe: Method = Method(None)
@@ -352,11 +352,11 @@ def pool_with(handle: Handle) -> RayExecutor:
 def test_a_worker_is_given_back_however_it_failed(
     tmp_path: Path, error: Exception, raised: type[Exception], message: str
 ) -> None:
-    """Otherwise a pool would run out of workers, and waiting shards would never start."""
+    """Otherwise the pool would run out of workers, and waiting shards would never start."""
 
     async def job() -> None:
         executor = pool_with(Handle(run=Method(error)))
-        for _ in range(2):  # the second one needs the worker of the first
+        for _ in range(2):  # the second shard needs the worker of the first
             with pytest.raises(raised, match=message) as caught:
                 await asyncio.wait_for(executor.run(spec(tmp_path)), 60)
             assert type(caught.value) is raised
@@ -366,7 +366,7 @@ def test_a_worker_is_given_back_however_it_failed(
 
 @dataclass(frozen=True)
 class Recorder:
-    """The handle of a worker that writes down whose shards it is given."""
+    """The handle of a worker that records which run and model each shard belongs to."""
 
     order: list[str] = field(default_factory=list)
 
@@ -387,7 +387,7 @@ def test_a_worker_that_always_dies_is_not_asked_for_ever() -> None:
 
 @pytest.mark.slow
 def test_a_long_queue_keeps_no_other_model_or_run_waiting(tmp_path: Path) -> None:
-    """A thousand shards of an API come first; those of a model on GPUs are played as they come, in turn with them."""
+    """A queue of a thousand API shards does not delay the shards of a model on GPUs; the two take turns."""
     whole, worker = spec(tmp_path), Recorder()
 
     async def job() -> None:
@@ -422,7 +422,7 @@ class Cluster:
     environment: dict[str, str]
 
     def drive(self, settings: dict[str, Any], body: str, code: Path = ROOT) -> Any:
-        """Runs *body* in a fresh process, within ``async with RayExecutor(...) as executor``; what it prints."""
+        """Runs *body* in a fresh process, within ``async with RayExecutor(...) as executor``; returns its output."""
         script = (
             "import asyncio, json, pathlib\n"
             "from muses_eval.pipeline.errors import MusesError\n"
@@ -453,7 +453,7 @@ class Cluster:
 
 @contextmanager
 def ray_cluster(folder: Path) -> Iterator[Cluster]:
-    """``ray start --head`` with a token of its own, ended by its process."""
+    """A cluster started by ``ray start --head`` with its own token."""
     port = free_ports(1)[0]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
@@ -490,7 +490,7 @@ def cluster(short_folder: Path) -> Iterator[Cluster]:
 
 
 def test_the_code_is_shipped_to_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
-    """Workers import what the driver sent, not what may be installed where they run; what they do not import stays."""
+    """Workers import the driver's code, not the installed package; what they do not import is not sent."""
     code = tmp_path / "muses_eval"
     shutil.copytree(ROOT / "infra" / "package" / "muses_eval", code, ignore=shutil.ignore_patterns("__pycache__"))
     with (code / "workers" / "play" / "shard_worker.py").open("a") as file:
@@ -501,7 +501,7 @@ def test_the_code_is_shipped_to_a_cluster(cluster: Cluster, tmp_path: Path) -> N
             "ShardWorker.probe = _look_around\n"
         )
     body = "print(json.dumps(await executor.probe(ModelSpec('scripted/oracle', 'scripted', 'oracle'))))"
-    elsewhere = tmp_path / "elsewhere"  # Ray's workers search the driver's current folder before what was shipped
+    elsewhere = tmp_path / "elsewhere"  # Ray's workers search the driver's current folder before the shipped code
     elsewhere.mkdir()
     path = os.pathsep.join((str(tmp_path), str(ROOT)))
     driver = replace(cluster, environment={**cluster.environment, "PYTHONPATH": path})
@@ -515,7 +515,7 @@ def test_the_code_is_shipped_to_a_cluster(cluster: Cluster, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_more_workers_than_a_cluster_has_room_for(cluster: Cluster) -> None:
-    """It may grow, so it is waited for; then the message says what there is."""
+    """The executor waits, since a cluster may grow; then the message lists the available CPUs."""
     kind, text = cluster.drive({"address": cluster.address, "workers": 3, "start_timeout_s": 1.0}, "pass")
     assert kind == "ConfigError"
     assert text.startswith("3 Ray workers of one CPU each did not start within 1 s; the cluster has 2 CPUs")
@@ -524,14 +524,14 @@ def test_more_workers_than_a_cluster_has_room_for(cluster: Cluster) -> None:
 
 @pytest.mark.slow
 def test_a_cluster_is_left_as_it_was(cluster: Cluster) -> None:
-    """All its CPUs are free again, even after a start that failed."""
+    """All CPUs of the cluster are free again, even after a start that failed."""
     assert cluster.drive({"address": cluster.address, "workers": 2}, "print(2)") == 2
     assert cluster.drive({"address": cluster.address}, "print(len(executor._actors))") == 2
 
 
 @pytest.mark.slow
 def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path) -> None:
-    """Each with a driver of its own; together they use what there is."""
+    """Two runs with their own drivers use the whole limit together and never exceed it."""
     with Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4) as provider:
         body = (
             "from tests.workers.test_play_shard import spec; "
@@ -555,7 +555,7 @@ def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_local_cluster_does_not_grow(cluster: Cluster, short_folder: Path) -> None:
-    """So more workers than CPUs are refused at once; and a running cluster nearby is not taken for a local one."""
+    """More workers than CPUs are refused at once, and a running cluster nearby is not used as a local one."""
     settings = {"workers": 10_000, "temp_dir": str(short_folder / "local")}
     nearby = replace(cluster, environment={**cluster.environment, "RAY_ADDRESS": cluster.address})
     kind, text = nearby.drive(settings, "pass")

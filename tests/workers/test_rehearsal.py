@@ -1,4 +1,4 @@
-"""The fake provider as its clients see it: over HTTP on loopback."""
+"""The fake provider as its clients see it, over HTTP on loopback."""
 
 import asyncio
 import http.client
@@ -53,7 +53,7 @@ class Got(NamedTuple):
 
 
 class Clock:
-    """The provider's time, which passes as the test says."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -248,7 +248,7 @@ def test_errors_are_worded_as_each_provider_words_them(
 
 
 def asked_by_a_client(provider: RehearsalProvider, timeout_s: float = 20.0) -> str:
-    """What the project's own client makes of one answer: the kind of its failure, or that it was answered."""
+    """Returns the kind of failure that the project's client makes of one response, or that the call was answered."""
     endpoint = Endpoint((provider.base_url(),), timeout_s=timeout_s, max_retries=0)
 
     async def job() -> str:
@@ -319,7 +319,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_the_books_are_exact_under_concurrency() -> None:
-    """Sixteen clients at once behind a limit of eight: the log agrees with the responses that they got."""
+    """With sixteen concurrent clients and a limit of eight, the request log agrees with the responses."""
     weather = FaultProfile(
         latency=Latency(base=Distribution(least=0.0, most=0.01)),
         limits=HardLimits(concurrency=8),
@@ -374,7 +374,7 @@ def test_the_same_seed_and_order_meet_the_same_trouble() -> None:
 
 
 def test_the_weather_begins_with_the_first_request() -> None:
-    """However long a run prepares, it meets the storm of the third second."""
+    """The fault profile starts at the first request, so a long preparation does not shift its phases."""
     clock = Clock()
     with RehearsalProvider(FaultProfile(faults=(Fault(kind="server_error", to_s=1),)), clock=clock) as provider:
         clock.now += 50

@@ -41,7 +41,7 @@ TIMES = st.lists(st.integers(0, 40).map(lambda tenths: tenths / 10), max_size=30
 @settings(deadline=None)
 @given(TIMES, st.integers(1, 5))
 def test_the_largest_window_is_the_largest_of_all_windows(times: list[float], seconds: int) -> None:
-    """Half-open ones, each of which may as well end at an arrival."""
+    """The result equals the maximum over all half-open windows that end at an arrival."""
     brute = max((sum(end - seconds < at <= end for at in times) for end in times), default=0)
     assert largest_window_sum([(at, 1) for at in times], seconds) == brute
 
@@ -61,7 +61,7 @@ def test_what_has_not_ended_counts_to_the_end() -> None:
 @settings(deadline=None)
 @given(TIMES, st.integers(1, 6), st.sampled_from([0.5, 1.0, 2.0]))
 def test_no_window_ever_holds_more_than_the_limit(times: list[float], most: int, window_s: float) -> None:
-    """And nothing is refused that would have fitted."""
+    """In addition, no request is refused that would have fit."""
     limits = HardLimits(requests_per_minute=most * 60 / window_s, window_s=window_s)
     use, let_in = AccountUsage(), list[tuple[float, int]]()
     for at in times:
@@ -76,7 +76,7 @@ def test_no_window_ever_holds_more_than_the_limit(times: list[float], most: int,
 
 
 def test_a_refused_request_is_admitted_at_the_reported_time() -> None:
-    limits = HardLimits(tokens_per_minute=600, window_s=1)  # ten tokens in any second
+    limits = HardLimits(tokens_per_minute=600, window_s=1)  # ten tokens within any second
     use = AccountUsage()
     assert use.admit(limits, 4, 0.0) is None
     assert use.admit(limits, 5, 0.3) is None
@@ -189,7 +189,7 @@ def test_every_weather_is_explained() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_replies_are_of_the_form_that_each_family_asks_for(family: str, template: str) -> None:
-    """Read without trouble; and where a family has turns, most episodes take several, and end by themselves."""
+    """Every reply can be parsed; in families with turns, most episodes take several turns and end by themselves."""
     scenarios = generate_dataset("6", 1, (family,)).scenarios(family)
     turns = [_played(family, scenario, template) for scenario in scenarios]
     assert {unreadable for _, unreadable in turns} == {0}

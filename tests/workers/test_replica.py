@@ -1,4 +1,4 @@
-"""A replica on real processes: whatever happens to its server, a new one is started, and never two run."""
+"""A replica on real processes: whatever happens to its server, a new one is started, and two never run at a time."""
 
 import asyncio
 import json
@@ -29,14 +29,14 @@ SETTINGS = ReplicaSettings(HEALTH, RestartBackoff(first_s=0.01))
 
 @dataclass
 class Pids:
-    """Of all processes that a test has seen."""
+    """Process IDs observed by a test."""
 
     seen: set[int] = field(default_factory=set)
 
 
 @pytest.fixture(autouse=True)
 def pids(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pids]:
-    """Not one of the processes outlives its test."""
+    """Yields the observed process IDs; afterwards, no process is alive."""
     monkeypatch.setattr(server_process, "GRACE_S", 0.5)
     books = Pids()
     yield books
@@ -93,7 +93,7 @@ def test_the_first_question_starts_a_server(tmp_path: Path, pids: Pids) -> None:
 
 
 def test_a_killed_server_comes_back(tmp_path: Path, pids: Pids) -> None:
-    """On another port, and only when all that the first one had started is gone."""
+    """A new server starts on another port, after every process of the killed one has ended."""
 
     async def story(replica: Replica) -> None:
         before, found = await ready(replica, pids, 1)
@@ -107,7 +107,7 @@ def test_a_killed_server_comes_back(tmp_path: Path, pids: Pids) -> None:
 
 
 def test_a_frozen_server_comes_back(tmp_path: Path, pids: Pids) -> None:
-    """Its port still takes connections, so only patience can tell."""
+    """A frozen server still accepts connections, so only a timeout can detect it."""
 
     async def story(replica: Replica) -> None:
         _, found = await ready(replica, pids, 1)
@@ -119,7 +119,7 @@ def test_a_frozen_server_comes_back(tmp_path: Path, pids: Pids) -> None:
 
 
 def test_a_server_that_gets_nothing_done_comes_back(tmp_path: Path, pids: Pids) -> None:
-    """Its health page is green all the time."""
+    """A server without progress is replaced although its health page reports success."""
 
     async def story(replica: Replica) -> None:
         _, _ = await ready(replica, pids, 1)
@@ -130,7 +130,7 @@ def test_a_server_that_gets_nothing_done_comes_back(tmp_path: Path, pids: Pids) 
 
 
 def test_a_server_that_does_not_start(tmp_path: Path, pids: Pids) -> None:
-    """It is started again, and the status has the end of its log."""
+    """The server is started again, and the status has the end of its log."""
 
     async def story(replica: Replica) -> None:
         status = await when(replica, lambda status: status.starts == 3)
@@ -150,7 +150,7 @@ def test_a_server_that_is_never_ready(tmp_path: Path, pids: Pids) -> None:
 
 
 def test_waits_grow_while_nothing_lives_long(tmp_path: Path) -> None:
-    """They start again from the first after a life that was long enough."""
+    """The waits grow while servers fail early; a long enough lifetime resets them."""
     waits, now = [], [0.0]
 
     class Enough(Exception):
@@ -159,7 +159,7 @@ def test_waits_grow_while_nothing_lives_long(tmp_path: Path) -> None:
     async def sleep(seconds: float) -> None:
         if seconds == HEALTH.interval_s:
             await asyncio.sleep(0.01)
-            now[0] += 10.0 * (len(waits) == 5)  # the sixth life is a long one
+            now[0] += 10.0 * (len(waits) == 5)  # the sixth lifetime is long enough
             return
         waits.append(seconds)
         if len(waits) == 7:

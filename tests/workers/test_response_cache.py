@@ -27,7 +27,7 @@ SCENARIO = generate_dataset("1", 0, ("queue",)).scenarios("queue")[0]
 
 
 class Answers:
-    """A model that gives one answer after the other, and counts."""
+    """A model that returns the given answers in order, and counts its calls."""
 
     def __init__(self, *answers: str | ModelFailure, call: Call | None = CALL, delay: int = 0) -> None:
         self._answers: Iterator[str | ModelFailure] = iter(answers)
@@ -69,7 +69,7 @@ def ask(model: CachedModel, observation: Observation | None = None, number: int 
 def test_the_second_time_nobody_is_asked_and_the_call_says_so(tmp_path: Path) -> None:
     answers = Answers("one", "two")
     first = ask(CachedModel(answers, SPEC, FolderStore(tmp_path)))
-    again = ask(CachedModel(answers, SPEC, FolderStore(tmp_path)))  # another process
+    again = ask(CachedModel(answers, SPEC, FolderStore(tmp_path)))  # as in another process
     assert first == Reply("one", CALL)
     assert again == Reply("one", replace(CALL, latency_s=0.0, retries=0, cached=True))
     assert answers.asked == 1

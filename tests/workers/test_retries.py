@@ -1,4 +1,4 @@
-"""Retries are bounded, jittered, and respect the pause that a provider asks for."""
+"""Retries are bounded and jittered, and respect the pause that a provider asks for."""
 
 import asyncio
 import pickle
@@ -22,7 +22,7 @@ def refusal(retry_after_s: float | None = None) -> ModelFailure:
 
 
 class Naps:
-    """A sleep that takes no time and remembers."""
+    """A sleep that takes no time and records its durations."""
 
     def __init__(self) -> None:
         self.taken: list[float] = []
@@ -32,7 +32,7 @@ class Naps:
 
 
 class Attempts:
-    """Fails with each failure once, then answers."""
+    """A call that raises each failure once, then answers."""
 
     def __init__(self, *failures: ModelFailure) -> None:
         self.left = list(failures)
@@ -46,7 +46,7 @@ class Attempts:
 
 
 def test_wait_is_anything_below_a_doubling_bound() -> None:
-    """Full jitter: waits fill the whole range below 1, 2, 4 seconds and never leave it."""
+    """With full jitter, waits fill the whole range below 1, 2 and 4 seconds and never leave it."""
     rng = random.Random(7)
     for tries_made, bound in [(1, 1.0), (2, 2.0), (3, 4.0)]:
         waits = [decide_retry(failure(), FailedAttempts(tries_made), POLICY, rng).wait_s for _ in range(500)]
@@ -57,14 +57,14 @@ def test_wait_is_anything_below_a_doubling_bound() -> None:
 
 
 def test_same_dice_same_waits() -> None:
-    """A seed means something: the decision has no other source of chance."""
+    """Equal seeds give equal waits: the decision has no other source of randomness."""
     first = decide_retry(failure(), FailedAttempts(2), POLICY, random.Random(1))
     assert first == decide_retry(failure(), FailedAttempts(2), POLICY, random.Random(1))
     assert first != decide_retry(failure(), FailedAttempts(2), POLICY, random.Random(2))
 
 
 def test_no_wait_is_longer_than_the_bound() -> None:
-    """The doubling ends at the policy's bound, however many tries there were."""
+    """The doubling ends at the policy's bound, however many attempts there were."""
     patient = RetryPolicy(max_retries=10_000, first_wait_s=1.0, max_backoff_s=20.0, max_wait_s=30.0)
     rng = random.Random(3)
     waits = [decide_retry(failure(), FailedAttempts(tries_made), patient, rng).wait_s for tries_made in (6, 50, 5_000)]
@@ -73,7 +73,7 @@ def test_no_wait_is_longer_than_the_bound() -> None:
 
 
 def test_retry_after_is_the_least_wait() -> None:
-    """The provider's wish comes first, jitter on top of it, the bound over both."""
+    """Retry-After is the minimum; jitter is added to it, and the bound applies to the sum."""
     rng = random.Random(5)
     waits = [decide_retry(failure(20.0), FailedAttempts(1), POLICY, rng).wait_s for _ in range(100)]
     assert all(wait is not None and 20.0 <= wait <= 21.0 for wait in waits)
@@ -82,7 +82,7 @@ def test_retry_after_is_the_least_wait() -> None:
 
 
 def test_retry_after_beyond_the_bound_ends_at_once() -> None:
-    """A pause that we would not take is not taken in part: the call gives up and says why."""
+    """A pause above the bound is not shortened: the call gives up and reports the reason."""
     decision = decide_retry(failure(31.0), FailedAttempts(1), POLICY, random.Random(0))
     assert decision.wait_s is None
     assert "31 s" in decision.reason
@@ -93,13 +93,13 @@ def test_retry_after_beyond_the_bound_ends_at_once() -> None:
     ("tried", "tries_made"), [(failure(retryable=False), 1), (failure(), 4)], ids=["not retryable", "used up"]
 )
 def test_gives_up(tried: ModelFailure, tries_made: int) -> None:
-    """What cannot succeed is not repeated, and three retries mean four tries."""
+    """A failure that is not retryable is not retried, and three retries mean four attempts."""
     assert decide_retry(tried, FailedAttempts(tries_made), POLICY, random.Random(0)).wait_s is None
     assert decide_retry(failure(), FailedAttempts(3), POLICY, random.Random(0)).wait_s is not None
 
 
 def test_answers_after_failures() -> None:
-    """Two failures, two waits, and the answer as it came."""
+    """After two failures and two waits, the answer is returned unchanged."""
     attempts, naps = Attempts(failure(), failure(5.0)), Naps()
     assert asyncio.run(with_retries(attempts, POLICY, random.Random(0), naps)) == "answer"
     assert attempts.made == 3
@@ -108,7 +108,7 @@ def test_answers_after_failures() -> None:
 
 
 def test_final_failure_keeps_its_kind_and_counts_tries() -> None:
-    """The last failure goes up with its facts, its cause and the number of tries; no wait follows the last try."""
+    """The last failure is raised with its kind, cause and number of attempts; no wait follows the last attempt."""
     attempts, naps = Attempts(*[failure(2.0) for _ in range(9)]), Naps()
     with pytest.raises(ModelFailure, match="4 tries") as caught:
         asyncio.run(with_retries(attempts, POLICY, random.Random(0), naps))
@@ -121,7 +121,7 @@ def test_final_failure_keeps_its_kind_and_counts_tries() -> None:
 
 
 def test_a_storm_of_refusals_uses_up_no_retries() -> None:
-    """A refused call has only to wait: twelve refusals and three failures are within max_retries: 3."""
+    """Refusals do not count as retries: twelve refusals and three failures are within ``max_retries: 3``."""
     attempts, naps = Attempts(*[refusal() for _ in range(12)], *[failure() for _ in range(3)]), Naps()
     assert asyncio.run(with_retries(attempts, POLICY, random.Random(0), naps)) == "answer"
     assert attempts.made == 16
@@ -134,7 +134,7 @@ def test_refusals_are_finite_too() -> None:
 
 
 def test_a_storm_of_two_minutes_is_outlasted() -> None:
-    """With the defaults, no Retry-After, and no pacing besides these waits."""
+    """With the defaults, the waits alone outlast two minutes without Retry-After or pacing."""
     for seed in range(200):
         attempts, naps = Attempts(*[refusal() for _ in range(20)]), Naps()
         asyncio.run(with_retries(attempts, RetryPolicy(), random.Random(seed), naps))
@@ -160,7 +160,7 @@ def test_a_permanent_failure_stays_permanent_after_retries() -> None:
 
 
 def test_no_retry_for_what_cannot_help() -> None:
-    """A refused key is asked once."""
+    """A refused key is sent once."""
     attempts, naps = Attempts(failure(retryable=False)), Naps()
     with pytest.raises(ModelFailure, match="1 try:"):
         asyncio.run(with_retries(attempts, POLICY, random.Random(0), naps))
@@ -168,7 +168,7 @@ def test_no_retry_for_what_cannot_help() -> None:
 
 
 def test_zero_retries_is_one_try() -> None:
-    """``max_retries: 0`` is a policy, not a mistake."""
+    """``max_retries: 0`` is valid and means one attempt."""
     attempts = Attempts(failure())
     with pytest.raises(ModelFailure):
         asyncio.run(with_retries(attempts, RetryPolicy(max_retries=0), random.Random(0), Naps()))
@@ -176,7 +176,7 @@ def test_zero_retries_is_one_try() -> None:
 
 
 def test_other_errors_are_not_ours() -> None:
-    """Only model failures are retried: a bug shows at once."""
+    """Only model failures are retried; any other exception is raised at once."""
 
     async def buggy() -> str:
         raise KeyError("bug")
@@ -186,6 +186,6 @@ def test_other_errors_are_not_ours() -> None:
 
 
 def test_decisions_read_aloud() -> None:
-    """The named constructors say what they mean."""
+    """The named constructors set the fields that their names state."""
     assert RetryDecision.retry(1.5, "backing off") == RetryDecision(1.5, "backing off")
     assert RetryDecision.give_up("used up") == RetryDecision(None, "used up")

@@ -1,4 +1,4 @@
-"""Built-in agents: no network, the same texts for the same seed, and a whole range of skill."""
+"""Built-in agents need no network, give the same text for the same seed, and differ in skill."""
 
 import asyncio
 import random
@@ -31,7 +31,7 @@ def played(kind: str, agent_seed: int = 0) -> EpisodeResult:
 
 @pytest.mark.parametrize("kind", SCRIPTED_KINDS)
 def test_every_kind_is_a_model(kind: str) -> None:
-    """Opened from its spec like any other, without an environment; probing and closing it twice is harmless."""
+    """Every kind is opened from its spec without environment variables; it can be probed, and closed twice."""
     model = open_model(ModelSpec("x", "scripted", kind), {})
 
     async def use() -> None:
@@ -44,7 +44,7 @@ def test_every_kind_is_a_model(kind: str) -> None:
 
 
 def test_nothing_is_called() -> None:
-    """There is no call to pay for, and so none on record."""
+    """A built-in agent makes no paid call, so no call is recorded."""
     assert played("compliant").calls == ()
     assert played("compliant").turns > 0
 
@@ -58,7 +58,7 @@ def test_the_seed_is_all_the_chance_there_is() -> None:
 
 
 def test_episodes_share_nothing() -> None:
-    """One model serves many episodes at a time; what an agent remembers is its own episode's."""
+    """One model serves many concurrent episodes; an agent keeps state of its own episode only."""
     model = ScriptedModel(ModelSpec("scripted/compliant", "scripted", "compliant"))
     first, second = (model.agent(EpisodeRequest(ACCESS, SCENARIO, 0, 0)) for _ in range(2))
     talk = Dialogue(SCENARIO, "says", lambda text: ACCESS.interpret(SCENARIO, text), ACCESS.max_turns)

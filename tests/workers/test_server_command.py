@@ -14,7 +14,7 @@ def server_spec(python: str | None = "py", model: str = "org/m", parallel: int =
 
 
 def test_a_command_line() -> None:
-    """The user's arguments as vLLM writes them; ours are not theirs to lose."""
+    """The user's arguments are passed as vLLM spells them, and cannot override those that the fleet sets."""
     wanted = server_spec(
         parallel=2,
         max_model_len=4096,
@@ -51,7 +51,7 @@ def test_arguments_that_are_not_the_users(name: str, advice: str) -> None:
 
 
 def test_an_environment(tmp_path: Path) -> None:
-    """The server keeps its GPUs, and none of what Ray sets for its own workers."""
+    """The server keeps its GPU variables and loses all that Ray sets for its own workers."""
     rays = {"RAY_JOB_ID": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": "/ours", "CUDA_VISIBLE_DEVICES": "3", "HOME": "/h"}
     seen = environment(server_spec(), rays)
     assert seen == {
@@ -69,7 +69,7 @@ def test_an_environment(tmp_path: Path) -> None:
 
 
 def test_cores_are_shared_out() -> None:
-    """While there are enough cores, each belongs to exactly one replica."""
+    """When there are enough cores, each belongs to exactly one replica."""
     assert [cores_of_replica([0, 1], slot, 2) for slot in range(2)] == [(0,), (1,)]
     assert [cores_of_replica(range(5), slot, 2) for slot in range(2)] == [(0, 1), (2, 3, 4)]
     assert cores_of_replica([4, 5, 6], 0, 1) == (4, 5, 6)

@@ -1,4 +1,4 @@
-"""The load of a server is read from its own pages."""
+"""The load of a server is read from its ``/load`` and ``/metrics`` pages."""
 
 from muses_eval.workers.vllm.server_load import ServerLoad, parse_load
 
@@ -17,7 +17,7 @@ http_requests_total{handler="/v1/chat/completions"} 5.0
 
 
 def test_a_load_is_read() -> None:
-    """Over all engines of a server; what grows with its work is one number."""
+    """The load sums all engines of a server; its progress is one number that grows with the work done."""
     assert parse_load(29, METRICS) == ServerLoad(in_flight=29, waiting=5, progress=1517.0)
     assert parse_load(0, "") == ServerLoad(0, 0, None)
     assert parse_load(1, "vllm:generation_tokens_total nonsense\n") == ServerLoad(1, 0, 0.0)

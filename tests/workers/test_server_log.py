@@ -1,10 +1,10 @@
-"""The summary of a server's log names the cause of its end."""
+"""The summary of a server's log names the cause of its exit."""
 
 from muses_eval.workers.vllm.server_log import summarize_log
 
 
 def test_a_summary_names_the_cause() -> None:
-    """The end of a traceback tells little; the error that stands far above tells all, and stands once."""
+    """The summary shows the error far above the end of the traceback, and shows it once."""
     text = "\n".join(
         [
             "\x1b[36m(EngineCore pid=7)\x1b[0m ERROR ValueError: no room for the KV cache",

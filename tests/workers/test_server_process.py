@@ -1,4 +1,4 @@
-"""One server process: its log, its end, and that it never outlives its owner."""
+"""One server process: its log, its end, and the guarantee that it never outlives its owner."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ def test_a_server_ends_with_all_it_started(folder: Path) -> None:
     assert all(map(alive, pids))
     asyncio.run(server.stop())
     assert not server.running
-    asyncio.run(server.stop())  # twice is once
+    asyncio.run(server.stop())  # a second stop is harmless
 
 
 def test_a_server_that_will_not_stop_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_a_killed_supervisor_leaves_nothing(folder: Path) -> None:
 
 @pytest.mark.parametrize("mishap", ["none", "slow end"])
 def test_a_killed_owner_leaves_nothing(folder: Path, mishap: str) -> None:
-    """However a process goes, the other end of the supervisor's stdin goes with it; nor can the server refuse."""
+    """When the owner dies, the supervisor's stdin closes and the server is ended, even if it ignores signals."""
     port = free_port("127.0.0.1")
     command = command_line(server_spec(stand_in(folder), "m", mishap=mishap), "127.0.0.1", port)
     owner = subprocess.Popen([sys.executable, "-c", _OWNER, json.dumps(command), str(folder / "log")], cwd=_ROOT)

@@ -1,4 +1,4 @@
-"""A worker keeps connections, looks up keys, and stores all finished episodes when it is stopped."""
+"""A worker keeps connections open, looks up keys, and stores all finished episodes when it is stopped."""
 
 import asyncio
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.workers.test_play_shard import ORACLE, api, spec
 
 
 def test_connections_are_kept_from_shard_to_shard(tmp_path: Path) -> None:
-    """Shards one after the other over one connection, and closing twice is harmless."""
+    """Consecutive shards use one connection, and closing twice is harmless."""
     with Provider(reply=lambda _: "{}") as provider:
         whole = spec(tmp_path, api(provider))
         shards = [replace(whole, number=n, episodes=(e,)) for n, e in enumerate(whole.episodes)]
@@ -54,7 +54,7 @@ def test_the_key_comes_from_the_environment_by_name(tmp_path: Path) -> None:
 
 
 def test_a_probe_says_what_is_wrong() -> None:
-    """In words, never by raising: one bad model does not hide the others."""
+    """A probe returns a message and never raises, so one bad model does not hide the others."""
 
     async def job() -> list[Unavailable | None]:
         with Provider() as good, Provider(models=refused(401, "who are you?")) as locked:
@@ -82,7 +82,7 @@ def test_a_probe_says_what_is_wrong() -> None:
 
 
 def test_draining_ends_all_shards_and_keeps_what_is_finished(tmp_path: Path) -> None:
-    """Each shard writes its finished episodes, and none is played any more when drain returns."""
+    """Each shard stores its finished episodes, and no shard is running when ``drain`` returns."""
     done = 3
     with Provider(reply=lambda _: "{}") as quick, Provider(latency_s=600.0) as never:
         shard = spec(tmp_path, api(quick))

@@ -1,4 +1,4 @@
-"""Simulated users: separate from the agent, with views of their own, and never a failure of the agent."""
+"""Simulated users are separate from the agent, have their own views, and never cause a failure of the agent."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ def test_what_is_said_is_read_out_of_the_reply(reply: str, said: str | None) -> 
 def played(
     tmp_path: Path, dataset: Dataset, agent: Provider, users: Provider, *, seed: int | None = None
 ) -> list[dict[str, Any]]:
-    """All episodes of one shard, as rows."""
+    """Returns all episodes of one shard, as rows."""
     model = ModelSpec("agent", "openai", "agent-model", endpoint=Endpoint((agent.base_url,), max_retries=0))
     user_model = ModelSpec(
         "users", "openai", "user-model", Sampling(seed=seed), Endpoint((users.base_url,), max_retries=0)
@@ -136,7 +136,7 @@ def test_a_failed_user_is_never_the_agents_loss(tmp_path: Path) -> None:
     with Provider(reply=refuse_all) as agent, Provider(script=[failed(500)]) as users:
         (episode,) = played(tmp_path, dataset, agent, users)
     assert (episode.outcome, episode.error_kind, episode.scores) == ("simulator_failed", "server", ())
-    assert [message.content for message in episode.messages][-1] == "No."  # what was said until then is kept
+    assert [message.content for message in episode.messages][-1] == "No."  # the messages before the failure are kept
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_failed_user_is_never_the_agents_loss(tmp_path: Path) -> None:
     ],
 )
 def test_a_user_without_words_is_not_a_silent_one(tmp_path: Path, answer: Response, ending: str) -> None:
-    """An agent is not scored on a failed simulation; the call was made, so it is recorded."""
+    """The agent is not scored on a failed simulation; the call is recorded, since it was made."""
     dataset = generate_dataset("1", 0, ["access"])
     with Provider(reply=refuse_all) as agent, Provider(script=repeat(answer)) as users:
         (episode,) = played(tmp_path, dataset, agent, users)
@@ -163,7 +163,7 @@ def test_a_user_without_words_is_not_a_silent_one(tmp_path: Path, answer: Respon
 
 
 def test_no_private_context_reaches_anybody_else(tmp_path: Path) -> None:
-    """Every request to the users' model holds one private context at most; no request to the agent's holds any."""
+    """Each request to the users' model holds at most one private context; no request to the agent holds any."""
     dataset = generate_dataset("6", 4, ["access"])
     secrets = {p.private_context for scenario in dataset.scenarios("access") for p in scenario.principals}
     with Provider(reply=refuse_all) as agent, Provider(reply=lambda _: "Please.") as users:
@@ -177,7 +177,7 @@ def test_no_private_context_reaches_anybody_else(tmp_path: Path) -> None:
 
 
 def test_the_seeds_of_users_do_not_depend_on_the_agent(tmp_path: Path) -> None:
-    """Common random numbers: the same user stream meets every model."""
+    """With common random numbers, every model meets the same random stream of each user."""
     dataset = generate_dataset("2", 0, ["access"])
     seeds = []
     for folder, reply in (("a", "No."), ("b", "Never.")):

@@ -1,4 +1,4 @@
-"""Kills of a rehearsal: at most one between two signs of progress."""
+"""The worker killer of a rehearsal kills at most once between two signs of progress."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from muses_eval.workers.rehearsal.worker_killer import kill_workers
 
 @contextmanager
 def worker() -> Iterator[subprocess.Popen[bytes]]:
-    """A child process that bears the title of a Ray worker."""
+    """Starts a child process that has the title of a Ray worker."""
     with subprocess.Popen(["bash", "-c", "exec -a ray::ShardWorker sleep 600"]) as process:
         try:
             yield process
@@ -20,7 +20,7 @@ def worker() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_no_worker_is_killed_without_progress() -> None:
-    """A slow machine, where a worker starts longer than the time between two kills, still gets on."""
+    """A run progresses even when a worker takes longer to start than the time between two kills."""
 
     async def scenario() -> None:
         passed, killed, progress = 0, list[int](), asyncio.Event()

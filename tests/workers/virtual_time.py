@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Never waits: what it is asked to wait is added to the time."""
+    """A selector that adds the timeout to the time instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """``time()`` is the clock to pass around."""
+    """An event loop in virtual time; ``time()`` is the clock to pass to the tested code."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
@@ -34,11 +34,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def clock() -> float:
-    """The time of the loop that runs."""
+    """Returns the time of the running loop."""
     return asyncio.get_running_loop().time()
 
 
 def run(job: Coroutine[Any, Any, T]) -> T:
-    """Like asyncio.run, in no time."""
+    """Runs a coroutine like ``asyncio.run``, in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(job)
