@@ -12,12 +12,12 @@ from muses_eval.storage.query.duckdb_connection import sql_text
 
 
 def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> MeanEstimate:
-    """The mean of one sample; *clusters* names each value's cluster."""
+    """Returns the mean of one sample; *clusters* names each value's cluster."""
     return clustered_means([values], clusters)[0]
 
 
 def clustered_means(samples: Sequence[Sequence[float]], clusters: Sequence[Hashable]) -> list[MeanEstimate]:
-    """The mean of each sample, all with the same clusters."""
+    """Returns the mean of each sample, all with the same clusters."""
     numbers = {cluster: number for number, cluster in enumerate(clusters)}
     columns = {
         "sample": np.repeat(np.arange(len(samples)), len(clusters)),
@@ -35,13 +35,13 @@ def clustered_means(samples: Sequence[Sequence[float]], clusters: Sequence[Hasha
 
 
 def paired_difference(first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]) -> Difference:
-    """The test of first minus second over pairs."""
+    """Returns the test of first minus second over pairs."""
     estimate = clustered_mean([a - b for a, b in zip(first, second, strict=True)], clusters)
     return paired_t_test(*estimate, len(set(clusters)))
 
 
 def mean_of_means(estimates: Sequence[MeanEstimate]) -> MeanEstimate:
-    """The unweighted mean of independent estimates."""
+    """Returns the unweighted mean of independent estimates."""
     columns = [pa.array(values, pa.float64()) for values in zip(*estimates, strict=True)]
     means = pa.table(columns, names=["mean", "se"])
     cursor = _connection().cursor()

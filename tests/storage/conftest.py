@@ -1,7 +1,7 @@
 """Store tests run over a folder and over a real S3 server.
 
-A file's first test over S3 is its smoke test; its others over S3 are slow ones, unless S3 can differ there in more than
-the reading and writing of whole objects.
+The first test of a file over S3 is its smoke test; its other tests over S3 are marked as slow, except in files whose
+results can differ on S3 by more than reads and writes of whole objects.
 """
 
 from itertools import count
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def s3_environment(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
-    """Returns the server, with the environment variables of a user."""
+    """Returns the S3 server, after setting the environment variables that a user would set."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     for name, value in s3.environment.items():
@@ -44,14 +44,14 @@ def s3_environment(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
 
 @pytest.fixture
 def s3_url(s3_environment: S3Server) -> str:
-    """The URL of an empty S3 store."""
+    """Returns the URL of an empty S3 store."""
     assert s3_environment
     return f"s3://{_BUCKET}/tests/{next(_PREFIXES)}"
 
 
 @pytest.fixture(params=["folder", "s3"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store of either kind."""
+    """Returns the URL of an empty store of either kind."""
     if request.param == "folder":
         return str(tmp_path / "store")
     url: str = request.getfixturevalue("s3_url")
@@ -60,5 +60,5 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(store_url: str) -> ObjectStore:
-    """An empty store of either kind."""
+    """Returns an empty store of either kind."""
     return open_store(store_url)

@@ -7,7 +7,7 @@ from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore, Ver
 
 
 class Crash(StoreError):
-    """The error that stands for the end of the process."""
+    """The error that represents the end of the process."""
 
 
 class WatchedStore:
@@ -60,7 +60,7 @@ class WatchedStore:
 
 
 def breaking(store: ObjectStore, operations: int) -> WatchedStore:
-    """Fails after this number of operations."""
+    """Returns a store that fails after this number of operations."""
     left = operations
 
     def step(key: str) -> None:

@@ -50,7 +50,7 @@ SAMPLE = Episode(
 
 
 def episode(name: object = "sample", **changes: Any) -> Episode:
-    """Returns the sample with another id."""
+    """Returns the sample with the id derived from *name*, and with *changes*."""
     return replace(SAMPLE, episode_id=digest(name), **changes)
 
 

@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> ObjectStore:
 
 
 def stored(store: ObjectStore, wanted: Callable[[LockRecord], bool] = lambda _: True) -> LockRecord:
-    """The lock record, as soon as it is as *wanted*."""
+    """Returns the lock record once it satisfies *wanted*."""
     while True:
         record = LockRecord.from_json(store.get(lock_key("r")))
         assert record

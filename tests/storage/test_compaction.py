@@ -28,7 +28,7 @@ from tests.storage.crashing_store import Crash, WatchedStore, breaking
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
 SMALL = CompactionSettings(object_bytes=1, group_rows=4, range_rows=5)
-"""Settings with which every row group becomes an object, and few episodes are sorted at a time."""
+"""Settings with which every row group becomes an object and only few episodes are sorted at a time."""
 TWO = CompactionSettings(object_bytes=1, group_rows=10)
 PLANNED = {("model-a", "queue"): 8, ("model-b", "queue"): 4, ("model-a", "access"): 4}
 
@@ -125,7 +125,7 @@ def test_a_sealed_run_stays_as_it_is(store: ObjectStore) -> None:
 
 
 def test_other_runs_are_left_alone(store: ObjectStore) -> None:
-    """Runs whose id has the same prefix are untouched."""
+    """Runs whose ids have the same prefix are not changed."""
     fill(store)
     create_or_check(store, replace(MANIFEST, run_id="run-ab"))
     write_shard(store, ShardKey("run-ab", "model-a", "queue", 0, 1), [episode("other", run_id="run-ab")])
@@ -175,12 +175,12 @@ def test_a_run_that_goes_on(store: ObjectStore) -> None:
 
 
 def test_new_scores_of_a_sealed_run(store: ObjectStore) -> None:
-    """New scores are shown beside the sealed objects, and merged by the next compaction."""
+    """New scores replace the ones in sealed objects, and are merged by the next compaction."""
     expected = fill(store)
     compact(store, "run-a", settings=SMALL)
     assert played_families(store, "run-a") == ("access", "queue")
     owed = read_pending_rescore(store, "run-a", "queue", 2)
-    assert owed.count == 10  # of twelve one has no scores, and one has those of version 2
+    assert owed.count == 10  # of twelve episodes, one has no scores and one has scores of version 2
     assert (owed.current, owed.unscored, owed.next_part) == (1, 1, 0)
     key, ids = next(iter(owed.episodes.items()))
     found = list(read_episodes(store, key, ids))
@@ -228,7 +228,7 @@ def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
 
 
 def test_a_late_shard_is_folded_by_the_next_seal(store: ObjectStore) -> None:
-    """A late shard of a worker that was taken for dead is merged by the next compaction."""
+    """A late shard of a worker that was believed dead is merged by the next compaction."""
     fill(store)
     compact(store, "run-a")
     write_shard(store, ShardKey("run-a", "model-b", "queue", 9, 1), [episode("late", model="model-b", shard=9)])
@@ -250,7 +250,7 @@ def test_a_damaged_shard_is_not_dropped(store: ObjectStore) -> None:
 
 
 def test_a_held_run_is_not_sealed(store: ObjectStore) -> None:
-    """A driver holds the lock."""
+    """A run whose lock is held by a driver is not compacted."""
     fill(store)
     with hold_run_lock(store, "run-a", "muses run"), pytest.raises(RunLockedError, match="held by `muses run`"):
         compact(store, "run-a")
@@ -258,7 +258,7 @@ def test_a_held_run_is_not_sealed(store: ObjectStore) -> None:
 
 
 def test_a_compaction_that_lost_the_lock_leaves_the_manifest(store: ObjectStore) -> None:
-    """The new holder may be compacting the run."""
+    """The manifest is not written without the lock, since the new holder may be compacting the run."""
     fill(store)
     other = LockRecord(
         owner="them", work="muses run", process=ProcessIdentity("elsewhere", 1, None, None), since="", beat=0
@@ -269,7 +269,7 @@ def test_a_compaction_that_lost_the_lock_leaves_the_manifest(store: ObjectStore)
             key = lock_key("run-a")
             while store.read(key).data != other.to_json():
                 store.replace(key, other.to_json(), store.read(key).tag)
-            time.sleep(0.05)  # a few beats of the one who has lost it
+            time.sleep(0.05)  # a few heartbeats of the process that lost the lock
 
     with pytest.raises(LockLostError):
         compact(WatchedStore(store, step), "run-a", heartbeat=replace(HEARTBEAT, interval_s=0.01))
@@ -278,7 +278,7 @@ def test_a_compaction_that_lost_the_lock_leaves_the_manifest(store: ObjectStore)
 
 
 def test_there_is_no_such_run(store: ObjectStore) -> None:
-    """The message lists the runs, and no lock object is left."""
+    """The message lists the existing runs, and no lock object is left."""
     create_or_check(store, MANIFEST)
     with pytest.raises(StoreError, match=r"no run 'run-x' in the store .*; it has run-a"):
         compact(store, "run-x")

@@ -1,4 +1,4 @@
-"""Comparisons of models: pairs are formed in SQL as defined, and tested as in muses_eval.storage.analysis."""
+"""Comparisons of models: pairs are formed in SQL as defined, and tested by muses_eval.storage.analysis."""
 
 import math
 import random
@@ -41,7 +41,7 @@ PLAIN, QUEUE = ComparisonSettings(), ComparisonSettings(family="queue")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ObjectStore:
-    """An empty store in a folder."""
+    """Returns an empty store in a folder."""
     return open_store(str(tmp_path / "store"))
 
 
@@ -50,7 +50,7 @@ def put(store: ObjectStore, *episodes: Episode, number: int = 0) -> None:
 
 
 def queue(model: str, scores: Mapping[str, float], **changes: object) -> list[Episode]:
-    """One scored episode of the family queue for each scenario."""
+    """Returns one scored episode of the family queue for each scenario."""
     return [
         scored((model, scenario, *map(str, changes.values())), {"f1": f1}, model=model, scenario_id=scenario, **changes)
         for scenario, f1 in scores.items()
@@ -75,7 +75,7 @@ def only(report: ComparisonReport) -> ColumnComparison:
 
 
 def test_two_models_on_three_scenarios(store: ObjectStore) -> None:
-    """By hand: differences 0.25, 0.25, 0.5, so mean 1/3 and SE sqrt(1/48 / 3); one scenario is B's alone."""
+    """Computed by hand: differences 0.25, 0.25, 0.5, so mean 1/3 and SE sqrt(1/48 / 3); one scenario is only B's."""
     put(
         store, *queue("a", {"s1": 0.5, "s2": 0.75, "s3": 1.0}), *queue("b", {"s1": 0.25, "s2": 0.5, "s3": 0.5, "s4": 1})
     )
@@ -94,7 +94,7 @@ def test_two_models_on_three_scenarios(store: ObjectStore) -> None:
 
 
 def test_pairing_agrees_with_its_definition(store: ObjectStore) -> None:
-    """Random runs with epochs, templates and failures: epochs averaged, units paired, clustered by scenario."""
+    """Random runs with epochs, templates and failures: epochs are averaged, units paired, and clustered by scenario."""
     dice = random.Random(5)
     episodes, values = [], {"a": {}, "b": {}}  # type: ignore[var-annotated]
     for number in range(600):
@@ -142,7 +142,7 @@ def test_what_is_not_the_same_is_not_paired(folder: ObjectStore) -> None:
 
 
 def test_across_runs(folder: ObjectStore) -> None:
-    """Compares the same model in two runs, such as two nights."""
+    """The same model is compared in two runs, such as two nights."""
     put(folder, *queue("a", {"s1": 1.0, "s2": 0.5}))
     put(folder, *queue("a", {"s1": 0.5, "s2": 0.25}, run_id="run-b"))
     found = asked(folder, ModelInRun("run-b", "a"), ModelInRun("run-a", "a"))
@@ -175,7 +175,7 @@ def test_scorings_and_rounds_stand_apart(folder: ObjectStore) -> None:
 
 
 def test_columns_are_corrected_together(folder: ObjectStore) -> None:
-    """Columns are corrected by the chosen correction; the average is a separate group."""
+    """Columns are adjusted by the chosen correction; the average is a separate group."""
     put(folder, *(one for model in "ab" for one in everything(model, 12, shift=0.2 if model == "a" else 0.0)))
     for correction, by_hand in (("holm", holm), ("bh", benjamini_hochberg)):
         comparison = asked(folder, settings=ComparisonSettings(correction=correction)).comparison  # type: ignore[arg-type]
@@ -193,7 +193,7 @@ def test_columns_are_corrected_together(folder: ObjectStore) -> None:
 
 
 def everything(model: str, count: int, shift: float = 0.0, seed: int = 0) -> list[Episode]:
-    """Scenarios of two families; a gain in privacy is an equal loss in utility."""
+    """Returns scenarios of two families, in which a gain in privacy is an equal loss in utility."""
     dice, own = random.Random(seed), random.Random(f"{model}{seed}")
     found = []
     for number in range(count):
@@ -214,7 +214,7 @@ def test_the_average_of_columns_that_hang_together(folder: ObjectStore) -> None:
     assert average.column == AVERAGE
     assert average.a == pytest.approx(fmean(column.a for column in comparison.columns))
     assert average.difference.mean == pytest.approx(fmean(c.difference.mean for c in comparison.columns))
-    # What moves privacy up moves utility down, so that queue alone makes the average uncertain.
+    # A gain in privacy is an equal loss in utility, so only queue makes the average uncertain.
     queue_se = by_column["queue_f1"].difference.se
     assert queue_se is not None
     assert average.difference.se == pytest.approx(queue_se / 3)
@@ -223,7 +223,7 @@ def test_the_average_of_columns_that_hang_together(folder: ObjectStore) -> None:
 
 
 def test_a_whole_run(store: ObjectStore) -> None:
-    """All pairs, best model first, corrected together; rank bands follow from significant differences."""
+    """All pairs are compared and corrected together, best model first; rank bands follow from the differences."""
     shifts = {"low": 0.0, "best": 0.2, "good": 0.1, "also-good": 0.099}
     put(store, *(one for model, shift in shifts.items() for one in everything(model, 25, shift)))
     planned = {(model, family): 25 for model in shifts for family in ("queue", "access")}
@@ -283,7 +283,7 @@ def test_one_scenario_tells_nothing(folder: ObjectStore) -> None:
 
 
 def test_equal_models(folder: ObjectStore) -> None:
-    """Equal scores give no difference, no error and no winner."""
+    """Equal scores give no difference, no standard error and no winner."""
     put(folder, *queue("a", {"s1": 0.3, "s2": 0.7}), *queue("b", {"s1": 0.1 + 0.2, "s2": 0.7}))
     found = only(asked(folder))
     assert found.difference.mean == pytest.approx(0, abs=1e-12)
@@ -301,7 +301,7 @@ def test_what_differs_beside_the_models_is_a_caution(folder: ObjectStore) -> Non
 
 
 def test_sides_that_cannot_be_compared(folder: ObjectStore) -> None:
-    """Refused: a model with itself, models of different families, a run with one model, a score that is not finite."""
+    """A model with itself, models without a common family, a run of one model, and NaN scores are refused."""
     put(folder, *queue("a", {"s1": 1.0}))
     with pytest.raises(MusesError, match="'a' of the run 'run-a' was named twice"):
         asked(folder, A, A)
@@ -316,7 +316,7 @@ def test_sides_that_cannot_be_compared(folder: ObjectStore) -> None:
 
 
 def test_finding_a_model(folder: ObjectStore) -> None:
-    """Finds a model by its name, as RUN:MODEL, and with colons in its name."""
+    """A model is found by its name, as RUN:MODEL, and with colons in its name."""
     names = ("qwen:free", "it's", "run-b:c")
     put(folder, *(one for name in names for one in queue(name, {"s1": 1.0})))
     put(folder, *queue("c", {"s1": 1.0}, run_id="run-b"), number=1)

@@ -1,4 +1,4 @@
-"""Damaged, foreign and deleted objects: reported with the lost data, and the rest is read."""
+"""Damaged, foreign and deleted objects are reported with the lost data, and the rest is read."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -110,7 +110,7 @@ def test_the_rest_is_read(folder: FolderStore, spoil: Callable[[bytes], bytes]) 
 
 
 def test_over_s3(s3_url: str) -> None:
-    """The same for objects on S3."""
+    """Damaged objects on S3 are reported like those in a folder."""
     store = open_store(s3_url)
     _fill(store, 1)
     store.put_if_absent(str(BAD), b"PAR1 and nothing more")
@@ -127,7 +127,7 @@ def test_the_leaderboard_counts_it_as_missing(folder: FolderStore) -> None:
 
 
 def test_a_sealed_object(store: ObjectStore) -> None:
-    """The manifest has the number of lost episodes."""
+    """The number of lost episodes is read from the manifest."""
     _fill(store)
     compact(store, "run-a", settings=CompactionSettings(object_bytes=1, group_rows=5))
     keys = [info.key for info in store.list("sealed/")]
@@ -162,7 +162,7 @@ def test_sealed_between_listing_and_reading(store: ObjectStore) -> None:
 
 
 def test_a_wrong_query_is_not_the_stores_fault(folder: FolderStore) -> None:
-    """It fails once, as without damage."""
+    """A wrong query fails once, as in a store without damage."""
     asked = 0
 
     def question(connection: duckdb.DuckDBPyConnection) -> object:
@@ -186,7 +186,7 @@ def test_the_command_line_says_what_is_lost(folder: FolderStore, muses: Muses) -
 
 @pytest.mark.slow
 def test_ten_thousand_small_shards(tmp_path: Path) -> None:
-    """The number of objects makes no difference."""
+    """Ten thousand shards give the same result as few."""
     store = open_store(str(tmp_path / "store"))
     _fill(store, 1)
     data = Path(store.uri(str(KEY)))
@@ -214,7 +214,7 @@ BIG = 10_000_000
     ids=["10 MB", "10 MB of four bytes", "NULs", "controls", "joined", "SQL", "empty"],
 )
 def test_any_text_comes_back(store: ObjectStore, text: str) -> None:
-    """They are read from a shard, with SQL, with Polars and from a sealed object."""
+    """Any text is read back from a shard, with SQL, with Polars and from a sealed object."""
     one = episode(1, messages=(Message(1, "agent", (text[:1000],), text),))
     create_or_check(store, MANIFEST)
     write_shard(store, KEY, [one])

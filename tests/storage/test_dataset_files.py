@@ -1,4 +1,4 @@
-"""Dataset files: rows, and errors with their line."""
+"""Dataset files are read as rows; errors name the line."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from muses_eval.storage.objects.dataset_files import read_rows
 
 
 def test_a_file(tmp_path: Path) -> None:
-    """One row per line, with its 1-based number; blank lines, all line endings and a byte-order mark are skipped."""
+    """Each line is a row with its 1-based number; blank lines, all line endings and a byte-order mark are skipped."""
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b'\xef\xbb\xbf{"id": 1}\r\n\n  \n{"id": "\xc3\xbc"}')
     assert list(read_rows(str(file))) == [SourceRow(str(file), 1, {"id": 1}), SourceRow(str(file), 4, {"id": "ü"})]
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    """All *.jsonl files below it, sorted by path; other files are ignored."""
+    """All *.jsonl files below a folder are read, sorted by path; other files are ignored."""
     for name in ("b.jsonl", "a/z.jsonl", "a/y.jsonl", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f'{{"file": "{name}"}}\n')
@@ -54,7 +54,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     ],
 )
 def test_bad_lines(tmp_path: Path, line: bytes, problem: str) -> None:
-    """The error has file, line and expectation; the rows before it were read."""
+    """The error has the file, the line and the expectation; the rows before it were read."""
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b"{}\n" + line + b"\n")
     rows = read_rows(str(file))

@@ -1,8 +1,8 @@
-"""Reading a store leaves no thread behind that looks at the environment by itself.
+"""Reading a store leaves no thread behind that reads the environment.
 
-Nothing keeps C's getenv and setenv apart: such a thread crashes the process when something else, Ray's start or a test,
-changes the environment at the wrong moment.  With their first scan of S3, Polars 1.42 to 2.1 start one that looks ten
-times a second for as long as the process lives.
+C's getenv and setenv are not synchronised, so such a thread crashes the process when other code (Ray's start or a test)
+changes the environment at the wrong moment.  From their first scan of S3 on, Polars 1.42 to 2.1 run a thread that reads
+it ten times a second until the process ends.
 """
 
 import subprocess

@@ -70,7 +70,7 @@ def table(store: ObjectStore, view: ExportView, form: Any, target: Path, *, repl
 
 
 def test_a_table_is_what_the_view_says(store: ObjectStore, tmp_path: Path) -> None:
-    """From a folder and from S3, with several attempts and rescored episodes."""
+    """A table equals its view, from a folder and from S3, with several attempts and rescored episodes."""
     early = failed("long", scenario_id="s1")
     fill(store, early, LOST)
     write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 2), [replace(LONG, attempt=2)])
@@ -130,7 +130,7 @@ def test_csv_keeps_everything(tmp_path: Path) -> None:
     st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
 )
 def test_numbers_and_texts_come_back_as_they_were(values: list[float], text: str) -> None:
-    """Any number and any text."""
+    """Any number and any text is read back unchanged."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as name:
@@ -213,11 +213,11 @@ def test_a_log_says_what_the_run_says(store: ObjectStore, tmp_path: Path) -> Non
     assert (log.results.total_samples, log.results.completed_samples) == (4, 2)
     metrics = {score.name: score.metrics for score in log.results.scores}
     assert metrics["corrected_f1"]["mean"].value == pytest.approx(1 / 3)
-    assert "stderr" not in metrics["corrected_f1"]  # one scenario says nothing of its error
+    assert "stderr" not in metrics["corrected_f1"]  # one scenario gives no standard error
 
 
 def test_a_sample_holds_the_whole_episode(tmp_path: Path) -> None:
-    """Messages with turn, sender and audience; scores, usage, calls and times."""
+    """A sample has messages with turn, sender and audience, scores, usage, calls and times."""
     store = open_store(str(tmp_path / "store"))
     fill(store, LONG, SECOND, LOST)
     (log,) = logs(store, tmp_path / "logs")
@@ -242,7 +242,7 @@ def test_a_sample_holds_the_whole_episode(tmp_path: Path) -> None:
     assert (sample.metadata["flags"], sample.metadata["users"]) == (["length"], "scripted")
     assert datetime.fromisoformat(sample.completed_at) == LONG.started_at + timedelta(seconds=1.5)
     assert sample.error is None
-    assert samples["second"].role_usage == {}  # a count is not known, and nothing is said in its place
+    assert samples["second"].role_usage == {}  # an unknown token count is left out, not replaced
 
 
 def said(sample: Any) -> list[Message]:

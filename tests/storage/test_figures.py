@@ -45,7 +45,7 @@ def _variant(dice: random.Random, family: str) -> dict[str, Any]:
 
 
 def _scores(dice: random.Random, family: str) -> tuple[Score, ...]:
-    """One score per metric; for access also scores by round, for a random number of rounds."""
+    """Returns one score per metric; for access also scores by round, for a random number of rounds."""
     rounds = dice.randint(1, 5) if family == "access" else 0
     return tuple(
         Score(scoring, metric, dice.random(), turn)
@@ -57,7 +57,7 @@ def _scores(dice: random.Random, family: str) -> tuple[Score, ...]:
 
 @pytest.fixture(scope="module")
 def episodes() -> list[Episode]:
-    """Two models on every family; scenarios come in several epochs, and each has one variant."""
+    """Returns episodes of two models on every family; scenarios have several epochs, and each has one variant."""
     dice = random.Random(11)
     found = []
     for model in MODELS:
@@ -72,7 +72,7 @@ def episodes() -> list[Episode]:
 
 @pytest.fixture
 def filled(store: ObjectStore, episodes: list[Episode]) -> ObjectStore:
-    """A complete run with one failed attempt, which no figure counts."""
+    """Returns a complete run with one failed attempt, which no figure counts."""
     first = episodes[0]
     lost = replace(failed("lost", family=first.family, model=first.model), episode_id=first.episode_id)
     write_shard(store, KEY, [lost, *episodes[1:]])
@@ -83,7 +83,7 @@ def filled(store: ObjectStore, episodes: list[Episode]) -> ObjectStore:
 
 
 def _cells(episodes: Iterable[Episode], cell: Callable[[Episode, Score], tuple[Hashable, ...] | None]) -> Cells:
-    """(scoring, model, *cell) -> (episodes, scenarios, mean, se); scores whose cell is None are left out."""
+    """Returns (scoring, model, *cell) -> (episodes, scenarios, mean, se); scores whose cell is None are left out."""
     values: dict[tuple[Hashable, ...], list[tuple[float, str]]] = defaultdict(list)
     for one in episodes:
         for score in one.scores:
@@ -114,7 +114,7 @@ def _whole(family: str, *metrics: str) -> Callable[[Episode, Score], bool]:
 
 
 def test_meetings_by_disclosure(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 5: success and turns only."""
+    """Figure 5 has success and turns by disclosure."""
     counts = _whole("meeting", "success", "turns")
     expected = _cells(episodes, lambda one, score: (one.disclosure, score.metric) if counts(one, score) else None)
     assert len(expected) == 2 * 2 * 2 * 2
@@ -122,7 +122,7 @@ def test_meetings_by_disclosure(filled: ObjectStore, episodes: list[Episode]) ->
 
 
 def test_attacks_and_templates(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 8: one row per attack and serialisation."""
+    """Figure 8 has one row per attack and serialisation."""
     counts = _whole("access", "privacy", "utility")
     expected = _cells(
         episodes, lambda one, score: (one.attack, one.template, score.metric) if counts(one, score) else None
@@ -131,7 +131,7 @@ def test_attacks_and_templates(filled: ObjectStore, episodes: list[Episode]) -> 
 
 
 def test_number_of_users(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 9: the leaderboard's columns by number of users."""
+    """Figure 9 has the leaderboard's columns by number of users."""
     columns = {(column.family, column.metric) for column in COLUMNS.values()}
     expected = _cells(
         episodes,
@@ -146,7 +146,7 @@ def test_number_of_users(filled: ObjectStore, episodes: list[Episode]) -> None:
 
 
 def test_every_episode_counts_in_every_round(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 4: an episode that has ended keeps its last value, so all rounds have the same denominator."""
+    """In figure 4, an episode that has ended keeps its last value, so all rounds have the same denominator."""
     access = [one for one in episodes if one.family == "access"]
     longest = max(score.round or 0 for one in access for score in one.scores)
     assert min(max(score.round or 0 for score in one.scores) for one in access) < longest == 5
@@ -183,7 +183,7 @@ def test_runs_have_their_own_longest_round(store: ObjectStore) -> None:
 
 
 def test_the_conflict_gap(filled: ObjectStore, episodes: list[Episode]) -> None:
-    """Figure 3: aligned minus conflict, with the two errors added in squares."""
+    """Figure 3 shows aligned minus conflict; the squares of the two standard errors are added."""
     counts = _whole("instruct", "accuracy")
     cells: dict[tuple[Any, ...], list[tuple[float, str]]] = defaultdict(list)
     for one in episodes:
@@ -223,7 +223,7 @@ FIGURES = (*SHARED, "avg", "avg_se", "avg_columns", "episodes")
 def test_the_leaderboard_in_sql_is_the_leaderboard(
     store: ObjectStore, episodes: list[Episode], families: tuple[str, ...]
 ) -> None:
-    """The view equals the rows of the Python leaderboard, also for models that lack a family."""
+    """The view equals the rows of the Python leaderboard, also for models without episodes of some family."""
     kept = [one for one in episodes if one.family in families and (one.model, one.family) != ("model-b", "access")]
     write_shard(store, KEY, kept)
     with connect(store.url) as connection:
@@ -242,7 +242,7 @@ def test_the_leaderboard_in_sql_is_the_leaderboard(
 
 
 def test_an_average_of_unknown_error(store: ObjectStore) -> None:
-    """One scenario gives no error, so the error of the average is unknown, in SQL and in Python."""
+    """With one scenario the standard error of the average is unknown, in SQL and in Python."""
     f1 = [episode(n, scenario_id=f"queue-{n}", scores=(Score("published", "f1", n / 2),)) for n in (0, 1)]
     success = episode(2, family="meeting", scenario_id="meeting-1", scores=(Score("published", "success", 0.75),))
     write_shard(store, KEY, [*f1, success])

@@ -24,14 +24,14 @@ SNIPPETS = dict(
 )
 KEY = ShardKey("run-a", "model-a", "queue", 0, 1)
 DUCKDB = Path(sys.executable).with_name("duckdb")
-"""The command line, of the package duckdb-cli."""
+"""Path of the DuckDB command line, installed by the package duckdb-cli."""
 SPARK = Path(__file__).parents[2] / ".venv-spark" / "bin" / "python"
-"""Half a gigabyte, hence apart; it needs Java as well."""
+"""Path of the Python with Spark, which is a separate environment of half a gigabyte and needs Java."""
 
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A shard and a sealed object with the same rows, by the names that the page gives them."""
+    """Returns a shard and a sealed object with the same rows, by their names in the page's snippets."""
     paths = {}
     for name in ("SHARD", "SEALED"):
         store = open_store(str(tmp_path_factory.mktemp(name.lower())))
@@ -49,7 +49,7 @@ def test_the_page_has_the_readers() -> None:
 
 
 def test_the_command_line_is_of_the_version_that_we_use() -> None:
-    """Which the lock has to keep so."""
+    """The DuckDB command line has the version of the Python package, which the lock file pins."""
     told = subprocess.run([DUCKDB, "--version"], check=True, capture_output=True, text=True).stdout
     assert told.startswith(f"v{duckdb.__version__} ")
 
@@ -65,7 +65,7 @@ def _python(reader: str) -> Path:
 @pytest.mark.parametrize("name", sorted(SNIPPETS))
 @pytest.mark.parametrize("swapped", [False, True], ids=["as on the page", "the other kind of object"])
 def test_the_snippets_work(name: str, swapped: bool, objects: dict[str, str], tmp_path: Path) -> None:
-    """On the object that they name, and on one of the other kind: there is no difference."""
+    """Each snippet works on the object that it names, and on the other kind of object."""
     given = dict(zip(objects, reversed(objects.values()), strict=True)) if swapped else objects
     if name == "DuckDB command line":
         command, variables = ["sh", "-c", SNIPPETS[name]], given
@@ -73,7 +73,7 @@ def test_the_snippets_work(name: str, swapped: bool, objects: dict[str, str], tm
         lines = "".join(f"{variable} = {path!r}\n" for variable, path in given.items())
         command, variables = [str(_python(name)), "-c", lines + SNIPPETS[name]], {"SPARK_LOCAL_IP": "127.0.0.1"}
     environment = {**os.environ, **variables, "PATH": f"{DUCKDB.parent}{os.pathsep}{os.environ['PATH']}"}
-    environment.pop("PYTHONPATH", None)  # without us
+    environment.pop("PYTHONPATH", None)  # without this package on the path
     done = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     expected = {"pandas": "0.25", "Polars": "accept", "DuckDB in Python": "infra_failed"}

@@ -21,7 +21,7 @@ METRICS = {family: [column.metric for column in COLUMNS.values() if column.famil
 
 
 def _full(model: str, value: float, run_id: str = "run-a") -> list[Episode]:
-    """Episodes of one model in every family: two scenarios with *value* ± 0.1."""
+    """Returns episodes of one model in every family: two scenarios with *value* ± 0.1."""
     return [
         scored(
             (model, family, number, run_id),
@@ -53,7 +53,7 @@ def _planned(*models: str, episodes: int = 2) -> dict[tuple[str, str], int]:
 
 
 def test_a_full_run(store: ObjectStore) -> None:
-    """Five columns, their mean, the error of the mean, and ranks from the best down."""
+    """A row has five columns, their mean, its standard error, and a rank."""
     _store(store, _full("low", 0.2) + _full("high", 0.8), _planned("low", "high"))
     high, low = _board(store)
     assert (high.model, high.rank, low.model, low.rank) == ("high", 1, "low", 2)
@@ -117,7 +117,7 @@ def test_a_row_that_lacks_a_column(store: ObjectStore) -> None:
 
 
 def test_a_run_over_some_families(store: ObjectStore) -> None:
-    """The average is over the columns that were played; the row has their number."""
+    """The average is over the columns that were played, and the row has their number."""
     some = [one for one in _full("model-a", 0.5) if one.family in ("queue", "access")]
     _store(store, some, {("model-a", "queue"): 2, ("model-a", "access"): 2})
     (row,) = _board(store)
@@ -151,7 +151,7 @@ def test_without_a_manifest(store: ObjectStore) -> None:
 
 
 def test_scorings_stand_apart(store: ObjectStore) -> None:
-    """Scores count in their own scoring only; episodes and costs count in both."""
+    """Scores belong to their own scoring; episodes and costs are the same in both."""
     _store(store, [episode(1)], {("model-a", "queue"): 1})
     for scoring, expected in (("published", 0.5), ("corrected", 0.25)):
         (row,) = _board(store, scoring=scoring)

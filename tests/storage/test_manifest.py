@@ -1,4 +1,4 @@
-"""A run's manifest: updates by compare and swap, and the check that two runs are not mixed."""
+"""The manifest of a run: updates by compare and swap, and a check that two runs are not mixed."""
 
 import json
 import pickle
@@ -30,7 +30,7 @@ def test_round_trip(store: ObjectStore) -> None:
 
 
 def test_a_run_may_be_started_again(store: ObjectStore) -> None:
-    """A later start with newer code on another machine is the same run; the first manifest is kept."""
+    """A start with newer code on another machine resumes the same run; the first manifest is kept."""
     create_or_check(store, MANIFEST)
     later = MANIFEST.created_at + timedelta(days=1)
     create_or_check(store, replace(MANIFEST, created_at=later, commit="f" * 40, dirty=True, versions={}, config={}))
@@ -57,7 +57,7 @@ def test_a_run_may_be_started_again(store: ObjectStore) -> None:
     ],
 )
 def test_another_run_of_the_same_name(store: ObjectStore, changed: RunManifest, difference: str) -> None:
-    """The error lists the differences and says what to do; nothing is stored."""
+    """The error lists the differences and the remedy; nothing is stored."""
     create_or_check(store, MANIFEST)
     with pytest.raises(StoreError) as caught:
         create_or_check(store, changed)
@@ -68,14 +68,14 @@ def test_another_run_of_the_same_name(store: ObjectStore, changed: RunManifest, 
 
 
 def test_a_missing_manifest(store: ObjectStore) -> None:
-    """The store has no such run."""
+    """The error says that the store has no such run."""
     with pytest.raises(MissingObjectError):
         read_manifest(store, "run-a")
     assert read_manifests(store) == []
 
 
 def test_manifests_are_sorted_by_age(store: ObjectStore) -> None:
-    """Oldest first; foreign files are skipped."""
+    """Manifests are listed oldest first, and foreign files are skipped."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for run_id, day in (("b", 2), ("a", 3), ("c", 1)):
         create_or_check(store, replace(MANIFEST, run_id=run_id, created_at=start + timedelta(days=day)))
@@ -134,7 +134,7 @@ def test_nobodys_change_is_lost(store: ObjectStore) -> None:
 
 
 def test_trying_ends(store: ObjectStore) -> None:
-    """It ends with an error when other processes keep changing the manifest."""
+    """The update ends with an error when other processes keep changing the manifest."""
     create_or_check(store, MANIFEST)
 
     def meddle(manifest: RunManifest) -> RunManifest:
@@ -148,7 +148,7 @@ def test_trying_ends(store: ObjectStore) -> None:
 
 
 def test_a_deleted_object_is_given_up_when_the_run_goes_on(store: ObjectStore) -> None:
-    """The manifest keeps the names of existing objects."""
+    """When a run is resumed, its manifest keeps only the sealed objects that exist."""
     there = replace(SEALED, key="sealed/run=run-a/00001-0123456789abcdef.parquet")
     create_or_check(store, replace(MANIFEST, state="sealed", sealed=(SEALED, there)))
     store.put_if_absent(there.key, b"")

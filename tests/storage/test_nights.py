@@ -1,4 +1,4 @@
-"""Nights: their run ids, their reports, and the nights before them."""
+"""Nights: their run ids, their reports, and the sealed nights before them."""
 
 from dataclasses import replace
 from datetime import date
@@ -75,7 +75,7 @@ def test_names() -> None:
 
 
 def test_a_report_comes_back_as_it_was(store: ObjectStore) -> None:
-    """The report is read from the manifest, whose cells are kept, also after reopening."""
+    """The report is read from the manifest and keeps its cells, also after reopening."""
     cell = CellRecord(model="m", family="queue", template="says", content_key="0" * 32, played_in="nightly-2026-11-20")
     create_or_check(store, replace(MANIFEST, run_id=TONIGHT.run_id, cells=(cell,)))
     assert report_of(read_manifest(store, TONIGHT.run_id)) is None
@@ -94,7 +94,7 @@ def test_a_report_of_another_version_is_named(store: ObjectStore) -> None:
 
 
 def test_sealed_nights_before_the_newest_first(store: ObjectStore) -> None:
-    """Sealed nights of the same name before the day, whatever was played or sealed last."""
+    """Sealed nights of the same name are listed by day, whichever was played or sealed last."""
     put(store, "nightly-2026-11-21", "nightly-2026-11-24", "other-2026-11-22", "nightly-canary-2026-11-22", "nightly")
     put(store, "nightly-2026-11-22", sealed=False)
     put(store, "nightly-2026-11-20")

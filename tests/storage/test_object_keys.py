@@ -21,7 +21,7 @@ keys = st.builds(ShardKey, slugs, slugs, slugs, st.integers(0, 10**7), st.intege
 
 
 def test_a_shards_name() -> None:
-    """The layout is documented, so other tools may rely on it."""
+    """The layout of keys is documented, so other tools may rely on it."""
     key = ShardKey("nightly-1", "gpt-x", "queue", 42, 1)
     assert str(key) == "traces/run=nightly-1/model=gpt-x/family=queue/shard-00042.a1.parquet"
     assert str(key).startswith(run_folder("nightly-1"))
@@ -29,7 +29,7 @@ def test_a_shards_name() -> None:
 
 @given(st.builds(SealedKey, slugs, st.integers(0, 10**7), st.from_regex(r"[0-9a-f]{16}", fullmatch=True)))
 def test_sealed_names_are_read_back(key: SealedKey) -> None:
-    """They are not parsed as shards; keys of lock objects contain the run id as manifests do."""
+    """Keys of sealed objects are not parsed as shards; keys of lock objects contain the run id as manifests do."""
     assert SealedKey.parse(str(key)) == key
     assert ShardKey.parse(str(key)) is RescoredKey.parse(str(key)) is None
     assert str(key).startswith(sealed_folder(key.run_id))
@@ -67,7 +67,7 @@ def test_names_are_read_back(key: ShardKey) -> None:
     ],
 )
 def test_foreign_names(foreign: str) -> None:
-    """They are not parsed as shards."""
+    """Foreign keys are not parsed as shards."""
     assert ShardKey.parse(foreign) is None
 
 
@@ -98,12 +98,12 @@ def test_rescored_names_are_read_back(key: RescoredKey) -> None:
     ],
 )
 def test_names_that_are_no_rescored_scores(foreign: str) -> None:
-    """They are skipped."""
+    """Other keys are skipped."""
     assert RescoredKey.parse(foreign) is None
 
 
 def test_a_manifests_name() -> None:
-    """One object per run."""
+    """Each run has one manifest object."""
     assert manifest_key("nightly-1") == "runs/nightly-1.json"
     assert parse_manifest_key("runs/nightly-1.json") == "nightly-1"
     for foreign in ("runs/nightly 1.json", "runs/a/b.json", "runs/.json", "runs/a.json.bak", "traces/a.json"):

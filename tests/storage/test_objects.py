@@ -66,7 +66,7 @@ def test_nothing_under_a_key(store: ObjectStore) -> None:
 
 
 def test_listing(store: ObjectStore) -> None:
-    """Keys below a prefix with their sizes, sorted as texts whatever the folders."""
+    """Keys below a prefix are listed with their sizes, sorted as text, whatever their folders."""
     assert list(store.list("")) == []
     for key in ("a/b", "a.txt", "a/d/c", "b", "a/z", "a-1"):
         store.put_if_absent(key, key.encode())
@@ -80,7 +80,7 @@ def test_listing(store: ObjectStore) -> None:
 
 
 def test_listing_over_many_pages(store: ObjectStore) -> None:
-    """More objects than one page of an S3 listing."""
+    """A listing on S3 may have more objects than one page."""
     keys = [f"many/{number:04d}" for number in range(1100)]
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(lambda key: store.put_if_absent(key, b"x"), keys))
@@ -156,7 +156,7 @@ def test_a_folder_below_a_file(tmp_path: Path, use: Callable[[ObjectStore], obje
 
 @pytest.mark.parametrize("url", ["/proc/muses-store", "/dev/null", "/dev/null/store", f"/tmp/{'x' * 300}"])
 def test_a_folder_that_cannot_be_written(url: str) -> None:
-    """The check fails and says what to do, also for root."""
+    """The check fails and says what to do, also when run as root."""
     with pytest.raises(StoreError, match=r"name a folder|name another folder"):
         open_store(url).check()
     with pytest.raises(StoreError):
@@ -172,14 +172,14 @@ def test_a_folder_without_rights(tmp_path: Path) -> None:
 
 
 def test_an_impossible_bucket(s3_environment: S3Server) -> None:
-    """No request is sent."""
+    """An invalid bucket name is refused before a request is sent."""
     assert s3_environment
     with pytest.raises(StoreError, match="'Not A Bucket!' cannot be a bucket's name"):
         open_store("s3://Not A Bucket!").check()
 
 
 def test_an_unfinished_write_is_no_object(tmp_path: Path) -> None:
-    """Leftovers of a killed writer are not listed and do not block other writers."""
+    """The leftovers of a killed writer are not listed and do not block other writers."""
     store = FolderStore(tmp_path)
     store.put_if_absent("a/b", b"whole")
     (tmp_path / "a" / ".put-0123456789abcdef").write_bytes(b"ha")
@@ -191,7 +191,7 @@ def test_an_unfinished_write_is_no_object(tmp_path: Path) -> None:
 def test_a_missing_bucket(s3_environment: S3Server, use: Callable[[ObjectStore], object]) -> None:
     """A bucket is never created implicitly."""
     assert s3_environment
-    if use is USES["replace"]:  # this server says that the object has changed, which it has, in a way
+    if use is USES["replace"]:  # this server reports a missing object as a changed one
         assert use(open_store("s3://no-such-bucket/prefix")) is False
         return
     with pytest.raises(StoreError, match="there is no bucket 'no-such-bucket'; create it"):
@@ -223,7 +223,7 @@ def test_no_credentials(s3_url: str, monkeypatch: pytest.MonkeyPatch, use: Calla
 def test_an_unreachable_server(
     s3_url: str, monkeypatch: pytest.MonkeyPatch, use: Callable[[ObjectStore], object]
 ) -> None:
-    """It gives up after a few tries and names the address."""
+    """The store gives up after a few attempts, and the message names the address."""
     endpoint = f"http://127.0.0.1:{free_ports(1)[0]}"
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(StoreError, match=f"cannot reach the server .*{endpoint}.*check AWS_ENDPOINT_URL"):
@@ -250,7 +250,7 @@ def test_objects_are_plain(s3_url: str, s3_environment: S3Server) -> None:
 
 @contextmanager
 def answering(*statuses: int, stored: bytes = b"") -> Iterator[str]:
-    """A server that responds to each PUT with the next status, and to each GET with *stored*."""
+    """Starts a server that responds to each PUT with the next status, and to each GET with *stored*."""
     left = list(statuses)
     codes = {409: "ConditionalRequestConflict", 412: "PreconditionFailed", 503: "SlowDown"}
 
@@ -389,7 +389,7 @@ def test_processes_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_deleting(store: ObjectStore) -> None:
-    """Only that object is deleted; deleting a missing object does nothing."""
+    """Only the named object is deleted; deleting a missing object does nothing."""
     for key in ("a/b/c", "a/d"):
         store.put_if_absent(key, b"x")
     store.delete("a/b/c")
@@ -408,7 +408,7 @@ def test_an_empty_folder_goes_with_its_last_object(tmp_path: Path) -> None:
 
 
 def test_times_are_those_of_the_store(store: ObjectStore) -> None:
-    """An object written earlier is not newer than now, except for the second that S3 rounds."""
+    """An object written earlier is not newer than now, apart from the second to which S3 rounds."""
     store.put_if_absent("a", b"x")
     (info,) = store.list("a")
     assert 0 <= store_time(store) - info.modified + 1 < 600
@@ -416,7 +416,7 @@ def test_times_are_those_of_the_store(store: ObjectStore) -> None:
 
 
 def test_two_buckets(s3_environment: S3Server) -> None:
-    """They share only the server."""
+    """Stores in two buckets share only the server."""
     s3_environment.create_bucket("muses-others")
     ours, others = open_store("s3://muses-tests/two"), open_store("s3://muses-others/two")
     assert ours.put_if_absent("a", b"ours")

@@ -1,4 +1,4 @@
-"""A store that version 0.1.0 wrote: the command line prints what that version printed, and finishes its runs."""
+"""The command line prints a store of version 0.1.0 as that version did, and finishes its runs."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ BOARDS = {
     "budget": {"model-x": "0.0 ± 0.0 0.0 0.0 8/24 33.3 % $0.01"},
     "rescored-1": {"scripted/compliant (floor)": "63.5 ± 13.5 25.0 ± 25.0 44.2 ± 14.2 4/4 100 %"},
 }
-"""Run -> model -> its row."""
+"""Expected rows: run -> model -> row."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def rounded(text: str) -> str:
-    """*text* with nine significant digits in floats; the last digits depend on the order of a sum."""
+    """Returns *text* with floats of nine significant digits, since the last digits depend on the order of a sum."""
     return re.sub(r"\d+\.\d{9,}", lambda number: f"{float(number[0]):.9g}", text)
 
 

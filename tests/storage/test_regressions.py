@@ -19,7 +19,7 @@ from tests.storage.samples import MANIFEST, scored
 
 SCENARIOS = [f"s{number}" for number in range(20)]
 Scores = Mapping[str, Mapping[str, float]]
-"""Model -> scenario -> f1."""
+"""Scores by model and scenario (f1)."""
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def level(mean: float, seed: int, names: Iterable[str] = SCENARIOS) -> dict[str,
 
 
 def test_a_worse_and_a_better_model_are_flagged(folder: ObjectStore) -> None:
-    """Flags have both means over the common scenarios; a model with noise only is not flagged."""
+    """Flags have the means over the common scenarios; a model that differs only by noise is not flagged."""
     before = put(folder, "n-1", {"a": level(0.7, 1), "b": level(0.5, 2), "c": level(0.4, 3)})
     tonight = put(folder, "n-2", {"a": level(0.3, 4), "b": level(0.5, 5), "c": level(0.75, 6)})
     found = compare_with_last_night(folder, tonight, before, 0.01)
@@ -116,7 +116,7 @@ def test_what_else_was_other_is_told_with_a_flag(folder: ObjectStore) -> None:
 
 
 def test_many_questions_are_corrected_together(folder: ObjectStore) -> None:
-    """A difference that would be flagged alone is not flagged among many comparisons."""
+    """A difference that would be flagged by itself is not flagged among many comparisons."""
     small = {name: 0.5 + 0.1 * (number % 3 == 0) for number, name in enumerate(SCENARIOS)}
     alone = put(folder, "n-1", {"a": small})
     flat = dict.fromkeys(SCENARIOS, 0.5)
@@ -151,7 +151,7 @@ def test_no_drift_where_nothing_moves(folder: ObjectStore) -> None:
 
 
 def test_a_past_in_which_something_of_ours_was_other_does_not_count(folder: ObjectStore) -> None:
-    """A changed content key restarts the history of its model only."""
+    """A changed content key restarts the history of its model, and of no other model."""
     earlier = [
         put(folder, "c-2", {"a": level(0.9, 1), "b": level(0.9, 2)}, keys={"a": "old"}),
         put(folder, "c-1", {"a": level(0.9, 3), "b": level(0.9, 4)}, keys={"a": "old"}),

@@ -1,4 +1,4 @@
-"""Recomputed scores: stored once, and shown instead of the original ones, which are kept."""
+"""Recomputed scores are stored once and shown instead of the original ones, which are kept."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +69,7 @@ def test_the_newest_version_is_shown(store: ObjectStore) -> None:
 
 
 def test_all_versions_stay(store: ObjectStore) -> None:
-    """score_versions contains every version and marks the one that counts."""
+    """The view score_versions contains every version and marks the one that counts."""
     (one,) = _played(0.0)
     write_shard(store, KEY, [one])
     for version, value in ((3, 1.0), (2, 0.9)):
@@ -137,7 +137,7 @@ def test_nothing_rescored_costs_nothing(store: ObjectStore) -> None:
 
 
 def test_what_is_owed(store: ObjectStore) -> None:
-    """Pending are scored episodes with older scores, in the object whose attempt counts."""
+    """Scored episodes with older scores are pending, in the object whose attempt counts."""
     old, again, newer, done = _played(0.0, 0.1, 0.2, 0.3)
     write_shard(store, KEY, [old, again, replace(newer, scorer_version=2), done, failed("lost")])
     second = replace(KEY, attempt=2)
@@ -178,7 +178,7 @@ def test_damaged_objects_are_named(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (2, [2]), (3, [3]), (7, [3, 3, 1])])
 def test_batches(count: int, sizes: Sequence[int]) -> None:
-    """All rows in their order, in batches of at most the given size."""
+    """All rows are returned in order, in batches of at most the given size."""
     rows = [RescoredEpisode("r", str(number), 2, ()) for number in range(count)]
     found = list(batches(rows, 3))
     assert list(map(len, found)) == sizes

@@ -1,4 +1,4 @@
-"""Reuse of cells of an earlier run: whole cells, under the new shard numbers, flagged, and never twice."""
+"""Reuse of an earlier run: whole cells under new shard numbers, flagged, and never twice."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +51,7 @@ SOURCE = ReusableCell(BEFORE, FIRST)
 
 
 def put_before(store: ObjectStore, *episodes: Episode) -> None:
-    """Stores the earlier run, sealed, with other shards than the new one."""
+    """Stores the earlier run, sealed, with other shards than the new run."""
     create_or_check(store, replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)))
     rows = [replace(each, run_id=BEFORE, model="model a", shard=7) for each in episodes]
     write_shard(store, ShardKey(BEFORE, "model-a", "queue", 7, 1), rows)
@@ -63,7 +63,7 @@ def names(decisions: Sequence[ReuseDecision]) -> list[str]:
 
 
 def test_what_is_taken_over() -> None:
-    """Only whole cells are reused: a run completes the cells that it has begun to play."""
+    """Only whole cells are reused; a run completes the cells that it has begun to play."""
     sources, part = {KEY: SOURCE}, cell(["b"], ["c"])
     (decision,) = decide_reuse([(CELL, KEY)], [CELL], [], TONIGHT, sources)
     assert (decision.record.played_in, decision.copy_from) == (FIRST, BEFORE)
@@ -73,7 +73,7 @@ def test_what_is_taken_over() -> None:
 
 
 def test_a_start_after_a_cut_off_one_goes_on() -> None:
-    """A half-copied cell is completed; when its source is deleted, the rest is played."""
+    """A cell that was copied in part is completed; when its source is deleted, the rest is played."""
     sources, part = {KEY: SOURCE}, cell(["b"], ["c"])
     (decision,) = decide_reuse([(CELL, KEY)], [part], [record(FIRST)], TONIGHT, sources)
     assert (decision.record.played_in, decision.copy_from) == (FIRST, BEFORE)
@@ -147,7 +147,7 @@ def test_a_second_night_marks_once() -> None:
 
 
 def test_the_rest_of_a_cell(store: ObjectStore) -> None:
-    """A start after an interruption writes the missing episodes as the next attempt of the shard."""
+    """A start after an interruption writes the missing episodes as the shard's next attempt."""
     put_before(store, *(episode(name, scenario_id=name) for name in "abc"))
     create_or_check(store, replace(MANIFEST, run_id=TONIGHT))
     reuse(store, pending=cell(["b"]), index=RunIndex(frozenset({digest("a")}), {("model-a", "queue", 0): 1}))

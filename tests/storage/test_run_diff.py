@@ -47,7 +47,7 @@ def served(part: str, **values: Any) -> RunManifest:
 
 
 def test_nothing_changed() -> None:
-    """Neither the start time nor the name is a difference."""
+    """A different start time or name is not a difference."""
     assert changes(RUN, replace(RUN, run_id="run-b", config=dict(RUN.config) | {"name": "other", "store": "s"})) == ()
 
 
@@ -108,7 +108,7 @@ def test_nothing_changed() -> None:
     ],
 )
 def test_one_thing_changed(other: RunManifest, expected: tuple[str, str, object, object]) -> None:
-    """The only difference is the changed value, in its group and with both values."""
+    """The only difference reported is the changed value, in its group and with both values."""
     assert changes(RUN, other) == (Change(*expected),)
     group, what, a, b = expected
     assert changes(other, RUN) == (Change(group, what, b, a),)
@@ -116,7 +116,7 @@ def test_one_thing_changed(other: RunManifest, expected: tuple[str, str, object,
 
 
 def test_a_model_that_only_one_run_has() -> None:
-    """For a model in one run only, the model itself is the only difference."""
+    """A model that only one run has is a single difference."""
     other = replace(
         RUN,
         models={**RUN.models, "model b": {"provider": "openai", "model": "b", "sampling": {"temperature": 0.1}}},

@@ -1,4 +1,4 @@
-"""The run lock: a second driver is refused, a dead one keeps no other out, and clocks are never compared."""
+"""The run lock: a second driver is refused, a dead one blocks no other, and clocks of machines are never compared."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def test_one_after_the_other(store: ObjectStore) -> None:
 
 
 def test_the_error_names_a_live_holder(store: ObjectStore) -> None:
-    """Raised at its first heartbeat, with its command, host, process and start."""
+    """The error is raised at the holder's first heartbeat, and names its command, host, process and start."""
     put(store, FOREIGN)
     watch = Watch()
     watch.then = lambda: put(store, next_heartbeat(stored(store)))
@@ -85,7 +85,7 @@ def test_the_error_names_a_live_holder(store: ObjectStore) -> None:
 
 
 def test_a_dead_holder_elsewhere(store: ObjectStore) -> None:
-    """Its lock is taken over after the timeout, measured by the clock of the process that waits."""
+    """The lock is acquired after the timeout, measured by the clock of the waiting process."""
     put(store, replace(FOREIGN, since="2999-01-01T00:00:00+00:00"))
     watch = Watch()
     lock = acquire_run_lock(store, "run-a", "muses run", watch.heartbeat())
@@ -111,7 +111,7 @@ def test_two_processes_wait_for_the_same_dead_holder(store: ObjectStore) -> None
 
 
 def test_a_holder_that_releases_while_another_waits(store: ObjectStore) -> None:
-    """The one that waits acquires the lock at once."""
+    """The waiting process acquires the lock at once."""
     put(store, FOREIGN)
     watch = Watch()
     watch.then = lambda: put(store, replace(FOREIGN, owner=None))
@@ -120,7 +120,7 @@ def test_a_holder_that_releases_while_another_waits(store: ObjectStore) -> None:
 
 
 def ended() -> ProcessIdentity:
-    """A process of this machine that has just ended."""
+    """Returns a process of this machine that has just ended."""
     code = "import json; from dataclasses import asdict;"
     code += "from muses_eval.storage.runs.process_identity import ProcessIdentity;"
     code += "print(json.dumps(asdict(ProcessIdentity.this())))"
@@ -131,7 +131,7 @@ def ended() -> ProcessIdentity:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system has no /proc")
 def test_a_dead_process_of_this_machine(store: ObjectStore) -> None:
-    """Its lock is free at once, also when its process ID has been reused."""
+    """The lock is free at once, also when the process ID has been reused."""
     gone, watch = ended(), Watch()
     for process in (gone, replace(ProcessIdentity.this(), started="1")):
         put(store, replace(FOREIGN, process=process))
@@ -140,7 +140,7 @@ def test_a_dead_process_of_this_machine(store: ObjectStore) -> None:
 
 
 def test_a_hidden_process_may_be_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With hidepid, /proc shows a user only their own processes."""
+    """A process that /proc does not show is not taken for ended: with hidepid, users see only their own processes."""
     here, gone = ProcessIdentity.this(), ended()
     monkeypatch.setattr("muses_eval.storage.runs.process_identity._PROC", tmp_path)
     assert not here.has_ended(here.room)
@@ -148,7 +148,7 @@ def test_a_hidden_process_may_be_alive(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_process_of_another_namespace_may_be_alive() -> None:
-    """The same process ID in another container, or before a reboot, is another process."""
+    """A process ID in another container, or from before a reboot, refers to another process."""
     here = ProcessIdentity.this()
     assert not here.has_ended(here.room)
     assert not replace(here, pid=2**22 + 1, room="another boot").has_ended(here.room)
@@ -157,14 +157,14 @@ def test_a_process_of_another_namespace_may_be_alive() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b"{}", b'{"owner": 1, "process": []}'])
 def test_garbage_under_the_key_locks_nothing(store: ObjectStore, data: bytes) -> None:
-    """It is overwritten."""
+    """An invalid lock record is overwritten."""
     store.put_if_absent(lock_key("run-a"), data)
     acquire_run_lock(store, "run-a", "muses run", Watch().heartbeat()).release()
     assert stored(store).work == "muses run"
 
 
 def test_many_processes_at_once(store: ObjectStore) -> None:
-    """Exactly one acquires the lock."""
+    """Of many concurrent attempts, exactly one acquires the lock."""
     results: list[object] = []
 
     def attempt() -> None:
@@ -193,7 +193,7 @@ def test_heartbeats_end_with_the_release(store: ObjectStore) -> None:
 
 
 def test_a_lost_lock_is_reported(store: ObjectStore) -> None:
-    """By callback and by exception; releasing it leaves the new holder's record as it is."""
+    """A callback and an exception report the loss; releasing the lock leaves the new holder's record unchanged."""
     lost = threading.Event()
     lock = acquire_run_lock(store, "run-a", "muses run", replace(HEARTBEAT, interval_s=0.01))
     lock.on_lost(lost.set)
@@ -214,7 +214,7 @@ def put_over(store: ObjectStore) -> None:
 
 
 def test_a_deleted_lock_object_is_written_again(store: ObjectStore) -> None:
-    """Its holder keeps the lock."""
+    """The holder of a deleted lock object writes it again and keeps the lock."""
     with hold_run_lock(store, "run-a", "muses run", replace(HEARTBEAT, interval_s=0.01)) as lock:
         store.delete(lock_key("run-a"))
         while not list(store.list(lock_key("run-a"))):
@@ -223,7 +223,7 @@ def test_a_deleted_lock_object_is_written_again(store: ObjectStore) -> None:
 
 
 def test_an_unreachable_store_is_no_loss(tmp_path: Path) -> None:
-    """The heartbeats go on when the store is back."""
+    """Heartbeats continue once the store is reachable again."""
     folder = tmp_path / "store"
     store = open_store(str(folder))
     with hold_run_lock(store, "run-a", "muses run", replace(HEARTBEAT, interval_s=0.01)) as lock:

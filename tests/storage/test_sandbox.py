@@ -1,7 +1,7 @@
-"""Queries of strangers: they read the views, and break out of nothing.
+"""Untrusted SQL can read the views and nothing else.
 
-Each wall is tried alone: the text against the parser, then what a text could say against a locked connection, and last
-the whole, in its process.
+Each layer is tested alone: the parser's check of the text, then the locked connection without that check, and last the
+whole sandbox in its process.
 """
 
 import subprocess
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> ObjectStore:
 def locked(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """One connection for all texts; none of them may change it."""
+    """Yields one connection for all texts; none of them may change it."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         url = str(tmp_path_factory.mktemp("locked"))
         if request.param == "s3":
@@ -62,7 +62,7 @@ def locked(
 
 @pytest.fixture(scope="module")
 def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder outside the store, with something in every format."""
+    """Returns a folder outside the store, with a secret in every format."""
     outside = tmp_path_factory.mktemp("outside")
     for name in ("secret.txt", "secret.csv", "secret.json"):
         (outside / name).write_text(f'["{SEEN}"]\n')
@@ -94,7 +94,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_questions_are_answered(locked: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Ordinary queries are allowed."""
+    """Ordinary queries are executed."""
     assert refusal(locked, text) is None
     locked.execute(text).fetchall()
 
@@ -220,7 +220,7 @@ READS = [
 
 @pytest.mark.parametrize("text", READS)
 def test_a_locked_connection_reads_nothing_else(locked: duckdb.DuckDBPyConnection, secret: Path, text: str) -> None:
-    """The connection refuses these texts even without the check of the text."""
+    """The connection refuses these texts even when the text is not checked."""
     with pytest.raises(duckdb.Error):
         locked.execute(text.format(secret=secret, out=secret, inside=secret)).fetchall()
 
@@ -247,7 +247,7 @@ def test_a_locked_connection_stays_locked(locked: duckdb.DuckDBPyConnection, tex
 
 
 def test_no_variable_of_python_is_a_table(locked: duckdb.DuckDBPyConnection) -> None:
-    """DuckDB does not read a data frame of that name from the caller's scope."""
+    """DuckDB does not read a data frame of the caller that has the name of a table."""
     hidden = duckdb.sql(f"SELECT '{SEEN}'").to_arrow_table()
     assert hidden.num_rows
     with pytest.raises(duckdb.CatalogException):
@@ -266,7 +266,7 @@ def test_neighbours_in_the_same_store(folder: ObjectStore) -> None:
 
 
 def test_other_buckets_and_addresses(s3: S3Server, s3_url: str) -> None:
-    """The connection has the key to the whole server, but opens the objects of this store only."""
+    """The credentials are valid for the whole server, but only the objects of this store can be opened."""
     s3.create_bucket("muses-private")
     private, store = open_store("s3://muses-private/x"), open_store(s3_url)
     for each in (private, store):
@@ -291,7 +291,7 @@ def test_other_buckets_and_addresses(s3: S3Server, s3_url: str) -> None:
 
 
 def test_the_keys_cannot_be_read(s3_url: str) -> None:
-    """No SELECT returns the secrets, even without the check of the text."""
+    """No SELECT returns the secrets, even when the text is not checked."""
     store = open_store(s3_url)
     write_shard(store, KEY, [episode(1)])
     shown = ["duckdb_settings()", "duckdb_variables()", "duckdb_views()", "duckdb_logs()", "duckdb_memory()"]

@@ -1,4 +1,4 @@
-"""Episodes become rows and rows become episodes without loss, for any text."""
+"""Episodes are converted to rows and back without loss, for any text."""
 
 import string
 from dataclasses import fields
@@ -27,7 +27,7 @@ from muses_eval.storage.schema.parquet_schema import (
 from tests.storage.samples import SAMPLE, episode
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-any_texts = st.text(st.characters())  # lone surrogates and NULs included
+any_texts = st.text(st.characters())  # includes lone surrogates and NULs
 names = st.text(string.ascii_letters, min_size=1)
 counts = st.integers(0, 2**31 - 1)
 tokens = st.none() | st.integers(0, 2**63 - 1)
@@ -76,7 +76,7 @@ def _episodes(content: st.SearchStrategy[str]) -> st.SearchStrategy[Episode]:
 
 
 def test_the_columns_are_the_fields_of_an_episode() -> None:
-    """All fields in their order, and the version in the metadata."""
+    """The columns are all fields in their order, and the version is in the metadata."""
     assert SCHEMA.names == [field.name for field in fields(Episode)]
     read = from_parquet(to_parquet(episodes_table([SAMPLE]))).schema
     assert read.equals(SCHEMA)
@@ -108,14 +108,14 @@ def _mended(text: str) -> str:
 
 
 def test_times_come_back_in_utc() -> None:
-    """With any timezone library of Arrow."""
+    """Times are read in UTC with any timezone library of Arrow."""
     (read,) = episodes_from_table(episodes_table([SAMPLE]))
     assert read.started_at == SAMPLE.started_at
     assert read.started_at.tzinfo is UTC
 
 
 def test_a_newer_version_is_refused() -> None:
-    """The message says which versions are readable, and to upgrade."""
+    """The message lists the readable versions and says to upgrade."""
     newer = SCHEMA.with_metadata({VERSION_KEY: b"99"})
     with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 2: upgrade it"):
         from_parquet(to_parquet(episodes_table([SAMPLE]).cast(newer)))

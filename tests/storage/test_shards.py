@@ -1,4 +1,4 @@
-"""Shards: stored once, and indexed without reading transcripts."""
+"""A shard is stored once, and indexed without reading transcripts."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -41,7 +41,7 @@ def test_an_empty_run(store: ObjectStore) -> None:
 
 
 def test_the_index_of_a_run(store: ObjectStore) -> None:
-    """The index has the scored episodes of all attempts and the highest attempts, and nothing of other runs."""
+    """The index has the scored episodes of all attempts and the highest attempt numbers, and nothing of other runs."""
     write_shard(store, KEY, [episode(1), failed(2)])
     write_shard(store, ShardKey("run-a", "model-a", "queue", 42, 2), [failed(2)])
     write_shard(store, ShardKey("run-a", "model-a", "queue", 42, 10), [episode(2)])
@@ -69,7 +69,7 @@ def test_damaged_objects_are_named(store: ObjectStore) -> None:
 
 
 def test_a_newer_version_is_no_damage(store: ObjectStore) -> None:
-    """Episodes of a newer version must not be played again: the index raises an error and asks for an upgrade."""
+    """The index raises an error and asks for an upgrade, since newer episodes must not be played again."""
     table = episodes_table([episode(1)]).replace_schema_metadata({VERSION_KEY: b"99"})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)

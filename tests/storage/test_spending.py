@@ -1,4 +1,4 @@
-"""Usage of a run from its stored calls, those of all attempts included."""
+"""Usage of a run from its stored calls, including those of all attempts."""
 
 from dataclasses import replace
 from itertools import count
@@ -39,7 +39,7 @@ def test_all_attempts_count_and_kept_answers_do_not(store: ObjectStore) -> None:
 
 
 def test_what_a_seal_drops_was_paid_for(store: ObjectStore) -> None:
-    """Also when the run is resumed and compacted again."""
+    """The usage of dropped attempts is kept, also when the run is resumed and compacted again."""
     create_or_check(store, MANIFEST)
     write_shard(store, FIRST, [failed(1, calls=(AGENT, USER)), episode(2, calls=(AGENT,))])
     write_shard(store, SECOND, [episode(1, calls=(AGENT,), attempt=2)])
@@ -55,7 +55,7 @@ def test_what_a_seal_drops_was_paid_for(store: ObjectStore) -> None:
 
 
 def test_a_seal_that_is_cut_off_anywhere_counts_nothing_twice(tmp_path: Path) -> None:
-    """Spending is the same right after the crash, after a resume, and after the next compaction."""
+    """The usage is the same right after the crash, after a resume, and after the next compaction."""
     for steps in count():
         store = open_store(str(tmp_path / str(steps)))
         create_or_check(store, MANIFEST)

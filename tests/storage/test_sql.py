@@ -50,7 +50,7 @@ def test_an_empty_store_has_typed_views(store: ObjectStore) -> None:
 
 
 def test_nested_columns_become_rows(store: ObjectStore) -> None:
-    """Messages and calls keep their order, scores their scoring."""
+    """Messages and calls keep their order, and scores their scoring."""
     write_shard(store, KEY, [episode(1)])
     assert _rows(store, "SELECT scoring, metric, round, value FROM scores ORDER BY ALL") == [
         ("corrected", "f1", None, 0.25),
@@ -66,7 +66,7 @@ def test_nested_columns_become_rows(store: ObjectStore) -> None:
 
 
 def test_usage(store: ObjectStore) -> None:
-    """Usage by model is one query; unknown values are NULL, and cached responses cost nothing."""
+    """One query returns the usage by model; unknown values are NULL, and cached responses cost nothing."""
     paid = Call("agent", "m", 100, 20, 1.0, 2, "stop", cached_tokens=60, cost_usd=0.25)
     ours = Call("agent", "m", 100, 20, 0.0, 0, "stop", cached=True)
     silent = Call("agent", "m", None, 5, 1.0, 0, "stop")
@@ -88,7 +88,7 @@ def test_usage(store: ObjectStore) -> None:
 
 
 def test_usage_out_of_our_cache_alone(store: ObjectStore) -> None:
-    """Without model calls there are no tokens and no cost."""
+    """Cached responses have no tokens, and their cost is zero."""
     write_shard(store, KEY, [episode(1, calls=(Call("agent", "m", 9, 9, 0.0, 0, "stop", cached=True),))])
     assert _rows(store, "SELECT calls, cached_calls, prompt_tokens, cache_hit_rate, cost_usd FROM usage") == [
         (0, 1, None, None, 0.0)
@@ -125,14 +125,14 @@ def test_a_sealed_run_reads_the_same(store: ObjectStore, again: bool) -> None:
 
 
 def test_resumed_shards_are_counted_once(store: ObjectStore) -> None:
-    """A scored attempt of an episode counts, or else the last one, in SQL and in Polars."""
+    """An episode's scored attempt counts, or otherwise its last one, in SQL and in Polars."""
     write_shard(store, KEY, [episode(1), failed(2), failed(3), scored(4, {"f1": 1.0})])
     write_shard(
         store,
         replace(KEY, attempt=2),
         [scored(2, {"f1": 0.75}, attempt=2), failed(3, attempt=2, error="again"), failed(4, attempt=2)],
     )
-    # Resumed with another shard size: the same episode in another shard.
+    # Resumed with another shard size, the same episode is in another shard.
     write_shard(store, replace(KEY, number=9), [scored(3, {"f1": 0.5}, shard=9)])
     expected = sorted(
         [
@@ -173,7 +173,7 @@ def test_foreign_files_are_passed_over(store: ObjectStore) -> None:
 
 
 def test_runs_come_from_the_manifests(store: ObjectStore) -> None:
-    """Runs have their plan and config; references to environment variables stay references."""
+    """Runs have their plan and config; references to environment variables are not resolved."""
     create_or_check(store, MANIFEST)
     assert _rows(
         store, "SELECT run_id, state, episodes_planned, planned, commit, config->>'$.models[0].api_key' FROM runs"
@@ -191,7 +191,7 @@ def test_runs_come_from_the_manifests(store: ObjectStore) -> None:
 
 
 def test_cells_agree_with_the_python_statistics(store: ObjectStore) -> None:
-    """Mean and clustered error of every cell; failures and scores by round are not observations."""
+    """Each cell has the mean and the clustered error; failures and scores by round are not observations."""
     dice = random.Random(7)
     observed: dict[tuple[str, str], list[tuple[float, str]]] = {}
     episodes = []
@@ -220,7 +220,7 @@ def test_a_single_scenario_has_no_error(store: ObjectStore) -> None:
 
 
 def test_privacy_by_round(store: ObjectStore) -> None:
-    """One row per round, for the family access only."""
+    """The view has one row per round, for the family access only."""
     rounds = tuple(Score("published", "privacy", 1.0 / number, round=number) for number in (1, 2))
     for number in (1, 2):
         changes = {"family": "access", "scenario_id": f"access-{number}"}
@@ -264,7 +264,7 @@ def test_secrets_stay_secret(s3_url: str) -> None:
 
 
 def test_a_cursor_sees_the_views(store: ObjectStore) -> None:
-    """Cursors see the views, so several threads can share one connection."""
+    """A cursor sees the views, so several threads can share one connection."""
     write_shard(store, KEY, [episode(1)])
     with connect(store.url) as connection:
         assert connection.cursor().execute("SELECT count(*) FROM scores").fetchone() == (2,)

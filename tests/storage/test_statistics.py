@@ -1,4 +1,4 @@
-"""Statistics against hand-computed values, against scipy and statsmodels, and against simulated coverage."""
+"""Statistics compared with values computed by hand, with scipy and statsmodels, and with simulated coverage."""
 
 import math
 import random
@@ -38,7 +38,7 @@ p_values = st.lists(unit, max_size=30)
 
 
 def test_by_hand() -> None:
-    """Two scenarios of two epochs: residuals add up to -1 and +1, so SE² = 2/1 · (1 + 1) / 16."""
+    """For two scenarios of two epochs, residuals add up to -1 and +1, so SE² = 2/1 · (1 + 1) / 16."""
     assert clustered_mean([0, 0, 1, 1], ["a", "a", "b", "b"]) == MeanEstimate(0.5, 0.5)
     assert clustered_mean([0, 1, 0, 1], ["a", "a", "b", "b"]) == MeanEstimate(0.5, 0.0)
 
@@ -65,14 +65,14 @@ def test_repeating_adds_no_certainty(values: list[float], epochs: int) -> None:
 
 
 def test_mean_of_means() -> None:
-    """Errors add in squares; one unknown error makes the error of the mean unknown."""
+    """Squared errors are added; one unknown error makes the error of the mean unknown."""
     assert mean_of_means([MeanEstimate(0.25, 0.3), MeanEstimate(0.75, 0.4)]) == MeanEstimate(0.5, 0.25)
     assert mean_of_means([MeanEstimate(0.25, 0.3), MeanEstimate(0.75, None)]) == MeanEstimate(0.5, None)
 
 
 @given(st.lists(unit, max_size=10), st.lists(unit, max_size=10))
 def test_bounds_hold_whatever_is_missing(known: list[float], missing: list[float]) -> None:
-    """The mean over all episodes lies within the bounds, and the bounds are reached."""
+    """The mean over all episodes lies within the bounds, and both bounds can be reached."""
     everything = known + missing
     if not everything:
         return
@@ -155,7 +155,7 @@ def test_pairs_without_repetition_are_the_paired_t_test(pairs: list[tuple[float,
 
 @given(st.lists(st.tuples(grid, grid, st.integers(0, 5)), min_size=3, max_size=40))
 def test_pairs_in_clusters_are_a_clustered_regression(pairs: list[tuple[float, float, int]]) -> None:
-    """The mean difference is the constant of a regression with cluster-robust errors, t has G - 1 degrees."""
+    """The mean difference is the constant of a regression with cluster-robust errors and G - 1 degrees of freedom."""
     first, second, clusters = map(list, zip(*pairs, strict=True))
     count = len(set(clusters))
     found = paired_difference(first, second, clusters)
@@ -191,7 +191,7 @@ def test_differences_that_are_all_the_same(count: int) -> None:
 
 
 def test_the_sign_test_is_that_of_scipy() -> None:
-    """Six positive differences out of six have the p-value of scipy's sign test."""
+    """For six positive differences out of six, the p-value equals that of scipy's sign test."""
     found = paired_difference([1.0] * 6, [0.0] * 6, range(6))
     assert found.p == pytest.approx(scipy.stats.binomtest(6, 6).pvalue)
 
@@ -212,7 +212,7 @@ def test_an_average_adds_families_and_keeps_columns_together() -> None:
 
 
 def test_an_average_of_independent_families_is_welchs() -> None:
-    """Over two families the test is that of a sum; with one sign turned, Welch's test of a difference."""
+    """Over two families the test is that of a sum; with one sign reversed, it is Welch's test of a difference."""
     dice = random.Random(4)
     first, second = ([dice.random() for _ in range(count)] for count in (9, 14))
     parts = [paired_t_test(*_mean_and_se(first), 9), paired_t_test(*_mean_and_se([-value for value in second]), 14)]
@@ -224,7 +224,7 @@ def test_an_average_of_independent_families_is_welchs() -> None:
 
 
 def test_an_average_of_what_does_not_vary() -> None:
-    """Without variance p is that of the sign test over all families; None when signs differ or a family has no test."""
+    """Without variance, p is that of the sign test over all families; None when signs differ or a test is missing."""
     up, down = paired_t_test(0.5, 0.0, 4), paired_t_test(-0.25, 0.0, 3)
     assert average_difference([up, up], 2) == Difference(0.5, 0.0, 6, 2.0**-7)
     assert average_difference([up, down], 2) == Difference(0.125, 0.0, 5, None)
@@ -257,7 +257,7 @@ def test_corrections_keep_the_order_and_only_raise(values: list[float]) -> None:
 
 
 def test_bands_by_hand() -> None:
-    """a beats c and d, b beats d; all other differences are not significant."""
+    """Model a beats c and d, and b beats d; all other differences are not significant."""
     found = rank_bands(["a", "b", "c", "d"], [("a", "c"), ("a", "d"), ("b", "d"), ("a", "c"), ("a", "stranger")])
     assert found == {"a": RankBand(1, 2), "b": RankBand(1, 3), "c": RankBand(2, 4), "d": RankBand(3, 4)}
     assert [str(band) for band in found.values()] == ["1-2", "1-3", "2-4", "3-4"]
@@ -275,7 +275,7 @@ def test_bands_are_ranks_where_everything_is_known(order: list[str]) -> None:
 
 @given(st.integers(20, 500), st.floats(0.7, 0.9), st.floats(0.01, 0.1))
 def test_the_smallest_difference_has_the_power_that_statsmodels_says(n: int, wanted: float, alpha: float) -> None:
-    """Power by statsmodels' noncentral t; the variance of a difference is 1 in the first design, 2 in the second."""
+    """The power is that of statsmodels' noncentral t; the variance of a difference is 1 in the first design, then 2."""
     half = math.sqrt(0.5)
     paired = Design(scenarios=n, sd_scenarios=half, sd_epochs=0, correlation=0, alpha=alpha, power=wanted)
     assert TTestPower().power(smallest_difference(paired), n, alpha) == pytest.approx(wanted, abs=0.01)
@@ -316,7 +316,7 @@ def test_designs_that_show_nothing_and_designs_that_are_none() -> None:
 
 
 def test_a_difference_knows_what_it_could_have_shown() -> None:
-    """A measured difference uses the same multiple of its error as a planned one."""
+    """A measured difference has the same smallest detectable difference as a plan with an equal standard error."""
     planned = smallest_difference(Design(scenarios=30, sd_scenarios=math.sqrt(0.5), sd_epochs=0, correlation=0))
     found = paired_t_test(0.1, math.sqrt(1 / 30), 30)
     assert found.detectable() == pytest.approx(planned)
@@ -344,7 +344,7 @@ def test_epochs_taken_for_scenarios_would_be_too_sure() -> None:
 
 
 def test_corrections_hold_the_chance_of_a_false_claim() -> None:
-    """All pairs of five equal models: without correction, one run in four would claim a difference."""
+    """Without correction, all pairs of five equal models would give a false claim in one run of four."""
     population = Population("graded", 30, 1, means=(0.5,) * 5)
     for correction in ("holm", "bh"):
         assert false_claims(population, correction, 600, random.Random(13)) < 0.07
@@ -362,7 +362,7 @@ def test_the_smallest_difference_is_shown_as_often_as_promised() -> None:
 
 @pytest.mark.parametrize("trials", [10, 60])
 def test_intervals_of_proportions_cover(trials: int) -> None:
-    """Coverage summed over all outcomes: at least 95 % for the exact interval, 95 % on average for Wilson's."""
+    """Over all outcomes, the exact interval covers at least 95 %, and Wilson's covers 95 % on average."""
     assert proportion_coverage("exact", trials)[1] >= 0.95
     assert proportion_coverage("wilson", trials)[0] == pytest.approx(0.95, abs=0.01)
 

@@ -1,4 +1,4 @@
-"""Finding one episode."""
+"""One episode is found by the beginning of its id."""
 
 from dataclasses import replace
 
@@ -18,20 +18,20 @@ FIRST, SECOND = replace(SAMPLE, episode_id="abc0" * 8), replace(SAMPLE, episode_
 
 @pytest.fixture
 def filled(store: ObjectStore) -> ObjectStore:
-    """A store with two episodes whose ids begin alike."""
+    """Returns a store with two episodes whose ids have a common prefix."""
     write_shard(store, KEY, [FIRST, SECOND])
     return store
 
 
 def test_the_beginning_of_an_id_is_enough(filled: ObjectStore) -> None:
-    """The whole episode comes back, transcript included."""
+    """The whole episode is returned, transcript included."""
     with connect(filled.url) as connection:
         assert find_episode(connection, "abc") == FIRST
         assert find_episode(connection, SECOND.episode_id) == SECOND
 
 
 def test_unknown_and_ambiguous(filled: ObjectStore) -> None:
-    """The message tells which, and shows the candidates."""
+    """The message says which of the two it is, and lists the candidates."""
     with connect(filled.url) as connection:
         with pytest.raises(MusesError, match="no episode of the store has an id that begins with 'x'"):
             find_episode(connection, "x")
@@ -42,7 +42,7 @@ def test_unknown_and_ambiguous(filled: ObjectStore) -> None:
 
 
 def test_the_same_episode_in_two_runs(filled: ObjectStore) -> None:
-    """The run decides."""
+    """The run must be named to choose between the two."""
     write_shard(filled, replace(KEY, run_id="run-b"), [replace(FIRST, run_id="run-b")])
     with connect(filled.url) as connection:
         with pytest.raises(MusesError, match="name the run"):
@@ -51,7 +51,7 @@ def test_the_same_episode_in_two_runs(filled: ObjectStore) -> None:
 
 
 def test_of_several_attempts_the_one_that_counts(filled: ObjectStore) -> None:
-    """Not ambiguous: the same that the views show."""
+    """An episode with several attempts is not ambiguous; the attempt that the views show is returned."""
     late = replace(failed("late", attempt=2), episode_id=FIRST.episode_id)
     write_shard(filled, replace(KEY, attempt=2), [late])
     with connect(filled.url) as connection:

@@ -75,7 +75,7 @@ def overwrite(store: ObjectStore, key: str, data: bytes) -> None:
 
 
 def test_every_object_has_a_kind(store: ObjectStore) -> None:
-    """Foreign objects included; the inventory of a run has only its own objects."""
+    """Foreign objects have a kind too; the inventory of a run has only its own objects."""
     fill(store)
     fill(store, "run-ab")
     compact(store, "run-ab")
@@ -122,7 +122,7 @@ def test_a_damaged_shard(store: ObjectStore, cut: slice) -> None:
 
 
 def test_a_flipped_bit_in_a_sealed_object(store: ObjectStore) -> None:
-    """Anywhere in the object: the manifest has the digest of all of it."""
+    """A changed bit anywhere in the object is found, since the manifest has the digest of the whole object."""
     fill(store)
     compact(store, "run-a")
     (entry,) = read_manifest(store, "run-a").sealed
@@ -142,7 +142,7 @@ def test_a_flipped_bit_in_a_sealed_object(store: ObjectStore) -> None:
 
 
 def test_rows_of_another_run(store: ObjectStore) -> None:
-    """An object that was copied to the wrong key."""
+    """An object that was copied to a wrong key is reported."""
     fill(store)
     write_shard(store, replace(SHARD, number=2), [episode(9, run_id="run-b")])
     (finding,) = verify(store, "run-a").findings
@@ -158,7 +158,7 @@ def test_a_manifest_that_cannot_be_read(store: ObjectStore, data: bytes) -> None
 
 
 def test_damaged_new_scores(store: ObjectStore) -> None:
-    """The report says how to recompute them."""
+    """The report says how to compute the scores again."""
     fill(store)
     store.put_if_absent(str(PART), b"PAR1")
     (finding,) = verify(store, "run-a").findings
@@ -187,7 +187,7 @@ def test_a_run_that_is_sealed_while_it_is_verified(sealed_before: bool, store: O
 
         check = verify(WatchedStore(store, step), name)
         assert (check.stored, check.scored, check.findings) == (3, 3 if sealed_before else 2, ()), moment
-        if next(moments, False):  # it was over before
+        if next(moments, False):  # the verification ended before this step
             assert moment > 4
             return
 
@@ -214,7 +214,7 @@ def test_verifying_while_another_process_seals(store: ObjectStore) -> None:
 
 
 def test_verifying_ends(store: ObjectStore) -> None:
-    """It ends with an error when the run is compacted at every try."""
+    """The verification ends with an error when the run is compacted at every attempt."""
     fill(store)
     attempts = itertools.count(2)
 
@@ -231,11 +231,11 @@ def test_verifying_ends(store: ObjectStore) -> None:
     assert verify(store, "run-a").findings == ()
 
 
-# The index among damage
+# The index of a damaged run
 
 
 def test_what_a_damaged_shard_held_is_owed_again(store: ObjectStore) -> None:
-    """The others count, and the next attempt has another key."""
+    """The episodes of the other shards stay scored, and the next attempt has another key."""
     fill(store)
     overwrite(store, str(SHARD), b"PAR1")
     index = read_index(store, "run-a")
@@ -245,7 +245,7 @@ def test_what_a_damaged_shard_held_is_owed_again(store: ObjectStore) -> None:
 
 
 def test_a_sealed_object_is_given_up_by_hand_only(store: ObjectStore) -> None:
-    """Its episodes are never replayed silently; deleting the object makes them pending."""
+    """Episodes in a damaged sealed object are never replayed silently; deleting the object makes them pending."""
     fill(store)
     compact(store, "run-a")
     (entry,) = read_manifest(store, "run-a").sealed
@@ -273,14 +273,14 @@ def create_garbage(store: ObjectStore) -> set[str]:
     gone = str(replace(SHARD, run_id="run-gone"))
     spent = [RescoredEpisode("run-a", episode(1).episode_id, 1, SAMPLE.scores)]
     store.put_if_absent(orphan, store.get(entry.key))
-    write_shard(store, SHARD, [episode(1), failed(2)])  # of a seal that was cut off while it deleted
+    write_shard(store, SHARD, [episode(1), failed(2)])  # left by a compaction that was interrupted while it deleted
     write_rescored(store, replace(PART, version=1), spent)
     write_shard(store, replace(SHARD, run_id="run-gone"), [episode(1, run_id="run-gone")])
     return {orphan, gone, str(SHARD), str(replace(PART, version=1))}
 
 
 def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
-    """Named, foreign and not yet sealed objects stay; a dry run reports the same and deletes nothing."""
+    """Sealed, foreign and not yet sealed objects stay; a dry run reports the same garbage and deletes nothing."""
     garbage = create_garbage(store)
     late = replace(SHARD, number=5)
     write_shard(store, late, [episode("late", shard=5)])
@@ -294,19 +294,19 @@ def test_garbage_goes_and_nothing_else(store: ObjectStore) -> None:
     assert {each.key for each in done.garbage if not each.key.startswith("claims/")} == garbage
     assert keys(store) == before - garbage
     assert {str(late), str(PART), *FOREIGN} <= keys(store)
-    assert count(store) == counted - 1  # that of the run that is gone
+    assert count(store) == counted - 1  # the shard of the deleted run
     assert list(store.list(lock_key("run-gone"))) == []
 
 
 def test_what_is_young_stays(store: ObjectStore) -> None:
-    """A process may be writing it."""
+    """Young objects are kept, since a process may be writing them."""
     garbage = create_garbage(store)
     assert collect_garbage(store).garbage == ()
     assert garbage <= keys(store)
 
 
 def test_a_held_run_is_passed_over(store: ObjectStore) -> None:
-    """The report names the holder of the lock."""
+    """A run whose lock is held is skipped, and the report names the holder."""
     garbage = create_garbage(store)
     with hold_run_lock(store, "run-a", "muses store seal", replace(HEARTBEAT, interval_s=0.01)):
         done = collect_garbage(store, ANY_AGE)
@@ -316,7 +316,7 @@ def test_a_held_run_is_passed_over(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("data", [b"", b'{"manifest_version": 99, "schema_version": 2}'])
 def test_a_run_that_cannot_be_understood_is_left_alone(store: ObjectStore, data: bytes) -> None:
-    """A newer version may reference the objects."""
+    """A run with a newer manifest is skipped, since that version may reference the objects."""
     create_garbage(store)
     overwrite(store, manifest_key("run-a"), data)
     before = {key for key in keys(store) if "run-a/" in key}
@@ -325,7 +325,7 @@ def test_a_run_that_cannot_be_understood_is_left_alone(store: ObjectStore, data:
 
 
 def test_nothing_is_made_where_nothing_is(tmp_path: Path) -> None:
-    """Looking at a store creates no folder."""
+    """Reading a store creates no folder."""
     store = open_store(str(tmp_path / "store"))
     assert collect_garbage(store).garbage == ()
     assert prune_runs(store, RetentionRule(older_than_s=0)).runs == ()
@@ -363,7 +363,7 @@ def test_a_clock_that_jumped(tmp_path: Path) -> None:
 
 
 def test_whole_runs_go_by_name(store: ObjectStore) -> None:
-    """All of their objects are deleted, lock objects included; other runs and foreign files are kept."""
+    """All objects of the run are deleted, lock objects included; other runs and foreign files are kept."""
     for run_id in ("nightly-1", "nightly-2", "sweep-1"):
         fill(store, run_id)
     compact(store, "nightly-2")
@@ -378,7 +378,7 @@ def test_whole_runs_go_by_name(store: ObjectStore) -> None:
 
 
 def test_age_is_since_the_last_change(tmp_path: Path) -> None:
-    """A resumed run is not old; writing the lock object does not count as a change."""
+    """A resumed run is not old; a change of the lock object does not count."""
     store = FolderStore(tmp_path)
     for run_id in ("old", "resumed", "held"):
         fill(store, run_id)
@@ -404,14 +404,14 @@ def test_a_held_run_is_not_pruned(store: ObjectStore) -> None:
 
 
 def test_a_run_that_went_on_meanwhile_is_not_pruned(tmp_path: Path) -> None:
-    """A run that is written to after its selection is kept, and not reported as deleted."""
+    """A run that is written to after its selection is kept and not reported as deleted."""
     store = FolderStore(tmp_path)
     fill(store)
     for item in take_inventory(store):
         os.utime(tmp_path / item.info.key, (1000, 1000))
 
     def step(key: str) -> None:
-        if key == manifest_key("run-a"):  # it looks again, now that it holds the run
+        if key == manifest_key("run-a"):  # it checks again once it holds the lock
             write_shard(store, replace(SHARD, number=7), [episode("late", shard=7)])
 
     before = keys(store)
@@ -431,7 +431,7 @@ def test_a_pruning_that_was_cut_off_is_garbage(store: ObjectStore) -> None:
 
 
 def test_an_empty_store_says_so(muses: Muses) -> None:
-    """A misspelt folder looks like an empty store."""
+    """The message suggests another ``--store``, since a misspelt folder looks like an empty store."""
     for command in ("ls", "verify"):
         done = muses("store", command, "--store=nowhere")
         assert (done.returncode, done.stdout) == (0, "")
@@ -440,7 +440,7 @@ def test_an_empty_store_says_so(muses: Muses) -> None:
 
 
 def test_counts_of_one_are_singular(muses: Muses, tmp_path: Path) -> None:
-    """``1 object``, not ``1 objects``."""
+    """A count of one is printed as ``1 object``, not ``1 objects``."""
     fill(open_store(str(tmp_path / "out")))
     assert "; 2 objects, " in muses("store", "verify", "--store=out").stdout
     assert re.search(

@@ -40,7 +40,7 @@ from tests.storage.version_fixture import RUN, fixture_episodes
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = range(1, SCHEMA_VERSION + 1)
 ADDED_TO_CALLS = {2: ("cached_tokens", "cost_usd")}
-"""Version -> the fields of a call that it added."""
+"""Fields of a call that each schema version added."""
 KEY = ShardKey(RUN, "model-a", "queue", 0, 1)
 
 
@@ -69,7 +69,7 @@ def old(version: int) -> ObjectStore:
 
 
 def test_there_is_a_fixture_of_every_version(version: int, old: ObjectStore) -> None:
-    """The fixture was written by that version."""
+    """Every version has a fixture, which was written by that version."""
     for key in trace_keys(old):
         metadata = pq.read_schema(old.uri(str(key))).metadata or {}
         assert metadata[VERSION_KEY] == str(version).encode()
@@ -102,7 +102,7 @@ def test_polars(version: int, old: ObjectStore) -> None:
 
 @pytest.mark.parametrize("order", [tuple(VERSIONS), tuple(reversed(VERSIONS))])
 def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectStore) -> None:
-    """A run with shards of two versions, in either order."""
+    """A run may have shards of two versions, in either order."""
     for number, each in enumerate(order):
         data = open_store(str(FIXTURES / f"schema-v{each}")).get(str(KEY))
         store.put_if_absent(str(replace(KEY, number=number)), data)
@@ -119,11 +119,11 @@ def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectS
 
 @pytest.mark.parametrize("version", VERSIONS[:-1], indirect=True)
 def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: ObjectStore) -> None:
-    """Its manifest has the highest schema version, so an older reader refuses it."""
+    """A resumed run's manifest has the highest schema version, so an older reader refuses it."""
     for info in old.list(""):
         store.put_if_absent(info.key, old.get(info.key))
     create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}))
-    assert read_manifest(store, RUN).schema_version == version  # as long as nothing is played
+    assert read_manifest(store, RUN).schema_version == version  # until something is played
     update_manifest(store, RUN, with_current_schema)
     assert read_manifest(store, RUN).schema_version == SCHEMA_VERSION
     (owed,) = (one for one in fixture_episodes() if one.outcome != "scored")
@@ -159,7 +159,7 @@ def test_an_old_run_that_is_sealed(version: int, old: ObjectStore, store: Object
 
 
 def test_the_heads_say_what_the_columns_are() -> None:
-    """If this fails, write them again with ``to_parquet(SCHEMA.empty_table())``."""
+    """If this test fails, write the templates again with ``to_parquet(SCHEMA.empty_table())``."""
     for path, schema in ((schema_template("traces"), SCHEMA), (schema_template("rescored"), RESCORED_SCHEMA)):
         found = pq.read_schema(path)
         assert found.equals(schema)
@@ -175,7 +175,7 @@ def _newer() -> bytes:
 
 
 def test_a_newer_run_is_refused(store: ObjectStore) -> None:
-    """Every reader refuses it by its manifest, before it opens an object."""
+    """Every reader refuses the run by its manifest, before opening an object."""
     create_or_check(store, replace(MANIFEST, run_id=RUN, schema_version=99))
     store.put_if_absent(str(KEY), _newer())
     readers = (storage.connect, storage.scan, lambda url: read_index(open_store(url), RUN))
@@ -185,7 +185,7 @@ def test_a_newer_run_is_refused(store: ObjectStore) -> None:
 
 
 def test_a_newer_object_is_refused(store: ObjectStore) -> None:
-    """Readers of the footer refuse it; SQL fails when the columns differ."""
+    """Readers of the footer refuse the object; SQL fails when the columns differ."""
     store.put_if_absent(str(KEY), _newer())
     named = rf"{KEY}: written with schema version 99.*upgrade it"
     with pytest.raises(StoreError, match=named):

@@ -1,8 +1,8 @@
-"""The fixture of the schema's present version: kept for good, and read by every later version.
+"""The fixture of the current schema version, which is kept forever and read by every later version.
 
-    python -m tests.storage.version_fixture tests/storage/fixtures/schema-v2
+python -m tests.storage.version_fixture tests/storage/fixtures/schema-v2
 
-Run once when the version goes up, with the new version's folder; older folders are never written again.
+Run this once when the version is raised, with the new version's folder; older folders are never written again.
 """
 
 import sys
@@ -24,7 +24,7 @@ RUN = "with-calls"
 
 
 def fixture_episodes() -> list[Episode]:
-    """A scored episode with two calls, one with a user's call, and a failure."""
+    """Returns a scored episode with two calls, one with a user's call, and a failure."""
     agent = Call("agent", "provider/model-a", 100, 20, 1.25, 2, "stop", cached_tokens=64, cost_usd=0.001)
     user = Call("user", "provider/user", 50, 5, 0.5, 0, "stop")
     said = (Message(1, "user", ("agent",), "Grüße, 你好 \N{PILE OF POO}"), *SAMPLE.messages)
