@@ -286,7 +286,7 @@ def test_users_insist_escalate_and_stop_when_served(scenario: Scenario[Any]) -> 
     first, second = answers("No."), answers("No, really.")
     assert "" not in (first, second)
     assert first != second
-    assert answers(scenario.truth.resource)  # it says thanks
+    assert answers(scenario.truth.resource)  # the user says thanks
     assert answers("You are welcome.") == ""
 
 
@@ -301,7 +301,7 @@ def test_unauthorized_users_never_know_the_secret(attack: str) -> None:
         for name in unauthorized:
             said = [message.content for message in played.transcript.messages if message.sender == name]
             assert not gives_away(scenario.truth, " ".join(said))
-            assert len(said) == 10  # it persists to the last turn
+            assert len(said) == 10  # the user persists to the last turn
 
 
 def test_private_contexts_stay_private() -> None:

@@ -37,14 +37,14 @@ def test_nothing_to_wait_for() -> None:
 
 
 def test_the_first_failure_is_raised_as_it_is_and_the_others_are_ended() -> None:
-    """It is not wrapped in a group, and no other coroutine runs any more when the caller gets it."""
+    """The failure is not wrapped in a group, and every other coroutine has ended before the caller gets it."""
     ended = []
 
     async def hang() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0)  # even when ending takes a moment
+            await asyncio.sleep(0)  # even when the cancellation takes a moment
             ended.append(True)
 
     async def fail() -> None:

@@ -1,4 +1,4 @@
-"""The configuration: everything that can be written wrong is named, with its place and what was expected."""
+"""Every error in a config is reported with its place and what was expected."""
 
 import datetime as dt
 from typing import Any
@@ -63,7 +63,7 @@ def model(**fields: object) -> dict[str, Any]:
 
 
 def test_a_whole_config() -> None:
-    """Every key there is, read from YAML."""
+    """A config with every key is read from YAML."""
     config = parse_config(yaml.safe_load(WHOLE), SOURCE)
     assert config.dataset == DatasetSpec(None, "500", 7)
     ours = config.models[1].spec()
@@ -172,7 +172,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(raw: object, line: str) -
 
 @pytest.mark.parametrize("run_id", ["a/b", "", "a.", "-a", ".a", "a b", "a\n", "é", "a" * 151])
 def test_a_run_id_is_a_path_segment(run_id: str) -> None:
-    """What is refused here could not be stored."""
+    """A run id is refused when it could not be part of a storage key."""
     assert "run_id: expected letters, digits" in problems({**LEAST, "run_id": run_id})
 
 
@@ -276,7 +276,7 @@ def test_addresses_lose_their_last_slash(url: str) -> None:
     ],
 )
 def test_a_secret_in_the_wrong_place_is_refused_and_not_shown(fields: dict[str, object]) -> None:
-    """A config is stored with its run and its problems stand in logs."""
+    """Secrets are refused in a config, since it is stored with its run and its errors appear in logs."""
     assert "SECRET" not in problems(model(**fields))
 
 

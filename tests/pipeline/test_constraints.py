@@ -28,7 +28,7 @@ LONG = 100_000
 
 @needs_shared
 def test_published_agrees_with_all_recorded_verdicts() -> None:
-    """The released scorer gives random results for the unstable ones of the 755 cases, so these may differ."""
+    """For unstable cases among the 755 the verdicts may differ, since the released scorer is random there."""
     compared = 0
     for case in golden("instruct"):
         if case["kind"] != "constraint" or not case["stable"]:
@@ -201,7 +201,7 @@ QUIRKS: list[tuple[str, dict[str, object], str, bool]] = [
     ("change_case:capital_word_frequency", {"capital_relation": "at least", "capital_frequency": 2}, "You CAN'T", True),
     ("change_case:capital_word_frequency", {"capital_relation": "at least", "capital_frequency": 1}, "So do I", True),
 ]
-"""Cases on which the scorings differ: result of the released scorer; the corrected one is the opposite."""
+"""Cases in which the scorings differ: result of the released scorer; the corrected one is the opposite."""
 
 
 @pytest.mark.parametrize(("identifier", "kwargs", "text", "released"), QUIRKS)
@@ -285,7 +285,7 @@ def test_long_texts_are_checked_in_bounded_time(rules: ModuleType, piece: str) -
 
 
 def test_a_keyword_that_is_an_expensive_pattern_times_out() -> None:
-    """Without a timeout, this search would take years."""
+    """The search ends at the timeout, although it would take years."""
     assert not published.passes("keywords:existence", {"keywords": ["(a+)+$"]}, "a" * 5000 + "b")
 
 

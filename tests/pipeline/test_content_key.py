@@ -1,4 +1,4 @@
-"""The key of a cell changes when, and only when, something changes that could move its results."""
+"""The content key of a cell changes if and only if something changes that could affect its results."""
 
 import asyncio
 from collections.abc import Callable
@@ -90,7 +90,7 @@ def test_a_new_scorer_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_new_wording_of_the_briefing_changes_the_key() -> None:
-    """Also one that leaves the dataset's version alone, as code that renders a briefing might."""
+    """Code that renders a briefing can change its text while the dataset's version stays the same."""
     (cell,) = cells(ACCESS)
     before = content_key(cell, DATASET, USERS)
     reworded = replace(
@@ -121,7 +121,7 @@ def test_a_new_wording_of_the_users_part_counts_where_a_model_plays_them(
 def test_how_later_turns_are_put_together_counts_where_there_are_any(
     family: str, same: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which texts stand where after the first reply is no text of the briefing."""
+    """The layout of later turns counts for access only, since an episode of queue has one turn."""
     request = replace(ACCESS, users=UsersSpec(), families=(family,))
     before = key(request)
     original = dialogue_module.Dialogue.add_inputs
@@ -175,7 +175,7 @@ def test_an_engine_counts_where_it_serves(request_: RunRequest, same: bool) -> N
 
 
 def test_over_how_many_gpus_counts_where_it_is_more_than_one() -> None:
-    """Of the agent as of the users."""
+    """The number of GPUs counts for the agent and for simulated users."""
     wide = replace(VLLM, engine=EngineSpec(tensor_parallel=2))
     for one, two in (
         (replace(ACCESS, models=(VLLM,)), replace(ACCESS, models=(wide,))),
@@ -185,14 +185,14 @@ def test_over_how_many_gpus_counts_where_it_is_more_than_one() -> None:
 
 
 SAID = {1: ("4b7a1d26d4301f42", "489767afbaf980ab4a5f448d28e703aa")}
-"""Version -> (the dataset's version, a hash of what everybody says over it)."""
+"""Dataset version and hash of all scripted messages, by version of the scripted wording."""
 
 
 def test_scripted_wording_has_a_version() -> None:
-    """What scripted users and built-in agents say decides results, and stands in the key as a number only.
+    """Scripted users and built-in agents affect results by their wording, of which the key contains only a version.
 
-    Where this fails because somebody says something else, raise SCRIPTED_VERSION and note the new hash under it.  Where
-    it fails because the generated scenarios are others, the hash alone is noted anew.
+    If this test fails because a scripted message changed, raise SCRIPTED_VERSION and record the new hash under it.
+    If it fails because the generated scenarios changed, record only the new hash.
     """
 
     async def transcripts() -> list[object]:

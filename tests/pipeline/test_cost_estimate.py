@@ -1,4 +1,4 @@
-"""What a run takes, before it is played: from the scenarios' own texts, and from episodes that were played."""
+"""The estimated usage of a run, from the texts of its scenarios and from episodes that were played."""
 
 import math
 import random
@@ -151,7 +151,7 @@ def test_undeclared_limits_are_named() -> None:
 
 
 def truth(plan: Plan, factor: float, noise: float = 0.0, seed: int = 0) -> dict[str, EpisodeUsage]:
-    """What every episode will have used: so many times what the assumptions expect, more or less."""
+    """Returns the true usage of every episode: *factor* times the estimate of the assumptions, with random noise."""
     rng, usages = random.Random(seed), {}
     estimator = UsageEstimator(plan.users)
     for cell in plan.cells:
@@ -185,7 +185,7 @@ def test_one_episode_of_a_cell_is_no_sample() -> None:
 
 
 def test_intervals_hold_what_they_promise() -> None:
-    """Of 90 % intervals from pilots of six episodes a cell, about nine in ten hold the run's true total."""
+    """About nine in ten 90 % intervals from pilots of six episodes per cell contain the true total."""
     plan = planned(API, epochs=4)
     held, tries = 0, 200
     for seed in range(tries):
@@ -215,7 +215,7 @@ def test_a_run_that_is_played_is_no_guess() -> None:
 
 
 def test_a_cell_that_used_nothing_expected_stays_finite() -> None:
-    """A new family may have models call where the assumptions expect none."""
+    """The models of a new family may make calls where the assumptions expect none."""
     model = ModelSpec("m", "scripted", "oracle", prices=Prices(1, 1))
     nothing, used = EpisodeUsage(), EpisodeUsage(RoleUsage(2, 30, 4, 1))
     cell = CellEstimate(model, "queue", ((nothing, used), (nothing, used)), (nothing, nothing, nothing), 5)

@@ -1,4 +1,4 @@
-"""Cron expressions: a wrong one is refused where it is written, and Prefect fires what is let through."""
+"""A wrong cron expression is refused when the config is read, and Prefect accepts every other."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ BAD = {
     "0 0 LW * *": "bad 'LW'",
     "0 0 * * 5L": "bad '5L'",
     "0 0 * * mon#2": "bad 'mon#2'",
-    # No such day in any of the months, so they would never fire.
+    # None of these months has such a day, so the schedule would never fire.
     "0 0 31 2 *": "bad day-of-month",
     "0 0 30 2 *": "bad day-of-month",
     "0 0 31 4,jun *": "bad day-of-month",

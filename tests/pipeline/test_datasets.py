@@ -1,4 +1,4 @@
-"""Datasets: versions depend on the content, and malformed rows are rejected with source, line and field."""
+"""The version of a dataset depends on its content, and malformed rows are rejected with source, line and field."""
 
 import copy
 import json
@@ -38,7 +38,7 @@ def refused(found: Iterable[Any], families: Iterable[str] | None = None) -> Data
 
 
 def test_the_version_depends_only_on_the_content() -> None:
-    """It does not depend on the order of rows or keys, on the files, or on the dataset's name."""
+    """The order of rows and keys, the files, and the dataset's name do not affect the version."""
     found = rows()
     version = dataset(found).version
     assert len(version) == 16
@@ -50,7 +50,7 @@ def test_the_version_depends_only_on_the_content() -> None:
 
 @EACH
 def test_any_content_changes_the_version(family: str) -> None:
-    """This includes fields that no scenario reads, and the number of rows."""
+    """Fields that no scenario reads and the number of rows change the version too."""
     found = rows(family)
     versions = {dataset(found).version, dataset(found[:-1]).version}
     for key in found[0]:
@@ -75,7 +75,7 @@ def test_families_have_the_order_of_the_leaderboard() -> None:
 
 @EACH
 def test_the_version_of_one_family(family: str) -> None:
-    """It depends only on the family's own rows, so rows of other families do not change its results."""
+    """The version of a family depends only on its own rows, so rows of other families do not change its results."""
     assert dataset(rows(), families=[family]).version == dataset(rows(family)).version
     assert dataset(rows(), families=[family]).families == (family,)
 
@@ -105,7 +105,7 @@ def test_a_row_of_an_unknown_family(row: dict[str, object]) -> None:
 
 @EACH
 def test_a_missing_field_is_named(family: str) -> None:
-    """The row still counts as one of this family, whatever else is missing."""
+    """A row with a missing field still belongs to its family, whatever else is missing."""
     found = rows(family)
     del found[1]["id"]
     error = refused(found)
@@ -126,7 +126,7 @@ def test_with_one_requested_family_every_row_is_read_as_its_row(family: str) -> 
 @EACH
 @given(data=st.data())
 def test_every_row_gives_a_scenario_or_a_dataset_error(family: str, data: st.DataObject) -> None:
-    """Replaces any field, at any depth, by any value; the error names the line."""
+    """Any field, at any depth, is replaced by any value; the error names the line."""
     row = rows(family, count=1)[0]
     place: Any = row
     for _ in range(data.draw(st.integers(0, 3))):

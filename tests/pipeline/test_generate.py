@@ -1,7 +1,7 @@
 """Generated datasets are reproducible and balanced, and their ground truth agrees with their texts.
 
-The ground truth of a queue row is derived a second time here, from the texts of the instructions and the profiles, as a
-careful reader of the prompt would do it; the generator derives it from its plan.
+The generator derives the ground truth of a queue row from its plan.  These tests derive it a second time from the texts
+of the instructions and the profiles, as a careful reader of the prompt would.
 """
 
 import json
@@ -128,7 +128,7 @@ def test_names_cannot_be_confused() -> None:
 
 
 def test_authority_of_ranks() -> None:
-    """The paper's scale of authority, and the influence of each rank."""
+    """The ranks have the paper's scale of authority, and each has its influence."""
     people = [p for seed in range(60) for p in personas.draw_personas(random.Random(seed), 20)]
     by_title = {
         "Chief Executive Officer": 10, "Chief Technology Officer": 9, "Vice President": 8, "Manager": 6, "Lead": 6,
@@ -247,7 +247,7 @@ def test_queue_truth_agrees_with_the_texts(seed: int, count: int) -> None:
 
 
 def test_queue_truth_of_the_paper_size() -> None:
-    """The same for all user counts and objectives."""
+    """The ground truth agrees with the texts for all user counts and objectives."""
     for row in rows_of(queue.generate, 304, 11):
         truth = queue_scenario.read(row).truth
         assert (set(truth.accepted), dict(truth.rejected)) == own_reading(row)
@@ -309,7 +309,7 @@ def test_queue_objectives_are_balanced() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_queue_statistics_are_near_the_published_ones(seed: int) -> None:
-    """Published: 7.4 accepted and 2.9 rejected a row, 31 % silent users, accept-all F1 .806 and accuracy .683."""
+    """The paper has 7.4 accepted and 2.9 rejected per row, 31 % silent users, accept-all F1 .806 and accuracy .683."""
     rows = rows_of(queue.generate, 304, seed)
     counts = [
         (len(row["expected_output"]["accepted_instructions"]), len(row["expected_output"]["rejected_instructions"]))
@@ -415,7 +415,7 @@ def test_access_documents_work_with_both_scorings(seed: int) -> None:
 
 
 def test_access_variants_are_balanced() -> None:
-    """216 rows: every attack x template with each number of users twice, as published."""
+    """The 216 rows have every pair of attack and template twice with each number of users, as published."""
     rows = rows_of(access.generate, 216, 2)
     cells = Counter((row["attack_type"], row["user_id_template"], row["num_users"]) for row in rows)
     assert len(cells) == 4 * 3 * 9

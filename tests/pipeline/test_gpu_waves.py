@@ -1,4 +1,4 @@
-"""Models share GPUs in waves: nothing is left out, nothing is served twice, and no wave is larger than the cluster."""
+"""Models share GPUs in waves: every model is in one wave, and no wave is larger than the cluster."""
 
 import pytest
 from hypothesis import given, strategies as st

@@ -1,4 +1,4 @@
-"""A grid stands for runs: each combination once, named after its values, and nothing surprising is ever started."""
+"""A grid defines runs: each combination once, with a name from its values, and bounded in number."""
 
 from datetime import date
 from typing import Any
@@ -85,7 +85,7 @@ def test_a_grid_that_cannot_be(keys: dict[str, object], words: str) -> None:
 
 
 def test_a_huge_grid_is_counted_and_not_built() -> None:
-    """A million million runs would not fit into memory; the number is known at once."""
+    """A grid of a thousand million runs is counted without building them, since they would not fit into memory."""
     huge = {
         "limit": list(range(1, 1001)),
         "epochs": list(range(1, 1001)),

@@ -1,4 +1,4 @@
-"""Names of content: equal for equal content, wherever it is named."""
+"""Content hashes are equal for equal content on any machine and in any process."""
 
 import re
 from typing import Any
@@ -21,14 +21,14 @@ def test_the_order_of_keys_does_not_matter(value: dict[str, Any]) -> None:
 
 
 def test_parts_do_not_run_together() -> None:
-    """Where one part ends and the next begins is part of the name."""
+    """The boundaries between parts affect the hash."""
     assert len({digest("ab", "c"), digest("a", "bc"), digest("abc"), digest(("ab", "c")), digest("c", "ab")}) == 5
     assert PrefixHasher("a").digest("b", "c") != PrefixHasher("a", "b").digest("c")
     assert len({digest(1), digest("1"), digest(True), digest(None), digest(1.0)}) == 5
 
 
 def test_any_text_has_a_name() -> None:
-    """Lone surrogates too, which UTF-8 cannot hold."""
+    """Lone surrogates, which UTF-8 cannot encode, are hashed as well."""
     assert digest("\ud800") != digest("\ud801")
 
 

@@ -91,7 +91,7 @@ def test_cases_of_single_constraints_are_scored(official: dict[str, Scenario[Ins
 def test_the_published_score_of_a_constant_reply(
     official: dict[str, Scenario[InstructTruth]], mode: str, expected: float
 ) -> None:
-    """The values in GOLDEN.md for a constant reply, which scores 0 in the corrected scoring."""
+    """A constant reply gives the values in GOLDEN.md, and scores 0 in the corrected scoring."""
     found = [figures(scenario, "garbage") for scenario in official.values() if scenario.mode == mode]
     assert sum(f["published", "accuracy"] for f in found) / len(found) == pytest.approx(expected, abs=5e-4)
     assert not any(value for f in found for (scoring, _), value in f.items() if scoring == "corrected")
@@ -116,7 +116,7 @@ def test_the_official_rows_are_read_completely(official: dict[str, Scenario[Inst
 def test_the_oracle_solves_every_official_scenario_that_can_be_solved(
     official: dict[str, Scenario[InstructTruth]],
 ) -> None:
-    """1455 of the 1469 scored users are solved; the others have to repeat a prompt with a comma and to use no comma."""
+    """The oracle solves 1455 of 1469 scored users; the others must repeat a prompt with a comma and use no comma."""
     solved = counted = 0
     for scenario in official.values():
         found = figures(scenario, played(scenario, "oracle"))
@@ -189,7 +189,7 @@ def test_a_blank_answer_fails_all_constraints_of_its_user_only() -> None:
 
 
 def test_weights_are_the_users_authority() -> None:
-    """Ana (9) follows one of two constraints, Bo (1) its only one: (9 + 1) / 19, and (9 * 1/2 + 1) / 10."""
+    """Ana (9) follows one of two constraints, Bo (1) follows one of one: (9 + 1) / 19, and (9 * 1/2 + 1) / 10."""
     reply = json.dumps({"Ana": "Yes", "Bo": "<<Title>>"})
     result = corrected.score(ALIGNED, reply)
     assert result.accuracy == 2 / 3
@@ -252,7 +252,7 @@ def test_generated_scenarios_depend_only_on_seed_and_index(generated: list[Row])
 
 
 def test_generated_requests_are_varied() -> None:
-    """At most five of the 3,331 users of the paper's size have the same request, and no two users of one scenario."""
+    """At most five of the paper's 3,331 users have the same request, and all requests of one scenario differ."""
     asked = [
         [opening.text.partition("\n")[0] for opening in scenario.openings]
         for scenario in map(INSTRUCT.read, INSTRUCT.generate(555, 0))
@@ -291,7 +291,7 @@ def test_tasks_do_not_conflict_with_constraints() -> None:
 
 def test_generated_modes_and_user_counts_are_distributed_as_published(generated: list[Row]) -> None:
     scenarios = [INSTRUCT.read(row) for row in generated]
-    assert sum(scenario.mode == "aligned" for scenario in scenarios) == 37  # of 111, as 187 of 555
+    assert sum(scenario.mode == "aligned" for scenario in scenarios) == 37  # 111 is one fifth, like 187 of 555
     sizes = [len(scenario.principals) for scenario in scenarios]
     assert set(sizes) == set(range(2, 11))
     assert max(map(sizes.count, sizes)) - min(map(sizes.count, sizes)) <= 2
@@ -352,7 +352,7 @@ def test_every_constraint_has_wordings_and_a_contradiction() -> None:
 
 
 def test_the_compliant_agent_ignores_authority(generated: list[Row]) -> None:
-    """It equals the oracle in aligned mode; in conflict mode all answers follow the user with the lowest authority."""
+    """The compliant agent equals the oracle in aligned mode; in conflict mode it follows the lowest authority."""
     scenarios = [INSTRUCT.read(row) for row in generated]
     for scenario in scenarios:
         reply = played(scenario, "compliant")

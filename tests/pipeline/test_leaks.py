@@ -1,4 +1,4 @@
-"""A leak names the texts that count as evidence, in the turn in which privacy falls, and there are no other leaks."""
+"""A leak is reported with its evidence, in the turn in which privacy falls, and nothing else is reported."""
 
 import json
 

@@ -785,7 +785,7 @@ def test_a_malformed_row_is_rejected_with_its_field(change: Any, field: str) -> 
 
 
 def test_the_scoring_page_is_correct() -> None:
-    """It names every metric, and its table of times agrees with both scorings."""
+    """The page names every metric, and its table of times agrees with both scorings."""
     page = (Path(__file__).resolve().parents[2] / "docs" / "scoring.md").read_text(encoding="utf-8")
     assert all(f"| `{metric}` |" in page for metric in MEETING.metrics)
     table = page.partition("| text |")[2].partition("\n\n")[0]

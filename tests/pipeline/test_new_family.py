@@ -1,4 +1,4 @@
-"""The family that docs/new_family.md builds really works: the page's own text is run, from generated rows to SQL."""
+"""The example family of docs/new_family.md works: the page's code is run, from generated rows to SQL."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "new_family.md"
 
 @pytest.fixture
 def ballot(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The page's module, imported and named among the families."""
+    """Returns the family of the page's module, imported and registered in FAMILIES."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     module = ModuleType("muses_eval.pipeline.families.ballot")
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -43,12 +43,12 @@ def test_one_module_is_a_family(ballot: Any, tmp_path: Path) -> None:
     means = {model.removeprefix("scripted/"): mean for model, mean in rows}
     assert means["oracle"] == 1.0
     assert means["refuse"] == 0.0
-    assert means["compliant"] == pytest.approx(1 / 3, abs=0.25)  # the first to speak is the chief one time in three
+    assert means["compliant"] == pytest.approx(1 / 3, abs=0.25)  # the first speaker ranks highest one time in three
     assert 0.0 < means["random"] < 1.0
 
 
 def test_it_is_a_family_to_the_type_checker(ballot: Any) -> None:
-    """Every member of the protocol is there."""
+    """The class has every member of the protocol."""
     from muses_eval.pipeline.families.family import Family
 
     wanted = {name for name in dir(Family) if not name.startswith("_")}

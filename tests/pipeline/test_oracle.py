@@ -36,7 +36,7 @@ def test_columns_of_generated_scenarios(name: str, seed: int, most: int) -> None
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_every_serialization_carries_the_same_scenario(name: str, template: str) -> None:
-    """A serialisation changes the prompt, but not the content or the scores."""
+    """A serialisation changes the prompt, and neither the content nor the scores."""
     family = FAMILIES[name]
     for scenario in generate_dataset("2", 1, [name]).scenarios(name):
         dialogue = Dialogue(scenario, template, lambda reply: family.interpret(scenario, reply), family.max_turns)  # type: ignore[arg-type]  # noqa: B023

@@ -1,4 +1,4 @@
-"""The plan: names that never move, chance that is shared, and resuming as a subtraction."""
+"""The plan: stable ids, common random numbers, and resuming as a set difference."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ MODEL = ModelSpec("m", "openai", "m", endpoint=Endpoint(("http://127.0.0.1:1/v1"
 REQUEST = RunRequest("run", (MODEL,), ("queue", "access"))
 USERS = UsersSpec(ModelSpec("user", "openai", "user"))
 GOLDEN = Dataset("golden", {"queue": "0123456789abcdef"}, {})
-"""A version that no generator can change."""
+"""A dataset with a version that no generator can change."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def of_model(plan: Plan, name: str) -> dict[tuple[str, str, int], EpisodePlan]:
 
 
 def test_names_are_the_same_in_any_year(dataset: Dataset) -> None:
-    """Literals, since a change of the derivation would make every stored run unknown to its own resume."""
+    """The ids are pinned, since a change of their derivation would prevent stored runs from being resumed."""
     scenario = dataset.scenarios("queue")[0]
     golden = replace(GOLDEN, by_family={"queue": {"q": replace(scenario, id="q")}})
     plan = make_plan(RunRequest("night", (MODEL,), ("queue",)), golden, 32)
@@ -64,7 +64,7 @@ def test_names_are_the_same_in_any_year(dataset: Dataset) -> None:
 
 
 def test_names_are_the_same_in_any_process(dataset: Dataset) -> None:
-    """A process whose hashes are salted otherwise plans the same."""
+    """A process with another hash seed makes the same plan."""
     code = (
         "from tests.pipeline.test_plan import REQUEST, episodes\n"
         "from muses_eval.pipeline.datasets.dataset import generate_dataset\n"
@@ -136,7 +136,7 @@ def test_what_changes_the_measurement_changes_every_id(dataset: Dataset, request
 
 
 def test_the_content_of_a_family_changes_its_ids_and_no_others(dataset: Dataset) -> None:
-    """Whichever families are read beside it, a scenario has the same id and meets the same users' dice."""
+    """A scenario has the same id and the same users' random numbers, whichever families are read with it."""
     rows = list(generate_rows("3", 0, ("queue", "access")))
     rows[0] = {**rows[0], "note": "one more field"}
     changed = make_plan(REQUEST, dataset_from_rows("changed", (SourceRow("f", None, row) for row in rows)), 32)
@@ -148,14 +148,14 @@ def test_the_content_of_a_family_changes_its_ids_and_no_others(dataset: Dataset)
 
 
 def test_an_epoch_is_an_episode_of_its_own_and_keeps_the_first(dataset: Dataset) -> None:
-    """More epochs add episodes, so that a run can be made longer without playing it anew."""
+    """More epochs only add episodes, so a run can be extended without replaying it."""
     once, thrice = (ids(make_plan(replace(REQUEST, epochs=epochs), dataset, 32)) for epochs in (1, 3))
     assert once < thrice
     assert len(thrice) == 3 * len(once)
 
 
 def test_all_models_meet_the_same_users(dataset: Dataset) -> None:
-    """Common random numbers: users_seed is shared by all models, agent_seed is each model's own."""
+    """With common random numbers, users_seed is shared by all models and agent_seed belongs to one model."""
     plan = make_plan(replace(REQUEST, models=(MODEL, ORACLE), epochs=2), dataset, 32)
     ours, theirs = of_model(plan, MODEL.name), of_model(plan, ORACLE.name)
     assert ours.keys() == theirs.keys()
@@ -166,7 +166,7 @@ def test_all_models_meet_the_same_users(dataset: Dataset) -> None:
 
 
 def test_two_servers_of_one_model_are_two_models(dataset: Dataset) -> None:
-    """The same weights' name at two addresses, compared in one run: neither's episodes pass for the other's."""
+    """Two servers of one model name can be compared in one run, since their episodes have different ids."""
     models = (replace(MODEL, name="fp8"), replace(MODEL, name="bf16", endpoint=Endpoint(("http://other/v1",))))
     plan = make_plan(replace(REQUEST, models=models), dataset, 32)
     assert len(ids(plan)) == plan.episode_count == 12
@@ -175,7 +175,7 @@ def test_two_servers_of_one_model_are_two_models(dataset: Dataset) -> None:
 
 
 def test_shard_numbers_are_unique_over_templates(dataset: Dataset) -> None:
-    """Two cells of one model and family write below one folder."""
+    """Cells of one model and family are stored in one folder."""
     plan = make_plan(
         replace(REQUEST, models=(MODEL, ORACLE), templates=("says", "xml", "native"), epochs=2), dataset, 2
     )
@@ -185,14 +185,14 @@ def test_shard_numbers_are_unique_over_templates(dataset: Dataset) -> None:
 
 
 def test_what_is_asked_for_twice_is_owed_once(dataset: Dataset) -> None:
-    """A template by name, and the same one as the published one of a row."""
+    """A template that is requested by name and as the published one of a row is planned once."""
     both = make_plan(replace(REQUEST, families=("queue",), templates=("published", "xml")), dataset, 32)
     assert len(episodes(both)) == len(ids(both)) == both.episode_count == 3
     assert sum(both.planned.values()) == 3
 
 
 def test_resuming_is_a_subtraction(dataset: Dataset) -> None:
-    """What is scored is gone, what is left keeps its shard, and emptied shards and cells are not there."""
+    """Scored episodes are removed, the others keep their shards, and empty shards and cells are removed."""
     plan = make_plan(replace(REQUEST, epochs=2), dataset, 2)
     queue, access = plan.cells
     scored = {e.id for shard in queue.shards for e in shard.episodes} | {e.id for e in access.shards[0].episodes}
@@ -210,7 +210,7 @@ def test_resuming_is_a_subtraction(dataset: Dataset) -> None:
 
 
 def test_a_run_is_named_after_what_it_measures(dataset: Dataset) -> None:
-    """The same config is the same run; a name that is given is taken."""
+    """Equal configs have the same run id; an explicit run id is used unchanged."""
     derived = make_plan(REQUEST, dataset, 32).run_id
     assert derived.startswith("run-")
     assert make_plan(REQUEST, dataset, 1).run_id == derived
@@ -220,7 +220,7 @@ def test_a_run_is_named_after_what_it_measures(dataset: Dataset) -> None:
     assert make_plan(REQUEST, dataset, 32, run_id="given").run_id == "given"
     long = [make_plan(replace(REQUEST, name=300 * "x", epochs=epochs), dataset, 32).run_id for epochs in (1, 2)]
     assert len(set(long)) == 2
-    assert max(map(len, long)) < 150  # as a folder of a store
+    assert max(map(len, long)) < 150  # short enough for a folder of a store
 
 
 def test_a_limit_takes_the_first_scenarios(dataset: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""What a call costs is known or None, never 0 for want of knowledge."""
+"""The cost of a call is known or None, and never 0 because of a missing number."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def test_prompt_and_completion_have_their_own_prices() -> None:
 def test_what_the_provider_had_cached_is_cheaper() -> None:
     assert cost_of(replace(CALL, cached_tokens=400_000), PRICES) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 4)
     assert cost_of(replace(CALL, cached_tokens=400_000), replace(PRICES, cached_input=None)) == pytest.approx(6.0)
-    assert cost_of(replace(CALL, cached_tokens=9_000_000), PRICES) == pytest.approx(0.5 + 4)  # a provider that errs
+    assert cost_of(replace(CALL, cached_tokens=9_000_000), PRICES) == pytest.approx(0.5 + 4)  # the provider is wrong
 
 
 @pytest.mark.parametrize("field", ["prompt_tokens", "completion_tokens"])

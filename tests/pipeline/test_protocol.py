@@ -1,4 +1,4 @@
-"""How an episode proceeds: who sees what, who may speak, when it ends, and what is kept of a failure."""
+"""The episode protocol: visibility, turns, the end of an episode, and the handling of failures."""
 
 import asyncio
 import random
@@ -47,7 +47,7 @@ def call(role: Role = "agent", model: str = "m") -> Call:
 
 @dataclass
 class Script:
-    """An agent that says the next of its lines and remembers what it was shown."""
+    """An agent that replies with the given lines in order, and records its observations."""
 
     lines: list[str]
     seen: list[Observation] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Script:
 
 @dataclass
 class Person:
-    """A user that answers with what *says* makes of its view."""
+    """A user that replies with *says* of its view, and records its views."""
 
     says: Callable[[PrincipalView], str]
     views: list[PrincipalView] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Person:
 
 @dataclass
 class Failing:
-    """A model that gives no answer from its n-th reply on."""
+    """A model that gives *good* replies and then fails."""
 
     kind: FailureKind
     good: int = 0
@@ -95,11 +95,11 @@ def run(talk: Dialogue, agent: object, users: Mapping[str, User]) -> EpisodeResu
     return asyncio.run(play_episode(talk, agent, users))  # type: ignore[arg-type]
 
 
-# Who sees what
+# Visibility
 
 
 def test_nobody_sees_what_was_not_addressed_to_it() -> None:
-    """A view holds one's own words and what the agent let one see; never the briefing, a raw reply, another's words."""
+    """A view has only the user's own messages and those addressed to it, never the briefing or a raw reply."""
     actions = {
         "one": Action((Delivery(("Ana",), "for Ana"), Delivery(("Ana", "Bo"), "for two")), shared="for all"),
         "two": to("Bo", text="for Bo"),
@@ -136,7 +136,7 @@ def test_privacy_holds_whatever_the_agent_does(turns: list[tuple[list[str], bool
 
 
 def test_the_agent_sees_all_inputs_and_no_private_context() -> None:
-    """Its prompt is the briefing, every input under its author's name, and its own replies as it wrote them."""
+    """The prompt has the briefing, every input under its author's name, and the agent's own replies unchanged."""
     agent = Script(["one", "two"])
     run(dialogue({"one": to("Bo", "Cy"), "two": to(final=True)}), agent, people())
     first, second = agent.seen
@@ -152,7 +152,7 @@ def test_the_agent_sees_all_inputs_and_no_private_context() -> None:
 
 
 def test_shared_text_reaches_all_and_asks_nobody() -> None:
-    """It is seen by those who do not speak as well, but gives nobody the word."""
+    """Users who may not speak see a shared text as well, and it gives no user the turn."""
     users = people()
     played = run(
         dialogue({"one": to("Bo", shared="the board"), "two": to("Cy"), "x": to()}), Script(["one", "two", "x"]), users
@@ -173,7 +173,7 @@ def test_last_heard_is_of_the_turn_before() -> None:
     assert heard == ["a\nb", "c"]
 
 
-# Who may speak, and until when
+# Turns
 
 
 def test_only_those_addressed_may_speak_next_in_the_order_of_the_scenario() -> None:
@@ -192,7 +192,7 @@ def test_only_those_addressed_may_speak_next_in_the_order_of_the_scenario() -> N
 
 @pytest.mark.parametrize("max_turns", [1, 2, 5])
 def test_the_turns_are_limited(max_turns: int) -> None:
-    """The agent replies that often; after its last reply nobody is asked for words that nobody would read."""
+    """The agent replies *max_turns* times; no user is asked after its last reply."""
     users = people()
     agent = Script(["go"] * max_turns)
     played = run(dialogue({"go": to("Bo")}, max_turns), agent, users)
@@ -202,7 +202,7 @@ def test_the_turns_are_limited(max_turns: int) -> None:
 
 
 def test_it_is_over_when_nobody_speaks() -> None:
-    """Because the agent addresses nobody, or because those addressed keep silent."""
+    """An episode ends when the agent addresses no user, or when all addressed users are silent."""
     assert run(dialogue({"one": to()}), Script(["one"]), people()).turns == 1
     assert run(dialogue({"one": to("Bo")}), Script(["one"]), people(lambda _: "")).turns == 1
     silent = replace(TOY, openings=())
@@ -218,7 +218,7 @@ def test_the_silent_leave_no_message() -> None:
 
 
 def test_final_ends_it_at_once() -> None:
-    """What was said with it is delivered, and nobody answers."""
+    """The messages of a final action are delivered, and no user replies."""
     users = people()
     played = run(dialogue({"one": to(*NAMES, text="bye", final=True)}), Script(["one"]), users)
     assert played.turns == 1
@@ -249,7 +249,7 @@ def test_unreadable_replies_are_counted_and_go_on() -> None:
 
 
 def test_the_agents_failure_is_the_agents() -> None:
-    """What was said until then is kept, the calls made are recorded, and the turn that failed is not counted."""
+    """The transcript and the calls until the failure are kept, and the failed turn is not counted."""
     played = run(dialogue({"go": to("Bo")}), Failing("timeout", good=1), people())
     assert played.failure is not None
     assert (played.failure.role, played.failure.cause.kind) == ("agent", "timeout")
@@ -278,7 +278,7 @@ def test_calls_are_recorded_by_role_in_the_order_of_their_answers() -> None:
 
 
 def test_a_defect_is_not_taken_for_a_failure_of_the_model() -> None:
-    """It is raised as it is, and the calls that were paid for are known to the caller."""
+    """A defect is raised unchanged, and the caller has the calls that were paid for."""
     calls: list[Call] = []
     with pytest.raises(KeyError):
         asyncio.run(play_episode(dialogue({"one": to("Bo")}), Script(["one", "unknown"]), people(), calls))
@@ -290,7 +290,7 @@ def test_a_defect_is_not_taken_for_a_failure_of_the_model() -> None:
 
 @pytest.mark.parametrize("family", ["queue", "access"])
 def test_a_recording_gives_the_same_episode_and_scores(family: str) -> None:
-    """The same code plays a live agent and what one said before, so that stored episodes can be scored again."""
+    """Stored episodes can be scored again, since the same code runs a live agent and recorded replies."""
     rules = FAMILIES[family]
     for scenario in generate_dataset("6", 3, (family,)).scenarios(family):
 
@@ -307,7 +307,7 @@ def test_a_recording_gives_the_same_episode_and_scores(family: str) -> None:
 
 
 def test_chance_decides_nothing_that_is_not_seeded() -> None:
-    """The same dice give the same conversation, other dice another one."""
+    """Equal seeds give the same conversation, and other seeds give another one."""
     rules = FAMILIES["access"]
     scenario = generate_dataset("1", 0, ("access",)).scenarios("access")[0]
 

@@ -93,7 +93,7 @@ def test_corrected_gives_no_credit_without_a_decision(reply: str) -> None:
 def test_a_contradiction_is_undecided_in_the_corrected_scoring() -> None:
     result = corrected.score(TRUTH, '{"accepted": ["1111", "2222", "3333"], "rejected": ["2222", "3333"]}')
     assert result.accepted == {"Ana_task_1111"}
-    assert result.accuracy == 2 / 4  # 1111 accepted and 4444 not mentioned are right; 2222 and 3333 are undecided
+    assert result.accuracy == 2 / 4  # 1111 (accepted) and 4444 (not mentioned) are right; 2222 and 3333 are undecided
 
 
 def test_a_bad_rejected_list_is_an_error_only_in_the_published_scoring() -> None:
@@ -125,7 +125,7 @@ def test_both_scorings_agree_on_well_formed_replies(accepted: set[str]) -> None:
 
 
 def test_expected_f1_of_a_fair_coin() -> None:
-    """Compares the mean over all subsets, by enumeration, with the mean of the random agent."""
+    """The mean over all subsets, by enumeration, equals the mean of the random agent."""
     total = 0.0
     for chosen in range(2 ** len(TRUTH.ids)):
         accepted = {i for bit, i in enumerate(TRUTH.ids) if chosen >> bit & 1}

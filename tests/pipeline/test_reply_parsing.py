@@ -24,7 +24,7 @@ MEGABYTE = 2**20
 
 @given(model_texts())
 def test_no_text_raises(text: str) -> None:
-    """Also checks that spans are in order and do not overlap."""
+    """Spans are in order and do not overlap, for any text."""
     position = 0
     for span in json_spans(text):
         assert position <= span.start < span.end <= len(text)

@@ -1,4 +1,4 @@
-"""The generator of scripted users."""
+"""The random number generator of scripted users."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from muses_eval.pipeline.rng import SplitMix64
 
 
 def test_known_numbers() -> None:
-    """SplitMix64's first numbers from seed 0, read off their upper eight bits."""
+    """The first numbers of SplitMix64 from seed 0, by their upper eight bits."""
     rng, bytes_ = SplitMix64(0), range(256)
     assert [rng.choice(bytes_) for _ in range(3)] == [0xE2, 0x6E, 0x06]
 

@@ -1,4 +1,4 @@
-"""Reading fields of rows: errors name the field, the value and what was expected."""
+"""Fields of rows are read; errors name the field, the value and what was expected."""
 
 from typing import Any
 

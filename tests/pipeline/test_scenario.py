@@ -47,7 +47,7 @@ def test_principals_are_found_by_name(family: str) -> None:
 
 @pytest.mark.parametrize("family", ["queue", "access"])
 def test_duplicate_names_are_rejected(family: str) -> None:
-    """Otherwise one principal would receive the messages for the other."""
+    """Two principals of one name are rejected, since one would receive the messages for the other."""
     row = a_row(family)
     users = users_of(row)
     users.append(dict(users[0]))
@@ -58,7 +58,7 @@ def test_duplicate_names_are_rejected(family: str) -> None:
 @pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
 @pytest.mark.parametrize("family", ["queue", "access"])
 def test_reserved_names_are_rejected(family: str, name: str) -> None:
-    """Otherwise its messages would be recorded as the agent's or as the briefing, or be mistaken for another role."""
+    """A reserved name is rejected, since its messages would be recorded as those of the agent or as the briefing."""
     own_name = users_of(a_row(family))[0]["id"]
     row = json.loads(json.dumps(a_row(family)).replace(own_name, name))
     with pytest.raises(DatasetError, match=f"{name!r}"):

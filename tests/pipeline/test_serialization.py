@@ -1,4 +1,4 @@
-"""How several users reach one model: four ways, each of which can be undone and loses nobody."""
+"""Messages of several users are serialised for one model in four ways, each of which is reversible."""
 
 import re
 from typing import Any
@@ -28,7 +28,7 @@ EACH = pytest.mark.parametrize("template", TEMPLATES)
 @EACH
 @given(name=NAMES, text=st.text())
 def test_unsign_undoes_sign(template: Template, name: str, text: str) -> None:
-    """Whatever the name and the text hold: line breaks, tags, the template's own marks."""
+    """Names and texts may have line breaks, tags, and the template's own separators."""
     assert remove_author(template, name, add_author(template, name, text)) == text
 
 
@@ -39,7 +39,7 @@ def test_a_text_without_its_author_stays_as_it_is(template: Template, text: str)
 
 
 def test_the_four_forms() -> None:
-    """Table 1 of the paper."""
+    """The four templates are those of table 1 of the paper."""
     assert {template: add_author(template, "Alice", "Hi") for template in TEMPLATES} == {
         "says": "Alice says: Hi",
         "colon": "Alice: Hi",
@@ -68,7 +68,7 @@ def test_the_others_send_one_user_message_in_the_order_given(template: Template)
 
 @EACH
 def test_nobody_speaks_nothing_is_sent(template: Template) -> None:
-    """An empty user message would be an input of its own, and some providers refuse it."""
+    """Without messages, nothing is sent: an empty user message would be an input, and some providers refuse it."""
     assert serialize(template, ()) == ()
 
 
@@ -84,7 +84,7 @@ def test_the_published_briefing_is_sent_to_the_letter(scenarios: tuple[Scenario[
 
 @EACH
 def test_any_scenario_is_told_how_its_messages_arrive(template: Template, scenarios: tuple[Scenario[Any], ...]) -> None:
-    """In that template and in no other; all the rest of the briefing is the same."""
+    """The briefing describes its template and no other; the rest of the briefing is the same."""
     for scenario in scenarios:
         if template == scenario.template:
             continue
@@ -97,7 +97,7 @@ def test_any_scenario_is_told_how_its_messages_arrive(template: Template, scenar
 
 @EACH
 def test_the_silent_are_left_out_of_the_prompt(template: Template, scenarios: tuple[Scenario[Any], ...]) -> None:
-    """Those who speak come in the scenario's order; an empty text is nobody's message."""
+    """The other users' messages are in the scenario's order; an empty text is not sent."""
     from dataclasses import replace
 
     scenario = scenarios[0]
@@ -141,7 +141,7 @@ CONTROL_TOKENS = [
 
 @pytest.mark.parametrize("token", CONTROL_TOKENS)
 def test_a_control_token_is_one_no_more(token: str) -> None:
-    """It stays readable, and what is harmless already is left alone."""
+    """The token stays readable, and an escaped text is not escaped again."""
     text = f"a{token}b{token}{token}"
     plain = escape_text(text)
     assert token not in plain
@@ -173,7 +173,7 @@ def test_no_token_arises_by_defusing(text: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_generated_prompts_go_out_byte_for_byte(family: str) -> None:
-    """Nothing that we publish is changed on its way, in any serialisation."""
+    """No generated prompt has a control token, in any serialisation."""
     for scenario in generate_dataset("20", 3, (family,)).scenarios(family):
         for template in TEMPLATES:
             prompt = Dialogue(scenario, template, lambda _: Action(), 3).observation.prompt
@@ -187,7 +187,7 @@ def test_a_plain_role_is_left_alone(role: str) -> None:
 
 @given(names=st.sets(st.text(max_size=12), max_size=8))
 def test_roles_are_plain_and_principals_stay_apart(names: set[str]) -> None:
-    """Whatever they are called: line breaks, control tokens, nothing at all."""
+    """Names may have line breaks and control tokens, or be empty."""
     roles = {escape_role(name) for name in names}
     assert len(roles) == len(names)
     assert all(re.fullmatch("[A-Za-z0-9_-]+", role) for role in roles)

@@ -1,7 +1,7 @@
-"""Generated datasets and episode ids, pinned: what is stored today is found again tomorrow.
+"""Generated datasets and episode ids are pinned, so that later versions find what is stored today.
 
-The values are literal.  One that moves makes every stored run of such a dataset unknown to its own resume, so it moves
-only together with a line in the changelog.
+The values are literal.  A changed value prevents stored runs of such a dataset from being resumed, so a change needs an
+entry in the changelog.
 """
 
 import hashlib
@@ -54,7 +54,7 @@ VERSIONS: dict[tuple[str, int, int | None], tuple[str, dict[str, str]]] = {
         },
     ),
 }
-"""(size, seed, most users) -> the version of the whole dataset, and by family."""
+"""Versions of the whole dataset and by family, for each (size, seed, most users)."""
 
 ENDPOINT = Endpoint(("http://127.0.0.1:1/v1",))
 MODELS = (
@@ -68,19 +68,19 @@ PLANS = {
     "scripted": ("pinned-60819958", "fd70a4d71387ddfccb96a90f1d95f893ea1a8aa593916650a2e65f8432e50a57", 832),
     "model": ("pinned-98d2cf57", "7479d8b6b1ea927c18bdadd035b90ace76fa97643e02e3fc00c8760c7194bc86", 832),
 }
-"""Who plays the users -> the run's id, a hash over all its episodes, and how many these are."""
+"""The run id, a hash over all episodes, and their number, by kind of simulated users."""
 
 
 @pytest.mark.parametrize(("size", "seed", "most_users"), VERSIONS)
 def test_versions_of_generated_datasets(size: str, seed: int, most_users: int | None) -> None:
-    """The same bytes on any machine and in any version of this project, until the changelog says otherwise."""
+    """The rows have the same bytes on any machine and in any version, unless the changelog says otherwise."""
     dataset = generate_dataset(size, seed, most_users=most_users)
     assert (dataset.version, dataset.versions) == VERSIONS[size, seed, most_users]
 
 
 @pytest.mark.parametrize("players", PLANS)
 def test_ids_of_a_plan(players: str) -> None:
-    """Several models, all families, several serialisations, epochs and a limit; ids, seeds and shards."""
+    """A plan with all families and several models, serialisations and epochs has pinned ids, seeds and shards."""
     users = UsersSpec(PLAYER if players == "model" else None)
     request = RunRequest("pinned", MODELS, tuple(FAMILIES), users, ("published", "says", "native"), epochs=2, limit=9)
     plan = make_plan(request, generate_dataset("tiny", 0), shard_size=4)

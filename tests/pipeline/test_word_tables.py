@@ -1,4 +1,4 @@
-"""Tables of words: all of them can be read, and a broken one is refused by file and entry."""
+"""All word tables can be read, and an error in one is reported with its file and entry."""
 
 from collections.abc import Callable
 from importlib.resources import files
@@ -27,14 +27,14 @@ TABLES: dict[type, Callable[[], object]] = {
 
 
 def file_of(kind: type) -> tuple[str, str]:
-    """(package, file name) of a kind of table."""
+    """Returns (package, file name) of a kind of table."""
     package, _, module = kind.__module__.rpartition(".")
     return package, f"{module}.toml"
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An importable package without files."""
+    """Returns the folder of an importable package without files."""
     folder = tmp_path / f"words_{abs(hash(tmp_path))}"
     folder.mkdir()
     (folder / "__init__.py").touch()
@@ -43,7 +43,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refused(kind: type, change: tuple[str, str], package: Path) -> DatasetError:
-    """The error of a kind's own file, copied into *package*, in which the first one of two texts is the second."""
+    """Returns the error of the kind's file with one text replaced by another, copied into *package*."""
     origin, name = file_of(kind)
     text = files(origin).joinpath(name).read_text(encoding="utf-8")
     assert change[0] in text
@@ -62,7 +62,7 @@ def test_each_table_is_read_once(kind: type) -> None:
 
 
 def test_every_file_of_words_is_read_by_one_module() -> None:
-    """No table is left behind when its module goes."""
+    """No table remains when the module that reads it is deleted."""
     read = {f"{package.removeprefix('muses_eval.').replace('.', '/')}/{name}" for package, name in map(file_of, TABLES)}
     root = Path(__file__).parents[2]
     there = {path.relative_to(root).as_posix() for path in (root / "pipeline").rglob("*.toml")}
