@@ -1,4 +1,4 @@
-"""Everything that shows the leaderboard's columns, rendered for one store.
+"""All views, tables and pages that show the leaderboard's columns, rendered for one store.
 
 python -m tests.dashboards.rendered_columns STORE       prints a JSON object: place -> text
 """

@@ -10,7 +10,7 @@ from muses_eval.workers.vllm import replica_set, server_load
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "dashboards" / "grafana" / "muses.json").read_text("utf-8"))
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-# Ray puts its own name before a metric, and Prometheus's ending behind a counter.
+# Ray adds a prefix to the name of a metric, and Prometheus a suffix to that of a counter.
 GAUGES = {*ray_metrics._GAUGES, *ray_metrics._BUDGET_GAUGES, *replica_set._GAUGES}
 OURS = {f"ray_{name}" for name in GAUGES} | {f"ray_{name}_total" for name in ray_metrics._COUNTERS}
 VLLM = {*server_load._PROGRESS, server_load._WAITING}

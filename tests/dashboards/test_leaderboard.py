@@ -124,7 +124,7 @@ def test_nothing_played() -> None:
 @pytest.mark.parametrize("form", ["table", "md"])
 @pytest.mark.parametrize("name", ["通义|千问", "\x1b[31mred\n| a | b |", "<b>bold</b>", "\u202ebackwards"])
 def test_no_name_of_a_model_breaks_out_of_its_cell(form: Format, name: str) -> None:
-    """Neither in the table nor in the notes."""
+    """A model name cannot add a cell or a line to the table or to its notes."""
     plain, strange = (render_leaderboard([FULL, replace(SHORT, model=n)], form) for n in ("plain", name))
     assert len(strange.splitlines()) == len(plain.splitlines())
     assert not {"\x1b", "\u202e"} & set(strange)

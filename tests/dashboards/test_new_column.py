@@ -1,4 +1,4 @@
-"""A new column of the leaderboard is one entry of pipeline/leaderboard_columns.py, and no other edit."""
+"""A new leaderboard column needs one entry in pipeline/leaderboard_columns.py and no other change."""
 
 import json
 import os
@@ -29,7 +29,7 @@ COLUMNS:"""
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Place -> text, of the package with a sixth column."""
+    """Returns place -> text, rendered by the package with a sixth column."""
     folder = tmp_path_factory.mktemp("sixth")
     _package_with_entry(folder)
     episodes = [
@@ -52,7 +52,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_it_reaches_sql(places: dict[str, str]) -> None:
-    """As a column with its error, in the average, and in the figures of all columns."""
+    """The views have the column with its standard error, and count it in the average and in the figures."""
     header, *rows = places["view leaderboard"].splitlines()
     assert {"queue_ndcg", "queue_ndcg_se", "avg"} <= set(header.split())
     assert len(rows) == 2
@@ -61,7 +61,7 @@ def test_it_reaches_sql(places: dict[str, str]) -> None:
 
 
 def test_it_reaches_every_text_table(places: dict[str, str]) -> None:
-    """With its heading or its name, and with no figures of the paper."""
+    """Each table has the column by its heading or its name, without values of the paper."""
     for form in ("table", "md", "latex"):
         assert "NDCG" in places[f"leaderboard as {form}"]
     for record in json.loads(places["leaderboard as json"]):
@@ -85,7 +85,7 @@ def test_an_average_of_other_columns_does_not_stand_beside_the_papers(places: di
 
 
 def test_no_other_file_names_a_column() -> None:
-    """A name that means nothing but a column stands in its declaration alone."""
+    """A name that is used only for a column occurs only in its declaration."""
     folders = ("pipeline", "storage", "workers", "flows", "dashboards")
     files = [
         path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".sql", ".html")
@@ -95,7 +95,7 @@ def test_no_other_file_names_a_column() -> None:
 
 
 def _package_with_entry(folder: Path) -> None:
-    """The package as links to the repository, with one more entry in its declaration of the columns."""
+    """Links the package into *folder*, with one more entry in the declaration of the columns."""
     source = ROOT / "infra" / "package" / "muses_eval"
     package = folder / "muses_eval"
     (package / "pipeline").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The paper's rows beside ours, and the LaTeX table."""
+"""The paper's rows beside those of a run, and the LaTeX table."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ OUTCOMES = {"scored": 10, "infra_failed": 0, "simulator_failed": 0, "budget_stop
 
 
 def row(model: str, value: float | None = 0.5, **changes: Any) -> LeaderboardRow:
-    """A ranked row with the same value in every column."""
+    """Returns a ranked row with the same value in every column."""
     estimate = None if value is None else MeanEstimate(value, 0.01)
     figures: dict[str, Any] = {"estimates": dict.fromkeys(COLUMNS, estimate), "avg": value, "avg_se": 0.01}
     plain = {"rank": 1, "run_id": "run-a", "scoring": "published", "avg_columns": 5, "episodes": 10, "planned": 10}
@@ -33,7 +33,7 @@ def row(model: str, value: float | None = 0.5, **changes: Any) -> LeaderboardRow
 
 
 def _with_privacy(value: float, privacy: float) -> dict[str, MeanEstimate | None]:
-    """The same value in every column except ``privacy``."""
+    """Returns the same value for every column except ``privacy``."""
     return {**dict.fromkeys(COLUMNS, MeanEstimate(value, 0.01)), "privacy": MeanEstimate(privacy, 0.01)}
 
 
@@ -44,7 +44,7 @@ def cells(table: str, model: str) -> list[str]:
 
 
 def test_the_papers_rows() -> None:
-    """Nineteen models, 0 to 1; the average is the mean of the five printed columns."""
+    """The paper has nineteen models with values from 0 to 1; the average is the mean of the five printed columns."""
     lines = published_rows()
     assert len(lines) == 19
     assert {line.source for line in lines} == {"paper"}
@@ -61,7 +61,7 @@ def test_the_papers_rows() -> None:
         means = [estimate.mean for column in COLUMNS if (estimate := line.estimates[column])]
         average = line.estimates["avg"]
         assert average is not None
-        assert sum(means) / 5 == pytest.approx(average.mean, abs=0.0011)  # printed from unrounded figures
+        assert sum(means) / 5 == pytest.approx(average.mean, abs=0.0011)  # the paper computed it from unrounded values
 
 
 @needs_shared
@@ -108,7 +108,7 @@ def test_built_in_agents_do_not_compete() -> None:
     rows = [
         row("scripted/oracle", 1.0, builtin="oracle"),
         row("ours", 0.6),
-        row("lazy", 0.7, builtin="refuse"),  # a name of its own does not make it a model
+        row("lazy", 0.7, builtin="refuse"),  # an agent with a custom name is still built in
     ]
     table = latex_table(measured_rows(rows))
     assert cells(table, "scripted/oracle (ceiling)")[1:] == ["100.0 $\\pm$ 1.0"] * 6
@@ -191,7 +191,7 @@ def test_a_whole_table() -> None:
 
 
 def test_records_say_where_they_come_from() -> None:
-    """All records have the same keys; the paper's have published values only, 0 to 1."""
+    """All records have the same keys; the paper's have published values only, from 0 to 1."""
     rows = [row("ours")]
     assert [record["source"] for record in leaderboard_records(rows)] == ["ours"]
     ours, *paper = leaderboard_records(rows, with_paper=True)
@@ -223,7 +223,7 @@ def test_tables_for_people(form: Any) -> None:
 
 
 def test_from_the_command_line(muses: Muses) -> None:
-    """Tests the option, the format and rows that are not comparable."""
+    """The command shows the paper's rows and the LaTeX table, and refuses the paper beside the corrected scoring."""
     played = muses("run", "--model=scripted/refuse", "--model=scripted/oracle", "--dataset=generated:2", "--store=s")
     assert played.returncode == 0, played.stderr
     answer = muses("leaderboard", "--store=s", "--format=json", "--with-paper")

@@ -8,11 +8,11 @@ from muses_eval.dashboards.tables.text_table import markdown_table, one_line, pr
 
 HEADER = ("model", "avg")
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\u202c \u200b\u2066\ud800 \r\b"
-"""Clears the screen, sets a window title, reverses text, hides text, breaks encoders, overwrites a line."""
+"""Text that clears the screen, sets the window title, reverses or hides text, breaks encoders, or overwrites a line."""
 
 
 def width(line: str) -> int:
-    """Width on a terminal, computed independently: wide characters take two columns, combining marks none."""
+    """Returns the width on a terminal, computed independently: 2 for wide characters, 0 for combining marks."""
     return sum(
         0 if unicodedata.category(c) in ("Mn", "Me") else 1 + (unicodedata.east_asian_width(c) in "WF") for c in line
     )
@@ -60,7 +60,7 @@ def test_no_cell_of_a_markdown_table_can_end_itself(cell: str, shown: str) -> No
 def test_what_rules_a_terminal_is_not_printed() -> None:
     for text in (printable(HOSTILE), text_table(HEADER, [[HOSTILE, "1"]]), markdown_table(HEADER, [[HOSTILE, "1"]])):
         assert not {"\x1b", "\x07", "\x08", "\r", "\u202e", "\u202c", "\u200b", "\u2066", "\ud800"} & set(text)
-    assert "\ufffd[2J" in printable(HOSTILE)  # seen, not dropped
+    assert "\ufffd[2J" in printable(HOSTILE)  # shown, not dropped
 
 
 @given(st.text())

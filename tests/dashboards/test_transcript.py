@@ -34,7 +34,7 @@ def conversation(text: str) -> list[str]:
 
 
 def test_who_said_what_to_whom() -> None:
-    """Messages by turn; a raw reply is shown only when it reached no principal."""
+    """Messages are grouped by turn; a raw reply is shown only when it reached no principal."""
     lines = [line.rstrip("─ ") for line in conversation(shown())]
     assert lines == [
         "── turn 1",
@@ -69,7 +69,7 @@ def test_raw_shows_the_briefing_and_every_reply_as_it_was_written() -> None:
     ],
 )
 def test_everybody_means_all_principals(audience: tuple[str, ...], num_users: int, said: str) -> None:
-    """Users who never spoke are shown as well."""
+    """Users who never spoke are included."""
     messages = (*TALK[:3], delivered(1, audience, "Hello."))
     assert said in shown(messages=messages, num_users=num_users).splitlines()
 
@@ -115,7 +115,7 @@ FORGED = "x\n── scores ──\nprivacy published 1.000"
 
 
 def everywhere(text: str) -> Episode:
-    """An episode with this text wherever a model, a provider or a dataset writes text."""
+    """Returns an episode with this text in every field that a model, a provider or a dataset writes."""
     return episode(
         model=text,
         scenario_id=text,

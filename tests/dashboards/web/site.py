@@ -29,7 +29,7 @@ HOSTILE = (
 )
 """Hostile text from a model: HTML, Markdown, templates, and control characters."""
 QUOTED = 'o\'hara/"q"\\?#%2e &amp;'
-"""A model name with characters that need quoting in HTML, paths or URLs."""
+"""A model name with characters that need escaping in HTML, paths or URLs."""
 
 
 def client(cache: StoreCache, token: str | None = None) -> TestClient:

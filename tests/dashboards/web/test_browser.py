@@ -320,7 +320,7 @@ def test_the_export_works_from_a_folder(browser: "Browser", played_store: str, t
 
 
 def test_hostile_text_runs_nowhere(browser: "Browser", tmp_path: Path) -> None:
-    """No dialog opens, no request is sent, and the content security policy blocks nothing."""
+    """Hostile text opens no dialog and sends no request, and the content security policy has nothing to block."""
     episodes = [
         leaking((model, n), HOSTILE, model=model, scenario_id=f"{HOSTILE} {n}", attack=HOSTILE, template=HOSTILE)
         for model in (HOSTILE, QUOTED)

@@ -30,7 +30,7 @@ ESTIMATES = st.builds(MeanEstimate, st.floats(0, 1), st.none() | st.floats(0, 1)
 
 
 def drawn(name: str, estimate: MeanEstimate) -> list[str]:
-    """Returns a chart of every kind, with *name* as every text."""
+    """Returns a chart of every kind, in which every text is *name*."""
     axis = count_axis(name, [1, 2])
     return [
         line_chart(name, [Series(name, (Point(1, estimate), Point(2, estimate)))], axis, percent_axis(name)),

@@ -52,7 +52,7 @@ def test_an_object_that_is_damaged_while_serving_is_left_out(tmp_path: Path) -> 
 
 
 def test_an_unreadable_manifest_is_named(tmp_path: Path) -> None:
-    """The other run still has its pages."""
+    """The page names the unreadable manifest, and the other run still has its pages."""
     two_models(tmp_path)
     (tmp_path / "runs" / "other.json").write_text('{"manifest_version": 99}')
     browser = client(StoreCache(str(tmp_path)))

@@ -17,7 +17,7 @@ TAGS_WITH_NO_PLACE = {"img", "iframe", "object", "embed", "base", "video", "audi
 
 @pytest.fixture(scope="module")
 def hostile_cache(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
-    """Two models with hostile names and messages."""
+    """Returns a cache over a store of two models with hostile names and messages."""
     folder = tmp_path_factory.mktemp("hostile") / "store"
     episodes = [
         leaking(

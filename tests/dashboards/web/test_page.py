@@ -33,7 +33,7 @@ def test_an_invalid_segment_has_no_page(part: str) -> None:
 
 @given(st.lists(SEGMENTS, min_size=1, max_size=4), st.lists(SEGMENTS, min_size=1, max_size=4))
 def test_a_relative_link_leads_where_it_should(source: list[str], target: list[str]) -> None:
-    """Resolved as in a browser."""
+    """The link is resolved as a browser would."""
     here, there = "/".join(source), "/".join(target)
     found = unquote(urljoin(f"http://site/{here}", relative(there, here)))
     assert found.removesuffix("/") == f"http://site/{there}"

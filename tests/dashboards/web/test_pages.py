@@ -39,7 +39,7 @@ def queue(model: str, number: int, f1: float, **changes: object) -> Episode:
 
 @pytest.fixture(scope="module")
 def unequal(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
-    """``better`` beats ``worse`` on 19 of 20 scenarios, and loses on one."""
+    """Returns a store in which ``better`` beats ``worse`` on 19 of 20 scenarios, and loses on one."""
     values = {
         "better": [0.1, *[0.9 + n / 1000 for n in range(19)]],
         "worse": [1.0, *[0.2 + n / 500 for n in range(19)]],
@@ -151,7 +151,7 @@ def test_an_export_compares_each_run_with_the_previous_one(two_nights: StoreCach
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
-    """120 scored episodes of two models and one that failed."""
+    """Returns a store of 120 scored episodes of two models and one that failed."""
     found = [
         queue(
             f"m{n % 2}",
@@ -245,7 +245,7 @@ def test_a_turn_names_the_rule_by_which_privacy_dropped() -> None:
 
 
 def test_leaked_words_are_marked_with_the_broken_rule(cache: StoreCache) -> None:
-    """In the lanes of unauthorized principals only."""
+    """Leaked words are marked in the lanes of unauthorized principals only."""
     query = "/runs/played/episodes/?model=scripted/{}&family=access&order=worst"
     texts = {}
     for kind in ("compliant", "refuse"):
@@ -288,7 +288,7 @@ def test_words_are_marked_only_when_the_briefing_is_that_of_the_scenario(
 
 
 def test_a_transcript_is_read_once(tmp_path: Path) -> None:
-    """It is cached until its run changes, even when its object is damaged."""
+    """The transcript is cached until its run changes, even when its object is damaged."""
     found = queue("m", 1, 0.5)
     cache = store_of(tmp_path, [found])
     path = f"/runs/run-a/episodes/{found.episode_id}.html"
@@ -299,7 +299,7 @@ def test_a_transcript_is_read_once(tmp_path: Path) -> None:
 
 
 def test_a_transcript_links_to_the_next_failure(tmp_path: Path) -> None:
-    """An episode with a full score is skipped."""
+    """The link skips an episode with a full score."""
     found = [queue("m", n, 1.0 if n == 1 else 0.5) for n in range(3)]
     browser = client(store_of(tmp_path, found))
     low = sorted(episode.episode_id for episode in (found[0], found[2]))
@@ -339,7 +339,7 @@ def test_prefetched_transcripts_are_the_same(many: StoreCache) -> None:
 
 @pytest.fixture(scope="module")
 def varied(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
-    """Two models: one is good at aligned, the other at conflicting instructions; both have queue episodes."""
+    """Returns a store of two models, one of which follows aligned and the other conflicting instructions."""
     found = []
     for model, aligned, conflict in (("agreeable", 1.0, 0.0), ("stubborn", 0.0, 1.0)):
         for n in range(10):
@@ -425,7 +425,7 @@ def test_a_refused_query_shows_the_reason_and_stays_in_the_form(varied: StoreCac
 
 
 def nights(folder: Path, last: float) -> StoreCache:
-    """Two nights of 12 scenarios: ``moved`` scores *last* in the second, ``same`` scores the same in both."""
+    """Returns two nights of 12 scenarios: ``moved`` scores *last* in the second, ``same`` scores the same in both."""
     found = []
     for night, run in enumerate(("night-1", "night-2")):
         when = SAMPLE.started_at + timedelta(days=night)

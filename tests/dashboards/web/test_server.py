@@ -77,7 +77,7 @@ def s3_gone(monkeypatch: pytest.MonkeyPatch) -> StoreCache:
 
 
 def test_names_of_models_are_text(tmp_path: Path) -> None:
-    """A store may come from an untrusted source."""
+    """Model names are shown as text, since a store may come from an untrusted source."""
     cache = StoreCache(str(tmp_path / "store"))
     store = open_store(cache.store_url)
     planned = {(HOSTILE, "queue"): 2}

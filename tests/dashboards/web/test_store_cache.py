@@ -57,12 +57,12 @@ def test_the_entries_of_a_run_stay_valid_while_another_run_grows(tmp_path: Path)
 
 
 def test_concurrent_requests_compute_an_entry_once(tmp_path: Path) -> None:
-    """Also when its value is None."""
+    """An entry whose value is None is also computed once."""
     cache, computed, all_ready, second = StoreCache(str(tmp_path)), count(), threading.Barrier(4), threading.Barrier(2)
 
     def compute() -> None:
         next(computed)
-        with suppress(threading.BrokenBarrierError):  # no second thread computes, so none arrives
+        with suppress(threading.BrokenBarrierError):  # times out, since no second thread computes
             second.wait(0.2)
 
     def request() -> None:
