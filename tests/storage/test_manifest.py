@@ -119,7 +119,7 @@ def test_a_change_is_kept(store: ObjectStore) -> None:
 
 
 def test_nobodys_change_is_lost(store: ObjectStore) -> None:
-    """Of two concurrent updates, the second is applied to the result of the first."""
+    """When two updates are concurrent, the second is applied to the result of the first."""
     create_or_check(store, MANIFEST)
     seen = []
 

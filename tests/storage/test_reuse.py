@@ -82,7 +82,7 @@ def test_a_start_after_a_cut_off_one_goes_on() -> None:
 
 
 def test_what_was_played_keeps_the_key_that_it_was_played_with() -> None:
-    """Otherwise a later night would reuse old results under a new key."""
+    """A cell keeps the content key of its first episodes, so no later night reuses old results under a new key."""
     part, old = cell(["b"], ["c"]), [record(TONIGHT, "0" * 32)]
     for pending in ([], [part]):
         (decision,) = decide_reuse([(CELL, KEY)], pending, old, TONIGHT, {KEY: SOURCE})

@@ -95,7 +95,7 @@ def test_a_dead_holder_elsewhere(store: ObjectStore) -> None:
 
 
 def test_two_processes_wait_for_the_same_dead_holder(store: ObjectStore) -> None:
-    """One of them acquires the lock; the other sees that the object has changed."""
+    """One process acquires the lock; the other sees that the object has changed."""
     put(store, FOREIGN)
     first, second = Watch(), Watch()
     taken: list[RunLock] = []
@@ -140,7 +140,7 @@ def test_a_dead_process_of_this_machine(store: ObjectStore) -> None:
 
 
 def test_a_hidden_process_may_be_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that /proc does not show is not taken for ended: with hidepid, users see only their own processes."""
+    """A live process has not ended even when /proc hides it, as with hidepid."""
     here, gone = ProcessIdentity.this(), ended()
     monkeypatch.setattr("muses_eval.storage.runs.process_identity._PROC", tmp_path)
     assert not here.has_ended(here.room)
@@ -164,7 +164,7 @@ def test_garbage_under_the_key_locks_nothing(store: ObjectStore, data: bytes) ->
 
 
 def test_many_processes_at_once(store: ObjectStore) -> None:
-    """Of many concurrent attempts, exactly one acquires the lock."""
+    """Exactly one of many concurrent attempts acquires the lock."""
     results: list[object] = []
 
     def attempt() -> None:

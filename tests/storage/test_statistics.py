@@ -284,7 +284,7 @@ def test_the_smallest_difference_has_the_power_that_statsmodels_says(n: int, wan
 
 
 def test_what_makes_a_difference_smaller() -> None:
-    """More scenarios, epochs or correlation make it smaller; more comparisons or more power make it larger."""
+    """The smallest difference falls with scenarios, epochs and correlation, and grows with comparisons and power."""
     base = smallest_difference(Design(scenarios=50))
     assert base is not None
     for changes in ({"scenarios": 100}, {"epochs": 4}, {"correlation": 0.8}):

@@ -142,7 +142,7 @@ def test_roles_take_turns_and_nothing_is_empty() -> None:
 
 
 def test_the_native_serialisation_is_refused_before_it_is_sent() -> None:
-    """Without names in the roles the speakers would be unknown, so the result would belong to another variant."""
+    """The request is refused, since without names in the roles the speakers would be unknown."""
     with Anthropic(message(text("hi"))) as provider:
         with pytest.raises(ModelFailure, match="serialisation other than native") as caught:
             provider.reply((HELLO[0], *serialize("native", [("Alice", "hello")])))

@@ -67,7 +67,7 @@ def test_what_is_reserved_counts_for_everybody() -> None:
 
 
 def test_who_waits_lets_nobody_pass() -> None:
-    """No later request passes one that waits; otherwise only the cheap scenarios of a cell would be played."""
+    """No later request passes one that waits, so the expensive scenarios of a cell are played as well."""
     books = ledger(100)
     books.update(says("a", 0, 0, 60), 0)
     assert books.update(says("b", 0, 0, 50, 5, 200), 0) == ReservationReply((None, None, None), closed=False)
@@ -135,7 +135,7 @@ def test_experience_corrects_what_is_expected() -> None:
 
 
 def test_nothing_is_reserved_for_less_than_the_average() -> None:
-    """Otherwise a long and cheap first scenario would let too many short ones begin at once."""
+    """A long and cheap first scenario does not let too many short ones begin at once."""
     known = CostHistory(tokens(100), tokens(50))
     assert known.correct(tokens(10)) == tokens(50)
 

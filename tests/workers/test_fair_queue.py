@@ -129,7 +129,7 @@ def test_a_place_that_comes_back_later_does_not_count_for_its_group() -> None:
 
 
 def test_of_groups_that_hold_as_many_the_one_whose_turn_was_longest_ago_is_next() -> None:
-    """Otherwise, with more groups than resources, some groups would never get one."""
+    """With more groups than resources, every group still gets its turn."""
 
     async def work() -> None:
         queue, order = queue_of("only"), []

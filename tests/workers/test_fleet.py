@@ -266,7 +266,7 @@ def busy(url: str, requests: int) -> None:
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster")
 def test_a_call_waits_while_no_server_is_up(tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the timeout it raises a retryable failure; later calls in the same outage fail at once."""
+    """After the timeout a call raises a retryable failure; later calls in the same outage fail at once."""
     spec = gpu_model(tmp_path)
     with serving(spec, replica=replace(SETTINGS.replica, backoff=RestartBackoff(first_s=3.0))) as (_, loop):
         (before,) = ask(loop, spec)

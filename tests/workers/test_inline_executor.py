@@ -54,7 +54,7 @@ def test_a_shard_is_begun_when_there_is_room(tmp_path: Path) -> None:
 
 
 def test_leaving_ends_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> None:
-    """An interrupt during a shard stores its finished episodes; shards that wait never start."""
+    """When the executor is left, finished episodes are stored, and waiting shards never start."""
     with Provider(reply=lambda _: "{}") as quick, Provider(latency_s=600.0) as never:
         finished = spec(tmp_path, api(quick))
         hanging = shards(spec(tmp_path, replace(api(never), name="never")))

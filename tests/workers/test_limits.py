@@ -107,7 +107,7 @@ def test_a_failing_try_gives_its_slot_back() -> None:
 
 
 def test_a_cancelled_waiter_leaves_the_queue() -> None:
-    """Cancelled while it waits: the next one in the queue gets the permit."""
+    """When a waiting attempt is cancelled, the next one in the queue gets the permit."""
 
     async def scenario() -> None:
         limit = limit_of(1)
@@ -127,7 +127,7 @@ def test_a_cancelled_waiter_leaves_the_queue() -> None:
 
 
 def test_a_slot_handed_to_a_cancelled_waiter_is_not_lost() -> None:
-    """Cancelled between being given the permit and waking up: the permit goes on to the next one."""
+    """When an attempt is cancelled between receiving the permit and waking up, the next one gets the permit."""
 
     async def scenario() -> None:
         limit = limit_of(1)
@@ -161,7 +161,7 @@ def test_outlives_an_event_loop() -> None:
 
 
 def test_one_limit_an_account() -> None:
-    """An address and the name of a key identify an account; its models share the smallest of their limits."""
+    """An address with a key name, or an account name, identifies an account; its models share the smallest limits."""
     limits = LimitsClient()
     big = Endpoint((URL,), "KEY", limits=Limits(requests_per_minute=10, concurrency=64))
     small = Endpoint((URL,), "KEY", limits=Limits(concurrency=8), timeout_s=5.0)
@@ -261,7 +261,7 @@ def test_an_idle_worker_gives_back_its_leases() -> None:
 
 @given(st.integers(0, 100), st.dictionaries(st.text(max_size=3), st.integers(0, 50)))
 def test_shares(total: int, wants: dict[str, int]) -> None:
-    """Everything is granted as long as it is wanted; a share below its demand is at most one below any other share."""
+    """Everything is granted up to the demand; a share below its demand is at most one below any other share."""
     shares = fair_shares(total, wants)
     assert shares.keys() == wants.keys()
     assert sum(shares.values()) == min(total, sum(wants.values()))
@@ -292,7 +292,7 @@ def test_shares_are_fair_between_runs_first() -> None:
 
 @given(st.integers(0, 100), st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 50), st.integers(1, 9))))
 def test_shares_by_weight(total: int, each: dict[str, tuple[int, int]]) -> None:
-    """All permits are granted as long as they are wanted, whatever the weights."""
+    """All permits are granted up to the demand, whatever the weights."""
     wants = {key: want for key, (want, _) in each.items()}
     shares = fair_shares(total, wants, {key: weight for key, (_, weight) in each.items()})
     assert sum(shares.values()) == min(total, sum(wants.values()))

@@ -1,6 +1,6 @@
 """The Ray executor on real Ray: nothing is lost when workers die, and every error has a message of this project.
 
-One local cluster serves the tests of the pool; a second one, started as an administrator would, those of addresses.
+A local cluster serves the tests of the pool; a second one, started by ``ray start``, serves the tests of addresses.
 """
 
 import asyncio
@@ -352,7 +352,7 @@ def pool_with(handle: Handle) -> RayExecutor:
 def test_a_worker_is_given_back_however_it_failed(
     tmp_path: Path, error: Exception, raised: type[Exception], message: str
 ) -> None:
-    """Otherwise the pool would run out of workers, and waiting shards would never start."""
+    """A failed worker returns to the pool, which would otherwise run out of workers."""
 
     async def job() -> None:
         executor = pool_with(Handle(run=Method(error)))

@@ -61,7 +61,7 @@ def test_what_has_not_ended_counts_to_the_end() -> None:
 @settings(deadline=None)
 @given(TIMES, st.integers(1, 6), st.sampled_from([0.5, 1.0, 2.0]))
 def test_no_window_ever_holds_more_than_the_limit(times: list[float], most: int, window_s: float) -> None:
-    """In addition, no request is refused that would have fit."""
+    """No window exceeds the limit, and no request is refused that would have fit."""
     limits = HardLimits(requests_per_minute=most * 60 / window_s, window_s=window_s)
     use, let_in = AccountUsage(), list[tuple[float, int]]()
     for at in times:

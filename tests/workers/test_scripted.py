@@ -44,7 +44,7 @@ def test_every_kind_is_a_model(kind: str) -> None:
 
 
 def test_nothing_is_called() -> None:
-    """A built-in agent makes no paid call, so no call is recorded."""
+    """A built-in agent calls no model, so no call is recorded."""
     assert played("compliant").calls == ()
     assert played("compliant").turns > 0
 

@@ -14,7 +14,7 @@ def server_spec(python: str | None = "py", model: str = "org/m", parallel: int =
 
 
 def test_a_command_line() -> None:
-    """The user's arguments are passed as vLLM spells them, and cannot override those that the fleet sets."""
+    """The user's arguments are passed as vLLM spells them, after those that the fleet sets."""
     wanted = server_spec(
         parallel=2,
         max_model_len=4096,
