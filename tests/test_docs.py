@@ -1,5 +1,6 @@
 """The docs and the code agree: everything the docs name exists, and every command and config key is documented."""
 
+import ast
 import pydoc
 import re
 from pathlib import Path
@@ -157,3 +158,49 @@ def named_objects() -> list[str]:
 @pytest.mark.parametrize("name", named_objects())
 def test_everything_that_a_page_names_can_be_imported(name: str) -> None:
     assert pydoc.locate(name) is not None
+
+
+def bound_names(file: Path) -> set[str]:
+    """All names that a module binds, those in its classes and functions included."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.alias(name=name, asname=asname):
+                names.add(asname or name)
+    return names
+
+
+FILES = {
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+    for folder in ("pipeline", "storage", "workers", "flows", "dashboards")
+    for file in (ROOT / folder).rglob("*.py")
+}
+BOUND = {module: bound_names(file) for module, file in FILES.items()}
+ALL_NAMES = set().union(*BOUND.values())
+
+
+def exists(name: str) -> bool:
+    """True for a module and for a name that it binds, such as storage.runs.manifest.RunManifest.run_id."""
+    parent, _, last = name.rpartition(".")
+    return name in BOUND or (parent != "" and exists(parent) and last in BOUND.get(parent, ALL_NAMES))
+
+
+def test_roles_in_docstrings_name_what_exists() -> None:
+    """A name is full, or relative to the module or to its package.  No module is imported."""
+    unresolved = []
+    for module, file in FILES.items():
+        for name in re.findall(r":(?:mod|class|func|meth|data|attr|exc):`~?\.?([\w.]+)`", file.read_text("utf-8")):
+            full = name.removeprefix("muses_eval.")
+            near = (f"{module}.{name}", f"{module.rpartition('.')[0]}.{name}")
+            if not (exists(full) if full != name else any(map(exists, near)) or pydoc.locate(name)):
+                unresolved.append((module, name))
+    assert unresolved == []
+
+
+def test_modules_in_the_changelog_exist() -> None:
+    names = re.findall(r"muses_eval\.([\w.]*\w)", (ROOT / "CHANGELOG.md").read_text("utf-8"))
+    assert [name for name in names if not exists(name)] == []
