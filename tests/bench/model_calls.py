@@ -89,7 +89,7 @@ def _run_server(pipe: Connection) -> None:
 
 
 async def _cpu_of(call: Callable[[], Awaitable[object]], calls: int) -> float:
-    """Makes *calls* calls, ``CONCURRENCY`` at a time, after a warm-up that opens the connections; returns CPU seconds."""
+    """Returns the CPU seconds of *calls* calls, ``CONCURRENCY`` at a time, after a warm-up that opens connections."""
 
     async def caller(count: int) -> None:
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""Run by tests/test_contributor.py alone: the environment that a module's fixture sees before that of a test."""
+"""Checks the environment that a module's fixture and a test see; only tests/test_contributor.py runs this file."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from muses_eval.storage.runs.manifest import list_run_ids
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A run whose store is named by nothing but the environment."""
+    """The folder of a run whose config names no store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("played"))
         assert main(["run", "--model=scripted/oracle", "--dataset=generated:1", "--executor=inline"]) == 0

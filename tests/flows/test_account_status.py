@@ -40,7 +40,7 @@ def test_a_run_reports_the_state_of_its_accounts(muses: Muses, tmp_path: Path, c
     reported = [record for record in seen if record.accounts]
     assert reported
     assert max(account.in_flight for record in reported for account in record.accounts) > 0
-    assert not any(record.links for record in seen)  # an embedded server has no pages
+    assert not any(record.links for record in seen)  # an embedded server has no web pages to link to
     last = LockRecord.from_json(store.get(lock_key("told")))
     assert last
     assert (last.owner, last.accounts, last.links) == (None, (), {})

@@ -18,14 +18,14 @@ ORACLE = "--model=scripted/oracle"
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a command that was refused said."""
+    """Output of a command that was refused."""
 
     stdout: str
     stderr: str
 
 
 Refused = Callable[..., Said]
-"""Runs a command that has to be refused."""
+"""Runs a command and asserts that it is refused."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def refuse(capsys: pytest.CaptureFixture[str]) -> Refused:
-    """In this process, so that any exception that is not caught fails the test with its traceback."""
+    """Runs commands in this process, so that an uncaught exception fails the test with its traceback."""
 
     def run(*arguments: str, mentions: tuple[str, ...]) -> Said:
         code = main(list(arguments))
@@ -62,7 +62,7 @@ def generated(family: str, count: int, seed: int = 1) -> list[Mapping[str, objec
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files below a folder."""
+    """Returns path -> content of every file below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -175,7 +175,7 @@ def test_an_s3_store_that_cannot_be_written(
 
 
 def test_an_endpoint_that_nobody_serves(refuse: Refused, tmp_path: Path) -> None:
-    """Refused at the start: nothing is played, so that nothing is recorded as failed."""
+    """The run is refused at the start: no episode is played, and none is recorded as failed."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/v1"
     refuse(
@@ -250,7 +250,7 @@ def test_a_family_that_the_dataset_does_not_have(refuse: Refused) -> None:
 
 
 def test_a_folder_of_several_families_is_played_by_family(capsys: pytest.CaptureFixture[str]) -> None:
-    """Not refused: the rows of the families that are not asked for are passed over."""
+    """Rows of families that are not selected are ignored, not refused."""
     write_rows(Path("mixed/a.jsonl"), *QUEUE)
     write_rows(Path("mixed/deep/b.jsonl"), *generated("access", 3))
     counts = {}
@@ -343,7 +343,7 @@ def test_recorded_replies_that_cannot_be_scored(
 
 
 def test_a_message_of_the_real_process_is_all_there_is(muses: Muses) -> None:
-    """The same through the console script's way in: what is on the streams is what :func:`main` said."""
+    """A command in its own process prints the same message and nothing else."""
     done = muses("run", "--model=scripted/nobody")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("muses: command line: models[0]: no built-in agent 'scripted/nobody'")

@@ -1,4 +1,4 @@
-"""``muses compare`` and ``muses leaderboard --bands``, over runs of the built-in agents and over made-up scores."""
+"""``muses compare`` and ``muses leaderboard --bands``, over runs of the built-in agents and over synthetic scores."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ AGENTS = ("oracle", "compliant", "random", "refuse")
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Two runs over the same scenarios: all agents as ``first``, two of them on one family as ``second``."""
+    """A store with two runs over the same scenarios: ``first`` with all agents, ``second`` with two on one family."""
     url = str(tmp_path_factory.mktemp("compare") / "store")
     common = ("--dataset=generated:8", "--store", url)
     first = [f"--model=scripted/{agent}" for agent in AGENTS]
@@ -63,7 +63,7 @@ def cli(store: str, capsys: pytest.CaptureFixture[str]) -> Cli:
 
 
 def test_who_is_better_where(cli: Cli) -> None:
-    """A table of the columns that both have, then the same in words."""
+    """The output is a table of the common columns, and then the same result in words."""
     said = cli.said("compare", "scripted/oracle", "scripted/refuse", "--run", "first")
     lines = said.splitlines()
     assert lines[:2] == ["A  scripted/oracle (run first)", "B  scripted/refuse (run first)"]
@@ -108,13 +108,13 @@ def test_the_newest_run_and_models_of_other_runs(cli: Cli) -> None:
     record = cli.json("compare", "first:scripted/random", "scripted/compliant")
     assert (record["a"]["run_id"], record["b"]["run_id"]) == ("first", "second")
     assert [column["column"] for column in record["columns"]] == ["queue_f1"]
-    assert record["cautions"] == []  # the other run played another family as well, but the same rows of this one
+    assert record["cautions"] == []  # the other run has one more family, but the same rows of this one
     same = cli.said("compare", "first:scripted/oracle", "second:scripted/oracle", "--run=first")
     assert "equal on every scenario: queue F1" in same.splitlines()
 
 
 def test_a_whole_run(cli: Cli) -> None:
-    """Ranks, then all six pairs."""
+    """``--all`` gives ranks and all six pairs of a run's four models."""
     record = cli.json("compare", "--all", "--run=first")
     assert (record["run_id"], len(record["comparisons"])) == ("first", 6)
     ranks = {model["model"]: (model["rank_best"], model["rank_worst"]) for model in record["models"]}
@@ -176,7 +176,7 @@ def test_a_store_without_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_a_manifest_that_cannot_be_read_is_named(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is asked of the other runs is answered; where there are no others, nobody is told to play a run."""
+    """A damaged manifest is reported and left out; if no other run is left, the message does not advise to play one."""
     copy = tmp_path / "store"
     shutil.copytree(store, copy)
     cli = Cli(str(copy), capsys)
@@ -195,7 +195,7 @@ def test_a_manifest_that_cannot_be_read_is_named(
 
 
 def _made_up(folder: Path, scores: dict[str, list[float]]) -> str:
-    """A store with these queue scores, by model and scenario."""
+    """Returns the URL of a store with these queue scores, by model and scenario."""
     store = open_store(str(folder))
     episodes = [
         scored((model, number), {"f1": value}, model=model, scenario_id=f"s{number}")
@@ -231,13 +231,13 @@ def _made_up(folder: Path, scores: dict[str, list[float]]) -> str:
 def test_what_the_words_say(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], first: list[float], second: list[float], expected: str
 ) -> None:
-    """Who is better, or why that cannot be told and what could have been."""
+    """The words name the better model, or say why no difference is significant and what size could be detected."""
     cli = Cli(_made_up(tmp_path, {"a": first, "b<i>": second}), capsys)
     assert expected in cli.said("compare", "a", "b<i>").splitlines()
 
 
 def test_a_band_of_several_ranks_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two models that cannot be told apart share their ranks; one that played too little has none."""
+    """Models without a significant difference share a rank band; a model with too few scored episodes has no rank."""
     cli = Cli(_made_up(tmp_path, {"a": [0.9, 0.8] * 6, "b": [0.8, 0.9] * 6, "short": [0.5] * 8}), capsys)
     lines = cli.said("compare", "--all").splitlines()
     assert sorted(line.split()[:2] for line in lines[2:5]) == [["1-2", "a"], ["1-2", "b"], ["–", "short"]]
@@ -258,7 +258,7 @@ def _plan(*changes: str) -> Plan:
 
 
 def test_what_a_plan_could_tell() -> None:
-    """By family, from its scenarios and epochs; three models are three comparisons, and need a larger difference."""
+    """The smallest detectable difference depends on a family's scenarios and epochs, and grows with the comparisons."""
     one = smallest_difference(Design(scenarios=20, epochs=3))
     assert (
         detectable_differences(_plan())

@@ -13,7 +13,7 @@ from tests.provider import Provider, Response, completion, refused
 PRICES = {"input": 1.0, "output": 10.0, "cached_input": 0.1}
 PROMPT, COMPLETION = 900, 100
 COST = (PROMPT * 1.0 + COMPLETION * 10.0) / 1e6
-"""Of one call of :func:`costly`."""
+"""USD of one call that :func:`costly` answers."""
 
 Run = Callable[..., "tuple[int, dict[str, Any], str]"]
 
@@ -29,7 +29,7 @@ def forever(answer: Response) -> Iterator[Response]:
 
 @pytest.fixture
 def run(muses: Muses, tmp_path: Path) -> Run:
-    """Plays a config; returns the exit code, the JSON and what was said beside it."""
+    """Plays a config; returns the exit code, the JSON summary and stderr."""
 
     def play(config: Mapping[str, Any], *options: str) -> tuple[int, dict[str, Any], str]:
         (tmp_path / "run.yaml").write_text(json.dumps(config))
@@ -53,11 +53,11 @@ def rows(muses: Muses, query: str) -> list[dict[str, Any]]:
     return found
 
 
-# What it costs
+# Prices
 
 
 def test_every_call_has_its_price_by_its_role(run: Run, muses: Muses) -> None:
-    """Agent and users have prices of their own; an episode's cost is the sum of its calls, a run's that of all."""
+    """Agent and users have their own prices; the cost of an episode or a run is the sum over its calls."""
     with Provider(reply=lambda _: "some words") as provider:
         users = api(provider, "u", prices={"input": 100.0, "output": 0.0})
         code, summary, _ = run({**queue(provider, 2), "families": ["access"], "users": users})
@@ -108,8 +108,7 @@ def test_a_price_that_is_missing_is_null_and_said(run: Run, muses: Muses) -> Non
 def test_a_cap_holds_over_all_workers_and_starts(
     run: Run, muses: Muses, unit: str, later: str, execution: dict[str, Any]
 ) -> None:
-    """Ten and a half episodes' worth is set; what is not played has no score, and a higher cap, of whatever unit,
-    plays the rest."""
+    """A cap of 10.5 episodes stops the run and leaves the rest unscored; a higher cap in either unit plays the rest."""
     caps: dict[str, float] = {"usd": 10.5 * COST, "tokens": 10_500}
     each = COST if unit == "usd" else PROMPT + COMPLETION
     most = caps[unit]
@@ -124,7 +123,7 @@ def test_a_cap_holds_over_all_workers_and_starts(
         assert first["episodes"]["budget_stopped"] == 40 - played
         assert first["tokens"]["prompt"] + first["tokens"]["completion"] == played * (PROMPT + COMPLETION)
         assert first["cost_usd"] == pytest.approx(played * COST)
-        assert played * each <= most + each  # all cost the same, so that what is in flight is known but for scatter
+        assert played * each <= most + each  # all calls cost the same, so the reservations are almost exact
         assert played >= 8
         assert "budget of" in said
         assert "--budget-usd" in said
@@ -156,7 +155,7 @@ def test_a_budget_that_is_spent_asks_nobody(run: Run) -> None:
 
 
 def test_a_cap_in_tokens_needs_no_price(run: Run) -> None:
-    """What has no price is not counted twice by the next start."""
+    """The next start does not count tokens without a price twice."""
     with Provider(script=forever(costly())) as provider:
         config = queue(provider, 10)
         for model in config["models"]:
@@ -182,11 +181,11 @@ def test_a_model_whose_price_is_not_known_cannot_have_a_cap_in_usd(muses: Muses)
         assert "no price is known for m; write prices" in done.stderr
 
 
-# A wrong key in the middle
+# A key that becomes invalid in the middle
 
 
 def test_a_key_that_is_withdrawn_stops_that_model_alone(run: Run) -> None:
-    """What waits for the model is not sent any more; one line says why, and the next start plays what is owed."""
+    """Waiting requests for the model are not sent, one line says why, and the next start plays the pending episodes."""
     withdrawn = refused(401, "this key is no longer valid")
     answers = iter([costly(), costly(), costly(), *[withdrawn] * 100])
     with Provider(script=answers) as bad, Provider(script=forever(costly())) as good:
@@ -213,7 +212,7 @@ def test_the_same_run_under_another_name_asks_nobody(run: Run, muses: Muses, whe
         _, first, _ = run({**config, "run_id": "one"})
         asked = len(provider.completions)
         _, second, _ = run({**config, "run_id": "two"})
-        assert asked == len(provider.completions) == 10  # the epochs are asked apart
+        assert asked == len(provider.completions) == 10  # each epoch has its own calls
     assert first["cost_usd"] == pytest.approx(10 * COST)
     assert (second["cost_usd"], second["tokens"]) == (0.0, {"prompt": 0, "completion": 0})
     told = rows(

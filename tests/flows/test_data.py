@@ -67,7 +67,7 @@ def test_generated_files_are_the_generated_dataset(tmp_path: Path, size: str, se
         plans.append(plan_run(config, load_dataset(config)))
     files, direct = plans
     assert (files.dataset_version, files.run_id) == (direct.dataset_version, direct.run_id)
-    # Families come in the leaderboard's order either way, and within one the rows keep theirs.
+    # Families are in the leaderboard's order in both cases; within a family, rows keep their order.
     assert files.cells == direct.cells
     assert sorted(contents(tmp_path)) == sorted(f"{family}.jsonl" for family in FAMILIES)
 
@@ -86,7 +86,7 @@ def test_generated_bytes_do_not_depend_on_the_process(tmp_path: Path, muses: Mus
 
 
 def test_generating_again_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command says so, and the files are not rewritten."""
+    """The command reports that nothing changed, and the files are not rewritten."""
     command = ["data", "generate", f"--out={tmp_path}", "--size=2"]
     main(command)
     before = {file: file.stat().st_ino for file in tmp_path.iterdir()}
@@ -115,7 +115,7 @@ def test_other_content_is_replaced_only_with_force(tmp_path: Path, capsys: pytes
 
 
 def test_other_files_in_the_folder_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder with one more file is a different dataset from the one whose version is printed."""
+    """One more file in the folder makes a different dataset from the one whose version is printed."""
     (tmp_path / "old").mkdir()
     write_rows(tmp_path / "old" / "more.jsonl", row_of("access"))
     command = ["data", "generate", f"--out={tmp_path}", "--family=queue"]
@@ -181,7 +181,7 @@ def test_a_generated_dataset_is_validated_without_a_file(capsys: pytest.CaptureF
 
 
 def test_all_problems_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each with file, line and field; the valid rows are counted as well."""
+    """Each problem is reported with file, line and field; the valid rows are counted too."""
     broken = write_rows(
         tmp_path / "a.jsonl",
         row_of("queue"),
@@ -231,7 +231,7 @@ def test_a_file_without_rows_is_a_problem(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_file_of_other_families_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --family; rows of no recognizable family are then reported as invalid rows of that family."""
+    """With --family, rows of no recognizable family are reported as invalid rows of that family."""
     file = write_rows(tmp_path / "rows.jsonl", row_of("access"))
     code, report = checked(capsys, str(file), "--family=queue")
     assert (code, report["problems"][0]["problem"]) == (2, "none of its 1 rows belongs to the family queue")
@@ -245,7 +245,7 @@ def test_a_path_without_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_wrong_ground_truth_shows_when_the_oracle_plays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Such a row is readable; only playing it shows that a score of 1 is impossible."""
+    """A row with a wrong ground truth is valid; only playing it shows that a score of 1 is impossible."""
     row = row_of("access")
     row["expected_result"]["sensitive_markers"] = ["a phrase that the resource does not hold"]
     file = write_rows(tmp_path / "rows.jsonl", row, row_of("access", 1))
@@ -478,7 +478,7 @@ def test_a_cut_off_file_is_retried(tmp_path: Path, mirror: Mirror, release: Rele
 
 
 def test_a_file_that_is_always_cut_off_is_not_written(tmp_path: Path, mirror: Mirror, release: Release) -> None:
-    """The file downloaded before stays."""
+    """A truncated download does not replace the file that was downloaded before."""
     waits = Waits()
     mirror.replies[SECOND_URL] = [Reply(body=FILES[SECOND], sent=5)] * 4
     with pytest.raises(DatasetError, match=r"cut off after 5 of 14 bytes \(4 tries\); pull again later"):
@@ -507,7 +507,7 @@ def test_a_transient_error_is_retried(tmp_path: Path, mirror: Mirror, release: R
 
 
 def test_retry_after_is_honoured(tmp_path: Path, mirror: Mirror, release: Release) -> None:
-    """Up to 30 s; a date in Retry-After is ignored."""
+    """Retry-After is honoured up to 30 s; a date is ignored."""
     waits = Waits()
     mirror.replies[FIRST] = [
         Reply(429, headers={"Retry-After": asked}) for asked in ("7", "86400", "Wed, 21 Oct 2065 07:28:00 GMT")
@@ -529,7 +529,7 @@ def test_a_correct_file_is_not_downloaded_again(tmp_path: Path, mirror: Mirror, 
 
 
 def test_an_existing_file_that_differs_stays(tmp_path: Path, mirror: Mirror, release: Release) -> None:
-    """Unless --force replaces it; without it, nothing is downloaded."""
+    """A file that differs is neither downloaded nor replaced without --force."""
     own = tmp_path / SECOND
     own.parent.mkdir(parents=True)
     own.write_bytes(b"my own notes")
@@ -568,7 +568,7 @@ def test_a_server_that_does_not_respond(tmp_path: Path, mirror: Mirror, release:
 
 
 def test_a_slow_transfer_times_out(tmp_path: Path, mirror: Mirror, release: Release) -> None:
-    """Each read is in time, but the whole file is not: this clock advances 400 s per call."""
+    """A transfer times out as a whole although each read is in time; the test's clock advances 400 s per call."""
     with pytest.raises(DatasetError, match=r"too slow: \d+ of 126000 bytes"):
         pull(release, tmp_path, mirror.url, policy=Waits().policy(clock=count(step=400).__next__))
     assert len(mirror.requests) == 4
@@ -636,7 +636,7 @@ def test_the_pinned_release() -> None:
 
 
 def test_pull_from_the_command_line(tmp_path: Path, mirror: Mirror, capsys: pytest.CaptureFixture[str]) -> None:
-    """A mirror without the files: exit 2, with the file and the action to take."""
+    """With a mirror that lacks the files, the command exits with 2 and names the file and the action to take."""
     out = tmp_path / "official"
     assert main(["data", "pull", f"--out={out}", "--base-url", mirror.url]) == 2
     captured = capsys.readouterr()
@@ -648,7 +648,7 @@ def test_pull_from_the_command_line(tmp_path: Path, mirror: Mirror, capsys: pyte
 
 @needs_shared
 def test_the_official_files_are_pulled(muses: Muses, tmp_path: Path) -> None:
-    """All files, once, with the pinned numbers of rows; a second pull sends no request."""
+    """All files are pulled once, with the pinned numbers of rows; a second pull sends no request."""
     requests: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):

@@ -52,7 +52,7 @@ def test_a_run_is_registered_on_demand_and_nothing_starts_by_itself() -> None:
 
 
 def test_a_configuration_is_known_by_its_name_or_else_by_its_file() -> None:
-    """What another one has registered is none of its business."""
+    """Deployments are tagged with the configuration's name, or its file if it has none, and with the store."""
     settings = read_settings({"MUSES_HOME": "/home"})
     raws = ({**RUN, "store": "/store"}, {**RUN, "store": "/store", "name": "mine"})
     unnamed, named = (
@@ -98,7 +98,7 @@ def test_what_is_left_out_says_why() -> None:
 
 
 def test_a_sweep_without_a_name_is_called_so() -> None:
-    """As the command calls it, and not after its first run."""
+    """A sweep without a name is deployed as ``sweep``, as the command names it, and not after its first run."""
     raw = {"models": ["scripted/oracle"], "grid": {"epochs": [1, 2]}, "store": "/store"}
     assert placeholder_values(raw, "wide.yaml", read_settings({}), Path("/"))["name"] == "sweep"
 
@@ -189,7 +189,7 @@ def test_a_server_has_to_answer(muses: Muses, tmp_path: Path) -> None:
 
 
 def deployments(server: PrefectServer, pool: str) -> dict[str, Any]:
-    """What the server has registered in a pool."""
+    """Returns the deployments in a work pool, by name."""
     from prefect.client.schemas.filters import WorkPoolFilter
 
     found = server.ask(lambda client: client.read_deployments(work_pool_filter=WorkPoolFilter(name={"any_": [pool]})))
@@ -197,7 +197,7 @@ def deployments(server: PrefectServer, pool: str) -> dict[str, Any]:
 
 
 def file_of(folder: Path, pool: str, **changes: Any) -> Path:
-    """The project's file of deployments with a pool of its own."""
+    """Writes a copy of the project's deployment file with another work pool; returns its path."""
     text = PREFECT_FILE.read_text().replace("name: muses", f"name: {pool}")
     document = yaml.safe_load(text)
     for entry in document["deployments"]:
@@ -243,7 +243,7 @@ def test_registering_again_changes_what_is_there(muses: Muses, prefect: PrefectS
 def test_the_doctor_reports_deployments_of_an_earlier_version(
     muses: Muses, prefect: PrefectServer, tmp_path: Path
 ) -> None:
-    """Until they are deployed again."""
+    """The doctor reports deployments with outdated entry points until they are deployed again."""
     from prefect.client.schemas.actions import DeploymentUpdate
 
     def check() -> dict[str, Any]:
@@ -269,7 +269,7 @@ def test_the_doctor_reports_deployments_of_an_earlier_version(
 def test_what_a_configuration_has_no_longer_starts_no_more(
     muses: Muses, prefect: PrefectServer, tmp_path: Path
 ) -> None:
-    """Its schedule is paused, its due runs are gone; another configuration's goes on, and so does one that is back."""
+    """A deployment without its section is paused and its due runs are deleted; it resumes when the section returns."""
 
     def deployed(name: str, **sections: Any) -> dict[str, Any]:
         write(tmp_path, name=name, **sections)
@@ -334,7 +334,7 @@ def store_of(s3: S3Server, tmp_path: Path) -> str:
 def test_a_schedule_fires_and_the_results_are_in_the_store(
     muses: Muses, prefect: PrefectServer, s3: S3Server, tmp_path: Path
 ) -> None:
-    """The whole way: the schedule, the worker, the model with its key, the store, the state at the server."""
+    """A scheduled run passes through the worker, the model with its key and the store, and ends as COMPLETED."""
     pool = f"fires-{tmp_path.name[-8:]}".lower()
     file = file_of(tmp_path, pool, evaluate_flow={"schedules": [{"interval": 5}]})
     with Provider() as provider:
@@ -347,10 +347,10 @@ def test_a_schedule_fires_and_the_results_are_in_the_store(
             prefect.wait_until(lambda: "COMPLETED" in ended(prefect, "evaluate-scheduled"))
             (deployment,) = deployments(prefect, pool).values()
             prefect.ask(lambda client: client.pause_deployment(deployment.id))
-            # The next one is on its way: it finds nothing to play, or leaves the run to the first.
+            # The next run may have started: it finds nothing to play, or the lock refuses it.
             prefect.wait_until(lambda: not running(prefect, "evaluate-scheduled"))
     assert all(request.authorization == f"Bearer {secret}" for request in provider.completions)
-    assert len(provider.completions) == 2  # however often it fired
+    assert len(provider.completions) == 2  # no matter how often the schedule fired
     assert secret not in str(deployment)
     found = muses("leaderboard", "--store", store_of(s3, tmp_path), "--format", "json", **s3.environment)
     assert found.returncode == 0, found.stderr
@@ -368,12 +368,12 @@ def running(server: PrefectServer, name: str) -> bool:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """A cluster of its own on loopback, ended by its process; yields the URL for Prefect."""
+    """Starts a PostgreSQL server on loopback and stops it at the end; yields the URL for Prefect."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not programs:
         pytest.skip("no PostgreSQL here (Debian's package postgresql)")
     (port,) = free_ports(1)
-    # It refuses to run as root.
+    # PostgreSQL refuses to run as root.
     user = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
     if user:
         shutil.chown(folder, **user)
@@ -398,7 +398,7 @@ def postgres(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def world_folder() -> Iterator[Path]:
-    """A folder that another user can get at, other than pytest's own."""
+    """A folder that other users can access, unlike pytest's own."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="muses-pg-") as folder:
@@ -416,6 +416,6 @@ def test_a_night_with_postgres_as_the_servers_database(muses: Muses, world_folde
         with server.worker("muses"):
             state = server.wait_for_end(server.run_deployment("nightly/nightly"))
         assert state.type.value == "COMPLETED", state
-        assert not list((tmp_path / "prefect").glob("*.db"))  # nothing is kept elsewhere
+        assert not list((tmp_path / "prefect").glob("*.db"))  # SQLite is not used
     (night,) = json.loads(muses("flow", "status", "--json").stdout)["nights"]
     assert (night["state"], night["coverage"]) == ("sealed", 1.0)

@@ -51,7 +51,7 @@ def test_what_changed_is_told_in_words(store: str, capsys: pytest.CaptureFixture
         "",
     ]
     assert "A  scripted/random (run first)" in lines
-    assert "A  scripted/oracle (run first)" not in lines  # perfect in both: nothing to compare
+    assert "A  scripted/oracle (run first)" not in lines  # perfect in both runs, so it has no differences
 
 
 def test_the_same_as_json(store: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,7 @@ def test_an_empty_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_names_cannot_rule_the_terminal(store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A manifest may come from anywhere."""
+    """Control characters in a manifest, which may come from an untrusted source, do not reach the terminal."""
     path = Path(store, "runs", "first.json")
     value = json.loads(path.read_text())
     evil = value | {"run_id": "evil", "users": "x\x1b[2J\ny"}
@@ -97,7 +97,7 @@ def test_names_cannot_rule_the_terminal(store: str, capsys: pytest.CaptureFixtur
 
 
 def test_what_is_damaged_is_named(store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The rest is compared."""
+    """A damaged shard is named, and the remaining episodes are compared."""
     shard = next(Path(store).rglob("traces/run=first/**/model=scripted-random/**/shard-00000.a1.parquet"))
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-100])

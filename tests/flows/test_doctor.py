@@ -19,13 +19,13 @@ def test_all_is_well(muses: Muses, tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in lines] == ["ok    store", "ok    ray", "ok    prefect", "ok    model m"]
     assert str(tmp_path / "results") in lines[0]
     assert "embedded server" in lines[2]
-    assert [path.name for path in tmp_path.iterdir()] == [".muses"]  # where it looked, it left nothing
+    assert [path.name for path in tmp_path.iterdir()] == [".muses"]  # the checks leave no files
 
 
 @pytest.mark.integration
 @pytest.mark.own_process
 def test_all_is_ill(muses: Muses, tmp_path: Path) -> None:
-    """Every finding is reported, however many came before it, each with what to do."""
+    """All checks run even when earlier ones fail, and each failure names its remedy."""
     (port,) = free_ports(1)
     with Provider(models=refused(401, "no such key")) as strict, Provider() as good:
         config = {
@@ -41,7 +41,7 @@ def test_all_is_ill(muses: Muses, tmp_path: Path) -> None:
             "execution": {"ray_address": f"127.0.0.1:{port}"},
         }
         (tmp_path / "file").write_text("")
-        (tmp_path / "run.yaml").write_text(json.dumps(config))  # JSON is YAML
+        (tmp_path / "run.yaml").write_text(json.dumps(config))  # JSON is valid YAML
         environment = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "WRONG_KEY": "sk-123456"}
         done = muses("doctor", "run.yaml", "--json", **environment)
     assert (done.returncode, done.stderr) == (2, "")

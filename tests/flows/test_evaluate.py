@@ -1,4 +1,4 @@
-"""Outcomes of a run: invalid replies, endpoints that fail, and libraries that stay quiet and in their folders."""
+"""Outcomes of a run: invalid replies, failing endpoints, and libraries that print nothing and keep to their folders."""
 
 import asyncio
 import json
@@ -48,14 +48,14 @@ NONSENSE = {
 
 
 WELL_FORMED = ("surrogates",)
-"""Wrong all the same: it accepts what nobody asked for."""
+"""Kinds of replies that parse; they are still wrong, because they accept tasks that were not requested."""
 
 
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "megabyte")) for kind in sorted(NONSENSE)]
 )
 def test_nonsense_is_scored(muses: Muses, tmp_path: Path, kind: str) -> None:
-    """What a model says is never an error: the run is done, and what could not be read is on record."""
+    """An invalid reply is no error: the run completes, and a flag records that the reply could not be parsed."""
     forever: Iterator[Response] = iter(lambda: NONSENSE[kind], None)
     with Provider(script=forever) as provider:
         done = muses(
@@ -74,7 +74,7 @@ def test_nonsense_is_scored(muses: Muses, tmp_path: Path, kind: str) -> None:
 
 
 class Dying:
-    """A provider's script: after so many answers, every connection breaks until ``back``."""
+    """A provider's script: after the first *answers* replies, every connection breaks until ``back`` is set."""
 
     def __init__(self, answers: int) -> None:
         self._left, self.back = answers, False
@@ -88,7 +88,7 @@ class Dying:
 
 
 def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> None:
-    """Its episodes are no zeros: they are counted apart, bound the result, and are played by the next start."""
+    """Failed episodes do not score 0: they are counted separately, widen the bounds, and the next start plays them."""
     dying = Dying(answers=6)
     with Provider(reply=lambda _: "{}", script=dying) as provider:
         config: Mapping[str, Any] = {
@@ -128,7 +128,7 @@ def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=[pytest.mark.integration, pytest.mark.slow])])
 def test_a_model_without_its_key_costs_no_other_model(muses: Muses, tmp_path: Path, executor: str) -> None:
-    """It is named at once and at the end, and what it owes stays owed; the others are played."""
+    """The model is named at the start and at the end, its episodes stay pending, and the other models are played."""
     (port,) = free_ports(1)
     config: Mapping[str, Any] = {
         "models": [
@@ -153,7 +153,7 @@ def test_a_model_without_its_key_costs_no_other_model(muses: Muses, tmp_path: Pa
 
 
 def test_a_model_that_does_not_answer_is_named_at_once(muses: Muses, tmp_path: Path) -> None:
-    """And tried all the same: it may be back in time."""
+    """The model is named at the start and called anyway, since it may respond later."""
     (port,) = free_ports(1)
     down = {"model": "openai:down", "base_url": f"http://127.0.0.1:{port}/v1", "max_retries": 0}
     config = {"models": [down, "scripted/refuse"], "dataset": "generated:2", "families": ["queue"]}
@@ -167,7 +167,7 @@ def test_a_model_that_does_not_answer_is_named_at_once(muses: Muses, tmp_path: P
 
 @pytest.mark.parametrize(("family", "code"), [("queue", 0), ("access", 2)])
 def test_only_a_users_model_that_will_be_asked_has_to_answer(muses: Muses, family: str, code: int) -> None:
-    """In a family of one turn the users have said everything before."""
+    """A users' model must respond only if it will be called; in a family of one turn it is never called."""
     (port,) = free_ports(1)
     users = ("--users=openai:patron", "--users-base-url", f"http://127.0.0.1:{port}/v1")
     done = muses("run", "--model=scripted/oracle", "--dataset=generated:2", "--family", family, *users)
@@ -190,7 +190,7 @@ ENGINES = [
 
 
 def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
-    """Exit code, stdout, and what a terminal as stderr was sent."""
+    """Runs a command with a terminal as stderr; returns the exit code, stdout and the output to the terminal."""
     ours, theirs = pty.openpty()
     chunks: list[bytes] = []
 
@@ -223,7 +223,7 @@ def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[in
 
 
 def lines_of(terminal: str) -> list[str]:
-    """What a terminal was sent, without the bar and without control sequences."""
+    """Returns the lines sent to a terminal without the progress bar and control sequences."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal)
     lines = (line.strip() for line in re.split(r"[\r\n]+", plain))
     return [line for line in lines if line and "━" not in line]
@@ -231,7 +231,7 @@ def lines_of(terminal: str) -> list[str]:
 
 @pytest.mark.parametrize(("command", "homes"), ENGINES)
 def test_engines_are_quiet_and_stay_at_home(tmp_path: Path, command: tuple[str, ...], homes: list[str]) -> None:
-    """On a terminal: one line of our own beside the bar, and one folder of our own in an empty one."""
+    """A terminal shows one line beside the progress bar, and the run creates only ``.muses`` in the working folder."""
     nowhere = tmp_path / "nobody"
     nowhere.mkdir(mode=0o500)
     work = tmp_path / "work"
@@ -251,9 +251,9 @@ def test_engines_are_quiet_and_stay_at_home(tmp_path: Path, command: tuple[str, 
 @pytest.mark.integration
 @pytest.mark.own_process
 def test_a_deep_folder_and_a_home_of_ones_own(muses: Muses, tmp_path: Path) -> None:
-    """Ray's sockets allow no long paths; its logs are below our home all the same, and no link stays behind."""
+    """Ray's logs are in MUSES_HOME even if its path is too long for sockets, and the short link is removed."""
     home = tmp_path / ("deep" * 30)
-    with tempfile.TemporaryDirectory(prefix="m") as short:  # pytest's own folders are too deep for a short link
+    with tempfile.TemporaryDirectory(prefix="m") as short:  # pytest's paths are too long for a short link
         done = muses("run", *ORACLE, "--executor=ray", "--workers=1", MUSES_HOME=str(home), TMPDIR=short)
         assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr
         assert list(Path(short).iterdir()) == []
@@ -266,7 +266,7 @@ def test_a_deep_folder_and_a_home_of_ones_own(muses: Muses, tmp_path: Path) -> N
 @pytest.mark.integration
 @pytest.mark.own_process
 def test_a_users_own_homes_are_respected(muses: Muses, tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="m") as ray:  # short, as the user has to choose it
+    with tempfile.TemporaryDirectory(prefix="m") as ray:  # a user must choose a short path
         done = muses(
             *("flow", "evaluate", *ORACLE, "--executor=ray", "--workers=1", "--store=out"),
             PREFECT_HOME=str(tmp_path / "prefect"),
@@ -285,7 +285,7 @@ def test_a_dataset_of_other_families_is_refused() -> None:
 
 
 def test_a_run_of_an_older_schema_becomes_one_of_todays_when_it_plays(tmp_path: Path) -> None:
-    """And not before: a run that is held by another, or of which nothing is owed, stays readable for what wrote it."""
+    """A run that is locked or has nothing pending keeps its schema version, so that its writer can still read it."""
     raw = {"models": ["scripted/oracle"], "families": ["queue"], "dataset": "generated:2", "store": str(tmp_path)}
     config = parse_config(raw, "here")
     run = prepare_without_lock(config)

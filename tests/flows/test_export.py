@@ -105,7 +105,7 @@ def test_what_is_damaged_is_named_and_the_rest_is_written(
 def test_what_was_there_is_not_replaced_because_something_is_damaged(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The run is read once more then; the files of before are no work of this command."""
+    """Damage makes the export read the run again, which must not replace files of an earlier export without --force."""
     arguments = ("inspect", "first", "--out", str(tmp_path / "logs"), "--store", store)
     said(capsys, *arguments)
     (log,) = (tmp_path / "logs").iterdir()

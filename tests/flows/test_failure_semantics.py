@@ -1,7 +1,7 @@
-"""Flows that go wrong, with the real engines: what is tried again, what is left, and that nothing is played twice.
+"""Flows that fail, with the real engines: retries, partial results, and no episode played twice.
 
-Whatever is killed in the middle of a run, the next start finishes it with every episode once, and with the scores of a
-run that nobody disturbed.
+When a process is killed in the middle of a run, the next start finishes the run with every episode once and with the
+scores of an undisturbed run.
 """
 
 import asyncio
@@ -52,12 +52,12 @@ from tests.receiver import Receiver
 pytestmark = pytest.mark.own_process
 
 SOON_S = 25.0
-"""Cancelling gives a run 30 s before it is killed: what ends earlier has ended by itself."""
+"""Limit in seconds for a run that ends by itself; Prefect kills a cancelled run after 30 s."""
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
-    """The scores of the same run when nobody disturbs it."""
+    """The scores of the same run without a disturbance."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with Provider(reply=reply) as provider:
         done = Stopped(folder, *job(provider, "run")).wait()
@@ -69,7 +69,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...
 
 
 class Troubled(InlineExecutor):
-    """Plays shards one after the other, unless it is told to fail one."""
+    """Plays shards one at a time; ``trouble`` may raise to fail a shard."""
 
     def __init__(self, trouble: Callable[[ShardSpec], None]) -> None:
         super().__init__(shards_at_once=1)
@@ -85,7 +85,7 @@ class Troubled(InlineExecutor):
 
 
 def run_on_prefect(server: PrefectServer, folder: Path, executor: InlineExecutor, **config: Any) -> RunReport:
-    """A run in this process, a task a cell, on this executor."""
+    """Plays a run in this process, with one task per cell, on this executor."""
     from muses_eval.flows.prefect_flows.tasks import play_as_tasks
     from prefect import flow
     from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -107,7 +107,7 @@ def run_on_prefect(server: PrefectServer, folder: Path, executor: InlineExecutor
 
 
 def task_states(server: PrefectServer, flow: str) -> dict[str, tuple[str, int]]:
-    """Task -> its state's name, and how often it ran."""
+    """Returns task name -> (name of its state, number of times it ran)."""
     from prefect.client.schemas.filters import FlowFilter
 
     def read() -> dict[str, tuple[str, int]]:
@@ -120,7 +120,7 @@ def task_states(server: PrefectServer, flow: str) -> dict[str, tuple[str, int]]:
 
 @pytest.mark.integration
 def test_a_cell_is_tried_again_with_what_it_owes_by_then(prefect: PrefectServer, tmp_path: Path) -> None:
-    """Its ids stay; what the first try stored is not played again; the other cell notices nothing."""
+    """A retried cell keeps its ids and plays only what its first attempt has not stored; other cells are unaffected."""
     failed: list[ShardSpec] = []
 
     def trouble(spec: ShardSpec) -> None:
@@ -174,7 +174,7 @@ def test_what_a_retry_cannot_mend_is_not_tried_again(prefect: PrefectServer, tmp
 @pytest.mark.slow
 @pytest.mark.integration
 def test_a_cell_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
-    """What it has finished is kept, the others are played, and the run says that it is not whole."""
+    """A cell that times out keeps its finished episodes, the other cells are played, and the run reports the gap."""
     stall = Stall()
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
         arguments = limited(tmp_path, provider, cell_minutes=0.1)
@@ -191,7 +191,7 @@ def test_a_cell_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Pat
 
 
 class Late(InlineExecutor):
-    """As one whose model's servers come up late."""
+    """An executor whose model servers start late."""
 
     WAIT_S = 4.0
 
@@ -210,7 +210,7 @@ def test_waiting_for_room_is_not_a_cells_time(prefect: PrefectServer, tmp_path: 
 
 
 class Failing(InlineExecutor):
-    """As one whose store is full when a shard that takes too long is to keep what it has."""
+    """An executor that fails with a full disk when a shard times out and is about to store its finished episodes."""
 
     tries = 0
 
@@ -231,7 +231,7 @@ def test_a_cell_that_fails_when_its_time_is_over_is_not_tried_again(
 ) -> None:
     failing = Failing(shards_at_once=1)
     run_on_prefect(prefect, tmp_path, failing, models=["scripted/oracle"], flow={"cell_minutes": 0.01})
-    assert failing.tries == 3  # one a shard
+    assert failing.tries == 3  # one per shard
     assert "played for more than 0.01 minutes, and then: no space left" in caplog.text
 
 
@@ -253,20 +253,20 @@ def test_a_flow_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Pat
 
 
 def limited(folder: Path, provider: Provider, **flow: Any) -> tuple[str, ...]:
-    """A run of a model that stalls and of one that does not."""
+    """Returns the arguments of a run of a model that stalls and one that does not."""
     config = {
         "name": "limited",
         "models": [{"model": "openai:m", "name": "limited", "base_url": provider.base_url}, "scripted/oracle"],
         "families": ["queue"],
         "dataset": f"generated:{EPISODES}",
         "flow": flow,
-        "execution": {"shard_size": SHARD, "shards_per_worker": 2 * EPISODES},  # room for all, also for those that wait
+        "execution": {"shard_size": SHARD, "shards_per_worker": 2 * EPISODES},  # a slot for every shard, waiting or not
     }
     (folder / "limited.yaml").write_text(yaml.safe_dump(config))
     return "flow", "evaluate", "limited.yaml", "--json"
 
 
-# --- what is killed -----------------------------------------------------------------------------------------------
+# --- killed processes ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -281,9 +281,9 @@ def test_the_next_start_finishes_what_was_killed(
     monkeypatch: pytest.MonkeyPatch,
     victim: str,
 ) -> None:
-    """SIGKILL, of the process that runs the flow, or of all that its Ray has started, as when a head node dies."""
+    """SIGKILL hits the process of the flow, or all processes that its Ray has started, as when a head node dies."""
     monkeypatch.setenv("PREFECT_API_URL", prefect.url)
-    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # so long a driver waits for its head: else 60
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # to reach the head node; default: 60
     stall = Stall()
     ray = ("--executor=ray",) if victim == "ray" else ()
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
@@ -329,7 +329,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_a_sweep_that_a_worker_plays_is_killed_and_somebody_is_told(
     muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path
 ) -> None:
-    """A dead process tells nobody: the worker does.  The deployment's next run plays the rest."""
+    """A killed flow cannot send a notification, so the worker does; the deployment's next run plays the rest."""
     from prefect.blocks.webhook import Webhook
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -366,12 +366,12 @@ def test_a_sweep_that_a_worker_plays_is_killed_and_somebody_is_told(
     assert message["where"] == f"store {tmp_path}/.muses/store"
     assert message["more"] == f"prefect flow-run logs {run}"
     assert stored_once(tmp_path) == planned
-    # The deployment's tag is not theirs: for each tag of a task, Prefect would ask the server for a place first.
+    # Tasks lack the deployment's tag: Prefect would ask the server for a concurrency slot for each tag of a task.
     assert task_tags(prefect, "sweep-killed") == [[]]
 
 
 def task_tags(server: PrefectServer, flow_run: str) -> list[list[str]]:
-    """Of the tasks of flow runs with this name, each once."""
+    """Returns the distinct lists of tags of the tasks in flow runs with this name."""
     from prefect.client.schemas.filters import FlowRunFilter
 
     found = server.ask(lambda client: client.read_task_runs(flow_run_filter=FlowRunFilter(name={"any_": [flow_run]})))
@@ -379,7 +379,7 @@ def task_tags(server: PrefectServer, flow_run: str) -> list[list[str]]:
 
 
 def process_of(server: PrefectServer, flow_run_id: str) -> int:
-    """The process in which a worker has a flow run."""
+    """Returns the id of the process in which a worker executes a flow run."""
 
     async def read(client: Any) -> int:
         return int(str((await client.read_flow_run(flow_run_id)).infrastructure_pid).rpartition(":")[2])
@@ -388,7 +388,7 @@ def process_of(server: PrefectServer, flow_run_id: str) -> int:
 
 
 class Pause(Stall):
-    """As a stall, but those that wait get an answer in the end."""
+    """A stall whose waiting requests are answered in the end."""
 
     def __next__(self) -> Response | None:
         return None if super().__next__() is None else slow(8)
@@ -397,7 +397,7 @@ class Pause(Stall):
 @pytest.mark.slow
 @pytest.mark.integration
 def test_a_killed_server_costs_no_episode(muses: Muses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run plays on without it to its last episode; only Prefect does not hear of it, after minutes of trying."""
+    """A run whose server is killed still plays all its episodes; only its final state does not reach Prefect."""
     pause = Pause()
     with (
         prefect_server(tmp_path / "prefect") as server,
@@ -422,14 +422,14 @@ def test_a_killed_server_costs_no_episode(muses: Muses, tmp_path: Path, monkeypa
 def test_a_server_that_is_in_trouble_for_a_while_costs_nothing(
     prefect: PrefectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one behind a proxy that is started again: the run plays on, and Prefect hears how it has ended."""
+    """A run continues while a proxy answers for the server with 503, and its final state reaches Prefect afterwards."""
     pause = Pause()
     with Front(prefect.port) as front, Provider(reply=reply, script=pause, latency_s=0.05) as provider:
         monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{front.port}/api")
         running = Stopped(tmp_path, *job(provider, "flow", "evaluate"), "--name=troubled")
         assert pause.reached.wait(PATIENCE_S)
         front.trouble = 503
-        wait_for(lambda: bool(front.refused))  # what shows the run's progress
+        wait_for(lambda: bool(front.refused))  # the requests that publish the run's progress
         pause.over = True
         wait_for(lambda: stored_once(tmp_path) == EPISODES)
         front.trouble = None
@@ -442,7 +442,7 @@ def test_a_server_that_is_in_trouble_for_a_while_costs_nothing(
 
 @pytest.mark.integration
 def test_what_a_server_answers_with_500_is_asked_again(prefect: PrefectServer) -> None:
-    """As Prefect does with 503 by itself; else a run that is done would end with that error."""
+    """Requests that get a 500 are retried, as Prefect does for a 503; else a finished run would end with that error."""
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_RETRY_EXTRA_CODES, temporary_settings
 
@@ -497,7 +497,7 @@ def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said:
 def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
     muses: Muses, prefect: PrefectServer, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
-    """With Ray, whose workers have to be ended by the flow itself: they write what they have first."""
+    """A cancelled flow stops its Ray workers, which first store their finished episodes; a later run plays the rest."""
     stall = Stall()
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
         config = {
@@ -521,7 +521,7 @@ def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
             assert time.monotonic() - asked < SOON_S
             finished = stored_once(tmp_path)
             assert 0 < finished <= ANSWERED
-            assert finished % SHARD  # the shards in the middle were written as far as they had come
+            assert finished % SHARD  # unfinished shards were stored with their finished episodes
             stall.over = True
             before = len(provider.completions)
             state = prefect.wait_for_end(prefect.run_deployment("evaluate/cancelled"))
@@ -537,7 +537,7 @@ def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
 def test_a_night_that_is_ended_in_the_middle_goes_on(
     muses: Muses, prefect: PrefectServer, tmp_path: Path, end: str
 ) -> None:
-    """Its canary stays, and what was played of the night.  It is the night of its schedule, which was a day ago."""
+    """The night keeps its canary and its finished episodes, and belongs to the day for which it was scheduled."""
     stall, canary, due = Stall(), 6, datetime.now(UTC) - timedelta(days=1)
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
         config = {

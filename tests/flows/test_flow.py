@@ -26,7 +26,7 @@ JOB = (*MODELS, "--family=queue", "--family=access", "--dataset=generated:3")
 
 
 def known(server: PrefectServer, name: str) -> dict[str, Any]:
-    """What the server says, through Prefect's own client, of the flow runs of this name."""
+    """Returns states, tasks and artifacts of the flow runs with this name, read with Prefect's own client."""
     from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, TaskRunFilter
 
     async def ask(client: Any) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, pr
     assert "| scripted/oracle" in text
     assert "100.0" in text
 
-    again = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=prefect.url)  # nothing is owed
+    again = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=prefect.url)  # none pending
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["leaderboard"] == json.loads(done.stdout)["leaderboard"]
     assert [state for state, _ in known(prefect, "evaluate-tonight")["states"]] == ["COMPLETED"] * 2
@@ -71,7 +71,7 @@ def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, pr
 
 @pytest.mark.integration
 def test_a_flow_that_cannot_run_says_so_once(muses: Muses, prefect: PrefectServer) -> None:
-    """The user reads our message alone; Prefect has the failure with the same reason."""
+    """The user sees only our message, and Prefect records the failure with the same reason."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/v1"
     job = ("--model=openai:m", "--base-url", url, "--dataset=generated:2", "--name=doomed")
@@ -91,7 +91,7 @@ def test_a_flow_that_cannot_run_says_so_once(muses: Muses, prefect: PrefectServe
 def test_an_interrupted_flow_is_not_left_running(
     tmp_path: Path, prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server is told that it ended."""
+    """An interrupted flow run has a final state on the server."""
     monkeypatch.setenv("PREFECT_API_URL", prefect.url)
     stall = Stall()
     with Provider(reply=reply, script=stall, latency_s=0.02) as provider:
@@ -120,7 +120,7 @@ def test_a_server_that_is_not_there(muses: Muses, tmp_path: Path) -> None:
 
 
 class _Broken(BaseHTTPRequestHandler):
-    """Answers everything with 500."""
+    """Answers every request with 500."""
 
     def _fail(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -134,13 +134,13 @@ class _Broken(BaseHTTPRequestHandler):
 
 @pytest.mark.integration
 def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is on record, and that is all."""
+    """A progress artifact that cannot be published is logged, and the run continues."""
     from muses_eval.flows.job.prepare import prepare_without_lock
     from muses_eval.flows.prefect_flows.artifacts import ProgressArtifact
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     raw = {"models": ["scripted/oracle"], "dataset": "generated:1", "store": str(tmp_path)}
-    # Prefect removed the root logger's handlers.
+    # Prefect removes the handlers of the root logger.
     logging.getLogger("muses_eval.flows.prefect_flows.server").addHandler(caplog.handler)
     progress = ProgressArtifact(prepare_without_lock(parse_config(raw, "here")), uuid.uuid4())
     with ThreadingHTTPServer(("127.0.0.1", 0), _Broken) as broken:
@@ -155,7 +155,7 @@ def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pyt
 
 @pytest.mark.integration
 def test_a_lost_server_is_told_in_our_words() -> None:
-    """Once Prefect has given up on it."""
+    """A lost server is reported with our message after Prefect has given up its retries."""
     import httpx
     from muses_eval.flows.prefect_flows.server import translate_server_errors
 
@@ -170,7 +170,7 @@ def test_the_doctor_finds_the_server(muses: Muses, prefect: PrefectServer) -> No
     (port,) = free_ports(1)
     done = muses(
         "doctor", "--json", "--ray-address", f"127.0.0.1:{port}", PREFECT_API_URL=prefect.url
-    )  # no Ray: it is quicker
+    )  # without Ray, which is faster
     assert (done.returncode, done.stderr) == (2, "")
     findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
     assert findings["prefect"] == {"what": "prefect", "ok": True, "detail": f"the server at {prefect.url} answers"}

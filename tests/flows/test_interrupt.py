@@ -1,7 +1,7 @@
-"""A run that is stopped in the middle: what is finished stays, nobody is left behind, and the next start completes it.
+"""A run that is stopped keeps its finished episodes and leaves no process behind; the next start completes it.
 
-Signals go to the whole process group where a terminal's Ctrl-C would, and to the one process where a supervisor would
-send them.  The provider answers some calls and lets others wait, so that some episodes are done and others are not.
+Signals go to the whole process group, as Ctrl-C in a terminal, or to one process, as from a supervisor.  The provider
+answers some calls and lets others wait, so that some episodes are finished and others are not.
 """
 
 import json
@@ -28,25 +28,25 @@ pytestmark = pytest.mark.own_process
 
 EPISODES, SHARD = 48, 4
 ANSWERED = 22
-"""Before the provider stalls: four shards are whole, and since this is no multiple of a shard, one is in the middle."""
+"""Number of answers before the provider stalls; no multiple of ``SHARD``, so that a shard is partly finished."""
 WAITING = 8
-"""Requests that wait when the signal is sent."""
+"""Number of requests that wait when the signal is sent."""
 MARK = "MUSES_TEST_MARK"
 _PATIENCE_S = 120.0
 
 CTRL_C = (signal.SIGINT, True)
-"""As a terminal sends it: to all processes of the group."""
+"""SIGINT to all processes of the group, as a terminal sends it."""
 SIGINT, SIGTERM, SIGKILL = ((number, False) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
 
 
 def reply(request: Mapping[str, Any]) -> str:
-    """Deterministic, and right for some scenarios: who is named in the prompt decides."""
+    """Returns a reply that depends on the names in the prompt alone, and is right for some scenarios only."""
     names = sorted(word for word in str(request["messages"]).replace('"', " ").split() if "_task_" in word)
     return json.dumps({"accepted_instructions": names[: len(names) // 2], "rejected_instructions": []})
 
 
 class Stopped:
-    """A process of ``muses`` that is stopped when the provider has been asked so many times."""
+    """A process of ``muses`` that a test stops with signals."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.mark = f"{folder}:{arguments[0]}"
@@ -77,7 +77,7 @@ class Stopped:
 
     @property
     def left_behind(self) -> list[str]:
-        """Processes that it started, wherever they have gone since: they all have its environment."""
+        """Command lines of the processes that it started, also detached ones; all inherit its environment."""
         return [command for pid, command in _marked(self.mark) if pid != self._process.pid]
 
 
@@ -86,14 +86,14 @@ def _marked(mark: str) -> Iterator[tuple[int, str]]:
         try:
             environment = (folder / "environ").read_bytes().split(b"\0")
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:  # it has ended, or is not ours to look at
+        except OSError:  # it has ended, or belongs to another user
             continue
         if f"{MARK}={mark}".encode() in environment:
             yield int(folder.name), command
 
 
 class Stall:
-    """A provider's script: the first requests are answered, all others wait in vain until ``over``."""
+    """A provider's script: answers the first requests; later ones wait, until ``over`` is set for new requests."""
 
     def __init__(self) -> None:
         self.asked, self.over, self.reached = 0, False, threading.Event()
@@ -119,7 +119,7 @@ def job(provider: Provider, *command: str) -> tuple[str, ...]:
 
 
 def scores(folder: Path) -> list[tuple[Any, ...]]:
-    """Every score in the folder's store, row for row."""
+    """Returns all scores in the folder's store, in a fixed order."""
     with connect(str(folder / ".muses" / "store")) as connection:
         return connection.execute(
             "select scenario_id, scoring, metric, round, value from scores order by all"
@@ -127,7 +127,7 @@ def scores(folder: Path) -> list[tuple[Any, ...]]:
 
 
 def stored_once(folder: Path) -> int:
-    """How many episodes the store holds, each of a run once in all of its objects."""
+    """Returns the number of stored episodes; asserts that each is stored once per run."""
     with connect(str(folder / ".muses" / "store")) as connection:
         counts = connection.execute("select count(*), count(distinct (run_id, episode_id)) from traces").fetchone()
     assert counts is not None
@@ -137,13 +137,13 @@ def stored_once(folder: Path) -> int:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
-    """The scores of the same run when nobody disturbs it."""
+    """The scores of the same run without a disturbance."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with Provider(reply=reply) as provider:
         done = Stopped(folder, *job(provider, "run")).wait()
     assert done.returncode == 0, done.stderr
     found = scores(folder)
-    assert len({value for *_, value in found}) > 2  # the model is right here and wrong there
+    assert len({value for *_, value in found}) > 2  # the model is right for some scenarios and wrong for others
     return found
 
 
@@ -185,7 +185,7 @@ def test_a_stopped_run_is_completed_by_the_command_that_it_names(
         again = shlex.split(line.partition("Resume with: muses ")[2])
         assert again == list(arguments)
         before = len(provider.completions)
-        resumed = muses(*job(provider, "run"))  # the same run, without the engines: that they resume is shown elsewhere
+        resumed = muses(*job(provider, "run"))  # the same run without the engines, whose resumption other tests cover
         assert resumed.returncode == 0, resumed.stderr
         assert json.loads(resumed.stdout)["episodes"]["scored"] == EPISODES
         assert len(provider.completions) - before == EPISODES - finished
@@ -218,7 +218,7 @@ def test_impatience_does_no_harm(muses: Muses, tmp_path: Path, stop: tuple[tuple
 @pytest.mark.integration
 @pytest.mark.parametrize("command", [("run", "--executor=ray"), ("flow", "evaluate")])
 def test_an_end_at_once_leaves_nobody_behind(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Nor a pipe open: otherwise whoever reads our output would wait for the engines."""
+    """After repeated signals no process is left and no pipe stays open, so a reader of the output need not wait."""
     stall = Stall()
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
         running = Stopped(tmp_path, *job(provider, *command))
@@ -228,7 +228,7 @@ def test_an_end_at_once_leaves_nobody_behind(tmp_path: Path, command: tuple[str,
             time.sleep(0.02)
         stopped = running.wait()
         deadline = time.monotonic() + _PATIENCE_S
-        while running.left_behind and time.monotonic() < deadline:  # they were told to end, and take a moment
+        while running.left_behind and time.monotonic() < deadline:  # they have the signal and need a moment
             time.sleep(0.1)
         assert running.left_behind == []
     assert stopped.returncode == 130
@@ -237,7 +237,7 @@ def test_an_end_at_once_leaves_nobody_behind(tmp_path: Path, command: tuple[str,
 
 
 class Deaf:
-    """A server that accepts connections and never says a word."""
+    """A server that accepts connections and never responds."""
 
     def __init__(self) -> None:
         self.accepted: list[socket.socket] = []
@@ -267,7 +267,7 @@ class Deaf:
 
 
 def test_a_store_that_hangs_holds_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signals are heard while the store keeps silent, and the third does not wait for it to try again."""
+    """Signals end a run whose store does not respond, and the third one does not wait for a retry."""
     with Deaf() as deaf:
         for name, value in {"ENDPOINT_URL": deaf.url, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
             monkeypatch.setenv(f"AWS_{name}", value)
@@ -284,7 +284,7 @@ def test_a_store_that_hangs_holds_nobody(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_killed_run_is_completed(muses: Muses, tmp_path: Path, undisturbed: list[tuple[Any, ...]]) -> None:
-    """SIGKILL: what was in the middle is lost and played again, what was stored is there once."""
+    """After SIGKILL, the next start replays only the unfinished episodes; each is stored once."""
     stall = Stall()
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
         running = Stopped(tmp_path, *job(provider, "run"))
@@ -306,9 +306,9 @@ def test_a_killed_run_is_completed(muses: Muses, tmp_path: Path, undisturbed: li
 @pytest.mark.integration
 @pytest.mark.parametrize("engine", ["ray", "prefect"])
 def test_a_signal_while_the_engines_start(tmp_path: Path, engine: str) -> None:
-    """The first sign of life of either engine is its home; what is started then has to end as well.
+    """A signal while an engine starts, which its new home folder shows, ends all processes that were started.
 
-    Ray answers with SystemExit wherever its own start has come to; where that is a destructor, Python prints it first.
+    Ray raises SystemExit at any point of its start; inside a destructor, Python prints it before our message.
     """
     command = ("flow", "evaluate") if engine == "prefect" else ("run", "--executor=ray")
     home = tmp_path / ".muses" / engine

@@ -42,8 +42,8 @@ def test_an_api_model_on_ray_into_s3_and_out_again_in_sql(muses: Muses, tmp_path
         "planned": 6, "scored": 6, "infra_failed": 0, "simulator_failed": 0, "budget_stopped": 0
     }  # fmt: skip
     assert (summary["leaderboard"][0]["privacy"], summary["leaderboard"][0]["utility"]) == (1.0, 0.0)
-    assert asked == 6 * 10  # everybody is refused for ten rounds
-    said = done.stderr.splitlines()  # engines keep quiet; the run, its use, and a word on prices are ours
+    assert asked == 6 * 10  # the model refuses in all ten rounds
+    said = done.stderr.splitlines()  # one line each about the run, its usage and missing prices; none from the engines
     assert [line.split()[0] for line in said] == ["run", "60", "the"], done.stderr
 
     query = "select outcome, count(*) as n, sum(len(calls)) as calls from episodes group by 1"
@@ -72,7 +72,7 @@ def test_official_files_are_played_as_they_are(muses: Muses, folder: str, episod
 @pytest.mark.slow
 @pytest.mark.integration
 def test_the_flow_and_the_plain_run_are_the_same_job(muses: Muses, prefect: PrefectServer) -> None:
-    """Without Prefect, through its embedded server, and with another server on Ray: the same run, the same numbers."""
+    """A run has the same id and scores without Prefect, with its embedded server, and with another server on Ray."""
     arguments = (*AGENTS, "--dataset", "generated:4", "--json")
     plain = muses("run", *arguments, "--store", "plain")
     embedded = muses("flow", "evaluate", *arguments, "--store", "embedded")
@@ -111,7 +111,7 @@ def test_running_again_plays_only_what_is_not_scored(muses: Muses, tmp_path: Pat
 
 
 def test_first_start_without_ray_imports_no_engine(tmp_path: Path) -> None:
-    """What makes the first episode come soon: engines are imported when they are used.  (Polars is, for the report.)"""
+    """Engines are imported only when they are used, so that the first episode starts soon."""
     import subprocess
 
     code = (

@@ -1,5 +1,4 @@
-"""Upkeep: what is open and whole is sealed, what is old goes by the rules, what is damaged is named, and a look touches
-nothing."""
+"""Maintenance compacts complete runs, deletes old ones by the rules and reports damage; a dry run changes nothing."""
 
 import asyncio
 import os
@@ -38,7 +37,7 @@ def put(store: ObjectStore, run_id: str, *, scored: int = 2, planned: int = 2) -
 
 
 def age(store: ObjectStore, run_id: str) -> None:
-    """As if it had been written long ago."""
+    """Sets the modification times of a run's files to a time long ago."""
     then = time.time() - LONG_AGO_S
     for path in Path(store.url).rglob("*"):
         if path.is_file() and run_id in str(path):
@@ -50,7 +49,7 @@ def look_after(store: ObjectStore, rules: MaintainConfig = RULES, *, dry_run: bo
 
 
 def filled(store: ObjectStore) -> None:
-    """Open and whole, open and owing, sealed, old (one of them named by two rules), damaged."""
+    """Writes runs that are complete, incomplete, sealed, old (one of them matched by two rules) and damaged."""
     put(store, "whole")
     put(store, "owing", scored=1)
     put(store, "done")
@@ -63,7 +62,7 @@ def filled(store: ObjectStore) -> None:
 
 
 def test_one_upkeep(store: ObjectStore) -> None:
-    """Everything that a night may leave behind, in one go; the second finds nothing more to do."""
+    """One maintenance handles every state in which a night may leave runs; a second one has nothing to do."""
     filled(store)
     report = look_after(store)
     assert {run.run_id for run in report.deleted} == {"nightly-2026-01-01", "nightly-2026-02-02"}
@@ -81,7 +80,7 @@ def test_one_upkeep(store: ObjectStore) -> None:
 
 
 def test_a_night_that_has_not_come_to_an_end_is_left_to_itself(store: ObjectStore) -> None:
-    """Sealed here, it would be taken over by the next one, and what moved in it would never be told."""
+    """An unfinished night is not sealed; the next night would reuse its cells and never report its flags."""
     for run_id in ("nightly-2026-11-20", "nightly-canary-2026-11-20"):
         put(store, run_id)
         cells = (CellRecord(model="model-a", family="queue", template="says", content_key="k", played_in=run_id),)
@@ -92,7 +91,7 @@ def test_a_night_that_has_not_come_to_an_end_is_left_to_itself(store: ObjectStor
 
 
 def test_old_runs_go_by_the_rules(store: ObjectStore) -> None:
-    """Once each, sealed or not; without rules none does."""
+    """Each old run is deleted once, sealed or not; without rules none is deleted."""
     put(store, "nightly-2026-01-01")
     put(store, "keep-2026-02-02")
     put(store, "nightly-2026-11-22")
@@ -107,7 +106,7 @@ def test_old_runs_go_by_the_rules(store: ObjectStore) -> None:
 
 
 def test_a_look_touches_nothing(store: ObjectStore) -> None:
-    """It says what would be done."""
+    """A dry run reports what would be done and changes nothing."""
     filled(store)
     before = sorted(store.list(""))
     report = look_after(store, dry_run=True)

@@ -48,7 +48,7 @@ def test_a_night() -> None:
 
 
 def test_the_last_nights() -> None:
-    """What is not known is not shown as nothing; alarms and problems stand below, improvements do not."""
+    """Unknown values are not shown as 0; alarms and problems are listed below the table, improvements are not."""
     going = replace(LINE, state="open", scored=None, complete=None, cost_usd=None, seconds=None, flags=(), problems=())
     first, second, *below = status_table([LINE, going]).splitlines()[2:]
     assert " ".join(first.split()) == "2026-11-23 sealed 75 % 1 3 $1.25 67 min 1 drift, 2 regression, 1 improvement"
