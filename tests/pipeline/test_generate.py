@@ -111,7 +111,7 @@ def test_both_paper_sizes_are_quick() -> None:
     """Prints the CPU time; the run fails only when a row is missing."""
     start = time.process_time()
     made = {family: len(list(generate(PAPER[family], 0))) for family, generate in BOTH}
-    print(f"generated {made} in {time.process_time() - start:.2f} s of CPU")  # noqa: T201 - a figure for people
+    print(f"generated {made} in {time.process_time() - start:.2f} s of CPU")  # noqa: T201 - for the reader of the log
     assert made == PAPER
 
 

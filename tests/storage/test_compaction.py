@@ -175,7 +175,7 @@ def test_a_run_that_goes_on(store: ObjectStore) -> None:
 
 
 def test_new_scores_of_a_sealed_run(store: ObjectStore) -> None:
-    """New scores replace the ones in sealed objects, and are merged by the next compaction."""
+    """New scores are shown instead of those in sealed objects, and are merged by the next compaction."""
     expected = fill(store)
     compact(store, "run-a", settings=SMALL)
     assert played_families(store, "run-a") == ("access", "queue")

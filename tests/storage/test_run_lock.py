@@ -51,7 +51,7 @@ def stored(store: ObjectStore) -> LockRecord:
 
 
 def put(store: ObjectStore, record: LockRecord) -> None:
-    """Writes a lock record as another machine would."""
+    """Writes a lock record as a process of another machine would."""
     if not store.put_if_absent(lock_key("run-a"), record.to_json()):
         assert store.replace(lock_key("run-a"), record.to_json(), store.read(lock_key("run-a")).tag)
 

@@ -40,7 +40,7 @@ def main(folder: str) -> None:
     store = open_store(folder)
     create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}))
     write_shard(store, ShardKey(RUN, "model-a", "queue", 0, 1), fixture_episodes())
-    print(f"schema version {SCHEMA_VERSION} in {folder}")  # noqa: T201 - what it is run for
+    print(f"schema version {SCHEMA_VERSION} in {folder}")  # noqa: T201 - the output of the command
 
 
 if __name__ == "__main__":

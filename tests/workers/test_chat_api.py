@@ -672,7 +672,7 @@ def test_a_cancelled_call_gives_back_slot_and_connection() -> None:
 
         async def interrupted(model: Model) -> Reply:
             call = asyncio.ensure_future(ask(model.agent(request())))
-            while not provider.completions:  # noqa: ASYNC110  (the server lives in another thread)
+            while not provider.completions:  # noqa: ASYNC110 - another thread changes it
                 await asyncio.sleep(0.001)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):

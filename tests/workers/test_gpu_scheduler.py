@@ -193,7 +193,7 @@ def test_who_comes_while_servers_leave_waits_for_the_next_time(tmp_path: Path) -
         stage = Stage.on(tmp_path, 1)
         async with stage.executor:
             first = asyncio.create_task(stage.play("one", {A: 1, B: 1}))
-            while server_key(A) not in stage.fleet.up:  # noqa: ASYNC110 - the books of a fleet have no bell
+            while server_key(A) not in stage.fleet.up:  # noqa: ASYNC110 - the fleet sends no event
                 await asyncio.sleep(0)
             while server_key(A) in stage.fleet.up:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0)

@@ -63,7 +63,7 @@ def test_leaving_ends_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> No
             async with InlineExecutor(2) as executor:
                 await executor.run(finished)
                 tasks = [asyncio.create_task(executor.run(shard)) for shard in hanging]
-                while len(never.completions) < 2:  # noqa: ASYNC110 - the books of another thread
+                while len(never.completions) < 2:  # noqa: ASYNC110 - another thread changes it
                     await asyncio.sleep(0)
                 for task in tasks:
                     task.cancel()
@@ -83,7 +83,7 @@ def test_an_executor_can_be_left_while_shards_are_played(tmp_path: Path) -> None
         async def job() -> None:
             async with InlineExecutor(1) as executor:
                 waiting = asyncio.create_task(executor.run(shard))
-                while not never.completions:  # noqa: ASYNC110 - the books of another thread
+                while not never.completions:  # noqa: ASYNC110 - another thread changes it
                     await asyncio.sleep(0)
             with pytest.raises(asyncio.CancelledError):
                 await waiting

@@ -568,7 +568,7 @@ def test_before_anything_was_let_in_a_refusal_teaches_nothing() -> None:
     learner.observe(AccountActivity(answered=1, answered_after_cut=1, crowded=True), 61.0)
     assert learner.rate is None
     busy(learner, 3, 62.0, crowded=True)
-    assert learner.window > 100  # type: ignore[operator]  # slow start goes on
+    assert learner.window > 100  # type: ignore[operator]  # slow start continues
 
 
 @settings(max_examples=50, deadline=None)

@@ -284,7 +284,7 @@ def test_a_shard_that_is_stopped_before_anything_is_finished_writes_nothing(tmp_
 
         async def interrupted() -> None:
             playing = asyncio.create_task(play(shard))
-            while not provider.completions:  # noqa: ASYNC110 - the books of another thread
+            while not provider.completions:  # noqa: ASYNC110 - another thread changes it
                 await asyncio.sleep(0)
             playing.cancel()
             with pytest.raises(asyncio.CancelledError):

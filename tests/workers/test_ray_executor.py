@@ -124,7 +124,7 @@ def test_a_shard_that_is_cancelled_stores_what_is_finished(pool: Pool, tmp_path:
 
         async def job() -> None:
             playing = asyncio.create_task(pool.executor.run(shard))
-            while len(provider.completions) < len(shard.episodes):  # noqa: ASYNC110 - the books of another thread
+            while len(provider.completions) < len(shard.episodes):  # noqa: ASYNC110 - another thread changes it
                 await asyncio.sleep(0.05)
             await asyncio.sleep(1.0)  # the answers have arrived by then
             playing.cancel()
@@ -208,7 +208,7 @@ def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: py
 
         async def job() -> list[ShardSummary]:
             playing = asyncio.gather(*map(pool.executor.run, shards))
-            while len(provider.completions) < 3:  # noqa: ASYNC110 - the books of another thread
+            while len(provider.completions) < 3:  # noqa: ASYNC110 - another thread changes it
                 await asyncio.sleep(0.01)
             for pid in before:
                 os.kill(pid, signal.SIGKILL)
@@ -279,7 +279,7 @@ def test_a_killed_process_neither_keeps_nor_doubles_a_lease(pool: Pool, tmp_path
 
         async def job() -> list[ShardSummary]:
             playing = asyncio.gather(*map(pool.executor.run, shards))
-            while len(provider.completions) < 3:  # noqa: ASYNC110 - the books of another thread
+            while len(provider.completions) < 3:  # noqa: ASYNC110 - another thread changes it
                 await asyncio.sleep(0.01)
             os.kill(worker_pids(name)[0], signal.SIGKILL)
             return await playing

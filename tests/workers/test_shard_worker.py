@@ -92,7 +92,7 @@ def test_draining_ends_all_shards_and_keeps_what_is_finished(tmp_path: Path) -> 
             worker = ShardWorker({})
             await worker.run(replace(shard, episodes=shard.episodes[:done]))
             waiting = [asyncio.create_task(worker.run(each)) for each in (stuck, replace(stuck, number=7))]
-            while len(never.completions) < 2 * len(stuck.episodes):  # noqa: ASYNC110 - the books of another thread
+            while len(never.completions) < 2 * len(stuck.episodes):  # noqa: ASYNC110 - another thread changes it
                 await asyncio.sleep(0)
             await worker.drain()
             for task in waiting:

@@ -17,7 +17,7 @@ def _patient_queries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def played_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Returns the URL; the run ``played`` has four agents, the run before it, ``earlier``, has two."""
+    """Returns the store's URL; its run ``played`` has four agents, and the run before it, ``earlier``, has two."""
     store = str(tmp_path_factory.mktemp("web") / "store")
     runs = {"earlier": ("random", "refuse"), "played": ("oracle", "compliant", "random", "refuse")}
     for run_id, kinds in runs.items():
