@@ -55,7 +55,7 @@ def tokens(entry: LoggedRequest) -> int:
     return entry.tokens
 
 
-def measured(  # noqa: PLR0917 - a limit and what to look at
+def measured(  # noqa: PLR0917 - a limit and the window to evaluate
     entries: Sequence[LoggedRequest], limit: int, window_s: float, from_s: float, amount: Amount, spare: int = SPARE
 ) -> dict[str, Any]:
     """Returns the shares of *limit*, which is per window, that a run used from *from_s* on.

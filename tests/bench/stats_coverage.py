@@ -4,8 +4,8 @@
     python -m tests.bench.stats_coverage --repetitions 2000     the same, coarser
 
 ``coverage``: share of 95 % intervals that contain the true value, for one model's mean and for the difference of two
-models.  ``claims``: share of runs of equally good models in which any difference is significant (at most 5 %).
-``bands``: share of runs in which every model's rank lies in its band (at least 95 %).  ``power``: share of runs in
+models.  ``claims``: share of runs of equally good models in which any difference is significant (5 % at most).
+``bands``: share of runs in which every model's rank lies in its band (95 % or more).  ``power``: share of runs in
 which the smallest detectable difference of a design is significant (80 %).
 ``proportions``: coverage of the intervals of proportions, summed over all outcomes rather than simulated.  ``edges``:
 the same near 0 and 1, where mean ± t · SE covers too little, beside the Wilson interval.

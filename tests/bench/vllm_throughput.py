@@ -7,7 +7,7 @@ traces), and ``vllm bench serve`` with the prompts of these episodes as the serv
 request the same number of tokens with the same concurrency.  A warm-up round of each puts all prompts into the server's
 prefix cache.  The best round counts, since other load on the machine can only slow a round down.
 
-``make test-vllm`` installs what this needs; VLLM_TEST_PYTHON, VLLM_TEST_MODEL and VLLM_TEST_ARGS name another vLLM, as
+``make test-vllm`` installs the requirements; VLLM_TEST_PYTHON, VLLM_TEST_MODEL and VLLM_TEST_ARGS name another vLLM, as
 for tests/vllm.  Prints one JSON object.
 """
 

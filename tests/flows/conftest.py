@@ -10,7 +10,7 @@ from tests.receiver import Receiver
 
 @pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A server for the whole session; tests tell their runs apart by name."""
+    """A Prefect server for the whole session; tests distinguish their runs by name."""
     with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
         yield server
 

@@ -484,7 +484,7 @@ def test_a_file_that_is_always_cut_off_is_not_written(tmp_path: Path, mirror: Mi
     with pytest.raises(DatasetError, match=r"cut off after 5 of 14 bytes \(4 tries\); pull again later"):
         pull(release, tmp_path, mirror.url, policy=waits.policy())
     assert contents(tmp_path) == {FIRST: FILES[FIRST]}
-    assert len(waits) == 3  # no wait after the last try
+    assert len(waits) == 3  # no wait after the last attempt
     assert all(wait <= 2**exponent for exponent, wait in enumerate(waits))
 
 

@@ -41,12 +41,12 @@ from tests.s3_server import S3Server, free_ports
 ALL = re.compile(r"\btask_\w+|\b[a-z]+_task_\d+|\b\d+\b")
 SCENARIOS, CANARY = 10, 8
 CALLS = 2 * SCENARIOS
-"""Of a model that plays queue and instruct, one turn each."""
+"""Number of calls of a model that plays queue and instruct, with one turn each."""
 
 
 @dataclass
 class Script:
-    """What a provider says: ``{}`` to everything, or trouble."""
+    """A provider's script: replies ``{}`` to every request, or the next item of ``trouble``."""
 
     text: Callable[[Mapping[str, Any]], str] = lambda _: "{}"
     trouble: list[Response | None] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Board:
         return asyncio.run(nightly(config, settings, night, observer, driver))
 
     def calls(self) -> int:
-        """Since they were counted last."""
+        """Returns the number of calls since the last count."""
         seen = len(self.provider.completions)
         counted, self._seen = seen - getattr(self, "_seen", 0), seen
         return counted
@@ -110,7 +110,7 @@ def board_over(url: str, home: Path, models: Response | None = None) -> Iterator
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
-    """Before the first night."""
+    """A nightly evaluation before its first night."""
     with board_over(str(tmp_path / "store"), tmp_path) as board:
         yield board
 
@@ -126,7 +126,7 @@ def first_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def later(first_night: Path, tmp_path: Path) -> Iterator[Board]:
-    """Before the second night, and the provider has not been asked yet."""
+    """A nightly evaluation before its second night, with a provider that has had no call yet."""
     shutil.copytree(first_night, tmp_path / "store")
     with board_over(str(tmp_path / "store"), tmp_path) as board:
         yield board
@@ -137,7 +137,7 @@ def played_in(board: Board, run_id: str) -> dict[tuple[str, str], str]:
 
 
 def test_the_first_night(board: Board) -> None:
-    """Everything is played, canary included; it says that there is nothing to compare with; both runs are sealed."""
+    """The first night plays all cells and the canary, notes that it has no earlier night, and seals both runs."""
     result = board.night(1)
     report = result.report
     assert board.calls() == CALLS + 2 * CANARY
@@ -159,7 +159,7 @@ def test_the_first_night(board: Board) -> None:
 
 
 def test_no_key_is_kept_with_what_failed(tmp_path: Path) -> None:
-    """A model that cannot be opened is told of in the provider's words, which may hold the key that was sent."""
+    """A key in a provider's error message is kept neither in the report nor in the manifest."""
     key = "sk-ant-api03-" + "Ab1" * 12
     refusal = refused(401, f"Incorrect API key provided: {key}")
     with board_over(str(tmp_path / "store"), tmp_path, models=refusal) as board:
@@ -170,7 +170,7 @@ def test_no_key_is_kept_with_what_failed(tmp_path: Path) -> None:
 
 
 def test_later_nights_take_over_what_has_not_changed(later: Board) -> None:
-    """Only the canary is asked; every number stays, costs apart; the night that played it keeps being named."""
+    """Later nights call models only for the canary; reused cells keep their scores and the name of their source run."""
     second, third = later.night(2).report, later.night(3).report
     assert later.calls() == 2 * 2 * CANARY
     assert (second.cells_played, second.cells_reused, second.before) == (0, 4, "nightly-2026-11-01")
@@ -194,7 +194,7 @@ def test_later_nights_take_over_what_has_not_changed(later: Board) -> None:
 
 
 def test_what_has_changed_is_played(later: Board) -> None:
-    """One model is sampled otherwise: its cells alone are played, and held against the night before."""
+    """When one model's sampling changes, only its cells are played."""
     scripted, model = later.raw["models"]
     result = later.night(2, models=[scripted, {**model, "sampling": {"temperature": 0.5}}])
     assert later.calls() == CALLS + 2 * CANARY
@@ -208,13 +208,13 @@ def test_what_has_changed_is_played(later: Board) -> None:
 
 
 def say_more(request: Mapping[str, Any]) -> str:
-    """Accepts every number in sight: worse than nothing is hard, but other than nothing it is."""
+    """Returns a reply that accepts every number in the prompt, so that its scores differ from those of ``{}``."""
     text = " ".join(str(message["content"]) for message in request["messages"])
     return f'{{"accepted_instructions": {sorted(set(ALL.findall(text)))!r}}}'.replace("'", '"')
 
 
 def test_a_provider_that_changes_behind_a_name_is_noticed(later: Board) -> None:
-    """Nothing of ours is other, so its cells are taken over; the canary tells."""
+    """When only the provider's model changes, its cells are reused, and the canary reports the drift."""
     later.script.text = say_more
     report = later.night(2).report
     assert report.cells_reused == 4
@@ -224,7 +224,7 @@ def test_a_provider_that_changes_behind_a_name_is_noticed(later: Board) -> None:
 
 
 def test_what_was_played_is_held_against_the_night_before(later: Board) -> None:
-    """Better is told, and is no alarm; the canary has no past under the new sampling."""
+    """A better score is reported without an alarm; the canary has no history with the new sampling."""
     later.script.text = say_more
     scripted, model = later.raw["models"]
     report = later.night(2, models=[scripted, {**model, "sampling": {"seed": 1}}]).report
@@ -235,7 +235,7 @@ def test_what_was_played_is_held_against_the_night_before(later: Board) -> None:
 
 
 def test_a_model_that_has_gone(later: Board) -> None:
-    """It is named; the others go on."""
+    """A removed model is named in the notes, and the others are evaluated."""
     report = later.night(2, models=["scripted/compliant", "scripted/refuse"]).report
     assert "in nightly-2026-11-01 and not in the config any more: model m" in report.notes
     assert "new since nightly-2026-11-01: model scripted/refuse" in report.notes
@@ -243,7 +243,7 @@ def test_a_model_that_has_gone(later: Board) -> None:
 
 
 def test_a_model_that_was_left_out_for_a_night(later: Board) -> None:
-    """What it had played is taken over from the night before that; the canary alone asks it."""
+    """Cells of a model that returns after a night are reused from the night before; only the canary calls the model."""
     later.night(2, models=["scripted/compliant"])
     report = later.night(3).report
     assert later.calls() == 2 * CANARY
@@ -253,7 +253,7 @@ def test_a_model_that_was_left_out_for_a_night(later: Board) -> None:
 
 
 def test_other_scenarios(later: Board) -> None:
-    """Nothing is taken over or compared, and that is said."""
+    """With other scenarios, nothing is reused or compared, and a note says so."""
     report = later.night(2, dataset=f"generated:{SCENARIOS}@7").report
     assert later.calls() == CALLS + 2 * CANARY
     assert (report.cells_reused, report.flags) == (0, ())
@@ -262,7 +262,7 @@ def test_other_scenarios(later: Board) -> None:
 
 
 def test_a_second_start_changes_nothing(later: Board) -> None:
-    """Neither calls nor the report nor the sealed objects."""
+    """A second start of a finished night makes no calls and changes neither the report nor the sealed objects."""
     before = read_manifest(later.store, "nightly-2026-11-01")
     again = later.night(1)
     assert (again.report, again.did_work) == (report_of(before), False)
@@ -271,7 +271,7 @@ def test_a_second_start_changes_nothing(later: Board) -> None:
 
 
 def test_a_night_that_was_cut_off_goes_on(board: Board) -> None:
-    """Whatever had been done is not done again; the report is of the whole night."""
+    """A night that was interrupted does not replay finished episodes, and its report covers the whole night."""
 
     async def stops(run: PreparedRun, executor: Executor, on_shard: OnShard) -> list[ShardSummary]:
         half = replace(run, pending=replace(run.pending, cells=run.pending.cells[-1:]))
@@ -311,7 +311,7 @@ def test_a_night_goes_on_with_the_config_that_it_began_with(later: Board) -> Non
 
 
 def test_taking_over_that_was_cut_off_goes_on(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a cell has been copied when the process ends: the next start copies the other half and asks nobody."""
+    """If the process ends when half a cell is copied, the next start copies the other half and makes no calls."""
     from muses_eval.storage.runs import reuse
 
     original, left = reuse.write_shard, iter(range(2))
@@ -331,7 +331,7 @@ def test_taking_over_that_was_cut_off_goes_on(later: Board, monkeypatch: pytest.
 
 
 def test_what_cannot_be_taken_over_is_played(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One cell has been copied, three shards of it, when the store fails: the others are played, and said to be."""
+    """If the store fails after one cell is copied, the other cells are played, and a warning says so."""
     from muses_eval.storage.runs import reuse
 
     original, left = reuse.write_shard, iter(range(4))
@@ -349,7 +349,7 @@ def test_what_cannot_be_taken_over_is_played(later: Board, monkeypatch: pytest.M
     assert sorted(where.values()) == ["nightly-2026-11-01", *["nightly-2026-11-02"] * 3]
     assert later.ask(
         "SELECT count(*) FILTER (list_contains(flags, 'reused')) FROM episodes WHERE run_id = 'nightly-2026-11-02'"
-    ) == [(14,)]  # the shard that was copied of the second cell stays
+    ) == [(14,)]  # includes the copied shard of the second cell
 
 
 def test_of_two_at_once_one_leaves(board: Board) -> None:
@@ -359,7 +359,7 @@ def test_of_two_at_once_one_leaves(board: Board) -> None:
 
 
 def test_what_failed_is_played_by_the_next_night(board: Board) -> None:
-    """A partial night is sealed and says so; its whole cells are taken over, the others played."""
+    """A partial night is sealed; the next night reuses its complete cells and plays the others."""
     board.script.trouble = [None] * (2 * CANARY) + [failed(400)]
     first = board.night(1).report
     assert (first.complete, first.scored) == (False, 39)
@@ -373,7 +373,7 @@ def test_what_failed_is_played_by_the_next_night(board: Board) -> None:
 
 @pytest.mark.slow
 def test_a_model_that_is_away_for_some_nights(tmp_path: Path) -> None:
-    """The others have their nights meanwhile, and a second start of such a night goes well."""
+    """While a model does not respond, nights of the others are sealed, also when one night is started twice."""
     with board_over(str(tmp_path / "store"), tmp_path) as board:
         away = f"http://127.0.0.1:{free_ports(1)[0]}/v1"
         models = ["scripted/compliant", {"model": "openai:m", "base_url": away, "max_retries": 0}]
@@ -386,7 +386,7 @@ def test_a_model_that_is_away_for_some_nights(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_damaged_night_before_costs_no_night(later: Board) -> None:
-    """Everything is played, and that is said."""
+    """If the last night is damaged, all cells are played, and a warning and a note say so."""
     (entry,) = read_manifest(later.store, "nightly-2026-11-01").sealed
     later.store.delete(entry.key)
     later.store.put_if_absent(entry.key, b"no parquet")
@@ -398,7 +398,7 @@ def test_a_damaged_night_before_costs_no_night(later: Board) -> None:
 
 
 def test_the_pages_are_published(later: Board) -> None:
-    """Those of the night and of its canary, of a run that has none, and of the night beside the one before."""
+    """A night publishes pages of itself, its canary and runs without pages, and its comparison with the last night."""
     before, canary = "nightly-2026-11-01", "nightly-canary-2026-11-01"
     assert {"site/index.html", "site/history.html", "site/static/style.css"} <= keys(later, "site/")
     for run_id in (before, canary):
@@ -412,12 +412,12 @@ def test_the_pages_are_published(later: Board) -> None:
     assert report.site == later.store.uri(f"site/runs/{report.run_id}/index.html")
     for run_id in (before, report.run_id, report.canary_id):
         assert f"site/runs/{run_id}/index.html" in keys(later, "site/runs/")
-    assert f"site/runs/{canary}/figures/index.html" not in keys(later, "site/runs/")  # what has pages is left alone
+    assert f"site/runs/{canary}/figures/index.html" not in keys(later, "site/runs/")  # it has pages already
     assert f"site/compare/{report.run_id}/{before}/index.html" in keys(later, "site/compare/")
 
 
 def test_pages_of_deleted_runs_go(later: Board) -> None:
-    """And no others: not what somebody else has put there."""
+    """Only pages of deleted runs are removed; other files in the folder stay."""
     later.store.put_if_absent("site/ours.txt", b"a note")
     later.store.put_if_absent("site/compare/gone/nightly-2026-11-01/index.html", b"old")
     later.store.delete("runs/nightly-canary-2026-11-01.json")
@@ -425,7 +425,7 @@ def test_pages_of_deleted_runs_go(later: Board) -> None:
     site = keys(later, "site/")
     assert not any("canary" in key or "gone" in key for key in site)
     assert {"site/ours.txt", "site/runs/nightly-2026-11-01/index.html"} <= site
-    assert publish(later.store, ("nightly-2026-11-01",)) == 0  # just as it is
+    assert publish(later.store, ("nightly-2026-11-01",)) == 0  # nothing to publish
 
 
 def keys(board: Board, prefix: str) -> set[str]:
@@ -434,7 +434,7 @@ def keys(board: Board, prefix: str) -> set[str]:
 
 @pytest.mark.slow
 def test_one_pool_for_both_runs(board: Board) -> None:
-    """It is opened once, and not at all where there is nothing to play."""
+    """A night and its canary share one executor, and none is opened when there is nothing to play."""
     opened = 0
 
     @asynccontextmanager
@@ -451,7 +451,7 @@ def test_one_pool_for_both_runs(board: Board) -> None:
 
 
 def test_the_last_nights(later: Board) -> None:
-    """The newest first; one that has not come to its end shows what there is; an unreadable one is named."""
+    """Nights are listed newest first, including an unfinished night and one whose manifest is unreadable."""
     later.night(2)
     manifest = read_manifest(later.store, "nightly-2026-11-02")
     text = later.store.get("runs/nightly-2026-11-02.json")
@@ -492,7 +492,7 @@ def report_of_night(board: Board, day: int) -> object:
 
 
 def test_a_sealed_night_that_owes_episodes_goes_on(board: Board) -> None:
-    """Started again the same night, it plays what failed and is sealed once more; times add up."""
+    """A second start of a partial night plays the failed episodes and seals it again; its durations add up."""
     board.script.trouble = [None] * (2 * CANARY) + [failed(400)]
     first = board.night(1).report
     second = board.night(1).report
@@ -503,12 +503,12 @@ def test_a_sealed_night_that_owes_episodes_goes_on(board: Board) -> None:
     assert compact(board.store, first.run_id).removed == 0
 
 
-# Models that the night serves itself, on servers that are only said to be there
+# Models that the night serves itself, on a fleet without real servers
 
 
 @dataclass
 class Engines:
-    """A fleet of one version of vLLM."""
+    """A fleet that reports one version of vLLM."""
 
     version: str
     asked: int = 0
@@ -533,7 +533,7 @@ class Engines:
 
 
 class ServedInline(InlineExecutor):
-    """A built-in agent speaks for a served model."""
+    """An executor in which a built-in agent replaces a served model."""
 
     async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
         model = replace(spec.model, provider="scripted", model="refuse", engine=None)
@@ -542,7 +542,7 @@ class ServedInline(InlineExecutor):
 
 @pytest.mark.slow
 def test_an_engine_that_is_upgraded_plays_anew(board: Board) -> None:
-    """And its canary has no past yet: what moves is no drift."""
+    """An upgrade of vLLM makes the model's cells be played again and starts a new history of its canary."""
     changes: dict[str, Any] = {"models": ["vllm:m", "scripted/compliant"], "execution": {"executor": "ray"}}
 
     def night(day: int, engines: Engines) -> tuple[int, int, list[str]]:
@@ -563,4 +563,4 @@ def test_an_engine_that_is_upgraded_plays_anew(board: Board) -> None:
     assert {model for model, _ in keys[1] & keys[2]} == {"scripted/compliant"}
     again = Engines("0.34.0")
     night(3, again)
-    assert again.asked == 0  # it had nothing to play
+    assert again.asked == 0  # the night has nothing to play

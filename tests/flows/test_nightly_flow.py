@@ -29,7 +29,7 @@ def config(tmp_path: Path) -> str:
 
 
 def artifacts(server: PrefectServer, ending: str) -> dict[str, tuple[str, Any]]:
-    """Key -> (type, data), of those whose key ends so."""
+    """Returns key -> (type, data) of the artifacts whose key has this ending."""
     from prefect.client.schemas.filters import ArtifactFilter
 
     found = server.ask(lambda client: client.read_artifacts(artifact_filter=ArtifactFilter(), limit=200))
@@ -39,7 +39,7 @@ def artifacts(server: PrefectServer, ending: str) -> dict[str, tuple[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.integration
 def test_two_nights_and_their_upkeep(muses: Muses, prefect: PrefectServer, config: str, tmp_path: Path) -> None:
-    """The second night takes over what the first one played; Prefect has its cells, leaderboard, table and link."""
+    """The second night reuses the cells of the first, and Prefect shows its leaderboard, table and link."""
     nights = []
     for day in ("2026-01-01", "2026-01-02"):
         done = muses("flow", "nightly", config, f"--date={day}", "--json", PREFECT_API_URL=prefect.url)
@@ -92,7 +92,7 @@ def test_two_nights_and_their_upkeep(muses: Muses, prefect: PrefectServer, confi
     ],
 )
 def test_bad_usage(muses: Muses, config: str, arguments: tuple[str, ...], expected: str) -> None:
-    """Said in one line, before any server is started."""
+    """Bad usage is reported in one line before any server is started."""
     assert config
     done = muses("flow", *arguments)
     assert (done.returncode, done.stdout) == (2, "")

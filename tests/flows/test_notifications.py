@@ -128,7 +128,7 @@ def test_no_message_holds_a_key() -> None:
 def test_messages_arrive_at_every_kind_of_block(
     prefect: PrefectServer, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A block that is missing, broken or of the wrong kind keeps none from the others."""
+    """A block that is missing, broken or of the wrong type does not prevent messages to other blocks."""
     import logging
 
     from muses_eval.flows.prefect_flows.notifications import night_notifications, send_notifications
@@ -137,14 +137,14 @@ def test_messages_arrive_at_every_kind_of_block(
     from prefect.blocks.webhook import Webhook
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    # Prefect removed the root logger's handlers.
+    # Prefect removes the handlers of the root logger.
     logging.getLogger("muses_eval.flows.prefect_flows.notifications").addHandler(caplog.handler)
     notifications = night_notifications(night(flags=(flag("regression"),)))
 
     async def save_and_tell() -> None:
         await Webhook(url=receiver.address("/hook")).save("plain", overwrite=True)
         await Webhook(url=receiver.address("/broken")).save("broken", overwrite=True)
-        # Slack's block takes an address of any service that it knows how to notify.
+        # Slack's block accepts the address of any notification service.
         await SlackWebhook(url=receiver.address("/slack", "json")).save("team", overwrite=True)
         await Secret(value="x").save("no-messenger", overwrite=True)
         custom = CustomWebhookNotificationBlock(
@@ -204,7 +204,7 @@ def test_a_flow_that_fails_tells_so(muses: Muses, prefect: PrefectServer, receiv
 @pytest.mark.slow
 @pytest.mark.integration
 def test_a_night_is_told_once(muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path) -> None:
-    """Neither a start of a night that is over nor one that leaves it to another start has anything to tell."""
+    """A night sends one notification; a start sends none if the night is finished or another start holds it."""
     from prefect.blocks.webhook import Webhook
     from prefect.settings import PREFECT_API_URL, temporary_settings
 

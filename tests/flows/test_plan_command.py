@@ -35,7 +35,7 @@ def said(muses: Muses, folder: Path, raw: Mapping[str, Any], *options: str) -> s
 
 
 def test_a_grid_is_the_sum_of_its_runs(muses: Muses, tmp_path: Path) -> None:
-    """Calls, tokens and money add up, and so does the time of an account that all of them use."""
+    """The estimate of a grid is the sum over its runs, including the time of an account that all runs share."""
     whole = planned(muses, tmp_path, {"models": [API], "grid": GRID})
     runs = [
         planned(muses, tmp_path, {"models": [{**API, "sampling": sampling}], "epochs": epochs})
@@ -80,7 +80,7 @@ def test_who_is_served_when(muses: Muses, tmp_path: Path) -> None:
 
 
 def test_the_users_model_is_up_all_the_time(muses: Muses, tmp_path: Path) -> None:
-    """And as an agent needs no turn of its own."""
+    """The users' model is in no wave, even if it is also an agent, since it is served all the time."""
     raw = {"models": list(SERVED), "users": "vllm:small"}
     packed = planned(muses, tmp_path, raw, "--gpus=4")["gpus"]
     assert [model["model"] for model in packed["kept"]["models"]] == ["small"]

@@ -1,4 +1,4 @@
-"""Provenance of a run: what its manifest records."""
+"""Provenance of a run, as recorded in its manifest."""
 
 import json
 import subprocess
@@ -59,7 +59,7 @@ def test_versions_are_those_that_are_installed() -> None:
     assert versions["duckdb"] == version("duckdb")
     assert {"ray", "prefect", "pyarrow"} <= versions.keys()
     assert all(versions.values())
-    assert {"nltk", "regex", "langdetect-rs"} <= versions.keys()  # scorers count on them
+    assert {"nltk", "regex", "langdetect-rs"} <= versions.keys()  # the scorers depend on them
 
 
 def test_the_lock_is_known_by_its_content(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ CONFIG = {
 
 
 def test_what_is_recorded_of_how_models_are_served() -> None:
-    """Addresses, the name of the key, limits, prices and engine; of the users' model too."""
+    """Addresses, names of keys, limits, prices and engines are recorded, also for the users' model."""
     config = parse_config(CONFIG, "test")
     dataset = load_dataset(config)
     plan = plan_run(config, dataset)
@@ -117,7 +117,7 @@ def test_what_is_recorded_of_how_models_are_served() -> None:
 
 
 def test_a_run_keeps_all_of_it_and_no_secret(tmp_path: Path) -> None:
-    """In its manifest; started again, the run is the same one though its config holds a secret."""
+    """A manifest holds the whole provenance with secrets masked, and still matches its config at the next start."""
     config = parse_config({**CONFIG, "store": str(tmp_path)}, "test")
     run = prepare_without_lock(config)
     manifest = read_manifest(open_store(str(tmp_path)), "told")

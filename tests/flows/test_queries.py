@@ -15,7 +15,7 @@ from muses_eval.flows.cli import main
 from tests.conftest import Muses
 
 Ask = Callable[..., str]
-"""Runs a command in this process, which has to succeed quietly, and returns what it printed."""
+"""Runs a command in this process, asserts success and an empty stderr, and returns stdout."""
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture
 def store(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run of two scenarios in the default store."""
+    """The default store with a run of two scenarios."""
     assert main(["run", "--model=scripted/oracle", "--dataset=generated:2", "--family=queue", "--run-id=mine"]) == 0
     capsys.readouterr()
 
 
 def strictly(text: str) -> Any:
-    """Read as JSON by the letter: Python would let NaN and Infinity pass."""
+    """Parses strict JSON; Python's parser alone would accept NaN and Infinity."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
@@ -105,7 +105,7 @@ def test_every_kind_of_value_is_a_table(ask: Ask) -> None:
 
 @pytest.mark.usefixtures("store")
 def test_columns_of_the_store_are_json(ask: Ask) -> None:
-    """Timestamps with a zone and nested structs, as the views have them."""
+    """All column types of the views, such as timestamps with a zone and nested structs, are printed as JSON."""
     for view in ("episodes", "runs", "scores", "leaderboard_cells"):
         assert strictly(ask("sql", f"select * from {view}", "--format=json"))
 
@@ -143,7 +143,7 @@ def test_the_leaderboard_of_the_newest_run(ask: Ask, form: str) -> None:
 
 @pytest.mark.usefixtures("store")
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
-    """As with ``muses sql ... | head -1``: the rest is dropped without a word."""
+    """A closed pipe, as with ``muses sql ... | head -1``, ends the command without an error."""
     query = "select repeat('x', 100) as text from range(20000)"
     with subprocess.Popen(
         [sys.executable, "-m", "muses_eval", "sql", query, "--format=csv"],

@@ -70,7 +70,7 @@ def scores(parsed: RunConfig) -> list[tuple[Any, ...]]:
 
 
 def test_trouble_changes_the_books_and_not_the_scores(tmp_path: Path) -> None:
-    """All four families with a users' model: row for row the scores of the undisturbed run, and no call unaccounted."""
+    """With faults, a run of all families and a users' model has the same scores, and every call is accounted for."""
     calm, rough = (config(tmp_path, name, users={"model": "openai:other"}) for name in ("calm", "rough"))
     undisturbed = rehearsed(calm, FaultProfile(latency=QUICK), tmp_path)
     disturbed = rehearsed(rough, TROUBLE, tmp_path)
@@ -85,7 +85,7 @@ def test_trouble_changes_the_books_and_not_the_scores(tmp_path: Path) -> None:
 
 
 def test_episodes_that_failed_leave_answers_that_nobody_kept(tmp_path: Path) -> None:
-    """What the store lacks is no contradiction then; what it has too much would be."""
+    """Calls of failed episodes may be missing from the store without a disagreement."""
     parsed = config(tmp_path, families=["access"], users="scripted", coverage=0)
     dead = FaultProfile(latency=QUICK, faults=(Fault(kind="server_error", share=0.5),))
     parsed = parsed.model_copy(update={"models": (parsed.models[0].model_copy(update={"max_retries": 0}),)})
@@ -114,7 +114,7 @@ def test_disagreements_are_found(tmp_path: Path) -> None:
 
 
 def test_every_called_model_is_pointed_at_the_provider(tmp_path: Path) -> None:
-    """With its name, its limits and as many addresses as it had; without its key and its engine."""
+    """A redirected model keeps its name, limits and number of addresses, and loses its key and engine."""
     parsed = config(
         tmp_path,
         models=[
@@ -154,7 +154,7 @@ def test_every_called_model_is_pointed_at_the_provider(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.integration
 def test_killed_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
-    """A worker is killed every few seconds while Ray plays: every episode is scored once, as when none is."""
+    """When a Ray worker is killed every few seconds, every episode is still scored once, with the same scores."""
     more = {"families": ["access"], "users": "scripted", "dataset": "generated:20"}
     calm = config(tmp_path, "calm", **more)
     rehearsed(calm, FaultProfile(latency=QUICK), tmp_path)
@@ -266,7 +266,7 @@ def test_serving_by_hand_ends_with_the_books(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_has_the_prices_of_the_run(tmp_path: Path) -> None:
-    """Those of the table too, which hold at the provider's own address: without them no cap in USD would be kept."""
+    """Redirected models keep their prices, also those from the price table, so that a cap in USD can hold."""
     real = config(tmp_path, models=["openai:gpt-4o"], users="anthropic:claude-haiku-4-5", budget={"usd": 1})
     with RehearsalProvider(FaultProfile()) as provider:
         there = redirect_models(real, provider, accounts_of(real))

@@ -1,7 +1,6 @@
-"""``published`` agrees with the released scorers on generated scenarios, for everybody who clones the repository.
+"""The scoring ``published`` agrees with the released scorers on the cases in ``tests/golden``.
 
-``tests/golden`` has the cases.  Those on which the two are known to differ are listed here with the reason, and a case
-that begins to agree has to leave the list.
+Cases with a known difference are listed here with the reason; a case that begins to agree must leave the list.
 """
 
 import asyncio
@@ -33,9 +32,9 @@ SCORED = {
     "access_rounds": "access",
     "meeting_fields": "meeting",
 }
-"""Files whose cases ``muses score`` scores, with their families."""
+"""Files of cases for ``muses score``, with their families."""
 PLAYED = {"access_replies": "access", "meeting_replies": "meeting"}
-"""Files whose cases are whole episodes."""
+"""Files of cases that are whole episodes, with their families."""
 DIFFERENT = {
     "the released code fails on JSON that is nested about a thousand deep": "q4-11 i4-219 m4-121 m4-154 m4-629",
     "the released code fails on an integer of more than 4,300 digits": "m4-223 m4-278 m4-410 m4-443",
@@ -53,13 +52,13 @@ KNOWN = {case_id for cases in DIFFERENT.values() for case_id in cases.split()}
 
 
 def cases_of(name: str, folder: Path = GOLDEN) -> list[dict[str, Any]]:
-    """All cases of one file, except those for which the released code has no stable answer."""
+    """Returns all cases of one file except those for which the released code has no stable result."""
     with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
         return [case for case in map(json.loads, file) if case.get("stable", True)]
 
 
 def agrees(figures: Mapping[str, Any], case: Mapping[str, Any], metrics: tuple[str, ...]) -> bool:
-    """Whether the figures are those expected of the case, to 1e-9, as far as it has them."""
+    """Returns True when the figures equal the expected ones that the case has, to 1e-9."""
     expected = {metric: float(case["expected"][metric]) for metric in metrics if metric in case["expected"]}
     assert expected, case["case_id"]
     return {metric: figures.get(metric) for metric in expected} == pytest.approx(expected, abs=1e-9)
@@ -71,7 +70,7 @@ def assert_known(differing: set[str], cases: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("name", SCORED)
 def test_recorded_cases(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Through ``muses score``: every figure that both have, and whether the row fails."""
+    """``muses score`` gives the expected figures and fails on the same rows, except for the known differences."""
     family = FAMILIES[SCORED[name]]
     dataset, replies, cases = tmp_path / "dataset.jsonl", tmp_path / "cases.jsonl", cases_of(name)
     dataset.write_text("".join(json.dumps(row) + "\n" for row in family.generate(SIZE, SEED)), encoding="utf-8")
@@ -89,7 +88,7 @@ def test_recorded_cases(name: str, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 class Recorded:
-    """An agent that says what was recorded, one reply a turn."""
+    """An agent that gives recorded replies, one per turn."""
 
     def __init__(self, replies: list[str]) -> None:
         self._replies = iter(replies)
@@ -99,14 +98,14 @@ class Recorded:
 
 
 class Agreeable:
-    """A user who says "ok" to everything."""
+    """A user who replies "ok" to every message."""
 
     async def reply(self, view: PrincipalView) -> Reply:
         return Reply("ok")
 
 
 def published(name: str, scenario: Scenario[Any], replies: list[str]) -> dict[str, float]:
-    """The figures of an episode of at most as many turns as there are replies."""
+    """Plays an episode with at most one turn per reply; returns its figures."""
     family = FAMILIES[name]
     dialogue = Dialogue(scenario, scenario.template, lambda reply: family.interpret(scenario, reply), len(replies))
     users = {principal: Agreeable() for principal in scenario.names}
@@ -117,7 +116,7 @@ def published(name: str, scenario: Scenario[Any], replies: list[str]) -> dict[st
 
 @pytest.mark.parametrize("name", PLAYED)
 def test_recorded_episodes(name: str) -> None:
-    """Through the dialogue and its rules of when an episode ends."""
+    """Recorded replies, played as whole episodes, give the expected figures except for the known differences."""
     family, cases = FAMILIES[PLAYED[name]], cases_of(name)
     scenarios = {scenario.id: scenario for scenario in map(family.read, family.generate(SIZE, SEED))}
     differing = {
@@ -129,12 +128,12 @@ def test_recorded_episodes(name: str) -> None:
 
 
 def test_every_file_is_read() -> None:
-    """And every case that is listed as different is there."""
+    """Every file in the folder is read, and every case listed as different exists."""
     assert {path.name.removesuffix(".jsonl.gz") for path in GOLDEN.glob("*.gz")} == {*SCORED, *PLAYED}
     assert {case["case_id"] for name in (*SCORED, *PLAYED) for case in cases_of(name)} >= KNOWN
 
 
-# The files beside the checkout
+# Files beside the checkout
 
 
 OFFICIAL_CASES = {
@@ -147,7 +146,7 @@ OFFICIAL_CASES = {
     "minimal": 13,
     "queue": 20,
 }
-"""Files with cases on official scenarios, and the number of cases known to differ, for the reasons above."""
+"""Files of cases on official scenarios, with the number of known differences, for the reasons above."""
 NOT_YET = {
     "corrected_access": "what a careful person would score; the corrected scoring is not held against it yet",
     "corrected_consent": "likewise",
@@ -164,7 +163,7 @@ READ_ELSEWHERE = {
     "meeting": "pipeline/test_meeting.py",
     "queue": "pipeline/test_queue.py",
 }
-"""Recorded pairs, and the test file that reads them."""
+"""Files of recorded pairs, with the test files that read them."""
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +192,7 @@ def test_cases_on_official_scenarios(name: str, official: Mapping[str, Mapping[s
 
 @needs_shared
 def test_every_file_beside_the_checkout_is_read_or_named() -> None:
-    """A new one fails here until a test reads it, or it is named with the reason why none does."""
+    """Every file beside the checkout is read by a test or listed with the reason why none reads it."""
     found = {path.relative_to(RECORDED).as_posix() for path in (RECORDED).rglob("*.jsonl*")}
     fuzz = {f"fuzz/{name}.jsonl.gz" for name in (*OFFICIAL_CASES, *NOT_YET)}
     copied = {f"generated/{name}.jsonl.gz" for name in (*SCORED, *PLAYED)}

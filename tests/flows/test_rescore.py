@@ -47,7 +47,7 @@ def play(store: str, tmp_path: Path, **config: Any) -> str:
 
 
 class HarshQueue(QueueFamily):
-    """Another opinion on the queue: an eighth for everybody."""
+    """A scorer of the queue that gives every episode 0.125."""
 
     scorer_version = 2
 
@@ -65,7 +65,7 @@ def ask(store: str, query: str) -> list[tuple[Any, ...]]:
 
 
 def raised(version: int) -> dict[str, Family[Any]]:
-    """All scorers as they are, under another version."""
+    """Returns all families with unchanged scorers under another scorer version."""
     return {
         name: type(type(family).__name__, (type(family),), {"scorer_version": version})()
         for name, family in FAMILIES.items()
@@ -73,7 +73,7 @@ def raised(version: int) -> dict[str, Family[Any]]:
 
 
 def assert_round_trip(store: str, run_id: str) -> None:
-    """The same scorers, called a new version, give every stored episode the very scores that it was played with."""
+    """Asserts that the same scorers under a new version give every stored episode the scores that it already has."""
     played = ask(store, "SELECT family, count(*) FROM episodes GROUP BY ALL ORDER BY ALL")
     report = rescore(store, run_id, options=RescoreOptions(raised(2)))
     assert [(one.family, one.rescored, one.changed) for one in report.families] == [(*pair, 0) for pair in played]
@@ -84,7 +84,7 @@ def assert_round_trip(store: str, run_id: str) -> None:
 
 
 def test_transcripts_give_the_scores_they_gave(store: str, tmp_path: Path) -> None:
-    """Every family and agent, several rounds and users included: nothing is lost on the way through Parquet."""
+    """Stored transcripts of every family and agent, with several rounds and users, give the same scores again."""
     run_id = play(store, tmp_path, dataset="generated:6@3", epochs=2)
     assert ask(store, "SELECT count(DISTINCT family) FROM episodes") == [(len(FAMILIES),)]
     assert ask(store, "SELECT max(turns) > 1, min(num_users) > 1 FROM episodes WHERE family = 'access'") == [
@@ -95,13 +95,13 @@ def test_transcripts_give_the_scores_they_gave(store: str, tmp_path: Path) -> No
 
 @needs_shared
 def test_official_transcripts_too(store: str, tmp_path: Path) -> None:
-    """The published access scenarios, several templates and attacks."""
+    """Stored transcripts of the official access scenarios, with several templates and attacks, give the same scores."""
     run_id = play(store, tmp_path, dataset=str(OFFICIAL / "access_control"), limit=40)
     assert_round_trip(store, run_id)
 
 
 def test_the_same_version_changes_nothing(store: str, tmp_path: Path) -> None:
-    """Nothing is owed, so nothing is written."""
+    """Rescoring with the same scorer version writes nothing."""
     run_id = play(store, tmp_path, dataset="generated:3")
     before = sorted(path for path in Path(store).rglob("*") if path.is_file())
     report = rescore(store, run_id)
@@ -111,7 +111,7 @@ def test_the_same_version_changes_nothing(store: str, tmp_path: Path) -> None:
 
 
 def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> None:
-    """In SQL and on the leaderboard; other families keep theirs; a second start finds nothing to do."""
+    """SQL and the leaderboard use the new scores, the old ones stay as a version, and a second start does nothing."""
     run_id = play(store, tmp_path, dataset="generated:5", families=["queue", "access"])
     old = ask(store, "FROM scores ORDER BY ALL")
     options = RescoreOptions(with_family(HarshQueue()), part_size=3)
@@ -140,16 +140,16 @@ def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> Non
         ).fetchone()
     assert kept == (len([row for row in old if row[2] == "queue"]),)
     parts = list((Path(store) / "rescored").rglob("*.parquet"))
-    assert len(parts) == 7  # 20 in threes
+    assert len(parts) == 7  # 20 episodes, 3 per part
     again = rescore(store, run_id, options=options)
     assert [(one.rescored, one.current) for one in again.families] == [(0, 20), (0, 20)]
     assert list((Path(store) / "rescored").rglob("*.parquet")) == parts
-    assert [one.rescored for one in rescore(store, run_id).families] == [0, 0]  # an older scorer takes nothing back
+    assert [one.rescored for one in rescore(store, run_id).families] == [0, 0]  # an older scorer reverts nothing
     assert ask(store, "SELECT DISTINCT value FROM scores WHERE family = 'queue'") == [(0.125,)]
 
 
 class BreakingQueue(HarshQueue):
-    """Gives up after so many episodes."""
+    """A scorer that fails after a number of episodes."""
 
     def __init__(self, good: int) -> None:
         self._left = good
@@ -162,7 +162,7 @@ class BreakingQueue(HarshQueue):
 
 
 def test_what_was_interrupted_is_completed(store: str, tmp_path: Path) -> None:
-    """Whole parts stay; the next start scores the rest, and nothing twice."""
+    """After a failure, complete parts stay, and the next start scores only the remaining episodes."""
     run_id = play(store, tmp_path, dataset="generated:3", families=["queue"])
     with pytest.raises(MusesError, match=r"scorer of queue \(version 2\) failed on episode \w{32} .*ZeroDivisionError"):
         rescore(store, run_id, options=RescoreOptions(with_family(BreakingQueue(5)), part_size=2))
@@ -177,7 +177,7 @@ def test_what_was_interrupted_is_completed(store: str, tmp_path: Path) -> None:
 
 
 class CuriousQueue(HarshQueue):
-    """Does something, at its third episode, with the store that it is scored into."""
+    """A scorer that runs a callback at its third episode."""
 
     def __init__(self, act: Callable[[], None]) -> None:
         self._act, self._calls = act, 0
@@ -190,7 +190,7 @@ class CuriousQueue(HarshQueue):
 
 
 def test_the_second_of_two_is_refused(store: str, tmp_path: Path) -> None:
-    """It is told who is at it, and the first is not disturbed."""
+    """A second rescore of the same run is refused with the name of the holder, and the first one completes."""
     run_id = play(store, tmp_path, dataset="generated:3", families=["queue"])
     refused = []
 
@@ -204,7 +204,7 @@ def test_the_second_of_two_is_refused(store: str, tmp_path: Path) -> None:
 
 
 def test_a_late_writer_stores_nothing_twice(store: str, tmp_path: Path) -> None:
-    """Who was taken for dead and comes late for a part reads what is there and goes on with what is left."""
+    """A process that has lost the lock and writes a part late stores no episode twice."""
     run_id = play(store, tmp_path, dataset="generated:3", families=["queue"])
     opened = open_store(store)
 
@@ -222,7 +222,7 @@ def test_a_late_writer_stores_nothing_twice(store: str, tmp_path: Path) -> None:
 
 
 def test_a_sealed_run_is_rescored(store: str, tmp_path: Path) -> None:
-    """From its sealed transcripts, with the same answer; the next seal folds the new scores in."""
+    """A sealed run is rescored from its compacted transcripts, and the next compaction merges the new scores."""
     run_id = play(store, tmp_path, dataset="generated:4", families=["queue", "access"])
     compact(open_store(store), run_id)
     assert_round_trip(store, run_id)
@@ -238,7 +238,7 @@ def test_a_sealed_run_is_rescored(store: str, tmp_path: Path) -> None:
 
 
 def test_failed_episodes_stay_unscored(store: str, tmp_path: Path) -> None:
-    """There is nothing to score of them; played again, they have the new version at once."""
+    """Failed episodes are not rescored; once replayed, they get scores of the new version too."""
     with Provider(reply=lambda _: "{}", script=[failed(400)] * 3) as provider:
         model = {"model": "openai:m", "base_url": provider.base_url}
         config = {"models": [model], "dataset": "generated:8", "families": ["queue"]}
@@ -255,7 +255,7 @@ def test_failed_episodes_stay_unscored(store: str, tmp_path: Path) -> None:
 
 
 def test_scenarios_that_have_changed(store: str, tmp_path: Path) -> None:
-    """Both versions are named; the scenarios of old, named with --dataset, will do."""
+    """If the scenarios have changed, the error names both versions; --dataset with the old scenarios works."""
     rows = [json.dumps(row) + "\n" for row in FAMILIES["queue"].generate(3, 1)]
     path, backup = tmp_path / "queue.jsonl", tmp_path / "backup.jsonl"
     path.write_text("".join(rows))
@@ -274,7 +274,7 @@ def test_scenarios_that_have_changed(store: str, tmp_path: Path) -> None:
 
 
 def test_families_added_since_do_not_matter(store: str, tmp_path: Path) -> None:
-    """A folder that has grown by another family is, for this run, what it was."""
+    """A family that was added to the dataset folder later does not prevent rescoring."""
     folder = tmp_path / "scenarios"
     folder.mkdir()
     (folder / "queue.jsonl").write_text("".join(json.dumps(row) + "\n" for row in FAMILIES["queue"].generate(3, 1)))
@@ -285,7 +285,7 @@ def test_families_added_since_do_not_matter(store: str, tmp_path: Path) -> None:
 
 
 def test_unknown_runs_and_families(store: str, tmp_path: Path) -> None:
-    """The message says which there are."""
+    """The message lists the runs or families that exist."""
     run_id = play(store, tmp_path, dataset="generated:2", families=["queue"])
     with pytest.raises(StoreError, match=f"no run 'other' in the store .*; it has {run_id}"):
         rescore(store, "other")
@@ -294,7 +294,7 @@ def test_unknown_runs_and_families(store: str, tmp_path: Path) -> None:
 
 
 def test_from_the_command_line(muses: Muses, s3: S3Server) -> None:
-    """Numbers on stdout, as a table or as JSON, over S3 as over a folder; a bad run is a usage error."""
+    """The command prints a table or JSON, over S3 too; an unknown run is a usage error."""
     store = "s3://muses-tests/rescore"
     played = muses(
         *("run", "--model=scripted/random", "--dataset=generated:3", "--family=queue", "--run-id=one"),

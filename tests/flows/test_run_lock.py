@@ -30,7 +30,7 @@ def owner(store: ObjectStore) -> str | None:
 
 
 def test_the_lock_is_held_and_released(store: ObjectStore) -> None:
-    """No other process gets it meanwhile, and it is released when the block fails."""
+    """No other process gets the lock meanwhile, and it is released when the block fails."""
 
     async def work() -> None:
         async with hold_run_lock_async(store, "r", "muses run", FAST):
@@ -44,7 +44,7 @@ def test_the_lock_is_held_and_released(store: ObjectStore) -> None:
 
 
 def test_a_task_that_loses_the_lock_is_cancelled(store: ObjectStore) -> None:
-    """The error says so, the other process keeps the lock, and the task itself does not stay cancelled."""
+    """The task raises an error and does not stay cancelled; the other process keeps the lock."""
 
     async def work() -> str:
         try:
@@ -82,7 +82,7 @@ def test_a_task_cancelled_from_outside(store: ObjectStore) -> None:
 
 
 def test_a_task_cancelled_while_it_waits_leaves_no_lock(store: ObjectStore) -> None:
-    """It stops waiting for the holder at once."""
+    """A task cancelled while it waits for the holder stops at once and leaves no lock."""
     store.put_if_absent(lock_key("r"), THEIRS.to_json())
 
     async def cancelled() -> None:

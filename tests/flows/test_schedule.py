@@ -40,7 +40,7 @@ def test_a_night_is_that_of_its_schedule_however_late_it_begins() -> None:
 
 
 def test_what_is_played() -> None:
-    """The same models and families; the canary is a sample, and asks anew what the cache would answer."""
+    """The canary plays a sample of the night's episodes without the response cache."""
     night = Night("nightly", date(2026, 11, 22))
     base = config(canary=7).model_copy(update={"cache": "store"})
     tonight, canary = night_config(base, night), canary_config(base, night)

@@ -1,4 +1,4 @@
-"""``muses score``: replies that were recorded elsewhere agree with the published scorer through the command line."""
+"""``muses score``: the scores of replies recorded elsewhere agree with the published scorer."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ FOLDERS = {"queue": "shared_llm_queue", "access": "access_control"}
 
 
 def scored(capsys: pytest.CaptureFixture[str], *arguments: str) -> Iterator[dict[str, Any]]:
-    """What the command prints, line by line."""
+    """Runs ``muses score`` and yields its output, one JSON object per line."""
     code = main(["score", *arguments])
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
@@ -21,7 +21,7 @@ def scored(capsys: pytest.CaptureFixture[str], *arguments: str) -> Iterator[dict
 
 
 def expected(family: str, pair: dict[str, Any]) -> dict[str, float]:
-    """The published figures of a pair, under our names; replies without any JSON have fewer of them."""
+    """Returns the published figures of a pair under our names; replies without JSON have fewer figures."""
     theirs = pair["expected"]
     if family == "access":
         return {"privacy": theirs["privacy_score"], "utility": theirs["utility_score"]}

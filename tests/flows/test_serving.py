@@ -1,4 +1,4 @@
-"""Models that a run serves itself, and the errors when it cannot.  On real servers: tests/vllm."""
+"""Models that a run serves itself, and the errors when it cannot.  ``tests/vllm`` has the tests with real servers."""
 
 from collections import Counter
 from pathlib import Path
@@ -20,7 +20,7 @@ def plan(users: object, *families: str) -> Plan:
 
 
 def test_agents_of_ours_and_their_shards() -> None:
-    """A model's GPUs are freed when that many shards are done."""
+    """The shards of each served agent are counted, so that its GPUs are freed after the last one."""
     found = served_agents(plan("scripted", "queue", "instruct"))
     shards = Counter({model.name: count for model, count in found.items()})
     assert shards == {"a": 6, "n": 6}
@@ -41,7 +41,7 @@ def test_a_run_without_ray_says_so(muses: Muses) -> None:
 
 @pytest.mark.slow
 def test_a_run_without_vllm_says_so(muses: Muses, tmp_path: Path) -> None:
-    """In our words and at once; what it owes stays owed."""
+    """A missing vLLM is reported at once in a message of our own, and the episodes stay pending."""
     path = tmp_path / "run.yaml"
     path.write_text(
         "dataset: generated:2\nfamilies: [queue]\nexecution: {executor: ray, workers: 1}\n"

@@ -19,7 +19,7 @@ def test_an_empty_environment_keeps_everything_in_the_current_folder(
         prefect_api_url=None,
         prefect_home=tmp_path / ".muses" / "prefect",
     )
-    assert list(tmp_path.iterdir()) == []  # reading makes nothing
+    assert list(tmp_path.iterdir()) == []  # reading settings creates nothing
 
 
 def test_every_variable_has_its_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_short_home_is_rays_own() -> None:
-    with tempfile.TemporaryDirectory() as home:  # pytest's own folders are too deep
+    with tempfile.TemporaryDirectory() as home:  # pytest's paths are too long
         assert len(home) + len("/ray") < 40
         with ray_home(read_settings({"MUSES_HOME": home}), {}) as found:
             assert found == Path(home, "ray")
@@ -90,14 +90,14 @@ def test_a_short_home_is_rays_own() -> None:
 
 @pytest.mark.parametrize("name", ["d" * 90, "ß" * 45])
 def test_a_deep_home_is_entered_through_a_short_link(tmp_path: Path, name: str) -> None:
-    """Short in bytes, in which sockets count; what is written arrives below the home; the link goes afterwards."""
+    """A home with a long path gets a link, short in bytes as socket paths need it, which is removed at the end."""
     settings = read_settings({"MUSES_HOME": str(tmp_path / name)})
     with ray_home(settings, {}) as short:
         session = short / "session_2026-01-01_00-00-00_000000_0000000" / "sockets"
         session.mkdir(parents=True)
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(session / "plasma_store.0"))
-        with ray_home(settings, {}) as another:  # of a second run
+        with ray_home(settings, {}) as another:  # as for a second run
             assert another != short
         assert short.is_symlink()
     assert not short.parent.exists()
@@ -112,7 +112,7 @@ def test_rays_own_variable_decides(tmp_path: Path) -> None:
 
 
 def test_a_local_ray_has_a_key_of_its_own(tmp_path: Path) -> None:
-    """Not one in the user's home, and another one in every process; a user's own stays."""
+    """Every process generates its own token, not in the user's home; a token that the user has set stays."""
     settings = read_settings({"MUSES_HOME": str(tmp_path)})
     first: dict[str, str] = {}
     second: dict[str, str] = {}

@@ -50,7 +50,7 @@ def alarm_after(status: AccountStatus, seconds: float) -> bool:
         (TRYING, True),
         (replace(TRYING, success_age_s=59.0), False),
         (replace(TRYING, success_age_s=61.0), True),
-        (replace(TRYING, in_flight=0, waiting=0), True),  # between two tries
+        (replace(TRYING, in_flight=0, waiting=0), True),  # between two attempts
         (replace(TRYING, in_flight=0, waiting=0, try_age_s=500.0), False),  # done
         (replace(TRYING, in_flight=0, waiting=0, try_age_s=None), False),
     ],
@@ -70,7 +70,7 @@ def test_one_account_that_answers_is_enough() -> None:
 
 
 def test_nobody_calls_anything() -> None:
-    """A run of built-in agents."""
+    """A run of built-in agents, which make no calls, never stalls."""
     assert not StallAlarm(60.0, 0.0).stalled(LimitsSnapshot(), 1000.0)
 
 
@@ -117,7 +117,7 @@ def test_so_does_a_flow(muses: Muses, prefect: PrefectServer, tmp_path: Path) ->
 
 
 def stalls(muses: Muses, tmp_path: Path, *command: str, **environment: str) -> None:
-    """One answer, then silence: the finished episode is stored, the message says why the run ended."""
+    """Asserts that a stalled run ends with exit code 3, names the reason and has stored its finished episode."""
     with Provider(script=[None, *[slow(600.0)] * 1000], reply=lambda _: "{}") as provider:
         done = muses(*command, str(stalled_config(provider, tmp_path)), **environment)
     assert done.returncode == 3, done.stderr

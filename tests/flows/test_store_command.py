@@ -1,4 +1,4 @@
-"""``muses store``, and runs on a store: two drivers, sealed runs, full disks, lost servers."""
+"""``muses store``, and runs on a store: two drivers, sealed runs, full disks and lost servers."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def store_json(muses: Muses, *arguments: str, code: int = 0) -> dict[str, Any]:
 
 
 def test_a_runs_life(muses: Muses, tmp_path: Path) -> None:
-    """Played, listed, verified, sealed, asked, looked through for garbage, and pruned."""
+    """A run is played, listed, verified, sealed, resumed, checked for garbage, and pruned."""
     before = play(muses, "--run-id=nightly-1")
     play(muses, "--run-id=other")
     listed = store_json(muses, "ls")["runs"]
@@ -59,7 +59,7 @@ def test_a_runs_life(muses: Muses, tmp_path: Path) -> None:
     kinds = {(each["run_id"], each["kind"]) for each in store_json(muses, "du")["usage"]}
     assert kinds >= {("nightly-1", "sealed"), ("nightly-1", "manifest"), ("other", "shard")}
     assert ("nightly-1", "shard") not in kinds
-    again = play(muses, "--run-id=nightly-1")  # nothing is owed: it stays sealed, and says the same
+    again = play(muses, "--run-id=nightly-1")  # nothing is pending, so the run stays sealed
     assert again["leaderboard"] == before["leaderboard"]
     assert store_json(muses, "gc")["garbage"] == []
     looked = store_json(muses, "prune", "--name=nightly-*", "--dry-run")
@@ -83,7 +83,7 @@ def test_a_runs_life(muses: Muses, tmp_path: Path) -> None:
     ],
 )
 def test_bad_usage(muses: Muses, arguments: tuple[str, ...], expected: str) -> None:
-    """It is said in one line, with what to write instead."""
+    """Bad usage is reported in one line that says what to write instead."""
     done = muses("store", *arguments, "--store=out")
     assert (done.returncode, done.stdout) == (2, "")
     assert expected in done.stderr
@@ -91,7 +91,7 @@ def test_bad_usage(muses: Muses, arguments: tuple[str, ...], expected: str) -> N
 
 
 def test_a_damaged_shard_is_found_and_played_again(muses: Muses, tmp_path: Path) -> None:
-    """verify names it and exits with 2, the next start replays what it held, and sealing waits until it is removed."""
+    """``verify`` reports a damaged shard and exits with 2; the next start replays it; ``seal`` needs its removal."""
     play(muses, "--run-id=r", "--shard-size=2")
     shard = min((tmp_path / "out" / "traces").rglob("*.parquet"))
     shard.write_bytes(shard.read_bytes()[:-20])
@@ -109,7 +109,7 @@ def test_a_damaged_shard_is_found_and_played_again(muses: Muses, tmp_path: Path)
 
 
 def test_a_sealed_run_that_owes_episodes_goes_on(muses: Muses, tmp_path: Path) -> None:
-    """It is opened again by the next start, which plays what is owed; sealed once more, all are there once."""
+    """The next start reopens a sealed run and plays its pending episodes; sealed again, it has each episode once."""
     with Provider(reply=lambda _: "{}", script=[failed(400)] * 3) as provider:
         arguments = ("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:8")
         arguments = (*arguments, "--family=queue", "--run-id=r", "--store=out", "--json")
@@ -128,7 +128,7 @@ def test_a_sealed_run_that_owes_episodes_goes_on(muses: Muses, tmp_path: Path) -
 
 
 class Stall:
-    """A provider's script: every request waits in vain until ``over``."""
+    """A provider's script: every request waits, until ``over`` is set for new requests."""
 
     def __init__(self) -> None:
         self.asked, self.over = threading.Event(), False
@@ -143,7 +143,7 @@ class Stall:
 
 @contextmanager
 def playing(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
-    """A driver at work."""
+    """Runs a driver in another process and kills it at the end."""
     with subprocess.Popen(
         [sys.executable, "-m", "muses_eval", *arguments],
         cwd=folder,
@@ -158,13 +158,13 @@ def playing(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
 
 
 def waiting(provider: Provider) -> tuple[str, ...]:
-    """A run whose model does not answer."""
+    """Returns the arguments of a run whose model does not respond."""
     model = ("--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:2", "--family=queue")
     return ("run", *model, "--run-id=r", "--store=out", "--json")
 
 
 def test_the_second_driver_says_so_and_leaves(muses: Muses, tmp_path: Path) -> None:
-    """One wins; the other names it and exits with 2, and so do seal and rescore; afterwards the run is free."""
+    """A second driver names the holder and exits with 2, as do ``seal`` and ``rescore``; afterwards the run is free."""
     stall = Stall()
     with Provider(reply=lambda _: "{}", script=stall) as provider, playing(tmp_path, *waiting(provider)) as first:
         assert stall.asked.wait(_PATIENCE_S)
@@ -174,7 +174,7 @@ def test_the_second_driver_says_so_and_leaves(muses: Muses, tmp_path: Path) -> N
             holder = f"the run 'r' is held by `muses run` on {os.uname().nodename} (process {first.pid}"
             assert holder in second.stderr
         asked = len(provider.completions)
-        assert asked == 2  # the second driver's probe asks for the models, and plays nothing
+        assert asked == 2  # the second driver lists the models but plays nothing
         stall.over = True
         first.terminate()
         assert first.wait(_PATIENCE_S) == 130
@@ -183,7 +183,7 @@ def test_the_second_driver_says_so_and_leaves(muses: Muses, tmp_path: Path) -> N
 
 
 def test_a_killed_driver_keeps_nobody_out(muses: Muses, tmp_path: Path) -> None:
-    """Its lock is still held, but its process has ended."""
+    """The lock of a killed driver does not block a new one, since its process has ended."""
     stall = Stall()
     with Provider(reply=lambda _: "{}", script=stall) as provider:
         with playing(tmp_path, *waiting(provider)) as first:
@@ -195,7 +195,7 @@ def test_a_killed_driver_keeps_nobody_out(muses: Muses, tmp_path: Path) -> None:
 
 
 def test_a_driver_that_has_lost_its_run_stops(tmp_path: Path) -> None:
-    """It was taken for dead: it says so, and what was finished is stored."""
+    """A driver that another process has replaced stops with an error."""
     stall = Stall()
     with Provider(reply=lambda _: "{}", script=stall) as provider, playing(tmp_path, *waiting(provider)) as running:
         assert stall.asked.wait(_PATIENCE_S)
@@ -212,7 +212,7 @@ def test_a_driver_that_has_lost_its_run_stops(tmp_path: Path) -> None:
 
 
 def test_a_full_disk(muses: Muses, tmp_path: Path) -> None:
-    """The run stops with what to do; with room made, the same command completes it, every episode once."""
+    """A full disk stops the run with advice; with free space, the same command completes it, each episode once."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = shutil.which("mount") and subprocess.run(
@@ -247,7 +247,7 @@ def test_a_full_disk(muses: Muses, tmp_path: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.own_process
 def test_a_server_that_is_stopped_in_the_middle(muses: Muses) -> None:
-    """The run ends with what is wrong; when the server is back, the same command completes it, every episode once."""
+    """A lost S3 server ends the run with an error; when it is back, the same command completes it without repeats."""
     with s3_server() as server:
         server.create_bucket("evals")
         asked = threading.Semaphore(0)

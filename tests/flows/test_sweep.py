@@ -45,7 +45,7 @@ DEAD = {"model": "openai:dead", "api_key_env": "NO_SUCH_KEY"}
 
 @dataclass
 class Pool:
-    """Opens executors in this process, and counts them."""
+    """Opens executors in this process and counts them."""
 
     opened: int = 0
 
@@ -91,27 +91,27 @@ def test_a_configuration_without_a_grid_is_a_sweep_of_one_run(tmp_path: Path) ->
 
 
 def test_started_again_it_plays_nothing_twice(tmp_path: Path) -> None:
-    """And with nothing to play no executor is opened."""
+    """A second start plays no episode twice, and opens no executor when nothing is pending."""
     with Provider(reply=lambda _: "{}") as provider:
         raw = {"models": [api(provider)], "grid": {"epochs": [1, 2]}}
         first, calls, again = play(tmp_path, raw), len(provider.completions), Pool()
         second = play(tmp_path, raw, again)
         assert (calls, len(provider.completions), again.opened) == (9, 9, 0)
         assert lines(first) == lines(second)
-        assert first.cost_usd is None  # nobody knows the price
+        assert first.cost_usd is None  # the price is unknown
         more = play(tmp_path, {**raw, "grid": {"epochs": [1, 2, 3]}})
         assert (len(provider.completions), more.complete) == (18, True)
 
 
 def test_one_that_was_stopped_is_finished_by_the_next_start(tmp_path: Path) -> None:
-    """Every episode is there once."""
+    """The next start finishes an interrupted sweep with every episode stored once."""
     raw = {"grid": {"epochs": [1, 2, 3]}, "execution": {"shard_size": 1, "shards_per_worker": 1}}
 
     async def stopped(provider: Provider) -> None:
         runs = expand({"store": str(tmp_path / "store"), **BASE, **raw, "models": [api(provider)]}, "sweep.yaml")
         settings = read_settings({"MUSES_HOME": str(tmp_path / "home")})
         playing = asyncio.create_task(sweep("s", runs, settings, NO_OBSERVER, Driver("test", Pool().open)))
-        while len(provider.completions) < 5:  # noqa: ASYNC110 - the books of another thread
+        while len(provider.completions) < 5:  # noqa: ASYNC110 - the request log of another thread
             await asyncio.sleep(0.01)
         playing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -122,7 +122,7 @@ def test_one_that_was_stopped_is_finished_by_the_next_start(tmp_path: Path) -> N
         begun = len(provider.completions)
         report = play(tmp_path, {**raw, "models": [api(provider)]})
         assert report.complete
-        assert 18 <= len(provider.completions) <= 19  # what was in flight is asked again
+        assert 18 <= len(provider.completions) <= 19  # a call in flight is repeated
         assert begun < 18
     with connect(str(tmp_path / "store")) as connection:
         found = connection.execute("SELECT count(*), count(DISTINCT (run_id, episode_id)) FROM episodes").fetchone()
@@ -208,7 +208,7 @@ def test_a_run_that_cannot_be_planned_is_refused_before_anything_is_played(tmp_p
 
 
 def test_a_budget_is_that_of_all_runs_and_starts_together(tmp_path: Path) -> None:
-    """Ten and a half episodes' worth, whichever runs have them; then five more; then, without a cap, the rest."""
+    """All runs and starts share a cap: 10.5 episodes, then 15.5, then those already played; without a cap, the rest."""
     each, planned = 1000, 3 * 8
     answer = completion("{}", usage={"prompt_tokens": each - 10, "completion_tokens": 10})
 
@@ -224,7 +224,7 @@ def test_a_budget_is_that_of_all_runs_and_starts_together(tmp_path: Path) -> Non
         first = start(10 * each + each // 2)
         played = len(provider.completions)
         assert (first.budget_reached, first.complete, budget_stopped(first)) == (True, False, planned - played)
-        assert 5 < played <= 10  # an episode is begun where what it may take still fits
+        assert 5 < played <= 10  # an episode starts only if its reservation fits into the cap
         second = start(15 * each + each // 2)
         assert (second.budget_reached, played < len(provider.completions) <= 15) == (True, True)
         played = len(provider.completions)
@@ -241,17 +241,17 @@ def test_runs_that_begin_when_the_budget_is_used_up_ask_nobody(tmp_path: Path, m
         grid = {"dataset": [f"generated:2@{seed}" for seed in range(5)]}
         report = play(tmp_path, {"models": [api(provider)], "grid": grid, "budget": {"tokens": 1}}, pool)
         assert (report.budget_reached, provider.completions) == (True, [])
-        assert len(provider.requests) == 2  # the first two have asked whether the model is there
+        assert len(provider.requests) == 2  # the first two runs have probed the model
     assert [run.report is not None and run.report.budget_reached for run in report.runs] == [True] * 5
     assert {line.cell.scored for line in report.lines} == {0}
 
 
-# Models that the sweep serves itself, on GPUs that Ray only believes in
+# Models that the sweep serves itself, on GPUs that are only declared to Ray
 
 
 @pytest.fixture
 def gpu() -> Iterator[None]:
-    """A cluster with one."""
+    """A local Ray cluster that declares one GPU."""
     temp_dir = Path(tempfile.mkdtemp(prefix="muses-"))
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "_temp_dir": str(temp_dir / "ray")}
     ray.init("local", num_cpus=1, num_gpus=1, **quiet)
@@ -266,7 +266,7 @@ def gpu() -> Iterator[None]:
 @pytest.mark.integration
 @pytest.mark.usefixtures("gpu")
 def test_served_models_take_turns_across_the_runs(tmp_path: Path) -> None:
-    """Each is deployed once for all runs; one that does not start is left out, and an API waits for nobody."""
+    """Each served model is deployed once for all runs; a model that does not start is left out; APIs need no turn."""
     engine = {"python": stand_in(tmp_path, "vllm")}
     with Provider(reply=lambda _: "{}") as provider:
         models: Sequence[Any] = [
@@ -286,7 +286,7 @@ def test_served_models_take_turns_across_the_runs(tmp_path: Path) -> None:
             "SELECT model, content, count(DISTINCT run_id) FROM messages WHERE starts_with(content, model || ' ') "
             "GROUP BY ALL ORDER BY ALL"
         ).fetchall()
-    assert [(model, runs) for model, _, runs in answers] == [("one", 4), ("two", 4)]  # one process each
+    assert [(model, runs) for model, _, runs in answers] == [("one", 4), ("two", 4)]  # one process per model
     problems = [text for run in report.runs if run.report for _, _, text in run.report.problems]
     assert sum("vllm:broken does not start" in text for text in problems) == 4
     assert sum("cannot run /nowhere/python" in text for text in problems) == 4
@@ -294,7 +294,7 @@ def test_served_models_take_turns_across_the_runs(tmp_path: Path) -> None:
     assert sorted(described) == ["broken", "one", "two"]
 
 
-# Through Prefect, as users start it
+# Sweeps through Prefect, as users start them
 
 
 @pytest.mark.integration
@@ -323,7 +323,7 @@ def test_a_sweep_through_prefect(muses: Muses, prefect: PrefectServer, tmp_path:
 @pytest.mark.slow
 @pytest.mark.integration
 def test_ctrl_c_keeps_what_is_finished(muses: Muses, tmp_path: Path) -> None:
-    """Nobody is left behind, and the next start plays the rest."""
+    """Ctrl-C leaves no process behind, and the next start plays the rest."""
     with Provider(reply=lambda _: "{}", latency_s=0.2) as provider:
         raw = {**BASE, "store": "store", "models": [api(provider, max_concurrency=1)], "grid": {"epochs": [1, 2, 3]}}
         (tmp_path / "sweep.yaml").write_text(json.dumps({**raw, "execution": {"shard_size": 1}}))
@@ -336,13 +336,13 @@ def test_ctrl_c_keeps_what_is_finished(muses: Muses, tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
         assert process.left_behind == []
         assert muses("flow", "sweep", "sweep.yaml").returncode == 0
-        assert 18 <= len(provider.completions) <= 19  # what was in flight is asked again
+        assert 18 <= len(provider.completions) <= 19  # a call in flight is repeated
 
 
 @pytest.mark.slow
 @pytest.mark.integration
 def test_two_sweeps_at_once_share_what_a_provider_allows(muses: Muses, tmp_path: Path, prefect: PrefectServer) -> None:
-    """Two commands on one Ray: all of the limit is used and never more, and neither keeps the other waiting."""
+    """Two sweeps on one Ray cluster use the shared limit fully, never exceed it, and make progress at the same time."""
     ray_folder = Path(tempfile.mkdtemp(prefix="muses-"))
     grid = {"epochs": [1, 2]}
     with (
