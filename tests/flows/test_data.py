@@ -59,7 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(("size", "seed"), [("tiny", 0), ("7", 5)])
 def test_generated_files_are_the_generated_dataset(tmp_path: Path, size: str, seed: int) -> None:
-    """Their version, order and episode ids are those of the dataset generated in memory."""
+    """Generated files have the version, order and episode ids of the dataset generated in memory."""
     assert main(["data", "generate", f"--out={tmp_path}", f"--size={size}", f"--seed={seed}"]) == 0
     plans = []
     for dataset in (str(tmp_path), f"generated:{size}@{seed}"):
