@@ -207,6 +207,7 @@ def file_of(folder: Path, pool: str, **changes: Any) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_registering_again_changes_what_is_there(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     file = file_of(tmp_path, "again")

@@ -165,6 +165,7 @@ def test_a_lost_server_is_told_in_our_words() -> None:
             httpx.get(f"http://127.0.0.1:{port}/api/health")
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_the_doctor_finds_the_server(muses: Muses, prefect: PrefectServer) -> None:
     (port,) = free_ports(1)

@@ -242,6 +242,7 @@ def test_a_model_that_has_gone(later: Board) -> None:
     assert (report.complete, report.cells_played, report.cells_reused) == (True, 2, 2)
 
 
+@pytest.mark.slow
 def test_a_model_that_was_left_out_for_a_night(later: Board) -> None:
     """Cells of a model that returns after a night are reused from the night before; only the canary calls the model."""
     later.night(2, models=["scripted/compliant"])
@@ -310,6 +311,7 @@ def test_a_night_goes_on_with_the_config_that_it_began_with(later: Board) -> Non
     assert "--run-id" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_taking_over_that_was_cut_off_goes_on(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the process ends when half a cell is copied, the next start copies the other half and makes no calls."""
     from muses_eval.storage.runs import reuse

@@ -168,6 +168,7 @@ def actor_pids(kind: str) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.usefixtures("cluster", "seen")
 def test_a_server_that_does_not_start_is_the_configs_fault(tmp_path: Path) -> None:
