@@ -11,8 +11,8 @@ import pytest
 from muses_eval.pipeline import providers
 from muses_eval.pipeline.config.model_config import ModelConfig
 from muses_eval.pipeline.config.model_spec import ModelSpec
+from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Reply
-from muses_eval.pipeline.episode.protocol import Observation
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import ConfigError

@@ -7,7 +7,7 @@ lower-case names, several names, or prose.  A text without an addressee is for a
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from muses_eval.pipeline.episode.protocol import Action, Delivery
+from muses_eval.pipeline.episode.interfaces import Action, Delivery
 from muses_eval.pipeline.text.reply_parsing import as_text, first_value, json_objects, strip_reasoning
 
 _TARGET_KEYS = ("target", "to", "recipient", "recipients", "user", "name")

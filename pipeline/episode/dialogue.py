@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from muses_eval.pipeline.episode.agent_prompt import AgentPrompt
+from muses_eval.pipeline.episode.interfaces import Action, Observation, PrincipalView
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
-from muses_eval.pipeline.episode.protocol import Action, Observation, PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.serialization import Template
 from muses_eval.pipeline.episode.transcript import Message, Transcript, delivered, raw_reply

@@ -10,8 +10,8 @@ from typing import Any
 
 from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.interfaces import Agent, User
 from muses_eval.pipeline.episode.model_call import Call, Reply, Role
-from muses_eval.pipeline.episode.protocol import Agent, User
 from muses_eval.pipeline.episode.scenario import Input
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.errors import ModelFailure

@@ -6,8 +6,8 @@ context).  The model of a principal receives this principal's view and nothing e
 
 import re
 
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.principal import AGENT, Principal
-from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.text.reply_parsing import strip_reasoning
 

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol, TypeVar, get_args
 
-from muses_eval.pipeline.episode.protocol import Action, PrincipalView
+from muses_eval.pipeline.episode.interfaces import Action, PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript

@@ -1,6 +1,6 @@
 """The scripted user of families with one turn."""
 
-from muses_eval.pipeline.episode.protocol import PrincipalView
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 
 
 class SilentUser:

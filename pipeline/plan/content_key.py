@@ -18,7 +18,7 @@ from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.control_tokens import escape_control_tokens
 from muses_eval.pipeline.episode.dialogue import Dialogue
-from muses_eval.pipeline.episode.protocol import PrincipalView
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.serialization import ChatMessage, Template
 from muses_eval.pipeline.episode.user_prompt import parse_user_reply, user_prompt

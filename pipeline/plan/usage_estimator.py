@@ -7,7 +7,7 @@ from typing import Any
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.dialogue import Dialogue
-from muses_eval.pipeline.episode.protocol import PrincipalView
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import Template
 from muses_eval.pipeline.episode.user_prompt import user_prompt

@@ -22,7 +22,7 @@ import aiohttp
 import httpx
 from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.model_spec import ModelSpec
-from muses_eval.pipeline.episode.protocol import Observation
+from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.workers.providers.chat_api import ChatApiAgent, ChatApiModel, Effects, ModelConnection
 from muses_eval.workers.providers.openai import OpenAIAdapter

@@ -14,9 +14,9 @@ import pytest
 from muses_eval.flows.cli import main
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows
 from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.interfaces import Observation, PrincipalView
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.play_episode import play_episode
-from muses_eval.pipeline.episode.protocol import Observation, PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.storage.objects.dataset_files import read_rows

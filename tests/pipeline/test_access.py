@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows
 from muses_eval.pipeline.episode import addressing
 from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
-from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.episode.transcript import Message, Transcript, delivered, raw_reply

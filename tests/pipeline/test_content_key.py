@@ -13,8 +13,8 @@ from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
 from muses_eval.pipeline.episode import dialogue as dialogue_module, user_prompt as users_module
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Input
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.families import FAMILIES

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from muses_eval.pipeline.datasets.personas import first_names
 from muses_eval.pipeline.datasets.row_reader import RowError
-from muses_eval.pipeline.episode.protocol import Delivery
+from muses_eval.pipeline.episode.interfaces import Delivery
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import SCORINGS, Scoring
 from muses_eval.pipeline.episode.serialization import describe

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.row_reader import RowError
 from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
 from muses_eval.pipeline.episode.principal import AGENT
-from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.score import SCORINGS
 from muses_eval.pipeline.episode.serialization import TEMPLATES

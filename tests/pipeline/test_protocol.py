@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.interfaces import Action, Delivery, Observation, PrincipalView, User
 from muses_eval.pipeline.episode.model_call import Call, Reply, Role
 from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM, Principal
-from muses_eval.pipeline.episode.protocol import Action, Delivery, Observation, PrincipalView, User
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.errors import FailureKind, ModelFailure
 from muses_eval.pipeline.families import FAMILIES

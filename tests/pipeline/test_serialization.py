@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.control_tokens import escape_control_tokens, escape_role, escape_text
 from muses_eval.pipeline.episode.dialogue import Dialogue
-from muses_eval.pipeline.episode.protocol import Action
+from muses_eval.pipeline.episode.interfaces import Action
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import (
     TEMPLATES,

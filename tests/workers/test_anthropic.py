@@ -9,8 +9,8 @@ import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Reply
-from muses_eval.pipeline.episode.protocol import Observation
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import ChatMessage, serialize
 from muses_eval.pipeline.errors import FailureKind, ModelFailure

@@ -18,8 +18,8 @@ import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint, Limits
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.episode.interfaces import Agent, Observation
 from muses_eval.pipeline.episode.model_call import Call, Reply
-from muses_eval.pipeline.episode.protocol import Agent, Observation
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import ChatMessage, serialize
 from muses_eval.pipeline.errors import ConfigError, FailureKind, ModelFailure

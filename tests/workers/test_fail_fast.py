@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Reply
-from muses_eval.pipeline.episode.protocol import Observation
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.workers.providers.fail_fast import FailFastModel

@@ -19,8 +19,8 @@ from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.interfaces import Agent, Observation
 from muses_eval.pipeline.episode.model_call import Reply
-from muses_eval.pipeline.episode.protocol import Agent, Observation
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.errors import ModelFailure, MusesError
 from muses_eval.pipeline.plan.plan import RunRequest, make_plan

@@ -17,7 +17,7 @@ import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.datasets.dataset import generate_dataset
-from muses_eval.pipeline.episode.protocol import Observation
+from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import ConfigError, ModelFailure
 from muses_eval.pipeline.families import FAMILIES

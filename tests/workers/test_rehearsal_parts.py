@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Input
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.episode.user_prompt import SILENCE, user_prompt

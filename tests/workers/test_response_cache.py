@@ -11,8 +11,8 @@ from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.datasets.dataset import generate_dataset
+from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Call, Reply
-from muses_eval.pipeline.episode.protocol import Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import ModelFailure, StoreError
 from muses_eval.pipeline.families import FAMILIES

@@ -7,9 +7,9 @@ import pytest
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
-from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
 from muses_eval.workers.providers.model import EpisodeRequest

@@ -12,8 +12,8 @@ from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.principal import AGENT, Principal
-from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.transcript import Message, delivered
 from muses_eval.pipeline.episode.user_prompt import SILENCE, parse_user_reply, user_prompt
 from muses_eval.pipeline.plan.plan import RunRequest, make_plan

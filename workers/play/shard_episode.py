@@ -13,9 +13,9 @@ from typing import Any
 from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.episode import Episode, Outcome
+from muses_eval.pipeline.episode.interfaces import User
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.play_episode import EpisodeFailure, EpisodeResult, play_episode
-from muses_eval.pipeline.episode.protocol import User
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Transcript

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from muses_eval.pipeline.episode.interfaces import Agent, Observation, PrincipalView
 from muses_eval.pipeline.episode.model_call import Call, Reply
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.protocol import Agent, Observation, PrincipalView
 from muses_eval.pipeline.episode.user_prompt import parse_user_reply, user_prompt
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.providers.api_error import CONTENT_FILTER, CONTEXT_OVERFLOW

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 
 from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.model_spec import ModelSpec
+from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Call, Reply
-from muses_eval.pipeline.episode.protocol import Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.limits import AttemptOutcome, Limiter

@@ -8,8 +8,8 @@ the model again.
 import asyncio
 from dataclasses import dataclass
 
+from muses_eval.pipeline.episode.interfaces import Agent, Observation
 from muses_eval.pipeline.episode.model_call import Reply
-from muses_eval.pipeline.episode.protocol import Agent, Observation
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.providers.model import EpisodeRequest, Model
 

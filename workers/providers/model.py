@@ -7,7 +7,7 @@ loop at a time; the caller closes it before that loop ends.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from muses_eval.pipeline.episode.protocol import Agent
+from muses_eval.pipeline.episode.interfaces import Agent
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.errors import FailureKind, ModelFailure, MusesError
 from muses_eval.pipeline.families.family import Family

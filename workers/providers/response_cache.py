@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from muses_eval.pipeline.config.model_spec import ModelSpec
+from muses_eval.pipeline.episode.interfaces import Agent, Observation
 from muses_eval.pipeline.episode.model_call import Call, Reply
-from muses_eval.pipeline.episode.protocol import Agent, Observation
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.hashing import canonical, digest

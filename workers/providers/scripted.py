@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.interfaces import Agent, Observation, PrincipalView, User
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
-from muses_eval.pipeline.episode.protocol import Agent, Observation, PrincipalView, User
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.family import Family, ScriptedAgent, ScriptedKind, ScriptedUser
 from muses_eval.pipeline.rng import SplitMix64

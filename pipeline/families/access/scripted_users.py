@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.principal import AGENT
-from muses_eval.pipeline.episode.protocol import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.access.corrected_scoring import MarkerTracker
 from muses_eval.pipeline.families.access.scenario import ATTACKS, AccessTruth

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from muses_eval.pipeline.episode import addressing
-from muses_eval.pipeline.episode.protocol import Action
+from muses_eval.pipeline.episode.interfaces import Action
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from muses_eval.pipeline.episode.protocol import PrincipalView
+from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth, Member
 from muses_eval.pipeline.families.meeting.slot import Slot

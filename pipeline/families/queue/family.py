@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from muses_eval.pipeline.episode.protocol import Action
+from muses_eval.pipeline.episode.interfaces import Action
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript

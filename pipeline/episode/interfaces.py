@@ -1,4 +1,4 @@
-"""Protocol of an episode (paper, section 4.1): the inputs and replies of the agent and of the users.
+"""Interfaces of an episode (paper, section 4.1): the inputs and replies of the agent and of the users.
 
 An episode has turns t = 1..T.  In each turn, every principal that has something to say sends an input in its private
 session.  The agent receives the briefing, the inputs and its own earlier replies, and replies once.  The family reads

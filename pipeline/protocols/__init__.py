@@ -1,0 +1,10 @@
+"""The two protocols of an episode: what reaches a model, whom a reply reaches, and when an episode ends.
+
+``muses`` is this project's protocol.  ``released`` is that of the released evaluator (commit d14c759), to the letter,
+so that results can stand beside the paper's table 2.
+"""
+
+from typing import Literal, get_args
+
+ProtocolName = Literal["muses", "released"]
+PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
