@@ -25,6 +25,9 @@ app.command(
     "muses_eval.flows.cli.rehearse:rehearse", help="Run an evaluation against a local provider that injects faults."
 )
 app.command("muses_eval.flows.cli.score:score", help="Score recorded replies without a model.")
+app.command(
+    "muses_eval.flows.cli.agreement:agreement", help="Compare the scorings with recorded verdicts: rate and exceptions."
+)
 app.command("muses_eval.flows.cli.queries:leaderboard", help="Print the mean ± standard error of every model.")
 app.command("muses_eval.flows.cli.compare:compare", help="Compare models on the scenarios that they share.")
 app.command("muses_eval.flows.cli.diff:diff", help="Show the differences between two runs.")

@@ -1,6 +1,8 @@
-"""Dataset files: JSON Lines, one scenario per line."""
+"""Dataset files: JSON Lines, one scenario per line; a single file may be compressed with gzip."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -50,13 +52,13 @@ def _read(file: Path) -> Iterator[SourceRow]:
 def _inspect(file: Path) -> Iterator[SourceRow | DatasetError]:
     source = str(file)
     try:
-        with file.open("rb") as lines:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 text = line.removeprefix(_BOM) if number == 1 else line
                 if text.strip():
                     yield _entry(text, source, number)
-    except OSError as error:
-        yield DatasetError(source, f"cannot be read: {error.strerror or error}")
+    except (OSError, EOFError, zlib.error) as error:  # the last two: a gzip file that is cut off or damaged
+        yield DatasetError(source, f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _entry(line: bytes, source: str, number: int) -> SourceRow | DatasetError:

@@ -37,11 +37,16 @@ def score_case(scenario: Scenario[InstructTruth], case: Row, scoring: Scoring) -
         RowError: the case is malformed.
     """
     if case.get("kind") == "constraint":
-        return _verdict(case, scoring)
+        return constraint_verdict(case, scoring)
     return _values(scenario, read_field(case, "raw_output", str), scoring)
 
 
-def _verdict(case: Row, scoring: Scoring) -> dict[str, float | str]:
+def constraint_verdict(case: Row, scoring: Scoring) -> dict[str, float | str]:
+    """Checks one text and one constraint: ``instruction_id``, ``kwargs`` and ``response``.
+
+    Raises:
+        RowError: the case is malformed.
+    """
     identifier = read_field(case, "instruction_id", str)
     kwargs = read_field(case, "kwargs", dict)
     text = read_field(case, "response", str)
