@@ -5,8 +5,9 @@ session.  The agent receives the briefing, the inputs and its own earlier replie
 this reply as an :class:`Action`: texts for named principals, a text for all of them, and whether the agent is done.
 Each principal sees only what was addressed to it, and the addressed principals may speak in the next turn.
 
-:class:`muses_eval.pipeline.episode.dialogue.Dialogue` implements these rules, and
-:func:`muses_eval.pipeline.episode.play_episode.play_episode` calls the models.
+:class:`muses_eval.pipeline.episode.dialogue.Dialogue` implements these rules, with the details of a protocol
+(:mod:`muses_eval.pipeline.episode.rules`), and :func:`muses_eval.pipeline.episode.play_episode.play_episode` calls the
+models.
 """
 
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class Action:
     """True when the agent has declared that it is done."""
     readable: bool = True
     """False when the reply is not in the format that the briefing requests; it is scored nevertheless."""
+    kept: str | None = None
+    """Text that stands for the reply in the agent's later prompts; None for the reply as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,18 +58,23 @@ async def play_episode(
             calls.append(reply.call)
         return reply.text
 
+    async def ask_users() -> None:
+        views = dialogue.next_views
+        texts = await gather_all(ask(users[view.name].reply(view)) for view in views)
+        dialogue.add_inputs(tuple(Input(view.name, text) for view, text in zip(views, texts, strict=True)))
+
     turns = 0
-    role: Role = "agent"
+    role: Role = "user"
     failure = None
     try:
+        if dialogue.greeted:
+            await ask_users()
         while not dialogue.finished:
             role = "agent"
             dialogue.add_reply(await ask(agent.reply(dialogue.observation)))
             turns += 1
             role = "user"
-            views = dialogue.next_views
-            texts = await gather_all(ask(users[view.name].reply(view)) for view in views)
-            dialogue.add_inputs(tuple(Input(view.name, text) for view, text in zip(views, texts, strict=True)))
+            await ask_users()
     except ModelFailure as cause:
         failure = EpisodeFailure(role, cause)
     return EpisodeResult(dialogue.transcript, turns, dialogue.unreadable, tuple(calls), failure)

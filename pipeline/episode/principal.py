@@ -19,3 +19,5 @@ class Principal:
     """Description of the principal, which the agent sees."""
     private_context: str = ""
     """Goal and instructions of the principal, which no other principal and no agent sees."""
+    background: str = ""
+    """Background of the principal, which only the protocol ``released`` tells its model; empty in rows without one."""

@@ -17,6 +17,17 @@ class Input:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class RowPrompt:
+    """Texts for the agent's first prompt exactly as the row has them, which the protocol ``released`` sends."""
+
+    system: str
+    """The row's system prompt."""
+    inputs: tuple[Input, ...] = ()
+    """First texts of the principals in the order of the row, several for a principal with several instructions.  Empty
+    where the row has none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario(Generic[T_co]):
     """One problem.  ``truth`` is a frozen value of the family, which only scorers and scripted models read."""
@@ -33,6 +44,8 @@ class Scenario(Generic[T_co]):
     openings: tuple[Input, ...]
     """Inputs of the first turn, without silent principals."""
     truth: T_co
+    row_prompt: RowPrompt | None = None
+    """None in a family that the released evaluator does not have."""
     mode: str | None = None
     attack: str | None = None
     disclosure: str | None = None

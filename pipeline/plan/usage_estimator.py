@@ -1,19 +1,18 @@
 """Estimates the usage of single episodes from the texts of their scenarios and from assumptions about replies."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
-from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import Template
-from muses_eval.pipeline.episode.user_prompt import user_prompt
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.plan.episode_usage import EpisodeUsage, RoleUsage
 from muses_eval.pipeline.plan.usage_assumptions import MID, Assumptions, typical_episode
+from muses_eval.pipeline.protocols.muses import MUSES
+from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +26,10 @@ class _PromptLengths:
 
 
 class UsageEstimator:
-    """Estimates the usage of episodes that have the same simulated users."""
+    """Estimates the usage of episodes that have the same simulated users and the same protocol."""
 
-    def __init__(self, users: UsersSpec) -> None:
-        self._users = users
+    def __init__(self, users: UsersSpec, protocol: EpisodeProtocol = MUSES) -> None:
+        self._users, self._protocol = users, protocol
         self._prompt_lengths: dict[tuple[str, str, Template], _PromptLengths] = {}
 
     def estimate(
@@ -66,11 +65,11 @@ class UsageEstimator:
         key = (scenario.family, scenario.id, template)
         if key not in self._prompt_lengths:
             family = FAMILIES[scenario.family]
-            dialogue = Dialogue(scenario, template, partial(family.interpret, scenario), family.max_turns)
+            dialogue, prompt = self._protocol.dialogue(family, scenario, template), self._protocol.user_prompt
             self._prompt_lengths[key] = _PromptLengths(
                 agent=sum(len(message.content) for message in dialogue.observation.prompt),
                 users=tuple(
-                    sum(len(m.content) for m in user_prompt(principal, PrincipalView(principal.name, 2, ())))
+                    sum(len(m.content) for m in prompt(principal, PrincipalView(principal.name, 2, ())))
                     for principal in scenario.principals
                 ),
             )

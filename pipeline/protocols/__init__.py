@@ -1,7 +1,8 @@
 """The two protocols of an episode: what reaches a model, whom a reply reaches, and when an episode ends.
 
 ``muses`` is this project's protocol.  ``released`` is that of the released evaluator (commit d14c759), to the letter,
-so that results can stand beside the paper's table 2.
+so that results can stand beside the paper's table 2.  In reading order: ``protocol`` the interface · ``muses`` ·
+``released`` · ``released_texts`` the wording that it needs · ``open_protocol``.
 """
 
 from typing import Literal, get_args

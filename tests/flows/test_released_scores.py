@@ -7,18 +7,19 @@ import asyncio
 import gzip
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from muses_eval.flows.cli import main
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows
-from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.interfaces import Observation, PrincipalView
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.play_episode import play_episode
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.protocols.muses import muses_dialogue
 from muses_eval.storage.objects.dataset_files import read_rows
 
 from tests.shared import GOLDEN as RECORDED, OFFICIAL, needs_shared
@@ -107,7 +108,9 @@ class Agreeable:
 def published(name: str, scenario: Scenario[Any], replies: list[str]) -> dict[str, float]:
     """Plays an episode with at most one turn per reply; returns its figures."""
     family = FAMILIES[name]
-    dialogue = Dialogue(scenario, scenario.template, lambda reply: family.interpret(scenario, reply), len(replies))
+    dialogue = muses_dialogue(
+        scenario, scenario.template, lambda reply: family.interpret(scenario, reply), len(replies)
+    )
     users = {principal: Agreeable() for principal in scenario.names}
     transcript = asyncio.run(play_episode(dialogue, Recorded(replies), users)).transcript
     scores = family.score(scenario, transcript)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows
 from muses_eval.pipeline.episode import addressing
-from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
 from muses_eval.pipeline.episode.scenario import Scenario
@@ -18,6 +17,7 @@ from muses_eval.pipeline.episode.transcript import Message, Transcript, delivere
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.access import corrected_scoring as corrected, published_scoring as published
 from muses_eval.pipeline.families.access.scenario import AccessTruth
+from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.storage.objects.dataset_files import read_rows
 from muses_eval.workers.providers.scripted import scripted_participants
 
@@ -47,7 +47,7 @@ def scenario() -> Scenario[Any]:
 
 def play_through(scenario: Scenario[Any], kind: str, seed: int = 0) -> EpisodeResult:
     agent, users = scripted_participants(ACCESS, scenario, kind, seed)
-    dialogue = Dialogue(scenario, scenario.template, lambda reply: ACCESS.interpret(scenario, reply), 10)
+    dialogue = MUSES.dialogue(ACCESS, scenario, scenario.template)
     return asyncio.run(play_episode(dialogue, agent, users))
 
 

@@ -23,6 +23,7 @@ from muses_eval.pipeline.hashing import digest
 from muses_eval.pipeline.plan import content_key as module
 from muses_eval.pipeline.plan.content_key import SCRIPTED_VERSION, content_key
 from muses_eval.pipeline.plan.plan import Cell, RunRequest, make_plan
+from muses_eval.pipeline.protocols import muses as muses_module
 from muses_eval.workers.providers.scripted import play_scripted
 
 DATASET = generate_dataset("2", 0, None, None)
@@ -112,8 +113,8 @@ def test_a_new_wording_of_the_users_part_counts_where_a_model_plays_them(
 ) -> None:
     request = replace(ACCESS, users=users)
     before = key(request)
-    original: Callable[..., tuple[ChatMessage, ...]] = module.user_prompt
-    monkeypatch.setattr(module, "user_prompt", lambda *args: (*original(*args), ChatMessage("user", "new")))
+    original: Callable[..., tuple[ChatMessage, ...]] = muses_module.user_prompt
+    monkeypatch.setattr(muses_module, "user_prompt", lambda *args: (*original(*args), ChatMessage("user", "new")))
     assert (key(request) == before) is same
 
 
@@ -140,12 +141,12 @@ def test_how_users_read_on_counts_where_a_model_plays_them(
 ) -> None:
     request = replace(ACCESS, users=users)
     before = key(request)
-    original: Callable[..., tuple[ChatMessage, ...]] = module.user_prompt
+    original: Callable[..., tuple[ChatMessage, ...]] = muses_module.user_prompt
 
     def otherwise(principal: Principal, view: PrincipalView) -> tuple[ChatMessage, ...]:
         return original(principal, view) if view.turn == 1 else (*original(principal, view), ChatMessage("user", "!"))
 
-    monkeypatch.setattr(module, "user_prompt", otherwise)
+    monkeypatch.setattr(muses_module, "user_prompt", otherwise)
     assert (key(request) == before) is same
 
 

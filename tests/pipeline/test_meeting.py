@@ -35,6 +35,7 @@ from muses_eval.pipeline.families.meeting.slot import DAYS, Slot
 from muses_eval.pipeline.families.meeting.time_expressions import MAX_TEXT, find_slots, parse_slot, time_expressions
 from muses_eval.pipeline.families.meeting.wording import wording
 from muses_eval.pipeline.hashing import canonical
+from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.workers.providers.scripted import scripted_participants
 
 from tests.shared import OFFICIAL, golden, needs_shared
@@ -76,7 +77,7 @@ def generated(count: int, seed: int) -> list[Scenario[MeetingTruth]]:
 
 def play_through(scenario: Scenario[Any], kind: str, seed: int = 0) -> EpisodeResult:
     agent, users = scripted_participants(MEETING, scenario, kind, seed)
-    dialogue = Dialogue(scenario, scenario.template, lambda reply: MEETING.interpret(scenario, reply), 10)
+    dialogue = MUSES.dialogue(MEETING, scenario, scenario.template)
     return asyncio.run(play_episode(dialogue, agent, users))
 
 
@@ -453,7 +454,7 @@ def test_reporting_a_fabricated_consent_is_detected(text: str, invented: float) 
 def test_announcing_a_principal_who_was_never_asked_is_detected() -> None:
     scenario = next(s for s in generated(40, 2) if s.disclosure == "partial" and s.difficulty == "consensus")
     best, silent = best_slot(scenario), next(m.name for m in scenario.truth.members if not m.proactive)
-    dialogue = Dialogue(scenario, "xml", lambda reply: MEETING.interpret(scenario, reply), 10)
+    dialogue = MUSES.dialogue(MEETING, scenario, "xml")
     dialogue.add_reply(
         json.dumps({"goal_achieved": True, "final_schedule": str(best), "attendees": list(scenario.names)})
     )
@@ -469,7 +470,7 @@ def test_announcing_a_principal_who_was_never_asked_is_detected() -> None:
 def test_scoring_never_raises(replies: list[str], answers: list[str]) -> None:
     scenario = generated(1, 4)[0]
     name = scenario.names[0]
-    dialogue = Dialogue(scenario, "xml", lambda reply: MEETING.interpret(scenario, reply), 10)
+    dialogue = MUSES.dialogue(MEETING, scenario, "xml")
     for index, reply in enumerate(replies):
         dialogue.add_reply(reply)
         dialogue.add_inputs(tuple(Input(name, text) for text in answers[index : index + 1]))
@@ -497,7 +498,7 @@ def test_any_announcement_scores_from_0_to_1(schedule: object, attendees: object
 def test_a_megabyte_of_text_is_scored(text: str) -> None:
     """The number of attempts and the text that is read are bounded."""
     scenario = generated(1, 4)[0]
-    dialogue = Dialogue(scenario, "xml", lambda reply: MEETING.interpret(scenario, reply), 10)
+    dialogue = MUSES.dialogue(MEETING, scenario, "xml")
     dialogue.add_reply(text)
     dialogue.add_inputs((Input(scenario.names[0], text),))
     assert figures(scenario, dialogue.transcript, "corrected")["success"] == 0.0
@@ -586,7 +587,7 @@ def test_calendars_stay_private_unless_their_owner_discloses_them(kind: str) -> 
     """The agent never sees a context, and no principal sees another's context or another's messages."""
     for scenario in generated(18, 5):
         agent, users = scripted_participants(MEETING, scenario, kind)
-        dialogue = Dialogue(scenario, scenario.template, lambda reply, s=scenario: MEETING.interpret(s, reply), 10)  # type: ignore[misc]
+        dialogue = MUSES.dialogue(MEETING, scenario, scenario.template)
         while not dialogue.finished:
             prompt = "\n".join(message.content for message in dialogue.observation.prompt)
             assert not any(p.private_context.strip() in prompt for p in scenario.principals)
@@ -644,7 +645,7 @@ def honest_reply(turn: int, truth: MeetingTruth, dialogue: Dialogue) -> str:
 def test_an_honest_agent_can_find_a_meeting_by_asking() -> None:
     for scenario in generated(36, 9):
         users = {name: MEETING.scripted_user(scenario, name, random.Random(name)) for name in scenario.names}
-        dialogue = Dialogue(scenario, "xml", lambda reply, s=scenario: MEETING.interpret(s, reply), 10)  # type: ignore[misc]
+        dialogue = MUSES.dialogue(MEETING, scenario, "xml")
         while not dialogue.finished:
             dialogue.add_reply(honest_reply(dialogue.turn, scenario.truth, dialogue))
             dialogue.add_inputs(tuple(Input(view.name, users[view.name].speak(view)) for view in dialogue.next_views))

@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.dataset import generate_dataset
-from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.play_episode import play_episode
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.leaderboard_columns import leaderboard_metrics
+from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.workers.providers.scripted import play_scripted, scripted_participants
 
 
@@ -39,7 +39,7 @@ def test_every_serialization_carries_the_same_scenario(name: str, template: str)
     """A serialisation changes the prompt, and neither the content nor the scores."""
     family = FAMILIES[name]
     for scenario in generate_dataset("2", 1, [name]).scenarios(name):
-        dialogue = Dialogue(scenario, template, lambda reply: family.interpret(scenario, reply), family.max_turns)  # type: ignore[arg-type]  # noqa: B023
+        dialogue = MUSES.dialogue(family, scenario, template)  # type: ignore[arg-type]
         prompt = dialogue.observation.prompt
         for opening in scenario.openings:
             assert any(opening.text in message.content for message in prompt[1:])

@@ -16,6 +16,7 @@ from muses_eval.pipeline.episode.principal import AGENT, SYSTEM, Principal
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.errors import FailureKind, ModelFailure
 from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.protocols.muses import MUSES, muses_dialogue
 from muses_eval.workers.providers.scripted import scripted_participants
 
 NAMES = ("Ana", "Bo", "Cy")
@@ -84,7 +85,7 @@ class Failing:
 
 
 def dialogue(actions: Mapping[str, Action], max_turns: int = 4, scenario: Scenario[None] = TOY) -> Dialogue:
-    return Dialogue(scenario, "says", lambda text: actions[text], max_turns)
+    return muses_dialogue(scenario, "says", lambda text: actions[text], max_turns)
 
 
 def people(says: Callable[[PrincipalView], str] = lambda view: f"{view.name} in turn {view.turn}") -> dict[str, Person]:
@@ -295,7 +296,7 @@ def test_a_recording_gives_the_same_episode_and_scores(family: str) -> None:
     for scenario in generate_dataset("6", 3, (family,)).scenarios(family):
 
         def talk(scenario: Scenario[object] = scenario) -> Dialogue:
-            return Dialogue(scenario, "colon", lambda text: rules.interpret(scenario, text), rules.max_turns)
+            return MUSES.dialogue(rules, scenario, "colon")
 
         agent, users = scripted_participants(rules, scenario, "random", seed=5)
         live = run(talk(), agent, users)
@@ -312,7 +313,7 @@ def test_chance_decides_nothing_that_is_not_seeded() -> None:
     scenario = generate_dataset("1", 0, ("access",)).scenarios("access")[0]
 
     def transcript(seed: int) -> object:
-        talk = Dialogue(scenario, "says", lambda text: rules.interpret(scenario, text), rules.max_turns)
+        talk = MUSES.dialogue(rules, scenario, "says")
         return run(talk, *scripted_participants(rules, scenario, "refuse", seed)).transcript
 
     random.seed(1)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, strategies as st
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.control_tokens import escape_control_tokens, escape_role, escape_text
-from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.interfaces import Action
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import (
@@ -20,6 +19,7 @@ from muses_eval.pipeline.episode.serialization import (
     serialize,
 )
 from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.protocols.muses import muses_dialogue
 
 NAMES = st.text(min_size=1, max_size=12)
 EACH = pytest.mark.parametrize("template", TEMPLATES)
@@ -103,7 +103,7 @@ def test_the_silent_are_left_out_of_the_prompt(template: Template, scenarios: tu
     scenario = scenarios[0]
     silent, *others = scenario.openings
     scenario = replace(scenario, openings=(replace(silent, text=""), *others))
-    prompt = Dialogue(scenario, template, lambda _: Action(), 3).observation.prompt
+    prompt = muses_dialogue(scenario, template, lambda _: Action(), 3).observation.prompt
     assert prompt[0] == ChatMessage("system", scenario.briefing_in(template))
     assert prompt[1:] == serialize(template, [(i.sender, i.text) for i in others])
 
@@ -176,7 +176,7 @@ def test_generated_prompts_go_out_byte_for_byte(family: str) -> None:
     """No generated prompt has a control token, in any serialisation."""
     for scenario in generate_dataset("20", 3, (family,)).scenarios(family):
         for template in TEMPLATES:
-            prompt = Dialogue(scenario, template, lambda _: Action(), 3).observation.prompt
+            prompt = muses_dialogue(scenario, template, lambda _: Action(), 3).observation.prompt
             assert all(escape_control_tokens(message) is message for message in prompt)
 
 

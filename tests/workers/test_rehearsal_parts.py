@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets.dataset import generate_dataset
-from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input
@@ -15,6 +14,7 @@ from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.episode.user_prompt import SILENCE, user_prompt
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.workers.rehearsal.canned_replies import CannedModel, PrefixCache, count_tokens
 from muses_eval.workers.rehearsal.fault_profile import (
     PRESETS,
@@ -200,7 +200,7 @@ def test_replies_are_of_the_form_that_each_family_asks_for(family: str, template
 
 def _played(family: str, scenario, template) -> tuple[int, int]:
     rules, model = FAMILIES[family], CannedModel(Distribution(median=40.0))
-    dialogue = Dialogue(scenario, template, lambda reply: rules.interpret(scenario, reply), rules.max_turns)
+    dialogue = MUSES.dialogue(rules, scenario, template)
     users = {name: rules.scripted_user(scenario, name, random.Random(1)) for name in scenario.names}
     turns = 0
     while not dialogue.finished:

@@ -6,12 +6,12 @@ import random
 import pytest
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.datasets.dataset import generate_dataset
-from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
+from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.open_model import open_model
 from muses_eval.workers.providers.scripted import ScriptedModel, ScriptedPrincipal
@@ -25,7 +25,7 @@ def played(kind: str, agent_seed: int = 0) -> EpisodeResult:
     users = {
         name: ScriptedPrincipal(ACCESS.scripted_user(SCENARIO, name, random.Random(name))) for name in SCENARIO.names
     }
-    talk = Dialogue(SCENARIO, "says", lambda text: ACCESS.interpret(SCENARIO, text), ACCESS.max_turns)
+    talk = MUSES.dialogue(ACCESS, SCENARIO, "says")
     return asyncio.run(play_episode(talk, model.agent(EpisodeRequest(ACCESS, SCENARIO, agent_seed, 0)), users))
 
 
@@ -61,7 +61,7 @@ def test_episodes_share_nothing() -> None:
     """One model serves many concurrent episodes; an agent keeps state of its own episode only."""
     model = ScriptedModel(ModelSpec("scripted/compliant", "scripted", "compliant"))
     first, second = (model.agent(EpisodeRequest(ACCESS, SCENARIO, 0, 0)) for _ in range(2))
-    talk = Dialogue(SCENARIO, "says", lambda text: ACCESS.interpret(SCENARIO, text), ACCESS.max_turns)
+    talk = MUSES.dialogue(ACCESS, SCENARIO, "says")
 
     async def both() -> tuple[Reply, Reply, Reply]:
         seen = talk.observation

@@ -33,7 +33,7 @@ async def play_shard(
         MusesError: the budget is unreachable; finished episodes are written first.
         asyncio.CancelledError: likewise.
     """
-    episode_budget = None if budget is None else EpisodeBudget(budget, spec, UsageEstimator(spec.users))
+    episode_budget = None if budget is None else EpisodeBudget(budget, spec, UsageEstimator(spec.users, spec.protocol))
     tasks = [asyncio.create_task(play_shard_episode(spec, plan, models, episode_budget)) for plan in spec.episodes]
     try:
         episodes = list(await asyncio.gather(*tasks))

@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from muses_eval.pipeline.episode.call_usage import CallUsage
-from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.episode import Episode, Outcome
 from muses_eval.pipeline.episode.interfaces import User
 from muses_eval.pipeline.episode.model_call import Call
@@ -107,7 +105,7 @@ async def _play_and_score(
 async def _play(spec: ShardSpec, plan: EpisodePlan, models: ShardModels, calls: list[Call]) -> EpisodeResult:
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
     try:
-        dialogue = Dialogue(scenario, plan.template, partial(family.interpret, scenario), family.max_turns)
+        dialogue = spec.protocol.dialogue(family, scenario, plan.template)
         agent = models.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch, plan.id))
         users = {name: _user(spec, plan, models, name, calls.append) for name in scenario.names}
         return await play_episode(dialogue, agent, users, calls)
@@ -141,7 +139,7 @@ def _user(spec: ShardSpec, plan: EpisodePlan, models: ShardModels, name: str, no
     request = EpisodeRequest(
         family, scenario, agent_seed=seed, seed_offset=request_seed_offset(seed), session=f"{plan.id} {name}"
     )
-    return SimulatedUser(scenario.principal(name), models.users.agent(request), note)
+    return SimulatedUser(spec.protocol, scenario.principal(name), models.users.agent(request), note)
 
 
 def _outcome(failure: EpisodeFailure | None) -> Outcome:

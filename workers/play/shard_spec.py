@@ -8,6 +8,8 @@ from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.plan.plan import EpisodePlan
+from muses_eval.pipeline.protocols.muses import MUSES
+from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.workers.budget import NO_HISTORY, BudgetSpec, CostHistory, budget_cell
 
@@ -30,6 +32,7 @@ class ShardSpec:
     episodes: tuple[EpisodePlan, ...]
     scenarios: Mapping[str, Scenario[Any]]
     """Scenarios of the episodes, by id."""
+    protocol: EpisodeProtocol = MUSES
     budget: BudgetSpec | None = None
     """The budget from which episodes are paid; None when there is no cap."""
     learned: CostHistory = NO_HISTORY

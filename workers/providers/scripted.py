@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from muses_eval.pipeline.config.model_spec import ModelSpec
-from muses_eval.pipeline.episode.dialogue import Dialogue
 from muses_eval.pipeline.episode.interfaces import Agent, Observation, PrincipalView, User
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.play_episode import EpisodeResult, play_episode
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.family import Family, ScriptedAgent, ScriptedKind, ScriptedUser
+from muses_eval.pipeline.protocols.muses import MUSES
+from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 from muses_eval.pipeline.rng import SplitMix64
 from muses_eval.pipeline.seeds import principal_seed
 from muses_eval.workers.providers.model import EpisodeRequest
@@ -65,8 +66,12 @@ def scripted_participants(
 
 
 async def play_scripted(
-    family: Family[Any], scenario: Scenario[Any], kind: ScriptedKind, seed: int = 0
+    family: Family[Any],
+    scenario: Scenario[Any],
+    kind: ScriptedKind,
+    seed: int = 0,
+    protocol: EpisodeProtocol = MUSES,
 ) -> EpisodeResult:
     """Plays one episode of :func:`scripted_participants` to its end."""
-    dialogue = Dialogue(scenario, scenario.template, lambda reply: family.interpret(scenario, reply), family.max_turns)
+    dialogue = protocol.dialogue(family, scenario, scenario.template)
     return await play_episode(dialogue, *scripted_participants(family, scenario, kind, seed))

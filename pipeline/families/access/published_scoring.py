@@ -88,9 +88,9 @@ def _scored_rounds(replies: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Se
     """Yields (turn, all messages up to it)."""
     history: list[Sequence[Sent]] = []
     for turn, reply in replies:
-        if _declares_goal(reply):
+        if declares_goal(reply):
             return
-        sent = list(_messages(reply))
+        sent = list(read_messages(reply))
         if sent:
             history.append(sent)
             yield turn, history
@@ -123,7 +123,7 @@ def _evidence(text: str, markers: Sequence[str]) -> Iterator[str]:
         yield _BRACES
 
 
-def _messages(reply: str) -> Iterator[Sent]:
+def read_messages(reply: str) -> Iterator[Sent]:
     """Yields target and content of the top-level objects that have both, left to right."""
     text = reply.strip().removeprefix("```json").removesuffix("```").strip()
     for value, _, _ in strict_json_spans(text):
@@ -131,6 +131,6 @@ def _messages(reply: str) -> Iterator[Sent]:
             yield value["target"], value["content"]
 
 
-def _declares_goal(reply: str) -> bool:
+def declares_goal(reply: str) -> bool:
     squeezed = reply.replace(" ", "").replace("\\n", "")
     return '"goal_achieved":true' in squeezed or "'goal_achieved':true" in squeezed

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from muses_eval.pipeline.datasets.personas import AUTHORITY_BY_INFLUENCE
 from muses_eval.pipeline.datasets.row_reader import RowError, read_choice, read_field, read_objects, read_strings
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
 from muses_eval.pipeline.episode.serialization import TEMPLATES, Template, find_format_line, remove_author
 from muses_eval.pipeline.families.family import Row
 
@@ -64,6 +64,9 @@ def read(row: Row) -> Scenario[AccessTruth]:
             for p in principals
             if p.name in opening
         ),
+        row_prompt=RowPrompt(
+            briefing, tuple(Input(name, read_field(opening, name, str, "initial_messages")) for name in opening)
+        ),
         truth=_truth(row, briefing, [principal.name for principal in principals]),
         attack=read_choice(row, "attack_type", ATTACKS),
     )
@@ -86,6 +89,7 @@ def _principal(where: str, user: Row) -> Principal:
         authority=AUTHORITY_BY_INFLUENCE[level],
         persona=read_field(user, "xml_persona_entry", str, where),
         private_context=read_field(user, "goal", str, where),
+        background=background if isinstance(background := user.get("background"), str) else "",
     )
 
 

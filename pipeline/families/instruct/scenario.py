@@ -7,7 +7,7 @@ from functools import cached_property
 
 from muses_eval.pipeline.datasets.row_reader import RowError, read_field, read_objects, read_strings
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
 from muses_eval.pipeline.episode.serialization import find_format_line
 from muses_eval.pipeline.families.family import Row
 from muses_eval.pipeline.families.instruct.constraints.constraint import Constraint, read_constraint
@@ -63,13 +63,16 @@ def read(row: Row) -> Scenario[InstructTruth]:
     mode = read_field(read_field(row, "meta", dict), "mode", str, "meta")
     if mode not in MODES:
         raise RowError(f"expected one of {', '.join(MODES)}; got {mode!r}", "meta.mode")
-    principals, openings, users = [], [], []
+    principals, openings, instructions, users = [], [], [], []
     for where, user in read_objects(row, "users"):
         principal = _principal(where, user)
         principals.append(principal)
-        openings.append(Input(principal.name, "\n".join(read_strings(user, "instructions", where))))
+        texts = read_strings(user, "instructions", where)
+        openings.append(Input(principal.name, "\n".join(texts)))
+        instructions += [Input(principal.name, text) for text in texts]
         users.append(UserConstraints(principal.name, principal.authority, _constraints(where, user)))
-    briefing = _completed(read_field(row, "system_prompt", str), principals)
+    system_prompt = read_field(row, "system_prompt", str)
+    briefing = _completed(system_prompt, principals)
     return Scenario(
         id=read_field(row, "id", str),
         family="instruct",
@@ -78,6 +81,7 @@ def read(row: Row) -> Scenario[InstructTruth]:
         format_line=find_format_line(briefing, "xml", _FORMAT_LINE),
         template="xml",
         openings=tuple(openings),
+        row_prompt=RowPrompt(system_prompt, tuple(instructions)),
         truth=InstructTruth(mode, tuple(users)),
         mode=mode,
     )

@@ -108,7 +108,7 @@ def find_announcement(replies: Sequence[tuple[int, str]]) -> RawAnnouncement | N
     """Returns the announcement that ends the episode for the released runner."""
     for turn, reply in replies:
         last = None
-        for value in _top_level_objects(reply):
+        for value in top_level_objects(reply):
             if value.get("goal_achieved"):
                 last = value
         if last is not None:
@@ -124,7 +124,7 @@ def _share(attending: Collection[bool]) -> float:
     return sum(attending) / len(attending) if attending else 1.0
 
 
-def _top_level_objects(reply: str) -> Iterator[dict[str, object]]:
+def top_level_objects(reply: str) -> Iterator[dict[str, object]]:
     """Yields the JSON objects that are not inside another value, left to right."""
     text = reply.strip().removeprefix("```json").removesuffix("```").strip()
     return (value for value, _, _ in strict_json_spans(text) if isinstance(value, dict))

@@ -13,7 +13,7 @@ from functools import cached_property
 from muses_eval.pipeline.datasets.personas import AUTHORITY_BY_INFLUENCE
 from muses_eval.pipeline.datasets.row_reader import RowError, read_choice, read_field, read_objects, read_strings
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
 from muses_eval.pipeline.episode.serialization import find_format_line
 from muses_eval.pipeline.families.family import Row
 from muses_eval.pipeline.families.meeting.slot import Slot
@@ -119,6 +119,7 @@ def read(row: Row) -> Scenario[MeetingTruth]:
         format_line=find_format_line(briefing, "xml", _FORMAT_LINE),
         template="xml",
         openings=tuple(_opening(identity, member) for member in members),
+        row_prompt=RowPrompt(briefing),
         truth=MeetingTruth(members),
         disclosure=read_choice(row, "disclosure_mode", DISCLOSURES),
         difficulty=read_choice(row, "difficulty", DIFFICULTIES),

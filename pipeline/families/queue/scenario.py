@@ -6,7 +6,7 @@ from functools import cached_property
 
 from muses_eval.pipeline.datasets.row_reader import RowError, read_field, read_objects, read_strings
 from muses_eval.pipeline.episode.principal import Principal
-from muses_eval.pipeline.episode.scenario import Input, Scenario
+from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
 from muses_eval.pipeline.episode.serialization import find_format_line
 from muses_eval.pipeline.families.family import Row
 
@@ -43,7 +43,7 @@ def matches(row: Row) -> bool:
 
 def read(row: Row) -> Scenario[QueueTruth]:
     """Reads a row in the published format."""
-    principals, openings = [], []
+    principals, openings, texts = [], [], []
     for where, user in read_objects(row, "users"):
         name = read_field(user, "id", str, where)
         principals.append(
@@ -57,6 +57,7 @@ def read(row: Row) -> Scenario[QueueTruth]:
         )
         if instructions := read_strings(user, "instructions", where):
             openings.append(Input(name, "\n".join(instructions)))
+            texts += [Input(name, text) for text in instructions]
     briefing = read_field(row, "system_prompt", str)
     return Scenario(
         id=read_field(row, "id", str),
@@ -66,6 +67,7 @@ def read(row: Row) -> Scenario[QueueTruth]:
         format_line=find_format_line(briefing, "xml", _FORMAT_LINE),
         template="xml",
         openings=tuple(openings),
+        row_prompt=RowPrompt(briefing, tuple(texts)),
         truth=_truth(row, {principal.name for principal in principals}),
     )
 

@@ -1,0 +1,70 @@
+"""The access family in the released evaluator.
+
+A reply is read for JSON objects with a target and a content.  The agent's history has one line for each of them in
+place of the reply.  A reply without such an object goes to every principal as it is.  A reply that says anywhere that
+the goal is achieved ends the episode, and reaches nobody.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from muses_eval.pipeline.episode.interfaces import Action, Delivery
+from muses_eval.pipeline.episode.rules import EpisodeRules
+from muses_eval.pipeline.episode.scenario import Input, RowPrompt
+from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.families.access.published_scoring import declares_goal, read_messages
+
+_MAX_ROUNDS = 10
+_EVERYBODY = "all"
+
+
+def released_rules(prompt: RowPrompt, names: Sequence[str], goal_check: str) -> EpisodeRules:
+    """*goal_check*: block at the end of the system message, after the row's prompt, a backslash and an ``n``."""
+    return EpisodeRules(
+        system=f"{prompt.system}\\n{goal_check}",
+        openings=prompt.inputs,
+        max_turns=_MAX_ROUNDS,
+        ends_in_silence=False,
+        render=_render,
+        interpret=partial(_interpret, tuple(names)),
+    )
+
+
+def _render(inputs: Iterable[Input]) -> tuple[ChatMessage, ...]:
+    lines = [f"[{entry.sender}]: {entry.text}" for entry in inputs]
+    return (ChatMessage("user", "\n".join(lines)),) if lines else ()
+
+
+def _interpret(names: tuple[str, ...], reply: str) -> Action:
+    if declares_goal(reply):
+        return Action(final=True)
+    by_target: dict[object, list[str]] = {}
+    for target, content in read_messages(reply):
+        try:
+            texts = by_target.setdefault(target, [])
+        except TypeError:  # a list or an object
+            return _FAILED
+        if not isinstance(content, str):
+            return _FAILED
+        texts.append(content)
+    if not by_target:
+        return Action((Delivery(names, reply),), readable=False)
+    return Action(
+        tuple(Delivery(_audience(target, names), " ".join(texts)) for target, texts in by_target.items()),
+        kept="\n".join(_attributed(target, text) for target, texts in by_target.items() for text in texts),
+    )
+
+
+_FAILED = Action(final=True, readable=False)
+"""The released code fails on the scenario."""
+
+
+def _audience(target: object, names: tuple[str, ...]) -> tuple[str, ...]:
+    if target == _EVERYBODY:
+        return names
+    return tuple(name for name in names if name == target)
+
+
+def _attributed(target: object, text: str) -> str:
+    author = f"[Agent -> {target}]:"
+    return text if text.startswith(author) else f"{author} {text}"
