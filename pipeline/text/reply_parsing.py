@@ -1,19 +1,39 @@
 """Extracts JSON from the replies of models.
 
 Replies are untrusted.  The functions here never raise, whatever the text, and their work is bounded: a megabyte of
-brackets costs milliseconds.
+brackets costs less than a second.
 """
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from muses_eval.pipeline.text.reasoning import strip_reasoning
+from muses_eval.pipeline.text.tolerant_json import Budget, decode
+
+__all__ = [
+    "MAX_FAILURES",
+    "MAX_WASTE",
+    "Span",
+    "as_text",
+    "first_value",
+    "json_objects",
+    "json_spans",
+    "nested_objects",
+    "plain_key",
+    "strict_json_spans",
+    "strip_reasoning",
+]
+
 _CONTAINERS = re.compile(r"[{\[]")
 _CONTAINERS_AND_STRINGS = re.compile(r'["{\[]')
-_THINKING = re.compile(r"(?:\s*<(think|thinking|reasoning)>.*?(?:</\1>|\Z))+", re.DOTALL | re.IGNORECASE)
 _LENIENT = json.JSONDecoder(strict=False)
 _STRICT = json.JSONDecoder()
+_PUNCTUATION = re.compile(r"[\W_]+")
+MAX_TOKENS = 100_000
+"""Tokens of a text that are read tolerantly."""
 MAX_FAILURES = 4_000
 """Number of failed attempts to decode after which the rest of a text is skipped."""
 MAX_WASTE = 4 * 2**20
@@ -31,33 +51,33 @@ class Span(NamedTuple):
 def json_spans(text: str) -> Iterator[Span]:
     """Yields the top-level JSON objects and arrays in *text*, left to right; other text around them is skipped.
 
-    Raw line breaks inside strings are accepted.  An opening bracket that does not start valid JSON is skipped.
+    What is not strict JSON is read by :mod:`tolerant_json`.  An opening bracket that does not start data is skipped.
     """
-    return _scan(text, _LENIENT, _CONTAINERS)
+    return _scan(text, _LENIENT, _CONTAINERS, Budget(MAX_TOKENS))
 
 
 def strict_json_spans(text: str) -> Iterator[Span]:
-    """Yields spans like :func:`json_spans`, but raw line breaks inside strings are not accepted.
+    """Yields the top-level JSON objects and arrays of the strict grammar, which knows no raw line breaks in strings.
 
     Top-level strings are values too, so JSON inside them is not found.
     """
-    return _scan(text, _STRICT, _CONTAINERS_AND_STRINGS)
+    return _scan(text, _STRICT, _CONTAINERS_AND_STRINGS, None)
 
 
-def _scan(text: str, decoder: json.JSONDecoder, openers: re.Pattern[str]) -> Iterator[Span]:
+def _scan(text: str, strict: json.JSONDecoder, openers: re.Pattern[str], tolerance: Budget | None) -> Iterator[Span]:
     position = failures = waste = 0
     while failures < MAX_FAILURES and waste < MAX_WASTE and (opener := openers.search(text, position)):
+        start = opener.start()
         try:
-            value, end = decoder.raw_decode(text, opener.start())
-        except json.JSONDecodeError as error:
-            position, failures = opener.start() + 1, failures + 1
-            waste += error.pos - opener.start()
-        except (ValueError, RecursionError):  # these do not report the position
-            position, failures = opener.start() + 1, failures + 1
-            waste += len(text) - opener.start()
-        else:
-            yield Span(value, opener.start(), end)
-            position = end
+            value, position = strict.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            # Only a decoding error reports its position.
+            waste += (error.pos if isinstance(error, json.JSONDecodeError) else len(text)) - start
+            if tolerance is None or (found := decode(text, start, tolerance)) is None:
+                position, failures = start + 1, failures + 1
+                continue
+            value, position = found
+        yield Span(value, start, position)
 
 
 def json_objects(text: str) -> Iterator[dict[str, object]]:
@@ -81,19 +101,16 @@ def nested_objects(value: object, depth: int, *, in_lists: bool = False) -> Iter
 
 
 def first_value(value: Mapping[str, object], keys: Sequence[str]) -> object:
-    """Returns the value of the first of *keys* that the object has; None when it has none of them."""
-    return next((value[key] for key in keys if key in value), None)
+    """Returns the value of the first of *keys* that the object has in any spelling; None when it has none of them."""
+    if found := next((key for key in keys if key in value), None):
+        return value[found]
+    spelled = {plain_key(key): key for key in reversed(list(value))}
+    return next((value[spelled[key]] for key in map(plain_key, keys) if key in spelled), None)
 
 
-def strip_reasoning(text: str) -> str:
-    """Returns *text* without the reasoning blocks at its beginning; an unclosed block extends to the end of the text.
-
-    Some chat templates put the opening tag into the prompt, so the reply contains only the closing tag.
-    """
-    if thinking := _THINKING.match(text):
-        return text[thinking.end() :]
-    reasoning, closing, rest = text.partition("</think>")
-    return rest if closing and "<think>" not in reasoning else text
+def plain_key(key: str) -> str:
+    """Returns a key without case and punctuation, so that ``finalSchedule`` and ``Final schedule`` are one key."""
+    return _PUNCTUATION.sub("", unicodedata.normalize("NFKC", key)).casefold()
 
 
 def as_text(value: object) -> str:

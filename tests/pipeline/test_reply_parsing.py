@@ -71,7 +71,6 @@ def test_json_after_a_broken_beginning_is_found() -> None:
         '{"a":' * (MEGABYTE // 5),
         "[{" * (MEGABYTE // 2),
         '["' + "\\" * MEGABYTE,
-        '{"a": "' + "x" * MEGABYTE,
         "[" + "1" * MEGABYTE,
         "[" * MEGABYTE + "]" * MEGABYTE,
         "```" * (MEGABYTE // 3),
@@ -100,9 +99,10 @@ def test_the_characters_of_failed_attempts_are_bounded() -> None:
     assert list(json_objects(unclosed * 30 + '{"a": 1}')) == []
 
 
-def test_integers_that_python_cannot_parse_are_not_json() -> None:
+def test_integers_that_python_cannot_parse_are_text() -> None:
     """Integers with too many digits raise a ValueError that is not a JSONDecodeError."""
-    assert list(json_objects('{"a": ' + "9" * (sys.get_int_max_str_digits() + 1) + "}")) == []
+    digits = "9" * (sys.get_int_max_str_digits() + 1)
+    assert list(json_objects(f'{{"a": {digits}}}')) == [{"a": digits}]
 
 
 def test_values_as_text() -> None:
@@ -117,17 +117,18 @@ def test_values_as_text() -> None:
         ("\n <THINKING>a\n{b}</Thinking>\nYes.", "\nYes."),
         ("<reasoning>a</think> b</reasoning>Yes.", "Yes."),
         ("<think>a</think>\n<think></think>\n<reasoning>b</reasoning>Yes.", "Yes."),
-        ("<think>a</think> Yes. <think>b</think>", " Yes. <think>b</think>"),
+        ("<think>a</think> Yes. <think>b</think>", " Yes. "),
         ("<think>cut off", ""),
         ("<think>a</think><thinking>cut off", ""),
-        ("Yes. <think>is a tag", "Yes. <think>is a tag"),
+        ("Yes. <think>cut off", "Yes. "),
+        ("The tag `<think>` is a tag", "The tag `<think>` is a tag"),
         ("<thinker>Yes.", "<thinker>Yes."),
         ("opened in the prompt</think>Yes.", "Yes."),
-        ("Yes. <think>b</think>", "Yes. <think>b</think>"),
+        ("Yes. <think>b</think>", "Yes. "),
         ("", ""),
     ],
 )
-def test_leading_reasoning_is_removed(text: str, said: str) -> None:
+def test_reasoning_is_removed(text: str, said: str) -> None:
     assert strip_reasoning(text) == said
 
 
