@@ -35,14 +35,24 @@ class DatasetError(MusesError):
         problem: what came and what was expected.
         line: 1-based line of the file; None when the problem concerns the whole source.
         field: field of the row; None when the problem concerns the whole row.
+        row_id: id of the row; None when it has none.
     """
 
-    def __init__(self, source: str, problem: str, line: int | None = None, field: str | None = None) -> None:
-        super().__init__(source, problem, line, field)
-        self.source, self.problem, self.line, self.field = source, problem, line, field
+    def __init__(
+        self,
+        source: str,
+        problem: str,
+        line: int | None = None,
+        field: str | None = None,
+        row_id: str | None = None,
+    ) -> None:
+        super().__init__(source, problem, line, field, row_id)
+        self.source, self.problem, self.line, self.field, self.row_id = source, problem, line, field, row_id
 
     def __str__(self) -> str:
         place = self.source if self.line is None else f"{self.source}, line {self.line}"
+        if self.row_id is not None:
+            place += f", id {self.row_id!r}"
         return f"{place}: {self.problem}" if self.field is None else f"{place}, field {self.field!r}: {self.problem}"
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from muses_eval.flows.cli import BAD_USAGE, DONE
 from muses_eval.flows.cli.options import Json
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.data.dataset_check import Inspection, Shortfall, inspect, play_oracle
-from muses_eval.flows.data.official import OfficialFile, pull as pull_release, read_release
+from muses_eval.flows.data.official import PullResult, Release, pull as pull_release, read_release
 from muses_eval.flows.data.partial_file import partial_file
 from muses_eval.flows.job.prepare import load_dataset
 from muses_eval.pipeline.config.dataset import DatasetSpec
@@ -29,6 +30,7 @@ from muses_eval.pipeline.datasets.dataset import Dataset, SourceRow, dataset_fro
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.errors import ConfigError, DatasetError
 from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.protocols import released_texts
 from muses_eval.storage.objects.dataset_files import inspect_rows, read_rows
 
 Families = Annotated[tuple[str, ...], Parameter(name="--family", help="Only this family; may be repeated.")]
@@ -221,7 +223,7 @@ def _validation_record(
         "dataset": target,
         "dataset_version": version,
         "rows": inspection.rows,
-        "problems": [{"file": p.source, "line": p.line, "field": p.field, "problem": p.problem} for p in problems],
+        "problems": list(map(_problem_record, problems)),
         "families": {
             name: {
                 "scenarios": len(scenarios),
@@ -231,6 +233,16 @@ def _validation_record(
             for name, scenarios in inspection.scenarios.items()
         },
         "oracle": None if shortfalls is None else [asdict(shortfall) for shortfall in shortfalls],
+    }
+
+
+def _problem_record(problem: DatasetError) -> dict[str, Any]:
+    return {
+        "file": problem.source,
+        "line": problem.line,
+        "id": problem.row_id,
+        "field": problem.field,
+        "problem": problem.problem,
     }
 
 
@@ -297,23 +309,51 @@ def pull(
     force: Force = False,
     as_json: Json = False,
 ) -> int:
-    """Download the official scenarios and check the size and SHA-256 of every file. Correct files are kept."""
-    release = read_release()
-    done = pull_release(release, _expanded(out), base_url, force=force, on_file=_note_file)
-    sizes = {"rows": sum(file.rows for file in release.files), "bytes": sum(file.bytes for file in release.files)}
-    fetched, kept = [file.path for file in done.fetched], [file.path for file in done.kept]
+    """Download the official scenarios and the texts of the released evaluator, and verify their checksums.
+
+    Correct files are kept. Rows that are not scenarios are listed; all other rows can be played.
+    """
+    return pull_and_report(read_release(), out, base_url, force=force, as_json=as_json)
+
+
+def pull_and_report(release: Release, out: Path, base_url: str | None, *, force: bool, as_json: bool) -> int:
+    """Downloads a release, checks its rows, and prints what is there; as :func:`pull`."""
+    folder = _expanded(out)
+    done = pull_release(release, folder, base_url, force=force, on_file=_note_file)
+    paths = [folder / file.path for file in release.files]
+    inspection = inspect(chain.from_iterable(inspect_rows(str(path)) for path in paths))
     if as_json:
-        source = {"repository": release.repository, "commit": release.commit, "license": release.license}
-        echo(to_json({"out": str(out), **source, **sizes, "fetched": fetched, "kept": kept}))
+        echo(to_json(_pull_record(release, out, done, inspection, sum(path.stat().st_size for path in paths))))
         return DONE
-    echo(f"{out}: {len(fetched)} files downloaded, {len(kept)} already correct · {sizes['rows']} scenarios")
+    scenarios = sum(map(len, inspection.scenarios.values()))
+    echo(f"{out}: {len(done.fetched)} files downloaded, {len(done.kept)} already correct · {scenarios} scenarios")
     echo(f"{release.repository} at {release.commit[:12]} · {release.license}")
+    if released_texts.FILE_NAME in (*done.fetched, *done.kept):
+        echo(f"texts of the released evaluator: {out / released_texts.FILE_NAME}")
+    if inspection.problems:
+        echo(f"{len(inspection.problems)} of {inspection.rows} rows are not scenarios and cannot be played:")
+        for problem in inspection.problems:
+            echo(printable(f"  {problem}"))
     return DONE
 
 
-def _note_file(file: OfficialFile) -> None:
+def _pull_record(release: Release, out: Path, done: PullResult, inspection: Inspection, size: int) -> dict[str, Any]:
+    return {
+        "out": str(out),
+        "repository": release.repository,
+        "commit": release.commit,
+        "license": release.license,
+        "rows": inspection.rows,
+        "bytes": size,
+        "fetched": list(done.fetched),
+        "kept": list(done.kept),
+        "problems": list(map(_problem_record, inspection.problems)),
+    }
+
+
+def _note_file(path: str) -> None:
     if sys.stderr.isatty():
-        _note(f"downloaded {file.path} ({file.bytes} bytes)")
+        _note(f"wrote {path}")
 
 
 # shared by the commands

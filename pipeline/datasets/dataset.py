@@ -77,7 +77,7 @@ def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[s
             _check_names(scenario.names)
         except RowError as error:
             problem = f"not a scenario of the family {family.name!r}: {error.problem}"
-            raise DatasetError(source, problem, line, error.field) from error
+            raise DatasetError(source, problem, line, error.field, _id_of(row)) from error
         scenarios = found.setdefault(family.name, {})
         if scenario.id in scenarios:
             raise DatasetError(source, f"the id {scenario.id!r} is already taken by an earlier row", line, "id")
@@ -135,4 +135,12 @@ def _family_of(row: Row, source: str, line: int | None, wanted: tuple[Family[Any
     if len(wanted) == 1:  # reading the row as this family reports what is wrong with it
         return wanted[0]
     known = ", ".join(FAMILIES)
-    raise DatasetError(source, f"this row is not a scenario of any known family (known: {known})", line)
+    raise DatasetError(
+        source, f"this row is not a scenario of any known family (known: {known})", line, row_id=_id_of(row)
+    )
+
+
+def _id_of(row: Row) -> str | None:
+    """Returns the id of a row, at most 80 characters of it, for messages; None without one."""
+    identity = row.get("id")
+    return identity[:80] if isinstance(identity, str) else None

@@ -57,9 +57,9 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     return placeholder.sub(lambda found: values[found.group()[1:-1]], text)
 
 
-def to_json(texts: ReleasedTexts) -> str:
-    """Returns the content of the file."""
-    return json.dumps({"texts": asdict(texts)}, ensure_ascii=False, indent=1) + "\n"
+def to_json(texts: ReleasedTexts, origin: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Returns the content of the file; *origin* says where the texts come from, and their licence."""
+    return json.dumps({**origin, "texts": asdict(texts)}, ensure_ascii=False, indent=1) + "\n"
 
 
 def from_json(source: str, content: str, pinned: Mapping[str, str] = PINNED) -> ReleasedTexts:

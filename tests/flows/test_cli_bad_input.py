@@ -220,7 +220,7 @@ QUEUE = generated("queue", 2)
 @pytest.mark.parametrize(
     ("rows", "mentions"),
     [
-        ((QUEUE[0], {**QUEUE[1], "users": 3}), ("line 2, field 'users'", "expected a list", "got 3")),
+        ((QUEUE[0], {**QUEUE[1], "users": 3}), ("line 2", "field 'users'", "expected a list", "got 3")),
         ((QUEUE[0], '{"id": "x", '), ("line 2", "not JSON", "one JSON object a line")),
         ((QUEUE[0], "[1, 2]"), ("line 2", "expected a JSON object, got a list")),
         ((QUEUE[0], QUEUE[0]), ("line 2", "'id'", "already taken")),

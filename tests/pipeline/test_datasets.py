@@ -98,8 +98,9 @@ def test_two_families_may_use_the_same_id() -> None:
 @pytest.mark.parametrize("row", [{}, {"id": "x"}, {"question": "?", "answer": 4}])
 def test_a_row_of_an_unknown_family(row: dict[str, object]) -> None:
     error = refused([*rows("queue"), row])
-    assert (error.line, error.field) == (4, None)
-    assert str(error).startswith("f.jsonl, line 4: this row is not a scenario of any known family")
+    assert (error.line, error.field, error.row_id) == (4, None, row.get("id"))
+    assert str(error).startswith("f.jsonl, line 4")
+    assert "this row is not a scenario of any known family" in str(error)
     assert all(family in str(error) for family in FAMILIES)
 
 
