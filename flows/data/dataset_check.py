@@ -1,5 +1,6 @@
 """Finds all problems of a dataset: rows that are not valid scenarios, and scenarios that the oracle cannot solve."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -12,9 +13,11 @@ from muses_eval.pipeline.errors import DatasetError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.leaderboard_columns import leaderboard_metrics
 from muses_eval.pipeline.seeds import seed_from
+from muses_eval.storage.objects.dataset_files import inspect_rows
 from muses_eval.workers.providers.scripted import play_scripted
 
 _ALMOST_ONE = 1 - 1e-9
+_MAX_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,29 @@ def inspect(entries: Iterable[SourceRow | DatasetError], families: Iterable[str]
                 found[scenario.family][scenario.id] = scenario
     ordered = {name: tuple(found[name].values()) for name in FAMILIES if name in found}
     return Inspection(rows, ordered, tuple(problems))
+
+
+def explain_problems(dataset: str, families: Iterable[str] | None, first: DatasetError) -> DatasetError:
+    """Returns an error that lists the problems of a dataset of several rows, and how to play the rest of it.
+
+    Args:
+        dataset: a file or a folder.
+        families: families to read; None for all.
+        first: the problem that reading the dataset raised; returned as it is when it is the only one of a single file.
+    """
+    inspection = inspect(inspect_rows(dataset), families)
+    problems = inspection.problems
+    if len(problems) <= 1 and first.source == dataset:
+        return first
+    files = Counter(problem.source for problem in problems)
+    hidden = len(problems) - _MAX_LISTED
+    lines = [
+        f"{len(problems)} of {inspection.rows} rows are not scenarios:",
+        *(f"  {problem}" for problem in problems[:_MAX_LISTED]),
+        *([f"  and {hidden} more; muses data validate {dataset} lists all"] if hidden > 0 else []),
+        f"Correct the rows, or name a file or subfolder without them with --dataset. Their files: {', '.join(files)}",
+    ]
+    return DatasetError(dataset, "\n".join(lines))
 
 
 async def play_oracle(scenarios: Mapping[str, tuple[Scenario[Any], ...]]) -> list[Shortfall]:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
+from muses_eval.flows.data.dataset_check import explain_problems
 from muses_eval.flows.installation import CHECKOUT
 from muses_eval.flows.job.async_run_lock import hold_run_lock_async
 from muses_eval.flows.job.execution_context import ExecutionContext, read_context
@@ -17,7 +18,7 @@ from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.datasets.dataset import Dataset, dataset_from_rows, generate_dataset
-from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.errors import ConfigError, DatasetError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import is_multi_turn
 from muses_eval.pipeline.plan.plan import Cell, Plan, make_plan
@@ -73,7 +74,7 @@ def load_dataset(config: RunConfig) -> Dataset:
     """Loads or generates the scenarios of a run.
 
     Raises:
-        DatasetError: a row is invalid, or a file cannot be read.
+        DatasetError: rows are invalid, or a file cannot be read.
         ConfigError: the dataset has no scenarios of a requested family.
     """
     spec = config.dataset
@@ -81,7 +82,11 @@ def load_dataset(config: RunConfig) -> Dataset:
     if spec.path is None:
         dataset = generate_dataset(spec.size, spec.seed, families, spec.most_users)
     else:
-        dataset = dataset_from_rows(spec.name, read_rows(spec.path), families)
+        rows = read_rows(spec.path)
+        try:
+            dataset = dataset_from_rows(spec.name, rows, families)
+        except DatasetError as error:
+            raise explain_problems(spec.path, families, error) from error
     for family in config.families or ("",):
         if not dataset.scenarios(family) and (family or not dataset.families):
             there = ", ".join(dataset.families) or "none"

@@ -34,6 +34,7 @@ def row_of(family: str, index: int = 0, **changed: object) -> dict[str, Any]:
 
 def write_rows(path: Path, *rows: object) -> Path:
     """Writes one line per row; bytes are written as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
     path.write_bytes(b"\n".join(lines) + b"\n")
     return path
@@ -210,6 +211,47 @@ def test_problems_are_readable_lines(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert lines[0].startswith(f"{file}, line 1, id {row_of('access')['id']!r}, field 'attack_type': ")
     assert f"{file}: 2 rows, 1 problems" in lines
     assert not any("\x1b" in line for line in lines)
+
+
+REFUSED = ["run", "--model=scripted/oracle", "--dataset"]
+
+
+def test_a_folder_with_rows_that_are_not_understood(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run names every such row at once and how to play the rest, which stays usable."""
+    bad = row_of("access", 1, attack_type=ESCAPE)
+    broken = write_rows(tmp_path / "b" / "broken.jsonl", row_of("access"), bad, b"{", {"id": 7})
+    write_rows(tmp_path / "a" / "good.jsonl", row_of("meeting"))
+    assert main([*REFUSED, str(tmp_path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith(f"{tmp_path}: 3 of 5 rows are not scenarios:")
+    assert lines[1].startswith(f"  {broken}, line 2, id {bad['id']!r}, field 'attack_type': ")
+    assert lines[2].startswith(f"  {broken}, line 3: not JSON")
+    assert lines[3].startswith(f"  {broken}, line 4: this row is not a scenario of any known family")
+    assert lines[4].endswith(f"name a file or subfolder without them with --dataset. Their files: {broken}")
+    assert "\x1b" not in "".join(lines)
+    config = {"models": ["scripted/oracle"], "dataset": str(tmp_path / "a")}
+    assert load_dataset(parse_config(config, "test")).families == ("meeting",)
+
+
+def test_the_only_bad_row_of_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", row_of("access"), b"{")
+    assert main([*REFUSED, str(file)]) == 2
+    assert f"{file}, line 2: not JSON" in capsys.readouterr().err.splitlines()[0]
+
+
+def test_many_bad_rows_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", *[b"[]"] * 50)
+    assert main([*REFUSED, str(file)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("50 of 50 rows are not scenarios:")
+    assert lines[21] == f"  and 30 more; muses data validate {file} lists all"
+    assert len(lines) == 23
+
+
+def test_bad_rows_of_other_families_do_not_matter(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", row_of("access"), row_of("meeting", 0, users=None))
+    config = {"models": ["scripted/oracle"], "dataset": str(tmp_path), "families": ["access"]}
+    assert load_dataset(parse_config(config, "test")).families == ("access",)
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])

@@ -17,6 +17,7 @@ from muses_eval.flows.cli.data import pull_and_report
 from muses_eval.flows.data.checksum import Checksum
 from muses_eval.flows.data.download import DownloadPolicy
 from muses_eval.flows.data.official import OfficialFile, Release, TextSource, pull, read_release
+from muses_eval.pipeline.datasets.dataset import generate_rows
 from muses_eval.pipeline.errors import ConfigError, DatasetError
 from muses_eval.pipeline.protocols.released_texts import FILE_NAME, TEXT_NAMES, from_json
 from muses_eval.storage.objects.dataset_files import read_rows
@@ -507,3 +508,28 @@ def test_a_file_of_unknown_size(tmp_path: Path, mirror: Mirror, release: Release
     pull(release, tmp_path, mirror.url)
     assert pull(release, tmp_path, mirror.url).kept == (FIRST,)
     assert contents(tmp_path) == {FIRST: FILES[FIRST]}
+
+
+def test_rows_that_are_not_understood_are_listed(
+    tmp_path: Path, mirror: Mirror, release: Release, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pull succeeds, names each row, and does so again when nothing is left to download."""
+    good, bad = generate_rows("2", 0, ["meeting"])
+    bad = {**bad, "disclosure_mode": "none"}
+    data = b"".join(json.dumps(row).encode() + b"\n" for row in (good, bad)) + b"{\n"
+    mirror.files[FIRST] = data
+    release = replace(release, files=(blob(FIRST, data),))
+    file = tmp_path / FIRST
+    for fetched in (1, 0):
+        assert pull_and_report(release, tmp_path, mirror.url, force=False, as_json=False) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == f"{tmp_path}: {fetched} files downloaded, {1 - fetched} already correct · 1 scenarios"
+        assert lines[2] == "2 of 3 rows are not scenarios and cannot be played:"
+        assert lines[3].startswith(f"  {file}, line 2, id {bad['id']!r}, field 'disclosure_mode': ")
+        assert "expected one of full, partial; got 'none'" in lines[3]
+        assert lines[4].startswith(f"  {file}, line 3: not JSON")
+    assert pull_and_report(release, tmp_path, mirror.url, force=False, as_json=True) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["rows"], report["bytes"], report["kept"]) == (3, len(data), [FIRST])
+    places = [(p["file"], p["line"], p["id"], p["field"]) for p in report["problems"]]
+    assert places == [(str(file), 2, bad["id"], "disclosure_mode"), (str(file), 3, None, None)]

@@ -89,6 +89,17 @@ def test_ids_are_unique_within_a_family(family: str) -> None:
     assert repr(found[0]["id"]) in str(error)
 
 
+def test_meetings_that_the_builder_numbers_alike_are_told_apart_by_their_disclosure() -> None:
+    """The released builder of the files of 10 to 30 users numbers the rows of both disclosures from 1000 on."""
+    full, partial, own = rows("meeting", count=3)
+    full |= {"id": "meeting_consensus_1000", "disclosure_mode": "full"}
+    partial |= {"id": "meeting_consensus_1000", "disclosure_mode": "partial"}
+    own |= {"id": "meeting_of_1000", "disclosure_mode": "full"}
+    ids = [scenario.id for scenario in dataset([full, partial, own]).scenarios("meeting")]
+    assert ids == ["meeting_consensus_1000_full", "meeting_consensus_1000_partial", "meeting_of_1000"]
+    assert refused([full, full]).field == "id"
+
+
 def test_two_families_may_use_the_same_id() -> None:
     queue, access = rows("queue", count=1)[0], rows("access", count=1)[0]
     access["id"] = queue["id"]

@@ -25,6 +25,7 @@ DIFFICULTIES = ("consensus", "negotiation", "partial")
 
 _INFLUENCE = re.compile("|".join(AUTHORITY_BY_INFLUENCE))
 _DEFAULT_AUTHORITY = 4
+_ID_WITHOUT_DISCLOSURE = re.compile(r"meeting_(?:consensus|negotiation|partial)_[0-9]+")
 _FORMAT_LINE = re.compile(r"^User messages will be formatted as: .*$", re.MULTILINE)
 
 PREFERRED, SECONDARY = 1.0, 0.75
@@ -100,7 +101,8 @@ def matches(row: Row) -> bool:
 
 def read(row: Row) -> Scenario[MeetingTruth]:
     """Reads a row in the published format; a user may have a numeric ``authority``."""
-    identity = read_field(row, "id", str)
+    disclosure = read_choice(row, "disclosure_mode", DISCLOSURES)
+    identity = _identity(read_field(row, "id", str), disclosure)
     params = read_field(row, "params", dict)
     proactive = read_strings(params, "proactive_users", "params")
     users = read_objects(row, "users")
@@ -121,9 +123,18 @@ def read(row: Row) -> Scenario[MeetingTruth]:
         openings=tuple(_opening(identity, member) for member in members),
         row_prompt=RowPrompt(briefing),
         truth=MeetingTruth(members),
-        disclosure=read_choice(row, "disclosure_mode", DISCLOSURES),
+        disclosure=disclosure,
         difficulty=read_choice(row, "difficulty", DIFFICULTIES),
     )
+
+
+def _identity(row_id: str, disclosure: str) -> str:
+    """Returns the id of a scenario.
+
+    The ids of the official files with up to 10 users end in the disclosure.  The released builder of the files with
+    more users numbers the rows of both disclosures alike, so the disclosure is added.
+    """
+    return f"{row_id}_{disclosure}" if _ID_WITHOUT_DISCLOSURE.fullmatch(row_id) else row_id
 
 
 def _member(where: str, user: Mapping[str, object], proactive: tuple[str, ...]) -> Member:
