@@ -46,10 +46,15 @@ def play(store: str, tmp_path: Path, **config: Any) -> str:
     return asyncio.run(evaluate(parsed, settings)).run_id
 
 
+CURRENT = QueueFamily.scorer_version
+NEXT = 1 + max(family.scorer_version for family in FAMILIES.values())
+"""A version that no family has yet."""
+
+
 class HarshQueue(QueueFamily):
     """A scorer of the queue that gives every episode 0.125."""
 
-    scorer_version = 2
+    scorer_version = QueueFamily.scorer_version + 1
 
     def score(self, scenario: Scenario[Any], transcript: Transcript) -> tuple[Score, ...]:
         return (Score("published", "f1", 0.125),)
@@ -75,10 +80,11 @@ def raised(version: int) -> dict[str, Family[Any]]:
 def assert_round_trip(store: str, run_id: str) -> None:
     """Asserts that the same scorers under a new version give every stored episode the scores that it already has."""
     played = ask(store, "SELECT family, count(*) FROM episodes GROUP BY ALL ORDER BY ALL")
-    report = rescore(store, run_id, options=RescoreOptions(raised(2)))
+    report = rescore(store, run_id, options=RescoreOptions(raised(NEXT)))
     assert [(one.family, one.rescored, one.changed) for one in report.families] == [(*pair, 0) for pair in played]
     columns = "run_id, model, family, scenario_id, episode_id, scoring, metric, round, value"
-    first, second = (f"SELECT {columns} FROM score_versions WHERE scorer_version = {n}" for n in (1, 2))
+    first = f"SELECT {columns} FROM score_versions WHERE scorer_version < {NEXT}"
+    second = f"SELECT {columns} FROM score_versions WHERE scorer_version = {NEXT}"
     assert ask(store, f"({first} EXCEPT ALL {second}) UNION ALL ({second} EXCEPT ALL {first})") == []
     assert ask(store, f"SELECT count(*) > 0 FROM ({second})") == [(True,)]
 
@@ -106,7 +112,10 @@ def test_the_same_version_changes_nothing(store: str, tmp_path: Path) -> None:
     before = sorted(path for path in Path(store).rglob("*") if path.is_file())
     report = rescore(store, run_id)
     assert [one.family for one in report.families] == sorted(FAMILIES)
-    assert {(one.scorer_version, one.rescored, one.changed, one.current) for one in report.families} == {(1, 0, 0, 12)}
+    assert {(one.rescored, one.changed, one.current) for one in report.families} == {(0, 0, 12)}
+    assert {one.family: one.scorer_version for one in report.families} == {
+        name: family.scorer_version for name, family in FAMILIES.items()
+    }
     assert sorted(path for path in Path(store).rglob("*") if path.is_file()) == before
 
 
@@ -121,8 +130,17 @@ def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> Non
         store,
         ask(store, "SELECT dataset_version FROM runs")[0][0],
         (
-            FamilyReport(family="access", scorer_version=1, rescored=0, changed=0, current=20, unscored=0),
-            FamilyReport(family="queue", scorer_version=2, rescored=20, changed=20, current=0, unscored=0),
+            FamilyReport(
+                family="access",
+                scorer_version=FAMILIES["access"].scorer_version,
+                rescored=0,
+                changed=0,
+                current=20,
+                unscored=0,
+            ),
+            FamilyReport(
+                family="queue", scorer_version=HarshQueue.scorer_version, rescored=20, changed=20, current=0, unscored=0
+            ),
         ),
     )
     new = ask(store, "FROM scores ORDER BY ALL")
@@ -136,7 +154,7 @@ def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> Non
             "SELECT DISTINCT queue_f1 FROM leaderboard WHERE scoring = 'published'"
         ).fetchall() == [(0.125,)]
         kept = connection.execute(
-            "SELECT count(*) FROM score_versions WHERE family = 'queue' AND scorer_version = 1 AND NOT newest"
+            f"SELECT count(*) FROM score_versions WHERE family = 'queue' AND scorer_version = {CURRENT} AND NOT newest"
         ).fetchone()
     assert kept == (len([row for row in old if row[2] == "queue"]),)
     parts = list((Path(store) / "rescored").rglob("*.parquet"))
@@ -227,13 +245,15 @@ def test_a_sealed_run_is_rescored(store: str, tmp_path: Path) -> None:
     compact(open_store(store), run_id)
     assert_round_trip(store, run_id)
     (report, *_) = [
-        one for one in rescore(store, run_id, options=RescoreOptions(raised(3))).families if one.family == "queue"
+        one
+        for one in rescore(store, run_id, options=RescoreOptions(raised(NEXT + 1))).families
+        if one.family == "queue"
     ]
     before = ask(store, "FROM scores ORDER BY ALL")
     assert (report.rescored, report.changed) == (16, 0)
     compact(open_store(store), run_id)
     assert ask(store, "SELECT count(*) FROM rescored") == [(0,)]
-    assert ask(store, "SELECT DISTINCT scorer_version FROM episodes") == [(3,)]
+    assert ask(store, "SELECT DISTINCT scorer_version FROM episodes") == [(NEXT + 1,)]
     assert ask(store, "FROM scores ORDER BY ALL") == before
 
 
@@ -307,10 +327,10 @@ def test_from_the_command_line(muses: Muses, s3: S3Server) -> None:
     report = json.loads(done.stdout)
     assert (report["run_id"], report["store"]) == ("one", store)
     assert report["families"] == [
-        {"family": "queue", "scorer_version": 1, "rescored": 0, "changed": 0, "current": 3, "unscored": 0}
+        {"family": "queue", "scorer_version": CURRENT, "rescored": 0, "changed": 0, "current": 3, "unscored": 0}
     ]
     table = muses("rescore", "one", f"--store={store}", **s3.environment)
-    assert table.stdout.splitlines()[-1].split() == ["queue", "1", "0", "0", "3", "0"]
+    assert table.stdout.splitlines()[-1].split() == ["queue", str(CURRENT), "0", "0", "3", "0"]
     unknown = muses("rescore", "two", f"--store={store}", **s3.environment)
     assert unknown.returncode == 2
     assert "it has one" in unknown.stderr

@@ -24,7 +24,7 @@ class AccessFamily:
     name = "access"
     metrics = METRICS
     max_turns = 10
-    scorer_version = 1
+    scorer_version = 2
     paper_size = 216
 
     def matches(self, row: Row) -> bool:
@@ -37,7 +37,7 @@ class AccessFamily:
         return generate(count, seed, user_counts or PAPER_USER_COUNTS)
 
     def interpret(self, scenario: Scenario[AccessTruth], reply: str) -> Action:
-        return addressing.interpret(scenario.names, reply)
+        return addressing.interpret(scenario.names, reply, scenario.truth.authorized)
 
     def scripted_user(self, scenario: Scenario[AccessTruth], name: str, rng: RandomGenerator) -> AccessUser:
         return make_user(scenario, name, rng)
