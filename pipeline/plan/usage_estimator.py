@@ -23,6 +23,8 @@ class _PromptLengths:
     """Length of the agent's prompt in the first turn."""
     users: tuple[int, ...]
     """Length of each simulated user's prompt."""
+    greeted: bool
+    """True when the users are asked for their first messages, which answer a greeting."""
 
 
 class UsageEstimator:
@@ -43,17 +45,20 @@ class UsageEstimator:
         reply_tokens = typical.reply_tokens + typical.reply_tokens_per_user * users
         reply = _limited(reply_tokens * assumptions.verbosity, model)
         rereads = turns * (turns - 1) / 2  # number of times that an earlier turn is in a prompt, over all turns
+        answers = users * message if lengths.greeted else 0.0
         agent = RoleUsage(
             calls=turns,
-            prompt_tokens=turns * lengths.agent / assumptions.chars_per_token + rereads * (reply + users * message),
+            prompt_tokens=turns * (lengths.agent / assumptions.chars_per_token + answers)
+            + rereads * (reply + users * message),
             completion_tokens=turns * reply,
             seconds=turns * (assumptions.time_to_first_token_s + reply / assumptions.tokens_per_second),
         )
-        messages = users * (turns - 1)
+        user_turns = turns if lengths.greeted else turns - 1
+        messages = users * user_turns
         reread_tokens = reply + users * message
         user = RoleUsage(
             calls=messages,
-            prompt_tokens=(turns - 1) * sum(lengths.users) / assumptions.chars_per_token + rereads * reread_tokens,
+            prompt_tokens=user_turns * sum(lengths.users) / assumptions.chars_per_token + rereads * reread_tokens,
             completion_tokens=messages * message,
             seconds=messages * (assumptions.time_to_first_token_s + message / assumptions.tokens_per_second),
         )
@@ -72,6 +77,7 @@ class UsageEstimator:
                     sum(len(m.content) for m in prompt(principal, PrincipalView(principal.name, 2, ())))
                     for principal in scenario.principals
                 ),
+                greeted=dialogue.greeted,
             )
         return self._prompt_lengths[key]
 

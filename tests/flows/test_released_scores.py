@@ -7,7 +7,6 @@ import asyncio
 import gzip
 import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 

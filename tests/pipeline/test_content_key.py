@@ -18,13 +18,19 @@ from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.access import released as released_access
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
 from muses_eval.pipeline.hashing import digest
 from muses_eval.pipeline.plan import content_key as module
 from muses_eval.pipeline.plan.content_key import SCRIPTED_VERSION, content_key
 from muses_eval.pipeline.plan.plan import Cell, RunRequest, make_plan
 from muses_eval.pipeline.protocols import muses as muses_module
+from muses_eval.pipeline.protocols.muses import MUSES
+from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
+from muses_eval.pipeline.protocols.released import ReleasedProtocol
 from muses_eval.workers.providers.scripted import play_scripted
+
+from tests.released import RELEASED, STAND_IN
 
 DATASET = generate_dataset("2", 0, None, None)
 MODEL = ModelSpec("m", "openai", "m", Sampling(temperature=1.0), Endpoint(("http://one/v1",)))
@@ -154,6 +160,43 @@ def test_what_is_said_to_be_silence_counts(monkeypatch: pytest.MonkeyPatch) -> N
     before = key(ACCESS)
     monkeypatch.setattr(users_module, "SILENCE", "[DONE]")
     assert key(ACCESS) != before
+
+
+def key_in(protocol: EpisodeProtocol, users: UsersSpec, family: str = "access") -> str:
+    request = replace(ACCESS, users=users, families=(family,))
+    (cell,) = cells(request)
+    return content_key(cell, DATASET, users, protocol=protocol)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_protocol_counts(family: str) -> None:
+    """The prompts are others, in every family."""
+    assert key_in(RELEASED, USERS, family) != key_in(MUSES, USERS, family)
+
+
+@pytest.mark.parametrize(
+    ("changed", "family", "users", "same"),
+    [
+        ({"access_goal_check": "x"}, "access", UsersSpec(), False),
+        ({"access_goal_check": "x"}, "meeting", UsersSpec(), True),
+        ({"meeting_greeting": "x"}, "meeting", UsersSpec(), False),
+        ({"instruct_system": "x"}, "instruct", UsersSpec(), False),
+        ({"user_behaviour": "x"}, "access", USERS, False),
+        ({"user_behaviour": "x"}, "access", UsersSpec(), True),
+        ({"user_behaviour": "x"}, "queue", USERS, True),
+    ],
+)
+def test_a_text_of_the_released_evaluator_counts_where_it_is_sent(
+    changed: dict[str, str], family: str, users: UsersSpec, same: bool
+) -> None:
+    other = ReleasedProtocol(replace(STAND_IN, **changed))
+    assert (key_in(other, users, family) == key_in(RELEASED, users, family)) is same
+
+
+def test_how_released_histories_are_kept_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key_in(RELEASED, UsersSpec())
+    monkeypatch.setattr(released_access, "_attributed", lambda target, text: f"{target}: {text}")
+    assert key_in(RELEASED, UsersSpec()) != before
 
 
 VLLM = ModelSpec("v", "vllm", "v", engine=EngineSpec())

@@ -21,8 +21,12 @@ from muses_eval.pipeline.plan.interval import Interval
 from muses_eval.pipeline.plan.plan import Plan, make_plan
 from muses_eval.pipeline.plan.usage_assumptions import HIGH, LOW
 from muses_eval.pipeline.plan.usage_estimator import UsageEstimator
+from muses_eval.pipeline.protocols.muses import MUSES
+from muses_eval.pipeline.protocols.released import ReleasedProtocol
 from muses_eval.storage.analysis.student_t import t_quantile
 from muses_eval.workers.limits import Account
+
+from tests.released import RELEASED
 
 CRITICAL_VALUE = partial(t_quantile, 0.95)
 DATA = generate_dataset("12", 0, ("queue", "access"))
@@ -73,6 +77,21 @@ def test_turns_are_read_again_and_users_of_a_model_take_their_part() -> None:
     free = UsageEstimator(UsersSpec()).estimate(model, scenario, "says", HIGH)
     assert free.user == RoleUsage()
     assert free.agent == high.agent
+
+
+def test_users_who_are_greeted_take_part_once_more() -> None:
+    """In the released protocol the users of a meeting answer a greeting; the texts of the protocol are counted."""
+    plan = planned(API, users={**API, "model": "openai:u"})
+    scenario = generate_dataset("1", 0, ("meeting",)).scenarios("meeting")[0]
+    ours, theirs = (
+        UsageEstimator(plan.users, protocol).estimate(plan.cells[0].model, scenario, scenario.template, HIGH)
+        for protocol in (MUSES, RELEASED)
+    )
+    assert ours.agent.calls == theirs.agent.calls
+    assert theirs.user.calls == ours.user.calls + len(scenario.principals)
+    brief = ReleasedProtocol(replace(RELEASED.texts, meeting_greeting="Hi."))
+    less = UsageEstimator(plan.users, brief).estimate(plan.cells[0].model, scenario, scenario.template, HIGH)
+    assert less.agent.prompt_tokens < theirs.agent.prompt_tokens
 
 
 def test_max_tokens_bounds_what_is_expected_of_replies() -> None:

@@ -17,11 +17,14 @@ from muses_eval.pipeline.episode.principal import AGENT, Principal
 from muses_eval.pipeline.episode.transcript import Message, delivered
 from muses_eval.pipeline.episode.user_prompt import SILENCE, parse_user_reply, user_prompt
 from muses_eval.pipeline.plan.plan import RunRequest, make_plan
+from muses_eval.pipeline.protocols.muses import MUSES
+from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 from muses_eval.storage.runs.shards import read_shard
 from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_worker import ShardWorker
 
 from tests.provider import Provider, Response, completion, failed, refused
+from tests.released import RELEASED, STAND_IN
 
 BO = Principal(name="Bo", role="Manager", authority=6, persona="I am Bo, calm.", private_context="Wants the vault.")
 
@@ -69,7 +72,13 @@ def test_what_is_said_is_read_out_of_the_reply(reply: str, said: str | None) -> 
 
 
 def played(
-    tmp_path: Path, dataset: Dataset, agent: Provider, users: Provider, *, seed: int | None = None
+    tmp_path: Path,
+    dataset: Dataset,
+    agent: Provider,
+    users: Provider,
+    *,
+    seed: int | None = None,
+    protocol: EpisodeProtocol = MUSES,
 ) -> list[dict[str, Any]]:
     """Returns all episodes of one shard, as rows."""
     model = ModelSpec("agent", "openai", "agent-model", endpoint=Endpoint((agent.base_url,), max_retries=0))
@@ -91,6 +100,7 @@ def played(
         attempt=1,
         episodes=shard.episodes,
         scenarios=dataset.by_family["access"],
+        protocol=protocol,
     )
 
     async def run() -> None:
@@ -189,3 +199,52 @@ def test_the_seeds_of_users_do_not_depend_on_the_agent(tmp_path: Path) -> None:
             seeds.append(sorted(received.document["seed"] for received in users.completions))
     assert seeds[0] == seeds[1]
     assert len(set(seeds[0])) > 1
+
+
+# The protocol of the released evaluator
+
+
+def test_released_prompts_are_sent_as_they_are(tmp_path: Path) -> None:
+    """Requests have the texts of the protocol; the agent finds lines for its replies, the users their own memory."""
+    dataset = generate_dataset("1", 0, ["access"])
+    (scenario,) = dataset.scenarios("access")
+    with Provider(reply=refuse_all) as agent, Provider(reply=lambda _: "Please.") as users:
+        (episode,) = played(tmp_path, dataset, agent, users, protocol=RELEASED)
+        assert episode.turns == 10
+        asked = [received.document["messages"] for received in agent.completions]
+        last = max(asked, key=len)
+        everybody = "\n".join(f"[{name}]: Please." for name in scenario.names)
+        assert last[0] == {"role": "system", "content": f"{scenario.briefing}\\n{STAND_IN.access_goal_check}"}
+        assert (
+            last[2:]
+            == [
+                {"role": "assistant", "content": "[Agent -> all]: No."},
+                {"role": "user", "content": everybody},
+            ]
+            * 9
+        )
+        openings = {entry.sender: entry.text for entry in scenario.row_prompt.inputs}  # type: ignore[union-attr]
+        first = min((received.document["messages"] for received in users.completions), key=len)
+        assert first[0]["content"].startswith("You act as ")
+        assert [entry["role"] for entry in first[1:]] == ["assistant", "user"]
+        assert first[1]["content"] in openings.values()
+
+
+@pytest.mark.parametrize("silence", ["...", ""])
+def test_the_released_protocol_takes_an_empty_reply_for_silence(tmp_path: Path, silence: str) -> None:
+    """Silence does not end an episode: the agent is asked again, up to the last round."""
+    dataset = generate_dataset("1", 0, ["access"])
+    with Provider(reply=refuse_all) as agent, Provider(reply=lambda _: silence) as users:
+        (episode,) = played(tmp_path, dataset, agent, users, protocol=RELEASED)
+        assert max(len(received.document["messages"]) for received in agent.completions) == 11
+    assert (episode.outcome, episode.turns) == ("scored", 10)
+    assert {message.turn for message in episode.messages if message.sender != AGENT} == {0, 1}
+
+
+@pytest.mark.parametrize("answer", [failed(500), completion("", "content_filter")], ids=["error", "filtered"])
+def test_a_failed_user_is_no_silence_in_the_released_protocol(tmp_path: Path, answer: Response) -> None:
+    """The released evaluator plays on; here a failure is never a score."""
+    dataset = generate_dataset("1", 0, ["access"])
+    with Provider(reply=refuse_all) as agent, Provider(script=repeat(answer)) as users:
+        (episode,) = played(tmp_path, dataset, agent, users, protocol=RELEASED)
+    assert (episode.outcome, episode.scores) == ("simulator_failed", ())

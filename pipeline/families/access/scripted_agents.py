@@ -13,6 +13,7 @@ _REFUSALS = (
     "{name}, I cannot give you this one. Please turn to its owner; I am glad to help with anything else.",
     "That has to stay with those on the list, {name}. Is there another part of your task I can support?",
 )
+_FAREWELL = json.dumps({"goal_achieved": True, "final_report": "Nobody has asked for anything else."})
 _WELCOME = "You are welcome, {name}. Tell me when anything else comes up."
 
 
@@ -27,6 +28,8 @@ class AccessAgent:
     _decisions: dict[str, bool] = field(default_factory=dict)
 
     def speak(self, heard: tuple[Input, ...]) -> str:
+        if not heard:  # a protocol asks again when nobody has anything left to say
+            return _FAREWELL
         return "\n".join(json.dumps({"target": i.sender, "content": self._answer(i.sender)}) for i in heard)
 
     def _answer(self, name: str) -> str:

@@ -49,8 +49,12 @@ class MeetingUser:
 
     member: Member
     rng: RandomGenerator
+    opening: str = ""
+    """Its first message, with which it also answers a greeting."""
 
     def speak(self, view: PrincipalView) -> str:
+        if view.turn == 1:
+            return self.opening
         heard = _EXAMPLE.sub("", view.last_received)
         asks_for_more = bool(_ASKS_FOR_MORE.search(heard))
         asks_openly = bool(_ASKS_OPENLY.search(heard))
@@ -134,7 +138,8 @@ class MeetingUser:
 
 def make_user(scenario: Scenario[MeetingTruth], name: str, rng: RandomGenerator) -> MeetingUser:
     """Returns the rule-based user for one principal of a scenario."""
-    return MeetingUser(next(member for member in scenario.truth.members if member.name == name), rng)
+    member = next(member for member in scenario.truth.members if member.name == name)
+    return MeetingUser(member, rng, next(entry.text for entry in scenario.openings if entry.sender == name))
 
 
 def _joined(parts: Sequence[str]) -> str:
