@@ -24,7 +24,7 @@ class MeetingFamily:
 
     name = "meeting"
     metrics = METRICS
-    scorer_version = 1
+    scorer_version = 2
     max_turns = 10
     paper_size = 216
 
