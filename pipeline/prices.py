@@ -1,16 +1,8 @@
-"""Computes the cost of model calls, with prices from the config or from the dated table ``prices.toml``.
+"""Computes the cost of model calls, with prices from the config or from the table (:mod:`price_table`).
 
 An unknown cost is None, never 0.  Only the models that this project serves itself and replies from its response cache
 are free.
 """
-
-import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
-from functools import cache
-from importlib.resources import files
 
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
@@ -18,34 +10,7 @@ from muses_eval.pipeline.episode.model_call import Call
 
 FREE = Prices(0.0, 0.0)
 _FREE_PROVIDERS = ("scripted", "vllm")
-_DATED = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
 _MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class PriceTable:
-    """Prices of well-known models at the address of their provider."""
-
-    as_of: date
-    sources: tuple[str, ...]
-    prices: Mapping[tuple[str, str], Prices]
-    """(provider, the provider's name of the model) -> prices."""
-
-    def find(self, provider: str, model: str) -> Prices | None:
-        """Returns the prices of a model, or None.  A name with a date falls back to the name without the date."""
-        own = self.prices.get((provider, model))
-        return own or self.prices.get((provider, _DATED.sub("", model)))
-
-
-@cache
-def default_prices() -> PriceTable:
-    """Returns the table of this version."""
-    raw = tomllib.loads(files("muses_eval.pipeline").joinpath("prices.toml").read_text(encoding="utf-8"))
-    as_of, sources = raw.pop("as_of"), raw.pop("sources")
-    found = {
-        (provider, model): Prices(**prices) for provider, models in raw.items() for model, prices in models.items()
-    }
-    return PriceTable(as_of, tuple(sources), found)
 
 
 def prices_of(model: ModelSpec) -> Prices | None:

@@ -8,7 +8,7 @@ from muses_eval.dashboards.tables.text_table import text_table
 from muses_eval.pipeline.plan.cost_estimate import CostEstimate
 from muses_eval.pipeline.plan.duration import ASSUMED_CONCURRENCY
 from muses_eval.pipeline.plan.interval import CONFIDENCE_LEVEL, Interval
-from muses_eval.pipeline.prices import default_prices
+from muses_eval.pipeline.price_table import default_prices
 
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 

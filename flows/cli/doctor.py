@@ -3,7 +3,8 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from muses_eval.flows.settings import Settings, make_home, ray_home, read_settin
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import MusesError
+from muses_eval.pipeline.retirement import retirement_notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Check:
     ok: bool
     detail: str
     """Finding; for a failed check, the problem and how to fix it."""
+    warning: str | None = None
+    """What will be a problem soon; None when there is nothing to do."""
 
 
 def doctor(
@@ -40,11 +44,12 @@ def doctor(
     parsed = load_config(config, options, settings.store) if config or options.model else None
     checks = list(_checks(settings, parsed, options))
     if as_json:
-        lines = [{"what": f.what, "ok": f.ok, "detail": f.detail} for f in checks]
-        echo(to_json(lines))
+        echo(to_json(list(map(asdict, checks))))
     else:
         for check in checks:
             echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.what}: {check.detail}")
+            if check.warning is not None:
+                echo(f"WARN  {check.warning}")
     return DONE if all(check.ok for check in checks) else BAD_USAGE
 
 
@@ -59,7 +64,9 @@ def _checks(settings: Settings, config: RunConfig | None, options: RunOptions) -
         roles.append(("users' model", config.users))
     for role, model in roles:
         spec = model.spec()
-        yield _checked(f"{role} {spec.name}", lambda spec=spec: _model(spec))  # type: ignore[misc]
+        check = _checked(f"{role} {spec.name}", lambda spec=spec: _model(spec))  # type: ignore[misc]
+        notices = retirement_notices([spec], datetime.now(UTC).date())
+        yield replace(check, warning=notices[0] if notices else None)
 
 
 def _checked(what: str, check: Callable[[], str]) -> Check:

@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import partial
+from itertools import chain
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -12,6 +14,7 @@ from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_raw
 from muses_eval.flows.cli.output import budget_text, echo, to_json
 from muses_eval.flows.cli.sweep import MostCells
+from muses_eval.flows.job.prepare import called_models
 from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import Settings, read_settings, set_environment_defaults
@@ -27,6 +30,7 @@ from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 from muses_eval.pipeline.plan.gpu_waves import WaveSchedule, schedule_waves, server_key
 from muses_eval.pipeline.plan.interval import CONFIDENCE_LEVEL, Interval
 from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.pipeline.retirement import retirement_notices
 
 Pilot = Annotated[
     int | None,
@@ -59,6 +63,8 @@ def plan(  # noqa: PLR0913 - a command's options
         _RunPreview.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
         for run in plan_runs(expand(raw, source, most_cells))
     ]
+    for notice in retirement_notices(chain.from_iterable(preview.called for preview in previews), _today()):
+        _say(notice)
     scheduled = None if gpus is None else _gpu_schedule(previews, gpus)
     if as_json:
         record = _sweep_record(previews) if has_grid(raw) else _run_record(previews[0])
@@ -85,6 +91,8 @@ class _RunPreview:
     """Agents that the run serves."""
     users: tuple[ModelSpec, ...]
     """Users' model when the run serves it."""
+    called: tuple[ModelSpec, ...]
+    """Models that the run calls, agents and users."""
     budget: Budget | None
 
     @classmethod
@@ -109,6 +117,7 @@ class _RunPreview:
             cell_estimates=estimate_cells(planned, run.dataset.by_family, measured),
             agents=tuple(served_agents(planned)),
             users=served_users(planned),
+            called=called_models(planned),
             budget=run.config.budget,
         )
 
@@ -244,6 +253,10 @@ def _pilot(parsed: RunConfig, settings: Settings, count: int) -> Mapping[str, Ep
     set_environment_defaults(settings)
     with interruptible("interrupted; finished episodes are stored and count for the run"):
         return run_until_signal(lambda _: play_pilot(parsed, settings, count, _say), lambda: None)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _say(text: str) -> None:

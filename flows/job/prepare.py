@@ -22,6 +22,7 @@ from muses_eval.pipeline.errors import ConfigError, DatasetError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import is_multi_turn
 from muses_eval.pipeline.plan.plan import Cell, Plan, make_plan
+from muses_eval.pipeline.retirement import retirement_notices
 from muses_eval.pipeline.text.credential_masking import mask_json
 from muses_eval.storage.objects.dataset_files import read_rows
 from muses_eval.storage.objects.object_store import ObjectStore
@@ -113,6 +114,8 @@ async def open_run(config: RunConfig, warn: Warn = log_warning, work: str = "mus
         run = replace(await asyncio.to_thread(_resume, opened), lock=lock)
         for key, problem in run.index.damaged.items():
             warn(f"store {run.store.url}: {key}: {problem}; its episodes are played again")
+        for notice in retirement_notices(called_models(run.pending), datetime.now(UTC).date()):
+            warn(notice)
         yield run
 
 
@@ -188,6 +191,13 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
         dirty=code.dirty,
         made_with=mask_json(provenance_record(plan, dataset.versions, code, CHECKOUT)),
     )
+
+
+def called_models(plan: Plan) -> tuple[ModelSpec, ...]:
+    """Returns the models that a plan calls: its agents, and the users' model if any."""
+    users = users_model(plan)
+    agents = dict.fromkeys(cell.model for cell in plan.cells)
+    return (*agents, *(() if users is None else (users,)))
 
 
 def users_model(plan: Plan) -> ModelSpec | None:

@@ -17,7 +17,7 @@ from typing import Any
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.plan.plan import Plan
-from muses_eval.pipeline.prices import default_prices
+from muses_eval.pipeline.price_table import default_prices
 
 _PACKAGES = (
     *("muses-eval", "ray", "vllm", "pyarrow", "duckdb", "polars", "boto3", "prefect", "aiohttp"),

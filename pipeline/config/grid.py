@@ -3,7 +3,7 @@
 It is the configuration of a run with three more keys::
 
     grid:                                   every combination of these values is a run
-      users: [scripted, openai:gpt-4o-mini]
+      users: [scripted, openai:gpt-6-luna]
       sampling: [{temperature: 0}, {temperature: 1}]
     exclude: [{users: scripted, sampling: {temperature: 0}}]      combinations that match are left out
     include: [{dataset: generated:paper}]                         one more run each

@@ -10,7 +10,7 @@ from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.section import Integer, Number, Section
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
-from muses_eval.pipeline.prices import default_prices
+from muses_eval.pipeline.price_table import default_prices
 from muses_eval.pipeline.providers import GENERIC, PROVIDERS
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -105,7 +105,8 @@ class ModelConfig(Section):
             return self.prices
         home = PROVIDERS[provider].base_url
         at_home = home is not None and (self.base_url is None or {url.rstrip("/") for url in self.base_url} == {home})
-        return default_prices().find(provider, self._parts[1]) if at_home else None
+        entry = default_prices().find(provider, self._parts[1]) if at_home else None
+        return None if entry is None else entry.prices
 
     def _endpoint(self, provider: str) -> Endpoint:
         known = PROVIDERS[provider]

@@ -109,7 +109,7 @@ def test_a_config_file_that_cannot_be_read(refuse: Refused) -> None:
         (("run", ORACLE, "--run-id", "a/b"), ("run_id", "'a/b'")),
         (("run", ORACLE, "--run-id", ".."), ("run_id", "'..'")),
         (("run", ORACLE, "--executor", "spark"), ("--executor", "spark", "inline")),
-        (("run", "--model", "gpt-5"), ("models", "openai:<model>", "'gpt-5'")),
+        (("run", "--model", "gpt-6-sol"), ("models", "openai:<model>", "'gpt-6-sol'")),
         (("run", "--model", "openai:m", "--base-url", "localhost:1"), ("base_url", "http://", "'localhost:1'")),
         (("run", "--model", "openai:m", "--base-url", "http://me:secret@h/v1"), ("base_url", "api_key_env")),
         (("run", ORACLE, ORACLE), ("two models are called 'scripted/oracle'", "name")),

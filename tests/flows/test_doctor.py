@@ -35,6 +35,7 @@ def test_all_is_ill(muses: Muses, tmp_path: Path) -> None:
                 {"model": "openai:unset", "base_url": strict.base_url, "api_key_env": "MISSING_KEY"},
                 {"model": "openai:good", "base_url": good.base_url},
                 "scripted/oracle",
+                "openai:gpt-4.1-nano",
             ],
             "users": {"model": "openai:patron", "base_url": f"http://127.0.0.1:{port}/v1"},
             "store": "file/below",
@@ -58,6 +59,10 @@ def test_all_is_ill(muses: Muses, tmp_path: Path) -> None:
     assert "Connect" in ill["users' model patron"]
     assert "HTTP 401" in ill["model strict"]
     assert "export MISSING_KEY=" in ill["model unset"]
+    assert "export OPENAI_API_KEY=" in ill["model gpt-4.1-nano"]
+    warnings = {what: finding["warning"] for what, finding in findings.items() if finding["warning"] is not None}
+    assert list(warnings) == ["model gpt-4.1-nano"]
+    assert "was retired on 2026-10-23" in warnings["model gpt-4.1-nano"]
     assert "sk-123456" not in done.stdout
 
 

@@ -267,7 +267,7 @@ def test_serving_by_hand_ends_with_the_books(tmp_path: Path) -> None:
 
 def test_a_rehearsal_has_the_prices_of_the_run(tmp_path: Path) -> None:
     """Redirected models keep their prices, also those from the price table, so that a cap in USD can hold."""
-    real = config(tmp_path, models=["openai:gpt-4o"], users="anthropic:claude-haiku-4-5", budget={"usd": 1})
+    real = config(tmp_path, models=["openai:gpt-6-sol"], users="anthropic:claude-haiku-5-5", budget={"usd": 1})
     with RehearsalProvider(FaultProfile()) as provider:
         there = redirect_models(real, provider, accounts_of(real))
     assert real.users is not None

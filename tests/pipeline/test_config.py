@@ -224,7 +224,7 @@ def test_built_in_agents(kind: str) -> None:
     ("fields", "words"),
     [
         ({"model": "scripted/genius"}, ("scripted/genius", "scripted/oracle", "scripted/random")),
-        ({"model": "gpt-4o"}, ("'gpt-4o'", "openai:<model>")),
+        ({"model": "gpt-6-sol"}, ("'gpt-6-sol'", "openai:<model>")),
         ({"model": "openai:"}, ("'openai:'", "openai:<model>")),
         ({"model": "cohere:command"}, ("'cohere:command'", "openai:<model>")),
         ({"model": ""}, ("''", "openai:<model>")),
@@ -411,7 +411,7 @@ def test_extra_body_is_for_other_fields(field: str) -> None:
 
 def test_a_slash_at_the_end_of_an_address_changes_no_price() -> None:
     priced = [
-        parse_config({"models": [{"model": "openai:gpt-4o", **fields}]}, SOURCE).models[0].spec().prices
+        parse_config({"models": [{"model": "openai:gpt-6-sol", **fields}]}, SOURCE).models[0].spec().prices
         for fields in ({}, {"base_url": f"{GENERIC.base_url}/"}, {"base_url": "http://other/v1"})
     ]
     assert priced[0] == priced[1] is not None
