@@ -11,6 +11,7 @@
 
 from muses_eval.pipeline.episode.serialization import Template
 from muses_eval.pipeline.hashing import PrefixHasher, digest
+from muses_eval.pipeline.protocols import ProtocolName, protocol_identity
 
 _MAX_REQUEST_SEED_OFFSET = 2**30
 """Providers accept seeds of 31 or 32 bits."""
@@ -35,10 +36,17 @@ class UsersSeeds:
         family_version: version of the family's rows in the dataset.
         family: name of the family.
         users: identity of the simulated users.
+        protocol: protocol of the episodes.
     """
 
-    def __init__(self, family_version: str | None, family: str, users: tuple[object, ...]) -> None:
-        self._hasher = PrefixHasher("users", family_version, family, users)
+    def __init__(
+        self,
+        family_version: str | None,
+        family: str,
+        users: tuple[object, ...],
+        protocol: ProtocolName = "muses",
+    ) -> None:
+        self._hasher = PrefixHasher("users", family_version, family, users, *protocol_identity(protocol))
 
     def seed(self, scenario_id: str, template: Template, epoch: int) -> int:
         """Returns the users' seed in one episode, which has 63 bits."""

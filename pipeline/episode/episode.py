@@ -8,6 +8,7 @@ from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import FailureKind
+from muses_eval.pipeline.protocols import ProtocolName
 
 Outcome = Literal["scored", "infra_failed", "simulator_failed", "budget_stopped"]
 """``scored``: the only outcome with scores.  ``infra_failed``: the agent's model returned no reply.
@@ -30,6 +31,7 @@ class Episode:
     scenario_id: str
     dataset: str
     dataset_version: str
+    protocol: ProtocolName = "muses"
     template: str
     mode: str | None
     attack: str | None

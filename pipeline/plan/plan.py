@@ -15,6 +15,7 @@ from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import Template
 from muses_eval.pipeline.hashing import PrefixHasher, digest, slug
+from muses_eval.pipeline.protocols import ProtocolName, protocol_identity
 from muses_eval.pipeline.seeds import UsersSeeds, agent_seed
 
 _LONGEST_NAME = 120
@@ -80,6 +81,7 @@ class RunRequest:
     epochs: int = 1
     limit: int | None = None
     """Number of scenarios per family, a sample that is the same for every model; None for all scenarios."""
+    protocol: ProtocolName = "muses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Plan:
     dataset_version: str
     users: UsersSpec
     cells: tuple[Cell, ...]
+    protocol: ProtocolName = "muses"
 
     @property
     def episode_count(self) -> int:
@@ -151,13 +154,14 @@ def make_plan(request: RunRequest, dataset: Dataset, shard_size: int, run_id: st
         dataset_version=dataset.version,
         users=request.users,
         cells=tuple(cells),
+        protocol=request.protocol,
     )
 
 
 def _identity(request: RunRequest, dataset: Dataset) -> str:
     models = [(model.name, *model.identity) for model in request.models]
     settings = (request.families, request.templates, request.epochs, request.limit, request.users.identity)
-    return digest(dataset.version, models, settings)
+    return digest(dataset.version, models, settings, *protocol_identity(request.protocol))
 
 
 def _chosen(scenarios: tuple[Scenario[Any], ...], limit: int | None) -> tuple[Scenario[Any], ...]:
@@ -173,8 +177,9 @@ def _episodes(
 ) -> Iterator[EpisodePlan]:
     # The name is included: two servers may offer different weights as one model, and a run may compare them.
     version = dataset.versions.get(family)
-    ids = PrefixHasher("episode", version, family, request.users.identity, model.name, model.identity)
-    users = UsersSeeds(version, family, request.users.identity)
+    protocol = protocol_identity(request.protocol)
+    ids = PrefixHasher("episode", version, family, request.users.identity, model.name, model.identity, *protocol)
+    users = UsersSeeds(version, family, request.users.identity, request.protocol)
     for scenario in _chosen(dataset.scenarios(family), request.limit):
         template = scenario.template if choice == "published" else choice
         for epoch in range(request.epochs):

@@ -9,3 +9,8 @@ from typing import Literal, get_args
 
 ProtocolName = Literal["muses", "released"]
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
+
+
+def protocol_identity(protocol: ProtocolName) -> tuple[str, ...]:
+    """Returns what ids of runs and episodes contain of a protocol: nothing of ``muses``, so older ids stay valid."""
+    return () if protocol == "muses" else ("protocol", protocol)

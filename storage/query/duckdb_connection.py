@@ -8,7 +8,7 @@ that existed when it was opened.  Foreign files are ignored; the views of an emp
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
 from importlib.resources import files
 from importlib.util import find_spec
@@ -19,12 +19,14 @@ import duckdb
 import pyarrow as pa
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.pipeline.protocols import ProtocolName
+from muses_eval.storage.objects.object_keys import SealedKey, ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_store import S3Store
 from muses_eval.storage.query.store_snapshot import StoreSnapshot, read_snapshot
 from muses_eval.storage.runs.manifest import RunManifest
-from muses_eval.storage.schema.parquet_schema import schema_template
+from muses_eval.storage.schema.parquet_schema import EARLIER_PROTOCOL, SCHEMA, schema_template
 
 VIEWS = (
     "episodes",
@@ -54,6 +56,7 @@ _MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [
     ("dataset_version", pa.string()),
     ("planned", pa.list_(_PLANNED)),
     ("users", pa.string()),
+    ("protocol", pa.string()),
     ("templates", pa.list_(pa.string())),
     ("models", pa.string()),
     ("versions", pa.string()),
@@ -92,7 +95,7 @@ def connect_to(store: ObjectStore, snapshot: StoreSnapshot) -> duckdb.DuckDBPyCo
         _configure_s3(connection, store)
     views = (("settled", snapshot.settled), ("unsettled", snapshot.unsettled), ("rescored", snapshot.rescored))
     for name, _ in views:
-        _create_row_view(connection, name, [])
+        _create_row_view(connection, name, [_objects(store, name, ())])
     connection.register("manifests_now", _manifests_table(snapshot.manifests))
     connection.execute("CREATE TABLE manifests AS FROM manifests_now")
     connection.unregister("manifests_now")
@@ -104,7 +107,7 @@ def connect_to(store: ObjectStore, snapshot: StoreSnapshot) -> duckdb.DuckDBPyCo
     # Last, because DuckDB looks for every file of a view whenever it creates another view over it.
     for name, keys in views:
         if keys:
-            _create_row_view(connection, name, list(map(store.uri, keys)))
+            _create_row_view(connection, name, _row_sources(store, name, keys, snapshot.manifests))
     return connection
 
 
@@ -133,12 +136,41 @@ def _settings() -> dict[str, str | bool | int | float | list[str]]:
     }
 
 
-def _create_row_view(connection: duckdb.DuckDBPyConnection, name: str, uris: list[str]) -> None:
-    """Creates a view of the stored rows of these objects, with the columns of the current schema."""
+def _create_row_view(connection: duckdb.DuckDBPyConnection, name: str, sources: Iterable[str]) -> None:
+    connection.execute(f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL '.join(sources)}")
+
+
+def _row_sources(store: ObjectStore, name: str, keys: Sequence[str], manifests: Sequence[RunManifest]) -> Iterator[str]:
+    """Yields the queries whose rows together are the stored rows of these objects.
+
+    Files of older versions lack the column ``protocol``, and DuckDB reads it only when every file has it.
+    """
+    if name == "rescored":
+        yield _objects(store, name, keys)
+        return
+    protocols = {manifest.run_id: manifest.protocol for manifest in manifests}
+    by_protocol: dict[ProtocolName | None, list[str]] = {}
+    for key in keys:
+        parsed = ShardKey.parse(key) or SealedKey.parse(key)
+        by_protocol.setdefault(None if parsed is None else protocols.get(parsed.run_id), []).append(key)
+    for protocol, objects in by_protocol.items():
+        if protocol is None:  # no manifest: DuckDB opens each file once more to find its columns
+            read = {"protocol": f"coalesce(protocol, '{EARLIER_PROTOCOL}') AS protocol"}
+            columns = ", ".join(read.get(column, column) for column in SCHEMA.names)
+            yield f"SELECT {columns} {_objects(store, name, objects, by_name=True)}"
+        elif protocol == EARLIER_PROTOCOL:
+            yield f"SELECT * REPLACE ('{protocol}' AS protocol) {_objects(store, name, objects)}"
+        else:
+            yield _objects(store, name, objects)
+
+
+def _objects(store: ObjectStore, name: str, keys: Sequence[str], *, by_name: bool = False) -> str:
+    """Returns a FROM clause with the rows of these objects and the columns of the current schema."""
     # DuckDB takes the columns from the first file, here an empty template, and opens the others only to read them.
-    listed = _quoted([str(schema_template("rescored" if name == "rescored" else "traces")), *uris])
+    listed = _quoted([str(schema_template("rescored" if name == "rescored" else "traces")), *map(store.uri, keys)])
+    union = ", union_by_name = true" if by_name else ""
     # The path repeats run, model and family; without the option DuckDB would use the model's slug as its name.
-    connection.execute(f"CREATE OR REPLACE VIEW {name} AS FROM read_parquet([{listed}], hive_partitioning = false)")
+    return f"FROM read_parquet([{listed}], hive_partitioning = false{union})"
 
 
 def _quoted(texts: Iterable[str]) -> str:
@@ -194,6 +226,7 @@ def _manifests_table(manifests: Iterable[RunManifest]) -> pa.Table:
                 for (model, family), count in manifest.planned.items()
             ],
             "users": manifest.users,
+            "protocol": manifest.protocol,
             "templates": list(manifest.templates),
             "models": json.dumps(manifest.models),
             "versions": json.dumps(manifest.versions),

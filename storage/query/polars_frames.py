@@ -9,7 +9,7 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_store import S3Store
 from muses_eval.storage.query.store_snapshot import read_snapshot
-from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA, SCHEMA
+from muses_eval.storage.schema.parquet_schema import EARLIER_PROTOCOL, RESCORED_SCHEMA, SCHEMA
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,16 +56,18 @@ def scan_objects(
         return empty if object_column is None else empty.with_columns(pl.lit("").alias(object_column))
     options = s3_options(store) if isinstance(store, S3Store) else None
     uris = [store.uri(key) for key in keys]
-    return pl.scan_parquet(
+    frame = pl.scan_parquet(
         uris,
         storage_options=options,
         hive_partitioning=False,
         glob=False,
         include_file_paths=object_column,
-        # Columns that an older version of the schema lacks are NULL.
+        # Fields that an older version of the schema lacks are NULL.
         schema=pl.DataFrame(schema.empty_table()).schema,
         cast_options=pl.ScanCastOptions(missing_struct_fields="insert"),
+        missing_columns="insert",
     )
+    return frame.with_columns(pl.col("protocol").fill_null(EARLIER_PROTOCOL)) if "protocol" in schema.names else frame
 
 
 def _with_newest_scores(episodes: "pl.LazyFrame", rescored: "pl.LazyFrame") -> "pl.LazyFrame":

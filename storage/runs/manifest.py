@@ -16,6 +16,7 @@ from typing import Any, Literal
 from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.hashing import canonical
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.object_keys import RUNS, manifest_key, parse_manifest_key, run_folder, sealed_folder
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
@@ -122,6 +123,7 @@ class RunManifest:
     """Model -> the settings that decide its replies: provider, name and sampling, but not where it is served."""
     users: str
     """Name of the simulated users."""
+    protocol: ProtocolName = "muses"
     templates: Sequence[str] = ("published",)
     epochs: int = 1
     limit: int | None = None
@@ -153,6 +155,7 @@ class RunManifest:
         """The fields that decide which episodes a run plays, as (field, value)."""
         yield "dataset_version", self.dataset_version
         yield "users", self.users
+        yield "protocol", self.protocol
         yield "templates", list(self.templates)
         yield "epochs", self.epochs
         yield "limit", self.limit
@@ -315,6 +318,7 @@ def _to_json(manifest: RunManifest) -> bytes:
         "planned": planned,
         "models": dict(manifest.models),
         "users": manifest.users,
+        "protocol": manifest.protocol,
         "templates": list(manifest.templates),
         "epochs": manifest.epochs,
         "limit": manifest.limit,
@@ -345,6 +349,7 @@ def _from_json(data: bytes) -> RunManifest:
             planned={(entry["model"], entry["family"]): entry["episodes"] for entry in value["planned"]},
             models=value["models"],
             users=value["users"],
+            protocol=value.get("protocol", "muses"),  # since schema version 3
             templates=tuple(value["templates"]),
             epochs=value["epochs"],
             limit=value["limit"],

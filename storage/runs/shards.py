@@ -25,6 +25,7 @@ from muses_eval.storage.schema.parquet_schema import (
     episodes_table,
     from_parquet,
     to_parquet,
+    with_protocol,
 )
 
 if TYPE_CHECKING:
@@ -91,8 +92,7 @@ def read_episodes(store: ObjectStore, key: str, episode_ids: Collection[str]) ->
     data = store.get(key)
     wanted = pa.array(list(episode_ids), pa.string())
     with _errors_name(store, key, data):
-        for batch in _batches(data, SCHEMA.names):
-            rows = pa.Table.from_batches([batch])
+        for rows in _batches(data, SCHEMA.names):
             yield from episodes_from_table(rows.filter(pc.is_in(rows.column("episode_id"), wanted)))
 
 
@@ -108,16 +108,16 @@ def verified_columns(store: ObjectStore, key: str, data: bytes, columns: Sequenc
     """As :func:`read_verified_columns`, for an object whose bytes are in memory."""
     with _errors_name(store, key, data):
         batches = list(_batches(data, columns))
-        return pa.Table.from_batches(batches) if batches else SCHEMA.empty_table().select(list(columns))
+        return pa.concat_tables(batches) if batches else SCHEMA.empty_table().select(list(columns))
 
 
-def _batches(data: bytes, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
-    """Yields batches with some columns of a Parquet file; all columns are read and verified."""
+def _batches(data: bytes, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yields small tables with some columns of a Parquet file; all columns are read and verified."""
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         check_version(file.schema_arrow.metadata or {})
         for batch in file.iter_batches(_BATCH_ROWS):
-            yield batch.select(list(columns))
+            yield with_protocol(pa.Table.from_batches([batch])).select(list(columns))
     except (pa.ArrowException, OSError, KeyError) as error:
         raise StoreError(f"not a readable Parquet file ({' '.join(str(error).split())})") from error
 

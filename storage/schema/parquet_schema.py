@@ -6,6 +6,7 @@ U+FFFD.
 
     version 1
     version 2   calls have cached_tokens and cost_usd; read from an older file they are NULL
+    version 3   protocol; read from an older file it is ``muses``, the only protocol until then
 
 Engines that read many files at once take the columns from the first file.  ``templates/`` contains files with the
 current columns and no rows; readers put one of them first.
@@ -26,9 +27,12 @@ from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.protocols import ProtocolName
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VERSION_KEY = b"muses.schema_version"
+EARLIER_PROTOCOL: ProtocolName = "muses"
+"""The protocol of rows in files without the column ``protocol``."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -73,6 +77,7 @@ _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("scenario_id", pa.string(), nullable=False),
     pa.field("dataset", pa.string(), nullable=False),
     pa.field("dataset_version", pa.string(), nullable=False),
+    pa.field("protocol", pa.string(), nullable=False),
     pa.field("template", pa.string(), nullable=False),
     pa.field("mode", pa.string()),
     pa.field("attack", pa.string()),
@@ -156,6 +161,7 @@ def from_parquet(data: bytes) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"not a readable Parquet file ({_first_line(error)})") from error
     check_version(table.schema.metadata or {})
+    table = with_protocol(table)
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
         raise StoreError(f"a trace without the columns {', '.join(missing)}")
@@ -163,6 +169,13 @@ def from_parquet(data: bytes) -> pa.Table:
         return table.select(SCHEMA.names).cast(SCHEMA)
     except (pa.ArrowException, ValueError) as error:
         raise StoreError(f"a trace with columns of another kind ({_first_line(error)})") from error
+
+
+def with_protocol(table: pa.Table) -> pa.Table:
+    """Returns the rows of any version with the column ``protocol``."""
+    if "protocol" in table.column_names:
+        return table
+    return table.append_column(SCHEMA.field("protocol"), pa.array([EARLIER_PROTOCOL] * table.num_rows, pa.string()))
 
 
 def schema_template(rows: Literal["traces", "rescored"]) -> Path:

@@ -228,7 +228,7 @@ def _sorted(store: ObjectStore, run: _Run, key_range: KeyRange, settings: Compac
     values = [*chain.from_iterable(key_range.cells), key_range.low, key_range.high, key_range.high]
     families = {family for family, _ in key_range.cells}
     parts = tuple(str(part) for part in run.parts if part.family in families)
-    snapshot = StoreSnapshot(settled=(), unsettled=key_range.objects, rescored=parts, manifests=())
+    snapshot = StoreSnapshot(settled=(), unsettled=key_range.objects, rescored=parts, manifests=(run.manifest,))
     with tempfile.TemporaryDirectory(prefix="muses-seal-") as spill, connect_to(store, snapshot) as connection:
         connection.execute(f"SET memory_limit = '{settings.memory_limit}'")
         connection.execute(f"SET temp_directory = '{spill}'")

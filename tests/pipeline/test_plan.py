@@ -118,6 +118,7 @@ def test_the_order_of_models_changes_no_id(dataset: Dataset) -> None:
     [
         replace(REQUEST, templates=("native",)),
         replace(REQUEST, users=USERS),
+        replace(REQUEST, protocol="released"),
         *(
             replace(REQUEST, models=(replace(MODEL, sampling=sampling),))
             for sampling in (
@@ -129,7 +130,7 @@ def test_the_order_of_models_changes_no_id(dataset: Dataset) -> None:
         ),
         replace(REQUEST, models=(replace(MODEL, model="other"),)),
     ],
-    ids=["template", "users", "temperature", "top_p", "max_tokens", "seed", "model"],
+    ids=["template", "users", "protocol", "temperature", "top_p", "max_tokens", "seed", "model"],
 )
 def test_what_changes_the_measurement_changes_every_id(dataset: Dataset, request_: RunRequest) -> None:
     assert not ids(make_plan(request_, dataset, 32)) & ids(make_plan(REQUEST, dataset, 32))

@@ -14,7 +14,8 @@ from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.pipeline.plan.plan import RunRequest, make_plan
+from muses_eval.pipeline.plan.plan import RunRequest, TemplateChoice, make_plan
+from muses_eval.pipeline.protocols import ProtocolName
 
 VERSIONS: dict[tuple[str, int, int | None], tuple[str, dict[str, str]]] = {
     ("tiny", 0, None): (
@@ -69,6 +70,11 @@ PLANS = {
     "model": ("pinned-98d2cf57", "7479d8b6b1ea927c18bdadd035b90ace76fa97643e02e3fc00c8760c7194bc86", 832),
 }
 """The run id, a hash over all episodes, and their number, by kind of simulated users."""
+RELEASED_PLANS = {
+    "scripted": ("pinned-c5c91c22", "de8ef8e6601c805bbfed4c1500c19aef96d76fbb4f3e49259c2f3a511ff8a34f", 288),
+    "model": ("pinned-0a188ef8", "72e0f955719312a869d3642e2b6dd7d00860d71fae212d12aa4c86976e6277f5", 288),
+}
+"""The same with the released protocol."""
 
 
 @pytest.mark.parametrize(("size", "seed", "most_users"), VERSIONS)
@@ -78,11 +84,10 @@ def test_versions_of_generated_datasets(size: str, seed: int, most_users: int | 
     assert (dataset.version, dataset.versions) == VERSIONS[size, seed, most_users]
 
 
-@pytest.mark.parametrize("players", PLANS)
-def test_ids_of_a_plan(players: str) -> None:
-    """A plan with all families and several models, serialisations and epochs has pinned ids, seeds and shards."""
+def _pinned(players: str, templates: tuple[TemplateChoice, ...], protocol: ProtocolName) -> tuple[str, str, int]:
+    """Returns the run id, a hash over all episodes, and their number."""
     users = UsersSpec(PLAYER if players == "model" else None)
-    request = RunRequest("pinned", MODELS, tuple(FAMILIES), users, ("published", "says", "native"), epochs=2, limit=9)
+    request = RunRequest("pinned", MODELS, tuple(FAMILIES), users, templates, epochs=2, limit=9, protocol=protocol)
     plan = make_plan(request, generate_dataset("tiny", 0), shard_size=4)
     lines = [
         f"{cell.model.name} {cell.family} {cell.template} {shard.number} {episode.id} {episode.scenario_id} "
@@ -92,4 +97,15 @@ def test_ids_of_a_plan(players: str) -> None:
         for episode in shard.episodes
     ]
     found = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    assert (plan.run_id, found, len(lines)) == PLANS[players]
+    return plan.run_id, found, len(lines)
+
+
+@pytest.mark.parametrize("players", PLANS)
+def test_ids_of_a_plan(players: str) -> None:
+    """A plan with all families and several models, serialisations and epochs has pinned ids, seeds and shards."""
+    assert _pinned(players, ("published", "says", "native"), "muses") == PLANS[players]
+
+
+@pytest.mark.parametrize("players", RELEASED_PLANS)
+def test_ids_of_a_plan_of_the_released_protocol(players: str) -> None:
+    assert _pinned(players, ("published",), "released") == RELEASED_PLANS[players]

@@ -14,6 +14,7 @@ from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import SCORINGS, Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import FailureKind, StoreError
+from muses_eval.pipeline.protocols import PROTOCOLS
 from muses_eval.storage.schema.parquet_schema import (
     SCHEMA,
     SCHEMA_VERSION,
@@ -70,7 +71,11 @@ def _episodes(content: st.SearchStrategy[str]) -> st.SearchStrategy[Episode]:
         tuple[Message, ...]: st.lists(_messages(content), max_size=3).map(tuple),
         tuple[Call, ...]: st.lists(_calls(content), max_size=3).map(tuple),
     }
-    chosen = {"outcome": st.sampled_from(OUTCOMES), "error_kind": st.none() | st.sampled_from(get_args(FailureKind))}
+    chosen = {
+        "outcome": st.sampled_from(OUTCOMES),
+        "error_kind": st.none() | st.sampled_from(get_args(FailureKind)),
+        "protocol": st.sampled_from(PROTOCOLS),
+    }
     others = {field.name: by_annotation[field.type] for field in fields(Episode) if field.name not in chosen}
     return st.builds(Episode, **chosen, **others)
 
@@ -117,7 +122,7 @@ def test_times_come_back_in_utc() -> None:
 def test_a_newer_version_is_refused() -> None:
     """The message lists the readable versions and says to upgrade."""
     newer = SCHEMA.with_metadata({VERSION_KEY: b"99"})
-    with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 2: upgrade it"):
+    with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 3: upgrade it"):
         from_parquet(to_parquet(episodes_table([SAMPLE]).cast(newer)))
 
 

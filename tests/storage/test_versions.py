@@ -20,7 +20,13 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import VIEWS
 from muses_eval.storage.query.find_episode import find_episode
 from muses_eval.storage.query.resilient_query import resilient_query
-from muses_eval.storage.runs.manifest import create_or_check, read_manifest, update_manifest, with_current_schema
+from muses_eval.storage.runs.manifest import (
+    RunMismatchError,
+    create_or_check,
+    read_manifest,
+    update_manifest,
+    with_current_schema,
+)
 from muses_eval.storage.runs.shards import read_index, read_shard, write_shard
 from muses_eval.storage.schema.parquet_schema import (
     RESCORED_SCHEMA,
@@ -41,19 +47,28 @@ FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = range(1, SCHEMA_VERSION + 1)
 ADDED_TO_CALLS = {2: ("cached_tokens", "cost_usd")}
 """Fields of a call that each schema version added."""
+SINCE_PROTOCOL = 3
+"""The schema version that added the column ``protocol``."""
 KEY = ShardKey(RUN, "model-a", "queue", 0, 1)
 
 
 def _as_read_from(version: int) -> list[Episode]:
-    """Returns the fixture's episodes as they are read; fields that the version lacks are None."""
+    """Returns the fixture's episodes as they are read: calls without later fields, and the protocol ``muses``."""
     later: dict[str, Any] = {name: None for since, names in ADDED_TO_CALLS.items() if since > version for name in names}
-    episodes = fixture_episodes()
-    return [replace(one, calls=tuple(replace(call, **later) for call in one.calls)) for one in episodes]
+    protocol: dict[str, Any] = {"protocol": "muses"} if version < SINCE_PROTOCOL else {}
+    return [
+        replace(one, calls=tuple(replace(call, **later) for call in one.calls), **protocol)
+        for one in fixture_episodes()
+    ]
 
 
 def _without_later(episodes: list[Episode]) -> Iterator[dict[str, object]]:
     for one in episodes:
-        yield {"episode_id": one.episode_id, "calls": [(call.cached_tokens, call.cost_usd) for call in one.calls]}
+        yield {
+            "episode_id": one.episode_id,
+            "protocol": one.protocol,
+            "calls": [(call.cached_tokens, call.cost_usd) for call in one.calls],
+        }
 
 
 @pytest.fixture(params=VERSIONS)
@@ -95,7 +110,13 @@ def test_sql(version: int, old: ObjectStore) -> None:
 
 
 def test_polars(version: int, old: ObjectStore) -> None:
-    rows = storage.scan(old.url).filter(pl.col("run_id") == RUN).select("episode_id", "calls").collect().to_dicts()
+    rows = (
+        storage.scan(old.url)
+        .filter(pl.col("run_id") == RUN)
+        .select("episode_id", "protocol", "calls")
+        .collect()
+        .to_dicts()
+    )
     found = [{**row, "calls": [(call["cached_tokens"], call["cost_usd"]) for call in row["calls"]]} for row in rows]
     assert sorted(found, key=str) == sorted(_without_later(_as_read_from(version)), key=str)
 
@@ -111,9 +132,13 @@ def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectS
         found = connection.execute(
             "SELECT count(*), round(sum(list_sum([c.cost_usd for c in calls])), 6) FROM traces"
         ).fetchall()
-    assert found == [(3 * len(VERSIONS) + len(VERSIONS), 0.003)]
+        protocols = connection.execute("SELECT protocol, count(*) FROM traces GROUP BY ALL ORDER BY ALL").fetchall()
+    assert found == [(3 * len(VERSIONS) + len(VERSIONS), 0.006)]
+    later = 3 * (SCHEMA_VERSION + 1 - SINCE_PROTOCOL)
+    assert protocols == [("muses", found[0][0] - later), ("released", later)]
     frame = storage.scan(store.url).collect()
     assert frame.height == 3 + len(VERSIONS)
+    assert frame["protocol"].null_count() == 0
     assert len(read_index(store, RUN).scored) == 2 + len(VERSIONS)
 
 
@@ -122,7 +147,10 @@ def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: Objec
     """A resumed run's manifest has the highest schema version, so an older reader refuses it."""
     for info in old.list(""):
         store.put_if_absent(info.key, old.get(info.key))
-    create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}))
+    again = replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3})
+    create_or_check(store, again)
+    with pytest.raises(RunMismatchError, match='protocol: "muses" -> "released"'):
+        create_or_check(store, replace(again, protocol="released"))
     assert read_manifest(store, RUN).schema_version == version  # until something is played
     update_manifest(store, RUN, with_current_schema)
     assert read_manifest(store, RUN).schema_version == SCHEMA_VERSION
@@ -192,6 +220,7 @@ def test_a_newer_object_is_refused(store: ObjectStore) -> None:
         read_shard(store, KEY)
     with pytest.raises(StoreError, match=named):
         read_index(store, RUN)
+    create_or_check(store, replace(MANIFEST, run_id=RUN))
     renamed = SCHEMA.remove(0).insert(0, pa.field("id", pa.string())).with_metadata({VERSION_KEY: b"99"})
     table = episodes_table([episode(1, run_id=RUN)])
     store.put_if_absent(str(replace(KEY, number=1)), to_parquet(table.rename_columns(renamed.names).cast(renamed)))

@@ -1,6 +1,6 @@
 """The fixture of the current schema version, which is kept forever and read by every later version.
 
-python -m tests.storage.version_fixture tests/storage/fixtures/schema-v2
+python -m tests.storage.version_fixture tests/storage/fixtures/schema-v3
 
 Run this once when the version is raised, with the new version's folder; older folders are never written again.
 """
@@ -28,17 +28,18 @@ def fixture_episodes() -> list[Episode]:
     agent = Call("agent", "provider/model-a", 100, 20, 1.25, 2, "stop", cached_tokens=64, cost_usd=0.001)
     user = Call("user", "provider/user", 50, 5, 0.5, 0, "stop")
     said = (Message(1, "user", ("agent",), "Grüße, 你好 \N{PILE OF POO}"), *SAMPLE.messages)
+    facts = {"run_id": RUN, "protocol": "released"}
     return [
-        episode(1, run_id=RUN, calls=(agent, agent), cost_usd=0.002),
-        episode(2, run_id=RUN, calls=(agent, user), messages=said, scores=(Score("published", "f1", 1.0),)),
-        failed(3, run_id=RUN, calls=(), cost_usd=None),
+        episode(1, **facts, calls=(agent, agent), cost_usd=0.002),
+        episode(2, **facts, calls=(agent, user), messages=said, scores=(Score("published", "f1", 1.0),)),
+        failed(3, **facts, calls=(), cost_usd=None),
     ]
 
 
 def main(folder: str) -> None:
     """Writes one run into an empty store."""
     store = open_store(folder)
-    create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}))
+    create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}, protocol="released"))
     write_shard(store, ShardKey(RUN, "model-a", "queue", 0, 1), fixture_episodes())
     print(f"schema version {SCHEMA_VERSION} in {folder}")  # noqa: T201 - the output of the command
 

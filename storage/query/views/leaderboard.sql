@@ -11,7 +11,7 @@ WITH observed AS (
 cells AS MATERIALIZED (FROM clustered('observed')),
 models AS (SELECT run_id, scoring, model, {column_figures} FROM cells GROUP BY ALL),
 averages AS (FROM column_averages('cells')),
-played AS (SELECT run_id, model, count(*) AS episodes FROM episodes WHERE outcome = 'scored' GROUP BY ALL)
+played AS (SELECT run_id, model, any_value(protocol) AS protocol, count(*) AS episodes FROM episodes WHERE outcome = 'scored' GROUP BY ALL)
 SELECT *
 FROM models
 JOIN averages USING (run_id, scoring, model)

@@ -9,6 +9,7 @@ SELECT
     list_sum(list_transform(planned, lambda cell: cell.episodes))::BIGINT AS episodes_planned,
     planned,
     users,
+    protocol,
     templates,
     models::JSON AS models,
     versions::JSON AS versions,

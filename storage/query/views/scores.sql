@@ -6,6 +6,7 @@ SELECT
     family,
     scenario_id,
     episode_id,
+    protocol,
     template,
     mode,
     attack,
