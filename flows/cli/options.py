@@ -39,6 +39,8 @@ class RunOptions:
     """Simulated users: scripted, or a model such as openai:NAME."""
     users_base_url: str | None = None
     """Endpoint of the users' model."""
+    protocol: str | None = None
+    """Protocol of the episodes: muses, or released for the prompts and turns of the released evaluator."""
     template: tuple[str, ...] = ()
     """Message template for several users: published, says, colon, xml, native; may be repeated."""
     epochs: int | None = None
@@ -96,7 +98,7 @@ def load_raw(path: Path | None, options: RunOptions, default_store: str) -> tupl
     raw |= _given(name=options.name, run_id=options.run_id, dataset=options.dataset, epochs=options.epochs)
     raw |= _given(limit=options.limit, store=options.store, coverage=options.coverage)
     raw |= _given(families=options.family or None, templates=options.template or None, models=_models(options))
-    raw |= _given(users=_users(options), cache=options.cache)
+    raw |= _given(users=_users(options), cache=options.cache, protocol=options.protocol)
     if budget := _given(usd=options.budget_usd, tokens=options.budget_tokens):
         raw["budget"] = {**_mapping(raw.get("budget")), **budget}
     raw.setdefault("store", default_store)

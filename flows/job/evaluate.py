@@ -212,6 +212,7 @@ def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
         dataset=run.plan.dataset,
         dataset_version=run.dataset.versions[cell.family],
         users=run.plan.users,
+        protocol=run.plan.protocol,
         model=cell.model,
         family=cell.family,
         number=shard.number,

@@ -12,6 +12,7 @@ from muses_eval.flows.data.dataset_check import explain_problems
 from muses_eval.flows.installation import CHECKOUT
 from muses_eval.flows.job.async_run_lock import hold_run_lock_async
 from muses_eval.flows.job.execution_context import ExecutionContext, read_context
+from muses_eval.flows.job.load_protocol import load_protocol
 from muses_eval.flows.job.provenance import code_state, package_versions, provenance_record
 from muses_eval.flows.job.run_budget import RunBudget
 from muses_eval.flows.settings import Settings
@@ -96,8 +97,13 @@ def load_dataset(config: RunConfig) -> Dataset:
 
 
 def plan_run(config: RunConfig, dataset: Dataset) -> Plan:
-    """Makes the plan of a run with all of its episodes."""
-    return make_plan(config.request(dataset.families), dataset, config.execution.shard_size, config.run_id)
+    """Makes the plan of a run with all of its episodes.
+
+    Raises:
+        ConfigError, DatasetError: the run's protocol cannot be loaded.
+    """
+    request = config.request(dataset.families, load_protocol(config))
+    return make_plan(request, dataset, config.execution.shard_size, config.run_id)
 
 
 @asynccontextmanager
@@ -183,6 +189,7 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
             }
         ),
         users=mask_json(plan.users.name),
+        protocol=plan.protocol.name,
         templates=config.templates,
         epochs=config.epochs,
         limit=config.limit,

@@ -67,7 +67,7 @@ class _ExpectedCosts:
 
     def __init__(self, plan: Plan, dataset: Dataset) -> None:
         self._run_id, self._users, self._dataset = plan.run_id, plan.users, dataset
-        self._estimator = UsageEstimator(plan.users)
+        self._estimator = UsageEstimator(plan.users, plan.protocol)
         self._episodes = {
             episode.id: (cell, episode) for cell in plan.cells for shard in cell.shards for episode in shard.episodes
         }

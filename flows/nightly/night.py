@@ -149,7 +149,7 @@ async def _same_night(run: AbstractAsyncContextManager[PreparedRun]) -> AsyncIte
 def _reuse_cells(run: PreparedRun, earlier: Sequence[RunManifest], engines: Mapping[str, str], warn: Warn) -> None:
     store, run_id = run.store, run.plan.run_id
     cells = [cell for cell in run.plan.cells if cell.episode_count]
-    planned = [(cell, content_key(cell, run.dataset, run.plan.users, engines)) for cell in cells]
+    planned = [(cell, content_key(cell, run.dataset, run.plan.users, engines, run.plan.protocol)) for cell in cells]
     sources = _sources(run, earlier, planned, warn) if run.pending.cells else {}
     decisions = decide_reuse(planned, run.pending.cells, find_manifest(store, run_id).cells, run_id, sources)
     _note_cells(store, run_id, decisions)

@@ -26,7 +26,7 @@ from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.hashing import canonical, slug
 
-AXES = ("dataset", "families", "templates", "users", "epochs", "limit", "sampling")
+AXES = ("dataset", "families", "protocol", "templates", "users", "epochs", "limit", "sampling")
 """Keys that a grid may vary."""
 MOST_CELLS = 10_000
 """Maximum number of cells by default, because a larger grid is probably a mistake."""

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.dataset import DatasetSpec, dataset_from_text
 from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.model_config import ModelConfig
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.schedule import FlowConfig, MaintainConfig, NightlyConfig
 from muses_eval.pipeline.config.section import SEGMENT, Integer, Number, Section
 from muses_eval.pipeline.config.users import UsersSpec
@@ -16,9 +18,14 @@ from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.hashing import slug
 from muses_eval.pipeline.plan.plan import RunRequest, TemplateChoice
 from muses_eval.pipeline.prices import prices_of
+from muses_eval.pipeline.protocols import PROTOCOLS, ProtocolName
+from muses_eval.pipeline.protocols.muses import MUSES
+from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 from muses_eval.pipeline.providers import PROVIDERS
 from pydantic import BeforeValidator, Field, model_validator
 
+RELEASED_TEMPERATURE = 1.0
+"""Temperature of the released evaluator, for agents and simulated users."""
 _BLOCK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -44,6 +51,12 @@ def _template(value: object) -> object:
     return value
 
 
+def _protocol(value: object) -> object:
+    if isinstance(value, str) and value not in PROTOCOLS:
+        raise ValueError(f"no protocol {value!r}; there are {', '.join(PROTOCOLS)}")
+    return value
+
+
 def _block(value: object) -> object:
     if isinstance(value, str) and not _BLOCK.fullmatch(value):
         raise ValueError(
@@ -63,6 +76,8 @@ class RunConfig(Section):
     models: tuple[ModelConfig, ...]
     families: tuple[Annotated[str, BeforeValidator(_family)], ...] = ()
     """Families to play; by default all families of the dataset."""
+    protocol: Annotated[ProtocolName, BeforeValidator(_protocol)] = "muses"
+    """``released``: as the released evaluator, with a temperature of 1.0 unless ``sampling`` sets it."""
     templates: tuple[Annotated[TemplateChoice, BeforeValidator(_template)], ...] = ("published",)
     users: Annotated[ModelConfig | None, BeforeValidator(_users_from_text)] = None
     """Model that plays the users, as in the paper; None (``scripted`` in a config) for rule-based users."""
@@ -99,6 +114,15 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _released_templates(self) -> "RunConfig":
+        if self.protocol == "released" and self.templates != ("published",):
+            raise ValueError(
+                f"protocol: released has one serialisation per row, so templates must be [published], got "
+                f"[{', '.join(self.templates)}]; leave templates out, or choose protocol: muses"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _native_is_possible(self) -> "RunConfig":
         for model in self.models if "native" in self.templates else ():
             provider = PROVIDERS.get(model.model.partition(":")[0])
@@ -124,14 +148,27 @@ class RunConfig(Section):
             )
         return self
 
-    def request(self, families: tuple[str, ...]) -> RunRequest:
-        """Returns the request from which the run's id and its plan follow; *families* are those of the dataset."""
+    def request(self, families: tuple[str, ...], protocol: EpisodeProtocol = MUSES) -> RunRequest:
+        """Returns the request from which the run's id and its plan follow.
+
+        Args:
+            families: families of the dataset.
+            protocol: the protocol that :attr:`protocol` names.
+        """
         return RunRequest(
             name=self.name,
-            models=tuple(model.spec() for model in self.models),
+            models=tuple(self._sampled(model) for model in self.models),
             families=self.families or families,
-            users=UsersSpec(None if self.users is None else self.users.spec()),
+            users=UsersSpec(None if self.users is None else self._sampled(self.users)),
             templates=self.templates,
             epochs=self.epochs,
             limit=self.limit,
+            protocol=protocol,
         )
+
+    def _sampled(self, model: ModelConfig) -> ModelSpec:
+        """Returns a model with the protocol's temperature, if its own is not set."""
+        spec = model.spec()
+        if self.protocol == "muses" or spec.provider == "scripted" or spec.sampling.temperature is not None:
+            return spec
+        return replace(spec, sampling=replace(spec.sampling, temperature=RELEASED_TEMPERATURE))

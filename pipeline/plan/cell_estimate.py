@@ -65,7 +65,7 @@ def estimate_cells(
         scenarios: family -> id -> scenario.
         measured: episode id -> usage, for the episodes that were played.
     """
-    estimator = UsageEstimator(plan.users)
+    estimator = UsageEstimator(plan.users, plan.protocol)
     cells = (_estimate_cell(cell, scenarios[cell.family], measured, estimator) for cell in plan.cells)
     return tuple(replace(cell, users=plan.users) for cell in cells)
 

@@ -15,7 +15,9 @@ from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import Template
 from muses_eval.pipeline.hashing import PrefixHasher, digest, slug
-from muses_eval.pipeline.protocols import ProtocolName, protocol_identity
+from muses_eval.pipeline.protocols import protocol_identity
+from muses_eval.pipeline.protocols.muses import MUSES
+from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 from muses_eval.pipeline.seeds import UsersSeeds, agent_seed
 
 _LONGEST_NAME = 120
@@ -81,7 +83,7 @@ class RunRequest:
     epochs: int = 1
     limit: int | None = None
     """Number of scenarios per family, a sample that is the same for every model; None for all scenarios."""
-    protocol: ProtocolName = "muses"
+    protocol: EpisodeProtocol = MUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Plan:
     dataset_version: str
     users: UsersSpec
     cells: tuple[Cell, ...]
-    protocol: ProtocolName = "muses"
+    protocol: EpisodeProtocol = MUSES
 
     @property
     def episode_count(self) -> int:
@@ -161,7 +163,7 @@ def make_plan(request: RunRequest, dataset: Dataset, shard_size: int, run_id: st
 def _identity(request: RunRequest, dataset: Dataset) -> str:
     models = [(model.name, *model.identity) for model in request.models]
     settings = (request.families, request.templates, request.epochs, request.limit, request.users.identity)
-    return digest(dataset.version, models, settings, *protocol_identity(request.protocol))
+    return digest(dataset.version, models, settings, *protocol_identity(request.protocol.name))
 
 
 def _chosen(scenarios: tuple[Scenario[Any], ...], limit: int | None) -> tuple[Scenario[Any], ...]:
@@ -177,9 +179,9 @@ def _episodes(
 ) -> Iterator[EpisodePlan]:
     # The name is included: two servers may offer different weights as one model, and a run may compare them.
     version = dataset.versions.get(family)
-    protocol = protocol_identity(request.protocol)
+    protocol = protocol_identity(request.protocol.name)
     ids = PrefixHasher("episode", version, family, request.users.identity, model.name, model.identity, *protocol)
-    users = UsersSeeds(version, family, request.users.identity, request.protocol)
+    users = UsersSeeds(version, family, request.users.identity, request.protocol.name)
     for scenario in _chosen(dataset.scenarios(family), request.limit):
         template = scenario.template if choice == "published" else choice
         for epoch in range(request.epochs):

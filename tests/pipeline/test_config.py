@@ -17,6 +17,7 @@ from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
+from muses_eval.pipeline.protocols import PROTOCOLS
 from muses_eval.pipeline.providers import GENERIC, PROVIDERS
 
 from tests.strategies import JSON_VALUES
@@ -149,6 +150,15 @@ def test_all_problems_are_told_at_once() -> None:
         (
             {**LEAST, "templates": ["jinja"]},
             "templates[0]: no template 'jinja'; there are says, colon, xml, native, published",
+        ),
+        ({**LEAST, "protocol": "paper"}, "protocol: no protocol 'paper'; there are muses, released"),
+        ({**LEAST, "protocol": None}, "protocol: Input should be 'muses' or 'released', got None"),
+        (
+            {**LEAST, "protocol": "released", "templates": ["published", "xml"]},
+            (
+                "config: protocol: released has one serialisation per row, so templates must be [published], got "
+                "[published, xml]; leave templates out, or choose protocol: muses"
+            ),
         ),
         ({**LEAST, "templates": ["xml", "xml"]}, "config: templates has duplicates: xml, xml"),
         (
@@ -416,3 +426,16 @@ def test_a_slash_at_the_end_of_an_address_changes_no_price() -> None:
     ]
     assert priced[0] == priced[1] is not None
     assert priced[2] is None
+
+
+def test_the_released_protocol_has_a_temperature_of_1() -> None:
+    """It is the default of agents and of simulated users; another temperature stays, and ``muses`` has none."""
+    raw = {
+        "models": ["scripted/oracle", "openai:a", {"model": "openai:b", "sampling": {"temperature": 0, "seed": 1}}],
+        "users": "openai:user",
+    }
+    found = {name: parse_config({**raw, "protocol": name}, SOURCE).request(()) for name in PROTOCOLS}
+    assert [model.sampling.temperature for model in found["muses"].models] == [None, None, 0.0]
+    assert [model.sampling.temperature for model in found["released"].models] == [None, 1.0, 0.0]
+    assert found["released"].models[2].sampling.seed == 1
+    assert (found["muses"].users.name, found["released"].users.name) == ("openai:user", "openai:user temperature=1.0")

@@ -19,6 +19,8 @@ from muses_eval.pipeline.datasets.dataset import (
     generate_rows,
 )
 from muses_eval.pipeline.plan.plan import EpisodePlan, Plan, RunRequest, make_plan
+from muses_eval.pipeline.protocols.released import ReleasedProtocol
+from muses_eval.pipeline.protocols.released_texts import TEXT_NAMES, ReleasedTexts
 
 ORACLE = ModelSpec("scripted/oracle", "scripted", "oracle")
 ELSEWHERE = Endpoint(("http://elsewhere/v1",), "KEY", 9.0, 1, Limits(concurrency=3))
@@ -118,7 +120,7 @@ def test_the_order_of_models_changes_no_id(dataset: Dataset) -> None:
     [
         replace(REQUEST, templates=("native",)),
         replace(REQUEST, users=USERS),
-        replace(REQUEST, protocol="released"),
+        replace(REQUEST, protocol=ReleasedProtocol(ReleasedTexts(*TEXT_NAMES))),
         *(
             replace(REQUEST, models=(replace(MODEL, sampling=sampling),))
             for sampling in (

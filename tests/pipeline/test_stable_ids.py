@@ -15,7 +15,10 @@ from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.plan.plan import RunRequest, TemplateChoice, make_plan
-from muses_eval.pipeline.protocols import ProtocolName
+from muses_eval.pipeline.protocols.muses import MUSES
+from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
+from muses_eval.pipeline.protocols.released import ReleasedProtocol
+from muses_eval.pipeline.protocols.released_texts import TEXT_NAMES, ReleasedTexts
 
 VERSIONS: dict[tuple[str, int, int | None], tuple[str, dict[str, str]]] = {
     ("tiny", 0, None): (
@@ -84,7 +87,7 @@ def test_versions_of_generated_datasets(size: str, seed: int, most_users: int | 
     assert (dataset.version, dataset.versions) == VERSIONS[size, seed, most_users]
 
 
-def _pinned(players: str, templates: tuple[TemplateChoice, ...], protocol: ProtocolName) -> tuple[str, str, int]:
+def _pinned(players: str, templates: tuple[TemplateChoice, ...], protocol: EpisodeProtocol) -> tuple[str, str, int]:
     """Returns the run id, a hash over all episodes, and their number."""
     users = UsersSpec(PLAYER if players == "model" else None)
     request = RunRequest("pinned", MODELS, tuple(FAMILIES), users, templates, epochs=2, limit=9, protocol=protocol)
@@ -103,9 +106,11 @@ def _pinned(players: str, templates: tuple[TemplateChoice, ...], protocol: Proto
 @pytest.mark.parametrize("players", PLANS)
 def test_ids_of_a_plan(players: str) -> None:
     """A plan with all families and several models, serialisations and epochs has pinned ids, seeds and shards."""
-    assert _pinned(players, ("published", "says", "native"), "muses") == PLANS[players]
+    assert _pinned(players, ("published", "says", "native"), MUSES) == PLANS[players]
 
 
 @pytest.mark.parametrize("players", RELEASED_PLANS)
 def test_ids_of_a_plan_of_the_released_protocol(players: str) -> None:
-    assert _pinned(players, ("published",), "released") == RELEASED_PLANS[players]
+    """The texts of the protocol are pinned by its name, and are not part of the ids."""
+    released = ReleasedProtocol(ReleasedTexts(*TEXT_NAMES))
+    assert _pinned(players, ("published",), released) == RELEASED_PLANS[players]

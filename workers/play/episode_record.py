@@ -45,6 +45,7 @@ def episode_record(spec: ShardSpec, plan: EpisodePlan, scored: ScoredEpisode) ->
         scenario_id=scenario.id,
         dataset=spec.dataset,
         dataset_version=spec.dataset_version,
+        protocol=spec.protocol.name,
         template=plan.template,
         mode=scenario.mode,
         attack=scenario.attack,
