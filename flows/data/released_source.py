@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 
 from muses_eval.pipeline.errors import DatasetError
 
-MAX_BYTES = 2**18
-"""Largest accepted source.  The released files have less than a tenth of it."""
+MAX_BYTES = 2**16
+"""Largest accepted source.  The released files have less than a third of it."""
 
 
 def find_texts(source: str, content: bytes, pinned: Mapping[str, str]) -> dict[str, str]:

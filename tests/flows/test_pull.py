@@ -457,7 +457,7 @@ def test_an_existing_file_of_texts_that_differs_stays(
             r"no string has the pinned SHA-256 of user_behaviour; expected the file",
         ),
         (b"<html>a portal's page</html>", r"not Python source \(unterminated string"),
-        (b"#" * 300_000, r"not Python source \(more than 262144 bytes\)"),
+        (b"#" * 70_000, r"not Python source \(more than 65536 bytes\)"),
     ],
 )
 def test_a_source_without_the_texts_is_refused(

@@ -5,6 +5,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hypothesis import given, strategies as st
 from muses_eval.flows.data.released_source import MAX_BYTES, find_texts
 from muses_eval.pipeline.errors import DatasetError
 
@@ -129,13 +130,19 @@ def test_hostile_source_is_refused(source: bytes) -> None:
         find_texts("source.py", source, {"wanted": "0" * 64})
 
 
+@given(st.binary(max_size=300) | st.text("fF\"'{}():=+\n \\\\#abdef\t", max_size=300).map(str.encode))
+def test_any_source_is_read_or_refused(source: bytes) -> None:
+    with pytest.raises(DatasetError, match=r"source\.py: "):
+        find_texts("source.py", source, {"wanted": "0" * 64})
+
+
 @pytest.mark.parametrize(
     "source",
     [
         b"",
         b"x = '\\ud800'",
         b"# -*- coding: no-such-codec -*-\nx = 'a'",
-        b"def f():\n" + b" x += 'a'\n" * 20_000,
+        b"def f():\n" + b" x += 'a'\n" * 6_000,
         b"".join(b" " * depth + b"def f():\n" for depth in range(90)) + b" " * 90 + b"x = 'a'\n",
     ],
 )
