@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from muses_eval.pipeline.errors import ConfigError, DatasetError
 from muses_eval.pipeline.protocols.released_texts import FILE_NAME, TEXT_NAMES, from_json
 from muses_eval.storage.objects.dataset_files import read_rows
 
+from tests.released import shared_protocol
 from tests.s3_server import free_ports
 from tests.shared import SHARED, needs_shared
 
@@ -482,6 +484,28 @@ def test_the_command_names_the_file_of_texts(
 ) -> None:
     assert pull_and_report(release_with_texts, tmp_path, mirror.url, force=False, as_json=False) == 0
     assert f"texts of the released evaluator: {tmp_path / FILE_NAME}" in capsys.readouterr().out.splitlines()
+
+
+def builder_of(name: str, text: str) -> str:
+    """Returns a function that builds a text line by line, with the background under a condition."""
+    source = [f"def {name}(background, **user):", '    """Returns a prompt."""', '    text = ""']
+    for line in text.splitlines(keepends=True):
+        statement = f"text += {'f' if re.search(r'[{][a-z_]+[}]', line) else ''}{line!r}"
+        source.append(f"    if background:\n        {statement}" if "{background}" in line else f"    {statement}")
+    return "\n".join([*source, "    return text", ""])
+
+
+@needs_shared
+def test_the_released_texts_are_pulled(tmp_path: Path, mirror: Mirror) -> None:
+    """The texts with the pinned SHA-256 are found at the pinned paths, in functions that build them."""
+    texts = shared_protocol().texts
+    release = replace(read_release(), files=())
+    for source in release.text_sources:
+        builders = [builder_of(name, getattr(texts, name)) for name in source.texts]
+        mirror.files[source.path] = "\n\n".join(builders).encode()
+    assert pull(release, tmp_path, mirror.url).fetched == (FILE_NAME,)
+    assert mirror.requests == [source.path for source in release.text_sources]
+    assert from_json(FILE_NAME, (tmp_path / FILE_NAME).read_text(encoding="utf-8")) == texts
 
 
 # files that are pinned by a git blob id
