@@ -32,7 +32,7 @@ _CONTAINERS_AND_STRINGS = re.compile(r'["{\[]')
 _LENIENT = json.JSONDecoder(strict=False)
 _STRICT = json.JSONDecoder()
 _PUNCTUATION = re.compile(r"[\W_]+")
-MAX_TOKENS = 100_000
+MAX_TOKENS = 50_000
 """Tokens of a text that are read tolerantly."""
 MAX_FAILURES = 4_000
 """Number of failed attempts to decode after which the rest of a text is skipped."""

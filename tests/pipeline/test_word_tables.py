@@ -12,7 +12,9 @@ from muses_eval.pipeline.families.access.scripted_users import UserWords, user_w
 from muses_eval.pipeline.families.instruct.fillers import Fillers, fillers
 from muses_eval.pipeline.families.instruct.wording import Wording as InstructWording, wording as instruct_wording
 from muses_eval.pipeline.families.meeting.wording import Wording as MeetingWording, wording as meeting_wording
+from muses_eval.pipeline.families.queue.decision_words import DecisionWords, decision_words
 from muses_eval.pipeline.families.queue.wording import Wording as QueueWording, wording as queue_wording
+from muses_eval.pipeline.text.illustration import IllustrationWords, illustration_words
 from muses_eval.pipeline.word_tables import Placeholders, placeholders_of, read_word_table
 
 TABLES: dict[type, Callable[[], object]] = {
@@ -23,6 +25,8 @@ TABLES: dict[type, Callable[[], object]] = {
     UserWords: user_words,
     MeetingWording: meeting_wording,
     PersonaWords: persona_words,
+    DecisionWords: decision_words,
+    IllustrationWords: illustration_words,
 }
 
 

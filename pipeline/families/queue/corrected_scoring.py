@@ -2,28 +2,19 @@
 
 Differences from ``published``:
 
-* JSON is found anywhere outside the reasoning.  The last decision counts, because a draft may precede it.
+* The decision is found in any form (:mod:`decision`).  The last one counts, because a draft may precede it.
 * Numbers, ``#1234`` and ``[ref: 1234]`` are references too.
 * An instruction that is both accepted and rejected is undecided.
 * All metrics are 0 for a reply without a decision.
 """
 
-import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.families.queue.decision import read_decision
 from muses_eval.pipeline.families.queue.precision_recall import precision_recall_f1
-from muses_eval.pipeline.families.queue.scenario import QueueTruth, author, reference_number
+from muses_eval.pipeline.families.queue.scenario import QueueTruth, author
 from muses_eval.pipeline.families.weighted_mean import weighted_mean
-from muses_eval.pipeline.text.reply_parsing import first_value, json_objects, nested_objects, strip_reasoning
-
-_NUMBER = re.compile(r"\d+")
-_FULL_ID = re.compile(r".+_task_\d+")
-_ACCEPTED = ("accepted_instructions", "accepted")
-_REJECTED = ("rejected_instructions", "rejected")
-_ID_KEYS = ("id", "ref", "reference", "instruction", "instruction_id")
-_MAX_DEPTH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +34,10 @@ class Result:
 
 def score(truth: QueueTruth, reply: str) -> Result:
     """Scores one raw reply.  An instruction that it does not mention counts as rejected."""
-    decision = _last_decision(reply)
+    decision = read_decision(truth, reply)
     if decision is None:
         return Result()
-    accepted = frozenset(_instructions(truth, first_value(decision, _ACCEPTED)))
-    rejected = frozenset(_instructions(truth, first_value(decision, _REJECTED)))
-    undecided, accepted = accepted & rejected, accepted - rejected
+    undecided, accepted = decision.accepted & decision.rejected, decision.accepted - decision.rejected
     found = precision_recall_f1(accepted, truth.accepted)
     wanted = set(truth.accepted)
     if not wanted and not accepted:
@@ -85,43 +74,3 @@ def social_welfare(scenario: Scenario[QueueTruth], result: Result) -> float:
             right = sum(i not in result.undecided and (i in result.accepted) == (i in wanted) for i in own)
             utilities.append((float(principal.authority), right / len(own)))
     return weighted_mean(utilities)
-
-
-def _last_decision(reply: str) -> Mapping[str, object] | None:
-    """Returns the last object with a list of accepted instructions, at most :data:`_MAX_DEPTH` levels deep."""
-    last = None
-    for value in json_objects(strip_reasoning(reply)):
-        for candidate in nested_objects(value, _MAX_DEPTH):
-            if any(isinstance(candidate.get(key), (list, str, dict)) for key in _ACCEPTED):
-                last = candidate
-    return last
-
-
-def _instructions(truth: QueueTruth, listed: object) -> Iterator[str]:
-    """Yields the ids that a list names; a number that several instructions share names all of them."""
-    entries = listed if isinstance(listed, (list, dict)) else [listed]
-    for entry in entries:
-        for name in _names(entry):
-            if name in truth.ids:
-                yield name
-            else:
-                sharing = [known for known in truth.ids if reference_number(known) == name.lstrip("0")]
-                yield from sharing or [name]
-
-
-def _names(entry: object) -> Iterator[str]:
-    """Yields the reference numbers or ids in one entry of a list."""
-    if isinstance(entry, dict):
-        entry = first_value(entry, _ID_KEYS)
-    if isinstance(entry, bool) or entry is None:
-        return
-    if isinstance(entry, float) and entry.is_integer():
-        entry = int(entry)
-    if isinstance(entry, int):
-        yield str(entry)
-    elif isinstance(entry, str):
-        text = entry.strip()
-        if _FULL_ID.fullmatch(text):
-            yield text
-        else:
-            yield from _NUMBER.findall(text)

@@ -23,7 +23,7 @@ class QueueFamily:
     name = "queue"
     metrics = METRICS
     max_turns = 1
-    scorer_version = 1
+    scorer_version = 2
     paper_size = 304
 
     def matches(self, row: Row) -> bool:
