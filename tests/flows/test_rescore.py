@@ -182,7 +182,9 @@ class BreakingQueue(HarshQueue):
 def test_what_was_interrupted_is_completed(store: str, tmp_path: Path) -> None:
     """After a failure, complete parts stay, and the next start scores only the remaining episodes."""
     run_id = play(store, tmp_path, dataset="generated:3", families=["queue"])
-    with pytest.raises(MusesError, match=r"scorer of queue \(version 2\) failed on episode \w{32} .*ZeroDivisionError"):
+    with pytest.raises(
+        MusesError, match=rf"scorer of queue \(version {CURRENT + 1}\) failed on episode \w{{32}} .*ZeroDivisionError"
+    ):
         rescore(store, run_id, options=RescoreOptions(with_family(BreakingQueue(5)), part_size=2))
     assert ask(store, "SELECT count(*) FROM rescored") == [(4,)]
     assert ask(store, "SELECT count(*) FROM scores WHERE value = 0.125 AND metric = 'f1'") >= [(4,)]
@@ -227,10 +229,12 @@ def test_a_late_writer_stores_nothing_twice(store: str, tmp_path: Path) -> None:
     opened = open_store(store)
 
     def overtake() -> None:
-        owed = read_pending_rescore(opened, run_id, "queue", 2)
+        owed = read_pending_rescore(opened, run_id, "queue", CURRENT + 1)
         ids = [episode_id for each in owed.episodes.values() for episode_id in each]
-        rows = [RescoredEpisode(run_id, episode_id, 2, (Score("published", "f1", 0.125),)) for episode_id in ids]
-        assert write_rescored(opened, RescoredKey(run_id, "queue", 2, owed.next_part), rows)
+        rows = [
+            RescoredEpisode(run_id, episode_id, CURRENT + 1, (Score("published", "f1", 0.125),)) for episode_id in ids
+        ]
+        assert write_rescored(opened, RescoredKey(run_id, "queue", CURRENT + 1, owed.next_part), rows)
 
     (report,) = rescore(
         store, run_id, options=RescoreOptions(with_family(CuriousQueue(overtake)), part_size=2)
