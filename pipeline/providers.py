@@ -72,3 +72,8 @@ PROVIDERS: Mapping[str, Provider] = {
     )
 }
 """All providers by name.  ``scripted`` is not one of them: its agents are built in and need no network."""
+
+
+def is_remote_api(provider: str) -> bool:
+    """Returns whether replies of a provider come through an API, not from an agent or a server of this run."""
+    return provider not in {"scripted", "vllm"}

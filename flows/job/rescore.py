@@ -17,6 +17,7 @@ from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.errors import ConfigError, DatasetError, MusesError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import Family
+from muses_eval.pipeline.providers import is_remote_api
 from muses_eval.storage.objects.object_keys import RescoredKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -200,7 +201,8 @@ def _scored(job: _FamilyJob, pending: PendingRescore) -> Iterator[tuple[Rescored
 def _score(job: _FamilyJob, episode: Episode) -> RescoredEpisode:
     family = job.family
     try:
-        scores = family.score(job.scenarios[episode.scenario_id], Transcript(episode.messages))
+        transcript = Transcript(episode.messages, from_api=is_remote_api(episode.provider))
+        scores = family.score(job.scenarios[episode.scenario_id], transcript)
     except Exception as error:
         raise MusesError(
             f"the scorer of {family.name} (version {family.scorer_version}) failed on episode {episode.episode_id} of "

@@ -27,6 +27,8 @@ class Transcript:
     """The messages of one episode in chronological order."""
 
     messages: tuple[Message, ...]
+    from_api: bool = False
+    """True when the agent's replies came through an API; an empty one is a failed call in the released code then."""
 
     def replies(self) -> tuple[tuple[int, str], ...]:
         """Returns the agent's raw replies as (turn, text)."""

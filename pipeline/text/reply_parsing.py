@@ -23,14 +23,11 @@ __all__ = [
     "json_spans",
     "nested_objects",
     "plain_key",
-    "strict_json_spans",
     "strip_reasoning",
 ]
 
 _CONTAINERS = re.compile(r"[{\[]")
-_CONTAINERS_AND_STRINGS = re.compile(r'["{\[]')
 _LENIENT = json.JSONDecoder(strict=False)
-_STRICT = json.JSONDecoder()
 _PUNCTUATION = re.compile(r"[\W_]+")
 MAX_TOKENS = 50_000
 """Tokens of a text that are read tolerantly."""
@@ -53,27 +50,16 @@ def json_spans(text: str) -> Iterator[Span]:
 
     What is not strict JSON is read by :mod:`tolerant_json`.  An opening bracket that does not start data is skipped.
     """
-    return _scan(text, _LENIENT, _CONTAINERS, Budget(MAX_TOKENS))
-
-
-def strict_json_spans(text: str) -> Iterator[Span]:
-    """Yields the top-level JSON objects and arrays of the strict grammar, which knows no raw line breaks in strings.
-
-    Top-level strings are values too, so JSON inside them is not found.
-    """
-    return _scan(text, _STRICT, _CONTAINERS_AND_STRINGS, None)
-
-
-def _scan(text: str, strict: json.JSONDecoder, openers: re.Pattern[str], tolerance: Budget | None) -> Iterator[Span]:
+    tolerance = Budget(MAX_TOKENS)
     position = failures = waste = 0
-    while failures < MAX_FAILURES and waste < MAX_WASTE and (opener := openers.search(text, position)):
+    while failures < MAX_FAILURES and waste < MAX_WASTE and (opener := _CONTAINERS.search(text, position)):
         start = opener.start()
         try:
-            value, position = strict.raw_decode(text, start)
+            value, position = _LENIENT.raw_decode(text, start)
         except (ValueError, RecursionError) as error:
             # Only a decoding error reports its position.
             waste += (error.pos if isinstance(error, json.JSONDecodeError) else len(text)) - start
-            if tolerance is None or (found := decode(text, start, tolerance)) is None:
+            if (found := decode(text, start, tolerance)) is None:
                 position, failures = start + 1, failures + 1
                 continue
             value, position = found

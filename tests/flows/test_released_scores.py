@@ -1,9 +1,9 @@
-"""The scoring ``published`` agrees with the released scorers on the cases in ``tests/golden``.
+"""The scoring ``published`` agrees with the released scorers on all recorded cases.
 
-Cases with a known difference are listed here with the reason; a case that begins to agree must leave the list.
+The cases in ``tests/golden`` are on generated scenarios, those beside the checkout on the official ones.  A case that
+the released code leaves to chance is listed here with the reason; one that begins to agree must leave the list.
 """
 
-import asyncio
 import gzip
 import json
 from collections.abc import Mapping
@@ -13,42 +13,27 @@ from typing import Any
 import pytest
 from muses_eval.flows.cli import main
 from muses_eval.pipeline.datasets.dataset import dataset_from_rows
-from muses_eval.pipeline.episode.interfaces import Observation, PrincipalView
-from muses_eval.pipeline.episode.model_call import Reply
-from muses_eval.pipeline.episode.play_episode import play_episode
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.pipeline.protocols.muses import muses_dialogue
+from muses_eval.pipeline.families.access import published_scoring as access
 from muses_eval.storage.objects.dataset_files import read_rows
 
-from tests.shared import GOLDEN as RECORDED, OFFICIAL, needs_shared
+from tests.shared import GOLDEN as RECORDED, OFFICIAL, golden, needs_shared
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SIZE, SEED = 150, 11
-SCORED = {
-    "queue": "queue",
-    "instruct_replies": "instruct",
-    "instruct_constraints": "instruct",
+FILES = {
+    "access_replies": "access",
     "access_rounds": "access",
+    "instruct_constraints": "instruct",
+    "instruct_replies": "instruct",
     "meeting_fields": "meeting",
+    "meeting_replies": "meeting",
+    "queue": "queue",
 }
-"""Files of cases for ``muses score``, with their families."""
-PLAYED = {"access_replies": "access", "meeting_replies": "meeting"}
-"""Files of cases that are whole episodes, with their families."""
-DIFFERENT = {
-    "the released code fails on JSON that is nested about a thousand deep": "q4-11 i4-219 m4-121 m4-154 m4-629",
-    "the released code fails on an integer of more than 4,300 digits": "m4-223 m4-278 m4-410 m4-443",
-    "the released code fails on a target, or a content, that is no text": (
-        "m4-16 m4-41 m4-137 m4-149 m4-164 m4-167 m4-169 m4-229 m4-251 m4-317 m4-323 m4-341 m4-376 m4-474 m4-493 m4-526"
-        " m4-607 m4-610 m4-613 m4-623 m4-704"
-    ),
-    "the released code reads digits that are not ASCII": "mf4-572 mf4-691 mf4-770 mf4-945 mf4-964 mf4-1051",
-    "the released code takes a day's name out of the middle of digits": "mf4-661",
-    "the released flow asks the agent again when its reply reaches nobody": (
-        "a4-126 a4-232 a4-347 a4-399 a4-432 a4-455 a4-482 a4-505 m4-241 m4-455"
-    ),
-}
-KNOWN = {case_id for cases in DIFFERENT.values() for case_id in cases.split()}
+"""Files of cases with their families."""
+CHANCE = {"i2-634": "a random letter in place of #"}
+"""Cases that the released code leaves to chance, with the reason."""
 
 
 def cases_of(name: str, folder: Path = GOLDEN) -> list[dict[str, Any]]:
@@ -58,20 +43,25 @@ def cases_of(name: str, folder: Path = GOLDEN) -> list[dict[str, Any]]:
 
 
 def agrees(figures: Mapping[str, Any], case: Mapping[str, Any], metrics: tuple[str, ...]) -> bool:
-    """Returns True when the figures equal the expected ones that the case has, to 1e-9."""
+    """Returns True when the figures equal the expected ones to 1e-9, and both or neither of the scorers failed."""
     expected = {metric: float(case["expected"][metric]) for metric in metrics if metric in case["expected"]}
     assert expected, case["case_id"]
-    return {metric: figures.get(metric) for metric in expected} == pytest.approx(expected, abs=1e-9)
+    same = {metric: figures.get(metric) for metric in expected} == pytest.approx(expected, abs=1e-9)
+    return same and ("error" in figures) == ("error" in case["expected"])
 
 
-def assert_known(differing: set[str], cases: list[dict[str, Any]]) -> None:
-    assert differing == KNOWN & {case["case_id"] for case in cases}
+def rounds(scenario: Scenario[Any], case: Mapping[str, Any]) -> list[list[float]]:
+    """Returns turn, privacy and utility of every scored round of an access case; none when the row fails."""
+    replies = list(enumerate(case["replies"], 1))
+    truth = scenario.truth
+    final, by_turn = access.score_replies(scenario.names, truth.authorized, truth.markers, replies)
+    return [] if final.error else [[turn, each.privacy, each.utility] for turn, each in by_turn.items()]
 
 
-@pytest.mark.parametrize("name", SCORED)
+@pytest.mark.parametrize("name", FILES)
 def test_recorded_cases(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """``muses score`` gives the expected figures and fails on the same rows, except for the known differences."""
-    family = FAMILIES[SCORED[name]]
+    """``muses score`` gives the expected figures and fails on the same rows."""
+    family = FAMILIES[FILES[name]]
     dataset, replies, cases = tmp_path / "dataset.jsonl", tmp_path / "cases.jsonl", cases_of(name)
     dataset.write_text("".join(json.dumps(row) + "\n" for row in family.generate(SIZE, SEED)), encoding="utf-8")
     replies.write_text("".join(json.dumps(case) + "\n" for case in cases), encoding="utf-8")
@@ -79,76 +69,26 @@ def test_recorded_cases(name: str, tmp_path: Path, capsys: pytest.CaptureFixture
     scored = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["case_id"] for line in scored] == [case["case_id"] for case in cases]
     metrics = (*family.metrics, "passed", "recall")
-    differing = {
-        case["case_id"]
-        for line, case in zip(scored, cases, strict=True)
-        if not agrees(line, case, metrics) or ("error" in line) != ("error" in case["expected"])
-    }
-    assert_known(differing, cases)
+    pairs = zip(scored, cases, strict=True)
+    assert [case["case_id"] for line, case in pairs if not agrees(line, case, metrics)] == []
 
 
-class Recorded:
-    """An agent that gives recorded replies, one per turn."""
-
-    def __init__(self, replies: list[str]) -> None:
-        self._replies = iter(replies)
-
-    async def reply(self, observation: Observation) -> Reply:
-        return Reply(next(self._replies))
-
-
-class Agreeable:
-    """A user who replies "ok" to every message."""
-
-    async def reply(self, view: PrincipalView) -> Reply:
-        return Reply("ok")
-
-
-def published(name: str, scenario: Scenario[Any], replies: list[str]) -> dict[str, float]:
-    """Plays an episode with at most one turn per reply; returns its figures."""
-    family = FAMILIES[name]
-    dialogue = muses_dialogue(
-        scenario, scenario.template, lambda reply: family.interpret(scenario, reply), len(replies)
-    )
-    users = {principal: Agreeable() for principal in scenario.names}
-    transcript = asyncio.run(play_episode(dialogue, Recorded(replies), users)).transcript
-    scores = family.score(scenario, transcript)
-    return {score.metric: score.value for score in scores if score.scoring == "published" and score.round is None}
-
-
-@pytest.mark.parametrize("name", PLAYED)
-def test_recorded_episodes(name: str) -> None:
-    """Recorded replies, played as whole episodes, give the expected figures except for the known differences."""
-    family, cases = FAMILIES[PLAYED[name]], cases_of(name)
-    scenarios = {scenario.id: scenario for scenario in map(family.read, family.generate(SIZE, SEED))}
-    differing = {
-        case["case_id"]
-        for case in cases
-        if not agrees(published(family.name, scenarios[case["scenario_id"]], case["replies"]), case, family.metrics)
-    }
-    assert_known(differing, cases)
+def test_recorded_rounds() -> None:
+    """Every round of the access episodes has the expected figures, and the same rounds are scored."""
+    scenarios = {each.id: each for each in map(FAMILIES["access"].read, FAMILIES["access"].generate(SIZE, SEED))}
+    for case in cases_of("access_replies"):
+        wanted = [pytest.approx(each, abs=1e-9) for each in case["expected"]["rounds"]]
+        assert rounds(scenarios[case["scenario_id"]], case) == wanted, case["case_id"]
 
 
 def test_every_file_is_read() -> None:
-    """Every file in the folder is read, and every case listed as different exists."""
-    assert {path.name.removesuffix(".jsonl.gz") for path in GOLDEN.glob("*.gz")} == {*SCORED, *PLAYED}
-    assert {case["case_id"] for name in (*SCORED, *PLAYED) for case in cases_of(name)} >= KNOWN
+    """Every file in the folder is read."""
+    assert {path.name.removesuffix(".jsonl.gz") for path in GOLDEN.glob("*.gz")} == set(FILES)
 
 
 # Files beside the checkout
 
 
-OFFICIAL_CASES = {
-    "access_replies": 44,
-    "access_rounds": 0,
-    "instruct_constraints": 0,
-    "instruct_replies": 86,
-    "meeting_fields": 29,
-    "meeting_replies": 150,
-    "minimal": 13,
-    "queue": 20,
-}
-"""Files of cases on official scenarios, with the number of known differences, for the reasons above."""
 NOT_YET = {
     "corrected_access": "what a careful person would score; the corrected scoring is not held against it yet",
     "corrected_consent": "likewise",
@@ -175,29 +115,44 @@ def official() -> Mapping[str, Mapping[str, Scenario[Any]]]:
 
 @needs_shared
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OFFICIAL_CASES)
+@pytest.mark.parametrize("name", [*FILES, "minimal"])
 def test_cases_on_official_scenarios(name: str, official: Mapping[str, Mapping[str, Scenario[Any]]]) -> None:
+    """The cases on official scenarios agree as those on generated ones, with every round of access."""
     differing = []
-    for case in cases_of(name, RECORDED / "fuzz"):
+    cases = cases_of(name, RECORDED / "fuzz")
+    for case in cases:
         family = FAMILIES[case["family"]]
         scenario = official[family.name][case["scenario_id"]]
-        if "replies" in case:
-            same = agrees(published(family.name, scenario, case["replies"]), case, family.metrics)
-        else:
-            figures = family.score_case(scenario, case, "published")
-            same = agrees(figures, case, (*family.metrics, "passed", "recall"))
-            same = same and ("error" in figures) == ("error" in case["expected"])
+        figures = family.score_case(scenario, case, "published")
+        same = agrees(figures, case, (*family.metrics, "passed", "recall"))
+        if "rounds" in case["expected"]:
+            wanted = [pytest.approx(each, abs=1e-9) for each in case["expected"]["rounds"]]
+            same = same and rounds(scenario, case) == wanted
         if not same:
             differing.append(case["case_id"])
-    assert len(differing) == OFFICIAL_CASES[name], differing
+    assert differing == [case["case_id"] for case in cases if case["case_id"] in CHANCE]
+
+
+@needs_shared
+def test_an_empty_reply_through_an_api_is_a_row_error(official: Mapping[str, Mapping[str, Scenario[Any]]]) -> None:
+    """The cases of the queue that have a second result for APIs agree with it."""
+    found = 0
+    for case in golden("queue"):
+        if "expected_api_provider" in case:
+            scenario = official["queue"][case["scenario_id"]]
+            figures = FAMILIES["queue"].score_case(scenario, {**case, "from_api": True}, "published")
+            assert "error" in case["expected_api_provider"]
+            assert (figures["f1"], figures["accuracy"], figures["mais"], "error" in figures) == (0.0, 0.0, 0.0, True)
+            found += 1
+    assert found
 
 
 @needs_shared
 def test_every_file_beside_the_checkout_is_read_or_named() -> None:
     """Every file beside the checkout is read by a test or listed with the reason why none reads it."""
     found = {path.relative_to(RECORDED).as_posix() for path in (RECORDED).rglob("*.jsonl*")}
-    fuzz = {f"fuzz/{name}.jsonl.gz" for name in (*OFFICIAL_CASES, *NOT_YET)}
-    copied = {f"generated/{name}.jsonl.gz" for name in (*SCORED, *PLAYED)}
+    fuzz = {f"fuzz/{name}.jsonl.gz" for name in (*FILES, "minimal", *NOT_YET)}
+    copied = {f"generated/{name}.jsonl.gz" for name in FILES}
     assert found == {f"{name}.jsonl" for name in READ_ELSEWHERE} | fuzz | copied
     for name, path in READ_ELSEWHERE.items():
         assert f'golden("{name}")' in (Path(__file__).parents[1] / path).read_text(encoding="utf-8")

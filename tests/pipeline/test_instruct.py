@@ -40,6 +40,7 @@ USERS = (
     UserConstraints("Cy", 9, ()),
 )
 ALIGNED, CONFLICT = InstructTruth("aligned", USERS), InstructTruth("conflict", USERS)
+QUALITY = frozenset({"accuracy", "weighted_accuracy", "all_passed", "social_welfare"})
 RIGHT = json.dumps({"Ana": '"Yes"', "Bo": "<<Title>> Text", "Cy": "Well"})
 
 
@@ -122,7 +123,7 @@ def test_the_oracle_solves_every_official_scenario_that_can_be_solved(
         found = figures(scenario, played(scenario, "oracle"))
         solvable = [solve(user.constraints) is not None for user in scenario.truth.scored_users]
         solved, counted = solved + sum(solvable), counted + len(solvable)
-        perfect = {value == 1.0 for (_, metric), value in found.items() if metric != "parse_ok"}
+        perfect = {value == 1.0 for (_, metric), value in found.items() if metric in QUALITY}
         assert perfect == {all(solvable)}, scenario.id
     assert (solved, counted) == (1455, 1469)
 
@@ -302,10 +303,9 @@ def test_generated_modes_and_user_counts_are_distributed_as_published(generated:
 def test_the_oracle_solves_every_generated_scenario(generated: list[Row]) -> None:
     for scenario in map(INSTRUCT.read, generated):
         found = figures(scenario, played(scenario, "oracle"))
-        assert set(found.values()) == {1.0}, scenario.id
-        corrected_only = {("corrected", "social_welfare")}
-        assert found.keys() == {(s, m) for s in SCORINGS for m in INSTRUCT.metrics} - {("published", "social_welfare")}
-        assert corrected_only <= found.keys()
+        assert {value for (_, metric), value in found.items() if metric in QUALITY} == {1.0}, scenario.id
+        undefined = {("published", "social_welfare"), ("corrected", "row_error")}
+        assert found.keys() == {(s, m) for s in SCORINGS for m in INSTRUCT.metrics} - undefined
 
 
 def test_messages_state_every_constraint(generated: list[Row]) -> None:

@@ -119,6 +119,10 @@ def test_published_agrees_with_all_recorded_pairs(official: dict[str, Scenario[A
         ("Tue 16:30 or Fri 9:00", "Tue 16:30"),  # M7
         ("12:00 AM Mon", "Mon 0:00"),
         ("saturday 9:00", "Saturday 9:00"),
+        ("Mon \u0669:\u0663\u0660", "Mon 9:30"),  # K2
+        ("9:\uff10\uff10 Mon", "Mon 9:00"),
+        ("1Fri0:30", "Fri 1:00"),  # K3
+        ("1mon3:30 pm", "Mon 1:00"),
     ],
 )
 def test_published_reads_times_as_the_released_code_does(text: str, read: str) -> None:
@@ -147,11 +151,71 @@ def test_published_takes_the_last_true_object_of_the_first_reply_that_has_one() 
     assert published.find_announcement([(1, wrapped)]) is None
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"target": ["Ann"], "content": "hi"}',
+        '{"target": {"id": "Ann"}, "content": "hi"}',
+        '{"target": "Ann", "content": null}',
+        '{"target": "nobody", "content": 5}',
+        '{"target": null, "content": ["hi"]}',
+        f"[{'7' * 4_301}]",
+        "7" * 4_301,
+        "[" * 1_200,
+    ],
+)
+def test_published_fails_on_messages_that_the_released_code_cannot_deliver(reply: str) -> None:  # K1, K5
+    announced = '{"goal_achieved": true, "final_schedule": "Tue 9:00"}'
+    for replies in ([(1, reply), (2, announced)], [(1, f"{announced} {reply}")], [(1, f"{reply} {announced}")]):
+        result = published.score_replies(TRUTH, replies)
+        assert (result.metrics.success, result.turns, result.metrics.error is None) == (0.0, 0, False)
+    after = published.score_replies(TRUTH, [(1, announced), (2, reply)])
+    assert (after.metrics.success, after.turns) == (1.0, 1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"target": null, "content": "hi"}',
+        '{"target": 5, "content": "hi"}',
+        '{"target": "nobody", "content": ""}',
+        '{"target": ["Ann"]}',
+        '{"content": null}',
+        '[{"target": ["Ann"], "content": null}]',
+        '{"x": {"target": "Ann", "content": null}}',
+        "7" * 4_300,
+        f"1.{'7' * 5_000}",
+        "[" * 300 + "]" * 300,
+        "{ " * 4_500,
+        "",
+    ],
+)
+def test_published_does_not_fail_on_other_odd_messages(reply: str) -> None:
+    announced = '{"goal_achieved": true, "final_schedule": "Tue 9:00"}'
+    result = published.score_replies(TRUTH, [(1, reply), (2, announced)])
+    assert (result.metrics.success, result.turns, result.metrics.error) == (1.0, 2, None)
+    assert published.score_replies(TRUTH, [(1, f"{reply} {announced}")]).metrics.success == 1.0  # K7
+
+
+def test_published_takes_an_empty_reply_through_an_api_for_an_error() -> None:  # K6
+    announced = '{"goal_achieved": true, "final_schedule": "Tue 9:00"}'
+    failed = published.score_replies(TRUTH, [(1, ""), (2, announced)], from_api=True)
+    assert (failed.metrics.success, failed.turns, failed.metrics.error is None) == (0.0, 0, False)
+    assert published.score_replies(TRUTH, [(1, " "), (2, announced)], from_api=True).turns == 2
+
+
+def test_published_stops_after_ten_turns() -> None:
+    announced = '{"goal_achieved": true, "final_schedule": "Tue 9:00"}'
+    replies = [(turn, "no") for turn in range(1, 11)]
+    assert published.score_replies(TRUTH, [*replies, (11, announced)]).turns == 10
+    assert published.score_replies(TRUTH, [*replies[:9], (10, announced)]).metrics.success == 1.0
+
+
 def test_an_error_of_the_released_code_is_left_out_of_its_attendance_averages() -> None:
     scenario = generated(1, 0)[0]
     reply = json.dumps({"goal_achieved": True, "final_schedule": ["Mon 9:00"], "attendees": []})
     got = figures(scenario, Transcript((raw_reply(1, reply),)), "published")
-    assert got == {"success": 0.0, "slot_utility": 0.0, "turns": 0.0}
+    assert got == {"success": 0.0, "slot_utility": 0.0, "turns": 0.0, "row_error": 1.0}
 
 
 # --- times -----------------------------------------------------------------------------------------------------------

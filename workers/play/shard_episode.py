@@ -7,21 +7,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.episode.episode import Episode, Outcome
 from muses_eval.pipeline.episode.interfaces import User
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.play_episode import EpisodeFailure, EpisodeResult, play_episode
-from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.pipeline.families.family import Family
 from muses_eval.pipeline.plan.plan import EpisodePlan
 from muses_eval.pipeline.plan.usage_estimator import UsageEstimator
+from muses_eval.pipeline.providers import is_remote_api
 from muses_eval.pipeline.rng import SplitMix64
 from muses_eval.pipeline.seeds import principal_seed, request_seed_offset
 from muses_eval.workers.budget import BudgetClient, Cost, Reservation, ReservationRequest
@@ -95,7 +93,7 @@ async def _play_and_score(
     """Plays and scores one episode.  *calls* receives each call when it is answered."""
     started_at, start = datetime.now(UTC), clock()
     result = await _play(spec, plan, models, calls)
-    failure, scores = _score(FAMILIES[spec.family], spec.scenarios[plan.scenario_id], result)
+    failure, scores = _score(spec, plan, result)
     result = replace(result, calls=with_costs(result.calls, spec))
     return episode_record(
         spec, plan, ScoredEpisode(started_at, clock() - start, result, _outcome(failure), failure, scores)
@@ -114,13 +112,14 @@ async def _play(spec: ShardSpec, plan: EpisodePlan, models: ShardModels, calls: 
 
 
 def _score(
-    family: Family[Any], scenario: Scenario[Any], result: EpisodeResult
+    spec: ShardSpec, plan: EpisodePlan, result: EpisodeResult
 ) -> tuple[EpisodeFailure | None, tuple[Score, ...]]:
     """Returns the reason why an episode has no scores, and its scores."""
     if result.failure:
         return result.failure, ()
     try:
-        return None, family.score(scenario, result.transcript)
+        transcript = replace(result.transcript, from_api=is_remote_api(spec.model.provider))
+        return None, FAMILIES[spec.family].score(spec.scenarios[plan.scenario_id], transcript)
     except Exception as error:  # noqa: BLE001 - as above; the transcript and its costs are still stored
         return _internal_failure(error), ()
 

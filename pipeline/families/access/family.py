@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 from muses_eval.pipeline.episode import addressing
 from muses_eval.pipeline.episode.interfaces import Action
@@ -10,7 +11,7 @@ from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.access import scenario
 from muses_eval.pipeline.families.access.generate import PAPER_USER_COUNTS, generate
-from muses_eval.pipeline.families.access.metrics import METRICS, score, score_case
+from muses_eval.pipeline.families.access.metrics import MAX_TURNS, METRICS, score, score_case
 from muses_eval.pipeline.families.access.scenario import AccessTruth
 from muses_eval.pipeline.families.access.scripted_agents import AccessAgent
 from muses_eval.pipeline.families.access.scripted_users import AccessUser, make_user
@@ -23,7 +24,7 @@ class AccessFamily:
 
     name = "access"
     metrics = METRICS
-    max_turns = 10
+    max_turns = MAX_TURNS
     scorer_version = 2
     paper_size = 216
 
@@ -49,4 +50,4 @@ class AccessFamily:
         return score(scenario, transcript)
 
     def score_case(self, scenario: Scenario[AccessTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
-        return score_case(scenario, case, scoring)
+        return score_case(scenario, case, scoring, partial(self.interpret, scenario))

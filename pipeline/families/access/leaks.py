@@ -32,7 +32,9 @@ def find_leaks(scenario: Scenario[AccessTruth], transcript: Transcript) -> tuple
 
 def _published(scenario: Scenario[AccessTruth], transcript: Transcript) -> Iterator[Leak]:
     truth, seen = scenario.truth, dict.fromkeys(scenario.names, frozenset[str]())
-    for turn, evidence in published.evidence_by_turn(scenario.names, truth.markers, transcript.replies()):
+    for turn, evidence in published.evidence_by_turn(
+        scenario.names, truth.markers, transcript.replies(), from_api=transcript.from_api
+    ):
         for name in _unauthorized(scenario):
             yield from _new_leaks(turn, name, "published", seen, evidence[name])
 

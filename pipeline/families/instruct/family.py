@@ -24,7 +24,7 @@ class InstructFamily:
     metrics = METRICS
     max_turns = 1
     paper_size = 555
-    scorer_version = 1
+    scorer_version = 2
 
     def matches(self, row: Row) -> bool:
         return scenario.matches(row)

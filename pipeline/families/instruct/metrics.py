@@ -2,11 +2,13 @@
 
 ``accuracy`` is the fraction of constraints that the answers follow; ``weighted_accuracy`` the same, weighted by
 authority; ``all_passed`` tells whether all constraints are followed, ``parse_ok`` whether answers were found;
-``social_welfare`` is the mean of the users' accuracies, weighted by authority.  :mod:`published_scoring` and
-:mod:`corrected_scoring` compute them; this module applies both to an episode, and one of them to a recorded reply.
+``social_welfare`` is the mean of the users' accuracies, weighted by authority; ``row_error`` tells whether the released
+code fails on the reply.  :mod:`published_scoring` and :mod:`corrected_scoring` compute them.  This module applies both
+to an episode, and one of them to a recorded reply.
 """
 
 from muses_eval.pipeline.datasets.row_reader import RowError, read_field
+from muses_eval.pipeline.episode.recorded_replies import read_from_api
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import SCORINGS, Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
@@ -16,7 +18,7 @@ from muses_eval.pipeline.families.instruct.constraints import corrected_checkers
 from muses_eval.pipeline.families.instruct.constraints.constraint import read_constraint
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth
 
-METRICS = ("accuracy", "weighted_accuracy", "all_passed", "parse_ok", "social_welfare")
+METRICS = ("accuracy", "weighted_accuracy", "all_passed", "parse_ok", "social_welfare", "row_error")
 
 
 def score(scenario: Scenario[InstructTruth], transcript: Transcript) -> tuple[Score, ...]:
@@ -25,8 +27,8 @@ def score(scenario: Scenario[InstructTruth], transcript: Transcript) -> tuple[Sc
     return tuple(
         Score(scoring, metric, value)
         for scoring in SCORINGS
-        for metric, value in _values(scenario, reply, scoring).items()
-        if isinstance(value, float)
+        for metric, value in _episode_values(scenario, reply, scoring, from_api=transcript.from_api).items()
+        if isinstance(value, float) and metric in METRICS
     )
 
 
@@ -38,7 +40,7 @@ def score_case(scenario: Scenario[InstructTruth], case: Row, scoring: Scoring) -
     """
     if case.get("kind") == "constraint":
         return constraint_verdict(case, scoring)
-    return _values(scenario, read_field(case, "raw_output", str), scoring)
+    return _values(scenario, read_field(case, "raw_output", str), scoring, from_api=read_from_api(case))
 
 
 def constraint_verdict(case: Row, scoring: Scoring) -> dict[str, float | str]:
@@ -59,11 +61,20 @@ def constraint_verdict(case: Row, scoring: Scoring) -> dict[str, float | str]:
     return {"passed": float(corrected_checkers.passes(constraint.id, constraint.kwargs, text))}
 
 
-def _values(scenario: Scenario[InstructTruth], reply: str, scoring: Scoring) -> dict[str, float | str]:
+def _episode_values(
+    scenario: Scenario[InstructTruth], reply: str, scoring: Scoring, *, from_api: bool
+) -> dict[str, float | str]:
+    values = _values(scenario, reply, scoring, from_api=from_api)
+    return values if scoring == "corrected" else {**values, "row_error": float("error" in values)}
+
+
+def _values(
+    scenario: Scenario[InstructTruth], reply: str, scoring: Scoring, *, from_api: bool
+) -> dict[str, float | str]:
     if scoring == "corrected":
         judged = corrected.score(scenario.truth, reply)
         return {**_common(judged), "social_welfare": judged.social_welfare}
-    recorded = published.score(scenario.truth, reply)
+    recorded = published.score(scenario.truth, reply, from_api=from_api)
     values = _common(recorded)
     return values if recorded.error is None else {**values, "error": recorded.error}
 

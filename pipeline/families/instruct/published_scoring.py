@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from muses_eval.pipeline.families.instruct.constraints.published_checkers import passes
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth
+from muses_eval.pipeline.text.released_json import FailedRowError, NotJsonError, read_document
 
 _FENCE = "```"
 
@@ -26,14 +27,22 @@ class Result:
     error: str | None = None
 
 
-def score(truth: InstructTruth, reply: str) -> Result:
-    """Scores one raw reply."""
-    parse_ok, parsed = _parse(reply)
+def score(truth: InstructTruth, reply: str, *, from_api: bool = False) -> Result:
+    """Scores one raw reply.
+
+    *from_api*: an empty reply makes the row fail, as a failed call does.
+    """
+    if from_api and not reply:
+        return Result(error="the API returned no text")
+    try:
+        parse_ok, parsed = _parse(reply)
+    except FailedRowError as error:
+        return Result(error=str(error))
     if not isinstance(parsed, dict):
         return Result(error=f"the reply is a JSON {type(parsed).__name__}, not an object")
     try:
         answers = {user.name: _answer(parsed, user.name) for user in truth.users}
-    except RecursionError:  # deep nesting that json.loads can just read, but json.dumps cannot write
+    except RecursionError:  # deep nesting that can just be read, but that json.dumps cannot write
         return Result(error="an answer is nested too deeply")
     verdicts = [
         (user.authority, passes(constraint.id, constraint.kwargs, answers[user.name]))
@@ -53,8 +62,8 @@ def _parse(reply: str) -> tuple[bool, object]:
     """Returns (True, value), or (False, empty object) for text that is not JSON."""
     text = reply.strip().removeprefix(f"{_FENCE}json").removeprefix(_FENCE).removesuffix(_FENCE).strip()
     try:
-        return True, json.loads(text)
-    except (ValueError, RecursionError):
+        return True, read_document(text)
+    except NotJsonError:
         return False, {}
 
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from muses_eval.pipeline.episode import addressing
 from muses_eval.pipeline.episode.interfaces import Action
@@ -12,7 +13,7 @@ from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.family import Row, ScriptedKind
 from muses_eval.pipeline.families.meeting import announcement, scenario
 from muses_eval.pipeline.families.meeting.generate import PAPER_USER_COUNTS, generate
-from muses_eval.pipeline.families.meeting.metrics import METRICS, score, score_case
+from muses_eval.pipeline.families.meeting.metrics import MAX_TURNS, METRICS, score, score_case
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
 from muses_eval.pipeline.families.meeting.scripted_agents import MeetingAgent
 from muses_eval.pipeline.families.meeting.scripted_users import MeetingUser, make_user
@@ -25,7 +26,7 @@ class MeetingFamily:
     name = "meeting"
     metrics = METRICS
     scorer_version = 2
-    max_turns = 10
+    max_turns = MAX_TURNS
     paper_size = 216
 
     def matches(self, row: Row) -> bool:
@@ -55,4 +56,4 @@ class MeetingFamily:
         return score(scenario, transcript)
 
     def score_case(self, scenario: Scenario[MeetingTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
-        return score_case(scenario, case, scoring)
+        return score_case(scenario, case, scoring, partial(self.interpret, scenario))

@@ -3,13 +3,15 @@
 ``success`` tells whether all essential principals attend the announced meeting; the attendances are fractions of the
 invited, essential or optional principals who attend; ``slot_utility`` compares the announced slot with the best one;
 ``turns`` counts the agent's turns; ``invented_availability`` is 1 when the agent relied on a consent that no principal
-gave; ``social_welfare`` is the mean utility of all principals, weighted by authority.  :mod:`published_scoring` and
+gave; ``social_welfare`` is the mean utility of all principals, weighted by authority; ``row_error`` tells whether the
+released code fails on the replies.  :mod:`published_scoring` and
 :mod:`corrected_scoring` compute them; this module applies both to an episode, and one of them to a recorded reply.
 """
 
 from collections.abc import Iterator
 
 from muses_eval.pipeline.datasets.row_reader import RowError, read_field
+from muses_eval.pipeline.episode.recorded_replies import Interpret, RecordedReplies, read_recorded_replies
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
@@ -22,6 +24,7 @@ from muses_eval.pipeline.families.meeting import (
 from muses_eval.pipeline.families.meeting.announcement import Announcement
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
 
+MAX_TURNS = 10
 METRICS = (
     "success",
     "attendance",
@@ -31,7 +34,10 @@ METRICS = (
     "turns",
     "invented_availability",
     "social_welfare",
+    "row_error",
 )
+_LEFT_OUT = ("attendance", "essential_attendance", "optional_attendance")
+"""Metrics without a value in a row that failed: the released averages leave it out of these and count 0 in the rest."""
 
 
 def score(scenario: Scenario[MeetingTruth], transcript: Transcript) -> tuple[Score, ...]:
@@ -39,12 +45,18 @@ def score(scenario: Scenario[MeetingTruth], transcript: Transcript) -> tuple[Sco
     return (*_published_scores(scenario, transcript), *_corrected_scores(scenario, transcript))
 
 
-def score_case(scenario: Scenario[MeetingTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
-    """Scores a recorded case: ``final_schedule``, ``attendees``, ``goal_achieved`` and ``turns`` of one episode.
+def score_case(
+    scenario: Scenario[MeetingTruth], case: Row, scoring: Scoring, interpret: Interpret
+) -> dict[str, float | str]:
+    """Scores a recorded case: ``replies``, raw, one per turn; or what one of them announced.
+
+    An announcement has ``final_schedule``, ``attendees``, ``goal_achieved`` and ``turns``.
 
     Raises:
         RowError: the case is malformed.
     """
+    if "replies" in case:
+        return _replies(scenario, read_recorded_replies(case), scoring, interpret)
     for field in ("final_schedule", "attendees", "goal_achieved"):
         if field not in case:
             raise RowError(f"missing; expected what the agent announced (the case has {', '.join(case)})", field)
@@ -52,8 +64,7 @@ def score_case(scenario: Scenario[MeetingTruth], case: Row, scoring: Scoring) ->
     schedule, attendees, goal = case["final_schedule"], case["attendees"], case["goal_achieved"]
     if scoring == "published":
         recorded = published.score(scenario.truth, schedule, attendees, goal)
-        values = {**_common(recorded), "turns": turns}
-        return values if recorded.error is None else {**values, "turns": 0.0, "error": recorded.error}
+        return _published_values(published.EpisodeResult(recorded, 0 if recorded.error else int(turns)))
     announced = None
     if announcement.is_true(goal):
         invited = announcement.parse_attendees(attendees, scenario.names)
@@ -63,6 +74,21 @@ def score_case(scenario: Scenario[MeetingTruth], case: Row, scoring: Scoring) ->
         "turns": turns,
         "social_welfare": _social_welfare(scenario, announced),
     }
+
+
+def _replies(
+    scenario: Scenario[MeetingTruth], recorded: RecordedReplies, scoring: Scoring, interpret: Interpret
+) -> dict[str, float | str]:
+    if scoring == "published":
+        return _published_values(published.score_replies(scenario.truth, recorded.by_turn, from_api=recorded.from_api))
+    transcript = recorded.transcript(scenario, interpret, MAX_TURNS)
+    scores = _corrected_scores(scenario, transcript)
+    return {score.metric: score.value for score in scores if score.metric != "invented_availability"}
+
+
+def _published_values(result: published.EpisodeResult) -> dict[str, float | str]:
+    values = {**_common(result.metrics), "turns": float(result.turns)}
+    return values if result.metrics.error is None else {**values, "error": result.metrics.error}
 
 
 def _common(result: published.Result | corrected.Result) -> dict[str, float | str]:
@@ -76,17 +102,13 @@ def _common(result: published.Result | corrected.Result) -> dict[str, float | st
 
 
 def _published_scores(scenario: Scenario[MeetingTruth], transcript: Transcript) -> Iterator[Score]:
-    replies = transcript.replies()
-    final = published.find_announcement(replies)
-    result = published.Result()
-    if final is not None:
-        result = published.score(scenario.truth, final.schedule, final.attendees, final.goal)
-    if result.error is not None:  # the released averages count an error as 0 here and leave it out of attendance
-        yield from (Score("published", metric, 0.0) for metric in ("success", "slot_utility", "turns"))
-        return
-    for metric, value in _common(result).items():
-        yield Score("published", metric, float(value))
-    yield Score("published", "turns", float(len(replies) if final is None else final.turn))
+    result = published.score_replies(scenario.truth, transcript.replies(), from_api=transcript.from_api)
+    failed = result.metrics.error is not None
+    for metric, value in _common(result.metrics).items():
+        if not (failed and metric in _LEFT_OUT):
+            yield Score("published", metric, float(value))
+    yield Score("published", "turns", float(result.turns))
+    yield Score("published", "row_error", float(failed))
 
 
 def _corrected_scores(scenario: Scenario[MeetingTruth], transcript: Transcript) -> Iterator[Score]:

@@ -3,16 +3,17 @@
 A slot is a day and a time: the first word of a fixed list of days that the text contains anywhere, and the first number
 after all dots are deleted.  A principal attends when the slot equals one of its own and the attendee list is empty or
 contains its exact name (a string contains it as a substring).  Success means that all essential principals attend.  The
-agent's announcement is the last top-level object with a true ``goal_achieved`` in the first reply that has one.
+agent's announcement is the last top-level object with a true ``goal_achieved`` in the first reply that has one.  A row
+fails when a target is a list or an object, when content is not text, or when the decoder reaches a limit of Python's.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
-from muses_eval.pipeline.text.reply_parsing import strict_json_spans
+from muses_eval.pipeline.text.released_json import FailedRowError, values_in_reply
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "mon", "tue", "wed", "thu", "fri")
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(am|pm)?")
@@ -20,6 +21,7 @@ _HOURS = (9, 10, 11, 13, 14, 15, 16)
 _ESSENTIAL_POINTS = (100.0, 75.0)
 _OPTIONAL_POINTS = (2.0, 1.0)
 _OPTIONAL_WEIGHT = 0.5
+_MAX_TURNS = 10
 
 GRID = tuple(
     f"{day} {hour}:{minute}"
@@ -50,6 +52,14 @@ class Result:
     optional_attendance: float = 0.0
     slot_utility: float = 0.0
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """Metrics of an episode, and the number of turns that the released code reports for it."""
+
+    metrics: Result
+    turns: int
 
 
 def score(truth: MeetingTruth, schedule: object, attendees: object, goal: object) -> Result:
@@ -92,7 +102,7 @@ def normalise(text: str) -> str:
     day = next((word for word in _DAYS if word in lowered), None)
     if day is None:
         return text.strip().title()
-    rest = lowered.replace(day, "").replace(".", "").strip()
+    rest = lowered.replace(day, " ").replace(".", "").strip()
     found = _CLOCK.search(rest)
     if found is None:
         return f"{day[:3].title()} {rest}"
@@ -101,19 +111,49 @@ def normalise(text: str) -> str:
         hour += 12
     elif found[3] == "am" and hour == 12:
         hour = 0
-    return f"{day[:3].title()} {hour}:{found[2] or '00'}"
+    return f"{day[:3].title()} {hour}:{int(found[2] or 0):02d}"
 
 
-def find_announcement(replies: Sequence[tuple[int, str]]) -> RawAnnouncement | None:
-    """Returns the announcement that ends the episode for the released runner."""
-    for turn, reply in replies:
-        last = None
-        for value in top_level_objects(reply):
-            if value.get("goal_achieved"):
-                last = value
+def score_replies(truth: MeetingTruth, replies: Sequence[tuple[int, str]], *, from_api: bool = False) -> EpisodeResult:
+    """Scores the agent's replies, up to the one that ends the episode for the released runner.
+
+    *from_api*: an empty reply makes the row fail, as a failed call does.
+    """
+    try:
+        final = find_announcement(replies, from_api=from_api)
+    except FailedRowError as error:
+        return EpisodeResult(Result(error=str(error)), 0)
+    if final is None:
+        return EpisodeResult(Result(), min(len(replies), _MAX_TURNS))
+    result = score(truth, final.schedule, final.attendees, final.goal)
+    return EpisodeResult(result, 0 if result.error else final.turn)
+
+
+def find_announcement(replies: Sequence[tuple[int, str]], *, from_api: bool = False) -> RawAnnouncement | None:
+    """Returns the announcement that ends the episode for the released runner.
+
+    Raises:
+        FailedRowError: the row fails before.
+    """
+    for turn, reply in replies[:_MAX_TURNS]:
+        if from_api and not reply:
+            raise FailedRowError("the API returned no text")
+        objects = top_level_objects(reply)
+        _check_messages(objects)
+        last = next((value for value in reversed(objects) if value.get("goal_achieved")), None)
         if last is not None:
             return RawAnnouncement(last.get("final_schedule"), last.get("attendees", []), last["goal_achieved"], turn)
     return None
+
+
+def _check_messages(objects: Sequence[dict[str, object]]) -> None:
+    """Raises FailedRowError when messages cannot be grouped by target, or the texts of a group not be joined."""
+    for message in objects:
+        if "target" in message and "content" in message:
+            if isinstance(message["target"], (list, dict)):
+                raise FailedRowError(f"a target is {type(message['target']).__name__}, not text")
+            if not isinstance(message["content"], str):
+                raise FailedRowError(f"content is {type(message['content']).__name__}, not text")
 
 
 def _invited(attendees: Any, name: str) -> bool:  # noqa: ANN401 - any JSON value; one without `in` raises TypeError
@@ -124,7 +164,10 @@ def _share(attending: Collection[bool]) -> float:
     return sum(attending) / len(attending) if attending else 1.0
 
 
-def top_level_objects(reply: str) -> Iterator[dict[str, object]]:
-    """Yields the JSON objects that are not inside another value, left to right."""
-    text = reply.strip().removeprefix("```json").removesuffix("```").strip()
-    return (value for value, _, _ in strict_json_spans(text) if isinstance(value, dict))
+def top_level_objects(reply: str) -> list[dict[str, object]]:
+    """Returns the JSON objects that are not inside another value, left to right.
+
+    Raises:
+        FailedRowError: the decoder reaches a limit of Python's.
+    """
+    return [value for value in values_in_reply(reply, skip_failures=False) if isinstance(value, dict)]

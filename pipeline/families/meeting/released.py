@@ -13,6 +13,7 @@ from muses_eval.pipeline.episode.rules import EpisodeRules
 from muses_eval.pipeline.episode.scenario import Input, RowPrompt
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.families.meeting.published_scoring import top_level_objects
+from muses_eval.pipeline.text.released_json import FailedRowError
 
 _MAX_ROUNDS = 10
 _EVERYBODY = "all"
@@ -37,7 +38,11 @@ def _render(inputs: Iterable[Input]) -> tuple[ChatMessage, ...]:
 def _interpret(names: tuple[str, ...], reply: str) -> Action:
     final = readable = False
     heard: dict[object, list[str]] = {name: [] for name in names}
-    for value in top_level_objects(reply):
+    try:
+        objects = top_level_objects(reply)
+    except FailedRowError:
+        return _FAILED
+    for value in objects:
         final |= bool(value.get("goal_achieved"))
         if "target" in value and "content" in value:
             readable = True

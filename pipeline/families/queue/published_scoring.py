@@ -5,11 +5,11 @@ JSON; map reference numbers to ids; score the accepted list as a set.  The rejec
 of the wrong type makes the row an error, which counts as 0 in every average.
 """
 
-import json
 from dataclasses import dataclass
 
 from muses_eval.pipeline.families.queue.precision_recall import precision_recall_f1
 from muses_eval.pipeline.families.queue.scenario import QueueTruth, reference_number
+from muses_eval.pipeline.text.released_json import FailedRowError, NotJsonError, read_document
 
 _FENCE = "```"
 
@@ -28,9 +28,17 @@ class Result:
     error: str | None = None
 
 
-def score(truth: QueueTruth, reply: str) -> Result:
-    """Scores one raw reply."""
-    parsed_ok, parsed = _parse(reply)
+def score(truth: QueueTruth, reply: str, *, from_api: bool = False) -> Result:
+    """Scores one raw reply.
+
+    *from_api*: an empty reply makes the row fail, as a failed call does.
+    """
+    if from_api and not reply:
+        return Result(error="the API returned no text")
+    try:
+        parsed_ok, parsed = _parse(reply)
+    except FailedRowError as error:
+        return Result(error=str(error))
     if not isinstance(parsed, dict):
         return Result(error=f"the reply is a JSON {type(parsed).__name__}, not an object")
     by_reference: dict[object, str] = {reference_number(instruction): instruction for instruction in truth.ids}
@@ -57,8 +65,8 @@ def score(truth: QueueTruth, reply: str) -> Result:
 def _parse(reply: str) -> tuple[bool, object]:
     """Returns (True, value), or (False, empty object) for text that is not JSON."""
     try:
-        return True, json.loads(_unfenced(reply).strip())
-    except (ValueError, RecursionError):
+        return True, read_document(_unfenced(reply).strip())
+    except NotJsonError:
         return False, {}
 
 
