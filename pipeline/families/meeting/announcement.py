@@ -1,27 +1,60 @@
-"""Reads the agent's announcement of the meeting, including formats that a human reader would understand.
+"""Finds the agent's announcement of the meeting in a reply, including formats that a human reader would understand.
 
 The briefing asks for one object with ``goal_achieved``, ``final_schedule`` and ``attendees``.  Models also wrap it in
-another object, add other text, write the time as an object, or list the attendees in a sentence.
+another object, write the keys in another way, add other text, or spread it over two objects.  An object that the text
+around it quotes as a format, or makes depend on a condition, announces nothing; nor does an unfilled template.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
+from muses_eval.pipeline.families.meeting.attendees import parse_attendees
+from muses_eval.pipeline.families.meeting.goal_value import is_true
+from muses_eval.pipeline.families.meeting.name_mentions import names_in
+from muses_eval.pipeline.families.meeting.quoted_object import is_quoted, is_quoting_key
+from muses_eval.pipeline.families.meeting.schedule_values import parse_schedule
 from muses_eval.pipeline.families.meeting.slot import Slot
-from muses_eval.pipeline.families.meeting.time_expressions import parse_slot
-from muses_eval.pipeline.text.reply_parsing import as_text, first_value, json_objects, nested_objects, strip_reasoning
+from muses_eval.pipeline.text.reply_parsing import (
+    Span,
+    as_text,
+    first_value,
+    json_objects,
+    json_spans,
+    strip_reasoning,
+)
 
-_GOAL = "goal_achieved"
-_SCHEDULE_KEYS = ("final_schedule", "schedule", "meeting_time", "final_time", "time", "slot")
-_ATTENDEE_KEYS = ("attendees", "participants", "confirmed_attendees", "invitees")
-_NAME_KEYS = ("name", "id", "user", "attendee")
-_DAY_KEYS = ("day", "weekday", "date")
-_NO = frozenset({"false", "no", "not yet", "0", "none", "null", "declined", "absent"})
-_EVERYBODY = re.compile(r"\b(?:all|everyone|everybody|whole team|entire team)\b")
-_BUT = re.compile(r"\b(?:except|without|excluding|apart from|other than|but not|not)\b")
-_MAX_DEPTH = 3
-_MAX_TEXT = 20_000
+__all__ = ["Announcement", "find_announcement", "is_true", "names_in", "parse_attendees", "parse_schedule"]
+
+_GOAL_KEYS = (
+    "goal_achieved", "is_goal_achieved", "goal_is_achieved", "goal_reached", "goal_met", "goal_completed",
+    "goal_complete", "goal_accomplished", "goal_fulfilled", "achieved_goal", "goal_attained", "goal_done",
+)  # fmt: skip
+_SCHEDULE_KEYS = (
+    "final_schedule", "schedule", "final_time", "meeting_time", "scheduled_time", "final_slot", "meeting_slot",
+    "final_meeting_time", "agreed_time", "agreed_slot", "time_slot", "final_decision", "meeting", "time", "slot",
+    "when", "datetime",
+)  # fmt: skip
+_ATTENDEE_KEYS = (
+    "attendees", "final_attendees", "participants", "confirmed_attendees", "confirmed_participants", "invitees",
+    "attendee_list", "invited", "attending", "members", "people", "users", "who",
+)  # fmt: skip
+_REPORT_KEYS = ("final_report", "report", "final_message")
+_MAX_DEPTH = 4
+_MAX_CHILDREN = 200
+_MAX_LINES = 400
+_KEY_LINE = re.compile(r"[\s*_#>`-]*\"?(?P<key>[A-Za-z][A-Za-z_ -]{1,30}?)\"?[*_`]{0,3}\s?[:=](?P<value>.*)")
+_ITEM_LINE = re.compile(r"\s*(?:[-*•+]|\d{1,2}[.)])\s+(?P<item>.+)")
+_CONTEXT = 240
+"""Number of characters of a line or a schedule that are read."""
+_UNFILLED = re.compile(
+    r"\W*|.*(?:hh:mm|\[[^\]]*(?:day|time|slot)[^\]]*\]|<[^>]*(?:day|time|slot)[^>]*>|\{[^}]*(?:day|time|slot)[^}]*\}).*"
+    r"|\W*(?:week)?day\W+(?:and )?(?:start )?time\W*|(?:x{2,}|y{2,}|\.{3}|…)\W*"
+    r"|\W*(?:your|the|insert|agreed) .{0,20}(?:time|slot|here)\W*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A schedule that still is the text of the template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,71 +69,89 @@ class Announcement:
 
 
 def find_announcement(reply: str, names: Sequence[str]) -> Announcement | None:
-    """Returns the last announcement outside the reasoning; None when no object declares the goal achieved."""
-    last = None
-    for value in json_objects(strip_reasoning(reply)):
-        for candidate in nested_objects(value, _MAX_DEPTH, in_lists=True):
-            if is_true(candidate.get(_GOAL)):
-                last = candidate
-    if last is None:
+    """Returns the announcement outside the reasoning; None when no object declares the goal achieved.
+
+    The last one with a time counts; objects without one, such as a summary, do not replace it.
+    """
+    text = strip_reasoning(reply)
+    spans = list(json_spans(text))
+    declared = list(_declared(text, spans)) or list(_written_as_lines(text))
+    if not declared:
         return None
-    report = last.get("final_report")
+    scheduled = [value for value in declared if _schedule(value) is not None]
+    timed = next((value for value in reversed(scheduled) if parse_schedule(_schedule(value)) is not None), None)
+    last = timed or (scheduled or declared)[-1]
+    schedule, attendees = _schedule(last), first_value(last, _ATTENDEE_KEYS)
+    if schedule is None:
+        beside = _beside(last, [span.value for span in spans])
+        schedule = _schedule(beside)
+        attendees = first_value(beside, _ATTENDEE_KEYS) if attendees is None else attendees
+    if attendees is None and isinstance(schedule, dict):
+        attendees = first_value(schedule, _ATTENDEE_KEYS)
+    report = first_value(last, _REPORT_KEYS)
     return Announcement(
-        slot=parse_schedule(first_value(last, _SCHEDULE_KEYS)),
-        invited=parse_attendees(first_value(last, _ATTENDEE_KEYS), names),
+        slot=parse_schedule(schedule),
+        invited=parse_attendees(attendees, names),
         report="" if report is None else as_text(report),
     )
 
 
-def is_true(value: object) -> bool:
-    """Returns whether a JSON value means true; strings such as "false" and "no" do not."""
-    return value.strip().casefold() not in _NO | {""} if isinstance(value, str) else bool(value)
+def _declared(text: str, spans: Sequence[Span]) -> Iterator[Mapping[str, object]]:
+    """Yields the objects that declare the goal achieved, without quoted ones and unfilled templates."""
+    end = 0
+    for span in spans:
+        declared = [value for value in _objects(span.value, _MAX_DEPTH) if is_true(first_value(value, _GOAL_KEYS))]
+        if declared and not is_quoted(text, span, end):
+            yield from (value for value in declared if not _is_unfilled(_schedule(value)))
+        end = span.end
 
 
-def parse_schedule(value: object) -> Slot | None:
-    """Returns the time in a value: a string, an object such as {day, time}, or a list (its first time)."""
+def _schedule(value: Mapping[str, object]) -> object:
+    return first_value(value, _SCHEDULE_KEYS)
+
+
+def _beside(value: Mapping[str, object], others: Sequence[object]) -> Mapping[str, object]:
+    """Returns the object with the schedule inside or beside an object that has none; an empty one without any."""
+    around = islice((each for other in (value, *others) for each in _objects(other, _MAX_DEPTH)), _MAX_CHILDREN)
+    return next((each for each in around if first_value(each, _SCHEDULE_KEYS[:1]) or _is_meeting(each)), {})
+
+
+def _written_as_lines(text: str) -> Iterator[Mapping[str, object]]:
+    """Yields the announcement that is written as ``key: value`` lines, with lists below a key; it needs a time."""
+    fields: dict[str, object] = {}
+    key = ""
+    for line in text.splitlines()[:_MAX_LINES]:
+        if found := _KEY_LINE.fullmatch(line[:_CONTEXT]):
+            key = found["key"].strip()
+            fields[key] = found["value"].strip(" *_`,\"'")
+        elif (item := _ITEM_LINE.fullmatch(line[:_CONTEXT])) and isinstance(fields.get(key), (str, list)) and key:
+            listed = fields[key]
+            if not listed or isinstance(listed, list):
+                fields[key] = [*(listed if isinstance(listed, list) else ()), item["item"]]
+    if is_true(first_value(fields, _GOAL_KEYS)) and parse_schedule(_schedule(fields)) is not None:
+        yield fields
+
+
+def _objects(value: object, depth: int) -> Iterator[Mapping[str, object]]:
+    """Yields an object and the objects in it, outer ones first, also those that are written as strings."""
     if isinstance(value, str):
-        return parse_slot(value)
-    if isinstance(value, list):
-        return next((slot for entry in value[:10] if (slot := parse_schedule(entry)) is not None), None)
-    if isinstance(value, dict):
-        parts = [value[key] for key in _DAY_KEYS if key in value]
-        parts += [part for key, part in value.items() if key not in _DAY_KEYS]
-        return parse_slot(" ".join(part for part in parts if isinstance(part, str)))
-    return None
+        if depth and value.lstrip()[:1] == "{" and "goal" in value.casefold():
+            for inner in json_objects(value):
+                yield from _objects(inner, depth - 1)
+    elif isinstance(value, list):
+        for entry in value[:_MAX_CHILDREN] if depth else ():
+            yield from _objects(entry, depth - 1)
+    elif isinstance(value, dict):
+        yield value
+        is_message = first_value(value, ("target", "to", "recipient")) is not None
+        for key, child in list(value.items())[:_MAX_CHILDREN] if depth else ():
+            if not (is_message and isinstance(child, str)) and not is_quoting_key(key):
+                yield from _objects(child, depth - 1)
 
 
-def parse_attendees(value: object, names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the principals in an attendee list; all when the value is empty or not a list, string or object."""
-    if not value or not isinstance(value, (str, list, dict)):
-        return tuple(names)
-    found = _named(value, names)
-    return tuple(name for name in names if name in found)
+def _is_meeting(value: Mapping[str, object]) -> bool:
+    return first_value(value, _SCHEDULE_KEYS) is not None and first_value(value, _ATTENDEE_KEYS) is not None
 
 
-def _named(value: object, names: Sequence[str]) -> set[str]:
-    if isinstance(value, str):
-        return _named_in(value[:_MAX_TEXT], names)
-    if isinstance(value, list):
-        return {name for entry in value for name in _named(entry, names)} if len(value) <= _MAX_TEXT else set()
-    if isinstance(value, dict):
-        title = first_value(value, _NAME_KEYS)
-        if isinstance(title, str):
-            return _named_in(title, names)
-        return {name for key, says in value.items() if is_true(says) or says == "" for name in _named_in(key, names)}
-    return set()
-
-
-def _named_in(text: str, names: Sequence[str]) -> set[str]:
-    """Returns the principals that a text names; phrases such as "all but Ann" are understood."""
-    kept, _, dropped = _BUT.sub("\0", text.casefold(), count=1).partition("\0")
-    if _EVERYBODY.search(kept):
-        return set(names) - set(names_in(dropped, names))
-    return set(names_in(kept, names))
-
-
-def names_in(text: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names that a case-folded text contains as whole words."""
-    return tuple(
-        n for n in names if n.casefold() in text and re.search(rf"(?<!\w){re.escape(n.casefold())}(?!\w)", text)
-    )
+def _is_unfilled(schedule: object) -> bool:
+    return isinstance(schedule, str) and schedule != "" and _UNFILLED.fullmatch(schedule[:_CONTEXT]) is not None
