@@ -69,6 +69,9 @@ def _clause_before(text: str, start: int) -> str:
 
 
 def _clause_after(text: str, end: int) -> str:
-    """Returns the words that follow an object on its line, up to the end of the sentence, in lower case."""
-    line = text[end : end + _WINDOW].partition("\n")[0].casefold()
-    return _BOUNDARY.split(line, maxsplit=1)[0]
+    """Returns the words that follow an object on its line, up to the end of the sentence, in lower case.
+
+    A capital letter begins another sentence.
+    """
+    line = text[end : end + _WINDOW].partition("\n")[0].lstrip(" )]}`*\"'")
+    return "" if line[:1].isupper() else _BOUNDARY.split(line.casefold(), maxsplit=1)[0]

@@ -11,6 +11,11 @@ from muses_eval.pipeline.families.access.resources import Resources, resources
 from muses_eval.pipeline.families.access.scripted_users import UserWords, user_words
 from muses_eval.pipeline.families.instruct.fillers import Fillers, fillers
 from muses_eval.pipeline.families.instruct.wording import Wording as InstructWording, wording as instruct_wording
+from muses_eval.pipeline.families.meeting.attendees import AttendeeWords, attendee_words
+from muses_eval.pipeline.families.meeting.clock_words import ClockWords, clock_words
+from muses_eval.pipeline.families.meeting.goal_value import GoalWords, goal_words
+from muses_eval.pipeline.families.meeting.retracted_times import RetractionWords, retraction_words
+from muses_eval.pipeline.families.meeting.weekday_names import WeekdayNames, weekday_names
 from muses_eval.pipeline.families.meeting.wording import Wording as MeetingWording, wording as meeting_wording
 from muses_eval.pipeline.families.queue.decision_words import DecisionWords, decision_words
 from muses_eval.pipeline.families.queue.wording import Wording as QueueWording, wording as queue_wording
@@ -24,6 +29,11 @@ TABLES: dict[type, Callable[[], object]] = {
     Resources: resources,
     UserWords: user_words,
     MeetingWording: meeting_wording,
+    AttendeeWords: attendee_words,
+    ClockWords: clock_words,
+    GoalWords: goal_words,
+    RetractionWords: retraction_words,
+    WeekdayNames: weekday_names,
     PersonaWords: persona_words,
     DecisionWords: decision_words,
     IllustrationWords: illustration_words,

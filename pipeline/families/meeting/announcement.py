@@ -13,15 +13,16 @@ from itertools import islice
 from muses_eval.pipeline.families.meeting.attendees import parse_attendees
 from muses_eval.pipeline.families.meeting.goal_value import is_true
 from muses_eval.pipeline.families.meeting.name_mentions import names_in
-from muses_eval.pipeline.families.meeting.quoted_object import is_quoted, is_quoting_key
 from muses_eval.pipeline.families.meeting.schedule_values import parse_schedule
 from muses_eval.pipeline.families.meeting.slot import Slot
+from muses_eval.pipeline.text.illustration import is_condition, is_template
 from muses_eval.pipeline.text.reply_parsing import (
     Span,
     as_text,
     first_value,
     json_objects,
     json_spans,
+    plain_key,
     strip_reasoning,
 )
 
@@ -41,6 +42,23 @@ _ATTENDEE_KEYS = (
     "attendee_list", "invited", "attending", "members", "people", "users", "who",
 )  # fmt: skip
 _REPORT_KEYS = ("final_report", "report", "final_message")
+_QUOTING_PREFIXES = (
+    "if",
+    "when",
+    "once",
+    "unless",
+    "format",
+    "example",
+    "template",
+    "previous",
+    "thought",
+    "thinking",
+    "reasoning",
+    "analysis",
+    "draft",
+)
+_QUOTING_SUFFIXES = ("format", "example", "template", "schema", "draft")
+"""Beginnings and ends of keys of objects that are not the decision itself."""
 _MAX_DEPTH = 4
 _MAX_CHILDREN = 200
 _MAX_LINES = 400
@@ -98,12 +116,16 @@ def find_announcement(reply: str, names: Sequence[str]) -> Announcement | None:
 
 def _declared(text: str, spans: Sequence[Span]) -> Iterator[Mapping[str, object]]:
     """Yields the objects that declare the goal achieved, without quoted ones and unfilled templates."""
-    end = 0
     for span in spans:
         declared = [value for value in _objects(span.value, _MAX_DEPTH) if is_true(first_value(value, _GOAL_KEYS))]
-        if declared and not is_quoted(text, span, end):
+        if declared and not is_condition(text, span.start, span.end) and not is_template(text, span.start):
             yield from (value for value in declared if not _is_unfilled(_schedule(value)))
-        end = span.end
+
+
+def _is_quoting(key: str) -> bool:
+    """Returns whether the object under a key is an example, a condition or a thought."""
+    plain = plain_key(key[:_CONTEXT])
+    return plain.startswith(_QUOTING_PREFIXES) or plain.endswith(_QUOTING_SUFFIXES)
 
 
 def _schedule(value: Mapping[str, object]) -> object:
@@ -145,7 +167,7 @@ def _objects(value: object, depth: int) -> Iterator[Mapping[str, object]]:
         yield value
         is_message = first_value(value, ("target", "to", "recipient")) is not None
         for key, child in list(value.items())[:_MAX_CHILDREN] if depth else ():
-            if not (is_message and isinstance(child, str)) and not is_quoting_key(key):
+            if not (is_message and isinstance(child, str)) and not _is_quoting(key):
                 yield from _objects(child, depth - 1)
 
 

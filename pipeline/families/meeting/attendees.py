@@ -2,7 +2,7 @@
 
 Everybody on the list is invited, required or optional, also who has not answered yet.  Those whom it calls absent, or
 who declined, are not.  Phrases such as "everyone except Ann" are understood.  The words are in
-``attendee_words.toml``.
+``attendees.toml``.
 """
 
 import re
@@ -38,7 +38,7 @@ _Words = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class AttendeeWords:
-    """All tables of ``attendee_words.toml``."""
+    """All tables of ``attendees.toml``."""
 
     everybody: _Words
     all_of: _Words
@@ -260,19 +260,20 @@ class _Patterns:
 
 
 @cache
-def _words() -> AttendeeWords:
-    return read_word_table(AttendeeWords, __package__, "attendee_words.toml")
+def attendee_words() -> AttendeeWords:
+    """Returns the words, which are read once per process."""
+    return read_word_table(AttendeeWords, __package__, "attendees.toml")
 
 
 @cache
 def _tables() -> Mapping[str, frozenset[str]]:
-    words = _words()
+    words = attendee_words()
     return {name: frozenset(map(folded, getattr(words, name))) for name in ("absent", "remarks", "names", "statuses")}
 
 
 @cache
 def _patterns() -> _Patterns:
-    words = _words()
+    words = attendee_words()
     excluding, no = any_of(words.excluding), any_of(words.no)
     return _Patterns(
         everybody=re.compile(rf"{any_of(words.everybody)}|\ball(?=\s*(?:\Z|[^\w\s]|\d|{any_of(words.all_of)}))"),

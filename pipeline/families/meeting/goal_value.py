@@ -1,4 +1,4 @@
-"""Whether a value of ``goal_achieved`` means yes.  The words are in ``goal_words.toml``."""
+"""Whether a value of ``goal_achieved`` means yes.  The words are in ``goal_value.toml``."""
 
 import re
 from dataclasses import dataclass
@@ -18,15 +18,21 @@ _CHECK_MARKS = frozenset("✅✔☑👍")
 
 @dataclass(frozen=True, slots=True)
 class GoalWords:
-    """All tables of ``goal_words.toml``."""
+    """All tables of ``goal_value.toml``."""
 
     yes: tuple[str, ...]
     no: tuple[str, ...]
 
 
 @cache
+def goal_words() -> GoalWords:
+    """Returns the words, which are read once per process."""
+    return read_word_table(GoalWords, __package__, "goal_value.toml")
+
+
+@cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    words = read_word_table(GoalWords, __package__, "goal_words.toml")
+    words = goal_words()
     return re.compile(any_of(words.yes)), re.compile(any_of(words.no))
 
 

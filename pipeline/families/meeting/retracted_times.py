@@ -1,7 +1,7 @@
 """Whether the words around a time take it back, put another time in its place, or settle on it.
 
 "not Mon 9:00 but Tue 10:00", "moved from Mon 9:00 to Tue 10:00", "Mon 9:00 (cancelled), Tue 10:00", "Mon 9:00 -> Tue
-10:00", "final: Tue 10:00".  The words are in ``retraction_words.toml``.
+10:00", "final: Tue 10:00".  The words are in ``retracted_times.toml``.
 """
 
 import re
@@ -25,7 +25,7 @@ _Words = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class RetractionWords:
-    """All tables of ``retraction_words.toml``."""
+    """All tables of ``retracted_times.toml``."""
 
     denials: _Words
     helpers: _Words
@@ -39,6 +39,12 @@ class RetractionWords:
     unavailable: _Words
     final: _Words
     spare: _Words
+
+
+@cache
+def retraction_words() -> RetractionWords:
+    """Returns the words, which are read once per process."""
+    return read_word_table(RetractionWords, __package__, "retracted_times.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ def _last_word(text: str, helpers: frozenset[str]) -> str:
 
 @cache
 def _patterns() -> _Patterns:
-    words = read_word_table(RetractionWords, __package__, "retraction_words.toml")
+    words = retraction_words()
     moved, previous, final, spare = (any_of(each) for each in (words.moved, words.previous, words.final, words.spare))
     helper = any_of(words.helpers)
     denial = any_of(word for word in words.denials if word != "n't")
