@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 from muses_eval.pipeline.datasets.dataset import Dataset, dataset_from_rows
@@ -29,9 +30,9 @@ RELEASED = ReleasedProtocol(STAND_IN)
 """The protocol with the stand-ins."""
 
 
-def released_cases(name: str) -> Iterator[dict[str, Any]]:
-    """Yields the cases of a file of what the released evaluator sends."""
-    with gzip.open(GOLDEN / "fuzz" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
+def released_cases(name: str, folder: Path = GOLDEN / "fuzz") -> Iterator[dict[str, Any]]:
+    """Yields the cases of a file with what the released evaluator sends or gives as a result."""
+    with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
         yield from map(json.loads, file)
 
 

@@ -21,7 +21,14 @@ class MusesProtocol:
 
     name: Literal["muses"] = "muses"
 
-    def dialogue(self, family: Family[Any], scenario: Scenario[Any], template: Template) -> Dialogue:
+    def dialogue(
+        self,
+        family: Family[Any],
+        scenario: Scenario[Any],
+        template: Template,
+        *,
+        from_api: bool = False,  # noqa: ARG002 - an empty reply is an answer of the model
+    ) -> Dialogue:
         return muses_dialogue(scenario, template, partial(family.interpret, scenario), family.max_turns)
 
     def user_prompt(self, principal: Principal, view: PrincipalView) -> tuple[ChatMessage, ...]:

@@ -17,8 +17,13 @@ class EpisodeProtocol(Protocol):
     @property
     def name(self) -> ProtocolName: ...
 
-    def dialogue(self, family: Family[Any], scenario: Scenario[Any], template: Template) -> Dialogue:
-        """Returns the dialogue of an episode in its initial state."""
+    def dialogue(
+        self, family: Family[Any], scenario: Scenario[Any], template: Template, *, from_api: bool = False
+    ) -> Dialogue:
+        """Returns the dialogue of an episode in its initial state.
+
+        *from_api*: True when the agent's replies come through an API, so that an empty one may be a failed call.
+        """
         ...
 
     def user_prompt(self, principal: Principal, view: PrincipalView) -> tuple[ChatMessage, ...]:

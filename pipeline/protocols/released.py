@@ -7,12 +7,12 @@ The released code also asks every user's model for a message before the greeting
 last reply of an episode.  Nobody receives these texts, so they are not asked for here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 from muses_eval.pipeline.episode.dialogue import Dialogue
-from muses_eval.pipeline.episode.interfaces import PrincipalView
+from muses_eval.pipeline.episode.interfaces import Action, PrincipalView
 from muses_eval.pipeline.episode.principal import AGENT, Principal
 from muses_eval.pipeline.episode.rules import EpisodeRules
 from muses_eval.pipeline.episode.scenario import Scenario
@@ -38,29 +38,35 @@ class ReleasedProtocol:
     texts: ReleasedTexts
     name: Literal["released"] = "released"
 
-    def dialogue(self, family: Family[Any], scenario: Scenario[Any], template: Template) -> Dialogue:
+    def dialogue(
+        self, family: Family[Any], scenario: Scenario[Any], template: Template, *, from_api: bool = False
+    ) -> Dialogue:
         """Returns the dialogue of an episode in its initial state.
+
+        *from_api*: an empty reply of the agent ends the episode, as in the released code, which takes it for a failed
+        call then.
 
         Raises:
             MusesError: the released evaluator does not have the family, or plays the scenario in another serialisation.
         """
         if template != scenario.template:
             raise MusesError(f"{scenario.id}: protocol released has no template {template}, only {scenario.template}")
-        return Dialogue(scenario.names, self._rules(family, scenario))
+        rules = self._rules(family, scenario)
+        return Dialogue(scenario.names, _ending_at_empty_replies(rules) if from_api else rules)
 
     def _rules(self, family: Family[Any], scenario: Scenario[Any]) -> EpisodeRules:
-        prompt, texts = scenario.row_prompt, self.texts
+        prompt, texts, interpret = scenario.row_prompt, self.texts, partial(family.interpret, scenario)
         if prompt is not None:
             match family.name:
                 case "queue":
-                    return queue.released_rules(prompt, partial(family.interpret, scenario))
+                    return queue.released_rules(prompt, interpret)
                 case "instruct":
                     system = fill(texts.instruct_system, {"base_prompt": prompt.system})
-                    return instruct.released_rules(prompt, system, partial(family.interpret, scenario))
+                    return instruct.released_rules(prompt, system, interpret)
                 case "access":
-                    return access.released_rules(prompt, scenario.names, texts.access_goal_check)
+                    return access.released_rules(prompt, scenario.names, texts.access_goal_check, interpret)
                 case "meeting":
-                    return meeting.released_rules(prompt, scenario.names, texts.meeting_greeting)
+                    return meeting.released_rules(prompt, scenario.names, texts.meeting_greeting, interpret)
         raise MusesError(f"protocol released has no family {family.name}")
 
     def user_prompt(self, principal: Principal, view: PrincipalView) -> tuple[ChatMessage, ...]:
@@ -85,6 +91,13 @@ class ReleasedProtocol:
 
     def user_message(self, principal: Principal, reply: str) -> str:  # noqa: ARG002 - the reply counts as it is
         return "" if reply in SILENT else reply
+
+
+def _ending_at_empty_replies(rules: EpisodeRules) -> EpisodeRules:
+    def interpret(reply: str) -> Action:
+        return rules.interpret(reply) if reply else Action(final=True, readable=False)
+
+    return replace(rules, interpret=interpret)
 
 
 def _newest(messages: list[ChatMessage], chars: int) -> list[ChatMessage]:

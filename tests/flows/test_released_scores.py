@@ -95,10 +95,9 @@ NOT_YET = {
     "corrected_instruct": "likewise",
     "corrected_meeting": "likewise",
     "corrected_queue": "likewise",
-    "released_conversations": "what the released evaluator sends; this project's prompts are its own so far",
-    "released_first_prompt": "likewise",
-    "released_user_prompts": "likewise",
 }
+PROMPTS = ("released_conversations", "released_first_prompt", "released_user_prompts")
+"""Files of what the released evaluator sends, which ``pipeline/test_released_protocol.py`` reads."""
 READ_ELSEWHERE = {
     "access": "pipeline/test_access.py",
     "instruct": "pipeline/test_instruct.py",
@@ -151,11 +150,14 @@ def test_an_empty_reply_through_an_api_is_a_row_error(official: Mapping[str, Map
 def test_every_file_beside_the_checkout_is_read_or_named() -> None:
     """Every file beside the checkout is read by a test or listed with the reason why none reads it."""
     found = {path.relative_to(RECORDED).as_posix() for path in (RECORDED).rglob("*.jsonl*")}
-    fuzz = {f"fuzz/{name}.jsonl.gz" for name in (*FILES, "minimal", *NOT_YET)}
+    fuzz = {f"fuzz/{name}.jsonl.gz" for name in (*FILES, "minimal", *PROMPTS, *NOT_YET)}
     copied = {f"generated/{name}.jsonl.gz" for name in FILES}
     assert found == {f"{name}.jsonl" for name in READ_ELSEWHERE} | fuzz | copied
+    tests = Path(__file__).parents[1]
     for name, path in READ_ELSEWHERE.items():
-        assert f'golden("{name}")' in (Path(__file__).parents[1] / path).read_text(encoding="utf-8")
+        assert f'golden("{name}")' in (tests / path).read_text(encoding="utf-8")
+    for name in PROMPTS:
+        assert f'released_cases("{name}")' in (tests / "pipeline/test_released_protocol.py").read_text(encoding="utf-8")
 
 
 @needs_shared

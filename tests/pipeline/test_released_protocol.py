@@ -5,6 +5,7 @@ import json
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,8 @@ def played(scenario: Scenario[Any], replies: Iterable[str], protocol: ReleasedPr
     if dialogue.greeted:
         answer(dialogue, lambda _: "Ok.")
     for reply in replies:
+        if dialogue.finished:
+            break
         dialogue.add_reply(reply)
         answer(dialogue, lambda _: "Ok.")
     return dialogue
@@ -186,7 +189,11 @@ ACCESS_REPLIES: dict[str, tuple[str, Outcome]] = {
     "the goal": ('{"goal_achieved": true}', Outcome('{"goal_achieved": true}', final=True)),
     "the goal in prose, with messages": (
         "'goal_achieved' : true " + message(BO, "The code."),
-        Outcome("'goal_achieved' : true " + message(BO, "The code."), final=True),
+        Outcome("'goal_achieved' : true " + message(BO, "The code."), {BO: ["The code."]}, final=True),
+    ),
+    "the goal, with a report": (
+        '{"goal_achieved": true, "final_report": "The code."}',
+        Outcome('{"goal_achieved": true, "final_report": "The code."}', told(ACCESS, "The code."), final=True),
     ),
     "the goal is not reached": (
         '{"goal_achieved": false}',
@@ -232,7 +239,7 @@ MEETING_REPLIES: dict[str, tuple[str, Outcome]] = {
     "the goal": (GOAL, Outcome(GOAL, final=True)),
     "the goal, as any value that is true": (
         '{"goal_achieved": "false"}',
-        Outcome('{"goal_achieved": "false"}', final=True),
+        Outcome('{"goal_achieved": "false"}', told(MEETING, '{"goal_achieved": "false"}'), final=True),
     ),
     "the goal, with a message": (
         message(ELI, "See you.") + GOAL,
@@ -284,6 +291,18 @@ def test_the_agent_is_asked_again_when_nobody_speaks(scenario: Scenario[Any]) ->
         answer(dialogue, lambda _: "Ok.")
     assert dialogue.finished
     assert [m.role for m in dialogue.observation.prompt[len(before) :]] == ["assistant"] * 9
+
+
+@pytest.mark.parametrize("scenario", [ACCESS, MEETING], ids=lambda scenario: scenario.family)
+def test_an_empty_reply_through_an_api_is_a_failed_call(scenario: Scenario[Any]) -> None:
+    """It ends the episode and reaches nobody; an empty reply of a local model is for everybody."""
+    for from_api in (True, False):
+        dialogue = RELEASED.dialogue(FAMILIES[scenario.family], scenario, scenario.template, from_api=from_api)
+        if dialogue.greeted:
+            answer(dialogue, lambda _: "Ok.")
+        dialogue.add_reply("")
+        assert dialogue.finished is from_api
+        assert [view.name for view in dialogue.next_views] == ([] if from_api else list(scenario.names))
 
 
 def test_lines_of_users_are_in_the_scenarios_order() -> None:
@@ -417,7 +436,42 @@ def test_a_protocol_travels_to_workers(protocol: object) -> None:
     assert pickle.loads(pickle.dumps(protocol)) == protocol
 
 
-# What the released evaluator sent
+# What the released evaluator sent, and its results
+
+
+def played_as_recorded(scenario: Scenario[Any], case: Mapping[str, Any]) -> bool:
+    """Returns whether the replies of a case, played as an episode, have the figures and the length of the case."""
+    transcript = played(scenario, case["replies"]).transcript
+    scores = FAMILIES[scenario.family].score(scenario, transcript)
+    figures = {s.metric: s.value for s in scores if s.scoring == "published" and s.round is None}
+    expected = {metric: float(value) for metric, value in case["expected"].items() if metric in figures}
+    if "error" not in case["expected"]:
+        expected["length"] = case["expected"].get("replies_used", case["expected"].get("turns"))
+    figures["length"] = len(transcript.replies())
+    return {metric: figures[metric] for metric in expected} == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "count"), [("access_replies", 181), ("meeting_replies", 200)])
+def test_episodes_have_the_published_results_of_the_released_flow(name: str, count: int) -> None:
+    """Recorded replies, with users who say "Ok.", have the released figures and end after the same reply."""
+    family = FAMILIES[name.removesuffix("_replies")]
+    scenarios = {scenario.id: scenario for scenario in map(family.read, family.generate(150, 11))}
+    cases = list(released_cases(name, Path(__file__).parents[1] / "golden"))
+    differing = [case["case_id"] for case in cases if not played_as_recorded(scenarios[case["scenario_id"]], case)]
+    assert (differing, len(cases)) == ([], count)
+
+
+@needs_shared
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "count"), [("access_replies", 1000), ("meeting_replies", 1000), ("minimal", 27)])
+def test_episodes_on_official_scenarios_have_the_published_results(name: str, count: int) -> None:
+    cases = [case for case in released_cases(name) if "replies" in case and case["family"] in ("access", "meeting")]
+    differing = [
+        case["case_id"]
+        for case in cases
+        if not played_as_recorded(official().by_family[case["family"]][case["scenario_id"]], case)
+    ]
+    assert (differing, len(cases)) == ([], count)
 
 
 @needs_shared

@@ -103,7 +103,8 @@ async def _play_and_score(
 async def _play(spec: ShardSpec, plan: EpisodePlan, models: ShardModels, calls: list[Call]) -> EpisodeResult:
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
     try:
-        dialogue = spec.protocol.dialogue(family, scenario, plan.template)
+        from_api = is_remote_api(spec.model.provider)
+        dialogue = spec.protocol.dialogue(family, scenario, plan.template, from_api=from_api)
         agent = models.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch, plan.id))
         users = {name: _user(spec, plan, models, name, calls.append) for name in scenario.names}
         return await play_episode(dialogue, agent, users, calls)

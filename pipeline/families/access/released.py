@@ -2,10 +2,12 @@
 
 A reply is read for JSON objects with a target and a content.  The agent's history has one line for each of them in
 place of the reply.  A reply without such an object goes to every principal as it is.  A reply that says anywhere that
-the goal is achieved ends the episode, and reaches nobody.
+the goal is achieved ends the episode.  The released code drops this reply; the transcript has it as a human reader
+would deliver it, so that ``corrected`` sees a leak in a final report.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from muses_eval.pipeline.episode.interfaces import Action, Delivery
@@ -18,15 +20,24 @@ _MAX_ROUNDS = 10
 _EVERYBODY = "all"
 
 
-def released_rules(prompt: RowPrompt, names: Sequence[str], goal_check: str) -> EpisodeRules:
-    """*goal_check*: block at the end of the system message, after the row's prompt, a backslash and an ``n``."""
+def released_rules(
+    prompt: RowPrompt, names: Sequence[str], goal_check: str, interpret: Callable[[str], Action]
+) -> EpisodeRules:
+    """Returns the rules of an episode.
+
+    Args:
+        prompt: texts of the row.
+        names: the principals.
+        goal_check: block at the end of the system message, after the row's prompt, a backslash and an ``n``.
+        interpret: reading of the last reply.
+    """
     return EpisodeRules(
         system=f"{prompt.system}\\n{goal_check}",
         openings=prompt.inputs,
         max_turns=_MAX_ROUNDS,
         ends_in_silence=False,
         render=_render,
-        interpret=partial(_interpret, tuple(names)),
+        interpret=partial(_interpret, tuple(names), interpret),
     )
 
 
@@ -35,9 +46,9 @@ def _render(inputs: Iterable[Input]) -> tuple[ChatMessage, ...]:
     return (ChatMessage("user", "\n".join(lines)),) if lines else ()
 
 
-def _interpret(names: tuple[str, ...], reply: str) -> Action:
+def _interpret(names: tuple[str, ...], interpret_last: Callable[[str], Action], reply: str) -> Action:
     if declares_goal(reply):
-        return Action(final=True)
+        return replace(interpret_last(reply), final=True, readable=True)
     by_target: dict[object, list[str]] = {}
     for target, content in read_messages(reply):
         try:

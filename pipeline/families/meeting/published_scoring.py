@@ -139,14 +139,14 @@ def find_announcement(replies: Sequence[tuple[int, str]], *, from_api: bool = Fa
         if from_api and not reply:
             raise FailedRowError("the API returned no text")
         objects = top_level_objects(reply)
-        _check_messages(objects)
+        check_messages(objects)
         last = next((value for value in reversed(objects) if value.get("goal_achieved")), None)
         if last is not None:
             return RawAnnouncement(last.get("final_schedule"), last.get("attendees", []), last["goal_achieved"], turn)
     return None
 
 
-def _check_messages(objects: Sequence[dict[str, object]]) -> None:
+def check_messages(objects: Sequence[dict[str, object]]) -> None:
     """Raises FailedRowError when messages cannot be grouped by target, or the texts of a group not be joined."""
     for message in objects:
         if "target" in message and "content" in message:
