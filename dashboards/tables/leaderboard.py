@@ -28,7 +28,9 @@ Format = Literal["table", "md", "csv", "json", "latex"]
 
 _NESTED = ("outcomes", "bounds")
 _PAPER_NOTE = "source paper: copied from table 2 of the Muses-Bench paper (its official scenarios), not measured here"
-_OTHER_PROTOCOL_NOTE = "rows of another protocol than released: prompts and turns are not those of the paper's rows, so the two do not compare"
+_OTHER_PROTOCOL_NOTE = (
+    "rows of another protocol do not compare with those of the paper, because their prompts and turns are different"
+)
 
 
 def leaderboard_records(rows: Sequence[LeaderboardRow], *, with_paper: bool = False) -> list[dict[str, Any]]:

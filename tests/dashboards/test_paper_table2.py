@@ -146,7 +146,7 @@ def test_rows_of_another_protocol_do_not_compete(protocol: ProtocolName | None) 
         text = render_leaderboard(ours, form, with_paper=True)  # type: ignore[arg-type]
         assert re.search(rf"ours\W+ours\W+{re.escape(protocol or '?')}\W+99\.0", text)
         assert re.search(r"GPT-5\.1\W+paper\W+released\W+94\.5", text)
-        assert "so the two do not compare" in text
+        assert "do not compare with those of the paper" in text
         assert "do not compare" not in render_leaderboard([row("ours")], form, with_paper=True)  # type: ignore[arg-type]
     mine, *paper = leaderboard_records(ours, with_paper=True)
     assert mine["protocol"] == protocol
