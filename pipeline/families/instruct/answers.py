@@ -15,7 +15,7 @@ from muses_eval.pipeline.episode.audience import AddressBook
 from muses_eval.pipeline.episode.prose_addressing import prose_deliveries
 from muses_eval.pipeline.text.illustration import is_condition, is_template
 from muses_eval.pipeline.text.reasoning import strip_reasoning
-from muses_eval.pipeline.text.reply_parsing import as_text, json_spans
+from muses_eval.pipeline.text.reply_parsing import as_text, json_spans, without_spans
 from muses_eval.pipeline.text.tolerant_json import unescaped
 from muses_eval.pipeline.word_tables import read_word_table
 
@@ -72,7 +72,10 @@ def read_answers(names: tuple[str, ...], reply: str) -> dict[str, str]:
     text = strip_reasoning(reply)
     groups = list(_groups(names, text))
     found = _combined([group for group in groups if not group.is_aside])
-    return found or _after_keys(names, text) or _written(names, text) or _combined(groups)
+    if found:
+        return found
+    prose = without_spans(text, (span for span in json_spans(text) if isinstance(span.value, dict)))
+    return _after_keys(names, prose) or _written(names, prose) or _combined(groups)
 
 
 def _combined(groups: list[_Group]) -> dict[str, str]:
