@@ -1,5 +1,6 @@
 """Paths of the official scenarios and the recorded pairs, which some developers have beside the checkout."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,3 +21,9 @@ needs_shared = pytest.mark.skipif(
 def golden(name: str) -> Iterator[dict[str, Any]]:
     """Returns the recorded pairs of one family; splits at newlines only, since a pair may contain any character."""
     return map(json.loads, (GOLDEN / f"{name}.jsonl").read_text(encoding="utf-8").strip().split("\n"))
+
+
+def fuzz(name: str) -> list[dict[str, Any]]:
+    """Returns the lines of one file of ``golden/fuzz``."""
+    with gzip.open(GOLDEN / "fuzz" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
+        return list(map(json.loads, file))

@@ -13,7 +13,6 @@ from typing import Any, Literal
 from muses_eval.dashboards.tables.latex_table import latex_table
 from muses_eval.dashboards.tables.paper_table2 import (
     PAPER_COLUMNS,
-    PAPER_PROTOCOL,
     TableRow,
     averages_like_paper,
     measured_rows,
@@ -28,9 +27,6 @@ Format = Literal["table", "md", "csv", "json", "latex"]
 
 _NESTED = ("outcomes", "bounds")
 _PAPER_NOTE = "source paper: copied from table 2 of the Muses-Bench paper (its official scenarios), not measured here"
-_OTHER_PROTOCOL_NOTE = (
-    "rows of another protocol do not compare with those of the paper, because their prompts and turns are different"
-)
 
 
 def leaderboard_records(rows: Sequence[LeaderboardRow], *, with_paper: bool = False) -> list[dict[str, Any]]:
@@ -65,7 +61,7 @@ def _published_record(row: TableRow) -> dict[str, Any]:
     """Returns a record with the same keys as ours; null for values that the paper does not have."""
     record: dict[str, Any] = {"source": row.source}
     record |= _flat(dict.fromkeys(field.name for field in fields(LeaderboardRow)) | {"estimates": row.estimates})
-    record |= {"scoring": "published", "protocol": row.protocol, "model": row.model, "avg_columns": len(PAPER_COLUMNS)}
+    record |= {"scoring": "published", "model": row.model, "avg_columns": len(PAPER_COLUMNS)}
     record |= {"outcomes": {}, "bounds": {}, "ranked": False}
     return record
 
@@ -110,8 +106,7 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
         if any(row.estimates[column] or (row.measured and column in row.measured.bounds) for row in table_rows)
     ]
     of_all = "" if len(shown) == len(COLUMNS) else f" of {len(shown)}"
-    differs = len({row.protocol for row in table_rows}) > 1
-    source = [*(["source"] if with_paper else []), *(["protocol"] if differs else [])]
+    source = ["source"] if with_paper else []
     header = ["", "model", *source, *(COLUMNS[column].title for column in shown), f"avg{of_all}"]
     header += ["episodes", "coverage", "cost"]
     body = [
@@ -119,7 +114,6 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
             NO_VALUE if row.measured is None or row.measured.rank is None else str(row.measured.rank),
             row.model if row.role is None else f"{row.model} ({row.role})",
             *([row.source] if with_paper else []),
-            *([row.protocol] if differs else []),
             *(mean_text(row.estimates[column]) for column in (*shown, "avg")),
             *_extent(row.measured),
         ]
@@ -144,13 +138,9 @@ def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
     if not rows:
         return ["no episodes have been played"]
     runs = ", ".join(dict.fromkeys(one_line(row.run_id) for row in rows))
-    protocols = ", ".join(dict.fromkeys(row.protocol or "?" for row in rows))
-    how = f"{rows[0].scoring} scoring · protocol {protocols}"
-    notes = [f"run {runs} · {how} · mean ± standard error in %, clustered by scenario"]
+    notes = [f"run {runs} · {rows[0].scoring} scoring · mean ± standard error in %, clustered by scenario"]
     if with_paper:
         notes.append(_PAPER_NOTE)
-        if any(row.protocol != PAPER_PROTOCOL for row in rows):
-            notes.append(_OTHER_PROTOCOL_NOTE)
     for row in rows:
         if with_paper and row.avg is not None and not averages_like_paper(row):
             other = f"over {row.avg_columns} columns, not the paper's {len(PAPER_COLUMNS)}"

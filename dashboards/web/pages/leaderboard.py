@@ -8,13 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from muses_eval.dashboards.tables.paper_table2 import (
-    PAPER_COLUMNS,
-    PAPER_PROTOCOL,
-    TableRow,
-    measured_rows,
-    published_rows,
-)
+from muses_eval.dashboards.tables.paper_table2 import PAPER_COLUMNS, TableRow, measured_rows, published_rows
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.ranking_cache import cached_ranking, ranking_of
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
@@ -71,7 +65,6 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
             "paper": () if chosen else published_rows(),
             "columns": [(column, *COLUMNS[column].heading, COLUMNS[column].family) for column in shown],
             "all_columns": len(shown) == len(COLUMNS),
-            "paper_protocol": PAPER_PROTOCOL,
             "paper_columns": set(shown) >= PAPER_COLUMNS,
             "scoring": scoring,
             "scorings": get_args(Scoring),

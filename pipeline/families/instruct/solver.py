@@ -15,6 +15,7 @@ from itertools import combinations, cycle, islice, pairwise
 
 from muses_eval.pipeline.families.instruct.constraints import corrected_checkers, published_checkers
 from muses_eval.pipeline.families.instruct.constraints.constraint import Constraint
+from muses_eval.pipeline.families.instruct.constraints.plain_sentences import count_sentences
 from muses_eval.pipeline.families.instruct.constraints.sentences import sentences
 from muses_eval.pipeline.families.instruct.fillers import fillers
 
@@ -236,7 +237,8 @@ def _missing(needs: _Needs, text: str, clauses: int) -> int:
         words = needs.fewest_words - len(text.split())
         missing = math.ceil(words / (_MOST_WORDS * clauses))
     if needs.fewest_sentences:
-        missing = max(missing, needs.fewest_sentences - len(sentences(text)))
+        counted = min(len(sentences(text)), count_sentences(text).most)
+        missing = max(missing, needs.fewest_sentences - counted)
     return max(missing, 0)
 
 

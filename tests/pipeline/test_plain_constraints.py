@@ -1,0 +1,110 @@
+"""The constraints in their plain sense, for texts of many languages and formats.
+
+``plain_constraints.toml`` has the cases: for every constraint, texts that follow it and texts that do not.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from muses_eval.pipeline.families.instruct.constraints.constraint import read_constraint
+from muses_eval.pipeline.families.instruct.constraints.corrected_checkers import passes
+from muses_eval.pipeline.families.instruct.constraints.list_items import bullets
+from muses_eval.pipeline.families.instruct.constraints.plain_sentences import SentenceCount, count_sentences
+from muses_eval.pipeline.families.instruct.constraints.words import count_words, occurrences
+
+from tests.shared import fuzz, needs_shared
+
+TABLES: dict[str, Any] = tomllib.loads(Path(__file__).with_name("plain_constraints.toml").read_text(encoding="utf-8"))
+
+
+def follows(identifier: str, text: str, **arguments: object) -> bool:
+    return passes(identifier, read_constraint(identifier, arguments, "").kwargs, text)
+
+
+def judged(table: str) -> list[tuple[str, str, bool]]:
+    """Returns (name, text, whether it holds) for all texts of a table of names."""
+    return [
+        (name, text, verdict == "holds")
+        for name, texts in TABLES[table].items()
+        for verdict in ("holds", "fails")
+        for text in texts[verdict]
+    ]
+
+
+@pytest.mark.parametrize(("identifier", "text", "expected"), judged("constraints"))
+def test_a_constraint_has_its_plain_sense(identifier: str, text: str, expected: bool) -> None:
+    assert follows(identifier, text, **TABLES["constraints"][identifier]["arguments"]) is expected
+
+
+@pytest.mark.parametrize(("code", "text", "expected"), judged("languages"))
+def test_the_language_is_that_a_reader_sees(code: str, text: str, expected: bool) -> None:
+    assert follows("language:response_language", text, language=code) is expected
+
+
+@pytest.mark.parametrize(("text", "number"), TABLES["words"].items())
+def test_words_are_counted_as_a_person_counts_them(text: str, number: int) -> None:
+    assert count_words(text).most == number
+
+
+@pytest.mark.parametrize(("text", "fewest"), TABLES["estimated_words"].items())
+def test_words_of_chinese_and_japanese_are_a_range(text: str, fewest: int) -> None:
+    assert count_words(text).fewest == fewest
+    name = "length_constraints:number_words"
+    characters = sum(map(str.isalpha, text))
+    assert follows(name, text, relation="at least", num_words=characters)
+    assert follows(name, text, relation="less than", num_words=fewest + 1)
+    assert not follows(name, text, relation="at least", num_words=characters + 1)
+    assert not follows(name, text, relation="less than", num_words=fewest)
+
+
+@pytest.mark.parametrize(("word", "text", "number"), TABLES["occurrences"])
+def test_a_keyword_is_a_whole_word(word: str, text: str, number: int) -> None:
+    assert occurrences(word, text) == number
+
+
+@pytest.mark.parametrize(("text", "number"), TABLES["sentences"].items())
+def test_sentences_are_counted_as_a_person_counts_them(text: str, number: int) -> None:
+    assert count_sentences(text).most == number
+
+
+@pytest.mark.parametrize(("text", "fewest", "most"), TABLES["fragments"])
+def test_headings_and_items_without_a_mark_count_only_towards_a_minimum(text: str, fewest: int, most: int) -> None:
+    assert count_sentences(text) == SentenceCount(fewest, most)
+    name = "length_constraints:number_sentences"
+    assert follows(name, text, relation="at least", num_sentences=most)
+    assert follows(name, text, relation="less than", num_sentences=fewest + 1)
+
+
+@pytest.mark.parametrize(("text", "number"), TABLES["bullets"].items())
+def test_bullets_are_counted_as_a_person_counts_them(text: str, number: int) -> None:
+    assert bullets(text) == number
+
+
+@pytest.mark.parametrize(("text", "number"), TABLES["capitals"].items())
+def test_words_in_capitals_are_counted(text: str, number: int) -> None:
+    name = "change_case:capital_word_frequency"
+    assert follows(name, text, capital_relation="at least", capital_frequency=number)
+    assert follows(name, text, capital_relation="less than", capital_frequency=number + 1)
+
+
+@pytest.mark.parametrize(("phrase", "text", "expected"), TABLES["endings"])
+def test_a_text_ends_with_whole_words(phrase: str, text: str, expected: bool) -> None:
+    assert follows("startend:end_checker", text, end_phrase=phrase) is expected
+
+
+def test_a_number_of_any_length_is_json() -> None:
+    assert follows("detectable_format:json_format", '{"a": ' + "9" * 5000 + "}")
+    assert not follows("detectable_format:json_format", "[" * 5000)
+
+
+@needs_shared
+def test_the_verdicts_of_a_careful_reader() -> None:
+    """All constraints of the verdict file, without those that people would judge differently."""
+    cases = [case for case in fuzz("corrected_instruct") if case.get("instruction_id") and case["human"] is not None]
+    wrong = [
+        case for case in cases if follows(case["instruction_id"], case["response"], **case["kwargs"]) != case["human"]
+    ]
+    assert not wrong
+    assert len(cases) == 63
