@@ -99,6 +99,9 @@ def _caption(rows: Sequence[TableRow]) -> str:
     runs = ", ".join(escape(run) for run in dict.fromkeys(each.run_id for each in measured))
     scorings = ", ".join(dict.fromkeys(each.scoring for each in measured))
     parts = [f"Mean $\\pm$ standard error in \\%; run {runs}, {scorings} scoring."]
+    if any(each.averaging == "released" for each in measured):
+        left_out, episodes = sum(each.left_out for each in measured), sum(each.episodes for each in measured)
+        parts.append(f"Averaging of the released code: {left_out} of {episodes} rows are left out.")
     if any(row.source == "paper" for row in rows):
         parts.append("Rows as published are copied from table 2 of the Muses-Bench paper, not measured.")
     if any(row.role is None and not row.competes for row in rows):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from muses_eval.dashboards.tables.latex_table import latex_table
 from muses_eval.dashboards.tables.paper_table2 import (
     PAPER_COLUMNS,
+    PAPER_NOTES,
     TableRow,
     averages_like_paper,
     measured_rows,
@@ -26,7 +27,6 @@ from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 Format = Literal["table", "md", "csv", "json", "latex"]
 
 _NESTED = ("outcomes", "bounds")
-_PAPER_NOTE = "source paper: copied from table 2 of the Muses-Bench paper (its official scenarios), not measured here"
 
 
 def leaderboard_records(rows: Sequence[LeaderboardRow], *, with_paper: bool = False) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ def _published_record(row: TableRow) -> dict[str, Any]:
     record: dict[str, Any] = {"source": row.source}
     record |= _flat(dict.fromkeys(field.name for field in fields(LeaderboardRow)) | {"estimates": row.estimates})
     record |= {"scoring": "published", "model": row.model, "avg_columns": len(PAPER_COLUMNS)}
-    record |= {"outcomes": {}, "bounds": {}, "ranked": False}
+    record |= {"outcomes": {}, "bounds": {}, "ranked": False, "averaging": "released"}
     return record
 
 
@@ -133,14 +133,23 @@ def _extent(row: LeaderboardRow | None) -> tuple[str, str, str]:
     )
 
 
+def released_averaging(rows: Sequence[LeaderboardRow]) -> str:
+    """Returns how many rows the averaging of the released code leaves out, in total and by model."""
+    by_model = ", ".join(f"{one_line(row.model)} {row.left_out}" for row in rows if row.left_out)
+    total, episodes = sum(row.left_out for row in rows), sum(row.episodes for row in rows)
+    return f"averaging: released, {total} of {episodes} rows left out" + (f" ({by_model})" if by_model else "")
+
+
 def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
     """Returns how the numbers were computed, and what is missing from them."""
     if not rows:
         return ["no episodes have been played"]
     runs = ", ".join(dict.fromkeys(one_line(row.run_id) for row in rows))
     notes = [f"run {runs} · {rows[0].scoring} scoring · mean ± standard error in %, clustered by scenario"]
+    if rows[0].averaging == "released":
+        notes.append(released_averaging(rows))
     if with_paper:
-        notes.append(_PAPER_NOTE)
+        notes += PAPER_NOTES
     for row in rows:
         if with_paper and row.avg is not None and not averages_like_paper(row):
             other = f"over {row.avg_columns} columns, not the paper's {len(PAPER_COLUMNS)}"

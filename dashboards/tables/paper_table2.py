@@ -19,6 +19,15 @@ Source = Literal["ours", "paper"]
 PAPER_COLUMNS = frozenset(name for name, column in COLUMNS.items() if column.paper is not None)
 """Columns of the leaderboard that the paper's table has, and that its average is over."""
 
+PAPER_NOTES = (
+    "rows of the paper: copied from table 2 of the Muses-Bench paper, not measured here",
+    "their meetings: the errors of 13 of the 19 rows fit 720 scenarios (2 to 30 users), of four about 216 (2 to 10)",
+    "their instruct: the paper names 1,298 scenarios; 555 are released",
+    "their averages: without rows that failed and access without a scored round, as by --averaging released",
+    "their users: simulated by gpt-4o-mini; temperature 1.0 for all models",
+)
+"""What is known of the paper's rows, for those who compare them with others."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableRow:

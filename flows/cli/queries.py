@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WithPaper = Annotated[bool, Parameter(help="Also show the rows of the paper's table 2, as published.")]
+Averaging = Annotated[
+    Literal["all", "released"],
+    Parameter(help="Average over all scored episodes, or without those that the script of the paper's table 2 drops."),
+]
 Bands = Annotated[bool, Parameter(help="Also print the possible ranks from the paired comparisons, such as 2-4.")]
 
 
@@ -37,10 +41,15 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     coverage: float = 0.99,
     with_paper: WithPaper = False,
     bands: Bands = False,
+    averaging: Averaging = "all",
 ) -> int:
     """Print the mean ± standard error of every model and column. Default: the newest run in the store."""
     if with_paper and scoring != "published":
         raise ConfigError("--with-paper: the paper's figures are by --scoring published; leave out one of the two")
+    if averaging == "released" and scoring != "published":
+        raise ConfigError("--averaging released goes with --scoring published; leave out one of the two")
+    if averaging == "released" and bands:
+        raise ConfigError("--bands compares all scored episodes; leave out --averaging released")
     if bands and format not in ("table", "md"):
         raise ConfigError("--bands goes with the formats table and md; programs: `muses compare --all --format json`")
     from muses_eval.dashboards.tables.leaderboard import render_leaderboard
@@ -51,7 +60,7 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     from muses_eval.storage.runs.newest_run import newest_run
 
     def ask(connection: "DuckDBPyConnection") -> "tuple[list[LeaderboardRow], Ranking | None]":
-        rows = read_leaderboard(connection, scoring, newest_run(connection), coverage)
+        rows = read_leaderboard(connection, scoring, newest_run(connection), coverage, averaging=averaging)
         return rows, rank_models(
             connection, rows[0].run_id, ComparisonSettings(scoring=scoring), coverage
         ) if bands else None

@@ -2,6 +2,8 @@
 
 Failures are never scores: means are over scored episodes alone.  Every row has the number of episodes by outcome and
 the share of the plan that is scored; when episodes are missing, also the bounds of the means over all planned episodes.
+A row on which the released code fails is no failure of this project: it is scored, and counts as 0 unless the averaging
+is that of the released code.
 """
 
 import json
@@ -9,14 +11,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import groupby
+from typing import Literal
 
 import duckdb
 from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.episode.score import Scoring
+from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
 from muses_eval.storage.analysis.intervals import Bounds, worst_case_bounds
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
+
+Averaging = Literal["all", "released"]
+"""Episodes of a mean: ``all`` scored ones, or ``released``, without those that the script of the paper's table 2 leaves
+out: rows on which the released code fails, and episodes of access without a scored round."""
+
+_LEFT_OUT_METRICS = ("row_error", "scored_rounds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +61,23 @@ class LeaderboardRow:
     """True when enough of the plan is scored, in every family, to compare this row with others."""
     builtin: str | None = None
     """Name of a scripted agent (``oracle``, ...); None for a model, or without a manifest."""
+    averaging: Averaging = "all"
+    left_out: int = 0
+    """Number of scored episodes that the averaging leaves out of the means."""
 
     def estimate(self, column: str) -> MeanEstimate | None:
         """Returns the estimate of a column; None when nothing was scored."""
         return self.estimates[column]
 
 
-def leaderboard(
+def leaderboard(  # noqa: PLR0913 - independent options
     connection: duckdb.DuckDBPyConnection,
     scoring: Scoring = "published",
     run_id: str | None = None,
     threshold: float = 0.99,
+    *,
     columns: Mapping[str, Column] = COLUMNS,
+    averaging: Averaging = "all",
 ) -> list[LeaderboardRow]:
     """Returns the rows of one run or of all runs, sorted by run, then by average, best first.
 
@@ -72,18 +87,30 @@ def leaderboard(
         run_id: None for all runs.
         threshold: coverage that a row needs in every family to be ranked.
         columns: columns to read; ``avg`` is over these.
+        averaging: episodes that count; ``released`` goes with the scoring ``published``.
+
+    Raises:
+        MusesError: the stored scores do not tell which episodes *averaging* leaves out.
     """
+    released = averaging == "released"
     query = (files("muses_eval.storage.analysis") / "leaderboard.sql").read_text(encoding="utf-8")
     parameters = {
         "scoring": scoring,
         "run_id": run_id,
         "columns": list(columns),
-        "metrics": [column.metric for column in columns.values()],
+        "metrics": [*(column.metric for column in columns.values()), *(_LEFT_OUT_METRICS if released else ())],
+        "released": released,
     }
     cells = [_Cell(*values) for values in connection.execute(query, parameters).fetchall()]
+    for cell in cells:
+        if cell.unknown_rows:
+            raise MusesError(
+                f"run {cell.run_id!r}: {cell.unknown_rows} episodes of {cell.family} and {cell.model} have no score "
+                f"'row_error', which the averaging of the released code needs; `muses rescore {cell.run_id}` adds it"
+            )
     builtins = _builtins(connection)
     models = [
-        replace(_row(scoring, threshold, list(group), columns), builtin=builtins.get((run, model)))
+        replace(_row(scoring, threshold, list(group), columns), builtin=builtins.get((run, model)), averaging=averaging)
         for (run, model), group in groupby(cells, key=lambda cell: (cell.run_id, cell.model))
     ]
     return [row for _, rows in groupby(models, key=lambda row: row.run_id) for row in _ranked(rows)]
@@ -100,6 +127,8 @@ class _Cell:
     outcomes: Mapping[str, int] | None
     cost_usd: float | None
     unknown_costs: int | None
+    left_out: int
+    unknown_rows: int
     estimates: Mapping[str, Mapping[str, float]] | None
     avg: float | None
     avg_se: float | None
@@ -132,10 +161,11 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
         cell = by_family.get(column.family)
         found = estimates[name] = cell.estimate(name) if cell else None
         if cell and cell.planned and cell.scored < cell.planned:
-            missing[name] = worst_case_bounds(found.mean if found else None, cell.scored, cell.planned)
+            scored, planned = cell.scored - cell.left_out, cell.planned - cell.left_out
+            missing[name] = worst_case_bounds(found.mean if found else None, scored, planned)
     episodes = sum(cell.scored for cell in cells)
-    planned = sum_or_none(cell.planned for cell in cells)
-    coverage = episodes / planned if planned else None
+    all_planned = sum_or_none(cell.planned for cell in cells)
+    coverage = episodes / all_planned if all_planned else None
     return LeaderboardRow(
         run_id=cells[0].run_id,
         scoring=scoring,
@@ -145,11 +175,12 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
         avg_se=cells[0].avg_se,
         avg_columns=cells[0].avg_columns,
         episodes=episodes,
-        planned=planned,
+        planned=all_planned,
         coverage=coverage,
         outcomes={name: sum((cell.outcomes or {}).get(name, 0) for cell in cells) for name in OUTCOMES},
         bounds=missing,
         cost_usd=None if any(cell.unknown_costs for cell in cells) else sum(cell.cost_usd or 0.0 for cell in cells),
+        left_out=sum(cell.left_out for cell in cells),
         ranked=all(cell.planned is not None and cell.scored >= threshold * cell.planned for cell in cells),
     )
 

@@ -1,5 +1,6 @@
 -- The parts of a leaderboard: one row per run, model and family that is planned or played, with the average of the model.
--- Parameters: $scoring, $run_id (NULL: all runs), $columns (names) and $metrics (those of the columns).
+-- Parameters: $scoring, $run_id (NULL: all runs), $columns (names), $metrics (those of the columns, and those that tell
+-- which rows are left out) and $released (true: without the rows that the averages of the released code leave out).
 -- Scores are cut down to the columns' metrics before anything is sorted or grouped: five times as fast as the view scores.
 -- Settled rows are read where they lie, once for the scores and once for the few small columns of the outcomes: to keep
 -- them in memory would cost as much as to read them.
@@ -50,9 +51,21 @@ played AS NOT MATERIALIZED (
     FROM settled
     WHERE $run_id IS NULL OR run_id = $run_id
 ),
+scored AS NOT MATERIALIZED (FROM with_newest_scores('played', 'again') WHERE outcome = 'scored'),
 observed AS (
     SELECT run_id, model, family, score.metric, scenario_id, score.value
-    FROM (SELECT *, unnest(scores) AS score FROM with_newest_scores('played', 'again') WHERE outcome = 'scored')
+    FROM (SELECT *, unnest(scores) AS score FROM scored WHERE NOT $released OR NOT is_left_out(scores))
+),
+left_out AS (
+    SELECT
+        run_id,
+        model,
+        family,
+        count(*) FILTER (is_left_out(scores)) AS left_out,
+        count(*) FILTER (NOT knows_left_out(scores)) AS unknown_rows
+    FROM scored
+    WHERE $released
+    GROUP BY ALL
 ),
 cells AS MATERIALIZED (
     SELECT run_id, $scoring AS scoring, model, family, name, mean, se
@@ -93,12 +106,15 @@ SELECT
     outcomes,
     cost_usd,
     unknown_costs,
+    coalesce(left_out, 0) AS left_out,
+    coalesce(unknown_rows, 0) AS unknown_rows,
     estimates,
     avg,
     avg_se,
     coalesce(max(avg_columns) OVER (PARTITION BY run_id), 0) AS avg_columns
 FROM planned
 FULL JOIN outcomes USING (run_id, model, family)
+LEFT JOIN left_out USING (run_id, model, family)
 LEFT JOIN estimates USING (run_id, model, family)
 LEFT JOIN averages USING (run_id, model)
 ORDER BY run_id, model, family;

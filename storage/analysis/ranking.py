@@ -56,7 +56,7 @@ def rank_models(
         MusesError: fewer than two models have a score.
         StoreError: a stored score is not a finite number.
     """
-    rows = leaderboard(connection, settings.scoring, run_id, coverage, settings.columns)
+    rows = leaderboard(connection, settings.scoring, run_id, coverage, columns=settings.columns)
     columns = [column for column in settings.columns if any(row.estimate(column) for row in rows)]
     overall = {row.model: None if row.avg is None else MeanEstimate(row.avg, row.avg_se) for row in rows}
     order = sorted(rows, key=lambda row: _best_first(overall[row.model], row.model))

@@ -45,7 +45,7 @@ VIEWS = (
     "by_num_users",
 )
 _BASE_VIEWS = ("traces", "leaderboard_columns")
-_MACROS = ("mean_and_standard_error", "column_averages", "counted_attempts", "episode_scores")
+_MACROS = ("mean_and_standard_error", "column_averages", "counted_attempts", "episode_scores", "left_out")
 
 _PLANNED = pa.struct([("model", pa.string()), ("family", pa.string()), ("episodes", pa.int64())])
 _MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [

@@ -114,6 +114,18 @@ def test_an_unknown_plan_is_unknown() -> None:
     assert "100 %" not in row
 
 
+def test_the_averaging_of_the_released_code_is_named() -> None:
+    """Every format names the averaging and how many rows it leaves out; without it, the text formats do not."""
+    rows = [replace(FULL, averaging="released", left_out=3), replace(SHORT, averaging="released")]
+    note = "averaging: released, 3 of 1900 rows left out (model-a 3)"
+    assert note in table(*rows)
+    assert note in table(*rows, form="md")
+    assert "Averaging of the released code: 3 of 1900 rows are left out." in render_leaderboard(rows, "latex")
+    for record in json.loads(render_leaderboard(rows, "json")):
+        assert (record["averaging"], record["left_out"]) in {("released", 3), ("released", 0)}
+    assert not any("averaging" in line.lower() for form in ("table", "md", "latex") for line in table(FULL, form=form))
+
+
 def test_nothing_played() -> None:
     assert table()[-1] == "no episodes have been played"
     assert table(form="md")[-1] == "no episodes have been played"

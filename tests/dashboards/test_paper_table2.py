@@ -236,6 +236,14 @@ def test_from_the_command_line(muses: Muses) -> None:
     table = muses("leaderboard", "--store=s", "--format=latex").stdout
     assert "scripted/refuse (floor) &" in table
     assert "\\textbf" not in table
+    averaged = json.loads(muses("leaderboard", "--store=s", "--format=json", "--averaging=released").stdout)
+    assert {(r["averaging"], r["left_out"]) for r in averaged} == {("released", 0)}
+    assert (
+        "averaging: released, 0 of 16 rows left out" in muses("leaderboard", "--averaging=released", "--store=s").stdout
+    )
+    for other in ("--scoring=corrected", "--bands"):
+        refused = muses("leaderboard", "--store=s", "--averaging=released", other)
+        assert (refused.returncode, "--averaging released" in refused.stderr) == (2, True)
     refused = muses("leaderboard", "--store=s", "--with-paper", "--scoring=corrected")
     assert refused.returncode == 2
     assert "--scoring published" in refused.stderr

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.intervals import Bounds
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
@@ -148,6 +149,48 @@ def test_without_a_manifest(store: ObjectStore) -> None:
     (row,) = _board(store)
     assert (row.planned, row.coverage, row.ranked, row.rank, row.bounds) == (None, None, False, None, {})
     assert row.avg == pytest.approx(0.5)
+
+
+def _row(name: str, family: str, metrics: dict[str, float]) -> Episode:
+    told = {"row_error": 0.0, **({"scored_rounds": 1.0} if family == "access" else {}), **metrics}
+    return scored(("model", family, name), told, model="model", family=family, scenario_id=name)
+
+
+def test_the_averaging_of_the_released_code(store: ObjectStore) -> None:
+    """Rows with an error and episodes of access without a scored round count as 0 in ours, and not at all in theirs."""
+    rows = [
+        _row("q1", "queue", {"f1": 0.5}),
+        _row("q2", "queue", {"f1": 0.0, "row_error": 1.0}),
+        _row("q3", "queue", {"f1": 0.0}),
+        _row("a1", "access", {"privacy": 0.5, "utility": 1.0}),
+        _row("a2", "access", {"privacy": 1.0, "utility": 0.0, "scored_rounds": 0.0}),
+        _row("a3", "access", {"privacy": 0.0, "utility": 0.0, "row_error": 1.0}),
+        _row("m1", "meeting", {"success": 0.0, "row_error": 1.0}),
+        failed("m2", model="model", family="meeting"),
+    ]
+    _store(store, rows, {("model", "queue"): 3, ("model", "access"): 3, ("model", "meeting"): 2})
+    (ours,) = _board(store)
+    (theirs,) = _board(store, averaging="released")
+
+    def means(row: LeaderboardRow) -> dict[str, float]:
+        return {name: round(each.mean, 6) for name, each in row.estimates.items() if each is not None}
+
+    assert means(ours) == {"queue_f1": 0.166667, "privacy": 0.5, "utility": 0.333333, "meeting_success": 0.0}
+    assert means(theirs) == {"queue_f1": 0.25, "privacy": 0.5, "utility": 1.0}
+    assert (ours.averaging, ours.left_out, theirs.averaging, theirs.left_out) == ("all", 0, "released", 4)
+    assert (ours.episodes, ours.planned) == (theirs.episodes, theirs.planned) == (7, 8)
+    assert (ours.bounds, theirs.bounds) == (
+        {"meeting_success": Bounds(0.0, 0.5)},
+        {"meeting_success": Bounds(0.0, 1.0)},
+    )
+
+
+def test_scores_that_do_not_tell_which_rows_are_left_out(store: ObjectStore) -> None:
+    """Scores of an earlier version are no figures of another averaging; the message says how to get them."""
+    _store(store, _full("old", 0.5), _planned("old"))
+    assert _board(store)[0].episodes == 8
+    with pytest.raises(MusesError, match=r"no score 'row_error'.*`muses rescore run-a`"):
+        _board(store, averaging="released")
 
 
 def test_scorings_stand_apart(store: ObjectStore) -> None:

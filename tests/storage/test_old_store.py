@@ -15,6 +15,7 @@ from muses_eval.flows.cli import main
 from muses_eval.flows.nightly.night import nightly
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.families import FAMILIES
 from muses_eval.storage.runs.nights import Night
 
 from tests.provider import Provider
@@ -140,12 +141,18 @@ def test_an_interrupted_run_is_finished(store: str, capsys: pytest.CaptureFixtur
 
 
 def test_rescore(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only metrics that are new in version 2 of the scorers are added."""
+    query = "FROM scores WHERE run_id = 'to-rescore' AND metric NOT IN ('row_error', 'scored_rounds') ORDER BY ALL"
+    before = rows(capsys, store, query)
     report = json.loads(output(capsys, "rescore", "to-rescore", "--store", store, "--json"))
-    assert [(family["rescored"], family["changed"]) for family in report["families"]] == [(2, 0), (2, 0)]
+    assert [(family["rescored"], family["changed"]) for family in report["families"]] == [(2, 2), (2, 2)]
+    assert rows(capsys, store, query) == before
 
 
-def test_the_night_after_a_stored_night_reuses_its_cells(tmp_path: Path) -> None:
-    """The content keys of the stored cells are still those of the same configuration."""
+def test_the_night_after_a_stored_night_reuses_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content keys of the stored cells are still those of the same configuration and scorers."""
+    for family in FAMILIES.values():
+        monkeypatch.setattr(type(family), "scorer_version", 1)
     store = str(shutil.copytree(FIXTURES / "nights-0.1.0", tmp_path / "store"))
     config = {
         "models": ["scripted/oracle", "scripted/random"],

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from muses_eval.dashboards.tables.paper_table2 import PAPER_COLUMNS, TableRow, measured_rows, published_rows
+from muses_eval.dashboards.tables.leaderboard import released_averaging
+from muses_eval.dashboards.tables.paper_table2 import (
+    PAPER_COLUMNS,
+    PAPER_NOTES,
+    TableRow,
+    measured_rows,
+    published_rows,
+)
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.ranking_cache import cached_ranking, ranking_of
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
@@ -16,7 +23,7 @@ from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.compare import ComparisonSettings
-from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
+from muses_eval.storage.analysis.leaderboard import Averaging, LeaderboardRow, leaderboard
 from muses_eval.storage.analysis.rank_bands import RankBand
 from muses_eval.storage.analysis.ranking import rank_models
 
@@ -46,13 +53,21 @@ class Row:
 def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
     """Returns the leaderboard page of a run.
 
-    Path parameters: ``run``, and optionally ``scoring``.  Query parameters: the filters, all optional.
+    Path parameters: ``run``, and optionally ``scoring``.  Query parameters, all optional: the filters, and
+    ``averaging=released`` with the scoring ``published``.
     """
     run, scoring = cache.run(request.path_params["run"]), _scoring(request.path_params.get("scoring", "published"))
     run_id = run.run_id
     chosen = {name: request.query_params[name] for name in FILTERS if request.query_params.get(name)}
-    bands = _bands(cache, run, scoring, chosen)
-    rows = [Row(line, (bands or {}).get(line.model)) for line in leaderboard_lines(cache, run_id, scoring, chosen)]
+    averaging = _averaging(request, scoring)
+    bands = _bands(cache, run, scoring, chosen) if averaging == "all" else None
+    try:
+        lines = leaderboard_lines(cache, run_id, scoring, chosen, averaging)
+    except StoreError:
+        raise
+    except MusesError as error:  # the scores do not tell which episodes the averaging leaves out
+        raise NoSuchPageError(str(error)) from error
+    rows = [Row(line, (bands or {}).get(line.model)) for line in lines]
     shown = [column for column in COLUMNS if any(row.line.estimates[column] for row in rows)]
     return Page(
         title=f"Leaderboard of {run_id}",
@@ -63,6 +78,9 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
             "rows": rows,
             "banded": bands is not None,
             "paper": () if chosen else published_rows(),
+            "paper_notes": PAPER_NOTES,
+            "averaging": averaging,
+            "left_out": released_averaging([line.measured for line in lines if line.measured is not None]),
             "columns": [(column, *COLUMNS[column].heading, COLUMNS[column].family) for column in shown],
             "all_columns": len(shown) == len(COLUMNS),
             "paper_columns": set(shown) >= PAPER_COLUMNS,
@@ -76,15 +94,18 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
     )
 
 
-def leaderboard_lines(cache: StoreCache, run_id: str, scoring: Scoring, chosen: Mapping[str, str]) -> list[TableRow]:
+def leaderboard_lines(
+    cache: StoreCache, run_id: str, scoring: Scoring, chosen: Mapping[str, str], averaging: Averaging = "all"
+) -> list[TableRow]:
     """Returns the rows of a run's leaderboard, best first, over the episodes that match the *chosen* filters."""
 
     def read(connection: "DuckDBPyConnection") -> list[TableRow]:
         _filter_views(connection, chosen)
-        rows = leaderboard(connection, scoring, run_id)
+        rows = leaderboard(connection, scoring, run_id, averaging=averaging)
         return measured_rows([row for row in rows if not chosen or _has_episodes(row)])
 
-    return cache.get_or_compute(("lines", scoring, *chosen.items()), lambda: cache.query(read, run_id), run_id)
+    key = ("lines", scoring, averaging, *chosen.items())
+    return cache.get_or_compute(key, lambda: cache.query(read, run_id), run_id)
 
 
 def _bands(
@@ -115,6 +136,10 @@ def _scoring(name: str) -> Scoring:
         if scoring == name:
             return scoring  # type: ignore[no-any-return]  # a value of Scoring
     raise NoSuchPageError(f"there is no scoring {name!r}; expected one of {', '.join(get_args(Scoring))}")
+
+
+def _averaging(request: PageRequest, scoring: Scoring) -> Averaging:
+    return "released" if scoring == "published" and request.query_params.get("averaging") == "released" else "all"
 
 
 def _has_episodes(row: LeaderboardRow) -> bool:

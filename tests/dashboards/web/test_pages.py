@@ -10,12 +10,14 @@ from urllib.parse import quote
 import pytest
 from muses_eval.dashboards.web.export import exported_files
 from muses_eval.dashboards.web.leaked_words import marked
-from muses_eval.dashboards.web.page import PageRequest, segment
+from muses_eval.dashboards.web.page import NoSuchPageError, PageRequest, segment
 from muses_eval.dashboards.web.pages import episodes, leaderboard, transcript
 from muses_eval.dashboards.web.pages.compare_runs import run_predecessors
 from muses_eval.dashboards.web.pages.history import history_page
 from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page
 from muses_eval.dashboards.web.pages.live import live_page
+from muses_eval.dashboards.web.render import render
+from muses_eval.dashboards.web.routes import find_page
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
@@ -361,6 +363,21 @@ def test_the_leaderboard_of_a_variant_has_its_episodes_only(varied: StoreCache) 
     assert means(varied, variant="conflict") == {"agreeable": 0.0, "stubborn": 1.0}
     assert means(varied, family="queue") == {"agreeable": 0.5, "stubborn": 0.5}
     assert means(varied) == {"agreeable": 0.5, "stubborn": 0.5}  # a filter leaves no trace
+
+
+def test_the_leaderboard_with_the_averaging_of_the_released_code(tmp_path: Path, varied: StoreCache) -> None:
+    """The page leaves the failed rows out and says so; without stored row errors there is no such page."""
+    found = [
+        scored(n, {"f1": value, "row_error": failed}, scenario_id=f"q{n}")
+        for n, (value, failed) in enumerate([(0.5, 0.0), (0.0, 1.0), (1.0, 0.0)])
+    ]
+    cache = store_of(tmp_path, found)
+    assert means(cache) == {"model-a": 0.5}
+    assert means(cache, averaging="released") == {"model-a": 0.75}
+    page = find_page(cache, "runs/run-a/index.html", {"averaging": "released"})
+    assert "Averaging: released, 1 of 3 rows left out" in render(page, "runs/run-a/index.html", live=True)
+    with pytest.raises(NoSuchPageError, match="muses rescore run-a"):
+        means(varied, averaging="released")
 
 
 def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: StoreCache) -> None:
