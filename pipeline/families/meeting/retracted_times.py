@@ -28,6 +28,7 @@ class RetractionWords:
     """All tables of ``retracted_times.toml``."""
 
     denials: _Words
+    exceptions: _Words
     helpers: _Words
     moved: _Words
     from_: _Words
@@ -50,6 +51,7 @@ def retraction_words() -> RetractionWords:
 @dataclass(frozen=True, slots=True)
 class _Patterns:
     denied_before: re.Pattern[str]
+    exception_before: re.Pattern[str]
     replaced_before: re.Pattern[str]
     denied_after: re.Pattern[str]
     replaced_after: re.Pattern[str]
@@ -71,6 +73,11 @@ def is_denied_before(text: str) -> bool:
     last = _last_word(text, patterns.helpers)
     may_deny = last[:_STEM] in patterns.denials or UNSPACED.match(last) is not None
     return bool((may_deny and patterns.denied_before.search(text)) or patterns.replaced_before.search(text))
+
+
+def is_exception(text: str) -> bool:
+    """Returns whether a text that ends directly before a time excepts it from a day: "Monday except at 9:00"."""
+    return _patterns().exception_before.search(text) is not None
 
 
 def is_denied_after(text: str, next_day: int | None, *, before: str) -> bool:
@@ -119,6 +126,7 @@ def _patterns() -> _Patterns:
         denied_before=re.compile(
             rf"(?:(?<!why ){denial}|n't)[\s:*_\"'(\[]{{0,3}}(?:{helper}\s+){{0,4}}[\"'*_(\[]{{0,3}}\s*$"
         ),
+        exception_before=re.compile(rf"{any_of(words.exceptions)}\s*(?:{helper}\s+){{0,2}}$"),
         replaced_before=re.compile(
             rf"(?:{moved}[^.;\n]{{0,30}}{any_of(words.from_)}|[(,;]\s*(?:it )?was|{previous}{link})"
             r"\W{0,3}(?:(?:on|at|for|the)\s+){0,2}$"

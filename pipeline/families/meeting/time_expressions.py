@@ -116,7 +116,12 @@ def _expressions(text: str, day: int | None) -> tuple[TimeExpression, ...]:
     if day is not None:
         tokens = (DayToken(0, 0, day), *tokens)
     bound = _days_of_times(plain, tokens)
-    with_time = {token for days in bound for token in days}
+    with_time = {
+        day
+        for token, days in zip(tokens, bound, strict=True)
+        for day in days
+        if not (token.start > day.end and retracted_times.is_exception(_before(plain, token.start)[-_LOOK_BACK:]))
+    }
     found = []
     for index, (token, days) in enumerate(zip(tokens, bound, strict=True)):
         if isinstance(token, TimeToken):

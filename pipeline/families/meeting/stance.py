@@ -1,0 +1,195 @@
+"""What an answer, or a part of one, says of a proposed time: yes, no, or nothing yet.
+
+The words are in ``stance.toml``.  A phrase such as "no problem" or "I don't see why not" is a yes, although it holds a
+word of denial; "not ideal" and "if need be" are a reluctant yes; "I'd rather not" is a no; "let me check" is neither.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+
+from muses_eval.pipeline.families.meeting.clock_words import any_of
+from muses_eval.pipeline.families.meeting.folded_text import folded
+from muses_eval.pipeline.families.meeting.word_scanner import UNSPACED, first_words, words_in
+from muses_eval.pipeline.word_tables import read_word_table
+
+_YES_SIGNS = re.compile("[👍✅👌🙌✔☑🆗💯🤝]|(?<![^\\W_])\\+1(?!\\d)")
+_NO_SIGNS = re.compile("[❌✗✘👎🚫🙅⛔]|(?<![^\\W_])-1(?!\\d)")
+_QUESTION = re.compile(
+    r"[^?]*\?\W*|\W*(?:could|can|would|does|do|did|is|are|shall|should|may|will|how|what|when|which|why|whose|who|where)\b.*",
+    re.DOTALL,
+)
+_ASKING = re.compile(r"\?\W*\Z")
+_CONTRACTION = re.compile(r"\b(?P<will>won't)|\b(?P<can>can't|cannot)|n't\b")
+_IF_NOT = re.compile(r"\b(?:if|in case)\b(?=[^,.;?]*\b(?:not|no|none|neither)\b).*", re.DOTALL)
+"""A condition such as "if those do not fit", which denies nothing."""
+_Words = tuple[str, ...]
+
+
+class Stance(Enum):
+    """A statement about a time; the value is (consent, weight), of which the higher weight prevails."""
+
+    YES = (True, 3)
+    NO = (False, 3)
+    OPEN = (None, 2)
+    """Not decided yet, or a question."""
+    OCCUPIED = (False, 2)
+    """A reason against the time: "I have a call then"."""
+    WISH = (True, 1)
+    """"I would love to"."""
+    RELUCTANT = (True, 0)
+    """"Not ideal"; also the mere name of a time."""
+
+    @property
+    def consents(self) -> bool | None:
+        consents: bool | None = self.value[0]
+        return consents
+
+    def prevails_over(self, other: "Stance | None", *, contrast: bool) -> bool:
+        """Returns whether a later statement outweighs an earlier one; *contrast*: after a word such as "but"."""
+        if other is None or self.value[1] >= other.value[1]:
+            return True
+        return contrast and self is not Stance.OCCUPIED
+
+
+@dataclass(frozen=True, slots=True)
+class StanceWords:
+    """All tables of ``stance.toml``."""
+
+    double_negatives: _Words
+    reluctant: _Words
+    yes: _Words
+    yes_alone: _Words
+    wish: _Words
+    open: _Words
+    no: _Words
+    occupied: _Words
+    proposing: _Words
+    instead: _Words
+    contrast: _Words
+    elsewhere: _Words
+    splitting: _Words
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    pattern: re.Pattern[str]
+    starts: frozenset[str]
+    """First words of all phrases, by which most texts are seen to hold none."""
+    stems: tuple[str, ...]
+    """Beginnings of first words."""
+
+    def search(self, text: str) -> bool:
+        return self._may_match(text) and self.pattern.search(text) is not None
+
+    def match(self, text: str) -> bool:
+        return self.pattern.match(text) is not None
+
+    def without(self, text: str) -> str:
+        return self.pattern.sub(" ", text) if self._may_match(text) else text
+
+    def _may_match(self, text: str) -> bool:
+        words = words_in(text)
+        if not self.starts.isdisjoint(words) or any(word.startswith(self.stems) for word in words):
+            return True
+        return not text.isascii() and UNSPACED.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class StanceTables:
+    """The tables of :class:`StanceWords`, as patterns."""
+
+    double_negatives: _Table
+    reluctant: _Table
+    yes: _Table
+    yes_alone: frozenset[str]
+    wish: _Table
+    open: _Table
+    no: _Table
+    occupied: _Table
+    proposing: _Table
+    instead: _Table
+    contrast: _Table
+    elsewhere: _Table
+    splitting: _Table
+
+
+@cache
+def stance_words() -> StanceWords:
+    """Returns the words, which are read once per process."""
+    return read_word_table(StanceWords, __package__, "stance.toml")
+
+
+@cache
+def stance_tables() -> StanceTables:
+    words = stance_words()
+
+    def table(phrases: _Words) -> _Table:
+        plain = [_expanded(folded(phrase)) for phrase in phrases]
+        stems = tuple(phrase.removesuffix("*") for phrase in plain if phrase.endswith("*"))
+        return _Table(re.compile(any_of(plain)), first_words(plain), stems)
+
+    return StanceTables(
+        double_negatives=table(words.double_negatives),
+        reluctant=table(words.reluctant),
+        yes=table(words.yes),
+        yes_alone=frozenset(map(folded, words.yes_alone)),
+        wish=table(words.wish),
+        open=table(words.open),
+        no=table(words.no),
+        occupied=table(words.occupied),
+        proposing=table(words.proposing),
+        instead=table(words.instead),
+        contrast=table(words.contrast),
+        elsewhere=table(words.elsewhere),
+        splitting=table(words.splitting),
+    )
+
+
+def is_double_negative(text: str) -> bool:
+    """Returns whether a folded text has a phrase such as "no problem" or "I can't say no"."""
+    return stance_tables().double_negatives.search(_expanded(text))
+
+
+def is_proposal(text: str) -> bool:
+    """Returns whether a folded sentence proposes something in the form of a question: "could we look at Monday?"."""
+    return _ASKING.search(text) is not None and stance_tables().proposing.search(text)
+
+
+def stance_of(text: str) -> Stance | None:
+    """Returns what a folded text, such as a clause, says; None when it says neither yes nor no."""
+    tables, plain = stance_tables(), _expanded(text)
+    rest = tables.double_negatives.without(plain)
+    affirmed = rest != plain
+    plain, rest = rest, tables.reluctant.without(rest)
+    reluctant = rest != plain
+    plain, rest = rest, tables.open.without(rest)
+    undecided = rest != plain
+    rest = _IF_NOT.sub(" ", rest)
+    if tables.no.search(rest) or _NO_SIGNS.search(rest):
+        return Stance.NO
+    if undecided:
+        return Stance.OPEN
+    if affirmed:
+        return Stance.YES
+    if _QUESTION.fullmatch(rest) and (_ASKING.search(rest) or tables.proposing.search(rest)):
+        return Stance.RELUCTANT if tables.proposing.search(rest) else Stance.OPEN
+    return _plain_stance(rest) or (Stance.RELUCTANT if reluctant else None)
+
+
+def _plain_stance(rest: str) -> Stance | None:
+    """Returns what a text without idioms and denials says."""
+    tables = stance_tables()
+    if tables.yes.search(rest) or _YES_SIGNS.search(rest) or rest.strip(" .!,*_~()") in tables.yes_alone:
+        return Stance.WISH if tables.wish.search(rest) else Stance.YES
+    if tables.occupied.search(rest):
+        return Stance.OCCUPIED
+    return Stance.WISH if tables.wish.search(rest) else None
+
+
+def _expanded(text: str) -> str:
+    """Returns a folded text with "not" for its contractions, so that "can't" and "can not" are one."""
+    if "n't" not in text and "cannot" not in text:
+        return text
+    return _CONTRACTION.sub(lambda found: "will not" if found["will"] else "can not" if found["can"] else " not", text)
