@@ -36,6 +36,7 @@ def comparison_record(report: ComparisonReport) -> dict[str, Any]:
     """Returns the comparison of two models as JSON values."""
     return {
         **settings_record(report.settings),
+        "protocols": list(report.protocols),
         **pair_record(report.comparison, report.settings),
         "cautions": list(report.cautions),
     }
@@ -72,7 +73,7 @@ def render_comparison(report: ComparisonReport, form: Format) -> str:
     notes = [
         *_verdicts(comparison, settings),
         *_left_out(comparison),
-        *method_notes(settings, corrected_over, report.cautions),
+        *method_notes(settings, report.protocols, corrected_over, report.cautions),
     ]
     return render_blocks(form, models, _columns_table(comparison, settings), notes)
 
@@ -82,9 +83,12 @@ def won_columns(comparison: Comparison, model: Literal["a", "b"], alpha: float) 
     return [column for column in comparison.columns if column.winner(alpha) == model]
 
 
-def method_notes(settings: ComparisonSettings, corrected_over: str, cautions: Sequence[str]) -> Iterator[str]:
+def method_notes(
+    settings: ComparisonSettings, protocols: Sequence[str], corrected_over: str, cautions: Sequence[str]
+) -> Iterator[str]:
     """Yields how the numbers were computed, and the cautions."""
-    yield f"{settings.scoring} scoring · percentage points ± standard error, paired by scenario · p two-sided, t"
+    how = f"{settings.scoring} scoring · protocol {' and '.join(protocols)}"
+    yield f"{how} · percentage points ± standard error, paired by scenario · p two-sided, t"
     yield f"adjusted p: {corrected_over} · significant at {settings.alpha:g}"
     for caution in cautions:
         yield f"caution: {one_line(caution)}"

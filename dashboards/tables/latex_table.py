@@ -72,6 +72,8 @@ def _name(row: TableRow) -> str:
     name = escape(row.model)
     if row.role is not None:
         return f"{name} ({row.role})"
+    if not row.comparable:
+        return f"{name}$^{{\\dagger}}$"
     return name if row.competes else f"{name}$^{{*}}$"
 
 
@@ -98,12 +100,17 @@ def _caption(rows: Sequence[TableRow]) -> str:
     measured = [row.measured for row in rows if row.measured is not None]
     runs = ", ".join(escape(run) for run in dict.fromkeys(each.run_id for each in measured))
     scorings = ", ".join(dict.fromkeys(each.scoring for each in measured))
-    parts = [f"Mean $\\pm$ standard error in \\%; run {runs}, {scorings} scoring."]
+    protocols = ", ".join(dict.fromkeys(row.protocol for row in rows if row.source == "ours"))
+    parts = [f"Mean $\\pm$ standard error in \\%; run {runs}, {scorings} scoring, protocol {protocols}."]
     if any(each.averaging == "released" for each in measured):
         left_out, episodes = sum(each.left_out for each in measured), sum(each.episodes for each in measured)
         parts.append(f"Averaging of the released code: {left_out} of {episodes} rows are left out.")
     if any(row.source == "paper" for row in rows):
         parts.append("Rows as published are copied from table 2 of the Muses-Bench paper, not measured.")
-    if any(row.role is None and not row.competes for row in rows):
+    if any(row.role is None and not row.comparable for row in rows):
+        parts.append(
+            "$^{\\dagger}$ Other prompts and turns than those of the rows as published; the two do not compare."
+        )
+    if any(row.role is None and row.comparable and not row.competes for row in rows):
         parts.append("$^{*}$ Too few of the planned episodes are scored to compare.")
     return " ".join(parts)

@@ -14,6 +14,7 @@ from muses_eval.dashboards.tables.latex_table import latex_table
 from muses_eval.dashboards.tables.paper_table2 import (
     PAPER_COLUMNS,
     PAPER_NOTES,
+    PAPER_PROTOCOL,
     TableRow,
     averages_like_paper,
     measured_rows,
@@ -27,6 +28,9 @@ from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 Format = Literal["table", "md", "csv", "json", "latex"]
 
 _NESTED = ("outcomes", "bounds")
+_OTHER_PROTOCOL_NOTE = (
+    "rows of another protocol do not compare with those of the paper, because their prompts and turns are different"
+)
 
 
 def leaderboard_records(rows: Sequence[LeaderboardRow], *, with_paper: bool = False) -> list[dict[str, Any]]:
@@ -61,7 +65,7 @@ def _published_record(row: TableRow) -> dict[str, Any]:
     """Returns a record with the same keys as ours; null for values that the paper does not have."""
     record: dict[str, Any] = {"source": row.source}
     record |= _flat(dict.fromkeys(field.name for field in fields(LeaderboardRow)) | {"estimates": row.estimates})
-    record |= {"scoring": "published", "model": row.model, "avg_columns": len(PAPER_COLUMNS)}
+    record |= {"scoring": "published", "protocol": row.protocol, "model": row.model, "avg_columns": len(PAPER_COLUMNS)}
     record |= {"outcomes": {}, "bounds": {}, "ranked": False, "averaging": "released"}
     return record
 
@@ -106,7 +110,8 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
         if any(row.estimates[column] or (row.measured and column in row.measured.bounds) for row in table_rows)
     ]
     of_all = "" if len(shown) == len(COLUMNS) else f" of {len(shown)}"
-    source = ["source"] if with_paper else []
+    differs = len({row.protocol for row in table_rows}) > 1
+    source = [*(["source"] if with_paper else []), *(["protocol"] if differs else [])]
     header = ["", "model", *source, *(COLUMNS[column].title for column in shown), f"avg{of_all}"]
     header += ["episodes", "coverage", "cost"]
     body = [
@@ -114,6 +119,7 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
             NO_VALUE if row.measured is None or row.measured.rank is None else str(row.measured.rank),
             row.model if row.role is None else f"{row.model} ({row.role})",
             *([row.source] if with_paper else []),
+            *([row.protocol] if differs else []),
             *(mean_text(row.estimates[column]) for column in (*shown, "avg")),
             *_extent(row.measured),
         ]
@@ -145,11 +151,15 @@ def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
     if not rows:
         return ["no episodes have been played"]
     runs = ", ".join(dict.fromkeys(one_line(row.run_id) for row in rows))
-    notes = [f"run {runs} · {rows[0].scoring} scoring · mean ± standard error in %, clustered by scenario"]
+    protocols = ", ".join(dict.fromkeys(row.protocol or "?" for row in rows))
+    how = f"{rows[0].scoring} scoring · protocol {protocols}"
+    notes = [f"run {runs} · {how} · mean ± standard error in %, clustered by scenario"]
     if rows[0].averaging == "released":
         notes.append(released_averaging(rows))
     if with_paper:
         notes += PAPER_NOTES
+        if any(row.protocol != PAPER_PROTOCOL for row in rows):
+            notes.append(_OTHER_PROTOCOL_NOTE)
     for row in rows:
         if with_paper and row.avg is not None and not averages_like_paper(row):
             other = f"over {row.avg_columns} columns, not the paper's {len(PAPER_COLUMNS)}"

@@ -1,7 +1,8 @@
 """The rows of a leaderboard table: measured ones, and those of the paper's table 2 (``paper_table2.csv``).
 
 The paper's rows are copied, never measured here, and are labelled so.  Built-in agents are the floor and the ceiling of
-a table, not competitors: none of their figures is marked as best.
+a table, not competitors: none of their figures is marked as best.  The same holds for rows of another protocol than the
+paper's, beside its rows.
 """
 
 import csv
@@ -11,11 +12,13 @@ from importlib.resources import files
 from typing import Literal
 
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 Source = Literal["ours", "paper"]
 
+PAPER_PROTOCOL: ProtocolName = "released"
 PAPER_COLUMNS = frozenset(name for name, column in COLUMNS.items() if column.paper is not None)
 """Columns of the leaderboard that the paper's table has, and that its average is over."""
 
@@ -39,6 +42,8 @@ class TableRow:
     """Estimate of every column of the leaderboard and of ``avg``; None when unknown."""
     measured: LeaderboardRow | None = None
     """The measured row; None for a published one."""
+    comparable: bool = True
+    """False beside the paper's rows when it was played by another protocol."""
 
     @property
     def role(self) -> Literal["floor", "ceiling"] | None:
@@ -48,13 +53,24 @@ class TableRow:
         return "ceiling" if self.measured.builtin == "oracle" else "floor"
 
     @property
+    def protocol(self) -> str:
+        """The protocol of its episodes; ``?`` without a manifest."""
+        return PAPER_PROTOCOL if self.measured is None else self.measured.protocol or "?"
+
+    @property
     def competes(self) -> bool:
-        """True when its figures may be marked as best: not a built-in agent, and enough of its plan is scored."""
-        return self.role is None and (self.measured is None or self.measured.ranked)
+        """True when its figures may be marked as best.
+
+        It is comparable and not a built-in agent, and enough of its plan is scored.
+        """
+        return self.comparable and self.role is None and (self.measured is None or self.measured.ranked)
 
 
 def measured_rows(rows: Sequence[LeaderboardRow], *, beside_paper: bool = False) -> list[TableRow]:
-    """Returns our rows; *beside_paper*: without averages over other columns than the paper's."""
+    """Returns our rows.
+
+    *beside_paper*: averages over other columns than the paper's are left out; rows of another protocol do not compete.
+    """
     return [
         TableRow(
             "ours",
@@ -64,6 +80,7 @@ def measured_rows(rows: Sequence[LeaderboardRow], *, beside_paper: bool = False)
                 "avg": None if beside_paper and not averages_like_paper(row) else _average(row),
             },
             row,
+            comparable=not beside_paper or row.protocol == PAPER_PROTOCOL,
         )
         for row in rows
     ]

@@ -32,6 +32,7 @@ def ranking_record(ranking: Ranking) -> dict[str, Any]:
     """Returns a run's models with their possible ranks, and all pairs of them, as JSON values."""
     return {
         "run_id": ranking.run_id,
+        "protocols": list(ranking.protocols),
         **settings_record(ranking.settings),
         "models": [
             {
@@ -53,10 +54,11 @@ def render_ranking(ranking: Ranking, form: Format) -> str:
     if form == "json":
         return json.dumps(ranking_record(ranking), indent=2)
     over = f"over {count_text(len(ranking.comparisons), 'pair')}; for the columns over all pairs and columns"
+    corrected_over = f"{CORRECTIONS[ranking.settings.correction]} {over}"
     notes = [
         f"run {one_line(ranking.run_id)} · {_bands_note(ranking)}",
         *_unranked(ranking),
-        *method_notes(ranking.settings, f"{CORRECTIONS[ranking.settings.correction]} {over}", ranking.cautions),
+        *method_notes(ranking.settings, ranking.protocols, corrected_over, ranking.cautions),
     ]
     return f"{render_blocks(form, _ranks_table(ranking))}\n\n{render_blocks(form, _pairs_table(ranking), notes)}"
 

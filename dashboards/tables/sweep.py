@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from muses_eval.dashboards.tables.text_table import markdown_table, text_table
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.runs.cell_results import CellResult
 
 
@@ -14,6 +15,7 @@ class SweepRow:
 
     run: str
     """Parameter values of its run, as text."""
+    protocol: ProtocolName
     cell: CellResult
     complete: bool
 
@@ -24,6 +26,7 @@ def sweep_record(line: SweepRow) -> dict[str, Any]:
     return {
         "run": line.run,
         "run_id": cell.run_id,
+        "protocol": line.protocol,
         "model": cell.model,
         "family": cell.family,
         "episodes": {"planned": cell.planned, **cell.outcomes},
@@ -34,13 +37,19 @@ def sweep_record(line: SweepRow) -> dict[str, Any]:
 
 
 def render_sweep(lines: Sequence[SweepRow], form: Literal["table", "md"]) -> str:
-    """Returns the rows as a table; a sweep of one run has no column for the run."""
+    """Returns the rows as a table, with the protocols below; a sweep of one run has no column for the run.
+
+    The label of a run has its protocol when the sweep varies it.
+    """
     named = any(line.run for line in lines)
     header = ["model", "family", "scored", "coverage", "cost", "cell", "not scored"]
     rows = [[line.run, *_cells(line)] if named else _cells(line) for line in lines]
     header = ["run", *header] if named else header
     numeric = range(header.index("scored"), header.index("cell"))
-    return markdown_table(header, rows, numeric) if form == "md" else text_table(header, rows, numeric)
+    protocols = f"protocol {' and '.join(dict.fromkeys(line.protocol for line in lines))}"
+    if form == "md":
+        return f"{markdown_table(header, rows, numeric)}\n\n{protocols}"
+    return f"{text_table(header, rows, numeric)}\n{protocols}"
 
 
 def _cells(line: SweepRow) -> list[str]:

@@ -25,7 +25,8 @@ def _head(episode: Episode) -> Iterator[str]:
     scenario = f"scenario {one_line(episode.scenario_id)} · epoch {episode.epoch}"
     yield f"{one_line(episode.model)} on {episode.family} · {scenario}"
     yield " · ".join(f"{name} {value}" for name, value in variants.items() if value is not None)
-    yield f"run {episode.run_id} · shard {episode.shard} attempt {episode.attempt} · {episode.seconds:.2f} s"
+    attempt = f"shard {episode.shard} attempt {episode.attempt}"
+    yield f"run {episode.run_id} · protocol {episode.protocol} · {attempt} · {episode.seconds:.2f} s"
     flags = f" · flags: {', '.join(episode.flags)}" if episode.flags else ""
     yield f"outcome {episode.outcome}{flags}"
     if episode.error_kind is not None:

@@ -19,6 +19,7 @@ import duckdb
 from muses_eval.dashboards.web.page import NoSuchPageError
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.hashing import digest
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.inventory import classify
 from muses_eval.storage.objects.object_keys import LOCKS, RESCORED, RUNS, SEALED, TRACES, parse_lock_key
 from muses_eval.storage.objects.object_store import MissingObjectError
@@ -56,6 +57,7 @@ class RunSummary:
     """UTC."""
     dataset: str
     users: str
+    protocol: ProtocolName
     planned: int
     models: tuple[str, ...]
     """Names of the planned models, sorted."""
@@ -70,6 +72,7 @@ class RunSummary:
             created_at=manifest.created_at,
             dataset=manifest.dataset,
             users=manifest.users,
+            protocol=manifest.protocol,
             planned=sum(manifest.planned.values()),
             models=tuple(sorted({model for model, _ in manifest.planned})),
             manifest=manifest,

@@ -109,6 +109,7 @@ class _RunPreview:
                 "run_id": planned.run_id,
                 "dataset": planned.dataset,
                 "dataset_version": planned.dataset_version,
+                "protocol": planned.protocol.name,
                 "episodes": planned.episode_count,
             },
             cells=_cells(planned),
@@ -174,7 +175,8 @@ def _run_texts(preview: _RunPreview) -> Iterator[str]:
     from muses_eval.dashboards.tables.text_table import text_table
 
     head, cells = preview.head, preview.cells
-    yield f"run {head['run_id']} · dataset {head['dataset']} (version {head['dataset_version']})"
+    dataset = f"dataset {head['dataset']} (version {head['dataset_version']})"
+    yield f"run {head['run_id']} · {dataset} · protocol {head['protocol']}"
     yield text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4))
     yield f"{head['episodes']} episodes in {len(cells)} cells"
     expected = _estimate(preview.cell_estimates)
@@ -195,7 +197,8 @@ def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
         ]
     )
     cells, episodes = (sum(part) for part in zip(*((len(o.cells), o.head["episodes"]) for o in previews), strict=True))
-    yield f"{episodes} episodes in {cells} cells of {len(previews)} runs"
+    protocols = " and ".join(dict.fromkeys(preview.head["protocol"] for preview in previews))
+    yield f"{episodes} episodes in {cells} cells of {len(previews)} runs · protocol {protocols}"
     expected = _estimate(_together(previews))
     if expected.by_model:
         yield render_estimate(expected)

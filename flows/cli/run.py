@@ -62,6 +62,7 @@ def _summary(result: RunReport) -> dict[str, Any]:
         "run_id": result.run_id,
         "store": result.store,
         "dataset_version": result.dataset_version,
+        "protocol": result.protocol,
         "episodes": {"planned": result.planned, **result.outcomes},
         "seconds": round(result.seconds, 3),
         "cost_usd": result.cost_usd,

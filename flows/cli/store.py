@@ -35,7 +35,8 @@ class RunListing:
 
     run_id: str
     state: str
-    """State of the run: open, sealed or unreadable, in which case the counts are unknown."""
+    """State of the run: open, sealed or unreadable, in which case the protocol and the counts are unknown."""
+    protocol: str | None
     planned: int | None
     scored: int | None
     objects: int
@@ -59,8 +60,8 @@ def ls(*, store: Store = None, as_json: Json = False) -> int:
         return DONE
     if not lines:
         _tell_empty(opened)
-    header = ["run", "state", "planned", "scored", "objects", "size", "last written"]
-    _table(header, [_cells(line) for line in lines], range(2, len(header)))
+    header = ["run", "state", "protocol", "planned", "scored", "objects", "size", "last written"]
+    _table(header, [_cells(line) for line in lines], range(3, len(header)))
     return DONE
 
 
@@ -181,21 +182,22 @@ def _line(store: "ObjectStore", run_id: str, items: "list[StoredObject]", now: f
     from muses_eval.storage.runs.manifest import read_manifest
     from muses_eval.storage.runs.shards import read_index
 
-    state, planned, scored = "unreadable", None, None
+    state, protocol, planned, scored = "unreadable", None, None, None
     try:
         manifest = read_manifest(store, run_id)
-        state, planned = manifest.state, sum(manifest.planned.values())
+        state, protocol, planned = manifest.state, manifest.protocol, sum(manifest.planned.values())
         scored = len(read_index(store, run_id).scored)
     except StoreError as error:
         _note(f"muses: {error}")
     counted = [item.info for item in items if item.kind != "claim"]
     size = sum(info.size for info in counted)
-    return RunListing(run_id, state, planned, scored, len(counted), size, max(0.0, now - last_modified(items)))
+    age = max(0.0, now - last_modified(items))
+    return RunListing(run_id, state, protocol, planned, scored, len(counted), size, age)
 
 
 def _cells(line: RunListing) -> list[str]:
     counts = [_count(line.planned), _count(line.scored), str(line.objects)]
-    return [line.run_id, line.state, *counts, _size(line.bytes), _age(line.age_s)]
+    return [line.run_id, line.state, line.protocol or "?", *counts, _size(line.bytes), _age(line.age_s)]
 
 
 def _verdict(check: "VerificationReport") -> Iterator[str]:

@@ -12,6 +12,7 @@ from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.errors import FailureKind
 from muses_eval.pipeline.plan.plan import Plan
 from muses_eval.pipeline.prices import prices_of
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.runs.spending import read_spending
 from muses_eval.workers.play.shard_summary import ShardSummary
 
@@ -27,6 +28,7 @@ class RunReport:
     run_id: str
     store: str
     dataset_version: str
+    protocol: ProtocolName
     planned: int
     outcomes: dict[str, int]
     seconds: float
@@ -77,6 +79,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         run_id=run.plan.run_id,
         store=run.store.url,
         dataset_version=run.plan.dataset_version,
+        protocol=run.plan.protocol.name,
         planned=run.plan.episode_count,
         outcomes={outcome: sum(counts.get(outcome, 0) for counts in stored.values()) for outcome in OUTCOMES},
         seconds=seconds,

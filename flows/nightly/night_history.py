@@ -18,6 +18,7 @@ class NightSummary:
     day: date
     state: str
     """State of the run of the night: open, sealed or unreadable."""
+    protocol: str | None
     planned: int | None
     scored: int | None
     complete: bool | None
@@ -51,6 +52,7 @@ def _line(store: ObjectStore, night: Night) -> NightSummary | None:
             run_id=night.run_id,
             day=night.day,
             state="unreadable",
+            protocol=None,
             planned=None,
             scored=None,
             complete=None,
@@ -71,6 +73,7 @@ def _readable(store: ObjectStore, night: Night, manifest: RunManifest) -> NightS
         run_id=night.run_id,
         day=night.day,
         state=manifest.state,
+        protocol=manifest.protocol,
         planned=sum(manifest.planned.values()),
         scored=len(read_index(store, night.run_id).scored) if report is None else report.scored,
         complete=None if report is None else report.complete,

@@ -51,6 +51,7 @@ def build_report(outcome: NightOutcome, seconds: float) -> NightReport:
         run_id=night.run_id,
         canary_id=night.canary_id,
         store=store.url,
+        protocol=manifest.protocol,
         started_at=find_manifest(store, night.canary_id).created_at,
         seconds=seconds,
         planned=played.planned,
@@ -107,6 +108,10 @@ def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:
             notes.append(f"in {before.run_id} and not in the config any more: {what} {', '.join(gone)}")
         if new := sorted(now - then):
             notes.append(f"new since {before.run_id}: {what} {', '.join(new)}")
+    if before.protocol != tonight.protocol:
+        notes.append(
+            f"protocol {tonight.protocol}, in {before.run_id} {before.protocol}: nothing is reused or compared"
+        )
     notes += _other_models(before, tonight)
     common = {family for _, family in before.planned} & {family for _, family in tonight.planned}
     other = sorted(family for family in common if rows_version(before, family) != rows_version(tonight, family))

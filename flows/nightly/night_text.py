@@ -27,9 +27,9 @@ def night_lines(report: NightReport) -> Iterator[str]:
     """Describes the result of a night, the most important first."""
     cost = "unknown cost" if report.cost_usd is None else f"${report.cost_usd:.2f}"
     yield (
-        f"night {report.run_id} in {report.store}: {report.scored} of {report.planned} episodes scored,"
-        f" {report.cells_played} cells played, {report.cells_reused} reused; canary {report.canary_scored} of"
-        f" {report.canary_planned}; {cost}, {duration(report.seconds)}"
+        f"night {report.run_id} in {report.store}, protocol {report.protocol}: {report.scored} of {report.planned}"
+        f" episodes scored, {report.cells_played} cells played, {report.cells_reused} reused; canary"
+        f" {report.canary_scored} of {report.canary_planned}; {cost}, {duration(report.seconds)}"
     )
     yield from (f"  {flag_line(flag)}" for flag in report.flags)
     if not report.flags:
@@ -54,9 +54,9 @@ def cell_rows(cells: Sequence[CellRecord], run_id: str) -> list[dict[str, Any]]:
 
 def status_table(lines: Sequence[NightSummary]) -> str:
     """Renders the last nights as a table, followed by their flags and problems."""
-    header = ["night", "state", "coverage", "cells played", "taken over", "cost", "duration", "flags"]
+    header = ["night", "state", "protocol", "coverage", "cells played", "taken over", "cost", "duration", "flags"]
     rows = [_status_row(line) for line in lines]
-    table = text_table(header, rows, numeric=(2, 3, 4, 5, 6))
+    table = text_table(header, rows, numeric=(3, 4, 5, 6, 7))
     remarks = [f"{line.run_id}: {remark}" for line in lines for remark in _remarks(line)]
     return "\n".join((table, *remarks))
 
@@ -69,6 +69,7 @@ def _status_row(line: NightSummary) -> list[str]:
     return [
         line.day.isoformat(),
         state,
+        line.protocol or _UNKNOWN,
         _UNKNOWN if coverage is None else f"{100 * coverage:.3g} %",
         str(line.cells_played),
         str(line.cells_reused),

@@ -29,6 +29,7 @@ from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.resilient_query import resilient_query
 from muses_eval.storage.runs.cell_results import CellResult, cell_results
@@ -70,6 +71,7 @@ class SweepRunResult:
     label: str
     """Readable values of the run."""
     run_id: str
+    protocol: ProtocolName
     cells: tuple[CellResult, ...]
     """Stored results of all starts."""
     coverage: float
@@ -104,7 +106,9 @@ class SweepReport:
     @property
     def lines(self) -> list[SweepRow]:
         """Results of all cells, in the order of the grid."""
-        return [SweepRow(run.label, cell, run.is_complete(cell)) for run in self.runs for cell in run.cells]
+        return [
+            SweepRow(run.label, run.protocol, cell, run.is_complete(cell)) for run in self.runs for cell in run.cells
+        ]
 
     @property
     def budget_reached(self) -> bool:
@@ -214,7 +218,9 @@ async def _result_of(queued: _QueuedRun, came: RunReport | str) -> SweepRunResul
     except (MusesError, duckdb.Error) as error:
         found, came = [CellResult(queued.run_id, *cell, n, {}, None) for cell, n in queued.planned.items()], str(error)
     report, failure = (None, came) if isinstance(came, str) else (came, None)
-    return SweepRunResult(queued.label, queued.run_id, tuple(found), queued.config.coverage, report, failure)
+    return SweepRunResult(
+        queued.label, queued.run_id, queued.config.protocol, tuple(found), queued.config.coverage, report, failure
+    )
 
 
 def _stored(queued: _QueuedRun) -> list[CellResult]:

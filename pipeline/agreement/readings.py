@@ -18,7 +18,7 @@ from muses_eval.pipeline.datasets.row_reader import RowError, read_field
 from muses_eval.pipeline.episode.principal import AGENT
 from muses_eval.pipeline.episode.transcript import Message, Transcript, delivered
 from muses_eval.pipeline.families.family import Row
-from muses_eval.pipeline.families.instruct.corrected_scoring import read_answers
+from muses_eval.pipeline.families.instruct.answers import read_answers
 from muses_eval.pipeline.families.meeting import announcement, consent
 from muses_eval.pipeline.families.meeting.time_expressions import parse_slot
 

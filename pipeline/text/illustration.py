@@ -29,7 +29,7 @@ class IllustrationWords:
 
     def has(self, kind: str, clause: str) -> bool:
         """Returns whether a clause in lower case has a word of an entry."""
-        return self._patterns[kind].search(clause) is not None
+        return bool(clause) and self._patterns[kind].search(clause) is not None
 
     @cached_property
     def _patterns(self) -> dict[str, re.Pattern[str]]:

@@ -24,6 +24,7 @@ __all__ = [
     "nested_objects",
     "plain_key",
     "strip_reasoning",
+    "without_spans",
 ]
 
 _CONTAINERS = re.compile(r"[{\[]")
@@ -72,6 +73,15 @@ def json_objects(text: str) -> Iterator[dict[str, object]]:
         for value in span.value if isinstance(span.value, list) else [span.value]:
             if isinstance(value, dict):
                 yield value
+
+
+def without_spans(text: str, spans: Iterable[Span]) -> str:
+    """Returns the text around *spans*, which are in order."""
+    kept, position = [], 0
+    for span in spans:
+        kept.append(text[position : span.start])
+        position = span.end
+    return "".join([*kept, text[position:]])
 
 
 def nested_objects(value: object, depth: int, *, in_lists: bool = False) -> Iterator[Mapping[str, object]]:

@@ -45,14 +45,16 @@ _CLOSERS = {
 _QUOTE = re.compile("|".join(sorted(map(re.escape, _CLOSERS), key=len, reverse=True)))
 _STRING_ENDS = re.compile(
     r"""(?:\s|\\[nrt]){0,200}+(?:
-        [:：}\])] | \Z | //|/\*|\#\s | \+\s{0,20}["'] | => |
+        (?P<closer>[}\])]) | (?P<colon>[:：]|=>?) | \Z | (?<=\n)``` | //|/\*|\#\s | \+\s{0,20}["'] |
         [,，;](?:\s|\\[nrt]|//[^\n]{0,200}+\n|\#\s[^\n]{0,200}+\n){0,200}+(?:
             ["'“”„«‘’「『`\[{}\](\\\d-] | \.\.\.|…|\Z|/[/*]|\#
             | (?:null|none|true|false)\b | [\w$.-]{1,60}+(?:\ [\w$.-]{1,60}+){0,3}+\s{0,20}[:：=] )
         | (?<=\n)\s{0,200}+["'“„{] | ["'][\w .-]{1,60}+["']\s{0,20}: )""",
     re.VERBOSE | re.IGNORECASE,
 )
-"""What follows the quote that closes a string; any other quote belongs to the string."""
+"""What follows the quote that closes a string; any other quote belongs to the string.
+
+A closing bracket does so only where one is open, and a colon only after a key."""
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "/": "/", "\\": "\\", '"': '"', "'": "'", "`": "`"}
 
@@ -135,7 +137,7 @@ class _Reader:
         """Skips to the next entry; returns whether there is none, since the bracket closes, even by a wrong one."""
         self.budget.spend()
         self._skip()
-        if self._at_end():
+        if self._at_end() or self.text.startswith("```", self.position):
             self.cut = True
             return True
         char = self.text[self.position]
@@ -152,7 +154,7 @@ class _Reader:
 
     def _key(self) -> tuple[str, bool]:
         if quote := _QUOTE.match(self.text, self.position):
-            return self._string(quote[0]), True
+            return self._string(quote[0], is_key=True), True
         if not (bare := _BARE_KEY.match(self.text, self.position)):
             number = _NUMBER.match(self.text, self.position)
             if not number:
@@ -202,7 +204,7 @@ class _Reader:
         self.position = end
         return text
 
-    def _string(self, quote: str) -> str:
+    def _string(self, quote: str, *, is_key: bool = False) -> str:
         closers = _CLOSERS[quote]
         start = self.position + len(quote)
         many = len(quote) > 1
@@ -211,14 +213,20 @@ class _Reader:
         while closing := ends.search(self.text, position):
             position = closing.end()
             self.budget.spend()
-            if (closing[0][0] != "\\" or many) and _STRING_ENDS.match(self.text, position):
+            if (closing[0][0] != "\\" or many) and self._ends_string(position, is_key=is_key):
                 self.budget.spend(position - start)
                 self.position = position
-                return _unescaped(self.text[start : closing.start()])
+                return unescaped(self.text[start : closing.start()])
         self.budget.spend(len(self.text) - start)
         self.cut = True
         self.position = len(self.text)
-        return _unescaped(self.text[start:])
+        return unescaped(self.text[start:])
+
+    def _ends_string(self, position: int, *, is_key: bool) -> bool:
+        follows = _STRING_ENDS.match(self.text, position)
+        if not follows or (follows["colon"] and not is_key):
+            return False
+        return not follows["closer"] or follows["closer"] in self.open
 
     def _skip(self) -> None:
         gap = _GAP.match(self.text, self.position)
@@ -248,7 +256,8 @@ def _number(digits: str) -> object:
         return digits
 
 
-def _unescaped(body: str) -> str:
+def unescaped(body: str) -> str:
+    """Returns the content of a string of JSON, whose escapes may be wrong."""
     if "\\" not in body:
         return body
     try:

@@ -1,10 +1,20 @@
-"""Cautions for comparisons: differences besides the model, and models with no scenarios in common."""
+"""The conditions of a comparison: protocols, differences besides the model, and models with no scenarios in common."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
 from muses_eval.storage.analysis.model_in_run import ModelInRun, listed
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The conditions under which the compared models were played."""
+
+    protocols: tuple[str, ...]
+    """Names of the protocols, sorted."""
+    cautions: tuple[str, ...]
+    """Each difference between the models' episodes that may explain a difference in scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +28,25 @@ class _PlayedFamily:
     family: str
     scored: int
     users: Sequence[str]
+    protocols: Sequence[str]
     scorer_versions: Sequence[int] | None
 
 
-def cautions(
+def conditions(
     connection: duckdb.DuckDBPyConnection, models: Sequence[ModelInRun], family: str | None = None
-) -> Iterator[str]:
-    """Yields each difference between the models' episodes that may explain a difference in scores.
-
-    *family*: the family that is compared; None for all.
-    """
+) -> Conditions:
+    """Returns the conditions of a comparison.  *family*: the family that is compared; None for all."""
     played = [part for part in _played_families(connection, models) if family in (None, part.family)]
+    protocols = tuple(sorted({protocol for part in played for protocol in part.protocols}))
+    return Conditions(protocols, tuple(_cautions(played, protocols)))
+
+
+def _cautions(played: Sequence[_PlayedFamily], protocols: Sequence[str]) -> Iterator[str]:
+    if len(protocols) > 1:
+        yield (
+            f"the protocols were not the same ({listed(protocols)}): prompts and turns differ, so the scores do not"
+            " compare"
+        )
     users = sorted({user for part in played for user in part.users})
     if len(users) > 1:
         yield f"the users were not the same ({listed(users)}): they may cause a difference"
@@ -64,7 +82,7 @@ def _played_families(connection: duckdb.DuckDBPyConnection, models: Sequence[Mod
         "  SELECT unnest($runs) AS run_id, unnest($models) AS model, unnest(range(len($models))) AS position),"
         " attempts AS (FROM with_newest_scores('traces', 'rescored'))"
         " SELECT position, dataset, dataset_version, family, count(*) FILTER (outcome = 'scored'),"
-        " list(DISTINCT users), list(DISTINCT scorer_version) FILTER (outcome = 'scored')"
+        " list(DISTINCT users), list(DISTINCT protocol), list(DISTINCT scorer_version) FILTER (outcome = 'scored')"
         " FROM attempts JOIN compared USING (run_id, model) GROUP BY ALL ORDER BY position, dataset_version, family",
         {"runs": [each.run_id for each in models], "models": [each.model for each in models]},
     ).fetchall()

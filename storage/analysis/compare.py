@@ -16,7 +16,7 @@ import duckdb
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
-from muses_eval.storage.analysis.comparability import cautions, nothing_in_common
+from muses_eval.storage.analysis.comparability import conditions, nothing_in_common
 from muses_eval.storage.analysis.model_in_run import ModelInRun
 from muses_eval.storage.analysis.multiple_comparisons import Correction, adjusted
 from muses_eval.storage.analysis.paired_t_test import Difference, average_difference, paired_t_test
@@ -89,6 +89,8 @@ class ComparisonReport:
     settings: ComparisonSettings
     comparison: Comparison
     cautions: tuple[str, ...]
+    protocols: tuple[str, ...]
+    """Protocols of the two models' episodes: one, or two that do not compare."""
 
 
 DEFAULT_SETTINGS = ComparisonSettings()
@@ -117,7 +119,8 @@ def compare(
     (comparison,) = compare_pairs(connection, (a, b), settings)
     if not comparison.columns:
         raise MusesError(nothing_in_common(connection, (a, b), settings.family))
-    return ComparisonReport(settings, comparison, tuple(cautions(connection, (a, b), settings.family)))
+    found = conditions(connection, (a, b), settings.family)
+    return ComparisonReport(settings, comparison, found.cautions, found.protocols)
 
 
 def compare_pairs(

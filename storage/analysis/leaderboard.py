@@ -19,6 +19,7 @@ from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.analysis.intervals import Bounds, worst_case_bounds
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
@@ -37,6 +38,8 @@ class LeaderboardRow:
     """Rank among the ranked rows of the run; equal averages share a rank."""
     run_id: str
     scoring: Scoring
+    protocol: ProtocolName | None = None
+    """Protocol of the run; None without a manifest."""
     model: str
     estimates: Mapping[str, MeanEstimate | None]
     """Column -> mean and standard error, for every column of the leaderboard; None when nothing was scored."""
@@ -109,8 +112,14 @@ def leaderboard(  # noqa: PLR0913 - independent options
                 f"'row_error', which the averaging of the released code needs; `muses rescore {cell.run_id}` adds it"
             )
     builtins = _builtins(connection)
+    protocols = dict(connection.execute("SELECT run_id, protocol FROM runs").fetchall())
     models = [
-        replace(_row(scoring, threshold, list(group), columns), builtin=builtins.get((run, model)), averaging=averaging)
+        replace(
+            _row(scoring, threshold, list(group), columns),
+            protocol=protocols.get(run),
+            builtin=builtins.get((run, model)),
+            averaging=averaging,
+        )
         for (run, model), group in groupby(cells, key=lambda cell: (cell.run_id, cell.model))
     ]
     return [row for _, rows in groupby(models, key=lambda row: row.run_id) for row in _ranked(rows)]

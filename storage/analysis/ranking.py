@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 from muses_eval.pipeline.errors import MusesError
-from muses_eval.storage.analysis.comparability import cautions, nothing_in_common
+from muses_eval.storage.analysis.comparability import conditions, nothing_in_common
 from muses_eval.storage.analysis.compare import DEFAULT_SETTINGS, Comparison, ComparisonSettings, compare_pairs
 from muses_eval.storage.analysis.leaderboard import leaderboard
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
@@ -35,6 +35,8 @@ class Ranking:
     models: tuple[ModelRank, ...]
     comparisons: tuple[Comparison, ...]
     cautions: tuple[str, ...]
+    protocols: tuple[str, ...]
+    """The protocol of the run."""
 
     @property
     def bands(self) -> dict[str, RankBand]:
@@ -68,13 +70,15 @@ def rank_models(
     comparisons = compare_pairs(connection, models, settings)
     ranked = [row.model for row in order if row.ranked and overall[row.model]]
     bands = rank_bands(ranked, list(_significant_pairs(comparisons, settings.alpha)))
+    found = conditions(connection, models, settings.family)
     return Ranking(
         run_id,
         settings,
         tuple(columns),
         tuple(ModelRank(row.model, overall[row.model], bands.get(row.model)) for row in order),
         tuple(comparisons),
-        tuple(cautions(connection, models, settings.family)),
+        found.cautions,
+        found.protocols,
     )
 
 

@@ -59,7 +59,7 @@ def compare_with_last_night(
 ) -> RegressionCheck:
     """Compares the cells that were played tonight with the last sealed night.
 
-    A family whose scenarios changed is left out.
+    A family whose scenarios changed is left out, and so is everything when the protocol changed.
 
     Raises:
         StoreError: one of the two runs cannot be read.
@@ -68,7 +68,7 @@ def compare_with_last_night(
     comparable = {
         (model, family)
         for model, family in played & before.planned.keys()
-        if rows_version(tonight, family) == rows_version(before, family)
+        if rows_version(tonight, family) == rows_version(before, family) and tonight.protocol == before.protocol
     }
     with _reading(store, [tonight.run_id, before.run_id]) as connection:
         tested = list(_against(connection, tonight.run_id, before.run_id, comparable))

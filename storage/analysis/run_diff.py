@@ -24,7 +24,10 @@ GROUPS = (
 _PARTS = {"endpoint": "endpoints", "limits": "limits", "prices": "prices", "engine": "engines"}
 """Key of a model's serving record in the manifest -> group; all other keys are in ``serving``."""
 _IN_OTHER_GROUPS = frozenset(
-    {"name", "run_id", "store", "dataset", "families", "models", "users", "templates", "epochs", "limit", "execution"}
+    {
+        *("name", "run_id", "store", "dataset", "families", "models", "users", "protocol", "templates", "epochs"),
+        *("limit", "execution"),
+    }
 )
 
 
@@ -153,6 +156,7 @@ def _planned(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[t
     for (model, family), episodes in manifest.planned.items():
         if model in models:
             yield ("plan", f"episodes of {model} on {family}"), episodes
+    yield ("plan", "protocol"), manifest.protocol
     yield ("plan", "templates"), list(manifest.templates)
     yield ("plan", "epochs"), manifest.epochs
     yield ("plan", "limit"), manifest.limit

@@ -146,6 +146,7 @@ def _log(cell: _LogPart, episodes: Sequence[Episode], results: "EvalResults") ->
                 "model": cell.model,
                 "dataset_version": first.dataset_version,
                 "users": run.users,
+                "protocol": run.protocol,
                 "templates": list(run.templates),
                 "planned_episodes": run.planned[cell.model, cell.family],
                 "made_with": dict(run.made_with),

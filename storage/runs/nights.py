@@ -14,8 +14,10 @@ from itertools import islice
 from typing import Any, Literal
 
 from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.manifest import RunManifest, list_run_ids, read_manifest, update_manifest
+from muses_eval.storage.schema.parquet_schema import EARLIER_PROTOCOL
 
 FlagKind = Literal["drift", "regression", "improvement"]
 """``drift``: the scores of the canary changed although our code and configuration did not.  ``regression`` and
@@ -83,6 +85,7 @@ class NightReport:
     run_id: str
     canary_id: str
     store: str
+    protocol: ProtocolName = EARLIER_PROTOCOL
     started_at: datetime
     """Time of the first start, in UTC."""
     seconds: float

@@ -17,6 +17,7 @@ FULL = LeaderboardRow(
     rank=1,
     run_id="run-a",
     scoring="published",
+    protocol="muses",
     model="model-a",
     estimates={
         "queue_f1": MeanEstimate(0.5, 0.02),
@@ -62,7 +63,19 @@ def test_a_full_row() -> None:
     for cell in ("50.0 ± 2.0", "25.0 ± 1.0", "100.0 ± 0.0", "12.5 ± 3.0", "75.0 ", "52.5 ± 1.2", "1000/1000", "100 %"):
         assert cell in row
     assert row.endswith("$1.23")
-    assert notes == ["run run-a · published scoring · mean ± standard error in %, clustered by scenario"]
+    assert notes == [
+        "run run-a · published scoring · protocol muses · mean ± standard error in %, clustered by scenario"
+    ]
+
+
+def test_rows_of_several_protocols_name_theirs() -> None:
+    """A column names the protocol of each row when they differ; it is unknown without a manifest."""
+    text = table(
+        FULL, replace(FULL, model="model-b", run_id="run-b", protocol="released"), replace(FULL, protocol=None)
+    )
+    assert [line.split()[2] for line in (text[0], *text[2:5])] == ["queue", "muses", "released", "?"]
+    assert text[0].split()[1] == "protocol"
+    assert "run run-a, run-b · published scoring · protocol muses, released, ? · mean" in text[-1]
 
 
 def test_an_incomplete_row_says_what_is_missing() -> None:

@@ -13,6 +13,7 @@ from muses_eval.dashboards.tables.latex_table import escape, latex_table
 from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
 from muses_eval.dashboards.tables.paper_table2 import TableRow, measured_rows, published_rows
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.analysis.intervals import Bounds
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
@@ -27,7 +28,8 @@ def row(model: str, value: float | None = 0.5, **changes: Any) -> LeaderboardRow
     """Returns a ranked row with the same value in every column."""
     estimate = None if value is None else MeanEstimate(value, 0.01)
     figures: dict[str, Any] = {"estimates": dict.fromkeys(COLUMNS, estimate), "avg": value, "avg_se": 0.01}
-    plain = {"rank": 1, "run_id": "run-a", "scoring": "published", "avg_columns": 5, "episodes": 10, "planned": 10}
+    plain = {"rank": 1, "run_id": "run-a", "scoring": "published", "protocol": "released", "avg_columns": 5}
+    plain |= {"episodes": 10, "planned": 10}
     plain |= {"coverage": 1.0, "outcomes": OUTCOMES, "bounds": {}, "cost_usd": 0.0, "ranked": True}
     return LeaderboardRow(model=model, **{**plain, **figures, **changes})
 
@@ -131,6 +133,26 @@ def test_unranked_rows_do_not_compete() -> None:
     assert "$^{*}$" not in latex_table(measured_rows(rows[:1]))
 
 
+@pytest.mark.parametrize("protocol", ["muses", None])
+def test_rows_of_another_protocol_do_not_compete(protocol: ProtocolName | None) -> None:
+    """Beside the paper's rows, ours are marked and explained when they were played by another protocol."""
+    ours = [row("ours", 0.99, protocol=protocol)]
+    table = render_leaderboard(ours, "latex", with_paper=True)
+    assert cells(table, "ours$^{\\dagger}$")[1:] == ["99.0 $\\pm$ 1.0"] * 6
+    assert cells(table, "GPT-5.2")[3] == "\\textbf{100.0} $\\pm$ 0.0"
+    assert "$^{\\dagger}$ Other prompts and turns" in table
+    assert "\\textbf" in latex_table(measured_rows(ours))
+    for form in ("table", "md"):
+        text = render_leaderboard(ours, form, with_paper=True)  # type: ignore[arg-type]
+        assert re.search(rf"ours\W+ours\W+{re.escape(protocol or '?')}\W+99\.0", text)
+        assert re.search(r"GPT-5\.1\W+paper\W+released\W+94\.5", text)
+        assert "do not compare with those of the paper" in text
+        assert "do not compare" not in render_leaderboard([row("ours")], form, with_paper=True)  # type: ignore[arg-type]
+    mine, *paper = leaderboard_records(ours, with_paper=True)
+    assert mine["protocol"] == protocol
+    assert {record["protocol"] for record in paper} == {"released"}
+
+
 def test_columns_that_nobody_played() -> None:
     """Missing columns are left out; beside the paper, an average over fewer columns is not shown."""
     some = {**dict.fromkeys(COLUMNS, MeanEstimate(0.5, 0.01)), "privacy": None, "utility": None}
@@ -186,7 +208,7 @@ def test_a_whole_table() -> None:
         for title in ("Measured", "As published", "Built-in agents")
     ]
     assert "not measured" in table
-    assert "run run-a, published scoring" in table
+    assert "run run-a, published scoring, protocol released." in table
     assert _balanced(table)
 
 

@@ -15,6 +15,7 @@ LINE = NightSummary(
     run_id="nightly-2026-11-23",
     day=date(2026, 11, 23),
     state="sealed",
+    protocol="muses",
     planned=8,
     scored=6,
     complete=False,
@@ -38,7 +39,9 @@ def test_a_flag_says_what_where_and_since_when() -> None:
 
 def test_a_night() -> None:
     lines = list(night_lines(REPORT))
-    assert lines[0].startswith("night nightly-2026-11-23 in here: 3 of 4 episodes scored, 1 cells played, 2 reused;")
+    assert lines[0].startswith(
+        "night nightly-2026-11-23 in here, protocol muses: 3 of 4 episodes scored, 1 cells played, 2 reused;"
+    )
     assert "canary 2 of 2; unknown cost, 12 s" in lines[0]
     assert [line.split(":")[0].strip() for line in lines[1:3]] == ["drift", "improvement"]
     assert lines[3:] == ["  a note", "  1 x timeout: no answer", f"  {REPORT.site}"]
@@ -51,8 +54,10 @@ def test_the_last_nights() -> None:
     """Unknown values are not shown as 0; alarms and problems are listed below the table, improvements are not."""
     going = replace(LINE, state="open", scored=None, complete=None, cost_usd=None, seconds=None, flags=(), problems=())
     first, second, *below = status_table([LINE, going]).splitlines()[2:]
-    assert " ".join(first.split()) == "2026-11-23 sealed 75 % 1 3 $1.25 67 min 1 drift, 2 regression, 1 improvement"
-    assert " ".join(second.split()) == "2026-11-23 open, not finished ? 1 3 ? ? –"
+    assert (
+        " ".join(first.split()) == "2026-11-23 sealed muses 75 % 1 3 $1.25 67 min 1 drift, 2 regression, 1 improvement"
+    )
+    assert " ".join(second.split()) == "2026-11-23 open, not finished muses ? 1 3 ? ? –"
     assert below == [
         f"{LINE.run_id}: {flag_line(FLAG)}",
         *[f"{LINE.run_id}: {flag_line(WORSE)}"] * 2,

@@ -36,6 +36,7 @@ from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.vllm.gpu_scheduler import GpuScheduler
 
 from tests.provider import Provider, Response, failed, refused
+from tests.released import RELEASED
 from tests.s3_server import S3Server, free_ports
 
 ALL = re.compile(r"\btask_\w+|\b[a-z]+_task_\d+|\b\d+\b")
@@ -260,6 +261,14 @@ def test_other_scenarios(later: Board) -> None:
     assert (report.cells_reused, report.flags) == (0, ())
     (note,) = [note for note in report.notes if "other scenarios" in note]
     assert note.startswith("other scenarios than in nightly-2026-11-01: instruct, queue; they are neither reused")
+
+
+def test_another_protocol(later: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another protocol, nothing is reused or compared, and a note says so."""
+    monkeypatch.setattr("muses_eval.flows.job.prepare.load_protocol", lambda _: RELEASED)
+    report = later.night(2, protocol="released").report
+    assert (report.protocol, report.cells_reused, report.flags) == ("released", 0, ())
+    assert "protocol released, in nightly-2026-11-01 muses: nothing is reused or compared" in report.notes
 
 
 def test_a_second_start_changes_nothing(later: Board) -> None:

@@ -9,6 +9,7 @@ from muses_eval.pipeline.datasets.personas import PersonaWords, persona_words
 from muses_eval.pipeline.errors import DatasetError
 from muses_eval.pipeline.families.access.resources import Resources, resources
 from muses_eval.pipeline.families.access.scripted_users import UserWords, user_words
+from muses_eval.pipeline.families.instruct.answers import AnswerWords, answer_words
 from muses_eval.pipeline.families.instruct.constraints.common_words import CommonWords, common_words
 from muses_eval.pipeline.families.instruct.fillers import Fillers, fillers
 from muses_eval.pipeline.families.instruct.wording import Wording as InstructWording, wording as instruct_wording
@@ -40,6 +41,7 @@ TABLES: dict[type, Callable[[], object]] = {
     WeekdayNames: weekday_names,
     PersonaWords: persona_words,
     DecisionWords: decision_words,
+    AnswerWords: answer_words,
     IllustrationWords: illustration_words,
 }
 

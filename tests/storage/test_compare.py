@@ -8,6 +8,8 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
+from muses_eval.dashboards.tables.comparison import comparison_record, render_comparison
+from muses_eval.dashboards.tables.ranking import ranking_record, render_ranking
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.errors import MusesError, StoreError
@@ -288,6 +290,29 @@ def test_equal_models(folder: ObjectStore) -> None:
     found = only(asked(folder))
     assert found.difference.mean == pytest.approx(0, abs=1e-12)
     assert (found.difference.p, found.a_better, found.b_better, found.winner(0.05)) == (1.0, 0, 0, None)
+
+
+def test_results_of_two_protocols_do_not_compare(folder: ObjectStore) -> None:
+    """It is the first caution, and the protocols are part of the report and of the ranking."""
+    put(folder, *queue("a", {"s1": 1.0, "s2": 0.5}))
+    put(folder, *queue("b", {"s1": 0.0, "s2": 0.1}, protocol="released", users="openai:user-model"), number=1)
+    report = asked(folder)
+    assert report.protocols == ("muses", "released")
+    assert report.cautions[0] == (
+        "the protocols were not the same (muses, released): prompts and turns differ, so the scores do not compare"
+    )
+    assert "· protocol muses and released ·" in render_comparison(report, "table")
+    assert comparison_record(report)["protocols"] == ["muses", "released"]
+
+
+def test_one_protocol_is_no_caution(folder: ObjectStore) -> None:
+    put(folder, *queue("a", {"s1": 1.0}, protocol="released"), *queue("b", {"s1": 0.0}, protocol="released"))
+    create_or_check(folder, replace(MANIFEST, planned={("a", "queue"): 1, ("b", "queue"): 1}, protocol="released"))
+    assert (asked(folder).protocols, asked(folder).cautions) == (("released",), ())
+    ranked = ranking(folder)
+    assert (ranked.protocols, ranked.cautions) == (("released",), ())
+    assert ranking_record(ranked)["protocols"] == ["released"]
+    assert "published scoring · protocol released ·" in render_ranking(ranked, "md")
 
 
 def test_what_differs_beside_the_models_is_a_caution(folder: ObjectStore) -> None:

@@ -209,7 +209,7 @@ def test_a_log_says_what_the_run_says(store: ObjectStore, tmp_path: Path) -> Non
     assert (log.status, log.eval.task, log.eval.model) == ("success", "muses/queue", "openai/provider/model-a")
     assert (log.eval.run_id, log.eval.config.epochs, log.eval.dataset.name) == ("run-a", 2, SAMPLE.dataset)
     assert (log.eval.revision.commit, log.eval.packages) == ("0" * 40, {"muses-eval": "0.1.0"})
-    assert log.eval.metadata["made_with"] == {"lock": "abc"}
+    assert (log.eval.metadata["protocol"], log.eval.metadata["made_with"]) == ("muses", {"lock": "abc"})
     assert (log.results.total_samples, log.results.completed_samples) == (4, 2)
     metrics = {score.name: score.metrics for score in log.results.scores}
     assert metrics["corrected_f1"]["mean"].value == pytest.approx(1 / 3)
@@ -240,6 +240,7 @@ def test_a_sample_holds_the_whole_episode(tmp_path: Path) -> None:
     assert (used.total_cost, sample.role_usage["user"].total_cost) == (0.75, 0.5)
     assert sample.metadata["calls"] == [asdict(call) for call in CALLS]
     assert (sample.metadata["flags"], sample.metadata["users"]) == (["length"], "scripted")
+    assert sample.metadata["protocol"] == "muses"
     assert datetime.fromisoformat(sample.completed_at) == LONG.started_at + timedelta(seconds=1.5)
     assert sample.error is None
     assert samples["second"].role_usage == {}  # an unknown token count is left out, not replaced

@@ -101,6 +101,12 @@ def test_other_scenarios_are_not_compared(folder: ObjectStore) -> None:
     assert compare_with_last_night(folder, tonight, before, 0.01).tested == 0
 
 
+def test_another_protocol_is_not_compared(folder: ObjectStore) -> None:
+    before = put(folder, "n-1", {"a": level(0.9, 1)})
+    tonight = replace(put(folder, "n-2", {"a": level(0.1, 1)}), protocol="released")
+    assert compare_with_last_night(folder, tonight, before, 0.01).tested == 0
+
+
 def test_a_model_without_a_past_is_not_compared(folder: ObjectStore) -> None:
     before = put(folder, "n-1", {"a": level(0.9, 1)})
     tonight = put(folder, "n-2", {"new": level(0.1, 1)})

@@ -59,6 +59,7 @@ def test_nothing_changed() -> None:
         (replace(RUN, made_with=MADE | {"rows": {"queue": "2222"}}), ("dataset", "version of queue", "1111", "2222")),
         (replace(RUN, epochs=3), ("plan", "epochs", 2, 3)),
         (replace(RUN, limit=None), ("plan", "limit", 6, None)),
+        (replace(RUN, protocol="released"), ("plan", "protocol", "muses", "released")),
         (replace(RUN, templates=("xml",)), ("plan", "templates", ["published"], ["xml"])),
         (
             replace(RUN, planned={**RUN.planned, ("model-a", "access"): 5}),

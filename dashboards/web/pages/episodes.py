@@ -75,7 +75,8 @@ def episodes_page(cache: StoreCache, request: PageRequest) -> Page:
 
     Path parameter: ``run``.  Query parameters: the filters, ``text``, ``order`` and ``page``, all optional.
     """
-    run_id = cache.run(request.path_params["run"]).run_id
+    run = cache.run(request.path_params["run"])
+    run_id = run.run_id
     chosen = {name: request.query_params.get(name, "") for name in (*FILTERS, "text")}
     order = request.query_params.get("order", "worst")
     order = order if order in ORDERS else "worst"
@@ -89,6 +90,7 @@ def episodes_page(cache: StoreCache, request: PageRequest) -> Page:
         template="episodes.html",
         run_id=run_id,
         values={
+            "protocol": run.protocol,
             "episodes": episodes,
             "total": total,
             "first": (page - 1) * PAGE_LENGTH + 1,

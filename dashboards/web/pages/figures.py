@@ -57,9 +57,10 @@ class Figure:
 
 def figures_page(cache: StoreCache, request: PageRequest) -> Page:
     """Returns the page of a run's figures.  Path parameter: ``run``."""
-    run_id = cache.run(request.path_params["run"]).run_id
-    found = cache.get_or_compute(("figures",), lambda: figures(cache, run_id), run_id)
-    return Page(f"Figures of {run_id}", "figures.html", {"figures": found, "run": run_id}, run_id)
+    run = cache.run(request.path_params["run"])
+    found = cache.get_or_compute(("figures",), lambda: figures(cache, run.run_id), run.run_id)
+    values = {"figures": found, "run": run.run_id, "protocol": run.protocol}
+    return Page(f"Figures of {run.run_id}", "figures.html", values, run.run_id)
 
 
 def figures(cache: StoreCache, run_id: str) -> list[Figure]:

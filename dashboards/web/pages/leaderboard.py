@@ -12,6 +12,7 @@ from muses_eval.dashboards.tables.leaderboard import released_averaging
 from muses_eval.dashboards.tables.paper_table2 import (
     PAPER_COLUMNS,
     PAPER_NOTES,
+    PAPER_PROTOCOL,
     TableRow,
     measured_rows,
     published_rows,
@@ -83,6 +84,7 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
             "left_out": released_averaging([line.measured for line in lines if line.measured is not None]),
             "columns": [(column, *COLUMNS[column].heading, COLUMNS[column].family) for column in shown],
             "all_columns": len(shown) == len(COLUMNS),
+            "paper_protocol": PAPER_PROTOCOL,
             "paper_columns": set(shown) >= PAPER_COLUMNS,
             "scoring": scoring,
             "scorings": get_args(Scoring),

@@ -8,7 +8,8 @@ from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.family import Row, ScriptedKind
-from muses_eval.pipeline.families.instruct import corrected_scoring as corrected, scenario
+from muses_eval.pipeline.families.instruct import scenario
+from muses_eval.pipeline.families.instruct.answers import read_answers
 from muses_eval.pipeline.families.instruct.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.instruct.metrics import METRICS, score, score_case
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth
@@ -37,7 +38,7 @@ class InstructFamily:
 
     def interpret(self, scenario: Scenario[InstructTruth], reply: str) -> Action:
         """Delivers to each user its own answer."""
-        answers = corrected.read_answers(scenario.names, reply)
+        answers = read_answers(scenario.names, reply)
         deliveries = tuple(Delivery((name,), answers[name]) for name in scenario.names if name in answers)
         return Action(deliveries=deliveries, final=True, readable=bool(answers))
 

@@ -16,7 +16,7 @@ from muses_eval.pipeline.families.queue.structured_decision import StructuredDec
 from muses_eval.pipeline.families.queue.written_decision import read_written_decision
 from muses_eval.pipeline.text.illustration import is_condition, is_template
 from muses_eval.pipeline.text.reasoning import strip_reasoning
-from muses_eval.pipeline.text.reply_parsing import json_spans
+from muses_eval.pipeline.text.reply_parsing import json_spans, without_spans
 
 _MAX_PARTS = 300
 """Objects that are read, the last ones of a reply."""
@@ -115,7 +115,9 @@ def _decision(found: StructuredDecision, *, known_only: bool) -> Decision:
 
 def _without_objects(text: str) -> str:
     """Returns the text without the objects that decide nothing although they have the keys, such as counts."""
-    for span in reversed(list(json_spans(text))):
-        if isinstance(span.value, dict) and any(side_of_key(words_of(key)) is not None for key in span.value):
-            text = text[: span.start] + text[span.end :]
-    return text
+    undecided = (
+        span
+        for span in json_spans(text)
+        if isinstance(span.value, dict) and any(side_of_key(words_of(key)) is not None for key in span.value)
+    )
+    return without_spans(text, undecided)

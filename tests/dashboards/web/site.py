@@ -1,10 +1,11 @@
 """Hand-made stores for the pages, an HTTP client, and a parser of pages."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import MappingProxyType
 
 from muses_eval.dashboards.web.server import make_app
 from muses_eval.dashboards.web.store_cache import StoreCache
@@ -13,6 +14,7 @@ from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.hashing import slug
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check
@@ -37,9 +39,15 @@ def client(cache: StoreCache, token: str | None = None) -> TestClient:
 
 
 def store_of(
-    folder: Path, episodes: Iterable[Episode], planned: dict[tuple[str, str], int] | None = None
+    folder: Path,
+    episodes: Iterable[Episode],
+    planned: dict[tuple[str, str], int] | None = None,
+    protocols: Mapping[str, ProtocolName] = MappingProxyType({}),
 ) -> StoreCache:
-    """Writes a store of the episodes, one shard for each run, model and family; returns a cache over it."""
+    """Writes a store of the episodes, one shard for each run, model and family; returns a cache over it.
+
+    *protocols*: run -> protocol, for runs that have another one than ``muses``.
+    """
     cache = StoreCache(str(folder))
     store = open_store(cache.store_url)
     shards: dict[tuple[str, str, str], list[Episode]] = {}
@@ -50,7 +58,8 @@ def store_of(
         plan = planned or {(model, family): n for (run, model, family), n in counts.items() if run == run_id}
         models = {model: {"provider": "openai", "model": model} for model, _ in plan}
         first = min(episode.started_at for episode in episodes_of(shards, run_id))
-        create_or_check(store, replace(MANIFEST, run_id=run_id, planned=plan, models=models, created_at=first))
+        manifest = replace(MANIFEST, run_id=run_id, planned=plan, models=models, created_at=first)
+        create_or_check(store, replace(manifest, protocol=protocols.get(run_id, "muses")))
     for (run_id, model, family), found in shards.items():
         assert write_shard(store, ShardKey(run_id, slug(model), family, 0, 1), found)
     return cache

@@ -21,6 +21,8 @@ from muses_eval.dashboards.web.routes import find_page
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.hashing import digest
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import CellRecord, update_manifest
 from muses_eval.storage.runs.nights import Flag, NightReport, store_report
@@ -94,6 +96,35 @@ def test_the_page_of_runs_links_to_the_comparison_with_the_previous_run(two_nigh
     links = [a["href"] for tag, a in found.tags if tag == "a" and "compare/" in (a.get("href") or "")]
     assert links == ["compare/night-2/night-1/index.html"]
     assert {a["action"] for tag, a in found.tags if tag == "form"} == {"compare.html"}
+
+
+def test_every_page_of_a_run_names_its_protocol(tmp_path: Path) -> None:
+    """Pages that compare say that results of two protocols do not compare, also with the rows of the paper."""
+    runs: dict[str, ProtocolName] = {"night-1": "muses", "night-2": "released"}
+    queue_only = {(model, "queue"): 2 for model in ("a", "b")}
+    episodes = [
+        scored((run, model, n), {"f1": n / 2}, run_id=run, model=model, scenario_id=f"s{n}", protocol=protocol)
+        for run, protocol in runs.items()
+        for model in ("a", "b")
+        for n in range(2)
+    ]
+    cache = store_of(tmp_path, episodes, queue_only, protocols=runs)
+    browser = client(cache)
+    for run, protocol in runs.items():
+        found = digest((run, "a", 0))
+        for page in ("", "figures/", "episodes/", "compare/", "compare/a/b", f"episodes/{found}"):
+            text = browser.get(f"/runs/{run}/{page}{'.html' if page and page[-1] != '/' else ''}").text
+            assert re.search(rf"[Pp]rotocol(</dt><dd>| ){protocol}", text), page
+        board = browser.get(f"/runs/{run}/").text
+        assert ("This run has the protocol muses" in board) == (protocol == "muses")
+    listed = browser.get("/").text
+    assert "<td>muses</td>" in listed
+    assert "<td>released</td>" in listed
+    both = browser.get("/compare/night-2/night-1/").text
+    assert "protocol released" in both
+    assert "protocol muses" in both
+    for page in ("/compare/night-2/night-1/", "/compare/night-2/a/night-1/a.html", "/history.html"):
+        assert "the protocols were not the same (muses, released)" in browser.get(page).text, page
 
 
 def test_two_runs_show_which_models_changed(two_nights: StoreCache) -> None:
