@@ -4,41 +4,90 @@
 """
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from muses_eval.pipeline.families.instruct.constraints.constraint import read_constraint
+from hypothesis import given, strategies as st
+from muses_eval.pipeline.families.instruct.constraints.constraint import Constraint, read_constraint
 from muses_eval.pipeline.families.instruct.constraints.corrected_checkers import passes
 from muses_eval.pipeline.families.instruct.constraints.list_items import bullets
 from muses_eval.pipeline.families.instruct.constraints.plain_sentences import SentenceCount, count_sentences
+from muses_eval.pipeline.families.instruct.constraints.quotation_marks import is_quoted
 from muses_eval.pipeline.families.instruct.constraints.words import count_words, occurrences
+from muses_eval.pipeline.families.instruct.constraints.written_language import is_written_in
 
 from tests.shared import fuzz, needs_shared
+from tests.strategies import model_texts
 
 TABLES: dict[str, Any] = tomllib.loads(Path(__file__).with_name("plain_constraints.toml").read_text(encoding="utf-8"))
+
+PIECES = (
+    *(
+        "- ",
+        "* ",
+        "\n",
+        "\n\n",
+        "```\n",
+        "***",
+        "<<",
+        ">>",
+        "Dr. ",
+        "No. 5",
+        "3.14",
+        "今天",
+        "学生です",
+        "สวัสดี",
+        "नमस्ते",
+    ),
+    *(
+        "OK",
+        '"',
+        "“",
+        "»",
+        "\\*",
+        "&#42;",
+        "&amp;",
+        "[a](b)",
+        "_",
+        "'t",
+        "p.m. ",
+        "。",
+        "؟",
+        "\u0301",
+        "\u2029",
+        "\u200b",
+        "\ud800",
+    ),
+)
 
 
 def follows(identifier: str, text: str, **arguments: object) -> bool:
     return passes(identifier, read_constraint(identifier, arguments, "").kwargs, text)
 
 
-def judged(table: str) -> list[tuple[str, str, bool]]:
-    """Returns (name, text, whether it holds) for all texts of a table of names."""
-    return [
-        (name, text, verdict == "holds")
-        for name, texts in TABLES[table].items()
-        for verdict in ("holds", "fails")
-        for text in texts[verdict]
-    ]
+def judged(table: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """Returns (text, whether it holds) for all texts of a table."""
+    return [(text, verdict == "holds") for verdict in ("holds", "fails") for text in table[verdict]]
 
 
-@pytest.mark.parametrize(("identifier", "text", "expected"), judged("constraints"))
-def test_a_constraint_has_its_plain_sense(identifier: str, text: str, expected: bool) -> None:
-    assert follows(identifier, text, **TABLES["constraints"][identifier]["arguments"]) is expected
+@pytest.mark.parametrize(
+    ("constraint", "text", "expected"),
+    [
+        pytest.param(read_constraint(table["id"], table["arguments"], ""), text, expected, id=f"{table['id']}-{text!r}")
+        for table in TABLES["constraints"]
+        for text, expected in judged(table)
+    ],
+)
+def test_a_constraint_has_its_plain_sense(constraint: Constraint, text: str, expected: bool) -> None:
+    assert passes(constraint.id, constraint.kwargs, text) is expected
 
 
-@pytest.mark.parametrize(("code", "text", "expected"), judged("languages"))
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [(code, text, expected) for code, table in TABLES["languages"].items() for text, expected in judged(table)],
+)
 def test_the_language_is_that_a_reader_sees(code: str, text: str, expected: bool) -> None:
     assert follows("language:response_language", text, language=code) is expected
 
@@ -97,6 +146,16 @@ def test_a_text_ends_with_whole_words(phrase: str, text: str, expected: bool) ->
 def test_a_number_of_any_length_is_json() -> None:
     assert follows("detectable_format:json_format", '{"a": ' + "9" * 5000 + "}")
     assert not follows("detectable_format:json_format", "[" * 5000)
+
+
+@given(model_texts() | st.lists(st.sampled_from(PIECES), max_size=20).map("".join))
+def test_readers_never_raise_and_counts_are_consistent(text: str) -> None:
+    words, sentences = count_words(text), count_sentences(text)
+    assert 0 <= words.fewest <= words.most
+    assert 0 <= sentences.fewest <= sentences.most
+    assert bullets(text) >= 0
+    assert type(is_quoted(text)) is bool
+    assert all(type(is_written_in(text, code)) is bool for code in ("en", "ja", "zh-tw", "hi", "ko"))
 
 
 @needs_shared

@@ -20,7 +20,7 @@ class SentenceWords:
 
 @dataclass(frozen=True, slots=True)
 class Numerals:
-    """Words for numbers, from one."""
+    """Words for cardinal and ordinal numbers."""
 
     words: tuple[str, ...]
 

@@ -41,7 +41,7 @@ _COMMAS = re.compile(
     "[,\u055d\u060c\u07f8\u1363\u1802\u1808\u2e32\u2e34\u2e41\u2e49\u2e4c\u3001\ua4fe\ua60d\ua6f5\ufe10\ufe11\ufe50\ufe51\uff0c\uff64]"
 )
 _POSSESSIVE = ("'s", "\u2019s", "'S", "\u2019S")
-_AROUND_PROMPT = " \t\"'-*:>#"
+_AROUND_PROMPT = " \t\"'-*:>#()[]"
 _AFTER_END = " \t\"')]}>*_`~|\u300d\u300f\u201c\u203a\u2039\u3011\uff09\u2069"
 _FULL_STOPS = ".!?\u3002\uff01\uff1f\u0964\u061f\u06d4"
 _NAMED_FENCE = re.compile(r"^[^\S\n]*(`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
@@ -49,6 +49,7 @@ _INLINE_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`\n]*\1(?!`)")
 _ANSWER = re.compile(
     r"(?<!\w)my answer is:? \W{0,4}(yes|no|maybe)(?=[\W_]{0,8}\Z|[\"'*_)\]]{0,4}[.!?]|[\"'*_)\]]{0,4}\n)"
 )
+_AFTER_MARKER = r"\s.,:;)\]*_>\"'\u2013\u2014-"
 _HIGHLIGHT = re.compile(
     r"(?<![0-9A-Za-z\u00c0-\u024f_*\\])(\*{1,3})(?![\s*])(?:[^*\n]|\n(?!\s*\n|\s*[*\u2022-]\s))*(?<=[^\s*\\])\1"
     r"(?![0-9A-Za-z\u00c0-\u024f_*])"
@@ -58,7 +59,9 @@ _DIVIDER = re.compile(r"\*{3,}")
 _DIVIDER_LINE = re.compile(r"^[^\S\n]*\*{3,}[^\S\n]*$", re.MULTILINE)
 _SIX_STARS = re.compile(r"(?<!\*)\*{6}(?!\*)")
 _STARS = str.maketrans("\uff0a\u2217", "**")
-_PLACEHOLDER = re.compile(r"(?P<before>[A-Za-z0-9_\])]?)\[(?P<inside>[^\[\]]{1,200})\](?![(:])", re.DOTALL)
+_PLACEHOLDER = re.compile(
+    r"(?P<before>[A-Za-z0-9_\])]?)\[(?P<inside>[^\[\]]{1,200})\](?!\(|:[^\S\n]*(?:https?:|www\.|[</#]))", re.DOTALL
+)
 _NOT_A_PLACEHOLDER = re.compile(r"\s*(?:[xX]|[\^@].*|[\"'{].*|.*\n\s*\n.*|\W*\d[\d\W]*|sic|\W*)\s*", re.DOTALL)
 _BRACKETS = str.maketrans("\uff3b\uff3d", "[]")
 _TITLE = re.compile(r"<<(?!<)([^<>]{1,300})>>")
@@ -340,16 +343,18 @@ def _postscript(marker: str) -> re.Pattern[str]:
     spaced = r"\.\s?".join(letters)
     dotted = rf"(?<![\w.]){spaced}(?!\w)(?:\.|(?=\W*\w))"
     joined = rf"(?:^|(?<=[.!?] )|(?<=[.!?]\n))[^\w\n]*{''.join(letters)}(?!\w)"
-    return re.compile(rf"(?:{dotted}|{joined})\W*\w", re.IGNORECASE | re.MULTILINE)
+    return re.compile(rf"(?:{dotted}|{joined})[{_AFTER_MARKER}]*[^{_AFTER_MARKER}]", re.IGNORECASE | re.MULTILINE)
 
 
 @lru_cache(maxsize=256)
 def _section(word: str) -> re.Pattern[str]:
     """Returns a pattern for the beginning of a section: the word and a number, in any formatting."""
     literal = r"\s+".join(map(re.escape, word.split()))
-    number = rf"(?:\d+|(?:{_numerals()}|[ivxlc]{{1,7}}|[a-z])(?![\w'])(?![^\S\n]+(?-i:[a-z])))"
+    letters = r"(?:[ivxlc]{1,7}|[a-z])(?![\w'])(?![^\S\n]+(?-i:[a-z]))"
+    number = rf"(?:\d+|[\u2160-\u217f\u2460-\u2473]+|(?:{_numerals()})(?!\w)|{letters})"
+    listed = r"[^\w\n]*(?:(?:\d{1,3}|[ivxlc]{1,5}|[a-z])[.)][^\w\n]*)?"
     return re.compile(
-        rf"^[^\w\n]*(?:\d{{1,3}}[.)][^\w\n]*)?{literal}(?:(?!\w)|(?=\d))[^\w\n]*(?P<line>{number})"
+        rf"^{listed}{literal}(?:(?!\w)|(?=\d))[^\w\n]*(?P<line>{number})"
         rf"|(?<=[.!?][^\S\n]){literal}[^\S\n]+(?P<inline>{number})[^\S\n]*:",
         re.IGNORECASE | re.MULTILINE,
     )

@@ -40,6 +40,8 @@ _SHORT = 40
 _MOST_PARTS = 200
 
 _ADDRESS = re.compile(r"https?://\S+|www\.\S+|(?<!\S)[^\s@]++@\S+")
+_NOT_ENGLISH = re.compile(r"(?![\u00e9\u00e8\u00ef\u00e2])[^\W\d_a-z]")
+"""A lower-case letter that English does not have even in loanwords."""
 _PARTS = re.compile(r"\n+|(?<=[.!?\u3002\uff01\uff1f\u0964\u061f\u06d4])\s+")
 
 
@@ -53,6 +55,7 @@ def is_written_in(text: str, language: str) -> bool:
     if not _is_mostly(script, prose):
         return False
     if script in _SHARED:
+        prose = prose.lower() if prose.isupper() else prose  # the detector skips words in capitals
         return _plausible(prose, language, letters) and _foreign(prose, language) <= _FOREIGN_SHARE * letters
     if script == "Japanese":
         return _kana().search(prose) is not None or "ja" in likely_languages(prose)
@@ -65,7 +68,7 @@ def _is_mostly(script: str, text: str) -> bool:
     """Returns whether most words with letters are in a script."""
     own = total = 0
     for word in words(text):
-        if any(map(str.isalpha, word)):
+        if any(map(str.isalpha, word)) and not (word.isascii() and word.isupper()):  # API, OK
             number = count_words(word).fewest
             total += number
             own += number if _of_script(script).search(word) else 0
@@ -77,7 +80,9 @@ def _plausible(text: str, language: str, letters: int) -> bool:
     if language in likely_languages(text):
         return True
     own, other = _known_words(words(text), language)
-    return own >= other if own or other else letters < _SHORT
+    if own or other:
+        return own >= other
+    return letters < _SHORT and not (language == "en" and _NOT_ENGLISH.search(text.lower()))
 
 
 def _foreign(text: str, language: str) -> int:
