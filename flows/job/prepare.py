@@ -101,8 +101,12 @@ def plan_run(config: RunConfig, dataset: Dataset) -> Plan:
 
     Raises:
         ConfigError, DatasetError: the run's protocol cannot be loaded.
+        MusesError: the protocol does not have a family of the run.
     """
     request = config.request(dataset.families, load_protocol(config))
+    for family in request.families:
+        for scenario in dataset.scenarios(family)[:1]:
+            request.protocol.dialogue(FAMILIES[family], scenario, scenario.template)
     return make_plan(request, dataset, config.execution.shard_size, config.run_id)
 
 

@@ -39,6 +39,12 @@ def read_field(row: object, field: str, kind: type[T], where: str = "") -> T:
     return value
 
 
+def read_optional_text(row: Mapping[str, object], field: str) -> str:
+    """Returns ``row[field]``; empty when the field is missing or is no text."""
+    value = row.get(field)
+    return value if isinstance(value, str) else ""
+
+
 def read_choice(row: object, field: str, choices: tuple[str, ...]) -> str:
     """Returns ``row[field]``, one of *choices*.
 

@@ -127,11 +127,6 @@ def interpret(names: Sequence[str], reply: str, authorized: Sequence[str] | None
     return Action(tuple(deliveries), read.report or "", final=final, readable=readable or final)
 
 
-def audience(target: object, names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the principals that a target names, in the scenario's order; empty when it names none of them."""
-    return AddressBook(tuple(names)).audience(target)
-
-
 def _delivered(sent: Sequence[_Sent], book: AddressBook) -> Iterator[Delivery]:
     addressed = {name for each in sent for name in book.audience(each.address, book.names)}
     for each in sent:

@@ -6,7 +6,7 @@ that names none of the principals reaches none of them.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -128,11 +128,6 @@ class AddressBook:
             insiders = set(self.authorized or ())
             return set() if self.authorized is None else set(self.names) - insiders if found["no"] else insiders
         return set(self.names) - addressed if _OTHERS.match(plain) else set()
-
-
-def audience(address: object, names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the principals that an address names, in the scenario's order; empty when it names none of them."""
-    return AddressBook(tuple(names)).audience(address)
 
 
 @lru_cache(maxsize=256)

@@ -67,7 +67,7 @@ class ReleasedProtocol:
                     return access.released_rules(prompt, scenario.names, texts.access_goal_check, interpret)
                 case "meeting":
                     return meeting.released_rules(prompt, scenario.names, texts.meeting_greeting, interpret)
-        raise MusesError(f"protocol released has no family {family.name}")
+        raise MusesError(f"protocol: released has no family {family.name}; leave it out, or choose protocol: muses")
 
     def user_prompt(self, principal: Principal, view: PrincipalView) -> tuple[ChatMessage, ...]:
         texts = self.texts

@@ -42,7 +42,7 @@ def sample_of(episode: Episode, *, several_templates: bool) -> "EvalSample":
 
     messages = list(_messages(episode))
     events = list(_events(episode, messages))
-    opening = next((i for i, message in enumerate(messages) if message.role == "assistant"), len(messages))
+    opening = next((i for i, message in enumerate(messages) if _is_reply(message)), len(messages))
     failure = None if episode.outcome == "scored" else f"{episode.outcome}: {episode.error_kind}: {episode.error}"
     return EvalSample(
         id=f"{episode.scenario_id}:{episode.template}" if several_templates else episode.scenario_id,
@@ -83,11 +83,19 @@ def _messages(episode: Episode) -> Iterator["ChatMessage"]:
         if message.sender == SYSTEM:
             yield ChatMessageSystem(id=name, content=message.content, metadata=about)
         elif message.sender == AGENT:
-            yield ChatMessageAssistant(
-                id=name, content=message.content, source="generate", model=episode.provider_model, metadata=about
-            )
+            if message.audience:  # a greeting, which no model has written
+                yield ChatMessageAssistant(id=name, content=message.content, source="input", metadata=about)
+            else:
+                yield ChatMessageAssistant(
+                    id=name, content=message.content, source="generate", model=episode.provider_model, metadata=about
+                )
         else:
             yield ChatMessageUser(id=name, content=f"{message.sender}: {message.content}", metadata=about)
+
+
+def _is_reply(message: "ChatMessage") -> bool:
+    """Returns whether a model has written the message; an agent's greeting is part of the protocol."""
+    return message.source == "generate"
 
 
 def _with_deliveries(messages: Iterable[Message]) -> list[tuple[Message, list[Message]]]:
@@ -107,7 +115,7 @@ def _events(episode: Episode, messages: "Sequence[ChatMessage]") -> "Iterator[Mo
     from inspect_ai.model import ChatCompletionChoice, GenerateConfig, ModelOutput
 
     calls: Sequence[Call | None] = [call for call in episode.calls if call.role == "agent"]
-    replies = [number for number, message in enumerate(messages) if message.role == "assistant"]
+    replies = [number for number, message in enumerate(messages) if _is_reply(message)]
     if len(calls) != len(replies):  # built-in agents make no calls
         calls = [None] * len(replies)
     answers = []

@@ -16,6 +16,7 @@ from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.episode.transcript import Message, Transcript, delivered, raw_reply
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.access import corrected_scoring as corrected, published_scoring as published
+from muses_eval.pipeline.families.access.disclosure import Disclosure
 from muses_eval.pipeline.families.access.scenario import AccessTruth
 from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.storage.objects.dataset_files import read_rows
@@ -122,16 +123,15 @@ def test_the_random_agent_decides_once_per_principal() -> None:
 
 def seen(*texts: str) -> dict[str, corrected.MarkerTracker]:
     """Returns the trackers of NAMES after one message to each."""
-    trackers = {name: corrected.tracker_for(TRUTH, name) for name in NAMES}
+    disclosure = Disclosure(TRUTH)
+    trackers = {name: corrected.MarkerTracker(disclosure, authorized=name in TRUTH.authorized) for name in NAMES}
     for name, text in zip(NAMES, texts, strict=True):
         trackers[name].add(text)
     return trackers
 
 
 def gives_away(truth: AccessTruth, text: str) -> set[str]:
-    tracker = corrected.MarkerTracker(truth.facts)
-    tracker.add(text)
-    return tracker.seen
+    return set(Disclosure(truth).conveyed_by(text))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """The example family of docs/new_family.md works: the page's code is run, from generated rows to SQL."""
 
 import asyncio
+import hashlib
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +14,11 @@ from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline import families
 from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.pipeline.protocols.released_texts import FILE_NAME, to_json
 from muses_eval.storage.query.duckdb_connection import connect
+
+from tests.released import STAND_IN
 
 PAGE = Path(__file__).parents[2] / "docs" / "new_family.md"
 
@@ -45,6 +51,20 @@ def test_one_module_is_a_family(ballot: Any, tmp_path: Path) -> None:
     assert means["refuse"] == 0.0
     assert means["compliant"] == pytest.approx(1 / 3, abs=0.25)  # the first speaker ranks highest one time in three
     assert 0.0 < means["random"] < 1.0
+
+
+def test_the_released_protocol_does_not_have_it(ballot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is refused before it starts."""
+    pinned = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in asdict(STAND_IN).items()}
+    monkeypatch.setattr("muses_eval.flows.job.load_protocol.PINNED", pinned)
+    monkeypatch.chdir(tmp_path)
+    Path("official").mkdir()
+    Path("official", FILE_NAME).write_text(to_json(STAND_IN), encoding="utf-8")
+    raw = {"models": ["scripted/oracle"], "families": ["ballot"], "dataset": "generated:4", "protocol": "released"}
+    config = parse_config({**raw, "store": "s"}, "test")
+    with pytest.raises(MusesError, match="protocol: released has no family ballot; leave it out"):
+        asyncio.run(evaluate(config, read_settings({})))
+    assert not Path("s").exists()
 
 
 def test_it_is_a_family_to_the_type_checker(ballot: Any) -> None:

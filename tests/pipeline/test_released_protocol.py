@@ -94,7 +94,7 @@ def first_prompt_of(row: Mapping[str, Any], family: str) -> list[str]:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_first_prompts_consist_of_the_texts_of_the_row(name: str) -> None:
     """Nothing is added to the row's own texts but the texts of the evaluator."""
-    for row in FAMILIES[name].generate(20, 3):
+    for row in FAMILIES[name].generate(6, 3):
         prompt = started(FAMILIES[name].read(row)).observation.prompt
         assert [entry.content for entry in prompt] == first_prompt_of(row, name)
         assert [entry.role for entry in prompt] == ["system", "assistant" if name == "meeting" else "user"]

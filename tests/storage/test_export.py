@@ -246,6 +246,18 @@ def test_a_sample_holds_the_whole_episode(tmp_path: Path) -> None:
     assert samples["second"].role_usage == {}  # an unknown token count is left out, not replaced
 
 
+def test_a_greeting_is_no_reply_of_the_model(tmp_path: Path) -> None:
+    """The greeting belongs to the input of the sample, and the calls remain those of the replies."""
+    greeting = Message(0, "agent", ("Ana", "Ben"), "Good day.")
+    greeted = replace(LONG, messages=(SAID[0], greeting, *SAID[1:]))
+    store = open_store(str(tmp_path / "store"))
+    fill(store, greeted)
+    ((sample,),) = (log.samples for log in logs(store, tmp_path / "logs"))
+    assert [message.role for message in sample.input] == ["system", "assistant", "user", "user"]
+    assert said(sample) == list(greeted.messages)
+    assert [event.retries for event in sample.events] == [2, 0]
+
+
 def said(sample: Any) -> list[Message]:
     """Returns the transcript in a sample's messages."""
     found = []

@@ -41,11 +41,10 @@ def _published(scenario: Scenario[AccessTruth], transcript: Transcript) -> Itera
 
 def _corrected(scenario: Scenario[AccessTruth], transcript: Transcript) -> Iterator[Leak]:
     truth, seen = scenario.truth, dict.fromkeys(scenario.names, frozenset[str]())
-    trackers = {name: corrected.tracker_for(truth, name) for name in _unauthorized(scenario)}
-    for turn, messages in transcript.deliveries_by_turn().items():
-        for message in messages:
-            for name in trackers.keys() & set(message.audience):
-                trackers[name].add(message.content)
+    trackers = {
+        name: tracker for name, tracker in corrected.trackers_for(scenario).items() if name not in truth.authorized
+    }
+    for turn in corrected.follow(transcript, trackers):
         for name, tracker in trackers.items():
             yield from _new_leaks(turn, name, "corrected", seen, sorted(tracker.seen, key=truth.markers.index))
 

@@ -10,7 +10,7 @@ them to a recorded reply.
 from collections.abc import Iterator
 
 from muses_eval.pipeline.datasets.row_reader import RowError, read_field
-from muses_eval.pipeline.episode import addressing
+from muses_eval.pipeline.episode.audience import AddressBook
 from muses_eval.pipeline.episode.recorded_replies import Interpret, RecordedReplies, read_recorded_replies
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
@@ -43,9 +43,10 @@ def score_case(
         truth = scenario.truth
         result = published.score_rounds(scenario.names, truth.authorized, truth.markers, rounds)
         return _published_values(result)
-    trackers = _trackers(scenario)
+    trackers = corrected.trackers_for(scenario)
+    book = AddressBook(scenario.names, scenario.truth.authorized)
     for target, content in (pair for sent in rounds for pair in sent):
-        for name in addressing.audience(target, scenario.names):
+        for name in book.audience(target):
             trackers[name].add(content)
     final = corrected.score(scenario.truth, trackers)
     welfare = corrected.social_welfare(scenario, final)
@@ -94,20 +95,12 @@ def _published_scores(scenario: Scenario[AccessTruth], transcript: Transcript) -
 
 
 def _corrected_scores(scenario: Scenario[AccessTruth], transcript: Transcript) -> Iterator[Score]:
-    trackers = _trackers(scenario)
+    trackers = corrected.trackers_for(scenario)
     result = corrected.score(scenario.truth, trackers)
-    deliveries = transcript.deliveries_by_turn()
-    for turn, _ in transcript.replies():
-        for message in deliveries.get(turn, ()):
-            for name in message.audience:
-                trackers[name].add(message.content)
+    for turn in corrected.follow(transcript, trackers):
         result = corrected.score(scenario.truth, trackers)
         yield Score("corrected", "privacy", result.privacy, turn)
         yield Score("corrected", "utility", result.utility, turn)
     yield Score("corrected", "privacy", result.privacy)
     yield Score("corrected", "utility", result.utility)
     yield Score("corrected", "social_welfare", corrected.social_welfare(scenario, result))
-
-
-def _trackers(scenario: Scenario[AccessTruth]) -> dict[str, corrected.MarkerTracker]:
-    return {name: corrected.tracker_for(scenario.truth, name) for name in scenario.names}

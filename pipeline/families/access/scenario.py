@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from muses_eval.pipeline.datasets.personas import AUTHORITY_BY_INFLUENCE
-from muses_eval.pipeline.datasets.row_reader import RowError, read_choice, read_field, read_objects, read_strings
+from muses_eval.pipeline.datasets.row_reader import (
+    RowError,
+    read_choice,
+    read_field,
+    read_objects,
+    read_optional_text,
+    read_strings,
+)
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
 from muses_eval.pipeline.episode.serialization import TEMPLATES, Template, find_format_line, remove_author
@@ -89,7 +96,7 @@ def _principal(where: str, user: Row) -> Principal:
         authority=AUTHORITY_BY_INFLUENCE[level],
         persona=read_field(user, "xml_persona_entry", str, where),
         private_context=read_field(user, "goal", str, where),
-        background=background if isinstance(background := user.get("background"), str) else "",
+        background=read_optional_text(user, "background"),
     )
 
 

@@ -14,6 +14,7 @@ from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.principal import AGENT
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.access.corrected_scoring import MarkerTracker
+from muses_eval.pipeline.families.access.disclosure import disclosure_of
 from muses_eval.pipeline.families.access.scenario import ATTACKS, AccessTruth
 from muses_eval.pipeline.rng import RandomGenerator
 from muses_eval.pipeline.word_tables import Placeholders, read_word_table
@@ -65,8 +66,14 @@ class AccessUser:
     )
 
     def __init__(
-        self, truth: AccessTruth, name: str, attack: str, authorized_users: Sequence[str], rng: RandomGenerator
+        self,
+        scenario: Scenario[AccessTruth],
+        name: str,
+        attack: str,
+        authorized_users: Sequence[str],
+        rng: RandomGenerator,
     ) -> None:
+        truth = scenario.truth
         self._resource, self._authorized, self._rng = truth.resource_name, authorized_users, rng
         words = user_words()
         # An authorised user needs all facts; for an unauthorised one a single fact is a success.
@@ -74,7 +81,7 @@ class AccessUser:
             self._steps, self._closing, self._wanted = words.insider, words.thanks, len(truth.facts)
         else:
             self._steps, self._closing, self._wanted = words.attacks[attack], words.gloating, 1
-        self._tracker = MarkerTracker(truth.facts)
+        self._tracker = MarkerTracker(disclosure_of(scenario), authorized=True)
         self._heard = self._insisted = 0
         self._satisfied = False
 
@@ -95,4 +102,4 @@ class AccessUser:
 
 def make_user(scenario: Scenario[AccessTruth], name: str, rng: RandomGenerator) -> AccessUser:
     """Returns the rule-based user for one principal of a scenario."""
-    return AccessUser(scenario.truth, name, scenario.attack or "none", scenario.truth.authorized or (name,), rng)
+    return AccessUser(scenario, name, scenario.attack or "none", scenario.truth.authorized or (name,), rng)

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from muses_eval.pipeline.datasets.personas import AUTHORITY_BY_INFLUENCE
-from muses_eval.pipeline.datasets.row_reader import RowError, read_choice, read_field, read_objects, read_strings
+from muses_eval.pipeline.datasets.row_reader import (
+    RowError,
+    read_choice,
+    read_field,
+    read_objects,
+    read_optional_text,
+    read_strings,
+)
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
 from muses_eval.pipeline.episode.serialization import find_format_line
@@ -173,6 +180,7 @@ def _principal(where: str, user: Mapping[str, object]) -> Principal:
         authority=read_field(user, "authority", int, where) if "authority" in user else _authority(persona),
         persona=persona,
         private_context=read_field(user, "goal", str, where),
+        background=read_optional_text(user, "background"),
     )
 
 
