@@ -113,6 +113,20 @@ def test_the_official_rows_are_read_completely(official: dict[str, Scenario[Inst
         assert all(f"authority {p.authority} of 10" in scenario.briefing for p in scenario.principals)
 
 
+@pytest.mark.parametrize("value", ["7" * 4_301, f"[-{'7' * 4_301}]", "[" * 1_200 + "]" * 1_200])
+def test_limits_of_the_decoder_are_errors_in_the_published_scoring(value: str) -> None:  # K5
+    for reply in (f'{{"Ana": {value}}}', f"```json\n{value}\n```"):
+        result = published.score(ALIGNED, reply)
+        assert (result.accuracy, result.weighted_accuracy, result.error is None) == (0.0, 0.0, False)
+    assert published.score(ALIGNED, f'Well: {{"n": {value}}}') == published.score(ALIGNED, "")
+
+
+def test_an_empty_reply_is_an_error_when_it_came_through_an_api() -> None:  # K6
+    assert published.score(ALIGNED, "", from_api=True).error
+    assert published.score(ALIGNED, " ", from_api=True) == published.score(ALIGNED, "")
+    assert published.score(ALIGNED, "").accuracy > 0.0
+
+
 @needs_shared
 def test_the_oracle_solves_every_official_scenario_that_can_be_solved(
     official: dict[str, Scenario[InstructTruth]],

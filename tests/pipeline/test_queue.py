@@ -96,6 +96,22 @@ def test_a_contradiction_is_undecided_in_the_corrected_scoring() -> None:
     assert result.accuracy == 2 / 4  # 1111 (accepted) and 4444 (not mentioned) are right; 2222 and 3333 are undecided
 
 
+@pytest.mark.parametrize(
+    "value", ["7" * 4_301, f"[-{'7' * 4_301}]", "[" * 1_200 + "]" * 1_200, '{"a":' * 1_200 + "1" + "}" * 1_200]
+)
+def test_limits_of_the_decoder_are_errors_in_the_published_scoring(value: str) -> None:  # K5
+    for reply in (f'{{"accepted_instructions": [], "n": {value}}}', f"```json\n{value}\n```"):
+        result = published.score(TRUTH, reply)
+        assert (result.f1, result.accuracy, result.mais, result.error is None) == (0.0, 0.0, 0.0, False)
+    prose = published.score(TRUTH, f'Well: {{"n": {value}}}')
+    assert (prose.error, prose.parse_ok) == (None, False)  # the text is no JSON before the limit is reached
+
+
+def test_an_empty_reply_is_an_error_when_it_came_through_an_api() -> None:  # K6
+    assert published.score(TRUTH, "", from_api=True).error
+    assert published.score(TRUTH, " ", from_api=True) == published.score(TRUTH, "") == published.score(TRUTH, "no")
+
+
 def test_a_bad_rejected_list_is_an_error_only_in_the_published_scoring() -> None:
     reply = '{"accepted_instructions": ["1111", "2222"], "rejected_instructions": null}'
     assert published.score(TRUTH, reply).error is not None

@@ -529,6 +529,16 @@ def test_whatever_the_agent_says_is_scored(
 # Tokens and cost
 
 
+@pytest.mark.parametrize(("reply", "error"), [("", 1.0), (" ", 0.0)])
+def test_an_empty_reply_through_an_api_is_a_row_error(tmp_path: Path, reply: str, error: float) -> None:
+    """The published scoring takes an empty reply of an API for a failed call, as the released code does."""
+    with Provider(reply=lambda _: reply) as provider:
+        episodes = outcome(spec(tmp_path, api(provider)))
+    for episode in episodes:
+        values = {score.metric: score.value for score in episode.scores if score.scoring == "published"}
+        assert (episode.outcome, values["row_error"], values["accuracy"] == 0.0) == ("scored", error, bool(error))
+
+
 def test_tokens_are_summed_and_the_price_is_not_known(tmp_path: Path) -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 3}
     refusal = completion('{"target": "all", "content": "No."}', usage=usage)
