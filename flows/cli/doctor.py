@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from muses_eval.flows.cli import BAD_USAGE, DONE
 from muses_eval.flows.cli.options import Json, RunOptions, load_config
 from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.job.load_protocol import load_protocol
 from muses_eval.flows.settings import Settings, make_home, ray_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
@@ -38,7 +39,7 @@ def doctor(
     options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     as_json: Json = False,
 ) -> int:
-    """Check Ray, Prefect, the store and every model endpoint, and explain how to fix each failure."""
+    """Check Ray, Prefect, the store, the protocol and every model endpoint, and explain how to fix each failure."""
     settings = read_settings()
     set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store) if config or options.model else None
@@ -59,6 +60,8 @@ def _checks(settings: Settings, config: RunConfig | None, options: RunOptions) -
     address = options.ray_address or (config.execution.ray_address if config else None)
     yield _checked("ray", lambda: _ray(settings, address))
     yield _checked("prefect", lambda: _prefect(settings))
+    if config and config.protocol == "released":
+        yield _checked("protocol released", lambda: _released_texts(config))
     roles = [("model", model) for model in config.models] if config else []
     if config and config.users:
         roles.append(("users' model", config.users))
@@ -109,6 +112,11 @@ def _prefect(settings: Settings) -> str:
             f"{', '.join(outdated)}; run `muses deploy` once more for each of their configurations"
         )
     return f"the server at {url} answers"
+
+
+def _released_texts(config: RunConfig) -> str:
+    load_protocol(config)
+    return "the texts of the released evaluator are there, as pinned"
 
 
 def _model(spec: ModelSpec) -> str:

@@ -72,3 +72,12 @@ def test_what_is_ill_stands_out(muses: Muses, tmp_path: Path) -> None:
     done = muses("doctor", "--store=file/below", "--ray-address", f"127.0.0.1:{port}")
     assert (done.returncode, done.stderr) == (2, "")
     assert [line[:4] for line in done.stdout.splitlines()] == ["FAIL", "FAIL", "ok  "]
+
+
+def test_texts_of_the_released_protocol_that_are_missing(muses: Muses, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    done = muses("doctor", "--ray-address", f"127.0.0.1:{port}", "--model=scripted/oracle", "--protocol=released")
+    assert done.returncode == 2
+    (line,) = [line for line in done.stdout.splitlines() if "protocol" in line.partition(":")[0]]
+    assert line.startswith("FAIL  protocol released: protocol: released needs the texts of the released evaluator")
+    assert "`muses data pull --out official`" in line
