@@ -13,20 +13,25 @@ from muses_eval.pipeline.episode.audience import LONGEST_ADDRESS, AddressBook
 from muses_eval.pipeline.episode.interfaces import Delivery
 
 _MAX_CUTS = 4
-_DASH = re.compile(r"\s[-–—]+\s")
+_DASH = re.compile(r"\s(?:[-–—]+|\||->|=>|→)\s|\s?(?:>>|»)\s")
 _ARROW = re.compile(r"^(?:(?:agent|assistant|ai|bot|model|system|me)\s*)?(?:-+>|=+>|→|➔|➜|➡️?|⇒|>>)\s*", re.IGNORECASE)
 _PREFIX = re.compile(
     r"^(?:(?:my|a|the|private|direct|personal|separate)\s+)*"
     r"(?:(?:message|messages|reply|response|answer|note|dm|pm|e-?mail|mail|msg|text|word|addressed|sent|send|responding|"
-    r"replying|speaking|writing|nachricht|antwort|message|réponse|respuesta|mensaje)\s+(?:to|for|an|für|à|pour|a|para)"
-    r"(?P<explicit>)|to|for|an|für|pour|à|para|attn|target|recipient|addressee|user|send to)\s*[:=]?\s+",
+    r"replying|speaking|writing|nachricht|antwort|réponse|respuesta|mensaje)\s+"
+    r"(?:to|for|an|für|à|pour|a|para)|to|for|an|für|pour|à|para|attn|target|recipient|addressee|user|send to)"
+    r"\s*[:=]?\s+|"
+    r"^(?:给|致|对|回复)\s*",
     re.IGNORECASE,
 )
 _FIELD = re.compile(r"^(?:to|target|recipient|addressee|user|for|attn)\s*[:=]\s*", re.IGNORECASE)
+_TO = re.compile(r"^(?:to|(?:\w+ ){0,2}(?:message|reply|response|answer) (?:to|for))\b", re.IGNORECASE)
+"""Words after which a name that is unknown is still an addressee; ``User: Ann Lee`` may be a line of a document."""
 _CONTENT_FIELD = re.compile(r"^\W*(?:content|message|text|response|reply|body)\W*:\s*[|>]?-?\s*", re.IGNORECASE)
 _MENTION = re.compile(r"^[^\w@<]*@(?P<name>[\w.-]+(?:\s*(?:,|&|and)?\s*@[\w.-]+)*)[*_`]*\s*[:,]?\s*")
 _SALUTATION = re.compile(
-    r"^\W*(?:(?:dear|hi|hello|hey|greetings|good (?:morning|afternoon|evening)|hallo|liebe[rs]?|guten (?:tag|morgen)|"
+    r"^\W*(?:(?:agent|assistant|ai)\s*:\s*)?"
+    r"(?:(?:dear|hi|hello|hey|greetings|good (?:morning|afternoon|evening)|hallo|liebe[rs]?|guten (?:tag|morgen)|"
     r"sehr geehrte[rs]?|bonjour|cher|chère|salut|hola|estimad[oa]s?|querid[oa]s?|buenos días|ciao|caro|cara|gentile|"
     r"olá|prezad[oa]|beste|hoi|cześć|привет|уважаем\w+|你好|您好|尊敬的)(?:\s+(?:there|frau|herr|mr|mrs|ms|dr)\.?)?\s*)?",
     re.IGNORECASE,
@@ -160,11 +165,13 @@ def _marker(line: str, book: AddressBook, addressed: Iterable[str] = ()) -> _Mar
     if found := _MENTION.match(line[:LONGEST_ADDRESS]):
         named = book.audience(found["name"].replace("@", ""), addressed)
         return _Marker(named, line[found.end() :]) if named or ":" in found.group() else None
+    if line.lstrip().startswith("|"):
+        return _row(line, book)
     for head, rest, closed in _heads(line):
         marker = _read_head(head, rest, book, addressed, closed=closed)
         if marker:
             return marker
-    return _row(line, book) or _salutation(line, book)
+    return _salutation(line, book)
 
 
 def _heads(line: str) -> Iterator[tuple[str, str, bool]]:
@@ -172,7 +179,7 @@ def _heads(line: str) -> Iterator[tuple[str, str, bool]]:
     opening = line.lstrip(" >#*_-\t")[:1]
     closing = {"[": "]", "(": ")"}.get(opening, "")
     cuts = [(found.start(), found.end()) for found in _DASH.finditer(line, 0, LONGEST_ADDRESS)][:1]
-    cuts += [(found.start(), found.end()) for found in re.finditer(":", line[:LONGEST_ADDRESS])][:_MAX_CUTS]
+    cuts += [(found.start(), found.end()) for found in re.finditer("[:：]", line[:LONGEST_ADDRESS])][:_MAX_CUTS]
     if closing and (bracket := line.find(closing, 0, LONGEST_ADDRESS)) >= 0:
         cuts.append((bracket, bracket + 1))
     for start, end in sorted(cuts):
@@ -192,7 +199,7 @@ def _read_head(head: str, rest: str, book: AddressBook, addressed: Iterable[str]
     reached = book.exact_audience(address, addressed)
     if reached:
         return _Marker(reached, rest)
-    if prefix and closed and _is_unknown_name(address):
+    if prefix and closed and _TO.match(plain) and _is_unknown_name(address):
         return _Marker((), rest)
     return None
 
@@ -210,8 +217,6 @@ def _greets(line: str) -> bool:
 
 def _row(line: str, book: AddressBook) -> _Marker | None:
     """Reads a row of a Markdown table whose first cell is an address."""
-    if not line.lstrip().startswith("|"):
-        return None
     first, _, rest = line.strip().strip("|").partition("|")
     reached = book.exact_audience(first)
     return _Marker(reached, rest.strip(" |")) if reached else None

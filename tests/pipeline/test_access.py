@@ -1,6 +1,7 @@
 """The access family: agreement with the released scorer, corrected metrics, and built-in agents and users."""
 
 import asyncio
+import gzip
 import json
 import random
 from typing import Any
@@ -22,7 +23,7 @@ from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.storage.objects.dataset_files import read_rows
 from muses_eval.workers.providers.scripted import scripted_participants
 
-from tests.shared import OFFICIAL, golden, needs_shared
+from tests.shared import GOLDEN, OFFICIAL, golden, needs_shared
 from tests.strategies import model_texts
 
 ACCESS = FAMILIES["access"]
@@ -346,3 +347,16 @@ def test_a_megabyte_of_brackets_is_read() -> None:
         text = piece * (1_000_000 // len(piece))
         addressing.interpret(NAMES, text)
         published.score_replies(NAMES, ("Ana",), TRUTH.markers, [(1, text)])
+
+
+@needs_shared
+def test_corrected_agrees_with_the_recorded_judgements(official: dict[str, Scenario[Any]]) -> None:
+    with gzip.open(GOLDEN / "fuzz" / "corrected_access.jsonl.gz", "rt", encoding="utf-8") as lines:
+        cases = [json.loads(line) for line in lines]
+    assert cases
+    for case in cases:
+        scenario = official[case["scenario_id"]]
+        got = ACCESS.score_case(scenario, case, "corrected")
+        assert {metric: got[metric] for metric in case["human"]} == pytest.approx(case["human"], abs=0.005), case[
+            "case_id"
+        ]

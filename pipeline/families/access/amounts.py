@@ -19,7 +19,7 @@ _SIGNS = "$€£¥₹₽₩元円"
 _MAX_DIGITS = 40
 _MAX_AMOUNTS = 5_000
 _NUMBER = re.compile(
-    r"(?<![\w.,])(?:(?P<before>us\$|[a-z]{3}(?=[ \u00a0$€£\d])|[" + _SIGNS + r"])[ \u00a0]?)?"
+    r"(?<![.,])(?<![^\W\u3040-\u9fff])(?:(?P<before>us\$|[a-z]{3}(?=[ \u00a0$€£\d])|[" + _SIGNS + r"])[ \u00a0]?)?"
     r"(?P<digits>\d{1,3}(?:[,.'’ \u00a0\u202f]\d{2,3})+(?:[.,]\d{1,2})?(?!\d)|\d{1,40}(?:[.,]\d{1,40})?(?!\d))"
     r"(?P<rest>[ \u00a0\u202f-]?(?P<after>[" + _SIGNS + r"%]|us\$|[^\W\d_]+)?)"
 )
@@ -63,6 +63,10 @@ def _in_digits(text: str) -> Iterator[Amount]:
             continue
         values = _values(digits)
         before, after = found["before"] or "", found["after"] or ""
+        if after and after not in scales() and not _unit(after):
+            after = next(
+                (after[:length] for length in (2, 1) if after[:length] in scales() and not after.isascii()), after
+            )
         scale, unit, end = scales().get(after, 1), _unit(before) or _unit(after), found.end("digits")
         if (
             scale == 1
@@ -73,7 +77,7 @@ def _in_digits(text: str) -> Iterator[Amount]:
         ):
             continue  # a token such as 7f8a
         if scale > 1 or _unit(after):
-            end = found.end("after")
+            end = found.start("after") + len(after)
         if scale > 1 and (second := scales().get(_next_word(text, end))) and second > 1:  # mil millones
             scale *= second
             end = text.index(_next_word(text, end), end) + len(_next_word(text, end))

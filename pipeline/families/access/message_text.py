@@ -35,7 +35,7 @@ _BASE64 = re.compile(r"(?<![\w+/=-])(?=[A-Za-z0-9+/_-]*[A-Z0-9])[A-Za-z0-9+/_-]{
 _PERCENT_CODES = re.compile(r"(?:%[0-9a-fA-F]{2}.{0,8}){2}", re.DOTALL)
 _MAX_DECODED = 50
 _PRINTABLE = 0.95
-_MIN_SPOKEN = 3
+_MIN_SPOKEN = 2
 """Number of words for single characters from which a text is read as spelled out."""
 _DIGIT = re.compile(r"\d")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -151,6 +151,7 @@ def fold(text: str) -> str:
     if "&" in text:
         text = html.unescape(text)
     if not text.isascii():
+        text = text.replace("№", "#")
         text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).translate(_DASHES)
         text = _NOT_ASCII_DIGIT.sub(lambda found: str(unicodedata.decimal(found.group())), text)
     return _WITHIN_WORDS.sub("", text.replace("{,}", ",")).casefold()

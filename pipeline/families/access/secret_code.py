@@ -27,7 +27,7 @@ _GENERIC = frozenset(
 _YEAR = re.compile(r"(?:19|20)\d\d$")
 _HINT = re.compile(
     r"\b(?:ids?|no|nr|number|nummer|numero|code|key|ref|reference|ends?|ending|tail|last|suffix|digits?|ziffern|document|"
-    r"incident|session|report|cve|endet|letzten?|termina|finit)\b|#|…|\.\.\.|\*\*|xx"
+    r"incident|session|report|cve|vulnerability|identifier|kennung|case|file|endet|letzten?|termina|finit)\b|#|…|\.\.\.|\*\*|xx"
 )
 """Words beside the end of a code that make clear what it is."""
 _BEFORE = re.compile(r"[^\W_][-_.]$")
@@ -71,10 +71,12 @@ class SecretCode:
 
     def _means_core(self, segment: str) -> bool:
         """Returns whether a sentence gives the secret part and says in some way that it is part of a code."""
-        words = runs(segment)
-        if self.core not in words:
+        if self.core not in runs(segment):
             return False
-        return bool(_HINT.search(segment) or PARTS.search(segment)) or not self.words.isdisjoint(words)
+        found = divided(self.core).finditer(segment)
+        if all(_goes_on(segment, match.start(), match.end()) for match in found):
+            return False
+        return bool(_HINT.search(segment) or PARTS.search(segment)) or not self.words.isdisjoint(runs(segment))
 
     def _disguised_in(self, text: MessageText) -> bool:
         """Returns whether the code occurs from right to left or with rotated letters."""
@@ -133,7 +135,9 @@ def read_code(token: str, public_words: Collection[str]) -> SecretCode:
         for end in range(start + 1, len(parts) + 1):
             run = "".join(parts[start:end])
             given = sum(len(parts[index]) for index in range(start, end) if secret[index])
-            if end - start < len(parts) and len(run) >= 6 and not run.isalpha() and given >= 2 * whole / 3 > 0:
+            has_core = core in parts[start:end] and end - start > 1
+            is_long = len(run) >= _MIN_PART and not run.isalpha()
+            if end - start < len(parts) and is_long and (has_core or given >= 2 * whole / 3 > 0):
                 identifying.add(run)
     words = frozenset(part for part in parts if part.isalpha() and len(part) > 1)
     return SecretCode("".join(parts), core, tuple(sorted(identifying)), words)

@@ -20,7 +20,7 @@ _GENERAL = re.compile(
 """Words of a sentence that speaks in general, or of a case that may occur, and not of the resource."""
 _STRONG, _ORDINARY, _PUBLIC = 1.5, 1.0, 0.5
 """Weights of words."""
-_SAID = 0.8
+_SAID = 0.75
 _NAMED = 0.6
 _LABELLED = 0.5
 _ALMOST_ALL = 0.9
@@ -28,6 +28,8 @@ _ALMOST_ALL = 0.9
 label, and any in a general sentence."""
 _CONVEYED = 0.74
 """Fraction of the weight from which somebody entitled knows the statement."""
+_MIN_TERMS = 3
+"""Words up to which a statement has to be complete."""
 _NEAR = 4
 """Number of sentences or lines over which a statement may be spread."""
 
@@ -99,7 +101,9 @@ class Statement:
             return bool(strong) and covered >= _ALMOST_ALL and all(term in found for term in strong)
         if self.label and self.label <= concepts and covered >= _LABELLED:
             return True
-        return covered >= (1.0 if len(self.terms) <= 3 else _NAMED if self.has_atoms else _SAID)
+        if any(term.is_number and term not in found for term in self.terms) and not self.has_atoms:
+            return covered >= _ALMOST_ALL
+        return covered >= (1.0 if len(self.terms) <= _MIN_TERMS else _NAMED if self.has_atoms else _SAID)
 
 
 def read_statement(text: str, rest: str, public_words: Collection[str], *, has_atoms: bool = False) -> Statement:

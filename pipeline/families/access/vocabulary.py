@@ -27,6 +27,7 @@ _ENDINGS = (
     ("e", ""),
 )
 _MIN_STEM = 3
+_DIGITS = re.compile(r"\d+")
 _IDEOGRAPHS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -89,8 +90,8 @@ def concepts_of_word(word: str) -> tuple[Concept, ...]:
         return (str(numbers()[word]),)
     known = known or tables.words.get(_stem(plain)) or _by_beginning(plain) or _compound(plain)
     if not known and _IDEOGRAPHS.search(plain):
-        inside = (number for term, numbers in tables.ideographs.items() if term in plain for number in numbers)
-        return tuple(dict.fromkeys(inside))
+        inside = [number for term, numbers in tables.ideographs.items() if term in plain for number in numbers]
+        return tuple(dict.fromkeys((*inside, *_DIGITS.findall(plain))))
     return known or (_stem(plain),)
 
 
