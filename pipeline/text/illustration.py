@@ -14,7 +14,7 @@ _WINDOW = 240
 """Characters before and after an object that are looked at."""
 _OPENING = re.compile(r"(?:\s|[`*_>\"'“„«‘(]|```+[\w-]{0,20}\n?|~~~+[\w-]{0,20}\n?)*\Z")
 _BOUNDARY = re.compile(r"[.!?](?=\s)|[\n。！？}\]]|;\s")
-_E_G = re.compile(r"\b(e|z|p|i)\. ?(g|b|ej|ex|e)\.", re.IGNORECASE)
+_ABBREVIATION = re.compile(r"\b(e|z|p|i)\. ?(g|b|ej|ex|e)\.")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def is_template(text: str, start: int) -> bool:
 
 def _clause_before(text: str, start: int) -> str:
     """Returns the words that introduce an object, in lower case; empty when a sentence ends before it."""
-    window = _E_G.sub(r"\1g", text[max(0, start - _WINDOW) : start].casefold())
+    window = _ABBREVIATION.sub(r"\1\2", text[max(0, start - _WINDOW) : start].casefold())
     window = window[: _OPENING.search(window).start()]  # type: ignore[union-attr]
     clauses = _BOUNDARY.split(window + " ")
     return clauses[-1].strip()

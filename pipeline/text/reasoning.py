@@ -100,7 +100,7 @@ class _Tag:
 
 
 def _split_tags(text: str) -> tuple[list[str], str]:
-    tags = [_tag(match) for match in _TAG.finditer(text) if text[match.start() - 1 : match.start()] not in _QUOTES]
+    tags = [_tag(match) for match in _TAG.finditer(text) if not _is_quoted(text, match)]
     reasoning: list[str] = []
     answer: list[str] = []
     position = len(text) - len(text.lstrip()) if tags else 0
@@ -123,6 +123,10 @@ def _split_tags(text: str) -> tuple[list[str], str]:
             answer.append(before)
             position = end
     return reasoning, "".join(answer) + text[position:]
+
+
+def _is_quoted(text: str, match: re.Match[str]) -> bool:
+    return {text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]} <= _QUOTES
 
 
 def _tag(match: re.Match[str]) -> _Tag:

@@ -18,7 +18,8 @@ MAX_DEPTH = 60
 
 _GAP = re.compile(r"(?:\s|\\[nrt]|\ufeff|//[^\n]*+|/\*.*?(?:\*/|\Z)|\#(?!\d)[^\n]*+)*+", re.DOTALL)
 """White space and comments; ``#1234`` is a value.  In a string of JSON, white space is escaped."""
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?=[\s,，:：}\])/#;]|\Z)")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?=[\s,，}\])/#;]|\Z)")
+_NUMBER_KEY = re.compile(r"\d{1,30}(?=\s{0,20}[:：])")
 _BARE_KEY = re.compile(r"[^\W\d][\w$.-]{0,60}+(?: [\w$.-]{1,60}+){0,3}+(?=\s{0,20}(?:[:：]|=>?))")
 _BARE_VALUE = re.compile(r"[^\n,，{}\[\]\"]++")
 _COLON = re.compile(r"[:：]|=>?")
@@ -111,6 +112,8 @@ class _Reader:
     def _object(self, depth: int) -> object:
         found: dict[str, object] = {}
         while not self._closed():
+            if self._take(_ELLIPSIS) or self._take(_COMMA):
+                continue
             key, quoted = self._key()
             if not self._take(_COLON):
                 if quoted and not found and self._next(",，}"):
@@ -156,11 +159,9 @@ class _Reader:
         if quote := _QUOTE.match(self.text, self.position):
             return self._string(quote[0], is_key=True), True
         if not (bare := _BARE_KEY.match(self.text, self.position)):
-            number = _NUMBER.match(self.text, self.position)
-            if not number:
-                raise _NotDataError
-            self.position = number.end()
-            return number[0], False
+            bare = _NUMBER_KEY.match(self.text, self.position)
+        if not bare:
+            raise _NotDataError
         self.position = bare.end()
         return bare[0], False
 
@@ -217,6 +218,8 @@ class _Reader:
                 self.budget.spend(position - start)
                 self.position = position
                 return unescaped(self.text[start : closing.start()])
+        if not self.text[start:].strip():
+            raise _NotDataError
         self.budget.spend(len(self.text) - start)
         self.cut = True
         self.position = len(self.text)
@@ -230,7 +233,7 @@ class _Reader:
 
     def _skip(self) -> None:
         gap = _GAP.match(self.text, self.position)
-        if gap:
+        if gap and gap.end() > self.position:
             self.budget.spend(gap.end() - self.position)
             self.position = gap.end()
 
