@@ -1,0 +1,94 @@
+"""No reply, however malformed or long, makes a reader fail or hang."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given, settings
+from muses_eval.pipeline.episode.addressing import interpret
+from muses_eval.pipeline.families.instruct.answers import read_answers
+from muses_eval.pipeline.families.meeting.announcement import find_announcement
+from muses_eval.pipeline.families.queue.decision import read_decision
+from muses_eval.pipeline.families.queue.scenario import QueueTruth
+from muses_eval.pipeline.text.reasoning import split_reasoning
+from muses_eval.pipeline.text.reply_parsing import json_spans
+
+from tests.strategies import model_texts
+
+NAMES = ("Ana", "Bo", "Cy")
+TRUTH = QueueTruth(accepted=("Ana_task_1111", "Bo_task_2222"), rejected=(("Cy_task_3333", "harmful"),))
+READERS: dict[str, Callable[[str], object]] = {
+    "objects": lambda text: list(json_spans(text)),
+    "reasoning": split_reasoning,
+    "queue": lambda text: read_decision(TRUTH, text),
+    "instruct": lambda text: read_answers(NAMES, text),
+    "addressing": lambda text: interpret(NAMES, text),
+    "announcement": lambda text: find_announcement(text, NAMES),
+}
+SIZE = 200_000
+REPEATED = (
+    *("{", "[", '{"a":', '["', '["x", ', "[1", "[[{", '{"a": "x', "{'a': 'it's ", '{"a": "x", ', "{a: ", '{"a": x '),
+    *('{"a": (', "[/*", "[ //", "[#", "{'''", '{\\"a\\": \\"', '["x" + ', '{"a": 1}', '{"a": 1,}\n', "{}", "}", "\\"),
+    *("<think>", "</think>", "<think></think>", "<|channel|>final<|message|>", "x <think> ", "```\n", "<", "analysis "),
+    *(
+        "1111 ",
+        "1111, ",
+        "1111: accept\n",
+        "| 1111 | accept |\n",
+        "accepted: ",
+        '{"ref": "1111", "decision": "accept"}\n',
+    ),
+    *("Ana: x\n", "@Ana ", "<Ana>", "## Ana\n", "| Ana | x |\n", '{"Ana": "x"}\n', '"Ana": "x ', "Dear ", "To "),
+    *(
+        '{"target": "Ana", "content": "x"}\n',
+        '{"goal_achieved": true}\n',
+        "Mon 13:00 ",
+        "if ",
+        "not ",
+        "13:",
+        "9",
+        "x\n",
+        " ",
+    ),
+)
+
+
+@contextmanager
+def guard(seconds: int) -> Iterator[None]:
+    """Ends a reader that hangs; the limit is far above what a reader needs."""
+
+    def end(*_: object) -> None:
+        raise TimeoutError(f"a reader was still busy after {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+@given(text=model_texts())
+@settings(max_examples=2_000, deadline=None)
+def test_no_reply_makes_a_reader_fail(reader: Callable[[str], object], text: str) -> None:
+    reader(text)
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_long_numbers_and_deep_nesting(reader: Callable[[str], object]) -> None:
+    """Python refuses to convert more than 4,300 digits, and to nest more than about 1,000 levels."""
+    for value in ("9" * 5_000, "[" * 2_000 + "]" * 2_000, '{"a":' * 2_000 + "1" + "}" * 2_000):
+        reader(f'{{"accepted": {value}, "Ana": {value}, "goal_achieved": {value}}}')
+        reader(f"{{'target': 'Ana', 'content': {value},}}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_200_kilobytes_of_one_piece(reader: Callable[[str], object]) -> None:
+    for piece in REPEATED:
+        with guard(60):
+            reader(piece * (SIZE // len(piece)))
