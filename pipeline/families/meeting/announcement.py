@@ -117,9 +117,18 @@ def find_announcement(reply: str, names: Sequence[str]) -> Announcement | None:
 def _declared(text: str, spans: Sequence[Span]) -> Iterator[Mapping[str, object]]:
     """Yields the objects that declare the goal achieved, without quoted ones and unfilled templates."""
     for span in spans:
-        declared = [value for value in _objects(span.value, _MAX_DEPTH) if is_true(first_value(value, _GOAL_KEYS))]
+        declared = [value for value in _objects(span.value, _MAX_DEPTH) if _declares(value)]
         if declared and not is_condition(text, span.start, span.end) and not is_template(text, span.start):
             yield from (value for value in declared if not _is_unfilled(_schedule(value)))
+
+
+def _may_hold(value: object) -> bool:
+    """Returns whether a value may hold an object: a container, or a string of JSON."""
+    return isinstance(value, (dict, list)) or (isinstance(value, str) and "{" in value)
+
+
+def _declares(value: Mapping[str, object]) -> bool:
+    return any("goal" in key.casefold() for key in value) and is_true(first_value(value, _GOAL_KEYS))
 
 
 def _is_quoting(key: str) -> bool:
@@ -165,9 +174,9 @@ def _objects(value: object, depth: int) -> Iterator[Mapping[str, object]]:
             yield from _objects(entry, depth - 1)
     elif isinstance(value, dict):
         yield value
-        is_message = first_value(value, ("target", "to", "recipient")) is not None
+        is_message = "target" in value or "to" in value or "recipient" in value
         for key, child in list(value.items())[:_MAX_CHILDREN] if depth else ():
-            if not (is_message and isinstance(child, str)) and not _is_quoting(key):
+            if not (is_message and isinstance(child, str)) and _may_hold(child) and not _is_quoting(key):
                 yield from _objects(child, depth - 1)
 
 

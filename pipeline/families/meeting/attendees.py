@@ -14,6 +14,7 @@ from itertools import islice
 from muses_eval.pipeline.families.meeting.clock_words import any_of
 from muses_eval.pipeline.families.meeting.folded_text import folded
 from muses_eval.pipeline.families.meeting.name_mentions import Mention, mentions, names_in
+from muses_eval.pipeline.families.meeting.struck_text import without_struck_text
 from muses_eval.pipeline.word_tables import read_word_table
 
 _MAX_DEPTH = 5
@@ -28,8 +29,10 @@ _AND_LINK = re.compile(r"\s*(?:and|&|or|und|et|y|e|en|и|和)\s*")
 _TAIL_END = re.compile(r"[,;|\n]|\.\s|\s(?:and|but|while|und|aber|et|mais|y|pero)\s")
 _OPENING = re.compile(r"[\s*_\"'`]*[(\[]")
 _LISTING = re.compile(r"[:(\[=–—-]")
-_HEADING = re.compile(r"([^\W\d_][\w' -]{0,30}?)[\s*_]*(?:\(\d+\)\s*)?[:=]")
+_HEADING = re.compile(r"([^\W\d_][\w' -]{0,30}?)[\s*_]*(?:\(\d+\)\s*)?(?:[:=]|\s[–—-]\s)")
 _GROUP_END = re.compile(r"[;\n)]|\.\s|\|")
+_SHORT = 3
+"""Length of words such as "no" and "out", which are headings only by themselves."""
 _CROSS = re.compile(r"[❌✗✘❎👎🚫]")
 
 
@@ -46,6 +49,8 @@ class AttendeeWords:
     excluding: _Words
     but: _Words
     declining: _Words
+    recovered: _Words
+    coming: _Words
     no: _Words
     harmless: _Words
     absent: _Words
@@ -106,10 +111,8 @@ def _read(value: object, found: _List, depth: int, *, absent: bool) -> None:
 
 def _read_list(entries: list[object], found: _List, depth: int, *, absent: bool) -> None:
     match entries:
-        case [str(name), (str() | bool()) as status] if names_in(folded(name), found.names) and not (
-            isinstance(status, str) and names_in(folded(status), found.names)
-        ):
-            _add(names_in(folded(name), found.names), found, absent=absent or has_declined(status))
+        case [str(name), (str() | bool()) as status] if has_declined(status) and not _names_of(status, found):
+            _add(_names_of(name, found), found, absent=True)
         case _:
             for entry in entries[:_MAX_ENTRIES]:
                 _read(entry, found, depth - 1, absent=absent)
@@ -127,7 +130,7 @@ def _read_object(value: Mapping[str, object], found: _List, depth: int, *, absen
         if named:
             declined = has_declined(says) or (says is None and not unanswered)
             _add(named, found, absent=absent or declined)
-        elif words in _tables()["absent"]:
+        elif _is_absent(words):
             _read(list(says) if isinstance(says, dict) else says, found, depth - 1, absent=True)
         elif words not in _tables()["remarks"]:
             if says is True and _patterns().everybody.search(words):
@@ -162,7 +165,7 @@ def _add(names: Iterable[str], found: _List, *, absent: bool) -> None:
 
 def _read_text(text: str, found: _List, *, absent: bool) -> None:
     """Adds what a phrase or a sentence says."""
-    plain = folded(text)
+    plain = without_struck_text(folded(text))
     named = list(mentions(plain, found.names))
     gone = _absent_mentions(plain, named)
     present = [one for one, is_gone in zip(named, gone, strict=True) if not is_gone]
@@ -215,14 +218,13 @@ def _absent_mentions(text: str, named: Sequence[Mention]) -> list[bool]:
 def _heading(gap: str, current: bool) -> bool:
     """Returns whether the names after a gap stand under a heading such as "Declined:"."""
     headings = _HEADING.findall(gap)
-    if headings:
-        return any(_words_of(headings[-1]).endswith(word) for word in _heading_words(headings[-1]))
-    return current and _GROUP_END.search(gap) is None
+    return _is_absent(_words_of(headings[-1])) if headings else current and _GROUP_END.search(gap) is None
 
 
-def _heading_words(heading: str) -> Iterator[str]:
-    words = _words_of(heading)
-    return (word for word in _tables()["absent"] if words == word or words.endswith(f" {word}"))
+def _is_absent(words: str) -> bool:
+    """Returns whether a key or heading is above those who do not come, such as "optional declined"."""
+    first, _, rest = words.partition(" ")
+    return words in _tables()["absent"] or (bool(first) and len(rest) > _SHORT and rest in _tables()["absent"])
 
 
 def _tail(text: str) -> str:
@@ -242,7 +244,7 @@ def _tail_phrase(text: str) -> str:
 
 
 def _declines(text: str) -> bool:
-    plain = _patterns().harmless.sub("", text)
+    plain = _patterns().recovered.sub("", _patterns().harmless.sub("", text))
     return _patterns().declining.search(plain) is not None or _CROSS.search(plain) is not None
 
 
@@ -255,6 +257,8 @@ class _Patterns:
     but: re.Pattern[str]
     declining: re.Pattern[str]
     harmless: re.Pattern[str]
+    recovered: re.Pattern[str]
+    """A refusal that is taken back."""
     no: re.Pattern[str]
     no_tail: re.Pattern[str]
 
@@ -279,10 +283,13 @@ def _patterns() -> _Patterns:
         everybody=re.compile(rf"{any_of(words.everybody)}|\ball(?=\s*(?:\Z|[^\w\s]|\d|{any_of(words.all_of)}))"),
         including=re.compile(any_of(words.including)),
         excluding=re.compile(excluding),
-        excluding_before=re.compile(rf"{excluding}\s*[\s:(\"'@*]*(?:\w+\s+){{0,3}}[\"'@*]*$"),
+        excluding_before=re.compile(rf"(?:{excluding}\s*[\s:(\"'@*]*(?:\w+\s+){{0,3}}|\bno\s+)[\"'@*]*$"),
         but=re.compile(rf"{any_of(words.but)}\s+(?:\w+\s+){{0,2}}[\"'@*]*$"),
         declining=re.compile(any_of(words.declining)),
         harmless=re.compile(any_of(words.harmless)),
+        recovered=re.compile(
+            rf".{{0,80}}{any_of(words.recovered)}\s+(?:has |is |did )?{any_of(words.coming)}", re.DOTALL
+        ),
         no=re.compile(rf"\W*{no}\W*|\W*[❌✗✘❎👎🚫]\W*"),
         no_tail=re.compile(rf"[\s*_\"'`)\]]*[:=(\[–—>→,-]+[\s*_\"'`]*{no}[\s*_\"'`.!)\]]*"),
     )

@@ -39,7 +39,7 @@ def clauses(text: str) -> tuple[Clause, ...]:
         whole = text[slice(*sentence)]
         stances = [stance_of(text[start:end]) for start, end in spans]
         if is_proposal(whole):
-            stances = [Stance.RELUCTANT if stance is Stance.OPEN else stance for stance in stances]
+            stances = [Stance.PROPOSAL if stance is Stance.OPEN else stance for stance in stances]
         is_bullet = bool(_BULLET.match(whole))
         first = next((stance for stance in stances if stance is not None), None)
         current = first if first is not None else header if is_bullet else None

@@ -24,6 +24,8 @@ _OPEN = re.compile(
     r"\?|\b(?:if|whether|would|could|might|may|must|should|need\w*|ask\w*|check\w*|wait\w*|propos\w*|suggest\w*|hop\w*"
     r"|please|pending|unconfirmed|let me know|until|once|unless|assum\w*|does|do|will|to confirm|not)\b"
 )
+_SPEAKER = re.compile(r"\b(?:i|i'm|i'll|i've|i'd|my|we|we're)\b")
+"""In an answer, a sentence such as "I fly to Rome on Tuesday" is a reason against that day."""
 _ORDINALS = {
     "first": r"first|former|1st|(?:option|slot|number) ?(?:1|one|a)",
     "second": r"second|2nd|(?:option|slot|number) ?(?:2|two|b)",
@@ -118,10 +120,14 @@ def _verdict(text: str, slot: Slot, offered: Sequence[Slot]) -> bool | None:
         if relevant and all(each.negated for each in relevant) and not is_double_negative(clause.text):
             stance = Stance.NO
         elif relevant and stance is None:
-            stance = clause.inherited or Stance.RELUCTANT
+            stance = clause.inherited or (
+                Stance.OCCUPIED if offered and _SPEAKER.search(clause.text) else Stance.RELUCTANT
+            )
+        elif stance is Stance.PROPOSAL and not relevant:
+            stance = Stance.OPEN
         if stance is None or (verdict and stance is Stance.NO and not relevant and _is_elsewhere(clause)):
             continue
-        direct = bool(relevant) and stance is not Stance.RELUCTANT
+        direct = bool(relevant) and stance not in (Stance.RELUCTANT, Stance.PROPOSAL)
         if direct or stance.prevails_over(verdict, contrast=clause.contrast):
             verdict = stance
     return None if verdict is None else verdict.consents

@@ -27,6 +27,9 @@ _IF_NOT = re.compile(r"\b(?:if|in case)\b(?=[^,.;?]*\b(?:not|no|none|neither)\b)
 _Words = tuple[str, ...]
 
 
+_Vocabulary = frozenset[str] | None
+
+
 class Stance(Enum):
     """A statement about a time; the value is (consent, weight), of which the higher weight prevails."""
 
@@ -38,7 +41,9 @@ class Stance(Enum):
     """A reason against the time: "I have a call then"."""
     WISH = (True, 1)
     """"I would love to"."""
-    RELUCTANT = (True, 0)
+    PROPOSAL = (True, 0)
+    """The speaker's own proposal: "could we do Monday?"."""
+    RELUCTANT = (True, 0.5)
     """"Not ideal"; also the mere name of a time."""
 
     @property
@@ -80,20 +85,20 @@ class _Table:
     stems: tuple[str, ...]
     """Beginnings of first words."""
 
-    def search(self, text: str) -> bool:
-        return self._may_match(text) and self.pattern.search(text) is not None
+    def search(self, text: str, words: _Vocabulary = None) -> bool:
+        """Returns whether a text has one of the phrases; *words*: see :func:`_vocabulary`."""
+        return self._may_match(words) and self.pattern.search(text) is not None
 
     def match(self, text: str) -> bool:
         return self.pattern.match(text) is not None
 
-    def without(self, text: str) -> str:
-        return self.pattern.sub(" ", text) if self._may_match(text) else text
+    def without(self, text: str, words: _Vocabulary) -> str:
+        return self.pattern.sub(" ", text) if self._may_match(words) else text
 
-    def _may_match(self, text: str) -> bool:
-        words = words_in(text)
-        if not self.starts.isdisjoint(words) or any(word.startswith(self.stems) for word in words):
+    def _may_match(self, words: _Vocabulary) -> bool:
+        if words is None or not self.starts.isdisjoint(words):
             return True
-        return not text.isascii() and UNSPACED.search(text) is not None
+        return bool(self.stems) and any(word.startswith(self.stems) for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,32 +165,38 @@ def is_proposal(text: str) -> bool:
 def stance_of(text: str) -> Stance | None:
     """Returns what a folded text, such as a clause, says; None when it says neither yes nor no."""
     tables, plain = stance_tables(), _expanded(text)
-    rest = tables.double_negatives.without(plain)
+    words = _vocabulary(plain)
+    rest = tables.double_negatives.without(plain, words)
     affirmed = rest != plain
-    plain, rest = rest, tables.reluctant.without(rest)
+    plain, rest = rest, tables.reluctant.without(rest, words)
     reluctant = rest != plain
-    plain, rest = rest, tables.open.without(rest)
+    plain, rest = rest, tables.open.without(rest, words)
     undecided = rest != plain
     rest = _IF_NOT.sub(" ", rest)
-    if tables.no.search(rest) or _NO_SIGNS.search(rest):
+    if tables.no.search(rest, words) or _NO_SIGNS.search(rest):
         return Stance.NO
     if undecided:
         return Stance.OPEN
     if affirmed:
         return Stance.YES
-    if _QUESTION.fullmatch(rest) and (_ASKING.search(rest) or tables.proposing.search(rest)):
-        return Stance.RELUCTANT if tables.proposing.search(rest) else Stance.OPEN
-    return _plain_stance(rest) or (Stance.RELUCTANT if reluctant else None)
+    if _QUESTION.fullmatch(rest) and (_ASKING.search(rest) or tables.proposing.search(rest, words)):
+        return Stance.PROPOSAL if tables.proposing.search(rest, words) else Stance.OPEN
+    return _plain_stance(rest, words) or (Stance.RELUCTANT if reluctant else None)
 
 
-def _plain_stance(rest: str) -> Stance | None:
+def _plain_stance(rest: str, words: _Vocabulary) -> Stance | None:
     """Returns what a text without idioms and denials says."""
     tables = stance_tables()
-    if tables.yes.search(rest) or _YES_SIGNS.search(rest) or rest.strip(" .!,*_~()") in tables.yes_alone:
-        return Stance.WISH if tables.wish.search(rest) else Stance.YES
-    if tables.occupied.search(rest):
+    if tables.yes.search(rest, words) or _YES_SIGNS.search(rest) or rest.strip(" .!,*_~()") in tables.yes_alone:
+        return Stance.WISH if tables.wish.search(rest, words) else Stance.YES
+    if tables.occupied.search(rest, words):
         return Stance.OCCUPIED
-    return Stance.WISH if tables.wish.search(rest) else None
+    return Stance.WISH if tables.wish.search(rest, words) else None
+
+
+def _vocabulary(text: str) -> _Vocabulary:
+    """Returns the words of a text; None when some are in a script without spaces, so that any phrase may occur."""
+    return None if not text.isascii() and UNSPACED.search(text) else frozenset(words_in(text))
 
 
 def _expanded(text: str) -> str:

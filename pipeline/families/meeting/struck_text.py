@@ -14,12 +14,17 @@ _STRUCK = re.compile(r"~~(?=\S)[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{0,200}</\1
 
 def without_dates_and_struck_text(text: str) -> str:
     """Returns a folded text with spaces in place of dates, offsets from UTC, and struck-out text."""
-    plain = _STRUCK.sub(_blank, text) if "~~" in text or "<" in text else text
+    plain = without_struck_text(text)
     parts, end = [], 0
     for found in _dates().finditer(plain):
         parts += [plain[end : found.start()], _blank(found)]
         end = found.end()
     return "".join((*parts, plain[end:]))
+
+
+def without_struck_text(text: str) -> str:
+    """Returns a text with spaces in place of what is struck out: ``~~Mon 9:00~~``."""
+    return _STRUCK.sub(_blank, text) if "~~" in text or "<" in text else text
 
 
 def _blank(found: re.Match[str]) -> str:

@@ -113,9 +113,12 @@ def time_expressions(text: str, day: int | None = None) -> tuple[TimeExpression,
 def _expressions(text: str, day: int | None) -> tuple[TimeExpression, ...]:
     plain = without_dates_and_struck_text(_normalized(text))
     tokens = _plausible(plain, tuple(time_tokens(plain)))
-    if day is not None:
-        tokens = (DayToken(0, 0, day), *tokens)
     bound = _days_of_times(plain, tokens)
+    if day is not None:
+        default = (DayToken(0, 0, day),)
+        bound = [
+            days or (default if isinstance(token, TimeToken) else ()) for token, days in zip(tokens, bound, strict=True)
+        ]
     with_time = {
         day
         for token, days in zip(tokens, bound, strict=True)
@@ -126,7 +129,7 @@ def _expressions(text: str, day: int | None) -> tuple[TimeExpression, ...]:
     for index, (token, days) in enumerate(zip(tokens, bound, strict=True)):
         if isinstance(token, TimeToken):
             found += [_timed(plain, tokens, index, each) for each in days]
-        elif token not in with_time and token.end:
+        elif token not in with_time:
             found.append(_untimed(plain, tokens, index, token))
     return tuple(found)
 
@@ -347,11 +350,13 @@ def _links() -> _Links:
     unit = any_of(words.hour_units)
     part = any_of((*parts.am, *parts.pm, *parts.midday))
     to, between = any_of(words.to), any_of(words.between)
-    after, before = any_of(words.after), any_of(words.before)
+    after, before = any_of(words.after), rf"(?:{any_of(words.before)}|(?<!ed )\bby)"
     leads = rf"{at}|{part}|{between}|{after}|{before}|of this week|this week|in the|the|any ?time|week \d\d?|日|의"
     return _Links(
         lead=re.compile(rf"[\s.,:;()@*_'\"`\[\]|/–—-]*(?:(?:{leads})[\s,:*.]*){{0,3}}"),
-        hour_lead=re.compile(rf"(?:\bat|@|\baround|\bfrom|{between}|{after}|{before}|\bum|\ba las|\balle|\bom)\s*$"),
+        hour_lead=re.compile(
+            rf"(?:\bat|@|\baround|\bfrom|{between}|{after}|{before}|\bum|\bab|\ba las|\balle|\bom|\bvanaf)\s*$"
+        ),
         on=re.compile(rf"[\s,]*(?:{unit}[\s,]*)?(?:{on}\s*){{1,2}}(?:the |this |next |coming )?"),
         conjunction=re.compile(rf"[\s.]*(?:,|/|&|、|{conjunction}|,\s*{conjunction})\s*"),
         to=re.compile(rf"[ \t]*(?:{unit}[ \t]*)?(?:-|–|—|~|～|から|부터|{to})[ \t]*"),

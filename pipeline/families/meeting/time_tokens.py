@@ -12,7 +12,7 @@ from muses_eval.pipeline.families.meeting.word_scanner import WordScanner, first
 HALF_DAY = 12 * 60
 LAST_AFTERNOON_HOUR = 6
 """Hours from 1 to this one are in the afternoon when nothing says otherwise, because people meet during the day."""
-_MINUTE_GROUPS = ("colon", "dot", "comma", "quote", "unit_minutes", "space")
+_MINUTE_GROUPS = ("colon", "dot", "comma", "quote", "dash", "unit_minutes", "space")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _scanner() -> WordScanner:
         rf"|(?:(?:(?P<am_before>{am})|(?P<pm_before>{pm}|\bpm)|{any_of(words.parts.midday)})[\s,]*"
         rf"(?:(?:{any_of(words.words.at)})\s?)?)?"
         r"(?<![\d$#€£])(?<!\d[.,:/])(?:(?P<hour>\d{1,2})"
-        r"(?::(?P<colon>\d{1,2})(?::\d\d(?:\.\d+)?)?|\.(?P<dot>\d\d)|,(?P<comma>00|30|45)(?![\d,])|'(?P<quote>\d\d)"
+        r"(?::(?P<colon>\d{1,2})(?::\d\d(?:\.\d+)?)?|\.(?P<dot>\d\d)|,(?P<comma>00|30|45)(?![\d,])|'(?P<quote>\d\d)|[-;_](?P<dash>30|45)(?![\d:.h-])"
         rf"|\s?{unit}\s?(?P<unit_minutes>\d\d)(?:\s?{minute_unit})?|(?P<unit>\s?{unit})"
         r"|\s(?P<space>00|15|30|45)(?![\d:.h/-]|\s?(?:min|%)))?"
         rf"|(?P<compact>\d{{3,4}}))(?![\d%])(?:\s?(?P<long_unit>{any_of(words.words.long_units)})|\s?{unit})?"
