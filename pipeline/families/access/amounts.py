@@ -18,11 +18,16 @@ Unit = Literal["money", "percent", ""]
 _SIGNS = "$€£¥₹₽₩元円"
 _MAX_DIGITS = 40
 _MAX_AMOUNTS = 5_000
+_LARGEST_FIRST = 10_000
+"""Largest multiple that another one may follow, as in ``mil millones``."""
+_SPACE = " \u00a0\u202f"
 _NUMBER = re.compile(
-    r"(?<![.,])(?<![^\W\u3040-\u9fff])(?:(?P<before>us\$|[a-z]{3}(?=[ \u00a0$€£\d])|[" + _SIGNS + r"])[ \u00a0]?)?"
-    r"(?P<digits>\d{1,3}(?:[,.'’ \u00a0\u202f]\d{2,3})+(?:[.,]\d{1,2})?(?!\d)|\d{1,40}(?:[.,]\d{1,40})?(?!\d))"
-    r"(?P<rest>[ \u00a0\u202f-]?(?P<after>[" + _SIGNS + r"%]|us\$|[^\W\d_]+)?)"
+    rf"\d(?:\d{{0,2}}(?:[,.'’{_SPACE}]\d{{2,3}})+(?:[.,]\d{{1,2}})?(?!\d)|\d{{0,39}}(?:[.,]\d{{1,40}})?(?!\d))"
 )
+_BEFORE = re.compile(rf"(us\$|(?<![^\W\d_])[a-z]{{3}}|[{_SIGNS}])[{_SPACE}]?$")
+_AFTER = re.compile(rf"(?P<gap>[.]?[{_SPACE}-]?(?:(?:de|of|in|us)[{_SPACE}])?)(?P<word>[{_SIGNS}%]|us\$|[^\W\d_]+)")
+_LONGEST_BEFORE = 5
+_WITHIN_WORD = re.compile(r"[.,]|[^\W\u3040-\u9fff]")
 _HAS_WORDS = re.compile(r"illi|thousand|hundred|tausend|hundert|\bmil\b|dollar|dólar|euro\b|pound|percent|prozent")
 _WORD = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)?|[" + _SIGNS + "%]")
 
@@ -58,41 +63,49 @@ def find_amounts(text: str) -> tuple[Amount, ...]:
 
 def _in_digits(text: str) -> Iterator[Amount]:
     for found in _NUMBER.finditer(text):
-        digits = found["digits"]
-        if len(digits) > _MAX_DIGITS:
+        (start, end), digits = found.span(), found.group()
+        before = _BEFORE.search(text, max(0, start - _LONGEST_BEFORE), start)
+        unit = _unit(before[1]) if before else ""
+        if len(digits) > _MAX_DIGITS or (not unit and _WITHIN_WORD.match(text, max(0, start - 1), start)):
             continue
-        values = _values(digits)
-        before, after = found["before"] or "", found["after"] or ""
-        if after and after not in scales() and not _unit(after):
-            after = next(
-                (after[:length] for length in (2, 1) if after[:length] in scales() and not after.isascii()), after
-            )
-        scale, unit, end = scales().get(after, 1), _unit(before) or _unit(after), found.end("digits")
-        if (
-            scale == 1
-            and after
-            and after[:1].isalpha()
-            and not unit
-            and not found["rest"].startswith(tuple(" \u00a0\u202f-"))
-        ):
+        scale, end, is_word = _scale(text, end)
+        if is_word and not unit:
             continue  # a token such as 7f8a
-        if scale > 1 or _unit(after):
-            end = found.start("after") + len(after)
-        if scale > 1 and (second := scales().get(_next_word(text, end))) and second > 1:  # mil millones
-            scale *= second
-            end = text.index(_next_word(text, end), end) + len(_next_word(text, end))
-        unit = unit or _unit(_next_word(text, end))
-        plain = re.sub(r"\D", "", digits).lstrip("0")
-        figures = len(plain.rstrip("0")) if values[0] == int(values[0]) else len(plain)
-        step = scale * 10.0 ** -_decimals(digits, values[0])
-        yield Amount(tuple(value * scale for value in values), unit, max(1, figures), step, found.start(), end)
+        following = _AFTER.match(text, end)
+        after = _unit(following["word"]) if following else ""
+        values = _values(digits)
+        yield Amount(
+            values=tuple(value * scale for value in values),
+            unit=unit or after,
+            figures=_significant(digits, values[0]),
+            step=scale * 10.0 ** -_decimals(digits, values[0]),
+            start=before.start() if before and unit else start,
+            end=following.end() if following and after else end,
+        )
 
 
-def _next_word(text: str, position: int) -> str:
-    found = re.compile(r"[.]?[ \u00a0\u202f-]?(?:(?:de|of|in|us)[ \u00a0])?([" + _SIGNS + r"%]|us\$|[^\W\d_]+)").match(
-        text, position
-    )
-    return found[1] if found else ""
+def _scale(text: str, end: int) -> tuple[int, int, bool]:
+    """Returns the multiple after a number, the end of its words, and whether letters follow that are no such word."""
+    scale = 1
+    while (found := _AFTER.match(text, end)) and (word := _scale_word(found["word"])):
+        scale *= scales()[word]
+        end = found.start("word") + len(word)
+        if scale > _LARGEST_FIRST:
+            return scale, end, False
+    is_word = bool(scale == 1 and found and not found["gap"] and found["word"].isalpha() and not _unit(found["word"]))
+    return scale, end, is_word
+
+
+def _scale_word(word: str) -> str:
+    """Returns the word of a multiple with which a run of letters begins; a whole word in scripts with spaces."""
+    if word in scales() or word.isascii():
+        return word if word in scales() else ""
+    return next((word[:length] for length in (2, 1) if word[:length] in scales() and not word[:length].isascii()), "")
+
+
+def _significant(digits: str, value: float) -> int:
+    plain = re.sub(r"\D", "", digits).lstrip("0")
+    return max(1, len(plain.rstrip("0") if value == int(value) else plain))
 
 
 def _unit(word: str) -> Unit:

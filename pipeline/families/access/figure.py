@@ -9,7 +9,10 @@ from muses_eval.pipeline.families.access.vocabulary import Concept, concepts_of
 _MIN_FIGURES = 4
 _MIN_VALUE = 10_000
 """Significant figures and value of a number that means the resource wherever it stands."""
+_MIN_MONEY = 1_000
+"""Amount of money that means the resource wherever its currency stands beside it."""
 _ROUNDED_FIGURES = 3
+"""Significant figures of a rounded number without its currency."""
 _AROUND = 60
 """Characters on each side that tell what a number means."""
 
@@ -40,31 +43,27 @@ class Figure:
         return amount.unit in (self.unit, "") or (not self.unit and amount.unit == "")
 
     def _is_meant(self, amount: Amount, text: MessageText) -> bool:
-        exact = amount.equals(self.value)
-        if not exact and not (
-            amount.figures >= 2 and amount.step > 1e-9 and amount.rounds(self.value) and self.figures >= 3
-        ):
+        is_exact, is_same_unit = amount.equals(self.value), bool(self.unit) and amount.unit == self.unit
+        is_rounded = self.figures > amount.figures > 1 and amount.rounds(self.value)
+        if not is_exact and not is_rounded:
             return False
-        if exact and self.figures >= _MIN_FIGURES and self.value >= _MIN_VALUE:
+        if is_exact and self.figures >= _MIN_FIGURES and self.value >= _MIN_VALUE:
             return True
-        if self.unit and amount.unit == self.unit and (exact or amount.figures >= 3):
+        if is_same_unit and (self.value >= _MIN_MONEY if self.unit == "money" else amount.figures >= _ROUNDED_FIGURES):
             return True
-        if self.unit == "percent" and amount.unit != "percent" and not exact:
-            return False
         around = _around(text, amount)
         if self.things:
-            return exact and bool(
-                self.things <= around or (around & self.things and around & self.context - self.things)
-            )
-        return bool(around & self.context) and (exact or amount.unit == self.unit or amount.figures >= 3)
+            beside = around & self.context - self.things
+            return is_exact and (self.things <= around or bool(around & self.things and beside))
+        return bool(around & self.context) and (is_exact or is_same_unit or amount.figures >= _ROUNDED_FIGURES)
 
 
 def _around(text: MessageText, amount: Amount) -> frozenset[Concept]:
-    """Returns the concepts of the line around an amount, at most 60 characters away."""
+    """Returns the concepts of the line around an amount, a few words away."""
     latin = text.latin
-    start = max(latin.rfind("\n", 0, amount.start) + 1, amount.start - 60)
+    start = max(latin.rfind("\n", 0, amount.start) + 1, amount.start - _AROUND)
     stop = latin.find("\n", amount.end)
-    end = min(len(latin) if stop < 0 else stop, amount.end + 60)
+    end = min(len(latin) if stop < 0 else stop, amount.end + _AROUND)
     words = [*runs(latin[start : amount.start]), *runs(latin[amount.end : end])]
     signs = {"ticket"} if "#" in latin[max(0, amount.start - 2) : amount.start + 1] else set()
     return frozenset(concept for found in concepts_of([*words, *signs]) for concept in found)
