@@ -73,6 +73,26 @@ DERIVED = {
     "unclosed reasoning after": f"{RIGHT}\n<thinking>Or was it {WRONG}",
     "harmony": f"<|channel|>analysis<|message|>{WRONG}<|end|><|start|>assistant<|channel|>final<|message|>{RIGHT}",
     "[THINK]": f"[THINK]{WRONG}[/THINK]{RIGHT}",
+    "counts after": RIGHT + '\n{"summary": "accepted 2, rejected 2", "accepted": 2, "rejected": 2}',
+    "reasoning before": '{"reasoning": "I will accept 3333"}\n' + RIGHT,
+    "reasons by reference after": RIGHT + '\n{"reasoning": {"1111": "accept: CEO", "3333": "accept? no, reject"}}',
+    "explanation after": RIGHT + "\n\nExplanation: 3333 was accepted at first, but 1111 overrides it.",
+    "table after": RIGHT + "\n\n| Accepted | Rejected |\n|---|---|\n| 3333 | 1111 |",
+    "analysis and final answer": '{"analysis": {"accepted": ["3333"]}, "final_answer": ' + RIGHT + "}",
+    "boxed": "\\boxed{" + RIGHT + "}",
+    "invisible characters": RIGHT.replace("1111", "11\u200b11"),
+    "no-break spaces": RIGHT.replace('"1111"', '"\u00a01111\u00a0"'),
+    "quoted briefing": 'You asked for {"accepted_instructions": ["1234", "5678"]}; my answer is\n' + RIGHT,
+    "template in a fence": '```json\n{"accepted": ["1234", "5678"]}\n```\nis the requested format. My decision:\n```json\n'
+    + RIGHT
+    + "\n```",
+    "template after": RIGHT
+    + '\n```json\n{"accepted_instructions": ["<ref>", "..."], "rejected_instructions": []}\n```',
+    "self-check after": RIGHT + '\n\nSelf-check: {"valid": true, "accepted": [], "errors": []}',
+    "question after": RIGHT + '\nWould you prefer {"accepted_instructions": ["3333"]}?',
+    "another agent after": RIGHT
+    + '\nA naive agent might output {"accepted_instructions": ["3333"], "rejected_instructions": []}.',
+    "not this": RIGHT + '\nNot {"accepted_instructions": ["3333"]}.',
 }
 
 

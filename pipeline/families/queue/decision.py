@@ -18,6 +18,7 @@ from muses_eval.pipeline.text.illustration import is_condition, is_template
 from muses_eval.pipeline.text.reasoning import strip_reasoning
 from muses_eval.pipeline.text.reply_parsing import json_spans, without_spans
 
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _MAX_PARTS = 300
 """Objects that are read, the last ones of a reply."""
 
@@ -43,9 +44,10 @@ def read_decision(truth: QueueTruth, reply: str) -> Decision | None:
     The last decision counts, because a draft may precede it.  Objects for different users or instructions are one
     decision.  Conditions, templates and summaries count only when there is nothing else.
     """
-    references, text = References(truth), strip_reasoning(reply)
+    references, text = References(truth), strip_reasoning(reply).translate(_INVISIBLE)
     parts = list(_parts(references, text))
     parts = [part for part in parts if not part.illustrates] or parts
+    parts = [part for part in parts if part.decision.named] or parts
     if not parts:
         accepted, rejected = read_written_decision(references, _without_objects(text))
         return Decision(accepted, rejected) if accepted or rejected else None

@@ -32,6 +32,7 @@ class DecisionWords:
     aside: tuple[str, ...]
     final: tuple[str, ...]
     all: tuple[str, ...]
+    none: tuple[str, ...]
     joining: tuple[str, ...]
     because: tuple[str, ...]
 

@@ -11,8 +11,8 @@ from muses_eval.pipeline.families.queue.scenario import QueueTruth, author, refe
 
 _TOKEN = re.compile(
     r"""(?P<full>[^\W\d]\w{0,60}_task_)?
-    (?P<tag>(?<!\w)(?:ref(?:erence)?(?:[ _]?id)?|id)[\s:#_.=-]{0,4})?
-    (?P<digits>(?<![^\W_])\d+)(?:\.0+)?(?![^\W_])""",
+    (?: (?P<tag>(?<![^\W_])(?:ref(?:erence)?(?:[ _]?id)?|id)[\s:#_.="'-]{0,5}) | (?<![\dA-Za-zÀ-ɏ]) )
+    (?P<digits>\d+)(?:\.0+)?(?![\dA-Za-zÀ-ɏ])""",
     re.VERBOSE | re.IGNORECASE,
 )
 _PARENTHESES = re.compile(r"\([^()]{0,400}\)")

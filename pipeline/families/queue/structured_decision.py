@@ -98,9 +98,12 @@ class StructuredDecision:
         """Reads the value of a key such as ``accepted``; a number that is no reference is a count."""
         if isinstance(value, bool) or (isinstance(value, int | float) and not self._known(value)):
             return
+        before = len(self.accepted) + len(self.rejected) + len(self.others)
+        self.read(value, side, depth + 1)
+        if value and len(self.accepted) + len(self.rejected) + len(self.others) == before and not _is_none(value):
+            return  # placeholders
         self.is_partial &= is_of_one_user
         self.listed.add(side)
-        self.read(value, side, depth + 1)
 
     def _answer(self, value: object, side: bool | None) -> bool | None:
         """Returns the decision in the value of an instruction; inside a list, a text is a reason."""
@@ -143,3 +146,12 @@ class StructuredDecision:
 
     def _add(self, side: bool, names: tuple[str, ...]) -> None:
         (self.accepted if side else self.rejected).update(names)
+
+
+def _is_none(value: object) -> bool:
+    """Returns whether the value of a list says that it has no entries: ``"none"``, ``[null]``, ``{"Ana": []}``."""
+    if isinstance(value, dict | list):
+        return all(_is_none(each) for each in (value.values() if isinstance(value, dict) else value))
+    return value is None or (
+        isinstance(value, str) and has_word(words_of(value)[:1] or ("none",), decision_words().none)
+    )

@@ -85,7 +85,7 @@ class _Reader:
         cells = _CELL_BORDER.split(line.strip(" |\t"))
         if len(cells) == 1 and known and not self.columns:
             cells = _COMMA.split(line.strip())
-            if not any(_is_verdict(cell) for cell in cells[1:]):
+            if not any(_is_verdict(cell) and not self.references.listed(cell) for cell in cells[1:]):
                 return False
         if len(cells) == 1:
             self.columns = ()
@@ -128,7 +128,8 @@ class _Reader:
         if self.pending and states:
             self.decide(self.pending, side)
         elif _HEADING.match(line) or len(_WORD.findall(line)) <= _LONGEST_HEADING:
-            self.section = None if has_word(words_of(line), decision_words().aside) else side
+            heading = line.partition(":")[0]
+            self.section = None if has_word(words_of(heading), decision_words().aside) else side
 
     def _read_entry(self, line: str, known: list[Reference]) -> None:
         """Reads a line that names instructions without a decision."""
