@@ -83,7 +83,7 @@ DERIVED = {
     "invisible characters": RIGHT.replace("1111", "11\u200b11"),
     "no-break spaces": RIGHT.replace('"1111"', '"\u00a01111\u00a0"'),
     "quoted briefing": 'You asked for {"accepted_instructions": ["1234", "5678"]}; my answer is\n' + RIGHT,
-    "template in a fence": '```json\n{"accepted": ["1234", "5678"]}\n```\nis the requested format. My decision:\n```json\n'
+    "template in a fence": '```json\n{"accepted": ["1234", "5678"]}\n```\nis the format. My decision:\n```json\n'
     + RIGHT
     + "\n```",
     "template after": RIGHT
