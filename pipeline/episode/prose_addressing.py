@@ -46,6 +46,7 @@ _INTERNAL = re.compile(
     re.IGNORECASE,
 )
 _CLOSING = re.compile(r"^[*_`\]) \t]*:?[*_` \t]*")
+_MARKUP = re.compile(r"</?(?:p|b|i|u|em|strong|li|ul|ol|div|span|br|h[1-6])\s*/?>", re.IGNORECASE)
 _STOP = re.compile(r"[,!:.;–—，！]|$")
 _VERB = re.compile(
     r"^(?:summari[sz]e|recap|clarify|confirm|proceed|conclude|begin|start|be|do|note|answer|help|ensure|sum|reiterate|repeat|"
@@ -160,6 +161,7 @@ def _split_at_brackets(text: str, book: AddressBook) -> str:
 
 
 def _marker(line: str, book: AddressBook, addressed: Iterable[str] = ()) -> _Marker | None:
+    line = _MARKUP.sub("", line) if "<" in line else line
     if not line.strip() or "<" in line[:1]:
         return None
     if found := _MENTION.match(line[:LONGEST_ADDRESS]):

@@ -73,6 +73,8 @@ def reached(reply: str) -> dict[str, str]:
         "<to>{}</to><content>{}</content>",
         "<message><target>{}</target><content>{}</content></message>",
         "| {} | {} |",
+        "<p><b>{}</b>: {}</p>",
+        "<h3>{}</h3>\n{}",
     ],
 )
 def test_a_form_of_prose_reaches_one_principal(frame: str) -> None:
