@@ -6,6 +6,7 @@ Unlike :mod:`.sentences`, which the released scorer's results depend on, this is
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -16,8 +17,7 @@ from muses_eval.pipeline.families.instruct.constraints.list_items import LIST_MA
 from muses_eval.pipeline.families.instruct.constraints.visible_text import lines_made_equal, unescaped, without_code
 
 _HEADING = re.compile(r"\s*(?:#{1,6}\s|<<.*>>\s*$|\*\*[^*.!?]+\*\*:?\s*$)")
-_MARKED = re.compile(r"[^\w\s:,;-]\W*\Z")
-"""A mark at the end of a sentence, of any script."""
+_AFTER_MARK = "*_~`> \t\n\"')]}\u00bb\u201d\u2019"
 _WORD_BEFORE = re.compile(r"[\w.'\u2019-]*\Z")
 _ACRONYM = re.compile(r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}")
 _LONGEST_WORD = 40
@@ -45,9 +45,15 @@ def count_sentences(text: str) -> SentenceCount:
     for block, is_fragment in _blocks(unescaped(without_code(text))):
         found = list(_sentences(block))
         most += len(found)
-        unmarked = bool(found) and is_fragment and _MARKED.search(found[-1].rstrip("*_~`>\n")) is None
+        unmarked = bool(found) and is_fragment and not _has_mark(found[-1])
         fewest += len(found) - unmarked
     return SentenceCount(fewest, most)
+
+
+def _has_mark(sentence: str) -> bool:
+    """Returns whether a mark that may end a sentence, in any script, is at the end."""
+    last = sentence.rstrip(_AFTER_MARK)[-1:]
+    return last not in {"", ":", ",", ";", "-"} and unicodedata.category(last).startswith("P")
 
 
 def _blocks(text: str) -> Iterator[tuple[str, bool]]:

@@ -49,30 +49,31 @@ def is_written_in(text: str, language: str) -> bool:
     """Returns whether *text* is written in *language*, a code of the detector; false for a text without letters."""
     prose = _ADDRESS.sub(" ", visible(without_code(text)))
     letters = _letters(prose)
-    if not letters:
-        return False
     script = _SCRIPTS.get(language, "Latin")
-    if not _is_mostly(script, prose):
+    if not letters or not _is_mostly(script, prose):
         return False
-    if script in _SHARED:
-        prose = prose.lower() if prose.isupper() else prose  # the detector skips words in capitals
-        return _plausible(prose, language, letters) and _foreign(prose, language) <= _FOREIGN_SHARE * letters
-    if script == "Japanese":
-        return _kana().search(prose) is not None or "ja" in likely_languages(prose)
-    if script == "Han":
-        return _is_chinese(prose, letters, traditional=language == "zh-tw")
-    return True
+    prose = prose.lower() if script == "Latin" and prose.isupper() else prose  # the detector skips words in capitals
+    if _foreign(prose, language, script) > _FOREIGN_SHARE * letters:
+        return False
+    match script:
+        case "Japanese":
+            return _kana().search(prose) is not None or "ja" in likely_languages(prose)
+        case "Han":
+            return _is_chinese(prose, letters, traditional=language == "zh-tw")
+        case _:
+            return script not in _SHARED or _plausible(prose, language, letters)
 
 
 def _is_mostly(script: str, text: str) -> bool:
-    """Returns whether most words with letters are in a script."""
+    """Returns whether most words with letters are in a script; acronyms of another one (``API``) do not count."""
     own = total = 0
     for word in words(text):
-        if any(map(str.isalpha, word)) and not (word.isascii() and word.isupper()):  # API, OK
+        is_own = _of_script(script).search(word) is not None
+        if is_own or (any(map(str.isalpha, word)) and not (word.isascii() and word.isupper())):
             number = count_words(word).fewest
             total += number
-            own += number if _of_script(script).search(word) else 0
-    return own >= _OWN_SHARE * total
+            own += number if is_own else 0
+    return own > 0 and own >= _OWN_SHARE * total
 
 
 def _plausible(text: str, language: str, letters: int) -> bool:
@@ -85,20 +86,22 @@ def _plausible(text: str, language: str, letters: int) -> bool:
     return letters < _SHORT and not (language == "en" and _NOT_ENGLISH.search(text.lower()))
 
 
-def _foreign(text: str, language: str) -> int:
+def _foreign(text: str, language: str, script: str) -> int:
     """Returns the number of letters in sentences that are clearly in another language."""
     parts = [part for part in _PARTS.split(text)[:_MOST_PARTS] if part]
     if len(parts) == 1:
         return 0
-    return sum(_letters(part) for part in parts if _is_foreign(part, language))
+    return sum(_letters(part) for part in parts if _is_foreign(part, language, script))
 
 
-def _is_foreign(sentence: str, language: str) -> bool:
+def _is_foreign(sentence: str, language: str, script: str) -> bool:
     letters = _letters(sentence)
     if letters < _LETTERS_OF_A_SENTENCE:
         return False
+    if not _is_mostly(script, sentence):
+        return True
     own, other = _known_words(words(sentence), language)
-    return other >= own + 2 and language not in likely_languages(sentence)
+    return script in _SHARED and other >= own + 2 and language not in likely_languages(sentence)
 
 
 def _known_words(found: Iterable[str], language: str) -> tuple[int, int]:
@@ -106,7 +109,8 @@ def _known_words(found: Iterable[str], language: str) -> tuple[int, int]:
     hits: Counter[str] = Counter()
     table = languages_of_words()
     for word in found:
-        hits.update(table.get(word.casefold().replace("\u2019", "'"), ()))
+        if len(word) > 1 or not word.isascii():  # a letter says little: E. coli
+            hits.update(table.get(word.casefold().replace("\u2019", "'"), ()))
     return hits.pop(language, 0), max(hits.values(), default=0)
 
 
