@@ -144,7 +144,21 @@ Das ist in Ordnung für mich. | Dienstag 9:30 Uhr passt. | Notfalls ja. | Je con
 C'est d'accord pour mardi. | Ça me va. | Confirmo. | Por mí bien. | Allí estaré. | Confermo. |
 D'accordo per martedì. | Confirmado. | Por mim tudo bem. | Ik kan dan. | Bevestigd. | Подтверждаю. |
 Идёт. | 确认参加。 | 没冲突，可以。 | 周二9:30对我来说没问题。 | 確認しました、参加します。 |
-火曜日9:30で大丈夫です。 | 참석 가능합니다. | 확인했습니다. 참석할게요. | ठीक रहेगा। | مناسب لي."""
+火曜日9:30で大丈夫です。 | 참석 가능합니다. | 확인했습니다. 참석할게요. | ठीक रहेगा। | مناسب لي. |
+Yes, I'm good to go for Tuesday. | That slot suits my schedule. | Tue 9:30 sounds reasonable. |
+Reasonable. Book it. | Fair enough. | Fair enough, let's do that. | I'm all for it. | I'm in favour. |
+I have no qualms. | No qualms here. | I've no other engagements. | I won't say no. |
+I'd never say no to that. | I can hardly say no. | There's no reason I couldn't. |
+It's not as if I had other plans. | I wouldn't object. | Wouldn't be an issue. | Shouldn't be a problem. |
+That shouldn't be an issue. | I don't foresee any problems. | I don't anticipate any conflict. |
+Go ahead, I'll make it. | If you must, fine. | Not my favourite slot, but okay. |
+Not thrilled, but I'll be there. | It's a bit early, still fine. | I can squeeze it in. |
+I can fit that in. | I could squeeze that in. | I'll manage. | I can manage that. | I'll find a way. |
+You can count on me. | Pencil me in. | I'd welcome that. | Ready when you are. | Happy with that. |
+Agreed! | Yes to that. | Sure thing, boss. | Perfect, thanks for organising. | OK by me. | Okay with me. |
+Cool with me. | Totally fine. | Totally. | For sure. | Certainly, I'll attend. | Suits me. |
+Suits me fine. | Can do Tuesday. | Tuesday works best for me. | I'm around on Tuesday. | I'm there! |
+Ok, thanks. | Great, thank you! | Thanks, that works. | 🙌 | 👌"""
 NO = """
 No. | No, sorry. | Nope. | Nah. | No way. | Hard no. | Hard pass. | I'll pass. | I have to pass on that. |
 I can't. | I cannot make it. | I can't make that one. | I won't be able to. | I'm unable to. |
@@ -273,7 +287,22 @@ J'ai déjà un rendez-vous. | Impossible pour moi mardi. | Je dois voir. | Tengo
 Ya tengo un compromiso. | Déjame ver. | Ho già un appuntamento. | Fammi controllare. | Tenho médico. |
 Deixe-me ver. | Ik heb al een afspraak. | Ik moet even kijken. | У меня уже есть планы. |
 Мне нужно подумать. | 那天我请假。 | 我得先看看日程。 | その日は休みです。 | 予定を確認します。 |
-그날은 휴가예요. | 일정을 확인해 볼게요. | देखता हूँ। | سأرى."""
+그날은 휴가예요. | 일정을 확인해 볼게요. | देखता हूँ। | سأرى. | I'm not around on Tuesday. |
+I've got my hands full. | I'm slammed that day. | I'm snowed under. | No can do, I'm afraid. |
+I have to be elsewhere. | I need to be somewhere else then. | I'll be asleep. | I'm on night shift. |
+Tuesday is my gym day. | Tue 9:30 is sacred: family breakfast. | I'm dropping my kids off. |
+I'm having breakfast with a client. | We have our team meeting then. | I've promised that time to Bob. |
+That time is spoken for. | Someone already booked me then. | I must be at the airport by 9. |
+I leave for Rome on Monday night. | My train arrives at 11. | Not really. | Not quite. |
+Not possible for me. | Not feasible. | Not an option. | Not for me. | Not this week. | Not a chance. |
+Over my dead body. | Absolutely not. | Certainly not. | Definitely not. | Of course not. | Probably not. |
+Preferably not. | I hope not. | I think not. | I'd say it's too tight. | Too tight. | Too soon. |
+Out of office until Wednesday. | Only in the afternoon. | Only afternoons work. | Only from 10 on. |
+Earliest 10:00. | From 10:00 on I'm free. | After 10 I'm free. | Wednesday! | Wed? | Wed, please. |
+Rather 10:00. | 10:00 at the earliest. | Could you repeat the time? | Can you send me the options? |
+Which time zone? | Is it online? | Who's organising this? | I'll have to think. | I'm thinking about it. |
+I'm checking with my team. | Still waiting on my boss. | Can I tell you tomorrow? |
+Could I let you know later? | Ask Bob. | No comment. | Nothing works. | Nobody can do Tuesdays."""
 
 
 @pytest.mark.parametrize("answer", answers(YES))

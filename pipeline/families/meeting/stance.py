@@ -75,6 +75,9 @@ class StanceWords:
     contrast: _Words
     elsewhere: _Words
     splitting: _Words
+    absence: _Words
+    fillers: _Words
+    obstacles: _Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,13 @@ def stance_tables() -> StanceTables:
         stems = tuple(phrase.removesuffix("*") for phrase in plain if phrase.endswith("*"))
         return _Table(re.compile(any_of(plain)), first_words(plain), stems)
 
+    no_obstacle = rf"{any_of(words.absence)}(?:\s{any_of(words.fillers)}){{0,4}}\s{any_of(words.obstacles)}"
     return StanceTables(
-        double_negatives=table(words.double_negatives),
+        double_negatives=_Table(
+            re.compile(f"{table(words.double_negatives).pattern.pattern}|{no_obstacle}"),
+            first_words([*map(_expanded, map(folded, words.double_negatives)), *words.absence]),
+            (),
+        ),
         reluctant=table(words.reluctant),
         yes=table(words.yes),
         yes_alone=frozenset(map(folded, words.yes_alone)),
