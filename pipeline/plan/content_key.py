@@ -27,7 +27,7 @@ from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 
-SCRIPTED_VERSION = 1
+SCRIPTED_VERSION = 2
 """Version of the texts of scripted users and built-in agents.  Increase it with every change of these texts."""
 _EXCHANGES: Mapping[ProtocolName, tuple[str, ...]] = MappingProxyType(
     {
