@@ -10,13 +10,13 @@ work.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from muses_eval.pipeline.families.meeting import retracted_times
-from muses_eval.pipeline.families.meeting.clock_words import any_of, clock_words
 from muses_eval.pipeline.families.meeting.folded_text import MAX_TEXT, folded
 from muses_eval.pipeline.families.meeting.slot import Slot
 from muses_eval.pipeline.families.meeting.struck_text import without_dates_and_struck_text
+from muses_eval.pipeline.families.meeting.time_links import time_links
 from muses_eval.pipeline.families.meeting.time_tokens import (
     HALF_DAY,
     LAST_AFTERNOON_HOUR,
@@ -186,30 +186,32 @@ def _plausible(text: str, tokens: Sequence[Token]) -> tuple[Token, ...]:
 
 def _stands_as_time(text: str, token: TimeToken, earlier: Sequence[Token]) -> bool:
     """Returns whether a number without a unit is a time: directly after a day, or after a word like "at"."""
-    if _links().counted.match(text, token.end):
+    if time_links().counted.match(text, token.end):
         return False
-    if _links().hour_lead.search(_before(text, token.start)):
+    if time_links().hour_lead.search(_before(text, token.start)):
         return True
-    return bool(earlier) and isinstance(earlier[-1], DayToken) and _gap(text, earlier[-1], token, _links().lead)
+    return bool(earlier) and isinstance(earlier[-1], DayToken) and _gap(text, earlier[-1], token, time_links().lead)
 
 
 def _is_duration(text: str, token: TimeToken) -> bool:
     """Returns whether an hour with a unit is a length of time, such as the "2 h" of "for 2 h"."""
-    return text[token.start : token.end].find(":") < 0 and bool(_links().lasting.search(_before(text, token.start)))
+    return text[token.start : token.end].find(":") < 0 and bool(time_links().lasting.search(_before(text, token.start)))
 
 
 def _is_date_number(text: str, token: TimeToken, following: Token | None) -> bool:
     """Returns whether a number is the day of the month, such as the 5 of ``Monday 5, 13:00``."""
     return (
-        isinstance(following, TimeToken) and not following.bare and _gap(text, token, following, _links().date_number)
+        isinstance(following, TimeToken)
+        and not following.bare
+        and _gap(text, token, following, time_links().date_number)
     )
 
 
 def _is_range(text: str, token: TimeToken, following: TimeToken) -> bool:
-    if _gap(text, token, following, _links().to):
+    if _gap(text, token, following, time_links().to):
         bare_date = token.bare and not following.bare and _HOUR_ARTICLE.search(text[token.end : following.start])
-        return not (bare_date and not _links().hour_lead.search(_before(text, token.start)))
-    between = _links().between.search(_before(text, token.start))
+        return not (bare_date and not time_links().hour_lead.search(_before(text, token.start)))
+    between = time_links().between.search(_before(text, token.start))
     return between is not None and _gap(text, token, following, _BETWEEN_AND)
 
 
@@ -233,7 +235,7 @@ def _days_of_times(text: str, tokens: Sequence[Token]) -> list[tuple[DayToken, .
             current = index
             continue
         open_day = current is not None and current not in behind
-        next_to = open_day and current == index - 1 and _gap(text, tokens[index - 1], token, _links().lead)
+        next_to = open_day and current == index - 1 and _gap(text, tokens[index - 1], token, time_links().lead)
         if _precedes_its_day(text, tokens, index, open_day=open_day, next_to=next_to):
             behind.add(index + 1)
             bound[index] = _days(tokens[index + 1])
@@ -248,12 +250,12 @@ def _precedes_its_day(text: str, tokens: Sequence[Token], index: int, *, open_da
     following = tokens[index + 1] if index + 1 < len(tokens) else None
     if next_to or not isinstance(following, DayToken):
         return False
-    if _gap(text, tokens[index], following, _links().on):
+    if _gap(text, tokens[index], following, time_links().on):
         return True
     if not _gap(text, tokens[index], following, _TRAIL):
         return False
     after = tokens[index + 2] if index + 2 < len(tokens) else None
-    return not (open_day and isinstance(after, TimeToken) and _gap(text, following, after, _links().lead))
+    return not (open_day and isinstance(after, TimeToken) and _gap(text, following, after, time_links().lead))
 
 
 def _bind_the_rest(text: str, tokens: Sequence[Token], bound: list[tuple[DayToken, ...]]) -> None:
@@ -261,7 +263,7 @@ def _bind_the_rest(text: str, tokens: Sequence[Token], bound: list[tuple[DayToke
     for index in range(len(tokens) - 2, -1, -1):
         following = tokens[index + 1]
         if isinstance(tokens[index], TimeToken) and not bound[index]:
-            if isinstance(following, TimeToken) and _gap(text, tokens[index], following, _links().conjunction):
+            if isinstance(following, TimeToken) and _gap(text, tokens[index], following, time_links().conjunction):
                 bound[index] = bound[index + 1]
             elif isinstance(following, DayToken) and following.start - tokens[index].end <= _MAX_GAP:
                 bound[index] = (following,)
@@ -278,7 +280,7 @@ def _group(text: str, tokens: Sequence[Token], index: int) -> tuple[DayToken, ..
     while (
         index
         and isinstance(tokens[index - 1], DayToken)
-        and _gap(text, tokens[index - 1], tokens[index], _links().conjunction)
+        and _gap(text, tokens[index - 1], tokens[index], time_links().conjunction)
     ):
         index -= 1
         days = _days(tokens[index]) + days
@@ -301,7 +303,7 @@ def _before(text: str, position: int) -> str:
 def _extent(before: str, text: str, end: int, token: TimeToken, before_day: str) -> tuple[int, int, bool]:
     """Returns the first and the last minute at which a meeting may start, and whether they are only limits."""
     near, near_day = before[-_LOOK_BACK:], before_day[-_LOOK_BACK:]
-    links = _links()
+    links = time_links()
     if links.after.search(near) or links.after.search(near_day) or _LATER.match(text, end):
         return token.minutes, _DAY_END, True
     if links.before.search(near) or links.before.search(near_day) or _EARLIER.match(text, end):
@@ -314,58 +316,6 @@ def _extent(before: str, text: str, end: int, token: TimeToken, before_day: str)
 
 
 def _part_of_day(text: str, token: DayToken) -> tuple[int, int]:
-    if _links().morning.match(text, token.end):
+    if time_links().morning.match(text, token.end):
         return 0, HALF_DAY - 1
-    return (HALF_DAY, _DAY_END) if _links().afternoon.match(text, token.end) else (0, _DAY_END)
-
-
-@dataclass(frozen=True, slots=True)
-class _Links:
-    """Patterns of the words that link days and times."""
-
-    lead: re.Pattern[str]
-    """Between a day and its time."""
-    hour_lead: re.Pattern[str]
-    """Before a number that is a time."""
-    on: re.Pattern[str]
-    """Between a time and the day that follows."""
-    conjunction: re.Pattern[str]
-    to: re.Pattern[str]
-    between: re.Pattern[str]
-    after: re.Pattern[str]
-    before: re.Pattern[str]
-    lasting: re.Pattern[str]
-    date_number: re.Pattern[str]
-    counted: re.Pattern[str]
-    """After a number that is not a time."""
-    morning: re.Pattern[str]
-    afternoon: re.Pattern[str]
-
-
-@cache
-def _links() -> _Links:
-    words = clock_words().words
-    parts = clock_words().parts
-    at, on, conjunction = any_of(words.at), any_of(words.on), any_of(words.conjunctions)
-    unit = any_of(words.hour_units)
-    part = any_of((*parts.am, *parts.pm, *parts.midday))
-    to, between = any_of(words.to), any_of(words.between)
-    after, before = any_of(words.after), rf"(?:{any_of(words.before)}|(?<!ed )\bby)"
-    leads = rf"{at}|{part}|{between}|{after}|{before}|of this week|this week|in the|the|any ?time|week \d\d?|日|의"
-    return _Links(
-        lead=re.compile(rf"[\s.,:;()@*_'\"`\[\]|/–—-]*(?:(?:{leads})[\s,:*.]*){{0,3}}"),
-        hour_lead=re.compile(
-            rf"(?:\bat|@|\baround|\bfrom|{between}|{after}|{before}|\bum|\bab|\ba las|\balle|\bom|\bvanaf)\s*$"
-        ),
-        on=re.compile(rf"[\s,]*(?:{unit}[\s,]*)?(?:{on}\s*){{1,2}}(?:the |this |next |coming )?"),
-        conjunction=re.compile(rf"[\s.]*(?:,|/|&|、|{conjunction}|,\s*{conjunction})\s*"),
-        to=re.compile(rf"[ \t]*(?:{unit}[ \t]*)?(?:-|–|—|~|～|から|부터|{to})[ \t]*"),
-        between=re.compile(rf"{between}\s*(?:\w{{1,3}}\s)?$"),
-        after=re.compile(rf"{after}\s*$"),
-        before=re.compile(rf"{before}\s*$"),
-        lasting=re.compile(rf"(?:{any_of(words.lasting)}[\s:=]*|\+\s?)$"),
-        date_number=re.compile(rf"[\s,.]*(?:{at}\s*)?"),
-        counted=re.compile(rf"\s?(?:/\s?\d|{any_of(words.counted)}|-\s?min)"),
-        morning=re.compile(rf"[\s,]*(?:in the )?(?:{any_of(parts.am)})"),
-        afternoon=re.compile(rf"[\s,]*(?:in the )?(?:{any_of(parts.pm)})"),
-    )
+    return (HALF_DAY, _DAY_END) if time_links().afternoon.match(text, token.end) else (0, _DAY_END)
