@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from muses_eval.dashboards.tables.transcript import render_transcript
+from muses_eval.dashboards.web.pages.transcript import turns
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
@@ -145,3 +146,10 @@ def test_no_text_forges_a_line_of_the_page(raw: bool) -> None:
     """Messages are indented line by line; names and errors stay on one line."""
     lines = render_transcript(everywhere(FORGED), raw=raw).splitlines()
     assert not [line for line in lines if line.startswith(("── scores", "privacy"))]
+
+
+def test_reasoning_is_shown_apart_from_the_reply() -> None:
+    reply = "<think>Ana may not know.</think>No."
+    talk = (Message(1, "Ana", ("agent",), "Why?"), raw_reply(1, reply), delivered(1, ("Ana",), "No."))
+    (turn,) = turns(episode(messages=talk))
+    assert (turn.reasoning, turn.raw) == ("Ana may not know.", reply)

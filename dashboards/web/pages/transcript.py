@@ -17,6 +17,7 @@ from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.errors import MusesError, StoreError
+from muses_eval.pipeline.text.reasoning import split_reasoning
 from muses_eval.storage.query.find_episode import find_episode
 from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
@@ -71,6 +72,8 @@ class Turn:
     lanes: tuple[Lane, ...]
     to_all: tuple[str, ...]
     """Messages from the agent to all principals."""
+    reasoning: str
+    """Reasoning in the reply of the agent's model, which no principal sees."""
     raw: str
     """Unparsed reply of the agent's model."""
     scores: tuple[tuple[str, float], ...]
@@ -216,14 +219,15 @@ def turns(episode: Episode, leaked: Leaks = MappingProxyType({})) -> list[Turn]:
             )
             for name in names
         ]
-        raw = "\n".join(_truncated(m.content) for m in messages if m.sender == AGENT and not m.audience)
+        raw = [m.content for m in messages if m.sender == AGENT and not m.audience]
         lanes = tuple(lane for lane in by_turn[number] if lane.said or lane.heard or lane.leak)
         found.append(
             Turn(
                 number,
                 lanes,
                 to_all,
-                raw,
+                "\n".join(_truncated(split_reasoning(text).reasoning) for text in raw),
+                "\n".join(map(_truncated, raw)),
                 _round_scores(episode.scores, number),
                 _privacy_drops(episode.scores, number),
             )
