@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from muses_eval.pipeline.datasets.personas import PersonaWords, persona_words
 from muses_eval.pipeline.errors import DatasetError
+from muses_eval.pipeline.families.access.glossary import Glossary, glossary
+from muses_eval.pipeline.families.access.number_words import NumberWords, number_word_tables
 from muses_eval.pipeline.families.access.resources import Resources, resources
 from muses_eval.pipeline.families.access.scripted_users import UserWords, user_words
 from muses_eval.pipeline.families.instruct.answers import AnswerWords, answer_words
@@ -32,6 +34,8 @@ TABLES: dict[type, Callable[[], object]] = {
     CommonWords: common_words,
     Resources: resources,
     UserWords: user_words,
+    Glossary: glossary,
+    NumberWords: number_word_tables,
     MeetingWording: meeting_wording,
     AttendeeWords: attendee_words,
     ClockWords: clock_words,

@@ -216,7 +216,7 @@ def test_a_gap_needs_both_sides(store: ObjectStore) -> None:
 
 
 SHARED = ("run_id", "scoring", "model", *(f"{c}{part}" for c in COLUMNS for part in ("", "_se")))
-FIGURES = (*SHARED, "avg", "avg_se", "avg_columns", "episodes")
+FIGURES = (*SHARED, "avg", "avg_se", "avg_columns", "protocol", "episodes")
 
 
 @pytest.mark.parametrize("families", [tuple(METRICS), ("queue", "access")])
@@ -236,7 +236,7 @@ def test_the_leaderboard_in_sql_is_the_leaderboard(
             for shown, row in zip(rows, board, strict=True):
                 figures = [figure for estimate in row.estimates.values() for figure in estimate or (None, None)]
                 named = (row.run_id, row.scoring, row.model)
-                wanted = [*named, *figures, row.avg, row.avg_se, row.avg_columns, row.episodes]
+                wanted = [*named, *figures, row.avg, row.avg_se, row.avg_columns, "muses", row.episodes]
                 assert shown == tuple(pytest.approx(v) if isinstance(v, float) else v for v in wanted)
                 assert (row.avg is None) == (row.model == "model-b")
 

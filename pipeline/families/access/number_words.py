@@ -8,8 +8,8 @@ from muses_eval.pipeline.word_tables import read_word_table
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """All tables of the file: a value, and its words separated by spaces."""
+class NumberWords:
+    """The tables of ``number_words.toml``: a value, and its words separated by spaces."""
 
     scales: Mapping[str, str]
     numbers: Mapping[str, str]
@@ -37,15 +37,19 @@ def months() -> Mapping[str, int]:
 @cache
 def units() -> Mapping[str, str]:
     """Returns word -> ``money`` or ``percent``."""
-    return {word: unit for unit, words in _table().units.items() for word in words.split()}
+    return {word: unit for unit, words in number_word_tables().units.items() for word in words.split()}
 
 
 @cache
 def spoken() -> Mapping[str, str]:
     """Returns word -> the digit, letter or sign that it stands for."""
     digits = {word: str(value) for word, value in numbers().items() if value < 10}
-    letters = {word: word[0] for words in _table().letters.values() for word in words.split()}
-    return {**digits, **letters, **{word: sign for sign, words in _table().signs.items() for word in words.split()}}
+    letters = {word: word[0] for words in number_word_tables().letters.values() for word in words.split()}
+    return {
+        **digits,
+        **letters,
+        **{word: sign for sign, words in number_word_tables().signs.items() for word in words.split()},
+    }
 
 
 @cache
@@ -60,10 +64,10 @@ def _ones() -> frozenset[str]:
 
 @cache
 def _values(name: str) -> Mapping[str, int]:
-    table: Mapping[str, str] = getattr(_table(), name)
+    table: Mapping[str, str] = getattr(number_word_tables(), name)
     return {word: int(value) for value, words in table.items() for word in words.split()}
 
 
 @cache
-def _table() -> _Table:
-    return read_word_table(_Table, __package__, "number_words.toml")
+def number_word_tables() -> NumberWords:
+    return read_word_table(NumberWords, __package__, "number_words.toml")

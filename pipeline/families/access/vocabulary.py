@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
+from muses_eval.pipeline.families.access.glossary import glossary
 from muses_eval.pipeline.families.access.number_words import numbers
-from muses_eval.pipeline.word_tables import read_word_table
 
 _MIN_PREFIX = 2
 _MIN_PART = 4
@@ -29,16 +29,6 @@ _ENDINGS = (
 _MIN_STEM = 3
 _DIGITS = re.compile(r"\d+")
 _IDEOGRAPHS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-
-
-@dataclass(frozen=True, slots=True)
-class Glossary:
-    """All tables of ``glossary.toml``."""
-
-    empty: str
-    """Words without a meaning of their own, separated by spaces."""
-    concepts: tuple[str, ...]
-    """Words and phrases of one concept, separated by spaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +116,11 @@ def _stem(word: str) -> str:
 
 @cache
 def _tables() -> _Tables:
-    glossary = read_word_table(Glossary, __package__, "glossary.toml")
     words: dict[str, tuple[int, ...]] = {}
     beginnings: dict[str, tuple[int, ...]] = {}
     phrases: dict[tuple[str, ...], tuple[int, ...]] = {}
     ideographs: dict[str, tuple[int, ...]] = {}
-    for number, line in enumerate(glossary.concepts):
+    for number, line in enumerate(glossary().concepts):
         for entry in map(plain_word, line.split()):
             if "_" in entry:
                 key = tuple(entry.split("_"))
@@ -143,7 +132,7 @@ def _tables() -> _Tables:
             else:
                 words[entry] = (*words.get(entry, ()), number)
                 words.setdefault(_stem(entry), (number,))
-    empty = frozenset(map(plain_word, glossary.empty.split())) - words.keys()
+    empty = frozenset(map(plain_word, glossary().empty.split())) - words.keys()
     return _Tables(empty, words, beginnings, phrases, ideographs)
 
 
