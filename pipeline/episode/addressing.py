@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from muses_eval.pipeline.episode.audience import AddressBook
 from muses_eval.pipeline.episode.interfaces import Action, Delivery
 from muses_eval.pipeline.episode.prose_addressing import prose_deliveries
-from muses_eval.pipeline.text.reply_parsing import as_text, json_objects, plain_key, strip_reasoning
+from muses_eval.pipeline.text.reasoning import strip_reasoning
+from muses_eval.pipeline.text.reply_parsing import as_text, json_objects, plain_key
 
 _MAX_DEPTH = 6
 _TARGET_KEYS = (

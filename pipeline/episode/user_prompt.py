@@ -9,7 +9,7 @@ import re
 from muses_eval.pipeline.episode.interfaces import PrincipalView
 from muses_eval.pipeline.episode.principal import AGENT, Principal
 from muses_eval.pipeline.episode.serialization import ChatMessage
-from muses_eval.pipeline.text.reply_parsing import strip_reasoning
+from muses_eval.pipeline.text.reasoning import strip_reasoning
 
 SILENCE = "[NOTHING TO ADD]"
 """Text that the model is asked to write when its principal has nothing to add."""

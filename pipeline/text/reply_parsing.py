@@ -10,22 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from muses_eval.pipeline.text.reasoning import strip_reasoning
 from muses_eval.pipeline.text.tolerant_json import Budget, decode
-
-__all__ = [
-    "MAX_FAILURES",
-    "MAX_WASTE",
-    "Span",
-    "as_text",
-    "first_value",
-    "json_objects",
-    "json_spans",
-    "nested_objects",
-    "plain_key",
-    "strip_reasoning",
-    "without_spans",
-]
 
 _CONTAINERS = re.compile(r"[{\[]")
 _LENIENT = json.JSONDecoder(strict=False)

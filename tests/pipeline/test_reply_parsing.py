@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from muses_eval.pipeline.text.reasoning import strip_reasoning
 from muses_eval.pipeline.text.reply_parsing import (
     MAX_FAILURES,
     MAX_WASTE,
@@ -14,7 +15,6 @@ from muses_eval.pipeline.text.reply_parsing import (
     json_objects,
     json_spans,
     nested_objects,
-    strip_reasoning,
 )
 
 from tests.strategies import JSON_VALUES, model_texts

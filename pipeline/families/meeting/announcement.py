@@ -16,6 +16,7 @@ from muses_eval.pipeline.families.meeting.name_mentions import names_in
 from muses_eval.pipeline.families.meeting.schedule_values import parse_schedule
 from muses_eval.pipeline.families.meeting.slot import Slot
 from muses_eval.pipeline.text.illustration import is_condition, is_template
+from muses_eval.pipeline.text.reasoning import strip_reasoning
 from muses_eval.pipeline.text.reply_parsing import (
     Span,
     as_text,
@@ -23,7 +24,6 @@ from muses_eval.pipeline.text.reply_parsing import (
     json_objects,
     json_spans,
     plain_key,
-    strip_reasoning,
 )
 
 __all__ = ["Announcement", "find_announcement", "is_true", "names_in", "parse_attendees", "parse_schedule"]
