@@ -30,6 +30,8 @@ LISTS = [
     (["Ann", "Bob (no objections)", "Cyd (can attend)"], "Ann Bob Cyd"),
     (["Ann", "Cyd (not required)"], "Ann Cyd"),
     (["Ann (all day)"], "Ann"),
+    (["Ann, Bob - Cyd to be informed afterwards"], "Ann Bob"),
+    (["Ann", "Bob (will get the minutes)", "Cyd (will be informed)"], "Ann"),
     (["all"], "Ann Bob Cyd"),
     (["Everyone"], "Ann Bob Cyd"),
     (["everyone except Cyd"], "Ann Bob"),

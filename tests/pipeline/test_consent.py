@@ -158,7 +158,19 @@ You can count on me. | Pencil me in. | I'd welcome that. | Ready when you are. |
 Agreed! | Yes to that. | Sure thing, boss. | Perfect, thanks for organising. | OK by me. | Okay with me. |
 Cool with me. | Totally fine. | Totally. | For sure. | Certainly, I'll attend. | Suits me. |
 Suits me fine. | Can do Tuesday. | Tuesday works best for me. | I'm around on Tuesday. | I'm there! |
-Ok, thanks. | Great, thank you! | Thanks, that works. | 🙌 | 👌"""
+Ok, thanks. | Great, thank you! | Thanks, that works. | 🙌 | 👌 |
+I've put it in my calendar. | All yours. | Consider it booked. | Nothing stands in the way. | It
+works, although I won't have the figures. | I can attend, but I can't present. | Yes, but don't
+expect slides from me. | I can, but don't make it a habit. | Great, but don't forget the projector.
+| Yes, but could you send the agenda first? | Sure - which room? | Tuesday - sure. | Yes, but who
+else is coming? | Good morning! Tuesday at 9:30 works. | Good morning, yes. | I arrive at 8, so
+that's fine. | Yes to Tue 9:30, no to everything else that day. | I'll see you then! | OK, I'll see
+you there. | Great, let me put that in my calendar. | Sure, let me know the room. | OK, let me
+check. Yes, that works. | I'd say yes. | I don't know the agenda yet, but I'm in. | I can come,
+though I don't know much about it. | I wasn't free before, but now I am. | It's fine if I can dial
+in. | I can't think of a better slot. | There isn't anything in my calendar. | I won't stand in the
+way. | I wouldn't dream of missing it. | If we must. | I shall attend. | Va benissimo! | Me apunto.
+| Lässt sich einrichten. | Je m'arrange."""
 NO = """
 No. | No, sorry. | Nope. | Nah. | No way. | Hard no. | Hard pass. | I'll pass. | I have to pass on that. |
 I can't. | I cannot make it. | I can't make that one. | I won't be able to. | I'm unable to. |
@@ -302,7 +314,21 @@ Earliest 10:00. | From 10:00 on I'm free. | After 10 I'm free. | Wednesday! | We
 Rather 10:00. | 10:00 at the earliest. | Could you repeat the time? | Can you send me the options? |
 Which time zone? | Is it online? | Who's organising this? | I'll have to think. | I'm thinking about it. |
 I'm checking with my team. | Still waiting on my boss. | Can I tell you tomorrow? |
-Could I let you know later? | Ask Bob. | No comment. | Nothing works. | Nobody can do Tuesdays."""
+Could I let you know later? | Ask Bob. | No comment. | Nothing works. | Nobody can do Tuesdays. |
+Tuesday is bad for me. | Tuesday mornings are usually difficult for me. | I would say yes, but I'm
+in Paris that week. | I'd say yes, but I'm on a boat. | It would be great, but I promised my wife a
+trip. | I might be able to, I'll confirm later. | If the client cancels, then yes. | If my boss
+agrees, yes. | Once my boss signs off, I can confirm. | Tuesday at 9:30... | Good morning! How are
+you? | Good question. | Great question! Let me check. | Nice to hear from you. | Happy Monday! | Let
+me check. Best, Ann | Sorry, I can't make it. All the best, Ann | OK, let me check. | OK. Let me ask
+my boss. | Sure, I'll check and get back to you. | OK, I'll have a look. | You can ask Bob. | They
+can, I can't. | Bob could go in my place. | No - how about Wednesday? | Tuesday - no. | I arrive at
+11, so no. | 10:00 is better, so let's do that. | Yes, but could we move it to later? | Yes, but can
+we do it another day? | Sounds good, but I don't have time. | Nice idea, but I'm not around. |
+Great, but I don't work then. | Great, but please don't book it. | I'm waiting on confirmation from
+a supplier. | I'd like to know who is coming before I answer. | Please excuse me on Tuesday. | Ouch,
+9:30. | Je suis en congé mardi. | Mañana te lo confirmo. | Guten Morgen! Ich schaue nach. | Buenos
+días, te digo luego."""
 
 
 @pytest.mark.parametrize("answer", answers(YES))

@@ -19,6 +19,7 @@ from muses_eval.pipeline.families.meeting.attendees import AttendeeWords, attend
 from muses_eval.pipeline.families.meeting.clock_words import ClockWords, clock_words
 from muses_eval.pipeline.families.meeting.goal_value import GoalWords, goal_words
 from muses_eval.pipeline.families.meeting.retracted_times import RetractionWords, retraction_words
+from muses_eval.pipeline.families.meeting.side_remarks import SideRemarkWords, side_remark_words
 from muses_eval.pipeline.families.meeting.stance import StanceWords, stance_words
 from muses_eval.pipeline.families.meeting.weekday_names import WeekdayNames, weekday_names
 from muses_eval.pipeline.families.meeting.wording import Wording as MeetingWording, wording as meeting_wording
@@ -42,6 +43,7 @@ TABLES: dict[type, Callable[[], object]] = {
     GoalWords: goal_words,
     RetractionWords: retraction_words,
     StanceWords: stance_words,
+    SideRemarkWords: side_remark_words,
     WeekdayNames: weekday_names,
     PersonaWords: persona_words,
     DecisionWords: decision_words,

@@ -40,6 +40,7 @@ def clauses(text: str) -> tuple[Clause, ...]:
         stances = [stance_of(text[start:end]) for start, end in spans]
         if is_proposal(whole):
             stances = [Stance.PROPOSAL if stance is Stance.OPEN else stance for stance in stances]
+        stances = _after_conditions(stances, [text[start:end] for start, end in spans])
         is_bullet = bool(_BULLET.match(whole))
         first = next((stance for stance in stances if stance is not None), None)
         current = first if first is not None else header if is_bullet else None
@@ -53,6 +54,19 @@ def clauses(text: str) -> tuple[Clause, ...]:
     return tuple(found)
 
 
+def _after_conditions(stances: list[Stance | None], parts: list[str]) -> list[Stance | None]:
+    """Returns the stances of a sentence with a yes left open after a condition that is: "if my boss agrees, yes"."""
+    result: list[Stance | None] = []
+    is_open = False
+    for stance, part in zip(stances, parts, strict=True):
+        if stance is Stance.OPEN and stance_tables().condition.match(part.lstrip()):
+            is_open = True
+        elif stance_tables().contrast.match(part.lstrip()):
+            is_open = False
+        result.append(Stance.OPEN if is_open and stance is Stance.YES else stance)
+    return result
+
+
 def _parts(text: str) -> Iterator[tuple[tuple[int, int], int, int]]:
     """Yields (span of the sentence, start, end) of every part."""
     for sentence in _pieces(text, _SENTENCE_END, 0, len(text)):
@@ -62,7 +76,9 @@ def _parts(text: str) -> Iterator[tuple[tuple[int, int], int, int]]:
 
 @cache
 def _splitting() -> re.Pattern[str]:
-    return re.compile(rf",|(?<!\bnot)\s+(?=(?:{any_of((*stance_words().splitting, 'yet'))})\s)")
+    return re.compile(
+        rf",|(?<=[a-z])\s-\s(?=[a-z])|(?<!\bnot)\s+(?=(?:{any_of((*stance_words().splitting, 'yet'))})\s)"
+    )
 
 
 def _pieces(text: str, cut: re.Pattern[str], start: int, end: int) -> Iterator[tuple[int, int]]:

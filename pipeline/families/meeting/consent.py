@@ -12,9 +12,17 @@ from muses_eval.pipeline.episode.principal import AGENT
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.meeting.clauses import Clause, clauses
 from muses_eval.pipeline.families.meeting.name_mentions import names_in
+from muses_eval.pipeline.families.meeting.side_remarks import (
+    acknowledges,
+    concludes,
+    defers,
+    denies_something_else,
+    is_open_otherwise,
+    without_neutral_phrases,
+)
 from muses_eval.pipeline.families.meeting.slot import Slot
 from muses_eval.pipeline.families.meeting.stance import Stance, is_double_negative, stance_tables
-from muses_eval.pipeline.families.meeting.time_expressions import normalized, time_expressions
+from muses_eval.pipeline.families.meeting.time_expressions import TimeExpression, normalized, time_expressions
 
 _CLAIM = re.compile(
     r"\b(?:available|works?|can (?:attend|make|join|do|come)|agree[sd]?|confirm(?:s|ed)?|accept(?:s|ed)?"
@@ -24,8 +32,10 @@ _OPEN = re.compile(
     r"\?|\b(?:if|whether|would|could|might|may|must|should|need\w*|ask\w*|check\w*|wait\w*|propos\w*|suggest\w*|hop\w*"
     r"|please|pending|unconfirmed|let me know|until|once|unless|assum\w*|does|do|will|to confirm|not)\b"
 )
-_SPEAKER = re.compile(r"\b(?:i|i'm|i'll|i've|i'd|my|we|we're)\b")
+_SPEAKER = re.compile(r"\b(?:i|i'm|i'll|i've|i'd|my|we|we're|our)\b")
 """In an answer, a sentence such as "I fly to Rome on Tuesday" is a reason against that day."""
+_HESITATION = re.compile(r"(?:\.\.|…)\W*\Z")
+"""The end of a time that is only repeated: "Tuesday at 9:30..."."""
 _ORDINALS = {
     "first": r"first|former|1st|(?:option|slot|number) ?(?:1|one|a)",
     "second": r"second|2nd|(?:option|slot|number) ?(?:2|two|b)",
@@ -101,41 +111,80 @@ def _verdict(text: str, slot: Slot, offered: Sequence[Slot]) -> bool | None:
     A clause without a time speaks of the time named last; in an answer, at first of the slot that was *offered*.  Exact
     times outweigh periods.
     """
-    expressions = time_expressions(text, slot.day if offered else None)
+    plain = without_neutral_phrases(normalized(text))
+    expressions = time_expressions(plain, slot.day if offered else None)
     near = [each for each in expressions if each.covers(slot)]
     near = [each for each in near if each.slot is not None] or near
     if not (near or offered):
         return None
     verdict: Stance | None = None
     about = bool(offered)
-    for clause in clauses(normalized(text)):
+    is_silent = is_acknowledged = False
+    for clause in clauses(plain):
         inside = [each for each in expressions if clause.start <= each.start < clause.end]
         relevant = [each for each in inside if each in near]
+        about = about or (is_silent and len(offered) == 1 and concludes(clause.text))
         about = bool(relevant) if inside else _is_about(clause, slot, offered, about=about)
+        is_silent = clause.stance is None and not stance_tables().instead.search(clause.text)
         if not about:
-            if inside and offered and stance_tables().instead.search(clause.text):
-                verdict = Stance.NO
+            verdict = _beside(verdict, clause, names_another=bool(inside and offered))
             continue
-        stance = clause.stance
-        if relevant and all(each.negated for each in relevant) and not is_double_negative(clause.text):
-            stance = Stance.NO
-        elif relevant and stance is None:
-            stance = clause.inherited or (
-                Stance.OCCUPIED if offered and _SPEAKER.search(clause.text) else Stance.RELUCTANT
-            )
-        elif stance is Stance.PROPOSAL and not relevant:
-            stance = Stance.OPEN
-        if stance is None or (verdict and stance is Stance.NO and not relevant and _is_elsewhere(clause)):
+        stance = _stance(clause, relevant, verdict, answers=bool(offered))
+        if stance is None or (verdict and not relevant and _is_elsewhere(clause, verdict)):
             continue
+        if is_acknowledged and stance is Stance.OPEN and defers(clause.text):
+            verdict = None
+        is_acknowledged = verdict is None and acknowledges(clause.text)
         direct = bool(relevant) and stance not in (Stance.RELUCTANT, Stance.PROPOSAL)
         if direct or stance.prevails_over(verdict, contrast=clause.contrast):
             verdict = stance
     return None if verdict is None else verdict.consents
 
 
-def _is_elsewhere(clause: Clause) -> bool:
-    """Returns whether a clause without a time speaks of other times: "I can't stay longer", "the rest is taken"."""
-    return stance_tables().elsewhere.search(clause.text)
+def _stance(
+    clause: Clause, relevant: Sequence[TimeExpression], verdict: Stance | None, *, answers: bool
+) -> Stance | None:
+    """Returns what a clause says of the slot, which *relevant* times in it name; *answers*: it is part of an answer."""
+    stance = clause.stance
+    if relevant and all(each.negated for each in relevant) and not is_double_negative(clause.text):
+        return Stance.NO
+    speaks = _SPEAKER.search(clause.text) is not None
+    if relevant and stance is None:
+        return clause.inherited or _stance_of_name(clause, gives_reason=answers and speaks)
+    if stance is Stance.PROPOSAL and not relevant:
+        return Stance.OPEN
+    if stance is None and verdict is Stance.WISH and clause.contrast and speaks:
+        return Stance.OCCUPIED
+    return stance
+
+
+def _stance_of_name(clause: Clause, *, gives_reason: bool) -> Stance:
+    """Returns what it means that a clause names the slot and says nothing of it."""
+    if _HESITATION.search(clause.text):
+        return Stance.OPEN
+    return Stance.OCCUPIED if gives_reason else Stance.RELUCTANT
+
+
+def _beside(verdict: Stance | None, clause: Clause, *, names_another: bool) -> Stance | None:
+    """Returns the verdict after a clause about other times: a wish for another one is a no to this one."""
+    if names_another and stance_tables().instead.search(clause.text):
+        return Stance.NO
+    return Stance.OCCUPIED if verdict is Stance.WISH and clause.contrast else verdict
+
+
+def _is_elsewhere(clause: Clause, verdict: Stance) -> bool:
+    """Returns whether a clause without a time leaves the verdict so far: "I can't stay longer", "the rest is taken".
+
+    After a yes, that is also so of a denial or a question about something else: "but I can't present".
+    """
+    if clause.stance is Stance.OPEN:
+        return verdict is Stance.YES and is_open_otherwise(clause.text)
+    if clause.stance is not Stance.NO:
+        return False
+    tables = stance_tables()
+    return (tables.elsewhere.search(clause.text) and not tables.proposing.search(clause.text)) or (
+        verdict is Stance.YES and denies_something_else(clause.text)
+    )
 
 
 def _is_about(clause: Clause, slot: Slot, offered: Sequence[Slot], *, about: bool) -> bool:

@@ -75,13 +75,16 @@ class StanceWords:
     contrast: _Words
     elsewhere: _Words
     splitting: _Words
+    condition: _Words
     absence: _Words
     fillers: _Words
     obstacles: _Words
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class PhraseTable:
+    """Phrases of one kind, as a pattern for folded texts with contractions written out."""
+
     pattern: re.Pattern[str]
     starts: frozenset[str]
     """First words of all phrases, by which most texts are seen to hold none."""
@@ -108,19 +111,27 @@ class _Table:
 class StanceTables:
     """The tables of :class:`StanceWords`, as patterns."""
 
-    double_negatives: _Table
-    reluctant: _Table
-    yes: _Table
+    double_negatives: PhraseTable
+    reluctant: PhraseTable
+    yes: PhraseTable
     yes_alone: frozenset[str]
-    wish: _Table
-    open: _Table
-    no: _Table
-    occupied: _Table
-    proposing: _Table
-    instead: _Table
-    contrast: _Table
-    elsewhere: _Table
-    splitting: _Table
+    wish: PhraseTable
+    open: PhraseTable
+    no: PhraseTable
+    occupied: PhraseTable
+    proposing: PhraseTable
+    instead: PhraseTable
+    contrast: PhraseTable
+    elsewhere: PhraseTable
+    splitting: PhraseTable
+    condition: PhraseTable
+
+
+def phrase_table(phrases: _Words) -> PhraseTable:
+    """Returns the pattern of phrases, in which contractions such as "can't" are written out."""
+    plain = [expanded(folded(phrase)) for phrase in phrases]
+    stems = tuple(phrase.removesuffix("*") for phrase in plain if phrase.endswith("*"))
+    return PhraseTable(re.compile(any_of(plain)), first_words(plain), stems)
 
 
 @cache
@@ -133,36 +144,42 @@ def stance_words() -> StanceWords:
 def stance_tables() -> StanceTables:
     words = stance_words()
 
-    def table(phrases: _Words) -> _Table:
-        plain = [_expanded(folded(phrase)) for phrase in phrases]
-        stems = tuple(phrase.removesuffix("*") for phrase in plain if phrase.endswith("*"))
-        return _Table(re.compile(any_of(plain)), first_words(plain), stems)
-
     no_obstacle = rf"{any_of(words.absence)}(?:\s{any_of(words.fillers)}){{0,4}}\s{any_of(words.obstacles)}"
     return StanceTables(
-        double_negatives=_Table(
-            re.compile(f"{table(words.double_negatives).pattern.pattern}|{no_obstacle}"),
-            first_words([*map(_expanded, map(folded, words.double_negatives)), *words.absence]),
+        double_negatives=PhraseTable(
+            re.compile(f"{phrase_table(words.double_negatives).pattern.pattern}|{no_obstacle}"),
+            first_words([*map(expanded, map(folded, words.double_negatives)), *words.absence]),
             (),
         ),
-        reluctant=table(words.reluctant),
-        yes=table(words.yes),
+        reluctant=phrase_table(words.reluctant),
+        yes=phrase_table(words.yes),
         yes_alone=frozenset(map(folded, words.yes_alone)),
-        wish=table(words.wish),
-        open=table(words.open),
-        no=table(words.no),
-        occupied=table(words.occupied),
-        proposing=table(words.proposing),
-        instead=table(words.instead),
-        contrast=table(words.contrast),
-        elsewhere=table(words.elsewhere),
-        splitting=table(words.splitting),
+        wish=phrase_table(words.wish),
+        open=phrase_table(words.open),
+        no=phrase_table(words.no),
+        occupied=phrase_table(words.occupied),
+        proposing=phrase_table(words.proposing),
+        instead=phrase_table(words.instead),
+        contrast=phrase_table(words.contrast),
+        elsewhere=phrase_table(words.elsewhere),
+        splitting=phrase_table(words.splitting),
+        condition=phrase_table(words.condition),
     )
 
 
 def is_double_negative(text: str) -> bool:
     """Returns whether a folded text has a phrase such as "no problem" or "I can't say no"."""
-    return stance_tables().double_negatives.search(_expanded(text))
+    return stance_tables().double_negatives.search(expanded(text))
+
+
+def denies(text: str) -> bool:
+    """Returns whether an expanded text without idioms holds a word or a sign of refusal."""
+    return stance_tables().no.search(text) or _NO_SIGNS.search(text) is not None
+
+
+def is_question(text: str) -> bool:
+    """Returns whether a folded text ends with a question mark."""
+    return _ASKING.search(text) is not None
 
 
 def is_proposal(text: str) -> bool:
@@ -172,7 +189,7 @@ def is_proposal(text: str) -> bool:
 
 def stance_of(text: str) -> Stance | None:
     """Returns what a folded text, such as a clause, says; None when it says neither yes nor no."""
-    tables, plain = stance_tables(), _expanded(text)
+    tables, plain = stance_tables(), expanded(text)
     words = _vocabulary(plain)
     rest = tables.double_negatives.without(plain, words)
     affirmed = rest != plain
@@ -195,11 +212,17 @@ def stance_of(text: str) -> Stance | None:
 def _plain_stance(rest: str, words: _Vocabulary) -> Stance | None:
     """Returns what a text without idioms and denials says."""
     tables = stance_tables()
-    if tables.yes.search(rest, words) or _YES_SIGNS.search(rest) or rest.strip(" .!,*_~()") in tables.yes_alone:
+    if tables.yes.search(rest, words) or _YES_SIGNS.search(rest) or _is_yes_alone(rest):
         return Stance.WISH if tables.wish.search(rest, words) else Stance.YES
     if tables.occupied.search(rest, words):
         return Stance.OCCUPIED
     return Stance.WISH if tables.wish.search(rest, words) else None
+
+
+def _is_yes_alone(text: str) -> bool:
+    plain = text.strip(" .!,*_~()")
+    tables = stance_tables()
+    return plain in tables.yes_alone or tables.contrast.pattern.sub("", plain, count=1).lstrip() in tables.yes_alone
 
 
 def _vocabulary(text: str) -> _Vocabulary:
@@ -207,7 +230,7 @@ def _vocabulary(text: str) -> _Vocabulary:
     return None if not text.isascii() and UNSPACED.search(text) else frozenset(words_in(text))
 
 
-def _expanded(text: str) -> str:
+def expanded(text: str) -> str:
     """Returns a folded text with "not" for its contractions, so that "can't" and "can not" are one."""
     if "n't" not in text and "cannot" not in text:
         return text
