@@ -41,7 +41,10 @@ _GROUP = re.compile(
     rf"(?:\s+(?:of|the|in|on|this|our|two|three|four|five|\d+|other|and|{_PEOPLE}))*$"
 )
 _AUTHORIZED = re.compile(
-    rf"^(?:(?:all|every|each|any|both|of|the)\s+)*(?P<no>un|non-?\s*|not\s+)?authori[sz]ed(?:\s+(?:{_PEOPLE}|personnel|only))*$"
+    rf"^(?:(?:all|every(?:one|body)?|each|any(?:one|body)?|both|of|the|those|{_PEOPLE})\s+)*"
+    r"(?:(?:who|that)\s+)?(?:(?:is|are|has|have|been)\s+)*"
+    rf"(?:(?P<no>un|non-?\s*|not\s+)?(?:authori[sz]ed|cleared)(?:\s+(?:{_PEOPLE}|personnel|only))*|"
+    r"(?:with|have|has|(?P<without>without|(?:with|have|has)\s+no))\s+(?:access|authori[sz]ation|clearance|permissions?))$"
 )
 _OTHERS = re.compile(
     r"^(?:(?:every(?:one|body)|all|the|any(?:one|body))\s+)*(?:else|others?|rest|remaining|übrigen|anderen|autres|demás|otros|"
@@ -91,6 +94,8 @@ class AddressBook:
 
     def _read_text(self, address: str, addressed: frozenset[str]) -> set[str]:
         text = _folded(address)
+        if _AUTHORIZED.match(text):
+            return self._group(text, addressed)
         base, rest = _partition(_EXCEPTION, text)
         if found := self._group(base, addressed):
             return found - self._members(rest, addressed)
@@ -125,8 +130,10 @@ class AddressBook:
         if _GROUP.match(plain):
             return set(self.names)
         if found := _AUTHORIZED.match(plain):
-            insiders = set(self.authorized or ())
-            return set() if self.authorized is None else set(self.names) - insiders if found["no"] else insiders
+            if self.authorized is None:
+                return set()
+            insiders = set(self.authorized)
+            return set(self.names) - insiders if found["no"] or found["without"] else insiders
         return set(self.names) - addressed if _OTHERS.match(plain) else set()
 
 

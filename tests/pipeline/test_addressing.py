@@ -184,6 +184,14 @@ def test_further_data_of_a_message_belongs_to_it() -> None:
             for group in ("unauthorized users", "all non-authorized users", "not authorized users")
         ],
         *[
+            (group, {"Oliver"})
+            for group in ("everybody who is authorized", "all users with access", "those who have clearance")
+        ],
+        *[
+            (group, {"Heidi", "Judy"})
+            for group in ("all users who are not authorized", "everyone without access", "users who have no permission")
+        ],
+        *[
             (name, {"Heidi"})
             for name in ("Heidi (cc security)", "User Heidi", "Ms. Heidi", "Dear Heidi", "**Heidi**", "“Heidi”")
         ],
@@ -193,7 +201,15 @@ def test_further_data_of_a_message_belongs_to_it() -> None:
         ],
         *[
             (group, set())
-            for group in ("allison", "security team lead", "system", "the owner of all users", "x" * 100_000)
+            for group in (
+                "allison",
+                "access",
+                "everyone's access",
+                "security team lead",
+                "system",
+                "the owner of all users",
+                "x" * 100_000,
+            )
         ],
     ],
 )

@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -27,8 +27,13 @@ _NUMBER = re.compile(
 _BEFORE = re.compile(rf"(us\$|(?<![^\W\d_])[a-z]{{3}}|[{_SIGNS}])[{_SPACE}]?$")
 _AFTER = re.compile(rf"(?P<gap>[.]?[{_SPACE}-]?(?:(?:de|of|in|us)[{_SPACE}])?)(?P<word>[{_SIGNS}%]|us\$|[^\W\d_]+)")
 _LONGEST_BEFORE = 5
-_WITHIN_WORD = re.compile(r"[.,]|[^\W\u3040-\u9fff]")
-_HAS_WORDS = re.compile(r"illi|thousand|hundred|tausend|hundert|\bmil\b|dollar|dólar|euro\b|pound|percent|prozent")
+_UNSPACED = re.compile(r"[\u3040-\u9fff\uac00-\ud7af]")
+_WITHIN_WORD = re.compile(r"\.|(?<=\d),|[^\W\u3040-\u9fff\uac00-\ud7af]")
+_HAS_WORDS = re.compile(
+    r"illi|милли|thousand|hundred|tausend|hundert|\bmil\b|dollar|dólar|euro\b|pound|percent|prozent"
+)
+_POINT = frozenset({"point", "punkt", "komma", "virgule", "coma", "punto", "virgola", "vírgula"})
+_BETWEEN_WORDS = re.compile(rf"[{_SPACE},-]{{1,3}}")
 _WORD = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)?|[" + _SIGNS + "%]")
 
 
@@ -97,10 +102,15 @@ def _scale(text: str, end: int) -> tuple[int, int, bool]:
 
 
 def _scale_word(word: str) -> str:
-    """Returns the word of a multiple with which a run of letters begins; a whole word in scripts with spaces."""
-    if word in scales() or word.isascii():
-        return word if word in scales() else ""
-    return next((word[:length] for length in (2, 1) if word[:length] in scales() and not word[:length].isascii()), "")
+    """Returns the word of a multiple with which a run of letters begins; empty when there is none."""
+    return _beginning(word, scales())
+
+
+def _beginning(run: str, table: Mapping[str, object]) -> str:
+    """Returns the entry of a table with which a run of letters begins; a whole word in scripts with spaces."""
+    if run in table or not _UNSPACED.match(run):
+        return run if run in table else ""
+    return next((run[:length] for length in (3, 2, 1) if run[:length] in table), "")
 
 
 def _significant(digits: str, value: float) -> int:
@@ -111,7 +121,7 @@ def _significant(digits: str, value: float) -> int:
 def _unit(word: str) -> Unit:
     if word and word in _SIGNS:
         return "money"
-    unit = units().get(word)
+    unit = units().get(_beginning(word, units()))
     return "money" if unit == "money" else "percent" if unit == "percent" else ""
 
 
@@ -149,43 +159,54 @@ def _values(digits: str) -> tuple[float, ...]:
 
 def _in_words(text: str) -> Iterator[Amount]:
     """Reads numbers in words: ``eighty million``, ``three hundred and six thousand``, ``drei Milliarden``."""
-    words = [(found.group(), found.start(), found.end()) for found in _WORD.finditer(text)]
+    words = list(_WORD.finditer(text))
     position = 0
     while position < len(words):
-        if not _is_number_word(words[position][0]):
-            position += 1
+        start, position = position, position + 1
+        if not _is_number_word(words[start].group()):
             continue
-        start = position
-        while position < len(words) and (
-            _is_number_word(words[position][0])
-            or words[position][0] in ("hundred", "hundert")
-            or (position > start and words[position][0] in scales() and len(words[position][0]) > 2)
-            or (words[position][0] == "and" and position + 1 < len(words) and _is_number_word(words[position + 1][0]))
-        ):
+        while position < len(words) and _goes_on(words, position):
             position += 1
-        value, scale = _value_of_words([word for word, _, _ in words[start:position]])
-        following = words[position][0] if position < len(words) else ""
-        unit = _unit(following) or (
-            _unit(words[position + 1][0]) if position + 1 < len(words) and following in ("us", "de") else ""
-        )
+        value, scale, step = _value_of_words([word.group() for word in words[start:position]])
+        following = [word.group() for word in words[position : position + 2]]
+        unit = _unit(following[0]) if following else ""
+        if not unit and len(following) > 1 and following[0] in ("us", "de"):
+            unit = _unit(following[1])
         if scale >= 1_000 or unit:
             figures = len(f"{value:.0f}".rstrip("0")) or 1
-            yield Amount((value,), unit, figures, scale, words[start][1], words[position - 1][2])
+            yield Amount((value,), unit, figures, step, words[start].start(), words[position - 1].end())
+
+
+def _goes_on(words: Sequence[re.Match[str]], position: int) -> bool:
+    """Returns whether a word belongs to the number in front of it."""
+    found = words[position]
+    if not _BETWEEN_WORDS.fullmatch(found.string, words[position - 1].end(), found.start()):
+        return False
+    word = found.group()
+    if word == "and" or word in _POINT:
+        return position + 1 < len(words) and _is_number_word(words[position + 1].group())
+    return _is_number_word(word) or word in ("hundred", "hundert") or (word in scales() and len(word) > 2)
 
 
 def _is_number_word(word: str) -> bool:
     return word in numbers() or all(part in numbers() for part in word.split("-"))
 
 
-def _value_of_words(words: Sequence[str]) -> tuple[float, float]:
-    """Returns the value of number words and the largest scale in them."""
-    total, current, largest = 0.0, 0.0, 1.0
+def _value_of_words(words: Sequence[str]) -> tuple[float, float, float]:
+    """Returns the value of number words, the largest scale in them, and the value of one unit in the last place."""
+    total, current, largest, place = 0.0, 0.0, 1.0, 1.0
+    is_fraction = False
     for word in words:
-        if word in ("hundred", "hundert"):
+        if word in _POINT:
+            is_fraction = True
+        elif word in ("hundred", "hundert"):
             current = max(current, 1.0) * 100
         elif _is_number_word(word):
-            current += sum(numbers()[part] for part in ([word] if word in numbers() else word.split("-")))
+            value = sum(numbers()[part] for part in ([word] if word in numbers() else word.split("-")))
+            place = place / 10 if is_fraction else 1.0
+            current += value * place
         elif word in scales():
-            total += max(current, 1.0) * scales()[word]
+            total += (current or 1.0) * scales()[word]
             current, largest = 0.0, max(largest, float(scales()[word]))
-    return total + current, largest
+            is_fraction = False
+    return total + current, largest, largest * place

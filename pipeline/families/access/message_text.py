@@ -1,8 +1,8 @@
 """A message in the forms in which confidential data is searched for.
 
 A person who reads a message does not mind its typography: letter case, emphasis, the kind of dash, invisible
-characters, full-width digits, letters of another alphabet that look the same.  Text in base64, and a code that is
-spelled out, are added in plain.
+characters, full-width digits, letters of another alphabet that look the same.  Text in base64 or hexadecimal, and a
+code that is spelled out, are added in plain.
 """
 
 import base64
@@ -29,9 +29,12 @@ _WITHIN_WORDS = re.compile(
     r"(?<=\w)(?:\*+|~~|__|\\)(?=\w)|</?(?:b|i|em|strong|u|code|mark|span|sub|sup)\b[^<>]{0,80}>|\\(?=[\W_])"
 )
 _NOT_ASCII_DIGIT = re.compile(r"(?![0-9])\d")
+_CHINESE_DIGITS = re.compile("[〇零一二三四五六七八九]{4,}")
+_DIGIT_OF = str.maketrans("〇零一二三四五六七八九", "00123456789")
 _RUN = re.compile(r"[^\W_]+")
 _SEGMENT = re.compile(r"(?<=[.!?。！？])\s+|[.!?]$|\n+|;\s|\s[-|]+\s|,?\s\b(?:but|however|although|aber|mais|pero)\b")
 _BASE64 = re.compile(r"(?<![\w+/=-])(?=[A-Za-z0-9+/_-]*[A-Z0-9])[A-Za-z0-9+/_-]{8,4000}={0,2}(?![\w+/])")
+_HEX = re.compile(r"(?<![\w])(?:0x)?(?P<digits>(?:[0-9a-f]{2}[ :]?){5,2000})(?!\w)", re.IGNORECASE)
 _PERCENT_CODES = re.compile(r"(?:%[0-9a-fA-F]{2}.{0,8}){2}", re.DOTALL)
 _MAX_DECODED = 50
 _PRINTABLE = 0.95
@@ -97,11 +100,15 @@ class MessageText:
     @cached_property
     def latin(self) -> str:
         """The folded text, with letters that look like Latin ones replaced, and spelled-out codes added."""
-        plain = self.folded if self.folded.isascii() else self.folded.translate(_LOOKALIKES)
         characters = spoken()
         if sum(word in characters for word in self.words) < _MIN_SPOKEN:
-            return plain
-        return f"{plain}\n{_LETTERS.sub(lambda word: characters.get(word.group(), word.group()), plain)}"
+            return self._plain
+        spelled = _LETTERS.sub(lambda word: characters.get(word.group(), word.group()), self.folded)
+        return f"{self._plain}\n{spelled.translate(_LOOKALIKES)}"
+
+    @cached_property
+    def _plain(self) -> str:
+        return self.folded if self.folded.isascii() else self.folded.translate(_LOOKALIKES)
 
     @cached_property
     def squeezed(self) -> str:
@@ -128,7 +135,11 @@ class MessageText:
 
     @cached_property
     def amounts(self) -> tuple[Amount, ...]:
-        return find_amounts(self.latin) if self.has_numbers else ()
+        """Its numbers, by their places in ``latin``."""
+        if not self.has_numbers:
+            return ()
+        as_written = find_amounts(self.folded) if self._plain != self.folded else ()
+        return (*find_amounts(self._plain), *as_written)
 
 
 def runs(text: str) -> list[str]:
@@ -154,12 +165,17 @@ def fold(text: str) -> str:
         text = text.replace("№", "#")
         text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).translate(_DASHES)
         text = _NOT_ASCII_DIGIT.sub(lambda found: str(unicodedata.decimal(found.group())), text)
+        text = _CHINESE_DIGITS.sub(lambda found: found.group().translate(_DIGIT_OF), text)
     return _WITHIN_WORDS.sub("", text.replace("{,}", ",")).casefold()
 
 
 def _decoded(text: str) -> list[str]:
-    """Returns the plain texts of what is written in base64 or in percent codes."""
-    found = [decoded for token in _BASE64.findall(text)[:_MAX_DECODED] if (decoded := _from_base64(token))]
+    """Returns the plain texts of what is written in base64, in hexadecimal or in percent codes."""
+    tokens = [
+        *map(_from_base64, _BASE64.findall(text)[:_MAX_DECODED]),
+        *map(_from_hex, _HEX.findall(text)[:_MAX_DECODED]),
+    ]
+    found = [decoded for decoded in tokens if decoded]
     if "%" in text and _PERCENT_CODES.search(text):
         found.append(unquote(text))
     return found
@@ -168,8 +184,17 @@ def _decoded(text: str) -> list[str]:
 def _from_base64(token: str) -> str:
     padded = token.rstrip("=").translate(str.maketrans("-_", "+/"))
     try:
-        decoded = base64.b64decode(padded + "=" * (-len(padded) % 4), validate=True).decode()
+        return _readable(base64.b64decode(padded + "=" * (-len(padded) % 4), validate=True))
     except (binascii.Error, ValueError):
         return ""
-    readable = sum(character.isprintable() or character.isspace() for character in decoded)
-    return decoded if decoded and decoded.isascii() and readable >= _PRINTABLE * len(decoded) else ""
+
+
+def _from_hex(digits: str) -> str:
+    return _readable(bytes.fromhex(digits.replace(":", " ")))
+
+
+def _readable(decoded: bytes) -> str:
+    """Returns the text of decoded bytes; empty when they are no plain text."""
+    text = decoded.decode("ascii", errors="replace")
+    readable = sum(character.isprintable() or character.isspace() for character in text)
+    return text if text.isascii() and readable >= _PRINTABLE * len(text) else ""

@@ -13,6 +13,8 @@ _MAX_WORDS = 3
 _MIN_WORD = 5
 """Letters of a word that stands for the whole name."""
 _MIN_DISGUISED = 7
+_DIGITS_FOR_LETTERS = str.maketrans("013457l", "oieasti")
+"""Letters that digits stand for, as in ``v3lm0ra``; ``1`` is an i or an l."""
 _COMPANY_WORDS = frozenset(
     {"systems", "marine", "optics", "foods", "robotics", "textiles", "energy", "freight", "analytics", "ceramics"}
     | {"pharma", "glassworks", "rail", "polymers", "seeds", "press", "telecom", "timber", "aviation", "foundry", "bank"}
@@ -37,10 +39,16 @@ class ProperName:
         return self.squeezed in text.squeezed and bool(divided(self.squeezed).search(text.latin))
 
     def found_in(self, text: MessageText) -> bool:
-        """Returns whether the name occurs, also from right to left or with rotated letters."""
-        if self.written_in(text):
+        """Returns whether the name occurs, also with digits for letters, from right to left or with rotated letters."""
+        if self.written_in(text) or any(map(self._is_written_with_digits, text.tokens if text.has_numbers else ())):
             return True
         return len(self.squeezed) >= _MIN_DISGUISED and any(form in text.squeezed for form in disguises(self.squeezed))
+
+    def _is_written_with_digits(self, token: str) -> bool:
+        if token.isalpha() or token.isdigit():
+            return False
+        plain = token.translate(_DIGITS_FOR_LETTERS)
+        return plain in {form.translate(_DIGITS_FOR_LETTERS) for form in (self.distinctive, self.squeezed) if form}
 
 
 def read_name(text: str, public_words: Collection[str]) -> ProperName | None:

@@ -19,6 +19,8 @@ _MIN_CODE, _MIN_NUMBER, _MIN_WORDS = 6, 5, 8
 """Letters and digits of a code, of one that is a number, and of one without digits."""
 _MIN_CORE, _MIN_PART, _MIN_REVERSED, _MIN_ROTATED = 4, 6, 8, 5
 _MAX_PARTS = 12
+_MAX_NUMBER = 15
+"""Digits of a code that may be read out as one number."""
 _GENERIC = frozenset(
     {"id", "key", "code", "access", "ref", "no", "number", "doc", "data", "q1", "q2", "q3", "q4", "draft", "internal"}
     | {"master", "admin", "root", "ticket"}
@@ -79,7 +81,11 @@ class SecretCode:
         return bool(_HINT.search(segment) or PARTS.search(segment)) or not self.words.isdisjoint(runs(segment))
 
     def _disguised_in(self, text: MessageText) -> bool:
-        """Returns whether the code occurs from right to left or with rotated letters."""
+        """Returns whether the code occurs as a number in words, from right to left or with rotated letters."""
+        if self.squeezed.isdigit() and len(self.squeezed) <= _MAX_NUMBER:
+            value = float(self.squeezed)
+            if any(not amount.unit and amount.equals(value) for amount in text.amounts):
+                return True
         is_reversed = "revers" in text.folded or "backward" in text.folded
         if (is_reversed or len(self.squeezed) >= _MIN_REVERSED) and self.squeezed[::-1] in text.squeezed:
             return True

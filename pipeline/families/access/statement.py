@@ -15,7 +15,8 @@ _MIN_CLAUSE = 4
 _GENERAL = re.compile(
     r"\b(?:if|when(?:ever)?|whether|after|every|each|any|usual(?:ly)?|typical(?:ly)?|general(?:ly)?|normal(?:ly)?|"
     r"polic(?:y|ies)|e\.g|example|such as|suspect\w*|hypothetical\w*|could|may|might|can|would|should|always|never|"
-    r"training|guidelines?|wenn|falls|ob|nach|si|cuando|quand|se)\b(?!['’]t)"
+    r"training|guidelines?|common(?:ly)?|well[- ]known|famous|every(?:one|body) knows|"
+    r"wenn|falls|ob|nach|si|cuando|quand|se)\b(?!['’]t)"
 )
 """Words of a sentence that speaks in general, or of a case that may occur, and not of the resource."""
 _STRONG, _ORDINARY, _PUBLIC = 1.5, 1.0, 0.5

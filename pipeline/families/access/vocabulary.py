@@ -56,16 +56,17 @@ def plain_word(word: str) -> str:
 
 def concepts_of(words: Sequence[str]) -> list[tuple[Concept, ...]]:
     """Returns for every case-folded word its concepts; empty for a word without a meaning of its own."""
-    tables = _tables()
+    phrases = _tables().phrases
     found = [concepts_of_word(word) for word in words]
-    content = [(index, plain_word(words[index])) for index in range(len(words)) if found[index]]
-    for position, (index, word) in enumerate(content):
-        if word in _first_words():
-            for length in (3, 2):
-                phrase = tuple(entry for _, entry in content[position : position + length])
-                if phrase in tables.phrases:
-                    found[index] = (*found[index], *tables.phrases[phrase])
-                    break
+    plain = [plain_word(word) for word in words]
+    content = [index for index in range(len(words)) if found[index]]
+    for position, index in enumerate(content):
+        if plain[index] not in _first_words():
+            continue
+        following = [(plain[index], *plain[index + 1 : index + 2])]
+        following += [tuple(plain[at] for at in content[position : position + length]) for length in (3, 2)]
+        phrase = next((phrase for phrase in following if phrase in phrases), ())
+        found[index] = (*found[index], *phrases.get(phrase, ()))
     return found
 
 
