@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -130,7 +131,8 @@ def pull(  # noqa: PLR0913 - source, target and options
     correct = {file.path: _is_correct(folder / file.path, file) for file in release.files}
     if release.text_sources:
         correct[released_texts.FILE_NAME] = _has_texts(folder / released_texts.FILE_NAME, release.text_digests)
-    wanted = [path for path in correct if not correct[path]]
+    uncertain = {file.path for file in release.files if file.bytes is None}  # nobody here has read them: they come last
+    wanted = sorted((path for path in correct if not correct[path]), key=uncertain.__contains__)
     different = [str(folder / path) for path in wanted if os.path.lexists(folder / path)]
     if different and not force:
         raise ConfigError(
@@ -138,15 +140,13 @@ def pull(  # noqa: PLR0913 - source, target and options
             + "".join(f"  {path}\n" for path in different)
             + "Move them away, choose another --out, or replace them with --force."
         )
-    for file in release.files:
-        if not correct[file.path]:
-            write_whole(folder / file.path, _fetch(file, base, policy))
-            on_file(file.path)
-    if released_texts.FILE_NAME in wanted:
-        origin = {"repository": release.repository, "commit": release.commit, "license": release.license}
-        texts = released_texts.to_json(_fetch_texts(release, base, policy), origin)
-        write_whole(folder / released_texts.FILE_NAME, texts.encode())
-        on_file(released_texts.FILE_NAME)
+    contents: dict[str, Callable[[], bytes]] = {
+        file.path: partial(_fetch, file, base, policy) for file in release.files
+    }
+    contents[released_texts.FILE_NAME] = partial(_texts_file, release, base, policy)
+    for path in wanted:
+        write_whole(folder / path, contents[path]())
+        on_file(path)
     return PullResult(tuple(wanted), tuple(path for path in correct if correct[path]))
 
 
@@ -191,11 +191,12 @@ def _fetch(file: OfficialFile, base_url: str, policy: DownloadPolicy) -> bytes:
     return content
 
 
-def _fetch_texts(release: Release, base_url: str, policy: DownloadPolicy) -> ReleasedTexts:
-    """Returns the texts; nothing else of their source files is used."""
+def _texts_file(release: Release, base_url: str, policy: DownloadPolicy) -> bytes:
+    """Returns the content of the file with the texts; nothing else of their source files is used."""
     found: dict[str, str] = {}
     for source in release.text_sources:
         url = base_url + quote(source.path)
         content = download(url, released_source.MAX_BYTES, policy)
         found |= released_source.find_texts(url, content, {name: release.text_digests[name] for name in source.texts})
-    return ReleasedTexts(**found)
+    origin = {"repository": release.repository, "commit": release.commit, "license": release.license}
+    return released_texts.to_json(ReleasedTexts(**found), origin).encode()

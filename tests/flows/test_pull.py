@@ -534,6 +534,14 @@ def test_a_file_of_unknown_size(tmp_path: Path, mirror: Mirror, release: Release
     assert contents(tmp_path) == {FIRST: FILES[FIRST]}
 
 
+def test_a_file_of_unknown_size_comes_last(tmp_path: Path, mirror: Mirror, release_with_texts: Release) -> None:
+    """When such a file is not the pinned one, everything else is there, the texts included."""
+    release = replace(release_with_texts, files=(blob(FIRST, b"other"), *release_with_texts.files[1:]))
+    with pytest.raises(DatasetError, match="git blob id"):
+        pull(release, tmp_path, mirror.url)
+    assert sorted(contents(tmp_path)) == sorted([SECOND, FILE_NAME])
+
+
 def test_rows_that_are_not_understood_are_listed(
     tmp_path: Path, mirror: Mirror, release: Release, capsys: pytest.CaptureFixture[str]
 ) -> None:
