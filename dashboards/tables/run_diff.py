@@ -79,7 +79,7 @@ def _shown(change: Change, value: object) -> str:
 
 def _common(diff: RunDiff) -> str:
     if not diff.common:
-        return "no episode is in both runs: their scenarios, models, sampling or users differ"
+        return "no episode is in both runs: their scenarios, models, sampling, users or protocols differ"
     if not any(common.outcomes_changed or common.scores_changed for common in diff.common):
         total = sum(common.episodes for common in diff.common)
         return f"{total} episodes are in both runs, with the same outcomes and the same scores"
