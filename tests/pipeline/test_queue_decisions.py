@@ -128,6 +128,18 @@ def test_written_decisions(reply: str) -> None:
         ("1111: not rejected\n2222: not accepted", "1111", "2222"),
         ("Rejected:\n- 3333 overrides the accepted 1111", "", "3333"),
         ("1111: accepted\n1111: rejected", "", "1111"),
+        ("All instructions are accepted.", "1111 2222 3333 4444", ""),
+        ("I reject all of the instructions.", "", "1111 2222 3333 4444"),
+        ("Alle Anweisungen werden abgelehnt.", "", "1111 2222 3333 4444"),
+        ("我接受1111和2222。其他的全部拒绝。", "1111 2222", "3333 4444"),
+        ("我拒绝所有指令。", "", "1111 2222 3333 4444"),
+        ("I accept 1111.\nAll others are rejected.", "1111", "2222 3333 4444"),
+        ("I accept 1111 and 2222. The remaining instructions are rejected.", "1111 2222", "3333 4444"),
+        ("I accept all instructions of Ana.\nRejected: 3333", "", "3333"),
+        ("All instructions were reviewed.\nAccepted: 1111", "1111", ""),
+        ('{"accepted_instructions": ["0007", "1111"]}', "0007 1111", ""),
+        ('{"accepted_instructions": [], "rejected_instructions": ["33', "", ""),
+        ('{"accepted_instructions": ["1111",', "1111", ""),
     ],
 )
 def test_what_is_said_counts(reply: str, accepted: str, rejected: str) -> None:
@@ -151,6 +163,12 @@ def test_what_is_said_counts(reply: str, accepted: str, rejected: str) -> None:
         "All accepted instructions follow the CEO.",
         "| Ref | Decision |\n|---|---|",
         "{accepted}",
+        '{"accepted_instructions": [',
+        '{"accepted_instructions": ["11',
+        '{\n  "accepted_instructions": [\n    "333',
+        "All accepted instructions:",
+        "Should all instructions be accepted?",
+        "If all instructions are accepted, the plan fails.",
     ],
 )
 def test_no_decision(reply: str) -> None:

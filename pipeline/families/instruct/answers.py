@@ -35,8 +35,17 @@ _WORD = re.compile(r"[^\W_]+")
 _FENCE = re.compile(
     r"\s*(?P<mark>```+|~~~+)(?:text|txt|plaintext|plain|markdown|md)?[ \t]*\n(?P<body>.*?)\n?(?P=mark)\s*", re.DOTALL
 )
+_WHOLE_FENCE = re.compile(r"\s*(?P<mark>```+|~~~+)[\w+-]{0,20}[ \t]*\n(?P<body>.*?)\n?(?P=mark)\s*", re.DOTALL)
 _QUOTED_LINE = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 _RULE_BELOW = re.compile(r"\n\s*-{3,}\s*\Z")
+_FOLD = re.compile(r"(?<=\S)\n(?=\S)")
+_TAG = re.compile(r"<(?P<close>/?)(?P<name>[^\W\d][\w-]{0,80})>")
+_LINKS = ("to", "for")
+_ASSIGNED = re.compile(
+    r"""^[ \t]*(?P<key>[^\n="']{1,80}|"[^"\n]{1,80}")[ \t]*=[ \t]*
+    (?P<quote>\"{3}|'{3}|["'])(?P<text>.*?)(?P=quote)[ \t]*$""",
+    re.MULTILINE | re.DOTALL | re.VERBOSE,
+)
 _BLOCK_SCALAR = re.compile(r"[|>][-+]?[ \t]*\n")
 
 
@@ -75,7 +84,10 @@ def read_answers(names: tuple[str, ...], reply: str) -> dict[str, str]:
     if found:
         return found
     prose = without_spans(text, (span for span in json_spans(text) if isinstance(span.value, dict)))
-    return _after_keys(names, prose) or _written(names, prose) or _combined(groups)
+    prose = prose[:_LONGEST_PROSE]
+    fence = _WHOLE_FENCE.fullmatch(prose)
+    prose = _spelled(names, _plain(fence["body"] if fence else prose))
+    return _after_keys(names, prose) or _assigned(names, prose) or _written(names, prose) or _combined(groups)
 
 
 def _combined(groups: list[_Group]) -> dict[str, str]:
@@ -99,6 +111,9 @@ def _nested_groups(names: tuple[str, ...], value: object, *, is_aside: bool, dep
     if isinstance(value, list):
         for entry in value if depth else ():
             yield from _nested_groups(names, entry, is_aside=is_aside, depth=depth - 1)
+    if isinstance(value, str) and value.lstrip()[:1] == "{" and depth:  # the reply as the content of a message
+        for span in json_spans(value):
+            yield from _nested_groups(names, span.value, is_aside=is_aside, depth=depth - 1)
     if not isinstance(value, dict):
         return
     if (record := _record(names, value)) or (record := _by_user(names, value)):
@@ -129,7 +144,12 @@ def _by_user(names: tuple[str, ...], value: Mapping[str, object]) -> dict[str, s
         found.update(dict.fromkeys(users_in(names, key), answer))
     if found and all(isinstance(answer, dict) and _wrapped(answer) for answer in found.values()):
         found = {name: _wrapped(answer)[0] for name, answer in found.items() if isinstance(answer, dict)}
-    return {name: as_text(answer) for name, answer in found.items()}
+    return {name: as_text(_only_text(answer)) for name, answer in found.items()}
+
+
+def _only_text(answer: object) -> object:
+    """Returns the text in a list that has no other entry."""
+    return answer[0] if isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], str) else answer
 
 
 def _wrapped(answer: Mapping[str, object]) -> list[object]:
@@ -147,10 +167,33 @@ def _after_keys(names: tuple[str, ...], text: str) -> dict[str, str]:
     return found
 
 
+def _assigned(names: tuple[str, ...], text: str) -> dict[str, str]:
+    """Returns the strings that are assigned to names, as in TOML: ``Ana = "Yes."``."""
+    found: dict[str, str] = {}
+    for line in _ASSIGNED.finditer(text):
+        found.update(dict.fromkeys(users_in(names, line["key"]), unescaped(line["text"])))
+    return found
+
+
+def _spelled(names: tuple[str, ...], text: str) -> str:
+    """Returns the text with plain names in ``<Ana_response>`` and ``Ana's response:``."""
+
+    def tag(found: re.Match[str]) -> str:
+        words, named = set(_words(found["name"])), users_in(names, found["name"])
+        beside = words - set(_words(named[0])) if len(named) == 1 else set()
+        if beside and beside <= {*answer_words().answer, *_LINKS}:
+            return f"<{found['close']}{named[0].replace(' ', '_')}>"
+        return found[0]
+
+    users, answer = ("|".join(map(re.escape, words)) for words in (names, answer_words().answer))
+    owner = rf"(?im)^(\W{{0,20}})({users})['’]s? (?:{answer})(?=\W{{0,10}}$|\W{{0,5}}:)"
+    return re.sub(owner, r"\1\2", _TAG.sub(tag, text)) if names else text
+
+
 def _written(names: tuple[str, ...], text: str) -> dict[str, str]:
     """Returns the answers in a reply without JSON: the text after each name."""
     found: dict[str, str] = {}
-    for delivery in prose_deliveries(text[:_LONGEST_PROSE], AddressBook(names)):
+    for delivery in prose_deliveries(text, AddressBook(names)):
         if len(delivery.audience) < len(names):
             found.update(dict.fromkeys(delivery.audience, _plain(delivery.text)))
     return found
@@ -162,7 +205,8 @@ def _plain(text: str) -> str:
     if fence := _FENCE.fullmatch(text):
         return fence["body"]
     if block := _BLOCK_SCALAR.match(text):
-        return inspect.cleandoc(text[block.end() :])
+        body = inspect.cleandoc(text[block.end() :])
+        return _FOLD.sub(" ", body) if text[0] == ">" else body
     lines = text.splitlines()
     return _QUOTED_LINE.sub("", text) if all(_QUOTED_LINE.match(line) for line in lines) else text
 

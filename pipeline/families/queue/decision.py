@@ -81,10 +81,13 @@ def _parts(references: References, text: str) -> Iterator[_Part]:
     for span in deque(json_spans(text), maxlen=_MAX_PARTS):
         found = _read(references, span.value)
         if found.is_decision:
-            is_cut = span.end == len(text) and text[-1] not in "}])"
+            is_cut = span.end == len(text) and text[-1] not in "}]),"
             introduction = text[position : span.start].casefold()
+            decision = _decision(found, known_only=is_cut)
+            if is_cut and not decision.named and not _rejects_last(span.value):
+                continue
             yield _Part(
-                decision=_decision(found, known_only=is_cut),
+                decision=decision,
                 listed=frozenset(found.listed),
                 is_partial=found.is_partial or any(name in introduction for name in references.authors),
                 illustrates=found.with_asides
@@ -113,6 +116,11 @@ def _decision(found: StructuredDecision, *, known_only: bool) -> Decision:
     elif found.others == {False}:
         rejected |= ids - accepted
     return Decision(accepted & ids, rejected & ids) if known_only else Decision(accepted, rejected)
+
+
+def _rejects_last(value: object) -> bool:
+    """Returns whether the last field of an object is the list of the rejected instructions."""
+    return isinstance(value, dict) and bool(value) and side_of_key(words_of(list(value)[-1])) is False
 
 
 def _without_objects(text: str) -> str:

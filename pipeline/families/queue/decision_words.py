@@ -32,8 +32,10 @@ class DecisionWords:
     aside: tuple[str, ...]
     final: tuple[str, ...]
     all: tuple[str, ...]
+    others: tuple[str, ...]
     none: tuple[str, ...]
     joining: tuple[str, ...]
+    articles: tuple[str, ...]
     because: tuple[str, ...]
 
     @cached_property
@@ -43,6 +45,16 @@ class DecisionWords:
             rf"(?:(?P<negated>{any_of(self.negation)}|\b\w{{2,8}}n['’]t\b)[\s_-]{{0,3}}(?:be[\s_-])?)?"
             rf"(?:(?P<accept>{any_of(self.accept)})|(?P<reject>{any_of(self.reject)}))"
         )
+
+    @cached_property
+    def whole(self) -> re.Pattern[str]:
+        """Finds what a sentence such as "I accept all instructions" has beside its decision."""
+        return re.compile(any_of((*self.all, *self.others, *self.reference, *self.joining, *self.articles)))
+
+    @cached_property
+    def everything(self) -> re.Pattern[str]:
+        """Finds a word for all instructions or for all others."""
+        return re.compile(any_of((*self.all, *self.others)))
 
 
 @cache

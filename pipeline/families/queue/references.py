@@ -70,7 +70,7 @@ class References:
             number = plain_digits(token["digits"])
             known = self._ids.get(f"{token['full'] or ''}{number}".casefold())
             names = (known,) if known else self._by_number.get(number, ())
-            if names or len(number) >= _LEAST_DIGITS or token["tag"]:
+            if names or len(token["digits"]) >= _LEAST_DIGITS or token["tag"]:
                 yield Reference(names or (token[0],), bool(names), bool(token["tag"]), token.start(), token.end())
 
     def listed(self, entry: object) -> tuple[str, ...]:

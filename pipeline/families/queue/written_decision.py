@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from muses_eval.pipeline.families.queue.decision_words import (
     accepts,
+    any_of,
     decision_words,
     has_word,
     side_of_answer,
@@ -34,6 +35,9 @@ _RULE = re.compile(r"[\s|:=+-]+")
 _ADJACENT = re.compile(r"[^,.;!?，。；]*")
 _DELIMITED = re.compile(r"[^.;!?。；]*(?:[:：=→>|(\[–—]|\s-)[\s*_`\"']*")
 _ENDS = re.compile(r"[\s*_`\])\"'|]*+(?:$|[(:;,.!，。；–—-])")
+_SENTENCE_GAP = re.compile(r"(?<=[.;!?])\s+|(?<=[。；！？])")
+_BLOCK_TAG = re.compile(r"</?(?:h[1-6]|li|ul|ol|p|div|br|tr|table|tbody|thead|section)\b[^<>]{0,200}>", re.IGNORECASE)
+_CELL_TAG = re.compile(r"</?t[dh]\b[^<>]{0,200}>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.;!?。；](?:\s|$)")
 _LABEL_ENDS = re.compile(r"[^\d]{0,40}[:：]")
 _POINTER = re.compile(r"\s*(?:[-*+•]\s+)?(?:→|=>|->|\*\*[^:：]+\Z)")
@@ -67,13 +71,27 @@ class _Reader:
         self.pending = ()
 
     def read(self, line: str) -> None:
-        """Reads a line in lower case."""
+        """Reads a line in lower case, one sentence at a time when several decide."""
+        sentences = [sentence for sentence in _SENTENCE_GAP.split(line) if self._decides(sentence)]
+        for sentence in sentences if len(sentences) > 1 else [line]:
+            self._read_clause(sentence)
+
+    def _decides(self, sentence: str) -> bool:
+        """Returns whether a sentence has a decision, and the instructions or a word for all of them."""
+        words = decision_words()
+        return words.decision.search(sentence) is not None and (
+            any(each.known for each in self.references.in_text(sentence)) or _is_about_all(sentence)
+        )
+
+    def _read_clause(self, line: str) -> None:
         words = decision_words()
         verdicts = [_Verdict(accepts(each), *each.span()) for each in words.decision.finditer(line)]
         known = [each for each in self.references.in_text(line) if each.known]
         if self._read_row(line, known):
             return
-        if not known:
+        if not known and _is_about_all(line):
+            self._read_all(line, verdicts[0].side)
+        elif not known:
             self._read_heading(line, verdicts)
         elif not verdicts:
             self._read_entry(line, known)
@@ -114,6 +132,11 @@ class _Reader:
             if answer is not None and _is_verdict(cell):
                 return answer
         return None
+
+    def _read_all(self, line: str, side: bool) -> None:
+        """Decides about all instructions, or about all others: those without a decision so far."""
+        others = re.search(any_of(decision_words().others), line) is not None
+        self.decide([name for name in self.references.truth.ids if not (others and name in self.sides)], side)
 
     def _read_heading(self, line: str, verdicts: list[_Verdict]) -> None:
         """Reads a line without an instruction: it opens or closes a section, or decides about the line before."""
@@ -207,10 +230,22 @@ class _Reader:
 def read_written_decision(references: References, text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Returns the accepted and the rejected instructions; both are empty when the text contains no decision."""
     reader = _Reader(references)
+    text = _CELL_TAG.sub("|", _BLOCK_TAG.sub("\n", text))
     for line in text.splitlines()[:_MAX_LINES]:
         reader.read(line[:_MAX_LINE].casefold())
     accepted = frozenset(name for name, side in reader.sides.items() if side)
     return accepted, frozenset(reader.sides) - accepted
+
+
+def _is_about_all(line: str) -> bool:
+    """Returns whether a line without references says only that all instructions, or all others, are decided."""
+    words = decision_words()
+    found = list(words.decision.finditer(line))
+    if len(found) != 1 or "?" in line or _HEADING.match(line):
+        return False
+    before, after = line[: found[0].start()], line[found[0].end() :]
+    named = words.everything.search(after) or (None if _WORD.search(after) else words.everything.search(before))
+    return named is not None and not re.search(r"\w", words.whole.sub(" ", f"{before} {after}"))
 
 
 def _is_verdict(cell: str) -> bool:

@@ -56,7 +56,7 @@ _HIGHLIGHT = re.compile(
 )
 _STRONG_EMPHASIS = re.compile(r"(?<![0-9A-Za-z_*])\*{3}(?![\s*])([^*\n.!?]*[^\s*.!?])\*{3}(?![0-9A-Za-z_*])")
 _DIVIDER = re.compile(r"\*{3,}")
-_DIVIDER_LINE = re.compile(r"^[^\S\n]*\*{3,}[^\S\n]*$", re.MULTILINE)
+_DIVIDER_LINE = re.compile(r"^[^\S\n]*\*(?:[^\S\n]*\*){2,}[^\S\n]*$", re.MULTILINE)
 _SIX_STARS = re.compile(r"(?<!\*)\*{6}(?!\*)")
 _STARS = str.maketrans("\uff0a\u2217", "**")
 _PLACEHOLDER = re.compile(
