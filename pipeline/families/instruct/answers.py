@@ -36,6 +36,11 @@ _FENCE = re.compile(
     r"\s*(?P<mark>```+|~~~+)(?:text|txt|plaintext|plain|markdown|md)?[ \t]*\n(?P<body>.*?)\n?(?P=mark)\s*", re.DOTALL
 )
 _WHOLE_FENCE = re.compile(r"\s*(?P<mark>```+|~~~+)[\w+-]{0,20}[ \t]*\n(?P<body>.*?)\n?(?P=mark)\s*", re.DOTALL)
+_ELEMENT = re.compile(
+    r"<!\[CDATA\[(?P<cdata>.*)\]\]>|<(?P<tag>p|dd|div)>(?P<content>(?:(?!</?(?P=tag)\b).)*)</(?P=tag)>(?:\s*</dl>)?",
+    re.DOTALL,
+)
+_BOLD_END = re.compile(r"\A\*\*\s+")
 _QUOTED_LINE = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 _RULE_BELOW = re.compile(r"\n\s*-{3,}\s*\Z")
 _FOLD = re.compile(r"(?<=\S)\n(?=\S)")
@@ -128,6 +133,7 @@ def _record(names: tuple[str, ...], value: Mapping[str, object]) -> dict[str, st
     """Returns the answer in a record of a user and an answer."""
     words = answer_words()
     users = [value[key] for key in value if _words(key)[-1:] and _words(key)[-1] in words.user]
+    users += [inner for user in users if isinstance(user, dict) for inner in user.values()]
     answers = [
         value[key] for key in value if not set(_words(key)).isdisjoint(words.answer) and not users_in(names, key)
     ]
@@ -144,12 +150,7 @@ def _by_user(names: tuple[str, ...], value: Mapping[str, object]) -> dict[str, s
         found.update(dict.fromkeys(users_in(names, key), answer))
     if found and all(isinstance(answer, dict) and _wrapped(answer) for answer in found.values()):
         found = {name: _wrapped(answer)[0] for name, answer in found.items() if isinstance(answer, dict)}
-    return {name: as_text(_only_text(answer)) for name, answer in found.items()}
-
-
-def _only_text(answer: object) -> object:
-    """Returns the text in a list that has no other entry."""
-    return answer[0] if isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], str) else answer
+    return {name: as_text(answer) for name, answer in found.items()}
 
 
 def _wrapped(answer: Mapping[str, object]) -> list[object]:
@@ -187,7 +188,13 @@ def _spelled(names: tuple[str, ...], text: str) -> str:
 
     users, answer = ("|".join(map(re.escape, words)) for words in (names, answer_words().answer))
     owner = rf"(?im)^(\W{{0,20}})({users})['’]s? (?:{answer})(?=\W{{0,10}}$|\W{{0,5}}:)"
-    return re.sub(owner, r"\1\2", _TAG.sub(tag, text)) if names else text
+    alone = rf"(?im)^\W{{0,20}}({users})\W{{0,20}}\n[ \t]*(?:={{3,}}|-{{3,}})[ \t]*$"
+    in_html = rf"(?i)<(h[1-6]|dt)>\s*({users})\s*:?\s*</\1>\s*:?"
+    in_angles = rf"(?im)^[ \t]*<({users})>[ \t]*[:：]"
+    if not names:
+        return text
+    text = re.sub(in_angles, r"\1:", re.sub(in_html, r"\n# \2\n", re.sub(alone, r"# \1", text)))
+    return re.sub(owner, r"\1\2", _TAG.sub(tag, text))
 
 
 def _written(names: tuple[str, ...], text: str) -> dict[str, str]:
@@ -201,7 +208,9 @@ def _written(names: tuple[str, ...], text: str) -> dict[str, str]:
 
 def _plain(text: str) -> str:
     """Returns an answer without the marks that set it off: a code fence, quoted lines, a rule, a block of YAML."""
-    text = _RULE_BELOW.sub("", text).strip()
+    text = _BOLD_END.sub("", _RULE_BELOW.sub("", text).strip())
+    if wrapped := _ELEMENT.fullmatch(text):
+        return wrapped["cdata"] if wrapped["cdata"] is not None else wrapped["content"].strip()
     if fence := _FENCE.fullmatch(text):
         return fence["body"]
     if block := _BLOCK_SCALAR.match(text):

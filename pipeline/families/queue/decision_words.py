@@ -36,6 +36,7 @@ class DecisionWords:
     none: tuple[str, ...]
     joining: tuple[str, ...]
     articles: tuple[str, ...]
+    exceptions: tuple[str, ...]
     because: tuple[str, ...]
 
     @cached_property
@@ -49,12 +50,12 @@ class DecisionWords:
     @cached_property
     def whole(self) -> re.Pattern[str]:
         """Finds what a sentence such as "I accept all instructions" has beside its decision."""
-        return re.compile(any_of((*self.all, *self.others, *self.reference, *self.joining, *self.articles)))
+        return re.compile(any_of((*self.all, *self.others, *self.none, *self.reference, *self.joining, *self.articles)))
 
     @cached_property
     def everything(self) -> re.Pattern[str]:
-        """Finds a word for all instructions or for all others."""
-        return re.compile(any_of((*self.all, *self.others)))
+        """Finds a word for all instructions, for all others, or for none."""
+        return re.compile(any_of((*self.all, *self.others, *self.none)))
 
 
 @cache

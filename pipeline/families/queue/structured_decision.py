@@ -42,6 +42,8 @@ class StructuredDecision:
             return
         if isinstance(value, dict):
             self._read_object(value, side, depth)
+        elif isinstance(value, list) and side is None and (decided := self._pair(value)) is not None:
+            self._add(decided, self._known(value[0]))
         elif isinstance(value, list):
             for entry in value:
                 self.read(entry, side, depth + 1)
@@ -132,6 +134,12 @@ class StructuredDecision:
             named.append(tuple(name for each in entries for name in self.references.listed(each)))
         known = (names for names in named if not set(names).isdisjoint(self.references.truth.ids))
         return next(known, next(filter(None, named), ()))
+
+    def _pair(self, value: list[object]) -> bool | None:
+        """Returns the decision in a list of an instruction and an answer: ``["1234", "accepted"]``."""
+        if len(value) < 2 or not self._known(value[0]) or self._known(value[1]):
+            return None
+        return side_of_answer(value[1])
 
     def _known(self, value: object) -> tuple[str, ...]:
         names = self.references.listed(value)

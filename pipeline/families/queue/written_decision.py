@@ -90,11 +90,13 @@ class _Reader:
         if self._read_row(line, known):
             return
         if not known and _is_about_all(line):
-            self._read_all(line, verdicts[0].side)
+            self._read_all(line, verdicts[0])
         elif not known:
             self._read_heading(line, verdicts)
         elif not verdicts:
             self._read_entry(line, known)
+        elif self._leaves_out(line, known, verdicts):
+            self._read_exception(line, known, verdicts[0].side)
         elif not is_conditional(line[: verdicts[0].start]):
             self._read_sentence(line, known, verdicts)
 
@@ -133,10 +135,28 @@ class _Reader:
                 return answer
         return None
 
-    def _read_all(self, line: str, side: bool) -> None:
-        """Decides about all instructions, or about all others: those without a decision so far."""
+    def _read_all(self, line: str, verdict: _Verdict) -> None:
+        """Decides about all instructions, about none, or about all others: those without a decision so far."""
+        none = has_word(_WORD.findall(line[: verdict.start]), decision_words().none)
         others = re.search(any_of(decision_words().others), line) is not None
-        self.decide([name for name in self.references.truth.ids if not (others and name in self.sides)], side)
+        self.decide(
+            [name for name in self.references.truth.ids if not (others and name in self.sides)], verdict.side != none
+        )
+
+    def _leaves_out(self, line: str, known: list[Reference], verdicts: list[_Verdict]) -> bool:
+        """Returns whether a line is like ``I accept all but 1234``."""
+        words, gap = decision_words(), _WORD.findall(line[: known[0].start])
+        return (
+            len(verdicts) == 1
+            and not is_conditional(line[: verdicts[0].start])
+            and has_word(gap, words.all)
+            and has_word(gap[gap.index(next(word for word in gap if word in words.all)) :], words.exceptions)
+        )
+
+    def _read_exception(self, line: str, known: list[Reference], side: bool) -> None:
+        left_out = self.references.listed(line[known[0].start :])
+        self.decide([name for name in self.references.truth.ids if name not in left_out], side)
+        self.decide(left_out, not side)
 
     def _read_heading(self, line: str, verdicts: list[_Verdict]) -> None:
         """Reads a line without an instruction: it opens or closes a section, or decides about the line before."""
@@ -244,6 +264,8 @@ def _is_about_all(line: str) -> bool:
     if len(found) != 1 or "?" in line or _HEADING.match(line):
         return False
     before, after = line[: found[0].start()], line[found[0].end() :]
+    if ":" in before + after or "：" in before + after:
+        return False
     named = words.everything.search(after) or (None if _WORD.search(after) else words.everything.search(before))
     return named is not None and not re.search(r"\w", words.whole.sub(" ", f"{before} {after}"))
 
