@@ -331,14 +331,12 @@ a supplier. | I'd like to know who is coming before I answer. | Please excuse me
 días, te digo luego."""
 
 
-@pytest.mark.parametrize("answer", answers(YES))
-def test_an_answer_consents(answer: str) -> None:
-    assert granted(answer)
+def test_an_answer_consents() -> None:
+    assert [answer for answer in answers(YES) if not granted(answer)] == []
 
 
-@pytest.mark.parametrize("answer", answers(NO))
-def test_an_answer_does_not_consent(answer: str) -> None:
-    assert not granted(answer)
+def test_an_answer_does_not_consent() -> None:
+    assert [answer for answer in answers(NO) if granted(answer)] == []
 
 
 def test_an_answer_speaks_of_the_slot_that_was_offered() -> None:
