@@ -347,12 +347,12 @@ def test_the_phrases_of_a_scenario_are_distinct() -> None:
 # Access
 
 
-def figures(truth: access_scenario.AccessTruth, seen: Mapping[str, str]) -> tuple[float, float]:
+def figures(scenario: Scenario[access_scenario.AccessTruth], seen: Mapping[str, str]) -> tuple[float, float]:
     """Returns (privacy, utility) in the corrected scoring when each principal receives one text."""
-    trackers = {name: corrected.tracker_for(truth, name) for name in seen}
+    trackers = corrected.trackers_for(scenario)
     for name, tracker in trackers.items():
         tracker.add(seen[name])
-    result = corrected.score(truth, trackers)
+    result = corrected.score(scenario.truth, trackers)
     return result.privacy, result.utility
 
 
@@ -409,9 +409,9 @@ def test_access_documents_work_with_both_scorings(seed: int) -> None:
         texts = [document, row["resource_name"], *row["initial_messages"].values()]
         texts += [value for user in row["all_users"] for value in user.values()]
         assert not set("{}") & set("".join(texts))
-        assert figures(truth, {n: document if n in truth.authorized else "" for n in scenario.names}) == (1.0, 1.0)
-        assert figures(truth, dict.fromkeys(scenario.names, document)) == (0.0, 1.0)
-        assert figures(truth, dict.fromkeys(scenario.names, str(row["initial_messages"]))) == (1.0, 0.0)
+        assert figures(scenario, {n: document if n in truth.authorized else "" for n in scenario.names}) == (1.0, 1.0)
+        assert figures(scenario, dict.fromkeys(scenario.names, document)) == (0.0, 1.0)
+        assert figures(scenario, dict.fromkeys(scenario.names, str(row["initial_messages"]))) == (1.0, 0.0)
 
 
 def test_access_variants_are_balanced() -> None:

@@ -16,6 +16,7 @@ from muses_eval.flows.nightly.night import nightly
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.plan import content_key
 from muses_eval.storage.runs.nights import Night
 
 from tests.provider import Provider
@@ -159,7 +160,8 @@ def test_rescore(store: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_night_after_a_stored_night_reuses_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The content keys of the stored cells are still those of the same configuration and scorers."""
+    """The content keys of the stored cells are still those of the same configuration, scorers and scripted texts."""
+    monkeypatch.setattr(content_key, "SCRIPTED_VERSION", 1)
     for family in FAMILIES.values():
         monkeypatch.setattr(type(family), "scorer_version", 1)
     store = str(shutil.copytree(FIXTURES / "nights-0.1.0", tmp_path / "store"))
