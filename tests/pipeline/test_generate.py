@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.datasets import personas
 from muses_eval.pipeline.episode.principal import RESERVED_NAMES
+from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import describe, remove_author
 from muses_eval.pipeline.families.access import (
     corrected_scoring as corrected,
