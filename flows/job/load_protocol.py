@@ -5,8 +5,8 @@ from pathlib import Path
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError, DatasetError
 from muses_eval.pipeline.protocols.muses import MUSES
-from muses_eval.pipeline.protocols.open_protocol import open_protocol
 from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
+from muses_eval.pipeline.protocols.released import ReleasedProtocol
 from muses_eval.pipeline.protocols.released_texts import FILE_NAME, PINNED, ReleasedTexts, from_json
 
 OFFICIAL = Path("official")
@@ -20,7 +20,7 @@ def load_protocol(config: RunConfig) -> EpisodeProtocol:
         ConfigError: the texts of the released evaluator are not there.
         DatasetError: they cannot be read, or are not the pinned ones.
     """
-    return MUSES if config.protocol == "muses" else open_protocol(config.protocol, _texts(config.dataset.path))
+    return MUSES if config.protocol == "muses" else ReleasedProtocol(_texts(config.dataset.path))
 
 
 def _texts(dataset: str | None) -> ReleasedTexts:

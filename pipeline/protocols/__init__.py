@@ -2,7 +2,7 @@
 
 ``muses`` is this project's protocol.  ``released`` is that of the released evaluator (commit d14c759), to the letter,
 so that results can stand beside the paper's table 2.  In reading order: ``protocol`` the interface · ``muses`` ·
-``released`` · ``released_texts`` the wording that it needs · ``open_protocol``.
+``released`` · ``released_texts`` the wording that it needs.
 """
 
 from typing import Literal, get_args

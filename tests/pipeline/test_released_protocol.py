@@ -22,7 +22,6 @@ from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
 from muses_eval.pipeline.leaderboard_columns import leaderboard_metrics
 from muses_eval.pipeline.protocols.muses import MUSES
-from muses_eval.pipeline.protocols.open_protocol import open_protocol
 from muses_eval.pipeline.protocols.released import MAX_USER_PROMPT_CHARS, ReleasedProtocol
 from muses_eval.storage.objects.dataset_files import read_rows
 from muses_eval.workers.providers.scripted import play_scripted
@@ -419,16 +418,6 @@ def test_scripted_users_answer_the_greeting_with_their_opening() -> None:
     result = asyncio.run(play_scripted(FAMILIES["meeting"], MEETING, "refuse", 0, RELEASED))
     opening = [(m.sender, m.content) for m in result.transcript.messages if m.turn == 1 and m.sender != AGENT]
     assert opening == [(entry.sender, entry.text) for entry in MEETING.openings]
-
-
-# Opening a protocol
-
-
-def test_a_protocol_is_opened_by_its_name() -> None:
-    assert open_protocol("muses", None) is MUSES
-    assert open_protocol("released", STAND_IN) == RELEASED
-    with pytest.raises(MusesError, match="muses data pull"):
-        open_protocol("released", None)
 
 
 @pytest.mark.parametrize("protocol", [MUSES, RELEASED], ids=lambda protocol: protocol.name)
