@@ -28,6 +28,8 @@ def reached(reply: str) -> dict[str, str]:
         "[Agent -> {}]: {}",
         "Agent → {}: {}",
         "-> {}: {}",
+        "DM {}: {}",
+        "Whisper to {}: {}",
         "{}: {}",
         "[{}]: {}",
         "[{}] {}",
