@@ -19,7 +19,8 @@ _PREFIX = re.compile(
     r"^(?:(?:my|a|the|private|direct|personal|separate)\s+)*"
     r"(?:(?:message|messages|reply|response|answer|note|dm|pm|e-?mail|mail|msg|text|word|addressed|sent|send|responding|"
     r"replying|speaking|writing|nachricht|antwort|réponse|respuesta|mensaje)\s+"
-    r"(?:to|for|an|für|à|pour|a|para)|to|for|an|für|pour|à|para|attn|dm|pm|whisper|target|recipient|addressee|user|send to)"
+    r"(?:to|for|an|für|à|pour|a|para)|to|for|an|für|pour|à|para|attn|dm|pm|whisper|target|recipient|addressee|user|"
+    r"send to)"
     r"\s*[:=]?\s+|"
     r"^(?:给|致|对|回复)\s*",
     re.IGNORECASE,
