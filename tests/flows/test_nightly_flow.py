@@ -62,7 +62,7 @@ def test_two_nights_and_their_upkeep(muses: Muses, prefect: PrefectServer, confi
     assert told.returncode == 0, told.stderr
     lines = told.stdout.splitlines()
     assert [line.split()[0] for line in lines[2:4]] == ["2026-01-02", "2026-01-01"]
-    assert lines[2].split()[1:5] == ["sealed", "100", "%", "0"]
+    assert lines[2].split()[1:6] == ["sealed", "muses", "100", "%", "0"]
 
     upkeep = muses("flow", "maintain", config, "--json", PREFECT_API_URL=prefect.url)
     assert upkeep.returncode == 0, upkeep.stderr
