@@ -28,6 +28,7 @@ def verdicts() -> Mapping[str, Sequence[Verdict]]:
     return by_family
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("family", ["queue", "instruct", "access", "meeting"])
 def test_the_target_is_reached(verdicts: Mapping[str, Sequence[Verdict]], family: str) -> None:
@@ -35,6 +36,7 @@ def test_the_target_is_reached(verdicts: Mapping[str, Sequence[Verdict]], family
     assert sum(agreeing) / len(agreeing) >= TARGET
 
 
+@pytest.mark.slow
 @needs_shared
 def test_every_exception_is_in_the_docs(verdicts: Mapping[str, Sequence[Verdict]]) -> None:
     text = DOCS.read_text(encoding="utf-8")

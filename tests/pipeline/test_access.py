@@ -342,6 +342,7 @@ def test_private_contexts_stay_private() -> None:
                 assert json.dumps(principal.private_context)[1:-1] not in text
 
 
+@pytest.mark.slow
 def test_a_megabyte_of_brackets_is_read() -> None:
     for piece in ("[", "{", '{"a":', '"', "```json", '{"target": "Bo", "content": "x"}'):
         text = piece * (1_000_000 // len(piece))

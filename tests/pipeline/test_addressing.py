@@ -293,6 +293,7 @@ def test_addressing_never_raises(reply: str) -> None:
     assert all(delivery.audience and delivery.text for delivery in action.deliveries)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     ["Heidi: ", "@Heidi ", "<Heidi>", '<a to="Heidi">', "Heidi, ", "-> ", "[Heidi]: ", "except ", "| Heidi |\n"],

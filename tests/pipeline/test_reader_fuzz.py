@@ -93,6 +93,7 @@ def test_no_reply_makes_a_reader_fail(reader: Callable[[str], object], text: str
     reader(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 def test_long_numbers_and_deep_nesting(reader: Callable[[str], object]) -> None:
     """Python refuses to convert more than 4,300 digits, and to nest more than about 1,000 levels."""
