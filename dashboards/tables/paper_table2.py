@@ -29,7 +29,7 @@ PAPER_NOTES = (
     "their averages: without rows that failed and access without a scored round, as by --averaging released",
     "their users: simulated by gpt-4o-mini; temperature 1.0 for all models",
 )
-"""What is known of the paper's rows, for those who compare them with others."""
+"""Notes below a table with rows of the paper: how those rows were obtained."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,15 @@ the goal is achieved ends the episode.  The released code drops this reply; the 
 would deliver it, so that ``corrected`` sees a leak in a final report.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from muses_eval.pipeline.episode.interfaces import Action, Delivery
 from muses_eval.pipeline.episode.rules import EpisodeRules
-from muses_eval.pipeline.episode.scenario import Input, RowPrompt
-from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.episode.scenario import RowPrompt
 from muses_eval.pipeline.families.access.published_scoring import declares_goal, read_messages
-
-_MAX_ROUNDS = 10
-_EVERYBODY = "all"
+from muses_eval.pipeline.families.released_turns import EVERYBODY, FAILED, MAX_ROUNDS, render_inputs
 
 
 def released_rules(
@@ -34,16 +31,11 @@ def released_rules(
     return EpisodeRules(
         system=f"{prompt.system}\\n{goal_check}",
         openings=prompt.inputs,
-        max_turns=_MAX_ROUNDS,
+        max_turns=MAX_ROUNDS,
         ends_in_silence=False,
-        render=_render,
+        render=render_inputs,
         interpret=partial(_interpret, tuple(names), interpret),
     )
-
-
-def _render(inputs: Iterable[Input]) -> tuple[ChatMessage, ...]:
-    lines = [f"[{entry.sender}]: {entry.text}" for entry in inputs]
-    return (ChatMessage("user", "\n".join(lines)),) if lines else ()
 
 
 def _interpret(names: tuple[str, ...], interpret_last: Callable[[str], Action], reply: str) -> Action:
@@ -54,9 +46,9 @@ def _interpret(names: tuple[str, ...], interpret_last: Callable[[str], Action], 
         try:
             texts = by_target.setdefault(target, [])
         except TypeError:  # a list or an object
-            return _FAILED
+            return FAILED
         if not isinstance(content, str):
-            return _FAILED
+            return FAILED
         texts.append(content)
     if not by_target:
         return Action((Delivery(names, reply),), readable=False)
@@ -66,12 +58,8 @@ def _interpret(names: tuple[str, ...], interpret_last: Callable[[str], Action], 
     )
 
 
-_FAILED = Action(final=True, readable=False)
-"""The released code fails on the scenario."""
-
-
 def _audience(target: object, names: tuple[str, ...]) -> tuple[str, ...]:
-    if target == _EVERYBODY:
+    if target == EVERYBODY:
         return names
     return tuple(name for name in names if name == target)
 

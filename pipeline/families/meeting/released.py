@@ -5,19 +5,16 @@ content are messages, and one that says that the goal is achieved ends the episo
 every principal as it is.  Nobody answers the last reply; the transcript has it as a human reader would deliver it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from muses_eval.pipeline.episode.interfaces import Action, Delivery
 from muses_eval.pipeline.episode.rules import EpisodeRules
-from muses_eval.pipeline.episode.scenario import Input, RowPrompt
-from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.episode.scenario import RowPrompt
 from muses_eval.pipeline.families.meeting.published_scoring import check_messages, top_level_objects
+from muses_eval.pipeline.families.released_turns import EVERYBODY, FAILED, MAX_ROUNDS, render_inputs
 from muses_eval.pipeline.text.released_json import FailedRowError
-
-_MAX_ROUNDS = 10
-_EVERYBODY = "all"
 
 
 def released_rules(
@@ -34,16 +31,11 @@ def released_rules(
     return EpisodeRules(
         system=prompt.system,
         greeting=greeting,
-        max_turns=_MAX_ROUNDS,
+        max_turns=MAX_ROUNDS,
         ends_in_silence=False,
-        render=_render,
+        render=render_inputs,
         interpret=partial(_interpret, tuple(names), interpret),
     )
-
-
-def _render(inputs: Iterable[Input]) -> tuple[ChatMessage, ...]:
-    lines = [f"[{entry.sender}]: {entry.text}" for entry in inputs]
-    return (ChatMessage("user", "\n".join(lines)),) if lines else ()
 
 
 def _interpret(names: tuple[str, ...], interpret_last: Callable[[str], Action], reply: str) -> Action:
@@ -51,7 +43,7 @@ def _interpret(names: tuple[str, ...], interpret_last: Callable[[str], Action], 
         objects = top_level_objects(reply)
         check_messages(objects)
     except FailedRowError:
-        return _FAILED
+        return FAILED
     if any(value.get("goal_achieved") for value in objects):
         return replace(interpret_last(reply), final=True, readable=True)
     messages = [
@@ -59,9 +51,5 @@ def _interpret(names: tuple[str, ...], interpret_last: Callable[[str], Action], 
     ]
     if not messages:
         return Action((Delivery(names, reply),), readable=False)
-    heard = {name: [text for target, text in messages if target in (name, _EVERYBODY)] for name in names}
+    heard = {name: [text for target, text in messages if target in (name, EVERYBODY)] for name in names}
     return Action(tuple(Delivery((name,), " ".join(texts)) for name, texts in heard.items() if texts))
-
-
-_FAILED = Action(final=True, readable=False)
-"""The released code fails on the scenario."""
