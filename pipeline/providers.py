@@ -12,8 +12,8 @@ WireFormat = Literal["openai", "anthropic"]
 """``openai``: chat completions, which most servers offer.  ``anthropic``: messages."""
 
 REQUEST_FIELDS = frozenset(
-    {"model", "messages", "system", "stream", "n", "temperature", "top_p", "max_tokens", "max_completion_tokens"}
-    | {"seed", "reasoning_effort", "output_config"}
+    {"model", "messages", "system", "stream", "stream_options", "n", "temperature", "top_p", "max_tokens"}
+    | {"max_completion_tokens", "seed", "reasoning_effort", "output_config"}
 )
 """Request fields that the adapters set; ``extra_body`` of a config cannot replace them."""
 

@@ -41,6 +41,7 @@ MAY_NAME = {
     "openai": {
         *WIRING,
         "workers/providers/openai.py",
+        "workers/providers/azure.py",
         "workers/providers/adapter.py",
         "workers/providers/anthropic.py",
         "workers/rehearsal/openai_format.py",

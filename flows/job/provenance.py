@@ -94,7 +94,10 @@ def _serving(model: ModelSpec) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     if model.endpoint is not None:
         endpoint = asdict(model.endpoint)
-        parts |= {"limits": endpoint.pop("limits"), "endpoint": endpoint}
+        further = {"headers": dict(endpoint.pop("headers")), "stream": endpoint.pop("stream")}
+        further |= {"api_version": endpoint.pop("api_version")}
+        set_ones = {name: value for name, value in further.items() if value}  # so that older runs compare as equal
+        parts |= {"limits": endpoint.pop("limits"), "endpoint": {**endpoint, **set_ones}}
     if model.prices is not None:
         parts["prices"] = asdict(model.prices)
     if model.engine is not None:

@@ -183,7 +183,9 @@ def redirect_models(config: RunConfig, provider: RehearsalProvider, accounts: Ma
         urls = _urls(provider.base_url(accounts[_account(model)]), len(model.base_url or ("",)))
         # Prices in the table depend on the address of the model, and a budget in USD needs them here as well.
         prices = model.spec().prices
-        return model.model_copy(update={"base_url": urls, "api_key_env": None, "prices": prices, **_unserved(model)})
+        secrets = {"api_key_env": None, "headers": dict[str, str]()}
+        changes = {"base_url": urls, "api_version": None, "prices": prices, **secrets, **_unserved(model)}
+        return model.model_copy(update=changes)
 
     return config.model_copy(
         update={

@@ -1,7 +1,14 @@
 """The endpoint of a model and the limits of its account."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_OWN_HEADERS = frozenset(
+    {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept", "accept-encoding"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +24,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Addresses, key, timeout and retries of a model.  None of these affects the model's replies."""
+    """Addresses, keys, timeout and retries of a model.  None of these affects the model's replies."""
 
     base_urls: tuple[str, ...]
     """Addresses of servers of the same model, up to the version, such as ``http://127.0.0.1:8000/v1``.  Empty when this
@@ -30,6 +37,12 @@ class Endpoint:
     limits: Limits = Limits()
     account: str | None = None
     """Name of the account, whose models share its limits; None derives it from the addresses and the key's name."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names of further headers, each with the name of the environment variable that has its value."""
+    stream: bool = False
+    """True to request a stream of events, for servers that only stream."""
+    api_version: str | None = None
+    """Azure's version of the API, which selects its form of requests; None for all other servers."""
 
 
 def address_problem(base_url: str) -> str | None:
@@ -42,6 +55,25 @@ def address_problem(base_url: str) -> str | None:
         )
     if not _is_address(base_url):
         return f"base_url is {base_url!r}; expected an address with its version, such as http://127.0.0.1:8000/v1"
+    return None
+
+
+def variable_problem(key: str, value: str, example: str) -> str | None:
+    """Returns why *value*, at *key* of a config, is no name of an environment variable; None when it is one."""
+    if _VARIABLE.fullmatch(value):
+        return None
+    return (
+        f"{key} must be the name of an environment variable, such as {example}; the value is not such a name (it is "
+        "not shown here, because it may be the key itself)"
+    )
+
+
+def header_problem(name: str) -> str | None:
+    """Returns why a config cannot set the header *name*, or None when it can."""
+    if not _HEADER.fullmatch(name):
+        return "a name is no name of an HTTP header, such as X-Gateway-Key (it is not shown here)"
+    if name.lower() in _OWN_HEADERS:
+        return f"{name} is set by the HTTP client itself; leave it out"
     return None
 
 

@@ -1,24 +1,47 @@
 """The section of a model in a configuration, and its resolution to a ``ModelSpec``."""
 
-import re
+from collections.abc import Mapping
 from typing import Annotated
 
-from muses_eval.pipeline.config.endpoint import Endpoint, Limits, address_problem
+from muses_eval.pipeline.config.endpoint import (
+    Endpoint,
+    Limits,
+    address_problem,
+    header_problem,
+    variable_problem,
+)
 from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.config.section import Integer, Number, Section
+from muses_eval.pipeline.episode.system_role import SystemRole
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
 from muses_eval.pipeline.price_table import default_prices
 from muses_eval.pipeline.providers import GENERIC, PROVIDERS
 from pydantic import BeforeValidator, Field, model_validator
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NETWORK_KEYS = ("base_url", "api_key_env", "headers", "api_version", "stream")
+"""Keys of models behind an address."""
 
 
 def _one_or_several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
+
+
+def _header_variables(value: object) -> object:
+    """Checks the headers; a message shows no value, because it may be the secret itself."""
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise ValueError(
+            "expected names of headers, each with the name of an environment variable, such as "
+            "{X-Gateway-Key: GATEWAY_KEY}; what came is not shown here, because it may be a secret"
+        )
+    for name, variable in value.items():
+        if problem := header_problem(name) or variable_problem(name, variable, "GATEWAY_KEY"):
+            raise ValueError(problem)
+    if len({name.lower() for name in value}) < len(value):
+        raise ValueError("the same header comes twice; upper and lower case make no difference")
+    return value
 
 
 class ModelConfig(Section):
@@ -31,6 +54,14 @@ class ModelConfig(Section):
     """One address, or several addresses of servers of the same model."""
     api_key_env: str | None = None
     """Environment variable with the key; None uses the provider's variable, unless ``base_url`` is set."""
+    headers: Annotated[Mapping[str, str], BeforeValidator(_header_variables)] = Field({})
+    """Further headers of every request: name -> environment variable with the value."""
+    api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")] | None = None
+    """Azure's version of the API: requests have Azure's form, and ``base_url`` is the address of a deployment."""
+    stream: bool = False
+    """True to request replies as a stream of events, for servers that only stream."""
+    system_role: SystemRole = "send"
+    """``fold`` makes the system message the beginning of the first user message."""
     account: str | None = None
     """Name of the account, whose models share its limits; None derives it from the addresses and the key's name."""
     sampling: Sampling = Sampling()
@@ -57,21 +88,30 @@ class ModelConfig(Section):
         if provider not in ("scripted", *PROVIDERS) or not rest:
             *most, last = (f"{name}:<model>" for name in PROVIDERS)
             raise ValueError(f"expected scripted/<kind>, {', '.join(most)} or {last}, got {self.model!r}")
-        if provider in ("scripted", "vllm") and (self.base_url or self.api_key_env):
+        if provider in ("scripted", "vllm") and any(getattr(self, key) for key in _NETWORK_KEYS):
             why = "needs no network" if provider == "scripted" else "is served by this run"
             raise ValueError(
-                f"{self.model} {why}: leave out base_url and api_key_env"
+                f"{self.model} {why}: leave out base_url and {', '.join(_NETWORK_KEYS[1:])}"
                 + (f" (the model of a running server is {GENERIC.name}:{rest})" if provider == "vllm" else "")
             )
         if self.engine is not None and provider != "vllm":
             raise ValueError(f"engine is for vllm:<model>, got {self.model!r}")
         self._check_addresses()
-        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
-            raise ValueError(
-                f"api_key_env must be the name of an environment variable, such as {GENERIC.api_key_env}; the value "
-                "is not such a name (it is not shown here, because it may be the key itself)"
-            )
+        if self.api_key_env is not None and (
+            problem := variable_problem("api_key_env", self.api_key_env, str(GENERIC.api_key_env))
+        ):
+            raise ValueError(problem)
+        self._check_api_version(provider)
         return self
+
+    def _check_api_version(self, provider: str) -> None:
+        if self.api_version is not None and (
+            PROVIDERS[provider].wire_format != GENERIC.wire_format or not self.base_url
+        ):
+            raise ValueError(
+                f"api_version is for deployments in Azure: {GENERIC.name}:<model> whose base_url is the address of a "
+                f"deployment, got {self.model!r}"
+            )
 
     def _check_addresses(self) -> None:
         if self.base_url == ():
@@ -97,6 +137,7 @@ class ModelConfig(Section):
             endpoint=self._endpoint(provider),
             engine=(self.engine or EngineSpec()) if provider == "vllm" else None,
             prices=self._prices(provider),
+            system_role=self.system_role,
         )
 
     def _prices(self, provider: str) -> Prices | None:
@@ -118,4 +159,7 @@ class ModelConfig(Section):
             max_retries=self.max_retries,
             limits=Limits(self.requests_per_minute, self.tokens_per_minute, self.max_concurrency),
             account=self.account or (f"{provider}:{self._parts[1]}" if provider == "vllm" else None),
+            headers=tuple(sorted(self.headers.items())),
+            stream=self.stream,
+            api_version=self.api_version,
         )

@@ -6,6 +6,7 @@ from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.episode.system_role import SystemRole
 from muses_eval.pipeline.hashing import slug
 
 
@@ -26,6 +27,7 @@ class ModelSpec:
     """Engine settings; only for the provider ``vllm``."""
     prices: Prices | None = None
     """Token prices; None when they are unknown or the model is free because this project serves it."""
+    system_role: SystemRole = "send"
 
     @property
     def slug(self) -> str:
@@ -35,4 +37,5 @@ class ModelSpec:
     def identity(self) -> tuple[object, ...]:
         """The fields that enter an episode's id.  The address that serves the model is not among them."""
         engine = () if self.engine is None else (self.engine.args,)
-        return (self.provider, self.model, *self.sampling.identity, *engine)
+        role = () if self.system_role == "send" else (("system_role", self.system_role),)
+        return (self.provider, self.model, *self.sampling.identity, *engine, *role)

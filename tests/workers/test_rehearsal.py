@@ -123,7 +123,7 @@ def test_anthropics_wire_format() -> None:
     [
         ({**CHAT, "messages": []}, "/v1/chat/completions", {}, "messages: a list"),
         ({"messages": CHAT["messages"]}, "/v1/chat/completions", {}, "model: a name"),
-        ({**CHAT, "stream": True}, "/v1/chat/completions", {}, "stream"),
+        ({**CHAT, "stream": "yes"}, "/v1/chat/completions", {}, "stream"),
         ([], "/v1/chat/completions", {}, "a JSON object"),
         (MESSAGES, "/v1/messages", {}, "anthropic-version"),
         ({**MESSAGES, "max_tokens": None}, "/v1/messages", ANTHROPIC, "max_tokens"),

@@ -1,7 +1,7 @@
 """The interface of a wire format: how requests are encoded and responses are read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,6 +48,10 @@ class Adapter(Protocol):
 
     path: str
     """Path of completions, below the base URL."""
+    models_path: str
+    """Path of the list of models, below the base URL."""
+    stream_fields: Mapping[str, object]
+    """Fields of a request that ask for a stream of events."""
 
     def headers(self, api_key: str | None) -> Mapping[str, str]:
         """Returns the headers of every request; with *api_key* None, no key is sent."""
@@ -63,6 +67,13 @@ class Adapter(Protocol):
 
     def completion(self, document: object) -> Completion:
         """Reads the completion from the JSON of a response.  Raises NoCompletionError."""
+        ...
+
+    def join(self, events: Iterable[object]) -> object:
+        """Joins the events of a stream to the JSON of a response, which has the error if the stream reports one.
+
+        Raises NoCompletionError for a stream that ends before the completion does, and passes on that of *events*.
+        """
         ...
 
     def error(self, document: object) -> ApiError | None:

@@ -34,6 +34,8 @@ class AnthropicAdapter:
     """The adapter of Anthropic's format; it has no state."""
 
     path = "/messages"
+    models_path = "/models"
+    stream_fields: Mapping[str, object] = {"stream": True}
 
     def headers(self, api_key: str | None) -> Mapping[str, str]:
         common = {
@@ -73,11 +75,66 @@ class AnthropicAdapter:
             cached_tokens=token_count(usage, "cache_read_input_tokens"),
         )
 
+    def join(self, events: Iterable[object]) -> object:
+        message = StreamedMessage()
+        for event in events:
+            if self.error(event) is not None:
+                return event
+            if isinstance(event, dict):
+                message.add(event)
+        return message.document()
+
     def error(self, document: object) -> ApiError | None:
         return parse_error(document)
 
     def learn(self, status: int, error: ApiError) -> None:
         """Does nothing: all models take the same form of request."""
+
+
+class StreamedMessage:
+    """A message that is joined from the events of a stream."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, Any] = {}
+        self._blocks: dict[object, dict[str, Any]] = {}
+        self._inputs: dict[object, str] = {}
+        """Arguments of tool calls, as text, by the index of their block."""
+        self._ended = False
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Adds one event; what is not in Anthropic's form is left out."""
+        match event:
+            case {"type": "message_start", "message": dict(message)}:
+                self._fields = dict(message)
+            case {"type": "content_block_start", "index": int(index), "content_block": dict(block)}:
+                self._blocks[index] = dict(block)
+            case {"type": "content_block_delta", "index": int(index), "delta": {"text": str(text)}}:
+                block = self._blocks.setdefault(index, {"type": "text"})
+                block["text"] = block.get("text", "") + text
+            case {"type": "content_block_delta", "index": int(index), "delta": {"partial_json": str(text)}}:
+                self._inputs[index] = self._inputs.get(index, "") + text
+            case {"type": "message_delta", "delta": dict(delta), **rest}:
+                usages = [usage for usage in (self._fields.get("usage"), rest.get("usage")) if isinstance(usage, dict)]
+                counts = {name: count for usage in usages for name, count in usage.items() if count is not None}
+                self._fields = {**self._fields, **delta, "usage": counts}
+            case {"type": "message_stop"}:
+                self._ended = True
+
+    def document(self) -> dict[str, Any]:
+        """Returns the message as it is without streaming.  Raises NoCompletionError when its end is missing."""
+        if not self._ended and self._fields.get("stop_reason") is None:
+            raise NoCompletionError("the stream of events ended before the message")
+        for index, text in self._inputs.items():
+            self._blocks.setdefault(index, {"type": "tool_use"})["input"] = _json_or_text(text)
+        return {**self._fields, "content": list(self._blocks.values())}
+
+
+def _json_or_text(text: str) -> object:
+    """Returns the arguments of a tool call; the text itself when the message was cut within them."""
+    try:
+        return json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return text
 
 
 def _turns(prompt: Iterable[ChatMessage]) -> list[dict[str, str]]:

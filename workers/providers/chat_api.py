@@ -17,18 +17,20 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Call, Reply
 from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.episode.system_role import fold_system
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.limits import AttemptOutcome, Limiter
 from muses_eval.workers.providers.adapter import Adapter, Completion, NoCompletionError, Options
 from muses_eval.workers.providers.api_error import ApiError, classify, retry_after, scored_finish_reason
-from muses_eval.workers.providers.http_client import HttpClient, HttpResponse, excerpt, well_formed
+from muses_eval.workers.providers.event_stream import is_event_stream, read_events
+from muses_eval.workers.providers.http_client import HttpClient, HttpResponse, Secrets, excerpt, well_formed
 from muses_eval.workers.providers.load_balancer import LoadBalancer, ResolveServers, fixed_servers
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.retries import RetryPolicy, Sleep, with_retries
@@ -59,8 +61,10 @@ class ModelConnection:
     adapter: Adapter
     limiter: Limiter
     """The limiter of the account."""
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     """Key of the account; None when no key is sent."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further headers of every request, with secret values.  They replace headers of the adapter."""
     resolve: ResolveServers | None = None
     """Returns the addresses of its servers; None to use the endpoint's addresses."""
     environ: Mapping[str, str] | None = None
@@ -105,8 +109,10 @@ class ChatApiModel:
         self._policy = RetryPolicy(max_retries=endpoint.max_retries)
         self._resolve = connection.resolve or fixed_servers([url.rstrip("/") for url in endpoint.base_urls])
         self._balancer = LoadBalancer(spec.name, self._resolve, self._policy.outage_s)
-        headers = self._adapter.headers(connection.api_key)
-        self._http = HttpClient(spec.name, headers, connection.api_key, connection.environ or {})
+        self._stream_fields = self._adapter.stream_fields if endpoint.stream else {}
+        headers = _merged(self._adapter.headers(connection.api_key), connection.headers)
+        secrets = Secrets.of(connection.api_key, connection.headers.values())
+        self._http = HttpClient(spec.name, headers, secrets, connection.environ or {})
         self._most_tokens = spec.sampling.max_tokens
         self._estimator = TokenEstimator(spec.sampling.max_tokens)
 
@@ -116,6 +122,9 @@ class ChatApiModel:
     async def complete(self, prompt: tuple[ChatMessage, ...], options: Options, session: str = "") -> Reply:
         """Makes one call, with its retries.  Raises ModelFailure when no attempt is answered."""
         starts: list[float] = []
+        options = {**options, **self._stream_fields}
+        if self._spec.system_role == "fold":
+            prompt = fold_system(prompt)
 
         async def attempt() -> Completion:
             body = self._adapter.encode(self._spec.model, prompt, options)
@@ -142,7 +151,7 @@ class ChatApiModel:
         return Reply(completion.text, call)
 
     async def probe(self) -> None:
-        """Requests ``{base_url}/models`` from all servers.
+        """Requests the list of models from all servers.
 
         One response is enough, but no server may refuse the key.  A server without that page, or a busy one, counts as
         reached; a key that may call the model but not list models counts as valid.
@@ -178,7 +187,7 @@ class ChatApiModel:
     async def _probe_server(self, base_url: str) -> ModelFailure | None:
         where = self._http.label(base_url)
         try:
-            answer = await self._http.send("GET", base_url, "/models", None, PROBE_TIMEOUT_S)
+            answer = await self._http.send("GET", base_url, self._adapter.models_path, None, PROBE_TIMEOUT_S)
         except ModelFailure as failure:
             return failure
         if answer.status not in (401, 402, 403) and answer.status < 500:
@@ -193,7 +202,7 @@ class ChatApiModel:
     def _parse(self, answer: HttpResponse, where: str) -> Completion:
         """Reads the completion from a response.  Raises ModelFailure when it has none."""
         answered = answer.status in range(200, 300)
-        document = self._decode(answer.body, where) if answered else _json_or_none(answer.body)
+        document = self._document(answer, where) if answered else _json_or_none(answer.body)
         error = self._adapter.error(document)
         if error is None and answered:
             return self._completion(document, where)
@@ -206,18 +215,23 @@ class ChatApiModel:
             raise self._failure(status, error, answer, where)
         return Completion("", outcome)
 
-    def _decode(self, body: bytes, where: str) -> object:
+    def _document(self, answer: HttpResponse, where: str) -> object:
+        """Returns the JSON of a response; a stream is joined, whether or not it was requested."""
         try:
-            return json.loads(body)
+            if is_event_stream(answer.headers):
+                return self._adapter.join(read_events(answer.body))
+            return json.loads(answer.body)
+        except NoCompletionError as error:
+            raise self._no_completion(str(error), where) from None
         except (ValueError, RecursionError):
-            raise self._no_completion(f"expected JSON, got {excerpt(body)}", where) from None
+            raise self._no_completion(f"expected JSON, got {excerpt(answer.body)}", where) from None
 
     def _completion(self, document: object, where: str) -> Completion:
         try:
             found = self._adapter.completion(document)
         except NoCompletionError as error:
             raise self._no_completion(str(error), where) from None
-        text, reason = self._http.without_key(found.text), self._http.without_key(found.finish_reason)
+        text, reason = self._http.secrets.mask_reply(found.text), self._http.secrets.mask_reply(found.finish_reason)
         reason = well_formed(reason[:_REASON_CHARS])
         if text == found.text and reason == found.finish_reason:
             return found
@@ -246,6 +260,12 @@ class ChatApiAgent:
 
     async def reply(self, observation: Observation) -> Reply:
         return await self.model.complete(observation.prompt, self.options, self.session)
+
+
+def _merged(headers: Mapping[str, str], further: Mapping[str, str]) -> Mapping[str, str]:
+    """Returns both headers; *further* replaces headers of the same name, whose case does not matter."""
+    replaced = {name.lower() for name in further}
+    return {**{name: value for name, value in headers.items() if name.lower() not in replaced}, **further}
 
 
 def _outcome_of(failure: ModelFailure, headers: Mapping[str, str]) -> AttemptOutcome:

@@ -3,13 +3,13 @@
 A request returns a whole response, or raises a ModelFailure: ``timeout``, ``transport`` (no connection, or a broken
 one) or ``server`` (a body that is too large).  The response is not interpreted here.
 
-Text from a server is untrusted: before it is shown, it is bounded, put on one line and cleared of the key.  The key and
-a proxy's password are never printed or raised.
+Text from a server is untrusted: before it is shown, it is bounded, put on one line and cleared of secrets.  The key,
+the values of a gateway's headers and a proxy's password are never printed or raised.
 """
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -23,7 +23,7 @@ _KEEPALIVE_S = 4.0
 """Shorter than the 5 s after which uvicorn (vLLM) closes idle connections: a request must not meet a closing one."""
 _SHOWN_CHARS = 300
 _KEY_CHARS = 8
-"""Least length of a key that is removed from the model's text.  Shorter keys, as local servers often have, are words
+"""Least length of a secret that is removed from the model's text.  Shorter keys, as local servers often have, are words
 that may occur in any text."""
 
 
@@ -46,18 +46,46 @@ class Proxy:
     """Value of the header ``Proxy-Authorization``; None when the proxy needs none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets in the headers of requests, which a server or a gateway may repeat."""
+
+    values: tuple[str, ...] = field(default=(), repr=False)
+    """The longest first, since one may be part of another."""
+
+    @classmethod
+    def of(cls, api_key: str | None, header_values: Iterable[str]) -> "Secrets":
+        """Returns the key, the values of other headers, and their words, such as the token after ``Bearer``."""
+        values = list(header_values)
+        words = [word for value in values for word in value.split() if len(word) >= _KEY_CHARS]
+        found = {*values, *words, *(() if api_key is None else (api_key,))}
+        return cls(tuple(sorted(found, key=lambda value: (-len(value), value))))
+
+    def mask(self, text: str) -> str:
+        """Returns a text of the server, for messages, without any secret."""
+        for value in self.values:
+            text = text.replace(value, "[key]")
+        return text
+
+    def mask_reply(self, text: str) -> str:
+        """Returns a text of the model without the secrets that are too long to be words of it."""
+        for value in self.values:
+            text = text.replace(value, "[key]") if len(value) >= _KEY_CHARS else text
+        return text
+
+
 class HttpClient:
     """The connections to the servers of one model.
 
     Args:
         name: name of the model, for messages.
         headers: headers of every request.
-        key: the secret in one of the headers, which is never shown.
+        secrets: the secrets in the headers, which are never shown.
         environ: environment variables that name proxies (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
     """
 
-    def __init__(self, name: str, headers: Mapping[str, str], key: str | None, environ: Mapping[str, str]) -> None:
-        self._name, self._headers, self._key, self._environ = name, headers, key, environ
+    def __init__(self, name: str, headers: Mapping[str, str], secrets: Secrets, environ: Mapping[str, str]) -> None:
+        self._name, self._headers, self.secrets, self._environ = name, headers, secrets, environ
         self._proxies: dict[str, Proxy | None] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -102,15 +130,9 @@ class HttpClient:
         return f"{self._name} at {base_url}"
 
     def sanitize(self, text: str) -> str:
-        """Returns text from a server in a form fit for a log: one line, bounded, and without the key."""
-        if self._key is not None:
-            text = text.replace(self._key, "[key]")
+        """Returns text from a server in a form fit for a log: one line, bounded, and without secrets."""
+        text = self.secrets.mask(text)
         return " ".join(well_formed(text[: 2 * _SHOWN_CHARS]).split())[:_SHOWN_CHARS]
-
-    def without_key(self, text: str) -> str:
-        """Returns text of the model without the key, which a gateway may have echoed into it."""
-        key = self._key
-        return text if key is None or len(key) < _KEY_CHARS else text.replace(key, "[key]")
 
     async def _read(self, response: "aiohttp.ClientResponse", base_url: str) -> bytes:
         chunks, size = [], 0

@@ -1,7 +1,7 @@
 """Opens the client of a model from its config.
 
-API keys are read from the environment.  Only the client that sends a key holds it; it is never printed, raised or
-recorded.
+API keys and the values of a gateway's headers are read from the environment.  Only the client that sends one holds it;
+it is never printed, raised or recorded.
 """
 
 import random
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 from muses_eval.pipeline.config.endpoint import Endpoint, address_problem
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError
-from muses_eval.pipeline.providers import PROVIDERS, WireFormat
+from muses_eval.pipeline.providers import PROVIDERS, Provider, WireFormat
 from muses_eval.workers.limits import LimitsClient
 from muses_eval.workers.providers.model import Model
 from muses_eval.workers.providers.scripted import ScriptedModel
@@ -56,9 +56,21 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient
         for url in endpoint.base_urls:
             proxy_for(url, environ)
         access = ModelConnection(
-            make_adapter(provider.wire_format), limit, _api_key(spec, endpoint, environ), environ=environ
+            _adapter(provider, endpoint),
+            limit,
+            _api_key(spec, endpoint, environ),
+            {name: _secret(spec, variable, f"the header {name}", environ) for name, variable in endpoint.headers},
+            environ=environ,
         )
     return ChatApiModel(spec, endpoint, access, Effects(random.Random()))
+
+
+def _adapter(provider: Provider, endpoint: Endpoint) -> "Adapter":
+    if endpoint.api_version is None:
+        return make_adapter(provider.wire_format)
+    from muses_eval.workers.providers.azure import AzureAdapter
+
+    return AzureAdapter(endpoint.api_version)
 
 
 def make_adapter(wire_format: WireFormat) -> "Adapter":
@@ -92,16 +104,21 @@ def _api_key(spec: ModelSpec, endpoint: Endpoint, environ: Mapping[str, str]) ->
     name = endpoint.api_key_env
     if name is None:
         return None
-    key = environ.get(name, "").strip()
-    if not key:
+    hint = " (or leave out api_key_env if no key is needed)"
+    return _secret(spec, name, f"the key for {', '.join(endpoint.base_urls)}", environ, hint)
+
+
+def _secret(spec: ModelSpec, name: str, purpose: str, environ: Mapping[str, str], hint: str = "") -> str:
+    """Returns the value of an environment variable.  Raises ConfigError, which never shows it, if it fits no header."""
+    value = environ.get(name, "").strip()
+    if not value:
         raise ConfigError(
-            f"model {spec.name!r}: the environment variable {name} is unset or empty, and it should hold the key for "
-            f"{', '.join(endpoint.base_urls)}; set it with: export {name}=... "
-            "(or leave out api_key_env if no key is needed)"
+            f"model {spec.name!r}: the environment variable {name} is unset or empty, and it should hold {purpose}; "
+            f"set it with: export {name}=...{hint}"
         )
-    if not (key.isascii() and key.isprintable()):
+    if not (value.isascii() and value.isprintable()):
         raise ConfigError(
             f"model {spec.name!r}: the environment variable {name} holds characters that no key has (line breaks, "
-            "control characters or non-ASCII letters); set it to the key alone"
+            f"control characters or non-ASCII letters); set it to {purpose} alone"
         )
-    return key
+    return value

@@ -1,11 +1,12 @@
 """OpenAI's chat completions, which many other providers implement: ``POST {base_url}/chat/completions``.
 
 Newer models of OpenAI refuse ``max_tokens`` and expect ``max_completion_tokens`` instead.  When a model refuses it, the
-request is repeated with the other name, which all later requests then use.
+request is repeated with the other name, which all later requests then use.  Likewise, a server that refuses
+``stream_options`` is asked without them: its streams then report no tokens.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from muses_eval.pipeline.config.sampling import Sampling
@@ -13,18 +14,23 @@ from muses_eval.pipeline.episode.control_tokens import escape_control_tokens
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
 from muses_eval.workers.providers.api_error import ApiError, parse_error
+from muses_eval.workers.providers.event_stream import END
 from muses_eval.workers.providers.http_client import well_formed
 
 _OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
+_STREAM_OPTIONS = "stream_options"
 
 
 class OpenAIAdapter:
-    """The adapter of OpenAI's format; it remembers which name of the token limit the model accepts."""
+    """The adapter of OpenAI's format; it remembers what the model refuses."""
 
     path = "/chat/completions"
+    models_path = "/models"
+    stream_fields: Mapping[str, object] = {"stream": True, _STREAM_OPTIONS: {"include_usage": True}}
 
     def __init__(self) -> None:
         self._limit_field = _OLD_LIMIT
+        self._stream_options = True
 
     def headers(self, api_key: str | None) -> Mapping[str, str]:
         common = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -48,6 +54,8 @@ class OpenAIAdapter:
         ]
         if self._limit_field is not _OLD_LIMIT and _OLD_LIMIT in options:
             options = {self._limit_field if name == _OLD_LIMIT else name: value for name, value in options.items()}
+        if not self._stream_options:
+            options = {name: value for name, value in options.items() if name != _STREAM_OPTIONS}
         return encoded({"model": model, "messages": messages, **options})
 
     def completion(self, document: object) -> Completion:
@@ -69,12 +77,77 @@ class OpenAIAdapter:
             cached_tokens=token_count(details, "cached_tokens"),
         )
 
+    def join(self, events: Iterable[object]) -> object:
+        message: StreamedMessage | None = None
+        finish_reason, usage, ended = None, None, False
+        for event in events:
+            ended = ended or event == END
+            if not isinstance(event, dict):
+                continue
+            if self.error(event) is not None:
+                return event
+            usage = event.get("usage") or usage
+            for choice in _first_choice(event):
+                message = message or StreamedMessage()
+                message.add(choice.get("delta"))
+                finish_reason = choice.get("finish_reason") or finish_reason
+        if finish_reason is None and not ended:
+            raise NoCompletionError("the stream of events ended before the completion")
+        choices = [] if message is None else [{"message": message.document(), "finish_reason": finish_reason}]
+        return {"choices": choices, "usage": usage}
+
     def error(self, document: object) -> ApiError | None:
         return parse_error(document)
 
     def learn(self, status: int, error: ApiError) -> None:
         if status == 400 and _NEW_LIMIT in error.message:
             self._limit_field = _NEW_LIMIT
+        if status in (400, 422) and _STREAM_OPTIONS in error.message:
+            self._stream_options = False
+
+
+class StreamedMessage:
+    """The message of a completion, joined from the parts of a stream."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[str]] = {"content": [], "refusal": []}
+        self._calls: dict[int, dict[str, Any]] = {}
+
+    def add(self, delta: object) -> None:
+        """Adds one part; what is not in OpenAI's form is left out."""
+        if not isinstance(delta, dict):
+            return
+        for field, texts in self._texts.items():
+            text = delta.get(field)
+            texts.extend(map(_part_text, text) if isinstance(text, list) else [text] if isinstance(text, str) else [])
+        calls = delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else []:
+            if isinstance(call, dict):
+                self._add_call(call)
+
+    def document(self) -> dict[str, Any]:
+        """Returns the message as it is without streaming."""
+        texts = {field: "".join(texts) for field, texts in self._texts.items() if texts}
+        calls = {"tool_calls": list(self._calls.values())} if self._calls else {}
+        return {"role": "assistant", "content": None, **texts, **calls}
+
+    def _add_call(self, part: dict[str, Any]) -> None:
+        """Adds a part of a tool call: its id and name come once, its arguments in pieces."""
+        index, function = part.get("index"), part.get("function")
+        number = index if isinstance(index, int) else len(self._calls)
+        call = self._calls.setdefault(number, {"type": "function", "function": {"name": "", "arguments": ""}})
+        if part.get("id"):
+            call["id"] = part["id"]
+        for field in ("name", "arguments"):
+            text = function.get(field) if isinstance(function, dict) else None
+            call["function"][field] += text if isinstance(text, str) else ""
+
+
+def _first_choice(event: Mapping[str, object]) -> list[dict[str, Any]]:
+    """Returns the parts of the first choice; events about usage or filters have none."""
+    choices = event.get("choices")
+    listed = choices if isinstance(choices, list) else []
+    return [choice for choice in listed if isinstance(choice, dict) and not choice.get("index")]
 
 
 def message_text(message: Mapping[str, object]) -> str:

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from muses_eval.workers.rehearsal.responses import Response, as_json
+from muses_eval.workers.rehearsal.responses import Response, as_events, as_json, text_pieces
 from muses_eval.workers.rehearsal.wire_format import (
     Allowances,
     BadRequestError,
@@ -47,26 +48,25 @@ class AnthropicFormat:
                 raise BadRequestError(f"messages.{number}.role: Input should be 'user' or 'assistant'")
         briefing = fields.get("system")
         head = [] if briefing is None else [("system", text_of(briefing))]
-        return CompletionRequest(model_of(fields), (*head, *messages), most)
+        return CompletionRequest(model_of(fields), (*head, *messages), most, fields.get("stream") is True)
 
     def completion(self, request: CompletionRequest, reply: CompletionReply, number: int) -> Response:
-        return as_json(
-            {
-                "id": f"msg_{number}",
-                "type": "message",
-                "role": "assistant",
-                "model": request.model,
-                "content": [{"type": "text", "text": reply.text}],
-                "stop_reason": "max_tokens" if reply.cut else "end_turn",
-                "stop_sequence": None,
-                "usage": {
-                    "input_tokens": reply.prompt_tokens - reply.cached_tokens,
-                    "cache_creation_input_tokens": 0,
-                    "cache_read_input_tokens": reply.cached_tokens,
-                    "output_tokens": reply.completion_tokens,
-                },
-            }
-        )
+        message = {
+            "id": f"msg_{number}",
+            "type": "message",
+            "role": "assistant",
+            "model": request.model,
+            "content": [{"type": "text", "text": reply.text}],
+            "stop_reason": "max_tokens" if reply.cut else "end_turn",
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": reply.prompt_tokens - reply.cached_tokens,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": reply.cached_tokens,
+                "output_tokens": reply.completion_tokens,
+            },
+        }
+        return message_stream(message, reply.text) if request.stream else as_json(message)
 
     def error(self, status: int, message: str) -> Response:
         kind = _ERROR_KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
@@ -79,6 +79,26 @@ class AnthropicFormat:
             headers[f"anthropic-ratelimit-{what}-remaining"] = str(one.remaining)
             headers[f"anthropic-ratelimit-{what}-reset"] = _date_in(one.reset_s)
         return headers
+
+
+def message_stream(message: Mapping[str, Any], text: str) -> Response:
+    """Returns a message of one text block as a stream of events."""
+    end = {"stop_reason": message["stop_reason"], "stop_sequence": None}
+    tokens = message["usage"]["output_tokens"]
+    start = {**message, "content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 1}}
+    block = {"type": "text", "text": ""}
+    deltas = [{"type": "text_delta", "text": piece} for piece in text_pieces(text)]
+    return as_events(
+        [
+            {"type": "message_start", "message": start},
+            {"type": "content_block_start", "index": 0, "content_block": block},
+            {"type": "ping"},
+            *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": end, "usage": {"output_tokens": tokens}},
+            {"type": "message_stop"},
+        ]
+    )
 
 
 def _date_in(seconds: float) -> str:

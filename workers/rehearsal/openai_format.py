@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from muses_eval.workers.rehearsal.responses import Response, as_json
+from muses_eval.workers.rehearsal.responses import Response, as_events, as_json, text_pieces
 from muses_eval.workers.rehearsal.wire_format import (
     Allowances,
     CompletionReply,
@@ -24,11 +24,17 @@ class OpenAIFormat:
         fields = request_fields(document)
         messages = tuple(message_of(entry) for entry in entries_of(fields))
         most = fields.get("max_completion_tokens", fields.get("max_tokens"))
-        return CompletionRequest(model_of(fields), messages, most if isinstance(most, int) else None)
+        stream = fields.get("stream") is True
+        options = fields.get("stream_options")
+        usage = not stream or (isinstance(options, dict) and options.get("include_usage") is True)
+        return CompletionRequest(model_of(fields), messages, most if isinstance(most, int) else None, stream, usage)
 
     def completion(self, request: CompletionRequest, reply: CompletionReply, number: int) -> Response:
         usage = openai_usage(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
-        return chat_completion(reply.text, "length" if reply.cut else "stop", usage, number, request.model)
+        finish_reason = "length" if reply.cut else "stop"
+        if request.stream:
+            return chat_stream(reply.text, finish_reason, usage if request.usage else None, number, request.model)
+        return chat_completion(reply.text, finish_reason, usage, number, request.model)
 
     def error(self, status: int, message: str) -> Response:
         kind, code = "invalid_request_error", None
@@ -69,6 +75,21 @@ def chat_completion(
     }
     optional = {"model": model, "usage": usage}
     return as_json({**document, **{name: value for name, value in optional.items() if value is not None}})
+
+
+def chat_stream(
+    text: str, finish_reason: str | None, usage: object = None, number: int = 1, model: str | None = None
+) -> Response:
+    """Returns a completion as a stream of events: the role, pieces of the text, the end, and the tokens."""
+    deltas = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in text_pieces(text)), {}]
+    ends = [None] * (len(deltas) - 1) + [finish_reason]
+    head = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk", "model": model or "any"}
+    chunks: list[dict[str, object]] = [
+        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
+        for delta, end in zip(deltas, ends, strict=True)
+    ]
+    tokens = [] if usage is None else [{**head, "choices": [], "usage": usage}]
+    return as_events([*chunks, *tokens], end="[DONE]")
 
 
 def openai_usage(prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> dict[str, object]:

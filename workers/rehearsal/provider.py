@@ -6,7 +6,7 @@
         Endpoint((provider.base_url(),))
     provider.log.totals()
 
-It implements every wire format of the providers, without streaming, and accepts any key.  An address may begin with the
+It implements every wire format of the providers, with streaming, and accepts any key.  An address may begin with the
 name of an account, as ``http://127.0.0.1:8099/team-a/v1``: each account has limits of its own.
 """
 

@@ -1,7 +1,7 @@
 """HTTP responses of the fake provider, complete or broken."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -34,6 +34,23 @@ def as_json(document: object, status: int = 200, **headers: str) -> Response:
     return Response(
         status=status, body=json.dumps(document).encode(), headers={"Content-Type": "application/json", **named}
     )
+
+
+def as_events(documents: Sequence[Mapping[str, object]], end: str = "") -> Response:
+    """Returns a stream of server-sent events, one for each document; *end* is the data of a last event.
+
+    A document that has a ``type`` gives its event this name.
+    """
+    heads = [f"event: {document['type']}\n" if "type" in document else "" for document in documents]
+    events = [f"{head}data: {json.dumps(document)}\n\n" for head, document in zip(heads, documents, strict=True)]
+    last = f"data: {end}\n\n" if end else ""
+    return Response(body="".join((*events, last)).encode(), headers={"Content-Type": "text/event-stream"})
+
+
+def text_pieces(text: str, count: int = 8) -> list[str]:
+    """Returns a text in at most *count* pieces, as a model streams it."""
+    size = max(1, -(-len(text) // count))
+    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 def html_page(status: int) -> Response:

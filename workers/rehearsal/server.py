@@ -9,7 +9,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +37,8 @@ class ReceivedRequest:
     body: bytes
     client_port: int
     """Port of the client, which is equal for requests over the same connection."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    """Parameters in the query of the address."""
 
     @property
     def authorization(self) -> str | None:
@@ -126,7 +128,8 @@ class LoopbackServer:
 
 async def _received(request: web.Request) -> ReceivedRequest:
     peer = () if request.transport is None else request.transport.get_extra_info("peername")
-    return ReceivedRequest(request.method, request.path, request.headers, await request.read(), peer[1] if peer else 0)
+    body, port = await request.read(), peer[1] if peer else 0
+    return ReceivedRequest(request.method, request.path, request.headers, body, port, request.query)
 
 
 async def _send(request: web.Request, answer: Response) -> web.StreamResponse:

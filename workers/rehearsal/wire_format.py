@@ -24,6 +24,10 @@ class CompletionRequest:
     """(role, text) pairs; the system prompt has the role ``system``."""
     most_tokens: int | None
     """Most tokens of the completion; None when it is unbounded."""
+    stream: bool = False
+    """True when the completion is requested as a stream of events."""
+    usage: bool = True
+    """False for a stream that does not report its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,8 @@ def retry_headers(style: RetryAfter, wait_s: float) -> Mapping[str, str]:
 def request_fields(document: object) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadRequestError("the body has to be a JSON object")
-    if document.get("stream"):
-        raise BadRequestError("stream: this provider does not stream")
+    if not isinstance(document.get("stream", False), bool):
+        raise BadRequestError("stream: true or false")
     return document
 
 
