@@ -17,7 +17,7 @@ def detectable_differences(plan: Plan) -> dict[str, float | None]:
     for cell in plan.cells:
         if cell.model == first:
             played[cell.family].update(episode.scenario_id for shard in cell.shards for episode in shard.episodes)
-    pairs = max(1, math.comb(len({cell.model.name for cell in plan.cells}), 2))
+    pairs = max(1, math.comb(len({cell.entry for cell in plan.cells}), 2))
     designs = {
         family: Design(scenarios=len(counts), epochs=max(1, counts.total() // len(counts)), comparisons=pairs)
         for family, counts in played.items()

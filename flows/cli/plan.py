@@ -126,7 +126,10 @@ class _RunPreview:
 def _cells(planned: Plan) -> list[dict[str, Any]]:
     return [
         {
-            "model": cell.model.name,
+            "model": cell.entry,
+            "base_model": cell.model.name,
+            "agent": cell.agent.name,
+            "facts": cell.agent.facts,
             "family": cell.family,
             "template": cell.template,
             "shards": len(cell.shards),

@@ -16,6 +16,7 @@ from muses_eval.flows.job.load_protocol import load_protocol
 from muses_eval.flows.job.provenance import code_state, package_versions, provenance_record
 from muses_eval.flows.job.run_budget import RunBudget
 from muses_eval.flows.settings import Settings
+from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.datasets.dataset import Dataset, dataset_from_rows, generate_dataset
@@ -53,7 +54,7 @@ class PreparedRun:
     index: RunIndex
     """Content of the store when the run was prepared."""
     unplayable: Mapping[str, Unavailable] = field(default_factory=dict)
-    """Model -> why it cannot be called; its pending episodes are not played."""
+    """Name of a model -> why it cannot be called; its pending episodes are not played, with no agent."""
     context: ExecutionContext = ExecutionContext()
     lock: RunLock | None = None
     """The run lock that this process holds; None when no lock is needed."""
@@ -172,7 +173,7 @@ async def with_context(run: PreparedRun, settings: Settings, budget: RunBudget |
 
 def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
     code = code_state(CHECKOUT)
-    models = {cell.model.name: cell.model for cell in plan.cells}
+    entries = {cell.entry: cell for cell in plan.cells}
     return RunManifest(
         run_id=plan.run_id,
         created_at=datetime.now(UTC),
@@ -183,13 +184,14 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
         models=mask_json(
             {
                 name: {
-                    "provider": model.provider,
-                    "model": model.model,
-                    "sampling": asdict(model.sampling),
+                    "provider": cell.model.provider,
+                    "model": cell.model.model,
+                    "sampling": asdict(cell.model.sampling),
                     # Part of the episode ids.
-                    **({} if model.engine is None else {"engine": json.loads(model.engine.args)}),
+                    **({} if cell.model.engine is None else {"engine": json.loads(cell.model.engine.args)}),
+                    **({} if cell.agent.is_chat else {"base_model": cell.model.name, "agent": _agent(cell.agent)}),
                 }
-                for name, model in models.items()
+                for name, cell in entries.items()
             }
         ),
         users=mask_json(plan.users.name),
@@ -202,6 +204,11 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
         dirty=code.dirty,
         made_with=mask_json(provenance_record(plan, dataset.versions, code, CHECKOUT)),
     )
+
+
+def _agent(agent: AgentSpec) -> dict[str, object]:
+    facts = asdict(agent)
+    return {**facts, "options": json.loads(agent.options)}
 
 
 def called_models(plan: Plan) -> tuple[ModelSpec, ...]:

@@ -87,6 +87,6 @@ class _ExpectedCosts:
             if episode_id in self._episodes:
                 cell, _ = self._episodes[episode_id]
                 one = CostHistory(self.cost(episode_id), Cost.of(usage, cell.model, self._users))
-                key = budget_cell(self._run_id, cell.model, cell.family)
+                key = budget_cell(self._run_id, cell.slug, cell.family)
                 found[key] = found.get(key, NO_HISTORY) + one
         return found

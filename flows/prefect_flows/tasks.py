@@ -99,4 +99,4 @@ def _refresh_pending(run: PreparedRun) -> PreparedRun:
 
 
 def _key(cell: Cell) -> tuple[str, str, str]:
-    return cell.model.name, cell.family, cell.template
+    return cell.entry, cell.family, cell.template

@@ -26,7 +26,7 @@ from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.hashing import canonical, slug
 
-AXES = ("dataset", "families", "protocol", "templates", "users", "epochs", "limit", "sampling")
+AXES = ("dataset", "families", "agents", "protocol", "templates", "users", "epochs", "limit", "sampling")
 """Keys that a grid may vary."""
 MOST_CELLS = 10_000
 """Maximum number of cells by default, because a larger grid is probably a mistake."""
@@ -122,6 +122,7 @@ def _refuse_many(runs: int, base: Mapping[str, Any], grid: Mapping[str, Any], so
     models = base.get("models")
     widest = [
         len(models) if isinstance(models, list) else 1,
+        max(map(_length, grid.get("agents", [base.get("agents", 1)]))),
         max(map(_length, grid.get("families", [base.get("families") or list(FAMILIES)]))),
         max(map(_length, grid.get("templates", [base.get("templates", 1)]))),
     ]

@@ -1,10 +1,12 @@
 """The configuration of one run: all its sections."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
+from muses_eval.pipeline.agents.agent_spec import CHAT, AgentSpec, entry_name
+from muses_eval.pipeline.config.agent_config import AgentConfig
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.dataset import DatasetSpec, dataset_from_text
 from muses_eval.pipeline.config.execution import ExecutionConfig
@@ -66,6 +68,17 @@ def _block(value: object) -> object:
     return value
 
 
+def _check_distinct(kind: str, names: Sequence[str]) -> None:
+    """Raises ValueError when two names have the same path segment."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if slug(name) in seen:
+            raise ValueError(
+                f"two {kind} are called {name!r} and {seen[slug(name)]!r}: give one of them another `name`"
+            )
+        seen[slug(name)] = name
+
+
 class RunConfig(Section):
     """One run."""
 
@@ -74,6 +87,8 @@ class RunConfig(Section):
     """Id of the run.  By default it is derived from what is measured, so that the same config resumes the same run."""
     dataset: Annotated[DatasetSpec, BeforeValidator(dataset_from_text)] = DatasetSpec()
     models: tuple[ModelConfig, ...]
+    agents: tuple[AgentConfig, ...] = (AgentConfig(agent="chat"),)
+    """Agents, each of which is evaluated with every model; ``chat`` is the model alone."""
     families: tuple[Annotated[str, BeforeValidator(_family)], ...] = ()
     """Families to play; by default all families of the dataset."""
     protocol: Annotated[ProtocolName, BeforeValidator(_protocol)] = "muses"
@@ -103,14 +118,14 @@ class RunConfig(Section):
         for field, values in (("families", self.families), ("templates", self.templates)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{field} has duplicates: {', '.join(values)}")
-        seen: dict[str, str] = {}
-        for model in self.models:
-            name = model.spec().name
-            if slug(name) in seen:
-                raise ValueError(
-                    f"two models are called {name!r} and {seen[slug(name)]!r}: give one of them another `name`"
-                )
-            seen[slug(name)] = name
+        if not self.agents:
+            raise ValueError("agents is empty; leave it out for the models alone, or add an agent such as chat")
+        _check_distinct("models", [model.spec().name for model in self.models])
+        _check_distinct("agents", [agent.entry for agent in self.agents])
+        agents = [
+            AgentSpec(name=agent.entry, kind="chat" if agent.agent == "chat" else "python") for agent in self.agents
+        ]
+        _check_distinct("entries", [entry_name(model.spec().name, agent) for model in self.models for agent in agents])
         return self
 
     @model_validator(mode="after")
@@ -148,12 +163,18 @@ class RunConfig(Section):
             )
         return self
 
-    def request(self, families: tuple[str, ...], protocol: EpisodeProtocol = MUSES) -> RunRequest:
+    def request(
+        self,
+        families: tuple[str, ...],
+        protocol: EpisodeProtocol = MUSES,
+        agents: tuple[AgentSpec, ...] = (CHAT,),
+    ) -> RunRequest:
         """Returns the request from which the run's id and its plan follow.
 
         Args:
             families: families of the dataset.
             protocol: the protocol that :attr:`protocol` names.
+            agents: the agents that :attr:`agents` names.
         """
         return RunRequest(
             name=self.name,
@@ -164,6 +185,7 @@ class RunConfig(Section):
             epochs=self.epochs,
             limit=self.limit,
             protocol=protocol,
+            agents=agents,
         )
 
     def _sampled(self, model: ModelConfig) -> ModelSpec:

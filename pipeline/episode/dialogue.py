@@ -42,7 +42,7 @@ class Dialogue:
     @property
     def observation(self) -> Observation:
         """Input of the agent in this turn."""
-        return Observation(self.turn, self._inputs, tuple(self._prompt))
+        return Observation(self.turn, self._inputs, tuple(self._prompt), self._rules.max_turns - self.turn)
 
     @property
     def greeted(self) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
+from muses_eval.pipeline.agents.agent_spec import FactsLevel
+from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
@@ -24,7 +26,13 @@ class Episode:
     episode_id: str
     run_id: str
     model: str
-    """Name on the leaderboard."""
+    """Name on the leaderboard: the model's name, and for an agent `<model> + <agent>`."""
+    base_model: str
+    """Name of the model alone."""
+    agent: str = "chat"
+    """Name of the agent; ``chat`` for the model alone."""
+    facts: FactsLevel = "prose"
+    """Facts that the agent receives."""
     provider: str
     provider_model: str
     family: str
@@ -51,6 +59,7 @@ class Episode:
     error: str | None
     flags: tuple[str, ...]
     """Remarks for the reader: unparsed, length, content_filter and context_overflow, which the agent causes itself;
+    agent_error, when the agent failed in a turn, and agent_blocked, when it blocked the event loop of its worker;
     credential_masked, when a text that looked like a key was replaced before it was stored; and reused, when the
     episode was played on an earlier night."""
     scorer_version: int
@@ -67,3 +76,4 @@ class Episode:
     scores: tuple[Score, ...]
     messages: tuple[Message, ...]
     calls: tuple[Call, ...]
+    events: tuple[Event, ...] = ()

@@ -69,6 +69,8 @@ class Observation:
     """Messages of the principals in this turn."""
     prompt: tuple[ChatMessage, ...]
     """Chat messages for a language model: the briefing and the conversation, including these inputs."""
+    turns_left: int = 0
+    """Number of turns that can follow this one."""
 
 
 class Agent(Protocol):

@@ -25,6 +25,10 @@ class Call:
     """Prompt tokens that were in the provider's prefix cache; None when the provider does not report them."""
     cost_usd: float | None = None
     """Cost of the call; None, never 0, when a price or a token count is unknown."""
+    turn: int | None = None
+    """Turn of the episode, 1-based; None in rows of older versions."""
+    step: int | None = None
+    """1-based number of the call in its turn, for the role and the speaker; None in rows of older versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ replies.  Therefore the same episode runs inline, in a cluster worker, or agains
 """
 
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.episode.dialogue import Dialogue
+from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.interfaces import Agent, User
 from muses_eval.pipeline.episode.model_call import Call, Reply, Role
 from muses_eval.pipeline.episode.scenario import Input
@@ -36,6 +37,8 @@ class EpisodeResult:
     """Number of the agent's replies that were not in the requested format."""
     calls: tuple[Call, ...]
     failure: EpisodeFailure | None = None
+    events: tuple[Event, ...] = ()
+    """Events inside the agent; empty for the model alone."""
 
 
 async def play_episode(
@@ -52,15 +55,15 @@ async def play_episode(
     """
     calls = [] if calls is None else calls
 
-    async def ask(coming: Coroutine[Any, Any, Reply]) -> str:
+    async def ask(coming: Coroutine[Any, Any, Reply], turn: int) -> str:
         reply = await coming
         if reply.call is not None:
-            calls.append(reply.call)
+            calls.append(replace(reply.call, turn=turn, step=1))
         return reply.text
 
     async def ask_users() -> None:
         views = dialogue.next_views
-        texts = await gather_all(ask(users[view.name].reply(view)) for view in views)
+        texts = await gather_all(ask(users[view.name].reply(view), view.turn) for view in views)
         dialogue.add_inputs(tuple(Input(view.name, text) for view, text in zip(views, texts, strict=True)))
 
     turns = 0
@@ -71,7 +74,7 @@ async def play_episode(
             await ask_users()
         while not dialogue.finished:
             role = "agent"
-            dialogue.add_reply(await ask(agent.reply(dialogue.observation)))
+            dialogue.add_reply(await ask(agent.reply(dialogue.observation), dialogue.turn))
             turns += 1
             role = "user"
             await ask_users()

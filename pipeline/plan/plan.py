@@ -7,8 +7,10 @@ every machine.  To resume a run, :meth:`Plan.without` removes the episodes that 
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Literal
 
+from muses_eval.pipeline.agents.agent_spec import CHAT, AgentSpec, entry_name, entry_slug
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset
@@ -28,7 +30,7 @@ TemplateChoice = Template | Literal["published"]
 
 @dataclass(frozen=True, slots=True)
 class EpisodePlan:
-    """One scenario that one model plays once: the unit of scoring."""
+    """One scenario that one model with one agent plays once: the unit of scoring."""
 
     id: str
     scenario_id: str
@@ -54,17 +56,28 @@ class ShardPlan:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Model x family x template choice: the unit of reports and of Prefect tasks."""
+    """Model x agent x family x template choice: the unit of reports and of Prefect tasks."""
 
     model: ModelSpec
     family: str
     template: TemplateChoice
     shards: tuple[ShardPlan, ...]
+    agent: AgentSpec = CHAT
+
+    @property
+    def entry(self) -> str:
+        """Name of the model with its agent on the leaderboard."""
+        return entry_name(self.model.name, self.agent)
+
+    @property
+    def slug(self) -> str:
+        """The entry as a path segment."""
+        return entry_slug(self.model.name, self.agent)
 
     @property
     def label(self) -> str:
         suffix = "" if self.template == "published" else f" ({self.template})"
-        return f"{self.model.name} on {self.family}{suffix}"
+        return f"{self.entry} on {self.family}{suffix}"
 
     @property
     def episode_count(self) -> int:
@@ -84,6 +97,7 @@ class RunRequest:
     limit: int | None = None
     """Number of scenarios per family, a sample that is the same for every model; None for all scenarios."""
     protocol: EpisodeProtocol = MUSES
+    agents: tuple[AgentSpec, ...] = (CHAT,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +117,10 @@ class Plan:
 
     @property
     def planned(self) -> dict[tuple[str, str], int]:
-        """(model name, family) -> number of episodes."""
+        """(entry, family) -> number of episodes."""
         counts: Counter[tuple[str, str]] = Counter()
         for cell in self.cells:
-            counts[cell.model.name, cell.family] += cell.episode_count
+            counts[cell.entry, cell.family] += cell.episode_count
         return dict(counts)
 
     def without(self, scored: Collection[str]) -> "Plan":
@@ -135,21 +149,21 @@ def make_plan(request: RunRequest, dataset: Dataset, shard_size: int, run_id: st
     """
     numbers: Counter[tuple[str, str]] = Counter()
     cells = []
-    for model in request.models:
-        for family in request.families:
-            # A scenario is planned once when its published template is requested by name as well.
-            earlier: set[str] = set()
-            for choice in request.templates:
-                planned = _episodes(request, dataset, model, family, choice)
-                episodes = tuple(episode for episode in planned if episode.id not in earlier)
-                earlier.update(episode.id for episode in episodes)
-                first = numbers[model.slug, family]
-                shards = tuple(
-                    ShardPlan(first + index, episodes[start : start + shard_size])
-                    for index, start in enumerate(range(0, len(episodes), shard_size))
-                )
-                numbers[model.slug, family] += len(shards)
-                cells.append(Cell(model, family, choice, shards))
+    for (model, agent), family in product(product(request.models, request.agents), request.families):
+        # A scenario is planned once when its published template is requested by name as well.
+        earlier: set[str] = set()
+        for choice in request.templates:
+            planned = _episodes(request, dataset, model, agent, family, choice)
+            episodes = tuple(episode for episode in planned if episode.id not in earlier)
+            earlier.update(episode.id for episode in episodes)
+            entry = entry_slug(model.name, agent)
+            first = numbers[entry, family]
+            shards = tuple(
+                ShardPlan(first + index, episodes[start : start + shard_size])
+                for index, start in enumerate(range(0, len(episodes), shard_size))
+            )
+            numbers[entry, family] += len(shards)
+            cells.append(Cell(model, family, choice, shards, agent))
     return Plan(
         run_id=run_id or f"{slug(request.name)[:_LONGEST_NAME]}-{_identity(request, dataset)[:8]}",
         dataset=dataset.name,
@@ -163,7 +177,8 @@ def make_plan(request: RunRequest, dataset: Dataset, shard_size: int, run_id: st
 def _identity(request: RunRequest, dataset: Dataset) -> str:
     models = [(model.name, *model.identity) for model in request.models]
     settings = (request.families, request.templates, request.epochs, request.limit, request.users.identity)
-    return digest(dataset.version, models, settings, *protocol_identity(request.protocol.name))
+    agents = () if request.agents == (CHAT,) else ([agent.identity for agent in request.agents],)
+    return digest(dataset.version, models, settings, *protocol_identity(request.protocol.name), *agents)
 
 
 def _chosen(scenarios: tuple[Scenario[Any], ...], limit: int | None) -> tuple[Scenario[Any], ...]:
@@ -174,13 +189,13 @@ def _chosen(scenarios: tuple[Scenario[Any], ...], limit: int | None) -> tuple[Sc
     return tuple(scenario for scenario in scenarios if scenario.id in sample)
 
 
-def _episodes(
-    request: RunRequest, dataset: Dataset, model: ModelSpec, family: str, choice: TemplateChoice
+def _episodes(  # noqa: PLR0913, PLR0917 - the factors of a cell
+    request: RunRequest, dataset: Dataset, model: ModelSpec, agent: AgentSpec, family: str, choice: TemplateChoice
 ) -> Iterator[EpisodePlan]:
     # The name is included: two servers may offer different weights as one model, and a run may compare them.
     version = dataset.versions.get(family)
-    protocol = protocol_identity(request.protocol.name)
-    ids = PrefixHasher("episode", version, family, request.users.identity, model.name, model.identity, *protocol)
+    later = (*protocol_identity(request.protocol.name), *agent.identity)
+    ids = PrefixHasher("episode", version, family, request.users.identity, model.name, model.identity, *later)
     users = UsersSeeds(version, family, request.users.identity, request.protocol.name)
     for scenario in _chosen(dataset.scenarios(family), request.limit):
         template = scenario.template if choice == "published" else choice

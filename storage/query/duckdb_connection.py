@@ -8,7 +8,7 @@ that existed when it was opened.  Foreign files are ignored; the views of an emp
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from importlib.resources import files
 from importlib.util import find_spec
@@ -19,7 +19,6 @@ import duckdb
 import pyarrow as pa
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
-from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.object_keys import SealedKey, ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -46,6 +45,16 @@ VIEWS = (
 )
 _BASE_VIEWS = ("traces", "leaderboard_columns")
 _MACROS = ("mean_and_standard_error", "column_averages", "counted_attempts", "episode_scores", "left_out")
+
+_OF_AGENTS = ("base_model", "agent", "facts", "events")
+_EARLIER: Mapping[str, str] = {
+    "protocol": f"'{EARLIER_PROTOCOL}'",
+    "base_model": "model",
+    "agent": "'chat'",
+    "facts": "'prose'",
+    "events": '[]::STRUCT(turn INTEGER, step INTEGER, kind VARCHAR, "text" VARCHAR)[]',
+}
+"""Column -> expression of its value in rows of files that lack the column (``parquet_schema.LATER_COLUMNS``)."""
 
 _PLANNED = pa.struct([("model", pa.string()), ("family", pa.string()), ("episodes", pa.int64())])
 _MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [
@@ -143,25 +152,33 @@ def _create_row_view(connection: duckdb.DuckDBPyConnection, name: str, sources: 
 def _row_sources(store: ObjectStore, name: str, keys: Sequence[str], manifests: Sequence[RunManifest]) -> Iterator[str]:
     """Yields the queries whose rows together are the stored rows of these objects.
 
-    Files of older versions lack the column ``protocol``, and DuckDB reads it only when every file has it.
+    Files of older versions lack some columns, and DuckDB reads a column only when every file has it.  Such a column
+    has one value in every run that an older version can have begun, so it is not read but set.
     """
     if name == "rescored":
         yield _objects(store, name, keys)
         return
-    protocols = {manifest.run_id: manifest.protocol for manifest in manifests}
-    by_protocol: dict[ProtocolName | None, list[str]] = {}
+    by_run = {manifest.run_id: _set_columns(manifest) for manifest in manifests}
+    by_columns: dict[tuple[str, ...] | None, list[str]] = {}
     for key in keys:
         parsed = ShardKey.parse(key) or SealedKey.parse(key)
-        by_protocol.setdefault(None if parsed is None else protocols.get(parsed.run_id), []).append(key)
-    for protocol, objects in by_protocol.items():
-        if protocol is None:  # no manifest: DuckDB opens each file once more to find its columns
-            read = {"protocol": f"coalesce(protocol, '{EARLIER_PROTOCOL}') AS protocol"}
-            columns = ", ".join(read.get(column, column) for column in SCHEMA.names)
-            yield f"SELECT {columns} {_objects(store, name, objects, by_name=True)}"
-        elif protocol == EARLIER_PROTOCOL:
-            yield f"SELECT * REPLACE ('{protocol}' AS protocol) {_objects(store, name, objects)}"
+        by_columns.setdefault(None if parsed is None else by_run.get(parsed.run_id), []).append(key)
+    for columns, objects in by_columns.items():
+        if columns is None:  # no manifest: DuckDB opens each file once more to find its columns
+            read = {column: f"coalesce({column}, {value}) AS {column}" for column, value in _EARLIER.items()}
+            listed = ", ".join(read.get(column, column) for column in SCHEMA.names)
+            yield f"SELECT {listed} {_objects(store, name, objects, by_name=True)}"
+        elif columns:
+            values = ", ".join(f"{_EARLIER[column]} AS {column}" for column in columns)
+            yield f"SELECT * REPLACE ({values}) {_objects(store, name, objects)}"
         else:
             yield _objects(store, name, objects)
+
+
+def _set_columns(manifest: RunManifest) -> tuple[str, ...]:
+    """Returns the columns that have the same value in all rows of a run: that of older versions."""
+    protocol = ("protocol",) if manifest.protocol == EARLIER_PROTOCOL else ()
+    return protocol if manifest.has_agents else (*protocol, *_OF_AGENTS)
 
 
 def _objects(store: ObjectStore, name: str, keys: Sequence[str], *, by_name: bool = False) -> str:

@@ -9,7 +9,7 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_store import S3Store
 from muses_eval.storage.query.store_snapshot import read_snapshot
-from muses_eval.storage.schema.parquet_schema import EARLIER_PROTOCOL, RESCORED_SCHEMA, SCHEMA
+from muses_eval.storage.schema.parquet_schema import EARLIER_VALUES, RESCORED_SCHEMA, SCHEMA
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,7 +67,10 @@ def scan_objects(
         cast_options=pl.ScanCastOptions(missing_struct_fields="insert"),
         missing_columns="insert",
     )
-    return frame.with_columns(pl.col("protocol").fill_null(EARLIER_PROTOCOL)) if "protocol" in schema.names else frame
+    if "protocol" not in schema.names:
+        return frame
+    later = [pl.col(name).fill_null(pl.lit(value)) for name, value in EARLIER_VALUES.items()]
+    return frame.with_columns(pl.col("base_model").fill_null(pl.col("model")), *later)
 
 
 def _with_newest_scores(episodes: "pl.LazyFrame", rescored: "pl.LazyFrame") -> "pl.LazyFrame":

@@ -118,9 +118,10 @@ class RunManifest:
     dataset: str
     dataset_version: str
     planned: Mapping[tuple[str, str], int]
-    """(model, family) -> number of planned episodes."""
+    """(entry, family) -> number of planned episodes."""
     models: Mapping[str, Mapping[str, Any]]
-    """Model -> the settings that decide its replies: provider, name and sampling, but not where it is served."""
+    """Entry -> the settings that decide its replies: provider, name and sampling, but not where it is served; with an
+    agent, also the ``base_model`` and the ``agent``."""
     users: str
     """Name of the simulated users."""
     protocol: ProtocolName = "muses"
@@ -149,6 +150,11 @@ class RunManifest:
     """Cells of a night or a canary; empty for other runs."""
     night: Mapping[str, Any] | None = None
     """Report of a night (:mod:`muses_eval.storage.runs.nights`); None for other runs and for unfinished nights."""
+
+    @property
+    def has_agents(self) -> bool:
+        """True when the run evaluates agents other than the model alone."""
+        return any("agent" in identity for identity in self.models.values())
 
     @property
     def identity(self) -> Iterator[tuple[str, object]]:

@@ -119,8 +119,8 @@ def _copy(store: ObjectStore, before_id: str, cells: Sequence[Cell], run_id: str
         for cell in cells:
             rows = _scored_rows(connection, cell)
             for shard in cell.shards:
-                attempt = index.next_attempt(cell.model.slug, cell.family, shard.number)
-                key = ShardKey(run_id, cell.model.slug, cell.family, shard.number, attempt)
+                attempt = index.next_attempt(cell.slug, cell.family, shard.number)
+                key = ShardKey(run_id, cell.slug, cell.family, shard.number, attempt)
                 ids = pa.array([episode.id for episode in shard.episodes], pa.string())
                 found = episodes_from_table(rows.filter(pc.is_in(rows.column("episode_id"), ids)))
                 if len(found) < len(ids):
@@ -145,7 +145,7 @@ def as_reused(episode: Episode, key: ShardKey) -> Episode:
 
 
 def _cell_id(cell: Cell) -> tuple[str, str, str]:
-    return cell.model.name, cell.family, cell.template
+    return cell.entry, cell.family, cell.template
 
 
 @contextmanager
@@ -164,5 +164,5 @@ def _scored_rows(connection: duckdb.DuckDBPyConnection, cell: Cell) -> pa.Table:
         f"SELECT {', '.join(SCHEMA.names)} FROM episodes"  # noqa: S608 - our own names
         " WHERE model = $1 AND family = $2 AND outcome = 'scored'"
     )
-    found = connection.execute(query, [cell.model.name, cell.family])
+    found = connection.execute(query, [cell.entry, cell.family])
     return found.to_arrow_table().cast(SCHEMA)

@@ -25,7 +25,7 @@ from muses_eval.storage.schema.parquet_schema import (
     episodes_table,
     from_parquet,
     to_parquet,
-    with_protocol,
+    with_later_columns,
 )
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _batches(data: bytes, columns: Sequence[str]) -> Iterator[pa.Table]:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         check_version(file.schema_arrow.metadata or {})
         for batch in file.iter_batches(_BATCH_ROWS):
-            yield with_protocol(pa.Table.from_batches([batch])).select(list(columns))
+            yield with_later_columns(pa.Table.from_batches([batch])).select(list(columns))
     except (pa.ArrowException, OSError, KeyError) as error:
         raise StoreError(f"not a readable Parquet file ({' '.join(str(error).split())})") from error
 

@@ -7,13 +7,16 @@ U+FFFD.
     version 1
     version 2   calls have cached_tokens and cost_usd; read from an older file they are NULL
     version 3   protocol; read from an older file it is ``muses``, the only protocol until then
+    version 4   base_model, agent, facts, events, and the turn and step of calls; read from an older file, the base
+                model is the model, the agent ``chat``, the facts ``prose``, there are no events, and turn and step
+                are NULL
 
 Engines that read many files at once take the columns from the first file.  ``templates/`` contains files with the
 current columns and no rows; readers put one of them first.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import accumulate, chain
@@ -23,16 +26,21 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.protocols import ProtocolName
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 VERSION_KEY = b"muses.schema_version"
 EARLIER_PROTOCOL: ProtocolName = "muses"
 """The protocol of rows in files without the column ``protocol``."""
+EARLIER_VALUES: Mapping[str, Any] = {"protocol": EARLIER_PROTOCOL, "agent": "chat", "facts": "prose", "events": []}
+"""Column -> its value in rows of files without the column."""
+LATER_COLUMNS = ("base_model", *EARLIER_VALUES)
+"""Columns that files of older versions lack; ``base_model`` is ``model`` there."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -64,6 +72,16 @@ _CALL = pa.struct(
         pa.field("cached", pa.bool_()),
         pa.field("cached_tokens", pa.int64()),
         pa.field("cost_usd", pa.float64()),
+        pa.field("turn", pa.int32()),
+        pa.field("step", pa.int32()),
+    ]
+)
+_EVENT = pa.struct(
+    [
+        pa.field("turn", pa.int32()),
+        pa.field("step", pa.int32()),
+        pa.field("kind", pa.string()),
+        pa.field("text", pa.string()),
     ]
 )
 
@@ -71,6 +89,9 @@ _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("episode_id", pa.string(), nullable=False),
     pa.field("run_id", pa.string(), nullable=False),
     pa.field("model", pa.string(), nullable=False),
+    pa.field("base_model", pa.string(), nullable=False),
+    pa.field("agent", pa.string(), nullable=False),
+    pa.field("facts", pa.string(), nullable=False),
     pa.field("provider", pa.string(), nullable=False),
     pa.field("provider_model", pa.string(), nullable=False),
     pa.field("family", pa.string(), nullable=False),
@@ -103,6 +124,7 @@ _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("scores", pa.list_(_SCORE), nullable=False),
     pa.field("messages", pa.list_(_MESSAGE), nullable=False),
     pa.field("calls", pa.list_(_CALL), nullable=False),
+    pa.field("events", pa.list_(_EVENT), nullable=False),
 ]
 _VERSION: dict[bytes | str, bytes | str] = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
 SCHEMA = pa.schema(_FIELDS, metadata=_VERSION)
@@ -161,7 +183,7 @@ def from_parquet(data: bytes) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"not a readable Parquet file ({_first_line(error)})") from error
     check_version(table.schema.metadata or {})
-    table = with_protocol(table)
+    table = with_later_columns(table)
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
         raise StoreError(f"a trace without the columns {', '.join(missing)}")
@@ -171,11 +193,20 @@ def from_parquet(data: bytes) -> pa.Table:
         raise StoreError(f"a trace with columns of another kind ({_first_line(error)})") from error
 
 
-def with_protocol(table: pa.Table) -> pa.Table:
-    """Returns the rows of any version with the column ``protocol``."""
-    if "protocol" in table.column_names:
+def with_later_columns(table: pa.Table) -> pa.Table:
+    """Returns the episodes of any version with all columns that later versions added; recomputed scores unchanged."""
+    if "model" not in table.column_names:
         return table
-    return table.append_column(SCHEMA.field("protocol"), pa.array([EARLIER_PROTOCOL] * table.num_rows, pa.string()))
+    for name in LATER_COLUMNS:
+        if name not in table.column_names:
+            table = table.append_column(SCHEMA.field(name), _earlier(table, name))
+    return table
+
+
+def _earlier(table: pa.Table, name: str) -> Any:  # noqa: ANN401 - the stubs have no common type
+    if name == "base_model":
+        return table.column("model").cast(pa.string())
+    return pa.array([EARLIER_VALUES[name]] * table.num_rows, SCHEMA.field(name).type)
 
 
 def schema_template(rows: Literal["traces", "rescored"]) -> Path:
@@ -217,6 +248,7 @@ def _episode(row: dict[str, Any]) -> Episode:
         "scores": tuple(Score(**score) for score in row["scores"]),
         "messages": tuple(_message(message) for message in row["messages"]),
         "calls": tuple(Call(**call) for call in row["calls"]),
+        "events": tuple(Event(**event) for event in row["events"]),
     }
     return Episode(**(row | nested))
 

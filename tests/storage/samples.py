@@ -15,6 +15,7 @@ SAMPLE = Episode(
     episode_id=digest("sample"),
     run_id="run-a",
     model="model-a",
+    base_model="model-a",
     provider="openai",
     provider_model="provider/model-a",
     family="queue",
@@ -50,8 +51,9 @@ SAMPLE = Episode(
 
 
 def episode(name: object = "sample", **changes: Any) -> Episode:
-    """Returns the sample with the id derived from *name*, and with *changes*."""
-    return replace(SAMPLE, episode_id=digest(name), **changes)
+    """Returns the sample with the id derived from *name*, and with *changes*; the model alone, unless they say more."""
+    alone = {"base_model": changes["model"]} if "model" in changes else {}
+    return replace(SAMPLE, episode_id=digest(name), **alone | changes)
 
 
 def scored(name: object, metrics: dict[str, float], **changes: Any) -> Episode:

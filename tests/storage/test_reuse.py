@@ -53,7 +53,7 @@ SOURCE = ReusableCell(BEFORE, FIRST)
 def put_before(store: ObjectStore, *episodes: Episode) -> None:
     """Stores the earlier run, sealed, with other shards than the new run."""
     create_or_check(store, replace(MANIFEST, run_id=BEFORE, cells=(record(FIRST),)))
-    rows = [replace(each, run_id=BEFORE, model="model a", shard=7) for each in episodes]
+    rows = [replace(each, run_id=BEFORE, model="model a", base_model="model a", shard=7) for each in episodes]
     write_shard(store, ShardKey(BEFORE, "model-a", "queue", 7, 1), rows)
     compact(store, BEFORE)
 

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
+from muses_eval.pipeline.agents.agent_spec import FACTS_LEVELS
 from muses_eval.pipeline.episode.episode import OUTCOMES, Episode
+from muses_eval.pipeline.episode.event import Event, EventKind
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import SCORINGS, Score
 from muses_eval.pipeline.episode.transcript import Message
@@ -33,6 +35,7 @@ names = st.text(string.ascii_letters, min_size=1)
 counts = st.integers(0, 2**31 - 1)
 tokens = st.none() | st.integers(0, 2**63 - 1)
 numbers = st.floats(allow_nan=False)
+kinds = st.sampled_from(get_args(EventKind))
 
 scores = st.builds(Score, st.sampled_from(SCORINGS), names, numbers, st.none() | counts)
 
@@ -54,6 +57,8 @@ def _calls(content: st.SearchStrategy[str]) -> st.SearchStrategy[Call]:
         st.booleans(),
         tokens,
         st.none() | numbers,
+        st.none() | counts,
+        st.none() | counts,
     )
 
 
@@ -70,11 +75,13 @@ def _episodes(content: st.SearchStrategy[str]) -> st.SearchStrategy[Episode]:
         tuple[Score, ...]: st.lists(scores, max_size=3).map(tuple),
         tuple[Message, ...]: st.lists(_messages(content), max_size=3).map(tuple),
         tuple[Call, ...]: st.lists(_calls(content), max_size=3).map(tuple),
+        tuple[Event, ...]: st.lists(st.builds(Event, counts, counts, kinds, content), max_size=3).map(tuple),
     }
     chosen = {
         "outcome": st.sampled_from(OUTCOMES),
         "error_kind": st.none() | st.sampled_from(get_args(FailureKind)),
         "protocol": st.sampled_from(PROTOCOLS),
+        "facts": st.sampled_from(FACTS_LEVELS),
     }
     others = {field.name: by_annotation[field.type] for field in fields(Episode) if field.name not in chosen}
     return st.builds(Episode, **chosen, **others)

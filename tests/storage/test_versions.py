@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from muses_eval import storage
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.object_keys import ShardKey, manifest_key, trace_keys
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -29,6 +30,7 @@ from muses_eval.storage.runs.manifest import (
 )
 from muses_eval.storage.runs.shards import read_index, read_shard, write_shard
 from muses_eval.storage.schema.parquet_schema import (
+    LATER_COLUMNS,
     RESCORED_SCHEMA,
     SCHEMA,
     SCHEMA_VERSION,
@@ -45,20 +47,23 @@ from tests.storage.version_fixture import RUN, fixture_episodes
 
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = range(1, SCHEMA_VERSION + 1)
-ADDED_TO_CALLS = {2: ("cached_tokens", "cost_usd")}
+ADDED_TO_CALLS = {2: ("cached_tokens", "cost_usd"), 4: ("turn", "step")}
 """Fields of a call that each schema version added."""
 SINCE_PROTOCOL = 3
 """The schema version that added the column ``protocol``."""
+SINCE_AGENTS = 4
+"""The schema version that added the columns of agents."""
 KEY = ShardKey(RUN, "model-a", "queue", 0, 1)
 
 
 def _as_read_from(version: int) -> list[Episode]:
-    """Returns the fixture's episodes as they are read: calls without later fields, and the protocol ``muses``."""
+    """Returns the fixture's episodes as they are read: calls without later fields, and the values of earlier rows."""
     later: dict[str, Any] = {name: None for since, names in ADDED_TO_CALLS.items() if since > version for name in names}
-    protocol: dict[str, Any] = {"protocol": "muses"} if version < SINCE_PROTOCOL else {}
+    earlier: dict[str, Any] = {"protocol": "muses"} if version < SINCE_PROTOCOL else {}
+    if version < SINCE_AGENTS:
+        earlier |= {"base_model": "model-a", "agent": "chat", "facts": "prose", "events": ()}
     return [
-        replace(one, calls=tuple(replace(call, **later) for call in one.calls), **protocol)
-        for one in fixture_episodes()
+        replace(one, calls=tuple(replace(call, **later) for call in one.calls), **earlier) for one in fixture_episodes()
     ]
 
 
@@ -67,6 +72,10 @@ def _without_later(episodes: list[Episode]) -> Iterator[dict[str, object]]:
         yield {
             "episode_id": one.episode_id,
             "protocol": one.protocol,
+            "base_model": one.base_model,
+            "agent": one.agent,
+            "facts": one.facts,
+            "events": [asdict(event) for event in one.events],
             "calls": [(call.cached_tokens, call.cost_usd) for call in one.calls],
         }
 
@@ -113,7 +122,7 @@ def test_polars(version: int, old: ObjectStore) -> None:
     rows = (
         storage.scan(old.url)
         .filter(pl.col("run_id") == RUN)
-        .select("episode_id", "protocol", "calls")
+        .select("episode_id", "protocol", "base_model", "agent", "facts", "events", "calls")
         .collect()
         .to_dicts()
     )
@@ -133,12 +142,12 @@ def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectS
             "SELECT count(*), round(sum(list_sum([c.cost_usd for c in calls])), 6) FROM traces"
         ).fetchall()
         protocols = connection.execute("SELECT protocol, count(*) FROM traces GROUP BY ALL ORDER BY ALL").fetchall()
-    assert found == [(3 * len(VERSIONS) + len(VERSIONS), 0.006)]
+    assert found == [(3 * len(VERSIONS) + len(VERSIONS), 0.003 * (len(VERSIONS) - 1))]
     later = 3 * (SCHEMA_VERSION + 1 - SINCE_PROTOCOL)
     assert protocols == [("muses", found[0][0] - later), ("released", later)]
     frame = storage.scan(store.url).collect()
     assert frame.height == 3 + len(VERSIONS)
-    assert frame["protocol"].null_count() == 0
+    assert [frame[name].null_count() for name in LATER_COLUMNS] == [0] * len(LATER_COLUMNS)
     assert len(read_index(store, RUN).scored) == 2 + len(VERSIONS)
 
 
@@ -147,10 +156,12 @@ def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: Objec
     """A resumed run's manifest has the highest schema version, so an older reader refuses it."""
     for info in old.list(""):
         store.put_if_absent(info.key, old.get(info.key))
-    again = replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3})
+    protocol = read_manifest(store, RUN).protocol
+    other: ProtocolName = "muses" if protocol == "released" else "released"
+    again = replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}, protocol=protocol)
     create_or_check(store, again)
-    with pytest.raises(RunMismatchError, match='protocol: "muses" -> "released"'):
-        create_or_check(store, replace(again, protocol="released"))
+    with pytest.raises(RunMismatchError, match=f'protocol: "{protocol}" -> "{other}"'):
+        create_or_check(store, replace(again, protocol=other))
     assert read_manifest(store, RUN).schema_version == version  # until something is played
     update_manifest(store, RUN, with_current_schema)
     assert read_manifest(store, RUN).schema_version == SCHEMA_VERSION

@@ -1,6 +1,6 @@
 """The fixture of the current schema version, which is kept forever and read by every later version.
 
-python -m tests.storage.version_fixture tests/storage/fixtures/schema-v3
+python -m tests.storage.version_fixture tests/storage/fixtures/schema-v4
 
 Run this once when the version is raised, with the new version's folder; older folders are never written again.
 """
@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
@@ -25,12 +26,14 @@ RUN = "with-calls"
 
 def fixture_episodes() -> list[Episode]:
     """Returns a scored episode with two calls, one with a user's call, and a failure."""
-    agent = Call("agent", "provider/model-a", 100, 20, 1.25, 2, "stop", cached_tokens=64, cost_usd=0.001)
+    agent = Call(
+        "agent", "provider/model-a", 100, 20, 1.25, 2, "stop", cached_tokens=64, cost_usd=0.001, turn=1, step=2
+    )
     user = Call("user", "provider/user", 50, 5, 0.5, 0, "stop")
     said = (Message(1, "user", ("agent",), "Grüße, 你好 \N{PILE OF POO}"), *SAMPLE.messages)
-    facts = {"run_id": RUN, "protocol": "released"}
+    facts = {"run_id": RUN, "protocol": "released", "base_model": "model", "agent": "guard", "facts": "structured"}
     return [
-        episode(1, **facts, calls=(agent, agent), cost_usd=0.002),
+        episode(1, **facts, calls=(agent, agent), cost_usd=0.002, events=(Event(1, 1, "log", "Checked."),)),
         episode(2, **facts, calls=(agent, user), messages=said, scores=(Score("published", "f1", 1.0),)),
         failed(3, **facts, calls=(), cost_usd=None),
     ]
@@ -39,7 +42,9 @@ def fixture_episodes() -> list[Episode]:
 def main(folder: str) -> None:
     """Writes one run into an empty store."""
     store = open_store(folder)
-    create_or_check(store, replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}, protocol="released"))
+    models = {"model-a": {**MANIFEST.models["model-a"], "base_model": "model", "agent": {"name": "guard"}}}
+    planned = {("model-a", "queue"): 3}
+    create_or_check(store, replace(MANIFEST, run_id=RUN, planned=planned, protocol="released", models=models))
     write_shard(store, ShardKey(RUN, "model-a", "queue", 0, 1), fixture_episodes())
     print(f"schema version {SCHEMA_VERSION} in {folder}")  # noqa: T201 - the output of the command
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from muses_eval.pipeline.config.budget import Budget
-from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.workers.budget.cost import Cost, or_infinity
 from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory, CostHistoryByCell
 
@@ -25,9 +24,9 @@ class BudgetSpec:
         return self.before.usd >= or_infinity(self.cap.usd) or self.before.tokens >= or_infinity(self.cap.tokens)
 
 
-def budget_cell(run_id: str, model: ModelSpec, family: str) -> str:
-    """Returns the name of a cell in a ledger."""
-    return f"{run_id}/{model.slug}/{family}"
+def budget_cell(run_id: str, entry: str, family: str) -> str:
+    """Returns the name of a cell in a ledger.  *entry*: the slug of its model and agent."""
+    return f"{run_id}/{entry}/{family}"
 
 
 class HeldCost(NamedTuple):

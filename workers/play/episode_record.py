@@ -38,7 +38,10 @@ def episode_record(spec: ShardSpec, plan: EpisodePlan, scored: ScoredEpisode) ->
     return Episode(
         episode_id=plan.id,
         run_id=spec.run_id,
-        model=spec.model.name,
+        model=spec.entry,
+        base_model=spec.model.name,
+        agent=spec.agent.name,
+        facts=spec.agent.facts,
         provider=spec.model.provider,
         provider_model=spec.model.model,
         family=spec.family,
@@ -71,6 +74,7 @@ def episode_record(spec: ShardSpec, plan: EpisodePlan, scored: ScoredEpisode) ->
         scores=scored.scores,
         messages=result.transcript.messages,
         calls=result.calls,
+        events=result.events,
     )
 
 

@@ -36,7 +36,7 @@ class InlineExecutor:
         await self._worker.close()
 
     async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
-        group = f"{spec.run_id}/{spec.model.slug}"
+        group = f"{spec.run_id}/{spec.slug}"
         await self._queue.acquire(group)
         try:
             on_start()

@@ -107,7 +107,7 @@ class RayExecutor:
             ray.shutdown()
 
     async def run(self, spec: ShardSpec, on_start: OnStart = ignore_start) -> ShardSummary:
-        group = f"{spec.run_id}/{spec.model.slug}"
+        group = f"{spec.run_id}/{spec.slug}"
         for tries_left in reversed(range(SHARD_TRIES)):
             actor = await self._queue.acquire(group)
             give_back: Callable[[Any], None] = self._queue.add

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from muses_eval.pipeline.agents.agent_spec import CHAT, AgentSpec, entry_name, entry_slug
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.scenario import Scenario
@@ -32,6 +33,7 @@ class ShardSpec:
     episodes: tuple[EpisodePlan, ...]
     scenarios: Mapping[str, Scenario[Any]]
     """Scenarios of the episodes, by id."""
+    agent: AgentSpec = CHAT
     protocol: EpisodeProtocol = MUSES
     budget: BudgetSpec | None = None
     """The budget from which episodes are paid; None when there is no cap."""
@@ -43,8 +45,18 @@ class ShardSpec:
     @property
     def cell(self) -> str:
         """Name of the cell, whose episodes are expected to have similar costs."""
-        return budget_cell(self.run_id, self.model, self.family)
+        return budget_cell(self.run_id, self.slug, self.family)
+
+    @property
+    def entry(self) -> str:
+        """Name of the model with its agent on the leaderboard."""
+        return entry_name(self.model.name, self.agent)
+
+    @property
+    def slug(self) -> str:
+        """The entry as a path segment."""
+        return entry_slug(self.model.name, self.agent)
 
     @property
     def key(self) -> ShardKey:
-        return ShardKey(self.run_id, self.model.slug, self.family, self.number, self.attempt)
+        return ShardKey(self.run_id, self.slug, self.family, self.number, self.attempt)

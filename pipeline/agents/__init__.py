@@ -1,0 +1,5 @@
+"""Agents: harnesses around a model, which are evaluated instead of the model alone.
+
+In reading order: ``agent_spec`` the agent of a run · ``facts`` the structured facts of a scenario · ``interface`` what
+an agent receives and returns, which ``muses_eval.agents`` offers to users.
+"""

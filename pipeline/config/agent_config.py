@@ -1,0 +1,78 @@
+"""The section of an agent in a configuration."""
+
+import re
+from typing import Annotated, Literal
+
+from muses_eval.pipeline.agents.agent_spec import FACTS_LEVELS, MAX_CALLS, TURN_TIMEOUT_S, FactsLevel
+from muses_eval.pipeline.config.endpoint import address_problem
+from muses_eval.pipeline.config.section import Integer, JsonText, Number, Section
+from pydantic import BeforeValidator, Field, model_validator
+
+Place = Literal["before", "after", "instead"]
+"""Place of the text of a ``prompt`` agent in relation to the briefing."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,59}")
+
+
+def _facts(value: object) -> object:
+    if isinstance(value, str) and value not in FACTS_LEVELS:
+        raise ValueError(f"no facts level {value!r}; there are {', '.join(FACTS_LEVELS)}")
+    return value
+
+
+class AgentConfig(Section):
+    """One agent: ``chat``, ``prompt``, the name of an installed agent, a class in Python, or the address of a service.
+
+    A class is written ``folder/file.py:Class`` or ``package.module:Class``.
+    """
+
+    agent: str
+    name: str | None = None
+    """Name in tables; None derives it from ``agent``."""
+    system: str | None = None
+    """Path of the text of a ``prompt`` agent."""
+    place: Place = "before"
+    options: JsonText | None = None
+    """Options of the agent: keyword arguments of its constructor, or a field of the requests to its service."""
+    facts: Annotated[FactsLevel | None, BeforeValidator(_facts)] = None
+    """Facts that the agent receives; None for what the agent declares, or ``prose``."""
+    turn_timeout_s: Number = Field(TURN_TIMEOUT_S, gt=0)
+    max_calls: Integer = Field(MAX_CALLS, gt=0)
+    """Maximum number of model calls in one episode."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"agent": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "AgentConfig":
+        if self.name is not None and not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"name is {self.name!r}; expected at most 60 letters, digits, dots, dashes, underscores and plus signs"
+            )
+        if (self.agent == "chat") != (self.entry == "chat"):
+            raise ValueError("the name chat is that of the model alone; give the agent another `name`")
+        if self.agent == "chat" and (extra := self._changed - {"agent", "name"}):
+            raise ValueError(f"chat is the model alone and has no options: leave out {', '.join(sorted(extra))}")
+        if (self.agent == "prompt") != (self.system is not None):
+            raise ValueError("`system`, the path of a text, belongs to `agent: prompt`, and only to it")
+        if self.is_service and (problem := address_problem(self.agent)):
+            raise ValueError(problem.replace("base_url", "agent"))
+        if not _NAME.fullmatch(self.entry):
+            raise ValueError(f"agent {self.agent!r} needs a `name`, which tables show")
+        return self
+
+    @property
+    def _changed(self) -> set[str]:
+        """Names of the fields that differ from their defaults."""
+        return {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+
+    @property
+    def is_service(self) -> bool:
+        return self.agent.startswith(("http://", "https://"))
+
+    @property
+    def entry(self) -> str:
+        """Name in tables."""
+        return self.name or (self.agent.rpartition(":")[2] if not self.is_service else "")
