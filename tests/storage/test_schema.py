@@ -129,7 +129,7 @@ def test_times_come_back_in_utc() -> None:
 def test_a_newer_version_is_refused() -> None:
     """The message lists the readable versions and says to upgrade."""
     newer = SCHEMA.with_metadata({VERSION_KEY: b"99"})
-    with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 3: upgrade it"):
+    with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 4: upgrade it"):
         from_parquet(to_parquet(episodes_table([SAMPLE]).cast(newer)))
 
 

@@ -142,7 +142,7 @@ def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectS
             "SELECT count(*), round(sum(list_sum([c.cost_usd for c in calls])), 6) FROM traces"
         ).fetchall()
         protocols = connection.execute("SELECT protocol, count(*) FROM traces GROUP BY ALL ORDER BY ALL").fetchall()
-    assert found == [(3 * len(VERSIONS) + len(VERSIONS), 0.003 * (len(VERSIONS) - 1))]
+    assert found == [(3 * len(VERSIONS) + len(VERSIONS), round(0.003 * (len(VERSIONS) - 1), 6))]
     later = 3 * (SCHEMA_VERSION + 1 - SINCE_PROTOCOL)
     assert protocols == [("muses", found[0][0] - later), ("released", later)]
     frame = storage.scan(store.url).collect()
