@@ -1,12 +1,16 @@
 """The keys of the objects in a store.
 
     runs/<run_id>.json
-    traces/run=<run_id>/model=<slug>/family=<family>/shard-00042.a1.parquet
+    traces/run=<run_id>/<slug>/<family>/shard-00042.a1.parquet
     rescored/run=<run_id>/family=<family>/v2-00000.parquet
     sealed/run=<run_id>/00000-<beginning of its SHA-256>.parquet
     claims/<run_id>.json
 
 The keys contain what a resume needs first: the stored shards, and the number of attempts of each.
+
+Many tools read ``name=value`` in a path as a column, which hides the file's own column of that name.  The keys of
+shards therefore name the model and the family without ``=``.  Version 0.1 wrote ``model=<slug>/family=<family>``; such
+keys are read, and never written.
 """
 
 import re
@@ -24,7 +28,7 @@ SEALED = "sealed/"
 LOCKS = "claims/"
 
 _SHARD = re.compile(
-    r"traces/run=(?P<run>[\w.-]+)/model=(?P<model>[\w.-]+)/family=(?P<family>[\w.-]+)"
+    r"traces/run=(?P<run>[\w.-]+)/(?P<old>model=)?(?P<model>[\w.-]+)/(?(old)family=)(?P<family>[\w.-]+)"
     r"/shard-(?P<number>\d{5,})\.a(?P<attempt>[1-9]\d*)\.parquet",
     re.ASCII,
 )
@@ -50,11 +54,13 @@ class ShardKey:
     family: str
     number: int
     attempt: int
-    """1-based."""
+    """1-based, counted across both forms of keys."""
+    is_old: bool = False
+    """True for an object of version 0.1, whose key has the form ``model=<slug>/family=<family>``."""
 
     def __str__(self) -> str:
-        folder = f"{run_folder(self.run_id)}model={self.model}/family={self.family}"
-        return f"{folder}/shard-{self.number:05d}.a{self.attempt}.parquet"
+        cell = f"model={self.model}/family={self.family}" if self.is_old else f"{self.model}/{self.family}"
+        return f"{run_folder(self.run_id)}{cell}/shard-{self.number:05d}.a{self.attempt}.parquet"
 
     @classmethod
     def parse(cls, key: str) -> "ShardKey | None":
@@ -62,7 +68,8 @@ class ShardKey:
         match = _SHARD.fullmatch(key)
         if match is None:
             return None
-        parsed = cls(match["run"], match["model"], match["family"], int(match["number"]), int(match["attempt"]))
+        number, attempt, is_old = int(match["number"]), int(match["attempt"]), match["old"] is not None
+        parsed = cls(match["run"], match["model"], match["family"], number, attempt, is_old)
         return parsed if str(parsed) == key else None
 
 

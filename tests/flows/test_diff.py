@@ -98,7 +98,7 @@ def test_names_cannot_rule_the_terminal(store: str, capsys: pytest.CaptureFixtur
 
 def test_what_is_damaged_is_named(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A damaged shard is named, and the remaining episodes are compared."""
-    shard = next(Path(store).rglob("traces/run=first/**/model=scripted-random/**/shard-00000.a1.parquet"))
+    shard = next(Path(store).rglob("traces/run=first/**/scripted-random/**/shard-00000.a1.parquet"))
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-100])
     try:

@@ -34,7 +34,7 @@ PLANNED = {("model-a", "queue"): 8, ("model-b", "queue"): 4, ("model-a", "access
 
 
 def fill(store: ObjectStore) -> list[Episode]:
-    """Stores a run with retries and rescored episodes; returns the rows that count."""
+    """Stores a run with retries and rescored episodes, begun by version 0.1; returns the rows that count."""
     create_or_check(store, replace(MANIFEST, planned=PLANNED))
     first = [scored(("a", n), {"f1": n / 8}, scenario_id=f"s{n}") for n in range(6)]
     lost = [failed(("a", n), scenario_id=f"s{n}") for n in range(6, 8)]
@@ -44,7 +44,7 @@ def fill(store: ObjectStore) -> list[Episode]:
     ]
     other = [scored(("b", n), {"f1": 1.0}, model="model-b", scenario_id=f"s{n}", shard=1) for n in range(4)]
     access = [scored(("c", n), {"privacy": 1.0}, family="access", scenario_id=f"t{n}", shard=2) for n in range(4)]
-    write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 1), [*first, *lost])
+    write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 1, is_old=True), [*first, *lost])
     write_shard(store, ShardKey("run-a", "model-a", "queue", 0, 2), again)
     write_shard(store, ShardKey("run-a", "model-b", "queue", 1, 1), other)
     write_shard(store, ShardKey("run-a", "model-a", "access", 2, 1), access)

@@ -1,5 +1,7 @@
 """Object keys are written and parsed."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, strategies as st
 from muses_eval.pipeline.errors import ConfigError
@@ -17,14 +19,16 @@ from muses_eval.storage.objects.object_keys import (
 )
 
 slugs = st.text(min_size=1).map(slug)
-keys = st.builds(ShardKey, slugs, slugs, slugs, st.integers(0, 10**7), st.integers(1, 10**4))
+keys = st.builds(ShardKey, slugs, slugs, slugs, st.integers(0, 10**7), st.integers(1, 10**4), st.booleans())
 
 
 def test_a_shards_name() -> None:
     """The layout of keys is documented, so other tools may rely on it."""
     key = ShardKey("nightly-1", "gpt-x", "queue", 42, 1)
-    assert str(key) == "traces/run=nightly-1/model=gpt-x/family=queue/shard-00042.a1.parquet"
-    assert str(key).startswith(run_folder("nightly-1"))
+    old = replace(key, is_old=True)
+    assert str(key) == "traces/run=nightly-1/gpt-x/queue/shard-00042.a1.parquet"
+    assert str(old) == "traces/run=nightly-1/model=gpt-x/family=queue/shard-00042.a1.parquet"
+    assert all(str(each).startswith(run_folder("nightly-1")) for each in (key, old))
 
 
 @given(st.builds(SealedKey, slugs, st.integers(0, 10**7), st.from_regex(r"[0-9a-f]{16}", fullmatch=True)))
@@ -56,6 +60,11 @@ def test_names_are_read_back(key: ShardKey) -> None:
     [
         "",
         "traces/",
+        "traces/run=r/m/f/shard-00001.parquet",
+        "traces/run=r/m/family=f/shard-00001.a1.parquet",
+        "traces/run=r/model=m/f/shard-00001.a1.parquet",
+        "traces/run=r/m/shard-00001.a1.parquet",
+        "traces/run=r/m/f/more/shard-00001.a1.parquet",
         "traces/run=r/model=m/family=f/shard-00001.parquet",
         "traces/run=r/model=m/family=f/shard-00001.a0.parquet",
         "traces/run=r/model=m/family=f/shard-000001.a1.parquet",

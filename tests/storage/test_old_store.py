@@ -131,7 +131,10 @@ def test_export(store: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, 
 
 
 def test_an_interrupted_run_is_finished(store: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The stored episodes stay as they are; only the missing ones are played."""
+    """The stored episodes stay as they are; only the missing ones are played.
+
+    Version 0.1 named its shards differently.  Both forms count together, before and after sealing.
+    """
     query = "select episode_id, started_at, model from episodes where run_id = 'interrupted' order by episode_id"
     before = rows(capsys, store, query)
     with Provider() as provider:
@@ -145,6 +148,11 @@ def test_an_interrupted_run_is_finished(store: str, capsys: pytest.CaptureFixtur
         output(capsys, "run", str(tmp_path / "run.yaml"), "--run-id", "interrupted", "--store", store)
         calls = len(provider.completions)
     after = rows(capsys, store, query)
+    folders = {path.parent.relative_to(store).parts[2] for path in Path(store).glob("traces/run=interrupted/*/*/*")}
+    assert folders == {"model=model-x", "model-x", "scripted-refuse"}
+    output(capsys, "store", "seal", "interrupted", "--store", store)
+    assert rows(capsys, store, query) == after
+    assert not list(Path(store).glob("traces/run=interrupted/*"))
     assert len(after) == 32
     assert [row for row in after if row in before] == before
     assert calls == 16 - sum(row["model"] == "model-x" for row in before)

@@ -41,8 +41,12 @@ def test_an_empty_run(store: ObjectStore) -> None:
 
 
 def test_the_index_of_a_run(store: ObjectStore) -> None:
-    """The index has the scored episodes of all attempts and the highest attempt numbers, and nothing of other runs."""
-    write_shard(store, KEY, [episode(1), failed(2)])
+    """The index has the scored episodes of all attempts and the highest attempt numbers, and nothing of other runs.
+
+    Attempts count across the keys of version 0.1 and the present ones.
+    """
+    write_shard(store, replace(KEY, is_old=True), [episode(1), failed(2)])
+    assert read_index(store, "run-a").next_attempt("model-a", "queue", 42) == 2
     write_shard(store, ShardKey("run-a", "model-a", "queue", 42, 2), [failed(2)])
     write_shard(store, ShardKey("run-a", "model-a", "queue", 42, 10), [episode(2)])
     write_shard(store, ShardKey("run-a", "model-b", "access", 0, 1), [failed(3), failed(4, outcome="budget_stopped")])

@@ -47,11 +47,11 @@ PART = RescoredKey("run-a", "queue", 2, 0)
 
 
 def fill(store: ObjectStore, run_id: str = "run-a") -> None:
-    """Stores a run of two shards with one failed episode, and foreign files."""
+    """Stores a run of two shards, one with a key of version 0.1, with one failed episode; and foreign files."""
     create_or_check(store, replace(MANIFEST, run_id=run_id, planned={("model-a", "queue"): 4}))
     key = replace(SHARD, run_id=run_id)
     write_shard(store, key, [episode(1, run_id=run_id), failed(2, run_id=run_id)])
-    write_shard(store, replace(key, number=1), [episode(3, run_id=run_id, shard=1)])
+    write_shard(store, replace(key, number=1, is_old=True), [episode(3, run_id=run_id, shard=1)])
     for name, data in FOREIGN.items():
         store.put_if_absent(name, data)
 

@@ -23,7 +23,7 @@ def two_models(folder: Path) -> StoreCache:
 
 
 def damage(folder: Path, model: str) -> None:
-    (path,) = (folder / "traces").rglob(f"model={model}/**/*.parquet")
+    (path,) = (folder / "traces").rglob(f"{model}/**/*.parquet")
     path.write_bytes(path.read_bytes()[:-100])
     later = path.stat().st_mtime + 60  # within the same second, DuckDB would use its cached copy
     os.utime(path, (later, later))
