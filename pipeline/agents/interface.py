@@ -94,15 +94,16 @@ class TurnReply:
     """The reply of an agent in fields, instead of a text that is parsed like the reply of a model."""
 
     to: Mapping[str, str] = field(default_factory=dict)
-    """Name of a principal -> text for this principal alone."""
+    """Name of a principal -> text for this principal alone.  A name that no principal has is an error."""
     everyone: str = ""
     """Text for every principal, who may answer it."""
     shared: str = ""
-    """Text for the shared context: the final report of access and meeting."""
+    """Final report of access and meeting, which every principal sees.  It ends the conversation."""
     done: bool = False
-    """True when the agent has finished its task."""
+    """True when the agent has finished its task.  A family of one turn ends with its reply in any case."""
     decision: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the family's own reply format, such as ``accepted_instructions`` or ``final_schedule``."""
+    """Fields of the family's own reply format, such as ``accepted_instructions`` or ``final_schedule``.  In meeting, a
+    decision is the announcement and ends the conversation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,8 @@ class AddressBook:
         return set().union(*(self._read(part, addressed, depth - 1) for part in parts)) if depth else set()
 
     def _read_text(self, address: str, addressed: frozenset[str]) -> set[str]:
+        if address in self.names:  # whatever the words of the name mean elsewhere, as in "Bar Cohen"
+            return {address}
         text = _folded(address)
         if _AUTHORIZED.match(text):
             return self._group(text, addressed)

@@ -8,6 +8,8 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol, TypeVar, get_args
 
+from muses_eval.pipeline.agents.facts import Facts
+from muses_eval.pipeline.agents.interface import TurnReply
 from muses_eval.pipeline.episode.interfaces import Action, PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
@@ -86,6 +88,24 @@ class Family(Protocol[T]):
 
     def interpret(self, scenario: Scenario[T], reply: str) -> Action:
         """Converts the agent's reply to an action; never raises."""
+        ...
+
+    def facts(self, scenario: Scenario[T]) -> Facts:
+        """Returns as data what the briefing says of permissions, precedence and required principals.
+
+        It contains nothing of the ground truth that the briefing does not contain.
+        """
+        ...
+
+    def write_reply(self, scenario: Scenario[T], reply: TurnReply) -> str:
+        """Returns the reply of an agent as the text that the briefing asks a model for.
+
+        :meth:`interpret` of this text delivers what the fields say.
+
+        Raises:
+            ReplyFieldError: a field is malformed, or this family has no place for it
+                (:mod:`muses_eval.pipeline.families.reply_format`).
+        """
         ...
 
     def scripted_user(self, scenario: Scenario[T], name: str, rng: RandomGenerator) -> ScriptedUser:

@@ -219,6 +219,11 @@ def test_an_address_names_a_set_of_principals(address: str, wanted: set[str]) ->
     assert set(AddressBook(NAMES, ("Oliver",)).audience(address)) == wanted
 
 
+def test_a_name_is_an_address_whatever_its_words_mean() -> None:
+    book = AddressBook(("Bar Cohen", "Lee, Ana", "Ana", "ana", "Everyone"))
+    assert [book.audience(name) for name in book.names] == [(name,) for name in book.names]
+
+
 def test_everyone_else_means_those_whom_the_reply_does_not_name() -> None:
     first, second = {"to": "everyone else", "content": "no"}, {"to": "Oliver", "content": "yes"}
     assert reached(json.dumps(first) + json.dumps(second)) == {"Heidi": "no", "Judy": "no", "Oliver": "yes"}

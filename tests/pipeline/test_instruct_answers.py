@@ -51,6 +51,11 @@ def test_users_in_a_key(key: str, named: tuple[str, ...]) -> None:
     assert users_in(NAMES, key) == named
 
 
+def test_a_key_that_is_a_name_names_no_other_user() -> None:
+    names = ("Lee", "Ana", "Ana Lee")
+    assert [users_in(names, key) for key in names] == [(name,) for name in names]
+
+
 @given(model_texts())
 @settings(max_examples=300)
 def test_reading_never_raises(reply: str) -> None:

@@ -4,6 +4,8 @@ import random
 from collections.abc import Iterator
 from functools import partial
 
+from muses_eval.pipeline.agents.facts import Facts, Resource
+from muses_eval.pipeline.agents.interface import TurnReply
 from muses_eval.pipeline.episode import addressing
 from muses_eval.pipeline.episode.interfaces import Action
 from muses_eval.pipeline.episode.scenario import Scenario
@@ -16,6 +18,7 @@ from muses_eval.pipeline.families.access.scenario import AccessTruth
 from muses_eval.pipeline.families.access.scripted_agents import AccessAgent
 from muses_eval.pipeline.families.access.scripted_users import AccessUser, make_user
 from muses_eval.pipeline.families.family import Row, ScriptedKind
+from muses_eval.pipeline.families.reply_format import write_messages
 from muses_eval.pipeline.rng import RandomGenerator
 
 
@@ -39,6 +42,14 @@ class AccessFamily:
 
     def interpret(self, scenario: Scenario[AccessTruth], reply: str) -> Action:
         return addressing.interpret(scenario.names, reply, scenario.truth.authorized)
+
+    def facts(self, scenario: Scenario[AccessTruth]) -> Facts:
+        truth = scenario.truth
+        content = truth.resource if truth.resource in scenario.briefing else ""
+        return Facts(resources=(Resource(name=truth.resource_name, content=content, readers=truth.authorized),))
+
+    def write_reply(self, scenario: Scenario[AccessTruth], reply: TurnReply) -> str:
+        return write_messages(scenario.names, reply)
 
     def scripted_user(self, scenario: Scenario[AccessTruth], name: str, rng: RandomGenerator) -> AccessUser:
         return make_user(scenario, name, rng)

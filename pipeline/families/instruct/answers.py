@@ -221,7 +221,12 @@ def _plain(text: str) -> str:
 
 
 def users_in(names: tuple[str, ...], key: str) -> tuple[str, ...]:
-    """Returns the users that a key names, in any case and with a role: ``ana``, ``Ana (CTO)``, ``To Ana``."""
+    """Returns the users that a key names, in any case and with a role: ``ana``, ``Ana (CTO)``, ``To Ana``.
+
+    A key that is the name of a user names no other, such as one whose name is a part of it.
+    """
+    if key in names:
+        return (key,)
     for part in (_ROLE.split(key, maxsplit=1)[0], key):
         for spaced in (part, _CAMEL_CASE.sub(" ", part)):
             words = _words(spaced)

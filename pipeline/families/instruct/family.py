@@ -3,6 +3,8 @@
 import random
 from collections.abc import Iterator
 
+from muses_eval.pipeline.agents.facts import NO_FACTS, Facts
+from muses_eval.pipeline.agents.interface import TurnReply
 from muses_eval.pipeline.episode.interfaces import Action, Delivery
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
@@ -14,6 +16,8 @@ from muses_eval.pipeline.families.instruct.generate import PAPER_USER_COUNTS, ge
 from muses_eval.pipeline.families.instruct.metrics import METRICS, score, score_case
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth
 from muses_eval.pipeline.families.instruct.scripted_agents import InstructAgent
+from muses_eval.pipeline.families.precedence import HIGHER_AUTHORITY
+from muses_eval.pipeline.families.reply_format import check_fields, write_json
 from muses_eval.pipeline.families.silent_user import SilentUser
 from muses_eval.pipeline.rng import RandomGenerator
 
@@ -41,6 +45,16 @@ class InstructFamily:
         answers = read_answers(scenario.names, reply)
         deliveries = tuple(Delivery((name,), answers[name]) for name in scenario.names if name in answers)
         return Action(deliveries=deliveries, final=True, readable=bool(answers))
+
+    def facts(self, scenario: Scenario[InstructTruth]) -> Facts:
+        return Facts(precedence=(HIGHER_AUTHORITY,)) if scenario.mode == "conflict" else NO_FACTS
+
+    def write_reply(self, scenario: Scenario[InstructTruth], reply: TurnReply) -> str:
+        """Writes one answer per user; a text for everyone stands below the user's own."""
+        check_fields(scenario.names, reply, ("to", "everyone"))
+        answered = scenario.names if reply.everyone else tuple(reply.to)
+        own = ((name, reply.to.get(name, "")) for name in answered)
+        return write_json({name: "\n\n".join(filter(None, (text, reply.everyone))) for name, text in own})
 
     def scripted_user(self, scenario: Scenario[InstructTruth], name: str, rng: RandomGenerator) -> SilentUser:  # noqa: ARG002
         return SilentUser()

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from muses_eval.pipeline.agents.facts import Facts
+from muses_eval.pipeline.agents.interface import TurnReply
 from muses_eval.pipeline.episode import addressing
 from muses_eval.pipeline.episode.interfaces import Action
 from muses_eval.pipeline.episode.scenario import Scenario
@@ -14,9 +16,10 @@ from muses_eval.pipeline.families.family import Row, ScriptedKind
 from muses_eval.pipeline.families.meeting import announcement, scenario
 from muses_eval.pipeline.families.meeting.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.meeting.metrics import MAX_TURNS, METRICS, score, score_case
-from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
+from muses_eval.pipeline.families.meeting.scenario import PRESENCE_LINE, REQUIRED, MeetingTruth
 from muses_eval.pipeline.families.meeting.scripted_agents import MeetingAgent
 from muses_eval.pipeline.families.meeting.scripted_users import MeetingUser, make_user
+from muses_eval.pipeline.families.reply_format import write_messages
 from muses_eval.pipeline.rng import RandomGenerator
 
 
@@ -45,6 +48,18 @@ class MeetingFamily:
         if announced is None:
             return replace(action, final=False)
         return replace(action, shared=announced.report, final=True, readable=True)
+
+    def facts(self, scenario: Scenario[MeetingTruth]) -> Facts:
+        """Returns who is required where the briefing says so, as that of generated scenarios does.
+
+        In the official scenarios only the principals themselves know whether they are required.
+        """
+        stated = set(scenario.briefing.splitlines())
+        required = (name for name in scenario.names if PRESENCE_LINE.format(name=name, presence=REQUIRED) in stated)
+        return Facts(required=tuple(required))
+
+    def write_reply(self, scenario: Scenario[MeetingTruth], reply: TurnReply) -> str:
+        return write_messages(scenario.names, reply)
 
     def scripted_user(self, scenario: Scenario[MeetingTruth], name: str, rng: RandomGenerator) -> MeetingUser:
         return make_user(scenario, name, rng)

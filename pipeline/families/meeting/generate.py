@@ -21,7 +21,7 @@ from muses_eval.pipeline.datasets.personas import Persona, draw_personas, person
 from muses_eval.pipeline.datasets.user_counts import user_count_at
 from muses_eval.pipeline.episode.serialization import describe
 from muses_eval.pipeline.families.family import Row
-from muses_eval.pipeline.families.meeting.scenario import DIFFICULTIES, DISCLOSURES
+from muses_eval.pipeline.families.meeting.scenario import DIFFICULTIES, DISCLOSURES, PRESENCE_LINE, REQUIRED
 from muses_eval.pipeline.families.meeting.slot import Slot
 from muses_eval.pipeline.hashing import digest
 
@@ -258,7 +258,8 @@ def _goal(
 
 def _prompt(topic: str, calendars: Sequence[_Calendar]) -> str:
     presence = "\n".join(
-        f"- {calendar.person.name} ({'required' if calendar.essential else 'optional'})" for calendar in calendars
+        PRESENCE_LINE.format(name=calendar.person.name, presence=REQUIRED if calendar.essential else "optional")
+        for calendar in calendars
     )
     return (
         f"You organise a meeting on {topic} for a group of colleagues. Find a weekday and a time from Monday to Friday "

@@ -35,6 +35,10 @@ _DEFAULT_AUTHORITY = 4
 _ID_WITHOUT_DISCLOSURE = re.compile(r"meeting_(?:consensus|negotiation|partial)_[0-9]+")
 _FORMAT_LINE = re.compile(r"^User messages will be formatted as: .*$", re.MULTILINE)
 
+REQUIRED = "required"
+PRESENCE_LINE = "- {name} ({presence})"
+"""Line of a generated briefing about a principal; the published briefings do not say who is required."""
+
 PREFERRED, SECONDARY = 1.0, 0.75
 OPTIONAL_SECONDARY = 0.5
 

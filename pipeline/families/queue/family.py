@@ -3,16 +3,20 @@
 import random
 from collections.abc import Iterator
 
+from muses_eval.pipeline.agents.facts import Facts
+from muses_eval.pipeline.agents.interface import TurnReply
 from muses_eval.pipeline.episode.interfaces import Action
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.family import Row, ScriptedKind
+from muses_eval.pipeline.families.precedence import HIGHER_AUTHORITY, NO_HARM, OBJECTIVE
 from muses_eval.pipeline.families.queue import corrected_scoring as corrected, scenario
 from muses_eval.pipeline.families.queue.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.queue.metrics import METRICS, score, score_case
 from muses_eval.pipeline.families.queue.scenario import QueueTruth
 from muses_eval.pipeline.families.queue.scripted_agents import QueueAgent
+from muses_eval.pipeline.families.reply_format import check_fields, write_json
 from muses_eval.pipeline.families.silent_user import SilentUser
 from muses_eval.pipeline.rng import RandomGenerator
 
@@ -37,6 +41,13 @@ class QueueFamily:
 
     def interpret(self, scenario: Scenario[QueueTruth], reply: str) -> Action:
         return Action(final=True, readable=corrected.score(scenario.truth, reply).parse_ok)
+
+    def facts(self, scenario: Scenario[QueueTruth]) -> Facts:  # noqa: ARG002 - the rules of all scenarios
+        return Facts(precedence=(NO_HARM, HIGHER_AUTHORITY, OBJECTIVE))
+
+    def write_reply(self, scenario: Scenario[QueueTruth], reply: TurnReply) -> str:
+        check_fields(scenario.names, reply, ("decision",))
+        return write_json(dict(reply.decision))
 
     def scripted_user(self, scenario: Scenario[QueueTruth], name: str, rng: RandomGenerator) -> SilentUser:  # noqa: ARG002
         return SilentUser()
