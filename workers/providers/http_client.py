@@ -1,7 +1,7 @@
 """The HTTP client of a provider, with connections that are kept open.
 
 A request returns a whole response, or raises a ModelFailure: ``timeout``, ``transport`` (no connection, or a broken
-one) or ``server`` (a body that is too large).  The response is not interpreted here.
+one) or ``server`` (:class:`OversizedResponse`).  The response is not interpreted here.
 
 Text from a server is untrusted: before it is shown, it is bounded, put on one line and cleared of secrets.  The key,
 the values of a gateway's headers and a proxy's password are never printed or raised.
@@ -74,6 +74,19 @@ class Secrets:
         return text
 
 
+class OversizedResponse(ModelFailure):
+    """The body of a response is larger than the client accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Bounds of the requests of a client besides their time."""
+
+    response_bytes: int
+    connect_s: float | None = None
+    """Longest time in which a connection is opened; None bounds only the whole request."""
+
+
 class HttpClient:
     """The connections to the servers of one model.
 
@@ -82,15 +95,26 @@ class HttpClient:
         headers: headers of every request.
         secrets: the secrets in the headers, which are never shown.
         environ: environment variables that name proxies (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
+        bounds: bounds of its requests; None for those of a model.
     """
 
-    def __init__(self, name: str, headers: Mapping[str, str], secrets: Secrets, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        headers: Mapping[str, str],
+        secrets: Secrets,
+        environ: Mapping[str, str],
+        bounds: Bounds | None = None,
+    ) -> None:
         self._name, self._headers, self.secrets, self._environ = name, headers, secrets, environ
+        self._bounds = bounds or Bounds(MAX_RESPONSE_BYTES)
         self._proxies: dict[str, Proxy | None] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, method: str, base_url: str, path: str, body: bytes | None, timeout_s: float) -> HttpResponse:
-        """Sends one request and returns the whole response.
+    async def send(
+        self, method: str, base_url: str, path: str, body: bytes | None, timeout_s: float | None
+    ) -> HttpResponse:
+        """Sends one request and returns the whole response; with *timeout_s* None, the caller bounds its time.
 
         Failures are raised ``from None``, because the client library's own errors hold the request with its headers,
         and so the key.
@@ -106,16 +130,18 @@ class HttpClient:
                 base_url + path,
                 data=body,
                 headers=None if tunnelled else secret,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
+                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._bounds.connect_s),
                 allow_redirects=False,
                 proxy=None if proxy is None else proxy.url,
                 proxy_headers=secret if tunnelled else None,
             ) as response:
                 return HttpResponse(response.status, response.headers, await self._read(response, base_url))
+        except aiohttp.ConnectionTimeoutError:
+            waited = f"{self._bounds.connect_s or timeout_s:g} s"
+            raise ModelFailure("timeout", f"{self.label(base_url)}: no connection within {waited}") from None
         except TimeoutError:
-            raise ModelFailure(
-                "timeout", f"{self.label(base_url)} gave no full answer within {timeout_s:g} s"
-            ) from None
+            waited = f"{timeout_s:g} s"
+            raise ModelFailure("timeout", f"{self.label(base_url)} gave no full answer within {waited}") from None
         except (aiohttp.ClientError, OSError) as error:
             text = self.sanitize(str(error)) or "no details"
             raise ModelFailure("transport", f"{self.label(base_url)}: {type(error).__name__}: {text}") from None
@@ -138,9 +164,9 @@ class HttpClient:
         chunks, size = [], 0
         while chunk := await response.content.readany():
             size += len(chunk)
-            if size > MAX_RESPONSE_BYTES:
-                problem = f"{self.label(base_url)} sent no completion: its body is larger than"
-                raise ModelFailure("server", f"{problem} {MAX_RESPONSE_BYTES >> 20} MiB")
+            if size > self._bounds.response_bytes:
+                problem = f"{self.label(base_url)} sent a body larger than {self._bounds.response_bytes >> 20} MiB"
+                raise OversizedResponse("server", problem)
             chunks.append(chunk)
         return b"".join(chunks)
 
