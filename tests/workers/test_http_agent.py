@@ -5,20 +5,39 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from muses_eval.agents import Context, Facts, ModelEndpoint, Resource, TurnReply
+from muses_eval.agents import (
+    Context,
+    Facts,
+    ModelEndpoint,
+    PrecedenceRule,
+    PrincipalProfile,
+    Resource,
+    TurnInput,
+    TurnReply,
+)
 from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.agents.harness import AgentError
 from muses_eval.workers.agents.http_agent import AgentService
 from muses_eval.workers.agents.http_api import openapi_document
+from muses_eval.workers.agents.http_messages import (
+    FieldsResponse,
+    LlmAccess,
+    Principal,
+    ResourceFacts,
+    Rule,
+    ScenarioFacts,
+    SessionInput,
+)
 from muses_eval.workers.providers.chat_api import Effects
 from muses_eval.workers.rehearsal.responses import Response, as_json
 from muses_eval.workers.rehearsal.server import LoopbackServer, ReceivedRequest, Send
+from pydantic import BaseModel
 
 from tests.agent_samples import CONTEXT, TURN
 from tests.provider import cut_off, failed, html, rate_limited, reset
@@ -79,7 +98,7 @@ def test_a_request_has_what_the_agent_may_know() -> None:
     resource = Resource(name="plan", content="The plan is X.", owners=("Ana",), readers=("Ana",))
     context = replace(
         CONTEXT,
-        facts=Facts(resources=(resource,), precedence="Ana first.", required=("Ana",)),
+        facts=Facts(resources=(resource,), precedence=(PrecedenceRule("authority", "Ana first."),), required=("Ana",)),
         endpoint=ModelEndpoint("http://127.0.0.1:1/v1", "key", "some-model"),
     )
     service = Service(as_json({"text": "ok"}))
@@ -103,13 +122,28 @@ def test_a_request_has_what_the_agent_may_know() -> None:
         "messages": [dict(message) for message in TURN.messages],
         "facts": {
             "resources": [{"name": "plan", "content": "The plan is X.", "owners": ["Ana"], "readers": ["Ana"]}],
-            "precedence": "Ana first.",
+            "precedence": [{"name": "authority", "text": "Ana first."}],
             "required": ["Ana"],
         },
         "llm": {"base_url": "http://127.0.0.1:1/v1", "api_key": "key", "model": "some-model"},
     }
-    documented = openapi_document()["components"]["schemas"]
-    assert documented["TurnRequest"]["properties"].keys() == received.document.keys()
+
+
+@pytest.mark.parametrize(
+    ("message", "value"),
+    [
+        (ScenarioFacts, Facts),
+        (ResourceFacts, Resource),
+        (Rule, PrecedenceRule),
+        (Principal, PrincipalProfile),
+        (SessionInput, TurnInput),
+        (LlmAccess, ModelEndpoint),
+        (FieldsResponse, TurnReply),
+    ],
+)
+def test_services_and_python_agents_have_the_same_fields(message: type[BaseModel], value: type[Any]) -> None:
+    """No field of the interface in Python is left out of the messages."""
+    assert message.model_fields.keys() - {"log"} == {field.name for field in fields(value)}
 
 
 def test_a_reply_is_a_text_or_fields_and_may_log() -> None:

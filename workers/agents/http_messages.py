@@ -46,18 +46,28 @@ class ResourceFacts(_Message):
 
     name: str
     content: str
+    """Text of the resource; empty when the briefing does not contain it."""
     owners: list[str]
     """Names of the principals to whom it belongs; empty when the scenario names none."""
     readers: list[str]
     """Names of the principals who may receive it."""
 
 
+class Rule(_Message):
+    """One of the rules by which instructions of several principals are decided."""
+
+    name: str
+    """Identifier of the rule."""
+    text: str
+    """The rule as a sentence."""
+
+
 class ScenarioFacts(_Message):
-    """Facts of the scenario, for agents with `facts: structured`."""
+    """Facts of the scenario, for agents with `facts: structured`.  A list is empty when the briefing says nothing."""
 
     resources: list[ResourceFacts]
-    precedence: str
-    """Rule by which conflicting instructions are decided; empty when the scenario has none."""
+    precedence: list[Rule]
+    """The rules in the order in which they apply: the first one that fits decides."""
     required: list[str]
     """Names of the principals without whom the task cannot be done."""
 

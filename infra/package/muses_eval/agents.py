@@ -1,6 +1,6 @@
 """What agents in Python receive and return (docs/agents.md)."""
 
-from muses_eval.pipeline.agents.facts import Facts, Resource
+from muses_eval.pipeline.agents.facts import Facts, PrecedenceRule, Resource
 from muses_eval.pipeline.agents.interface import (
     Agent,
     Context,
@@ -24,6 +24,7 @@ __all__ = [
     "LlmReply",
     "LlmUnavailable",
     "ModelEndpoint",
+    "PrecedenceRule",
     "PrincipalProfile",
     "Resource",
     "TooManyCalls",
