@@ -1,10 +1,12 @@
 """Sampling options: the options of a request that affect the reply."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
 from muses_eval.pipeline.config.section import STRICT, Integer, JsonText, Number
+from muses_eval.pipeline.hashing import canonical
 from muses_eval.pipeline.providers import REQUEST_FIELDS
 from pydantic import BeforeValidator, Field
 
@@ -39,3 +41,10 @@ class Sampling:
         later = ((name, getattr(self, name)) for name in ("reasoning_effort", "extra_body"))
         chosen = tuple(item for item in later if item[1] is not None)
         return (self.temperature, self.top_p, self.max_tokens, self.seed, *chosen)
+
+    def with_overrides(self, other: "Sampling") -> "Sampling":
+        """Returns these options with those that *other* sets; the fields of ``extra_body`` are replaced one by one."""
+        chosen = {field.name: value for field in fields(other) if (value := getattr(other, field.name)) is not None}
+        if other.extra_body is not None and self.extra_body is not None:
+            chosen["extra_body"] = canonical(json.loads(self.extra_body) | json.loads(other.extra_body)).decode()
+        return replace(self, **chosen)

@@ -6,6 +6,8 @@ always use the original texts.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.hashing import digest
@@ -29,6 +31,27 @@ def escape_control_tokens(message: ChatMessage) -> ChatMessage:
     """Returns the message without control tokens; the same object when it has none."""
     role, content = escape_role(message.role), escape_text(message.content)
     return message if role == message.role and content == message.content else ChatMessage(role, content)
+
+
+def escape_message(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns a message in the format of chat APIs without control tokens; the same object when it is plain text."""
+    role, content = message["role"], message.get("content")
+    if len(message) == 2 and role in _USUAL_ROLES and isinstance(content, str):
+        escaped = escape_text(content)
+        return message if escaped == content else {"role": role, "content": escaped}
+    return {**{name: _escape_json(value) for name, value in message.items()}, "role": escape_role(role)}
+
+
+def _escape_json(value: object) -> object:
+    match value:
+        case str():
+            return escape_text(value)
+        case Mapping():
+            return {name: _escape_json(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_escape_json(inner) for inner in value]
+        case _:
+            return value
 
 
 def escape_text(text: str) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from muses_eval.pipeline.agents.interface import ToolCall
+
 Role = Literal["agent", "user"]
 """Role that the called model plays in the episode."""
 
@@ -37,3 +39,5 @@ class Reply:
 
     text: str
     call: Call | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Calls of tools that the model requests; empty when the request had no tools."""

@@ -1,7 +1,6 @@
 """Prompts for models without a system role."""
 
 import pytest
-from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.episode.system_role import fold_system
 
 Pairs = list[tuple[str, str]]
@@ -22,5 +21,5 @@ Pairs = list[tuple[str, str]]
 )
 def test_system_messages_begin_the_next_users_message(prompt: Pairs, folded: Pairs) -> None:
     """No text is lost or attributed to a principal, and the order of messages stays."""
-    found = fold_system(tuple(ChatMessage(*pair) for pair in prompt))
-    assert [(message.role, message.content) for message in found] == folded
+    found = fold_system([{"role": role, "content": content} for role, content in prompt])
+    assert [(message["role"], message["content"]) for message in found] == folded

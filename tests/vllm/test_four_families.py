@@ -19,6 +19,7 @@ import yaml
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.storage.query.resilient_query import resilient_query
+from muses_eval.workers.providers.chat_request import message_dicts
 from muses_eval.workers.providers.openai import OpenAIAdapter
 from muses_eval.workers.vllm.engine_build import find_engine
 from muses_eval.workers.vllm.server_command import ServerSpec
@@ -119,7 +120,7 @@ def count_control_tokens(server: Server) -> dict[str, int]:
         for token in tokens
     }
     plain, hostile = ChatMessage("alice", "Lunch?"), ChatMessage(HOSTILE, f"Lunch?{HOSTILE}")
-    sent = json.loads(OpenAIAdapter().encode(MODEL, (hostile,), {}))["messages"]
+    sent = json.loads(OpenAIAdapter().encode(MODEL, message_dicts((hostile,)), {}))["messages"]
     prompts = {
         "plain": [{"role": plain.role, "content": plain.content}],
         "sent": sent,

@@ -710,7 +710,7 @@ def test_http_library_is_not_loaded_for_scripted_runs() -> None:
 
 def test_wire_json_is_plain() -> None:
     """Requests are plain UTF-8 JSON without escapes, which would double the size of non-Latin text."""
-    body = OpenAIAdapter().encode("m", (ChatMessage("user", "你好"),), {"seed": 1})
+    body = OpenAIAdapter().encode("m", ({"role": "user", "content": "你好"},), {"seed": 1})
     assert json.loads(body) == {"model": "m", "messages": [{"role": "user", "content": "你好"}], "seed": 1}
     assert "你好".encode() in body
 

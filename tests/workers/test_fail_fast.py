@@ -12,12 +12,14 @@ from muses_eval.pipeline.families import FAMILIES
 from muses_eval.workers.providers.fail_fast import FailFastModel
 from muses_eval.workers.providers.model import EpisodeRequest
 
+from tests.workers.reply_agent import ReplyAgent
+
 WRONG_KEY = ModelFailure("auth", "m answered HTTP 401: bad key", retryable=False, ends_model=True)
 REQUEST = EpisodeRequest(FAMILIES["queue"], generate_dataset("1", 0, ("queue",)).scenarios("queue")[0], 0, 0)
 SEEN = Observation(1, (), ())
 
 
-class Behind:
+class Behind(ReplyAgent):
     """A model that admits *at_once* concurrent calls, and whose first call raises *failure*."""
 
     def __init__(self, failure: ModelFailure, at_once: int = 1) -> None:

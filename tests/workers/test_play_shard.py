@@ -19,7 +19,7 @@ from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
-from muses_eval.pipeline.episode.interfaces import Agent, Observation
+from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.errors import ModelFailure, MusesError
@@ -35,7 +35,7 @@ from muses_eval.workers.play.play_shard import play_shard
 from muses_eval.workers.play.shard_episode import ShardModels
 from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary
-from muses_eval.workers.providers.model import EpisodeRequest
+from muses_eval.workers.providers.model import EpisodeRequest, ModelAgent
 from muses_eval.workers.providers.open_model import open_model
 
 from tests.provider import (
@@ -52,6 +52,7 @@ from tests.provider import (
     reset,
     slow,
 )
+from tests.workers.reply_agent import ReplyAgent
 
 TINY = generate_dataset("6", 0, ("queue", "access"))
 ORACLE = ModelSpec("scripted/oracle", "scripted", "oracle")
@@ -173,11 +174,11 @@ def test_who_comes_late_tells_what_is_stored(tmp_path: Path) -> None:
 def test_what_a_twin_scored_alone_is_not_lost(tmp_path: Path) -> None:
     """Executions of one shard that score different episodes lose none: every episode is stored as scored, once."""
 
-    class Lost:
+    class Lost(ReplyAgent):
         async def reply(self, observation: Observation) -> Reply:
             raise ModelFailure("server", "gone")
 
-    class Choosy:
+    class Choosy(ReplyAgent):
         """A model that answers in some episodes and fails in the others."""
 
         def __init__(self, *wanted: int) -> None:
@@ -231,7 +232,7 @@ def test_the_same_shard_gives_the_same_scores(tmp_path: Path) -> None:
 def test_what_is_finished_is_stored_when_a_shard_is_stopped(tmp_path: Path) -> None:
     """Only finished episodes are stored; after the next attempt, no episode is stored twice."""
 
-    class Stuck:
+    class Stuck(ReplyAgent):
         """A model that answers the first three episodes and never the others."""
 
         def __init__(self) -> None:
@@ -625,7 +626,7 @@ class Noting:
         self._model = open_model(ORACLE, {})
         self.sessions: list[str] = []
 
-    def agent(self, request: EpisodeRequest) -> Agent:
+    def agent(self, request: EpisodeRequest) -> ModelAgent:
         self.sessions.append(request.session)
         return self._model.agent(request)
 

@@ -20,13 +20,15 @@ from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.response_cache import CachedModel
 
+from tests.workers.reply_agent import ReplyAgent
+
 SPEC = ModelSpec("m", "openai", "m", Sampling(temperature=1.0), Endpoint(("http://127.0.0.1:1/v1",)))
 CALL = Call("agent", "m", 12, 7, 0.5, 2, "stop", cached_tokens=3)
 QUEUE = FAMILIES["queue"]
 SCENARIO = generate_dataset("1", 0, ("queue",)).scenarios("queue")[0]
 
 
-class Answers:
+class Answers(ReplyAgent):
     """A model that returns the given answers in order, and counts its calls."""
 
     def __init__(self, *answers: str | ModelFailure, call: Call | None = CALL, delay: int = 0) -> None:

@@ -1,13 +1,14 @@
 """The interface of a wire format: how requests are encoded and responses are read."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from muses_eval.pipeline.agents.interface import ToolCall
 from muses_eval.pipeline.config.sampling import Sampling
-from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.workers.providers.api_error import ApiError
+from muses_eval.workers.providers.chat_request import MessageDict, ToolDict
 from muses_eval.workers.providers.http_client import well_formed
 from pydantic_core import to_json
 
@@ -34,6 +35,7 @@ class Completion:
     """Number of prompt tokens, cached or not."""
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
     @property
     def tokens(self) -> int | None:
@@ -61,8 +63,10 @@ class Adapter(Protocol):
         """Returns the request options that are set, and those that the provider requires."""
         ...
 
-    def encode(self, model: str, prompt: tuple[ChatMessage, ...], options: Options) -> bytes:
-        """Returns the body of one request.  Raises ModelFailure for a prompt that this format cannot express."""
+    def encode(
+        self, model: str, messages: Sequence[MessageDict], options: Options, tools: Sequence[ToolDict] = ()
+    ) -> bytes:
+        """Returns the body of one request.  Raises ModelFailure for messages that this format cannot express."""
         ...
 
     def completion(self, document: object) -> Completion:

@@ -1,20 +1,26 @@
 """Anthropic's messages: ``POST {base_url}/messages``.
 
 The adapter bridges the differences from OpenAI's format: the system prompt is not one of the messages; messages have
-the roles user and assistant, alternate, and are never empty; ``max_tokens`` is required; there is no seed; and the
-prompt's tokens are reported in three parts.
+the roles user and assistant, alternate, and are never empty (:mod:`muses_eval.workers.providers.anthropic_messages`);
+``max_tokens`` is required; there is no seed; and the prompt's tokens are reported in three parts.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from muses_eval.pipeline.config.sampling import Sampling
-from muses_eval.pipeline.episode.control_tokens import escape_control_tokens
-from muses_eval.pipeline.episode.serialization import ChatMessage
-from muses_eval.pipeline.errors import ModelFailure
+from muses_eval.pipeline.episode.control_tokens import escape_message
 from muses_eval.workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
+from muses_eval.workers.providers.anthropic_messages import (
+    system_text,
+    tool_calls,
+    tool_choice,
+    tool_definitions,
+    turns,
+)
 from muses_eval.workers.providers.api_error import CONTENT_FILTER, ApiError, parse_error
+from muses_eval.workers.providers.chat_request import MessageDict, ToolDict
 from muses_eval.workers.providers.http_client import well_formed
 
 API_VERSION = "2023-06-01"
@@ -56,11 +62,16 @@ class AnthropicAdapter:
         extra: dict[str, Any] = {} if sampling.extra_body is None else json.loads(sampling.extra_body)
         return {**extra, **{name: value for name, value in options.items() if value is not None}}
 
-    def encode(self, model: str, prompt: tuple[ChatMessage, ...], options: Options) -> bytes:
-        cleaned = [escape_control_tokens(message) for message in prompt]
-        briefing = "\n\n".join(message.content for message in cleaned if message.role == "system")
+    def encode(
+        self, model: str, messages: Sequence[MessageDict], options: Options, tools: Sequence[ToolDict] = ()
+    ) -> bytes:
+        cleaned = list(map(escape_message, messages))
+        briefing = system_text(cleaned)
         system = {"system": briefing} if briefing else {}
-        return encoded({"model": model, **system, "messages": _turns(cleaned), **options})
+        defined: dict[str, Any] = {"tools": tool_definitions(tools)} if tools else {}
+        if "tool_choice" in options:
+            defined["tool_choice"] = tool_choice(options["tool_choice"])
+        return encoded({"model": model, **system, "messages": turns(cleaned), **options, **defined})
 
     def completion(self, document: object) -> Completion:
         fields = document if isinstance(document, dict) else {}
@@ -73,6 +84,7 @@ class AnthropicAdapter:
             prompt_tokens=_prompt_tokens(usage),
             completion_tokens=token_count(usage, "output_tokens"),
             cached_tokens=token_count(usage, "cache_read_input_tokens"),
+            tool_calls=tool_calls(content),
         )
 
     def join(self, events: Iterable[object]) -> object:
@@ -135,30 +147,6 @@ def _json_or_text(text: str) -> object:
         return json.loads(text or "{}")
     except (ValueError, RecursionError):
         return text
-
-
-def _turns(prompt: Iterable[ChatMessage]) -> list[dict[str, str]]:
-    """Returns the messages without the system prompt; consecutive messages of a role are joined, empty ones dropped.
-
-    Raises:
-        ModelFailure: a message has a role that the API does not accept.
-    """
-    turns: list[dict[str, str]] = []
-    for message in prompt:
-        if message.role == "system" or not message.content.strip():
-            continue
-        if message.role not in ("user", "assistant"):
-            raise ModelFailure(
-                "internal",
-                f"a message has the role {message.role!r}, but Anthropic's API takes user and assistant only; choose a "
-                "serialisation other than native",
-                retryable=False,
-            )
-        if turns and turns[-1]["role"] == message.role:
-            turns[-1]["content"] += f"\n\n{message.content}"
-        else:
-            turns.append({"role": message.role, "content": message.content})
-    return turns
 
 
 def _block_text(block: object) -> str:

@@ -16,19 +16,27 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from muses_eval.pipeline.agents.interface import ToolCall
 from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.model_spec import ModelSpec
+from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Call, Reply
-from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.episode.system_role import fold_system
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.limits import AttemptOutcome, Limiter
 from muses_eval.workers.providers.adapter import Adapter, Completion, NoCompletionError, Options
 from muses_eval.workers.providers.api_error import ApiError, classify, retry_after, scored_finish_reason
+from muses_eval.workers.providers.chat_request import (
+    NO_OVERRIDES,
+    ChatRequest,
+    MessageDict,
+    ToolDict,
+    message_dicts,
+)
 from muses_eval.workers.providers.event_stream import is_event_stream, read_events
 from muses_eval.workers.providers.http_client import HttpClient, HttpResponse, Secrets, excerpt, well_formed
 from muses_eval.workers.providers.load_balancer import LoadBalancer, ResolveServers, fixed_servers
@@ -113,29 +121,35 @@ class ChatApiModel:
         headers = _merged(self._adapter.headers(connection.api_key), connection.headers)
         secrets = Secrets.of(connection.api_key, connection.headers.values())
         self._http = HttpClient(spec.name, headers, secrets, connection.environ or {})
-        self._most_tokens = spec.sampling.max_tokens
         self._estimator = TokenEstimator(spec.sampling.max_tokens)
 
     def agent(self, request: EpisodeRequest) -> "ChatApiAgent":
-        return ChatApiAgent(self, self._adapter.options(self._spec.sampling, request.seed_offset), request.session)
+        return ChatApiAgent(self, self.options(NO_OVERRIDES, request.seed_offset), request.session, request.seed_offset)
 
-    async def complete(self, prompt: tuple[ChatMessage, ...], options: Options, session: str = "") -> Reply:
+    def options(self, overrides: Sampling, seed_offset: int) -> Options:
+        """Returns the options of a request with the model's sampling, of which *overrides* replaces some."""
+        return self._adapter.options(self._spec.sampling.with_overrides(overrides), seed_offset)
+
+    async def complete(
+        self, messages: Sequence[MessageDict], options: Options, session: str = "", tools: Sequence[ToolDict] = ()
+    ) -> Reply:
         """Makes one call, with its retries.  Raises ModelFailure when no attempt is answered."""
         starts: list[float] = []
         options = {**options, **self._stream_fields}
+        max_tokens: int | None = options.get("max_tokens")
         if self._spec.system_role == "fold":
-            prompt = fold_system(prompt)
+            messages = fold_system(messages)
 
         async def attempt() -> Completion:
-            body = self._adapter.encode(self._spec.model, prompt, options)
+            body = self._adapter.encode(self._spec.model, messages, options, tools)
             try:
-                return await self._try(body, session, starts)
+                return await self._try(body, session, starts, max_tokens)
             except ModelFailure:
                 # The adapter may have learned from the error to encode the same request in another form.
-                other = self._adapter.encode(self._spec.model, prompt, options)
+                other = self._adapter.encode(self._spec.model, messages, options, tools)
                 if other == body:
                     raise
-            return await self._try(other, session, starts)
+            return await self._try(other, session, starts, max_tokens)
 
         completion = await with_retries(attempt, self._policy, self._effects.rng, self._effects.sleep)
         call = Call(
@@ -148,7 +162,7 @@ class ChatApiModel:
             finish_reason=completion.finish_reason,
             cached_tokens=completion.cached_tokens,
         )
-        return Reply(completion.text, call)
+        return Reply(completion.text, call, completion.tool_calls)
 
     async def probe(self) -> None:
         """Requests the list of models from all servers.
@@ -165,7 +179,7 @@ class ChatApiModel:
     async def close(self) -> None:
         await self._http.close()
 
-    async def _try(self, body: bytes, session: str, starts: list[float]) -> Completion:
+    async def _try(self, body: bytes, session: str, starts: list[float], max_tokens: int | None) -> Completion:
         with await self._balancer.attempt(session) as attempt:
             async with self._limiter.permit(self._estimator.estimate(body)) as permit:
                 url = attempt.start()
@@ -174,7 +188,7 @@ class ChatApiModel:
                 try:
                     answer = await self._http.send("POST", url, self._adapter.path, body, self._timeout_s)
                     headers = answer.headers
-                    completion = self._parse(answer, self._http.label(url))
+                    completion = self._parse(answer, self._http.label(url), max_tokens)
                 except ModelFailure as failure:
                     attempt.record(failure)
                     permit.record(_outcome_of(failure, headers))
@@ -199,7 +213,7 @@ class ChatApiModel:
             error = replace(error, from_api=False)  # the refusal concerns the list, not necessarily the model
         return self._failure(answer.status, error, answer, where)
 
-    def _parse(self, answer: HttpResponse, where: str) -> Completion:
+    def _parse(self, answer: HttpResponse, where: str, max_tokens: int | None) -> Completion:
         """Reads the completion from a response.  Raises ModelFailure when it has none."""
         answered = answer.status in range(200, 300)
         document = self._document(answer, where) if answered else _json_or_none(answer.body)
@@ -209,7 +223,7 @@ class ChatApiModel:
         error = error or _error_from_body(answer)
         # Some gateways respond with 200 and an error in the body, with a status as the error's code.
         status = (error.status or 500) if answered else answer.status
-        outcome = scored_finish_reason(status, error, self._most_tokens)
+        outcome = scored_finish_reason(status, error, max_tokens)
         if outcome is None:
             self._adapter.learn(status, error)
             raise self._failure(status, error, answer, where)
@@ -233,9 +247,15 @@ class ChatApiModel:
             raise self._no_completion(str(error), where) from None
         text, reason = self._http.secrets.mask_reply(found.text), self._http.secrets.mask_reply(found.finish_reason)
         reason = well_formed(reason[:_REASON_CHARS])
+        if found.tool_calls:
+            found = replace(found, tool_calls=tuple(map(self._masked, found.tool_calls)))
         if text == found.text and reason == found.finish_reason:
             return found
         return replace(found, text=text, finish_reason=reason)
+
+    def _masked(self, call: ToolCall) -> ToolCall:
+        mask = self._http.secrets.mask_reply
+        return ToolCall(mask(call.id), mask(call.name), mask(call.arguments))
 
     def _no_completion(self, problem: str, where: str) -> ModelFailure:
         return ModelFailure("server", f"{where} sent no completion: {self._http.sanitize(problem)}")
@@ -252,14 +272,20 @@ class ChatApiModel:
 
 @dataclass(frozen=True, slots=True)
 class ChatApiAgent:
-    """The agent of one episode: the model with the episode's seed."""
+    """The model in one episode, with the episode's seed."""
 
     model: ChatApiModel
     options: Options
     session: str = ""
+    seed_offset: int = 0
 
     async def reply(self, observation: Observation) -> Reply:
-        return await self.model.complete(observation.prompt, self.options, self.session)
+        return await self.model.complete(message_dicts(observation.prompt), self.options, self.session)
+
+    async def chat(self, observation: Observation, request: ChatRequest) -> Reply:  # noqa: ARG002 - for scripts only
+        plain = request.overrides == NO_OVERRIDES
+        options = self.options if plain else self.model.options(request.overrides, self.seed_offset)
+        return await self.model.complete(request.messages, options, self.session, request.tools)
 
 
 def _merged(headers: Mapping[str, str], further: Mapping[str, str]) -> Mapping[str, str]:

@@ -6,12 +6,14 @@ the model again.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from muses_eval.pipeline.episode.interfaces import Agent, Observation
+from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.errors import ModelFailure
-from muses_eval.workers.providers.model import EpisodeRequest, Model
+from muses_eval.workers.providers.chat_request import ChatRequest
+from muses_eval.workers.providers.model import EpisodeRequest, Model, ModelAgent
 
 
 class FailFastModel:
@@ -32,16 +34,19 @@ class FailFastModel:
     async def close(self) -> None:
         await self._model.close()
 
-    async def reply(self, agent: Agent, observation: Observation) -> Reply:
-        """Returns the agent's reply.  Raises ModelFailure: the call's own, or the permanent one."""
+    def check(self) -> None:
+        """Raises the permanent failure, if there is one."""
         if self.failure is not None:
             raise self.failure
+
+    async def waited(self, reply: Awaitable[Reply]) -> Reply:
+        """Returns the reply of a call.  Raises ModelFailure: the call's own, or the permanent one."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         cancelled_before = task.cancelling()
         self._waiting.add(task)
         try:
-            return await agent.reply(observation)
+            return await reply
         except ModelFailure as failure:
             if failure.ends_model and self.failure is None:
                 self._end(failure, task)
@@ -69,10 +74,15 @@ class FailFastModel:
 
 @dataclass(frozen=True, slots=True)
 class FailFastAgent:
-    """The agent of one episode, which fails fast with its model."""
+    """The model in one episode, which fails fast with the others."""
 
     model: FailFastModel
-    agent: Agent
+    agent: ModelAgent
 
     async def reply(self, observation: Observation) -> Reply:
-        return await self.model.reply(self.agent, observation)
+        self.model.check()
+        return await self.model.waited(self.agent.reply(observation))
+
+    async def chat(self, observation: Observation, request: ChatRequest) -> Reply:
+        self.model.check()
+        return await self.model.waited(self.agent.chat(observation, request))

@@ -1,4 +1,4 @@
-"""The interface of a model, which gives every episode an agent.
+"""The interface of a model, which gives every episode an agent and a harness its calls.
 
 A model is opened once, probed once, used by many episodes at the same time, and closed.  It is used from one event
 loop at a time; the caller closes it before that loop ends.
@@ -7,10 +7,12 @@ loop at a time; the caller closes it before that loop ends.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from muses_eval.pipeline.episode.interfaces import Agent
+from muses_eval.pipeline.episode.interfaces import Agent, Observation
+from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.errors import FailureKind, ModelFailure, MusesError
 from muses_eval.pipeline.families.family import Family
+from muses_eval.workers.providers.chat_request import ChatRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,22 @@ class Unavailable:
         return self.text
 
 
+class ModelAgent(Agent, Protocol):
+    """A model in one episode: the agent under test, or what the harness under test calls."""
+
+    async def chat(self, observation: Observation, request: ChatRequest) -> Reply:
+        """Returns the reply to the request of a harness.  Raises ModelFailure when the model returns none.
+
+        *observation* is the input of the turn; only rule-based models, which read no messages, use it.
+        """
+        ...
+
+
 class Model(Protocol):
     """One model, ready to be called."""
 
-    def agent(self, request: EpisodeRequest) -> Agent:
-        """Returns a new agent for one episode; it needs no closing."""
+    def agent(self, request: EpisodeRequest) -> ModelAgent:
+        """Returns the model in one episode; it needs no closing."""
         ...
 
     async def probe(self) -> None:

@@ -6,14 +6,15 @@ request is repeated with the other name, which all later requests then use.  Lik
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from muses_eval.pipeline.agents.interface import ToolCall
 from muses_eval.pipeline.config.sampling import Sampling
-from muses_eval.pipeline.episode.control_tokens import escape_control_tokens
-from muses_eval.pipeline.episode.serialization import ChatMessage
+from muses_eval.pipeline.episode.control_tokens import escape_message
 from muses_eval.workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
 from muses_eval.workers.providers.api_error import ApiError, parse_error
+from muses_eval.workers.providers.chat_request import MessageDict, ToolDict
 from muses_eval.workers.providers.event_stream import END
 from muses_eval.workers.providers.http_client import well_formed
 
@@ -47,16 +48,16 @@ class OpenAIAdapter:
         extra: dict[str, Any] = {} if sampling.extra_body is None else json.loads(sampling.extra_body)
         return {**extra, **{name: value for name, value in options.items() if value is not None}}
 
-    def encode(self, model: str, prompt: tuple[ChatMessage, ...], options: Options) -> bytes:
-        """Encodes a request with the prompt's own roles: the native serialisation has names as roles."""
-        messages = [
-            {"role": message.role, "content": message.content} for message in map(escape_control_tokens, prompt)
-        ]
+    def encode(
+        self, model: str, messages: Sequence[MessageDict], options: Options, tools: Sequence[ToolDict] = ()
+    ) -> bytes:
+        """Encodes a request with the messages' own roles: the native serialisation has names as roles."""
         if self._limit_field is not _OLD_LIMIT and _OLD_LIMIT in options:
             options = {self._limit_field if name == _OLD_LIMIT else name: value for name, value in options.items()}
         if not self._stream_options:
             options = {name: value for name, value in options.items() if name != _STREAM_OPTIONS}
-        return encoded({"model": model, "messages": messages, **options})
+        defined = {"tools": tools} if tools else {}
+        return encoded({"model": model, "messages": list(map(escape_message, messages)), **options, **defined})
 
     def completion(self, document: object) -> Completion:
         fields = document if isinstance(document, dict) else {}
@@ -75,6 +76,7 @@ class OpenAIAdapter:
             prompt_tokens=token_count(usage, "prompt_tokens"),
             completion_tokens=token_count(usage, "completion_tokens"),
             cached_tokens=token_count(details, "cached_tokens"),
+            tool_calls=_tool_calls(choice["message"].get("tool_calls")),
         )
 
     def join(self, events: Iterable[object]) -> object:
@@ -148,6 +150,19 @@ def _first_choice(event: Mapping[str, object]) -> list[dict[str, Any]]:
     choices = event.get("choices")
     listed = choices if isinstance(choices, list) else []
     return [choice for choice in listed if isinstance(choice, dict) and not choice.get("index")]
+
+
+def _tool_calls(listed: object) -> tuple[ToolCall, ...]:
+    """Returns the calls of functions; a call without a name is left out, one without an id gets its number."""
+    calls = []
+    for number, call in enumerate(listed if isinstance(listed, list) else ()):
+        match call:
+            case {"function": {"name": str(name), **function}} if name:
+                given, arguments = call.get("id"), function.get("arguments")
+                text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+                identity = given if isinstance(given, str) and given else f"call_{number}"
+                calls.append(ToolCall(well_formed(identity), well_formed(name), well_formed(text)))
+    return tuple(calls)
 
 
 def message_text(message: Mapping[str, object]) -> str:

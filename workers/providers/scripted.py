@@ -14,6 +14,7 @@ from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 from muses_eval.pipeline.rng import SplitMix64
 from muses_eval.pipeline.seeds import principal_seed
+from muses_eval.workers.providers.chat_request import ChatRequest
 from muses_eval.workers.providers.model import EpisodeRequest
 
 
@@ -34,14 +35,24 @@ class ScriptedModel:
         """Does nothing: there are no connections."""
 
 
-@dataclass(frozen=True, slots=True)
 class ScriptedReplies:
-    """The agent of a rule-based model."""
+    """A rule-based model in one episode.
 
-    script: ScriptedAgent
+    A harness can be tried with it: whatever messages it sends, it receives the reply of the model alone to the inputs
+    of the turn, and the same one for every call in the turn.
+    """
+
+    def __init__(self, script: ScriptedAgent) -> None:
+        self._script = script
+        self._turn, self._said = 0, ""
 
     async def reply(self, observation: Observation) -> Reply:
-        return Reply(self.script.speak(observation.inputs))
+        return Reply(self._script.speak(observation.inputs))
+
+    async def chat(self, observation: Observation, request: ChatRequest) -> Reply:  # noqa: ARG002 - reads no messages
+        if observation.turn != self._turn:
+            self._turn, self._said = observation.turn, self._script.speak(observation.inputs)
+        return Reply(self._said)
 
 
 @dataclass(frozen=True, slots=True)
