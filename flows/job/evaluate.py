@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
@@ -89,6 +90,7 @@ def _executor(execution: ExecutionConfig, settings: Settings, homes: ExitStack) 
             workers=execution.workers,
             shards_per_worker=execution.shards_per_worker,
             weight=execution.weight,
+            runtime_env={} if execution.runtime_env is None else json.loads(execution.runtime_env),
             temp_dir=None if remote else homes.enter_context(ray_home(settings)),
             code=PACKAGE if remote else None,
         )

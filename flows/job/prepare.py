@@ -3,11 +3,12 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
+from muses_eval.flows.agents.load_agents import LoadedAgent, load_agents, specs, store_code
 from muses_eval.flows.data.dataset_check import explain_problems
 from muses_eval.flows.installation import CHECKOUT
 from muses_eval.flows.job.async_run_lock import hold_run_lock_async
@@ -97,14 +98,17 @@ def load_dataset(config: RunConfig) -> Dataset:
     return dataset
 
 
-def plan_run(config: RunConfig, dataset: Dataset) -> Plan:
+def plan_run(config: RunConfig, dataset: Dataset, agents: Sequence[LoadedAgent] | None = None) -> Plan:
     """Makes the plan of a run with all of its episodes.
 
+    *agents* are those of the config; None loads them.
+
     Raises:
-        ConfigError, DatasetError: the run's protocol cannot be loaded.
+        ConfigError, DatasetError: the run's protocol or its agents cannot be loaded.
         MusesError: the protocol does not have a family of the run.
     """
-    request = config.request(dataset.families, load_protocol(config))
+    loaded = load_agents(config) if agents is None else agents
+    request = config.request(dataset.families, load_protocol(config), specs(loaded))
     for family in request.families:
         for scenario in dataset.scenarios(family)[:1]:
             request.protocol.dialogue(FAMILIES[family], scenario, scenario.template)
@@ -139,6 +143,7 @@ def prepare_without_lock(config: RunConfig) -> PreparedRun:
 class _Opened:
     config: RunConfig
     dataset: Dataset
+    agents: tuple[LoadedAgent, ...]
     store: ObjectStore
     plan: Plan
     manifest: RunManifest
@@ -146,17 +151,19 @@ class _Opened:
 
 def _open(config: RunConfig) -> _Opened:
     dataset = load_dataset(config)
-    plan = plan_run(config, dataset)
+    agents = load_agents(config)
+    plan = plan_run(config, dataset, agents)
     store = open_store(config.store)
     store.check()
-    manifest = _manifest(config, plan, dataset)
+    manifest = _manifest(config, plan, dataset, agents)
     create_or_check(store, manifest)
-    return _Opened(config, dataset, store, plan, manifest)
+    return _Opened(config, dataset, agents, store, plan, manifest)
 
 
 def _resume(opened: _Opened) -> PreparedRun:
     store, plan = opened.store, opened.plan
     create_or_check(store, opened.manifest)  # again: the run may have been deleted before the lock was acquired
+    store_code(store, opened.agents)  # after the manifest, which protects it from garbage collection
     index = read_index(store, plan.run_id)
     pending = plan.without(index.scored)
     if pending.episode_count and (index.sealed or index.damaged):
@@ -171,7 +178,7 @@ async def with_context(run: PreparedRun, settings: Settings, budget: RunBudget |
     return replace(run, context=await asyncio.to_thread(read_context, run, settings.home, budget))
 
 
-def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
+def _manifest(config: RunConfig, plan: Plan, dataset: Dataset, agents: Sequence[LoadedAgent]) -> RunManifest:
     code = code_state(CHECKOUT)
     entries = {cell.entry: cell for cell in plan.cells}
     return RunManifest(
@@ -199,7 +206,7 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
         templates=config.templates,
         epochs=config.epochs,
         limit=config.limit,
-        versions=package_versions(),
+        versions=package_versions(agent.distribution for agent in agents if agent.distribution),
         commit=code.commit,
         dirty=code.dirty,
         made_with=mask_json(provenance_record(plan, dataset.versions, code, CHECKOUT)),
@@ -207,8 +214,9 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset) -> RunManifest:
 
 
 def _agent(agent: AgentSpec) -> dict[str, object]:
-    facts = asdict(agent)
-    return {**facts, "options": json.loads(agent.options)}
+    """Returns what decides the replies of an agent; its limits are in the provenance, since they may be raised."""
+    identity = {**asdict(agent), "options": json.loads(agent.options)}
+    return {name: value for name, value in identity.items() if value and name not in ("turn_timeout_s", "max_calls")}
 
 
 def called_models(plan: Plan) -> tuple[ModelSpec, ...]:

@@ -7,7 +7,7 @@ environment variables.
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -46,10 +46,13 @@ def code_state(root: Path) -> CodeState:
     return CodeState(commit, dirty, _hash(changes.encode()) if changes else None)
 
 
-def package_versions() -> dict[str, str]:
-    """Returns package -> installed version, without packages that are not installed."""
+def package_versions(further: Iterable[str] = ()) -> dict[str, str]:
+    """Returns package -> installed version, without packages that are not installed.
+
+    *further* are packages beside those of this project.
+    """
     found = {}
-    for package in _PACKAGES:
+    for package in dict.fromkeys((*_PACKAGES, *further)):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -64,6 +67,7 @@ def provenance_record(plan: Plan, rows: Mapping[str, str], code: CodeState, root
     """
     models = {cell.model.name: cell.model for cell in plan.cells}
     families = sorted({cell.family for cell in plan.cells})
+    agents = {cell.agent.name: cell.agent for cell in plan.cells if not cell.agent.is_chat}
     facts = {
         "changes": code.changes,
         "python": platform.python_version(),
@@ -75,6 +79,11 @@ def provenance_record(plan: Plan, rows: Mapping[str, str], code: CodeState, root
         "simulator": {} if plan.users.model is None else _serving(plan.users.model),
         "serving": {name: _serving(model) for name, model in models.items()},
     }
+    if agents:  # so that older runs compare as equal
+        facts["agents"] = {
+            name: {"turn_timeout_s": agent.turn_timeout_s, "max_calls": agent.max_calls}
+            for name, agent in agents.items()
+        }
     return dict(json.loads(json.dumps(facts)))
 
 

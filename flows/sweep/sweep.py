@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import duckdb
 from muses_eval.dashboards.tables.sweep import SweepRow
+from muses_eval.flows.agents.load_agents import LoadedAgent, load_agents
 from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
 from muses_eval.flows.job.prepare import Warn, load_dataset, plan_run
 from muses_eval.flows.job.report import RunReport
@@ -21,6 +22,7 @@ from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.flows.job.shared_executor import SharedExecutor
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.async_utils import gather_all
+from muses_eval.pipeline.config.agent_config import AgentConfig
 from muses_eval.pipeline.config.dataset import DatasetSpec
 from muses_eval.pipeline.config.grid import SweepRun
 from muses_eval.pipeline.config.model_spec import ModelSpec
@@ -49,19 +51,22 @@ class PlannedRun:
     config: RunConfig
     dataset: Dataset
     plan: Plan
+    agents: tuple[LoadedAgent, ...]
 
 
 def plan_runs(runs: Iterable[SweepRun]) -> Iterator[PlannedRun]:
-    """Plans the runs one after the other; a dataset of several runs is loaded once.
+    """Plans the runs one after the other; a dataset or the agents of several runs are loaded once.
 
     Raises:
         ConfigError, DatasetError: a run cannot be planned.
     """
     loaded: dict[tuple[DatasetSpec, tuple[str, ...]], Dataset] = {}
+    checked: dict[tuple[AgentConfig, ...], tuple[LoadedAgent, ...]] = {}
     for run in runs:
         key = (run.config.dataset, run.config.families)
         dataset = loaded[key] = loaded.get(key) or load_dataset(run.config)
-        yield PlannedRun(run.label, run.config, dataset, plan_run(run.config, dataset))
+        agents = checked[run.config.agents] = checked.get(run.config.agents) or load_agents(run.config)
+        yield PlannedRun(run.label, run.config, dataset, plan_run(run.config, dataset, agents), agents)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,17 @@ from pydantic import BeforeValidator, Field, model_validator
 Place = Literal["before", "after", "instead"]
 """Place of the text of a ``prompt`` agent in relation to the briefing."""
 
+AgentForm = Literal["chat", "prompt", "file", "module", "service", "installed"]
+"""``file``: a class in a file of Python.  ``module``: a class in a module that can be imported.  ``installed``: the
+name of an agent that a package declares."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,59}")
+_FILE = re.compile(r"(?P<module>.+\.py):(?P<name>[^\W\d]\w*)")
+_MODULE = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
+_FORMS = (
+    "expected chat, prompt, folder/file.py:Class, package.module:Class, the name of an installed agent, or the address "
+    "of a service (http://...)"
+)
 
 
 def _facts(value: object) -> object:
@@ -23,7 +33,8 @@ def _facts(value: object) -> object:
 class AgentConfig(Section):
     """One agent: ``chat``, ``prompt``, the name of an installed agent, a class in Python, or the address of a service.
 
-    A class is written ``folder/file.py:Class`` or ``package.module:Class``.
+    A class is written ``folder/file.py:Class``, relative to the working directory as datasets are, or
+    ``package.module:Class``.
     """
 
     agent: str
@@ -51,14 +62,21 @@ class AgentConfig(Section):
             raise ValueError(
                 f"name is {self.name!r}; expected at most 60 letters, digits, dots, dashes, underscores and plus signs"
             )
+        if self.form == "service" and (problem := address_problem(self.agent)):
+            raise ValueError(problem.replace("base_url", "agent"))
+        if self.form == "installed" and not _NAME.fullmatch(self.agent):
+            forgotten = " (the class is missing)" if self.agent.endswith(".py") else ""
+            raise ValueError(f"agent is {self.agent!r}{forgotten}; {_FORMS}")
         if (self.agent == "chat") != (self.entry == "chat"):
             raise ValueError("the name chat is that of the model alone; give the agent another `name`")
         if self.agent == "chat" and (extra := self._changed - {"agent", "name"}):
             raise ValueError(f"chat is the model alone and has no options: leave out {', '.join(sorted(extra))}")
         if (self.agent == "prompt") != (self.system is not None):
             raise ValueError("`system`, the path of a text, belongs to `agent: prompt`, and only to it")
-        if self.is_service and (problem := address_problem(self.agent)):
-            raise ValueError(problem.replace("base_url", "agent"))
+        if self.agent == "prompt" and self.options is not None:
+            raise ValueError("`agent: prompt` has no options; it has `system` and `place`")
+        if self.agent != "prompt" and self.place != "before":
+            raise ValueError("`place` belongs to `agent: prompt`, and only to it")
         if not _NAME.fullmatch(self.entry):
             raise ValueError(f"agent {self.agent!r} needs a `name`, which tables show")
         return self
@@ -69,10 +87,23 @@ class AgentConfig(Section):
         return {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
 
     @property
-    def is_service(self) -> bool:
-        return self.agent.startswith(("http://", "https://"))
+    def form(self) -> AgentForm:
+        if self.agent in ("chat", "prompt"):
+            return "chat" if self.agent == "chat" else "prompt"
+        if self.agent.startswith(("http://", "https://")):
+            return "service"
+        if _FILE.fullmatch(self.agent):
+            return "file"
+        return "module" if _MODULE.fullmatch(self.agent) else "installed"
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """File or module of a class, and its name; only for the forms ``file`` and ``module``."""
+        place, _, name = self.agent.rpartition(":")
+        return place, name
 
     @property
     def entry(self) -> str:
         """Name in tables."""
-        return self.name or (self.agent.rpartition(":")[2] if not self.is_service else "")
+        derived = {"service": "", "file": self.target[1], "module": self.target[1]}
+        return self.name or derived.get(self.form, self.agent)

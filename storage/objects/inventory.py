@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from muses_eval.storage.objects.agent_archive import parse_archive_key
 from muses_eval.storage.objects.object_keys import (
     RescoredKey,
     SealedKey,
@@ -15,8 +16,9 @@ from muses_eval.storage.objects.object_keys import (
 )
 from muses_eval.storage.objects.object_store import ObjectInfo, ObjectStore
 
-ObjectKind = Literal["manifest", "shard", "sealed", "rescored", "claim", "cache", "site", "foreign"]
-"""``claim`` is a run lock.  ``foreign`` objects are not ours: they are listed, and never changed."""
+ObjectKind = Literal["manifest", "shard", "sealed", "rescored", "claim", "agent", "cache", "site", "foreign"]
+"""``claim`` is a run lock, ``agent`` the code of an agent.  ``foreign`` objects are not ours: they are listed, and
+never changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,13 @@ def classify(info: ObjectInfo) -> StoredObject:
         return StoredObject(info, "manifest", run_id)
     if (run_id := parse_lock_key(info.key)) is not None:
         return StoredObject(info, "claim", run_id)
-    match info.key.partition("/"):
-        case "cache", "/", _:
-            return StoredObject(info, "cache", None)
-        case "site", "/", _:
-            return StoredObject(info, "site", None)
-    return StoredObject(info, "foreign", None)
+    if parse_archive_key(info.key) is not None:
+        return StoredObject(info, "agent", None)
+    folder, slash, _ = info.key.partition("/")
+    return StoredObject(info, _FOLDERS.get(folder + slash, "foreign"), None)
 
 
+_FOLDERS: Mapping[str, ObjectKind] = {"cache/": "cache", "site/": "site"}
 _KINDS: Mapping[type, ObjectKind] = {ShardKey: "shard", SealedKey: "sealed", RescoredKey: "rescored"}
 
 

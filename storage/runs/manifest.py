@@ -157,6 +157,12 @@ class RunManifest:
         return any("agent" in identity for identity in self.models.values())
 
     @property
+    def agent_archives(self) -> frozenset[str]:
+        """Keys of the archives with the code of its agents."""
+        agents = (identity.get("agent", {}) for identity in self.models.values())
+        return frozenset(agent["bundle"] for agent in agents if "bundle" in agent)
+
+    @property
     def identity(self) -> Iterator[tuple[str, object]]:
         """The fields that decide which episodes a run plays, as (field, value)."""
         yield "dataset_version", self.dataset_version

@@ -6,6 +6,7 @@
                                all of their rows
     objects without manifest   everything of a deleted run
     run locks                  released, or without a heartbeat for the grace period
+    code of agents             that no run names
 
 Foreign objects are kept, and so are all objects of a run whose manifest cannot be read, because a newer version may
 have written it.  Ages are measured by the store's clock.  The run lock is held while a run's garbage is deleted; a run
@@ -21,7 +22,7 @@ from muses_eval.storage.objects.inventory import StoredObject, by_run, take_inve
 from muses_eval.storage.objects.object_keys import lock_key, manifest_key
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectInfo, ObjectStore, store_time
 from muses_eval.storage.query.polars_frames import scan_objects
-from muses_eval.storage.runs.manifest import RunManifest, read_manifest
+from muses_eval.storage.runs.manifest import RunManifest, read_manifest, readable_manifests
 from muses_eval.storage.runs.run_lock import HEARTBEAT, HeartbeatTiming, RunLockedError, hold_run_lock
 from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA
 
@@ -69,7 +70,11 @@ def collect_garbage(
     ]
     _delete(store, found, dry_run=dry_run)
     held: dict[str, str] = {}
-    for run_id, items in by_run(take_inventory(store)).items():
+    inventory = take_inventory(store)
+    unnamed = list(_unnamed_archives(store, inventory, before))
+    _delete(store, unnamed, dry_run=dry_run)
+    found += unnamed
+    for run_id, items in by_run(inventory).items():
         mine = list(_garbage_of(store, run_id, items, before))
         if mine and not dry_run:
             try:
@@ -79,6 +84,18 @@ def collect_garbage(
                 continue
         found += mine
     return GarbageReport(tuple(found), held, not dry_run)
+
+
+def _unnamed_archives(store: ObjectStore, inventory: Sequence[StoredObject], before: float) -> Iterator[GarbageObject]:
+    """Yields the old archives that no manifest names; none when a manifest cannot be read, since it may name any."""
+    old = [item for item in inventory if item.kind == "agent" and item.info.modified < before]
+    if not old:
+        return
+    manifests, unreadable = readable_manifests(store)
+    named = frozenset[str]().union(*(manifest.agent_archives for manifest in manifests))
+    for item in () if unreadable else old:
+        if item.info.key not in named:
+            yield GarbageObject(item.info.key, item.info.size, "code of an agent that no run names", None)
 
 
 def _delete_of_run(

@@ -10,6 +10,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.objects.agent_archive import unpack_code
 from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, manifest_key, rescored_keys, trace_keys
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.runs.manifest import NoSuchRunError, RunManifest, SealedObject, find_manifest, read_manifest
@@ -82,7 +83,7 @@ def verify(store: ObjectStore, run_id: str) -> VerificationReport:
         read = _read_all(store, manifest, [*map(str, shards), *map(str, parts)])
         # Compaction replaces the manifest before it deletes anything.
         if all(each.is_there for each in read.values()) or _still_holds(store, manifest):
-            return _check(manifest, read)
+            return _check(manifest, read, list(_archive_defects(store, manifest)))
     raise StoreError(
         f"store {store.url}: the run {run_id!r} kept being compacted while it was read; start the command again"
     )
@@ -114,7 +115,19 @@ def _still_holds(store: ObjectStore, manifest: RunManifest) -> bool:
         return False
 
 
-def _check(manifest: RunManifest, read: Mapping[str, _Read]) -> VerificationReport:
+def _archive_defects(store: ObjectStore, manifest: RunManifest) -> Iterator[Defect]:
+    """Yields the defects of the archives with the code of the run's agents."""
+    for key in sorted(manifest.agent_archives):
+        lost = "the code of an agent; the next start of the run stores it again, if its files are the same"
+        try:
+            unpack_code(key, store.get(key))
+        except MissingObjectError:
+            yield Defect(key, "missing", "the manifest names it, but it does not exist", lost)
+        except StoreError as error:
+            yield Defect(key, "damaged", str(error), f"{lost} and this object is deleted first")
+
+
+def _check(manifest: RunManifest, read: Mapping[str, _Read], archives: Sequence[Defect]) -> VerificationReport:
     sealed = {entry.key for entry in manifest.sealed}
     counted = [each for key, each in read.items() if key in sealed or manifest.state == "open"]
     stored, scored = _counts([each.rows for each in counted if each.rows is not None])
@@ -126,7 +139,7 @@ def _check(manifest: RunManifest, read: Mapping[str, _Read]) -> VerificationRepo
         scored=scored,
         objects=len(read),
         bytes=sum(each.size for each in read.values()),
-        findings=tuple(each.finding for each in read.values() if each.finding),
+        findings=(*(each.finding for each in read.values() if each.finding), *archives),
     )
 
 

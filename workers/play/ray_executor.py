@@ -9,9 +9,9 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,13 +28,15 @@ from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.play.shard_worker import ShardWorker
 from muses_eval.workers.providers.model import Unavailable
 from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
+from ray.runtime_env import RuntimeEnv
 
 DRAIN_TIMEOUT_S = 20.0
 REACH_TIMEOUT_S = 5.0
 _START_ONE = "start one with `ray start --head` (its address is host:6379), or leave the address out to use a local one"
 SHARD_TRIES = 5
 """Number of times that work is given to an actor before its loss is an error."""
-_NOT_SHIPPED = ["/flows", "/dashboards", "**/__pycache__"]
+_CACHES = ["**/__pycache__"]
+_NOT_SHIPPED = ["/flows", "/dashboards", *_CACHES]
 """Sub-packages that no worker imports, in the syntax of .gitignore."""
 
 
@@ -51,6 +53,8 @@ class RaySettings:
     """Folder for the logs of a local cluster, short enough for a socket path; None for Ray's default."""
     code: Path | None = None
     """Folder of the package ``muses_eval``, sent to a remote cluster; None when the code is installed there."""
+    runtime_env: Mapping[str, Any] = field(default_factory=dict)
+    """Ray's runtime environment for the workers, as in the configuration."""
     weight: int = 1
     """Weight of this run against other runs that use the same accounts."""
     start_timeout_s: float = 120.0
@@ -200,7 +204,7 @@ def _died(work: str, error: RayError) -> MusesError:
 def _not_started(error: RayError) -> ConfigError:
     return ConfigError(
         f"the Ray workers cannot start: {_first_line(error)}; every machine of the cluster needs this Python and the "
-        "packages of the project"
+        "packages of the project, and must be able to set up execution.runtime_env, if there is one"
     )
 
 
@@ -227,24 +231,37 @@ def _cpus(resources: Callable[[], dict[str, float]]) -> float:
 
 def _connect(settings: RaySettings) -> str | None:
     """Connects to the cluster; returns the URL of its dashboard, if it has one."""
+    runtime_env = _runtime_env(settings)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if settings.address is None:
         temp_dir: dict[str, Any] = {"_temp_dir": str(settings.temp_dir)} if settings.temp_dir else {}
         # "local": otherwise Ray would join any cluster that it finds on this machine or in RAY_ADDRESS.
-        ray.init("local", include_dashboard=False, **quiet, **temp_dir)
+        ray.init("local", include_dashboard=False, runtime_env=runtime_env, **quiet, **temp_dir)
         return None
     _check_reachable(settings.address)
-    shipped: dict[str, Any] = (
-        {"runtime_env": {"py_modules": [str(settings.code)], "excludes": _NOT_SHIPPED}} if settings.code else {}
-    )
     try:
-        dashboard = ray.init(address=settings.address, **quiet, **shipped).dashboard_url
+        dashboard = ray.init(address=settings.address, runtime_env=runtime_env, **quiet).dashboard_url
     except (ConnectionError, TimeoutError, ValueError, RuntimeError, RayError) as error:
         raise ConfigError(
             f"no Ray cluster at {settings.address}: {_first_line(error)}; {_START_ONE}. "
             "Where it runs and wants a token, set RAY_AUTH_MODE=token, or, on its own machine, write the address `auto`"
         ) from None
     return f"http://{dashboard}" if dashboard else None
+
+
+def _runtime_env(settings: RaySettings) -> dict[str, Any] | None:
+    """Returns the runtime environment of the workers, with the code of this package when it is sent to them."""
+    env = dict(settings.runtime_env)
+    if settings.code is not None:
+        # Ray excludes the same names from every folder that it sends.
+        excluded = _CACHES if {"py_modules", "working_dir"} & env.keys() else _NOT_SHIPPED
+        env["py_modules"] = [str(settings.code), *env.get("py_modules", ())]
+        env["excludes"] = [*excluded, *env.get("excludes", ())]
+    try:
+        RuntimeEnv(**env)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"execution.runtime_env: {_first_line(error)}") from error
+    return env or None
 
 
 def _check_reachable(address: str) -> None:
