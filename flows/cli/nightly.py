@@ -12,7 +12,7 @@ from muses_eval.flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, RunOptions, Store, load_config
 from muses_eval.flows.cli.output import echo, to_json
-from muses_eval.flows.cli.progress import ProgressDisplay
+from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 
@@ -97,7 +97,7 @@ def _show(result: "NightResult", *, as_json: bool) -> int:
     from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
     from muses_eval.flows.nightly.night_text import night_lines
 
-    rows = result.night.leaderboard
+    rows = result.night.rows
     if as_json:
         echo(to_json({**asdict(result.report), "leaderboard": leaderboard_records(rows)}))
     else:

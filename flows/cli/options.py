@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from muses_eval.pipeline.config.grid import has_grid
-from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.flows.job.config_file import parse_one_run, read_yaml
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
 
@@ -77,13 +76,7 @@ def load_config(path: Path | None, options: RunOptions, default_store: str) -> R
     Raises:
         ConfigError: the file or an option is invalid, or the configuration is a grid.
     """
-    raw, source = load_raw(path, options, default_store)
-    if has_grid(raw):
-        raise ConfigError(
-            f"{source}: it has a grid, but this command is for one run; `muses flow sweep` plays all runs of a grid, "
-            "and `muses plan` shows them"
-        )
-    return parse_config(raw, source)
+    return parse_one_run(*load_raw(path, options, default_store))
 
 
 def load_raw(path: Path | None, options: RunOptions, default_store: str) -> tuple[dict[str, Any], str]:
@@ -137,27 +130,3 @@ def _given(**values: object) -> dict[str, Any]:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def read_yaml(path: Path) -> Mapping[str, Any]:
-    """Reads a configuration as it was written.
-
-    Raises:
-        ConfigError: the file cannot be read, or it is not YAML with keys and values.
-    """
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a YAML file, or give --model") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from error
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
-        raise ConfigError(f"{path}: not YAML: {problem}") from error
-    if not isinstance(raw, Mapping):
-        raise ConfigError(f"{path}: expected keys and values such as `models: [scripted/oracle]`, got {raw!r}")
-    return raw

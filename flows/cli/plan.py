@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import partial
 from itertools import chain
 from typing import Annotated, Any
 
@@ -14,22 +13,18 @@ from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_raw
 from muses_eval.flows.cli.output import budget_text, echo, to_json
 from muses_eval.flows.cli.sweep import MostCells
-from muses_eval.flows.job.prepare import called_models
-from muses_eval.flows.job.serving import served_agents, served_users
+from muses_eval.flows.job.run_preview import RunPreview, estimate_cost_of
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import Settings, read_settings, set_environment_defaults
-from muses_eval.flows.sweep.sweep import PlannedRun, plan_runs
-from muses_eval.pipeline.config.budget import Budget
+from muses_eval.flows.sweep.sweep import plan_runs
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand, has_grid
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
-from muses_eval.pipeline.plan.cell_estimate import CellEstimate, estimate_cells
-from muses_eval.pipeline.plan.cost_estimate import CostEstimate, estimate_cost
+from muses_eval.pipeline.plan.cell_estimate import CellEstimate
 from muses_eval.pipeline.plan.duration import sequential_duration
 from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 from muses_eval.pipeline.plan.gpu_waves import WaveSchedule, schedule_waves, server_key
-from muses_eval.pipeline.plan.interval import CONFIDENCE_LEVEL, Interval
-from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.pipeline.plan.interval import Interval
 from muses_eval.pipeline.retirement import retirement_notices
 
 Pilot = Annotated[
@@ -60,7 +55,7 @@ def plan(  # noqa: PLR0913 - a command's options
     settings = read_settings()
     raw, source = load_raw(config, options, settings.store)
     previews = [
-        _RunPreview.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
+        RunPreview.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
         for run in plan_runs(expand(raw, source, most_cells))
     ]
     for notice in retirement_notices(chain.from_iterable(preview.called for preview in previews), _today()):
@@ -77,83 +72,14 @@ def plan(  # noqa: PLR0913 - a command's options
     return DONE
 
 
-@dataclass(frozen=True, slots=True)
-class _RunPreview:
-    """Preview of one run, without its plan, which is too large to keep for every run of a sweep."""
-
-    label: str
-    head: Mapping[str, Any]
-    cells: Sequence[Mapping[str, Any]]
-    smallest: Mapping[str, float | None]
-    smallest_text: str
-    cell_estimates: tuple[CellEstimate, ...]
-    agents: tuple[ModelSpec, ...]
-    """Agents that the run serves."""
-    users: tuple[ModelSpec, ...]
-    """Users' model when the run serves it."""
-    called: tuple[ModelSpec, ...]
-    """Models that the run calls, agents and users."""
-    budget: Budget | None
-
-    @classmethod
-    def of(cls, run: PlannedRun, measured: Mapping[str, EpisodeUsage]) -> "_RunPreview":
-        from muses_eval.dashboards.tables.detectable_difference import (
-            detectable_differences,
-            render_detectable_differences,
-        )
-
-        planned = run.plan
-        return cls(
-            label=run.label,
-            head={
-                "run_id": planned.run_id,
-                "dataset": planned.dataset,
-                "dataset_version": planned.dataset_version,
-                "protocol": planned.protocol.name,
-                "episodes": planned.episode_count,
-            },
-            cells=_cells(planned),
-            smallest=detectable_differences(planned),
-            smallest_text=render_detectable_differences(planned),
-            cell_estimates=estimate_cells(planned, run.dataset.by_family, measured),
-            agents=tuple(served_agents(planned)),
-            users=served_users(planned),
-            called=called_models(planned),
-            budget=run.config.budget,
-        )
-
-
-def _cells(planned: Plan) -> list[dict[str, Any]]:
-    return [
-        {
-            "model": cell.entry,
-            "base_model": cell.model.name,
-            "agent": cell.agent.name,
-            "facts": cell.agent.facts,
-            "family": cell.family,
-            "template": cell.template,
-            "shards": len(cell.shards),
-            "episodes": cell.episode_count,
-        }
-        for cell in planned.cells
-    ]
-
-
-def _estimate(cells: Sequence[CellEstimate]) -> CostEstimate:
-    from muses_eval.storage.analysis.student_t import t_quantile
-    from muses_eval.workers.limits import Account
-
-    return estimate_cost(cells, partial(t_quantile, (1 + CONFIDENCE_LEVEL) / 2), Account.of)
-
-
-def _together(previews: Sequence[_RunPreview]) -> list[CellEstimate]:
+def _together(previews: Sequence[RunPreview]) -> list[CellEstimate]:
     return [cell for preview in previews for cell in preview.cell_estimates]
 
 
-def _run_record(preview: _RunPreview) -> dict[str, Any]:
+def _run_record(preview: RunPreview) -> dict[str, Any]:
     from muses_eval.dashboards.tables.cost_estimate import estimate_record
 
-    expected = estimate_record(_estimate(preview.cell_estimates))
+    expected = estimate_record(estimate_cost_of(preview.cell_estimates))
     return {
         **preview.head,
         "smallest_difference": preview.smallest,
@@ -162,18 +88,18 @@ def _run_record(preview: _RunPreview) -> dict[str, Any]:
     }
 
 
-def _sweep_record(previews: Sequence[_RunPreview]) -> dict[str, Any]:
+def _sweep_record(previews: Sequence[RunPreview]) -> dict[str, Any]:
     from muses_eval.dashboards.tables.cost_estimate import estimate_record
 
     return {
         "episodes": sum(preview.head["episodes"] for preview in previews),
         "cells": sum(len(preview.cells) for preview in previews),
-        "estimate": estimate_record(_estimate(_together(previews))),
+        "estimate": estimate_record(estimate_cost_of(_together(previews))),
         "runs": [{"run": preview.label, **_run_record(preview)} for preview in previews],
     }
 
 
-def _run_texts(preview: _RunPreview) -> Iterator[str]:
+def _run_texts(preview: RunPreview) -> Iterator[str]:
     from muses_eval.dashboards.tables.cost_estimate import render_estimate
     from muses_eval.dashboards.tables.text_table import text_table
 
@@ -182,19 +108,19 @@ def _run_texts(preview: _RunPreview) -> Iterator[str]:
     yield f"run {head['run_id']} · {dataset} · protocol {head['protocol']}"
     yield text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4))
     yield f"{head['episodes']} episodes in {len(cells)} cells"
-    expected = _estimate(preview.cell_estimates)
+    expected = estimate_cost_of(preview.cell_estimates)
     if expected.by_model:
         yield render_estimate(expected)
     yield preview.smallest_text
 
 
-def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
+def _sweep_texts(previews: Sequence[RunPreview]) -> Iterator[str]:
     from muses_eval.dashboards.tables.cost_estimate import RunEstimate, render_estimate, render_runs
 
     yield render_runs(
         [
             RunEstimate(
-                each.label, len(each.cells), each.head["episodes"], _estimate(each.cell_estimates), each.smallest
+                each.label, len(each.cells), each.head["episodes"], estimate_cost_of(each.cell_estimates), each.smallest
             )
             for each in previews
         ]
@@ -202,7 +128,7 @@ def _sweep_texts(previews: Sequence[_RunPreview]) -> Iterator[str]:
     cells, episodes = (sum(part) for part in zip(*((len(o.cells), o.head["episodes"]) for o in previews), strict=True))
     protocols = " and ".join(dict.fromkeys(preview.head["protocol"] for preview in previews))
     yield f"{episodes} episodes in {cells} cells of {len(previews)} runs · protocol {protocols}"
-    expected = _estimate(_together(previews))
+    expected = estimate_cost_of(_together(previews))
     if expected.by_model:
         yield render_estimate(expected)
     if previews[0].budget is not None:
@@ -223,7 +149,7 @@ class _GpuSchedule:
         return schedule_record(self.schedule, self.seconds)
 
 
-def _gpu_schedule(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | None:
+def _gpu_schedule(previews: Sequence[RunPreview], gpus: int) -> _GpuSchedule | None:
     """Returns None when no model is served by this project."""
     agents, users = _served(previews)
     if not agents and not users:
@@ -231,20 +157,20 @@ def _gpu_schedule(previews: Sequence[_RunPreview], gpus: int) -> _GpuSchedule | 
     schedule = schedule_waves(agents, users, gpus)
     cells = _together(previews)
     turns = [
-        _estimate([cell for cell in cells if server_key(cell.model) in set(map(server_key, wave.models))]).seconds
-        for wave in schedule.waves
+        estimate_cost_of([cell for cell in cells if server_key(cell.model) in served]).seconds
+        for served in (set(map(server_key, wave.models)) for wave in schedule.waves)
     ]
-    return _GpuSchedule(schedule, sequential_duration(_estimate(cells).seconds, turns))
+    return _GpuSchedule(schedule, sequential_duration(estimate_cost_of(cells).seconds, turns))
 
 
-def _served(previews: Sequence[_RunPreview]) -> tuple[list[ModelSpec], list[ModelSpec]]:
+def _served(previews: Sequence[RunPreview]) -> tuple[list[ModelSpec], list[ModelSpec]]:
     """Returns the agents and the users' models that this project serves, one model per group of servers."""
     agents = {server_key(model): model for preview in previews for model in preview.agents}
     users = {server_key(model): model for preview in previews for model in preview.users}
     return [model for servers, model in agents.items() if servers not in users], list(users.values())
 
 
-def _gpus_text(previews: Sequence[_RunPreview], scheduled: _GpuSchedule | None, *, asked: bool) -> str | None:
+def _gpus_text(previews: Sequence[RunPreview], scheduled: _GpuSchedule | None, *, asked: bool) -> str | None:
     from muses_eval.dashboards.tables.gpu_waves import render_schedule, render_without_schedule
 
     if scheduled is not None:

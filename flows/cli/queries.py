@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 from muses_eval.dashboards.tables.text_table import text_table
+from muses_eval.flows.api.leaderboard import LeaderboardSettings, read_leaderboard
+from muses_eval.flows.api.source import locate, query_runs
+from muses_eval.flows.api.trace import read_trace
 from muses_eval.flows.cli import DONE
-from muses_eval.flows.cli.find_run import query_runs
+from muses_eval.flows.cli.find_run import print_lost
 from muses_eval.flows.cli.options import Store
 from muses_eval.flows.cli.output import echo, json_value, to_json
-from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-    from muses_eval.storage.analysis.leaderboard import LeaderboardRow
-    from muses_eval.storage.analysis.ranking import Ranking
 
 T = TypeVar("T")
 
@@ -46,26 +46,13 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     """Print the mean ± standard error of every model and column. Default: the newest run in the store."""
     if with_paper and scoring != "published":
         raise ConfigError("--with-paper: the paper's figures are by --scoring published; leave out one of the two")
-    if averaging == "released" and scoring != "published":
-        raise ConfigError("--averaging released goes with --scoring published; leave out one of the two")
-    if averaging == "released" and bands:
-        raise ConfigError("--bands compares all scored episodes; leave out --averaging released")
     if bands and format not in ("table", "md"):
         raise ConfigError("--bands goes with the formats table and md; programs: `muses compare --all --format json`")
     from muses_eval.dashboards.tables.leaderboard import render_leaderboard
     from muses_eval.dashboards.tables.ranking import render_rank_bands
-    from muses_eval.storage.analysis.compare import ComparisonSettings
-    from muses_eval.storage.analysis.leaderboard import leaderboard as read_leaderboard
-    from muses_eval.storage.analysis.ranking import rank_models
-    from muses_eval.storage.runs.newest_run import newest_run
 
-    def ask(connection: "DuckDBPyConnection") -> "tuple[list[LeaderboardRow], Ranking | None]":
-        rows = read_leaderboard(connection, scoring, newest_run(connection), coverage, averaging=averaging)
-        return rows, rank_models(
-            connection, rows[0].run_id, ComparisonSettings(scoring=scoring), coverage
-        ) if bands else None
-
-    rows, ranks = query_runs(store or read_settings().store, ask, run)
+    settings = LeaderboardSettings(scoring=scoring, coverage=coverage, averaging=averaging, bands=bands)
+    rows, ranks = read_leaderboard(locate(store, run), settings, print_lost)
     echo(render_leaderboard(rows, format, with_paper=with_paper))
     if ranks is not None:
         echo(render_rank_bands(ranks, markdown=format == "md"))
@@ -89,7 +76,7 @@ def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", 
         return [column[0] for column in answer.description or ()], answer.fetchall()
 
     try:
-        header, rows = query_runs(store or read_settings().store, ask)
+        header, rows = query_runs(locate(store).store, ask, None, print_lost)
     except duckdb.Error as error:
         raise ConfigError(f"the query failed: {error}") from error
     match format:
@@ -116,12 +103,7 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
     raw
         Also show the agent's replies as the model wrote them, and the briefing.
     """
-    from muses_eval.dashboards.tables.transcript import render_transcript
-    from muses_eval.storage.query.find_episode import find_episode
-
-    url = store or read_settings().store
-    episode = query_runs(url, lambda connection: find_episode(connection, episode_id, run), run)
-    echo(render_transcript(episode, raw=raw))
+    echo(read_trace(locate(store, run), episode_id, print_lost).transcript(raw=raw))
     return DONE
 
 

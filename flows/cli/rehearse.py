@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
 from muses_eval.flows.cli.output import echo, to_json
-from muses_eval.flows.cli.progress import ProgressDisplay
+from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.rehearsal import (
     RehearsalReport,
     StoredCalls,

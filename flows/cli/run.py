@@ -8,8 +8,8 @@ from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import exit_message, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
 from muses_eval.flows.cli.output import budget_text, echo, to_json
-from muses_eval.flows.cli.progress import ProgressDisplay
 from muses_eval.flows.job.evaluate import evaluate
+from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
@@ -47,9 +47,9 @@ def _show(result: RunReport, config: RunConfig, *, as_json: bool) -> int:
     from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
 
     if as_json:
-        echo(to_json({**_summary(result), "leaderboard": leaderboard_records(result.leaderboard)}))
+        echo(to_json({**_summary(result), "leaderboard": leaderboard_records(result.rows)}))
     else:
-        echo(render_leaderboard(result.leaderboard, "table"))
+        echo(render_leaderboard(result.rows, "table"))
     for line in _remarks(result, config):
         print(line, file=sys.stderr)  # noqa: T201
     if result.budget_reached:

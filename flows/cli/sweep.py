@@ -11,7 +11,7 @@ from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_raw
 from muses_eval.flows.cli.output import budget_text, echo, json_value, to_json
-from muses_eval.flows.cli.progress import ProgressDisplay
+from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import interruptible
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from muses_eval.flows.job.prepare import PreparedRun, users_model
@@ -17,6 +17,7 @@ from muses_eval.storage.runs.spending import read_spending
 from muses_eval.workers.play.shard_summary import ShardSummary
 
 if TYPE_CHECKING:
+    import polars as pl
     from duckdb import DuckDBPyConnection
     from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 
@@ -42,11 +43,19 @@ class RunReport:
     """True when episodes were not played because of the budget."""
     unpriced: tuple[str, ...]
     """Models with an unknown price."""
-    leaderboard: "tuple[LeaderboardRow, ...]"
+    rows: "tuple[LeaderboardRow, ...]" = field(repr=False)
+    """Rows of the leaderboard by the published scoring, best first."""
     problems: tuple[tuple[int, FailureKind, str], ...]
     """Failures of this start as (episodes, kind, text), the most frequent first."""
     complete: bool
     """True when every model reached the coverage of the config in every family."""
+
+    @property
+    def leaderboard(self) -> "pl.DataFrame":
+        """The rows as a frame, with the columns of :func:`muses_eval.flows.api.leaderboard.leaderboard`."""
+        from muses_eval.dashboards.tables.frames import leaderboard_frame
+
+        return leaderboard_frame(self.rows)
 
 
 def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) -> RunReport:
@@ -88,7 +97,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         budget=run.config.budget,
         budget_reached=(run.context.used_up and bool(run.pending.episode_count)) or stopped > 0,
         unpriced=_unpriced(run.plan),
-        leaderboard=tuple(rows),
+        rows=tuple(rows),
         problems=tuple((count, kind, text) for (kind, text), count in problems.most_common()),
         complete=all(
             stored.get(cell, {}).get("scored", 0) >= run.config.coverage * planned

@@ -52,7 +52,7 @@ async def publish_leaderboard(report: RunReport) -> None:
     """Publishes the leaderboard of a run as a Markdown artifact."""
     with suppress_display_errors():
         await acreate_markdown_artifact(
-            render_leaderboard(report.leaderboard, "md"),
+            render_leaderboard(report.rows, "md"),
             key=f"leaderboard-{artifact_key(report.run_id)}",
             description=f"Leaderboard of run {report.run_id} in {report.store}",
         )

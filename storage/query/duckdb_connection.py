@@ -99,7 +99,10 @@ def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnect
 def connect_to(store: ObjectStore, snapshot: StoreSnapshot) -> duckdb.DuckDBPyConnection:
     """Returns a connection with the views over the objects of a snapshot."""
     connection = duckdb.connect(":memory:", config=_settings())
-    connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'")
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        # Only then, because in a notebook without ipywidgets the bar is off, and DuckDB refuses to set it at all.
+        connection.execute("SET enable_progress_bar = false")
     if isinstance(store, S3Store) and snapshot.keys:
         _configure_s3(connection, store)
     views = (("settled", snapshot.settled), ("unsettled", snapshot.unsettled), ("rescored", snapshot.rescored))

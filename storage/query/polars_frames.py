@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def scan(store_url: str) -> "pl.LazyFrame":
-    """Returns the episodes of a store, one row each: of several attempts a scored one, or else the last.
+def scan(store_url: str, run_id: str | None = None) -> "pl.LazyFrame":
+    """Returns the episodes of a store, or of one run, one row each: of several attempts a scored one, or else the last.
 
     The scores have the newest ``scorer_version``.  The frame covers the files that exist now; scan again to see later
     ones.
@@ -24,7 +24,7 @@ def scan(store_url: str) -> "pl.LazyFrame":
     import polars as pl
 
     store = open_store(store_url)
-    snapshot = read_snapshot(store)
+    snapshot = read_snapshot(store, run_id)
     settled, attempts = (scan_objects(store, keys) for keys in (snapshot.settled, snapshot.unsettled))
     episodes = settled
     if snapshot.unsettled:

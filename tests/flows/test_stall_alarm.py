@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from muses_eval.flows.cli.progress import account_lines
+from muses_eval.flows.job.progress import account_lines
 from muses_eval.flows.job.stall_alarm import StallAlarm, stall_message
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.shards import read_index

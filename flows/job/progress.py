@@ -1,4 +1,4 @@
-"""Progress of runs on a terminal: episodes, cost and the status of accounts; nothing when stderr is not a terminal."""
+"""Progress of runs on a terminal or in a notebook: episodes, cost and the status of accounts; elsewhere nothing."""
 
 import sys
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ from muses_eval.workers.limits import AccountStatus, LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from muses_eval.flows.job.progress_board import ProgressBoard
 
 
 class ProgressDisplay:
     """Shows the number of stored episodes and the status of the accounts."""
 
     def __init__(self) -> None:
-        self._bar: Progress | None = None
+        self._bar: ProgressBoard | None = None
         self._lines: list[str] = []
 
     def __enter__(self) -> Self:
@@ -49,12 +49,14 @@ class ProgressDisplay:
     def status(self, snapshot: LimitsSnapshot) -> None:
         """Shows the current status of the accounts."""
         self._lines[:] = account_lines(snapshot.accounts)
+        if self._bar is not None:
+            self._bar.refresh()
 
     def begin(self, run: PreparedRun) -> OnShard:
         """Shows the progress bar of a run, and returns the function that advances it."""
-        if not sys.stderr.isatty():
-            return lambda _: None
         bar = self._bar = self._bar or _board(self._lines)
+        if bar is None:
+            return lambda _: None
         scored = failed = 0
         spent: float | None = 0.0
         item = bar.add_task(run.plan.run_id, total=run.plan.episode_count, completed=run.episodes_done)
@@ -69,24 +71,30 @@ class ProgressDisplay:
             notes = [f"{failed} failed"] if failed else []
             notes += [f"${spent:,.2f}"] if spent else []
             going_on = scored + failed + run.episodes_done < run.plan.episode_count
-            bar.update(item, advance=played, description=" · ".join((run.plan.run_id, *notes)), visible=going_on)
+            text = " · ".join((run.plan.run_id, *notes))
+            bar.update(item, advance=played, description=text, visible=going_on or bar.keeps_finished_runs)
+            bar.refresh()
 
         return move
 
 
-def _board(lines: list[str]) -> "Progress":
-    """Returns a progress bar above *lines*, which may change."""
-    from rich.console import Console, RenderableType
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    from rich.text import Text
+def _board(lines: list[str]) -> "ProgressBoard | None":
+    """Returns a progress bar above *lines*, which may change; None where nobody sees it."""
+    in_notebook = _in_notebook()
+    if not in_notebook and not sys.stderr.isatty():
+        return None
+    from muses_eval.flows.job.progress_board import NotebookBoard, ProgressBoard
 
-    class Board(Progress):
-        def get_renderables(self) -> Iterable[RenderableType]:
-            yield self.make_tasks_table(self.tasks)
-            yield from (Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in lines)
+    return NotebookBoard(lines) if in_notebook else ProgressBoard(lines)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Board(*columns, console=Console(stderr=True), transient=True)
+
+def _in_notebook() -> bool:
+    """Returns True in a Jupyter kernel, which imports IPython."""
+    if "IPython" not in sys.modules:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter
 
 
 def account_lines(accounts: Iterable[AccountStatus]) -> list[str]:

@@ -1,0 +1,1 @@
+"""The Python API, which ``muses_eval`` exports; the commands of :mod:`muses_eval.flows.cli` print what it returns."""
