@@ -130,6 +130,7 @@ GOOD = {"model": MODEL, "messages": QUESTION}
         (GOOD | {"model": "gpt-4"}, 404, "model_not_found", "'gpt-4'"),
         (GOOD | {"messages": "hello"}, 400, "invalid_request", 'messages is "hello"; expected a list of objects'),
         (GOOD | {"messages": []}, 400, "invalid_request", "messages is []"),
+        (GOOD | {"messages": [{"content": "hello"}]}, 400, "invalid_request", "a message has no role"),
         (GOOD | {"tools": ["look_up"]}, 400, "invalid_request", "tools is"),
         (GOOD | {"n": 2}, 400, "unsupported_value", "send several requests"),
         (GOOD | {"logprobs": True}, 400, "unsupported_value", "leave it out"),

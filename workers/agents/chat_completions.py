@@ -75,8 +75,11 @@ def read_request(body: bytes, model: str) -> CompletionRequest:
         if name in fields and fields[name] not in harmless:
             raise WrongRequest(400, f"{name} is {_shown(fields[name])}; {_alternative(name)}", "unsupported_value")
     options = fields.get("stream_options")
+    messages = _objects(fields, "messages")
+    if not all(isinstance(message.get("role"), str) for message in messages):
+        raise WrongRequest(400, "a message has no role; expected `role` and `content`")
     return CompletionRequest(
-        messages=_objects(fields, "messages"),
+        messages=messages,
         tools=_objects(fields, "tools") if fields.get("tools") else (),
         sampling=_sampling(fields),
         stream=fields.get("stream") is True,
