@@ -11,6 +11,8 @@ In a test::
 *script* yields one item per completion request, in the order of arrival: a :class:`Response`, or None for the usual
 reply.  After its end, all further requests get the usual reply.  It may be any iterable, also an infinite one.
 *most_in_flight* is a hard concurrency limit: a request above it is refused with 429 at once.
+*meet* holds all replies until so many completion requests, refused ones included, were there at one time; thus ``peak``
+does not depend on the speed of the machine.  After a minute the provider replies in any case.
 
 The provider keeps a request log, safe to read after the calls: ``requests`` (all requests), ``completions`` (only
 completion requests), ``peak`` (most completion requests in flight at one time), ``refused`` (by the hard limit).
@@ -21,6 +23,7 @@ To start such a provider by hand, use ``muses rehearse --serve``.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import repeat
 from types import TracebackType
@@ -53,6 +56,7 @@ ReplyText = Callable[[Mapping[str, Any]], str]
 """Maps the JSON of a request to the model's text."""
 
 _COMPLETIONS = "/v1/chat/completions"
+_PATIENCE_S = 60.0
 
 
 def completion(
@@ -124,11 +128,13 @@ class Provider:
         script: Iterable[Response | None] = (),
         latency_s: float = 0.0,
         most_in_flight: int | None = None,
+        meet: int = 1,
         models: Response | None = None,
         port: int = 0,
     ) -> None:
         self._reply, self._script, self._latency_s = reply, iter(script), latency_s
         self._most_in_flight = most_in_flight
+        self._meet, self._met = meet, asyncio.Event()
         self._models = models or model_list("any")
         self._server = LoopbackServer(self._handle, port)
         self._in_flight = 0
@@ -172,6 +178,8 @@ class Provider:
                 await send(refused(404, f"no {received.method} {received.path} here"))
 
     async def _complete(self, received: ReceivedRequest, send: Send) -> None:
+        if self._in_flight + 1 >= self._meet:
+            self._met.set()
         if self._most_in_flight is not None and self._in_flight >= self._most_in_flight:
             self.refused += 1
             await send(rate_limited())
@@ -179,6 +187,8 @@ class Provider:
         self._in_flight += 1
         self.peak = max(self.peak, self._in_flight)
         try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._met.wait(), _PATIENCE_S)
             await asyncio.sleep(self._latency_s)
             await send(next(self._script, None) or self._usual(received))
         finally:

@@ -10,6 +10,7 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.run_lock import LockRecord
 
 from tests.conftest import Muses
+from tests.prefect_server import PATIENCE_S
 from tests.provider import Provider
 
 pytestmark = pytest.mark.own_process
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.own_process
 @pytest.mark.parametrize("command", [["run"], pytest.param(["flow", "evaluate"], marks=pytest.mark.slow)])
 def test_a_run_reports_the_state_of_its_accounts(muses: Muses, tmp_path: Path, command: list[str]) -> None:
     store, seen, done = open_store(str(tmp_path / "store")), list[LockRecord](), threading.Event()
+    reported = threading.Event()
 
     def look() -> None:
         while not done.wait(0.05):
@@ -27,19 +29,23 @@ def test_a_run_reports_the_state_of_its_accounts(muses: Muses, tmp_path: Path, c
                 continue
             if record:
                 seen.append(record)
+                if any(account.in_flight for account in record.accounts):
+                    reported.set()
+
+    def reply(_: object) -> str:
+        assert reported.wait(PATIENCE_S), "no record has calls in flight"
+        return "{}"
 
     looking = threading.Thread(target=look)
     looking.start()
-    with Provider(latency_s=4.0) as provider:
+    with Provider(reply=reply) as provider:
         options = ["--model", "openai:m", "--base-url", provider.base_url, "--family", "queue"]
         options += ["--dataset", "generated:12", "--executor", "inline"]
         ended = muses(*command, *options, "--store", store.url, "--run-id", "told")
     done.set()
     looking.join()
     assert ended.returncode == 0, ended.stderr
-    reported = [record for record in seen if record.accounts]
-    assert reported
-    assert max(account.in_flight for record in reported for account in record.accounts) > 0
+    assert reported.is_set()
     assert not any(record.links for record in seen)  # an embedded server has no web pages to link to
     last = LockRecord.from_json(store.get(lock_key("told")))
     assert last

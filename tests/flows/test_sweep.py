@@ -346,7 +346,7 @@ def test_two_sweeps_at_once_share_what_a_provider_allows(muses: Muses, tmp_path:
     ray_folder = Path(tempfile.mkdtemp(prefix="muses-"))
     grid = {"epochs": [1, 2]}
     with (
-        Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4) as provider,
+        Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4, meet=4) as provider,
         ray_cluster(ray_folder) as cluster,
         ThreadPoolExecutor() as users,
     ):

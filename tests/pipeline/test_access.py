@@ -23,6 +23,7 @@ from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.storage.objects.dataset_files import read_rows
 from muses_eval.workers.providers.scripted import scripted_participants
 
+from tests.cpu_limit import cpu_limit
 from tests.shared import GOLDEN, OFFICIAL, golden, needs_shared
 from tests.strategies import model_texts
 
@@ -343,11 +344,12 @@ def test_private_contexts_stay_private() -> None:
 
 
 @pytest.mark.slow
-def test_a_megabyte_of_brackets_is_read() -> None:
+def test_long_replies_of_brackets_are_read() -> None:
     for piece in ("[", "{", '{"a":', '"', "```json", '{"target": "Bo", "content": "x"}'):
-        text = piece * (1_000_000 // len(piece))
-        addressing.interpret(NAMES, text)
-        published.score_replies(NAMES, ("Ana",), TRUTH.markers, [(1, text)])
+        text = piece * (200_000 // len(piece))
+        with cpu_limit(10.0):
+            addressing.interpret(NAMES, text)
+            published.score_replies(NAMES, ("Ana",), TRUTH.markers, [(1, text)])
 
 
 @needs_shared

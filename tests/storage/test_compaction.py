@@ -1,7 +1,7 @@
 """Compaction: a few sorted objects with each episode once; a crash at any step loses and duplicates nothing."""
 
 import io
-import time
+import threading
 from dataclasses import replace
 from itertools import count
 
@@ -269,7 +269,9 @@ def test_a_compaction_that_lost_the_lock_leaves_the_manifest(store: ObjectStore)
             key = lock_key("run-a")
             while store.read(key).data != other.to_json():
                 store.replace(key, other.to_json(), store.read(key).tag)
-            time.sleep(0.05)  # a few heartbeats of the process that lost the lock
+            for thread in threading.enumerate():
+                if thread.name == "heartbeat of run-a":
+                    thread.join(60)  # it ends when it finds the lock lost
 
     with pytest.raises(LockLostError):
         compact(WatchedStore(store, step), "run-a", heartbeat=replace(HEARTBEAT, interval_s=0.01))

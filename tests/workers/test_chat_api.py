@@ -512,7 +512,7 @@ def test_retry_after_reaches_the_failure() -> None:
 
 def test_the_limit_holds_on_the_wire() -> None:
     """With forty episodes and a limit of five, the server never sees six requests at a time."""
-    with Provider(latency_s=0.005) as provider:
+    with Provider(latency_s=0.005, meet=5) as provider:
 
         async def forty(model: Model) -> None:
             await asyncio.gather(*(ask(model.agent(request())) for _ in range(40)))
@@ -525,7 +525,7 @@ def test_the_limit_holds_on_the_wire() -> None:
 def test_models_of_one_account_share_its_limit() -> None:
     """Two models of one account share one limit in a process."""
     limits = LimitsClient()
-    with Provider(latency_s=0.005) as provider:
+    with Provider(latency_s=0.005, meet=3) as provider:
 
         async def both() -> None:
             specs = [
@@ -553,7 +553,7 @@ def test_no_slot_is_held_while_backing_off() -> None:
 
 def test_a_hard_limit_of_the_provider_is_survived() -> None:
     """When more calls are in flight than the provider allows, some are refused and all succeed in the end."""
-    with Provider(latency_s=0.002, most_in_flight=4) as provider:
+    with Provider(latency_s=0.002, most_in_flight=4, meet=5) as provider:
 
         async def many(model: Model) -> list[Reply]:
             return list(await asyncio.gather(*(ask(model.agent(request())) for _ in range(12))))

@@ -23,7 +23,7 @@ def shards(whole: ShardSpec) -> list[ShardSpec]:
 @pytest.mark.parametrize("room", [1, 2, 4])
 def test_so_many_shards_at_once_and_no_more(tmp_path: Path, room: int) -> None:
     """The provider sees exactly the allowed number of concurrent calls."""
-    with Provider(reply=lambda _: "{}", latency_s=0.02) as provider:
+    with Provider(reply=lambda _: "{}", latency_s=0.02, meet=room) as provider:
         all_shards = shards(spec(tmp_path, api(provider)))
 
         async def job() -> None:

@@ -120,13 +120,12 @@ def test_a_plan_is_played(pool: Pool, tmp_path: Path) -> None:
 def test_a_shard_that_is_cancelled_stores_what_is_finished(pool: Pool, tmp_path: Path) -> None:
     """The worker is cancelled too, although no call waits for the shard any more."""
     with Provider(script=chain([None, None], storm(1000, slow(600.0)))) as provider:
-        shard = spec(tmp_path, api(provider))
+        shard = spec(tmp_path, limited(provider, 1))  # so that the third call starts after the second answer
 
         async def job() -> None:
             playing = asyncio.create_task(pool.executor.run(shard))
-            while len(provider.completions) < len(shard.episodes):  # noqa: ASYNC110 - another thread changes it
+            while len(provider.completions) < 3:  # noqa: ASYNC110 - another thread changes it
                 await asyncio.sleep(0.05)
-            await asyncio.sleep(1.0)  # the answers have arrived by then
             playing.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await playing
@@ -202,7 +201,7 @@ def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: py
     A shard loses one attempt per death, however long the worker takes to restart.
     """
     monkeypatch.setattr(ray_pool, "SHARD_TRIES", 2)
-    with Provider(reply=lambda _: "{}", latency_s=0.3) as provider:
+    with Provider(reply=lambda _: "{}", script=storm(3, slow(600.0))) as provider:
         shards = shards_of(spec(tmp_path, api(provider)), 1)
         before = worker_pids()
 
@@ -251,7 +250,7 @@ def limited(provider: Provider, most: int) -> ModelSpec:
 
 def test_a_limit_holds_over_all_workers(pool: Pool, tmp_path: Path) -> None:
     """Two workers with a limit of three calls use all three, and never a fourth."""
-    with Provider(reply=lambda _: "{}", latency_s=0.5, most_in_flight=3) as provider:
+    with Provider(reply=lambda _: "{}", latency_s=0.5, most_in_flight=3, meet=3) as provider:
         shards = shards_of(spec(tmp_path, limited(provider, 3)), 1)
         summaries = pool.play(*shards)
         assert (provider.peak, provider.refused) == (3, 0)
@@ -532,7 +531,7 @@ def test_a_cluster_is_left_as_it_was(cluster: Cluster) -> None:
 @pytest.mark.slow
 def test_two_runs_on_one_cluster_share_a_limit(cluster: Cluster, tmp_path: Path) -> None:
     """Two runs with their own drivers use the whole limit together and never exceed it."""
-    with Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4) as provider:
+    with Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4, meet=4) as provider:
         body = (
             "from tests.workers.test_play_shard import spec; "
             "from muses_eval.pipeline.config.endpoint import Endpoint, Limits; from dataclasses import replace; "
