@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.prefect_server import PrefectServer, prefect_server
 from tests.s3_server import S3Server, s3_server
 
 _RAY_TOKEN = secrets.token_hex(32)
@@ -93,10 +94,17 @@ def s3() -> Iterator[S3Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A Prefect server for the whole session; tests distinguish their runs by name."""
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
+
+
 @pytest.fixture
 def muses(tmp_path: Path, request: pytest.FixtureRequest) -> Muses:
     """Runs commands in this process, which saves a second of imports each; marked ``own_process``, in a new one."""
-    run = _run_process if request.node.get_closest_marker("own_process") else _run_here
+    run = _run_process if request.node.get_closest_marker("own_process") else run_here
     return lambda *arguments, **environment: run(tmp_path, arguments, environment)
 
 
@@ -106,13 +114,25 @@ def _run_process(folder: Path, arguments: tuple[str, ...], environment: dict[str
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
 
 
-def _run_here(folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> Done:
+def _prefect_api(url: str) -> contextlib.AbstractContextManager[object]:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    return temporary_settings({PREFECT_API_URL: url})
+
+
+def run_here(folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> Done:
+    """Runs a command in *folder* and in this process, with these variables."""
     from muses_eval.flows.cli import main
 
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.chdir(folder)
         for name, value in environment.items():
             patch.setenv(name, value)
+        if "PREFECT_API_URL" in environment:  # Prefect may have read its settings already
+            stack.enter_context(_prefect_api(environment["PREFECT_API_URL"]))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
         code = main(list(arguments))
     return Done(arguments, code, *(stream.buffer.getvalue().decode() for stream in (out, err)))

@@ -68,8 +68,10 @@ class PrefectServer:
         }
 
     @contextmanager
-    def worker(self, pool: str, environment: Mapping[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-        """Runs a worker that executes the pool's due flow runs; they also get the variables of *environment*."""
+    def worker(
+        self, pool: str, environment: Mapping[str, str] | None = None, limit: int = 8
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """Runs a worker that executes the pool's due flow runs, so many at a time, with *environment* added."""
         env = {
             **_quiet(self.home / "worker"),
             "PREFECT_API_URL": self.url,
@@ -77,7 +79,7 @@ class PrefectServer:
             **(environment or {}),
         }
         log = self.home / "worker.log"
-        process = _start((PREFECT, "worker", "start", "--pool", pool), env, log)
+        process = _start((PREFECT, "worker", "start", "--pool", pool, "--limit", limit), env, log)
         try:
             yield process
         finally:

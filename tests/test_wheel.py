@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.prefect_server import prefect_server
+from tests.prefect_server import PrefectServer
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("pipeline", "storage", "workers", "flows", "dashboards")
@@ -129,15 +129,14 @@ def test_the_demo_runs(installed: Installed) -> None:
 @pytest.mark.slow
 @pytest.mark.integration
 def test_a_deployed_flow_runs_in_a_folder_with_packages_of_its_own(
-    installed: Installed, project: Path, tmp_path_factory: pytest.TempPathFactory
+    installed: Installed, project: Path, prefect: PrefectServer
 ) -> None:
     """``muses deploy`` uses the deployment file in the wheel, and a Prefect worker in the folder plays the run."""
-    with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
-        done = installed("muses", "deploy", "run.yaml", "--json", PREFECT_API_URL=server.url)
-        assert done.returncode == 0, done.stderr
-        with server.worker("muses", {"PYTHONPATH": ""}):
-            ended = server.wait_for_end(server.run_deployment("evaluate/mine"))
-        assert ended.is_completed(), server.worker_log
+    done = installed("muses", "deploy", "run.yaml", "--json", PREFECT_API_URL=prefect.url)
+    assert done.returncode == 0, done.stderr
+    with prefect.worker("muses", {"PYTHONPATH": ""}):
+        ended = prefect.wait_for_end(prefect.run_deployment("evaluate/mine"))
+    assert ended.is_completed(), prefect.worker_log
     query = "select count(*) as n from episodes"
     rows = installed("muses", "sql", query, "--store", str(project / "store"), "--format", "json")
     assert json.loads(rows.stdout) == [{"n": 2}], rows.stderr

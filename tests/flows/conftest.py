@@ -1,18 +1,27 @@
-"""Fixtures of the flow tests: one Prefect server, and a receiver of notifications."""
+"""Fixtures of the flow tests: deployments, and a receiver of notifications."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.prefect_server import PrefectServer, prefect_server
+from tests.conftest import run_here
+from tests.prefect_server import PrefectServer
 from tests.receiver import Receiver
 
+Deploy = Callable[..., None]
+"""Registers a configuration with the Prefect server, as ``muses deploy`` with these arguments does."""
 
-@pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A Prefect server for the whole session; tests distinguish their runs by name."""
-    with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
-        yield server
+
+@pytest.fixture
+def deploy(tmp_path: Path, prefect: PrefectServer) -> Deploy:
+    """Deploys from this process, also in tests whose other commands have their own: that saves Prefect's imports."""
+
+    def run(*arguments: str) -> None:
+        done = run_here(tmp_path, ("deploy", *arguments), {"PREFECT_API_URL": prefect.url})
+        assert done.returncode == 0, done.stderr
+
+    return run
 
 
 @pytest.fixture

@@ -20,8 +20,6 @@ from tests.prefect_server import PrefectServer, prefect_server, wait_until
 from tests.provider import Provider
 from tests.s3_server import S3Server, free_ports
 
-pytestmark = pytest.mark.own_process
-
 PREFECT_FILE = Path(__file__).parents[2] / "infra" / "prefect.yaml"
 RUN: dict[str, Any] = {"models": ["scripted/oracle"], "dataset": "generated:2", "families": ["queue"]}
 ENTRY: dict[str, Any] = {
@@ -169,6 +167,7 @@ def test_bad_configurations_are_refused_before_anybody_is_asked(
         assert part in done.stderr
 
 
+@pytest.mark.own_process
 def test_a_server_has_to_be_named(muses: Muses, tmp_path: Path) -> None:
     write(tmp_path)
     done = muses("deploy", "night.yaml")
@@ -345,7 +344,7 @@ def test_a_schedule_fires_and_the_results_are_in_the_store(
         done = muses("deploy", "night.yaml", "--prefect-file", str(file), PREFECT_API_URL=prefect.url)
         assert done.returncode == 0, done.stderr
         secret = "sk-only-the-worker-knows-0123456789"
-        with prefect.worker(pool, {**s3.environment, "TESTS_SECRET": secret}):
+        with prefect.worker(pool, {**s3.environment, "TESTS_SECRET": secret}, limit=1):
             prefect.wait_until(lambda: "COMPLETED" in ended(prefect, "evaluate-scheduled"))
             (deployment,) = deployments(prefect, pool).values()
             prefect.ask(lambda client: client.pause_deployment(deployment.id))

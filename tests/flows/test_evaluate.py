@@ -37,12 +37,12 @@ NONSENSE = {
     "words": completion("I would rather talk about the weather."),
     "nothing": completion(""),
     "null": completion(None),
-    "megabyte": completion('{"accepted_instructions": [' * 40_000),
+    "long": completion('{"accepted_instructions": [' * 4_000),
     "broken": completion('```json\n{"accepted_instructions": ["a_task_1"'),
     "surrogates": completion('{"accepted_instructions": ["\ud800\udfff"], "target": "\udc80"}'),
     "control": completion("\x00\x1b[31m\u202e{}"),
     "number": completion("1e999"),
-    "nested": completion("[" * 100_000),
+    "nested": completion("[" * 5_000),
     "truncated": completion('{"target": "all", "con', finish_reason="length"),
 }
 
@@ -51,9 +51,7 @@ WELL_FORMED = ("surrogates",)
 """Kinds of replies that parse; they are still wrong, because they accept tasks that were not requested."""
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "megabyte")) for kind in sorted(NONSENSE)]
-)
+@pytest.mark.parametrize("kind", sorted(NONSENSE))
 def test_nonsense_is_scored(muses: Muses, tmp_path: Path, kind: str) -> None:
     """An invalid reply is no error: the run completes, and a flag records that the reply could not be parsed."""
     forever: Iterator[Response] = iter(lambda: NONSENSE[kind], None)

@@ -33,6 +33,7 @@ from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary
 
 from tests.conftest import Muses
+from tests.flows.conftest import Deploy
 from tests.flows.test_deploy import file_of
 from tests.flows.test_interrupt import (
     ANSWERED,
@@ -335,7 +336,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 @pytest.mark.slow
 @pytest.mark.integration
 def test_a_sweep_that_a_worker_plays_is_killed_and_somebody_is_told(
-    muses: Muses, prefect: PrefectServer, receiver: Receiver, tmp_path: Path
+    deploy: Deploy, prefect: PrefectServer, receiver: Receiver, tmp_path: Path
 ) -> None:
     """A killed flow cannot send a notification, so the worker does; the deployment's next run plays the rest."""
     from prefect.blocks.webhook import Webhook
@@ -355,8 +356,7 @@ def test_a_sweep_that_a_worker_plays_is_killed_and_somebody_is_told(
         }
         (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(config))
         file = file_of(tmp_path, pool)
-        done = muses("deploy", "sweep.yaml", "--prefect-file", str(file), PREFECT_API_URL=prefect.url)
-        assert done.returncode == 0, done.stderr
+        deploy("sweep.yaml", "--prefect-file", str(file))
         with prefect.worker(pool):
             run = prefect.run_deployment("sweep/killed")
             assert stall.reached.wait(PATIENCE_S), prefect.worker_log
@@ -503,7 +503,7 @@ def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said:
 @pytest.mark.slow
 @pytest.mark.integration
 def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
-    muses: Muses, prefect: PrefectServer, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
+    deploy: Deploy, prefect: PrefectServer, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
     """A cancelled flow stops its Ray workers, which first store their finished episodes; a later run plays the rest."""
     stall = Stall()
@@ -518,8 +518,7 @@ def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
         (tmp_path / "night.yaml").write_text(yaml.safe_dump(config))
         pool = f"cancels-{tmp_path.name[-8:]}".lower()
         file = file_of(tmp_path, pool)
-        done = muses("deploy", "night.yaml", "--prefect-file", str(file), PREFECT_API_URL=prefect.url)
-        assert done.returncode == 0, done.stderr
+        deploy("night.yaml", "--prefect-file", str(file))
         with prefect.worker(pool):
             run = prefect.run_deployment("evaluate/cancelled")
             assert stall.reached.wait(PATIENCE_S), prefect.worker_log
@@ -542,7 +541,7 @@ def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
 @pytest.mark.integration
 @pytest.mark.parametrize("end", ["cancelled", "killed"])
 def test_a_night_that_is_ended_in_the_middle_goes_on(
-    muses: Muses, prefect: PrefectServer, tmp_path: Path, end: str
+    muses: Muses, deploy: Deploy, prefect: PrefectServer, tmp_path: Path, end: str
 ) -> None:
     """The night keeps its canary and its finished episodes, and belongs to the day for which it was scheduled."""
     stall, canary, due = Stall(), 6, datetime.now(UTC) - timedelta(days=1)
@@ -558,8 +557,7 @@ def test_a_night_that_is_ended_in_the_middle_goes_on(
         (tmp_path / "night.yaml").write_text(yaml.safe_dump(config))
         pool = f"late-{tmp_path.name[-8:]}".lower()
         file = file_of(tmp_path, pool)
-        done = muses("deploy", "night.yaml", "--prefect-file", str(file), PREFECT_API_URL=prefect.url)
-        assert done.returncode == 0, done.stderr
+        deploy("night.yaml", "--prefect-file", str(file))
         with prefect.worker(pool):
             run = prefect.run_deployment(f"nightly/late-{end}", due)
             assert stall.reached.wait(PATIENCE_S), prefect.worker_log
