@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from muses_eval.dashboards.tables.text_table import text_table
-from muses_eval.pipeline.plan.cost_estimate import CostEstimate
+from muses_eval.pipeline.agents.agent_spec import CHAT
+from muses_eval.pipeline.plan.cost_estimate import CostEstimate, ModelCostEstimate
 from muses_eval.pipeline.plan.duration import ASSUMED_CONCURRENCY
 from muses_eval.pipeline.plan.interval import CONFIDENCE_LEVEL, Interval
 from muses_eval.pipeline.price_table import default_prices
 
+_AT_LEAST = "≥ "
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
@@ -27,25 +29,33 @@ def estimate_record(estimate: CostEstimate) -> dict[str, Any]:
         "by_model": [asdict(line) for line in estimate.by_model],
         "unpriced": list(estimate.unpriced),
         "undeclared_limits": list(estimate.undeclared),
+        "unmeasured_agents": list(estimate.unmeasured),
     }
 
 
 def render_estimate(estimate: CostEstimate) -> str:
-    """Returns one line per model and role, the sums, and the basis of the estimate."""
-    header = ["model", "role", "calls", "prompt tokens", "completion tokens", "USD"]
-    rows = [
-        [
-            *(line.model, line.role, _count(line.calls), _count(line.prompt_tokens), _count(line.completion_tokens)),
-            "price not known" if line.cost_usd is None else _money(line.cost_usd),
-        ]
-        for line in estimate.by_model
-    ]
+    """Returns one line per model, role and agent, the sums, and the basis of the estimate."""
+    shows_agents = any(line.agent not in (None, CHAT.name) for line in estimate.by_model)
+    agent = ["agent"] if shows_agents else []
+    header = ["model", *agent, "role", "calls", "prompt tokens", "completion tokens", "USD"]
+    rows = [_row(line, shows_agents=shows_agents) for line in estimate.by_model]
     cost = "cost not known" if estimate.cost_usd is None else _money(estimate.cost_usd)
+    bound = _AT_LEAST if estimate.unmeasured else ""
     total = (
-        f"together {_count(estimate.calls)} calls, {_count(estimate.tokens)} tokens, {cost}, "
+        f"together {bound}{_count(estimate.calls)} calls, {_count(estimate.tokens)} tokens, {cost}, "
         f"{time_span(estimate.seconds)} under the limits"
     )
-    return "\n".join([text_table(header, rows, numeric=(2, 3, 4, 5)), total, *_remarks(estimate)])
+    table = text_table(header, rows, numeric=range(len(header) - 4, len(header)))
+    return "\n".join([table, total, *_remarks(estimate)])
+
+
+def _row(line: ModelCostEstimate, *, shows_agents: bool) -> list[str]:
+    bound = _AT_LEAST if line.assumes_chat else ""
+    return [
+        *(line.model, *([line.agent or ""] if shows_agents else []), line.role),
+        *(f"{bound}{_count(amount)}" for amount in (line.calls, line.prompt_tokens, line.completion_tokens)),
+        "price not known" if line.cost_usd is None else f"{bound}{_money(line.cost_usd)}",
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,9 @@ def _remarks(estimate: CostEstimate) -> Iterator[str]:
         )
         if estimate.sampled_cells < estimate.cells:
             yield f"  the other cells {rough}"
+    if estimate.unmeasured:
+        names = ", ".join(estimate.unmeasured)
+        yield f"  ≥: how often {names} will call a model is not known without a pilot; one call per turn is assumed"
     if estimate.unpriced:
         names = ", ".join(estimate.unpriced)
         yield f"  no prices are known for {names}: add prices: {{input: ..., output: ...}} to the config"

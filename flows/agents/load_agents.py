@@ -48,7 +48,7 @@ def load_agents(config: RunConfig) -> tuple[LoadedAgent, ...]:
     Raises:
         ConfigError: a file is missing, code cannot be imported, a class is no agent, or it does not take its options.
     """
-    return tuple(_load(agent, config.execution) for agent in config.agents)
+    return tuple(load_agent(agent, config.execution) for agent in config.agents)
 
 
 def specs(agents: Sequence[LoadedAgent]) -> tuple[AgentSpec, ...]:
@@ -63,7 +63,8 @@ def store_code(store: ObjectStore, agents: Sequence[LoadedAgent]) -> None:
             store.put_if_absent(archive_key(agent.spec.code), pack_code(agent.files))
 
 
-def _load(agent: AgentConfig, execution: ExecutionConfig) -> LoadedAgent:
+def load_agent(agent: AgentConfig, execution: ExecutionConfig) -> LoadedAgent:
+    """Loads one agent; raises as :func:`load_agents` does."""
     where = f"agents: {agent.entry}" if agent.entry == agent.agent else f"agents: {agent.entry} ({agent.agent})"
     match agent.form:
         case "chat":

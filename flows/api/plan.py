@@ -69,7 +69,7 @@ def plan(config: ConfigSource, *, store: str | os.PathLike[str] | None = None, p
     measured = {} if pilot is None else _play_pilot(parsed, settings, pilot)
     (planned,) = plan_runs([SweepRun(parsed.name, parsed)])
     preview = RunPreview.of(planned, measured)
-    for notice in retirement_notices(preview.called, datetime.now(UTC).date()):
+    for notice in (*preview.notes, *retirement_notices(preview.called, datetime.now(UTC).date())):
         warnings.warn(notice, stacklevel=2)
     return RunPlan(
         **preview.head,

@@ -2,21 +2,27 @@
 
 import asyncio
 import os
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from muses_eval.flows.agents.load_agents import load_agent
 from muses_eval.flows.cli import BAD_USAGE, DONE
 from muses_eval.flows.cli.options import Json, RunOptions, load_config
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.job.load_protocol import load_protocol
 from muses_eval.flows.settings import Settings, make_home, ray_home, read_settings, set_environment_defaults
+from muses_eval.pipeline.agents.agent_spec import AgentSpec
+from muses_eval.pipeline.config.agent_config import AgentConfig
+from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
-from muses_eval.pipeline.errors import MusesError
+from muses_eval.pipeline.errors import ModelFailure, MusesError
 from muses_eval.pipeline.retirement import retirement_notices
 
 
@@ -39,7 +45,7 @@ def doctor(
     options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     as_json: Json = False,
 ) -> int:
-    """Check Ray, Prefect, the store, the protocol and every model endpoint, and explain how to fix each failure."""
+    """Check Ray, Prefect, the store, the protocol, every agent and every endpoint, and explain how to fix failures."""
     settings = read_settings()
     set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store) if config or options.model else None
@@ -62,6 +68,8 @@ def _checks(settings: Settings, config: RunConfig | None, options: RunOptions) -
     yield _checked("prefect", lambda: _prefect(settings))
     if config and config.protocol == "released":
         yield _checked("protocol released", lambda: _released_texts(config))
+    if config:
+        yield from agent_checks(config)
     roles = [("model", model) for model in config.models] if config else []
     if config and config.users:
         roles.append(("users' model", config.users))
@@ -70,6 +78,13 @@ def _checks(settings: Settings, config: RunConfig | None, options: RunOptions) -
         check = _checked(f"{role} {spec.name}", lambda spec=spec: _model(spec))  # type: ignore[misc]
         notices = retirement_notices([spec], datetime.now(UTC).date())
         yield replace(check, warning=notices[0] if notices else None)
+
+
+def agent_checks(config: RunConfig) -> Iterator[Check]:
+    """Loads the agents of a configuration, and probes those that are services."""
+    for agent in config.agents:
+        if agent.form != "chat":
+            yield _checked(f"agent {agent.entry}", partial(_agent, agent, config.execution))
 
 
 def _checked(what: str, check: Callable[[], str]) -> Check:
@@ -117,6 +132,30 @@ def _prefect(settings: Settings) -> str:
 def _released_texts(config: RunConfig) -> str:
     load_protocol(config)
     return "the texts of the released evaluator are there, as pinned"
+
+
+def _agent(agent: AgentConfig, execution: ExecutionConfig) -> str:
+    loaded = load_agent(agent, execution)
+    if loaded.note is not None:
+        return f"found, but not checked here: {loaded.note}"
+    if loaded.spec.kind == "http":
+        asyncio.run(_probe_service(loaded.spec))
+        return f"{agent.agent} answers"
+    origin = loaded.distribution or loaded.spec.target
+    return f"{origin} can be loaded" if loaded.files is None else f"loaded with {', '.join(sorted(loaded.files))}"
+
+
+async def _probe_service(agent: AgentSpec) -> None:
+    from muses_eval.workers.agents.http_agent import AgentService
+    from muses_eval.workers.providers.chat_api import Effects
+
+    service = AgentService(agent, os.environ, Effects(random.Random()))
+    try:
+        await service.probe()
+    except ModelFailure as error:
+        raise MusesError(f"{error}; start the service, or correct its address in the config") from error
+    finally:
+        await service.close()
 
 
 def _model(spec: ModelSpec) -> str:

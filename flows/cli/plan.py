@@ -58,7 +58,8 @@ def plan(  # noqa: PLR0913 - a command's options
         RunPreview.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
         for run in plan_runs(expand(raw, source, most_cells))
     ]
-    for notice in retirement_notices(chain.from_iterable(preview.called for preview in previews), _today()):
+    notices = retirement_notices(chain.from_iterable(preview.called for preview in previews), _today())
+    for notice in (*dict.fromkeys(chain.from_iterable(preview.notes for preview in previews)), *notices):
         _say(notice)
     scheduled = None if gpus is None else _gpu_schedule(previews, gpus)
     if as_json:
@@ -106,7 +107,10 @@ def _run_texts(preview: RunPreview) -> Iterator[str]:
     head, cells = preview.head, preview.cells
     dataset = f"dataset {head['dataset']} (version {head['dataset_version']})"
     yield f"run {head['run_id']} · {dataset} · protocol {head['protocol']}"
-    yield text_table(list(cells[0]), [list(map(str, cell.values())) for cell in cells], numeric=(3, 4))
+    left_out = {"base_model"} if preview.has_agents else {"base_model", "agent", "facts"}
+    header = [name for name in cells[0] if name not in left_out]
+    rows = [[str(cell[name]) for name in header] for cell in cells]
+    yield text_table(header, rows, numeric=(len(header) - 2, len(header) - 1))
     yield f"{head['episodes']} episodes in {len(cells)} cells"
     expected = estimate_cost_of(preview.cell_estimates)
     if expected.by_model:

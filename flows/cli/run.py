@@ -10,7 +10,7 @@ from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
 from muses_eval.flows.cli.output import budget_text, echo, to_json
 from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.job.progress import ProgressDisplay
-from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.job.report import RunReport, fault_lines
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.run import RunConfig
@@ -68,6 +68,7 @@ def _summary(result: RunReport) -> dict[str, Any]:
         "cost_usd": result.cost_usd,
         "tokens": {"prompt": result.spent.prompt_tokens, "completion": result.spent.completion_tokens},
         "budget": None if result.budget is None else {**asdict(result.budget), "reached": result.budget_reached},
+        "agent_faults": [asdict(faults) for faults in result.faults],
         "problems": [dict(zip(("episodes", "kind", "text"), problem, strict=True)) for problem in result.problems],
     }
 
@@ -83,6 +84,7 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
         lines.append(
             f"  the cost is unknown: no price is known of {names}; write prices: {{input: ..., output: ...}} there"
         )
+    lines += [f"  {text}" for text in fault_lines(result.faults)]
     for count, kind, text in result.problems[:_SHOWN_PROBLEMS]:
         lines.append(f"  {count} x {kind}: {text}")
     if result.budget_reached:

@@ -1,6 +1,7 @@
 """A rehearsal: a run's plan, played against a local provider that injects faults.
 
-Every model that would be called over the network is replaced by the local provider, and no key is read.  Afterwards,
+Every model that would be called over the network is replaced by the local provider, and no key is read.  Agents are
+played as they are, but for services, which are left out.  Afterwards,
 the counts of the provider are compared with the calls in the store.
 """
 
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from muses_eval.flows.job.evaluate import OnShard, RunObserver, evaluate
-from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.job.prepare import PreparedRun, Warn
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.model_config import ModelConfig
@@ -101,13 +102,27 @@ async def rehearse(
         raise ConfigError("nothing to rehearse: every model of this run is built in and needs no network")
     if profile.kill_worker_every_s is not None and config.execution.executor != "ray":
         raise ConfigError("kill_worker_every_s ends Ray workers, and this run has none: add --executor ray")
+    local = without_services(config, observer.warn)
     since, killed = datetime.now(UTC), list[int]()
     with RehearsalProvider(profile, declared_limits(config, accounts)) as provider:
         progress = asyncio.Event()
-        job = evaluate(redirect_models(config, provider, accounts), settings, _marking(observer, progress))
+        job = evaluate(redirect_models(local, provider, accounts), settings, _marking(observer, progress))
         report = await _with_kills(job, profile, progress, killed)
     recorded = await asyncio.to_thread(read_stored_calls, report.store, report.run_id, since)
     return RehearsalReport(report, provider.log.totals(), recorded, provider.peak_usage(), tuple(killed))
+
+
+def without_services(config: RunConfig, warn: Warn) -> RunConfig:
+    """Returns the config without agents that are services: a rehearsal calls nothing beyond this machine."""
+    services = [agent.entry for agent in config.agents if agent.form == "service"]
+    if len(services) == len(config.agents):
+        raise ConfigError(
+            f"nothing to rehearse: every agent of this run is a service ({', '.join(services)}), which a rehearsal "
+            "does not call; add an agent such as chat"
+        )
+    for name in services:
+        warn(f"agent {name} is left out: it is a service, which a rehearsal does not call")
+    return config.model_copy(update={"agents": tuple(agent for agent in config.agents if agent.form != "service")})
 
 
 def _marking(observer: RunObserver, progress: asyncio.Event) -> RunObserver:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from duckdb import DuckDBPyConnection
     from muses_eval.storage.analysis.leaderboard import LeaderboardRow
+    from muses_eval.storage.runs.agent_faults import AgentFaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class RunReport:
     """Rows of the leaderboard by the published scoring, best first."""
     problems: tuple[tuple[int, FailureKind, str], ...]
     """Failures of this start as (episodes, kind, text), the most frequent first."""
+    faults: "tuple[AgentFaults, ...]"
+    """Entries whose agents failed in any episode; empty without agents."""
     complete: bool
     """True when every model reached the coverage of the config in every family."""
 
@@ -62,6 +65,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
     """Reads the run's results back from the store."""
     from muses_eval.storage.analysis.leaderboard import leaderboard
     from muses_eval.storage.query.resilient_query import resilient_query
+    from muses_eval.storage.runs.agent_faults import agent_faults
     from muses_eval.storage.runs.cell_results import outcome_counts
 
     problems: Counter[tuple[FailureKind, str]] = Counter()
@@ -76,12 +80,14 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
 
     def results(
         connection: "DuckDBPyConnection",
-    ) -> "tuple[list[LeaderboardRow], Mapping[tuple[str, str], Mapping[str, int]]]":
+    ) -> "tuple[list[LeaderboardRow], Mapping[tuple[str, str], Mapping[str, int]], tuple[AgentFaults, ...]]":
         rows = leaderboard(connection, run_id=run.plan.run_id, threshold=run.config.coverage)
-        return rows, outcome_counts(connection, run.plan.run_id)
+        has_agents = any(not cell.agent.is_chat for cell in run.plan.cells)
+        faults = agent_faults(connection, run.plan.run_id) if has_agents else ()
+        return rows, outcome_counts(connection, run.plan.run_id), faults
 
     # Episodes of damaged objects were reported when the run was prepared, and have been played again.
-    rows, stored = resilient_query(run.store.url, results, run.plan.run_id).value
+    rows, stored, faults = resilient_query(run.store.url, results, run.plan.run_id).value
     spent = read_spending(run.store, run.plan.run_id, run.index.damaged)
     costs = [row.cost_usd for row in rows]
     return RunReport(
@@ -99,11 +105,25 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         unpriced=_unpriced(run.plan),
         rows=tuple(rows),
         problems=tuple((count, kind, text) for (kind, text), count in problems.most_common()),
+        faults=faults,
         complete=all(
             stored.get(cell, {}).get("scored", 0) >= run.config.coverage * planned
             for cell, planned in run.plan.planned.items()
         ),
     )
+
+
+def fault_lines(faults: "Iterable[AgentFaults]") -> list[str]:
+    """Describes the failures of agents, one line per entry and kind."""
+    return [
+        f"{each.entry}: {count} of {each.episodes} episodes ({count / each.episodes:.0%}) {text}"
+        for each in faults
+        for count, text in (
+            (each.errors, "have an error of the agent (agent_error); `muses trace` shows its traceback"),
+            (each.blocked, "blocked the event loop of their worker (agent_blocked), which delays all its episodes"),
+        )
+        if count
+    ]
 
 
 def _unpriced(plan: Plan) -> tuple[str, ...]:

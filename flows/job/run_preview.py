@@ -8,6 +8,7 @@ from typing import Any
 from muses_eval.flows.job.prepare import called_models
 from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.flows.sweep.sweep import PlannedRun
+from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.plan.cell_estimate import CellEstimate, estimate_cells
@@ -38,6 +39,13 @@ class RunPreview:
     called: tuple[ModelSpec, ...]
     """Models that the run calls, agents and users."""
     budget: Budget | None
+    notes: tuple[str, ...] = ()
+    """What could not be checked here."""
+
+    @property
+    def has_agents(self) -> bool:
+        """True when the run has agents beside the models alone."""
+        return any(cell["agent"] != CHAT.name for cell in self.cells)
 
     @classmethod
     def of(cls, run: PlannedRun, measured: Mapping[str, EpisodeUsage]) -> "RunPreview":
@@ -65,6 +73,7 @@ class RunPreview:
             users=served_users(planned),
             called=called_models(planned),
             budget=run.config.budget,
+            notes=tuple(f"agent {each.spec.name} is not checked here: {each.note}" for each in run.agents if each.note),
         )
 
 

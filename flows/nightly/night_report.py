@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from muses_eval.flows.job.report import RunReport
+from muses_eval.flows.job.report import RunReport, fault_lines
 from muses_eval.flows.job.serving import engine_versions
 from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.errors import StoreError
@@ -155,6 +155,5 @@ def _other_engines(outcome: NightOutcome) -> list[str]:
 def _problems(played: RunReport, canary: RunReport) -> tuple[str, ...]:
     found = [(count, f"{kind}: {text}") for report in (played, canary) for count, kind, text in report.problems]
     most = sorted(found, key=lambda problem: -problem[0])[:_SHOWN_PROBLEMS]
-    return tuple(
-        f"{count} x {mask_credentials(text)[0]}" for count, text in most
-    )  # they are stored, and a provider may quote a key
+    # They are stored, and a provider may quote a key.
+    return (*(f"{count} x {mask_credentials(text)[0]}" for count, text in most), *fault_lines(played.faults))

@@ -156,7 +156,9 @@ def _same(one: object, other: object) -> bool:
 
 
 def _run(base: Mapping[str, Any], chosen: Combination, source: str) -> SweepRun:
-    label = " ".join(f"{axis}={_value(value)}" for axis, value in chosen.items())
+    label = " ".join(
+        f"{axis}={_agents(value) if axis == 'agents' else _value(value)}" for axis, value in chosen.items()
+    )
     name = slug(f"{base.get('name', 'sweep')}-{label}")
     raw = {**base, **{axis: value for axis, value in chosen.items() if axis != "sampling"}, "name": name}
     if "run_id" in raw:
@@ -174,6 +176,17 @@ def _with_sampling(model: object, sampling: object) -> object:
     if not isinstance(sampling, Mapping):
         return {**section, "sampling": sampling}
     return {**section, "sampling": {**(section.get("sampling") or {}), **sampling}}
+
+
+def _agents(value: object) -> str:
+    """Returns agents as text for a label: their names, with the other settings in parentheses."""
+    if isinstance(value, list):
+        return ",".join(map(_agents, value))
+    if not isinstance(value, Mapping) or "agent" not in value:
+        return _value(value)
+    others = {key: inner for key, inner in value.items() if key not in ("agent", "name")}
+    name = str(value.get("name") or value["agent"])
+    return f"{name}({_value(others)})" if others else name
 
 
 def _value(value: object) -> str:

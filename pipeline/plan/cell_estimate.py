@@ -2,6 +2,9 @@
 
 With played episodes, the estimate is a ratio estimate: the ratio of their measured usage to their estimated usage,
 times the estimated usage of the remaining episodes (Cochran, *Sampling Techniques*, chapter 6).
+
+The number of calls of an agent cannot be known before it has been played.  Without played episodes, its cells are
+estimated like those of the model alone, with one call per turn.
 """
 
 import math
@@ -10,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from muses_eval.pipeline.agents.agent_spec import CHAT, AgentSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.scenario import Scenario
@@ -34,6 +38,12 @@ class CellEstimate:
     """Estimated usage of all other episodes together, under low, typical and high assumptions."""
     remaining_count: int
     users: UsersSpec = UsersSpec()
+    agent: AgentSpec = CHAT
+
+    @property
+    def assumes_chat(self) -> bool:
+        """True when the usage of an agent is estimated as that of the model alone."""
+        return not self.agent.is_chat and not self.sampled
 
     @property
     def sampled(self) -> bool:
@@ -67,7 +77,9 @@ def estimate_cells(
     """
     estimator = UsageEstimator(plan.users, plan.protocol)
     cells = (_estimate_cell(cell, scenarios[cell.family], measured, estimator) for cell in plan.cells)
-    return tuple(replace(cell, users=plan.users) for cell in cells)
+    return tuple(
+        replace(estimate, users=plan.users, agent=cell.agent) for estimate, cell in zip(cells, plan.cells, strict=True)
+    )
 
 
 def _estimate_cell(

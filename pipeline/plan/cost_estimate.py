@@ -22,7 +22,7 @@ from muses_eval.pipeline.prices import prices_of
 
 @dataclass(frozen=True, slots=True)
 class ModelCostEstimate:
-    """Estimated usage and cost of one model in one role."""
+    """Estimated usage and cost of one model in one role, with one agent."""
 
     model: str
     role: str
@@ -31,6 +31,10 @@ class ModelCostEstimate:
     completion_tokens: Interval
     cost_usd: Interval | None
     """None when the price is unknown."""
+    agent: str | None = None
+    """Name of the agent that calls the model, ``chat`` for the model alone; None for users."""
+    assumes_chat: bool = False
+    """True when the agent was not measured: the numbers are those of the model alone, with one call per turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class CostEstimate:
     """Names of the models without a known price."""
     undeclared: tuple[str, ...] = ()
     """Names of the models whose account declares no limits."""
+    unmeasured: tuple[str, ...] = ()
+    """Names of the agents that are estimated like the model alone."""
 
 
 def estimate_cost(cells: Sequence[CellEstimate], critical_value: CriticalValue, account_of: AccountOf) -> CostEstimate:
@@ -70,6 +76,7 @@ def estimate_cost(cells: Sequence[CellEstimate], critical_value: CriticalValue, 
         sampled_episodes=sum(len(cell.played) for cell in sampled),
         cells=len(calling),
         unpriced=_names(role for role in roles if prices_of(role.model) is None),
+        unmeasured=tuple(dict.fromkeys(role.agent for role in roles if role.agent and role.assumes_chat)),
         undeclared=_names(role for role in roles if role.model.endpoint and not _declares(role.model.endpoint)),
     )
 
@@ -101,4 +108,6 @@ def _estimate_model(role: ModelRole, critical_value: CriticalValue) -> ModelCost
         prompt_tokens=role.total(lambda usage: usage.prompt_tokens).interval(critical_value),
         completion_tokens=role.total(lambda usage: usage.completion_tokens).interval(critical_value),
         cost_usd=None if math.isnan(usd.mid) else usd.interval(critical_value),
+        agent=role.agent,
+        assumes_chat=role.assumes_chat,
     )

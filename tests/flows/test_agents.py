@@ -1,6 +1,7 @@
 """Agents of a configuration: their code is found, checked before anything is paid, and stored with the run."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 from muses_eval.flows.agents.load_agents import LoadedAgent, load_agents, store_code
+from muses_eval.flows.cli.doctor import agent_checks
 from muses_eval.flows.job.prepare import load_dataset, plan_run, prepare_without_lock
+from muses_eval.flows.job.rehearsal import without_services
 from muses_eval.pipeline.agents.agent_spec import CHAT, AgentSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.run import RunConfig
@@ -19,6 +22,9 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import read_manifest
 from muses_eval.storage.upkeep.garbage_collection import collect_garbage
 from muses_eval.storage.upkeep.verify import verify
+
+from tests.conftest import Muses
+from tests.provider import Provider
 
 AGENT = """
 class Guard:
@@ -287,3 +293,70 @@ def test_runtime_env() -> None:
         with pytest.raises(ConfigError, match=expected) as error:
             config("chat", execution={**ray, **change})
         assert key not in str(error.value)
+
+
+MODEL: Mapping[str, Any] = {
+    "model": "openai:m", "base_url": "http://127.0.0.1:1/v1", "prices": {"input": 1, "output": 2}
+}  # fmt: skip
+
+
+def test_plan_shows_and_estimates_every_agent(muses: Muses) -> None:
+    """An agent has its own line; without a pilot it is estimated like the model alone, and marked as a lower bound."""
+    write({"a/guard.py": AGENT})
+    agents = ["chat", {"agent": "a/guard.py:Guard", "name": "guard"}]
+    raw: dict[str, Any] = {"models": [MODEL], "dataset": "generated:5", "families": ["queue"], "agents": agents}
+    write({"run.yaml": json.dumps(raw), "sweep.yaml": json.dumps({**raw, "grid": {"agents": [["chat"], agents]}})})
+    found = json.loads(muses("plan", "run.yaml", "--json").stdout)
+    assert [(cell["model"], cell["agent"], cell["facts"]) for cell in found["cells"]] == [
+        ("m", "chat", "prose"), ("m + guard", "guard", "structured")
+    ]  # fmt: skip
+    alone, guarded = found["estimate"]["by_model"]
+    assert [(line["agent"], line["assumes_chat"]) for line in (alone, guarded)] == [("chat", False), ("guard", True)]
+    assert alone["calls"] == guarded["calls"]
+    assert found["estimate"]["calls"]["mid"] == alone["calls"]["mid"] + guarded["calls"]["mid"]
+    text = muses("plan", "run.yaml").stdout
+    assert "≥: how often guard will call a model is not known without a pilot; one call per turn is assumed" in text
+    assert re.search(r"^m +guard +agent +≥ 5 +≥ .+ +≥ \$", text, re.MULTILINE)
+    assert "agents=chat,guard " in muses("plan", "sweep.yaml").stdout
+    write({"run.yaml": json.dumps({**raw, "agents": ["a/none.py:Guard"]})})
+    bad = muses("plan", "run.yaml")
+    assert (bad.returncode, "there is no file" in bad.stderr) == (2, True)
+
+
+def test_doctor_checks_agents() -> None:
+    """Every agent is loaded, and a service has to respond."""
+    write({"a/guard.py": AGENT})
+    with Provider() as up:
+        running = up.base_url
+        agents = [
+            {"agent": "a/guard.py:Guard", "name": "file"},
+            {"agent": running, "name": "up"},
+            {"agent": "a/none.py:Guard", "name": "none"},
+        ]
+        checks = {check.what: check for check in agent_checks(config("chat", *agents))}
+    (down,) = agent_checks(config({"agent": running, "name": "down"}))
+    assert {name: check.ok for name, check in checks.items()} == {
+        "agent file": True, "agent up": True, "agent none": False
+    }  # fmt: skip
+    assert checks["agent file"].detail == "loaded with guard.py"
+    assert not down.ok
+    assert down.detail.endswith("start the service, or correct its address in the config")
+
+
+def test_a_configuration_survives_being_stored() -> None:
+    """Prefect passes a configuration on as JSON, and `muses rescore` reads the one in the manifest."""
+    written = config(
+        "chat", {"agent": "a/guard.py:Guard", "options": {"a": 1}}, execution={"executor": "ray", "runtime_env": {}}
+    )
+    assert parse_config(written.model_dump(mode="json"), "stored") == written
+
+
+def test_rehearsals_call_no_service(tmp_path: Path) -> None:
+    """A rehearsal leaves out agents that are services, and says so."""
+    said: list[str] = []
+    service = {"agent": "http://127.0.0.1:9/turn", "name": "crew"}
+    kept = without_services(config("chat", service), said.append)
+    assert [agent.entry for agent in kept.agents] == ["chat"]
+    assert said == ["agent crew is left out: it is a service, which a rehearsal does not call"]
+    with pytest.raises(ConfigError, match=r"every agent of this run is a service \(crew\)"):
+        without_services(config(service), said.append)

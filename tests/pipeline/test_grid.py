@@ -60,6 +60,12 @@ def test_combinations_can_be_left_out_and_added() -> None:
     ]
 
 
+def test_agents_are_named_in_labels() -> None:
+    agents = [["chat"], ["chat", {"agent": "a/b.py:C", "name": "c", "options": {"x": 1}}], ["a/b.py:C"]]
+    labels = [run.label for run in expand({"models": ["scripted/oracle"], "grid": {"agents": agents}}, "here")]
+    assert labels == ["agents=chat", "agents=chat,c(options=x=1)", "agents=a/b.py:C"]
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
