@@ -42,7 +42,7 @@ NONSENSE = {
     "surrogates": completion('{"accepted_instructions": ["\ud800\udfff"], "target": "\udc80"}'),
     "control": completion("\x00\x1b[31m\u202e{}"),
     "number": completion("1e999"),
-    "nested": completion("[" * 5_000),
+    "nested": completion("[" * 1_500),
     "truncated": completion('{"target": "all", "con', finish_reason="length"),
 }
 
@@ -57,12 +57,12 @@ def test_nonsense_is_scored(muses: Muses, tmp_path: Path, kind: str) -> None:
     forever: Iterator[Response] = iter(lambda: NONSENSE[kind], None)
     with Provider(script=forever) as provider:
         done = muses(
-            *("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:2"),
+            *("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:1"),
             *("--family=queue", "--family=access", "--json"),
         )
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert summary["episodes"]["scored"] == summary["episodes"]["planned"] == 4
+    assert summary["episodes"]["scored"] == summary["episodes"]["planned"] == 2
     assert summary["problems"] == []
     with connect(str(tmp_path / ".muses" / "store")) as connection:
         query = "select family, list_distinct(flatten(list(flags))) from episodes group by 1"

@@ -173,8 +173,8 @@ def test_nothing_in_the_official_scenarios_looks_like_a_credential() -> None:
 
 @pytest.fixture(scope="module")
 def generated() -> set[str]:
-    """Returns the personas, instructions and messages of principals, in the paper's number of scenarios."""
-    scenarios = [s for by_id in generate_dataset("paper", 0).by_family.values() for s in by_id.values()]
+    """Returns the personas, instructions and messages of principals, in 150 scenarios of each family."""
+    scenarios = [s for by_id in generate_dataset("150", 0).by_family.values() for s in by_id.values()]
     texts = {text for s in scenarios for p in s.principals for text in (p.persona, p.private_context)}
     return texts | {text for s in scenarios for text in (s.briefing_in("xml"), *(entry.text for entry in s.openings))}
 
