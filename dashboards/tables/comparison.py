@@ -16,6 +16,7 @@ from muses_eval.dashboards.tables.score_format import (
     p_text,
 )
 from muses_eval.dashboards.tables.text_table import Table, one_line, render_blocks
+from muses_eval.pipeline.agents.agent_spec import FactsLevel
 from muses_eval.storage.analysis.compare import (
     AVERAGE,
     ColumnComparison,
@@ -37,6 +38,7 @@ def comparison_record(report: ComparisonReport) -> dict[str, Any]:
     return {
         **settings_record(report.settings),
         "protocols": list(report.protocols),
+        "facts": dict(zip("ab", report.facts, strict=True)),
         **pair_record(report.comparison, report.settings),
         "cautions": list(report.cautions),
     }
@@ -58,8 +60,32 @@ def pair_record(comparison: Comparison, settings: ComparisonSettings) -> dict[st
     return {
         "a": {"run_id": comparison.a.run_id, "model": comparison.a.model},
         "b": {"run_id": comparison.b.run_id, "model": comparison.b.model},
-        "overall": None if overall is None else _column_record(overall, settings),
-        "columns": [_column_record(column, settings) for column in comparison.columns],
+        "overall": None if overall is None else column_record(overall, settings),
+        "columns": [column_record(column, settings) for column in comparison.columns],
+    }
+
+
+def column_record(column: ColumnComparison, settings: ComparisonSettings) -> dict[str, Any]:
+    """Returns one column of a pair as JSON values."""
+    tested = column.difference
+    low, high = tested.interval(1 - settings.alpha) or (None, None)
+    return {
+        "column": column.column,
+        "a": column.a,
+        "b": column.b,
+        "difference": tested.mean,
+        "se": tested.se,
+        "df": tested.df,
+        "low": low,
+        "high": high,
+        "p": tested.p,
+        "p_adjusted": column.p_adjusted,
+        "better": column.winner(settings.alpha),
+        "scenarios": column.scenarios,
+        "pairs": column.pairs,
+        "a_better": column.a_better,
+        "b_better": column.b_better,
+        "left_out": column.left_out,
     }
 
 
@@ -68,7 +94,7 @@ def render_comparison(report: ComparisonReport, form: Format) -> str:
     if form == "json":
         return json.dumps(comparison_record(report), indent=2)
     comparison, settings = report.comparison, report.settings
-    models = [f"A  {_model(comparison.a)}", f"B  {_model(comparison.b)}"]
+    models = [f"A  {_model(comparison.a, report.facts[0])}", f"B  {_model(comparison.b, report.facts[1])}"]
     corrected_over = f"{CORRECTIONS[settings.correction]} over {count_text(len(comparison.columns), 'column')}"
     notes = [
         *_verdicts(comparison, settings),
@@ -94,27 +120,15 @@ def method_notes(
         yield f"caution: {one_line(caution)}"
 
 
-def _column_record(column: ColumnComparison, settings: ComparisonSettings) -> dict[str, Any]:
-    tested = column.difference
-    low, high = tested.interval(1 - settings.alpha) or (None, None)
-    return {
-        "column": column.column,
-        "a": column.a,
-        "b": column.b,
-        "difference": tested.mean,
-        "se": tested.se,
-        "df": tested.df,
-        "low": low,
-        "high": high,
-        "p": tested.p,
-        "p_adjusted": column.p_adjusted,
-        "better": column.winner(settings.alpha),
-        "scenarios": column.scenarios,
-        "pairs": column.pairs,
-        "a_better": column.a_better,
-        "b_better": column.b_better,
-        "left_out": column.left_out,
-    }
+def insignificance_text(column: ColumnComparison, settings: ComparisonSettings) -> str:
+    """Returns a difference that is not significant, and how large a significant one would be."""
+    detectable = column.difference.detectable(settings.alpha)
+    shown = difference_text(column)
+    if detectable is None or detectable < SHOWN_AS_ZERO:
+        return f"{shown}; too few scenarios ({column.scenarios})"
+    if detectable > 1:
+        return f"{shown}; too few scenarios to detect any"
+    return f"{shown}; differences below about {100 * detectable:.0f} are often missed"
 
 
 def _columns_table(comparison: Comparison, settings: ComparisonSettings) -> Table:
@@ -153,30 +167,19 @@ def _verdicts(comparison: Comparison, settings: ComparisonSettings) -> Iterator[
     equal = [c for c in comparison.columns if c.a_better == c.b_better == 0]
     unclear = [c for c in comparison.columns if c.winner(settings.alpha) is None and c not in equal]
     if unclear:
-        reasons = (f"{_title(column)} ({_reason(column, settings)})" for column in unclear)
+        reasons = (f"{_title(column)} ({insignificance_text(column, settings)})" for column in unclear)
         yield f"no significant difference: {', '.join(reasons)}"
     if equal:
         yield f"equal on every scenario: {', '.join(map(_title, equal))}"
     overall = comparison.overall
     if overall is not None and overall.column == AVERAGE:
         leader = overall.winner(settings.alpha)
-        verdict = f"no significant difference ({_reason(overall, settings)})"
+        verdict = f"no significant difference ({insignificance_text(overall, settings)})"
         if leader is not None:
             verdict = f"{names[leader]} is ahead ({_lead_text(overall)})"
         elif overall.a_better == overall.b_better == 0:
             verdict = "equal on every scenario"
         yield f"on the {column_title(AVERAGE, len(comparison.columns))}: {verdict}"
-
-
-def _reason(column: ColumnComparison, settings: ComparisonSettings) -> str:
-    """Returns a difference that is not significant, and how large a significant one would be."""
-    detectable = column.difference.detectable(settings.alpha)
-    shown = difference_text(column)
-    if detectable is None or detectable < SHOWN_AS_ZERO:
-        return f"{shown}; too few scenarios ({column.scenarios})"
-    if detectable > 1:
-        return f"{shown}; too few scenarios to detect any"
-    return f"{shown}; differences below about {100 * detectable:.0f} are often missed"
 
 
 def _left_out(comparison: Comparison) -> Iterator[str]:
@@ -189,8 +192,9 @@ def _title(column: ColumnComparison) -> str:
     return column_title(column.column, 1)
 
 
-def _model(model: ModelInRun) -> str:
-    return f"{one_line(model.model)} (run {one_line(model.run_id)})"
+def _model(model: ModelInRun, facts: FactsLevel) -> str:
+    structured = f", facts {facts}" if facts == "structured" else ""
+    return f"{one_line(model.model)} (run {one_line(model.run_id)}{structured})"
 
 
 def _lead_text(column: ColumnComparison) -> str:

@@ -9,6 +9,8 @@ from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 _HEADER = {**{name: column.latex for name, column in COLUMNS.items()}, "avg": "Avg."}
 _NO_VALUE = "--"
+STRUCTURED_NOTE = "Structured facts name who may read what; an agent that enforces them keeps privacy by construction."
+"""Sentence in the caption of a table with such an agent."""
 
 
 def latex_table(rows: Sequence[TableRow]) -> str:
@@ -17,6 +19,7 @@ def latex_table(rows: Sequence[TableRow]) -> str:
     Figures that are printed alike share a place.
     """
     columns = [column for column in _HEADER if any(row.estimates[column] for row in rows)]
+    names = ["Model"] if all(row.is_chat for row in rows) else ["Model", "Agent", "Facts"]
     places = {column: _places(rows, column) for column in columns}
     return "\n".join(
         (
@@ -25,10 +28,10 @@ def latex_table(rows: Sequence[TableRow]) -> str:
             "\\centering",
             f"\\caption{{{_caption(rows)}}}",
             "\\label{tab:leaderboard}",
-            f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
+            f"\\begin{{tabular}}{{{'l' * len(names)}{'r' * len(columns)}}}",
             "\\toprule",
-            f"Model & {' & '.join(_HEADER[column] for column in columns)} \\\\",
-            *_body(rows, columns, places),
+            f"{' & '.join(names)} & {' & '.join(_HEADER[column] for column in columns)} \\\\",
+            *_body(rows, names, columns, places),
             "\\bottomrule",
             "\\end{tabular}",
             "\\end{table}",
@@ -52,7 +55,9 @@ _SPECIAL = {
 }
 
 
-def _body(rows: Sequence[TableRow], columns: Sequence[str], places: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _body(
+    rows: Sequence[TableRow], names: Sequence[str], columns: Sequence[str], places: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
     groups = {
         "Measured": [row for row in rows if row.source == "ours" and row.role is None],
         "As published": [row for row in rows if row.source == "paper"],
@@ -62,14 +67,15 @@ def _body(rows: Sequence[TableRow], columns: Sequence[str], places: Mapping[str,
     for title, group in filled.items():
         yield "\\midrule"
         if len(filled) > 1:
-            yield f"\\multicolumn{{{len(columns) + 1}}}{{l}}{{\\emph{{{title}}}}} \\\\"
+            yield f"\\multicolumn{{{len(names) + len(columns)}}}{{l}}{{\\emph{{{title}}}}} \\\\"
         for row in group:
             cells = [_cell(row, row.estimates[column], places[column]) for column in columns]
-            yield f"{_name(row)} & {' & '.join(cells)} \\\\"
+            about = [_name(row), *([escape(row.agent), row.facts] if len(names) > 1 else [])]
+            yield f"{' & '.join([*about, *cells])} \\\\"
 
 
 def _name(row: TableRow) -> str:
-    name = escape(row.model)
+    name = escape(row.model if row.measured is None else row.measured.base_model)
     if row.role is not None:
         return f"{name} ({row.role})"
     if not row.comparable:
@@ -105,6 +111,8 @@ def _caption(rows: Sequence[TableRow]) -> str:
     if any(each.averaging == "released" for each in measured):
         left_out, episodes = sum(each.left_out for each in measured), sum(each.episodes for each in measured)
         parts.append(f"Averaging of the released code: {left_out} of {episodes} rows are left out.")
+    if any(row.facts == "structured" for row in rows):
+        parts.append(STRUCTURED_NOTE)
     if any(row.source == "paper" for row in rows):
         parts.append("Rows as published are copied from table 2 of the Muses-Bench paper, not measured.")
     if any(row.role is None and not row.comparable for row in rows):

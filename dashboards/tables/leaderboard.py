@@ -20,14 +20,17 @@ from muses_eval.dashboards.tables.paper_table2 import (
     measured_rows,
     published_rows,
 )
-from muses_eval.dashboards.tables.score_format import NO_VALUE, mean_text
+from muses_eval.dashboards.tables.score_format import NO_VALUE, STRUCTURED_NOTE, mean_text, share_text
 from muses_eval.dashboards.tables.text_table import markdown_table, one_line, text_table
+from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 
 Format = Literal["table", "md", "csv", "json", "latex"]
 
 _NESTED = ("outcomes", "bounds")
+_OF_AGENTS = ("base_model", "agent", "facts", "agent_error_share")
+"""Fields that a CSV of models alone leaves out."""
 _OTHER_PROTOCOL_NOTE = (
     "rows of another protocol do not compare with those of the paper, because their prompts and turns are different"
 )
@@ -66,6 +69,7 @@ def _published_record(row: TableRow) -> dict[str, Any]:
     record: dict[str, Any] = {"source": row.source}
     record |= _flat(dict.fromkeys(field.name for field in fields(LeaderboardRow)) | {"estimates": row.estimates})
     record |= {"scoring": "published", "protocol": row.protocol, "model": row.model, "avg_columns": len(PAPER_COLUMNS)}
+    record |= {"base_model": row.model, "agent": row.agent, "facts": row.facts}
     record |= {"outcomes": {}, "bounds": {}, "ranked": False, "averaging": "released"}
     return record
 
@@ -91,8 +95,10 @@ def _table_rows(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> list[Tab
 
 
 def _csv(records: Sequence[dict[str, Any]]) -> str:
+    left_out = _OF_AGENTS if all(record["agent"] == CHAT.name for record in records) else ()
     flat = [
-        {key: json.dumps(value) if key in _NESTED else value for key, value in record.items()} for record in records
+        {key: json.dumps(value) if key in _NESTED else value for key, value in record.items() if key not in left_out}
+        for record in records
     ]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(flat[0]) if flat else [], lineterminator="\n")
@@ -111,21 +117,25 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
     ]
     of_all = "" if len(shown) == len(COLUMNS) else f" of {len(shown)}"
     differs = len({row.protocol for row in table_rows}) > 1
-    source = [*(["source"] if with_paper else []), *(["protocol"] if differs else [])]
-    header = ["", "model", *source, *(COLUMNS[column].title for column in shown), f"avg{of_all}"]
-    header += ["episodes", "coverage", "cost"]
+    agents = not all(row.is_chat for row in table_rows)
+    named = [*(["agent", "facts"] if agents else [])]
+    named += [*(["source"] if with_paper else []), *(["protocol"] if differs else [])]
+    header = ["", "model", *named, *(COLUMNS[column].title for column in shown), f"avg{of_all}"]
+    header += ["episodes", "coverage", "cost", *(["agent errors"] if agents else [])]
     body = [
         [
             NO_VALUE if row.measured is None or row.measured.rank is None else str(row.measured.rank),
             row.model if row.role is None else f"{row.model} ({row.role})",
+            *((row.agent, row.facts) if agents else ()),
             *([row.source] if with_paper else []),
             *([row.protocol] if differs else []),
             *(mean_text(row.estimates[column]) for column in (*shown, "avg")),
             *_extent(row.measured),
+            *([share_text(row.agent_error_share)] if agents else []),
         ]
         for row in table_rows
     ]
-    return header, body, range(2 + len(source), len(header))
+    return header, body, range(2 + len(named), len(header))
 
 
 def _extent(row: LeaderboardRow | None) -> tuple[str, str, str]:
@@ -156,6 +166,8 @@ def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
     notes = [f"run {runs} · {how} · mean ± standard error in %, clustered by scenario"]
     if rows[0].averaging == "released":
         notes.append(released_averaging(rows))
+    if any(row.facts == "structured" for row in rows):
+        notes.append(STRUCTURED_NOTE)
     if with_paper:
         notes += PAPER_NOTES
         if any(row.protocol != PAPER_PROTOCOL for row in rows):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
+from muses_eval.pipeline.agents.agent_spec import CHAT, FactsLevel
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
@@ -51,6 +52,24 @@ class TableRow:
         if self.measured is None or self.measured.builtin is None:
             return None
         return "ceiling" if self.measured.builtin == "oracle" else "floor"
+
+    @property
+    def is_chat(self) -> bool:
+        """True for a model alone, as all published rows are."""
+        return self.measured is None or self.measured.is_chat
+
+    @property
+    def agent(self) -> str:
+        return CHAT.name if self.measured is None else self.measured.agent
+
+    @property
+    def facts(self) -> FactsLevel:
+        """Facts that the agent receives."""
+        return CHAT.facts if self.measured is None else self.measured.facts
+
+    @property
+    def agent_error_share(self) -> float | None:
+        return None if self.measured is None else self.measured.agent_error_share
 
     @property
     def protocol(self) -> str:

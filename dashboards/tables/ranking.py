@@ -24,6 +24,7 @@ from muses_eval.dashboards.tables.score_format import (
     p_text,
 )
 from muses_eval.dashboards.tables.text_table import Table, one_line, render_blocks
+from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.storage.analysis.compare import AVERAGE, ColumnComparison
 from muses_eval.storage.analysis.ranking import Ranking
 
@@ -37,6 +38,8 @@ def ranking_record(ranking: Ranking) -> dict[str, Any]:
         "models": [
             {
                 "model": each.model,
+                "agent": each.agent,
+                "facts": each.facts,
                 "rank_best": None if each.band is None else each.band.best,
                 "rank_worst": None if each.band is None else each.band.worst,
                 "overall": None if each.overall is None else each.overall.mean,
@@ -72,12 +75,19 @@ def render_rank_bands(ranking: Ranking, *, markdown: bool = False) -> str:
 
 def _ranks_table(ranking: Ranking) -> Table:
     columns = len(ranking.columns)
+    agents = any(each.agent != CHAT.name for each in ranking.models)
     rows = [
-        [NO_VALUE if each.band is None else str(each.band), each.model, mean_text(each.overall)]
+        [
+            NO_VALUE if each.band is None else str(each.band),
+            each.model,
+            *([each.facts] if agents else []),
+            mean_text(each.overall),
+        ]
         for each in ranking.models
     ]
     title = column_title(AVERAGE if columns > 1 else ranking.columns[0], columns)
-    return Table(["ranks", "model", title], rows, range(2, 3))
+    header = ["ranks", "model", *(["facts"] if agents else []), title]
+    return Table(header, rows, range(len(header) - 1, len(header)))
 
 
 def _pairs_table(ranking: Ranking) -> Table:

@@ -14,6 +14,7 @@ _TITLES = {
     "dataset": "dataset",
     "plan": "what is played",
     "models": "models",
+    "agents": "agents",
     "sampling": "sampling",
     "users": "simulated users",
     "scorers": "scorers",

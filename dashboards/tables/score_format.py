@@ -7,6 +7,10 @@ from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 SHOWN_AS_ZERO = 5e-4
 """Scores and differences below this are printed as 0.0."""
 NO_VALUE = "–"
+STRUCTURED_NOTE = (
+    "facts structured: the agent receives who may read what as data; one that enforces it keeps privacy by construction"
+)
+"""Note below a table with such an agent."""
 
 
 def mean_text(estimate: MeanEstimate | None) -> str:
@@ -15,6 +19,11 @@ def mean_text(estimate: MeanEstimate | None) -> str:
         return NO_VALUE
     error = "" if estimate.se is None else f" ± {100 * estimate.se:.1f}"
     return f"{100 * estimate.mean:.1f}{error}"
+
+
+def share_text(share: float | None) -> str:
+    """Returns a share as "12.5 %"."""
+    return NO_VALUE if share is None else f"{100 * share:.3g} %"
 
 
 def difference_text(compared: ColumnComparison) -> str:

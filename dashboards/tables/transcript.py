@@ -1,10 +1,12 @@
-"""One episode as readable text: its messages, scores and model calls."""
+"""One episode as readable text: its messages, scores, model calls, and what happened inside its agent."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from muses_eval.dashboards.tables.text_table import one_line, printable
+from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
 from muses_eval.pipeline.episode.score import SCORINGS
 from muses_eval.pipeline.episode.transcript import Message
@@ -15,7 +17,10 @@ def render_transcript(episode: Episode, *, raw: bool = False) -> str:
 
     *raw*: include the briefing, and the agent's replies as the model wrote them.
     """
-    return "\n".join((*_head(episode), "", *_conversation(episode, raw=raw), *_scores(episode), *_calls(episode)))
+    conversation = _conversation(episode, raw=raw)
+    return "\n".join(
+        (*_head(episode), "", *conversation, *_scores(episode), *_calls(episode), *_events(episode.events))
+    )
 
 
 def _head(episode: Episode) -> Iterator[str]:
@@ -24,6 +29,8 @@ def _head(episode: Episode) -> Iterator[str]:
     yield f"episode {episode.episode_id}"
     scenario = f"scenario {one_line(episode.scenario_id)} · epoch {episode.epoch}"
     yield f"{one_line(episode.model)} on {episode.family} · {scenario}"
+    if episode.agent != CHAT.name:
+        yield f"model {one_line(episode.base_model)} · agent {one_line(episode.agent)} · facts {episode.facts}"
     yield " · ".join(f"{name} {value}" for name, value in variants.items() if value is not None)
     attempt = f"shard {episode.shard} attempt {episode.attempt}"
     yield f"run {episode.run_id} · protocol {episode.protocol} · {attempt} · {episode.seconds:.2f} s"
@@ -80,7 +87,17 @@ def _calls(episode: Episode) -> Iterator[str]:
         tokens = f"{_count(call.prompt_tokens)} + {_count(call.completion_tokens)} tokens"
         retries = f", {call.retries} retries" if call.retries else ""
         model, reason = one_line(call.model), one_line(call.finish_reason)
-        yield f"{call.role:<6} {model}  {tokens}  {call.latency_s:.2f} s{retries}  {reason}"
+        place = "" if call.turn is None or call.step is None else f"{call.turn}.{call.step:<3} "
+        yield f"{place}{call.role:<6} {model}  {tokens}  {call.latency_s:.2f} s{retries}  {reason}"
+
+
+def _events(events: Sequence[Event]) -> Iterator[str]:
+    """Yields the events of an agent, each under its turn and step."""
+    if events:
+        yield "── events " + "─" * 50
+    for event in events:
+        yield f"{event.turn}.{event.step:<3} {event.kind}"
+        yield from (f"    {line}" for line in printable(event.text).splitlines())
 
 
 def _count(tokens: int | None) -> str:

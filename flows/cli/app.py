@@ -30,6 +30,10 @@ app.command(
 )
 app.command("muses_eval.flows.cli.queries:leaderboard", help="Print the mean ± standard error of every model.")
 app.command("muses_eval.flows.cli.compare:compare", help="Compare models on the scenarios that they share.")
+app.command(
+    "muses_eval.flows.cli.harness:harness",
+    help="Compare the agents of a run with their models alone: scores, cost and time.",
+)
 app.command("muses_eval.flows.cli.diff:diff", help="Show the differences between two runs.")
 app.command("muses_eval.flows.cli.queries:sql", help="Query the stored results with SQL.")
 app.command("muses_eval.flows.cli.queries:trace", help="Print the transcript of one episode.")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
+from muses_eval.pipeline.agents.agent_spec import CHAT, FactsLevel
 from muses_eval.storage.analysis.model_in_run import ModelInRun, listed
 
 
@@ -13,6 +14,8 @@ class Conditions:
 
     protocols: tuple[str, ...]
     """Names of the protocols, sorted."""
+    facts: tuple[FactsLevel, ...]
+    """Facts that the agent of each model receives, in the order of the models; ``prose`` when nothing was played."""
     cautions: tuple[str, ...]
     """Each difference between the models' episodes that may explain a difference in scores."""
 
@@ -29,6 +32,7 @@ class _PlayedFamily:
     scored: int
     users: Sequence[str]
     protocols: Sequence[str]
+    facts: FactsLevel
     scorer_versions: Sequence[int] | None
 
 
@@ -38,7 +42,18 @@ def conditions(
     """Returns the conditions of a comparison.  *family*: the family that is compared; None for all."""
     played = [part for part in _played_families(connection, models) if family in (None, part.family)]
     protocols = tuple(sorted({protocol for part in played for protocol in part.protocols}))
-    return Conditions(protocols, tuple(_cautions(played, protocols)))
+    levels = {part.position: part.facts for part in played}
+    facts = tuple(levels.get(position, CHAT.facts) for position in range(len(models)))
+    return Conditions(protocols, facts, (*_cautions(played, protocols), *_facts_caution(models, facts)))
+
+
+def _facts_caution(models: Sequence[ModelInRun], facts: Sequence[FactsLevel]) -> Iterator[str]:
+    if len(set(facts)) > 1:
+        names = [each.model for each, level in zip(models, facts, strict=True) if level == "structured"]
+        yield (
+            f"facts structured: {listed(names)}; facts prose: the others. Structured facts name who may read what, and"
+            " an agent that enforces them keeps privacy by construction"
+        )
 
 
 def _cautions(played: Sequence[_PlayedFamily], protocols: Sequence[str]) -> Iterator[str]:
@@ -82,7 +97,8 @@ def _played_families(connection: duckdb.DuckDBPyConnection, models: Sequence[Mod
         "  SELECT unnest($runs) AS run_id, unnest($models) AS model, unnest(range(len($models))) AS position),"
         " attempts AS (FROM with_newest_scores('traces', 'rescored'))"
         " SELECT position, dataset, dataset_version, family, count(*) FILTER (outcome = 'scored'),"
-        " list(DISTINCT users), list(DISTINCT protocol), list(DISTINCT scorer_version) FILTER (outcome = 'scored')"
+        " list(DISTINCT users), list(DISTINCT protocol), any_value(facts),"
+        " list(DISTINCT scorer_version) FILTER (outcome = 'scored')"
         " FROM attempts JOIN compared USING (run_id, model) GROUP BY ALL ORDER BY position, dataset_version, family",
         {"runs": [each.run_id for each in models], "models": [each.model for each in models]},
     ).fetchall()

@@ -9,10 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from itertools import groupby
+from itertools import chain, combinations, groupby
 from typing import Literal
 
 import duckdb
+from muses_eval.pipeline.agents.agent_spec import FactsLevel
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
@@ -91,6 +92,8 @@ class ComparisonReport:
     cautions: tuple[str, ...]
     protocols: tuple[str, ...]
     """Protocols of the two models' episodes: one, or two that do not compare."""
+    facts: tuple[FactsLevel, ...]
+    """Facts that the agents of a and b receive."""
 
 
 DEFAULT_SETTINGS = ComparisonSettings()
@@ -116,26 +119,37 @@ def compare(
     """
     if a == b:
         raise MusesError(f"{a.model!r} of the run {a.run_id!r} was named twice; name two models to compare")
-    (comparison,) = compare_pairs(connection, (a, b), settings)
+    (comparison,) = compare_pairs(connection, [(a, b)], settings)
     if not comparison.columns:
         raise MusesError(nothing_in_common(connection, (a, b), settings.family))
     found = conditions(connection, (a, b), settings.family)
-    return ComparisonReport(settings, comparison, found.cautions, found.protocols)
+    return ComparisonReport(settings, comparison, found.cautions, found.protocols, found.facts)
+
+
+def every_pair(models: Sequence[ModelInRun]) -> list[tuple[ModelInRun, ModelInRun]]:
+    """Returns every pair of models, in their order."""
+    return list(combinations(models, 2))
 
 
 def compare_pairs(
-    connection: duckdb.DuckDBPyConnection, models: Sequence[ModelInRun], settings: ComparisonSettings
+    connection: duckdb.DuckDBPyConnection,
+    pairs: Sequence[tuple[ModelInRun, ModelInRun]],
+    settings: ComparisonSettings,
 ) -> list[Comparison]:
-    """Compares every pair of models, in their order; pairs with nothing in common have no columns.
+    """Compares the two models of each pair, in the order of the pairs; those with nothing in common have no columns.
+
+    p-values are corrected over all pairs together.
 
     Raises:
         StoreError: a stored score is not a finite number.
     """
-    rows = _read(connection, models, settings)
+    models = list(dict.fromkeys(chain.from_iterable(pairs)))
+    numbers = {model: number for number, model in enumerate(models)}
+    numbered = [(numbers[a], numbers[b]) for a, b in pairs]
+    rows = _read(connection, models, numbered, settings)
     by_pair = {key: list(group) for key, group in groupby(rows, key=lambda row: (row.a, row.b))}
     column_count = len({row.name for row in rows if row.name != _TOTAL})
-    pairs = [(a, b) for a in range(len(models)) for b in range(a + 1, len(models))]
-    found = [_comparison(models[a], models[b], by_pair.get((a, b), []), column_count) for a, b in pairs]
+    found = [_comparison(models[a], models[b], by_pair.get((a, b), []), column_count) for a, b in numbered]
     return _corrected(found, settings.correction)
 
 
@@ -159,8 +173,12 @@ class _Row:
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, models: Sequence[ModelInRun], settings: ComparisonSettings
+    connection: duckdb.DuckDBPyConnection,
+    models: Sequence[ModelInRun],
+    pairs: Sequence[tuple[int, int]],
+    settings: ComparisonSettings,
 ) -> list[_Row]:
+    """Reads the pairs, given as positions in *models*."""
     query = (files("muses_eval.storage.analysis") / "compare.sql").read_text(encoding="utf-8")
     parameters = {
         "scoring": settings.scoring,
@@ -168,6 +186,8 @@ def _read(
         "family": settings.family,
         "run_ids": [each.run_id for each in models],
         "models": [each.model for each in models],
+        "first": [a for a, _ in pairs],
+        "second": [b for _, b in pairs],
     }
     rows = [_Row(*values) for values in connection.execute(query, parameters).fetchall()]
     for row in rows:

@@ -1,12 +1,13 @@
--- Pairs of models on the scenarios that both have played: one row per pair (a, b) and column, where b is later in the list
--- than a; and one row per pair and family with several columns, named total, with the sums over these columns.
+-- Pairs of models on the scenarios that both have played: one row per pair (a, b) and column, and one row per pair and
+-- family with several columns, named total, with the sums over these columns.
 -- Parameters: $scoring, $metrics (those of the columns), $family (NULL: all), $run_ids and $models (lists of equal length;
--- models are numbered from 0 in this order).
+-- models are numbered from 0 in this order), $first and $second (lists of equal length: the numbers a and b of each pair).
 -- A unit is a scenario in one template; its value is the mean over its epochs, so a model with more or fewer epochs is
 -- still compared on the scenario.  The error of the mean difference is clustered by scenario.
 WITH compared AS (
     SELECT unnest($run_ids) AS run_id, unnest($models) AS model, unnest(range(len($models))) AS number
 ),
+wanted AS (SELECT unnest($first)::BIGINT AS a, unnest($second)::BIGINT AS b),
 -- Scores are cut down before anything is sorted or grouped, as in leaderboard.sql.
 narrow AS (
     SELECT
@@ -71,10 +72,11 @@ numbered AS MATERIALIZED (
     JOIN cells USING (name, family)
 ),
 pairs AS MATERIALIZED (
-    SELECT one.number AS a, other.number AS b, cell, scenario, template, one.value AS value_a, other.value AS value_b
-    FROM numbered AS one
-    JOIN numbered AS other USING (cell, scenario, template)
-    WHERE one.number < other.number
+    SELECT a, b, one.cell, one.scenario, one.template, one.value AS value_a, other.value AS value_b
+    FROM wanted
+    JOIN numbered AS one ON one.number = a
+    JOIN numbered AS other ON other.number = b AND other.cell = one.cell AND other.scenario = one.scenario
+        AND other.template = one.template
 ),
 totals AS (
     SELECT a, b, whole.cell, scenario, template, sum(value_a) AS value_a, sum(value_b) AS value_b

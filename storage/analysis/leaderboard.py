@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
+from muses_eval.pipeline.agents.agent_spec import CHAT, FactsLevel
 from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.episode.score import Scoring
@@ -41,6 +42,12 @@ class LeaderboardRow:
     protocol: ProtocolName | None = None
     """Protocol of the run; None without a manifest."""
     model: str
+    """Name of the entry: the model's name, and for an agent `<model> + <agent>`."""
+    base_model: str
+    """Name of the model alone."""
+    agent: str = CHAT.name
+    facts: FactsLevel = CHAT.facts
+    """Facts that the agent receives."""
     estimates: Mapping[str, MeanEstimate | None]
     """Column -> mean and standard error, for every column of the leaderboard; None when nothing was scored."""
     avg: float | None
@@ -67,6 +74,13 @@ class LeaderboardRow:
     averaging: Averaging = "all"
     left_out: int = 0
     """Number of scored episodes that the averaging leaves out of the means."""
+    agent_error_share: float | None = None
+    """Share of the scored episodes in which the agent failed in a turn; None for the model alone and without scores."""
+
+    @property
+    def is_chat(self) -> bool:
+        """True for the model alone."""
+        return self.agent == CHAT.name
 
     def estimate(self, column: str) -> MeanEstimate | None:
         """Returns the estimate of a column; None when nothing was scored."""
@@ -111,14 +125,13 @@ def leaderboard(  # noqa: PLR0913 - independent options
                 f"run {cell.run_id!r}: {cell.unknown_rows} episodes of {cell.family} and {cell.model} have no score "
                 f"'row_error', which the averaging of the released code needs; `muses rescore {cell.run_id}` adds it"
             )
-    builtins = _builtins(connection)
+    identities = _identities(connection)
     protocols = dict(connection.execute("SELECT run_id, protocol FROM runs").fetchall())
     models = [
-        replace(
-            _row(scoring, threshold, list(group), columns),
-            protocol=protocols.get(run),
-            builtin=builtins.get((run, model)),
-            averaging=averaging,
+        _with_manifest(
+            replace(_row(scoring, threshold, list(group), columns), averaging=averaging),
+            protocols.get(run),
+            identities.get((run, model), {}),
         )
         for (run, model), group in groupby(cells, key=lambda cell: (cell.run_id, cell.model))
     ]
@@ -133,6 +146,11 @@ class _Cell:
     model: str
     family: str
     planned: int | None
+    base_model: str
+    agent: str
+    facts: FactsLevel
+    agent_errors: int
+    """Number of scored episodes in which the agent failed."""
     outcomes: Mapping[str, int] | None
     cost_usd: float | None
     unknown_costs: int | None
@@ -152,14 +170,26 @@ class _Cell:
         return MeanEstimate(found["mean"], found["se"]) if found else None
 
 
-def _builtins(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
-    """Returns (run, model) -> name of the scripted agent; models are left out."""
+def _identities(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Returns (run, model) -> identity of the model, from the manifests."""
     return {
-        (run_id, model): identity["model"]
+        (run_id, model): identity
         for run_id, models in connection.execute("SELECT run_id, models FROM runs").fetchall()
         for model, identity in json.loads(models).items()
-        if identity.get("provider") == "scripted"
     }
+
+
+def _with_manifest(row: LeaderboardRow, protocol: ProtocolName | None, identity: Mapping[str, Any]) -> LeaderboardRow:
+    """Returns the row with what only the manifest knows; *identity* is empty without a manifest."""
+    agent = identity.get("agent", {})
+    return replace(
+        row,
+        protocol=protocol,
+        builtin=identity["model"] if identity.get("provider") == "scripted" else None,
+        base_model=identity.get("base_model", row.base_model),
+        agent=agent.get("name", row.agent),
+        facts=agent.get("facts", row.facts),
+    )
 
 
 def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Mapping[str, Column]) -> LeaderboardRow:
@@ -175,10 +205,14 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
     episodes = sum(cell.scored for cell in cells)
     all_planned = sum_or_none(cell.planned for cell in cells)
     coverage = episodes / all_planned if all_planned else None
+    errors = sum(cell.agent_errors for cell in cells)
     return LeaderboardRow(
         run_id=cells[0].run_id,
         scoring=scoring,
         model=cells[0].model,
+        base_model=cells[0].base_model,
+        agent=cells[0].agent,
+        facts=cells[0].facts,
         estimates=estimates,
         avg=cells[0].avg,
         avg_se=cells[0].avg_se,
@@ -191,6 +225,7 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
         cost_usd=None if any(cell.unknown_costs for cell in cells) else sum(cell.cost_usd or 0.0 for cell in cells),
         left_out=sum(cell.left_out for cell in cells),
         ranked=all(cell.planned is not None and cell.scored >= threshold * cell.planned for cell in cells),
+        agent_error_share=errors / episodes if episodes and cells[0].agent != CHAT.name else None,
     )
 
 

@@ -5,9 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
+from muses_eval.pipeline.agents.agent_spec import FactsLevel
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.storage.analysis.comparability import conditions, nothing_in_common
-from muses_eval.storage.analysis.compare import DEFAULT_SETTINGS, Comparison, ComparisonSettings, compare_pairs
+from muses_eval.storage.analysis.compare import (
+    DEFAULT_SETTINGS,
+    Comparison,
+    ComparisonSettings,
+    compare_pairs,
+    every_pair,
+)
 from muses_eval.storage.analysis.leaderboard import leaderboard
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 from muses_eval.storage.analysis.model_in_run import ModelInRun
@@ -19,6 +26,8 @@ class ModelRank:
     """The rank of one model among those of its run."""
 
     model: str
+    agent: str
+    facts: FactsLevel
     overall: MeanEstimate | None
     """Mean of all its scores; None when the model lacks a column that other models have."""
     band: RankBand | None
@@ -37,6 +46,10 @@ class Ranking:
     cautions: tuple[str, ...]
     protocols: tuple[str, ...]
     """The protocol of the run."""
+
+    def facts(self, model: str) -> FactsLevel:
+        """Returns the facts that the agent of a model of the run receives."""
+        return next(each.facts for each in self.models if each.model == model)
 
     @property
     def bands(self) -> dict[str, RankBand]:
@@ -67,7 +80,7 @@ def rank_models(
         raise MusesError(
             nothing_in_common(connection, [ModelInRun(run_id, row.model) for row in rows], settings.family)
         )
-    comparisons = compare_pairs(connection, models, settings)
+    comparisons = compare_pairs(connection, every_pair(models), settings)
     ranked = [row.model for row in order if row.ranked and overall[row.model]]
     bands = rank_bands(ranked, list(_significant_pairs(comparisons, settings.alpha)))
     found = conditions(connection, models, settings.family)
@@ -75,7 +88,7 @@ def rank_models(
         run_id,
         settings,
         tuple(columns),
-        tuple(ModelRank(row.model, overall[row.model], bands.get(row.model)) for row in order),
+        tuple(ModelRank(row.model, row.agent, row.facts, overall[row.model], bands.get(row.model)) for row in order),
         tuple(comparisons),
         found.cautions,
         found.protocols,

@@ -16,17 +16,31 @@ from muses_eval.storage.analysis.model_in_run import ModelInRun, models_by_run
 from muses_eval.storage.runs.manifest import RunManifest
 
 GROUPS = (
-    *("dataset", "plan", "models", "sampling", "users", "scorers", "engines", "serving", "endpoints", "limits"),
+    *(
+        "dataset",
+        "plan",
+        "models",
+        "agents",
+        "sampling",
+        "users",
+        "scorers",
+        "engines",
+        "serving",
+        "endpoints",
+        "limits",
+    ),
     *("prices", "execution", "code", "packages"),
 )
 """Groups of differences, those that are likely to matter most first."""
 
 _PARTS = {"endpoint": "endpoints", "limits": "limits", "prices": "prices", "engine": "engines"}
 """Key of a model's serving record in the manifest -> group; all other keys are in ``serving``."""
+_NOT_OF_AGENT = frozenset({"name", "facts", "bundle"})
+"""Fields of an agent that are shown with its model, and the archive of its code, which is compared by its digest."""
 _IN_OTHER_GROUPS = frozenset(
     {
         *("name", "run_id", "store", "dataset", "families", "models", "users", "protocol", "templates", "epochs"),
-        *("limit", "execution"),
+        *("limit", "execution", "agents"),
     }
 )
 
@@ -133,8 +147,11 @@ def _facts(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[tup
     yield from _named("dataset", made.get("rows", {}), "version of ")
     yield from _planned(manifest, models)
     for model, identity in manifest.models.items():
-        yield ("models", model), f"{identity.get('provider')}:{identity.get('model')}"
+        agent = identity.get("agent", {})
+        played_by = f", agent {agent.get('name')}, facts {agent.get('facts')}" if agent else ""
+        yield ("models", model), f"{identity.get('provider')}:{identity.get('model')}{played_by}"
         if model in models:
+            yield from _named("agents", {k: v for k, v in agent.items() if k not in _NOT_OF_AGENT}, f"{model} ")
             yield from _named("sampling", identity.get("sampling", {}), f"{model} ")
     yield ("users", "who"), manifest.users
     yield from _serving("users' model", made.get("simulator", {}))

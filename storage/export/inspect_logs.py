@@ -136,6 +136,7 @@ def _log(cell: _LogPart, episodes: Sequence[Episode], results: "EvalResults") ->
             task_version=max(episode.scorer_version for episode in episodes),
             dataset=EvalDataset(name=run.dataset, samples=len({sample.id for sample in samples})),
             model=f"{first.provider}/{first.provider_model}",
+            task_args={"agent": agent} if (agent := run.models[cell.model].get("agent")) else {},
             model_generate_config=GenerateConfig(**{name: sampling.get(name) for name in _GENERATE}),
             model_args={name: value for name, value in sampling.items() if name not in _GENERATE and value is not None},
             config=EvalConfig(epochs=run.epochs),
@@ -144,6 +145,9 @@ def _log(cell: _LogPart, episodes: Sequence[Episode], results: "EvalResults") ->
             metadata={
                 "run_id": run.run_id,
                 "model": cell.model,
+                "base_model": first.base_model,
+                "agent": first.agent,
+                "facts": first.facts,
                 "dataset_version": first.dataset_version,
                 "users": run.users,
                 "protocol": run.protocol,

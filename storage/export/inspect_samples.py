@@ -16,6 +16,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
@@ -31,7 +32,18 @@ if TYPE_CHECKING:
 _Number = TypeVar("_Number", int, float)
 
 _STOP_REASONS = {"stop": "stop", "length": "max_tokens", "content_filter": "content_filter"}
-_KEPT_APART = {"messages", "calls", "scores", "started_at", "seconds", "error", "error_kind", "sampling", "flags"}
+_KEPT_APART = {
+    "messages",
+    "calls",
+    "events",
+    "scores",
+    "started_at",
+    "seconds",
+    "error",
+    "error_kind",
+    "sampling",
+    "flags",
+}
 """Fields of an episode that are not copied to the metadata as they are."""
 
 
@@ -69,7 +81,8 @@ def _metadata(episode: Episode) -> dict[str, Any]:
     """Returns the fields of an episode for which a sample has no field of its own; None values are omitted."""
     names = (name for name in SCHEMA.names if name not in _KEPT_APART)
     known = {name: value for name in names if (value := getattr(episode, name)) is not None}
-    return {**known, "flags": list(episode.flags), "calls": [asdict(call) for call in episode.calls]}
+    nested = {name: [asdict(item) for item in getattr(episode, name)] for name in ("calls", "events")}
+    return {**known, "flags": list(episode.flags), **nested}
 
 
 def _messages(episode: Episode) -> Iterator["ChatMessage"]:
@@ -116,7 +129,8 @@ def _events(episode: Episode, messages: "Sequence[ChatMessage]") -> "Iterator[Mo
 
     calls: Sequence[Call | None] = [call for call in episode.calls if call.role == "agent"]
     replies = [number for number, message in enumerate(messages) if _is_reply(message)]
-    if len(calls) != len(replies):  # built-in agents make no calls
+    # Scripted models make no calls, and a harness makes any number of them for one reply.
+    if episode.agent != CHAT.name or len(calls) != len(replies):
         calls = [None] * len(replies)
     answers = []
     for number, call in zip(replies, calls, strict=True):

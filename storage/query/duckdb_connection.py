@@ -33,6 +33,7 @@ VIEWS = (
     "score_versions",
     "messages",
     "calls",
+    "events",
     "runs",
     "usage",
     "leaderboard_cells",
@@ -42,6 +43,7 @@ VIEWS = (
     "meeting_disclosure",
     "by_attack_and_template",
     "by_num_users",
+    "harness_effect",
 )
 _BASE_VIEWS = ("traces", "leaderboard_columns")
 _MACROS = ("mean_and_standard_error", "column_averages", "counted_attempts", "episode_scores", "left_out")

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 
 import pytest
 from muses_eval.dashboards.tables.leaderboard import Format, leaderboard_records, render_leaderboard
+from muses_eval.dashboards.tables.paper_table2 import published_rows
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.intervals import Bounds
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
@@ -19,6 +20,7 @@ FULL = LeaderboardRow(
     scoring="published",
     protocol="muses",
     model="model-a",
+    base_model="model-a",
     estimates={
         "queue_f1": MeanEstimate(0.5, 0.02),
         "instruct_accuracy": MeanEstimate(0.25, 0.01),
@@ -47,6 +49,15 @@ SHORT = replace(
     bounds={"queue_f1": Bounds(0.4, 0.6)},
     cost_usd=None,
     ranked=False,
+)
+
+GUARDED = replace(
+    FULL,
+    rank=2,
+    model="model-a + guard",
+    agent="guard",
+    facts="structured",
+    agent_error_share=0.125,
 )
 
 
@@ -139,6 +150,33 @@ def test_the_averaging_of_the_released_code_is_named() -> None:
     assert not any("averaging" in line.lower() for form in ("table", "md", "latex") for line in table(FULL, form=form))
 
 
+def test_agents_are_named_with_their_facts_and_failures() -> None:
+    """A table with an agent has columns for the agent, its facts and the share of episodes in which it failed."""
+    header, _, alone, guarded, *notes = table(FULL, GUARDED)
+    assert header.split()[:3] == ["model", "agent", "facts"]
+    assert header.endswith("agent errors")
+    assert alone.split()[:4] == ["1", "model-a", "chat", "prose"]
+    assert alone.endswith("–")
+    assert guarded.split()[:6] == ["2", "model-a", "+", "guard", "guard", "structured"]
+    assert guarded.endswith("12.5 %")
+    assert any(note.startswith("facts structured: ") for note in notes)
+    assert "| 2 | model-a + guard | guard | structured | 50.0 ± 2.0 |" in table(FULL, GUARDED, form="md")[3]
+    assert "model-a & guard & structured & " in render_leaderboard([FULL, GUARDED], "latex")
+    paper = render_leaderboard([FULL, GUARDED], "latex", with_paper=True)
+    assert paper.count(" & chat & prose & ") == 1 + len(published_rows())
+    records = leaderboard_records([FULL, GUARDED])
+    assert [(record["agent"], record["facts"], record["agent_error_share"]) for record in records] == [
+        ("chat", "prose", None),
+        ("guard", "structured", 0.125),
+    ]
+
+
+@pytest.mark.parametrize("form", ["table", "md", "csv", "latex"])
+def test_a_table_of_models_alone_does_not_name_agents(form: Format) -> None:
+    text = render_leaderboard([FULL, SHORT], form, with_paper=form != "csv")
+    assert not any(word in text.lower() for word in ("facts", "chat", "prose", "base_model"))
+
+
 def test_nothing_played() -> None:
     assert table()[-1] == "no episodes have been played"
     assert table(form="md")[-1] == "no episodes have been played"
@@ -159,7 +197,7 @@ def test_no_name_of_a_model_breaks_out_of_its_cell(form: Format, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    "rows", [[FULL], [FULL, SHORT, replace(SHORT, estimates=NOTHING, avg=None, model='a "b",\n|c')]]
+    "rows", [[FULL], [FULL, GUARDED], [FULL, SHORT, replace(SHORT, estimates=NOTHING, avg=None, model='a "b",\n|c')]]
 )
 def test_json_and_csv_hold_every_field(rows: list[LeaderboardRow]) -> None:
     """Records have means in 0-1 and null for unknown values; CSV has the same values."""
@@ -176,10 +214,12 @@ def test_json_and_csv_hold_every_field(rows: list[LeaderboardRow]) -> None:
             assert record[field.name] == value, field.name
     assert records == leaderboard_records(rows)
     read = list(csv.DictReader(io.StringIO(render_leaderboard(rows, "csv"))))
-    assert [line.keys() for line in read] == [record.keys() for record in records]
+    of_agents = {"base_model", "agent", "facts", "agent_error_share"}
+    left_out = of_agents if all(row.is_chat for row in rows) else set()
+    assert [line.keys() for line in read] == [record.keys() - left_out for record in records]
     for line, record in zip(read, records, strict=True):
-        for name, value in record.items():
-            shown = line[name]
+        for name in line:
+            value, shown = record[name], line[name]
             if isinstance(value, dict):
                 assert json.loads(shown) == value
             else:

@@ -31,7 +31,7 @@ def row(model: str, value: float | None = 0.5, **changes: Any) -> LeaderboardRow
     plain = {"rank": 1, "run_id": "run-a", "scoring": "published", "protocol": "released", "avg_columns": 5}
     plain |= {"episodes": 10, "planned": 10}
     plain |= {"coverage": 1.0, "outcomes": OUTCOMES, "bounds": {}, "cost_usd": 0.0, "ranked": True}
-    return LeaderboardRow(model=model, **{**plain, **figures, **changes})
+    return LeaderboardRow(model=model, base_model=model, **{**plain, **figures, **changes})
 
 
 def _with_privacy(value: float, privacy: float) -> dict[str, MeanEstimate | None]:
@@ -265,7 +265,7 @@ def test_from_the_command_line(muses: Muses) -> None:
     )
     for other in ("--scoring=corrected", "--bands"):
         refused = muses("leaderboard", "--store=s", "--averaging=released", other)
-        assert (refused.returncode, "--averaging released" in refused.stderr) == (2, True)
+        assert (refused.returncode, "averaging 'released'" in refused.stderr) == (2, True)
     refused = muses("leaderboard", "--store=s", "--with-paper", "--scoring=corrected")
     assert refused.returncode == 2
     assert "--scoring published" in refused.stderr

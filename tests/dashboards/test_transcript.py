@@ -6,6 +6,7 @@ import pytest
 from muses_eval.dashboards.tables.transcript import render_transcript
 from muses_eval.dashboards.web.pages.transcript import turns
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message, delivered, raw_reply
@@ -50,6 +51,26 @@ def test_who_said_what_to_whom() -> None:
         "agent → (as the model wrote it)",
         "    mumble",
     ]
+
+
+def test_an_agent_is_named_with_its_calls_and_events() -> None:
+    """Calls and events have the turn and the step; texts of events are indented and cannot control the terminal."""
+    call = Call("agent", "m", 10, 5, 0.5, 0, "stop", turn=2, step=1)
+    events = (Event(1, 0, "log", "checked Ana\n\x1b[31mno reader"), Event(2, 1, "error", "Traceback\nKeyError: 'Bo'"))
+    text = shown(model="m + guard", base_model="m", agent="guard", facts="structured", calls=(call,), events=events)
+    assert "model m · agent guard · facts structured" in text.splitlines()
+    lines = text.partition("── calls")[2].splitlines()[1:]
+    assert lines[0].startswith("2.1   agent  m  10 + 5 tokens")
+    assert lines[1].startswith("── events ")
+    assert lines[2:] == [
+        "1.0   log",
+        "    checked Ana",
+        "    \ufffd[31mno reader",
+        "2.1   error",
+        "    Traceback",
+        "    KeyError: 'Bo'",
+    ]
+    assert not {"events", "facts"} & set(shown(calls=(call,)).split())
 
 
 def test_raw_shows_the_briefing_and_every_reply_as_it_was_written() -> None:

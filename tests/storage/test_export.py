@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
@@ -152,7 +153,7 @@ def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
     fill(store, LOST)
     assert table(store, "calls", "csv", tmp_path / "calls.csv") == 0
-    assert (tmp_path / "calls.csv").read_text().startswith("run_id,model,family,")
+    assert (tmp_path / "calls.csv").read_text().startswith("run_id,model,base_model,agent,facts,family,")
 
 
 def test_a_file_is_replaced_only_when_that_is_wanted(tmp_path: Path) -> None:
@@ -256,6 +257,25 @@ def test_a_greeting_is_no_reply_of_the_model(tmp_path: Path) -> None:
     assert [message.role for message in sample.input] == ["system", "assistant", "user", "user"]
     assert said(sample) == list(greeted.messages)
     assert [event.retries for event in sample.events] == [2, 0]
+
+
+def test_an_agent_is_named_with_its_calls(tmp_path: Path) -> None:
+    """The log has the agent as an argument of its task; a reply is one event, however many calls it took."""
+    events = (Event(1, 1, "call", "a draft"), Event(1, 1, "log", "checked"))
+    guarded = replace(LONG, base_model="m", agent="guard", facts="structured", calls=(CALLS[0], *CALLS), events=events)
+    store = open_store(str(tmp_path / "store"))
+    agent = {"name": "guard", "facts": "structured"}
+    run = replace(RUN, models={"model-a": {**RUN.models["model-a"], "base_model": "m", "agent": agent}})
+    fill(store, guarded, run=run)
+    (log,) = logs(store, tmp_path / "logs", run)
+    assert log.eval.task_args == {"agent": agent}
+    assert [log.eval.metadata[name] for name in ("base_model", "agent", "facts")] == ["m", "guard", "structured"]
+    (sample,) = log.samples
+    assert sample.metadata["events"] == [asdict(event) for event in events]
+    assert [event.retries for event in sample.events] == [None, None]
+    assert sample.role_usage["agent"].total_tokens == sum(
+        call.prompt_tokens + call.completion_tokens for call in guarded.calls if call.role == "agent"
+    )
 
 
 def said(sample: Any) -> list[Message]:

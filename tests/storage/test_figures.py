@@ -215,7 +215,8 @@ def test_a_gap_needs_both_sides(store: ObjectStore) -> None:
         ]
 
 
-SHARED = ("run_id", "scoring", "model", *(f"{c}{part}" for c in COLUMNS for part in ("", "_se")))
+NAMES = ("run_id", "scoring", "model", "base_model", "agent", "facts")
+SHARED = (*NAMES, *(f"{c}{part}" for c in COLUMNS for part in ("", "_se")))
 FIGURES = (*SHARED, "avg", "avg_se", "avg_columns", "protocol", "episodes")
 
 
@@ -235,7 +236,7 @@ def test_the_leaderboard_in_sql_is_the_leaderboard(
             assert [row[2] for row in rows] == [row.model for row in board] == ["model-a", "model-b"]
             for shown, row in zip(rows, board, strict=True):
                 figures = [figure for estimate in row.estimates.values() for figure in estimate or (None, None)]
-                named = (row.run_id, row.scoring, row.model)
+                named = [getattr(row, name) for name in NAMES]
                 wanted = [*named, *figures, row.avg, row.avg_se, row.avg_columns, "muses", row.episodes]
                 assert shown == tuple(pytest.approx(v) if isinstance(v, float) else v for v in wanted)
                 assert (row.avg is None) == (row.model == "model-b")

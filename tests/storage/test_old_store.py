@@ -54,12 +54,18 @@ def rounded(text: str) -> str:
     return re.sub(r"\d+\.\d{9,}", lambda number: f"{float(number[0]):.9g}", text)
 
 
+LATER = {"protocol": "muses", "agent": "chat", "facts": "prose", "agent_error_share": ""}
+"""Columns that version 0.1.0 did not have -> their value in its stores; ``base_model`` is ``model``."""
+
+
 def as_before(written: str) -> list[str]:
-    """Returns the sorted lines of an export without the column ``protocol``, which version 0.1.0 did not have."""
-    if "protocol" not in written.partition("\n")[0]:
-        return sorted(rounded(written).splitlines())
+    """Returns the sorted lines of an export without later columns."""
+    if written.startswith("{"):
+        return sorted(rounded(json.dumps(call_as_before(json.loads(line)))) for line in written.splitlines())
     table = list(csv.DictReader(written.splitlines()))
-    assert {row.pop("protocol") for row in table} == {"muses"}
+    for row in table:
+        assert row.pop("base_model", row["model"]) == row["model"]
+        assert {name: row.pop(name) for name in LATER if name in row}.items() <= LATER.items()
     text = io.StringIO()
     writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
     writer.writeheader()
@@ -67,9 +73,18 @@ def as_before(written: str) -> list[str]:
     return sorted(rounded(text.getvalue()).splitlines())
 
 
-def without_protocols(printed: str) -> str:
-    """Returns JSON as version 0.1.0 printed it, without the protocols, which are all ``muses``."""
-    return re.sub(r'\n *"protocols": \[\s*"muses"\s*\],', "", printed)
+def call_as_before(call: dict[str, Any]) -> dict[str, Any]:
+    """Returns a line of the view ``calls`` without later columns."""
+    later = {"base_model": call["model"], "agent": "chat", "facts": "prose", "turn": None, "step": None}
+    assert {name: call.pop(name, value) for name, value in later.items()} == later
+    return call
+
+
+def as_printed_before(printed: str) -> str:
+    """Returns JSON as version 0.1.0 printed it, without protocols, agents and facts, which are all the same."""
+    printed = re.sub(r'\n *"protocols": \[\s*"muses"\s*\],', "", printed)
+    printed = re.sub(r'\n *"facts": \{\s*"a": "prose",\s*"b": "prose"\s*\},', "", printed)
+    return re.sub(r'\n *"(agent": "chat|facts": "prose)",', "", printed)
 
 
 def rows(capsys: pytest.CaptureFixture[str], store: str, query: str) -> Any:
@@ -111,12 +126,12 @@ def test_trace(store: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_compare(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     printed = output(capsys, "compare", "--all", "--run", "finished", "--store", store, "--format=json")
-    printed = without_protocols(printed)
+    printed = as_printed_before(printed)
     assert rounded(printed) == rounded((PRINTED / "compare.json").read_text())
 
 
 def test_diff(store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    printed = without_protocols(output(capsys, "diff", "finished", "sealed", "--store", store, "--json"))
+    printed = as_printed_before(output(capsys, "diff", "finished", "sealed", "--store", store, "--json"))
     assert rounded(printed) == rounded((PRINTED / "diff.json").read_text())
 
 

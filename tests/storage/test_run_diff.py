@@ -127,6 +127,21 @@ def test_a_model_that_only_one_run_has() -> None:
     assert changes(RUN, other) == (Change("models", "model b", None, "openai:b"),)
 
 
+def test_an_agent_is_part_of_its_model() -> None:
+    """Facts are named with the model; code, options and limits of the agent have a group of their own."""
+    agent = {"name": "guard", "kind": "python", "code": "aaaa", "options": {"strict": True}, "facts": "prose"}
+    entry = {"provider": "openai", "model": "m", "sampling": SAMPLING, "base_model": "m", "agent": agent}
+    before, after = (
+        replace(RUN, models={"m + guard": {**entry, "agent": agent | changed}})
+        for changed in ({}, {"code": "bbbb", "bundle": "x", "options": {"strict": False}, "facts": "structured"})
+    )
+    assert [(change.group, change.what, change.a, change.b) for change in changes(before, after)] == [
+        ("models", "m + guard", "openai:m, agent guard, facts prose", "openai:m, agent guard, facts structured"),
+        ("agents", "m + guard code", "aaaa", "bbbb"),
+        ("agents", "m + guard options.strict", True, False),
+    ]
+
+
 def test_a_run_that_says_less() -> None:
     """With an older manifest, only facts that both manifests record are compared."""
     old = replace(RUN, made_with={}, epochs=1)

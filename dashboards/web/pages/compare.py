@@ -120,7 +120,8 @@ def _within_run(cache: StoreCache, run_id: str, a: str, b: str) -> ComparisonRep
     if ranking is not None:
         for pair in ranking.comparisons:
             if {pair.a.model, pair.b.model} == {a, b} and pair.columns:
-                return ComparisonReport(ranking.settings, pair, ranking.cautions, ranking.protocols)
+                facts = (ranking.facts(pair.a.model), ranking.facts(pair.b.model))
+                return ComparisonReport(ranking.settings, pair, ranking.cautions, ranking.protocols, facts)
     raise NoSuchPageError(f"{a!r} and {b!r} are not two models of the run {run_id!r} with scored scenarios in common")
 
 

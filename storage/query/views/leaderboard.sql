@@ -11,8 +11,13 @@ WITH observed AS (
 cells AS MATERIALIZED (FROM clustered('observed')),
 models AS (SELECT run_id, scoring, model, {column_figures} FROM cells GROUP BY ALL),
 averages AS (FROM column_averages('cells')),
-played AS (SELECT run_id, model, any_value(protocol) AS protocol, count(*) AS episodes FROM episodes WHERE outcome = 'scored' GROUP BY ALL)
-SELECT *
+played AS (
+    SELECT run_id, model, base_model, agent, facts, any_value(protocol) AS protocol, count(*) AS episodes
+    FROM episodes
+    WHERE outcome = 'scored'
+    GROUP BY ALL
+)
+SELECT run_id, scoring, model, base_model, agent, facts, * EXCLUDE (run_id, scoring, model, base_model, agent, facts)
 FROM models
 JOIN averages USING (run_id, scoring, model)
 JOIN played USING (run_id, model)

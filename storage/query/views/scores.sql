@@ -3,6 +3,9 @@ CREATE VIEW scores AS
 SELECT
     run_id,
     model,
+    base_model,
+    agent,
+    facts,
     family,
     scenario_id,
     episode_id,

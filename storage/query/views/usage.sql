@@ -6,13 +6,16 @@
 -- over the calls that reported it.
 CREATE VIEW usage AS
 WITH asked AS (
-    SELECT run_id, model, family, unnest(calls) AS call
+    SELECT run_id, model, base_model, agent, facts, family, unnest(calls) AS call
     FROM episodes
 ),
 summed AS (
     SELECT
         run_id,
         model,
+        base_model,
+        agent,
+        facts,
         family,
         call.role,
         count(*) FILTER (NOT call.cached) AS calls,
@@ -33,6 +36,9 @@ summed AS (
 SELECT
     run_id,
     model,
+    base_model,
+    agent,
+    facts,
     family,
     role,
     calls,
