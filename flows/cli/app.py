@@ -41,6 +41,11 @@ app.command("muses_eval.flows.cli.rescore:rescore", help="Score a stored run aga
 app.command("muses_eval.flows.cli.deploy:deploy", help="Register Prefect deployments for a configuration.")
 app.command("muses_eval.flows.cli.doctor:doctor", help="Check Ray, Prefect, the store and every model endpoint.")
 
+agents = App(name="agents", help="List installed agents, and show the interface of services.")
+agents.command("muses_eval.flows.cli.agents:ls", help="List the agents that installed packages declare.")
+agents.command("muses_eval.flows.cli.agents:openapi", help="Print the OpenAPI document of agents that are services.")
+app.command(agents)
+
 flow = App(name="flow", help="Run evaluations, sweeps and nightly jobs through Prefect.")
 flow.command("muses_eval.flows.cli.run:flow_evaluate", help="Run an evaluation as a Prefect flow.", name="evaluate")
 flow.command("muses_eval.flows.cli.sweep:sweep", help="Run every evaluation of a parameter grid.")

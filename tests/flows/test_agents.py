@@ -360,3 +360,17 @@ def test_rehearsals_call_no_service(tmp_path: Path) -> None:
     assert said == ["agent crew is left out: it is a service, which a rehearsal does not call"]
     with pytest.raises(ConfigError, match=r"every agent of this run is a service \(crew\)"):
         without_services(config(service), said.append)
+
+
+def test_the_commands_of_agents(muses: Muses, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Declared agents are listed, and the OpenAPI document is the one in the documentation."""
+    write({
+        "site/crew_kit-1.2.dist-info/METADATA": "Metadata-Version: 2.1\nName: crew-kit\nVersion: 1.2\n",
+        "site/crew_kit-1.2.dist-info/entry_points.txt": "[muses_eval.agents]\ncrew = crew.guard:Guard\n",
+    })  # fmt: skip
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    listed = json.loads(muses("agents", "ls", "--json").stdout)["agents"]
+    assert {"agent": "crew", "target": "crew.guard:Guard", "distribution": "crew-kit 1.2"} in listed
+    assert re.search(r"^crew +crew.guard:Guard +crew-kit 1.2$", muses("agents", "ls").stdout, re.MULTILINE)
+    document = Path(__file__).parents[2] / "docs" / "agent_api.json"
+    assert json.loads(muses("agents", "openapi").stdout) == json.loads(document.read_text(encoding="utf-8"))
