@@ -1,11 +1,13 @@
-"""The columns of the leaderboard.  They are declared here and nowhere else.
+"""The columns of the leaderboard.  They are declared here, and for families of installed packages in their packages.
 
 To add a column, add an entry to the declarations: the SQL views, the JSON and CSV records, the tables and the pages are
 built from them.  The average of a row is the mean of its columns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from muses_eval.pipeline.lazy_mapping import LazyMapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class Column:
     """Heading of a web page, in two lines: family and metric."""
     latex: str
     """Heading of a LaTeX table."""
-    paper: str | None
+    paper: str | None = None
     """Prefix of the column's names in ``paper_table2.csv``; None for a column that the paper's table lacks."""
 
 
@@ -75,8 +77,15 @@ _DECLARED = (
     ),
 )
 
-COLUMNS: Mapping[str, Column] = {column.name: column for column in _DECLARED}
-"""The columns by name, in the order of every table."""
+COLUMNS: Mapping[str, Column] = LazyMapping(lambda: {column.name: column for column in (*_DECLARED, *_installed())})
+"""The columns by name, in the order of every table; those of installed packages come last."""
+
+
+def _installed() -> Iterator[Column]:
+    from muses_eval.pipeline.families.family_package import installed_families
+
+    for package in installed_families().objects.values():
+        yield from package.columns
 
 
 def leaderboard_metrics(family: str) -> tuple[str, ...]:

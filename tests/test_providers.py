@@ -1,32 +1,49 @@
 """A provider is declared in one place, and the documented steps to add one work."""
 
-import ast
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
-from muses_eval.pipeline import providers
+from muses_eval.flows.job.evaluate import RunObserver
+from muses_eval.flows.job.rehearsal import rehearse
+from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.model_config import ModelConfig
 from muses_eval.pipeline.config.model_spec import ModelSpec
+from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families.family import Family
-from muses_eval.pipeline.providers import PROVIDERS, Provider
+from muses_eval.pipeline.plugins import PluginError
+from muses_eval.pipeline.providers import BUILT_IN_PROVIDERS, PROVIDERS, Provider, checked_provider
 from muses_eval.pipeline.text.credential_masking import mask_credentials
 from muses_eval.workers.providers.model import EpisodeRequest
-from muses_eval.workers.providers.open_model import open_model
+from muses_eval.workers.providers.open_model import make_adapter, open_model
+from muses_eval.workers.providers.openai import OpenAIAdapter
+from muses_eval.workers.rehearsal.fault_profile import FaultProfile
 
+from tests.installed_package import install, run_with
 from tests.provider import Provider as Server
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("pipeline", "storage", "workers", "flows", "dashboards")
 ADD_A_PROVIDER = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8").partition("## Add a provider")[2]
+PYTHON = re.findall(r"^```python\n(.*?)^```", ADD_A_PROVIDER, re.DOTALL | re.MULTILINE)
+(PYPROJECT,) = re.findall(r"^```toml\n(.*?)^```", ADD_A_PROVIDER, re.DOTALL | re.MULTILINE)
+ASK = """
+import os
+from muses_eval.pipeline.config.model_config import ModelConfig
+from tests.test_providers import asked
+
+print(asked(ModelConfig.model_validate("example:m").spec(), os.environ).text)
+"""
+"""Calls a model of the page's provider once, and prints its reply."""
 REQUEST = EpisodeRequest(cast("Family[object]", None), cast("Scenario[object]", None), 5, seed_offset=0)
 HELLO = Observation(1, (), (ChatMessage("user", "hello"),))
 
@@ -45,6 +62,7 @@ MAY_NAME = {
         "workers/providers/adapter.py",
         "workers/providers/anthropic.py",
         "workers/rehearsal/openai_format.py",
+        "pipeline/agents/interface.py",  # the format of messages and tools
         "workers/vllm/server_command.py",  # the name of a module of vLLM
         "flows/cli/options.py",
         "pipeline/config/grid.py",
@@ -52,7 +70,9 @@ MAY_NAME = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name, provider in PROVIDERS.items() if provider.base_url is not None])
+@pytest.mark.parametrize(
+    "name", [name for name, provider in BUILT_IN_PROVIDERS.items() if provider.base_url is not None]
+)
 def test_a_provider_is_named_in_few_files(name: str) -> None:
     """Only the provider's row, its wire format and the wiring between them name it; other code reads the table."""
     naming = {
@@ -65,12 +85,10 @@ def test_a_provider_is_named_in_few_files(name: str) -> None:
 
 
 def documented_row() -> Provider:
-    """Returns the table row of the page's example."""
-    (code,) = re.findall(r"^```python\n(Provider\(.*?)^```", ADD_A_PROVIDER, re.DOTALL | re.MULTILINE)
-    call = ast.parse(code.strip().rstrip(","), mode="eval").body
-    assert isinstance(call, ast.Call)
-    fields = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-    return Provider(**fields)
+    """Returns the provider of the page's example."""
+    found: dict[str, Provider] = {}
+    exec(next(code for code in PYTHON if "PROVIDER =" in code), found)
+    return found["PROVIDER"]
 
 
 @pytest.fixture
@@ -109,13 +127,64 @@ def test_the_documented_row_is_all_that_a_client_needs(added: Provider, monkeypa
     assert received.document["model"] == "some/model"
 
 
+def test_an_installed_package_adds_a_provider_with_its_adapter(tmp_path: Path) -> None:
+    """Its models are called at its address, with its key in the form of its adapter."""
+    provider, adapter = PYTHON
+    provider = provider.replace('wire_format="openai"', 'wire_format="muses_example.adapter:ExampleAdapter"')
+    with Server() as server:
+        modules = {
+            "muses_example/__init__.py": "",
+            "muses_example/provider.py": provider.replace("https://api.example.com/v1", server.base_url),
+            "muses_example/adapter.py": adapter,
+        }
+        site = install(tmp_path / "site", PYPROJECT, modules)
+        done = run_with(site, tmp_path, ASK, EXAMPLE_API_KEY="its-own-key")
+    assert done.stdout == "hello\n", done.stderr
+    assert {request.headers["X-Example-Token"] for request in server.completions} == {"its-own-key"}
+
+
+def test_a_format_that_the_rehearsal_lacks_is_refused(added: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = replace(added, wire_format="muses_example.adapter:ExampleAdapter")
+    monkeypatch.setitem(cast("dict[str, Provider]", PROVIDERS), added.name, foreign)
+    config = parse_config({"models": ["example:m"], "families": ["queue"]}, "test")
+    with pytest.raises(ConfigError, match="example:m cannot be rehearsed: its provider has the format muses_example"):
+        asyncio.run(rehearse(config, FaultProfile(), read_settings({}), RunObserver()))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (OpenAIAdapter, "expected a Provider"),
+        (Provider(name="other", wire_format="openai"), "has the name 'other'; the entry point needs the same name"),
+        (Provider(name="example", wire_format="openapi"), "wire_format is 'openapi'; expected openai, anthropic, or"),
+        (Provider(name="example", wire_format="openai", key_prefix="."), "key_prefix needs"),
+    ],
+)
+def test_an_object_that_is_no_provider_is_refused(value: object, words: str) -> None:
+    with pytest.raises(PluginError, match=words):
+        checked_provider("example", value)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("muses_nowhere:Adapter", "muses_nowhere:Adapter cannot be loaded: ModuleNotFoundError"),
+        ("json:Adapter", "json:Adapter cannot be loaded: AttributeError"),
+        ("json:JSONDecoder", "json:JSONDecoder lacks path, models_path, .*, learn of muses_eval.workers"),
+    ],
+)
+def test_a_class_that_is_no_adapter_is_refused(path: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make_adapter(path)
+
+
 def test_the_documented_steps_name_what_there_is() -> None:
     """The files, names and fields that the page mentions exist in the code."""
-    for path in re.findall(r"`([\w/]+\.(?:py|toml))`", ADD_A_PROVIDER):
-        assert (ROOT / path).exists(), path
+    for path in re.findall(r"`([\w/]+/\w+\.(?:py|toml))`", ADD_A_PROVIDER):
+        assert path == "muses_example/provider.py" or (ROOT / path).exists(), path
     fields = set(Provider.__dataclass_fields__)
     assert set(re.findall(r"^\| `(\w+)` \|", ADD_A_PROVIDER, re.MULTILINE)) == fields
-    assert providers.WireFormat.__name__ in ADD_A_PROVIDER or "`WireFormat`" in ADD_A_PROVIDER
+    assert "`WireFormat`" in ADD_A_PROVIDER
 
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS.keys())
@@ -124,7 +193,7 @@ def test_keys_of_every_provider_are_masked(provider: Provider) -> None:
         assert mask_credentials(f"it is {provider.key_prefix}aB3dE6gH9jK2mN5pQ8sT")[1] == 1
 
 
-def asked(spec: ModelSpec, environ: dict[str, str]) -> Reply:
+def asked(spec: ModelSpec, environ: Mapping[str, str]) -> Reply:
     async def job() -> Reply:
         model = open_model(spec, environ)
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from muses_eval.flows.api.source import Location, Source, locate, query_runs, warn_lost
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError, MusesError
-from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families import FAMILIES, unknown_family
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,7 +81,7 @@ def read_comparison(  # noqa: PLR0913 - independent options
     Raises: as :func:`compare`.
     """
     if settings.family is not None and settings.family not in FAMILIES:
-        raise ConfigError(f"no family {settings.family!r}; there are {', '.join(FAMILIES)}")
+        raise ConfigError(unknown_family(settings.family))
     from muses_eval.storage.analysis.compare import compare as compare_two
     from muses_eval.storage.analysis.model_in_run import find_model, models_by_run
     from muses_eval.storage.analysis.ranking import rank_models

@@ -29,7 +29,7 @@ from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.datasets.dataset import Dataset, SourceRow, dataset_from_rows, generate_rows
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.errors import ConfigError, DatasetError
-from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families import BUILT_IN_FAMILIES, FAMILIES
 from muses_eval.pipeline.protocols import released_texts
 from muses_eval.storage.objects.dataset_files import inspect_rows, read_rows
 
@@ -75,7 +75,7 @@ def generate(  # noqa: PLR0913 - the options of a command
     config = _config({"size": size, "seed": seed, "most_users": most_users}, family)
     spec = config.dataset
     folder = _expanded(out)
-    wanted = tuple(name for name in FAMILIES if not config.families or name in config.families)
+    wanted = tuple(name for name in FAMILIES if name in (config.families or BUILT_IN_FAMILIES))
     other_files = _other_files(folder, wanted)
     if other_files and not force:
         raise ConfigError(

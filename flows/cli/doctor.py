@@ -23,6 +23,8 @@ from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ModelFailure, MusesError
+from muses_eval.pipeline.families.family_package import installed_families
+from muses_eval.pipeline.providers import installed_providers
 from muses_eval.pipeline.retirement import retirement_notices
 
 
@@ -63,6 +65,7 @@ def doctor(
 def _checks(settings: Settings, config: RunConfig | None, options: RunOptions) -> Iterator[Check]:
     store = options.store or (config.store if config else settings.store)
     yield _checked("store", lambda: _store(store))
+    yield from package_checks()
     address = options.ray_address or (config.execution.ray_address if config else None)
     yield _checked("ray", lambda: _ray(settings, address))
     yield _checked("prefect", lambda: _prefect(settings))
@@ -85,6 +88,21 @@ def agent_checks(config: RunConfig) -> Iterator[Check]:
     for agent in config.agents:
         if agent.form != "chat":
             yield _checked(f"agent {agent.entry}", partial(_agent, agent, config.execution))
+
+
+def package_checks() -> Iterator[Check]:
+    """Yields a check for each family and provider of an installed package."""
+    families, providers = installed_families(), installed_providers()
+    for name, package in families.objects.items():
+        added = (("columns", [column.name for column in package.columns]), ("views", list(package.views)))
+        parts = [f"{what} {', '.join(names)}" for what, names in added if names]
+        details = (families.plugins[name].label, *parts, package.documentation)
+        yield Check(f"family {name}", True, " · ".join(filter(None, details)))
+    for name, provider in providers.objects.items():
+        facts = (providers.plugins[name].label, f"format {provider.wire_format}", provider.base_url)
+        yield Check(f"provider {name}", True, " · ".join(filter(None, facts)))
+    for what, problems in (("family", families.problems), ("provider", providers.problems)):
+        yield from (Check(f"{what} {name}", False, problem) for name, problem in problems.items())
 
 
 def _checked(what: str, check: Callable[[], str]) -> Check:

@@ -12,7 +12,7 @@ from muses_eval.pipeline.datasets.row_reader import RowError, read_field
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError, DatasetError
-from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families import FAMILIES, unknown_family
 from muses_eval.pipeline.families.family import Row
 from muses_eval.storage.objects.dataset_files import read_rows
 
@@ -26,7 +26,7 @@ def score(
 ) -> int:
     """Print one JSON line per case: {case_id, <metric>: value, ...}."""
     if family not in FAMILIES:
-        raise ConfigError(f"no family {family!r}; there are {', '.join(FAMILIES)}")
+        raise ConfigError(unknown_family(family))
     scenarios = dataset_from_rows(str(dataset), read_rows(str(dataset)), [family]).by_family.get(family, {})
     for source, line, case in read_rows(str(cases)):
         try:

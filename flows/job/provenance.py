@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.plan.plan import Plan
+from muses_eval.pipeline.plugins import PluginGroup, find_plugins
 from muses_eval.pipeline.price_table import default_prices
 
 _PACKAGES = (
@@ -47,11 +48,11 @@ def code_state(root: Path) -> CodeState:
 
 
 def package_versions(further: Iterable[str] = ()) -> dict[str, str]:
-    """Returns package -> installed version, without packages that are not installed.
+    """Returns package -> installed version, without packages that are not installed, and with those of plugins.
 
     *further* are packages beside those of this project.
     """
-    found = {}
+    found = {plugin.package: plugin.version for group in get_args(PluginGroup) for plugin in find_plugins(group)}
     for package in dict.fromkeys((*_PACKAGES, *further)):
         try:
             found[package] = version(package)

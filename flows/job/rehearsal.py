@@ -21,7 +21,7 @@ from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.hashing import slug
 from muses_eval.pipeline.prices import FREE
-from muses_eval.pipeline.providers import GENERIC
+from muses_eval.pipeline.providers import GENERIC, PROVIDERS, WIRE_FORMATS
 from muses_eval.workers.limits import Account
 from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.rehearsal.fault_profile import FaultProfile, HardLimits
@@ -100,6 +100,13 @@ async def rehearse(
     accounts = accounts_of(config)
     if not accounts:
         raise ConfigError("nothing to rehearse: every model of this run is built in and needs no network")
+    for model in _called(config):
+        wire_format = PROVIDERS[model.spec().provider].wire_format
+        if wire_format not in WIRE_FORMATS:
+            raise ConfigError(
+                f"{model.model} cannot be rehearsed: its provider has the format {wire_format}, and the rehearsal's "
+                f"server has {', '.join(WIRE_FORMATS)}"
+            )
     if profile.kill_worker_every_s is not None and config.execution.executor != "ray":
         raise ConfigError("kill_worker_every_s ends Ray workers, and this run has none: add --executor ray")
     local = without_services(config, observer.warn)

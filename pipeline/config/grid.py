@@ -23,7 +23,7 @@ from typing import Any
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
-from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families import BUILT_IN_FAMILIES
 from muses_eval.pipeline.hashing import canonical, slug
 
 AXES = ("dataset", "families", "agents", "protocol", "templates", "users", "epochs", "limit", "sampling")
@@ -123,7 +123,7 @@ def _refuse_many(runs: int, base: Mapping[str, Any], grid: Mapping[str, Any], so
     widest = [
         len(models) if isinstance(models, list) else 1,
         max(map(_length, grid.get("agents", [base.get("agents", 1)]))),
-        max(map(_length, grid.get("families", [base.get("families") or list(FAMILIES)]))),
+        max(map(_length, grid.get("families", [base.get("families") or list(BUILT_IN_FAMILIES)]))),
         max(map(_length, grid.get("templates", [base.get("templates", 1)]))),
     ]
     cells = runs * prod(widest)

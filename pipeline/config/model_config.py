@@ -18,7 +18,7 @@ from muses_eval.pipeline.config.section import Integer, Number, Section
 from muses_eval.pipeline.episode.system_role import SystemRole
 from muses_eval.pipeline.families.family import SCRIPTED_KINDS
 from muses_eval.pipeline.price_table import default_prices
-from muses_eval.pipeline.providers import GENERIC, PROVIDERS
+from muses_eval.pipeline.providers import GENERIC, PROVIDERS, unknown_provider
 from pydantic import BeforeValidator, Field, model_validator
 
 _NETWORK_KEYS = ("base_url", "api_key_env", "headers", "api_version", "stream")
@@ -87,7 +87,8 @@ class ModelConfig(Section):
             raise ValueError(f"no built-in agent {self.model!r}; there are {kinds}")
         if provider not in ("scripted", *PROVIDERS) or not rest:
             *most, last = (f"{name}:<model>" for name in PROVIDERS)
-            raise ValueError(f"expected scripted/<kind>, {', '.join(most)} or {last}, got {self.model!r}")
+            reason = unknown_provider(provider)
+            raise ValueError(f"expected scripted/<kind>, {', '.join(most)} or {last}, got {self.model!r}{reason}")
         if provider in ("scripted", "vllm") and any(getattr(self, key) for key in _NETWORK_KEYS):
             why = "needs no network" if provider == "scripted" else "is served by this run"
             raise ValueError(

@@ -16,7 +16,7 @@ from muses_eval.pipeline.config.schedule import FlowConfig, MaintainConfig, Nigh
 from muses_eval.pipeline.config.section import SEGMENT, Integer, Number, Section
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.serialization import TEMPLATES
-from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families import FAMILIES, unknown_family
 from muses_eval.pipeline.hashing import slug
 from muses_eval.pipeline.plan.plan import RunRequest, TemplateChoice
 from muses_eval.pipeline.prices import prices_of
@@ -42,7 +42,7 @@ def _users_from_text(value: object) -> object:
 
 def _family(value: object) -> object:
     if isinstance(value, str) and value not in FAMILIES:
-        raise ValueError(f"no family {value!r}; there are {', '.join(FAMILIES)}")
+        raise ValueError(unknown_family(value))
     return value
 
 

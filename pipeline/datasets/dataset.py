@@ -12,7 +12,7 @@ from muses_eval.pipeline.datasets.user_counts import MIN_USERS
 from muses_eval.pipeline.episode.principal import RESERVED_NAMES
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.errors import DatasetError
-from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families import BUILT_IN_FAMILIES, FAMILIES
 from muses_eval.pipeline.families.family import Family, Row
 from muses_eval.pipeline.hashing import canonical, digest
 
@@ -96,7 +96,8 @@ def generate_dataset(
     Args:
         size: ``tiny``, ``paper`` or the number of scenarios per family.
         seed: seed of the random generators.
-        families: names of the families to generate; None generates all.
+        families: names of the families to generate; None generates those of the benchmark, so that a dataset does not
+            depend on installed packages.
         most_users: largest number of users.  Each number from 2 on is equally frequent.  None uses the paper's numbers.
     """
     rows = (SourceRow("generated", None, row) for row in generate_rows(size, seed, families, most_users))
@@ -107,7 +108,7 @@ def generate_rows(
     size: str, seed: int, families: Iterable[str] | None = None, most_users: int | None = None
 ) -> Iterable[Row]:
     """Generates the rows of :func:`generate_dataset`, in the published format."""
-    for name in families or FAMILIES:
+    for name in families or BUILT_IN_FAMILIES:
         family = FAMILIES[name]
         match size:
             case "tiny":

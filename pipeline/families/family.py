@@ -1,7 +1,7 @@
 """The interface of a scenario family: one kind of scenario with its rules.
 
-To add a family, write one module (or a folder) with one object that satisfies :class:`Family`, and list it in
-``pipeline/families/__init__.py``.  A family holds no state and does no I/O.
+To add a family, write a package with one object that satisfies :class:`Family`; docs/new_family.md describes how.  A
+family holds no state and does no I/O.
 """
 
 import random

@@ -17,6 +17,7 @@ not be rescored.  The work is linear in the length of the text.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from muses_eval.pipeline.providers import PROVIDERS
@@ -42,8 +43,6 @@ def _shape(markers: str, pattern: str, mask: str = MASK) -> _Shape:
 
 _PREFIXES = ("hf_", "gsk_", "npm_", "r8_", "glpat-", "xai-", "pplx-", "sk_live_", "sk_test_", "rk_live_", "dop_v1_")
 
-_MODEL_KEYS = tuple(dict.fromkeys(provider.key_prefix for provider in PROVIDERS.values() if provider.key_prefix))
-
 _LEAST = 15
 _SIGNS = r"_/+~!@\#$%^&*-"
 
@@ -64,10 +63,6 @@ _SHAPES = (
         rf"\1{MASK}",
     ),
     _shape("eyj", r"(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+\.[\w-]{8,}+"),
-    _shape(  # hyphenated words are not a key
-        " ".join(_MODEL_KEYS),
-        rf"(?<![\w-])(?:{'|'.join(_MODEL_KEYS)})(?=[a-z_-]{{0,40}}[0-9A-Z])[\w-]{{20,}}+",
-    ),
     _shape("akia asia", r"(?<![A-Za-z0-9])A[KS]IA[0-9A-Z]{16}(?![A-Za-z0-9])"),
     _shape("aiza", r"(?<![\w-])AIza[\w-]{35}(?![\w-])"),
     _shape("ya29. gocspx-", r"(?<![\w-])(?:ya29\.|GOCSPX-)(?=[A-Za-z_-]{0,40}[0-9])[\w-]{20,}+"),
@@ -98,12 +93,21 @@ _SECRET_NAME = re.compile(
 _NAME_CHARS = 20
 
 
+@cache
+def _shapes() -> tuple[_Shape, ...]:
+    """Returns all formats; those of the providers' keys are known when installed packages are loaded."""
+    prefixes = tuple(dict.fromkeys(provider.key_prefix for provider in PROVIDERS.values() if provider.key_prefix))
+    # Hyphenated words are not a key.
+    keys = rf"(?<![\w-])(?:{'|'.join(prefixes)})(?=[a-z_-]{{0,40}}[0-9A-Z])[\w-]{{20,}}+"
+    return (_shape(" ".join(prefixes).lower(), keys), *_SHAPES)
+
+
 def mask_credentials(text: str) -> tuple[str, int]:
     """Returns *text* with every credential replaced by :data:`MASK`, and the number of credentials."""
     if not _may_hold_any(text):
         return text, 0
     lowered, total = text.lower(), 0
-    for shape in _SHAPES:
+    for shape in _shapes():
         if any(marker in lowered for marker in shape.markers):
             text, found = shape.pattern.subn(shape.mask, text)
             total += found

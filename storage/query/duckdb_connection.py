@@ -1,12 +1,14 @@
 """SQL over a store: an in-memory DuckDB whose views read the Parquet files in place.
 
-:data:`VIEWS` lists the views (``views/*.sql``).  ``traces`` contains the rows as they are stored, every attempt of an
-episode (``settled`` the rows of sealed runs, ``unsettled`` all others), ``rescored`` the scores that were computed
-later, and ``episodes`` each planned episode once, with the newest version of its scores.  A connection sees the objects
-that existed when it was opened.  Foreign files are ignored; the views of an empty store are empty.
+:data:`VIEWS` lists the views (``views/*.sql``); installed families add theirs.  ``traces`` has the rows as they are
+stored, every attempt of an episode (``settled`` the rows of sealed runs, ``unsettled`` all others), ``rescored`` the
+scores that were computed later, and ``episodes`` each planned episode once, with the newest version of its scores.  A
+connection sees the objects that existed when it was opened.  Foreign files are ignored; the views of an empty store are
+empty.
 """
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
@@ -18,6 +20,7 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.families.family_package import installed_families
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.objects.object_keys import SealedKey, ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
@@ -57,6 +60,8 @@ _EARLIER: Mapping[str, str] = {
     "events": '[]::STRUCT(turn INTEGER, step INTEGER, kind VARCHAR, "text" VARCHAR)[]',
 }
 """Column -> expression of its value in rows of files that lack the column (``parquet_schema.LATER_COLUMNS``)."""
+
+_LOG = logging.getLogger(__name__)
 
 _PLANNED = pa.struct([("model", pa.string()), ("family", pa.string()), ("episodes", pa.int64())])
 _MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [
@@ -118,11 +123,27 @@ def connect_to(store: ObjectStore, snapshot: StoreSnapshot) -> duckdb.DuckDBPyCo
         connection.execute(sql_text("macros", name))
     for name in (*_BASE_VIEWS, *VIEWS):
         connection.execute(_with_columns(sql_text("views", name)))
+    _create_family_views(connection)
     # Last, because DuckDB looks for every file of a view whenever it creates another view over it.
     for name, keys in views:
         if keys:
             _create_row_view(connection, name, _row_sources(store, name, keys, snapshot.manifests))
     return connection
+
+
+def family_views() -> Mapping[str, str]:
+    """Returns name -> SELECT statement of the views that families of installed packages add."""
+    packages = installed_families().objects.values()
+    return {name: text for package in packages for name, text in package.views.items()}
+
+
+def _create_family_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Creates the views of installed families; one that DuckDB refuses is left out with a warning."""
+    for name, text in family_views().items():
+        try:
+            connection.execute(f"CREATE VIEW {name} AS {text}")
+        except duckdb.Error as error:
+            _LOG.warning("the view %s of an installed family is left out: %s", name, error)
 
 
 def sql_text(folder: Literal["macros", "views"], name: str) -> str:

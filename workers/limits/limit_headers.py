@@ -6,18 +6,24 @@ in the same header; they refuse earlier than the header says, and the learner fo
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from muses_eval.pipeline.config.endpoint import Limits
 from muses_eval.pipeline.providers import PROVIDERS
 
-_REQUESTS = tuple(dict.fromkeys(provider.limit_headers.requests for provider in PROVIDERS.values()))
-_TOKENS = tuple(dict.fromkeys(provider.limit_headers.tokens for provider in PROVIDERS.values()))
-
 
 def limits_from_headers(headers: Mapping[str, str]) -> Limits | None:
     """Returns the limits in *headers*; None when there are none.  Names are looked up in lower case."""
-    requests, tokens = _first(headers, _REQUESTS), _first(headers, _TOKENS)
+    request_names, token_names = _header_names()
+    requests, tokens = _first(headers, request_names), _first(headers, token_names)
     return None if requests is None and tokens is None else Limits(requests, tokens)
+
+
+@cache
+def _header_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the names of all providers, for requests and for tokens."""
+    named = [provider.limit_headers for provider in PROVIDERS.values()]
+    return tuple(dict.fromkeys(one.requests for one in named)), tuple(dict.fromkeys(one.tokens for one in named))
 
 
 def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:

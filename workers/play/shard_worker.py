@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ModelFailure, MusesError
-from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families import find_family
 from muses_eval.pipeline.families.family import is_multi_turn
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -53,7 +53,7 @@ class ShardWorker:
     async def run(self, spec: ShardSpec) -> ShardSummary:
         """Plays one shard.  Several shards may be played at the same time."""
         store = self._store(spec.store)
-        simulated = spec.users.model if is_multi_turn(FAMILIES[spec.family]) else None
+        simulated = spec.users.model if is_multi_turn(find_family(spec.family)) else None
         users = None if simulated is None else self._model(simulated, spec.cache)
         models = ShardModels(self._model(spec.model, spec.cache), users)
         task = asyncio.create_task(play_shard(spec, models, store, self._budget(spec.budget)), name=str(spec.key))

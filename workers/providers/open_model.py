@@ -7,12 +7,13 @@ it is never printed, raised or recorded.
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from muses_eval.pipeline.config.endpoint import Endpoint, address_problem
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError
-from muses_eval.pipeline.providers import PROVIDERS, Provider, WireFormat
+from muses_eval.pipeline.providers import PROVIDERS, Provider, unknown_provider
 from muses_eval.workers.limits import LimitsClient
 from muses_eval.workers.providers.model import Model
 from muses_eval.workers.providers.scripted import ScriptedModel
@@ -43,6 +44,7 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient
     if provider is None:
         raise ConfigError(
             f"model {spec.name!r}: no provider {spec.provider!r}; expected scripted, {', '.join(PROVIDERS)}"
+            f"{unknown_provider(spec.provider)}"
         )
     endpoint = _endpoint(spec)
     # Servers of a fleet have no address yet, so the model's name identifies the account.
@@ -73,8 +75,15 @@ def _adapter(provider: Provider, endpoint: Endpoint) -> "Adapter":
     return AzureAdapter(endpoint.api_version)
 
 
-def make_adapter(wire_format: WireFormat) -> "Adapter":
-    """Returns a new adapter, for one model."""
+def make_adapter(wire_format: str) -> "Adapter":
+    """Returns a new adapter, for one model.
+
+    Args:
+        wire_format: one of :data:`muses_eval.pipeline.providers.WIRE_FORMATS`, or ``module:Class``.
+
+    Raises:
+        ConfigError: the class is in no installed package, or is not an adapter.
+    """
     match wire_format:
         case "openai":
             from muses_eval.workers.providers.openai import OpenAIAdapter
@@ -85,7 +94,21 @@ def make_adapter(wire_format: WireFormat) -> "Adapter":
 
             return AnthropicAdapter()
         case _:
-            assert_never(wire_format)
+            return _foreign_adapter(wire_format)
+
+
+def _foreign_adapter(path: str) -> "Adapter":
+    from muses_eval.workers.providers.adapter import Adapter
+
+    module, _, name = path.partition(":")
+    try:
+        adapter: Adapter = getattr(import_module(module), name)()
+    except Exception as error:  # foreign code may raise anything
+        raise ConfigError(f"the adapter {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    members = [member for member in (*Adapter.__annotations__, *vars(Adapter)) if not member.startswith("_")]
+    if missing := [member for member in members if not hasattr(adapter, member)]:
+        raise ConfigError(f"the adapter {path} lacks {', '.join(missing)} of {Adapter.__module__}.Adapter")
+    return adapter
 
 
 def _endpoint(spec: ModelSpec) -> Endpoint:

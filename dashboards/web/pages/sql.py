@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError
-from muses_eval.storage.query.duckdb_connection import VIEWS
+from muses_eval.storage.query.duckdb_connection import VIEWS, family_views
 from muses_eval.storage.query.sandbox import QueryLimits, ResultTable, query
 
 LIMITS = QueryLimits(seconds=20.0, memory_mb=1024, rows=1000)
@@ -59,4 +59,8 @@ def _views(cache: StoreCache) -> list[tuple[str, Sequence[tuple[str, str]]]]:
     """Returns (view, its columns with their types) in the order of the documentation."""
     columns = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"
     rows = cache.query(lambda connection: connection.execute(columns).fetchall())
-    return [(view, [(name, kind.lower()) for table, name, kind in rows if table == view]) for view in VIEWS]
+    found = {
+        view: [(name, kind.lower()) for table, name, kind in rows if table == view]
+        for view in (*VIEWS, *family_views())
+    }
+    return [(view, named) for view, named in found.items() if named]
