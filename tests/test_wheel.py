@@ -97,6 +97,10 @@ def test_a_wheel_installs_one_package(wheel: Path) -> None:
     tracked = {f"muses_eval/{name}" for name in kept.stdout.splitlines()}
     assert tracked
     assert tracked - set(names) == set()
+    (entry_points,) = (name for name in names if name.endswith(".dist-info/entry_points.txt"))
+    assert (
+        "told+guard = muses_eval.pipeline.agents.guard:ToldGuard" in zipfile.ZipFile(wheel).read(entry_points).decode()
+    )
     assert {"muses_eval/prefect.yaml", "muses_eval/__main__.py", "muses_eval/py.typed"} <= set(names)
 
 
