@@ -3,5 +3,6 @@
 In reading order: ``agent_spec`` the agent of a run · ``facts`` the structured facts of a scenario · ``interface`` what
 an agent receives and returns, which ``muses_eval.agents`` offers to users.
 
-The reference agents: ``prompt`` · ``told`` · ``guard`` with ``resource_guard``, ``telling_parts`` and ``schedule_guard``.
+The reference agents: ``prompt`` · ``told`` · ``guard`` with ``resource_guard``, ``telling_parts`` and
+``schedule_guard``.
 """
