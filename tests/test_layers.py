@@ -43,7 +43,7 @@ ENGINE_IMPORTERS = {
     "jinja2": {"dashboards/web/render.py"},
     "fastapi": {"dashboards/web/server.py"},
     "uvicorn": {"flows/cli/dashboard.py"},
-    "aiohttp": {"workers/agents/bridge.py", "workers/providers/http_client.py", "workers/rehearsal/server.py"},
+    "aiohttp": {"workers/agents/loopback.py", "workers/providers/http_client.py", "workers/rehearsal/server.py"},
 }
 PURE = {"pydantic", "cronsim"}
 """Libraries that pipeline/ may import at module level besides the standard library; they do no I/O."""

@@ -4,11 +4,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import aiohttp
 import pytest
 from muses_eval.agents import LlmReply, LlmUnavailable, ModelEndpoint, ToolCall
-from muses_eval.workers.agents.bridge import Bridge
+from muses_eval.workers.agents.bridge import BLOCKED_S, Bridge
+from muses_eval.workers.agents.loopback import MAX_REQUEST_BYTES
 
 from tests.agent_samples import MODEL, RecordingLlm
 
@@ -23,7 +26,7 @@ Received = tuple[int, str, Mapping[str, str]]
 async def send(
     endpoint: ModelEndpoint, body: object, key: str | None = None, path: str = "/chat/completions"
 ) -> Received:
-    headers = {"Authorization": f"Bearer {endpoint.api_key if key is None else key}"}
+    headers = _bearer(endpoint) if key is None else {"Authorization": f"Bearer {key}"}
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with (
         aiohttp.ClientSession(headers=headers) as session,
@@ -32,9 +35,13 @@ async def send(
         return response.status, await response.text(), response.headers
 
 
+def _bearer(endpoint: ModelEndpoint) -> dict[str, str]:
+    return {"Authorization": f"Bearer {endpoint.api_key}"}
+
+
 def with_bridge(llm: RecordingLlm, use: Callable[[Bridge, ModelEndpoint], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        bridge = Bridge(now=lambda: 1_700_000_000.5)
+        bridge = Bridge(now=lambda: 1_700_000_000.5, look_s=0.05)
         try:
             return await use(bridge, await bridge.open_episode(llm))
         finally:
@@ -208,6 +215,27 @@ def test_a_call_in_flight_ends_with_its_episode_and_with_its_client(ending: str)
     assert with_bridge(llm, use) == (None if ending == "client" else 401)
 
 
+def test_an_agent_that_blocks_the_event_loop_of_its_call_gets_an_error() -> None:
+    """It waits for the call on the loop that has to make it.  Its later calls work."""
+    llm = RecordingLlm()
+
+    async def use(bridge: Bridge, _: ModelEndpoint) -> tuple[int, str, int]:
+        endpoint = await bridge.open_episode(llm, lambda: BLOCKED_S)
+        request = Request(f"{endpoint.base_url}/chat/completions", json.dumps(GOOD).encode(), _bearer(endpoint))
+        with pytest.raises(HTTPError) as refused:
+            urlopen(request)  # noqa: ASYNC210 - what an agent must not do
+        status, _, _ = await send(endpoint, GOOD)
+        return refused.value.code, json.load(refused.value)["error"]["code"], status
+
+    assert with_bridge(llm, use) == (400, "event_loop_blocked", 200)
+    assert len(llm.calls) == 1
+
+
+def test_a_body_that_is_too_large_is_refused() -> None:
+    status, document = answer(RecordingLlm(), b"x" * (MAX_REQUEST_BYTES + 1))
+    assert (status, document["error"]["message"]) == (413, "the body is too large; at most 32 MiB are read")
+
+
 def test_calls_above_the_number_allowed_are_refused() -> None:
     llm = RecordingLlm(max_calls=5)
 
@@ -221,7 +249,7 @@ def test_calls_above_the_number_allowed_are_refused() -> None:
 
 def test_the_list_of_models_has_the_model_of_the_episode() -> None:
     async def use(_: Bridge, endpoint: ModelEndpoint) -> Any:
-        headers = {"Authorization": f"Bearer {endpoint.api_key}"}
+        headers = _bearer(endpoint)
         async with (
             aiohttp.ClientSession(headers=headers) as session,
             session.get(f"{endpoint.base_url}/models") as response,

@@ -5,10 +5,14 @@ goes through that episode's :class:`muses_eval.pipeline.agents.interface.Llm`: i
 cache and the retries of the run, and is recorded in the trace.  Offered are ``POST /v1/chat/completions``, also as a
 stream, whose events are sent when the completion is there, and ``GET /v1/models``.
 
+The server has a thread of its own; the calls are made on the event loop of the episodes.  So an agent that waits for
+its model on that very loop, with a client that blocks, gets an error instead of waiting for ever.
+
 Errors have OpenAI's format and statuses that client libraries do not retry, since the model has been retried already:
 
 * 400 ``too_many_calls``: the episode has used up the number of calls that the configuration allows;
 * 400 ``context_length_exceeded``: the prompt is longer than the context of the model;
+* 400 ``event_loop_blocked``: the agent blocks the event loop that has to make its call;
 * 401 ``invalid_api_key``: no episode of this worker has the key, or the episode has ended;
 * 424 ``model_unavailable``: the model gave no reply; the episode has no score, whatever the agent does.
 """
@@ -17,12 +21,13 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from aiohttp import web
 from muses_eval.pipeline.agents.interface import Llm, LlmReply, LlmUnavailable, ModelEndpoint, TooManyCalls
 from muses_eval.workers.agents.chat_completions import (
+    CompletionRequest,
     WrongRequest,
     completion,
     error_body,
@@ -30,70 +35,108 @@ from muses_eval.workers.agents.chat_completions import (
     model_list,
     read_request,
 )
+from muses_eval.workers.agents.loopback import LoopbackThread, Request, Response
 from muses_eval.workers.providers.api_error import CONTEXT_OVERFLOW
 
-MAX_REQUEST_BYTES = 32 * 2**20
-_BACKLOG = 1024
+BLOCKED_S = 2.0
+"""A call that waits for an event loop which its own agent has blocked for so long is refused."""
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Call:
+    """A call that is to be made on the event loop of its episode."""
+
+    request: CompletionRequest
+    begun: bool = False
+    abandoned: bool = False
+    """True when nothing waits for it any more."""
+
+
+@dataclass(slots=True, eq=False)
 class _OpenEpisode:
     """An episode whose key is valid."""
 
     llm: Llm
-    calls: set["asyncio.Task[LlmReply]"] = field(default_factory=set)
+    loop: asyncio.AbstractEventLoop
+    blocked_s: Callable[[], float]
+    tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
     """Calls in flight."""
+    closed: bool = False
+
+    async def chat(self, call: _Call) -> LlmReply:
+        """Makes a call, on the event loop of the episode."""
+        if call.abandoned or self.closed:
+            raise asyncio.CancelledError
+        call.begun = True
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        self.tasks.add(task)
+        try:
+            return await self.llm.chat(call.request.messages, tools=call.request.tools, **call.request.sampling)
+        finally:
+            self.tasks.discard(task)
+
+    def close(self) -> None:
+        self.closed = True
+        for task in tuple(self.tasks):
+            task.cancel()
 
 
 class Bridge:
-    """The server; used from one event loop, which also awaits the calls.
+    """The server; episodes are opened and closed on one event loop.
 
     Args:
         now: seconds since the epoch.
+        look_s: seconds between two looks whether a call has begun.
     """
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], float] = time.time, look_s: float = BLOCKED_S) -> None:
+        self._now, self._look_s = now, look_s
         self._episodes: dict[str, _OpenEpisode] = {}
         self._starting = asyncio.Lock()
-        self._runner: web.AppRunner | None = None
-        self._calls = 0
+        self._server: LoopbackThread | None = None
+        self._completions = 0
 
-    async def open_episode(self, llm: Llm) -> ModelEndpoint:
-        """Returns the address for one episode, whose calls go to *llm*.  Starts the server when it is not running."""
+    async def open_episode(self, llm: Llm, blocked_s: Callable[[], float] = lambda: 0.0) -> ModelEndpoint:
+        """Returns the address for one episode.  Starts the server when it is not running.
+
+        Args:
+            llm: receives the calls, on the running event loop.
+            blocked_s: seconds for which the agent of the episode has blocked that loop until now; called in another
+                thread.
+        """
         async with self._starting:
-            if self._runner is None:
-                self._runner = await _listen(self._answer)
+            if self._server is None:
+                self._server = await LoopbackThread.start(self._answer)
         key = secrets.token_urlsafe(24)
-        self._episodes[key] = _OpenEpisode(llm)
-        host, port = self._runner.addresses[0][:2]
-        return ModelEndpoint(f"http://{host}:{port}/v1", key, llm.model)
+        self._episodes[key] = _OpenEpisode(llm, asyncio.get_running_loop(), blocked_s)
+        return ModelEndpoint(f"{self._server.url}/v1", key, llm.model)
 
     def close_episode(self, endpoint: ModelEndpoint) -> None:
         """Refuses the key of an episode from now on, and cancels its calls in flight.  May be called twice."""
         episode = self._episodes.pop(endpoint.api_key, None)
-        for call in () if episode is None else tuple(episode.calls):
-            call.cancel()
+        if episode is not None:
+            episode.close()
 
     async def close(self) -> None:
         """Closes the port and ends the requests in flight.  May be called on a bridge that never started."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: Request) -> Response:
         try:
-            episode = self._episode(request.headers.get("Authorization", ""))
+            episode = self._episode(request.authorization)
             match request.method, request.path:
                 case "POST", "/v1/chat/completions":
-                    return await self._complete(episode, await _body(request))
+                    return await self._complete(episode, request.body)
                 case "GET", "/v1/models":
-                    return _json(model_list(episode.llm.model))
+                    return Response(model_list(episode.llm.model))
             offered = "this address offers POST /v1/chat/completions and GET /v1/models"
             raise WrongRequest(404, f"no {request.method} {request.path}; {offered}", "not_found")
         except WrongRequest as problem:
-            return _json(error_body(problem), problem.status)
+            return Response(error_body(problem), problem.status)
 
     def _episode(self, authorization: str) -> _OpenEpisode:
         scheme, _, key = authorization.partition(" ")
@@ -103,27 +146,44 @@ class Bridge:
             raise WrongRequest(401, problem, "invalid_api_key")
         return episode
 
-    async def _complete(self, episode: _OpenEpisode, body: bytes) -> web.Response:
+    async def _complete(self, episode: _OpenEpisode, body: bytes | None) -> Response:
         model = episode.llm.model
         wanted = read_request(body, model)
-        call = asyncio.ensure_future(episode.llm.chat(wanted.messages, tools=wanted.tools, **wanted.sampling))
-        episode.calls.add(call)
-        try:
-            reply = await _reply(call)
-        finally:
-            episode.calls.discard(call)
-        self._calls += 1
-        name, created = f"chatcmpl-{self._calls}", int(self._now())
+        reply = await self._reply(episode, wanted)
+        if reply.finish_reason == CONTEXT_OVERFLOW:
+            raise WrongRequest(400, "the prompt is longer than the context of the model", "context_length_exceeded")
+        self._completions += 1
+        name, created = f"chatcmpl-{self._completions}", int(self._now())
         if not wanted.stream:
-            return _json(completion(reply, model, name, created))
+            return Response(completion(reply, model, name, created))
         events = event_stream(reply, model, name, created, usage=wanted.stream_usage)
-        return web.Response(body=events, headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        return Response(events, content_type="text/event-stream")
+
+    async def _reply(self, episode: _OpenEpisode, wanted: CompletionRequest) -> LlmReply:
+        """Makes the call on the event loop of the episode.  Raises WrongRequest when there is no reply."""
+        call = _Call(wanted)
+        waiting = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(episode.chat(call), episode.loop))
+        try:
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=None if call.begun else self._look_s)
+                if not call.begun and episode.blocked_s() >= BLOCKED_S:
+                    raise WrongRequest(400, _BLOCKED, "event_loop_blocked")
+            return _result(waiting)
+        finally:
+            call.abandoned = True
+            waiting.cancel()  # when the client has disconnected, for instance; does nothing to a call that has ended
 
 
-async def _reply(call: "asyncio.Task[LlmReply]") -> LlmReply:
-    """Returns the reply of the model.  Raises WrongRequest when there is none."""
+_BLOCKED = (
+    "the agent blocks the event loop that has to make its call: write `def turn`, which runs in a thread, or await an "
+    "asynchronous client"
+)
+
+
+def _result(call: "asyncio.Future[LlmReply]") -> LlmReply:
+    """Returns the reply of a call that has ended.  Raises WrongRequest when it has none."""
     try:
-        reply = await call
+        return call.result()
     except TooManyCalls as error:
         raise WrongRequest(400, str(error), "too_many_calls") from None
     except LlmUnavailable as error:
@@ -131,40 +191,7 @@ async def _reply(call: "asyncio.Task[LlmReply]") -> LlmReply:
     except (TypeError, ValueError) as error:  # options of the request that the model's client refuses
         raise WrongRequest(400, str(error)) from None
     except asyncio.CancelledError:
-        if call.cancelled() and not _is_cancelled():
-            raise WrongRequest(401, "the episode has ended", "invalid_api_key") from None
-        raise
+        raise WrongRequest(401, "the episode has ended", "invalid_api_key") from None
     except Exception:  # noqa: BLE001 - an error in this project, which the agent cannot handle
         _LOG.exception("a call through the bridge failed")
         raise WrongRequest(500, "an error in muses-eval, which its log describes", "internal_error") from None
-    if reply.finish_reason == CONTEXT_OVERFLOW:
-        raise WrongRequest(400, "the prompt is longer than the context of the model", "context_length_exceeded")
-    return reply
-
-
-def _is_cancelled() -> bool:
-    """Returns True when the running task itself is cancelled: its client has disconnected."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-async def _listen(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:
-    app = web.Application(client_max_size=MAX_REQUEST_BYTES)
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, backlog=_BACKLOG).start()
-    return runner
-
-
-async def _body(request: web.Request) -> bytes:
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise WrongRequest(413, f"the body is larger than {MAX_REQUEST_BYTES >> 20} MiB") from None
-
-
-def _json(body: bytes, status: int = 200) -> web.Response:
-    # Clients of OpenAI obey the header; a repeated call would have the same result.
-    headers = {"Content-Type": "application/json", "x-should-retry": "false"}
-    return web.Response(body=body, status=status, headers=headers)

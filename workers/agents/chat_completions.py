@@ -59,8 +59,10 @@ class CompletionRequest:
     """True when the stream has to end with the numbers of tokens."""
 
 
-def read_request(body: bytes, model: str) -> CompletionRequest:
-    """Reads the body of a request to *model*.  Raises WrongRequest."""
+def read_request(body: bytes | None, model: str) -> CompletionRequest:
+    """Reads the body of a request to *model*; None is a body that was too large.  Raises WrongRequest."""
+    if body is None:
+        raise WrongRequest(413, "the body is too large; at most 32 MiB are read")
     try:
         found = from_json(body)
     except ValueError as error:
