@@ -196,6 +196,7 @@ def _manifest(config: RunConfig, plan: Plan, dataset: Dataset, agents: Sequence[
                     "sampling": asdict(cell.model.sampling),
                     # Part of the episode ids.
                     **({} if cell.model.engine is None else {"engine": json.loads(cell.model.engine.args)}),
+                    **({} if cell.model.system_role == "send" else {"system_role": cell.model.system_role}),
                     **({} if cell.agent.is_chat else {"base_model": cell.model.name, "agent": _agent(cell.agent)}),
                 }
                 for name, cell in entries.items()

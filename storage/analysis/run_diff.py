@@ -153,6 +153,7 @@ def _facts(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[tup
         if model in models:
             yield from _named("agents", {k: v for k, v in agent.items() if k not in _NOT_OF_AGENT}, f"{model} ")
             yield from _named("sampling", identity.get("sampling", {}), f"{model} ")
+            yield ("sampling", f"{model} system_role"), identity.get("system_role", "send")
     yield ("users", "who"), manifest.users
     yield from _serving("users' model", made.get("simulator", {}))
     yield from _named("scorers", made.get("scorers", {}), "version of ")

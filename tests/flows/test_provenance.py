@@ -5,13 +5,14 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 from muses_eval.flows.installation import CHECKOUT
 from muses_eval.flows.job.prepare import load_dataset, plan_run, prepare_without_lock
 from muses_eval.flows.job.provenance import CodeState, code_state, lock_hash, package_versions, provenance_record
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.text.credential_masking import MASK
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.runs.manifest import read_manifest
+from muses_eval.storage.runs.manifest import RunMismatchError, read_manifest
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -128,3 +129,6 @@ def test_a_run_keeps_all_of_it_and_no_secret(tmp_path: Path) -> None:
     assert manifest.models["served"]["sampling"]["seed"] == 3
     assert "0123456789abcdef" * 2 not in (tmp_path / "runs" / "told.json").read_text()
     prepare_without_lock(config)
+    folded = tuple(model.model_copy(update={"system_role": "fold"}) for model in config.models)
+    with pytest.raises(RunMismatchError, match="system_role"):
+        prepare_without_lock(config.model_copy(update={"models": folded}))

@@ -61,15 +61,18 @@ BROKEN = """
 import json
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.errors import ConfigError
+from muses_eval.storage.query.duckdb_connection import connect
 
 config = {"models": ["scripted/oracle"], "dataset": "generated:1"}
 played = parse_config({**config, "families": ["queue"]}, "test").families
+with connect("empty") as connection:
+    views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
 try:
     parse_config({**config, "families": ["none"]}, "test")
 except ConfigError as error:
-    print(json.dumps([played, str(error)]))
+    print(json.dumps([played, [name for (name,) in views], str(error)]))
 """
-"""Prints the families of a valid config, and the refusal of one that names a broken package."""
+"""Prints the families of a valid config, the views of an empty store, and the refusal of a broken package."""
 
 
 @pytest.fixture
@@ -119,9 +122,9 @@ def test_an_installed_package_is_a_family(site: Path, tmp_path: Path) -> None:
     assert "ballot" not in without
 
 
-def test_packages_that_cannot_be_used_are_named_and_left_out(tmp_path: Path) -> None:
+def test_packages_that_cannot_be_used_are_named_and_left_out(site: Path, tmp_path: Path) -> None:
     """Each one is reported with the reason, other families are played, and a config that names it is refused."""
-    site = tmp_path / "site"
+    (site / "muses_ballot" / "ballot_by_winner.sql").write_text("SELECT nothing FROM nowhere", encoding="utf-8")
     for name, key, target in (
         ("muses-none", "none", "muses_none:PACKAGE"),
         ("muses-taken", "queue", "json:loads"),
@@ -132,8 +135,11 @@ def test_packages_that_cannot_be_used_are_named_and_left_out(tmp_path: Path) -> 
         install(site, one_entry(name, "muses_eval.families", key, target), {})
     done = run_with(site, tmp_path, BROKEN)
     assert done.returncode == 0, done.stderr
-    played, refusal = json.loads(done.stdout)
+    played, views, refusal = json.loads(done.stdout)
     assert played == ["queue"]
+    assert "leaderboard" in views
+    assert "ballot_by_winner" not in views
+    assert "the view ballot_by_winner of an installed family is left out: Catalog Error" in done.stderr
     for package, reason in (
         ("muses-none 0.1", "ModuleNotFoundError: No module named 'muses_none'"),
         ("muses-taken 0.1", "the name is taken by one that is built in"),
@@ -142,7 +148,7 @@ def test_packages_that_cannot_be_used_are_named_and_left_out(tmp_path: Path) -> 
         ("muses-other 0.1", "expected a FamilyPackage (muses_eval.pipeline.families.family_package), got"),
     ):
         assert re.search(f"{re.escape(package)} .* is left out: .*{re.escape(reason)}", done.stderr), reason
-    assert "no family 'none'; there are queue, instruct, access, meeting; the family 'none'" in refusal
+    assert "no family 'none'; there are queue, instruct, access, meeting, ballot; the family 'none'" in refusal
     assert "No module named 'muses_none'" in refusal
 
 

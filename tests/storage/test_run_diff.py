@@ -73,6 +73,10 @@ def test_nothing_changed() -> None:
             replace(RUN, models={"model-a": {**RUN.models["model-a"], "sampling": SAMPLING | {"temperature": 0.5}}}),
             ("sampling", "model-a temperature", 1.0, 0.5),
         ),
+        (
+            replace(RUN, models={"model-a": {**RUN.models["model-a"], "system_role": "fold"}}),
+            ("sampling", "model-a system_role", "send", "fold"),
+        ),
         (replace(RUN, users="openai:u"), ("users", "who", "scripted", "openai:u")),
         (
             replace(RUN, made_with=MADE | {"simulator": {"prices": {"input": 3.0}}}),
