@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from muses_eval.agents import (
 from muses_eval.pipeline.agents.guard import Guard, ToldGuard
 from muses_eval.pipeline.agents.prompt import Prompt
 from muses_eval.pipeline.agents.resource_guard import REFUSAL
+from muses_eval.pipeline.agents.telling_parts import telling_parts
 from muses_eval.pipeline.agents.told import Told
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.scenario import Input, Scenario
@@ -36,6 +38,7 @@ from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 from muses_eval.pipeline.rng import SplitMix64
 
+from tests.pipeline.test_disclosure import DISCLOSED, HARMLESS, PUBLIC
 from tests.released import RELEASED, official
 from tests.shared import needs_shared
 
@@ -293,6 +296,19 @@ def test_a_disclosure_in_other_words_escapes(escaping: str) -> None:
     tracker = MarkerTracker(Disclosure(AccessTruth("Plan", CONTENT, ("Ana",), MARKERS), ""), authorized=False)
     tracker.add(escaping)
     assert tracker.seen
+
+
+def test_the_share_of_wordings_that_the_guard_finds() -> None:
+    """docs/agents.md names both shares."""
+
+    def found(table: Mapping[str, Any]) -> list[bool]:
+        cases = [(of, message) for of, *groups in table.values() for group in groups for message in group]
+        return [
+            telling_parts(of.resource).unknown_to(f"{of.resource_name}\n{PUBLIC}").are_in(text) for of, text in cases
+        ]
+
+    assert mean(found(DISCLOSED)) == pytest.approx(0.5, abs=0.05)
+    assert mean(found(HARMLESS)) == pytest.approx(0.4, abs=0.05)
 
 
 # guard of announcements

@@ -84,6 +84,23 @@ def test_a_service_in_another_language(language: str, program: str, tmp_path: Pa
         assert replies == [TurnReply(to={"Ana": "You wrote: hello"}), TurnReply(to={"Bo": "You wrote: grüße"})]
 
 
+@pytest.mark.parametrize(("verdict", "sent"), [("OK", "a draft"), ("a correction", "a correction")])
+def test_a_class_in_python(verdict: str, sent: str) -> None:
+    """It calls the model twice and logs what it changed."""
+    names: dict[str, Any] = {}
+    exec(compile(example("python", "SecondLook"), "docs/agents.md", "exec"), names)
+    lines: list[str] = []
+    llm = RecordingLlm(LlmReply("a draft"), LlmReply(verdict))
+    agent = names["SecondLook"](replace(CONTEXT, log=lines.append), llm, concern="is rude")
+    assert asyncio.run(agent.turn(TURN)) == sent
+    assert lines == ["turn 1: the draft was revised"] * (sent != "a draft")
+    first, second = llm.calls
+    assert first["messages"] == list(TURN.messages)
+    assert [message["role"] for message in second["messages"][-2:]] == ["assistant", "user"]
+    assert "is rude" in second["messages"][-1]["content"]
+    assert second["temperature"] == 0.0
+
+
 @pytest.mark.slow
 def test_a_framework_with_its_own_client() -> None:
     """pydantic-ai reaches the model through the bridge: its instructions, its tool, the result of it, its history."""
