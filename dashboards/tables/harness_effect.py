@@ -152,7 +152,7 @@ def _usage_table(report: HarnessReport) -> Table:
             effect.facts,
             usage.family or "all",
             str(usage.episodes),
-            *(_change(usage, name, form) for name, form in _MEASURES.items()),
+            *usage_texts(usage),
             share_text(usage.agent_error_share),
         ]
         for effect in report.effects
@@ -166,8 +166,12 @@ def _shown_usage(effect: HarnessEffect) -> Sequence[UsageComparison]:
     return effect.usage[:1] if len(effect.usage) == 2 else effect.usage
 
 
+def usage_texts(usage: UsageComparison) -> list[str]:
+    """Returns a text such as "120 → 360 (×3)" for the cost, the tokens, the calls and the seconds of an episode."""
+    return [_change(usage, name, form) for name, form in _MEASURES.items()]
+
+
 def _change(usage: UsageComparison, measure: str, form: str) -> str:
-    """Returns "120 → 360 (×3)"."""
     figures = [getattr(usage.chat, measure), getattr(usage.agent, measure)]
     before, after = ("?" if figure is None else form.format(figure) for figure in figures)
     factor = getattr(usage.ratios, measure)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest, segment, unsegment
+from muses_eval.dashboards.web.pages.agents import agents_page
 from muses_eval.dashboards.web.pages.compare import compare_across_page, compare_page, exported_pairs, pairs_page
 from muses_eval.dashboards.web.pages.compare_runs import (
     chosen_comparison_page,
@@ -55,6 +56,10 @@ def _each_run(cache: StoreCache) -> Iterable[PathParams]:
     return ({"run": run.run_id} for run in cache.runs())
 
 
+def _each_run_with_agents(cache: StoreCache) -> Iterable[PathParams]:
+    return ({"run": run.run_id} for run in cache.runs() if run.has_agents)
+
+
 def _each_pair(cache: StoreCache) -> Iterable[PathParams]:
     return ({**params, "a": a, "b": b} for params in _each_run(cache) for a, b in exported_pairs(cache, params["run"]))
 
@@ -82,6 +87,7 @@ ROUTES = (
     Route("history.html", history_page, lambda _: ({},)),
     Route("live.html", live_page, lambda _: ()),
     Route("runs/{run}/index.html", leaderboard_page, _each_run),
+    Route("runs/{run}/agents.html", agents_page, _each_run_with_agents),
     Route(
         "runs/{run}/{scoring}.html",
         leaderboard_page,

@@ -60,7 +60,9 @@ class RunSummary:
     protocol: ProtocolName
     planned: int
     models: tuple[str, ...]
-    """Names of the planned models, sorted."""
+    """Names of the planned models, sorted; a model with an agent has a name of its own."""
+    has_agents: bool
+    """True when the run evaluates agents other than the models alone."""
     manifest: RunManifest = field(compare=False)
 
     @classmethod
@@ -75,6 +77,7 @@ class RunSummary:
             protocol=manifest.protocol,
             planned=sum(manifest.planned.values()),
             models=tuple(sorted({model for model, _ in manifest.planned})),
+            has_agents=manifest.has_agents,
             manifest=manifest,
         )
 

@@ -17,6 +17,7 @@ from muses_eval.dashboards.tables.paper_table2 import (
     measured_rows,
     published_rows,
 )
+from muses_eval.dashboards.tables.score_format import STRUCTURED_NOTE
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.ranking_cache import cached_ranking, ranking_of
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
@@ -81,6 +82,7 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
             "paper": () if chosen else published_rows(),
             "paper_notes": PAPER_NOTES,
             "averaging": averaging,
+            "structured": STRUCTURED_NOTE if any(_is_structured(line) for line in lines) else "",
             "left_out": released_averaging([line.measured for line in lines if line.measured is not None]),
             "columns": [(column, *COLUMNS[column].heading, COLUMNS[column].family) for column in shown],
             "all_columns": len(shown) == len(COLUMNS),
@@ -131,6 +133,10 @@ def _bands(
             return {}
 
     return cache.get_or_compute(("bands", scoring, *chosen.items()), lambda: cache.query(read, run.run_id), run.run_id)
+
+
+def _is_structured(line: TableRow) -> bool:
+    return line.measured is not None and line.measured.facts == "structured"
 
 
 def _scoring(name: str) -> Scoring:

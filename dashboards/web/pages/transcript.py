@@ -5,7 +5,7 @@ scenario can be generated again (``leaked_words.py``).  All messages come from m
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,7 @@ def transcript_page(cache: StoreCache, request: PageRequest) -> Page:
             "briefing": next((_truncated(m.content) for m in episode.messages if m.sender == SYSTEM), ""),
             "turns": turns(episode, _leaks(cache, episode)),
             "scores": _episode_scores(episode.scores),
+            "events": [replace(event, text=_truncated(event.text)) for event in episode.events],
             "before": before,
             "after": after,
         },

@@ -57,6 +57,9 @@ def store_of(
     for run_id in dict.fromkeys(run for run, _, _ in shards):
         plan = planned or {(model, family): n for (run, model, family), n in counts.items() if run == run_id}
         models = {model: {"provider": "openai", "model": model} for model, _ in plan}
+        for episode in episodes_of(shards, run_id):
+            if episode.agent != "chat":
+                models[episode.model] |= {"base_model": episode.base_model, "agent": {"name": episode.agent}}
         first = min(episode.started_at for episode in episodes_of(shards, run_id))
         manifest = replace(MANIFEST, run_id=run_id, planned=plan, models=models, created_at=first)
         create_or_check(store, replace(manifest, protocol=protocols.get(run_id, "muses")))

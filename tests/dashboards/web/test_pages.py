@@ -21,6 +21,7 @@ from muses_eval.dashboards.web.routes import find_page
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.hashing import digest
 from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.open_store import open_store
@@ -28,7 +29,7 @@ from muses_eval.storage.runs.manifest import CellRecord, update_manifest
 from muses_eval.storage.runs.nights import Flag, NightReport, store_report
 from muses_eval.storage.runs.run_lock import hold_run_lock
 
-from tests.dashboards.web.site import client, leaking, locked_run, parse, store_of, transcript_of
+from tests.dashboards.web.site import HOSTILE, client, leaking, locked_run, parse, store_of, transcript_of
 from tests.storage.samples import SAMPLE, failed, scored
 from tests.storage.test_account_state import ACCOUNT
 
@@ -125,6 +126,54 @@ def test_every_page_of_a_run_names_its_protocol(tmp_path: Path) -> None:
     assert "protocol muses" in both
     for page in ("/compare/night-2/night-1/", "/compare/night-2/a/night-1/a.html", "/history.html"):
         assert "the protocols were not the same (muses, released)" in browser.get(page).text, page
+
+
+@pytest.fixture(scope="module")
+def with_agents(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
+    """Returns a store in which the agent ``guard`` is better than its model alone on every scenario."""
+    alone = [queue("m", n, 0.2 + n / 100) for n in range(8)]
+    guarded = [
+        queue(
+            "m + guard",
+            n,
+            0.7 + n / 50,
+            base_model="m",
+            agent="guard",
+            facts="structured",
+            flags=("agent_error",) if n == 0 else (),
+            events=(Event(1, 1, "log", f"checked {HOSTILE}"), Event(1, 1, "error", "ValueError: no")),
+        )
+        for n in range(8)
+    ]
+    return store_of(tmp_path_factory.mktemp("agents"), [*alone, *guarded])
+
+
+def test_what_the_harness_changes_has_a_page(with_agents: StoreCache) -> None:
+    board = client(with_agents).get("/runs/run-a/").text
+    assert 'href="agents.html"' in board
+    assert "<td>guard <span" in board
+    assert "<td>structured</td>" in board
+    assert "failed in 12.5 %" in board
+    page = client(with_agents).get("/runs/run-a/agents.html").text
+    assert "agent better" in page
+    assert "+53.5" in page
+    assert "keeps privacy by construction" in page
+    assert "runs/run-a/agents.html" in {path for path, _ in exported_files(with_agents)}
+
+
+def test_a_run_of_models_alone_has_no_page_of_agents(unequal: StoreCache) -> None:
+    answer = client(unequal).get("/runs/run-a/agents.html")
+    assert (answer.status_code, "no agent besides chat" in answer.text) == (404, True)
+    assert "agents.html" not in client(unequal).get("/runs/run-a/").text
+
+
+def test_a_transcript_shows_what_happened_inside_the_agent(with_agents: StoreCache) -> None:
+    found = digest(("run-a", "m + guard", 0))
+    text = client(with_agents).get(f"/runs/run-a/episodes/{found}.html").text
+    assert "guard with m, facts structured" in text
+    assert "Inside the agent" in text
+    assert "ValueError: no" in text
+    assert "<script>alert" not in text
 
 
 def test_two_runs_show_which_models_changed(two_nights: StoreCache) -> None:
