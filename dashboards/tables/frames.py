@@ -7,9 +7,11 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import polars as pl
 from muses_eval.dashboards.tables.comparison import pair_record
+from muses_eval.dashboards.tables.harness_effect import harness_lines
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.compare import Comparison, ComparisonSettings
+from muses_eval.storage.analysis.harness_effect import HarnessReport
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 from muses_eval.storage.analysis.rank_bands import RankBand
 
@@ -21,6 +23,14 @@ COMPARISON_COLUMNS: Mapping[str, type[pl.DataType]] = {
     **dict.fromkeys(_NUMBERS, pl.Float64),
     "better": pl.String,
     **dict.fromkeys(_COUNTS, pl.Int64),
+}
+
+HARNESS_COLUMNS: Mapping[str, type[pl.DataType]] = {
+    **dict.fromkeys(("run_id", "scoring", "model", "base_model", "agent", "facts", "column"), pl.String),
+    **dict.fromkeys(("agent_mean", "chat_mean", *_NUMBERS[2:]), pl.Float64),
+    **dict.fromkeys(("scenarios", "pairs", "left_out", "episodes"), pl.Int64),
+    **{f"{who}_{name}": pl.Float64 for name in ("cost_usd", "tokens", "calls", "seconds") for who in ("agent", "chat")},
+    "agent_error_share": pl.Float64,
 }
 
 
@@ -55,6 +65,11 @@ def comparison_frame(comparisons: Iterable[Comparison], settings: ComparisonSett
     """Returns a row per pair of models and column, the average last, with :data:`COMPARISON_COLUMNS`."""
     records = [record for comparison in comparisons for record in _comparison_records(comparison, settings)]
     return pl.DataFrame(records, schema=COMPARISON_COLUMNS)
+
+
+def harness_frame(report: HarnessReport) -> pl.DataFrame:
+    """Returns a row per agent and column, the average last, with :data:`HARNESS_COLUMNS`."""
+    return pl.DataFrame(harness_lines(report), schema=HARNESS_COLUMNS)
 
 
 def _row_types() -> dict[str, type[pl.DataType]]:

@@ -85,9 +85,9 @@ def _names(effect: HarnessEffect) -> dict[str, str]:
     }
 
 
-def _csv(report: HarnessReport) -> str:
+def harness_lines(report: HarnessReport) -> list[dict[str, Any]]:
     """Returns one line per agent and column, with the usage in the family of the column."""
-    lines = [
+    return [
         {
             "run_id": report.run_id,
             "scoring": report.settings.scoring,
@@ -98,6 +98,10 @@ def _csv(report: HarnessReport) -> str:
         for effect in report.effects
         for column in effect.columns
     ]
+
+
+def _csv(report: HarnessReport) -> str:
+    lines = harness_lines(report)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(lines[0]) if lines else [], lineterminator="\n")
     writer.writeheader()

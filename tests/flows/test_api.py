@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import io
 import json
 import os
 import signal
@@ -125,6 +126,23 @@ def test_comparisons_are_those_of_the_command(report: RunReport, capsys: pytest.
     every = muses_eval.compare(store=report)
     assert every.select("model_a", "model_b").unique().height == 3
     assert every["column"].to_list() == ["queue_f1", "privacy", "utility", "avg"] * 3
+
+
+def test_harness_effects_are_those_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One row per agent and column, with the columns and values of the command's CSV."""
+    with Provider() as provider:
+        model = {"model": "openai:m", "base_url": provider.base_url, "prices": {"input": 1, "output": 2}}
+        text = tmp_path / "careful.md"
+        text.write_text("Be careful.")
+        agents = ["chat", {"agent": "prompt", "name": "careful", "system": str(text)}]
+        config = {**CONFIG, "models": [model], "agents": agents, "families": ["access"]}
+        report = muses_eval.run(config, store=tmp_path)
+    assert report.leaderboard.select("model", "agent").rows() == [("m", "chat"), ("m + careful", "careful")]
+    found = muses_eval.harness(report)
+    assert found.select("agent", "column").rows() == [("careful", name) for name in ("privacy", "utility", "avg")]
+    assert found["agent_calls"].dtype == pl.Float64
+    table = printed(capsys, "harness", "--store", str(tmp_path), "--format", "csv")
+    assert found.equals(pl.read_csv(io.StringIO(table), schema=found.schema))
 
 
 def test_differences_besides_the_models_are_warnings(report: RunReport) -> None:

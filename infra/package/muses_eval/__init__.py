@@ -6,6 +6,7 @@
     scan(store)               the episodes as a Polars LazyFrame
     leaderboard(store)        mean and standard error of every model, as a Polars DataFrame
     compare(a, b)             differences of models paired by scenario, as a Polars DataFrame
+    harness(store)            what every agent changes, compared with its model alone, as a Polars DataFrame
     trace(episode_id)         one episode: transcript, messages, scores, calls
 
 Each is documented by ``help()`` and in docs/python.md.  The sub-packages are the folders at the top of the repository;
@@ -15,6 +16,7 @@ in a checkout they are links to these folders.
 TYPE_CHECKING = False  # not from typing, whose import would take most of the time; type checkers know the name
 if TYPE_CHECKING:
     from muses_eval.flows.api.compare import compare
+    from muses_eval.flows.api.harness import harness
     from muses_eval.flows.api.leaderboard import leaderboard
     from muses_eval.flows.api.plan import RunPlan, plan
     from muses_eval.flows.api.run import run
@@ -49,6 +51,7 @@ __all__ = [
     "Trace",
     "compare",
     "connect",
+    "harness",
     "leaderboard",
     "plan",
     "run",
@@ -58,6 +61,7 @@ __all__ = [
 
 _MODULES = {
     "flows.api.compare": ("compare",),
+    "flows.api.harness": ("harness",),
     "flows.api.leaderboard": ("leaderboard",),
     "flows.api.plan": ("RunPlan", "plan"),
     "flows.api.run": ("run",),
