@@ -1,10 +1,11 @@
 """Withholds confidential resources from the principals who may not read them."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 from muses_eval.pipeline.agents.facts import Facts
 from muses_eval.pipeline.agents.interface import Context, Turn, TurnReply
-from muses_eval.pipeline.agents.telling_parts import telling_parts
+from muses_eval.pipeline.agents.telling_parts import TellingParts, telling_parts
 from muses_eval.pipeline.text.reasoning import strip_reasoning
 from muses_eval.pipeline.text.reply_parsing import json_objects, json_spans, without_spans
 
@@ -41,12 +42,15 @@ class ResourceGuard:
 
     def _permits(self, text: str) -> bool:
         spans = list(json_spans(text))
-        sent: list[tuple[str, Sequence[str]]] = [(without_spans(text, spans).replace("\\n", "\n"), self._names)]
-        for span in spans:
-            for value in span.value if isinstance(span.value, list) else [span.value]:
-                target = value.get("target") if isinstance(value, dict) else None
-                sent.append(("\n".join(_texts(value)), self._audience(target)))
-        return not any(self._withheld_part(said, name) for said, audience in sent for name in audience)
+        around = without_spans(text, spans).replace("\\n", "\n")
+        if self._is_withheld(around, self._names):
+            return False
+        values = (each for span in spans for each in (span.value if isinstance(span.value, list) else [span.value]))
+        return not any(self._is_withheld("\n".join(_texts(value)), self._addressed(value)) for value in values)
+
+    def _is_withheld(self, text: str, audience: Sequence[str]) -> bool:
+        parts = telling_parts(text)
+        return any(self._withheld_part(parts, name) for name in audience)
 
     def _without_withheld(self, turn: Turn, text: str) -> TurnReply:
         to: dict[str, str] = {}
@@ -66,29 +70,31 @@ class ResourceGuard:
         """Returns a report, which every principal sees; empty when it has a part of a resource."""
         if not isinstance(report, str):
             return ""
-        for resource in filter(None, (self._withheld_part(report, name) for name in self._names)):
-            self._log(f"withheld from the final report: {resource}")
-            return ""
-        return report
+        parts = telling_parts(report)
+        resource = next(filter(None, (self._withheld_part(parts, name) for name in self._names)), None)
+        if resource is None:
+            return report
+        self._log(f"withheld from the final report: {resource}")
+        return ""
 
     def _permitted(self, content: str, name: str, otherwise: str = "") -> str:
         """Returns the content of a message or a text *otherwise*; a refusal when it has a part of a resource."""
-        resource = self._withheld_part(content, name)
+        resource = self._withheld_part(telling_parts(content), name)
         if resource is None:
             return otherwise.format(name=name) or content
         self._log(f"withheld from {name}: {resource}")
         return REFUSAL.format(name=name, resource=resource)
 
-    def _withheld_part(self, text: str, name: str) -> str | None:
-        """Returns the name of a resource of which *text* contains a part that *name* may not read; None when none."""
-        return next(
-            (
-                resource
-                for resource, parts in self._withheld[name]
-                if parts.are_in(text) and parts.unknown_to(self._said[name]).are_in(text)
-            ),
-            None,
-        )
+    def _withheld_part(self, sent: TellingParts, name: str) -> str | None:
+        """Returns the name of a resource that *name* may not read and of which *sent* has a part; None without one."""
+        for resource, parts in self._withheld[name]:
+            if parts.are_in(sent) and parts.unknown_to(self._said[name]).are_in(sent):
+                return resource
+        return None
+
+    def _addressed(self, value: object) -> Sequence[str]:
+        """Returns the principals whom an object addresses; all without a target."""
+        return self._audience(value.get("target")) if isinstance(value, dict) else self._names
 
     def _audience(self, target: object) -> Sequence[str]:
         """Returns the principal with this name, else those whom the target mentions, else all."""
@@ -99,12 +105,13 @@ class ResourceGuard:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yields the texts in a value of JSON, also its numbers and keys."""
-    if isinstance(value, dict):
-        for key, entry in value.items():
-            yield from (key, *_texts(entry))
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _texts(entry)
-    elif value is not None:
-        yield str(value)
+    """Yields the texts in a value of JSON, also its numbers and keys, however deep it is."""
+    left = deque([value])
+    while left:
+        entry = left.popleft()
+        if isinstance(entry, dict):
+            left.extend((*entry, *entry.values()))
+        elif isinstance(entry, list):
+            left.extend(entry)
+        elif entry is not None:
+            yield str(entry)

@@ -33,9 +33,9 @@ class TellingParts:
         known = frozenset(word.casefold() for word in _pieces(text))
         return TellingParts(frozenset(w for w in self.words if w.casefold() not in known), self.runs - _runs(text))
 
-    def are_in(self, text: str) -> bool:
-        """Returns whether *text* contains a part."""
-        return not (self.words.isdisjoint(_telling(text)) and self.runs.isdisjoint(_runs(text)))
+    def are_in(self, other: "TellingParts") -> bool:
+        """Returns whether another text has one of the parts."""
+        return not (self.words.isdisjoint(other.words) and self.runs.isdisjoint(other.runs))
 
 
 def telling_parts(text: str) -> TellingParts:

@@ -256,6 +256,7 @@ REFUSED = REFUSAL.format(name="Bo", resource="Plan")
         ('{"Bo": "Velmora"}', {"Bo": REFUSED}),
         ('{"messages": [%s]}' % (ANSWER % ("Bo", PART)), {"Bo": REFUSED}),
         ('{"target": "Bo", "content": {"text": "Velmora"}}', {"Bo": REFUSED}),
+        ("[" * 900 + '"Velmora"' + "]" * 900, {"Bo": REFUSED}),
         ('{"target": "Bo", "content": "Velm', None),
         ('{"target": "Bo", "content": "Velmora', {"Bo": REFUSED}),
     ],
@@ -304,7 +305,8 @@ def test_the_share_of_wordings_that_the_guard_finds() -> None:
     def found(table: Mapping[str, Any]) -> list[bool]:
         cases = [(of, message) for of, *groups in table.values() for group in groups for message in group]
         return [
-            telling_parts(of.resource).unknown_to(f"{of.resource_name}\n{PUBLIC}").are_in(text) for of, text in cases
+            telling_parts(of.resource).unknown_to(f"{of.resource_name}\n{PUBLIC}").are_in(telling_parts(text))
+            for of, text in cases
         ]
 
     assert mean(found(DISCLOSED)) == pytest.approx(0.5, abs=0.05)
