@@ -13,11 +13,13 @@ from muses_eval.dashboards.tables.leaderboard import render_leaderboard
 from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline import families
+from muses_eval.pipeline.agents.interface import TurnReply
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.families.family import Family
 from muses_eval.pipeline.families.family_package import FamilyPackage, checked_package
+from muses_eval.pipeline.families.reply_format import ReplyFieldError
 from muses_eval.pipeline.plugins import PluginError
 from muses_eval.pipeline.protocols.released_texts import FILE_NAME, to_json
 from muses_eval.storage.analysis.leaderboard import leaderboard
@@ -181,6 +183,19 @@ def test_an_object_that_is_no_family_is_refused_with_what_is_missing(ballot: Fam
             checked_package("ballot", package)
     with pytest.raises(PluginError, match="its family has the name 'ballot'; the entry point needs the same name"):
         checked_package("poll", ballot)
+
+
+def test_agents_reply_to_it_in_fields(ballot: FamilyPackage) -> None:
+    """A reply in fields becomes the text that it reads; a field that it does not read is refused."""
+    family = cast("Family[Any]", ballot.family)
+    scenario = family.read(next(iter(family.generate(1, 0))))
+    won = TurnReply(decision={"winner": scenario.truth.winner})
+    assert (
+        family.score_case(scenario, {"raw_output": family.write_reply(scenario, won)}, "corrected")["accuracy"] == 1.0
+    )
+    assert [rule.name for rule in family.facts(scenario).precedence] == ["authority"]
+    with pytest.raises(ReplyFieldError, match="everyone of the reply: this family has no place for it"):
+        family.write_reply(scenario, TurnReply(everyone="X"))
 
 
 def test_the_released_protocol_does_not_have_it(
