@@ -49,6 +49,11 @@ class Trace:
         """A row per model call, with its tokens, cost in US dollars and latency in seconds."""
         return self._entries("calls")
 
+    @property
+    def events(self) -> "pl.DataFrame":
+        """A row per event inside an agent: ``turn``, ``step``, ``kind`` (log, call or error) and ``text``."""
+        return self._entries("events")
+
     def _entries(self, column: str) -> "pl.DataFrame":
         import polars as pl
         from muses_eval.storage.schema.parquet_schema import episodes_table

@@ -153,13 +153,13 @@ def _effect(row: LeaderboardRow, comparison: Comparison, usage: Sequence[UsageCo
 def _without_chat(agents: Sequence[LeaderboardRow], alone: Mapping[str, ModelInRun]) -> Iterator[str]:
     for model in dict.fromkeys(row.base_model for row in agents if row.base_model not in alone):
         names = listed([row.agent for row in agents if row.base_model == model])
-        yield f"{model}: no scored episode of {CHAT.name}, the model alone, to compare with: {names}"
+        yield f"{model}: {CHAT.name}, the model alone, has no scored episode; not compared: {names}"
 
 
 def _nothing_in_common(comparisons: Sequence[Comparison]) -> Iterator[str]:
     for each in comparisons:
         if not each.columns:
-            yield f"{each.a.model}: no scored scenario in common with {CHAT.name}, the model alone"
+            yield f"{each.a.model}: no scored scenario in common with {CHAT.name}, the model alone; not compared"
 
 
 def _usage(

@@ -161,6 +161,7 @@ def test_a_trace_is_that_of_the_command(report: RunReport, capsys: pytest.Captur
     assert found.messages.columns == ["turn", "sender", "audience", "content"]
     assert found.messages.height == len(found.episode.messages)
     assert found.scores["value"].to_list() == [score.value for score in found.episode.scores]
+    assert (found.events.height, found.events.columns) == (0, ["turn", "step", "kind", "text"])
     assert (found.calls.height, found.calls.schema["prompt_tokens"]) == (0, pl.Int64)
 
 

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.dashboards.tables.comparison import comparison_record, render_comparison
+from muses_eval.dashboards.tables.ranking import ranking_record, render_ranking
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.storage.analysis.compare import AVERAGE, ComparisonSettings, compare
 from muses_eval.storage.analysis.harness_effect import EpisodeUsage, HarnessReport, harness_effects
 from muses_eval.storage.analysis.model_in_run import ModelInRun
+from muses_eval.storage.analysis.ranking import rank_models
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -189,8 +192,8 @@ def test_agents_without_their_model_alone_are_named(folder: ObjectStore) -> None
     report = effects(folder)
     assert report.effects == ()
     assert report.missing == (
-        "m: no scored episode of chat, the model alone, to compare with: guard",
-        "n + careful: no scored scenario in common with chat, the model alone",
+        "m: chat, the model alone, has no scored episode; not compared: guard",
+        "n + careful: no scored scenario in common with chat, the model alone; not compared",
     )
 
 
@@ -202,14 +205,28 @@ def test_a_run_of_one_kind(folder: ObjectStore, agent: str) -> None:
         with pytest.raises(MusesError, match=r"'run-a' has no agent besides chat"):
             effects(folder)
     else:
-        assert effects(folder).missing == ("m: no scored episode of chat, the model alone, to compare with: guard",)
+        assert effects(folder).missing == ("m: chat, the model alone, has no scored episode; not compared: guard",)
 
 
-def test_facts_are_a_caution(folder: ObjectStore) -> None:
+def test_facts_are_named_and_a_caution(folder: ObjectStore) -> None:
     """A comparison of agents with different facts says so; one of equal facts does not."""
     put(folder, two_models()[0])
     with connect(folder.url) as connection:
-        told = compare(connection, ModelInRun("run-a", "m + guard"), ModelInRun("run-a", "m + careful")).cautions
+        report = compare(connection, ModelInRun("run-a", "m + guard"), ModelInRun("run-a", "m + careful"))
+        ranking = rank_models(connection, "run-a")
         alike = compare(connection, ModelInRun("run-a", "m"), ModelInRun("run-a", "m + careful")).cautions
-    assert [caution.partition(". ")[0] for caution in told] == ["facts structured: m + guard; facts prose: the others"]
+    assert [caution.partition(". ")[0] for caution in report.cautions] == [
+        "facts structured: m + guard; facts prose: the others"
+    ]
     assert alike == ()
+    assert render_comparison(report, "table").splitlines()[:2] == [
+        "A  m + guard (run run-a, facts structured)",
+        "B  m + careful (run run-a)",
+    ]
+    assert comparison_record(report)["facts"] == {"a": "structured", "b": "prose"}
+    ranks = {tuple(line.split()[1:-3]) for line in render_ranking(ranking, "table").splitlines()[2:8]}
+    assert {("m", "prose"), ("m", "+", "guard", "structured"), ("n", "+", "careful", "prose")} <= ranks
+    assert {(each["model"], each["agent"], each["facts"]) for each in ranking_record(ranking)["models"]} >= {
+        ("n", "chat", "prose"),
+        ("n + guard", "guard", "structured"),
+    }

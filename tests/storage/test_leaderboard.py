@@ -68,6 +68,24 @@ def test_a_full_run(store: ObjectStore) -> None:
     assert high.cost_usd == pytest.approx(0.008)
 
 
+def test_an_agent_is_a_row_of_its_own(store: ObjectStore) -> None:
+    """A row has its model, agent and facts, also when nothing of it was played; failures of the agent are a share."""
+    agent = {"name": "guard", "facts": "structured"}
+    names = {"base_model": "m", "agent": "guard", "facts": "structured"}
+    guarded = [replace(one, model="m + guard", **names) for one in _full("m", 0.8)]
+    guarded[0] = replace(guarded[0], flags=("agent_error",))
+    write_shard(store, ShardKey("run-a", "all", "all", 0, 1), [*_full("m", 0.2), *guarded])
+    entries = ("m", "m + guard", "n + guard")
+    identities = {entry: {"base_model": entry[0], "agent": agent} for entry in entries[1:]}
+    create_or_check(store, replace(MANIFEST, planned=_planned(*entries), models={"m": {}, **identities}))
+    rows = [(row.model, row.base_model, row.agent, row.facts, row.agent_error_share) for row in _board(store)]
+    assert rows == [
+        ("m + guard", "m", "guard", "structured", 1 / 8),
+        ("m", "m", "chat", "prose", None),
+        ("n + guard", "n", "guard", "structured", None),
+    ]
+
+
 def test_failures_are_not_scores(store: ObjectStore) -> None:
     """Failures lower the coverage, not the mean; the row has bounds and no rank."""
     played = _full("model-a", 0.5)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 from muses_eval import storage
+from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
@@ -63,6 +64,27 @@ def test_nested_columns_become_rows(store: ObjectStore) -> None:
     assert _rows(store, "SELECT role, called_model, prompt_tokens, finish_reason FROM calls") == [
         ("agent", "provider/model-a", 100, "stop")
     ]
+
+
+def test_events_and_places_of_calls(store: ObjectStore) -> None:
+    """Events keep their order; calls have their turn and step; every row names the agent."""
+    calls = (
+        Call("agent", "m", 1, 1, 1.0, 0, "stop", turn=1, step=1),
+        Call("agent", "m", 1, 1, 1.0, 0, "stop", turn=1, step=2),
+    )
+    events = (Event(1, 1, "log", "checked"), Event(1, 2, "error", "Traceback"))
+    names = {"model": "m + guard", "base_model": "m", "agent": "guard", "facts": "structured"}
+    write_shard(store, KEY, [episode(1, calls=calls, events=events, **names), episode(2, events=())])
+    entry = ("m + guard", "m", "guard", "structured")
+    columns = "model, base_model, agent, facts"
+    assert _rows(store, f"SELECT {columns}, position, turn, step, kind, text FROM events ORDER BY position") == [
+        (*entry, 1, 1, 1, "log", "checked"),
+        (*entry, 2, 1, 2, "error", "Traceback"),
+    ]
+    assert _rows(store, "SELECT turn, step FROM calls WHERE agent = 'guard' ORDER BY position") == [(1, 1), (1, 2)]
+    for view in ("scores", "messages", "calls", "usage", "leaderboard", "leaderboard_cells"):
+        found = _rows(store, f"SELECT DISTINCT {columns} FROM {view} ORDER BY model")
+        assert found == [entry, ("model-a", "model-a", "chat", "prose")], view
 
 
 def test_usage(store: ObjectStore) -> None:
