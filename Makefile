@@ -14,7 +14,7 @@ NEW_VENV = $(if $(UV),$(UV) venv --quiet --allow-existing --seed --python $(PYTH
 INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python $(if $(LINKS),--find-links "$(LINKS)"),$(BIN)/python -m pip install --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-vllm lint types check lock lock-vllm clean
+.PHONY: help setup demo agents-demo test test-all test-vllm lint types check lock lock-vllm clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -31,6 +31,10 @@ $(READY): infra/locks/dev.txt pyproject.toml
 
 demo: setup  ## four built-in agents on every family, through Prefect and a local Ray
 	$(BIN)/muses flow evaluate infra/demo.yaml
+
+agents-demo: setup $(VLLM)/.ready  ## a small model alone and with four agents, on the CPU build of vLLM (docs/agents.md)
+	$(BIN)/muses run infra/agents.yaml
+	$(BIN)/muses harness
 
 # One process more than cores, since many tests wait for servers; a file's tests stay together.
 JOBS   ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))

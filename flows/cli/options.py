@@ -30,6 +30,8 @@ class RunOptions:
     """Sampling temperature of the models given with --model."""
     max_tokens: int | None = None
     """Maximum completion tokens of the models given with --model."""
+    agent: tuple[str, ...] = ()
+    """Agent, such as chat, told or folder/file.py:Class; may be repeated. Replaces the agents of the file."""
     family: tuple[str, ...] = ()
     """Family; may be repeated. Default: all families of the dataset."""
     dataset: str | None = None
@@ -91,6 +93,7 @@ def load_raw(path: Path | None, options: RunOptions, default_store: str) -> tupl
     raw |= _given(name=options.name, run_id=options.run_id, dataset=options.dataset, epochs=options.epochs)
     raw |= _given(limit=options.limit, store=options.store, coverage=options.coverage)
     raw |= _given(families=options.family or None, templates=options.template or None, models=_models(options))
+    raw |= _given(agents=options.agent or None)
     raw |= _given(users=_users(options), cache=options.cache, protocol=options.protocol)
     if budget := _given(usd=options.budget_usd, tokens=options.budget_tokens):
         raw["budget"] = {**_mapping(raw.get("budget")), **budget}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from muses_eval.flows.job.prepare import load_dataset
+from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.episode import Episode
@@ -201,7 +202,8 @@ def _scored(job: _FamilyJob, pending: PendingRescore) -> Iterator[tuple[Rescored
 def _score(job: _FamilyJob, episode: Episode) -> RescoredEpisode:
     family = job.family
     try:
-        transcript = Transcript(episode.messages, from_api=is_remote_api(episode.provider))
+        from_api = episode.agent == CHAT.name and is_remote_api(episode.provider)
+        transcript = Transcript(episode.messages, from_api=from_api)
         scores = family.score(job.scenarios[episode.scenario_id], transcript)
     except Exception as error:
         raise MusesError(
