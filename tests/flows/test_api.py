@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ import polars as pl
 import pytest
 from muses_eval import RunReport
 from muses_eval.flows.cli import main
-from muses_eval.flows.job.own_thread import run_in_own_thread
 
 from tests.provider import Provider, Response, slow
 
@@ -276,25 +276,36 @@ def test_an_interrupt_keeps_the_finished_episodes(tmp_path: Path) -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+STUBBORN = """
+import asyncio
+from muses_eval.flows.job.own_thread import run_in_own_thread
+
+async def stubborn():
+    print("begun", flush=True)
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            print("cancelled", flush=True)
+
+run_in_own_thread(stubborn, "finished episodes are stored")
+"""
+
+
 def test_a_job_that_ignores_an_interrupt() -> None:
-    """The second interrupt has no effect, and the third ends the wait."""
-    begun, end = threading.Event(), threading.Event()
-
-    async def stubborn() -> None:
-        begun.set()
-        while not end.is_set():
-            try:
-                await asyncio.sleep(0.02)
-            except asyncio.CancelledError:
-                continue
-
-    def interrupt() -> None:
-        begun.wait()
-        for _ in range(3):
-            os.kill(os.getpid(), signal.SIGINT)
-            end.wait(0.3)
-
-    threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        run_in_own_thread(stubborn, "interrupted")
-    end.set()
+    """The second interrupt has no effect, and the third one ends the wait."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", STUBBORN], **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        sent = 0
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            sent += 1
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.2)
+        out, err = process.communicate()
+    assert process.returncode == -signal.SIGINT
+    assert sent >= 3
+    assert out == "cancelled\n"
+    assert "KeyboardInterrupt: finished episodes are stored" in err
