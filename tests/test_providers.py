@@ -53,7 +53,12 @@ WIRING = {
     "workers/rehearsal/provider.py",  # the formats of the rehearsal's server
 }
 MAY_NAME = {
-    "anthropic": {*WIRING, "workers/providers/anthropic.py", "workers/rehearsal/anthropic_format.py"},
+    "anthropic": {
+        *WIRING,
+        "workers/providers/anthropic.py",
+        "workers/providers/anthropic_messages.py",
+        "workers/rehearsal/anthropic_format.py",
+    },
     # "openai" is also the name of a wire format that others are compared with, and the example in help texts.
     "openai": {
         *WIRING,
@@ -61,8 +66,15 @@ MAY_NAME = {
         "workers/providers/azure.py",
         "workers/providers/adapter.py",
         "workers/providers/anthropic.py",
+        "workers/providers/anthropic_messages.py",
+        "workers/providers/chat_request.py",
         "workers/rehearsal/openai_format.py",
-        "pipeline/agents/interface.py",  # the format of messages and tools
+        # Agents write messages and tools in this format, and the bridge speaks it.
+        "pipeline/agents/interface.py",
+        "workers/agents/bridge.py",
+        "workers/agents/chat_completions.py",
+        "workers/agents/http_messages.py",
+        "workers/agents/loopback.py",
         "workers/vllm/server_command.py",  # the name of a module of vLLM
         "flows/cli/options.py",
         "pipeline/config/grid.py",
