@@ -142,6 +142,9 @@ def _facts(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[tup
     *models*: models that both runs have; for any other model only its name is yielded.
     """
     made = manifest.made_with
+    common = {name: identity for name, identity in manifest.models.items() if name in models}
+    called = {identity.get("base_model", name) for name, identity in common.items()}
+    agents = {identity["agent"]["name"] for identity in common.values() if "agent" in identity}
     yield ("dataset", "name"), manifest.dataset
     yield ("dataset", "version"), manifest.dataset_version
     yield from _named("dataset", made.get("rows", {}), "version of ")
@@ -157,8 +160,11 @@ def _facts(manifest: RunManifest, models: Collection[str]) -> Iterator[tuple[tup
     yield ("users", "who"), manifest.users
     yield from _serving("users' model", made.get("simulator", {}))
     yield from _named("scorers", made.get("scorers", {}), "version of ")
+    for agent, limits in made.get("agents", {}).items():
+        if agent in agents:
+            yield from _named("agents", limits, f"{agent} ")
     for model, serving in made.get("serving", {}).items():
-        if model in models:
+        if model in called:
             yield from _serving(model, serving)
     settings = {**manifest.config, **manifest.config.get("execution", {})}
     yield ("prices", "table of defaults"), made.get("price_table")

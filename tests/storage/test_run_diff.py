@@ -132,17 +132,21 @@ def test_a_model_that_only_one_run_has() -> None:
 
 
 def test_an_agent_is_part_of_its_model() -> None:
-    """Facts are named with the model; code, options and limits of the agent have a group of their own."""
+    """Facts are named with the model; the rest has a group of its own.  Its model is served under its own name."""
     agent = {"name": "guard", "kind": "python", "code": "aaaa", "options": {"strict": True}, "facts": "prose"}
     entry = {"provider": "openai", "model": "m", "sampling": SAMPLING, "base_model": "m", "agent": agent}
     before, after = (
         replace(RUN, models={"m + guard": {**entry, "agent": agent | changed}})
         for changed in ({}, {"code": "bbbb", "bundle": "x", "options": {"strict": False}, "facts": "structured"})
     )
+    limits = {"agents": {"guard": {"max_calls": 8}, "told": {"max_calls": 1}}, "serving": {"m": {"engine": "0.11"}}}
+    after = replace(after, made_with=MADE | limits)
     assert [(change.group, change.what, change.a, change.b) for change in changes(before, after)] == [
         ("models", "m + guard", "openai:m, agent guard, facts prose", "openai:m, agent guard, facts structured"),
         ("agents", "m + guard code", "aaaa", "bbbb"),
         ("agents", "m + guard options.strict", True, False),
+        ("agents", "guard max_calls", None, 8),
+        ("engines", "m", None, "0.11"),
     ]
 
 
