@@ -39,6 +39,8 @@ class EpisodeResult:
     failure: EpisodeFailure | None = None
     events: tuple[Event, ...] = ()
     """Events inside the agent; empty for the model alone."""
+    flags: tuple[str, ...] = ()
+    """Flags for what the code of the agent did; empty for the model alone."""
 
 
 async def play_episode(

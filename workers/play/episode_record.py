@@ -99,4 +99,4 @@ def _flags(result: EpisodeResult) -> tuple[str, ...]:
     """Returns flags for what the agent itself caused and readers of the scores should know."""
     reasons = {call.finish_reason for call in result.calls if call.role == "agent"}
     unparsed = ("unparsed",) if result.unreadable else ()
-    return (*unparsed, *(reason for reason in FLAGGED_FINISH_REASONS if reason in reasons))
+    return (*unparsed, *(reason for reason in FLAGGED_FINISH_REASONS if reason in reasons), *result.flags)

@@ -22,6 +22,7 @@ from muses_eval.pipeline.plan.usage_estimator import UsageEstimator
 from muses_eval.pipeline.providers import is_remote_api
 from muses_eval.pipeline.rng import SplitMix64
 from muses_eval.pipeline.seeds import principal_seed, request_seed_offset
+from muses_eval.workers.agents.agent_host import AgentEpisode, OpenEpisodeAgent
 from muses_eval.workers.budget import BudgetClient, Cost, Reservation, ReservationRequest
 from muses_eval.workers.play.episode_record import ScoredEpisode, episode_record, with_costs
 from muses_eval.workers.play.shard_spec import ShardSpec
@@ -40,6 +41,8 @@ class ShardModels:
     agent: Model
     users: Model | None
     """Model that plays the users; None when the users are rule-based."""
+    open_agent: OpenEpisodeAgent | None = None
+    """Opens the agent of an episode; None when the model plays alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,25 @@ async def _play_and_score(
 async def _play(spec: ShardSpec, plan: EpisodePlan, models: ShardModels, calls: list[Call]) -> EpisodeResult:
     family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
     try:
-        from_api = is_remote_api(spec.model.provider)
-        dialogue = spec.protocol.dialogue(family, scenario, plan.template, from_api=from_api)
-        agent = models.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch, plan.id))
+        dialogue = spec.protocol.dialogue(family, scenario, plan.template, from_api=_from_api(spec))
+        model = models.agent.agent(EpisodeRequest(family, scenario, plan.agent_seed, plan.epoch, plan.id))
         users = {name: _user(spec, plan, models, name, calls.append) for name in scenario.names}
-        return await play_episode(dialogue, agent, users, calls)
+        if models.open_agent is None:
+            return await play_episode(dialogue, model, users, calls)
+        episode = AgentEpisode(
+            id=plan.id,
+            agent=spec.agent,
+            model=spec.model,
+            family=family,
+            scenario=scenario,
+            start=dialogue.observation,
+        )
+        opened = await models.open_agent(episode, model, calls.append)
+        try:
+            result = await play_episode(dialogue, opened.session, users, calls)
+        finally:
+            await opened.close()
+        return replace(result, events=opened.session.events, flags=opened.session.flags)
     except Exception as error:  # noqa: BLE001 - an error in this project's code fails the episode, not the run
         return EpisodeResult(Transcript(()), 0, 0, tuple(calls), _internal_failure(error))
 
@@ -119,10 +136,15 @@ def _score(
     if result.failure:
         return result.failure, ()
     try:
-        transcript = replace(result.transcript, from_api=is_remote_api(spec.model.provider))
+        transcript = replace(result.transcript, from_api=_from_api(spec))
         return None, FAMILIES[spec.family].score(spec.scenarios[plan.scenario_id], transcript)
     except Exception as error:  # noqa: BLE001 - as above; the transcript and its costs are still stored
         return _internal_failure(error), ()
+
+
+def _from_api(spec: ShardSpec) -> bool:
+    """Returns whether replies come from an API as they are, which the protocol ``released`` treats differently."""
+    return spec.agent.is_chat and is_remote_api(spec.model.provider)
 
 
 def _internal_failure(error: Exception) -> EpisodeFailure:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.episode.episode import Episode, Outcome
@@ -20,6 +20,8 @@ class ShardSummary:
     """Number of failures, by their kind and text."""
     cost_usd: float | None
     """None when the cost of an episode is unknown."""
+    flags: Mapping[str, int] = field(default_factory=dict)
+    """Number of episodes with each flag."""
 
     @classmethod
     def of(cls, key: ShardKey, episodes: Sequence[Episode]) -> "ShardSummary":
@@ -28,4 +30,5 @@ class ShardSummary:
             outcomes=Counter(episode.outcome for episode in episodes),
             problems=Counter((e.error_kind, e.error or "") for e in episodes if e.error_kind is not None),
             cost_usd=sum_or_none(episode.cost_usd for episode in episodes),
+            flags=Counter(flag for episode in episodes for flag in episode.flags),
         )

@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Mapping
+from functools import partial
 
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ModelFailure, MusesError
@@ -11,6 +12,7 @@ from muses_eval.pipeline.families import find_family
 from muses_eval.pipeline.families.family import is_multi_turn
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
+from muses_eval.workers.agents.agent_host import AgentHost
 from muses_eval.workers.budget import BudgetClient, BudgetSpec
 from muses_eval.workers.coordinator.coordinator import CoordinatorClient, LocalCoordinator
 from muses_eval.workers.limits import LeaseHolder, LimitsClient
@@ -49,13 +51,15 @@ class ShardWorker:
         self._stores: dict[str, ObjectStore] = {}
         self._budgets: dict[str, BudgetClient] = {}
         self._playing: set[asyncio.Task[ShardSummary]] = set()
+        self._agents = AgentHost(self._environ)
 
     async def run(self, spec: ShardSpec) -> ShardSummary:
         """Plays one shard.  Several shards may be played at the same time."""
         store = self._store(spec.store)
         simulated = spec.users.model if is_multi_turn(find_family(spec.family)) else None
         users = None if simulated is None else self._model(simulated, spec.cache)
-        models = ShardModels(self._model(spec.model, spec.cache), users)
+        open_agent = None if spec.agent.is_chat else partial(self._agents.open, store)
+        models = ShardModels(self._model(spec.model, spec.cache), users, open_agent)
         task = asyncio.create_task(play_shard(spec, models, store, self._budget(spec.budget)), name=str(spec.key))
         self._playing.add(task)
         try:
@@ -86,6 +90,7 @@ class ShardWorker:
         await asyncio.gather(*playing, return_exceptions=True)
 
     async def close(self) -> None:
+        await self._agents.close()
         for model in self._models.values():
             await model.close()
         self._models.clear()

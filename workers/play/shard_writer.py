@@ -39,14 +39,16 @@ def write_episodes(store: ObjectStore, key: ShardKey, played: Sequence[Episode])
 def _masked(episode: Episode) -> Episode:
     """Returns the episode without credentials; flagged when it had any."""
     texts = [mask_credentials(message.content) for message in episode.messages]
+    events = [mask_credentials(event.text) for event in episode.events]
     error = None if episode.error is None else mask_credentials(episode.error)
     sampling = mask_credentials(episode.sampling)  # extra_body may hold anything
     users = mask_credentials(episode.users)
-    if not sum(count for _, count in (*texts, sampling, users, *([error] if error else ()))):
+    if not sum(count for _, count in (*texts, *events, sampling, users, *([error] if error else ()))):
         return episode
     return replace(
         episode,
         messages=tuple(replace(m, content=text) for m, (text, _) in zip(episode.messages, texts, strict=True)),
+        events=tuple(replace(e, text=text) for e, (text, _) in zip(episode.events, events, strict=True)),
         error=error and error[0],
         sampling=sampling[0],
         users=users[0],
