@@ -7,13 +7,16 @@ import contextlib
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
+from types import ModuleType
 
 from muses_eval.pipeline.agents.agent_spec import FACTS_LEVELS, FactsLevel
 from muses_eval.pipeline.errors import ConfigError
+from muses_eval.workers.agents.code_folder import CodeFolder
 
 _GIVEN = 2
 """Number of arguments that every agent receives: context and llm."""
@@ -29,22 +32,33 @@ class Declaration:
     version: str = ""
 
 
-def import_class(where: str, module: str, name: str, root: Path | None = None) -> type:
-    """Returns the class *name* of a module; *root* is the folder of a module that is not installed.
+@dataclass(frozen=True, slots=True)
+class CodeFiles:
+    """The code of an agent that is not installed."""
 
-    Such a module, and those of the same folder that it imports, are forgotten afterwards, since the agents of another
-    folder may have modules of the same names.
+    root: Path
+    """Folder from which it was read."""
+    files: Mapping[str, bytes]
+    """Path relative to the root -> content."""
+
+
+def import_class(where: str, module: str, name: str, code: CodeFiles | None = None) -> type:
+    """Returns the class *name* of a module.
+
+    The module of *code* is imported as a worker does it: alone with these files, in a folder of its own.
 
     Raises:
         ConfigError: the module cannot be imported, or it has no such class; *where* begins the message.
     """
-    with _importing_from(root), contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        copy = Path(temporary).resolve()
         try:
-            imported = importlib.import_module(module)
+            imported = importlib.import_module(module) if code is None else _import(code, copy, module)
         except (KeyboardInterrupt, MemoryError):
             raise
         except BaseException as error:
-            raise ConfigError(f"{where}: {_place(error, root)}{_text(error)}{_advice(error)}") from error
+            place = "" if code is None else _place(error, code, copy)
+            raise ConfigError(f"{where}: {place}{_text(error)}{_advice(error)}") from error
     found = getattr(imported, name, None)
     if isinstance(found, type):
         return found
@@ -95,46 +109,22 @@ def _check_options(where: str, agent: type, options: Mapping[str, object]) -> No
         raise ConfigError(f"{where}: options: {agent.__name__} needs {', '.join(missing)}; its options are {names}")
 
 
-@contextlib.contextmanager
-def _importing_from(root: Path | None) -> Iterator[None]:
-    """Lets modules of a folder be imported, before installed ones, until the end of the block."""
-    if root is None:
-        yield
-        return
-    place, before = str(root), dict(sys.modules)
-    hidden = [name for name in before if _has_module(root, name.partition(".")[0])]
-    for name in hidden:
-        del sys.modules[name]
-    writes = sys.dont_write_bytecode
-    sys.path.insert(0, place)
-    sys.dont_write_bytecode = True
-    importlib.invalidate_caches()
+def _import(code: CodeFiles, copy: Path, module: str) -> ModuleType:
+    for path, data in code.files.items():
+        target = copy / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    folder = CodeFolder(copy)
     try:
-        yield
+        return folder.load(module)
     finally:
-        sys.dont_write_bytecode = writes
-        sys.path.remove(place)
-        for name in [name for name in sys.modules if name not in before and _is_from(sys.modules[name], root)]:
-            del sys.modules[name]
-        sys.modules.update({name: before[name] for name in hidden})
+        folder.close()
 
 
-def _has_module(root: Path, name: str) -> bool:
-    return (root / f"{name}.py").is_file() or (root / name / "__init__.py").is_file()
-
-
-def _is_from(module: object, root: Path) -> bool:
-    places: Sequence[object] = [getattr(module, "__file__", None), *(getattr(module, "__path__", None) or ())]
-    return any(isinstance(place, str) and Path(place).is_relative_to(root) for place in places)
-
-
-def _place(error: BaseException, root: Path | None) -> str:
+def _place(error: BaseException, code: CodeFiles, copy: Path) -> str:
     """Returns the line of the agent's own code at which an import failed."""
-    frames = extract_tb(error.__traceback__)
-    own = [each for each in frames if root is not None and Path(each.filename).is_relative_to(root)]
-    if not own:
-        return ""
-    return f"{own[-1].filename}, line {own[-1].lineno}: "
+    own = [each for each in extract_tb(error.__traceback__) if Path(each.filename).is_relative_to(copy)]
+    return f"{code.root / Path(own[-1].filename).relative_to(copy)}, line {own[-1].lineno}: " if own else ""
 
 
 def _text(error: BaseException) -> str:

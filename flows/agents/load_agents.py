@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, e
 from importlib.util import find_spec
 from pathlib import Path
 
-from muses_eval.flows.agents.agent_class import Declaration, check_class, import_class
+from muses_eval.flows.agents.agent_class import CodeFiles, Declaration, check_class, import_class
 from muses_eval.flows.agents.source_closure import Source, source_closure, source_of_file
 from muses_eval.pipeline.agents.agent_spec import CHAT, FACTS_LEVELS, AgentSpec
 from muses_eval.pipeline.config.agent_config import AgentConfig
@@ -112,7 +112,7 @@ def _from_file(where: str, agent: AgentConfig, execution: ExecutionConfig) -> Lo
     files, spec = source_closure(source), _spec(agent)
     code, note = code_digest(files), None
     try:
-        found = import_class(where, source.module, name, source.root)
+        found = import_class(where, source.module, name, CodeFiles(source.root, files))
         declared = check_class(where, found, json.loads(spec.options))
     except ConfigError as error:
         if not isinstance(error.__cause__, ModuleNotFoundError) or execution.runtime_env is None:
