@@ -40,11 +40,11 @@ def leaderboard(  # noqa: PLR0913 - independent options
     """Returns the leaderboard of one run, one row per model, best first.
 
     Columns: ``rank``, ``run_id``, ``scoring``, ``protocol``, ``model``, ``base_model``, ``agent``, ``facts``; for each
-    column of the leaderboard, such as ``queue_f1`` (:mod:`muses_eval.pipeline.leaderboard_columns`), its mean in 0 to
-    1, its standard error ``..._se`` clustered by scenario, and when episodes are missing ``..._low`` and ``..._high``, the
-    bounds of the mean over all planned episodes; ``avg`` and ``avg_se``; ``episodes``, ``planned``, ``coverage``, the
-    number of episodes by outcome, ``cost_usd`` and ``ranked``; ``agent_error_share``, the share of scored episodes in
-    which an agent failed.  A value that is not known is null.
+    column of the leaderboard, such as ``queue_f1`` (:mod:`muses_eval.pipeline.leaderboard_columns`), its mean from 0
+    to 1, its standard error ``..._se`` clustered by scenario, and when episodes are missing ``..._low`` and
+    ``..._high``, the bounds of the mean over all planned episodes; ``avg`` and ``avg_se``; ``episodes``, ``planned``,
+    ``coverage``, the number of episodes by outcome, ``cost_usd`` and ``ranked``; ``agent_error_share``, the share of
+    scored episodes in which an agent failed.  A value that is not known is null.
 
     Args:
         store: a folder, ``s3://bucket/prefix`` or a report; None for the store of the commands.
