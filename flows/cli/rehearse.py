@@ -22,6 +22,7 @@ from muses_eval.flows.job.rehearsal import (
     declared_limits,
     rehearse as rehearsal_of,
 )
+from muses_eval.flows.job.report import fault_lines
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import Settings, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.run import RunConfig
@@ -155,6 +156,7 @@ def _remarks(result: RehearsalReport) -> list[str]:
     head = f"rehearsal {report.run_id} in {report.store}: {report.planned} episodes planned, {counts or 'none played'}"
     kills = f", {len(result.killed)} workers killed" if result.killed else ""
     lines = [f"{head} in {report.seconds:.1f} s{kills}"]
+    lines += [f"  {text}" for text in fault_lines(report.faults)]
     lines += [f"  {count} x {kind}: {text}" for count, kind, text in report.problems[:_SHOWN_PROBLEMS]]
     return [*lines, _SCORES_MEAN_NOTHING]
 

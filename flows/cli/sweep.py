@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -83,12 +84,16 @@ def _run_record(run: "SweepRunResult") -> dict[str, Any]:
         "trouble": run.error,
         "cost_usd": None if report is None else report.cost_usd,
         "budget_reached": report is not None and report.budget_reached,
+        "agent_faults": [] if report is None else [asdict(faults) for faults in report.faults],
         "problems": [dict(zip(("episodes", "kind", "text"), problem, strict=True)) for problem in problems],
     }
 
 
 def _remarks(result: "SweepReport") -> Iterator[str]:
     """Yields the remarks below the table."""
+    from muses_eval.flows.job.report import fault_lines
+    from muses_eval.storage.runs.agent_faults import total_by_entry
+
     cells = Counter(line.complete for line in result.lines)
     runs = Counter(run.complete for run in result.runs)
     yield (
@@ -98,6 +103,8 @@ def _remarks(result: "SweepReport") -> Iterator[str]:
     for run in result.runs:
         if run.error is not None:
             yield f"  run {run.run_id} ended early: {run.error}"
+    faults = total_by_entry(each for run in result.runs if run.report is not None for each in run.report.faults)
+    yield from (f"  {text}" for text in fault_lines(faults))
     problems: Counter[str] = Counter()
     for run in result.runs:
         for count, kind, text in () if run.report is None else run.report.problems:

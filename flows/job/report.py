@@ -120,7 +120,7 @@ def fault_lines(faults: "Iterable[AgentFaults]") -> list[str]:
         for each in faults
         for count, text in (
             (each.errors, "have an error of the agent (agent_error); `muses trace` shows its traceback"),
-            (each.blocked, "blocked the event loop of their worker (agent_blocked), which delays all its episodes"),
+            (each.blocked, "delayed other episodes by blocking the event loop (agent_blocked)"),
         )
         if count
     ]

@@ -1,5 +1,6 @@
 """The faults of a run's agents: episodes in which the agent itself, not its model, failed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import duckdb
@@ -33,3 +34,14 @@ def agent_faults(connection: duckdb.DuckDBPyConnection, run_id: str) -> tuple[Ag
         [run_id],
     ).fetchall()
     return tuple(AgentFaults(*row) for row in rows)
+
+
+def total_by_entry(faults: Iterable[AgentFaults]) -> tuple[AgentFaults, ...]:
+    """Returns the sums of several runs, one value per entry, the most frequent errors first."""
+    totals: dict[str, AgentFaults] = {}
+    for each in faults:
+        known = totals.get(each.entry, AgentFaults(each.entry, 0, 0, 0))
+        totals[each.entry] = AgentFaults(
+            each.entry, known.episodes + each.episodes, known.errors + each.errors, known.blocked + each.blocked
+        )
+    return tuple(sorted(totals.values(), key=lambda each: (-each.errors, -each.blocked, each.entry)))

@@ -13,12 +13,14 @@ from muses_eval.flows.agents.load_agents import LoadedAgent, load_agents, store_
 from muses_eval.flows.cli.doctor import agent_checks
 from muses_eval.flows.job.prepare import load_dataset, plan_run, prepare_without_lock
 from muses_eval.flows.job.rehearsal import without_services
+from muses_eval.flows.job.report import fault_lines
 from muses_eval.pipeline.agents.agent_spec import CHAT, AgentSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.storage.objects.agent_archive import pack_code, unpack_code
 from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.runs.agent_faults import AgentFaults, total_by_entry
 from muses_eval.storage.runs.manifest import read_manifest
 from muses_eval.storage.upkeep.garbage_collection import collect_garbage
 from muses_eval.storage.upkeep.verify import verify
@@ -374,3 +376,12 @@ def test_the_commands_of_agents(muses: Muses, monkeypatch: pytest.MonkeyPatch, t
     assert re.search(r"^crew +crew.guard:Guard +crew-kit 1.2$", muses("agents", "ls").stdout, re.MULTILINE)
     document = Path(__file__).parents[2] / "docs" / "agent_api.json"
     assert json.loads(muses("agents", "openapi").stdout) == json.loads(document.read_text(encoding="utf-8"))
+
+
+def test_faults_of_several_runs() -> None:
+    """A sweep sums the failures of an entry over its runs."""
+    runs = [AgentFaults("m + a", 10, 0, 1), AgentFaults("m + b", 10, 4, 0), AgentFaults("m + b", 10, 1, 0)]
+    assert fault_lines(total_by_entry(runs)) == [
+        "m + b: 5 of 20 episodes (25%) have an error of the agent (agent_error); `muses trace` shows its traceback",
+        "m + a: 1 of 10 episodes (10%) delayed other episodes by blocking the event loop (agent_blocked)",
+    ]
