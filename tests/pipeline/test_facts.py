@@ -71,3 +71,11 @@ def test_official_scenarios() -> None:
             assert facts.required == ()
             assert bool(facts.resources) is (family == "access")
             assert all(resource.content for resource in facts.resources)
+
+
+def test_a_resource_that_is_not_in_the_briefing_has_no_content() -> None:
+    """A row may have its resource in a field of its own; the model alone would not read it either."""
+    scenario = generate_dataset("1", 2, ("access",)).scenarios("access")[0]
+    hidden = replace(scenario, briefing="You keep a document.")
+    (resource,) = FAMILIES["access"].facts(hidden).resources
+    assert (resource.content, resource.readers) == ("", scenario.truth.authorized)
