@@ -101,16 +101,6 @@ def test_a_class_in_python(verdict: str, sent: str) -> None:
     assert second["temperature"] == 0.0
 
 
-def test_an_agent_with_a_second_call() -> None:
-    names: dict[str, Any] = {}
-    exec(compile(example("python", "class Careful"), "docs/agents.md", "exec"), names)
-    llm, lines = RecordingLlm(LlmReply("a draft"), LlmReply("better")), list[str]()
-    agent = names["Careful"](replace(CONTEXT, log=lines.append), llm, rounds=1)
-    assert (asyncio.run(agent.turn(TURN)), lines) == ("better", ["6 characters for 1 inputs"])
-    assert llm.calls[1]["messages"][-2] == {"role": "assistant", "content": "a draft"}
-    assert llm.calls[1]["temperature"] == 0.0
-
-
 @pytest.mark.slow
 def test_a_framework_with_its_own_client() -> None:
     """pydantic-ai reaches the model through the bridge: its instructions, its tool, the result of it, its history."""
