@@ -6,9 +6,10 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,8 +28,10 @@ from muses_eval.flows.job.serving import serving
 from muses_eval.flows.job.signals import start_executor
 from muses_eval.flows.job.stall_alarm import OnStatus, ignore_status, publish_status, stop_if_stalled
 from muses_eval.flows.settings import Settings, ray_home
+from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.config.execution import ExecutionConfig
+from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import EndpointError
 from muses_eval.pipeline.plan.plan import Cell, ShardPlan
@@ -40,9 +43,10 @@ from muses_eval.workers.play.executor import Executor, OnStart, ignore_start
 from muses_eval.workers.play.inline_executor import InlineExecutor
 from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary
+from muses_eval.workers.providers.model import Unavailable
 
 _ENDPOINT_ADVICE = (
-    "Start the server or correct base_url, then start the run again; `muses doctor` checks every endpoint."
+    "Start the server or correct its address, then start the run again; `muses doctor` checks every endpoint."
 )
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 OnShard = Callable[[ShardSummary], None]
@@ -111,33 +115,48 @@ def shared_folder_warning(store: ObjectStore, execution: ExecutionConfig) -> str
 
 
 async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> PreparedRun:
-    """Probes the models of the pending cells; returns the run with the models that cannot be played.
+    """Probes the models and services of the pending cells; returns the run with those that cannot be played.
 
-    A model whose server does not respond now is played anyway, because the server may recover.  When no pending model
-    responds but other models of the run are complete, nothing is played.
+    A server that does not respond now may recover, so its cells are played anyway.  When none of them responds but
+    other cells of the run are complete, nothing is played.
 
     Raises:
-        EndpointError: no model of the run can be reached, or the users' model cannot be reached.
+        EndpointError: no cell of the run can be played, or the users' model cannot be reached.
     """
-    agents = list({cell.model for cell in run.pending.cells})
+    models = list({cell.model for cell in run.pending.cells})
+    services = list({cell.agent for cell in run.pending.cells if cell.agent.kind == "http"})
     player = users_model(run.pending)
     users = [] if player is None else [player]
-    for disagreement in limit_conflicts(model.endpoint for model in (*agents, *users) if model.endpoint):
+    for disagreement in limit_conflicts(model.endpoint for model in (*models, *users) if model.endpoint):
         warn(disagreement)
-    answers = await gather_all(executor.probe(model) for model in (*agents, *users))
-    unavailable = {model.name: reason for model, reason in zip(agents, answers, strict=False) if reason}
-    none_reachable = len(unavailable) == len(agents)
-    if none_reachable and {cell.model.name for cell in run.plan.cells} <= unavailable.keys():
-        lines = "\n".join(f"  {name}: {unavailable[name]}" for name in sorted(unavailable))
+    probed: tuple[ModelSpec | AgentSpec, ...] = (*models, *services)
+    answers = await gather_all(executor.probe(each) for each in (*probed, *users))
+    unavailable = {each: reason for each, reason in zip(probed, answers, strict=False) if reason}
+    none_reachable = all(map(partial(_reason, unavailable), run.pending.cells))
+    if none_reachable and all(map(partial(_reason, unavailable), run.plan.cells)):
+        lines = "\n".join(f"  {each}: {reason}" for each, reason in _named(unavailable))
         raise EndpointError(f"no model of this run can be reached:\n{lines}\n{_ENDPOINT_ADVICE}")
     if users and answers[-1]:
         raise EndpointError(
             f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}"
         )
-    unplayable = {name: reason for name, reason in unavailable.items() if none_reachable or reason.lasting}
-    for name in sorted(unavailable):
-        warn(f"{name} {'is not played' if name in unplayable else 'does not respond yet'}: {unavailable[name]}")
+    for name, reason in _named(unavailable):
+        skipped = none_reachable or reason.lasting
+        warn(f"{name} {'is not played' if skipped else 'does not respond yet'}: {reason}")
+    reasons = {cell.entry: _reason(unavailable, cell) for cell in run.pending.cells}
+    unplayable = {entry: reason for entry, reason in reasons.items() if reason and (none_reachable or reason.lasting)}
     return replace(run, unplayable=unplayable)
+
+
+def _reason(unavailable: Mapping[ModelSpec | AgentSpec, Unavailable], cell: Cell) -> Unavailable | None:
+    """Returns why a cell cannot be played now; None when it can."""
+    return unavailable.get(cell.model) or unavailable.get(cell.agent)
+
+
+def _named(unavailable: Mapping[ModelSpec | AgentSpec, Unavailable]) -> list[tuple[str, Unavailable]]:
+    """Returns names with reasons, in the order of the names."""
+    names = ((each.name if isinstance(each, ModelSpec) else f"agent {each.name}", each) for each in unavailable)
+    return [(name, unavailable[each]) for name, each in sorted(names, key=lambda pair: pair[0])]
 
 
 async def play_cell(

@@ -55,7 +55,7 @@ class PreparedRun:
     index: RunIndex
     """Content of the store when the run was prepared."""
     unplayable: Mapping[str, Unavailable] = field(default_factory=dict)
-    """Name of a model -> why it cannot be called; its pending episodes are not played, with no agent."""
+    """Name on the leaderboard -> why it cannot be played: its model or its service cannot be called."""
     context: ExecutionContext = ExecutionContext()
     lock: RunLock | None = None
     """The run lock that this process holds; None when no lock is needed."""
@@ -71,7 +71,7 @@ class PreparedRun:
 
     @property
     def cells_to_play(self) -> tuple[Cell, ...]:
-        return tuple(cell for cell in self.pending.cells if cell.model.name not in self.unplayable)
+        return tuple(cell for cell in self.pending.cells if cell.entry not in self.unplayable)
 
 
 def load_dataset(config: RunConfig) -> Dataset:

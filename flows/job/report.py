@@ -74,8 +74,8 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         problems.update(summary.problems)
         stopped += summary.outcomes.get("budget_stopped", 0)
     for cell in run.pending.cells:
-        if cell.model.name in run.unplayable:
-            unavailable = run.unplayable[cell.model.name]
+        if cell.entry in run.unplayable:
+            unavailable = run.unplayable[cell.entry]
             problems[unavailable.kind, unavailable.text] += cell.episode_count
 
     def results(

@@ -188,6 +188,15 @@ def test_an_endpoint_that_nobody_serves(refuse: Refused, tmp_path: Path) -> None
     assert not list(tmp_path.rglob("*.parquet"))
 
 
+def test_a_service_that_is_not_running(refuse: Refused, tmp_path: Path) -> None:
+    """Likewise for an agent that is a service; its model needs no network."""
+    (port,) = free_ports(1)
+    service = {"agent": f"http://127.0.0.1:{port}/turn", "name": "crew"}
+    (tmp_path / "run.yaml").write_text(json.dumps({"models": ["scripted/oracle"], "agents": [service]}))
+    refuse("run", "run.yaml", mentions=("can be reached", "agent crew: transport: crew at http", "muses doctor"))
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
 def test_a_key_that_the_endpoint_refuses(refuse: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "sk-not-the-right-one")
     with Provider(models=refused(401, "bad key sk-not-the-right-one")) as provider:

@@ -41,7 +41,7 @@ def _bearer(endpoint: ModelEndpoint) -> dict[str, str]:
 
 def with_bridge(llm: RecordingLlm, use: Callable[[Bridge, ModelEndpoint], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        bridge = Bridge(now=lambda: 1_700_000_000.5, look_s=0.05)
+        bridge = Bridge(now=lambda: 1_700_000_000.5)
         try:
             return await use(bridge, await bridge.open_episode(llm))
         finally:

@@ -93,11 +93,11 @@ class AgentHost:
         llm = EpisodeLlm(episode.model.model, model, spec.max_calls, events, note)
         found = await self._class(spec, store) if spec.kind == "python" else None
         bridge = self._open_bridge()
-        endpoint = await bridge.open_episode(llm)
+        endpoint = await bridge.open_episode(llm, lambda: self._watch.step_s(events.blocked))
         context = replace(_context(episode), endpoint=endpoint, log=events.log)
         harness: Harness
         if found is None:
-            harness = self._service(spec).harness(context, episode.model.name, lambda: llm.own_time)
+            harness = self.service(spec).harness(context, episode.model.name, lambda: llm.own_time)
         else:
             harness = PythonHarness(found, context, llm, events, self._watch)
         write_reply = partial(episode.family.write_reply, episode.scenario)
@@ -126,7 +126,8 @@ class AgentHost:
             self._bridge = Bridge()
         return self._bridge
 
-    def _service(self, spec: AgentSpec) -> "AgentService":
+    def service(self, spec: AgentSpec) -> "AgentService":
+        """Returns the connections to an agent that is a service."""
         if spec not in self._services:
             from muses_eval.workers.agents.http_agent import AgentService
             from muses_eval.workers.providers.chat_api import Effects

@@ -35,11 +35,14 @@ from muses_eval.workers.agents.chat_completions import (
     model_list,
     read_request,
 )
+from muses_eval.workers.agents.llm import NotPlaying
 from muses_eval.workers.agents.loopback import LoopbackThread, Request, Response
 from muses_eval.workers.providers.api_error import CONTEXT_OVERFLOW
 
 BLOCKED_S = 2.0
 """A call that waits for an event loop which its own agent has blocked for so long is refused."""
+_LOOK_S = 0.5
+"""Pause between two looks whether a call has begun."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -88,11 +91,10 @@ class Bridge:
 
     Args:
         now: seconds since the epoch.
-        look_s: seconds between two looks whether a call has begun.
     """
 
-    def __init__(self, now: Callable[[], float] = time.time, look_s: float = BLOCKED_S) -> None:
-        self._now, self._look_s = now, look_s
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._episodes: dict[str, _OpenEpisode] = {}
         self._starting = asyncio.Lock()
         self._server: LoopbackThread | None = None
@@ -165,7 +167,7 @@ class Bridge:
         waiting = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(episode.chat(call), episode.loop))
         try:
             while not waiting.done():
-                await asyncio.wait({waiting}, timeout=None if call.begun else self._look_s)
+                await asyncio.wait({waiting}, timeout=None if call.begun else _LOOK_S)
                 if not call.begun and episode.blocked_s() >= BLOCKED_S:
                     raise WrongRequest(400, _BLOCKED, "event_loop_blocked")
             return _result(waiting)
@@ -188,7 +190,7 @@ def _result(call: "asyncio.Future[LlmReply]") -> LlmReply:
         raise WrongRequest(400, str(error), "too_many_calls") from None
     except LlmUnavailable as error:
         raise WrongRequest(424, str(error), "model_unavailable") from None
-    except (TypeError, ValueError) as error:  # options of the request that the model's client refuses
+    except (TypeError, ValueError, NotPlaying) as error:  # it can be called, but not so, or not now
         raise WrongRequest(400, str(error)) from None
     except asyncio.CancelledError:
         raise WrongRequest(401, "the episode has ended", "invalid_api_key") from None

@@ -22,6 +22,10 @@ _PAUSE_S = 1.0
 """Pause of a thread that calls the model after its episode, which nothing can end."""
 
 
+class NotPlaying(RuntimeError):
+    """Raised in an agent that calls its model before its first turn or after its episode."""
+
+
 class EpisodeLlm:
     """The model in one episode; used from the event loop of the worker.
 
@@ -95,7 +99,7 @@ class EpisodeLlm:
         if self.failure is not None:
             return LlmUnavailable(str(self.failure))
         if self._observation is None:
-            return RuntimeError(
+            return NotPlaying(
                 "llm.chat: the model can be called from the first call of turn() to the end of the episode"
             )
         self._refused += 1

@@ -35,6 +35,7 @@ class _Step:
     agent: str
     start: float
     thread: int
+    on_blocked: Callable[[float], None]
 
 
 class LoopWatch:
@@ -64,7 +65,7 @@ class LoopWatch:
     @contextmanager
     def step(self, agent: str, on_blocked: Callable[[float], None]) -> Iterator[None]:
         """Times one step of an agent; *on_blocked* receives its seconds when it was too long."""
-        self._running = _Step(agent, self._clock(), threading.get_ident())
+        self._running = _Step(agent, self._clock(), threading.get_ident(), on_blocked)
         step = self._running
         try:
             yield
@@ -74,6 +75,11 @@ class LoopWatch:
             if seconds > BLOCKED_S:
                 on_blocked(seconds)
                 self._warn_once(agent, seconds)
+
+    def step_s(self, on_blocked: Callable[[float], None]) -> float:
+        """Returns the seconds of the step that runs now, when it has this callback; otherwise 0.  For any thread."""
+        step = self._running
+        return 0.0 if step is None or step.on_blocked != on_blocked else self._clock() - step.start
 
     def look(self) -> None:
         """Names the step that runs now, once, when it is too long."""

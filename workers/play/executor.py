@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.shard_spec import ShardSpec
@@ -33,8 +34,8 @@ class Executor(Protocol):
         """Plays one shard when a worker is free.  *on_start* is called at each start, even after a worker died."""
         ...
 
-    async def probe(self, spec: ModelSpec) -> Unavailable | None:
-        """Returns why a model cannot be called from a worker; None when it can."""
+    async def probe(self, spec: ModelSpec | AgentSpec) -> Unavailable | None:
+        """Returns why a model, or an agent that is a service, cannot be called from a worker; None when it can."""
         ...
 
     async def snapshot(self) -> LimitsSnapshot:

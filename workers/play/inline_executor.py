@@ -4,6 +4,7 @@ import secrets
 from types import TracebackType
 from typing import Self
 
+from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.workers.coordinator.coordinator import LocalCoordinator
 from muses_eval.workers.limits import LimitsSnapshot
@@ -45,7 +46,7 @@ class InlineExecutor:
             self._queue.release(group)
             self._queue.add(None)
 
-    async def probe(self, spec: ModelSpec) -> Unavailable | None:
+    async def probe(self, spec: ModelSpec | AgentSpec) -> Unavailable | None:
         return await self._worker.probe(spec)
 
     async def snapshot(self) -> LimitsSnapshot:

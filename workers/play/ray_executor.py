@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray
+from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError, MusesError
 from muses_eval.workers.coordinator.ray_actor import RayCoordinator, connect_coordinator
@@ -142,7 +143,7 @@ class RayExecutor:
                 give_back(actor)
         raise AssertionError("unreachable: the last try returns or raises")
 
-    async def probe(self, spec: ModelSpec) -> Unavailable | None:
+    async def probe(self, spec: ModelSpec | AgentSpec) -> Unavailable | None:
         actor = self._actors[0]
         for tries_left in reversed(range(SHARD_TRIES)):
             try:
@@ -151,7 +152,7 @@ class RayExecutor:
                 raise _own(error) from None
             except RayError as error:
                 if not tries_left:
-                    raise _died(f"model {spec.name!r}", error) from None
+                    raise _died(f"the probe of {spec.name!r}", error) from None
                 await self._wait_until_ready(actor)
             else:
                 return found

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from functools import partial
 
+from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ModelFailure, MusesError
 from muses_eval.pipeline.families import find_family
@@ -74,10 +75,10 @@ class ShardWorker:
             task.cancel()
         await asyncio.gather(*playing, return_exceptions=True)
 
-    async def probe(self, spec: ModelSpec) -> Unavailable | None:
-        """Returns why a model cannot be called from here; None when it can."""
+    async def probe(self, spec: ModelSpec | AgentSpec) -> Unavailable | None:
+        """Returns why a model, or an agent that is a service, cannot be called from here; None when it can."""
         try:
-            await self._model(spec).probe()
+            await (self._model(spec) if isinstance(spec, ModelSpec) else self._agents.service(spec)).probe()
         except (ModelFailure, MusesError) as error:
             return Unavailable.of(error)
         return None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.async_utils import gather_all
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import MusesError
@@ -134,9 +135,9 @@ class GpuScheduler:
             pending.submitted -= 1
             self._switch_if_due()
 
-    async def probe(self, spec: ModelSpec) -> Unavailable | None:
-        """Returns why a model cannot be called; a model that waits for its turn is not probed."""
-        if spec.provider == "vllm" and server_key(spec) not in self._always_up:
+    async def probe(self, spec: ModelSpec | AgentSpec) -> Unavailable | None:
+        """Returns why a model or a service cannot be called; a model that waits for its turn is not probed."""
+        if isinstance(spec, ModelSpec) and spec.provider == "vllm" and server_key(spec) not in self._always_up:
             return self._unavailable.get(server_key(spec))
         return await self._inner.probe(spec)
 
