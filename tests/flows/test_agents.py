@@ -282,7 +282,9 @@ def test_the_store_keeps_the_code_of_a_run() -> None:
 
 
 def test_runtime_env() -> None:
-    """Ray's runtime environment is passed on; with another executor, or with a credential, it is an error."""
+    """Ray's runtime environment is passed on; another executor, a credential and wrong values are refused."""
+    from muses_eval.workers.play.ray_executor import RaySettings, cluster_cpus
+
     ray: dict[str, Any] = {"executor": "ray", "runtime_env": {"pip": ["a==1"], "env_vars": {"MODE": "fast"}}}
     execution = config("chat", execution=ray).execution
     assert json.loads(execution.runtime_env or "") == ray["runtime_env"]
@@ -295,6 +297,8 @@ def test_runtime_env() -> None:
         with pytest.raises(ConfigError, match=expected) as error:
             config("chat", execution={**ray, **change})
         assert key not in str(error.value)
+    with pytest.raises(ConfigError, match=r"execution.runtime_env: .*pip.* must be"):
+        cluster_cpus(RaySettings(runtime_env={"pip": 3}))
 
 
 MODEL: Mapping[str, Any] = {
