@@ -115,9 +115,10 @@ def _run_process(folder: Path, arguments: tuple[str, ...], environment: dict[str
 
 
 def _prefect_api(url: str) -> contextlib.AbstractContextManager[object]:
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-    return temporary_settings({PREFECT_API_URL: url})
+    # Prefect would send the last logs when this process ends, which is after its server.
+    return temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False})
 
 
 def run_here(folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> Done:

@@ -3,6 +3,7 @@
 import ast
 import pydoc
 import re
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -182,14 +183,23 @@ FILES = {
     for folder in ("pipeline", "storage", "workers", "flows", "dashboards")
     for file in (ROOT / folder).rglob("*.py")
 }
-BOUND = {module: bound_names(file) for module, file in FILES.items()}
-ALL_NAMES = set().union(*BOUND.values())
+
+
+@cache
+def bound() -> dict[str, set[str]]:
+    """Returns the names that each module binds."""
+    return {module: bound_names(file) for module, file in FILES.items()}
+
+
+@cache
+def all_names() -> set[str]:
+    return set().union(*bound().values())
 
 
 def exists(name: str) -> bool:
     """True for a module and for a name that it binds, such as storage.runs.manifest.RunManifest.run_id."""
     parent, _, last = name.rpartition(".")
-    return name in BOUND or (parent != "" and exists(parent) and last in BOUND.get(parent, ALL_NAMES))
+    return name in FILES or (parent != "" and exists(parent) and last in bound().get(parent, all_names()))
 
 
 def test_roles_in_docstrings_name_what_exists() -> None:

@@ -13,10 +13,10 @@ from tests.conftest import Muses
 from tests.prefect_server import PATIENCE_S
 from tests.provider import Provider
 
-pytestmark = pytest.mark.own_process
 
-
-@pytest.mark.parametrize("command", [["run"], pytest.param(["flow", "evaluate"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "command", [["run"], pytest.param(["flow", "evaluate"], marks=[pytest.mark.slow, pytest.mark.own_process])]
+)
 def test_a_run_reports_the_state_of_its_accounts(muses: Muses, tmp_path: Path, command: list[str]) -> None:
     store, seen, done = open_store(str(tmp_path / "store")), list[LockRecord](), threading.Event()
     reported = threading.Event()

@@ -53,8 +53,6 @@ from tests.prefect_server import PATIENCE_S, PrefectServer, prefect_server
 from tests.provider import Provider, Response, slow
 from tests.receiver import Receiver
 
-pytestmark = pytest.mark.own_process
-
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
@@ -182,6 +180,7 @@ def test_what_a_retry_cannot_mend_is_not_tried_again(prefect: PrefectServer, tmp
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_a_cell_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     """A cell that times out keeps its finished episodes, the other cells are played, and the run reports the gap."""
     stall = Stall()
@@ -246,6 +245,7 @@ def test_a_cell_that_fails_when_its_time_is_over_is_not_tried_again(
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_a_flow_has_its_time(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     stall = Stall()
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:

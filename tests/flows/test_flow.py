@@ -19,8 +19,6 @@ from tests.prefect_server import PrefectServer
 from tests.provider import Provider
 from tests.s3_server import free_ports
 
-pytestmark = pytest.mark.own_process
-
 MODELS = ("--model=scripted/oracle", "--model=scripted/refuse")
 JOB = (*MODELS, "--family=queue", "--family=access", "--dataset=generated:3")
 
@@ -46,6 +44,7 @@ def known(server: PrefectServer, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, prefect: PrefectServer) -> None:
     done = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=prefect.url)
     assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr
@@ -70,6 +69,7 @@ def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, pr
 
 
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_a_flow_that_cannot_run_says_so_once(muses: Muses, prefect: PrefectServer) -> None:
     """The user sees only our message, and Prefect records the failure with the same reason."""
     (port,) = free_ports(1)
@@ -107,6 +107,7 @@ def test_an_interrupted_flow_is_not_left_running(
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_a_server_that_is_not_there(muses: Muses, tmp_path: Path) -> None:
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"

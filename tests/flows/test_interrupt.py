@@ -24,8 +24,6 @@ from muses_eval.storage.query.duckdb_connection import connect
 from tests.conftest import Muses
 from tests.provider import Provider, Response, slow
 
-pytestmark = pytest.mark.own_process
-
 EPISODES, SHARD = 48, 4
 ANSWERED = 22
 """Number of answers before the provider stalls; no multiple of ``SHARD``, so that a shard is partly finished."""

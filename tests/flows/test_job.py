@@ -12,8 +12,6 @@ from tests.provider import Provider
 from tests.s3_server import S3Server
 from tests.shared import OFFICIAL, needs_shared
 
-pytestmark = pytest.mark.own_process
-
 AGENTS = [f"--model=scripted/{kind}" for kind in ("oracle", "compliant", "refuse", "random")]
 
 
@@ -25,6 +23,7 @@ def write_dataset(path: Path, family: str, count: int) -> Path:
 
 
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_an_api_model_on_ray_into_s3_and_out_again_in_sql(muses: Muses, tmp_path: Path, s3: S3Server) -> None:
     dataset = write_dataset(tmp_path / "access.jsonl", "access", 6)
     store = "s3://muses-tests/job"
@@ -71,6 +70,7 @@ def test_official_files_are_played_as_they_are(muses: Muses, folder: str, episod
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_the_flow_and_the_plain_run_are_the_same_job(muses: Muses, prefect: PrefectServer) -> None:
     """A run has the same id and scores without Prefect, with its embedded server, and with another server on Ray."""
     arguments = (*AGENTS, "--dataset", "generated:4", "--json")

@@ -10,8 +10,6 @@ import yaml
 from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
 
-pytestmark = pytest.mark.own_process
-
 CONFIG = {
     "models": ["scripted/oracle", "scripted/refuse"],
     "dataset": "generated:4",

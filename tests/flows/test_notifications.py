@@ -16,8 +16,6 @@ from tests.prefect_server import PrefectServer
 from tests.receiver import Receiver
 from tests.s3_server import free_ports
 
-pytestmark = pytest.mark.own_process
-
 KEY = "sk-proj-0123456789abcdefABCDEF"
 
 

@@ -16,8 +16,6 @@ from tests.conftest import Muses
 from tests.prefect_server import PrefectServer
 from tests.provider import Provider, slow
 
-pytestmark = pytest.mark.own_process
-
 TRYING = AccountStatus(
     name="http://one/v1 (KEY)",
     calls_per_s=9.9,
@@ -112,6 +110,7 @@ def test_a_run_that_stalls_ends_with_3_and_keeps_what_is_finished(muses: Muses, 
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_so_does_a_flow(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     stalls(muses, tmp_path, "flow", "evaluate", PREFECT_API_URL=prefect.url)
 

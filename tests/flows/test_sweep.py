@@ -37,8 +37,6 @@ from tests.provider import Provider, completion
 from tests.stand_in_vllm import stand_in, until
 from tests.workers.test_ray_executor import ray_cluster
 
-pytestmark = pytest.mark.own_process
-
 BASE: Mapping[str, Any] = {"name": "s", "dataset": "generated:3", "families": ["queue"], "models": ["scripted/oracle"]}
 DEAD = {"model": "openai:dead", "api_key_env": "NO_SUCH_KEY"}
 
@@ -298,6 +296,7 @@ def test_served_models_take_turns_across_the_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_a_sweep_through_prefect(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:
     config = {**BASE, "store": "store", "models": ["scripted/oracle", DEAD], "grid": {"epochs": [1, 2]}}
     (tmp_path / "sweep.yaml").write_text(json.dumps(config))
@@ -322,6 +321,7 @@ def test_a_sweep_through_prefect(muses: Muses, prefect: PrefectServer, tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_ctrl_c_keeps_what_is_finished(muses: Muses, tmp_path: Path) -> None:
     """Ctrl-C leaves no process behind, and the next start plays the rest."""
     with Provider(reply=lambda _: "{}", latency_s=0.2) as provider:
@@ -341,6 +341,7 @@ def test_ctrl_c_keeps_what_is_finished(muses: Muses, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.own_process
 def test_two_sweeps_at_once_share_what_a_provider_allows(muses: Muses, tmp_path: Path, prefect: PrefectServer) -> None:
     """Two sweeps on one Ray cluster use the shared limit fully, never exceed it, and make progress at the same time."""
     ray_folder = Path(tempfile.mkdtemp(prefix="muses-"))

@@ -1,4 +1,7 @@
-"""Statistics compared with values computed by hand, with scipy and statsmodels, and with simulated coverage."""
+"""Statistics compared with values computed by hand, with scipy and statsmodels, and with simulated coverage.
+
+The tests import scipy and statsmodels, since at the top of the file each process of a test run would import them.
+"""
 
 import math
 import random
@@ -6,8 +9,6 @@ import statistics
 from itertools import pairwise
 
 import pytest
-import scipy.stats
-import statsmodels.api as sm
 from hypothesis import assume, given, settings, strategies as st
 from muses_eval.storage.analysis.intervals import Bounds, exact_interval, wilson_interval, worst_case_bounds
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
@@ -16,9 +17,6 @@ from muses_eval.storage.analysis.paired_t_test import Difference, average_differ
 from muses_eval.storage.analysis.power import Design, smallest_difference
 from muses_eval.storage.analysis.rank_bands import RankBand, rank_bands
 from muses_eval.storage.analysis.student_t import t_quantile, t_sf
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestIndPower, TTestPower
-from statsmodels.stats.proportion import proportion_confint
 
 from tests.bench.stats_coverage import (
     Population,
@@ -110,11 +108,15 @@ def test_what_is_no_number_is_refused(bad: float) -> None:
 
 @given(st.floats(-60, 60), st.floats(1, 2000))
 def test_students_t_is_scipys(t: float, df: float) -> None:
+    import scipy.stats
+
     assert t_sf(t, df) == pytest.approx(scipy.stats.t.sf(t, df), rel=1e-9, abs=1e-280)
 
 
 @given(st.floats(1e-9, 1 - 1e-9), st.floats(1, 2000))
 def test_the_quantiles_of_t_are_scipys(probability: float, df: float) -> None:
+    import scipy.stats
+
     assert t_quantile(probability, df) == pytest.approx(scipy.stats.t.ppf(probability, df), rel=1e-8, abs=1e-8)
 
 
@@ -126,6 +128,8 @@ def test_quantiles_of_no_probability(probability: float) -> None:
 
 @given(st.integers(1, 3000), st.data(), st.sampled_from([0.8, 0.95, 0.99]))
 def test_intervals_of_proportions_are_those_of_statsmodels(trials: int, data: st.DataObject, level: float) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
     successes = data.draw(st.sampled_from([0, 1, trials - 1, trials]) | st.integers(0, trials))
     for ours, method in ((wilson_interval, "wilson"), (exact_interval, "beta")):
         theirs = proportion_confint(successes, trials, 1 - level, method)
@@ -144,6 +148,8 @@ def test_proportions_of_nothing_and_of_nonsense() -> None:
 
 @given(st.lists(st.tuples(grid, grid), min_size=2, max_size=30))
 def test_pairs_without_repetition_are_the_paired_t_test(pairs: list[tuple[float, float]]) -> None:
+    import scipy.stats
+
     first, second = map(list, zip(*pairs, strict=True))
     assume(statistics.pvariance([a - b for a, b in pairs]) > 1e-9)
     found = paired_difference(first, second, range(len(pairs)))
@@ -156,6 +162,10 @@ def test_pairs_without_repetition_are_the_paired_t_test(pairs: list[tuple[float,
 @given(st.lists(st.tuples(grid, grid, st.integers(0, 5)), min_size=3, max_size=40))
 def test_pairs_in_clusters_are_a_clustered_regression(pairs: list[tuple[float, float, int]]) -> None:
     """The mean difference is the constant of a regression with cluster-robust errors and G - 1 degrees of freedom."""
+
+    import scipy.stats
+    from statsmodels.regression.linear_model import OLS
+
     first, second, clusters = map(list, zip(*pairs, strict=True))
     count = len(set(clusters))
     found = paired_difference(first, second, clusters)
@@ -165,7 +175,7 @@ def test_pairs_in_clusters_are_a_clustered_regression(pairs: list[tuple[float, f
     assert found.se is not None
     assume(found.se > 1e-6)
     values = [a - b for a, b in zip(first, second, strict=True)]
-    fit = sm.OLS(values, [1.0] * len(values)).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
+    fit = OLS(values, [1.0] * len(values)).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
     assert found.se == pytest.approx(fit.bse[0], rel=1e-6)
     assert found.p == pytest.approx(2 * scipy.stats.t.sf(abs(fit.tvalues[0]), count - 1), rel=1e-6)
 
@@ -192,6 +202,9 @@ def test_differences_that_are_all_the_same(count: int) -> None:
 
 def test_the_sign_test_is_that_of_scipy() -> None:
     """For six positive differences out of six, the p-value equals that of scipy's sign test."""
+
+    import scipy.stats
+
     found = paired_difference([1.0] * 6, [0.0] * 6, range(6))
     assert found.p == pytest.approx(scipy.stats.binomtest(6, 6).pvalue)
 
@@ -213,6 +226,9 @@ def test_an_average_adds_families_and_keeps_columns_together() -> None:
 
 def test_an_average_of_independent_families_is_welchs() -> None:
     """Over two families the test is that of a sum; with one sign reversed, it is Welch's test of a difference."""
+
+    import scipy.stats
+
     dice = random.Random(4)
     first, second = ([dice.random() for _ in range(count)] for count in (9, 14))
     parts = [paired_t_test(*_mean_and_se(first), 9), paired_t_test(*_mean_and_se([-value for value in second]), 14)]
@@ -239,6 +255,9 @@ def _mean_and_se(values: list[float]) -> MeanEstimate:
 @given(p_values)
 @settings(max_examples=15)
 def test_corrections_are_those_of_scipy_and_statsmodels(values: list[float]) -> None:
+    import scipy.stats
+    from statsmodels.stats.multitest import multipletests
+
     expected = list(multipletests(values, method="holm")[1]) if values else []
     assert holm(values) == pytest.approx(expected, rel=1e-12, abs=1e-300)
     expected = list(scipy.stats.false_discovery_control(values)) if values else []
@@ -276,6 +295,9 @@ def test_bands_are_ranks_where_everything_is_known(order: list[str]) -> None:
 @given(st.integers(20, 500), st.floats(0.7, 0.9), st.floats(0.01, 0.1))
 def test_the_smallest_difference_has_the_power_that_statsmodels_says(n: int, wanted: float, alpha: float) -> None:
     """The power is that of statsmodels' noncentral t; the variance of a difference is 1 in the first design, then 2."""
+
+    from statsmodels.stats.power import TTestIndPower, TTestPower
+
     half = math.sqrt(0.5)
     paired = Design(scenarios=n, sd_scenarios=half, sd_epochs=0, correlation=0, alpha=alpha, power=wanted)
     assert TTestPower().power(smallest_difference(paired), n, alpha) == pytest.approx(wanted, abs=0.01)
