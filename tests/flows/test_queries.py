@@ -62,7 +62,8 @@ def test_a_plan_as_a_table_and_as_json(ask: Ask, tmp_path: Path) -> None:
     assert plan["episodes"] == 40
     assert plan["smallest_difference"]["queue"] > 0
     assert plan["cells"][3] == {
-        "model": "scripted/refuse", "family": "queue", "template": "says", "shards": 3, "episodes": 10
+        "model": "scripted/refuse", "base_model": "scripted/refuse", "agent": "chat", "facts": "prose",
+        "family": "queue", "template": "says", "shards": 3, "episodes": 10,
     }  # fmt: skip
     assert not (tmp_path / ".muses").exists()  # a plan plays nothing
 

@@ -144,8 +144,8 @@ def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> Non
         ),
     )
     new = ask(store, "FROM scores ORDER BY ALL")
-    assert [row for row in new if row[2] == "access"] == [row for row in old if row[2] == "access"]
-    assert {row[-1] for row in new if row[2] == "queue"} == {0.125}
+    assert [row for row in new if row[5] == "access"] == [row for row in old if row[5] == "access"]
+    assert {row[-1] for row in new if row[5] == "queue"} == {0.125}
     with connect(store) as connection:
         rows = leaderboard(connection)
         assert {row.estimates["queue_f1"].mean for row in rows} == {0.125}
@@ -156,7 +156,7 @@ def test_a_new_scorer_shows_and_the_old_stays(store: str, tmp_path: Path) -> Non
         kept = connection.execute(
             f"SELECT count(*) FROM score_versions WHERE family = 'queue' AND scorer_version = {CURRENT} AND NOT newest"
         ).fetchone()
-    assert kept == (len([row for row in old if row[2] == "queue"]),)
+    assert kept == (len([row for row in old if row[5] == "queue"]),)
     parts = list((Path(store) / "rescored").rglob("*.parquet"))
     assert len(parts) == 7  # 20 episodes, 3 per part
     again = rescore(store, run_id, options=options)

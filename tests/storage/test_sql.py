@@ -82,7 +82,7 @@ def test_events_and_places_of_calls(store: ObjectStore) -> None:
         (*entry, 2, 1, 2, "error", "Traceback"),
     ]
     assert _rows(store, "SELECT turn, step FROM calls WHERE agent = 'guard' ORDER BY position") == [(1, 1), (1, 2)]
-    for view in ("scores", "messages", "calls", "usage", "leaderboard", "leaderboard_cells"):
+    for view in ("scores", "score_versions", "messages", "calls", "usage", "leaderboard", "leaderboard_cells"):
         found = _rows(store, f"SELECT DISTINCT {columns} FROM {view} ORDER BY model")
         assert found == [entry, ("model-a", "model-a", "chat", "prose")], view
 

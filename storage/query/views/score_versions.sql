@@ -1,14 +1,24 @@
 -- One row per score and scorer version, the first and all later ones; newest marks the scores of the other views.
 CREATE VIEW score_versions AS
 WITH played AS (
-    SELECT run_id, model, family, scenario_id, episode_id, scorer_version, scores
+    SELECT run_id, model, base_model, agent, facts, family, scenario_id, episode_id, scorer_version, scores
     FROM (FROM counted_attempts('unsettled') UNION ALL FROM settled)
     WHERE outcome = 'scored'
 ),
 versions AS (
     FROM played
     UNION ALL
-    SELECT run_id, model, family, scenario_id, episode_id, rescored.scorer_version, rescored.scores
+    SELECT
+        run_id,
+        model,
+        base_model,
+        agent,
+        facts,
+        family,
+        scenario_id,
+        episode_id,
+        rescored.scorer_version,
+        rescored.scores
     FROM rescored
     JOIN played USING (run_id, episode_id)
     WHERE rescored.scorer_version > played.scorer_version
@@ -20,6 +30,9 @@ marked AS (
 SELECT
     run_id,
     model,
+    base_model,
+    agent,
+    facts,
     family,
     scenario_id,
     episode_id,
