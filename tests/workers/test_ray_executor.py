@@ -42,6 +42,7 @@ from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, Ray
 from tests.provider import Provider, slow, storm
 from tests.s3_server import free_ports
 from tests.workers.test_play_shard import ORACLE, api, spec
+from tests.workers.test_python_agents import PASSING, PLAIN, with_agent
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -222,6 +223,36 @@ def test_killed_workers_lose_nothing(pool: Pool, tmp_path: Path, monkeypatch: py
     ids = [episode.episode_id for shard in shards for episode in read_shard(store, shard.key)]
     assert sorted(ids) == sorted(read_index(store, shards[0].run_id).scored)
     assert len(set(ids)) == len(ids) == len(shards)
+
+
+@pytest.mark.slow
+def test_killed_workers_lose_no_episode_that_an_agent_holds(pool: Pool, tmp_path: Path) -> None:
+    """Workers are killed while agents wait for their model; each episode is stored once, with each call once."""
+    with Provider(reply=lambda _: "{}", script=storm(4, slow(600.0))) as provider:
+        alone = shards_of(spec(tmp_path, api(provider), "access"), 1)
+        shards = [with_agent(shard, (PASSING, PLAIN)[number % 2]) for number, shard in enumerate(alone)]
+
+        async def job() -> list[ShardSummary]:
+            playing = asyncio.gather(*map(pool.executor.run, shards))
+            while len(provider.completions) < 4:  # noqa: ASYNC110 - another thread changes it
+                await asyncio.sleep(0.01)
+            for pid in worker_pids():
+                os.kill(pid, signal.SIGKILL)
+            return await playing
+
+        summaries = pool.loop.run(job())
+        assert len(provider.completions) >= len(shards) + 4
+    assert [summary.outcomes for summary in summaries] == [{"scored": 1}] * len(shards)
+    episodes = [episode for shard in shards for episode in read_shard(open_store(str(tmp_path)), shard.key)]
+    ids = sorted(episode.episode_id for episode in episodes)
+    assert ids == sorted(read_index(open_store(str(tmp_path)), shards[0].run_id).scored)
+    assert ids == sorted({plan.id for shard in shards for plan in shard.episodes})
+    assert {episode.model for episode in episodes} == {"m + tried"}
+    assert all("agent_error" not in episode.flags for episode in episodes)
+    for episode in episodes:
+        placed = [(turn, 1) for turn in range(1, episode.turns + 1)]
+        assert [(call.turn, call.step) for call in episode.calls if call.role == "agent"] == placed
+        assert [(event.turn, event.step) for event in episode.events] == placed
 
 
 @pytest.mark.slow
