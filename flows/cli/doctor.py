@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from muses_eval.pipeline.config.agent_config import AgentConfig
 from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
-from muses_eval.pipeline.errors import ModelFailure, MusesError
+from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.families.family_package import installed_families
 from muses_eval.pipeline.providers import installed_providers
 from muses_eval.pipeline.retirement import retirement_notices
@@ -157,23 +156,10 @@ def _agent(agent: AgentConfig, execution: ExecutionConfig) -> str:
     if loaded.note is not None:
         return f"found, but not checked here: {loaded.note}"
     if loaded.spec.kind == "http":
-        asyncio.run(_probe_service(loaded.spec))
+        _probe(loaded.spec, "start the service, or correct its address in the config")
         return f"{agent.agent} answers"
     origin = loaded.distribution or loaded.spec.target
     return f"{origin} can be loaded" if loaded.files is None else f"loaded with {', '.join(sorted(loaded.files))}"
-
-
-async def _probe_service(agent: AgentSpec) -> None:
-    from muses_eval.workers.agents.http_agent import AgentService
-    from muses_eval.workers.providers.chat_api import Effects
-
-    service = AgentService(agent, os.environ, Effects(random.Random()))
-    try:
-        await service.probe()
-    except ModelFailure as error:
-        raise MusesError(f"{error}; start the service, or correct its address in the config") from error
-    finally:
-        await service.close()
 
 
 def _model(spec: ModelSpec) -> str:
@@ -181,6 +167,12 @@ def _model(spec: ModelSpec) -> str:
         return "built in, needs no network"
     if spec.provider == "vllm":
         return "its servers start with a run"
+    _probe(spec, "start the server, or correct base_url or the key in the config")
+    return f"{' or '.join(spec.endpoint.base_urls)} answers"
+
+
+def _probe(spec: ModelSpec | AgentSpec, advice: str) -> None:
+    """Raises MusesError, with the advice, when a model or a service cannot be called."""
     from muses_eval.workers.play.shard_worker import ShardWorker
     from muses_eval.workers.providers.model import Unavailable
 
@@ -193,5 +185,4 @@ def _model(spec: ModelSpec) -> str:
 
     unavailable = asyncio.run(probe())
     if unavailable is not None:
-        raise MusesError(f"{unavailable}; start the server, or correct base_url or the key in the config")
-    return f"{' or '.join(spec.endpoint.base_urls)} answers"
+        raise MusesError(f"{unavailable}; {advice}")
