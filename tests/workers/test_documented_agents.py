@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muses_eval.agents import LlmReply, ToolCall, Turn, TurnInput, TurnReply
+from muses_eval.agents import LlmReply, TurnInput, TurnReply
 from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.agents.bridge import Bridge
@@ -21,6 +21,8 @@ from muses_eval.workers.agents.http_agent import AgentService
 from muses_eval.workers.providers.chat_api import Effects
 
 from tests.agent_samples import CONTEXT, TURN, RecordingLlm
+from tests.provider import Provider, completion
+from tests.workers.test_python_agents import at, errors, first
 
 PAGE = (Path(__file__).parents[2] / "docs" / "agents.md").read_text(encoding="utf-8")
 
@@ -102,26 +104,26 @@ def test_a_class_in_python(verdict: str, sent: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_framework_with_its_own_client() -> None:
-    """pydantic-ai reaches the model through the bridge: its instructions, its tool, the result of it, its history."""
+def test_a_framework_with_its_own_client(tmp_path: Path) -> None:
+    """pydantic-ai reaches the model through the bridge, with its tool; its calls are those of the episode."""
     pytest.importorskip("pydantic_ai", reason="pydantic-ai is not installed")
-    names: dict[str, Any] = {}
-    exec(compile(example("python", "pydantic_ai"), "docs/agents.md", "exec"), names)
-    asked = LlmReply("", (ToolCall("c1", "authority_of", '{"name": "Ana"}'),), "tool_calls", 5, 6)
-    llm = RecordingLlm(asked, LlmReply("Ana has 9", (), "stop", 7, 8), LlmReply("bye"))
-
-    async def run() -> list[str]:
-        bridge = Bridge()
-        try:
-            agent = names["Framework"](replace(CONTEXT, endpoint=await bridge.open_episode(llm)), llm)
-            return [await agent.turn(TURN), await agent.turn(Turn(number=2, turns_left=0, inputs=(), messages=()))]
-        finally:
-            await bridge.close()
-
-    assert asyncio.run(run()) == ["Ana has 9", "bye"]
-    first, second, third = llm.calls
-    assert [message["role"] for message in first["messages"]] == ["system", "user"]
-    assert first["messages"][0]["content"] == CONTEXT.briefing
-    assert first["tools"][0]["function"]["name"] == "authority_of"
-    assert (second["messages"][-1]["role"], second["messages"][-1]["content"]) == ("tool", "9")
-    assert [message["role"] for message in third["messages"]].count("assistant") == 2
+    call = {"id": "c1", "type": "function", "function": {"name": "authority_of", "arguments": '{"name": "Nobody"}'}}
+    usage = {"prompt_tokens": 10, "completion_tokens": 5}
+    script = [completion(None, "tool_calls", usage, tool_calls=[call]), completion("done", "stop", usage)]
+    files = {"agent.py": "from framework import Framework as Agent", "framework.py": example("python", "pydantic_ai")}
+    with Provider(script=script) as provider:
+        episode = first(tmp_path, files, at(provider))
+    assert (errors(episode), episode.messages[-1].content) == ([], "done")
+    assert [(c.turn, c.step, c.prompt_tokens, c.finish_reason) for c in episode.calls] == [
+        (1, 1, 10, "tool_calls"),
+        (1, 2, 10, "stop"),
+    ]
+    assert episode.cost_usd == pytest.approx(2 * (10 * 1.0 + 5 * 2.0) / 1e6)
+    assert [event.text.strip() for event in episode.events] == ['[tool call] authority_of({"name": "Nobody"})', "done"]
+    one, two = (request.document for request in provider.completions)
+    assert [message["role"] for message in one["messages"]] == ["system", "user"]
+    assert one["tools"][0]["function"]["name"] == "authority_of"
+    assert [(message["role"], message["content"]) for message in two["messages"][-2:]] == [
+        ("assistant", None),
+        ("tool", "0"),
+    ]
