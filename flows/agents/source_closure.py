@@ -46,14 +46,18 @@ class Source:
 def source_of_file(file: Path) -> Source:
     """Returns where the modules of an agent in *file* are.
 
-    A file with relative imports, or with imports of the name of its folder, belongs to a package; any other file is a
-    module of its own, whose neighbours are imported by their names.
+    A file belongs to the package of its folder when it imports from the folder above, or from its own folder by the name
+    of the folder or, next to an ``__init__.py``, relatively.  Any other file is a module of its own, whose neighbours
+    are imported by their names or relatively.
     """
     folder = top = file.parent
     while (top.parent / "__init__.py").is_file():
         top = top.parent
     root, imports = top.parent, list(_imports(_parsed(file)))
-    if not any(level or (_is_below(name, top.name) and _module_file(root, name)) for level, name in imports):
+    most_levels = 0 if (folder / "__init__.py").is_file() else 1
+    if not any(
+        level > most_levels or (_is_below(name, top.name) and _module_file(root, name)) for level, name in imports
+    ):
         return Source(folder, file.stem)
     package = ".".join(folder.relative_to(root).parts)
     return Source(root, f"{package}.{file.stem}", boundary=top.name)
@@ -123,7 +127,7 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     yield node.level, base
                 yield from ((node.level, f"{base}.{alias.name}".lstrip(".")) for alias in node.names)
             case ast.Call(func=func, args=[ast.Constant(value=str(name)), *_]) if _called(func) == "import_module":
-                yield 0, name
+                yield len(name) - len(name.lstrip(".")), name.lstrip(".")
 
 
 def _resolved(package: str, level: int, name: str) -> str | None:

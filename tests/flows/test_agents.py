@@ -93,10 +93,22 @@ CLOSURES: Mapping[str, tuple[Mapping[str, str], str, set[str]]] = {
         {"guard.py", "helpers.py", "deep.py", "tools/__init__.py", "tools/rules.py", "tools/words.py"},
     ),
     "relative imports": (
-        {"a/guard.py": entry("from .helpers import x", "from . import more"), "a/helpers.py": "x = 1", "a/more.py": "",
-         "a/other.py": ""},
+        {"a/guard.py": entry("import importlib, other", "from .helpers import x", "from . import more",
+                             "importlib.import_module('.late', __package__)"),
+         "a/late.py": "", "a/helpers.py": "x = 1", "a/more.py": "", "a/other.py": "", "a/unused.py": ""},
+        "guard",
+        {"guard.py", "helpers.py", "late.py", "more.py", "other.py"},
+    ),
+    "relative imports in a package": (
+        {"a/__init__.py": "LIMIT = 3", "a/guard.py": entry("from . import LIMIT", "from .helpers import x"),
+         "a/helpers.py": "x = 1", "a/other.py": ""},
         "a.guard",
-        {"a/guard.py", "a/helpers.py", "a/more.py"},
+        {"a/__init__.py", "a/guard.py", "a/helpers.py"},
+    ),
+    "imports from the folder above": (
+        {"p/a/guard.py": entry("from ..base import Base"), "p/__init__.py": "", "p/base.py": "class Base: ..."},
+        "p.a.guard",
+        {"p/__init__.py", "p/a/guard.py", "p/base.py"},
     ),
     "imports of its package": (
         {"p/__init__.py": "", "p/a/__init__.py": "", "p/a/guard.py": entry("from p.base import Base", "import p.a"),
@@ -324,6 +336,8 @@ def test_plan_shows_and_estimates_every_agent(muses: Muses) -> None:
     assert "≥: how often guard will call a model is not known without a pilot; one call per turn is assumed" in text
     assert re.search(r"^m +guard +agent +≥ 5 +≥ .+ +≥ \$", text, re.MULTILINE)
     assert "agents=chat,guard " in muses("plan", "sweep.yaml").stdout
+    named = json.loads(muses("plan", "run.yaml", "--agent=told", "--agent=a/guard.py:Guard", "--json").stdout)
+    assert [cell["model"] for cell in named["cells"]] == ["m + told", "m + Guard"]
     write({"run.yaml": json.dumps({**raw, "agents": ["a/none.py:Guard"]})})
     bad = muses("plan", "run.yaml")
     assert (bad.returncode, "there is no file" in bad.stderr) == (2, True)
