@@ -46,18 +46,17 @@ class Source:
 def source_of_file(file: Path) -> Source:
     """Returns where the modules of an agent in *file* are.
 
-    A file belongs to the package of its folder when it imports from the folder above, or from its own folder by the name
-    of the folder or, next to an ``__init__.py``, relatively.  Any other file is a module of its own, whose neighbours
+    A file belongs to the package of its folder when it imports from the folder above, or from its own folder by the
+    folder's name or, next to an ``__init__.py``, relatively.  Any other file is a module of its own, whose neighbours
     are imported by their names or relatively.
     """
     folder = top = file.parent
     while (top.parent / "__init__.py").is_file():
         top = top.parent
     root, imports = top.parent, list(_imports(_parsed(file)))
-    most_levels = 0 if (folder / "__init__.py").is_file() else 1
-    if not any(
-        level > most_levels or (_is_below(name, top.name) and _module_file(root, name)) for level, name in imports
-    ):
+    own_levels = 0 if (folder / "__init__.py").is_file() else 1
+    by_name = any(_is_below(name, top.name) and _module_file(root, name) for _, name in imports)
+    if not by_name and all(level <= own_levels for level, _ in imports):
         return Source(folder, file.stem)
     package = ".".join(folder.relative_to(root).parts)
     return Source(root, f"{package}.{file.stem}", boundary=top.name)
