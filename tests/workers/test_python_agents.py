@@ -358,7 +358,7 @@ def test_the_traceback_has_the_agents_frames_only(tmp_path: Path) -> None:
 
 def test_an_agent_that_ignores_its_cancellation_is_ended(tmp_path: Path) -> None:
     """Neither swallowing the cancellation nor calling the model without end holds the worker, or the process later."""
-    for number, waits in enumerate(("asyncio.sleep(1e6)", "self.llm.chat(turn.messages)")):
+    for number, waits in enumerate(("asyncio.sleep(1e6)", "self.llm.chat(turn.messages)", "self.llm.chat([])")):
         body = f"while True:\n    try:\n        await {waits}\n    except BaseException:\n        pass"
         episode = first(tmp_path / str(number), agent(body), turn_timeout_s=0.1)
         assert (episode.outcome, len(errors(episode))) == ("scored", 1)

@@ -17,7 +17,7 @@ from muses_eval.workers.agents.own_time import OwnTime
 from muses_eval.workers.providers.model import ModelAgent
 
 MOST_REFUSED = 100
-"""Number of calls beyond the allowed ones after which the turn is ended."""
+"""Number of wrong and of further calls in an episode, after which the next one ends its turn."""
 _PAUSE_S = 1.0
 """Pause of a thread that calls the model after its episode, which nothing can end."""
 
@@ -71,10 +71,14 @@ class EpisodeLlm:
         tools: Sequence[Mapping[str, Any]] = (),
         **sampling: Any,  # noqa: ANN401 - numbers, a text and an object
     ) -> LlmReply:
-        request = chat_request(messages, tools, sampling)
+        try:
+            request = chat_request(messages, tools, sampling)
+        except ValueError:
+            await self._refuse()
+            raise
         observation = self._observation
         if self.failure is not None or observation is None or self._calls >= self._max_calls:
-            await asyncio.sleep(0)  # an agent that calls again and again must not block the event loop
+            await self._refuse()
             raise self._refusal()
         self._calls += 1
         self.events.step += 1
@@ -95,6 +99,13 @@ class EpisodeLlm:
             self.failure = failure
         self._end_turn()
 
+    async def _refuse(self) -> None:
+        """Counts a refused call; gives way, so that an agent which calls again and again does not block the loop."""
+        self._refused += 1
+        if self._refused > MOST_REFUSED:
+            self._end_turn()
+        await asyncio.sleep(0)
+
     def _refusal(self) -> Exception:
         if self.failure is not None:
             return LlmUnavailable(str(self.failure))
@@ -102,9 +113,6 @@ class EpisodeLlm:
             return NotPlaying(
                 "llm.chat: the model can be called from the first call of turn() to the end of the episode"
             )
-        self._refused += 1
-        if self._refused >= MOST_REFUSED:
-            self._end_turn()
         return TooManyCalls(
             f"the episode has made its {self._max_calls} model calls; max_calls of the agent allows no more"
         )

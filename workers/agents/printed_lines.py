@@ -64,7 +64,7 @@ def watch_standard_streams() -> None:
     """Replaces the standard streams of the process, once."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if not isinstance(stream, _AgentAwareStream):
+        if stream is not None and not isinstance(stream, _AgentAwareStream):  # None in a process without a console
             setattr(sys, name, cast("TextIO", _AgentAwareStream(stream)))
 
 
