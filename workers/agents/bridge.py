@@ -40,8 +40,8 @@ from muses_eval.workers.agents.loopback import LoopbackThread, Request, Response
 from muses_eval.workers.providers.api_error import CONTEXT_OVERFLOW
 
 BLOCKED_S = 10.0
-"""A call that waits for an event loop which its own agent has blocked for so long is refused.  Agents also compute for a
-while after they have sent a call, when a framework imports its modules for instance, so the time is not short."""
+"""A call that waits for an event loop which its own agent has blocked for so long is refused.  Agents also compute for
+a while after they have sent a call, when a framework imports its modules for instance, so the time is not short."""
 _LOOK_S = 0.5
 """Pause between two looks whether a call has begun."""
 _LOG = logging.getLogger(__name__)
