@@ -82,6 +82,7 @@ def test_a_run_with_an_agent(muses: Muses) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_demo_without_a_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
