@@ -1,6 +1,7 @@
 """Calls of a harness: any messages, tools and options, in both wire formats, through every wrapper of a model."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -183,6 +184,25 @@ def test_anthropics_format_both_ways() -> None:
     assert (reply.text, reply.tool_calls) == ("I look.", (ToolCall("t1", "look", '{"at": "é"}'),))
     assert reply.call is not None
     assert reply.call.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({"stop": "x", "top_k": 5}, {"stop_sequences": ["x"], "top_k": 5}),
+        ({"stop": ["x", "y"]}, {"stop_sequences": ["x", "y"]}),
+        ({"tool_choice": "none"}, {"tool_choice": {"type": "none"}}),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": "look"}}, "parallel_tool_calls": True},
+            {"tool_choice": {"type": "tool", "name": "look"}},
+        ),
+        ({"parallel_tool_calls": False}, {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}),
+        ({"tool_choice": {"type": "any"}}, {"tool_choice": {"type": "any"}}),
+    ],
+)
+def test_options_of_openais_clients_become_anthropics(options: dict[str, Any], sent: dict[str, Any]) -> None:
+    body = json.loads(AnthropicAdapter().encode("m", (HELLO,), options))
+    assert body == {"model": "m", "messages": [HELLO], **sent}
 
 
 def test_a_role_that_anthropic_lacks_is_refused() -> None:

@@ -13,9 +13,9 @@ from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.episode.control_tokens import escape_message
 from muses_eval.workers.providers.adapter import Completion, NoCompletionError, Options, encoded, token_count
 from muses_eval.workers.providers.anthropic_messages import (
+    request_options,
     system_text,
     tool_calls,
-    tool_choice,
     tool_definitions,
     turns,
 )
@@ -69,9 +69,7 @@ class AnthropicAdapter:
         briefing = system_text(cleaned)
         system = {"system": briefing} if briefing else {}
         defined: dict[str, Any] = {"tools": tool_definitions(tools)} if tools else {}
-        if "tool_choice" in options:
-            defined["tool_choice"] = tool_choice(options["tool_choice"])
-        return encoded({"model": model, **system, "messages": turns(cleaned), **options, **defined})
+        return encoded({"model": model, **system, "messages": turns(cleaned), **request_options(options), **defined})
 
     def completion(self, document: object) -> Completion:
         fields = document if isinstance(document, dict) else {}

@@ -6,6 +6,7 @@
 | ``tool_calls`` of an assistant's message | blocks ``tool_use`` of the message |
 | a message of the role ``tool`` | a block ``tool_result`` of a user's message |
 | ``function`` with ``parameters`` | a tool with ``input_schema`` |
+| ``stop``, ``tool_choice``, ``parallel_tool_calls`` | ``stop_sequences``, ``tool_choice`` |
 
 Consecutive messages of a role become one, since roles alternate, and empty messages are left out.
 """
@@ -17,10 +18,12 @@ from typing import Any
 from muses_eval.pipeline.agents.interface import ToolCall
 from muses_eval.pipeline.episode.system_role import content_text
 from muses_eval.pipeline.errors import ModelFailure
+from muses_eval.workers.providers.adapter import Options
 from muses_eval.workers.providers.chat_request import MessageDict, ToolDict
 from muses_eval.workers.providers.http_client import well_formed
 
 _SYSTEM_ROLES = ("system", "developer")
+_CONVERTED = {"stop", "tool_choice", "parallel_tool_calls"}
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 
 
@@ -97,7 +100,21 @@ def _definition(tool: ToolDict) -> dict[str, Any]:
     return {"name": function["name"], **described, "input_schema": schema}
 
 
-def tool_choice(choice: object) -> object:
+def request_options(options: Options) -> Options:
+    """Returns options in which ``stop``, ``tool_choice`` and ``parallel_tool_calls`` of OpenAI are Anthropic's."""
+    if not options.keys() & _CONVERTED:
+        return options
+    found = {name: value for name, value in options.items() if name not in _CONVERTED}
+    if "stop" in options:
+        found["stop_sequences"] = [options["stop"]] if isinstance(options["stop"], str) else options["stop"]
+    if "tool_choice" in options:
+        found["tool_choice"] = _tool_choice(options["tool_choice"])
+    if options.get("parallel_tool_calls") is False:
+        found["tool_choice"] = {"type": "auto", **found.get("tool_choice", {}), "disable_parallel_tool_use": True}
+    return found
+
+
+def _tool_choice(choice: object) -> object:
     """Returns OpenAI's ``tool_choice`` as Anthropic's; one in Anthropic's format unchanged."""
     match choice:
         case str():
