@@ -119,7 +119,7 @@ def fault_lines(faults: "Iterable[AgentFaults]") -> list[str]:
         f"{each.entry}: {count} of {each.episodes} episodes ({count / each.episodes:.0%}) {text}"
         for each in faults
         for count, text in (
-            (each.errors, "have an error of the agent (agent_error); `muses trace` shows its traceback"),
+            (each.errors, "have an error of the agent (agent_error); `muses trace` shows what happened"),
             (each.blocked, "delayed other episodes by blocking the event loop (agent_blocked)"),
         )
         if count

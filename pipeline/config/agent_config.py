@@ -62,8 +62,11 @@ class AgentConfig(Section):
             raise ValueError(
                 f"name is {self.name!r}; expected at most 60 letters, digits, dots, dashes, underscores and plus signs"
             )
-        if self.form == "service" and (problem := address_problem(self.agent)):
-            raise ValueError(problem.replace("base_url", "agent"))
+        if self.form == "service" and address_problem(self.agent):
+            raise ValueError(
+                "agent is no address of a service, such as http://127.0.0.1:9000/turn: a host and a path, without a "
+                "user, a query or a fragment (it is not shown here, because it may contain a secret)"
+            )
         if self.form == "installed" and not _NAME.fullmatch(self.agent):
             forgotten = " (the class is missing)" if self.agent.endswith(".py") else ""
             raise ValueError(f"agent is {self.agent!r}{forgotten}; {_FORMS}")
@@ -71,14 +74,21 @@ class AgentConfig(Section):
             raise ValueError("the name chat is that of the model alone; give the agent another `name`")
         if self.agent == "chat" and (extra := self._changed - {"agent", "name"}):
             raise ValueError(f"chat is the model alone and has no options: leave out {', '.join(sorted(extra))}")
-        if (self.agent == "prompt") != (self.system is not None):
-            raise ValueError("`system`, the path of a text, belongs to `agent: prompt`, and only to it")
-        if self.agent == "prompt" and self.options is not None:
-            raise ValueError("`agent: prompt` has no options; it has `system` and `place`")
-        if self.agent != "prompt" and self.place != "before":
-            raise ValueError("`place` belongs to `agent: prompt`, and only to it")
         if not _NAME.fullmatch(self.entry):
             raise ValueError(f"agent {self.agent!r} needs a `name`, which tables show")
+        return self
+
+    @model_validator(mode="after")
+    def _has_the_fields_of_its_form(self) -> "AgentConfig":
+        if self.agent == "prompt":
+            if self.system is None:
+                raise ValueError("`agent: prompt` needs `system`, the path of its text")
+            if self.options is not None:
+                raise ValueError("`agent: prompt` has no options; it has `system` and `place`")
+        elif self.system is not None:
+            raise ValueError("`system`, the path of a text, belongs to `agent: prompt`, and only to it")
+        elif self.place != "before":
+            raise ValueError("`place` belongs to `agent: prompt`, and only to it")
         return self
 
     @property

@@ -356,6 +356,47 @@ def test_the_traceback_has_the_agents_frames_only(tmp_path: Path) -> None:
     assert lines[-1] == "ValueError: in the helper"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        """
+        import anyio
+        host, port = self.context.endpoint.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+        for _ in range(20):
+            stream = await anyio.connect_tcp(host, int(port))
+            await stream.aclose()
+        return "done"
+        """,
+        """
+        import anyio
+        for _ in range(20):
+            with anyio.move_on_after(0.001):
+                await anyio.sleep_forever()
+            async with anyio.create_task_group() as group:
+                group.start_soon(anyio.sleep_forever)
+                await anyio.sleep(0.001)
+                group.cancel_scope.cancel()
+        return "done"
+        """,
+        """
+        from openai import AsyncOpenAI
+        access = self.context.endpoint
+        client = AsyncOpenAI(base_url=access.base_url, api_key=access.api_key)
+        for _ in range(3):
+            await client.chat.completions.create(model=access.model, messages=turn.messages)
+        return "done"
+        """,
+    ],
+    ids=["connect", "scopes", "client"],
+)
+def test_libraries_that_cancel_parts_of_their_own_task_go_on(tmp_path: Path, code: str) -> None:
+    """anyio, on which the clients of OpenAI and many frameworks stand, cancels its host task for its scopes."""
+    with_context = agent(code).replace("self.llm = llm", "self.llm, self.context = llm, context")
+    episode = first(tmp_path, with_context)
+    assert (errors(episode), "agent_error" in episode.flags) == ([], False)
+    assert next(message.content for message in episode.messages if message.sender == "agent") == "done"
+
+
 def test_an_agent_that_ignores_its_cancellation_is_ended(tmp_path: Path) -> None:
     """Neither swallowing the cancellation nor calling the model without end holds the worker, or the process later."""
     for number, waits in enumerate(("asyncio.sleep(1e6)", "self.llm.chat(turn.messages)", "self.llm.chat([])")):

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 BLOCKED_S = 1.0
 """A step that takes longer blocks the event loop."""
+ABANDONED = "muses-eval: the agent has not stopped"
+"""Message of the cancellation that ends the coroutine of an agent."""
 STUCK_S = 10.0
 """A step that takes longer is named while it lasts."""
 _LOOK_EVERY_S = 2.0
@@ -107,8 +109,8 @@ class LoopWatch:
 class WatchedCoroutine(Generic[T]):
     """A coroutine of an agent, which is awaited step by step.
 
-    The first cancellation of the task is passed on to the coroutine, which may clean up or ignore it.  The second one
-    ends it.
+    A cancellation is passed on to the coroutine, which may clean up or ignore it; libraries such as anyio cancel a part
+    of their own task, and go on.  One with the message :data:`ABANDONED` ends the coroutine.
     """
 
     def __init__(
@@ -128,7 +130,7 @@ class WatchedCoroutine(Generic[T]):
             try:
                 yield waited
             except BaseException as problem:
-                if isinstance(problem, GeneratorExit) or _is_cancelled_twice(problem):
+                if isinstance(problem, GeneratorExit) or _is_abandoned(problem):
                     _end(self._coroutine)
                     raise
                 error = problem
@@ -147,6 +149,5 @@ def _end(coroutine: Coroutine[Any, Any, object]) -> None:
         return
 
 
-def _is_cancelled_twice(problem: BaseException) -> bool:
-    task = asyncio.current_task()
-    return isinstance(problem, asyncio.CancelledError) and task is not None and task.cancelling() > 1
+def _is_abandoned(problem: BaseException) -> bool:
+    return isinstance(problem, asyncio.CancelledError) and problem.args == (ABANDONED,)

@@ -15,6 +15,7 @@ from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.families.reply_format import ReplyFieldError
 from muses_eval.workers.agents.harness import AgentError, Harness
 from muses_eval.workers.agents.llm import EpisodeLlm
+from muses_eval.workers.agents.loop_watch import ABANDONED
 from muses_eval.workers.providers.chat_request import message_dicts
 from muses_eval.workers.providers.http_client import well_formed
 
@@ -125,10 +126,10 @@ class AgentSession:
 
 async def _end(task: "asyncio.Task[Any]") -> None:
     """Cancels a task that still runs: first it may clean up, then it ends."""
-    for _ in range(2):
+    for message in (None, ABANDONED):
         if task.done():
             break
-        task.cancel()
+        task.cancel(message)
         await asyncio.wait({task}, timeout=CLEANUP_S)
     if task.done() and not task.cancelled():
         task.exception()  # retrieved: after a cancellation, it is of no interest
