@@ -400,6 +400,6 @@ def test_faults_of_several_runs() -> None:
     """A sweep sums the failures of an entry over its runs."""
     runs = [AgentFaults("m + a", 10, 0, 1), AgentFaults("m + b", 10, 4, 0), AgentFaults("m + b", 10, 1, 0)]
     assert fault_lines(total_by_entry(runs)) == [
-        "m + b: 5 of 20 episodes (25%) have an error of the agent (agent_error); `muses trace` shows its traceback",
+        "m + b: 5 of 20 episodes (25%) have an error of the agent (agent_error); `muses trace` shows what happened",
         "m + a: 1 of 10 episodes (10%) delayed other episodes by blocking the event loop (agent_blocked)",
     ]
