@@ -24,7 +24,7 @@ _KEPT = ("text/plain", "text/html")
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """What a cell has put out."""
+    """The output of a cell."""
 
     outputs: list[dict[str, Any]]
     """In the format of notebooks: what it printed and its value, without what it displayed meanwhile."""

@@ -1,4 +1,4 @@
-"""What a harness changes, as text tables, Markdown, CSV, LaTeX or JSON.
+"""The effect of a harness as text tables, Markdown, CSV, LaTeX or JSON.
 
 Tables are in percentage points; CSV and JSON are in 0-1.
 """

@@ -1,4 +1,4 @@
-"""What a harness changes as a LaTeX table: one line per agent, with the differences to its model alone."""
+"""The effect of a harness as a LaTeX table: one line per agent, with the differences to its model alone."""
 
 from muses_eval.dashboards.tables.comparison import CORRECTIONS
 from muses_eval.dashboards.tables.latex_table import STRUCTURED_NOTE, escape

@@ -25,7 +25,7 @@ _NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a class declares about itself."""
+    """Declarations of an agent's class."""
 
     facts: FactsLevel | None = None
     """None when it declares none."""

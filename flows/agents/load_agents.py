@@ -39,7 +39,7 @@ class LoadedAgent:
     distribution: str | None = None
     """Distribution with the code of an installed agent; None when no distribution has it."""
     note: str | None = None
-    """What could not be checked here; None when everything was."""
+    """Check that was not possible here; None when all were."""
 
 
 def load_agents(config: RunConfig) -> tuple[LoadedAgent, ...]:

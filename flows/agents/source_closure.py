@@ -25,7 +25,7 @@ _LEFT_OUT = frozenset(("__pycache__", "env", "node_modules", "site-packages", "v
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the modules of an agent are."""
+    """Location of the modules of an agent."""
 
     root: Path
     """Folder from which its modules are imported."""

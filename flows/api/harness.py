@@ -1,4 +1,4 @@
-"""What the agents of a run change, compared with their models alone."""
+"""The effect of the agents of a run, compared with their models alone."""
 
 import warnings
 from collections.abc import Callable

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderboardSettings:
-    """How a leaderboard is computed."""
+    """Settings of a leaderboard."""
 
     scoring: Scoring = "published"
     coverage: float = 0.99

@@ -1,4 +1,4 @@
-"""What the functions read: a store, or one run of it."""
+"""The source of the functions: a store, or one run of it."""
 
 import os
 import warnings

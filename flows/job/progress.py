@@ -79,7 +79,7 @@ class ProgressDisplay:
 
 
 def _board(lines: list[str]) -> "ProgressBoard | None":
-    """Returns a progress bar above *lines*, which may change; None where nobody sees it."""
+    """Returns a progress bar above *lines*, which may change; None where it is not shown."""
     in_notebook = _in_notebook()
     if not in_notebook and not sys.stderr.isatty():
         return None

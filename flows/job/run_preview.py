@@ -1,4 +1,4 @@
-"""What is known of a run before it is played: its cells, its expected cost, and the differences that it can detect."""
+"""A run before it is played: its cells, its expected cost, and the differences that it can detect."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class RunPreview:
     """Models that the run calls, agents and users."""
     budget: Budget | None
     notes: tuple[str, ...] = ()
-    """What could not be checked here."""
+    """Checks that were not possible here."""
 
     @property
     def has_agents(self) -> bool:

@@ -1,4 +1,4 @@
-"""What an agent receives and returns; ``muses_eval.agents`` offers these names to users.
+"""The values that an agent receives and returns; ``muses_eval.agents`` offers these names to users.
 
 A Python agent is a class.  The pipeline creates one object per episode and calls it once per turn::
 
@@ -29,7 +29,7 @@ ChatMessageDict = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PrincipalProfile:
-    """What an agent knows about a principal."""
+    """A principal as an agent knows it."""
 
     name: str
     role: str

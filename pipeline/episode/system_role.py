@@ -1,4 +1,4 @@
-"""How a model receives its system messages: with the role ``system``, or folded into a user's message.
+"""The form in which a model receives its system messages: with the role ``system``, or folded into a user's message.
 
 The chat templates of some models have no system role: a server then refuses the prompt, or leaves the message out.
 """

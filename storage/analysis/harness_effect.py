@@ -1,4 +1,4 @@
-"""What a harness changes: an agent compared with its model alone, in scores, cost and time.
+"""The effect of a harness: an agent compared with its model alone, in scores, cost and time.
 
 Scores are compared as in :mod:`muses_eval.storage.analysis.compare`, over the scenarios that both have; a pair is
 an agent and ``chat`` with the same model.  p-values are corrected over all agents and columns of the run together.
@@ -98,7 +98,7 @@ class HarnessEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarnessReport:
-    """What every agent of a run changes, by model and agent."""
+    """The effects of all agents of a run, by model and agent."""
 
     run_id: str
     settings: ComparisonSettings

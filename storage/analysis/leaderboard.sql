@@ -115,7 +115,7 @@ SELECT
     model,
     family,
     planned,
-    -- What was not played is in a manifest, which says more.
+    -- An entry that was not played is in the manifest, which says more.
     coalesce(base_model, model) AS base_model,
     coalesce(agent, 'chat') AS agent,
     coalesce(facts, 'prose') AS facts,

@@ -64,7 +64,7 @@ def load(agent: object, **keys: object) -> LoadedAgent:
 
 
 def test_an_agent_from_a_file() -> None:
-    """What the class declares and what the configuration says are together in its specification."""
+    """The specification joins the declarations of the class and the configuration."""
     write({"agents/guard.py": AGENT})
     loaded = load({"agent": "agents/guard.py:Guard", "name": "guard", "options": {"strict": True}, "max_calls": 7})
     spec = loaded.spec
@@ -223,7 +223,7 @@ BAD: Mapping[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_agents(kind: str) -> None:
-    """What is wrong with an agent is said when it is loaded: what came, where, and what was expected."""
+    """A faulty agent is refused when it is loaded: the message says what came, where, and what was expected."""
     agent, expected = BAD[kind]
     with pytest.raises(ConfigError) as error:
         load_agents(config(agent() if callable(agent) else agent))

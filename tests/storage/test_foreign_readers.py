@@ -107,7 +107,7 @@ AS_TYPED: dict[str, Read] = {
     "PyArrow and hive": lambda folder: _pairs(ds.dataset(folder, partitioning="hive").to_table()),
     "PyArrow's Parquet": lambda folder: _pairs(pq.read_table(folder)),
 }
-"""How a person reads a folder."""
+"""Ways in which a person reads a folder."""
 WITHOUT_THE_PATH: dict[str, Read] = {
     "pandas": lambda folder: pd.read_parquet(folder, partitioning=None)[["model", "family"]].itertuples(
         index=False, name=None
@@ -120,7 +120,7 @@ WITHOUT_THE_PATH: dict[str, Read] = {
     ].rows(),
     "PyArrow": lambda folder: _pairs(pq.read_table(folder, partitioning=None)),
 }
-"""What the page advises for folders of version 0.1."""
+"""The advice of the page for folders of version 0.1."""
 
 
 def _pairs(table: pa.Table) -> list[tuple[str, str]]:

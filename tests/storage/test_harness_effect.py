@@ -1,4 +1,4 @@
-"""What a harness changes: agents paired with their models alone, in scores and in usage."""
+"""The effect of a harness: agents paired with their models alone, in scores and in usage."""
 
 import random
 from pathlib import Path

@@ -54,7 +54,7 @@ class AgentEpisode:
     family: Family[Any]
     scenario: Scenario[Any]
     start: Observation
-    """What the model alone would observe before the first turn: its prompt begins with the briefing."""
+    """The observation of the model alone before the first turn: its prompt begins with the briefing."""
 
 
 class AgentHost:

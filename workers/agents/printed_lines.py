@@ -1,4 +1,4 @@
-"""What the code of an agent prints, which goes to the trace of its episode instead of the output of the process.
+"""The output of an agent's code, which goes to the trace of its episode instead of the output of the process.
 
 The context in which code runs decides whose output it is: tasks and ``asyncio.to_thread`` inherit it, a thread that the
 agent starts by itself does not.

@@ -29,7 +29,7 @@ class ChatRequest:
 
     @property
     def further(self) -> tuple[object, ...]:
-        """What determines the reply besides the messages; empty when it is what the model alone would be sent."""
+        """Everything besides the messages that determines the reply; empty for a request of the model alone."""
         if not self.tools and self.overrides == NO_OVERRIDES:
             return ()
         return (self.tools, *self.overrides.identity)

@@ -1,4 +1,4 @@
-"""What the harness changes: each agent of a run against its model alone, in scores, cost and time."""
+"""The effect of a harness: each agent of a run against its model alone, in scores, cost and time."""
 
 from typing import TYPE_CHECKING
 

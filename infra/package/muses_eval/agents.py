@@ -1,4 +1,4 @@
-"""What agents in Python receive and return (docs/agents.md)."""
+"""The values that agents in Python receive and return (docs/agents.md)."""
 
 from muses_eval.pipeline.agents.facts import Facts, PrecedenceRule, Resource
 from muses_eval.pipeline.agents.interface import (

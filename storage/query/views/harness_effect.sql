@@ -1,4 +1,4 @@
--- What an agent changes: its scores minus those of its model alone (agent chat), one row per run, scoring, agent and column
+-- The effect of an agent: its scores minus those of its model alone (agent chat), one row per run, scoring, agent and column
 -- of the leaderboard, over the scenarios that both have; differences are -1 to 1.  A unit is a scenario in one template, its
 -- value the mean over its epochs; the error is clustered by scenario.  Agents whose model the run did not evaluate alone
 -- are not here.  `muses harness` has tests, corrected p-values and costs.
