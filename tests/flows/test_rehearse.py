@@ -155,16 +155,16 @@ def test_every_called_model_is_pointed_at_the_provider(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_killed_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
     """When a Ray worker is killed every few seconds, every episode is still scored once, with the same scores."""
-    more = {"families": ["access"], "users": "scripted", "dataset": "generated:20"}
+    more = {"families": ["queue"], "dataset": "generated:40"}
     calm = config(tmp_path, "calm", **more)
     rehearsed(calm, FaultProfile(latency=QUICK), tmp_path)
     execution = {"executor": "ray", "workers": 2, "shard_size": 1, "shards_per_worker": 1}
     ray = config(tmp_path, "ray", **more, execution=execution)
     result = rehearsed(
-        ray, FaultProfile(latency=Latency(base=Distribution(median=0.2)), kill_worker_every_s=4), tmp_path
+        ray, FaultProfile(latency=Latency(base=Distribution(median=0.5)), kill_worker_every_s=3), tmp_path
     )
     assert result.killed
-    assert result.report.outcomes["scored"] == result.report.planned == 20
+    assert result.report.outcomes["scored"] == result.report.planned == 40
     assert result.disagreements == ()
     assert scores(ray) == scores(calm) != []
 

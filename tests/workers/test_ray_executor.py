@@ -411,7 +411,7 @@ class Recorder:
 
 
 def test_a_worker_that_always_dies_is_not_asked_for_ever() -> None:
-    with pytest.raises(MusesError, match="model 'm': its worker died 5 times, the last time with: "):
+    with pytest.raises(MusesError, match="the probe of 'm': its worker died 5 times, the last time with: "):
         asyncio.run(pool_with(Handle(probe=Method(RayActorError()))).probe(ModelSpec("m", "openai", "m")))
 
 

@@ -1,4 +1,4 @@
-"""The worker killer of a rehearsal kills at most once between two signs of progress."""
+"""The worker killer of a rehearsal waits for signs of progress before each kill."""
 
 import asyncio
 import random
@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from muses_eval.workers.rehearsal.worker_killer import kill_workers
+from muses_eval.workers.rehearsal.worker_killer import SIGNS, kill_workers
 
 
 @contextmanager
@@ -30,18 +30,24 @@ def test_no_worker_is_killed_without_progress() -> None:
             assert seconds == 5
             passed += 1
 
+        async def show_progress() -> None:
+            for _ in range(SIGNS):
+                progress.set()
+                while progress.is_set():  # noqa: ASYNC110 - the killer clears it, without any other sign
+                    await asyncio.sleep(0)
+
         killing = asyncio.create_task(kill_workers(5, progress, random.Random(0), killed, sleep))
         try:
             with worker() as first:
                 await asyncio.sleep(0.2)
                 assert (passed, killed, first.poll()) == (1, [], None)
-                progress.set()
+                await show_progress()
                 await asyncio.to_thread(first.wait)
                 assert killed == [first.pid]
             with worker() as second:
                 await asyncio.sleep(0.2)
                 assert killed == [first.pid]
-                progress.set()
+                await show_progress()
                 await asyncio.to_thread(second.wait)
                 assert killed == [first.pid, second.pid]
         finally:

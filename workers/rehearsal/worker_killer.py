@@ -13,6 +13,8 @@ from pathlib import Path
 
 from muses_eval.workers.providers.retries import Sleep
 
+SIGNS = 2
+"""Number of signs of progress before each kill."""
 _TITLE = b"ray::ShardWorker"
 
 
@@ -26,14 +28,15 @@ async def kill_workers(
 ) -> None:
     """Kills a random worker of this process's cluster again and again, until cancelled; appends its id to *killed*.
 
-    Between two kills at least *every_s* seconds pass and *progress* is set at least once, so that a run makes
-    progress even when a worker needs longer than that to start.
+    Before each kill at least *every_s* seconds pass and *progress* is set :data:`SIGNS` times, so that a run makes
+    progress even when a worker needs longer than that to start, and no shard loses all of its tries.
     """
     while True:
         await sleep(every_s)
-        await progress.wait()
-        if pids := await asyncio.to_thread(worker_pids, os.getpid()):
+        for _ in range(SIGNS):
+            await progress.wait()
             progress.clear()
+        if pids := await asyncio.to_thread(worker_pids, os.getpid()):
             pid = rng.choice(sorted(pids))
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
