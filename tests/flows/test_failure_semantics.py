@@ -148,6 +148,7 @@ def test_a_cell_is_tried_again_with_what_it_owes_by_then(prefect: PrefectServer,
     }
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_cell_that_cannot_be_played_does_not_stop_the_others(prefect: PrefectServer, tmp_path: Path) -> None:
     tries: list[ShardSpec] = []
@@ -448,6 +449,7 @@ def test_a_server_that_is_in_trouble_for_a_while_costs_nothing(
     assert run.state_type.value == "COMPLETED"
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_what_a_server_answers_with_500_is_asked_again(prefect: PrefectServer) -> None:
     """Requests that get a 500 are retried, as Prefect does for a 503; else a finished run would end with that error."""

@@ -68,6 +68,7 @@ def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, pr
     assert [state for state, _ in known(prefect, "evaluate-tonight")["states"]] == ["COMPLETED"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.own_process
 def test_a_flow_that_cannot_run_says_so_once(muses: Muses, prefect: PrefectServer) -> None:
@@ -133,6 +134,7 @@ class _Broken(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_trouble_with_the_progress_page_costs_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A progress artifact that cannot be published is logged, and the run continues."""

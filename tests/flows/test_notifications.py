@@ -122,6 +122,7 @@ def test_no_message_holds_a_key() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_messages_arrive_at_every_kind_of_block(
     prefect: PrefectServer, receiver: Receiver, caplog: pytest.LogCaptureFixture

@@ -295,6 +295,7 @@ def test_served_models_take_turns_across_the_runs(tmp_path: Path) -> None:
 # Sweeps through Prefect, as users start them
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.own_process
 def test_a_sweep_through_prefect(muses: Muses, prefect: PrefectServer, tmp_path: Path) -> None:

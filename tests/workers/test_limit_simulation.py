@@ -8,6 +8,8 @@ from muses_eval.workers.rehearsal.fault_profile import HardLimits
 
 from tests.workers.simulation import Dice, Estimate, Scene, SimulatedProvider, lognormal, play
 
+pytestmark = pytest.mark.slow
+
 
 def always(**limits: float) -> Callable[[float], HardLimits]:
     fixed = HardLimits.model_validate(limits)
