@@ -8,10 +8,7 @@ record of the call, its event.  The ways take turns, and the best round of each 
 machine can only add time.  Prints one JSON object.
 """
 
-import argparse
 import asyncio
-import json
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +24,7 @@ from muses_eval.workers.agents.python_agent import AgentClass, PythonHarness
 from muses_eval.workers.agents.session import AgentSession
 from muses_eval.workers.providers.chat_request import ChatRequest
 
+from tests.bench.command_line import run_benchmark
 from tests.bench.model_calls import PROMPT
 
 EPISODES = 64
@@ -109,14 +107,5 @@ def measure(calls: int, rounds: int) -> dict[str, object]:
     return {"calls": calls, "rounds": rounds, "episodes": EPISODES, "cpu_ms_per_call": above}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.agents")
-    parser.add_argument("--calls", type=int, default=6_400, help="calls a way and round (default: 6400)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the cheapest counts (default: 3)")
-    options = parser.parse_args()
-    json.dump(measure(options.calls, options.rounds), sys.stdout, indent=2)
-    sys.stdout.write("\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark("tests.bench.agents", measure, 6_400, "way")

@@ -8,11 +8,8 @@ are subtracted.  Each way takes its turn several times, and the cheapest round c
 can only add time.  Prints one JSON object.
 """
 
-import argparse
 import asyncio
-import json
 import multiprocessing
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +17,8 @@ from typing import Any
 import aiohttp
 from muses_eval.agents import LlmReply, ModelEndpoint
 from muses_eval.workers.agents.bridge import Bridge
+
+from tests.bench.command_line import run_benchmark
 
 EPISODES = 64
 MESSAGES = [
@@ -97,14 +96,5 @@ def measure(calls: int, rounds: int) -> dict[str, object]:
     return {"calls": calls, "rounds": rounds, "episodes": EPISODES, "cpu_ms_per_call": above}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.bridge")
-    parser.add_argument("--calls", type=int, default=4_000, help="calls a way and round (default: 4000)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the cheapest counts (default: 3)")
-    options = parser.parse_args()
-    json.dump(measure(options.calls, options.rounds), sys.stdout, indent=2)
-    sys.stdout.write("\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark("tests.bench.bridge", measure, 4_000, "way")

@@ -8,12 +8,10 @@ record; the other two encode, send and decode.  The clients take turns, and the 
 load on the machine can only add time.  Prints one JSON object.
 """
 
-import argparse
 import asyncio
 import json
 import multiprocessing
 import random
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
@@ -27,6 +25,7 @@ from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.workers.providers.chat_api import ChatApiAgent, ChatApiModel, Effects, ModelConnection
 from muses_eval.workers.providers.openai import OpenAIAdapter
 
+from tests.bench.command_line import run_benchmark
 from tests.concurrency_limit import ConcurrencyLimit
 
 CONCURRENCY = 64
@@ -173,14 +172,5 @@ async def _measured(client: Client, base_url: str, calls: int) -> float:
     return await client(base_url, calls)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.model_calls")
-    parser.add_argument("--calls", type=int, default=2_000, help="calls a client and round (default: 2000)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the cheapest counts (default: 3)")
-    options = parser.parse_args()
-    json.dump(measure(options.calls, options.rounds), sys.stdout, indent=2)
-    sys.stdout.write("\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark("tests.bench.model_calls", measure, 2_000, "client")

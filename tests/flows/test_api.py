@@ -205,7 +205,7 @@ def test_a_pilot_counts_for_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda store: muses_eval.run({"models": ["scripted/nobody"]}), "ConfigError", "argument: .*nobody"),
+        (lambda store: muses_eval.run({"models": ["scripted/unknown"]}), "ConfigError", "argument: .*unknown"),
         (lambda store: muses_eval.run({**CONFIG, "grid": {"epochs": [1, 2]}}), "ConfigError", "it has a grid"),
         (lambda store: muses_eval.plan("missing.yaml"), "ConfigError", "missing.yaml: cannot be read"),
         (lambda store: muses_eval.run({**CONFIG, "dataset": "gone.jsonl"}, store=store), "MusesError", "gone.jsonl"),

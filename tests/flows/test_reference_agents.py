@@ -16,7 +16,7 @@ WITHHELD = "SELECT DISTINCT agent FROM events WHERE kind = 'log' AND text LIKE '
 
 
 def test_enforced_permissions_keep_privacy_by_construction(tmp_path: Path) -> None:
-    """The model gives the resource to everybody; what it is told changes nothing, and what is enforced does."""
+    """The model gives the resource to every principal: text in its prompt changes nothing, enforcement does."""
     text = tmp_path / "careful.md"
     text.write_text("Be careful.", encoding="utf-8")
     agents = ["chat", {"agent": "prompt", "system": str(text)}, "told", "guard", "told+guard"]
