@@ -61,6 +61,7 @@ def set_environment_defaults(settings: Settings, environ: MutableMapping[str, st
     defaults = {
         "DO_NOT_TRACK": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # with it, every worker under `uv run` builds the environment again
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default; without it, Ray logs a warning in every worker
         "VLLM_NO_USAGE_STATS": "1",
         "PREFECT_HOME": str(settings.prefect_home),

@@ -56,6 +56,7 @@ def test_engines_have_their_home_below_ours_and_send_nothing_home() -> None:
     assert environ["PREFECT_HOME"] == "/data/muses/prefect"
     silent = {"DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0", "VLLM_NO_USAGE_STATS": "1"}
     assert environ.items() >= {**silent, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}.items()
+    assert environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] == "0"  # workers use the environment of their driver
     assert environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "CRITICAL"
 
 
