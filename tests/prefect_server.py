@@ -63,7 +63,6 @@ class PrefectServer:
             **self._database,
             "PREFECT_UI_ENABLED": "false",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",  # the default is a minute
             "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
         }
 
