@@ -45,7 +45,8 @@ def compare(  # noqa: PLR0913 - independent options
         a: a model of the run, or RUN:MODEL for one of another run; None for every pair, together with *b*.
         b: the other model.
         store: a folder, ``s3://bucket/prefix`` or a report; None for the store of the commands.
-        run: id of the run; None for that of a report, or the newest run of the store.
+        run: id of the run, the beginning of one, or a run's name; None for that of a report, or the newest run with
+            scores.
         family: only the columns of this family.
         scoring: ``published`` or ``corrected``.
         correction: ``holm`` bounds the chance of any false claim, ``bh`` the share of false claims.

@@ -33,7 +33,8 @@ def harness(
 
     Args:
         store: a folder, ``s3://bucket/prefix`` or a report; None for the store of the commands.
-        run: id of the run; None for that of a report, or the newest run of the store.
+        run: id of the run, the beginning of one, or a run's name; None for that of a report, or the newest run with
+            scores.
         scoring: ``published`` or ``corrected``.
         correction: ``holm`` bounds the chance of any false claim, ``bh`` the share of false claims.
 

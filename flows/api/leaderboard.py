@@ -48,7 +48,8 @@ def leaderboard(  # noqa: PLR0913 - independent options
 
     Args:
         store: a folder, ``s3://bucket/prefix`` or a report; None for the store of the commands.
-        run: id of the run; None for that of a report, or the newest run of the store.
+        run: id of the run, the beginning of one, or a run's name; None for that of a report, or the newest run with
+            scores.
         scoring: ``published`` or ``corrected``.
         coverage: share of the planned episodes that must be scored, in every family, for a model to be ranked.
         averaging: ``released`` leaves out the episodes that the script of the paper's table 2 leaves out.

@@ -10,6 +10,7 @@ from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import NoSuchRunError, find_manifest
+from muses_eval.storage.runs.resolve_run import resolve_run
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -33,12 +34,21 @@ class Location:
 
 
 def locate(source: Source, run: str | None = None) -> Location:
-    """Returns the store that *source* names, and the run: *run*, or else that of a report."""
+    """Returns the store that *source* names, and the run: *run*, or else that of a report.
+
+    *run*: an id, the beginning of one, or a run's name.
+
+    Raises:
+        NoSuchRunError: the store has no such run.
+        AmbiguousRunError: several runs have this name, or ids that begin with it.
+    """
     if source is None:
-        return Location(read_settings().store, run)
-    if isinstance(source, (str, os.PathLike)):
-        return Location(os.fspath(source), run)
-    return Location(source.store, run or source.run_id)
+        url = read_settings().store
+    else:
+        url = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source.store
+    if run is not None:
+        return Location(url, resolve_run(open_store(url), run))
+    return Location(url, None if source is None or isinstance(source, (str, os.PathLike)) else source.run_id)
 
 
 def query_runs(store_url: str, question: "Query[T]", run_id: str | None, on_lost: "Callable[[LostObject], None]") -> T:
@@ -50,10 +60,10 @@ def query_runs(store_url: str, question: "Query[T]", run_id: str | None, on_lost
         MusesError: the store has no such run, or no run that can be read.
     """
     from muses_eval.storage.query.resilient_query import resilient_query
-    from muses_eval.storage.runs.newest_run import newest_run
+    from muses_eval.storage.runs.newest_run import has_runs
 
     def ask(connection: "DuckDBPyConnection") -> tuple[T] | None:
-        return None if newest_run(connection) is None else (question(connection),)
+        return (question(connection),) if has_runs(connection) else None
 
     found = resilient_query(store_url, ask, run_id)
     for lost in found.lost:

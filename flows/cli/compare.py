@@ -7,7 +7,7 @@ from muses_eval.flows.api.compare import read_comparison
 from muses_eval.flows.api.source import locate
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.find_run import print_lost
-from muses_eval.flows.cli.options import Store
+from muses_eval.flows.cli.options import OfRun, Store
 from muses_eval.flows.cli.output import echo
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError
@@ -28,13 +28,13 @@ def compare(  # noqa: PLR0913 - the command's options
     *,
     every_pair: All = False,
     family: Family = None,
-    run: str | None = None,
+    run: OfRun = None,
     scoring: Scoring = "published",
     store: Store = None,
     correction: Correction = "holm",
     format: Literal["table", "md", "json"] = "table",  # noqa: A002 - the option's name
 ) -> int:
-    """Compare two models on the scenarios that both have played. Without --run: of the newest run in the store."""
+    """Compare two models on the scenarios that both have played. Without --run: of the newest run with scores."""
     from muses_eval.dashboards.tables.comparison import render_comparison
     from muses_eval.dashboards.tables.ranking import render_ranking
     from muses_eval.storage.analysis.compare import ComparisonSettings

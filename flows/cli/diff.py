@@ -1,17 +1,12 @@
 """``muses diff``: differences between two runs in their inputs and results."""
 
-from typing import Annotated
-
-from cyclopts import Parameter
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.find_run import find_run, query_store
-from muses_eval.flows.cli.options import Json, Store
+from muses_eval.flows.cli.options import Json, Run, Store
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError
-
-Run = Annotated[str, Parameter(help="A run's id; `muses store ls` lists them.")]
 
 
 def diff(
@@ -22,10 +17,10 @@ def diff(
     from muses_eval.storage.analysis.compare import ComparisonSettings
     from muses_eval.storage.analysis.run_diff import diff as diff_runs
 
-    if run_a == run_b:
-        raise ConfigError(f"the run {run_a!r} was named twice; name two runs")
     url = store or read_settings().store
     a, b = (find_run(url, name) for name in (run_a, run_b))
+    if a.run_id == b.run_id:
+        raise ConfigError(f"the run {a.run_id!r} was named twice; name two runs")
     found = query_store(url, lambda connection: diff_runs(connection, a, b, ComparisonSettings(scoring=scoring)))
     echo(to_json(diff_record(found)) if as_json else render_diff(found))
     return DONE

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from muses_eval.dashboards.tables.text_table import text_table
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.find_run import find_run, query_store
-from muses_eval.flows.cli.options import Json, Store
+from muses_eval.flows.cli.options import Json, Run, Store
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import ConfigError
@@ -17,7 +17,6 @@ from muses_eval.storage.export.tables import ExportFormat, ExportView
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
 Force = Annotated[bool, Parameter(help="Overwrite existing files.")]
 
 
@@ -60,7 +59,7 @@ def inspect(
         written.extend(export_inspect(connection, manifest, folder, replace=force))
         return written
 
-    logs = query_store(url, write, run)
+    logs = query_store(url, write, manifest.run_id)
     if as_json:
         files = [
             {"path": str(log.path), "model": log.model, "family": log.family, "episodes": log.episodes} for log in logs
@@ -91,10 +90,10 @@ def _table(run: str, form: ExportFormat, options: TableOptions) -> int:
     from muses_eval.storage.export.tables import export_table
 
     url, target = options.store or read_settings().store, _expanded(options.out)
-    find_run(url, run)
-    rows = query_store(url, lambda c: export_table(c, options.view, form, target, replace=options.force), run)
+    run_id = find_run(url, run).run_id
+    rows = query_store(url, lambda c: export_table(c, options.view, form, target, replace=options.force), run_id)
     if options.as_json:
-        echo(to_json({"run_id": run, "view": options.view, "rows": rows, "path": str(target)}))
+        echo(to_json({"run_id": run_id, "view": options.view, "rows": rows, "path": str(target)}))
     else:
         echo(f"{target}: {rows} rows of {options.view}")
     return DONE

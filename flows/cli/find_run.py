@@ -1,4 +1,4 @@
-"""Finds a run by its id, and queries a store; damaged objects are named on stderr."""
+"""Finds the run that a user names, and queries a store; damaged objects are named on stderr."""
 
 import sys
 from typing import TYPE_CHECKING, TypeVar
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import RunManifest, find_manifest
+from muses_eval.storage.runs.resolve_run import resolve_run
 
 if TYPE_CHECKING:
     from muses_eval.storage.query.lost_objects import LostObject
@@ -14,13 +15,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def find_run(store_url: str, run_id: str) -> RunManifest:
+def find_run(store_url: str, wanted: str) -> RunManifest:
     """Returns the manifest of a run.
+
+    *wanted*: an id, the beginning of one, or a run's name.
 
     Raises:
         NoSuchRunError: the run does not exist; the message names runs with similar ids.
+        AmbiguousRunError: several runs have this name, or ids that begin with it.
     """
-    return find_manifest(open_store(store_url), run_id)
+    store = open_store(store_url)
+    return find_manifest(store, resolve_run(store, wanted))
 
 
 def query_store(store_url: str, question: "Query[T]", run_id: str | None = None) -> T:

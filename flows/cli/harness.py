@@ -1,20 +1,19 @@
 """``muses harness``: what every agent of a run changes, compared with its model alone."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
 from muses_eval.flows.api.harness import read_harness_effects
 from muses_eval.flows.api.source import locate
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.compare import Correction
 from muses_eval.flows.cli.find_run import print_lost
-from muses_eval.flows.cli.options import Store
+from muses_eval.flows.cli.options import OfRun, Store
 from muses_eval.flows.cli.output import echo
 from muses_eval.pipeline.episode.score import Scoring
 
 
 def harness(
-    run: Annotated[str | None, Parameter(help="Default: the newest run in the store.")] = None,
+    run: OfRun = None,
     /,
     *,
     scoring: Scoring = "published",

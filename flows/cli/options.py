@@ -12,6 +12,9 @@ from muses_eval.pipeline.errors import ConfigError
 
 Config = Annotated[Path | None, Parameter(help="YAML file; optional with --model.")]
 Store = Annotated[str | None, Parameter(help="Folder or s3://bucket/prefix. Default: MUSES_STORE or .muses/store.")]
+RUN_HELP = "A run: its id, the beginning of its id, or its name; `muses store ls` lists them."
+Run = Annotated[str, Parameter(help=RUN_HELP)]
+OfRun = Annotated[str | None, Parameter(help=f"{RUN_HELP} Default: the newest run with scores.")]
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object instead of tables.")]
 
 

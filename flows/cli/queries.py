@@ -14,7 +14,7 @@ from muses_eval.flows.api.source import locate, query_runs
 from muses_eval.flows.api.trace import read_trace
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.find_run import print_lost
-from muses_eval.flows.cli.options import Store
+from muses_eval.flows.cli.options import OfRun, Store
 from muses_eval.flows.cli.output import echo, json_value, to_json
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError
@@ -35,7 +35,7 @@ Bands = Annotated[bool, Parameter(help="Also print the possible ranks from the p
 def leaderboard(  # noqa: PLR0913 - the command's options
     *,
     store: Store = None,
-    run: str | None = None,
+    run: OfRun = None,
     scoring: Scoring = "published",
     format: Literal["table", "md", "csv", "json", "latex"] = "table",  # noqa: A002 - the option's name
     coverage: float = 0.99,
@@ -43,7 +43,7 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     bands: Bands = False,
     averaging: Averaging = "all",
 ) -> int:
-    """Print the mean ± standard error of every model and column. Default: the newest run in the store."""
+    """Print the mean ± standard error of every model and column. Default: of the newest run with scores."""
     if with_paper and scoring != "published":
         raise ConfigError("--with-paper: the paper's figures are by --scoring published; leave out one of the two")
     if bands and format not in ("table", "md"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from muses_eval.flows.cli import DONE
-from muses_eval.flows.cli.options import Json, Store
+from muses_eval.flows.cli.options import Json, Run, Store
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import Interrupted
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from muses_eval.flows.job.rescore import OnProgress, RescoreReport
 
-Run = Annotated[str, Parameter(help='The run\'s id; `muses sql "from runs"` lists them.')]
 Scenarios = Annotated[
     str | None,
     Parameter(help="JSONL file or folder, or generated:N@SEED. Default: the dataset of the run's config."),
@@ -28,10 +27,14 @@ Scenarios = Annotated[
 def rescore(run: Run, /, *, store: Store = None, dataset: Scenarios = None, as_json: Json = False) -> int:
     """Score a run's transcripts again with today's scorers, without a model call. Old scores stay in the store."""
     from muses_eval.flows.job.rescore import RescoreOptions, rescore as score_again
+    from muses_eval.storage.objects.open_store import open_store
+    from muses_eval.storage.runs.resolve_run import resolve_run
 
+    url = store or read_settings().store
+    run_id = resolve_run(open_store(url), run)
     try:
         with _progress() as move:
-            report = score_again(store or read_settings().store, run, dataset, RescoreOptions(on_progress=move))
+            report = score_again(url, run_id, dataset, RescoreOptions(on_progress=move))
     except KeyboardInterrupt:
         again = shlex.join(["muses", *sys.argv[1:]])
         raise Interrupted(f"interrupted; whole parts are stored. Resume with: {again}") from None

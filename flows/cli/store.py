@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from muses_eval.flows.cli import BAD_USAGE, DONE
-from muses_eval.flows.cli.options import Json, Store
+from muses_eval.flows.cli.options import RUN_HELP, Json, Run, Store
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import ConfigError, StoreError
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from muses_eval.storage.objects.object_store import ObjectStore
     from muses_eval.storage.upkeep.verify import VerificationReport
 
-Run = Annotated[str, Parameter(help="The run's id; `muses store ls` lists them.")]
 Grace = Annotated[str, Parameter(help="Minimum age of an object, such as 24h, 7d, 30m.")]
 OlderThan = Annotated[str | None, Parameter(help="Minimum time since the run was last written to, such as 90d, 12h.")]
 NamePattern = Annotated[str | None, Parameter(help="Pattern of the run's id, such as 'nightly-*'.")]
@@ -82,7 +81,7 @@ def du(*, store: Store = None, as_json: Json = False) -> int:
 
 
 def verify(
-    run: Annotated[str | None, Parameter(help="Default: all runs.")] = None,
+    run: Annotated[str | None, Parameter(help=f"{RUN_HELP} Default: all runs.")] = None,
     /,
     *,
     store: Store = None,
@@ -90,10 +89,11 @@ def verify(
 ) -> int:
     """Read every object of a run to its last byte and check it against the manifest. Exit code 2 means damage."""
     from muses_eval.storage.runs.manifest import list_run_ids
+    from muses_eval.storage.runs.resolve_run import resolve_run
     from muses_eval.storage.upkeep.verify import verify as verify_run, verify_each
 
     opened = _open(store)
-    checks = [verify_run(opened, run)] if run else list(verify_each(opened, list_run_ids(opened)))
+    checks = [verify_run(opened, resolve_run(opened, run))] if run else list(verify_each(opened, list_run_ids(opened)))
     is_whole = not any(check.findings for check in checks)
     if as_json:
         echo(to_json({"store": opened.url, "ok": is_whole, "runs": [asdict(check) for check in checks]}))
@@ -108,9 +108,11 @@ def verify(
 
 def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
     """Compact the shards of a run into a few large, sorted objects. A sealed run stays as it is."""
+    from muses_eval.storage.runs.resolve_run import resolve_run
     from muses_eval.storage.upkeep.compaction import compact
 
-    report = compact(_open(store), run)
+    opened = _open(store)
+    report = compact(opened, resolve_run(opened, run))
     if as_json:
         echo(to_json(asdict(report)))
         return DONE

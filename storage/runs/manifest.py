@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.hashing import canonical
+from muses_eval.pipeline.name_match import near_names
 from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.object_keys import RUNS, manifest_key, parse_manifest_key, run_folder, sealed_folder
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
@@ -60,7 +60,7 @@ class NoSuchRunError(StoreError):
             return f"there is no run in the store {store}; `muses run` makes one, --store names another store"
         if len(there) <= _NAMED:
             return f"there is no run {run_id!r} in the store {store}; it has {', '.join(there)}"
-        near = ", ".join(get_close_matches(run_id, there, _NAMED) or there[-_NAMED:])
+        near = ", ".join(near_names(run_id, there, _NAMED) or there[-_NAMED:])
         return (
             f"there is no run {run_id!r} in the store {store}; it has {len(there)}, among them {near}"
             " (`muses store ls` lists all)"

@@ -2,8 +2,20 @@
 
 import duckdb
 
+_PLAYED = "SELECT 1 FROM traces WHERE run_id = $1 AND outcome = 'scored' LIMIT 1"
+
 
 def newest_run(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Returns the id of the run that was created last; None for a store without runs."""
-    found = connection.execute("SELECT run_id FROM runs ORDER BY created_at DESC, run_id DESC LIMIT 1").fetchone()
-    return found[0] if found else None
+    """Returns the id of the run that was created last among those with scores; None for a store without runs.
+
+    A start that failed before it scored an episode does not hide the results of an earlier run.  When no run has
+    scores, the one that was created last is the newest.
+    """
+    rows = connection.execute("SELECT run_id FROM runs ORDER BY created_at DESC, run_id DESC").fetchall()
+    scored = (run_id for (run_id,) in rows if connection.execute(_PLAYED, [run_id]).fetchone())
+    return next(scored, rows[0][0] if rows else None)
+
+
+def has_runs(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Returns True when the store has a run with a readable manifest."""
+    return connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is not None

@@ -130,6 +130,11 @@ def test_a_whole_run(cli: Cli) -> None:
     assert "| scripted/oracle | scripted/refuse |" in cli.said("compare", "--all", "--run=first", "--format=md")
 
 
+def test_short_names_of_models_and_runs(cli: Cli) -> None:
+    whole = cli.said("compare", "scripted/oracle", "second:scripted/compliant", "--run=first")
+    assert cli.said("compare", "oracle", "sec:COMPLIANT", "--run=fir") == whole
+
+
 def test_bands_below_the_leaderboard(cli: Cli) -> None:
     said = cli.said("leaderboard", "--run=first", "--bands")
     assert said.startswith(cli.said("leaderboard", "--run=first"))
@@ -145,10 +150,11 @@ def test_bands_below_the_leaderboard(cli: Cli) -> None:
     ("arguments", "mentions"),
     [
         (("a", "scripted/oracle"), ("no model 'a' in the run 'second'", "scripted/compliant", "runs: first")),
-        (("scripted/oracl", "x"), ("did you mean 'scripted/oracle'?",)),
+        (("scripted/oracel", "x"), ("did you mean 'scripted/oracle'?",)),
         (("first:x", "scripted/oracle"), ("no model 'x' in the run 'first'", "scripted/refuse")),
         (("scripted/oracle", "scripted/oracle"), ("named twice", "two models")),
         (("scripted/oracle",), ("name two models", "--all", "scripted/compliant")),
+        (("scripted", "oracle"), ("'scripted' may be 2 models of the run 'second'", "write more of it")),
         ((), ("name two models", "the run 'second' has: scripted/compliant, scripted/oracle")),
         (("--all", "scripted/oracle"), ("--all compares every pair", "leave out")),
         (("--all", "--family=meeting"), ("of the family 'meeting' in common", "scripted/oracle in the run second")),

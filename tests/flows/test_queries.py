@@ -167,3 +167,35 @@ def test_a_terminal_that_knows_only_ascii(muses: Muses) -> None:
         done = muses(*arguments, PYTHONIOENCODING="ascii")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.isascii()
+
+
+@pytest.mark.usefixtures("store")
+def test_a_start_that_scored_nothing_is_not_the_newest_run(ask: Ask, tmp_path: Path) -> None:
+    runs = tmp_path / ".muses" / "store" / "runs"
+    manifest = json.loads((runs / "mine.json").read_text())
+    for run_id in ("base-00000001", "base-00000002"):
+        later = {**manifest, "run_id": run_id, "created_at": "2099-01-01T00:00:00+00:00"}
+        (runs / f"{run_id}.json").write_text(json.dumps(later))
+    assert "run mine · published scoring" in ask("leaderboard")
+    assert ask("leaderboard") == ask("leaderboard", "--run=mine") == ask("leaderboard", "--run=MI")
+
+
+@pytest.mark.usefixtures("store")
+def test_a_run_is_found_by_its_name_or_the_beginning_of_its_id(
+    ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / ".muses" / "store" / "runs"
+    manifest = json.loads((runs / "mine.json").read_text())
+    for run_id in ("base-00000001", "baseline-00000002", "baseline-00000003"):
+        (runs / f"{run_id}.json").write_text(json.dumps({**manifest, "run_id": run_id}))
+    assert "scripted/oracle: episodes missing" in ask("leaderboard", "--run=base")
+    for wanted, shown in {
+        "baseline": ("may be 2 runs", "baseline-00000002, baseline-00000003", "write more of the id"),
+        "basline": ("no run 'basline'", "base-00000001"),
+    }.items():
+        for command in (("leaderboard", "--run", wanted), ("diff", "mine", wanted), ("harness", wanted)):
+            assert main(list(command)) == 2
+            said = capsys.readouterr().err
+            assert all(text in said for text in shown), said
+    assert ask("export", "csv", "mi", "--out", "e.csv") == "e.csv: 2 rows of episodes\n"
+    assert "run mine is sealed" in ask("store", "seal", "min")
