@@ -1,19 +1,25 @@
 """The figures' views against the same figures computed in Python, over folders and over S3."""
 
+import json
 import random
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
-from math import hypot
+from math import fsum, hypot
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.score import SCORINGS, Score
+from muses_eval.pipeline.episode.transcript import Message, Transcript, delivered, raw_reply
+from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.leaderboard import leaderboard
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
@@ -170,6 +176,84 @@ def test_an_episode_without_rounds_counts_with_its_whole(store: ObjectStore) -> 
     with connect(store.url) as connection:
         rows = connection.execute("SELECT round, episodes, mean FROM privacy_by_round").fetchall()
     assert rows == [(1, 2, 0.5), (2, 2, 0.5)]
+
+
+def test_rounds_without_a_score_keep_the_value_before_them(store: ObjectStore) -> None:
+    """The scorings skip rounds of their own; before its first scored round, an episode has sent nothing."""
+    published = {2: 0.5, 4: 0.25}
+    corrected = dict.fromkeys((1, 2, 3, 4, 5), 0.75)
+    scores = tuple(
+        Score(scoring, metric, value, turn)
+        for metric in ("privacy", "utility")
+        for scoring, rounds in (("published", published), ("corrected", corrected))
+        for turn, value in [*rounds.items(), (None, list(rounds.values())[-1])]
+    )
+    write_shard(store, KEY, [episode(1, family="access", scores=scores)])
+    curves = _view(store, "privacy_by_round", "metric", "round")
+    values = {
+        name: [curves["published", "model-a", name, turn][2] for turn in range(1, 6)] for name in METRICS["access"]
+    }
+    assert values == {"privacy": [1.0, 0.5, 0.5, 0.25, 0.25], "utility": [0.0, 0.5, 0.5, 0.25, 0.25]}
+    assert {curves["corrected", "model-a", "privacy", turn][2] for turn in range(1, 6)} == {0.75}
+
+
+_SCENARIO = FAMILIES["access"].read(next(iter(FAMILIES["access"].generate(1, 3))))
+_REPLIES = st.sampled_from(("leak", "greet", "unreadable", "empty", "done"))
+_PLAYED = st.lists(st.lists(_REPLIES, max_size=6), min_size=2, max_size=8)
+
+
+def _transcript(kinds: Sequence[str]) -> Transcript:
+    """Returns the transcript of an agent whose replies are of these kinds, through an API."""
+    resource, name = _SCENARIO.truth.resource, _SCENARIO.names[0]
+    messages: list[Message] = []
+    for turn, kind in enumerate(kinds, 1):
+        text = resource if kind == "leak" else "Hello."
+        reply = {"unreadable": "no object", "empty": "", "done": '{"goal_achieved": true}'}.get(kind)
+        messages.append(raw_reply(turn, json.dumps({"target": name, "content": text}) if reply is None else reply))
+        messages += [] if reply is not None else [delivered(turn, [name], text)]
+        if kind == "done":
+            break
+    return Transcript(tuple(messages), from_api=True)
+
+
+@given(_PLAYED)
+@settings(max_examples=8, deadline=None)
+def test_the_last_point_of_every_figure_is_the_leaderboard(played: list[list[str]]) -> None:
+    """Also with replies that a scoring passes over; the cells of the other figures average to the leaderboard."""
+    episodes = [
+        episode(
+            number,
+            family="access",
+            scenario_id=f"access-{number % 3}",
+            attack=("none", "pressure", None)[number % 3],
+            num_users=2 + number % 2,
+            scores=FAMILIES["access"].score(_SCENARIO, _transcript(kinds)),
+        )
+        for number, kinds in enumerate(played)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(folder)
+        write_shard(store, KEY, episodes)
+        with connect(store.url) as connection:
+            rounds = connection.execute(
+                "SELECT scoring, metric, mean, se, episodes FROM privacy_by_round "
+                "QUALIFY round = max(round) OVER () ORDER BY ALL"
+            ).fetchall()
+            board = connection.execute(
+                "SELECT scoring, metric, mean, se, episodes FROM leaderboard_cells "
+                "WHERE metric IN ('privacy', 'utility') ORDER BY ALL"
+            ).fetchall()
+            parts = {
+                view: connection.execute(f"SELECT scoring, metric, mean, episodes FROM {view}").fetchall()
+                for view in ("by_attack_and_template", "by_num_users")
+            }
+    assert rounds == board
+    assert {row[-1] for row in rounds} == {len(episodes)}
+    for cells in parts.values():
+        for scoring, metric, mean, _, count in board:
+            found = [(cell[2], cell[3]) for cell in cells if cell[:2] == (scoring, metric)]
+            assert sum(n for _, n in found) == count
+            assert fsum(value * n for value, n in found) / count == pytest.approx(mean)
 
 
 def test_runs_have_their_own_longest_round(store: ObjectStore) -> None:
