@@ -14,6 +14,7 @@ from muses_eval.flows.agents.load_agents import load_agent
 from muses_eval.flows.cli import BAD_USAGE, DONE
 from muses_eval.flows.cli.options import Json, RunOptions, load_config
 from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.cli.proxy_report import proxy_report
 from muses_eval.flows.job.load_protocol import load_protocol
 from muses_eval.flows.settings import Settings, make_home, ray_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.agents.agent_spec import AgentSpec
@@ -68,6 +69,7 @@ def _checks(settings: Settings, config: RunConfig | None, options: RunOptions) -
     address = options.ray_address or (config.execution.ray_address if config else None)
     yield _checked("ray", lambda: _ray(settings, address))
     yield _checked("prefect", lambda: _prefect(settings))
+    yield from proxy_checks(settings, config)
     if config and config.protocol == "released":
         yield _checked("protocol released", lambda: _released_texts(config))
     if config:
@@ -80,6 +82,21 @@ def _checks(settings: Settings, config: RunConfig | None, options: RunOptions) -
         check = _checked(f"{role} {spec.name}", lambda spec=spec: _model(spec))  # type: ignore[misc]
         notices = retirement_notices([spec], datetime.now(UTC).date())
         yield replace(check, warning=notices[0] if notices else None)
+
+
+def proxy_checks(settings: Settings, config: RunConfig | None) -> Iterator[Check]:
+    """Yields a check of the proxies that the environment names, and nothing when it names none."""
+    urls = {} if settings.prefect_api_url is None else {"prefect": settings.prefect_api_url}
+    for model in (*config.models, *([config.users] if config.users else [])) if config else ():
+        spec = model.spec()
+        urls |= {f"model {spec.name}": url for url in (spec.endpoint.base_urls if spec.endpoint else ())}
+    try:
+        report = proxy_report(urls, os.environ)
+    except MusesError as error:
+        yield Check("proxy", False, str(error))
+    else:
+        if report is not None:
+            yield Check("proxy", True, report)
 
 
 def agent_checks(config: RunConfig) -> Iterator[Check]:

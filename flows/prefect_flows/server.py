@@ -1,12 +1,14 @@
 """Connection to the Prefect server, and its errors."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from httpx import HTTPError, HTTPStatusError
 from muses_eval.flows.job.signals import shielded_children
-from muses_eval.pipeline.errors import MusesError
+from muses_eval.pipeline.errors import ConfigError, MusesError
+from muses_eval.pipeline.proxy import malformed_proxy
 from prefect.client.orchestration import get_client
 
 _REASON_CHARS = 300
@@ -20,8 +22,13 @@ def reach_server() -> str:
     final state of the flow is recorded.
 
     Raises:
-        MusesError: the server does not respond.
+        MusesError: the server does not respond, or Prefect's client would fail at a proxy of the environment.
     """
+    if name := malformed_proxy(os.environ):  # Prefect's client reads all of them, even where it uses none
+        raise ConfigError(
+            f"{name} in the environment is no address of a proxy, such as http://proxy.example:3128 or "
+            "socks5://proxy.example:1080; correct it, or unset it"
+        )
     try:
         with shielded_children(), get_client(sync_client=True) as client:
             url, problem = str(client.api_url).rstrip("/"), client.api_healthcheck()

@@ -46,7 +46,9 @@ def known(server: PrefectServer, name: str) -> dict[str, Any]:
 @pytest.mark.integration
 @pytest.mark.own_process
 def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, prefect: PrefectServer) -> None:
-    done = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=prefect.url)
+    """Also behind proxies that cannot reach this machine."""
+    environment = {"HTTP_PROXY": "http://127.0.0.1:1", "ALL_PROXY": "socks5://127.0.0.1:1", "no_proxy": "x.example"}
+    done = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=prefect.url, **environment)
     assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr
     run_id = json.loads(done.stdout)["run_id"]
     found = known(prefect, "evaluate-tonight")

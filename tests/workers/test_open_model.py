@@ -13,8 +13,8 @@ from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.serialization import ChatMessage
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families.family import Family
+from muses_eval.pipeline.proxy import Proxy, proxy_for
 from muses_eval.workers.providers.chat_api import ChatApiModel
-from muses_eval.workers.providers.http_client import Proxy, proxy_for
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.open_model import open_model
 from muses_eval.workers.providers.scripted import ScriptedModel
@@ -80,6 +80,10 @@ def test_no_password_hides_among_several_addresses() -> None:
         ("https://api.example/v1", {"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "*.example:443"}, None),
         ("https://api.example/v1", {"HTTPS_PROXY": "http://p:3128", "no_proxy": "*"}, None),
         ("https://api.example/v1", {"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "i.example,"}, "http://p:3128"),
+        ("https://10.2.3.4/v1", {"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "10.0.0.0/8"}, None),
+        ("https://[2001:db8::1]/v1", {"HTTPS_PROXY": "http://p:3128", "NO_PROXY": "a, 2001:db8::1"}, None),
+        ("https://api.example/v1", {"ALL_PROXY": "http://p:3128"}, "http://p:3128"),
+        ("https://api.example/v1", {"all_proxy": "socks5://q:1080", "HTTPS_PROXY": "http://p:3128"}, "http://p:3128"),
         ("http://127.0.0.1:8000/v1", {"HTTP_PROXY": "http://p:3128"}, None),
         ("http://localhost:8000/v1", {"HTTP_PROXY": "http://p:3128"}, None),
         ("http://[::1]:8000/v1", {"HTTP_PROXY": "http://p:3128"}, None),
@@ -93,7 +97,9 @@ def test_the_proxy_that_the_environment_names(url: str, environ: dict[str, str],
 def test_a_proxy_may_want_a_password() -> None:
     """A proxy's password goes into a header, and never into an address that a message shows."""
     found = proxy_for("https://api.example/v1", {"HTTPS_PROXY": "http://user:p%40ss@p:3128"})
-    assert found == Proxy("http://p:3128", "Basic dXNlcjpwQHNz")
+    assert found == Proxy("http://p:3128", "user", "p@ss")
+    assert found.authorization == "Basic dXNlcjpwQHNz"
+    assert "p@ss" not in repr(found)
 
 
 @pytest.mark.parametrize("proxy", ["socks5://secret@p:1080", "http://", "http://secret@p:port", "http://["])
@@ -102,6 +108,11 @@ def test_a_proxy_that_is_none_is_refused_unseen(proxy: str) -> None:
     with pytest.raises(ConfigError, match="HTTPS_PROXY") as caught:
         open_model(spec_at("https://api.example/v1"), {"HTTPS_PROXY": proxy})
     assert "secret" not in str(caught.value)
+
+
+def test_a_socks_proxy_serves_no_model() -> None:
+    with pytest.raises(ConfigError, match=r"ALL_PROXY in the environment is a SOCKS proxy.*set HTTPS_PROXY"):
+        open_model(spec_at("https://api.example/v1"), {"ALL_PROXY": "socks5h://p:1080"})
 
 
 def test_a_call_goes_through_the_proxy() -> None:

@@ -7,13 +7,12 @@ Text from a server is untrusted: before it is shown, it is bounded, put on one l
 the values of a gateway's headers and a proxy's password are never printed or raised.
 """
 
-import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit, urlunsplit
 
-from muses_eval.pipeline.errors import ConfigError, ModelFailure
+from muses_eval.pipeline.errors import ModelFailure
+from muses_eval.pipeline.proxy import Proxy, proxy_for
 
 if TYPE_CHECKING:
     import aiohttp
@@ -35,15 +34,6 @@ class HttpResponse:
     headers: Mapping[str, str]
     """Response headers; names are case-insensitive."""
     body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """An HTTP proxy."""
-
-    url: str
-    authorization: str | None
-    """Value of the header ``Proxy-Authorization``; None when the proxy needs none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +84,7 @@ class HttpClient:
         name: name of the model, for messages.
         headers: headers of every request.
         secrets: the secrets in the headers, which are never shown.
-        environ: environment variables that name proxies (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
+        environ: environment variables that name proxies (:mod:`muses_eval.pipeline.proxy`).
         bounds: bounds of its requests; None for those of a model.
     """
 
@@ -186,51 +176,6 @@ class HttpClient:
                 connector=connector, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._session
-
-
-def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """Returns the proxy for *url* that the environment names, in lower or upper case; None when there is none.
-
-    Loopback addresses never use one.  The HTTP library's own search is not used: it reads the environment at each
-    request, and a .netrc file.
-
-    Raises:
-        ConfigError: the proxy is of an unsupported kind.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host in ("localhost", "::1") or host.startswith("127."):
-        return None
-    name = f"{parts.scheme}_proxy"
-    proxy = environ.get(name) or environ.get(name.upper()) or ""
-    spared = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if not proxy or _is_among(host, spared):
-        return None
-    try:
-        found = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        port = f":{found.port}" if found.port else ""
-    except ValueError:
-        found, port = urlsplit(""), ""
-    if found.scheme not in ("http", "https") or not found.hostname:
-        raise ConfigError(  # the value is not shown, because it may hold a password
-            f"{name.upper()} in the environment is no address of an HTTP proxy, such as http://proxy.example:3128; "
-            f"correct it, or name {host} in NO_PROXY"
-        )
-    address = f"[{found.hostname}]" if ":" in found.hostname else found.hostname
-    return Proxy(urlunsplit((found.scheme, address + port, "", "", "")), _basic(found.username, found.password))
-
-
-def _is_among(host: str, names: str) -> bool:
-    """Returns True when NO_PROXY names the host, its domain or ``*``; ports are ignored."""
-    listed = (name.strip().partition(":")[0].removeprefix("*").removeprefix(".").lower() for name in names.split(","))
-    return "*" in names.split(",") or any(name and (host == name or host.endswith(f".{name}")) for name in listed)
-
-
-def _basic(user: str | None, password: str | None) -> str | None:
-    if user is None:
-        return None
-    secret = f"{unquote(user)}:{unquote(password or '')}"
-    return "Basic " + base64.b64encode(secret.encode()).decode()
 
 
 def well_formed(text: str) -> str:

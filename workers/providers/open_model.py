@@ -14,6 +14,7 @@ from muses_eval.pipeline.config.endpoint import Endpoint, address_problem
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.providers import PROVIDERS, Provider, unknown_provider
+from muses_eval.pipeline.proxy import proxy_for
 from muses_eval.workers.limits import LimitsClient
 from muses_eval.workers.providers.model import Model
 from muses_eval.workers.providers.scripted import ScriptedModel
@@ -38,7 +39,6 @@ def open_model(spec: ModelSpec, environ: Mapping[str, str], limits: LimitsClient
         return ScriptedModel(spec)
     # Imported here, so that scripted runs start without an HTTP client.
     from muses_eval.workers.providers.chat_api import ChatApiModel, Effects, ModelConnection
-    from muses_eval.workers.providers.http_client import proxy_for
 
     provider = PROVIDERS.get(spec.provider)
     if provider is None:

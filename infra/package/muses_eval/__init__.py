@@ -11,7 +11,14 @@
 
 Each is documented by ``help()`` and in docs/python.md.  The sub-packages are the folders at the top of the repository;
 in a checkout they are links to these folders.
+
+Where the environment names a proxy, the import adds the addresses of this machine to NO_PROXY, so that Prefect, Ray and
+all other processes of a run find each other (:mod:`muses_eval.pipeline.loopback`).
 """
+
+import os
+
+from muses_eval.pipeline.loopback import exempt_loopback
 
 TYPE_CHECKING = False  # not from typing, whose import would take most of the time; type checkers know the name
 if TYPE_CHECKING:
@@ -73,6 +80,9 @@ _MODULES = {
     "storage.runs.manifest": ("NoSuchRunError", "RunMismatchError"),
     "storage.runs.run_lock": ("RunLockedError",),
 }
+
+# At import, because every process begins with it: a command, a notebook, a flow that Prefect starts, a worker of Ray.
+exempt_loopback(os.environ)
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,32 @@
+"""The addresses of this machine, which are never reached through a proxy.
+
+Our own clients ask :func:`is_loopback`.  Libraries that read the environment themselves (Prefect, boto3, Polars, the
+clients of agents) learn it from NO_PROXY, and so do all processes that inherit the environment.
+"""
+
+from collections.abc import Mapping, MutableMapping
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names and addresses of this machine, as NO_PROXY lists them."""
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+"""Variables that name a proxy, in the lower case that has precedence."""
+
+
+def is_loopback(host: str) -> bool:
+    """Returns True for a name or an address of this machine."""
+    return host in LOOPBACK or host.startswith("127.")
+
+
+def variable(environ: Mapping[str, str], name: str) -> str:
+    """Returns the value of a variable that is read in lower case first, then in upper case; empty when it is unset."""
+    return (environ.get(name) or environ.get(name.upper()) or "").strip()
+
+
+def exempt_loopback(environ: MutableMapping[str, str]) -> None:
+    """Adds the addresses of this machine to NO_PROXY when the environment names a proxy."""
+    if not any(variable(environ, name) for name in PROXY_VARIABLES):
+        return
+    for name in ("no_proxy", "NO_PROXY"):
+        listed = [entry.strip() for entry in (environ.get(name) or variable(environ, "no_proxy")).split(",")]
+        if "*" not in listed:
+            environ[name] = ",".join(filter(None, (*listed, *(each for each in LOOPBACK if each not in listed))))
