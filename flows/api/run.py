@@ -23,7 +23,8 @@ def run(config: ConfigSource, *, store: str | os.PathLike[str] | None = None, pr
     Args:
         config: the path of a YAML file, a mapping with the same keys (docs/reference.md), or a ``RunConfig``.
         store: a folder or ``s3://bucket/prefix``, in place of the store of the configuration.
-        progress: False to show no progress on a terminal or in a notebook; warnings are then logged, not printed.
+        progress: False to show no progress, which is a bar on a terminal or in a notebook, and lines on stderr
+            elsewhere; warnings are then logged, not printed.
 
     Returns:
         The result over this call and all earlier ones.  ``report.leaderboard`` is a frame, ``report.complete`` tells

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from muses_eval.flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
-from muses_eval.flows.cli.options import Config, Json, RunOptions, Store, load_config
+from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, Store, load_config
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import interruptible, run_until_signal
@@ -27,7 +27,13 @@ _NO_OPTIONS = RunOptions()
 
 
 def nightly(
-    config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, day: Day = None, as_json: Json = False
+    config: Config = None,
+    /,
+    *,
+    options: RunOptions = _NO_OPTIONS,
+    day: Day = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> int:
     """Run the nightly evaluation: play changed cells and the canary, report changed scores, seal and publish."""
     from muses_eval.flows.nightly.schedule import night_config, read_day, resolve_night
@@ -37,7 +43,7 @@ def nightly(
     parsed = load_config(config, options, settings.store)
     night_config(parsed, resolve_night(parsed, read_day(day), datetime.now(UTC)))  # raises before a server is started
     make_home(settings.prefect_home)
-    with interruptible(resume_advice()), ProgressDisplay() as progress:
+    with interruptible(resume_advice()), ProgressDisplay(quiet=quiet) as progress:
         from muses_eval.flows.prefect_flows.nightly_flow import make_nightly_flow
 
         parameters = (parsed.model_dump(mode="json"), day, parsed.nightly.name)

@@ -15,6 +15,7 @@ Store = Annotated[str | None, Parameter(help="Folder or s3://bucket/prefix. Defa
 RUN_HELP = "A run: its id, the beginning of its id, or its name; `muses store ls` lists them."
 Run = Annotated[str, Parameter(help=RUN_HELP)]
 OfRun = Annotated[str | None, Parameter(help=f"{RUN_HELP} Default: the newest run with scores.")]
+Quiet = Annotated[bool, Parameter(help="Show no progress; warnings and results are still printed.")]
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object instead of tables.")]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
+from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, load_config
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.rehearsal import (
@@ -47,6 +47,7 @@ def rehearse(  # noqa: PLR0913 - the options of a command
         bool, Parameter(help="Only serve the provider until Ctrl-C; then print its request counts.")
     ] = False,
     port: Annotated[int, Parameter(help="Port of --serve; 0: any free port.")] = 0,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Run an evaluation against a local provider that injects faults. It costs nothing and reads no key."""
@@ -57,7 +58,7 @@ def rehearse(  # noqa: PLR0913 - the options of a command
         return _serve(profile, real, port, as_json=as_json)
     set_environment_defaults(settings)
     parsed = _own_store(config, options, settings)
-    with interruptible(_advice(parsed)), ProgressDisplay() as progress:
+    with interruptible(_advice(parsed)), ProgressDisplay(quiet=quiet) as progress:
         result = run_until_signal(lambda _: rehearsal_of(parsed, profile, settings, progress.observer), progress.stop)
     _show(result, weather, as_json=as_json)
     if result.report.budget_reached:

@@ -6,7 +6,7 @@ from typing import Any
 
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import exit_message, resume_advice, run_on_prefect
-from muses_eval.flows.cli.options import Config, Json, RunOptions, load_config
+from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, load_config
 from muses_eval.flows.cli.output import budget_text, echo, to_json
 from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.job.progress import ProgressDisplay
@@ -19,23 +19,27 @@ _SHOWN_PROBLEMS = 5
 _NO_OPTIONS = RunOptions()
 
 
-def run(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json: Json = False) -> int:
+def run(
+    config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, quiet: Quiet = False, as_json: Json = False
+) -> int:
     """Run an evaluation: play every episode that has no score yet, then print the leaderboard."""
     settings = read_settings()
     set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store)
-    with interruptible(resume_advice()), ProgressDisplay() as progress:
+    with interruptible(resume_advice()), ProgressDisplay(quiet=quiet) as progress:
         result = run_until_signal(lambda _: evaluate(parsed, settings, progress.observer), exit_message(progress))
     return _show(result, parsed, as_json=as_json)
 
 
-def flow_evaluate(config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, as_json: Json = False) -> int:
+def flow_evaluate(
+    config: Config = None, /, *, options: RunOptions = _NO_OPTIONS, quiet: Quiet = False, as_json: Json = False
+) -> int:
     """Run an evaluation as a Prefect flow: one task per cell, with progress and leaderboard as artifacts."""
     settings = read_settings()
     set_environment_defaults(settings)
     parsed = load_config(config, options, settings.store)
     make_home(settings.prefect_home)
-    with interruptible(resume_advice()), ProgressDisplay() as progress:
+    with interruptible(resume_advice()), ProgressDisplay(quiet=quiet) as progress:
         from muses_eval.flows.prefect_flows.evaluate_flow import make_evaluate_flow
 
         raw = parsed.model_dump(mode="json")

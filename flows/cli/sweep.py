@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
-from muses_eval.flows.cli.options import Config, Json, RunOptions, load_raw
+from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, load_raw
 from muses_eval.flows.cli.output import budget_text, echo, json_value, to_json
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import interruptible
@@ -31,6 +31,7 @@ def sweep(
     *,
     options: RunOptions = _NO_OPTIONS,
     most_cells: MostCells = MOST_CELLS,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Run every evaluation of a parameter grid through Prefect and show which cells are complete. Rerun to resume."""
@@ -40,7 +41,7 @@ def sweep(
     runs = expand(raw, source, most_cells)  # raises before a server is started
     make_home(settings.prefect_home)
     name = str(raw.get("name", "sweep"))
-    with interruptible(resume_advice()), ProgressDisplay() as progress:
+    with interruptible(resume_advice()), ProgressDisplay(quiet=quiet) as progress:
         from muses_eval.flows.prefect_flows.sweep_flow import make_sweep_flow
 
         parameters = (json_value(raw), name, most_cells)

@@ -1,12 +1,14 @@
-"""Progress of runs on a terminal or in a notebook: episodes, cost and the status of accounts; elsewhere nothing."""
+"""Progress of runs: a bar with the status of accounts on a terminal or in a notebook, plain lines elsewhere."""
 
 import sys
+import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from muses_eval.flows.job.evaluate import OnShard, RunObserver
 from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.job.progress_log import ProgressLog
 from muses_eval.workers.limits import AccountStatus, LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
 
@@ -15,11 +17,14 @@ if TYPE_CHECKING:
 
 
 class ProgressDisplay:
-    """Shows the number of stored episodes and the status of the accounts."""
+    """Shows the number of stored episodes, their cost, and the status of the accounts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        """*quiet*: show warnings alone."""
         self._bar: ProgressBoard | None = None
         self._lines: list[str] = []
+        self._quiet = quiet
+        self._log = ProgressLog(_to_stderr, time.monotonic)
 
     def __enter__(self) -> Self:
         return self
@@ -42,7 +47,7 @@ class ProgressDisplay:
     def warn(self, text: str) -> None:
         """Prints a warning, above the progress bar when it is shown."""
         if self._bar is None:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            _to_stderr(text)
         else:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -51,12 +56,17 @@ class ProgressDisplay:
         self._lines[:] = account_lines(snapshot.accounts)
         if self._bar is not None:
             self._bar.refresh()
+        elif not self._quiet:
+            self._log.status(snapshot)
 
     def begin(self, run: PreparedRun) -> OnShard:
-        """Shows the progress bar of a run, and returns the function that advances it."""
+        """Shows the progress of a run, and returns the function that advances it."""
+        if self._quiet:
+            return lambda _: None
         bar = self._bar = self._bar or _board(self._lines)
         if bar is None:
-            return lambda _: None
+            self._log.begin(run)
+            return self._log.add
         scored = failed = 0
         spent: float | None = 0.0
         item = bar.add_task(run.plan.run_id, total=run.plan.episode_count, completed=run.episodes_done)
@@ -86,6 +96,10 @@ def _board(lines: list[str]) -> "ProgressBoard | None":
     from muses_eval.flows.job.progress_board import NotebookBoard, ProgressBoard
 
     return NotebookBoard(lines) if in_notebook else ProgressBoard(lines)
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _in_notebook() -> bool:

@@ -1,6 +1,7 @@
 """Prefect artifacts of a run: its progress and its leaderboard."""
 
 import asyncio
+from collections.abc import Callable
 from uuid import UUID
 
 from muses_eval.dashboards.tables.leaderboard import render_leaderboard
@@ -35,9 +36,11 @@ class ProgressArtifact:
     def add(self, summary: ShardSummary) -> None:
         self._done += sum(summary.outcomes.values())
 
-    async def keep(self) -> None:
+    async def keep(self, also: Callable[[], None]) -> None:
+        """Publishes the progress, and calls *also*, until it is cancelled."""
         while True:
             await asyncio.sleep(PROGRESS_EVERY_S)
+            also()
             await self.publish()
 
     async def publish(self) -> None:

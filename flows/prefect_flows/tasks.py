@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import replace
 from typing import Any
 
 from muses_eval.flows.job.evaluate import OnShard, play_cell
 from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.job.progress_log import ProgressLog
 from muses_eval.flows.prefect_flows.artifacts import ProgressArtifact
 from muses_eval.flows.prefect_flows.time_limits import CellTimeLimitError, cell_time_limit
 from muses_eval.pipeline.async_utils import gather_all
@@ -15,7 +17,7 @@ from muses_eval.pipeline.plan.plan import Cell
 from muses_eval.storage.runs.shards import read_index
 from muses_eval.workers.play.executor import Executor
 from muses_eval.workers.play.shard_summary import ShardSummary
-from prefect import State, task
+from prefect import State, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
@@ -31,6 +33,9 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
     limits, summaries = run.config.flow, list[ShardSummary]()
     failures: list[Exception] = []
     progress = await ProgressArtifact.start(run)
+    progress_log = ProgressLog(get_run_logger().info, time.monotonic)
+    progress_log.begin(run)
+    progress_log.say_now()
     page = flow_run.ui_url or ""
     if run.lock is not None and page.startswith("http"):  # an embedded server has no pages
         run.lock.add_link("Prefect", page)
@@ -38,6 +43,7 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
     def stored(summary: ShardSummary) -> None:
         summaries.append(summary)
         progress.add(summary)
+        progress_log.add(summary)
         on_shard(summary)
 
     async def one_cell(cell: Cell) -> None:
@@ -69,13 +75,14 @@ async def play_as_tasks(run: PreparedRun, executor: Executor, on_shard: OnShard)
         except Exception as error:  # noqa: BLE001 - raised below, after the other cells
             failures.append(error)
 
-    keeping = asyncio.create_task(progress.keep())
+    keeping = asyncio.create_task(progress.keep(progress_log.tick))
     keeping.add_done_callback(_raise_failure)
     try:
         await gather_all(one_cell(cell) for cell in run.cells_to_play)
     finally:
         keeping.cancel()
         await progress.publish()
+        progress_log.say_now()
     if failures:
         raise failures[0]
     return summaries

@@ -1,0 +1,110 @@
+"""Without a terminal, a run says how far it is: early, at intervals, and not too often."""
+
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from muses_eval.flows.job.prepare import PreparedRun, prepare_without_lock
+from muses_eval.flows.job.progress_log import ProgressLog
+from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.workers.limits import LimitsSnapshot
+from muses_eval.workers.play.shard_summary import ShardSummary
+
+from tests.conftest import Muses
+from tests.prefect_server import PATIENCE_S
+from tests.provider import Provider
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def prepared(folder: Path, epochs: int = 1) -> PreparedRun:
+    raw = {"models": ["scripted/oracle"], "dataset": "generated:100", "families": ["queue"], "run_id": "mine"}
+    return prepare_without_lock(parse_config({**raw, "epochs": epochs, "store": str(folder)}, "here"))
+
+
+def played(scored: int, failed: int = 0, cost_usd: float | None = 0.5) -> ShardSummary:
+    return ShardSummary("", {"scored": scored, "infra_failed": failed}, {}, cost_usd)
+
+
+def test_a_short_run_says_nothing(tmp_path: Path) -> None:
+    said, clock = list[str](), Clock()
+    log = ProgressLog(said.append, clock)
+    log.begin(prepared(tmp_path))
+    for clock.now in (0.5, 1.0, 1.9):
+        log.status(LimitsSnapshot())
+        log.add(played(2))
+    clock.now = 60.0
+    log.add(played(94))  # the last shard: the result follows
+    assert said == []
+
+
+def test_a_long_run_says_how_far_it_is(tmp_path: Path) -> None:
+    said, clock = list[str](), Clock()
+    log = ProgressLog(said.append, clock)
+    log.begin(prepared(tmp_path))
+    clock.now = 2.0
+    log.tick()
+    clock.now = 20.0
+    log.add(played(9))  # no failure, no tenth, no interval
+    assert said == ["run mine: 0 of 100 episodes (0%)"]
+    log.add(played(0, failed=1))
+    assert said[1:] == ["run mine: 10 of 100 episodes (10%) · 1 failed · $1.00 · about 3 min left"]
+    clock.now = 49.0
+    log.tick()
+    log.add(played(1, cost_usd=None))
+    assert len(said) == 2
+    clock.now = 50.0
+    log.tick()
+    assert said[2:] == ["run mine: 11 of 100 episodes (11%) · 1 failed · cost unknown · about 7 min left"]
+
+
+def test_the_number_of_lines_is_bounded(tmp_path: Path) -> None:
+    """A day of ticks every second, with a shard every ten seconds, is a few hundred lines, at most 300 s apart."""
+    said, clock = list[float](), Clock()
+    log = ProgressLog(lambda _: said.append(clock.now), clock)
+    log.begin(prepared(tmp_path, epochs=100))
+    for second in range(86_400):
+        clock.now = float(second)
+        if second % 10 == 0:
+            log.add(played(1))
+        log.tick()
+    assert len(said) < 400
+    assert max(later - earlier for earlier, later in pairwise(said)) <= 300
+
+
+def test_several_runs_are_one_line(tmp_path: Path) -> None:
+    said, clock = list[str](), Clock()
+    log = ProgressLog(said.append, clock)
+    for name in ("a", "b"):
+        log.begin(prepared(tmp_path / name))
+    clock.now = 3.0
+    log.add(played(50, cost_usd=0.0))
+    assert said == ["2 runs: 50 of 200 episodes (25%) · about 9 s left"]
+
+
+def test_a_run_without_a_terminal(muses: Muses) -> None:
+    """The line comes while the run is played: the server holds its replies until it is there."""
+
+    def reply(_: object) -> str:
+        end = time.monotonic() + PATIENCE_S
+        while b"of 2 episodes" not in sys.stderr.buffer.getvalue():  # type: ignore[attr-defined] - the fixture's
+            assert time.monotonic() < end, "no line of progress"
+            time.sleep(0.05)
+        return "{}"
+
+    with Provider(reply=reply) as provider:
+        options = ("--model=openai:m", "--base-url", provider.base_url, "--family=queue", "--dataset=generated:2")
+        done = muses("run", *options, "--run-id=mine")
+        assert done.stderr.splitlines()[0].startswith("run mine: 0 of 2 episodes (0%) · 2 calls in flight, 0 waiting")
+    with Provider() as provider:
+        options = ("--model=openai:m", "--base-url", provider.base_url, "--family=queue", "--dataset=generated:2")
+        done = muses("run", *options, "--run-id=other", "--quiet")
+        assert done.stderr.startswith("run other in "), done.stderr
