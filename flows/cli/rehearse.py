@@ -85,17 +85,16 @@ def read_fault_profile(name: str) -> FaultProfile:
 
 
 def _read_yaml(path: Path) -> object:
-    import yaml
+    from muses_eval.flows.job.strict_yaml import MAX_BYTES, parse_yaml
 
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: the path has a NUL
         known = ", ".join(PRESETS)
-        raise ConfigError(
-            f"no fault profile {str(path)!r} ({error.strerror}); name a YAML file or one of {known}"
-        ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"no fault profile {str(path)!r} ({why}); name a YAML file or one of {known}") from error
+    return parse_yaml(data, str(path))
 
 
 def _own_store(config: Path | None, options: RunOptions, settings: Settings) -> RunConfig:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from muses_eval.pipeline.config.grid import has_grid
-from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.parse import parse_config, wrong_kind
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
 
@@ -30,19 +30,15 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     Raises:
         ConfigError: the file cannot be read, or it is not YAML with keys and values.
     """
-    import yaml
+    from muses_eval.flows.job.strict_yaml import MAX_BYTES, parse_yaml
 
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a YAML file, or give --model") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from error
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
-        raise ConfigError(f"{path}: not YAML: {problem}") from error
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: the path has a NUL
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: cannot be read ({why}); name a YAML file, or give --model") from error
+    raw = parse_yaml(data, str(path))
     if not isinstance(raw, Mapping):
-        raise ConfigError(f"{path}: expected keys and values such as `models: [scripted/oracle]`, got {raw!r}")
+        raise ConfigError(f"{path}: {wrong_kind(raw)}")
     return raw

@@ -1,11 +1,15 @@
 """The dataset of a run: generated scenarios or files."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
 from muses_eval.pipeline.config.section import STRICT, Integer
 from muses_eval.pipeline.datasets.user_counts import MAX_USERS, MIN_USERS
 from pydantic import BeforeValidator, Field, model_validator
+
+_SIZE = re.compile("0*[1-9][0-9]{0,5}")
+_SHOWN_CHARS = 60
 
 
 def _size_from_number(value: object) -> object:
@@ -31,8 +35,9 @@ class DatasetSpec:
 
     @model_validator(mode="after")
     def _known(self) -> "DatasetSpec":
-        if self.size not in ("tiny", "paper") and not (self.size.isascii() and self.size.isdigit() and int(self.size)):
-            raise ValueError(f"expected the size tiny, paper or a positive number, got {self.size!r}")
+        if self.size not in ("tiny", "paper") and not _SIZE.fullmatch(self.size):
+            got = self.size if len(self.size) <= _SHOWN_CHARS else f"{self.size[:_SHOWN_CHARS]}..."
+            raise ValueError(f"expected the size tiny, paper or a positive number up to 999999, got {got!r}")
         return self
 
     @property

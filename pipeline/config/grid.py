@@ -15,19 +15,34 @@ is started again resumes its runs.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from math import prod
 from typing import Any
 
 from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.plain_values import check_values
 from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.families import BUILT_IN_FAMILIES
 from muses_eval.pipeline.hashing import canonical, slug
 
 AXES = ("dataset", "families", "agents", "protocol", "templates", "users", "epochs", "limit", "sampling")
 """Keys that a grid may vary."""
+_LIST_AXES = ("families", "agents", "templates")
+_SAMPLING = "; write sampling: [{%s: ...}, ...]"
+_OTHER_WAYS = {
+    **{field.name: _SAMPLING % field.name for field in fields(Sampling)},
+    "models": "; all `models` of the file are played in every run",
+    "model": "; list the models under `models`, outside the grid",
+    "seed": "; write dataset: [generated:paper@1, ...] for other scenarios, or sampling: [{seed: ...}, ...]",
+    "size": "; write dataset: [generated:100, ...]",
+    "family": "; write families: [queue, ...]",
+    "agent": "; write agents: [chat, ...]",
+    "template": "; write templates: [says, ...]",
+}
+"""Key that is written in a grid by mistake -> what to write instead."""
 MOST_CELLS = 10_000
 """Maximum number of cells by default, because a larger grid is probably a mistake."""
 _OWN_KEYS = ("grid", "exclude", "include")
@@ -64,6 +79,7 @@ def expand(raw: object, source: str, most_cells: int = MOST_CELLS) -> tuple[Swee
     """
     if not isinstance(raw, Mapping) or not has_grid(raw):
         return (SweepRun("", parse_config(raw, source)),)
+    check_values(raw, source)
     base = {key: value for key, value in raw.items() if key not in _OWN_KEYS}
     grid = _grid(raw.get("grid", {}), source)
     added = _combinations(raw.get("include", ()), f"{source}: include")
@@ -91,7 +107,7 @@ def _grid(value: object, source: str) -> Mapping[str, Sequence[Any]]:
         if not values:
             raise ConfigError(f"{source}: grid.{axis}: the list is empty, so there is nothing to run; add a value")
         _check_plain(values, f"{source}: grid.{axis}")
-    return value
+    return {axis: [_value_of(axis, each) for each in values] for axis, values in value.items()}
 
 
 def _combinations(value: object, where: str) -> list[Combination]:
@@ -101,12 +117,18 @@ def _combinations(value: object, where: str) -> list[Combination]:
         for axis in entry:
             _check_axis(axis, where)
         _check_plain(entry, where)
-    return list(value)
+    return [{axis: _value_of(axis, each) for axis, each in entry.items()} for entry in value]
+
+
+def _value_of(axis: str, value: object) -> object:
+    """Returns a value of an axis as the key of a run has it: where that is a list, one entry stands for itself."""
+    return [value] if axis in _LIST_AXES and isinstance(value, str | Mapping) else value
 
 
 def _check_axis(axis: object, where: str) -> None:
     if axis not in AXES:
-        raise ConfigError(f"{where}: {axis!r} cannot vary in a sweep; expected one of {', '.join(AXES)}")
+        hint = _OTHER_WAYS.get(axis if isinstance(axis, str) else "", "")
+        raise ConfigError(f"{where}: {axis!r} cannot vary in a sweep; expected one of {', '.join(AXES)}{hint}")
 
 
 def _check_plain(value: object, where: str) -> None:

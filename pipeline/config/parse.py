@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
+from muses_eval.pipeline.config.plain_values import check_values
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
 from pydantic import BaseModel, ValidationError
 
 _SHOWN_CHARS = 100
+_SHOWN_PROBLEMS = 20
 
 
 def parse_config(raw: object, source: str) -> RunConfig:
@@ -26,12 +28,21 @@ def parse_config(raw: object, source: str) -> RunConfig:
         ConfigError: the configuration is invalid; the text has one line per problem.
     """
     if not isinstance(raw, Mapping):
-        raise ConfigError(f"{source}: expected keys and values such as `models: [scripted/oracle]`, got {_shown(raw)}")
+        raise ConfigError(f"{source}: {wrong_kind(raw)}")
+    check_values(raw, source)
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:
-        problems = [_explain(problem) for problem in error.errors(include_url=False)]
+        problems = [_explain(problem) for problem in error.errors(include_url=False)[:_SHOWN_PROBLEMS]]
+        if error.error_count() > _SHOWN_PROBLEMS:
+            problems.append(f"and {error.error_count() - _SHOWN_PROBLEMS:,} more problems")
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from error
+
+
+def wrong_kind(raw: object) -> str:
+    """Returns what is wrong with a configuration that is not keys and values."""
+    got = "None (it is empty)" if raw is None else _shown(raw)
+    return f"expected keys and values such as `models: [scripted/oracle]`, got {got}"
 
 
 def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict of its core
@@ -47,6 +58,11 @@ def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a 
             return f"{where}: missing"
         case "value_error":
             return f"{where}: {problem['ctx']['error']}"
+        case "string_type" | "literal_error" if isinstance(problem["input"], bool):
+            got = str(problem["input"]).lower()
+            return (
+                f"{where}: expected a string, got {got}; put it in quotes: YAML reads yes, no, on and off as booleans"
+            )
         case kind:
             return f"{where}: {_EXPECTED.get(kind, problem['msg'])}, got {_shown(problem['input'])}"
 
@@ -85,6 +101,7 @@ _EXPECTED = {
     "int_type": "expected a whole number",
     "int_parsing": "expected a whole number",
     "int_from_float": "expected a whole number",
+    "finite_number": "expected a finite number",
     "float_type": "expected a number",
     "float_parsing": "expected a number",
     "string_pattern_mismatch": "expected letters, digits, dots, dashes and underscores, at most 150, with a letter or "

@@ -14,6 +14,7 @@ from muses_eval.pipeline.config.model_config import ModelConfig
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.schedule import FlowConfig, MaintainConfig, NightlyConfig
 from muses_eval.pipeline.config.section import SEGMENT, Integer, Number, Section
+from muses_eval.pipeline.config.store_url import check_store_url
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.serialization import TEMPLATES
 from muses_eval.pipeline.families import FAMILIES, unknown_family
@@ -24,10 +25,11 @@ from muses_eval.pipeline.protocols import PROTOCOLS, ProtocolName
 from muses_eval.pipeline.protocols.muses import MUSES
 from muses_eval.pipeline.protocols.protocol import EpisodeProtocol
 from muses_eval.pipeline.providers import PROVIDERS
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 RELEASED_TEMPERATURE = 1.0
 """Temperature of the released evaluator, for agents and simulated users."""
+MAX_EPOCHS = 10_000
 _BLOCK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -57,6 +59,11 @@ def _protocol(value: object) -> object:
     if isinstance(value, str) and value not in PROTOCOLS:
         raise ValueError(f"no protocol {value!r}; there are {', '.join(PROTOCOLS)}")
     return value
+
+
+def _cache(value: object) -> object:
+    """Returns ``off`` for false, as which YAML reads ``off`` without quotes."""
+    return "off" if value is False else value
 
 
 def _block(value: object) -> object:
@@ -96,13 +103,13 @@ class RunConfig(Section):
     templates: tuple[Annotated[TemplateChoice, BeforeValidator(_template)], ...] = ("published",)
     users: Annotated[ModelConfig | None, BeforeValidator(_users_from_text)] = None
     """Model that plays the users, as in the paper; None (``scripted`` in a config) for rule-based users."""
-    epochs: Integer = Field(1, gt=0)
+    epochs: Integer = Field(1, gt=0, le=MAX_EPOCHS)
     limit: Integer | None = Field(None, gt=0)
-    store: str = ".muses/store"
+    store: Annotated[str, AfterValidator(check_store_url)] = ".muses/store"
     coverage: Number = Field(0.99, ge=0, le=1)
     """Share of planned episodes that must be scored for a model to be ranked."""
     budget: Budget | None = None
-    cache: Literal["off", "local", "store"] = "off"
+    cache: Annotated[Literal["off", "local", "store"], BeforeValidator(_cache)] = "off"
     """Location of the response cache.  A cached response is used for an identical call, with the same epoch."""
     execution: ExecutionConfig = ExecutionConfig()
     flow: FlowConfig = FlowConfig()

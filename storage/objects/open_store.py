@@ -3,6 +3,7 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from muses_eval.pipeline.config.store_url import check_store_url
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.storage.objects.object_store import ObjectStore
@@ -15,27 +16,22 @@ def open_store(url: str) -> ObjectStore:
     Raises:
         ConfigError: the URL is not the URL of a store.
     """
-    scheme, separator, rest = url.partition("://")
-    match scheme.lower() if separator else "":
-        case "":
-            return _folder(url, url)
-        case "file":
-            return _folder(url, unquote(urlsplit(url).path))
+    try:
+        check_store_url(url)
+    except ValueError as error:
+        raise ConfigError(f"store {error}") from error
+    scheme, _, rest = url.partition("://")
+    match scheme:
         case "s3":
             bucket, _, prefix = rest.partition("/")
-            if not bucket:
-                raise ConfigError(f"store {url!r} names no bucket; write s3://bucket or s3://bucket/prefix")
             return S3Store(bucket, prefix.strip("/"))
-        case unknown:
-            raise ConfigError(
-                f"store {url!r}: {unknown}:// is not supported; write a folder (results, ~/results, file:///data/results)"
-                " or s3://bucket/prefix (other clouds: their S3 endpoint in AWS_ENDPOINT_URL)"
-            )
+        case "file":
+            return _folder(url, unquote(urlsplit(url).path))
+        case _:
+            return _folder(url, url)
 
 
 def _folder(url: str, path: str) -> "FolderStore":
-    if not path:
-        raise ConfigError(f"store {url!r} names no folder; write a folder such as results, or s3://bucket/prefix")
     try:
         return FolderStore(Path(path).expanduser().absolute())
     except RuntimeError as error:

@@ -77,6 +77,9 @@ def contents(folder: Path) -> dict[str, bytes]:
         (b"models: [scripted/oracle]\nfamilies: [quue]\n", ("families", "'quue'", "there are queue, ")),
         (b"models: [scripted/oracle]\nepochs: many\n", ("epochs", "'many'")),
         (b"models: [a: b\n", ("not YAML", "line 1, column 9")),
+        (b"models: " + b"[" * 20_000, ("line 1: nested more than 50 levels deep",)),
+        (b"models: [scripted/oracle]\nepochs: " + b"9" * 5000, ("line 2: a whole number of 5,000 digits",)),
+        (b"models: [scripted/oracle]\nstore: s3:/x\n", ("store: 's3:/x': ", "write s3://x")),
         (b"- models\n", ("expected keys and values", "['models']")),
         (b"", ("expected keys and values", "None")),
         (b"name: caf\xe9\n", ("not UTF-8 (byte 10)", "save the file as UTF-8")),
@@ -86,8 +89,8 @@ def test_a_config_file_that_says_nothing_usable(
     refuse: Refused, tmp_path: Path, text: bytes, mentions: tuple[str, ...]
 ) -> None:
     Path("run.yaml").write_bytes(text)
-    for command in (("run",), ("plan",), ("flow", "evaluate"), ("doctor",)):
-        refuse(*command, "run.yaml", mentions=("muses: run.yaml: ", *mentions))
+    for command in (("run",), ("plan",), ("flow", "evaluate"), ("flow", "sweep"), ("flow", "nightly"), ("doctor",)):
+        refuse(*command, "run.yaml", mentions=("muses: run.yaml", *mentions))
     assert not (tmp_path / ".muses" / "store").exists()
 
 

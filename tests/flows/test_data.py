@@ -121,7 +121,7 @@ def test_other_files_in_the_folder_are_reported(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--size=0"], "expected the size tiny, paper or a positive number, got '0'"),
+        (["--size=0"], "expected the size tiny, paper or a positive number up to 999999, got '0'"),
         (["--size=many"], "got 'many'"),
         (["--family=chess"], "no family 'chess'; there are queue"),
         (["--family=queue", "--family=queue"], "has duplicates"),

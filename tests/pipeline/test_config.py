@@ -50,6 +50,9 @@ execution: {executor: ray, ray_address: auto, workers: 3, shards_per_worker: 2, 
 """
 
 
+NOT_A_BOOLEAN = "expected a string, got {}; put it in quotes: YAML reads yes, no, on and off as booleans"
+
+
 def problems(raw: object) -> str:
     with pytest.raises(ConfigError) as error:
         parse_config(raw, SOURCE)
@@ -140,8 +143,8 @@ def test_all_problems_are_told_at_once() -> None:
         ({**LEAST, "epochs": True}, "epochs: expected a number, got true"),
         (model(sampling={"temperature": False}), "models[0].sampling.temperature: expected a number, got false"),
         (model(sampling={"temperature": "hot"}), "models[0].sampling.temperature: expected a number, got 'hot'"),
-        ({**LEAST, "coverage": float("nan")}, "coverage: Input should be a finite number, got nan"),
-        (model(timeout_s=float("inf")), "models[0].timeout_s: Input should be a finite number, got inf"),
+        ({**LEAST, "coverage": float("nan")}, "coverage: expected a finite number, got nan"),
+        (model(timeout_s=float("inf")), "models[0].timeout_s: expected a finite number, got inf"),
         ({**LEAST, "limit": 0}, "limit: Input should be greater than 0, got 0"),
         (
             {**LEAST, "execution": {"executor": "slurm"}},
@@ -173,6 +176,12 @@ def test_all_problems_are_told_at_once() -> None:
             {**LEAST, "run_id": dt.date(2026, 1, 1)},
             "run_id: expected a string (in quotes if YAML reads another type), got datetime.date(2026, 1, 1)",
         ),
+        ({**LEAST, "coverage": "1e400"}, "coverage: expected a finite number, got '1e400'"),
+        ({**LEAST, "epochs": 10**5000}, "epochs: a whole number of more than 64 bits; expected at most 19 digits"),
+        ({**LEAST, "name": "a\0b"}, "name: the character U+0000 is not text; remove it"),
+        ({**LEAST, "families": ["a\ud800"]}, "families[0]: the character U+D800 is not text; remove it"),
+        ({**LEAST, "name": False}, f"name: {NOT_A_BOOLEAN.format('false')}"),
+        ({**LEAST, "cache": True}, f"cache: {NOT_A_BOOLEAN.format('true')}"),
         ({1: 2, **LEAST}, "[1]: Keys should be strings, got 1"),
     ],
 )  # fmt: skip
@@ -197,6 +206,27 @@ def test_an_unknown_family_is_named_with_the_known_ones() -> None:
 @pytest.mark.parametrize("raw", [None, [], "text", 5, True])
 def test_what_is_no_mapping_is_shown(raw: object) -> None:
     assert f"got {raw!r}" in problems(raw)
+
+
+def test_values_without_end_are_refused() -> None:
+    """A value that contains itself, or the same large list many times, ends at a limit."""
+    own: list[object] = []
+    own.append(own)
+    shared: list[object] = ["x"]
+    for _ in range(20):
+        shared = [shared] * 10
+    assert "nested more than 50 levels deep; does a value contain itself?" in problems({**LEAST, "dataset": own})
+    assert "more than 50,000 values in all" in problems({**LEAST, "dataset": shared})
+
+
+def test_many_problems_are_counted() -> None:
+    lines = problems({"models": ["gpt"] * 1000}).splitlines()
+    assert lines[20:] == [f"{SOURCE}: and 980 more problems"]
+
+
+def test_off_is_a_value_of_the_cache() -> None:
+    """YAML reads ``off`` without quotes as false."""
+    assert parse_config({**LEAST, "cache": False}, SOURCE).cache == "off"
 
 
 def test_messages_stay_short() -> None:

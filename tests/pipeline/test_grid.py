@@ -1,12 +1,15 @@
 """A grid defines runs: each combination once, with a name from its values, and bounded in number."""
 
+from collections.abc import Callable
 from datetime import date
+from operator import attrgetter
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand
 from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
 
 BASE: dict[str, Any] = {"name": "sizes", "models": ["scripted/oracle", {"model": "openai:m", "sampling": {"seed": 7}}]}
@@ -67,8 +70,40 @@ def test_agents_are_named_in_labels() -> None:
 
 
 @pytest.mark.parametrize(
+    ("axis", "values", "runs"),
+    [
+        ("templates", ["says", "xml"], [("says",), ("xml",)]),
+        ("templates", ["says", ["says", "xml"]], [("says",), ("says", "xml")]),
+        ("families", ["queue", ["access", "meeting"]], [("queue",), ("access", "meeting")]),
+        ("agents", ["chat", {"agent": "a.b:C", "name": "c"}], [("chat",), ("c",)]),
+        ("dataset", ["generated:5", {"size": 5, "seed": 1}, "x.jsonl"], ["generated:5@0", "generated:5@1", "x.jsonl"]),
+        ("protocol", ["muses", "released"], ["muses", "released"]),
+        ("users", ["scripted", "openai:u", {"model": "openai:v"}], [None, "openai:u", "openai:v"]),
+        ("limit", [None, 3], [None, 3]),
+    ],
+)
+def test_every_axis_takes_values_as_they_are_written(axis: str, values: list[object], runs: list[object]) -> None:
+    """A key of a run that is a list takes a list, or one entry, as a value of the grid."""
+    read: dict[str, Callable[[RunConfig], object]] = {
+        "agents": lambda config: tuple(agent.entry for agent in config.agents),
+        "dataset": lambda config: config.dataset.name,
+        "users": lambda config: config.users and config.users.model,
+    }
+    found = [run.config for run in expand({"models": ["openai:m"], "grid": {axis: values}}, "here")]
+    assert [read.get(axis, attrgetter(axis))(config) for config in found] == runs
+
+
+def test_one_entry_and_a_list_of_one_are_the_same_value() -> None:
+    grid = {"templates": ["says", ["says"], "xml"]}
+    assert sweep(grid=grid, exclude=[{"templates": "xml"}], include=[{"templates": ["says"]}]) == ["templates=says"]
+
+
+@pytest.mark.parametrize(
     ("keys", "words"),
     [
+        ({"grid": {"temperature": [0, 1]}}, "grid: 'temperature' cannot vary in a sweep; expected one of dataset, "),
+        ({"grid": {"temperature": [0, 1]}}, "; write sampling: [{temperature: ...}, ...]"),
+        ({"grid": {"epochs": [10**30]}}, "sweep.yaml: grid.epochs[0]: a whole number of more than 64 bits"),
         ({"grid": {"epochs": []}}, "grid.epochs: the list is empty"),
         ({"grid": {"epochs": 3}}, "grid.epochs: expected a list of values, got 3"),
         ({"grid": {"store": ["a"]}}, "grid: 'store' cannot vary in a sweep; expected one of dataset, families"),
