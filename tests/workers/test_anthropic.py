@@ -206,28 +206,34 @@ def test_what_the_agent_does_is_an_answer(answer: Response, said: str, finish_re
 
 def test_a_length_that_fills_the_context_is_no_outcome() -> None:
     """When no prompt could ever fit, the config is wrong; this is not an outcome of the agent."""
-    text = "input length and `max_tokens` exceed context limit: 100 + 200000 > 200000, decrease input length"
+    text = "input length and `max_tokens` exceed context limit: 200100 + 200000 > 200000, decrease input length"
     refused = error(400, "invalid_request_error", text)
-    with pytest.raises(ModelFailure, match="internal: "):
-        reply_to(refused, Sampling(max_tokens=200_000))
-    assert finish_of(reply_to(refused, Sampling(max_tokens=199_999))) == "context_overflow"
+    assert finish_of(reply_to(refused, Sampling(max_tokens=200_000))) == "context_overflow"
+    no_prompt_fits = error(400, "invalid_request_error", "`max_tokens` exceeds context limit of 200000")
+    with pytest.raises(ModelFailure, match=r"internal: .*set a smaller sampling\.max_tokens"):
+        reply_to(no_prompt_fits, Sampling(max_tokens=200_000))
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "retryable", "ends_model"),
     [
         (error(401, "authentication_error", "invalid x-api-key"), "auth", False, True),
-        (error(403, "permission_error", "not yours"), "auth", False, True),
-        (error(404, "not_found_error", "model: claude-1"), "internal", False, True),
+        (error(403, "permission_error", "not yours"), "auth", True, False),  # once
+        (error(404, "not_found_error", "model: claude-1"), "internal", True, False),
         (error(400, "invalid_request_error", "Your credit balance is too low"), "auth", False, True),
         (error(402, "billing_error", "pay first"), "auth", False, True),
         (error(400, "invalid_request_error", "max_tokens: 9 > 8, the maximum"), "internal", False, False),
         (error(429, "rate_limit_error", "slow down"), "rate_limit", True, False),
         (error(500, "api_error", "it broke"), "server", True, False),
         (error(504, "timeout_error", "too slow"), "timeout", True, False),
-        (error(529, "overloaded_error", "busy"), "server", True, False),
+        (error(529, "overloaded_error", "busy"), "rate_limit", True, False),
         (as_json({"content": "text"}), "server", True, False),
-        (as_json({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}), "server", True, False),
+        (
+            as_json({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}),
+            "rate_limit",
+            True,
+            False,
+        ),
     ],
 )
 def test_each_failure_has_its_kind(answer: Response, kind: FailureKind, *, retryable: bool, ends_model: bool) -> None:

@@ -549,7 +549,7 @@ def test_tokens_are_summed_and_the_price_is_not_known(tmp_path: Path) -> None:
     assert (episode.prompt_tokens, episode.completion_tokens, episode.cost_usd) == (70, 30, None)
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": 7}, {"prompt_tokens": "7", "completion_tokens": -1}])
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": 7}, {"prompt_tokens": "many", "completion_tokens": -1}])
 def test_tokens_that_one_call_does_not_report_are_unknown(tmp_path: Path, usage: Mapping[str, object] | None) -> None:
     """When one call reports no tokens the sum is unknown, since a partial sum would be wrong."""
     good = completion('{"target": "all", "content": "No."}', usage={"prompt_tokens": 7, "completion_tokens": 3})

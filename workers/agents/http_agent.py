@@ -21,7 +21,6 @@ from muses_eval.workers.agents.http_messages import (
     read_response,
     turn_request,
 )
-from muses_eval.workers.providers.api_error import retry_after
 from muses_eval.workers.providers.chat_api import PROBE_TIMEOUT_S, Effects
 from muses_eval.workers.providers.http_client import (
     Bounds,
@@ -32,6 +31,7 @@ from muses_eval.workers.providers.http_client import (
     excerpt,
 )
 from muses_eval.workers.providers.retries import RetryPolicy, with_retries
+from muses_eval.workers.providers.retry_delay import retry_after
 
 MAX_RESPONSE_BYTES = 2**20
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 Options = Mapping[str, Any]
 """Fields of a request besides the model and the prompt."""
 
-_MOST_TOKENS = 2**53
+_MOST_TOKENS, _MOST_DIGITS = 2**53, 15
 """Larger numbers are not valid counts, and would fit no column."""
 
 
@@ -98,6 +98,13 @@ def encoded(document: Mapping[str, object]) -> bytes:
 
 
 def token_count(usage: object, field: str) -> int | None:
-    """Returns a token count that the provider reports; None when it reports none, or something that is not a count."""
+    """Returns a token count that the provider reports, as a number or as digits.
+
+    None when it reports none, or something that is not a count.
+    """
     value = usage.get(field) if isinstance(usage, dict) else None
+    if isinstance(value, str) and len(value) <= _MOST_DIGITS and value.isascii() and value.isdigit():
+        return int(value)
+    if isinstance(value, float) and value.is_integer() and 0 <= value < _MOST_TOKENS:
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS else None

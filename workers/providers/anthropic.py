@@ -19,20 +19,13 @@ from muses_eval.workers.providers.anthropic_messages import (
     tool_definitions,
     turns,
 )
-from muses_eval.workers.providers.api_error import CONTENT_FILTER, ApiError, parse_error
+from muses_eval.workers.providers.api_error import ApiError, parse_error
 from muses_eval.workers.providers.chat_request import MessageDict, ToolDict
+from muses_eval.workers.providers.finish_reasons import finish_reason
 from muses_eval.workers.providers.http_client import well_formed
 
 API_VERSION = "2023-06-01"
 DEFAULT_MAX_TOKENS = 4096
-_FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": CONTENT_FILTER,
-    "tool_use": "tool_calls",
-}
 _PROMPT_PARTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
@@ -74,11 +67,13 @@ class AnthropicAdapter:
     def completion(self, document: object) -> Completion:
         fields = document if isinstance(document, dict) else {}
         content, reason, usage = fields.get("content"), fields.get("stop_reason"), fields.get("usage")
+        if isinstance(reason, str) and (content is None or isinstance(content, str)):
+            content = [] if content is None else [{"type": "text", "text": content}]
         if not isinstance(content, list):
             raise NoCompletionError("expected a list of content blocks, got none")
         return Completion(
             text=well_formed("".join(_block_text(block) for block in content)),
-            finish_reason=_FINISH_REASONS.get(reason, reason) if isinstance(reason, str) else "unknown",
+            finish_reason=finish_reason(reason),
             prompt_tokens=_prompt_tokens(usage),
             completion_tokens=token_count(usage, "output_tokens"),
             cached_tokens=token_count(usage, "cache_read_input_tokens"),

@@ -1,52 +1,28 @@
-"""Classifies a server's error: as an outcome that the agent caused, or as a kind of failure.
+"""The error that a server reports, in any of the known shapes.
 
-The error texts of all wire formats are in one place, because gateways of one format pass on errors of another.
+The shapes of all wire formats are in one place, because gateways of one format pass on errors of another.
 """
 
-import math
-import re
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, replace
+from typing import Any
 
-from muses_eval.pipeline.errors import FailureKind
 from muses_eval.pipeline.text.reply_parsing import as_text
+from muses_eval.workers.providers.retry_delay import asked_pause, duration_s
 
 CONTEXT_OVERFLOW = "context_overflow"
 CONTENT_FILTER = "content_filter"
 
-MAX_RETRY_AFTER_S = 24 * 3600.0
-
-_OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "request_too_large"})
-_OVERFLOW_WORDS = re.compile(
-    r"context (length|size|window|limit)|maximum model length|prompt is too long|max_tokens must be at least 1, got -",
-    re.IGNORECASE,
-)
-_WINDOW = re.compile(
-    r"(?:context length|model length)(?: is| of)?(?: only)? (\d[\d,]{0,11})"
-    r"|exceed context limit: [\d +]{1,40}> (\d{1,12})",
-    re.IGNORECASE,
-)
-_FILTER_CODES = frozenset({"content_filter", "content_policy", "content_policy_violation"})
-_FILTER_WORDS = "blocked by content filtering policy"
-_NO_MONEY_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error"})
-_NO_MONEY_WORDS = "credit balance is too low"
-_NO_MODEL_CODES = frozenset({"model_not_found"})
-_NO_MODEL_WORDS = re.compile(r"is not a valid model|invalid model id", re.IGNORECASE)
-_STATUS_KINDS: dict[int, FailureKind] = {
-    401: "auth",
-    402: "auth",  # the account has no credit left
-    403: "auth",
-    408: "timeout",
-    429: "rate_limit",
-    504: "timeout",
-}
+_TEXTS = ("message", "msg", "error_msg", "error_message", "errorMessage", "status_msg")
+_CODES = ("code", "error_code", "type", "error_type", "__type", "status")
+_DEEPEST = 5
+"""Number of errors within errors that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """The error that a server reports, in any of the known shapes."""
+    """The error that a server reports."""
 
     message: str
     code: str = ""
@@ -56,23 +32,24 @@ class ApiError:
     """True when a moderation service in front of the model flagged the prompt."""
     from_api: bool = True
     """True when the body has the form of an API's error; False for the page of a proxy, for instance."""
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorClass:
-    """The class of an error; the fields are those of ModelFailure."""
-
-    kind: FailureKind
-    retryable: bool
-    ends_model: bool
+    retry_after_s: float | None = None
+    """Seconds that the error asks to wait; None when it does not ask."""
 
 
 def parse_error(document: object) -> ApiError | None:
     """Returns the error that the JSON of a response reports; None when it reports none.
 
-    Known shapes: ``{"error": {...}}``, ``{"error": "text"}``, the bare object of older vLLM versions, FastAPI's
-    ``{"detail": ...}``, and an ``error`` inside the first choice.
+    Known shapes: ``{"error": {...}}``, ``{"error": "text"}``, a list of them (Gemini), ``{"errors": [...]}``, the bare
+    object of older vLLM versions, ``{"message": ...}`` at the top (Bedrock, Cohere, gateways), FastAPI's
+    ``{"detail": ...}``, an ``error`` inside the first choice, and the error of the provider behind a gateway
+    (``metadata.raw`` of OpenRouter).
     """
+    return _parse(document, _DEEPEST)
+
+
+def _parse(document: object, depth: int) -> ApiError | None:
+    if isinstance(document, list):
+        return _parse(document[0], depth - 1) if document and depth else None
     if not isinstance(document, dict):
         return None
     choices = document.get("choices")
@@ -81,72 +58,67 @@ def parse_error(document: object) -> ApiError | None:
     elif document.get("object") == "error":
         error = document
     else:
-        error = document.get("error") or document.get("detail")
+        error = document.get("error") or document.get("errors") or document.get("detail") or document.get("base_resp")
+        error = error or (document if "content" not in document and _text(document) else None)
+    if isinstance(error, list) and error and isinstance(error[0], str | dict) and document.get("detail") is not error:
+        error = error[0]
     if not error:
         return None
     if not isinstance(error, dict):
-        return ApiError(as_text(error))
-    code, kind, metadata = error.get("code"), error.get("type"), error.get("metadata")
-    return ApiError(
-        message=as_text(error.get("message") or error),
-        code=next((word for word in (code, kind) if isinstance(word, str)), ""),
-        status=code if isinstance(code, int) and code in range(400, 600) else None,
+        return _error(as_text(error), document)
+    inner = _parse(error, depth - 1) if depth and error is not document and not _text(error) else None
+    return inner or _error(_text(error) or as_text(error), error, depth)
+
+
+def _error(message: str, fields: Mapping[str, Any], depth: int = 0) -> ApiError:
+    """Returns the error with this message and these fields."""
+    details, metadata = _details(fields), fields.get("metadata")
+    codes = [*(detail.get("reason") for detail in details), *(fields.get(name) for name in _CODES)]
+    pauses = [duration_s(detail.get("retryDelay")) for detail in details]
+    error = ApiError(
+        message=message,
+        code=next((code for code in codes if isinstance(code, str) and not code.isdigit()), ""),
+        status=next((status for name in ("code", "status") if (status := _status(fields.get(name)))), None),
         flagged=isinstance(metadata, dict) and "flagged_input" in metadata,
+        retry_after_s=next((pause for pause in pauses if pause is not None), asked_pause(message)),
+    )
+    behind = _error_behind(metadata, depth)
+    if behind is None:
+        return error
+    return replace(
+        error,
+        message=f"{message}: {behind.message}",
+        code=behind.code or error.code,
+        status=error.status or behind.status,
+        retry_after_s=behind.retry_after_s if error.retry_after_s is None else error.retry_after_s,
     )
 
 
-def scored_finish_reason(status: int, error: ApiError, max_tokens: int | None) -> str | None:
-    """Returns the finish reason when a refused request is an outcome of the episode; None when it is a failure.
-
-    A prompt that is longer than the model's context is an outcome, unless ``max_tokens`` alone fills the context: then
-    no prompt would fit, which is an error in the config and must not become a score.
-    """
-    if status in (400, 403) and (error.code in _FILTER_CODES or error.flagged or _FILTER_WORDS in error.message):
-        return CONTENT_FILTER
-    if status not in (400, 413, 422):
+def _error_behind(metadata: object, depth: int) -> ApiError | None:
+    """Returns the error of the provider behind a gateway, which the gateway passes on as JSON or as text."""
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not raw or not depth:
         return None
-    if error.code not in _OVERFLOW_CODES and not _OVERFLOW_WORDS.search(error.message):
-        return None
-    window = _WINDOW.search(error.message)
-    if window and max_tokens is not None and max_tokens >= int((window[1] or window[2]).replace(",", "")):
-        return None
-    return CONTEXT_OVERFLOW
+    document = raw
+    if isinstance(raw, str):
+        try:
+            document = json.loads(raw)
+        except (ValueError, RecursionError):
+            return ApiError(raw, retry_after_s=asked_pause(raw))
+    return _parse(document, depth - 1) or ApiError(as_text(raw))
 
 
-def classify(status: int, error: ApiError) -> ErrorClass:
-    """Classifies an error: its kind, whether a retry can help, and whether the model's other calls would fail too."""
-    no_money = error.code in _NO_MONEY_CODES or (status == 400 and _NO_MONEY_WORDS in error.message)
-    kind = (
-        "auth" if status == 400 and no_money else _STATUS_KINDS.get(status, "server" if status >= 500 else "internal")
-    )
-    no_model = status in (400, 404) and (
-        error.code in _NO_MODEL_CODES or _NO_MODEL_WORDS.search(error.message) is not None
-    )
-    ends_model = no_money or no_model or (error.from_api and status in (401, 402, 403, 404))
-    return ErrorClass(kind, kind not in ("auth", "internal") and not no_money, ends_model)
+def _details(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    details = fields.get("details")
+    return [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Returns the seconds that the server asks to wait: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date.
-
-    Never negative and at most a day; None when neither header is present and valid.
-    """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        seconds = _number(headers.get(name))
-        if seconds is not None:
-            return min(max(seconds * unit, 0.0), MAX_RETRY_AFTER_S)
-    try:
-        date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except (ValueError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return min(max(date.timestamp() - now, 0.0), MAX_RETRY_AFTER_S)
+def _text(fields: Mapping[str, Any]) -> str:
+    return next((text for name in _TEXTS if isinstance(text := fields.get(name), str) and text), "")
 
 
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _status(code: object) -> int | None:
+    """Returns the HTTP status that an error has as its code, as a number or as digits."""
+    if isinstance(code, str) and len(code) == 3 and code.isascii() and code.isdigit():
+        code = int(code)
+    return code if isinstance(code, int) and code in range(400, 600) else None

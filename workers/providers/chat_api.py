@@ -4,16 +4,17 @@ A call consists of one or more attempts.  An attempt ends with one of these:
 
 * a Reply: the model's text, even when it is cut off, refused, filtered, or the prompt exceeded the context.  These are
   outcomes that the agent caused; ``Call.finish_reason`` distinguishes them;
-* a ModelFailure with a kind: ``rate_limit`` (429), ``auth`` (401, 402, 403), ``timeout`` (408, 504, or this client's
-  timeout), ``transport`` (no connection, or a broken one), ``server`` (other 5xx, and responses without a completion),
-  ``internal`` (the request is wrong, and a retry cannot help).
+* a WindowRefusal: the prompt and ``max_tokens`` do not fit the context window together; the attempt is repeated with a
+  smaller ``max_tokens``, or its reply is empty because the prompt alone does not fit;
+* a ModelFailure with a kind: ``rate_limit`` (429, and other refusals for load), ``auth`` (401, 402, 403), ``timeout``
+  (408, 504, or this client's timeout), ``transport`` (no connection, or a broken one), ``server`` (other 5xx, and
+  responses without a completion), ``internal`` (the request is wrong, and a retry cannot help).
 
 Each attempt waits for a server and for a permit of its account's limiter, and reports its outcome to both; between two
 attempts neither is held.  ``muses_eval.workers.providers.retries`` decides when to retry.
 """
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,8 @@ from muses_eval.pipeline.episode.system_role import fold_system
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.workers.limits import AttemptOutcome, Limiter
 from muses_eval.workers.providers.adapter import Adapter, Completion, NoCompletionError, Options
-from muses_eval.workers.providers.api_error import ApiError, classify, retry_after, scored_finish_reason
+from muses_eval.workers.providers.advice import advice
+from muses_eval.workers.providers.api_error import CONTENT_FILTER, ApiError
 from muses_eval.workers.providers.chat_request import (
     NO_OVERRIDES,
     ChatRequest,
@@ -37,11 +39,16 @@ from muses_eval.workers.providers.chat_request import (
     ToolDict,
     message_dicts,
 )
+from muses_eval.workers.providers.context_window import WindowRefusal, window_refusal
+from muses_eval.workers.providers.error_class import ErrorClass, classify, filtered
 from muses_eval.workers.providers.event_stream import is_event_stream, read_events
-from muses_eval.workers.providers.http_client import HttpClient, HttpResponse, Secrets, excerpt, well_formed
+from muses_eval.workers.providers.fit_window import within_window
+from muses_eval.workers.providers.http_client import HttpClient, HttpResponse, Secrets, excerpt, read_json, well_formed
 from muses_eval.workers.providers.load_balancer import LoadBalancer, ResolveServers, fixed_servers
 from muses_eval.workers.providers.model import EpisodeRequest
+from muses_eval.workers.providers.refusal_streak import RefusalStreak
 from muses_eval.workers.providers.retries import RetryPolicy, Sleep, with_retries
+from muses_eval.workers.providers.retry_delay import retry_after
 
 PROBE_TIMEOUT_S = 10.0
 _REASON_CHARS = 64
@@ -121,7 +128,9 @@ class ChatApiModel:
         headers = _merged(self._adapter.headers(connection.api_key), connection.headers)
         secrets = Secrets.of(connection.api_key, connection.headers.values())
         self._http = HttpClient(spec.name, headers, secrets, connection.environ or {})
+        self._key_sent = connection.api_key is not None or bool(connection.headers)
         self._estimator = TokenEstimator(spec.sampling.max_tokens)
+        self._refusals = RefusalStreak()
 
     def agent(self, request: EpisodeRequest) -> "ChatApiAgent":
         return ChatApiAgent(self, self.options(NO_OVERRIDES, request.seed_offset), request.session, request.seed_offset)
@@ -140,18 +149,21 @@ class ChatApiModel:
         if self._spec.system_role == "fold":
             messages = fold_system(messages)
 
-        async def attempt() -> Completion:
-            body = self._adapter.encode(self._spec.model, messages, options, tools)
+        async def ask(limit: int | None) -> Completion | WindowRefusal:
+            limited = options if limit == max_tokens else {**options, "max_tokens": limit}
+            body = self._adapter.encode(self._spec.model, messages, limited, tools)
             try:
-                return await self._try(body, session, starts, max_tokens)
+                return await self._try(body, session, starts, limit)
             except ModelFailure:
                 # The adapter may have learned from the error to encode the same request in another form.
-                other = self._adapter.encode(self._spec.model, messages, options, tools)
+                other = self._adapter.encode(self._spec.model, messages, limited, tools)
                 if other == body:
                     raise
-            return await self._try(other, session, starts, max_tokens)
+            return await self._try(other, session, starts, limit)
 
-        completion = await with_retries(attempt, self._policy, self._effects.rng, self._effects.sleep)
+        completion = await with_retries(
+            lambda: within_window(ask, max_tokens), self._policy, self._effects.rng, self._effects.sleep
+        )
         call = Call(
             role="agent",
             model=self._spec.model,
@@ -179,7 +191,9 @@ class ChatApiModel:
     async def close(self) -> None:
         await self._http.close()
 
-    async def _try(self, body: bytes, session: str, starts: list[float], max_tokens: int | None) -> Completion:
+    async def _try(
+        self, body: bytes, session: str, starts: list[float], max_tokens: int | None
+    ) -> Completion | WindowRefusal:
         with await self._balancer.attempt(session) as attempt:
             async with self._limiter.permit(self._estimator.estimate(body)) as permit:
                 url = attempt.start()
@@ -188,63 +202,71 @@ class ChatApiModel:
                 try:
                     answer = await self._http.send("POST", url, self._adapter.path, body, self._timeout_s)
                     headers = answer.headers
-                    completion = self._parse(answer, self._http.label(url), max_tokens)
+                    found = self._parse(answer, self._http.label(url), max_tokens)
                 except ModelFailure as failure:
                     attempt.record(failure)
                     permit.record(_outcome_of(failure, headers))
                     raise
                 attempt.record(None)
-                permit.record(AttemptOutcome("answered", completion.tokens, None, headers))
-        self._estimator.learn(body, completion)
-        return completion
+                tokens = found.tokens if isinstance(found, Completion) else None
+                permit.record(AttemptOutcome("answered", tokens, None, headers))
+        self._refusals.answered()
+        if isinstance(found, Completion):
+            self._estimator.learn(body, found)
+        return found
 
     async def _probe_server(self, base_url: str) -> ModelFailure | None:
         where = self._http.label(base_url)
         try:
             answer = await self._http.send("GET", base_url, self._adapter.models_path, None, PROBE_TIMEOUT_S)
-        except ModelFailure as failure:
-            return failure
+        except ModelFailure as no_answer:
+            return no_answer
         if answer.status not in (401, 402, 403) and answer.status < 500:
             return None
-        error = self._adapter.error(_json_or_none(answer.body)) or _error_from_body(answer)
-        if answer.status == 403:
-            if "scope" in error.message:
-                return None
-            error = replace(error, from_api=False)  # the refusal concerns the list, not necessarily the model
-        return self._failure(answer.status, error, answer, where)
+        error = self._adapter.error(_json_or_none(answer)) or _error_from_body(answer)
+        if answer.status == 403 and "scope" in error.message:
+            return None
+        found = classify(answer.status, error)
+        failure = self._failure(found, answer.status, error, answer, where)
+        failure.ends_model = found.ends_after == 1  # a 403 concerns the list, not necessarily the model
+        return failure
 
-    def _parse(self, answer: HttpResponse, where: str, max_tokens: int | None) -> Completion:
+    def _parse(self, answer: HttpResponse, where: str, max_tokens: int | None) -> Completion | WindowRefusal:
         """Reads the completion from a response.  Raises ModelFailure when it has none."""
         answered = answer.status in range(200, 300)
-        document = self._document(answer, where) if answered else _json_or_none(answer.body)
+        document = self._document(answer, where) if answered else _json_or_none(answer)
         error = self._adapter.error(document)
         if error is None and answered:
-            return self._completion(document, where)
+            return self._completion(document, answer, where)
         error = error or _error_from_body(answer)
         # Some gateways respond with 200 and an error in the body, with a status as the error's code.
         status = (error.status or 500) if answered else answer.status
-        outcome = scored_finish_reason(status, error, max_tokens)
-        if outcome is None:
-            self._adapter.learn(status, error)
-            raise self._failure(status, error, answer, where)
-        return Completion("", outcome)
+        if filtered(status, error):
+            return Completion("", CONTENT_FILTER)
+        too_long = window_refusal(status, error, max_tokens)
+        if too_long is not None:
+            return replace(too_long, message=f"{where} answered HTTP {status}: {self._http.sanitize(error.message)}")
+        self._adapter.learn(status, error)
+        found = classify(status, error)
+        failure = self._failure(found, status, error, answer, where)
+        raise failure if found.ends_after is None else self._refusals.judge(failure, found.ends_after)
 
     def _document(self, answer: HttpResponse, where: str) -> object:
         """Returns the JSON of a response; a stream is joined, whether or not it was requested."""
         try:
             if is_event_stream(answer.headers):
                 return self._adapter.join(read_events(answer.body))
-            return json.loads(answer.body)
+            return read_json(answer)
         except NoCompletionError as error:
             raise self._no_completion(str(error), where) from None
         except (ValueError, RecursionError):
             raise self._no_completion(f"expected JSON, got {excerpt(answer.body)}", where) from None
 
-    def _completion(self, document: object, where: str) -> Completion:
+    def _completion(self, document: object, answer: HttpResponse, where: str) -> Completion:
         try:
             found = self._adapter.completion(document)
         except NoCompletionError as error:
-            raise self._no_completion(str(error), where) from None
+            raise self._no_completion(f"{error}, in {excerpt(answer.body)}", where) from None
         text, reason = self._http.secrets.mask_reply(found.text), self._http.secrets.mask_reply(found.finish_reason)
         reason = well_formed(reason[:_REASON_CHARS])
         if found.tool_calls:
@@ -260,14 +282,15 @@ class ChatApiModel:
     def _no_completion(self, problem: str, where: str) -> ModelFailure:
         return ModelFailure("server", f"{where} sent no completion: {self._http.sanitize(problem)}")
 
-    def _failure(self, status: int, error: ApiError, answer: HttpResponse, where: str) -> ModelFailure:
-        found = classify(status, error)
-        problem = f"{where} answered HTTP {answer.status}"
-        if status in range(300, 400):
-            problem += " (a redirect: base_url must be the final address)"
-        problem += f": {self._http.sanitize(error.message)}"
+    def _failure(
+        self, found: ErrorClass, status: int, error: ApiError, answer: HttpResponse, where: str
+    ) -> ModelFailure:
+        problem = f"{where} answered HTTP {answer.status}: {self._http.sanitize(error.message)}"
+        location = self._http.sanitize(answer.headers.get("Location", ""))
+        if hint := advice(status, error, found.kind, key_sent=self._key_sent, location=location):
+            problem += f" ({hint})"
         wait_s = retry_after(answer.headers, self._effects.now())
-        return ModelFailure(found.kind, problem, wait_s, found.retryable, found.ends_model)
+        return ModelFailure(found.kind, problem, error.retry_after_s if wait_s is None else wait_s, found.retryable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +327,8 @@ def _error_from_body(answer: HttpResponse) -> ApiError:
     return ApiError(excerpt(answer.body), from_api=False)
 
 
-def _json_or_none(body: bytes) -> object:
+def _json_or_none(answer: HttpResponse) -> object:
     try:
-        return json.loads(body)
+        return read_json(answer)
     except (ValueError, RecursionError):
         return None

@@ -7,8 +7,10 @@ Text from a server is untrusted: before it is shown, it is bounded, put on one l
 the values of a gateway's headers and a proxy's password are never printed or raised.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import TYPE_CHECKING
 
 from muses_eval.pipeline.errors import ModelFailure
@@ -185,6 +187,24 @@ def well_formed(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def read_json(response: HttpResponse) -> object:
+    """Returns the JSON of a response; in the character set of its header when it is not in UTF-8, as JSON has to be.
+
+    Raises:
+        ValueError: it is not JSON.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return json.loads(response.body)
+    except UnicodeDecodeError:
+        header = Message()
+        header["Content-Type"] = response.headers.get("Content-Type", "")
+        try:
+            return json.loads(response.body.decode(header.get_content_charset("utf-8")))
+        except LookupError:  # an unknown character set
+            raise ValueError("unknown character set") from None
 
 
 def excerpt(body: bytes) -> str:

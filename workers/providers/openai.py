@@ -16,6 +16,7 @@ from muses_eval.workers.providers.adapter import Completion, NoCompletionError, 
 from muses_eval.workers.providers.api_error import ApiError, parse_error
 from muses_eval.workers.providers.chat_request import MessageDict, ToolDict
 from muses_eval.workers.providers.event_stream import END
+from muses_eval.workers.providers.finish_reasons import finish_reason
 from muses_eval.workers.providers.http_client import well_formed
 
 _OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
@@ -63,25 +64,23 @@ class OpenAIAdapter:
         fields = document if isinstance(document, dict) else {}
         choices = fields.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        message = _message(choice) if isinstance(choice, dict) else None
+        if message is None or not isinstance(choice, dict):
             raise NoCompletionError("expected choices[0].message, got none")
-        finish_reason = choice.get("finish_reason")
-        if finish_reason == "error":
-            raise NoCompletionError("finish_reason is 'error'")
         usage = fields.get("usage")
         details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
         return Completion(
-            text=message_text(choice["message"]),
-            finish_reason=finish_reason if isinstance(finish_reason, str) else "unknown",
+            text=message_text(message),
+            finish_reason=finish_reason(choice.get("finish_reason")),
             prompt_tokens=token_count(usage, "prompt_tokens"),
             completion_tokens=token_count(usage, "completion_tokens"),
             cached_tokens=token_count(details, "cached_tokens"),
-            tool_calls=_tool_calls(choice["message"].get("tool_calls")),
+            tool_calls=_tool_calls(message.get("tool_calls")),
         )
 
     def join(self, events: Iterable[object]) -> object:
         message: StreamedMessage | None = None
-        finish_reason, usage, ended = None, None, False
+        reason, usage, ended = None, None, False
         for event in events:
             ended = ended or event == END
             if not isinstance(event, dict):
@@ -92,17 +91,17 @@ class OpenAIAdapter:
             for choice in _first_choice(event):
                 message = message or StreamedMessage()
                 message.add(choice.get("delta"))
-                finish_reason = choice.get("finish_reason") or finish_reason
-        if finish_reason is None and not ended:
+                reason = choice.get("finish_reason") or reason
+        if reason is None and not ended:
             raise NoCompletionError("the stream of events ended before the completion")
-        choices = [] if message is None else [{"message": message.document(), "finish_reason": finish_reason}]
+        choices = [] if message is None else [{"message": message.document(), "finish_reason": reason}]
         return {"choices": choices, "usage": usage}
 
     def error(self, document: object) -> ApiError | None:
         return parse_error(document)
 
     def learn(self, status: int, error: ApiError) -> None:
-        if status == 400 and _NEW_LIMIT in error.message:
+        if status in (400, 422) and _NEW_LIMIT in error.message:
             self._limit_field = _NEW_LIMIT
         if status in (400, 422) and _STREAM_OPTIONS in error.message:
             self._stream_options = False
@@ -145,6 +144,20 @@ class StreamedMessage:
             call["function"][field] += text if isinstance(text, str) else ""
 
 
+def _message(choice: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Returns the message of a choice; without words when the choice only has a finish reason; None for no choice.
+
+    Some gateways send a part of a stream (``delta``) or the ``text`` of the older completions instead.
+    """
+    found = (choice.get(name) for name in ("message", "delta"))
+    message = next((message for message in found if isinstance(message, dict)), None)
+    if message is None and isinstance(choice.get("text"), str):
+        return {"content": choice["text"]}
+    if message is None and isinstance(choice.get("finish_reason"), str):
+        return {}
+    return message
+
+
 def _first_choice(event: Mapping[str, object]) -> list[dict[str, Any]]:
     """Returns the parts of the first choice; events about usage or filters have none."""
     choices = event.get("choices")
@@ -168,8 +181,8 @@ def _tool_calls(listed: object) -> tuple[ToolCall, ...]:
 def message_text(message: Mapping[str, object]) -> str:
     """Returns the text of a message: its content, whole or in parts, or else its refusal."""
     content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(_part_text(part) for part in content)
+    if isinstance(content, list | dict):
+        content = "".join(map(_part_text, content if isinstance(content, list) else [content]))
     refusal = message.get("refusal")
     if not content and isinstance(refusal, str):
         content = refusal
