@@ -6,6 +6,15 @@ from urllib.parse import urlsplit
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_REQUEST = re.compile(
+    r"(?P<base>https?://[^@?#]+?)/*"
+    r"(?P<path>/(?:chat/completions|completions|messages|responses|embeddings))?/?"
+    r"(?:\?api-version=(?P<version>[A-Za-z0-9.-]{1,40}))?",
+    re.IGNORECASE,
+)
+"""The address of a request instead of that of the API."""
+_LONGEST = 2000
+"""Longest address that is compared with it."""
 _OWN_HEADERS = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept", "accept-encoding"}
 )
@@ -47,6 +56,8 @@ class Endpoint:
 
 def address_problem(base_url: str) -> str | None:
     """Returns why *base_url* is not a valid server address, or None when it is valid."""
+    if form := _better_form(base_url):
+        return form
     if any(mark in base_url for mark in "@?#"):
         # The value is not shown: it probably contains a secret, and a config is stored with its run.
         return (
@@ -56,6 +67,16 @@ def address_problem(base_url: str) -> str | None:
     if not _is_address(base_url):
         return f"base_url is {base_url!r}; expected an address with its version, such as http://127.0.0.1:8000/v1"
     return None
+
+
+def _better_form(base_url: str) -> str | None:
+    """Returns what to write instead of the address of a request; None when *base_url* is no such address."""
+    address = _REQUEST.fullmatch(base_url) if len(base_url) <= _LONGEST else None
+    if address is None or not (address["path"] or address["version"]):
+        return None
+    extra = " and ".join(filter(None, (address["path"], address["version"] and f"?api-version={address['version']}")))
+    version = f', and api_version: "{address["version"]}" beside it' if address["version"] else ""
+    return f"base_url has {extra} at its end, which each request adds by itself; write base_url: {address['base']}{version}"
 
 
 def variable_problem(key: str, value: str, example: str) -> str | None:

@@ -4,7 +4,7 @@ Unknown keys are errors that suggest the nearest known key, so a typo never sile
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
@@ -50,8 +50,11 @@ def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a 
     where = where.removeprefix(".") or "config"
     match problem["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
-            known = _keys_at(problem["loc"][:-1])
+            known = sorted(keys_of(_section_at(problem["loc"][:-1])))
             near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+            misspelt = difflib.get_close_matches(str(problem["loc"][-1]), near, n=1, cutoff=0.8)
+            if not misspelt and (place := _right_place(problem["loc"])):
+                return f"{where}: unknown key here; write it {place}"
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
             return f"{where}: unknown key; {hint}"
         case "missing":
@@ -72,13 +75,24 @@ def _shown(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
-def _keys_at(location: tuple[str | int, ...]) -> list[str]:
-    """Returns the known keys at a location of the configuration, sorted."""
+def _section_at(location: Sequence[str | int]) -> type:
+    """Returns the class of the section at a location of the configuration."""
     section: type = RunConfig
     for part in location:
         if isinstance(part, str):
             section = keys_of(section)[part] or section
-    return sorted(keys_of(section))
+    return section
+
+
+def _right_place(location: tuple[str | int, ...]) -> str | None:
+    """Returns where the unknown key at a location is known: in a section beside it, or beside its own section."""
+    *parents, key = location
+    for name, section in keys_of(_section_at(parents)).items():
+        if section is not None and key in keys_of(section):
+            return f"under {name}, as {name}: {{{key}: ...}}"
+    sections = [part for part in parents if isinstance(part, str)]
+    above = keys_of(_section_at(sections[:-1])) if sections else {}
+    return f"beside {sections[-1]}, one level up" if key in above else None
 
 
 def keys_of(section: type) -> dict[str, type | None]:

@@ -116,6 +116,39 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(raw: object, place
     assert f"{SOURCE}: {place}: unknown key; did you mean '{near}'?" in problems(raw)
 
 
+@pytest.mark.parametrize(
+    ("raw", "place", "hint"),
+    [
+        (model(max_tokens=512), "models[0].max_tokens", "write it under sampling, as sampling: {max_tokens: ...}"),
+        ({**LEAST, "users": {**API, "seed": 1}}, "users.seed", "write it under sampling, as sampling: {seed: ...}"),
+        (model(sampling={"base_url": "x"}), "models[0].sampling.base_url", "write it beside sampling, one level up"),
+        ({**LEAST, "workers": 2}, "workers", "write it under execution, as execution: {workers: ...}"),
+    ],
+)
+def test_a_key_in_the_wrong_section_is_refused_with_the_right_one(raw: object, place: str, hint: str) -> None:
+    assert f"{SOURCE}: {place}: unknown key here; {hint}" in problems(raw)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "instead"),
+    [
+        ("http://h/v1/chat/completions", "write base_url: http://h/v1"),
+        ("https://h/v1/messages/", "write base_url: https://h/v1"),
+        (
+            "https://n.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21",
+            'write base_url: https://n.openai.azure.com/openai/deployments/d, and api_version: "2024-10-21" beside it',
+        ),
+        ("https://h/d?api-version=2024-10-21", 'write base_url: https://h/d, and api_version: "2024-10-21" beside it'),
+    ],
+)
+def test_the_address_of_a_request_is_refused_with_that_of_the_api(base_url: str, instead: str) -> None:
+    assert problems(model(base_url=base_url)).endswith(instead)
+
+
+def test_a_secret_in_the_query_of_an_address_is_not_shown() -> None:
+    assert "s3cret" not in problems(model(base_url="https://h/v1?api-version=2024-10-21&key=s3cret"))
+
+
 def test_a_key_like_no_other_is_refused_with_all_known_ones() -> None:
     text = problems(model(sampling={"zzz": 1}))
     known = "extra_body, max_tokens, reasoning_effort, seed, temperature, top_p"
