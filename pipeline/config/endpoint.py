@@ -76,7 +76,8 @@ def _better_form(base_url: str) -> str | None:
         return None
     extra = " and ".join(filter(None, (address["path"], address["version"] and f"?api-version={address['version']}")))
     version = f', and api_version: "{address["version"]}" beside it' if address["version"] else ""
-    return f"base_url has {extra} at its end, which each request adds by itself; write base_url: {address['base']}{version}"
+    instead = f"write base_url: {address['base']}{version}"
+    return f"base_url ends with {extra}, which each request adds by itself; {instead}"
 
 
 def variable_problem(key: str, value: str, example: str) -> str | None:
