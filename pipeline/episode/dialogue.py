@@ -55,8 +55,11 @@ class Dialogue:
         silent = self._rules.ends_in_silence and not self._inputs
         return self._final or self.turn > self._rules.max_turns or silent
 
-    def add_reply(self, text: str) -> None:
-        """Adds the agent's reply of this turn and delivers it to the addressed principals."""
+    def add_reply(self, text: str) -> bool:
+        """Adds the agent's reply of this turn and delivers it to the addressed principals.
+
+        Returns whether the reply was in the requested format.
+        """
         action = self._rules.interpret(text)
         self._messages.append(raw_reply(self.turn, text))
         self._messages += [delivered(self.turn, d.audience, d.text) for d in action.deliveries if d.audience]
@@ -67,6 +70,7 @@ class Dialogue:
         self.unreadable += not action.readable
         addressed = {name for delivery in action.deliveries for name in delivery.audience}
         self._addressed = tuple(name for name in self._names if name in addressed)
+        return action.readable
 
     @property
     def next_views(self) -> tuple[PrincipalView, ...]:

@@ -9,6 +9,7 @@ from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.episode.unusable_replies import UnusableReplies
 from muses_eval.pipeline.errors import FailureKind
 from muses_eval.pipeline.protocols import ProtocolName
 
@@ -58,7 +59,8 @@ class Episode:
     error_kind: FailureKind | None
     error: str | None
     flags: tuple[str, ...]
-    """Remarks for the reader: unparsed, length, content_filter and context_overflow, which the agent causes itself;
+    """Remarks for the reader: unparsed, empty, length, content_filter and context_overflow, which the agent causes
+    itself, in any of its replies;
     agent_error, when the agent failed in a turn, and agent_blocked, when it blocked the event loop of its worker;
     credential_masked, when a text that looked like a key was replaced before it was stored; and reused, when the
     episode was played on an earlier night."""
@@ -77,3 +79,5 @@ class Episode:
     messages: tuple[Message, ...]
     calls: tuple[Call, ...]
     events: tuple[Event, ...] = ()
+    unusable: UnusableReplies | None = None
+    """Number of unusable replies by kind; None in rows of older versions."""

@@ -40,4 +40,12 @@ class Reply:
     text: str
     call: Call | None = None
     tool_calls: tuple[ToolCall, ...] = ()
-    """Calls of tools that the model requests; empty when the request had no tools."""
+    """Calls of tools that the model requests."""
+    reasoning: str = ""
+    """What the model thought before its reply, when the provider returns it apart from the text."""
+
+    @property
+    def with_tool_calls(self) -> str:
+        """The reply as a trace shows it: its text, then one line for each call of a tool."""
+        calls = (f"[tool call] {call.name}({call.arguments})" for call in self.tool_calls)
+        return "\n".join((*([self.text] if self.text else ()), *calls))

@@ -43,6 +43,7 @@ _KEPT_APART = {
     "error_kind",
     "sampling",
     "flags",
+    "unusable",
 }
 """Fields of an episode that are not copied to the metadata as they are."""
 
@@ -81,7 +82,9 @@ def _metadata(episode: Episode) -> dict[str, Any]:
     """Returns the fields of an episode for which a sample has no field of its own; None values are omitted."""
     names = (name for name in SCHEMA.names if name not in _KEPT_APART)
     known = {name: value for name in names if (value := getattr(episode, name)) is not None}
-    nested = {name: [asdict(item) for item in getattr(episode, name)] for name in ("calls", "events")}
+    nested: dict[str, Any] = {name: [asdict(item) for item in getattr(episode, name)] for name in ("calls", "events")}
+    if episode.unusable is not None:
+        nested["unusable"] = asdict(episode.unusable)
     return {**known, "flags": list(episode.flags), **nested}
 
 

@@ -19,6 +19,7 @@ from typing import Literal
 
 import duckdb
 import pyarrow as pa
+from muses_eval.pipeline.episode.unusable_replies import UNUSABLE_KINDS
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.families.family_package import installed_families
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
@@ -28,7 +29,7 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_store import S3Store
 from muses_eval.storage.query.store_snapshot import StoreSnapshot, read_snapshot
 from muses_eval.storage.runs.manifest import RunManifest
-from muses_eval.storage.schema.parquet_schema import EARLIER_PROTOCOL, SCHEMA, schema_template
+from muses_eval.storage.schema.parquet_schema import EARLIER_PROTOCOL, SCHEMA, SINCE_UNUSABLE, schema_template
 
 VIEWS = (
     "episodes",
@@ -51,13 +52,15 @@ VIEWS = (
 _BASE_VIEWS = ("traces", "leaderboard_columns")
 _MACROS = ("mean_and_standard_error", "column_averages", "counted_attempts", "episode_scores", "left_out")
 
-_OF_AGENTS = ("base_model", "agent", "facts", "events")
+_OF_AGENTS = ("base_model", "agent", "facts")
+_UNUSABLE = f"STRUCT({', '.join(f'{kind} INTEGER' for kind in UNUSABLE_KINDS)})"
 _EARLIER: Mapping[str, str] = {
     "protocol": f"'{EARLIER_PROTOCOL}'",
     "base_model": "model",
     "agent": "'chat'",
     "facts": "'prose'",
     "events": '[]::STRUCT(turn INTEGER, step INTEGER, kind VARCHAR, "text" VARCHAR)[]',
+    "unusable": f"NULL::{_UNUSABLE}",
 }
 """Column -> expression of its value in rows of files that lack the column (``parquet_schema.LATER_COLUMNS``)."""
 
@@ -204,7 +207,10 @@ def _row_sources(store: ObjectStore, name: str, keys: Sequence[str], manifests: 
 def _set_columns(manifest: RunManifest) -> tuple[str, ...]:
     """Returns the columns that have the same value in all rows of a run: that of older versions."""
     protocol = ("protocol",) if manifest.protocol == EARLIER_PROTOCOL else ()
-    return protocol if manifest.has_agents else (*protocol, *_OF_AGENTS)
+    of_agents = () if manifest.has_agents else _OF_AGENTS
+    if manifest.oldest_schema_version >= SINCE_UNUSABLE:
+        return (*protocol, *of_agents)
+    return (*protocol, *of_agents, *(() if manifest.has_agents else ("events",)), "unusable")
 
 
 def _objects(store: ObjectStore, name: str, keys: Sequence[str], *, by_name: bool = False) -> str:

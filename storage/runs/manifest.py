@@ -23,6 +23,8 @@ from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
 
 MANIFEST_VERSION = 2
 """Version 2 adds the objects of sealed runs.  Readers accept all older versions and refuse newer ones."""
+_BEFORE_RECORDED = 4
+"""Latest schema version of runs whose manifests do not record with which version they were begun."""
 _READERS = 16
 _CHANGE_TRIES = 8
 _NAMED = 5
@@ -140,6 +142,8 @@ class RunManifest:
     prices, engines, simulated users, scorers, platform.  Empty in manifests of version 1."""
     schema_version: int = SCHEMA_VERSION
     """Highest schema version of the run's objects."""
+    oldest_schema_version: int = SCHEMA_VERSION
+    """Schema version with which the run was begun, or 4 for older versions, whose manifests do not record it."""
     sealed: tuple[SealedObject, ...] = ()
     """Objects of the last compaction.  They also count while the run is reopened."""
     obsolete_shards: tuple[str, ...] = ()
@@ -323,6 +327,7 @@ def _to_json(manifest: RunManifest) -> bytes:
     value = {
         "manifest_version": MANIFEST_VERSION,
         "schema_version": manifest.schema_version,
+        "oldest_schema_version": manifest.oldest_schema_version,
         "run_id": manifest.run_id,
         "state": manifest.state,
         "created_at": manifest.created_at.isoformat(),
@@ -370,6 +375,7 @@ def _from_json(data: bytes) -> RunManifest:
             dirty=value["code"]["dirty"],
             made_with=value.get("made_with", {}),  # since version 2
             schema_version=value["schema_version"],
+            oldest_schema_version=value.get("oldest_schema_version", _BEFORE_RECORDED),
             sealed=tuple(SealedObject(**sealed) for sealed in value.get("sealed", ())),  # since version 2
             obsolete_shards=tuple(value.get("folded", ())),  # likewise
             superseded_usage=CallUsage(**value.get("superseded", {})),  # likewise

@@ -10,6 +10,7 @@ U+FFFD.
     version 4   base_model, agent, facts, events, and the turn and step of calls; read from an older file, the base
                 model is the model, the agent ``chat``, the facts ``prose``, there are no events, and turn and step
                 are NULL
+    version 5   unusable; NULL when read from an older file.  Events also have the reasoning of a model without an agent
 
 Engines that read many files at once take the columns from the first file.  ``templates/`` contains files with the
 current columns and no rows; readers put one of them first.
@@ -30,17 +31,20 @@ from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.episode.unusable_replies import UNUSABLE_KINDS, UnusableReplies
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.protocols import ProtocolName
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 VERSION_KEY = b"muses.schema_version"
 EARLIER_PROTOCOL: ProtocolName = "muses"
 """The protocol of rows in files without the column ``protocol``."""
 EARLIER_VALUES: Mapping[str, Any] = {"protocol": EARLIER_PROTOCOL, "agent": "chat", "facts": "prose", "events": []}
 """Column -> its value in rows of files without the column."""
-LATER_COLUMNS = ("base_model", *EARLIER_VALUES)
-"""Columns that files of older versions lack; ``base_model`` is ``model`` there."""
+LATER_COLUMNS = ("base_model", *EARLIER_VALUES, "unusable")
+"""Columns that files of older versions lack; ``base_model`` is ``model`` there, and ``unusable`` is NULL."""
+SINCE_UNUSABLE = 5
+"""The schema version with the column ``unusable``, and with events of models without an agent."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -85,6 +89,8 @@ _EVENT = pa.struct(
     ]
 )
 
+_UNUSABLE = pa.struct([pa.field(kind, pa.int32()) for kind in UNUSABLE_KINDS])
+
 _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("episode_id", pa.string(), nullable=False),
     pa.field("run_id", pa.string(), nullable=False),
@@ -125,6 +131,7 @@ _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("messages", pa.list_(_MESSAGE), nullable=False),
     pa.field("calls", pa.list_(_CALL), nullable=False),
     pa.field("events", pa.list_(_EVENT), nullable=False),
+    pa.field("unusable", _UNUSABLE),
 ]
 _VERSION: dict[bytes | str, bytes | str] = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
 SCHEMA = pa.schema(_FIELDS, metadata=_VERSION)
@@ -157,7 +164,7 @@ def episodes_from_table(table: pa.Table) -> list[Episode]:
 def to_parquet(table: pa.Table) -> bytes:
     """Returns the bytes of one Parquet file."""
     sink = pa.BufferOutputStream()
-    flat = [field.name for field in table.schema if not isinstance(field.type, pa.ListType)]
+    flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     # Dictionaries and statistics help for keys; for transcripts they cost more than they save.
     pq.write_table(
         table,
@@ -206,7 +213,7 @@ def with_later_columns(table: pa.Table) -> pa.Table:
 def _earlier(table: pa.Table, name: str) -> Any:  # noqa: ANN401 - the stubs have no common type
     if name == "base_model":
         return table.column("model").cast(pa.string())
-    return pa.array([EARLIER_VALUES[name]] * table.num_rows, SCHEMA.field(name).type)
+    return pa.array([EARLIER_VALUES.get(name)] * table.num_rows, SCHEMA.field(name).type)
 
 
 def schema_template(rows: Literal["traces", "rescored"]) -> Path:
@@ -233,8 +240,12 @@ def _column(values: list[Any], kind: pa.DataType) -> "pa.Array[Any]":
         return pa.ListArray.from_arrays(offsets, items)
     if isinstance(kind, pa.StructType):
         fields = [kind.field(index) for index in range(kind.num_fields)]
-        columns = [_column([getattr(value, field.name) for value in values], field.type) for field in fields]
-        return pa.StructArray.from_arrays(columns, fields=fields)
+        columns = [
+            _column([None if value is None else getattr(value, field.name) for value in values], field.type)
+            for field in fields
+        ]
+        missing = pa.array([value is None for value in values], pa.bool_())
+        return pa.StructArray.from_arrays(columns, fields=fields, mask=missing)
     try:
         return pa.array(values, kind)
     except UnicodeEncodeError:
@@ -249,6 +260,7 @@ def _episode(row: dict[str, Any]) -> Episode:
         "messages": tuple(_message(message) for message in row["messages"]),
         "calls": tuple(Call(**call) for call in row["calls"]),
         "events": tuple(Event(**event) for event in row["events"]),
+        "unusable": None if row["unusable"] is None else UnusableReplies(**row["unusable"]),
     }
     return Episode(**(row | nested))
 

@@ -15,6 +15,7 @@ from muses_eval.pipeline.episode.event import Event, EventKind
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import SCORINGS, Score
 from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.episode.unusable_replies import UnusableReplies
 from muses_eval.pipeline.errors import FailureKind, StoreError
 from muses_eval.pipeline.protocols import PROTOCOLS
 from muses_eval.storage.schema.parquet_schema import (
@@ -75,6 +76,7 @@ def _episodes(content: st.SearchStrategy[str]) -> st.SearchStrategy[Episode]:
         tuple[Score, ...]: st.lists(scores, max_size=3).map(tuple),
         tuple[Message, ...]: st.lists(_messages(content), max_size=3).map(tuple),
         tuple[Call, ...]: st.lists(_calls(content), max_size=3).map(tuple),
+        UnusableReplies | None: st.none() | st.builds(UnusableReplies, counts, counts, counts, counts, counts),
         tuple[Event, ...]: st.lists(st.builds(Event, counts, counts, kinds, content), max_size=3).map(tuple),
     }
     chosen = {
@@ -129,7 +131,7 @@ def test_times_come_back_in_utc() -> None:
 def test_a_newer_version_is_refused() -> None:
     """The message lists the readable versions and says to upgrade."""
     newer = SCHEMA.with_metadata({VERSION_KEY: b"99"})
-    with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 4: upgrade it"):
+    with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 5: upgrade it"):
         from_parquet(to_parquet(episodes_table([SAMPLE]).cast(newer)))
 
 

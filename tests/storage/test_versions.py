@@ -53,6 +53,8 @@ SINCE_PROTOCOL = 3
 """The schema version that added the column ``protocol``."""
 SINCE_AGENTS = 4
 """The schema version that added the columns of agents."""
+SINCE_UNUSABLE = 5
+"""The schema version that added the column ``unusable``."""
 KEY = ShardKey(RUN, "model-a", "queue", 0, 1)
 
 
@@ -68,6 +70,8 @@ def _as_read_from(version: int) -> list[Episode]:
     earlier: dict[str, Any] = {"protocol": "muses"} if version < SINCE_PROTOCOL else {}
     if version < SINCE_AGENTS:
         earlier |= {"base_model": "model-a", "agent": "chat", "facts": "prose", "events": ()}
+    if version < SINCE_UNUSABLE:
+        earlier |= {"unusable": None}
     return [
         replace(one, calls=tuple(replace(call, **later) for call in one.calls), **earlier) for one in fixture_episodes()
     ]
@@ -82,6 +86,7 @@ def _without_later(episodes: list[Episode]) -> Iterator[dict[str, object]]:
             "agent": one.agent,
             "facts": one.facts,
             "events": [asdict(event) for event in one.events],
+            "unusable": one.unusable and asdict(one.unusable),
             "calls": [(call.cached_tokens, call.cost_usd) for call in one.calls],
         }
 
@@ -128,7 +133,7 @@ def test_polars(version: int, old: ObjectStore) -> None:
     rows = (
         storage.scan(old.url)
         .filter(pl.col("run_id") == RUN)
-        .select("episode_id", "protocol", "base_model", "agent", "facts", "events", "calls")
+        .select("episode_id", "protocol", "base_model", "agent", "facts", "events", "unusable", "calls")
         .collect()
         .to_dicts()
     )
@@ -154,7 +159,8 @@ def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectS
     assert protocols == [("muses", found[0][0] - later), ("released", later)]
     frame = storage.scan(store.url).collect()
     assert frame.height == 3 + len(VERSIONS)
-    assert [frame[name].null_count() for name in LATER_COLUMNS] == [0] * len(LATER_COLUMNS)
+    later_columns = [name for name in LATER_COLUMNS if name != "unusable"]
+    assert [frame[name].null_count() for name in later_columns] == [0] * len(later_columns)
     assert len(read_index(store, RUN).scored) == 2 + len(VERSIONS)
 
 
@@ -163,9 +169,10 @@ def test_an_old_run_that_is_resumed(version: int, old: ObjectStore, store: Objec
     """A resumed run's manifest has the highest schema version, so an older reader refuses it."""
     for info in old.list(""):
         store.put_if_absent(info.key, old.get(info.key))
-    protocol = read_manifest(store, RUN).protocol
+    begun = read_manifest(store, RUN)
+    protocol = begun.protocol
     other: ProtocolName = "muses" if protocol == "released" else "released"
-    again = replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}, protocol=protocol)
+    again = replace(MANIFEST, run_id=RUN, planned={("model-a", "queue"): 3}, protocol=protocol, models=begun.models)
     create_or_check(store, again)
     with pytest.raises(RunMismatchError, match=f'protocol: "{protocol}" -> "{other}"'):
         create_or_check(store, replace(again, protocol=other))

@@ -1,6 +1,6 @@
 """The fixture of the current schema version, which is kept forever and read by every later version.
 
-python -m tests.storage.version_fixture tests/storage/fixtures/schema-v4
+python -m tests.storage.version_fixture tests/storage/fixtures/schema-v5
 
 Run this once when the version is raised, with the new version's folder; older folders are never written again.
 """
@@ -13,6 +13,7 @@ from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
+from muses_eval.pipeline.episode.unusable_replies import UnusableReplies
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check
@@ -34,7 +35,14 @@ def fixture_episodes() -> list[Episode]:
     facts = {"run_id": RUN, "protocol": "released", "base_model": "model", "agent": "guard", "facts": "structured"}
     return [
         episode(1, **facts, calls=(agent, agent), cost_usd=0.002, events=(Event(1, 1, "log", "Checked."),)),
-        episode(2, **facts, calls=(agent, user), messages=said, scores=(Score("published", "f1", 1.0),)),
+        episode(
+            2,
+            **facts,
+            calls=(agent, user),
+            messages=said,
+            scores=(Score("published", "f1", 1.0),),
+            unusable=UnusableReplies(truncated=1),
+        ),
         failed(3, **facts, calls=(), cost_usd=None),
     ]
 

@@ -204,6 +204,13 @@ def test_what_the_agent_does_is_an_answer(answer: Response, said: str, finish_re
     assert (reply.text, finish_of(reply)) == (said, finish_reason)
 
 
+def test_reasoning_is_kept_apart_from_the_text() -> None:
+    reply = reply_to(
+        message({"type": "thinking", "thinking": "hm"}, text("said"), {"type": "thinking", "thinking": "!"})
+    )
+    assert (reply.text, reply.reasoning) == ("said", "hm!")
+
+
 def test_a_length_that_fills_the_context_is_no_outcome() -> None:
     """When no prompt could ever fit, the config is wrong; this is not an outcome of the agent."""
     text = "input length and `max_tokens` exceed context limit: 200100 + 200000 > 200000, decrease input length"

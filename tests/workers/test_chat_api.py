@@ -200,6 +200,22 @@ def test_connections_are_kept() -> None:
     assert len({received.client_port for received in provider.completions}) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "reasoning"),
+    [
+        (completion("said", reasoning_content="hm"), "hm"),
+        (completion("said", reasoning="hm", reasoning_content=None), "hm"),
+        (completion([{"type": "thinking", "thinking": [{"type": "text", "text": "h"}, "m"]}, "said"]), "hm"),
+        (completion([{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "said"}]), "hm"),
+        (completion("said", reasoning={"odd": 1}), ""),
+    ],
+)
+def test_reasoning_is_kept_apart_from_the_text(answer: Response, reasoning: str) -> None:
+    """Reasoning is in the reply in every form in which servers send it, and never in the text."""
+    reply = reply_to(answer)
+    assert (reply.text, reply.reasoning) == ("said", reasoning)
+
+
 # --- outcomes of the agent: replies, never failures -----------------------------------------------------------------
 
 

@@ -19,9 +19,11 @@ from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.datasets.dataset import Dataset, generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.event import CALL_CHARS, Event
 from muses_eval.pipeline.episode.interfaces import Observation
 from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.episode.unusable_replies import UnusableReplies
 from muses_eval.pipeline.errors import ModelFailure, MusesError
 from muses_eval.pipeline.plan.plan import RunRequest, make_plan
 from muses_eval.storage.objects.folder_store import FolderStore
@@ -472,13 +474,21 @@ def test_a_summary_counts_problems_by_their_text(tmp_path: Path) -> None:
 
 # Arbitrary replies of the agent
 
+LOOK_UP = {"id": "1", "type": "function", "function": {"name": "look_up", "arguments": '{"who": "Bo"}'}}
+LONG = "a" * CALL_CHARS + "… (7 more characters)"
+
 
 @pytest.mark.parametrize(
     ("answer", "flags"),
     [
         (completion("I would rather talk about the weather."), ("unparsed",)),
-        (completion(""), ("unparsed",)),
-        (completion(None), ("unparsed",)),
+        (completion(""), ("unparsed", "empty")),
+        (completion(None), ("unparsed", "empty")),
+        (completion(" \n\u200b"), ("unparsed", "empty")),
+        (completion("<think>Bo must not know.</think>\n"), ("unparsed", "empty")),
+        (completion(None, reasoning_content="Bo must not know."), ("unparsed", "empty")),
+        (completion(None, "tool_calls", tool_calls=[LOOK_UP]), ("unparsed", "empty")),
+        (completion("<think>Bo must", "length"), ("unparsed", "empty", "length")),
         (completion("x" * 2**20), ("unparsed",)),
         (completion("[" * 2**9), ("unparsed",)),
         (completion('{"accepted_instructions": ["11'), ("unparsed",)),
@@ -497,6 +507,11 @@ def test_a_summary_counts_problems_by_their_text(tmp_path: Path) -> None:
         "prose",
         "empty",
         "null",
+        "blanks",
+        "tagged-reasoning",
+        "reasoning",
+        "tool-calls",
+        "cut-reasoning",
         "megabyte",
         "brackets",
         "broken",
@@ -525,6 +540,47 @@ def test_whatever_the_agent_says_is_scored(
     assert set(episode.flags) - {"unparsed"} == set(flags) - {"unparsed"}
     if family == "queue":
         assert episode.flags == flags
+    assert episode.unusable is not None
+    assert episode.unusable.total == (episode.turns if episode.flags else 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "events"),
+    [
+        (completion("Yes.", reasoning_content="Bo asks."), (Event(1, 1, "reasoning", "Bo asks."),)),
+        (
+            completion(None, "tool_calls", tool_calls=[LOOK_UP]),
+            (Event(1, 1, "call", '[tool call] look_up({"who": "Bo"})'),),
+        ),
+        (completion("", reasoning="a" * (CALL_CHARS + 7)), (Event(1, 1, "reasoning", LONG),)),
+    ],
+)
+def test_what_a_model_says_beside_its_text_is_stored(
+    tmp_path: Path, answer: Response, events: tuple[Event, ...]
+) -> None:
+    """Reasoning and calls of tools are in the trace of a model without an agent, also when it is read by SQL."""
+    with Provider(script=repeat(answer)) as provider:
+        (episode,) = outcome(first_of(spec(tmp_path, api(provider), "queue"), 1))
+    assert episode.events == events
+
+
+@pytest.mark.parametrize(
+    ("answer", "counted"),
+    [
+        (completion("asdf"), UnusableReplies(unreadable=1)),
+        (completion(None), UnusableReplies(empty=1)),
+        (completion("", "length"), UnusableReplies(truncated=1)),
+        (completion('{"accepted_instructions": []}', "length"), UnusableReplies(truncated=1)),
+        (completion("", "content_filter"), UnusableReplies(filtered=1)),
+        (refused(400, "too long", "context_length_exceeded"), UnusableReplies(overflowed=1)),
+        (completion('{"accepted_instructions": []}'), UnusableReplies()),
+    ],
+)
+def test_a_reply_counts_by_its_first_cause(tmp_path: Path, answer: Response, counted: UnusableReplies) -> None:
+    """Each unusable reply counts once: a reply that was cut off is truncated, whether or not it can be read."""
+    with Provider(script=repeat(answer)) as provider:
+        (episode,) = outcome(first_of(spec(tmp_path, api(provider), "queue"), 1))
+    assert episode.unusable == counted
 
 
 # Tokens and cost

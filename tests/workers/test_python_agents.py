@@ -510,10 +510,10 @@ def test_an_agent_that_blocks_its_worker_is_flagged_and_named_once(
     with caplog.at_level(logging.WARNING):
         (summary,) = play(shard)
     episodes = read_shard(open_store(shard.store), shard.key)
-    assert {episode.flags for episode in episodes} == {("unparsed", "agent_blocked")}
+    assert {episode.flags for episode in episodes} == {("unparsed", "empty", "agent_blocked")}
     assert all("blocked its worker for 0." in episode.events[0].text for episode in episodes)
     assert [record.message[:32] for record in caplog.records] == ["agent tried blocked its worker f"]
-    assert summary.flags == {"unparsed": 2, "agent_blocked": 2}
+    assert summary.flags == {"unparsed": 2, "empty": 2, "agent_blocked": 2}
 
 
 def test_a_step_that_does_not_end_is_named_while_it_lasts(caplog: pytest.LogCaptureFixture) -> None:

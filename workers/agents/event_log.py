@@ -2,7 +2,8 @@
 
 import threading
 
-from muses_eval.pipeline.episode.event import Event, EventKind
+from muses_eval.pipeline.episode.event import CALL_CHARS, Event, EventKind, shortened
+from muses_eval.pipeline.episode.model_call import Reply
 
 AGENT_ERROR = "agent_error"
 """Flag of an episode in which the agent failed in a turn."""
@@ -11,7 +12,6 @@ AGENT_BLOCKED = "agent_blocked"
 LOG_CHARS = 65_536
 """Maximum number of characters of all log lines of an episode."""
 LINE_CHARS = 4_096
-CALL_CHARS = 16_384
 ERROR_CHARS = 8_192
 _LINE_COST = 32
 """Characters for which each line counts besides its own, so that there are at most 2,048 lines."""
@@ -43,9 +43,11 @@ class EventLog:
             else:
                 self._add("log", text)
 
-    def call(self, turn: int, step: int, text: str) -> None:
-        """Adds the reply of the model to a call."""
-        self._events.append(Event(turn, step, "call", shortened(text, CALL_CHARS)))
+    def call(self, turn: int, step: int, reply: Reply) -> None:
+        """Adds the reply of the model to a call, after its reasoning."""
+        if reply.reasoning:
+            self._events.append(Event(turn, step, "reasoning", shortened(reply.reasoning, CALL_CHARS)))
+        self._events.append(Event(turn, step, "call", shortened(reply.with_tool_calls, CALL_CHARS)))
 
     def error(self, text: str) -> None:
         """Adds the failure of the agent in this turn, of which the end is kept."""
@@ -75,8 +77,3 @@ class EventLog:
     def _flag(self, flag: str) -> None:
         if flag not in self._flags:
             self._flags.append(flag)
-
-
-def shortened(text: str, most: int) -> str:
-    """Returns a text of at most *most* characters, and how many more there were."""
-    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"

@@ -91,7 +91,7 @@ class EpisodeLlm:
             raise LlmUnavailable(str(failure)) from None
         if reply.call is not None:
             self._note(replace(reply.call, turn=turn, step=step))
-        self.events.call(turn, step, _shown(reply))
+        self.events.call(turn, step, reply)
         return _llm_reply(reply)
 
     def _fail(self, failure: ModelFailure) -> None:
@@ -170,12 +170,6 @@ class BlockingLlm:
         self._closed = True
         for call in self._calls:
             call.cancel()
-
-
-def _shown(reply: Reply) -> str:
-    """Returns the reply as the trace shows it: its text, then one line for each call of a tool."""
-    calls = (f"[tool call] {call.name}({call.arguments})" for call in reply.tool_calls)
-    return "\n".join((*([reply.text] if reply.text else ()), *calls))
 
 
 def _llm_reply(reply: Reply) -> LlmReply:

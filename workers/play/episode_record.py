@@ -75,6 +75,7 @@ def episode_record(spec: ShardSpec, plan: EpisodePlan, scored: ScoredEpisode) ->
         messages=result.transcript.messages,
         calls=result.calls,
         events=result.events,
+        unusable=result.unusable,
     )
 
 
@@ -99,4 +100,5 @@ def _flags(result: EpisodeResult) -> tuple[str, ...]:
     """Returns flags for what the agent itself caused and readers of the scores should know."""
     reasons = {call.finish_reason for call in result.calls if call.role == "agent"}
     unparsed = ("unparsed",) if result.unreadable else ()
-    return (*unparsed, *(reason for reason in FLAGGED_FINISH_REASONS if reason in reasons), *result.flags)
+    empty = ("empty",) if result.empty else ()
+    return (*unparsed, *empty, *(reason for reason in FLAGGED_FINISH_REASONS if reason in reasons), *result.flags)

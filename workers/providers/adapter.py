@@ -36,6 +36,8 @@ class Completion:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    """What the model thought before its reply; empty when the provider does not return it."""
 
     @property
     def tokens(self) -> int | None:

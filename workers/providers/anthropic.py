@@ -7,7 +7,7 @@ the roles user and assistant, alternate, and are never empty (:mod:`muses_eval.w
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from muses_eval.pipeline.config.sampling import Sampling
 from muses_eval.pipeline.episode.control_tokens import escape_message
@@ -78,6 +78,7 @@ class AnthropicAdapter:
             completion_tokens=token_count(usage, "output_tokens"),
             cached_tokens=token_count(usage, "cache_read_input_tokens"),
             tool_calls=tool_calls(content),
+            reasoning=well_formed("".join(_block_text(block, "thinking") for block in content)),
         )
 
     def join(self, events: Iterable[object]) -> object:
@@ -116,6 +117,9 @@ class StreamedMessage:
             case {"type": "content_block_delta", "index": int(index), "delta": {"text": str(text)}}:
                 block = self._blocks.setdefault(index, {"type": "text"})
                 block["text"] = block.get("text", "") + text
+            case {"type": "content_block_delta", "index": int(index), "delta": {"thinking": str(text)}}:
+                block = self._blocks.setdefault(index, {"type": "thinking"})
+                block["thinking"] = block.get("thinking", "") + text
             case {"type": "content_block_delta", "index": int(index), "delta": {"partial_json": str(text)}}:
                 self._inputs[index] = self._inputs.get(index, "") + text
             case {"type": "message_delta", "delta": dict(delta), **rest}:
@@ -142,8 +146,8 @@ def _json_or_text(text: str) -> object:
         return text
 
 
-def _block_text(block: object) -> str:
-    text = block.get("text") if isinstance(block, dict) and block.get("type") == "text" else None
+def _block_text(block: object, kind: Literal["text", "thinking"] = "text") -> str:
+    text = block.get(kind) if isinstance(block, dict) and block.get("type") == kind else None
     return text if isinstance(text, str) else ""
 
 

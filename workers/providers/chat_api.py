@@ -174,7 +174,7 @@ class ChatApiModel:
             finish_reason=completion.finish_reason,
             cached_tokens=completion.cached_tokens,
         )
-        return Reply(completion.text, call, completion.tool_calls)
+        return Reply(completion.text, call, completion.tool_calls, completion.reasoning)
 
     async def probe(self) -> None:
         """Requests the list of models from all servers.
@@ -271,6 +271,8 @@ class ChatApiModel:
         reason = well_formed(reason[:_REASON_CHARS])
         if found.tool_calls:
             found = replace(found, tool_calls=tuple(map(self._masked, found.tool_calls)))
+        if found.reasoning:
+            found = replace(found, reasoning=self._http.secrets.mask_reply(found.reasoning))
         if text == found.text and reason == found.finish_reason:
             return found
         return replace(found, text=text, finish_reason=reason)

@@ -21,6 +21,9 @@ from muses_eval.workers.providers.http_client import well_formed
 
 _OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 _STREAM_OPTIONS = "stream_options"
+_REASONING_FIELDS = ("reasoning_content", "reasoning")
+_REASONING_PARTS = ("thinking", "reasoning")
+"""Types of the parts of a content that are reasoning."""
 
 
 class OpenAIAdapter:
@@ -76,6 +79,7 @@ class OpenAIAdapter:
             completion_tokens=token_count(usage, "completion_tokens"),
             cached_tokens=token_count(details, "cached_tokens"),
             tool_calls=_tool_calls(message.get("tool_calls")),
+            reasoning=reasoning_text(message),
         )
 
     def join(self, events: Iterable[object]) -> object:
@@ -111,13 +115,15 @@ class StreamedMessage:
     """The message of a completion, joined from the parts of a stream."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, list[str]] = {"content": [], "refusal": []}
+        self._texts: dict[str, list[str]] = {name: [] for name in ("content", "refusal", *_REASONING_FIELDS)}
         self._calls: dict[int, dict[str, Any]] = {}
 
     def add(self, delta: object) -> None:
         """Adds one part; what is not in OpenAI's form is left out."""
         if not isinstance(delta, dict):
             return
+        content = delta.get("content")
+        self._texts["reasoning_content"] += map(_part_reasoning, content if isinstance(content, list) else ())
         for field, texts in self._texts.items():
             text = delta.get(field)
             texts.extend(map(_part_text, text) if isinstance(text, list) else [text] if isinstance(text, str) else [])
@@ -189,8 +195,29 @@ def message_text(message: Mapping[str, object]) -> str:
     return well_formed(content) if isinstance(content, str) else ""
 
 
+def reasoning_text(message: Mapping[str, object]) -> str:
+    """Returns the reasoning that a message has apart from its text, in a field or in parts of its content."""
+    for name in _REASONING_FIELDS:
+        text = message.get(name)
+        if isinstance(text, str) and text:
+            return well_formed(text)
+    content = message.get("content")
+    return well_formed("".join(map(_part_reasoning, content))) if isinstance(content, list) else ""
+
+
+def _part_reasoning(part: object) -> str:
+    if not isinstance(part, dict) or part.get("type") not in _REASONING_PARTS:
+        return ""
+    thought = part.get("thinking", part.get("text"))
+    if isinstance(thought, list):
+        return "".join(map(_part_text, thought))
+    return thought if isinstance(thought, str) else ""
+
+
 def _part_text(part: object) -> str:
     if isinstance(part, str):
         return part
+    if isinstance(part, dict) and part.get("type") in _REASONING_PARTS:
+        return ""
     text = part.get("text", part.get("refusal")) if isinstance(part, dict) else None
     return text if isinstance(text, str) else ""

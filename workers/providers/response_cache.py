@@ -146,7 +146,8 @@ def _message_key(message: MessageDict) -> object:
 
 
 def _has_credential(reply: Reply) -> bool:
-    return any(mask_credentials(text)[1] for text in (reply.text, *(call.arguments for call in reply.tool_calls)))
+    arguments = (call.arguments for call in reply.tool_calls)
+    return any(mask_credentials(text)[1] for text in (reply.text, reply.reasoning, *arguments))
 
 
 def _as_cached(reply: Reply) -> Reply:
@@ -160,7 +161,8 @@ _CALL_FIELDS = ("model", "prompt_tokens", "completion_tokens", "finish_reason", 
 
 def _encode(reply: Reply, call: Call) -> bytes:
     tools = {"tool_calls": [asdict(each) for each in reply.tool_calls]} if reply.tool_calls else {}
-    answer = {"text": reply.text, **{name: getattr(call, name) for name in _CALL_FIELDS}, **tools}
+    reasoning = {"reasoning": reply.reasoning} if reply.reasoning else {}
+    answer = {"text": reply.text, **{name: getattr(call, name) for name in _CALL_FIELDS}, **tools, **reasoning}
     return canonical({"answer": answer, "sum": digest(answer)})
 
 
@@ -173,6 +175,7 @@ def _decode(data: bytes) -> Reply | None:
             return None
         facts = {name: answer[name] for name in _CALL_FIELDS}
         call = Call(role="agent", latency_s=0.0, retries=0, cached=True, **facts)
-        return Reply(answer["text"], call, tuple(ToolCall(**each) for each in answer.get("tool_calls", ())))
+        tools = tuple(ToolCall(**each) for each in answer.get("tool_calls", ()))
+        return Reply(answer["text"], call, tools, answer.get("reasoning", ""))
     except (ValueError, TypeError, KeyError):
         return None
