@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from typing import Any, Literal
 
 from muses_eval.dashboards.tables.latex_table import latex_table
+from muses_eval.dashboards.tables.narrow_table import Narrowing
 from muses_eval.dashboards.tables.paper_table2 import (
     PAPER_COLUMNS,
     PAPER_NOTES,
@@ -21,6 +22,7 @@ from muses_eval.dashboards.tables.paper_table2 import (
     published_rows,
 )
 from muses_eval.dashboards.tables.score_format import NO_VALUE, STRUCTURED_NOTE, mean_text, share_text
+from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import markdown_table, one_line, text_table
 from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
@@ -28,6 +30,16 @@ from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 
 Format = Literal["table", "md", "csv", "json", "latex"]
 
+_NARROWING = Narrowing(
+    short={
+        "instruct acc": "instr acc",
+        "privacy": "priv.",
+        "utility": "util.",
+        "meeting succ": "meet. succ",
+        "coverage": "cover.",
+    },
+    drop_first=("facts", "episodes", "cost", "agent errors"),
+)
 _NESTED = ("outcomes", "bounds")
 _OF_AGENTS = ("base_model", "agent", "facts", "agent_error_share")
 """Fields that a CSV of models alone leaves out."""
@@ -49,8 +61,13 @@ def leaderboard_records(rows: Sequence[LeaderboardRow], *, with_paper: bool = Fa
     return ours + ([_published_record(row) for row in published_rows()] if with_paper else [])
 
 
-def render_leaderboard(rows: Sequence[LeaderboardRow], form: Format, *, with_paper: bool = False) -> str:
-    """Returns the rows in one format; tables show percentages with standard errors, like the paper's table 2."""
+def render_leaderboard(
+    rows: Sequence[LeaderboardRow], form: Format, *, with_paper: bool = False, screen: Screen = PLAIN
+) -> str:
+    """Returns the rows in one format; tables show percentages with standard errors, like the paper's table 2.
+
+    *screen*: where a text table is shown.
+    """
     match form:
         case "json":
             return json.dumps(leaderboard_records(rows, with_paper=with_paper), indent=2)
@@ -61,7 +78,8 @@ def render_leaderboard(rows: Sequence[LeaderboardRow], form: Format, *, with_pap
         case "md":
             return "\n".join((markdown_table(*_cells(rows, with_paper=with_paper)), "", *_notes(rows, with_paper)))
         case "table":
-            return "\n".join((text_table(*_cells(rows, with_paper=with_paper)), *_notes(rows, with_paper)))
+            table = text_table(*_cells(rows, with_paper=with_paper), screen, _NARROWING)
+            return "\n".join((table, *screen.remarks(_notes(rows, with_paper))))
 
 
 def _published_record(row: TableRow) -> dict[str, Any]:

@@ -1,10 +1,17 @@
 """Text tables for terminals and Markdown, and text that is safe to print."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Literal
 
+from muses_eval.dashboards.tables.cell_width import cell_width
+from muses_eval.dashboards.tables.narrow_table import GAP, NO_NARROWING, Narrowing, lay_out
+from muses_eval.dashboards.tables.screen import PLAIN, Screen
+
+_STANDARD_ERROR = re.compile(r"± *[0-9.]+")
 _ESCAPES = str.maketrans({"\\": "\\\\", "|": "\\|", "<": "&lt;"})
 
 
@@ -33,18 +40,44 @@ def render_blocks(form: Literal["table", "md"], *blocks: Table | Sequence[str]) 
     )
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Collection[int] = ()) -> str:
-    """Returns a table with columns two spaces apart; *numeric* columns (by index) are aligned to the right."""
+def text_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Collection[int] = (),
+    screen: Screen = PLAIN,
+    narrowing: Narrowing = NO_NARROWING,
+) -> str:
+    """Returns a table with columns two spaces apart; *numeric* columns (by index) are aligned to the right.
+
+    When the table is wider than *screen*, its cells are wrapped; when that is not enough, columns are left out, and a
+    line below the table names them.
+    """
     cells = [list(map(one_line, row)) for row in (header, *rows)]
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            _pad(cell, width, right=i in numeric) for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    ]
-    rule = "  ".join("─" * width for width in widths)
-    return "\n".join(line.rstrip() for line in (lines[0], rule, *lines[1:]))
+    lines: tuple[tuple[tuple[str, ...], ...], ...]
+    widths = [max(map(cell_width, column)) for column in zip(*cells, strict=True)]
+    total = sum(widths) + GAP * (len(widths) - 1)
+    if screen.width is None or total <= screen.width:
+        kept, lines = tuple(range(len(widths))), tuple(tuple((cell,) for cell in row) for row in cells)
+    else:
+        layout = lay_out(cells, numeric, screen.width, narrowing)
+        kept, lines = layout.kept, layout.rows
+        widths = [max(cell_width(line) for row in lines for line in row[i]) for i in range(len(kept))]
+    right = [index in numeric for index in kept]
+    shown = [_lines_of(row, widths, right) for row in lines]
+    rule = (" " * GAP).join("─" * width for width in widths)
+    text = [*map(screen.bold, shown[0]), screen.dim(rule)]
+    text += [_STANDARD_ERROR.sub(lambda found: screen.dim(found[0]), line) for row in shown[1:] for line in row]
+    left_out = [cells[0][index] for index in range(len(cells[0])) if index not in kept]
+    if left_out:
+        text += screen.remarks([f"left out, since the terminal is narrow: {', '.join(left_out)}"])
+    return "\n".join(text)
+
+
+def _lines_of(row: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
+    """Returns the lines of a row, whose cells may have several lines."""
+    lines = zip_longest(*row, fillvalue="")
+    gap = " " * GAP
+    return [gap.join(map(_pad, line, widths, right)).rstrip() for line in lines]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Collection[int] = ()) -> str:
@@ -64,16 +97,6 @@ def one_line(text: str) -> str:
     return " ".join(printable(text).split())
 
 
-def _width(cell: str) -> int:
-    return sum(_columns(character) for character in cell)
-
-
-def _columns(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me"):  # drawn over the previous character
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def _pad(cell: str, width: int, *, right: bool) -> str:
-    space = " " * (width - _width(cell))
+def _pad(cell: str, width: int, right: bool) -> str:
+    space = " " * (width - cell_width(cell))
     return space + cell if right else cell + space

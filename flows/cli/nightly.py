@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 from muses_eval.flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, Store, load_config
-from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.cli.output import echo, screen, to_json
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
@@ -107,7 +107,7 @@ def _show(result: "NightResult", *, as_json: bool) -> int:
     if as_json:
         echo(to_json({**asdict(result.report), "leaderboard": leaderboard_records(rows)}))
     else:
-        echo(render_leaderboard(rows, "table"))
+        echo(render_leaderboard(rows, "table", screen=screen()))
         for line in night_lines(result.report):
             print(line, file=sys.stderr)  # noqa: T201
     if result.report.budget_reached:

@@ -2,17 +2,31 @@
 
 import json
 import math
+import os
+import shutil
+import sys
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.pipeline.config.budget import Budget
+
+_USUAL_WIDTH = 80
 
 
 def echo(text: str) -> None:
     """Prints data to stdout."""
     print(text)  # noqa: T201 - data goes to stdout
+
+
+def screen() -> Screen:
+    """Returns what stdout can show: the width of a terminal; colours unless ``NO_COLOR`` or ``TERM=dumb`` is set."""
+    if not sys.stdout.isatty():
+        return PLAIN
+    width = shutil.get_terminal_size((_USUAL_WIDTH, 24)).columns
+    return Screen(width, color=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
 
 def to_json(value: object, indent: int | None = 2) -> str:

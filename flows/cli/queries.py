@@ -15,7 +15,7 @@ from muses_eval.flows.api.trace import read_trace
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.find_run import print_lost
 from muses_eval.flows.cli.options import OfRun, Store
-from muses_eval.flows.cli.output import echo, json_value, to_json
+from muses_eval.flows.cli.output import echo, json_value, screen, to_json
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 T = TypeVar("T")
+_LONGEST_CELL = 400
+"""Characters of a text that a terminal shows."""
 
 WithPaper = Annotated[bool, Parameter(help="Also show the rows of the paper's table 2, as published.")]
 Averaging = Annotated[
@@ -53,7 +55,7 @@ def leaderboard(  # noqa: PLR0913 - the command's options
 
     settings = LeaderboardSettings(scoring=scoring, coverage=coverage, averaging=averaging, bands=bands)
     rows, ranks = read_leaderboard(locate(store, run), settings, print_lost)
-    echo(render_leaderboard(rows, format, with_paper=with_paper))
+    echo(render_leaderboard(rows, format, with_paper=with_paper, screen=screen()))
     if ranks is not None:
         echo(render_rank_bands(ranks, markdown=format == "md"))
     return DONE
@@ -87,7 +89,7 @@ def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", 
             writer.writerow(header)
             writer.writerows(["" if value is None else _text(value) for value in row] for row in rows)
         case "table" if header:
-            echo(text_table(header, [[_cell(value) for value in row] for row in rows], _numeric(rows)))
+            _print_table(header, rows)
     return DONE
 
 
@@ -105,6 +107,20 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
     """
     echo(read_trace(locate(store, run), episode_id, print_lost).transcript(raw=raw))
     return DONE
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Prints rows; on a terminal, long texts are cut."""
+    shown = screen()
+    longest = None if shown.width is None else _LONGEST_CELL
+    cells = [[_cut(_cell(value), longest) for value in row] for row in rows]
+    echo(text_table(header, cells, _numeric(rows), shown))
+    if longest is not None and (most := max((len(_cell(value)) for row in rows for value in row), default=0)) > longest:
+        echo(shown.dim(f"texts of up to {most:,} characters are cut; --format json shows all"))
+
+
+def _cut(text: str, longest: int | None) -> str:
+    return text if longest is None or len(text) <= longest else f"{text[:longest]}…"
 
 
 def _numeric(rows: Sequence[Sequence[Any]]) -> list[int]:

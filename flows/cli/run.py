@@ -7,7 +7,7 @@ from typing import Any
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import exit_message, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, load_config
-from muses_eval.flows.cli.output import budget_text, echo, to_json
+from muses_eval.flows.cli.output import budget_text, echo, screen, to_json
 from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.report import RunReport, fault_lines
@@ -53,7 +53,7 @@ def _show(result: RunReport, config: RunConfig, *, as_json: bool) -> int:
     if as_json:
         echo(to_json({**_summary(result), "leaderboard": leaderboard_records(result.rows)}))
     else:
-        echo(render_leaderboard(result.rows, "table"))
+        echo(render_leaderboard(result.rows, "table", screen=screen()))
     for line in _remarks(result, config):
         print(line, file=sys.stderr)  # noqa: T201
     if result.budget_reached:

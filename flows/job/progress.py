@@ -12,6 +12,8 @@ from muses_eval.flows.job.progress_log import ProgressLog
 from muses_eval.workers.limits import AccountStatus, LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
 
+_SHORTEST_NAME = 10
+
 if TYPE_CHECKING:
     from muses_eval.flows.job.progress_board import ProgressBoard
 
@@ -53,7 +55,7 @@ class ProgressDisplay:
 
     def status(self, snapshot: LimitsSnapshot) -> None:
         """Shows the current status of the accounts."""
-        self._lines[:] = account_lines(snapshot.accounts)
+        self._lines[:] = account_lines(snapshot.accounts, None if self._bar is None else self._bar.console.width)
         if self._bar is not None:
             self._bar.refresh()
         elif not self._quiet:
@@ -111,9 +113,45 @@ def _in_notebook() -> bool:
     return Console().is_jupyter
 
 
-def account_lines(accounts: Iterable[AccountStatus]) -> list[str]:
-    """Formats the status of every account in one line."""
-    return [" · ".join(_parts(status)) for status in accounts]
+def account_lines(accounts: Iterable[AccountStatus], width: int | None = None) -> list[str]:
+    """Formats the status of every account in one line; a shorter one when it would exceed *width* columns."""
+    whole = [(status, " · ".join(_parts(status))) for status in accounts]
+    return [line if width is None or len(line) <= width else _short(status, width) for status, line in whole]
+
+
+def _short(status: AccountStatus, width: int) -> str:
+    """Returns what is most important of the status; a name that is too long is cut in the middle."""
+    ranked = [
+        (0, f"{_compact(status.calls_per_s * 60, status.requests_per_minute)} calls/min"),
+        (6, f"{_compact(status.tokens_per_s * 60, status.tokens_per_minute)} tok/min"),
+        (1, f"{_compact(status.in_flight, status.concurrency)} in flight"),
+        (4, f"{_rounded(status.waiting)} waiting"),
+        *([(3, f"{status.refused_share:.0%} refused")] if status.refused_share else []),
+        *([(5, f"{status.failed_share:.0%} failed")] if status.failed_share else []),
+        *([(2, f"paused {status.paused_s:.0f} s")] if status.paused_s else []),
+    ]
+    while len(ranked) > 1 and len(_joined("", ranked)) + _SHORTEST_NAME > width:
+        ranked.remove(max(ranked))
+    name, room = status.name, max(width - len(_joined("", ranked)), _SHORTEST_NAME)
+    if len(name) > room:
+        name = f"{name[: room - 1 - room // 2]}…{name[-(room // 2) :]}"
+    return _joined(name, ranked)
+
+
+def _joined(name: str, parts: Iterable[tuple[int, str]]) -> str:
+    return " · ".join((f"  {name}", *(text for _, text in parts)))
+
+
+def _compact(value: float, most: float | None) -> str:
+    return _rounded(value) if most is None else f"{_rounded(value)}/{_rounded(most)}"
+
+
+def _rounded(value: float) -> str:
+    """Returns at most three digits, such as 950, 1.2k or 2M."""
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:.3g}{name}"
+    return f"{value:.0f}"
 
 
 def _parts(status: AccountStatus) -> Iterable[str]:

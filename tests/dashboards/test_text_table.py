@@ -1,9 +1,12 @@
 """Text tables keep their form whatever their cells contain."""
 
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given, strategies as st
+from muses_eval.dashboards.tables.narrow_table import Narrowing
+from muses_eval.dashboards.tables.screen import Screen
 from muses_eval.dashboards.tables.text_table import markdown_table, one_line, printable, text_table
 
 HEADER = ("model", "avg")
@@ -61,6 +64,49 @@ def test_what_rules_a_terminal_is_not_printed() -> None:
     for text in (printable(HOSTILE), text_table(HEADER, [[HOSTILE, "1"]]), markdown_table(HEADER, [[HOSTILE, "1"]])):
         assert not {"\x1b", "\x07", "\x08", "\r", "\u202e", "\u202c", "\u200b", "\u2066", "\ud800"} & set(text)
     assert "\ufffd[2J" in printable(HOSTILE)  # shown, not dropped
+
+
+SCORES = ("queue F1", "instruct acc", "privacy", "utility", "meeting succ", "avg")
+WIDE = ("", "model", *SCORES, "episodes", "coverage", "cost")
+WIDE_ROWS = [
+    ["1", "vllm:Qwen/Qwen3-235B-A22B-Instruct", *["99.9 ± 10.0"] * 6, "1291/1291", "100 %", "$12.34"],
+    ["–", "scripted/oracle", *["100.0 ± 0.0"] * 6, "11/1291", "0.852 %", "$0.00"],
+]
+NARROWING = Narrowing({"instruct acc": "instr acc"}, ("episodes", "cost"))
+
+
+def test_a_table_that_fits_stays_as_it_is() -> None:
+    whole = text_table(WIDE, WIDE_ROWS, range(2, 11))
+    assert text_table(WIDE, WIDE_ROWS, range(2, 11), Screen(max(map(len, whole.splitlines()))), NARROWING) == whole
+
+
+def test_a_narrow_screen_wraps_cells_before_it_leaves_out_columns() -> None:
+    lines = text_table(WIDE, WIDE_ROWS, range(2, 11), Screen(96), NARROWING).splitlines()
+    assert max(map(width, lines)) <= 96
+    assert "left out" not in lines[-1]
+    said = " ".join(" ".join(lines).split())
+    assert all(text in said for text in ("instr", "acc", "99.9", "± 10.0", "0.852 %", "$12.34", "coverage"))
+    lines = text_table(WIDE, WIDE_ROWS, range(2, 11), Screen(80), NARROWING).splitlines()
+    assert max(map(width, lines)) <= 80
+    assert lines[-1] == "left out, since the terminal is narrow: episodes, cost"
+
+
+@given(
+    st.integers(30, 120),
+    st.lists(st.tuples(st.text(max_size=30), st.text("0123.±% /", max_size=14), st.text(max_size=60)), max_size=3),
+)
+def test_no_line_is_wider_than_the_screen(columns: int, rows: list[tuple[str, str, str]]) -> None:
+    shown = text_table(("model", "score", "text"), rows, (1,), Screen(columns))
+    assert all(width(line) <= columns for line in shown.splitlines())
+    letters = "".join("".join(map(one_line, row)) for row in rows).replace(" ", "")
+    assert "left out" in shown or sorted(letters) == sorted("".join("".join(shown.splitlines()[2:]).split()))
+
+
+def test_colours_only_where_there_are_some() -> None:
+    plain, colored = (text_table(WIDE, WIDE_ROWS, range(2, 11), Screen(200, color)) for color in (False, True))
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[\d+m", "", colored) == plain
+    assert colored.startswith("\x1b[1m")
 
 
 @given(st.text())

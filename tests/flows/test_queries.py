@@ -1,8 +1,11 @@
 """``muses plan``, ``sql``, ``trace`` and ``leaderboard``: data on stdout in machine-readable formats."""
 
+import contextlib
 import csv
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -199,3 +202,26 @@ def test_a_run_is_found_by_its_name_or_the_beginning_of_its_id(
             assert all(text in said for text in shown), said
     assert ask("export", "csv", "mi", "--out", "e.csv") == "e.csv: 2 rows of episodes\n"
     assert "run mine is sealed" in ask("store", "seal", "min")
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("color", [True, False])
+def test_a_terminal_of_80_columns(ask: Ask, monkeypatch: pytest.MonkeyPatch, color: bool) -> None:
+    ours, theirs = os.openpty()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "" if color else "1")
+    whole = ask("leaderboard")
+    with os.fdopen(theirs, "w") as terminal, contextlib.redirect_stdout(terminal):
+        assert main(["leaderboard"]) == 0
+        assert main(["sql", "select repeat('word ', 1000) as long"]) == 0
+    shown = b""
+    with contextlib.suppress(OSError):  # at the end
+        while part := os.read(ours, 100_000):
+            shown += part
+    os.close(ours)
+    text = shown.decode()
+    assert ("\x1b" in text) == color
+    lines = re.sub(r"\x1b\[\d+m", "", text).splitlines()
+    assert max(map(len, lines)) <= 80 < max(map(len, whole.splitlines()))
+    assert "5,000 characters" in lines[-1]
