@@ -91,10 +91,12 @@ def load_dataset(config: RunConfig) -> Dataset:
             dataset = dataset_from_rows(spec.name, rows, families)
         except DatasetError as error:
             raise explain_problems(spec.path, families, error) from error
-    for family in config.families or ("",):
-        if not dataset.scenarios(family) and (family or not dataset.families):
+    if not dataset.families and not config.families:
+        raise DatasetError(spec.name, "no rows; expected one scenario per line")
+    for family in config.families:
+        if not dataset.scenarios(family):
             there = ", ".join(dataset.families) or "none"
-            raise ConfigError(f"dataset {spec.name!r} has no scenarios of {family or 'any family'!r}; it has: {there}")
+            raise ConfigError(f"dataset {spec.name!r} has no scenarios of {family!r}; it has: {there}")
     return dataset
 
 
