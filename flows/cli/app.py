@@ -16,6 +16,7 @@ app = App(
     version=version("muses-eval"),
     default_parameter=Parameter(negative=(), show_default=_default),
 )
+app.command("muses_eval.flows.cli.init:init", help="Write a commented configuration with all options.")
 app.command("muses_eval.flows.cli.plan:plan", help="Show the episodes, cost and time of a run without running it.")
 app.command(
     "muses_eval.flows.cli.run:run",
