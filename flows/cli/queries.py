@@ -31,6 +31,13 @@ Averaging = Annotated[
     Literal["all", "released"],
     Parameter(help="Average over all scored episodes, or without those that the script of the paper's table 2 drops."),
 ]
+Sql = Annotated[
+    str | None,
+    Parameter(
+        help='DuckDB SQL, such as "select outcome, count(*) from episodes group by 1"; - or none: read from stdin.',
+        allow_leading_hyphen=True,
+    ),
+]
 Bands = Annotated[bool, Parameter(help="Also print the possible ranks from the paired comparisons, such as 2-4.")]
 
 
@@ -61,17 +68,20 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     return DONE
 
 
-def sql(query: str, /, *, store: Store = None, format: Literal["table", "json", "csv"] = "table") -> int:  # noqa: A002, D417
+def sql(
+    query: Sql = None,
+    /,
+    *,
+    store: Store = None,
+    format: Literal["table", "json", "csv"] = "table",  # noqa: A002 - the option's name
+) -> int:
     """Query the stored results with SQL.
 
     Views: episodes, scores, messages, calls, runs, usage, leaderboard_cells and more.
-
-    Parameters
-    ----------
-    query
-        DuckDB SQL, such as "select outcome, count(*) from episodes group by 1".
     """
     import duckdb
+
+    query = _read_query(query)
 
     def ask(connection: "DuckDBPyConnection") -> tuple[list[str], list[tuple[Any, ...]]]:
         answer = connection.execute(query)
@@ -107,6 +117,21 @@ def trace(episode_id: str, /, *, store: Store = None, run: str | None = None, ra
     """
     echo(read_trace(locate(store, run), episode_id, print_lost).transcript(raw=raw))
     return DONE
+
+
+def _read_query(query: str | None) -> str:
+    """Returns the query of the command line or of stdin.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if query == "-" or (query is None and not sys.stdin.isatty()):
+        query = sys.stdin.read()
+    if query is None or not query.strip():
+        raise ConfigError('no query: write one, such as muses sql "from runs", or pipe it: muses sql < query.sql')
+    if query.startswith("--") and "\n" not in query.strip():
+        raise ConfigError(f"{query[:80]!r} is no option of muses sql, and as a query it is only a comment")
+    return query
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -225,3 +225,26 @@ def test_a_terminal_of_80_columns(ask: Ask, monkeypatch: pytest.MonkeyPatch, col
     lines = re.sub(r"\x1b\[\d+m", "", text).splitlines()
     assert max(map(len, lines)) <= 80 < max(map(len, whole.splitlines()))
     assert "5,000 characters" in lines[-1]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_query_from_stdin_or_with_a_comment(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = "-- how many\nselect count(*) as n from episodes"
+    for arguments in (("-",), (), ("--format=table", "-")):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(query))
+        assert ask("sql", *arguments).split() == ["n", "─", "2"]
+    assert ask("sql", query, "--format=csv") == "n\n2\n"
+    assert ask("sql", "/* all */ select 1 as one", "--format", "csv") == "one\n1\n"
+    for wrong, says in (("--formt=json", "is no option of muses sql"), (" ", "no query: write one")):
+        assert main(["sql", wrong]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_the_names_of_lazy_modules_complete() -> None:
+    import muses_eval
+    import muses_eval.storage
+
+    for module in (muses_eval, muses_eval.storage):
+        assert set(module.__all__) <= set(dir(module))
