@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from muses_eval.flows.job.evaluate import OnShard, RunObserver
-from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.job.evaluate import RunObserver
+from muses_eval.flows.job.prepare import OnShard, PreparedRun
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import InstallHandlers, run_until_signal
 

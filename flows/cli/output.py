@@ -53,6 +53,4 @@ def json_value(value: object) -> Any:  # noqa: ANN401 - any JSON value
 
 def budget_text(budget: Budget | None) -> str:
     """Formats a budget for people, such as "$5 and 1000 tokens"."""
-    usd = [] if budget is None or budget.usd is None else [f"${budget.usd:g}"]
-    tokens = [] if budget is None or budget.tokens is None else [f"{budget.tokens} tokens"]
-    return " and ".join((*usd, *tokens))
+    return "" if budget is None else str(budget)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from itertools import chain
 from typing import Annotated, Any
@@ -17,14 +17,17 @@ from muses_eval.flows.job.run_preview import RunPreview, estimate_cost_of
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import Settings, read_settings, set_environment_defaults
 from muses_eval.flows.sweep.sweep import plan_runs
+from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand, has_grid
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.plan.cell_estimate import CellEstimate
+from muses_eval.pipeline.plan.cost_estimate import CostEstimate
 from muses_eval.pipeline.plan.duration import sequential_duration
 from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 from muses_eval.pipeline.plan.gpu_waves import WaveSchedule, schedule_waves, server_key
 from muses_eval.pipeline.plan.interval import Interval
+from muses_eval.pipeline.plan.playable_share import playable_share
 from muses_eval.pipeline.retirement import retirement_notices
 
 Pilot = Annotated[
@@ -80,11 +83,12 @@ def _together(previews: Sequence[RunPreview]) -> list[CellEstimate]:
 def _run_record(preview: RunPreview) -> dict[str, Any]:
     from muses_eval.dashboards.tables.cost_estimate import estimate_record
 
-    expected = estimate_record(estimate_cost_of(preview.cell_estimates))
+    estimate = estimate_cost_of(preview.cell_estimates)
     return {
         **preview.head,
         "smallest_difference": preview.smallest,
-        "estimate": expected,
+        "estimate": estimate_record(estimate),
+        "budget": _budget_record(preview.budget, estimate),
         "cells": preview.cells,
     }
 
@@ -92,10 +96,12 @@ def _run_record(preview: RunPreview) -> dict[str, Any]:
 def _sweep_record(previews: Sequence[RunPreview]) -> dict[str, Any]:
     from muses_eval.dashboards.tables.cost_estimate import estimate_record
 
+    estimate = estimate_cost_of(_together(previews))
     return {
         "episodes": sum(preview.head["episodes"] for preview in previews),
         "cells": sum(len(preview.cells) for preview in previews),
-        "estimate": estimate_record(estimate_cost_of(_together(previews))),
+        "estimate": estimate_record(estimate),
+        "budget": _budget_record(previews[0].budget, estimate),
         "runs": [{"run": preview.label, **_run_record(preview)} for preview in previews],
     }
 
@@ -115,6 +121,7 @@ def _run_texts(preview: RunPreview) -> Iterator[str]:
     expected = estimate_cost_of(preview.cell_estimates)
     if expected.by_model:
         yield render_estimate(expected)
+    yield from _budget_text(preview.budget, expected)
     yield preview.smallest_text
 
 
@@ -137,6 +144,27 @@ def _sweep_texts(previews: Sequence[RunPreview]) -> Iterator[str]:
         yield render_estimate(expected)
     if previews[0].budget is not None:
         yield f"the budget of {budget_text(previews[0].budget)} is for all runs together"
+    yield from _budget_text(previews[0].budget, expected)
+
+
+def _budget_record(budget: Budget | None, estimate: CostEstimate) -> dict[str, Any] | None:
+    if budget is None:
+        return None
+    share = playable_share(budget, estimate)
+    return {**asdict(budget), "playable_share": None if share is None else asdict(share)}
+
+
+def _budget_text(budget: Budget | None, estimate: CostEstimate) -> Iterator[str]:
+    """Yields a line when the budget is, or may be, smaller than the plan."""
+    share = None if budget is None else playable_share(budget, estimate)
+    if share is None or share.low >= 1:
+        return
+    low, mid, high = (f"{100 * bound:.2g} %" for bound in (share.low, share.mid, share.high))
+    verb = "is" if share.mid < 1 else "may be"
+    yield (
+        f"the budget of {budget} {verb} smaller than the plan: "
+        f"about {mid} of the episodes can be played ({low} to {high})"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,17 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 from muses_eval.flows.installation import PACKAGE
+from muses_eval.flows.job.budget_slices import play_within_budget
 from muses_eval.flows.job.prepare import (
+    OnShard,
+    Play,
     PreparedRun,
     Warn,
     log_warning,
@@ -49,10 +51,6 @@ _ENDPOINT_ADVICE = (
     "Start the server or correct its address, then start the run again; `muses doctor` checks every endpoint."
 )
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
-OnShard = Callable[[ShardSummary], None]
-"""Called after each stored shard."""
-Play = Callable[[PreparedRun, Executor, OnShard], Coroutine[Any, Any, list[ShardSummary]]]
-"""Plays the pending episodes of a run."""
 OpenExecutor = Callable[[ExecutionConfig, Settings], AbstractAsyncContextManager[Executor]]
 """Opens an executor, or yields one that several runs share."""
 
@@ -217,7 +215,7 @@ async def evaluate(
                 run = await check_models(run, executor, observer.warn)
                 if run.lock is not None and executor.dashboard_url is not None:
                     run.lock.add_link("Ray", executor.dashboard_url)
-                playing = driver.play(run, executor, on_shard)
+                playing = play_within_budget(run, executor, on_shard, driver.play, observer.warn)
                 status = (
                     observer.status if run.lock is None else publish_status(run.lock.report_accounts, observer.status)
                 )
@@ -245,4 +243,4 @@ def _shard_spec(run: PreparedRun, cell: Cell, shard: ShardPlan) -> ShardSpec:
     )
     if budget is None:
         return spec
-    return replace(spec, budget=budget.budget, learned=budget.learned.get(spec.cell, NO_HISTORY))
+    return replace(spec, budget=budget.budget, learned=budget.history.learned.get(spec.cell, NO_HISTORY))

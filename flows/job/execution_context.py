@@ -55,5 +55,5 @@ def read_context(run: OpenedRun, home: Path, budget: RunBudget | None = None) ->
     cache = {"off": None, "local": str(home / _CACHE), "store": run.store.url}[run.config.cache]
     if run.config.budget is not None and budget is None:
         ledger = read_spending_history(run.plan, run.dataset, run.store, run.index)
-        budget = RunBudget(open_budget(run.plan.run_id, run.config.budget, [ledger.before]), ledger.learned)
+        budget = RunBudget(open_budget(run.plan.run_id, run.config.budget, [ledger]), ledger)
     return ExecutionContext(budget, cache)

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from muses_eval.flows.agents.load_agents import LoadedAgent, load_agents, specs, store_code
 from muses_eval.flows.data.dataset_check import explain_problems
@@ -33,6 +34,8 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import RunManifest, create_or_check, reopen, update_manifest, with_current_schema
 from muses_eval.storage.runs.run_lock import RunLock
 from muses_eval.storage.runs.shards import RunIndex, read_index
+from muses_eval.workers.play.executor import Executor
+from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.providers.model import Unavailable
 
 Warn = Callable[[str], None]
@@ -67,11 +70,18 @@ class PreparedRun:
 
     @property
     def episodes_done(self) -> int:
-        return self.plan.episode_count - self.pending.episode_count
+        """Number of episodes that were scored when the run was prepared."""
+        return self.plan.episode_count - self.plan.without(self.index.scored).episode_count
 
     @property
     def cells_to_play(self) -> tuple[Cell, ...]:
         return tuple(cell for cell in self.pending.cells if cell.entry not in self.unplayable)
+
+
+OnShard = Callable[[ShardSummary], None]
+"""Called after each stored shard."""
+Play = Callable[[PreparedRun, Executor, OnShard], Coroutine[Any, Any, list[ShardSummary]]]
+"""Plays the pending episodes of a run."""
 
 
 def load_dataset(config: RunConfig) -> Dataset:

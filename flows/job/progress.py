@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from muses_eval.flows.job.evaluate import OnShard, RunObserver
-from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.job.evaluate import RunObserver
+from muses_eval.flows.job.prepare import OnShard, PreparedRun
 from muses_eval.flows.job.progress_log import ProgressLog
 from muses_eval.workers.limits import AccountStatus, LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary

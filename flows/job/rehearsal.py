@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from muses_eval.flows.job.evaluate import OnShard, RunObserver, evaluate
-from muses_eval.flows.job.prepare import PreparedRun, Warn
+from muses_eval.flows.job.evaluate import RunObserver, evaluate
+from muses_eval.flows.job.prepare import OnShard, PreparedRun, Warn
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.model_config import ModelConfig

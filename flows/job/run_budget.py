@@ -1,7 +1,7 @@
 """Budget of a run: the remaining amount, and the cost of its cells so far."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from muses_eval.pipeline.config.budget import Budget
@@ -16,22 +16,6 @@ from muses_eval.workers.budget import NO_HISTORY, BudgetSpec, Cost, CostHistory,
 
 
 @dataclass(frozen=True, slots=True)
-class RunBudget:
-    """Budget of a run, its own or one that it shares with other runs."""
-
-    budget: BudgetSpec
-    learned: CostHistoryByCell = field(default_factory=dict)
-    """Cell -> cost history from finished episodes of earlier starts."""
-    closed: bool = False
-    """True when other runs have used up the shared budget."""
-
-    @property
-    def used_up(self) -> bool:
-        """True when nothing is left of the budget."""
-        return self.closed or self.budget.used_up
-
-
-@dataclass(frozen=True, slots=True)
 class SpendingHistory:
     """Spending of earlier starts of a run, as its store shows it."""
 
@@ -41,12 +25,30 @@ class SpendingHistory:
     """Cell -> cost history from finished episodes; empty when no episode is pending."""
 
 
-def open_budget(name: str, cap: Budget, before: Iterable[Cost]) -> BudgetSpec:
+@dataclass(frozen=True, slots=True)
+class RunBudget:
+    """Budget of a run, its own or one that it shares with other runs."""
+
+    budget: BudgetSpec
+    history: SpendingHistory = SpendingHistory()
+    """Spending of earlier starts of the run itself."""
+    closed: bool = False
+    """True when other runs have used up the shared budget."""
+
+    @property
+    def used_up(self) -> bool:
+        """True when nothing is left of the budget."""
+        return self.closed or self.budget.used_up
+
+
+def open_budget(name: str, cap: Budget, histories: Collection[SpendingHistory]) -> BudgetSpec:
     """Returns the budget of one start of one run, or of several runs that share it.
 
-    *before* is the cost of earlier starts of each run.
+    *histories* is the spending of earlier starts of each run.
     """
-    return BudgetSpec(f"{name}/{uuid.uuid4()}", cap, total(before))
+    before = total(history.before for history in histories)
+    learned = sum((cell for history in histories for cell in history.learned.values()), NO_HISTORY)
+    return BudgetSpec(f"{name}/{uuid.uuid4()}", cap, before, learned)
 
 
 def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, index: RunIndex) -> SpendingHistory:
@@ -54,7 +56,7 @@ def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, inde
 
     Episodes with an unknown cost count with their expected cost.
     """
-    expected, stored = _ExpectedCosts(plan, dataset), (store, plan.run_id, index.damaged)
+    expected, stored = ExpectedCosts(plan, dataset), (store, plan.run_id, index.damaged)
     spent = read_spending(*stored)
     unpriced, uncounted = (total(map(expected.cost, episodes)) for episodes in read_unknown_usage(*stored))
     before = Cost(spent.usd + unpriced.usd, spent.tokens + uncounted.tokens)
@@ -62,7 +64,7 @@ def read_spending_history(plan: Plan, dataset: Dataset, store: ObjectStore, inde
     return SpendingHistory(before, expected.history(read_measured_usage(*stored)) if pending else {})
 
 
-class _ExpectedCosts:
+class ExpectedCosts:
     """Expected cost of the episodes of a run, from typical lengths of texts."""
 
     def __init__(self, plan: Plan, dataset: Dataset) -> None:

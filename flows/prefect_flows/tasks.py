@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from muses_eval.flows.job.evaluate import OnShard, play_cell
-from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.job.evaluate import play_cell
+from muses_eval.flows.job.prepare import OnShard, PreparedRun
 from muses_eval.flows.job.progress_log import ProgressLog
 from muses_eval.flows.prefect_flows.artifacts import ProgressArtifact
 from muses_eval.flows.prefect_flows.time_limits import CellTimeLimitError, cell_time_limit
@@ -100,9 +100,9 @@ def _may_succeed_later(_: object, __: object, state: State[Any]) -> bool:
 
 
 def _refresh_pending(run: PreparedRun) -> PreparedRun:
-    """Returns the run with the episodes that are pending now, after an earlier attempt."""
+    """Returns the run with those of its pending episodes that are still pending after an earlier attempt."""
     index = read_index(run.store, run.plan.run_id)
-    return replace(run, index=index, pending=run.plan.without(index.scored))
+    return replace(run, index=index, pending=run.pending.without(index.scored))
 
 
 def _key(cell: Cell) -> tuple[str, str, str]:

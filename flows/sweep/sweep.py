@@ -169,7 +169,7 @@ async def sweep(
         async def play(queued: _QueuedRun) -> SweepRunResult:
             nonlocal closed
             async with slots:
-                budget = None if shared_budget is None else RunBudget(shared_budget, queued.history.learned, closed)
+                budget = None if shared_budget is None else RunBudget(shared_budget, queued.history, closed)
                 try:
                     report = await evaluate(queued.config, settings, observer, replace(shared, budget=budget))
                     closed = closed or report.budget_reached
@@ -213,7 +213,7 @@ def _spending_history(run: PlannedRun) -> SpendingHistory:
 def _shared_budget(name: str, queue: Sequence[_QueuedRun]) -> BudgetSpec | None:
     """Returns the budget of all runs together; a grid cannot vary it."""
     budget = queue[0].config.budget
-    return None if budget is None else open_budget(name, budget, (queued.history.before for queued in queue))
+    return None if budget is None else open_budget(name, budget, [queued.history for queued in queue])
 
 
 async def _result_of(queued: _QueuedRun, came: RunReport | str) -> SweepRunResult:

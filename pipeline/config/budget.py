@@ -17,6 +17,11 @@ class Budget:
     tokens: Annotated[Integer, Field(gt=0)] | None = None
     """Prompt and completion tokens of agents and users together."""
 
+    def __str__(self) -> str:
+        usd = [] if self.usd is None else [f"${self.usd:g}"]
+        tokens = [] if self.tokens is None else [f"{self.tokens} tokens"]
+        return " and ".join((*usd, *tokens))
+
     @model_validator(mode="after")
     def _names_one(self) -> "Budget":
         if self.usd is None and self.tokens is None:

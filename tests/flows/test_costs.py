@@ -144,6 +144,21 @@ def test_a_cap_holds_over_all_workers_and_starts(
         assert last["budget"] is None
 
 
+def test_a_small_budget_is_shared_by_all_models_and_families_and_used(run: Run, muses: Muses) -> None:
+    """With one call in flight, and episodes that use a tenth of what the rules of thumb expect."""
+    with Provider(script=forever(completion("{}", usage={"prompt_tokens": 100, "completion_tokens": 20}))) as provider:
+        models = [api(provider, name, max_concurrency=1) for name in ("a", "b")]
+        config = {**queue(provider, 10), "models": models, "families": ["queue", "instruct"]}
+        code, summary, said = run({**config, "budget": {"tokens": 2_400}})  # 20 of 40 episodes
+        assert code == 4, said
+        assert summary["episodes"]["scored"] == len(provider.completions) == 20
+        assert summary["episodes"]["budget_stopped"] == 20
+    assert said.count("of the remaining episodes; every model plays this share") == 1
+    cells = rows(muses, "select count(*) as n from episodes where outcome = 'scored' group by model, family")
+    assert len(cells) == 4
+    assert all(3 <= cell["n"] <= 7 for cell in cells)
+
+
 def test_a_budget_that_is_spent_asks_nobody(run: Run) -> None:
     with Provider(script=forever(costly())) as provider:
         assert run(queue(provider, 10), "--budget-tokens=2500")[0] == 4

@@ -62,7 +62,21 @@ def test_a_grid_as_text(muses: Muses, tmp_path: Path) -> None:
     assert "epochs=2 users=scripted " in text
     assert "144 episodes in 8 cells of 4 runs" in text
     assert "the budget of 9 tokens is for all runs together" in text
+    assert "the budget of 9 tokens is smaller than the plan: about 0.0" in text
     assert "smallest detectable difference of two models" in text
+
+
+@pytest.mark.parametrize(("times", "text"), [(0.25, "is smaller"), (1.5, "may be smaller"), (9.0, "")])
+def test_a_budget_below_the_plan_is_named_with_the_share_that_it_pays_for(
+    muses: Muses, tmp_path: Path, times: float, text: str
+) -> None:
+    tokens = planned(muses, tmp_path, {"models": [API]})["estimate"]["tokens"]
+    raw = {"models": [API], "budget": {"tokens": round(times * tokens["mid"])}}
+    share = planned(muses, tmp_path, raw)["budget"]["playable_share"]
+    assert share["mid"] == pytest.approx(min(times, 1.0), rel=0.01)
+    assert share["low"] == pytest.approx(min(times * tokens["mid"] / tokens["high"], 1.0), rel=0.01)
+    said_of_it = [line for line in said(muses, tmp_path, raw).splitlines() if line.startswith("the budget of")]
+    assert [f"tokens {text} than the plan: about" in line for line in said_of_it] == ([True] if text else [])
 
 
 def test_who_is_served_when(muses: Muses, tmp_path: Path) -> None:

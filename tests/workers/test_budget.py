@@ -73,11 +73,34 @@ def test_who_waits_lets_nobody_pass() -> None:
     assert books.update(says("b", 0, 0, 50, 5, 200), 0) == ReservationReply((None, None, None), closed=False)
 
 
-def test_it_closes_when_nothing_can_make_room_any_more_and_stays_closed() -> None:
+def test_a_cell_closes_when_nothing_can_make_room_any_more_and_stays_closed() -> None:
+    """Its cheaper episodes do not replace the one that does not fit; other cells use what is left."""
     books = ledger(100, before=30)
     assert answered(books.update(says("a", 0, 0, 60), 0)) == (1, False)
-    assert answered(books.update(says("a", 60, 0, 11, 1), 1)) == (0, True)
-    assert answered(books.update(says("b", 0, 0, 1), 2)) == (0, True)
+    assert books.update(says("a", 60, 0, 11, 1), 1) == ReservationReply((None, None), False, frozenset({"cell"}))
+    other = ReservationRequest("other", tokens(10), KNOWN)
+    reply = books.update(WorkerReport("b", Cost(), requests=(request(1), other)), 2)
+    assert reply == ReservationReply((None, tokens(10)), False, frozenset({"cell"}))
+    assert answered(books.update(WorkerReport("b", tokens(10), requests=(other,)), 3)) == (0, True)
+
+
+def test_one_episode_of_an_unknown_cell_may_show_that_its_estimate_is_too_high() -> None:
+    """It is played alone, with all that is left, when finished episodes of other cells suggest that it fits."""
+    new = ReservationRequest("new", tokens(200))
+    books = ledger(100)
+    holding = WorkerReport("a", Cost(), (HeldCost("cell", tokens(10)),), {}, (new, request(1)))
+    assert books.update(holding, 0) == ReservationReply((None, None), closed=False)
+    learned = {"cell": CostHistory(tokens(10), tokens(4))}
+    finished = WorkerReport("a", tokens(4), (), learned, (new, new, request(1)))
+    assert books.update(finished, 1) == ReservationReply((tokens(96), None, None), closed=False)
+
+
+def test_an_estimate_far_above_the_budget_is_refused_when_nothing_is_in_flight() -> None:
+    new = ReservationRequest("new", tokens(301))
+    books = ledger(100)
+    assert books.update(WorkerReport("a", Cost(), (HeldCost("cell", tokens(10)),), {}, (new,)), 0).refused == set()
+    assert books.update(WorkerReport("a", Cost(), (), {}, (new,)), 1).refused == {"new"}
+    assert books.update(WorkerReport("a", Cost(), (), {}, (new._replace(expected=tokens(299)),)), 2).granted[0]
 
 
 def test_both_currencies_count() -> None:
@@ -85,8 +108,9 @@ def test_both_currencies_count() -> None:
     wants = (ReservationRequest("cell", Cost(0.5, 10), KNOWN), ReservationRequest("cell", Cost(0.6, 10), KNOWN))
     assert answered(books.update(WorkerReport("a", Cost(), requests=wants), 0)) == (1, False)
     assert answered(
-        books.update(WorkerReport("a", Cost(0.9, 10), requests=(ReservationRequest("cell", Cost(0.05, 91)),)), 0)
-    ) == (0, True)
+        books.update(WorkerReport("a", Cost(0.9, 10), requests=(ReservationRequest("cell", Cost(0.05, 91), KNOWN),)), 0)
+    ) == (0, False)
+    assert answered(books.update(WorkerReport("a", Cost(1.0, 10), requests=wants), 0)) == (0, True)
 
 
 def test_a_report_may_arrive_twice_and_at_a_new_ledger() -> None:
@@ -157,8 +181,8 @@ class Run:
     def client(self, name: str) -> BudgetClient:
         return BudgetClient(LocalCoordinator(self.coordinator), self.spec, name)
 
-    async def episode(self, client: BudgetClient) -> None:
-        reservation = await client.reserve(request(10, NO_HISTORY))
+    async def episode(self, client: BudgetClient, cell: str = "cell", expected: float = 10) -> None:
+        reservation = await client.reserve(ReservationRequest(cell, tokens(expected)))
         if reservation is None:
             self.stopped += 1
             return
@@ -196,6 +220,24 @@ def test_uneven_episodes_pass_it_by_less_than_what_was_in_flight() -> None:
         assert run.stopped
         assert run.spent <= 3_000 + 200 * run.most_in_flight
         assert run.spent > 2_500
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("estimates", [(1_000, 12_000), (12_000, 1_000), (15_000, 29_000), (10, 10), (100, 9_000)])
+def test_estimates_that_are_far_off_leave_little_of_the_budget(estimates: tuple[int, int], workers: int) -> None:
+    """Episodes of 120 tokens each are played until 10,000 are used, also when one was expected to use all of it."""
+    run = Run(cap=10_000, cost=lambda: 120)
+
+    async def play_both() -> None:
+        clients = [run.client(str(index)) for index in range(workers)]
+        episodes = [
+            (client, *cell) for client in clients for cell in zip("ab", estimates, strict=True) for _ in range(60)
+        ]
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(run.episode(*each) for each in episodes))
+
+    asyncio.run(play_both())
+    assert 9_760 <= run.spent <= 10_000
 
 
 def test_the_next_ones_wait_for_the_first_of_a_cell() -> None:
@@ -289,7 +331,7 @@ def test_a_coordinator_that_replaces_a_lost_one_listens_before_it_grants() -> No
     assert answered(coordinator.update_budget(spec, says("a", 0, 0, 60))) == (0, False)
     coordinator.update_budget(spec, says("b", 50, 0))  # spent before the coordinator was lost
     now = RECOVERY_S
-    assert answered(coordinator.update_budget(spec, says("a", 0, 0, 60))) == (0, True)
+    assert coordinator.update_budget(spec, says("a", 0, 0, 60)).refused == {"cell"}
 
 
 def test_a_coordinator_out_of_reach_is_heard_of() -> None:

@@ -8,13 +8,13 @@ are totals, not changes, so a report may arrive twice, or at a ledger that has j
 
 The reservation of an episode is the expected cost of its scenario, corrected by the costs of finished episodes of the
 same cell, in this start and in earlier ones.  While a cell has no finished episodes, one of them is played before the
-others.  The ledger closes for good when the next episode does not fit under the cap even if the episodes in flight turn
-out to cost nothing: episodes in flight are finished, and no others are started.
+others.  A cell closes when its next episode does not fit under the cap even if the episodes in flight turn out to cost
+nothing; other cells continue.  Episodes in flight are finished.
 """
 
 from muses_eval.workers.budget.client import BudgetClient, BudgetCoordinator, Reservation
-from muses_eval.workers.budget.cost import Cost, total
-from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory, CostHistoryByCell
+from muses_eval.workers.budget.cost import Cost, or_infinity, total
+from muses_eval.workers.budget.cost_history import NO_HISTORY, RULES_OF_THUMB_FACTOR, CostHistory, CostHistoryByCell
 from muses_eval.workers.budget.ledger import RECOVERY_S, SILENCE_S, BudgetLedger, BudgetLedgers, BudgetStatus
 from muses_eval.workers.budget.protocol import (
     BudgetSpec,
@@ -28,6 +28,7 @@ from muses_eval.workers.budget.protocol import (
 __all__ = [
     "NO_HISTORY",
     "RECOVERY_S",
+    "RULES_OF_THUMB_FACTOR",
     "SILENCE_S",
     "BudgetClient",
     "BudgetCoordinator",
@@ -44,5 +45,6 @@ __all__ = [
     "ReservationRequest",
     "WorkerReport",
     "budget_cell",
+    "or_infinity",
     "total",
 ]

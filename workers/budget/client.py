@@ -151,10 +151,10 @@ class BudgetClient:
         for each, cost in zip(waiting, reply.granted, strict=True):
             if cost is not None:
                 self._grant(each, cost)
-        if reply.closed:
-            self._closed = True
-            for turn in self._take_turns():
-                turn.set_result(None)
+        self._closed = self._closed or reply.closed
+        for each in self._waiting:
+            if not each.turn.done() and (reply.closed or each.request.cell in reply.refused):
+                each.turn.set_result(None)
 
     def _grant(self, waiting: _Waiting, cost: Cost) -> None:
         if waiting.turn.done():  # cancelled during the request; the next report gives the cost back

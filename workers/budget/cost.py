@@ -29,9 +29,20 @@ class Cost:
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(self.usd + other.usd, self.tokens + other.tokens)
 
+    def up_to(self, cap: Budget, spent: "Cost") -> "Cost":
+        """Returns this amount, and at most what is left of the cap beside *spent*."""
+        return Cost(
+            min(self.usd, or_infinity(cap.usd) - spent.usd), min(self.tokens, or_infinity(cap.tokens) - spent.tokens)
+        )
+
     def within(self, cap: Budget) -> bool:
         """Returns True when neither currency exceeds the cap."""
         return self.usd <= or_infinity(cap.usd) and self.tokens <= or_infinity(cap.tokens)
+
+
+def is_used_up(cap: Budget, spent: Cost) -> bool:
+    """Returns True when nothing is left of one of the caps."""
+    return spent.usd >= or_infinity(cap.usd) or spent.tokens >= or_infinity(cap.tokens)
 
 
 def or_infinity(most: float | None) -> float:

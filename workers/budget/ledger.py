@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from muses_eval.pipeline.config.budget import Budget
-from muses_eval.workers.budget.cost import Cost, total
+from muses_eval.workers.budget.cost import Cost, is_used_up, total
 from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory, CostHistoryByCell
 from muses_eval.workers.budget.protocol import (
     BudgetSpec,
@@ -38,8 +38,14 @@ class BudgetLedger:
 
     def __init__(self, spec: BudgetSpec) -> None:
         self._cap, self._before = spec.cap, spec.before
+        self._earlier = spec.earlier
         self._entries: dict[str, _WorkerEntry] = {}
-        self.closed = False
+        self._closed_cells: set[str] = set()
+
+    @property
+    def closed(self) -> bool:
+        """True when nothing is left of the budget."""
+        return is_used_up(self._cap, self.spent)
 
     @property
     def spent(self) -> Cost:
@@ -56,6 +62,12 @@ class BudgetLedger:
         return sum((entry.learned[cell] for entry in self._entries.values() if cell in entry.learned), NO_HISTORY)
 
     @property
+    def experience(self) -> CostHistory:
+        """Costs of all finished episodes, over all workers and starts."""
+        learned = (history for entry in self._entries.values() for history in entry.learned.values())
+        return sum(learned, self._earlier)
+
+    @property
     def last_report_at(self) -> float:
         """Time of the last report of any worker; minus infinity before the first one."""
         return max((entry.reported_at for entry in self._entries.values()), default=-math.inf)
@@ -70,32 +82,45 @@ class BudgetLedger:
         """
         self._count_lost_workers(now)
         self._entries[report.worker] = _WorkerEntry(report.spent, report.held, report.learned, now)
-        granted = self._grant(report.requests) if grants else (None,) * len(report.requests)
+        granted, refused = self._grant(report.requests) if grants else ((None,) * len(report.requests), frozenset())
         held = (HeldCost(request.cell, cost) for request, cost in zip(report.requests, granted, strict=True) if cost)
         self._entries[report.worker].held += tuple(held)
-        return ReservationReply(granted, self.closed)
+        return ReservationReply(granted, self.closed, refused)
 
-    def _grant(self, requests: Sequence[ReservationRequest]) -> tuple[Cost | None, ...]:
-        """Grants in order: after a request that has to wait, none of the later ones is granted."""
-        spent, held = self.spent, self.held
+    def _grant(self, requests: Sequence[ReservationRequest]) -> tuple[tuple[Cost | None, ...], frozenset[str]]:
+        """Grants in order; returns the reservations and the cells that are refused.
+
+        After a request that waits for room, none of the later ones is granted.  A cell closes when its next episode
+        does not fit beside the spent amount alone, so that none of its cheaper episodes is played in its place.
+        """
+        spent, held, experience = self.spent, self.held, self.experience
         recent = {request.cell: self.history(request.cell) for request in requests}
         scouted = {share.cell for entry in self._entries.values() for share in entry.held}
         granted: list[Cost | None] = []
-        full = False
+        doubtful: set[str] = set()
+        waits = self.closed
         for cell, expected, earlier in requests:
             known = earlier + recent[cell]
-            need = known.correct(expected)
-            if self.closed or full or (not known.episodes and cell in scouted):
-                granted.append(None)
-            elif (spent + held + need).within(self._cap):
+            need, grant = known.correct(expected), False
+            if waits or cell in self._closed_cells or (not known.episodes and cell in scouted):
+                pass
+            elif (spent + need).within(self._cap):
+                grant = (spent + held + need).within(self._cap)
+                waits = not grant
+            elif known.episodes:
+                self._closed_cells.add(cell)
+            elif (spent + experience.scale(expected)).within(self._cap):
+                # The rules of thumb may be far too high: one episode is played alone, with all that is left.
+                need = need.up_to(self._cap, spent)
+                grant, waits = held == Cost(), True
+            else:
+                doubtful.add(cell)
+            if grant:
                 scouted.add(cell)
                 held += need
-                granted.append(need)
-            else:
-                full = True
-                self.closed = not (spent + need).within(self._cap)
-                granted.append(None)
-        return tuple(granted)
+            granted.append(need if grant else None)
+        # Episodes in flight may show that the rules of thumb are too high for the doubtful cells as well.
+        return tuple(granted), frozenset(self._closed_cells | (doubtful if held == Cost() else set()))
 
     def _count_lost_workers(self, now: float) -> None:
         for entry in self._entries.values():

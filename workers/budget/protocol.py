@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from muses_eval.pipeline.config.budget import Budget
-from muses_eval.workers.budget.cost import Cost, or_infinity
+from muses_eval.workers.budget.cost import Cost, is_used_up
 from muses_eval.workers.budget.cost_history import NO_HISTORY, CostHistory, CostHistoryByCell
 
 
@@ -17,11 +17,13 @@ class BudgetSpec:
     cap: Budget
     before: Cost = Cost()
     """Cost of earlier starts."""
+    earlier: CostHistory = NO_HISTORY
+    """Costs of finished episodes of earlier starts, all cells together."""
 
     @property
     def used_up(self) -> bool:
         """True when earlier starts have used all of it."""
-        return self.before.usd >= or_infinity(self.cap.usd) or self.before.tokens >= or_infinity(self.cap.tokens)
+        return is_used_up(self.cap, self.before)
 
 
 def budget_cell(run_id: str, entry: str, family: str) -> str:
@@ -70,3 +72,5 @@ class ReservationReply:
     """Cost that is reserved from now on for each request; None: not yet."""
     closed: bool
     """True when no further request will be granted."""
+    refused: frozenset[str] = frozenset()
+    """Cells whose requests do not fit into what is left of the budget; those of other cells may still be granted."""
