@@ -114,7 +114,7 @@ def _run_process(folder: Path, arguments: tuple[str, ...], environment: dict[str
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
 
 
-def _prefect_api(url: str) -> contextlib.AbstractContextManager[object]:
+def prefect_api(url: str) -> contextlib.AbstractContextManager[object]:
     from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
     # Prefect would send the last logs when this process ends, which is after its server.
@@ -132,7 +132,7 @@ def run_here(folder: Path, arguments: tuple[str, ...], environment: dict[str, st
         for name, value in environment.items():
             patch.setenv(name, value)
         if "PREFECT_API_URL" in environment:  # Prefect may have read its settings already
-            stack.enter_context(_prefect_api(environment["PREFECT_API_URL"]))
+            stack.enter_context(prefect_api(environment["PREFECT_API_URL"]))
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         code = main(list(arguments))

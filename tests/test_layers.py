@@ -36,6 +36,7 @@ ENGINE_IMPORTERS = {
         "flows/prefect_flows/nightly_flow.py",
         "flows/prefect_flows/notifications.py",
         "flows/prefect_flows/server.py",
+        "flows/prefect_flows/server_state.py",
         "flows/prefect_flows/sweep_flow.py",
         "flows/prefect_flows/tasks.py",
         "flows/prefect_flows/time_limits.py",

@@ -40,7 +40,7 @@ app.command("muses_eval.flows.cli.queries:sql", help="Query the stored results w
 app.command("muses_eval.flows.cli.queries:trace", help="Print the transcript of one episode.")
 app.command("muses_eval.flows.cli.rescore:rescore", help="Score a stored run again with the current scorers.")
 app.command("muses_eval.flows.cli.deploy:deploy", help="Register Prefect deployments for a configuration.")
-app.command("muses_eval.flows.cli.doctor:doctor", help="Check Ray, Prefect, the store and every model endpoint.")
+app.command("muses_eval.flows.cli.doctor:doctor", help="Check everything that a run needs, and say what to change.")
 
 agents = App(name="agents", help="List installed agents, and show the interface of services.")
 agents.command("muses_eval.flows.cli.agents:ls", help="List the agents that installed packages declare.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from muses_eval.flows.agents.load_agents import LoadedAgent, load_agents, store_code
-from muses_eval.flows.cli.doctor import agent_checks
+from muses_eval.flows.doctor.agent_checks import agent_checks
 from muses_eval.flows.job.prepare import load_dataset, plan_run, prepare_without_lock
 from muses_eval.flows.job.rehearsal import without_services
 from muses_eval.flows.job.report import fault_lines

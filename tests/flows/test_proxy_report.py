@@ -1,7 +1,7 @@
 """What ``muses doctor`` says about the proxies of the environment."""
 
 import pytest
-from muses_eval.flows.cli.proxy_report import proxy_report
+from muses_eval.flows.doctor.proxy_report import proxy_report
 from muses_eval.pipeline.errors import ConfigError
 
 URLS = {"model a": "https://api.example/v1", "model b": "http://127.0.0.1:8000/v1", "model c": "https://c.inside/v1"}

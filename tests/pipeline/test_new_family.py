@@ -35,7 +35,7 @@ REPORT = """
 import json
 from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
 from muses_eval.flows.cli import main
-from muses_eval.flows.cli.doctor import package_checks
+from muses_eval.flows.doctor.plugin_checks import package_checks
 from muses_eval.flows.job.provenance import package_versions
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.storage.analysis.leaderboard import leaderboard

@@ -44,6 +44,7 @@ from muses_eval.workers.providers.error_class import ErrorClass, classify, filte
 from muses_eval.workers.providers.event_stream import is_event_stream, read_events
 from muses_eval.workers.providers.fit_window import within_window
 from muses_eval.workers.providers.http_client import HttpClient, HttpResponse, Secrets, excerpt, read_json, well_formed
+from muses_eval.workers.providers.listed_models import ListedModels, parse_listed_models
 from muses_eval.workers.providers.load_balancer import LoadBalancer, ResolveServers, fixed_servers
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.refusal_streak import RefusalStreak
@@ -187,6 +188,14 @@ class ChatApiModel:
         refused = [failure for failure in failures if failure.ends_model]
         if refused or len(failures) == len(found):
             raise (refused or failures)[0]
+
+    async def listed_models(self, base_url: str) -> ListedModels | None:
+        """Returns the models that a server lists below an address; None when it does not, or does not answer."""
+        try:
+            answer = await self._http.send("GET", base_url, self._adapter.models_path, None, PROBE_TIMEOUT_S)
+        except ModelFailure:
+            return None
+        return parse_listed_models(_json_or_none(answer)) if answer.status == 200 else None
 
     async def close(self) -> None:
         await self._http.close()
