@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -10,14 +10,29 @@ from muses_eval.flows.job.evaluate import RunObserver
 from muses_eval.flows.job.prepare import OnShard, PreparedRun
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import InstallHandlers, run_until_signal
+from muses_eval.pipeline.errors import FailureKind
 
 T = TypeVar("T")
+
+_LASTING = frozenset[FailureKind]({"auth", "internal"})
+"""Kinds of failures that a later start meets again, unless a person corrects their cause."""
 
 
 def resume_advice() -> str:
     """Returns the message of an interrupted job, with the command that resumes it."""
     again = shlex.join(["muses", *sys.argv[1:]])
     return f"interrupted; finished episodes are stored. Resume with: {again}"
+
+
+def pending_advice(kinds: Collection[FailureKind]) -> str:
+    """Returns how to play the pending episodes of a job whose calls failed in these ways."""
+    again = "Start the same command again to play the pending episodes"
+    lasting = _LASTING.intersection(kinds)
+    if not lasting:
+        return f"{again}."
+    if lasting.issuperset(kinds):
+        return "The same calls would fail again: correct what the messages above name; then the command plays the rest."
+    return f"{again}; those with {' or '.join(sorted(lasting))} failures need the correction that their message names."
 
 
 def exit_message(progress: ProgressDisplay) -> Callable[[], None]:

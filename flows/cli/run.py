@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from muses_eval.flows.cli.job_runner import exit_message, resume_advice, run_on_prefect
+from muses_eval.flows.cli.job_runner import exit_message, pending_advice, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, load_config
 from muses_eval.flows.cli.output import budget_text, echo, screen, to_json
 from muses_eval.flows.job.evaluate import evaluate
@@ -98,9 +98,8 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
             "in the file)."
         )
     elif not result.complete:
-        lines.append(
-            f"Coverage is below {config.coverage:.0%}. Start the same command again to play the pending episodes."
-        )
+        kinds = {kind for _, kind, _ in result.problems}
+        lines.append(f"Coverage is below {config.coverage:.0%}. {pending_advice(kinds)}")
     return lines
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
+from muses_eval.flows.cli.job_runner import pending_advice, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, load_raw
 from muses_eval.flows.cli.output import budget_text, echo, json_value, to_json
 from muses_eval.flows.job.progress import ProgressDisplay
@@ -19,6 +19,7 @@ from muses_eval.pipeline.config.grid import MOST_CELLS, expand
 
 if TYPE_CHECKING:
     from muses_eval.flows.sweep.sweep import SweepReport, SweepRunResult
+    from muses_eval.pipeline.errors import FailureKind
 
 MostCells = Annotated[int, Parameter(help="Refuse a grid with more cells than this.", validator=Number(gte=1))]
 _SHOWN_PROBLEMS = 5
@@ -106,12 +107,12 @@ def _remarks(result: "SweepReport") -> Iterator[str]:
             yield f"  run {run.run_id} ended early: {run.error}"
     faults = total_by_entry(each for run in result.runs if run.report is not None for each in run.report.faults)
     yield from (f"  {text}" for text in fault_lines(faults))
-    problems: Counter[str] = Counter()
+    problems: Counter[tuple[FailureKind, str]] = Counter()
     for run in result.runs:
         for count, kind, text in () if run.report is None else run.report.problems:
-            problems[f"{kind}: {text}"] += count
-    for problem, times in problems.most_common(_SHOWN_PROBLEMS):
-        yield f"  {times} x {problem}"
+            problems[kind, text] += count
+    for (kind, text), times in problems.most_common(_SHOWN_PROBLEMS):
+        yield f"  {times} x {kind}: {text}"
     if result.budget_reached:
         cap = next(budget_text(run.report.budget) for run in result.runs if run.report is not None)
         yield (
@@ -120,4 +121,4 @@ def _remarks(result: "SweepReport") -> Iterator[str]:
             "file)."
         )
     elif not result.complete:
-        yield "Start the same command again to play the pending episodes."
+        yield pending_advice({kind for kind, _ in problems})

@@ -6,7 +6,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,9 +47,6 @@ from muses_eval.workers.play.shard_spec import ShardSpec
 from muses_eval.workers.play.shard_summary import ShardSummary
 from muses_eval.workers.providers.model import Unavailable
 
-_ENDPOINT_ADVICE = (
-    "Start the server or correct its address, then start the run again; `muses doctor` checks every endpoint."
-)
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 OpenExecutor = Callable[[ExecutionConfig, Settings], AbstractAsyncContextManager[Executor]]
 """Opens an executor, or yields one that several runs share."""
@@ -133,17 +130,23 @@ async def check_models(run: PreparedRun, executor: Executor, warn: Warn) -> Prep
     none_reachable = all(map(partial(_reason, unavailable), run.pending.cells))
     if none_reachable and all(map(partial(_reason, unavailable), run.plan.cells)):
         lines = "\n".join(f"  {each}: {reason}" for each, reason in _named(unavailable))
-        raise EndpointError(f"no model of this run can be reached:\n{lines}\n{_ENDPOINT_ADVICE}")
+        raise EndpointError(f"no model of this run can be reached:\n{lines}\n{_endpoint_advice(unavailable.values())}")
     if users and answers[-1]:
-        raise EndpointError(
-            f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{_ENDPOINT_ADVICE}"
-        )
+        advice = _endpoint_advice([answers[-1]])
+        raise EndpointError(f"the users' model cannot be reached:\n  {users[0].name}: {answers[-1]}\n{advice}")
     for name, reason in _named(unavailable):
         skipped = none_reachable or reason.lasting
         warn(f"{name} {'is not played' if skipped else 'does not respond yet'}: {reason}")
     reasons = {cell.entry: _reason(unavailable, cell) for cell in run.pending.cells}
     unplayable = {entry: reason for entry, reason in reasons.items() if reason and (none_reachable or reason.lasting)}
     return replace(run, unplayable=unplayable)
+
+
+def _endpoint_advice(reasons: Iterable[Unavailable]) -> str:
+    """Returns what to do when these are the reasons why nothing can be played."""
+    lasting = all(reason.lasting for reason in reasons)
+    first = "Correct what is named here" if lasting else "Start the server or correct its address"
+    return f"{first}, then start the run again; `muses doctor` checks every endpoint."
 
 
 def _reason(unavailable: Mapping[ModelSpec | AgentSpec, Unavailable], cell: Cell) -> Unavailable | None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from muses_eval.flows.cli import main
+from muses_eval.flows.cli.job_runner import pending_advice
 from muses_eval.pipeline.datasets.dataset import generate_rows
+from muses_eval.pipeline.errors import FailureKind
 
 from tests.conftest import Muses
 from tests.provider import Provider, refused
@@ -208,7 +210,33 @@ def test_a_key_that_the_endpoint_refuses(refuse: Refused, tmp_path: Path, monkey
         assert provider.completions == []
         assert provider.requests[0].authorization == "Bearer sk-not-the-right-one"
     assert "sk-not" not in said.stderr
+    assert "Correct what is named here, then start the run again" in said.stderr
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_model_that_the_endpoint_does_not_know(muses: Muses) -> None:
+    """A refusal that lasts is reported with its cause, and without the advice to start the same command again."""
+    with Provider(script=iter(lambda: refused(404, "The model `m` does not exist"), None)) as provider:
+        arguments = ("--base-url", provider.base_url, "--dataset=generated:2", "--family=queue")
+        done = muses("run", "--model=openai:m", *arguments)
+    assert done.returncode == 3
+    assert "x internal: m at http" in done.stderr
+    assert "check base_url" in done.stderr
+    assert "correct what the messages above name" in done.stderr
+    assert "Start the same command again" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kinds", "advice"),
+    [
+        (set(), "Start the same command again to play the pending episodes."),
+        ({"server", "timeout"}, "Start the same command again to play the pending episodes."),
+        ({"auth", "internal"}, "The same calls would fail again"),
+        ({"auth", "server"}, "Start the same command again to play the pending episodes; those with auth failures"),
+    ],
+)
+def test_the_advice_for_pending_episodes_fits_their_failures(kinds: set[FailureKind], advice: str) -> None:
+    assert pending_advice(kinds).startswith(advice)
 
 
 @pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=[pytest.mark.integration, pytest.mark.slow])])
