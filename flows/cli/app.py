@@ -42,6 +42,11 @@ app.command("muses_eval.flows.cli.rescore:rescore", help="Score a stored run aga
 app.command("muses_eval.flows.cli.deploy:deploy", help="Register Prefect deployments for a configuration.")
 app.command("muses_eval.flows.cli.doctor:doctor", help="Check everything that a run needs, and say what to change.")
 
+app.command(
+    "muses_eval.flows.cli.completion:completion",
+    help="Print the script with which a shell completes commands.",
+)
+
 agents = App(name="agents", help="List installed agents, and show the interface of services.")
 agents.command("muses_eval.flows.cli.agents:ls", help="List the agents that installed packages declare.")
 agents.command("muses_eval.flows.cli.agents:openapi", help="Print the OpenAPI document of agents that are services.")

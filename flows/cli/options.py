@@ -52,6 +52,8 @@ class RunOptions:
     """Number of times that every scenario is played."""
     limit: int | None = None
     """Maximum number of scenarios per family; the sample is the same for every model and machine."""
+    scenario: tuple[str, ...] = ()
+    """Id of a scenario; may be repeated. Plays these alone, as a run of its own."""
     executor: Literal["inline", "ray"] | None = None
     """Executor that plays the episodes."""
     ray_address: str | None = None
@@ -97,7 +99,7 @@ def load_raw(path: Path | None, options: RunOptions, default_store: str) -> tupl
     raw |= _given(name=options.name, run_id=options.run_id, dataset=options.dataset, epochs=options.epochs)
     raw |= _given(limit=options.limit, store=options.store, coverage=options.coverage)
     raw |= _given(families=options.family or None, templates=options.template or None, models=_models(options))
-    raw |= _given(agents=options.agent or None)
+    raw |= _given(agents=options.agent or None, scenarios=options.scenario or None)
     raw |= _given(users=_users(options), cache=options.cache, protocol=options.protocol)
     if budget := _given(usd=options.budget_usd, tokens=options.budget_tokens):
         raw["budget"] = {**_mapping(raw.get("budget")), **budget}

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
@@ -14,8 +15,9 @@ from muses_eval.flows.api.source import locate, query_runs
 from muses_eval.flows.api.trace import read_trace
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.find_run import print_lost
-from muses_eval.flows.cli.options import OfRun, Store
+from muses_eval.flows.cli.options import OfRun, RunOptions, Store, load_raw
 from muses_eval.flows.cli.output import echo, json_value, screen, to_json
+from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError
 
@@ -38,6 +40,7 @@ Sql = Annotated[
         allow_leading_hyphen=True,
     ),
 ]
+Sweep = Annotated[Path | None, Parameter(help="Configuration with a grid: one table of the scores of all its runs.")]
 Bands = Annotated[bool, Parameter(help="Also print the possible ranks from the paired comparisons, such as 2-4.")]
 
 
@@ -51,6 +54,7 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     with_paper: WithPaper = False,
     bands: Bands = False,
     averaging: Averaging = "all",
+    sweep: Sweep = None,
 ) -> int:
     """Print the mean ± standard error of every model and column. Default: of the newest run with scores."""
     if with_paper and scoring != "published":
@@ -61,10 +65,31 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     from muses_eval.dashboards.tables.ranking import render_rank_bands
 
     settings = LeaderboardSettings(scoring=scoring, coverage=coverage, averaging=averaging, bands=bands)
+    if sweep is not None:
+        if run is not None or with_paper or bands:
+            raise ConfigError("--sweep shows all runs of a grid; leave out --run, --with-paper and --bands")
+        return _sweep_scores(sweep, store, settings, format)
     rows, ranks = read_leaderboard(locate(store, run), settings, print_lost)
     echo(render_leaderboard(rows, format, with_paper=with_paper, screen=screen()))
     if ranks is not None:
         echo(render_rank_bands(ranks, markdown=format == "md"))
+    return DONE
+
+
+def _sweep_scores(config: Path, store: str | None, settings: LeaderboardSettings, form: str) -> int:
+    from muses_eval.dashboards.tables.sweep_scores import render_scores, score_records
+    from muses_eval.flows.api.sweep_scores import read_sweep_scores
+    from muses_eval.pipeline.config.grid import expand
+
+    raw, source = load_raw(config, RunOptions(store=store), read_settings().store)
+    runs = read_sweep_scores(expand(raw, source), settings, print_lost)
+    match form:
+        case "json":
+            echo(to_json(score_records(runs)))
+        case "table" | "md":
+            echo(render_scores(runs, form, screen()))
+        case _:
+            raise ConfigError(f"--sweep goes with the formats table, md and json, not with {form}")
     return DONE
 
 

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
 from muses_eval.flows.cli.job_runner import pending_advice, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, load_raw
-from muses_eval.flows.cli.output import budget_text, echo, json_value, to_json
+from muses_eval.flows.cli.output import budget_text, echo, json_value, screen, to_json
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import interruptible
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
@@ -35,7 +35,7 @@ def sweep(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
-    """Run every evaluation of a parameter grid through Prefect and show which cells are complete. Rerun to resume."""
+    """Run every evaluation of a parameter grid through Prefect; show complete cells and all scores. Rerun to resume."""
     settings = read_settings()
     set_environment_defaults(settings)
     raw, source = load_raw(config, options, settings.store)
@@ -52,8 +52,12 @@ def sweep(
 
 def _show(result: "SweepReport", *, as_json: bool) -> int:
     from muses_eval.dashboards.tables.sweep import render_sweep
+    from muses_eval.dashboards.tables.sweep_scores import render_scores
 
-    echo(to_json(_record(result)) if as_json else render_sweep(result.lines, "table"))
+    if as_json:
+        echo(to_json(_record(result)))
+    else:
+        echo(f"{render_sweep(result.lines, 'table')}\n\n{render_scores(result.scores, 'table', screen())}")
     for line in _remarks(result):
         print(line, file=sys.stderr)  # noqa: T201
     if result.budget_reached:
@@ -63,6 +67,7 @@ def _show(result: "SweepReport", *, as_json: bool) -> int:
 
 def _record(result: "SweepReport") -> dict[str, Any]:
     from muses_eval.dashboards.tables.sweep import sweep_record
+    from muses_eval.dashboards.tables.sweep_scores import score_records
 
     return {
         "name": result.name,
@@ -73,6 +78,7 @@ def _record(result: "SweepReport") -> dict[str, Any]:
         "budget_reached": result.budget_reached,
         "runs": [_run_record(run) for run in result.runs],
         "cells": [sweep_record(line) for line in result.lines],
+        "scores": score_records(result.scores),
     }
 
 

@@ -25,6 +25,7 @@ from muses_eval.pipeline.datasets.dataset import Dataset, dataset_from_rows, gen
 from muses_eval.pipeline.errors import ConfigError, DatasetError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import is_multi_turn
+from muses_eval.pipeline.name_match import near_names
 from muses_eval.pipeline.plan.plan import Cell, Plan, make_plan
 from muses_eval.pipeline.retirement import retirement_notices
 from muses_eval.pipeline.text.credential_masking import mask_json
@@ -120,11 +121,33 @@ def plan_run(config: RunConfig, dataset: Dataset, agents: Sequence[LoadedAgent] 
         MusesError: the protocol does not have a family of the run.
     """
     loaded = load_agents(config) if agents is None else agents
-    request = config.request(dataset.families, load_protocol(config), specs(loaded))
+    request = config.request(_families_with(config, dataset), load_protocol(config), specs(loaded))
     for family in request.families:
         for scenario in dataset.scenarios(family)[:1]:
             request.protocol.dialogue(FAMILIES[family], scenario, scenario.template)
     return make_plan(request, dataset, config.execution.shard_size, config.run_id)
+
+
+def _families_with(config: RunConfig, dataset: Dataset) -> tuple[str, ...]:
+    """Returns the families of the dataset, or those that have one of the scenarios that the config names.
+
+    Raises:
+        ConfigError: the dataset has no such scenario; the message offers similar ids.
+    """
+    if not config.scenarios:
+        return dataset.families
+    families = config.families or dataset.families
+    known = {family: [scenario.id for scenario in dataset.scenarios(family)] for family in families}
+    every = [scenario_id for ids in known.values() for scenario_id in ids]
+    for wanted in config.scenarios:
+        if wanted not in every:
+            near = near_names(wanted, every)
+            hint = f"did you mean {', '.join(near)}?" if near else f"its ids look like {', '.join(every[:2])};"
+            raise ConfigError(
+                f"dataset {dataset.name!r} has no scenario {wanted!r} in {', '.join(families)}; {hint} "
+                "`muses data show` lists all"
+            )
+    return tuple(family for family, ids in known.items() if not set(ids).isdisjoint(config.scenarios))
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from shlex import join
 from typing import Any
 
 from muses_eval.dashboards.tables.sweep import render_sweep
+from muses_eval.dashboards.tables.sweep_scores import render_scores
 from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
 from muses_eval.flows.prefect_flows.artifacts import artifact_key, publish_leaderboard
 from muses_eval.flows.prefect_flows.notifications import Notification, notify_failure, send_notifications
@@ -74,7 +75,7 @@ async def _publish(result: SweepReport) -> None:
     )
     with suppress_display_errors():
         await acreate_markdown_artifact(
-            "\n".join((render_sweep(result.lines, "md"), "", *early)),
+            "\n".join((render_sweep(result.lines, "md"), "", render_scores(result.scores, "md"), "", *early)),
             key=f"sweep-{artifact_key(result.name)}",
             description=f"Sweep {result.name} in {result.store}",
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import duckdb
 from muses_eval.dashboards.tables.sweep import SweepRow
+from muses_eval.dashboards.tables.sweep_scores import ScoredRun
 from muses_eval.flows.agents.load_agents import LoadedAgent, load_agents
 from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, RunObserver, evaluate
 from muses_eval.flows.job.prepare import Warn, load_dataset, plan_run
@@ -114,6 +115,11 @@ class SweepReport:
         return [
             SweepRow(run.label, run.protocol, cell, run.is_complete(cell)) for run in self.runs for cell in run.cells
         ]
+
+    @property
+    def scores(self) -> list[ScoredRun]:
+        """Leaderboards of all runs, in the order of the grid; a run that ended early has no rows."""
+        return [ScoredRun(run.label, run.run_id, () if run.report is None else run.report.rows) for run in self.runs]
 
     @property
     def budget_reached(self) -> bool:

@@ -105,6 +105,8 @@ class RunConfig(Section):
     """Model that plays the users, as in the paper; None (``scripted`` in a config) for rule-based users."""
     epochs: Integer = Field(1, gt=0, le=MAX_EPOCHS)
     limit: Integer | None = Field(None, gt=0)
+    scenarios: tuple[str, ...] = ()
+    """Ids of the scenarios to play; by default all."""
     store: Annotated[str, AfterValidator(check_store_url)] = ".muses/store"
     coverage: Number = Field(0.99, ge=0, le=1)
     """Share of planned episodes that must be scored for a model to be ranked."""
@@ -179,18 +181,19 @@ class RunConfig(Section):
         """Returns the request from which the run's id and its plan follow.
 
         Args:
-            families: families of the dataset.
+            families: families of the dataset; with :attr:`scenarios`, those of them that have one.
             protocol: the protocol that :attr:`protocol` names.
             agents: the agents that :attr:`agents` names.
         """
         return RunRequest(
             name=self.name,
             models=tuple(self._sampled(model) for model in self.models),
-            families=self.families or families,
+            families=families if self.scenarios else self.families or families,
             users=UsersSpec(None if self.users is None else self._sampled(self.users)),
             templates=self.templates,
             epochs=self.epochs,
             limit=self.limit,
+            scenarios=self.scenarios,
             protocol=protocol,
             agents=agents,
         )

@@ -98,6 +98,8 @@ class RunRequest:
     """Number of scenarios per family, a sample that is the same for every model; None for all scenarios."""
     protocol: EpisodeProtocol = MUSES
     agents: tuple[AgentSpec, ...] = (CHAT,)
+    scenarios: tuple[str, ...] = ()
+    """Ids of the scenarios to play; empty for all.  The ids of episodes do not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +180,18 @@ def _identity(request: RunRequest, dataset: Dataset) -> str:
     models = [(model.name, *model.identity) for model in request.models]
     settings = (request.families, request.templates, request.epochs, request.limit, request.users.identity)
     agents = () if request.agents == (CHAT,) else ([agent.identity for agent in request.agents],)
-    return digest(dataset.version, models, settings, *protocol_identity(request.protocol.name), *agents)
+    chosen = (["scenarios", *sorted(set(request.scenarios))],) if request.scenarios else ()
+    return digest(dataset.version, models, settings, *protocol_identity(request.protocol.name), *agents, *chosen)
 
 
-def _chosen(scenarios: tuple[Scenario[Any], ...], limit: int | None) -> tuple[Scenario[Any], ...]:
-    """Returns all scenarios, or a sample that depends on their ids alone, not on the order of rows and files."""
+def _chosen(scenarios: tuple[Scenario[Any], ...], request: RunRequest) -> tuple[Scenario[Any], ...]:
+    """Returns all scenarios, those that are named, or a sample.
+
+    A sample depends on the ids alone, not on the order of rows and files.
+    """
+    if request.scenarios:
+        return tuple(scenario for scenario in scenarios if scenario.id in request.scenarios)
+    limit = request.limit
     if limit is None or limit >= len(scenarios):
         return scenarios
     sample = {scenario.id for scenario in sorted(scenarios, key=lambda scenario: digest("limit", scenario.id))[:limit]}
@@ -197,7 +206,7 @@ def _episodes(  # noqa: PLR0913, PLR0917 - the factors of a cell
     later = (*protocol_identity(request.protocol.name), *agent.identity)
     ids = PrefixHasher("episode", version, family, request.users.identity, model.name, model.identity, *later)
     users = UsersSeeds(version, family, request.users.identity, request.protocol.name)
-    for scenario in _chosen(dataset.scenarios(family), request.limit):
+    for scenario in _chosen(dataset.scenarios(family), request):
         template = scenario.template if choice == "published" else choice
         for epoch in range(request.epochs):
             episode_id = ids.digest(scenario.id, template, epoch)

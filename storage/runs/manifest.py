@@ -175,6 +175,7 @@ class RunManifest:
         yield "templates", list(self.templates)
         yield "epochs", self.epochs
         yield "limit", self.limit
+        yield "scenarios", sorted(self.config.get("scenarios", ()))  # manifests of earlier versions have none
         for (model, family), count in self.planned.items():
             yield f"planned {model} on {family}", count
         for name, model_identity in self.models.items():

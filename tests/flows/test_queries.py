@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -248,3 +249,33 @@ def test_the_names_of_lazy_modules_complete() -> None:
 
     for module in (muses_eval, muses_eval.storage):
         assert set(module.__all__) <= set(dir(module))
+
+
+@pytest.mark.usefixtures("store")
+def test_scenarios_that_are_played_alone(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
+    """They form a run of their own; the ids of their episodes are those of the whole run."""
+    ids = "select scenario_id, episode_id from episodes where run_id {} 'mine' order by 1"
+    rows = json.loads(ask("sql", ids.format("="), "--format=json"))
+    chosen = rows[1]
+    command = ["run", "--model=scripted/oracle", "--dataset=generated:2", "--name=again"]
+    assert main([*command, "--scenario", chosen["scenario_id"]]) == 0
+    assert "1 episodes planned, 1 scored" in capsys.readouterr().err
+    assert json.loads(ask("sql", ids.format("<>"), "--format=json")) == [chosen]
+    wrong = f"{chosen['scenario_id']}x"
+    assert main([*command, "--scenario", wrong]) == 2
+    said = capsys.readouterr().err
+    assert f"has no scenario {wrong!r}" in said
+    assert f"did you mean {chosen['scenario_id']}" in said
+    other = ("--run-id=fixed", "--family=queue")
+    assert main([*command, "--scenario", chosen["scenario_id"], *other]) == 0
+    capsys.readouterr()
+    assert main([*command, "--scenario", rows[0]["scenario_id"], *other]) == 2
+    assert "scenarios: [" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell(ask: Ask, shell: str) -> None:
+    script = ask("completion", shell)
+    assert all(word in script for word in ("leaderboard", "nightly", "budget-tokens"))
+    if found := shutil.which(shell):
+        assert subprocess.run([found, "-n"], input=script, text=True, capture_output=True, check=False).stderr == ""

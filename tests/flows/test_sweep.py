@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 import ray
+from muses_eval.dashboards.tables.sweep_scores import render_scores
 from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
 from muses_eval.flows.settings import Settings, read_settings
 from muses_eval.flows.sweep.sweep import SweepReport, sweep
@@ -82,6 +83,28 @@ def test_all_runs_are_played_on_one_executor(tmp_path: Path) -> None:
         for family in ("queue", "instruct")
     ]
     assert (report.complete, report.budget_reached, report.cost_usd, pool.opened) == (True, False, 0.0, 1)
+
+
+def test_one_table_has_the_scores_of_all_runs(tmp_path: Path, muses: Muses) -> None:
+    """The table at the end of a sweep is that which `muses leaderboard --sweep` prints later."""
+    raw = {"models": ["scripted/oracle", "scripted/refuse"], "grid": {"epochs": [1, 2]}}
+    shown = render_scores(play(tmp_path, raw).scores, "table")
+    lines = shown.splitlines()
+    assert lines[0].split() == ["run", "model", "rank", "queue", "F1", "avg", "scored", "coverage", "cost"]
+    assert [line.split()[:3] for line in lines[2:6]] == [
+        [f"epochs={epochs}", model, rank]
+        for epochs in (1, 2)
+        for model, rank in (("scripted/oracle", "1"), ("scripted/refuse", "2"))
+    ]
+    file, store = tmp_path / "grid.yaml", str(tmp_path / "store")
+    file.write_text(json.dumps({**BASE, **raw}))
+    assert muses("leaderboard", "--sweep", str(file), "--store", store).stdout == f"{shown}\n"
+    file.write_text(json.dumps({**BASE, **raw, "grid": {"epochs": [1, 2, 3]}}))
+    later = muses("leaderboard", "--sweep", str(file), "--store", store, "--format=md").stdout
+    assert "| epochs=2 | scripted/oracle |" in later
+    assert "without episodes: epochs=3" in later
+    records = json.loads(muses("leaderboard", "--sweep", str(file), "--store", store, "--format=json").stdout)
+    assert (len(records), records[0]["run"], records[0]["queue_f1"]) == (4, "epochs=1", 1.0)
 
 
 def test_a_configuration_without_a_grid_is_a_sweep_of_one_run(tmp_path: Path) -> None:
