@@ -38,7 +38,7 @@ def leaderboard_frame(rows: Sequence[LeaderboardRow], bands: Mapping[str, RankBa
     """Returns the rows of a leaderboard.
 
     Each column of the leaderboard becomes four: mean, ``_se``, and ``_low`` and ``_high``, the bounds of the mean over
-    all planned episodes.  Each outcome becomes a column with its number of episodes.  *bands*: model -> possible ranks,
+    all planned episodes.  ``taken_over`` and ``drifted`` name the columns that a night marks.  Each outcome becomes a column with its number of episodes.  *bands*: model -> possible ranks,
     which become ``rank_best`` and ``rank_worst``.
     """
     schema: dict[str, type[pl.DataType]] = {}
@@ -50,6 +50,8 @@ def leaderboard_frame(rows: Sequence[LeaderboardRow], bands: Mapping[str, RankBa
                 schema |= dict.fromkeys(OUTCOMES, pl.Int64)
             case "bounds":
                 pass
+            case "marks":
+                schema |= dict.fromkeys(("taken_over", "drifted"), pl.String)
             case _:
                 schema[name] = dtype
     records = [_leaderboard_record(row) for row in rows]
@@ -88,6 +90,9 @@ def _data_type(hint: Any) -> type[pl.DataType]:  # noqa: ANN401 - a type hint ha
 def _leaderboard_record(row: LeaderboardRow) -> dict[str, Any]:
     record = asdict(row)
     record |= record.pop("outcomes")
+    marks = record.pop("marks")
+    record["taken_over"] = ", ".join(column for column, mark in marks.items() if mark["taken_over_from"]) or None
+    record["drifted"] = ", ".join(column for column, mark in marks.items() if mark["drift"]) or None
     for column, estimate in record.pop("estimates").items():
         record[column], record[f"{column}_se"] = estimate or (None, None)
     for column, bounds in record.pop("bounds").items():

@@ -6,7 +6,7 @@ When the paper's rows are shown too, every row names its source.
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Literal
 
@@ -40,9 +40,10 @@ _NARROWING = Narrowing(
     },
     drop_first=("facts", "episodes", "cost", "agent errors"),
 )
-_NESTED = ("outcomes", "bounds")
+_NESTED = ("outcomes", "bounds", "marks")
 _OF_AGENTS = ("base_model", "agent", "facts", "agent_error_share")
 """Fields that a CSV of models alone leaves out."""
+_TAKEN_OVER, _DRIFT = "†", "‡"
 _OTHER_PROTOCOL_NOTE = (
     "rows of another protocol do not compare with those of the paper, because their prompts and turns are different"
 )
@@ -88,7 +89,7 @@ def _published_record(row: TableRow) -> dict[str, Any]:
     record |= _flat(dict.fromkeys(field.name for field in fields(LeaderboardRow)) | {"estimates": row.estimates})
     record |= {"scoring": "published", "protocol": row.protocol, "model": row.model, "avg_columns": len(PAPER_COLUMNS)}
     record |= {"base_model": row.model, "agent": row.agent, "facts": row.facts}
-    record |= {"outcomes": {}, "bounds": {}, "ranked": False, "averaging": "released"}
+    record |= {"outcomes": {}, "bounds": {}, "marks": {}, "ranked": False, "averaging": "released"}
     return record
 
 
@@ -113,7 +114,8 @@ def _table_rows(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> list[Tab
 
 
 def _csv(records: Sequence[dict[str, Any]]) -> str:
-    left_out = _OF_AGENTS if all(record["agent"] == CHAT.name for record in records) else ()
+    left_out: tuple[str, ...] = _OF_AGENTS if all(record["agent"] == CHAT.name for record in records) else ()
+    left_out += () if any(record["marks"] for record in records) else ("marks",)
     flat = [
         {key: json.dumps(value) if key in _NESTED else value for key, value in record.items() if key not in left_out}
         for record in records
@@ -147,13 +149,29 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
             *((row.agent, row.facts) if agents else ()),
             *([row.source] if with_paper else []),
             *([row.protocol] if differs else []),
-            *(mean_text(row.estimates[column]) for column in (*shown, "avg")),
+            *(f"{mean_text(row.estimates[column])}{_mark_text(row.measured, column)}" for column in (*shown, "avg")),
             *_extent(row.measured),
             *([share_text(row.agent_error_share)] if agents else []),
         ]
         for row in table_rows
     ]
     return header, body, range(2 + len(named), len(header))
+
+
+def _mark_text(row: LeaderboardRow | None, column: str) -> str:
+    mark = None if row is None else row.marks.get(column)
+    if mark is None:
+        return ""
+    return f" {_TAKEN_OVER if mark.taken_over_from else ''}{_DRIFT if mark.drift else ''}"
+
+
+def _mark_notes(rows: Sequence[LeaderboardRow]) -> Iterator[str]:
+    """Yields what the marks in the table mean."""
+    marks = [mark for row in rows for mark in row.marks.values()]
+    if nights := sorted({mark.taken_over_from for mark in marks if mark.taken_over_from}):
+        yield f"{_TAKEN_OVER} taken over: played in {', '.join(nights)}, not in this night"
+    if any(mark.drift for mark in marks):
+        yield f"{_DRIFT} drift: the canary scores otherwise than earlier ones; a score taken over may not hold any more"
 
 
 def _extent(row: LeaderboardRow | None) -> tuple[str, str, str]:
@@ -186,6 +204,7 @@ def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
         notes.append(released_averaging(rows))
     if any(row.facts == "structured" for row in rows):
         notes.append(STRUCTURED_NOTE)
+    notes += _mark_notes(rows)
     if with_paper:
         notes += PAPER_NOTES
         if any(row.protocol != PAPER_PROTOCOL for row in rows):

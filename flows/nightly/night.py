@@ -29,6 +29,7 @@ from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.plan.content_key import NO_ENGINES, content_key
 from muses_eval.pipeline.plan.plan import Cell
+from muses_eval.storage.analysis.night_marks import night_marks
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import (
@@ -101,7 +102,10 @@ async def nightly(
         await asyncio.to_thread(compact, store, run_id, WORK)
     await asyncio.to_thread(_publish, store, night)
     cells = (await asyncio.to_thread(find_manifest, store, night.run_id)).cells
-    return NightResult(kept, report, canary_report, cells, did_work=had_work or not was_over)
+    drifted = [(flag.model, flag.column) for flag in kept.flags if flag.kind == "drift"]
+    marks = night_marks(night.run_id, cells, drifted)
+    marked = replace(report, rows=tuple(replace(row, marks=marks.get(row.model, {})) for row in report.rows))
+    return NightResult(kept, marked, canary_report, cells, did_work=had_work or not was_over)
 
 
 def _is_over(store: ObjectStore, night: Night) -> bool:

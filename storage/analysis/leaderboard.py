@@ -8,7 +8,7 @@ is that of the released code.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
 from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.analysis.intervals import Bounds, worst_case_bounds
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
+from muses_eval.storage.analysis.night_marks import NightMark, manifest_marks
 
 Averaging = Literal["all", "released"]
 """Episodes of a mean: ``all`` scored ones, or ``released``, without those that the script of the paper's table 2 leaves
@@ -76,6 +77,8 @@ class LeaderboardRow:
     """Number of scored episodes that the averaging leaves out of the means."""
     agent_error_share: float | None = None
     """Share of the scored episodes in which the agent failed in a turn; None for the model alone and without scores."""
+    marks: Mapping[str, NightMark] = field(default_factory=dict)
+    """Column -> mark, for the columns of a night that were taken over from an earlier one, or whose canary drifted."""
 
     @property
     def is_chat(self) -> bool:
@@ -125,13 +128,14 @@ def leaderboard(  # noqa: PLR0913 - independent options
                 f"run {cell.run_id!r}: {cell.unknown_rows} episodes of {cell.family} and {cell.model} have no score "
                 f"'row_error', which the averaging of the released code needs; `muses rescore {cell.run_id}` adds it"
             )
-    identities = _identities(connection)
+    identities, marks = _identities(connection), _marks(connection)
     protocols = dict(connection.execute("SELECT run_id, protocol FROM runs").fetchall())
     models = [
         _with_manifest(
             replace(_row(scoring, threshold, list(group), columns), averaging=averaging),
             protocols.get(run),
             identities.get((run, model), {}),
+            marks.get(run, {}).get(model, {}),
         )
         for (run, model), group in groupby(cells, key=lambda cell: (cell.run_id, cell.model))
     ]
@@ -179,7 +183,18 @@ def _identities(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], 
     }
 
 
-def _with_manifest(row: LeaderboardRow, protocol: ProtocolName | None, identity: Mapping[str, Any]) -> LeaderboardRow:
+def _marks(connection: duckdb.DuckDBPyConnection) -> dict[str, Mapping[str, Mapping[str, NightMark]]]:
+    """Returns night -> entry -> column -> mark, from the manifests."""
+    nights = connection.execute("SELECT run_id, cells, night FROM runs WHERE json_array_length(cells) > 0")
+    return {
+        run_id: manifest_marks(run_id, json.loads(cells), None if night is None else json.loads(night))
+        for run_id, cells, night in nights.fetchall()
+    }
+
+
+def _with_manifest(
+    row: LeaderboardRow, protocol: ProtocolName | None, identity: Mapping[str, Any], marks: Mapping[str, NightMark]
+) -> LeaderboardRow:
     """Returns the row with what only the manifest knows; *identity* is empty without a manifest."""
     agent = identity.get("agent", {})
     return replace(
@@ -189,6 +204,7 @@ def _with_manifest(row: LeaderboardRow, protocol: ProtocolName | None, identity:
         base_model=identity.get("base_model", row.base_model),
         agent=agent.get("name", row.agent),
         facts=agent.get("facts", row.facts),
+        marks=marks,
     )
 
 

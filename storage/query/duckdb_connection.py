@@ -11,6 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC
 from importlib.resources import files
 from importlib.util import find_spec
@@ -84,6 +85,8 @@ _MANIFEST_FIELDS: list[tuple[str, pa.DataType]] = [
     ("dirty", pa.bool_()),
     ("schema_version", pa.int32()),
     ("config", pa.string()),
+    ("cells", pa.string()),
+    ("night", pa.string()),
 ]
 _MANIFESTS = pa.schema(_MANIFEST_FIELDS)
 
@@ -284,6 +287,8 @@ def _manifests_table(manifests: Iterable[RunManifest]) -> pa.Table:
             "dirty": manifest.dirty,
             "schema_version": manifest.schema_version,
             "config": json.dumps(manifest.config),
+            "cells": json.dumps([asdict(cell) for cell in manifest.cells]),
+            "night": None if manifest.night is None else json.dumps(manifest.night),
         }
         for manifest in manifests
     ]

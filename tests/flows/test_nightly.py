@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
 from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, OnShard, play_all
 from muses_eval.flows.job.prepare import PreparedRun
 from muses_eval.flows.nightly.night import WORK, NightResult, nightly
@@ -21,6 +22,8 @@ from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.errors import StoreError
+from muses_eval.storage.analysis.leaderboard import leaderboard
+from muses_eval.storage.analysis.night_marks import NightMark
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
@@ -215,13 +218,27 @@ def say_more(request: Mapping[str, Any]) -> str:
 
 
 def test_a_provider_that_changes_behind_a_name_is_noticed(later: Board) -> None:
-    """When only the provider's model changes, its cells are reused, and the canary reports the drift."""
+    """When only the provider's model changes, its cells are reused, the canary reports drift, and both are marked."""
     later.script.text = say_more
-    report = later.night(2).report
+    result = later.night(2)
+    report = result.report
     assert report.cells_reused == 4
     assert {(flag.kind, flag.model, flag.column) for flag in report.flags} == {("drift", "m", "queue_f1")}
     assert report.alarms == report.flags
     assert (report.flags[0].against, report.flags[0].runs) == ("nightly-canary-2026-11-01", 1)
+    source = "nightly-2026-11-01"
+    marks = {"queue_f1": NightMark(source, drift=True), "instruct_accuracy": NightMark(source)}
+    with connect(later.store.url) as connection:
+        (stored,) = [row for row in leaderboard(connection, run_id=report.run_id) if row.model == "m"]
+    (shown,) = [row for row in result.night.rows if row.model == "m"]
+    assert stored.marks == shown.marks == marks
+    (record,) = [each for each in leaderboard_records(result.night.rows) if each["model"] == "m"]
+    assert record["marks"]["queue_f1"] == {"taken_over_from": source, "drift": True}
+    text = render_leaderboard(result.night.rows, "table")
+    assert [text.count(mark) for mark in ("†", "‡")] == [4 + 1, 1 + 1]
+    assert f"† taken over: played in {source}, not in this night" in text
+    page = later.store.get(f"site/runs/{report.run_id}/index.html").decode()
+    assert (page.count(">taken over<"), page.count(">drift<")) == (4, 1)
 
 
 def test_what_was_played_is_held_against_the_night_before(later: Board) -> None:

@@ -170,7 +170,7 @@ def _flags(cache: StoreCache) -> Mapping[str, Sequence[Flag]]:
 def _seconds(cache: StoreCache, run_id: str) -> float | None:
     query = """
         SELECT epoch(max(started_at + to_milliseconds(CAST(1000 * seconds AS BIGINT))) - min(started_at))
-        FROM traces WHERE run_id = $1
+        FROM traces WHERE run_id = $1 AND NOT list_contains(flags, 'reused') -- copies keep the times of their night
     """
 
     def read(connection: "DuckDBPyConnection") -> float | None:

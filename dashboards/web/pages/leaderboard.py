@@ -70,6 +70,7 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
     except MusesError as error:  # the scores do not tell which episodes the averaging leaves out
         raise NoSuchPageError(str(error)) from error
     rows = [Row(line, (bands or {}).get(line.model)) for line in lines]
+    marks = [mark for line in lines if line.measured is not None for mark in line.measured.marks.values()]
     shown = [column for column in COLUMNS if any(row.line.estimates[column] for row in rows)]
     return Page(
         title=f"Leaderboard of {run_id}",
@@ -88,6 +89,8 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
             "all_columns": len(shown) == len(COLUMNS),
             "paper_protocol": PAPER_PROTOCOL,
             "paper_columns": set(shown) >= PAPER_COLUMNS,
+            "marked": bool(marks),
+            "sources": sorted({mark.taken_over_from for mark in marks if mark.taken_over_from}),
             "scoring": scoring,
             "scorings": get_args(Scoring),
             "choices": cache.get_or_compute(("parts",), lambda: _filter_values(cache, run_id), run_id)

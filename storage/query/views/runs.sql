@@ -17,5 +17,7 @@ SELECT
     commit,
     dirty,
     schema_version,
-    config::JSON AS config
+    config::JSON AS config,
+    cells::JSON AS cells,
+    night::JSON AS night
 FROM manifests;

@@ -561,7 +561,9 @@ def test_nights_show_flags_and_reused_cells_and_canaries_have_a_section(tmp_path
     for night, run in enumerate(NIGHTS):
         when = SAMPLE.started_at + timedelta(days=night)
         for n in range(6):
-            found.append(queue("m", n, 0.9 - night / 2, run_id=run, started_at=when))
+            # The last episode of the second night is a copy, which keeps its times.
+            copied = {"started_at": SAMPLE.started_at, "flags": ("reused",)} if night and n == 5 else {}
+            found.append(queue("m", n, 0.9 - night / 2, **({"run_id": run, "started_at": when} | copied)))
             found.append(queue("m", n, 0.9, run_id=run.replace("nightly-", "nightly-canary-"), started_at=when))
     cache = store_of(tmp_path, found)
     canary = NIGHTS[1].replace("nightly-", "nightly-canary-")
@@ -576,6 +578,7 @@ def test_nights_show_flags_and_reused_cells_and_canaries_have_a_section(tmp_path
     assert [[flag.kind for flag in result.flags] for result in results["history"]] == [["regression"], []]
     assert [[flag.kind for flag in result.flags] for result in results["canaries"]] == [["drift"], []]
     assert [(result.reused, result.cells) for result in results["history"]] == [(1, 1), (0, 0)]
+    assert [result.seconds for result in results["history"]] == [SAMPLE.seconds, SAMPLE.seconds]
     assert run_predecessors(cache.runs()) == [(canary, canary[:-2] + "21"), NIGHTS[::-1]]
     text = client(cache).get("/history.html").text
     assert "<h2>Canaries</h2>" in text
