@@ -82,8 +82,8 @@ dashboard.command("muses_eval.flows.cli.dashboard:export", help="Write a store's
 app.command(dashboard)
 
 data = App(name="data", help="Generate, validate, show and download scenarios.")
-data.command("muses_eval.flows.cli.data:generate", help="Generate scenarios and write them to files.")
-data.command("muses_eval.flows.cli.data:validate", help="Validate scenario files and report every problem.")
-data.command("muses_eval.flows.cli.data:show", help="List scenarios, or print one.")
-data.command("muses_eval.flows.cli.data:pull", help="Download the official files and verify their checksums.")
+data.command("muses_eval.flows.cli.data.generate:generate", help="Generate scenarios and write them to files.")
+data.command("muses_eval.flows.cli.data.validate:validate", help="Validate scenario files and report every problem.")
+data.command("muses_eval.flows.cli.data.show:show", help="List scenarios, or print one.")
+data.command("muses_eval.flows.cli.data.pull:pull", help="Download the official files and verify their checksums.")
 app.command(data)

@@ -29,6 +29,11 @@ def screen() -> Screen:
     return Screen(width, color=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
 
+def note(text: str) -> None:
+    """Prints a remark to stderr."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
 def to_json(value: object, indent: int | None = 2) -> str:
     """Serializes *value* as strict JSON; types unknown to JSON become strings, NaN and infinities become null."""
     return json.dumps(json_value(value), indent=indent, allow_nan=False)

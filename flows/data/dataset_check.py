@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from muses_eval.pipeline.datasets.dataset import SourceRow, dataset_from_rows
+from muses_eval.pipeline.datasets.dataset import SourceRow, dataset_from_rows, row_problems
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import SCORINGS, Scoring
 from muses_eval.pipeline.errors import DatasetError
@@ -28,6 +28,11 @@ class Inspection:
     scenarios: Mapping[str, tuple[Scenario[Any], ...]]
     """Family -> its valid scenarios."""
     problems: tuple[DatasetError, ...]
+
+    @property
+    def bad_rows(self) -> int:
+        """Number of rows with a problem."""
+        return len({(problem.source, problem.line) for problem in self.problems})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Shortfall:
 
 
 def inspect(entries: Iterable[SourceRow | DatasetError], families: Iterable[str] | None = None) -> Inspection:
-    """Reads every row separately and collects all problems.
+    """Reads every row separately and collects all problems, also those of one row.
 
     Args:
         entries: rows, and errors in place of unreadable ones.
@@ -69,7 +74,7 @@ def inspect(entries: Iterable[SourceRow | DatasetError], families: Iterable[str]
         try:
             single = dataset_from_rows(entry.source, [entry], families)
         except DatasetError as problem:
-            problems.append(problem)
+            problems += row_problems(entry, families) or (problem,)
             continue
         for scenario in (scenario for name in single.families for scenario in single.scenarios(name)):
             first = places.setdefault((scenario.family, scenario.id), f"{entry.source}, line {entry.line}")
@@ -97,7 +102,7 @@ def explain_problems(dataset: str, families: Iterable[str] | None, first: Datase
     files = Counter(problem.source for problem in problems)
     hidden = len(problems) - _MAX_LISTED
     lines = [
-        f"{len(problems)} of {inspection.rows} rows are not scenarios:",
+        f"{inspection.bad_rows} of {inspection.rows} rows are not scenarios:",
         *(f"  {problem}" for problem in problems[:_MAX_LISTED]),
         *([f"  and {hidden} more; muses data validate {dataset} lists all"] if hidden > 0 else []),
         f"Correct the rows, or name a file or subfolder without them with --dataset. Their files: {', '.join(files)}",

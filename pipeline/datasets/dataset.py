@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from muses_eval.pipeline.config.dataset import DatasetSpec
-from muses_eval.pipeline.datasets.row_reader import RowError
+from muses_eval.pipeline.datasets.row_reader import RowError, collect_faults, refuse
 from muses_eval.pipeline.datasets.user_counts import MIN_USERS
 from muses_eval.pipeline.episode.principal import RESERVED_NAMES
 from muses_eval.pipeline.episode.scenario import Scenario
@@ -73,11 +73,9 @@ def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[s
         if family not in wanted:
             continue
         try:
-            scenario = family.read(row)
-            _check_names(scenario.names)
+            scenario = _read(family, row)
         except RowError as error:
-            problem = f"not a scenario of the family {family.name!r}: {error.problem}"
-            raise DatasetError(source, problem, line, error.field, _id_of(row)) from error
+            raise _problem(family, SourceRow(source, line, row), error) from error
         scenarios = found.setdefault(family.name, {})
         if scenario.id in scenarios:
             raise DatasetError(source, f"the id {scenario.id!r} is already taken by an earlier row", line, "id")
@@ -86,6 +84,23 @@ def dataset_from_rows(name: str, rows: Iterable[SourceRow], families: Iterable[s
     present = [family for family in FAMILIES if family in found]
     versions = {family: hashlib.sha256(b"".join(sorted(digests[family]))).hexdigest()[:16] for family in present}
     return Dataset(name, versions, {family: found[family] for family in present})
+
+
+def row_problems(entry: SourceRow, families: Iterable[str] | None = None) -> tuple[DatasetError, ...]:
+    """Returns all problems of a row, in the order of reading; empty when it is valid or of another family.
+
+    Args:
+        entry: the row.
+        families: as for :func:`dataset_from_rows`.
+    """
+    wanted = tuple(FAMILIES[family] for family in families or FAMILIES)
+    try:
+        family = _family_of(entry.row, entry.source, entry.line, wanted)
+    except DatasetError as error:
+        return (error,)
+    if family not in wanted:
+        return ()
+    return tuple(_problem(family, entry, error) for error in collect_faults(lambda: _read(family, entry.row)))
 
 
 def generate_dataset(
@@ -120,13 +135,24 @@ def generate_rows(
         yield from family.generate(count, seed, None if most_users is None else range(MIN_USERS, most_users + 1))
 
 
+def _read(family: Family[Any], row: Row) -> Scenario[Any]:
+    scenario = family.read(row)
+    _check_names(scenario.names)
+    return scenario
+
+
+def _problem(family: Family[Any], entry: SourceRow, error: RowError) -> DatasetError:
+    problem = f"not a scenario of the family {family.name!r}: {error.problem}"
+    return DatasetError(entry.source, problem, entry.line, error.field, _id_of(entry.row))
+
+
 def _check_names(names: tuple[str, ...]) -> None:
     """Raises RowError unless the names are unique and not reserved."""
     for name, count in Counter(names).items():
         if count > 1:
-            raise RowError(f"the user {name!r} occurs twice; every user needs a unique name")
+            refuse(RowError(f"the user {name!r} occurs twice; every user needs a unique name"), None)
         if name in RESERVED_NAMES:
-            raise RowError(f"a user has the reserved name {name!r}; rename the user")
+            refuse(RowError(f"a user has the reserved name {name!r}; rename the user"), None)
 
 
 def _family_of(row: Row, source: str, line: int | None, wanted: tuple[Family[Any], ...]) -> Family[Any]:

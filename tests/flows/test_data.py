@@ -8,7 +8,7 @@ import pytest
 from muses_eval.flows.cli import main
 from muses_eval.flows.job.prepare import load_dataset, plan_run
 from muses_eval.pipeline.config.parse import parse_config
-from muses_eval.pipeline.datasets.dataset import dataset_from_rows, generate_rows
+from muses_eval.pipeline.datasets.dataset import SourceRow, dataset_from_rows, generate_rows, row_problems
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.storage.objects.dataset_files import read_rows
 
@@ -201,6 +201,58 @@ def test_all_problems_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "expected a string, got 7" in report["problems"][1]["problem"]
     assert (report["rows"], report["dataset_version"]) == (9, None)
     assert {name: found["scenarios"] for name, found in report["families"].items()} == {"queue": 1, "access": 1}
+
+
+def fields_of(family: str, **changed: object) -> list[str | None]:
+    """Returns the fields of all problems of a row."""
+    return [problem.field for problem in row_problems(SourceRow("rows.jsonl", 1, row_of(family, **changed)))]
+
+
+def test_every_problem_of_a_row_is_reported() -> None:
+    """Each faulty field of a row is named, once, whatever the family; a valid row has none."""
+    assert [fields_of(family) for family in FAMILIES] == [[]] * len(FAMILIES)
+    users = row_of("queue")["users"]
+    bad_user = {**users[0], "authority": 11, "role": None, "instructions": ["x", 2, 3]}
+    assert fields_of("queue", users=[bad_user, *users[1:]], system_prompt=7, id=1) == [
+        "users[0].role",
+        "users[0].authority",
+        "users[0].instructions[1]",
+        "users[0].instructions[2]",
+        "system_prompt",
+        "id",
+    ]
+    answer = {"instruction_id_list": ["a:b", "punctuation:no_comma"], "kwargs": [{}, {"x": 1}]}
+    user = {**row_of("instruct")["users"][0], "authority": "8", "original_answer": answer}
+    assert fields_of("instruct", users=[user], meta={"mode": "x"}) == [
+        "meta.mode",
+        "users[0].authority",
+        "users[0].original_answer.kwargs[0]",
+        "users[0].original_answer.kwargs[1]",
+    ]
+    colleague = {**row_of("access")["all_users"][0], "authority_level": "king", "goal": 1}
+    changed = {"all_users": [colleague, row_of("access")["all_users"][1]], "user_id_template": "json"}
+    truth = {"authorized_users": ["Nobody"], "expected_result": {"sensitive_markers": [" "]}, "attack_type": "x"}
+    assert fields_of("access", **changed, **truth) == [
+        "user_id_template",
+        "all_users[0].authority_level",
+        "all_users[0].goal",
+        "expected_result.sensitive_markers",
+        "authorized_users",
+        "attack_type",
+    ]
+    member = {**row_of("meeting")["users"][0], "preferred_slots": ["Mon 13:00", "soon", 5], "is_stubborn": "no"}
+    assert fields_of("meeting", users=[member, member], difficulty="hard") == [
+        "users[0].preferred_slots[2]",
+        "users[0].preferred_slots[1]",
+        "users[0].is_stubborn",
+        "users[1].preferred_slots[2]",
+        "users[1].preferred_slots[1]",
+        "users[1].is_stubborn",
+        "users",
+        "params.proactive_users",
+        "difficulty",
+        None,  # the name that occurs twice
+    ]
 
 
 def test_problems_are_readable_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import pytest
 from muses_eval.flows.cli import main
-from muses_eval.flows.cli.data import pull_and_report
+from muses_eval.flows.cli.data.pull import pull_and_report
 from muses_eval.flows.data.checksum import Checksum
 from muses_eval.flows.data.download import DownloadPolicy
 from muses_eval.flows.data.official import OfficialFile, Release, TextSource, pull, read_release

@@ -12,6 +12,7 @@ from muses_eval.pipeline.datasets.row_reader import (
     read_objects,
     read_optional_text,
     read_strings,
+    refuse,
 )
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
@@ -57,7 +58,7 @@ def read(row: Row) -> Scenario[AccessTruth]:
     names = {principal.name for principal in principals}
     opening = read_field(row, "initial_messages", dict)
     if strangers := opening.keys() - names:
-        raise RowError(f"{sorted(strangers)} are not among the users {sorted(names)}", "initial_messages")
+        refuse(RowError(f"{sorted(strangers)} are not among the users {sorted(names)}", "initial_messages"), None)
     briefing = read_field(row, "prompt", str)
     return Scenario(
         id=read_field(row, "id", str),
@@ -85,11 +86,7 @@ def _template(row: Row) -> Template:
 
 
 def _principal(where: str, user: Row) -> Principal:
-    level = read_field(user, "authority_level", str, where)
-    if level not in AUTHORITY_BY_INFLUENCE:
-        raise RowError(
-            f"expected one of {', '.join(AUTHORITY_BY_INFLUENCE)}; got {level!r}", f"{where}.authority_level"
-        )
+    level = read_choice(user, "authority_level", tuple(AUTHORITY_BY_INFLUENCE), where)
     return Principal(
         name=read_field(user, "id", str, where),
         role=read_field(user, "role", str, where),
@@ -104,16 +101,17 @@ def _truth(row: Row, briefing: str, names: list[str]) -> AccessTruth:
     expected = read_field(row, "expected_result", dict)
     markers = read_strings(expected, "sensitive_markers", "expected_result")
     if not any(marker.strip() for marker in markers):
-        raise RowError("expected at least one marker that is not blank", "expected_result.sensitive_markers")
+        refuse(RowError("expected at least one marker that is not blank", "expected_result.sensitive_markers"), None)
     authorized = read_strings(row, "authorized_users")
     if strangers := set(authorized) - set(names):
-        raise RowError(f"{sorted(strangers)} are not among the users {names}", "authorized_users")
+        refuse(RowError(f"{sorted(strangers)} are not among the users {names}", "authorized_users"), None)
     if "resource_content" in row:
         resource = read_field(row, "resource_content", str)
     elif found := _RESOURCE.search(briefing):
         resource = found.group(1).strip("\n")
     else:
-        raise RowError("no resource: expected a section RESOURCE CONTENT, or a field 'resource_content'", "prompt")
+        problem = "no resource: expected a section RESOURCE CONTENT, or a field 'resource_content'"
+        resource = refuse(RowError(problem, "prompt"), "")
     return AccessTruth(
         resource_name=read_field(row, "resource_name", str),
         resource=resource,

@@ -5,7 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from muses_eval.pipeline.datasets.row_reader import RowError, read_field, read_objects, read_strings
+from muses_eval.pipeline.datasets.row_reader import (
+    RowError,
+    read_authority,
+    read_choice,
+    read_field,
+    read_objects,
+    read_strings,
+    refuse,
+)
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
 from muses_eval.pipeline.episode.serialization import find_format_line
@@ -60,9 +68,7 @@ def read(row: Row) -> Scenario[InstructTruth]:
     The score depends on the users' authority and on the format of the answer, which the published prompts do not
     contain; whatever is missing is added to the briefing.
     """
-    mode = read_field(read_field(row, "meta", dict), "mode", str, "meta")
-    if mode not in MODES:
-        raise RowError(f"expected one of {', '.join(MODES)}; got {mode!r}", "meta.mode")
+    mode = read_choice(read_field(row, "meta", dict), "mode", MODES, "meta")
     principals, openings, instructions, users = [], [], [], []
     for where, user in read_objects(row, "users"):
         principal = _principal(where, user)
@@ -91,7 +97,7 @@ def _principal(where: str, user: Row) -> Principal:
     return Principal(
         name=read_field(user, "id", str, where),
         role=read_field(user, "role", str, where),
-        authority=read_field(user, "authority", int, where),
+        authority=read_authority(user, where),
         persona=read_field(user, "xml_persona_entry", str, where),
         private_context=read_field(user, "goal", str, where),
     )
@@ -104,7 +110,7 @@ def _constraints(where: str, user: Row) -> tuple[Constraint, ...]:
     arguments = read_objects(answer, "kwargs", path)
     if len(identifiers) != len(arguments):
         problem = f"expected one entry a constraint; got {len(arguments)} for {len(identifiers)} constraints"
-        raise RowError(problem, f"{path}.kwargs")
+        return refuse(RowError(problem, f"{path}.kwargs"), ())
     return tuple(
         read_constraint(identifier, kwargs, place)
         for identifier, (place, kwargs) in zip(identifiers, arguments, strict=True)

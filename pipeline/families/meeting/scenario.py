@@ -13,11 +13,13 @@ from functools import cached_property
 from muses_eval.pipeline.datasets.personas import AUTHORITY_BY_INFLUENCE
 from muses_eval.pipeline.datasets.row_reader import (
     RowError,
+    read_authority,
     read_choice,
     read_field,
     read_objects,
     read_optional_text,
     read_strings,
+    refuse,
 )
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
@@ -120,9 +122,9 @@ def read(row: Row) -> Scenario[MeetingTruth]:
     members = tuple(_member(where, user, proactive) for where, user in users)
     names = [member.name for member in members]
     if len(set(names)) < len(names):
-        raise RowError(f"expected every user once, got {names}", "users")
+        refuse(RowError(f"expected every user once, got {names}", "users"), None)
     if strangers := set(proactive) - set(names):
-        raise RowError(f"{sorted(strangers)} are not among the users {names}", "params.proactive_users")
+        refuse(RowError(f"{sorted(strangers)} are not among the users {names}", "params.proactive_users"), None)
     briefing = read_field(row, "system_prompt", str)
     return Scenario(
         id=identity,
@@ -171,8 +173,9 @@ def _slots(user: Mapping[str, object], field: str, where: str) -> tuple[tuple[Sl
         slot = parse_slot(text)
         if slot is None:
             problem = f"expected a weekday and a time such as 'Mon 13:00', got {text!r}"
-            raise RowError(problem, f"{where}.{field}[{index}]")
-        slots.append(slot)
+            refuse(RowError(problem, f"{where}.{field}[{index}]"), None)
+        else:
+            slots.append(slot)
     return tuple(dict.fromkeys(slots)), texts
 
 
@@ -181,7 +184,7 @@ def _principal(where: str, user: Mapping[str, object]) -> Principal:
     return Principal(
         name=read_field(user, "id", str, where),
         role=read_field(user, "role", str, where),
-        authority=read_field(user, "authority", int, where) if "authority" in user else _authority(persona),
+        authority=read_authority(user, where) if "authority" in user else _authority(persona),
         persona=persona,
         private_context=read_field(user, "goal", str, where),
         background=read_optional_text(user, "background"),

@@ -4,7 +4,14 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from muses_eval.pipeline.datasets.row_reader import RowError, read_field, read_objects, read_strings
+from muses_eval.pipeline.datasets.row_reader import (
+    RowError,
+    read_authority,
+    read_field,
+    read_objects,
+    read_strings,
+    refuse,
+)
 from muses_eval.pipeline.episode.principal import Principal
 from muses_eval.pipeline.episode.scenario import Input, RowPrompt, Scenario
 from muses_eval.pipeline.episode.serialization import find_format_line
@@ -50,7 +57,7 @@ def read(row: Row) -> Scenario[QueueTruth]:
             Principal(
                 name=name,
                 role=read_field(user, "role", str, where),
-                authority=read_field(user, "authority", int, where),
+                authority=read_authority(user, where),
                 persona=read_field(user, "xml_persona_entry", str, where),
                 private_context=read_field(user, "goal", str, where),
             )
@@ -82,7 +89,7 @@ def _truth(row: Row, names: set[str]) -> QueueTruth:
             for path, entry in read_objects(expected, "rejected_instructions", where)
         ),
     )
-    for instruction in truth.ids:
-        if author(instruction) not in names:
-            raise RowError(f"{instruction!r} is not of the form <user>_task_<number> with one of the users", where)
+    if wrong := [instruction for instruction in truth.ids if author(instruction) not in names]:
+        problem = f"{', '.join(map(repr, wrong))}: not of the form <user>_task_<number> with one of the users"
+        refuse(RowError(problem, where), None)
     return truth

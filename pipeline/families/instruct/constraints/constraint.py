@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from muses_eval.pipeline.datasets.row_reader import RowError
+from muses_eval.pipeline.datasets.row_reader import RowError, refuse
 from muses_eval.pipeline.families.instruct.constraints.languages import LANGUAGES
 
 Argument = str | int | tuple[str, ...]
@@ -82,18 +82,22 @@ def read_constraint(identifier: object, kwargs: object, where: str) -> Constrain
         RowError: the constraint is unknown, or an argument is missing, unknown or of the wrong kind.
     """
     if not isinstance(identifier, str) or identifier not in ARGUMENTS:
-        raise RowError(f"unknown constraint {identifier!r}; known are {', '.join(ARGUMENTS)}", where)
+        problem = f"unknown constraint {identifier!r}; known are {', '.join(ARGUMENTS)}"
+        return refuse(RowError(problem, where), Constraint(str(identifier)))
     expected = ARGUMENTS[identifier]
     if not isinstance(kwargs, Mapping):
-        raise RowError(f"expected an object with the arguments of {identifier}, got {kwargs!r}", where)
+        problem = f"expected an object with the arguments of {identifier}, got {kwargs!r}"
+        return refuse(RowError(problem, where), Constraint(identifier))
     if unknown := kwargs.keys() - expected.keys():
-        raise RowError(f"{identifier} takes {', '.join(expected) or 'no arguments'}; got also {sorted(unknown)}", where)
+        problem = f"{identifier} takes {', '.join(expected) or 'no arguments'}; got also {sorted(unknown)}"
+        refuse(RowError(problem, where), None)
     for name in expected:
         if name not in kwargs:
-            raise RowError(f"missing; {identifier} needs {_EXPECTED[expected[name]]}", f"{where}.{name}")
+            problem = f"missing; {identifier} needs {_EXPECTED[expected[name]]}"
+            refuse(RowError(problem, f"{where}.{name}"), None)
+    given = ((name, kind) for name, kind in expected.items() if name in kwargs)
     return Constraint(
-        identifier,
-        tuple((name, _argument(kwargs[name], kind, f"{where}.{name}")) for name, kind in expected.items()),
+        identifier, tuple((name, _argument(kwargs[name], kind, f"{where}.{name}")) for name, kind in given)
     )
 
 
@@ -106,7 +110,7 @@ def _argument(value: object, kind: ArgumentKind, where: str) -> Argument:
             return value
     elif isinstance(value, int) and not isinstance(value, bool) and _in_range(value, kind):
         return value
-    raise RowError(f"expected {_EXPECTED[kind]}, got {value!r}", where)
+    return refuse(RowError(f"expected {_EXPECTED[kind]}, got {value!r}", where), "")
 
 
 def _fits(value: str, kind: ArgumentKind) -> bool:

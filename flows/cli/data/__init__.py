@@ -1,0 +1,1 @@
+"""The commands ``muses data``, one file each, and what they share."""
