@@ -1,6 +1,7 @@
 """Settings from environment variables.
 
-No other module reads the environment, except that workers look up API keys by name where they call a model.
+No other module reads the environment, except that workers look up API keys by name where they call a model, and that
+proxies (pipeline/proxy.py) and options of S3 (storage/objects/s3_options.py) are read where connections are opened.
 
 MUSES_HOME       folder for the files and logs of Ray and Prefect (default: .muses in the current folder)
 MUSES_STORE      default store of the commands (default: <MUSES_HOME>/store)

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.loopback import PROXY_VARIABLES, is_loopback, variable
@@ -31,6 +31,13 @@ class Proxy:
         if self.user is None:
             return None
         return f"Basic {base64.b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
+
+    @property
+    def url_with_login(self) -> str:
+        """Its address with user and password, which must not be shown."""
+        scheme, _, server = self.url.partition("://")
+        login = "" if self.user is None else f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@"
+        return f"{scheme}://{login}{server}"
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:

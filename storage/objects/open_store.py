@@ -7,6 +7,7 @@ from muses_eval.pipeline.config.store_url import check_store_url
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.storage.objects.folder_store import FolderStore
 from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.s3_prefix import checked_prefix
 from muses_eval.storage.objects.s3_store import S3Store
 
 
@@ -24,7 +25,7 @@ def open_store(url: str) -> ObjectStore:
     match scheme:
         case "s3":
             bucket, _, prefix = rest.partition("/")
-            return S3Store(bucket, prefix.strip("/"))
+            return S3Store(bucket, checked_prefix(url, prefix))
         case "file":
             return _folder(url, unquote(urlsplit(url).path))
         case _:

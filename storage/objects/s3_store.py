@@ -1,21 +1,28 @@
 """An object store in an S3 bucket.
 
-This is the only module that imports boto3.  boto3 takes endpoint, region and credentials from the environment.
+This is the only module that imports boto3.  boto3 takes endpoint, region and credentials from the environment; proxy,
+certificate authorities and further options are read there too (:mod:`muses_eval.storage.objects.s3_options`).
 """
 
 import mimetypes
+import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypedDict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+from urllib.request import getproxies
 
 from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.proxy import Proxy, proxy_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, VersionedObject
+from muses_eval.storage.objects.s3_options import S3Options, ca_bundle
 
 _CONFLICT_TRIES = 6
 
@@ -31,6 +38,10 @@ class S3Settings:
     secret: str = field(repr=False)
     token: str | None = field(repr=False)
     """Session token of temporary credentials; None for permanent ones."""
+    proxy: Proxy | None = None
+    """None when the endpoint is reached directly."""
+    ca_bundle: Path | None = None
+    """PEM file of the certificate authorities of the endpoint; None for those of the client."""
 
 
 class S3Store:
@@ -39,6 +50,8 @@ class S3Store:
     def __init__(self, bucket: str, prefix: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._bucket, self._prefix, self._sleep = bucket, f"{prefix}/" if prefix else "", sleep
         self._opened: S3Client | None = None
+        self._proxy: Proxy | None = None
+        self._ca_bundle: Path | None = None
         self._opening = threading.Lock()
 
     @property
@@ -134,6 +147,7 @@ class S3Store:
         any(self.list(key))
         self.put_if_absent(key, b"first")
         try:
+            listed = any(info.key == key for info in self.list(key))
             ignored = []
             if self.put_if_absent(key, b"second"):
                 ignored.append("If-None-Match")
@@ -147,6 +161,11 @@ class S3Store:
                 f"store {self.url}: the server does not support {' and '.join(ignored)}, so one worker could"
                 " overwrite the objects of another; use a server with conditional writes (AWS, MinIO, SeaweedFS: a"
                 " recent version)"
+            )
+        if not listed:
+            raise StoreError(
+                f"store {self.url}: the server does not list what was written there, so no result would be found"
+                " again; write a plainer prefix, of letters and digits"
             )
 
     def client_settings(self) -> S3Settings:
@@ -171,7 +190,16 @@ class S3Store:
         if not frozen.access_key or not frozen.secret_key:
             raise StoreError(f"store {self.url}: {_NO_CREDENTIALS}")
         region = client.meta.region_name or "us-east-1"
-        return S3Settings(client.meta.endpoint_url, region, frozen.access_key, frozen.secret_key, frozen.token)
+        endpoint = client.meta.endpoint_url
+        return S3Settings(
+            endpoint,
+            region,
+            frozen.access_key,
+            frozen.secret_key,
+            frozen.token,
+            self._proxy,
+            self._ca_bundle if endpoint.startswith("https:") else None,
+        )
 
     def _client(self) -> "S3Client":
         with self._opening:
@@ -181,6 +209,7 @@ class S3Store:
 
     def _open_client(self) -> "S3Client":
         import boto3
+        import botocore.session
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
@@ -194,10 +223,22 @@ class S3Store:
             response_checksum_validation="when_required",
             max_pool_connections=32,
         )
+        options = S3Options.read(os.environ)
         try:
-            return boto3.Session().client("s3", config=config)
+            core = botocore.session.Session()
+            self._ca_bundle = ca_bundle(core.get_config_variable("ca_bundle"), os.environ)
+            verify = None if self._ca_bundle is None else str(self._ca_bundle)
+            session = boto3.Session(botocore_session=core)
+            client = session.client("s3", config=config, verify=verify)
+            self._proxy = proxy_for(client.meta.endpoint_url, os.environ)
+            if getproxies():  # boto3 knows neither ALL_PROXY nor networks in NO_PROXY
+                url = None if self._proxy is None else self._proxy.url_with_login
+                route = {} if url is None else dict.fromkeys(("http", "https"), url)
+                client = session.client("s3", config=config.merge(Config(proxies=route)), verify=verify)
         except (BotoCoreError, ValueError) as error:
             raise self._store_error("use", error) from error
+        client.meta.events.register("before-parameter-build.s3", partial(_add_options, options))
+        return client
 
     def _store_error(self, doing: str, error: Exception) -> StoreError:
         from botocore.exceptions import (
@@ -207,23 +248,39 @@ class S3Store:
             NoCredentialsError,
             ParamValidationError,
             PartialCredentialsError,
+            SSLError,
         )
 
         match _code(error), error:
             case "NoSuchBucket", _:
-                advice = f"there is no bucket {self._bucket!r}; create it, or correct the store's URL"
+                advice = (
+                    f"there is no bucket {self._bucket!r} ({_reason(error)}); create it, or correct the store's URL"
+                )
             case "AccessDenied" | "AllAccessDisabled", _:
                 advice = (
-                    f"these credentials may not {doing} here; check AWS_ACCESS_KEY_ID and the rights on the bucket"
-                    " (list, read, write, delete)"
+                    f"these credentials may not {doing} here ({_reason(error)}); check AWS_ACCESS_KEY_ID, the rights on"
+                    " the bucket (list, read, write, delete), and whether it wants encryption (MUSES_S3_SSE) or has"
+                    " another owner (MUSES_S3_BUCKET_OWNER)"
                 )
             case "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken", _:
                 advice = (
-                    f"the server refuses the credentials ({_code(error)}); check AWS_ACCESS_KEY_ID,"
+                    f"the server refuses the credentials ({_reason(error)}); check AWS_ACCESS_KEY_ID,"
                     " AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
                 )
             case _, NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
                 advice = _NO_CREDENTIALS
+            case _, SSLError():
+                advice = (
+                    f"the server's certificate is not trusted ({error}); set AWS_CA_BUNDLE to a PEM file with its"
+                    " certificate authority"
+                )
+            case "NotImplemented", _:
+                advice = (
+                    f"the server does not support what is needed to {doing} here ({_reason(error)}); use a server with"
+                    " conditional writes (AWS, MinIO, SeaweedFS: a recent version)"
+                )
+            case code, _ if code:
+                advice = f"the server refuses to {doing} ({_reason(error)})"
             case _, UnreachableError() | HTTPClientError():
                 advice = f"cannot reach the server ({error}); check AWS_ENDPOINT_URL and that the server runs"
             case _, ParamValidationError():
@@ -249,6 +306,21 @@ def _code(error: Exception) -> str:
     """Returns the error code of the server's response; empty when there was no response."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
+
+
+def _reason(error: Exception) -> str:
+    """Returns the code and the message of the server's response."""
+    found: dict[str, str] = getattr(error, "response", {}).get("Error", {})
+    code, message = found.get("Code", ""), found.get("Message", "")
+    return f"{code}: {message}" if message and message != code else code
+
+
+def _add_options(options: S3Options, params: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401
+    """Adds the options to the parameters of a request of any kind; an event handler of boto3."""
+    found = {"ExpectedBucketOwner": options.bucket_owner}
+    if model.name == "PutObject":
+        found |= {"ServerSideEncryption": options.encryption, "SSEKMSKeyId": options.kms_key_id}
+    params.update({name: value for name, value in found.items() if value is not None})
 
 
 def _was_retried(error: Exception) -> bool:

@@ -236,6 +236,14 @@ def _configure_s3(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None
     for setting in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
         connection.execute(f"SET {setting} = ''")
     settings = store.client_settings()
+    proxy = settings.proxy
+    for setting, value in (
+        ("http_proxy", "" if proxy is None else proxy.url),  # without it, DuckDB would read the environment
+        ("http_proxy_username", "" if proxy is None else proxy.user or ""),
+        ("http_proxy_password", "" if proxy is None else proxy.password),
+        ("ca_cert_file", str(settings.ca_bundle or "")),
+    ):
+        connection.execute(f"SET {setting} = {_quoted([value])}")
     scheme, _, host = settings.endpoint.partition("://")
     connection.execute(
         "CREATE SECRET store (TYPE s3, URL_STYLE 'path', SCOPE $scope, ENDPOINT $endpoint, USE_SSL $use_ssl,"

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import pyarrow as pa
 from muses_eval.storage.objects.object_keys import RescoredKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.objects.s3_store import S3Store
+from muses_eval.storage.objects.s3_store import S3Settings, S3Store
 from muses_eval.storage.query.store_snapshot import read_snapshot
 from muses_eval.storage.schema.parquet_schema import EARLIER_VALUES, RESCORED_SCHEMA, SCHEMA
 
@@ -97,4 +99,17 @@ def s3_options(store: S3Store) -> dict[str, str]:
         options["aws_session_token"] = settings.token
     if settings.endpoint.startswith("http://"):
         options["aws_allow_http"] = "true"
-    return options
+    return options | _route(settings)
+
+
+def _route(settings: S3Settings) -> dict[str, str]:
+    """Returns the options of the proxy and of the certificate authorities, which Polars adds to the system's."""
+    if settings.proxy is None and settings.ca_bundle is None and not getproxies():
+        return {}
+    if settings.proxy is not None:
+        route = {"proxy_url": settings.proxy.url_with_login}
+    else:  # without one, Polars would read the environment, and it takes certificates only together with a proxy
+        route = {"proxy_url": "http://unused.invalid", "proxy_excludes": urlsplit(settings.endpoint).hostname or ""}
+    if settings.ca_bundle is not None:
+        route["proxy_ca_certificate"] = settings.ca_bundle.read_text(encoding="utf-8")
+    return route

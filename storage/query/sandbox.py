@@ -130,7 +130,17 @@ def refusal(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
     if foreign:
         allowed = ", ".join(sorted(_HARMLESS_FUNCTIONS))
         return f"{', '.join(foreign)}: not allowed in FROM; allowed functions are {allowed}"
+    if _calls(tree, "current_setting"):
+        return "current_setting: not allowed, because settings contain the password of a proxy"
     return None
+
+
+def _calls(node: object, name: str) -> bool:
+    """Returns True when an expression at any depth calls the function *name*."""
+    if isinstance(node, dict):
+        found = node.get("class") == "FUNCTION" and str(node.get("function_name")).lower() == name
+        return found or _calls(list(node.values()), name)
+    return isinstance(node, list) and any(_calls(inner, name) for inner in node)
 
 
 def _table_functions(node: object) -> Iterator[str]:

@@ -194,7 +194,7 @@ def test_a_missing_bucket(s3_environment: S3Server, use: Callable[[ObjectStore],
     if use is USES["replace"]:  # this server reports a missing object as a changed one
         assert use(open_store("s3://no-such-bucket/prefix")) is False
         return
-    with pytest.raises(StoreError, match="there is no bucket 'no-such-bucket'; create it"):
+    with pytest.raises(StoreError, match=r"there is no bucket 'no-such-bucket' \(NoSuchBucket.*\); create it"):
         use(open_store("s3://no-such-bucket/prefix"))
 
 

@@ -148,6 +148,7 @@ STATEMENTS = [
     "PIVOT (SELECT 1 AS a, 2 AS b) ON a USING sum(b)",
 ]
 FUNCTIONS = [
+    "SELECT count(*) FROM runs WHERE Current_Setting('http_proxy_' || 'password') > ''",
     "FROM read_text('{secret}/secret.txt')",
     "FROM read_blob('{secret}/secret.txt')",
     "FROM read_csv('{secret}/secret.csv')",
