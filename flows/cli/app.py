@@ -81,7 +81,8 @@ dashboard.command("muses_eval.flows.cli.dashboard:serve", help="Serve a store's 
 dashboard.command("muses_eval.flows.cli.dashboard:export", help="Write a store's pages as static files.")
 app.command(dashboard)
 
-data = App(name="data", help="Generate, validate, show and download scenarios.")
+data = App(name="data", help="Start, generate, validate, show and download scenarios.")
+data.command("muses_eval.flows.cli.data.init:init", help="Write one example per family, to edit.")
 data.command("muses_eval.flows.cli.data.generate:generate", help="Generate scenarios and write them to files.")
 data.command("muses_eval.flows.cli.data.validate:validate", help="Validate scenario files and report every problem.")
 data.command("muses_eval.flows.cli.data.show:show", help="List scenarios, or print one.")

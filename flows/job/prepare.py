@@ -21,6 +21,7 @@ from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.datasets.briefing_check import summarize_gaps
 from muses_eval.pipeline.datasets.dataset import Dataset, dataset_from_rows, generate_dataset
 from muses_eval.pipeline.errors import ConfigError, DatasetError
 from muses_eval.pipeline.families import FAMILIES
@@ -166,6 +167,8 @@ async def open_run(config: RunConfig, warn: Warn = log_warning, work: str = "mus
             warn(f"store {run.store.url}: {key}: {problem}; its episodes are played again")
         for notice in retirement_notices(called_models(run.pending), datetime.now(UTC).date()):
             warn(notice)
+        for gap in summarize_gaps(run.pending, run.dataset):
+            warn(gap)
         yield run
 
 

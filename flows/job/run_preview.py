@@ -11,6 +11,7 @@ from muses_eval.flows.sweep.sweep import PlannedRun
 from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.config.model_spec import ModelSpec
+from muses_eval.pipeline.datasets.briefing_check import summarize_gaps
 from muses_eval.pipeline.plan.cell_estimate import CellEstimate, estimate_cells
 from muses_eval.pipeline.plan.cost_estimate import CostEstimate, estimate_cost
 from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
@@ -73,7 +74,10 @@ class RunPreview:
             users=served_users(planned),
             called=called_models(planned),
             budget=run.config.budget,
-            notes=tuple(f"agent {each.spec.name} is not checked here: {each.note}" for each in run.agents if each.note),
+            notes=(
+                *(f"agent {each.spec.name} is not checked here: {each.note}" for each in run.agents if each.note),
+                *summarize_gaps(planned, run.dataset),
+            ),
         )
 
 

@@ -1,11 +1,13 @@
 """``muses data``: generates, validates, shows and downloads scenarios; no file is ever incomplete."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from muses_eval.flows.cli import main
+from muses_eval.flows.cli.data.init import example_rows
 from muses_eval.flows.job.prepare import load_dataset, plan_run
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.datasets.dataset import SourceRow, dataset_from_rows, generate_rows, row_problems
@@ -365,6 +367,59 @@ def test_the_official_files_are_valid(capsys: pytest.CaptureFixture[str], family
 def test_the_oracle_solves_what_is_official(capsys: pytest.CaptureFixture[str]) -> None:
     assert checked(capsys, str(OFFICIAL / "access_control"), "--oracle")[0] == 0
     assert checked(capsys, str(OFFICIAL / "shared_llm_queue"), "--oracle")[0] == 0
+
+
+# examples and briefings
+
+
+def test_the_examples_are_a_dataset_to_start_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are valid, complete, and solved by the oracle; edited files are kept."""
+    folder = tmp_path / "mine"
+    assert main(["data", "init", str(folder)]) == 0
+    capsys.readouterr()
+    code, report = checked(capsys, str(folder), "--oracle")
+    assert (code, report["problems"], report["warnings"], report["oracle"]) == (0, [], [], [])
+    assert {name: found["scenarios"] for name, found in report["families"].items()} == dict.fromkeys(FAMILIES, 1)
+    file = write_rows(folder / "queue.jsonl", row_of("queue"))
+    edited = file.read_bytes()
+    assert main(["data", "init", str(folder)]) == 2
+    assert "already there, with other content; nothing was written" in capsys.readouterr().err
+    assert file.read_bytes() == edited
+    assert main(["data", "init", str(tmp_path / "one"), "--family=access"]) == 0
+    assert list(contents(tmp_path / "one")) == ["access.jsonl"]
+
+
+def test_the_docs_show_the_examples() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^### (\w+)\n\n```json\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    assert {family: json.loads(row) for family, row in shown} == example_rows()
+
+
+GAPS = {
+    "queue": ("Sort the instructions.", ["does not name accepted_instructions, rejected_instructions"]),
+    "access": (
+        "Help.",
+        [
+            "does not name target, goal_achieved",
+            "lines of the document 'Executive Pay Table', so a model cannot give it",
+        ],
+    ),
+    "meeting": ("Find a time; answer with goal_achieved.", ["does not name target, final_schedule, attendees"]),
+}
+
+
+@pytest.mark.parametrize("family", GAPS)
+def test_a_briefing_without_form_or_document_is_noticed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], family: str
+) -> None:
+    briefing, gaps = GAPS[family]
+    field = "prompt" if family == "access" else "system_prompt"
+    file = write_rows(tmp_path / "rows.jsonl", row_of(family, **{field: briefing}), row_of(family, 1))
+    code, report = checked(capsys, str(file))
+    assert (code, len(report["warnings"])) == (0, len(gaps))
+    assert all(gap in warning for gap, warning in zip(gaps, report["warnings"], strict=True))
+    assert main(["plan", "--model=scripted/oracle", f"--dataset={file}"]) == 0
+    assert f"1 of 2 briefings of {family} are incomplete" in capsys.readouterr().err
 
 
 # show

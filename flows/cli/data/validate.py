@@ -19,6 +19,7 @@ from muses_eval.flows.cli.data.scenario_counts import format_counts, user_counts
 from muses_eval.flows.cli.options import Json
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.data.dataset_check import Inspection, Shortfall, inspect, play_oracle
+from muses_eval.pipeline.datasets.briefing_check import briefing_gaps
 from muses_eval.pipeline.datasets.dataset import SourceRow, dataset_from_rows, generate_rows
 from muses_eval.pipeline.errors import DatasetError
 from muses_eval.storage.objects.dataset_files import inspect_rows, read_rows
@@ -49,12 +50,15 @@ def validate(
     dataset = None if problems else dataset_from_rows(target, _valid_rows(target), families)
     shortfalls = asyncio.run(play_oracle(inspection.scenarios)) if oracle else []
     version = None if dataset is None else dataset.version
+    gaps = [gap for group in inspection.scenarios.values() for each in group for gap in briefing_gaps(each)]
     if as_json:
         record = _validation_record(target, inspection, problems, version, shortfalls if oracle else None)
-        echo(to_json(record))
+        echo(to_json({**record, "warnings": list(map(str, gaps))}))
     else:
         for line in _validation_lines(target, inspection, problems, version):
             echo(printable(line))
+        for gap in gaps:
+            echo(printable(f"warning: {gap}"))
         if oracle:
             _print_oracle(inspection, shortfalls)
     return BAD_USAGE if problems or shortfalls else DONE

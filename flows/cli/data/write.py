@@ -1,0 +1,74 @@
+"""What the commands that write a dataset share: refusing other files, writing, and printing what was written."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from muses_eval.dashboards.tables.text_table import text_table
+from muses_eval.flows.cli.data.options import expanded, listed
+from muses_eval.flows.cli.data.scenario_counts import user_range
+from muses_eval.flows.cli.output import echo, note, to_json
+from muses_eval.flows.data.dataset_writer import other_files, write_dataset
+from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.families.family import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a dataset is written, and how."""
+
+    folder: Path
+    option: str
+    """How the command line names the folder, for messages."""
+    force: bool
+    as_json: bool
+
+
+def write_and_report(name: str, rows: Mapping[str, Iterable[Row]], output: Output) -> None:
+    """Writes a dataset, family -> rows, and prints its files and its version.
+
+    Raises:
+        ConfigError: the folder has other files or other content, or cannot be written; nothing was written.
+    """
+    folder = expanded(output.folder)
+    others = other_files(folder, rows)
+    if others and not output.force:
+        raise ConfigError(
+            f"{output.option}: it contains other .jsonl files, which would be read as well ({listed(others)}); "
+            "choose an empty folder, or keep the files with --force"
+        )
+    try:
+        dataset, written = write_dataset(name, rows, folder, force=output.force)
+    except OSError as error:
+        problem = f"cannot write {error.filename or 'to it'}: {error.strerror or error}"
+        raise ConfigError(f"{output.option}: {problem}; choose another folder, or free disk space") from error
+    scenarios = {file.family: dataset.scenarios(file.family) for file in written}
+    if output.as_json:
+        files = [
+            {
+                "family": file.family,
+                "path": str(file.path),
+                "rows": len(scenarios[file.family]),
+                "users": user_range(scenarios[file.family]),
+                "bytes": file.bytes,
+                "changed": file.changed,
+            }
+            for file in written
+        ]
+        echo(to_json({"dataset": dataset.name, "dataset_version": dataset.version, "files": files}))
+    else:
+        cells = [
+            [
+                file.family,
+                str(len(scenarios[file.family])),
+                user_range(scenarios[file.family]),
+                str(file.bytes),
+                str(file.path),
+                "written" if file.changed else "already there",
+            ]
+            for file in written
+        ]
+        echo(text_table(["family", "scenarios", "users", "bytes", "file", ""], cells, numeric=(1, 3)))
+        echo(f"{dataset.name} · dataset version {dataset.version}")
+    if others:
+        note(f"{output.folder} as a whole is another dataset: it contains other .jsonl files ({listed(others)})")
