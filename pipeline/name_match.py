@@ -1,6 +1,7 @@
 """Finds the names that a user may mean: exact, short, or the beginning of one; otherwise similar ones to offer."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 MAX_OFFERED = 8
@@ -24,12 +25,16 @@ def matching_names(wanted: str, names: Sequence[str], short: Callable[[str], str
 
 
 def near_names(wanted: str, names: Iterable[str], most: int = MAX_OFFERED) -> list[str]:
-    """Returns at most *most* similar names, the most similar first; case does not matter."""
+    """Returns at most *most* similar names, the most similar first; case does not matter.
+
+    What follows the last slash or colon of a name is compared as well.
+    """
     by_folded: dict[str, list[str]] = {}
     for name in names:
-        by_folded.setdefault(name.casefold(), []).append(name)
+        for form in dict.fromkeys((name.casefold(), re.split(r"[/:]", name.casefold())[-1])):
+            by_folded.setdefault(form, []).append(name)
     near = difflib.get_close_matches(wanted.casefold(), by_folded, most, 0.5)
-    return [name for folded in near for name in by_folded[folded]][:most]
+    return list(dict.fromkeys(name for folded in near for name in by_folded[folded]))[:most]
 
 
 def offered(names: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
 from muses_eval.pipeline.episode.score import SCORINGS
 from muses_eval.pipeline.episode.transcript import Message
 
+_RULE_CHARS = 60
+
 
 def render_transcript(episode: Episode, *, raw: bool = False) -> str:
     """Returns the transcript of an episode.
@@ -21,6 +23,11 @@ def render_transcript(episode: Episode, *, raw: bool = False) -> str:
     return "\n".join(
         (*_head(episode), "", *conversation, *_scores(episode), *_calls(episode), *_events(episode.events))
     )
+
+
+def heading(title: str) -> str:
+    """Returns the line above a part of a transcript."""
+    return f"── {title} ".ljust(_RULE_CHARS, "─")
 
 
 def _head(episode: Episode) -> Iterator[str]:

@@ -37,7 +37,10 @@ app.command(
 )
 app.command("muses_eval.flows.cli.diff:diff", help="Show the differences between two runs.")
 app.command("muses_eval.flows.cli.queries:sql", help="Query the stored results with SQL.")
-app.command("muses_eval.flows.cli.queries:trace", help="Print the transcript of one episode.")
+app.command(
+    "muses_eval.flows.cli.queries:trace", help="Print the transcript of one episode, and what was right and wrong."
+)
+app.command("muses_eval.flows.cli.worst:worst", help="List the episodes with the lowest scores.")
 app.command("muses_eval.flows.cli.rescore:rescore", help="Score a stored run again with the current scorers.")
 app.command("muses_eval.flows.cli.deploy:deploy", help="Register Prefect deployments for a configuration.")
 app.command("muses_eval.flows.cli.doctor:doctor", help="Check everything that a run needs, and say what to change.")

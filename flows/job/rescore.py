@@ -199,12 +199,16 @@ def _scored(job: _FamilyJob, pending: PendingRescore) -> Iterator[tuple[Rescored
             yield new, set(new.scores) != set(episode.scores)
 
 
+def transcript_of(episode: Episode) -> Transcript:
+    """Returns the transcript of a stored episode, as its scorer saw it."""
+    from_api = episode.agent == CHAT.name and is_remote_api(episode.provider)
+    return Transcript(episode.messages, from_api=from_api)
+
+
 def _score(job: _FamilyJob, episode: Episode) -> RescoredEpisode:
     family = job.family
     try:
-        from_api = episode.agent == CHAT.name and is_remote_api(episode.provider)
-        transcript = Transcript(episode.messages, from_api=from_api)
-        scores = family.score(job.scenarios[episode.scenario_id], transcript)
+        scores = family.score(job.scenarios[episode.scenario_id], transcript_of(episode))
     except Exception as error:
         raise MusesError(
             f"the scorer of {family.name} (version {family.scorer_version}) failed on episode {episode.episode_id} of "

@@ -34,6 +34,7 @@ def test_near_names_ignore_case() -> None:
     assert near_names("BASELNE-11112222", NAMES)[0] == "baseline-11112222"
     assert near_names("night-2026-11-20", NAMES, 2) == ["Night-2026-11-20", "night-2026-11-21"]
     assert near_names("zzz", NAMES) == []
+    assert near_names("oracel", ["scripted/oracle", "scripted/refuse"]) == ["scripted/oracle"]
 
 
 def test_offered_names_are_few() -> None:

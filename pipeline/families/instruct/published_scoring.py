@@ -58,6 +58,17 @@ def score(truth: InstructTruth, reply: str, *, from_api: bool = False) -> Result
     )
 
 
+def read_answers(truth: InstructTruth, reply: str, *, from_api: bool = False) -> tuple[str | None, dict[str, str]]:
+    """Returns why :func:`score` finds no answers, or None, and the answer to every user that it finds."""
+    found = score(truth, reply, from_api=from_api)
+    if found.error is not None:
+        return f"the released code fails on the reply: {found.error}", {}
+    parse_ok, parsed = _parse(reply)
+    if not parse_ok or not isinstance(parsed, dict):
+        return "no answers, because the reply is not JSON", {}
+    return None, {user.name: _answer(parsed, user.name) for user in truth.users}
+
+
 def _parse(reply: str) -> tuple[bool, object]:
     """Returns (True, value), or (False, empty object) for text that is not JSON."""
     text = reply.strip().removeprefix(f"{_FENCE}json").removeprefix(_FENCE).removesuffix(_FENCE).strip()
