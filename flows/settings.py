@@ -21,6 +21,8 @@ from pathlib import Path
 from muses_eval.pipeline.errors import ConfigError
 
 _SOCKET_PATH_LIMIT = 107
+_LINK = "muses-12345678/ray"
+"""Form of the link below the folder of temporary files."""
 _RAY_SOCKET_TAIL = len("/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store.0")
 
 
@@ -76,12 +78,28 @@ def set_environment_defaults(settings: Settings, environ: MutableMapping[str, st
     if "PREFECT_LOGGING_LEVEL" not in env:  # a user who sets it wants to see the log
         # Failures are reported once, without a stack trace; the Prefect server has the complete log.
         defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    if not _has_home():  # Prefect looks for files in the user's home folder even when PREFECT_HOME is set
+        defaults["HOME"] = str(settings.home)
     for name, value in defaults.items():
         env.setdefault(name, value)
 
 
-def make_home(home: Path) -> Path:
-    """Creates a folder and its parents, and returns it.
+def _has_home() -> bool:
+    """Returns False for a user without HOME and without an entry in passwd, as containers may have."""
+    try:
+        Path.home()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _fits(folder: Path) -> bool:
+    """Returns whether the paths of Ray's sockets below a folder are short enough."""
+    return len(os.fsencode(folder)) + _RAY_SOCKET_TAIL <= _SOCKET_PATH_LIMIT
+
+
+def make_home(home: Path, variable: str = "MUSES_HOME") -> Path:
+    """Creates a folder and its parents, and returns it.  *variable*: what names another folder.
 
     Raises:
         ConfigError: the folder cannot be created.
@@ -90,7 +108,7 @@ def make_home(home: Path) -> Path:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"cannot create {home} ({error.strerror}); set MUSES_HOME to a folder that you may write to"
+            f"cannot create {home} ({error.strerror}); set {variable} to a folder that you may write to"
         ) from error
     return home
 
@@ -104,14 +122,13 @@ def ray_home(settings: Settings, environ: MutableMapping[str, str] | None = None
     env = os.environ if environ is None else environ
     # Without a token, Ray writes one into the home of the user, which may not be writable.
     env.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    if settings.ray_temp_dir is not None:
-        yield settings.ray_temp_dir
-        return
-    home = make_home(settings.home / "ray")
-    if len(os.fsencode(home)) + _RAY_SOCKET_TAIL <= _SOCKET_PATH_LIMIT:
+    home = make_home(settings.ray_temp_dir or settings.home / "ray", "RAY_TMPDIR or MUSES_HOME")
+    if _fits(home):
         yield home
         return
-    with tempfile.TemporaryDirectory(prefix="muses-", ignore_cleanup_errors=True) as folder:
+    short_enough = _fits(Path(tempfile.gettempdir(), _LINK))
+    where = None if short_enough else "/tmp"  # noqa: S108 - a new folder that only this user can open
+    with tempfile.TemporaryDirectory(prefix="muses-", dir=where, ignore_cleanup_errors=True) as folder:
         short = Path(folder, "ray")
         short.symlink_to(home)
         yield short

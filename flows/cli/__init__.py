@@ -4,11 +4,11 @@
 """
 
 import asyncio
-import io
-import os
 import shlex
 import sys
 
+from muses_eval.flows.cli.streams import flush_or_discard, prepare_streams
+from muses_eval.flows.cli.system_error import explain_system_error
 from muses_eval.pipeline.errors import Interrupted, MusesError
 
 DONE, BAD_USAGE, COVERAGE_SHORT, BUDGET_REACHED, INTERRUPTED = 0, 2, 3, 4, 130
@@ -20,8 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     from muses_eval.flows.cli.app import app
 
     tokens = sys.argv[1:] if arguments is None else arguments
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may lack a character
+    prepare_streams()
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -32,8 +31,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         return _say(str(Interrupted("Interrupted.")), INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        flush_or_discard()
         return DONE
+    except (OSError, RuntimeError) as error:
+        explained = explain_system_error(error)
+        if explained is None:
+            raise
+        flush_or_discard()
+        return _say(explained, BAD_USAGE)
     return code if isinstance(code, int) else DONE
 
 

@@ -1,5 +1,6 @@
 """Settings from environment variables, and the defaults that libraries get before they are imported."""
 
+import os
 import socket
 import tempfile
 from pathlib import Path
@@ -60,6 +61,17 @@ def test_engines_have_their_home_below_ours_and_send_nothing_home() -> None:
     assert environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "CRITICAL"
 
 
+def test_a_user_without_a_home_gets_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect and nltk fail where HOME is unset and the user's id has no entry in passwd."""
+    environ: dict[str, str] = {}
+    set_environment_defaults(read_settings({"MUSES_HOME": "/data/muses"}), environ)
+    assert "HOME" not in environ
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 3)
+    set_environment_defaults(read_settings({"MUSES_HOME": "/data/muses"}), environ)
+    assert environ["HOME"] == "/data/muses"
+
+
 def test_what_the_user_has_chosen_stays() -> None:
     chosen = {"PREFECT_HOME": "/mine", "RAY_USAGE_STATS_ENABLED": "1", "PREFECT_LOGGING_SERVER_LEVEL": "DEBUG"}
     environ = dict(chosen)
@@ -89,10 +101,14 @@ def test_a_short_home_is_rays_own() -> None:
             assert found.is_dir()
 
 
+@pytest.mark.parametrize("variable", ["MUSES_HOME", "RAY_TMPDIR"])
 @pytest.mark.parametrize("name", ["d" * 90, "ß" * 45])
-def test_a_deep_home_is_entered_through_a_short_link(tmp_path: Path, name: str) -> None:
+def test_a_deep_home_is_entered_through_a_short_link(
+    tmp_path: Path, name: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A home with a long path gets a link, short in bytes as socket paths need it, which is removed at the end."""
-    settings = read_settings({"MUSES_HOME": str(tmp_path / name)})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # too long for a link as well
+    settings = read_settings({variable: str(tmp_path / name)})
     with ray_home(settings, {}) as short:
         session = short / "session_2026-01-01_00-00-00_000000_0000000" / "sockets"
         session.mkdir(parents=True)
@@ -108,7 +124,7 @@ def test_a_deep_home_is_entered_through_a_short_link(tmp_path: Path, name: str) 
 def test_rays_own_variable_decides(tmp_path: Path) -> None:
     settings = read_settings({"MUSES_HOME": str(tmp_path / "home"), "RAY_TMPDIR": str(tmp_path)})
     with ray_home(settings, {}) as home:
-        assert home == tmp_path / "ray"
+        assert home.resolve() == tmp_path / "ray"
     assert not (tmp_path / "home").exists()
 
 

@@ -237,7 +237,14 @@ def _connect(settings: RaySettings) -> str | None:
     if settings.address is None:
         temp_dir: dict[str, Any] = {"_temp_dir": str(settings.temp_dir)} if settings.temp_dir else {}
         # "local": otherwise Ray would join any cluster that it finds on this machine or in RAY_ADDRESS.
-        ray.init("local", include_dashboard=False, runtime_env=runtime_env, **quiet, **temp_dir)
+        try:
+            ray.init("local", include_dashboard=False, runtime_env=runtime_env, **quiet, **temp_dir)
+        except Exception as error:  # Ray raises plain exceptions here, such as when a node is slow to start
+            logs = f" in {settings.temp_dir}" if settings.temp_dir else ""
+            raise MusesError(
+                f"a local Ray does not start: {_first_line(error)}; see its logs{logs}, "
+                "start again when the machine is less busy and its disk has space, or play without Ray (--executor inline)"
+            ) from error
         return None
     _check_reachable(settings.address)
     try:
