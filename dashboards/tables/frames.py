@@ -39,7 +39,7 @@ def leaderboard_frame(rows: Sequence[LeaderboardRow], bands: Mapping[str, RankBa
 
     Each column of the leaderboard becomes four: mean, ``_se``, and ``_low`` and ``_high``, the bounds of the mean over
     all planned episodes.  ``taken_over`` and ``drifted`` name the columns that a night marks.  Each outcome becomes a
-    column with its number of episodes.  *bands*: model -> possible ranks, which become ``rank_best`` and ``rank_worst``.
+    column with its number of episodes.  *bands*: model -> possible ranks, as ``rank_best`` and ``rank_worst``.
     """
     schema: dict[str, type[pl.DataType]] = {}
     for name, dtype in _row_types().items():

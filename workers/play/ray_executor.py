@@ -243,7 +243,7 @@ def _connect(settings: RaySettings) -> str | None:
             logs = f" in {settings.temp_dir}" if settings.temp_dir else ""
             raise MusesError(
                 f"a local Ray does not start: {_first_line(error)}; see its logs{logs}, "
-                "start again when the machine is less busy and its disk has space, or play without Ray (--executor inline)"
+                "start again when the machine is less busy and its disk has space, or play inline (--executor inline)"
             ) from error
         return None
     _check_reachable(settings.address)
