@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from muses_eval.flows.job.config_file import parse_one_run, read_yaml
 from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.errors import ConfigError
 
 ConfigSource: TypeAlias = RunConfig | Mapping[str, Any] | str | os.PathLike[str]
 """The path of a YAML file, a mapping with the same keys (docs/reference.md), or a parsed configuration."""
@@ -28,5 +29,11 @@ def read_config(source: ConfigSource, store: str | os.PathLike[str] | None, defa
         return source.model_copy(update=named)
     if isinstance(source, Mapping):
         return parse_one_run({"store": default_store, **source, **named}, "argument")
-    path = Path(source)
+    try:
+        path = Path(source)
+    except TypeError as error:
+        kind = type(source).__name__
+        raise ConfigError(
+            f"argument: expected the path of a YAML file, a mapping or a RunConfig, got a {kind}"
+        ) from error
     return parse_one_run({"store": default_store, **read_yaml(path), **named}, str(path))

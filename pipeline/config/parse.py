@@ -61,11 +61,10 @@ def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a 
             return f"{where}: missing"
         case "value_error":
             return f"{where}: {problem['ctx']['error']}"
-        case "string_type" | "literal_error" if isinstance(problem["input"], bool):
+        case kind if kind in _NO_BOOLEAN and isinstance(problem["input"], bool):
             got = str(problem["input"]).lower()
-            return (
-                f"{where}: expected a string, got {got}; put it in quotes: YAML reads yes, no, on and off as booleans"
-            )
+            hint = "YAML reads yes, no, on and off as booleans: put text in quotes"
+            return f"{where}: {_NO_BOOLEAN[kind]}, got {got}; {hint}"
         case kind:
             return f"{where}: {_EXPECTED.get(kind, problem['msg'])}, got {_shown(problem['input'])}"
 
@@ -108,6 +107,14 @@ def _section_in(annotation: object) -> type | None:
     return next(filter(None, map(_section_in, get_args(annotation))), None)
 
 
+_NO_BOOLEAN = {
+    "string_type": "expected a string",
+    "literal_error": "expected a string",
+    "tuple_type": "expected a list",
+    "model_type": "expected keys and values",
+    "dataclass_type": "expected keys and values",
+}
+"""What is expected where text without quotes may have been read as a boolean."""
 _EXPECTED = {
     "tuple_type": "expected a list",
     "model_type": "expected keys and values",

@@ -50,8 +50,8 @@ def _family(value: object) -> object:
 
 def _template(value: object) -> object:
     known = (*TEMPLATES, "published")
-    if isinstance(value, str) and value not in known:
-        raise ValueError(f"no template {value!r}; there are {', '.join(known)}")
+    if value not in known:
+        raise ValueError(f"no template {value!r:.60}; there are {', '.join(known)}")
     return value
 
 

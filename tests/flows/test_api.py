@@ -209,6 +209,12 @@ def test_a_pilot_counts_for_the_run(tmp_path: Path) -> None:
         (lambda store: muses_eval.run({"models": ["scripted/unknown"]}), "ConfigError", "argument: .*unknown"),
         (lambda store: muses_eval.run({**CONFIG, "grid": {"epochs": [1, 2]}}), "ConfigError", "it has a grid"),
         (lambda store: muses_eval.plan("missing.yaml"), "ConfigError", "missing.yaml: cannot be read"),
+        (
+            lambda store: muses_eval.plan(["x"]),
+            "ConfigError",
+            "argument: expected the path of a YAML file.* got a list",
+        ),
+        (lambda store: muses_eval.run({**CONFIG, "epochs": 10**5000}), "ConfigError", "epochs: .* more than 64 bits"),
         (lambda store: muses_eval.run({**CONFIG, "dataset": "gone.jsonl"}, store=store), "MusesError", "gone.jsonl"),
         (lambda store: muses_eval.leaderboard(store, run="none"), "NoSuchRunError", "no run 'none'.*it has"),
         (lambda store: muses_eval.leaderboard("empty"), "NoSuchRunError", "there is no run in the store"),

@@ -50,7 +50,7 @@ execution: {executor: ray, ray_address: auto, workers: 3, shards_per_worker: 2, 
 """
 
 
-NOT_A_BOOLEAN = "expected a string, got {}; put it in quotes: YAML reads yes, no, on and off as booleans"
+NOT_A_BOOLEAN = "expected {}, got {}; YAML reads yes, no, on and off as booleans: put text in quotes"
 
 
 def problems(raw: object) -> str:
@@ -213,8 +213,11 @@ def test_all_problems_are_told_at_once() -> None:
         ({**LEAST, "epochs": 10**5000}, "epochs: a whole number of more than 64 bits; expected at most 19 digits"),
         ({**LEAST, "name": "a\0b"}, "name: the character U+0000 is not text; remove it"),
         ({**LEAST, "families": ["a\ud800"]}, "families[0]: the character U+D800 is not text; remove it"),
-        ({**LEAST, "name": False}, f"name: {NOT_A_BOOLEAN.format('false')}"),
-        ({**LEAST, "cache": True}, f"cache: {NOT_A_BOOLEAN.format('true')}"),
+        ({**LEAST, "name": False}, f"name: {NOT_A_BOOLEAN.format('a string', 'false')}"),
+        ({**LEAST, "cache": True}, f"cache: {NOT_A_BOOLEAN.format('a string', 'true')}"),
+        ({**LEAST, "notify": False}, f"notify: {NOT_A_BOOLEAN.format('a list', 'false')}"),
+        ({**LEAST, "dataset": False}, f"dataset: {NOT_A_BOOLEAN.format('keys and values', 'false')}"),
+        ({**LEAST, "templates": [5]}, "templates[0]: no template 5; there are says, colon, xml, native, published"),
         ({1: 2, **LEAST}, "[1]: Keys should be strings, got 1"),
     ],
 )  # fmt: skip

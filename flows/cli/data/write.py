@@ -39,8 +39,9 @@ def write_and_report(name: str, rows: Mapping[str, Iterable[Row]], output: Outpu
         )
     try:
         dataset, written = write_dataset(name, rows, folder, force=output.force)
-    except OSError as error:
-        problem = f"cannot write {error.filename or 'to it'}: {error.strerror or error}"
+    except (OSError, ValueError) as error:  # ValueError: the path has a NUL
+        place, why = getattr(error, "filename", None) or "to it", getattr(error, "strerror", None) or error
+        problem = f"cannot write {place}: {why}"
         raise ConfigError(f"{output.option}: {problem}; choose another folder, or free disk space") from error
     scenarios = {file.family: dataset.scenarios(file.family) for file in written}
     if output.as_json:
