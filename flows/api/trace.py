@@ -28,6 +28,8 @@ class Trace:
     def transcript(self, *, raw: bool = False) -> str:
         """Returns who said what to whom, the scores and the model calls, as ``muses trace`` prints them.
 
+        The command adds an explanation of the scores.
+
         *raw*: also the briefing, and the agent's replies as the model wrote them.
         """
         from muses_eval.dashboards.tables.transcript import render_transcript

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 class ProgressDisplay:
     """Shows the number of stored episodes, their cost, and the status of the accounts."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        """*quiet*: show warnings alone."""
+    def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        """*quiet*: show warnings alone; *clock* returns seconds."""
         self._bar: ProgressBoard | None = None
         self._lines: list[str] = []
         self._quiet = quiet
-        self._log = ProgressLog(_to_stderr, time.monotonic)
+        self._log = ProgressLog(_to_stderr, clock)
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,8 @@
 """Progress of runs as plain lines, for outputs that are no terminal: files, pipes, CI, and Prefect's log.
 
-The number of lines is bounded: nothing in the first seconds, then one line every 30 s, later one for every 5 % of the
-time that has passed, at least every five minutes.  Between them, there is a line for the first failure, and for each
-tenth of the episodes.
+The number of lines is bounded: nothing in the first ten seconds, then one line every 30 s, later one for every 5 % of
+the time that has passed, at least every five minutes.  Between them, there is a line for the first failure, and for
+each tenth of the episodes.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
 
 Say = Callable[[str], None]
-FIRST_LINE_S = 2.0
-"""Time without a line, so that short runs print their result alone."""
+FIRST_LINE_S = 10.0
+"""Time of playing without a line, so that short runs print their result alone."""
 INTERVAL_S, LONGEST_INTERVAL_S = 30.0, 300.0
 _SHARE_OF_ELAPSED = 0.05
 _STEP_S = 5.0
@@ -58,14 +58,14 @@ class ProgressLog:
         self._say, self._clock = say, clock
         self._counts = _Counts()
         self._in_flight = self._waiting = 0
-        self._start = self._last = clock()
+        self._start: float | None = None
+        """Time of the first status or shard, when the executor is there."""
+        self._last = 0.0
         self._said_tenths, self._said_failure = -1, False
 
     def begin(self, run: PreparedRun) -> None:
         """Adds a run."""
         counts = self._counts
-        if not counts.run_ids:
-            self._start = self._clock()
         counts.run_ids += (run.plan.run_id,)
         counts.planned += run.plan.episode_count
         counts.before += run.episodes_done
@@ -94,7 +94,7 @@ class ProgressLog:
 
     def _is_due(self) -> bool:
         counts, now = self._counts, self._clock()
-        elapsed, silent = now - self._start, now - self._last
+        elapsed, silent = self._elapsed(now), now - self._last
         if not counts.run_ids or elapsed < FIRST_LINE_S or counts.before + counts.played >= counts.planned:
             return False
         if self._said_tenths < 0:
@@ -103,6 +103,12 @@ class ProgressLog:
             return False
         news = counts.tenths > self._said_tenths or (bool(counts.failed) and not self._said_failure)
         return news or silent >= min(LONGEST_INTERVAL_S, max(INTERVAL_S, _SHARE_OF_ELAPSED * elapsed))
+
+    def _elapsed(self, now: float) -> float:
+        """Returns the seconds of playing; the first call begins them."""
+        if self._start is None:
+            self._start = now
+        return now - self._start
 
     def _line(self) -> str:
         counts = self._counts
@@ -118,7 +124,7 @@ class ProgressLog:
         if self._in_flight or self._waiting:
             parts.append(f"{self._in_flight:,} calls in flight, {self._waiting:,} waiting")
         if counts.played and done < counts.planned:
-            seconds = (counts.planned - done) / counts.played * (self._clock() - self._start)
+            seconds = (counts.planned - done) / counts.played * self._elapsed(self._clock())
             parts.append(f"about {_rounded(seconds)} left")
         return " · ".join(parts)
 

@@ -1,17 +1,22 @@
 """Without a terminal, a run says how far it is: early, at intervals, and not too often."""
 
-import sys
+import asyncio
+import contextlib
+import io
 import time
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.job.prepare import PreparedRun, prepare_without_lock
+from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.progress_log import ProgressLog
+from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
 
-from tests.conftest import Muses
 from tests.prefect_server import PATIENCE_S
 from tests.provider import Provider
 
@@ -38,10 +43,11 @@ def test_a_short_run_says_nothing(tmp_path: Path) -> None:
     said, clock = list[str](), Clock()
     log = ProgressLog(said.append, clock)
     log.begin(prepared(tmp_path))
-    for clock.now in (0.5, 1.0, 1.9):
+    clock.now = 50.0
+    for clock.now in (100.0, 105.0, 109.9):  # the time begins with the first status
         log.status(LimitsSnapshot())
         log.add(played(2))
-    clock.now = 60.0
+    clock.now = 160.0
     log.add(played(94))  # the last shard: the result follows
     assert said == []
 
@@ -50,7 +56,8 @@ def test_a_long_run_says_how_far_it_is(tmp_path: Path) -> None:
     said, clock = list[str](), Clock()
     log = ProgressLog(said.append, clock)
     log.begin(prepared(tmp_path))
-    clock.now = 2.0
+    log.tick()
+    clock.now = 10.0
     log.tick()
     clock.now = 20.0
     log.add(played(9))  # no failure, no tenth, no interval
@@ -85,26 +92,39 @@ def test_several_runs_are_one_line(tmp_path: Path) -> None:
     log = ProgressLog(said.append, clock)
     for name in ("a", "b"):
         log.begin(prepared(tmp_path / name))
-    clock.now = 3.0
+    log.tick()
+    clock.now = 10.0
     log.add(played(50, cost_usd=0.0))
-    assert said == ["2 runs: 50 of 200 episodes (25%) · about 9 s left"]
+    assert said == ["2 runs: 50 of 200 episodes (25%) · about 30 s left"]
 
 
-def test_a_run_without_a_terminal(muses: Muses) -> None:
+def test_a_run_without_a_terminal(tmp_path: Path) -> None:
     """The line comes while the run is played: the server holds its replies until it is there."""
+    said = io.StringIO()
 
     def reply(_: object) -> str:
         end = time.monotonic() + PATIENCE_S
-        while b"of 2 episodes" not in sys.stderr.buffer.getvalue():  # type: ignore[attr-defined] - the fixture's
+        while "of 2 episodes" not in said.getvalue():
             assert time.monotonic() < end, "no line of progress"
             time.sleep(0.05)
         return "{}"
 
-    with Provider(reply=reply) as provider:
-        options = ("--model=openai:m", "--base-url", provider.base_url, "--family=queue", "--dataset=generated:2")
-        done = muses("run", *options, "--run-id=mine")
-        assert done.stderr.splitlines()[0].startswith("run mine: 0 of 2 episodes (0%) · 2 calls in flight, 0 waiting")
-    with Provider() as provider:
-        options = ("--model=openai:m", "--base-url", provider.base_url, "--family=queue", "--dataset=generated:2")
-        done = muses("run", *options, "--run-id=other", "--quiet")
-        assert done.stderr.startswith("run other in "), done.stderr
+    with Provider(reply=reply) as provider, contextlib.redirect_stderr(said):
+        model = {"model": "openai:m", "base_url": provider.base_url}
+        raw = {"models": [model], "dataset": "generated:2", "families": ["queue"], "run_id": "mine"}
+        config = parse_config({**raw, "store": str(tmp_path)}, "here")
+        display = ProgressDisplay(clock=lambda: 60 * time.monotonic())
+        asyncio.run(evaluate(config, read_settings({"MUSES_HOME": str(tmp_path)}), display.observer))
+    lines = said.getvalue().splitlines()
+    assert lines[0] == "run mine: 0 of 2 episodes (0%) · 2 calls in flight, 0 waiting"
+
+
+def test_quiet_shows_warnings_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    display = ProgressDisplay(quiet=True, clock=clock)
+    stored = display.begin(prepared(tmp_path))
+    for clock.now in (1.0, 100.0):
+        stored(played(10, failed=1))
+        display.status(LimitsSnapshot())
+    display.warn("careful")
+    assert capsys.readouterr() == ("", "careful\n")
