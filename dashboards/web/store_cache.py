@@ -24,7 +24,8 @@ from muses_eval.storage.objects.inventory import classify
 from muses_eval.storage.objects.object_keys import LOCKS, RESCORED, RUNS, SEALED, TRACES, parse_lock_key
 from muses_eval.storage.objects.object_store import MissingObjectError
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.query.duckdb_connection import connect, connect_to
+from muses_eval.storage.objects.s3_store import S3Store
+from muses_eval.storage.query.duckdb_connection import connect_to, connect_to_store, renew_keys
 from muses_eval.storage.query.lost_objects import LostObject
 from muses_eval.storage.query.resilient_query import resilient_query
 from muses_eval.storage.query.store_snapshot import read_snapshot
@@ -117,8 +118,10 @@ class StoreCache:
 
     def __init__(self, store_url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.store_url = store_url
+        self._store = open_store(store_url)  # once, since its client looks for credentials when it is opened
         self._clock = clock
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
         self._listed_at = float("-inf")
         self._versions: Mapping[str | None, str] = {}
         self._entries: dict[_Key, Any] = {}
@@ -134,9 +137,17 @@ class StoreCache:
             StoreError: the store cannot be read.
         """
         try:
-            views = self.get_or_compute(("connection",), lambda: connect(self.store_url, run_id), run_id)
-            with views.cursor() as connection:  # to the same database, so the store is listed once
-                return read(connection)
+            views = self.get_or_compute(("connection",), lambda: connect_to_store(self._store, run_id), run_id)
+            try:
+                with views.cursor() as connection:  # to the same database, so the store is listed once
+                    return read(connection)
+            except duckdb.IOException:
+                if not isinstance(self._store, S3Store):
+                    raise
+                with views.cursor() as connection:
+                    with self._renewing:
+                        renew_keys(connection, self._store)  # they may have expired since the connection was opened
+                    return read(connection)
         except (duckdb.Error, UnicodeDecodeError, UnreadableManifestError):
             return self._query_past_damage(read, run_id)
 
@@ -176,7 +187,7 @@ class StoreCache:
 
     def _list_versions(self) -> Mapping[str | None, str]:
         """Returns run -> version; None stands for the whole store."""
-        store, objects = open_store(self.store_url), defaultdict[str | None, list[tuple[str, int]]](list)
+        store, objects = self._store, defaultdict[str | None, list[tuple[str, int]]](list)
         for part in _PARTS:
             for info in store.list(part):
                 objects[classify(info).run_id].append((info.key, info.size))
@@ -221,7 +232,7 @@ class StoreCache:
                 f"store {self.store_url}: {reason}; `muses store verify` lists the damaged objects"
             ) from error
         if found.lost:
-            store = open_store(self.store_url)
+            store = self._store
             sources = read_snapshot(store, run_id, [each.key for each in found.lost])
             self._put(_Key(run_id, version, ("connection",)), connect_to(store, sources))
             self._put(_Key(run_id, version, ("lost",)), tuple(map(str, found.lost)))
@@ -229,7 +240,7 @@ class StoreCache:
 
     def runs_in_progress(self) -> list[RunInProgress]:
         """Returns the runs whose lock is held; never cached."""
-        store, now, found = open_store(self.store_url), self._clock(), []
+        store, now, found = self._store, self._clock(), []
         for info in store.list(LOCKS):
             run_id = parse_lock_key(info.key)
             try:
@@ -267,7 +278,7 @@ class StoreCache:
         raise NoSuchPageError(str(NoSuchRunError(self.store_url, run_id, existing)))
 
     def _runs(self) -> tuple[RunSummary, ...]:
-        oldest_first, unreadable = readable_manifests(open_store(self.store_url))
+        oldest_first, unreadable = readable_manifests(self._store)
         if unreadable:
             lost = tuple(str(LostObject(error.key, error.problem)) for error in unreadable)
             self._put(_Key(None, self.version(None), ("lost",)), lost)

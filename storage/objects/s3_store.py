@@ -20,6 +20,7 @@ from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.proxy import Proxy, proxy_for
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from mypy_boto3_s3 import S3Client
 from muses_eval.storage.objects.object_store import CHECK_PREFIX, MissingObjectError, ObjectInfo, VersionedObject
 from muses_eval.storage.objects.s3_options import S3Options, ca_bundle
@@ -50,6 +51,8 @@ class S3Store:
     def __init__(self, bucket: str, prefix: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._bucket, self._prefix, self._sleep = bucket, f"{prefix}/" if prefix else "", sleep
         self._opened: S3Client | None = None
+        self._credentials: Credentials | None = None
+        """Those of the client; None before it is opened, and when boto3 finds none."""
         self._proxy: Proxy | None = None
         self._ca_bundle: Path | None = None
         self._opening = threading.Lock()
@@ -169,24 +172,20 @@ class S3Store:
             )
 
     def client_settings(self) -> S3Settings:
-        """Endpoint and credentials as boto3 resolved them.
+        """Returns the endpoint and the credentials that the store's own client uses now.
 
         Raises:
-            StoreError: boto3 finds no credentials.
+            StoreError: boto3 finds no credentials, or cannot renew them.
         """
         from botocore.exceptions import BotoCoreError
 
         client = self._client()
+        if self._credentials is None:
+            raise StoreError(f"store {self.url}: {_NO_CREDENTIALS}")
         try:
-            # A client does not expose its credentials; a new session resolves the same ones.
-            import boto3
-
-            credentials = boto3.Session().get_credentials()
+            frozen = self._credentials.get_frozen_credentials()  # renewed when they expire soon
         except BotoCoreError as error:
             raise self._store_error("use", error) from error
-        if credentials is None:
-            raise StoreError(f"store {self.url}: {_NO_CREDENTIALS}")
-        frozen = credentials.get_frozen_credentials()
         if not frozen.access_key or not frozen.secret_key:
             raise StoreError(f"store {self.url}: {_NO_CREDENTIALS}")
         region = client.meta.region_name or "us-east-1"
@@ -230,6 +229,7 @@ class S3Store:
             verify = None if self._ca_bundle is None else str(self._ca_bundle)
             session = boto3.Session(botocore_session=core)
             client = session.client("s3", config=config, verify=verify)
+            self._credentials = session.get_credentials()
             self._proxy = proxy_for(client.meta.endpoint_url, os.environ)
             if getproxies():  # boto3 knows neither ALL_PROXY nor networks in NO_PROXY
                 url = None if self._proxy is None else self._proxy.url_with_login

@@ -99,7 +99,11 @@ def connect(store_url: str, run_id: str | None = None) -> duckdb.DuckDBPyConnect
     Raises:
         StoreError: the store cannot be listed, or a manifest or an object in it cannot be read.
     """
-    store = open_store(store_url)
+    return connect_to_store(open_store(store_url), run_id)
+
+
+def connect_to_store(store: ObjectStore, run_id: str | None = None) -> duckdb.DuckDBPyConnection:
+    """As :func:`connect`, with an open store, whose credentials are not looked for again."""
     try:
         return connect_to(store, read_snapshot(store, run_id))
     except duckdb.IOException as error:
@@ -244,9 +248,19 @@ def _configure_s3(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None
         ("ca_cert_file", str(settings.ca_bundle or "")),
     ):
         connection.execute(f"SET {setting} = {_quoted([value])}")
+    renew_keys(connection, store)
+
+
+def renew_keys(connection: duckdb.DuckDBPyConnection, store: S3Store) -> None:
+    """Gives a connection the credentials that boto3 has now: those of a role expire, and boto3 renews its own.
+
+    Raises:
+        StoreError: there are no credentials.
+    """
+    settings = store.client_settings()
     scheme, _, host = settings.endpoint.partition("://")
     connection.execute(
-        "CREATE SECRET store (TYPE s3, URL_STYLE 'path', SCOPE $scope, ENDPOINT $endpoint, USE_SSL $use_ssl,"
+        "CREATE OR REPLACE SECRET store (TYPE s3, URL_STYLE 'path', SCOPE $scope, ENDPOINT $endpoint, USE_SSL $use_ssl,"
         " REGION $region, KEY_ID $key_id, SECRET $secret, SESSION_TOKEN $token)",
         {
             "scope": f"s3://{store.bucket}",
