@@ -13,6 +13,7 @@ run.  ``sampling`` is merged into the sampling of every model.  A run's name is 
 is started again resumes its runs.
 """
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -107,6 +108,7 @@ def _grid(value: object, source: str) -> Mapping[str, Sequence[Any]]:
         if not values:
             raise ConfigError(f"{source}: grid.{axis}: the list is empty, so there is nothing to run; add a value")
         _check_plain(values, f"{source}: grid.{axis}")
+        _check_options(values if axis == "sampling" else (), f"{source}: grid.sampling")
     return {axis: [_value_of(axis, each) for each in values] for axis, values in value.items()}
 
 
@@ -117,6 +119,7 @@ def _combinations(value: object, where: str) -> list[Combination]:
         for axis in entry:
             _check_axis(axis, where)
         _check_plain(entry, where)
+        _check_options([entry["sampling"]] if "sampling" in entry else (), f"{where}: sampling")
     return [{axis: _value_of(axis, each) for axis, each in entry.items()} for entry in value]
 
 
@@ -137,6 +140,15 @@ def _check_plain(value: object, where: str) -> None:
         json.dumps(value)
     except TypeError as error:
         raise ConfigError(f"{where}: {error}, got {_shown(value)}; write it as a string, in quotes") from error
+
+
+def _check_options(values: Sequence[object], where: str) -> None:
+    """Raises ConfigError for unknown sampling options, which a run whose models do not sample would not notice."""
+    known = [field.name for field in fields(Sampling)]
+    for unknown in (key for value in values if isinstance(value, Mapping) for key in value if key not in known):
+        near = difflib.get_close_matches(str(unknown), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known options: {', '.join(known)}"
+        raise ConfigError(f"{where}.{unknown}: unknown option; {hint}")
 
 
 def _refuse_many(runs: int, base: Mapping[str, Any], grid: Mapping[str, Any], source: str, most_cells: int) -> None:

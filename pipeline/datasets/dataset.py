@@ -137,6 +137,8 @@ def generate_rows(
 
 def _read(family: Family[Any], row: Row) -> Scenario[Any]:
     scenario = family.read(row)
+    if not scenario.id.strip() and "id" in row:
+        refuse(RowError("expected a unique id, got a blank one", "id"), None)
     _check_names(scenario.names)
     return scenario
 
@@ -147,8 +149,11 @@ def _problem(family: Family[Any], entry: SourceRow, error: RowError) -> DatasetE
 
 
 def _check_names(names: tuple[str, ...]) -> None:
-    """Raises RowError unless the names are unique and not reserved."""
+    """Raises RowError unless the names are unique, not blank and not reserved."""
     for name, count in Counter(names).items():
+        if not name.strip():
+            refuse(RowError("a user has a blank name; every user needs a unique name"), None)
+            continue
         if count > 1:
             refuse(RowError(f"the user {name!r} occurs twice; every user needs a unique name"), None)
         if name in RESERVED_NAMES:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 import re
 import zlib
@@ -15,7 +16,7 @@ from muses_eval.pipeline.errors import DatasetError
 
 _BOM = b"\xef\xbb\xbf"
 _OTHER_FORMATS = {
-    b"\xff\xfe": "UTF-16; save it as UTF-8",
+    b"\xff\xfe": "UTF-16 or UTF-32; save it as UTF-8",
     b"\xfe\xff": "UTF-16; save it as UTF-8",
     b"\x1f\x8b": "compressed with gzip; let its name end in .jsonl.gz",
     b"PK\x03\x04": "a zip archive; unpack it",
@@ -118,6 +119,8 @@ def _other_format(first_line: bytes) -> str | None:
     for beginning, kind in _OTHER_FORMATS.items():
         if first_line.startswith(beginning):
             return f"the file is {kind}"
+    if b"\x00" in first_line:
+        return "the file has NUL bytes, as UTF-16 and binary files do; save it as UTF-8"
     if first_line.strip() in (b"{", b"["):
         return "the JSON of the file is spread over several lines; write each row in one line, as `jq -c` does"
     if b"\r" in first_line.strip():
@@ -172,7 +175,14 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number in JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number)
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:30]} is too large for a number")
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_number)
 
 
 def _with_surrogate(value: object, field: str = "") -> str | None:

@@ -257,6 +257,13 @@ def test_every_problem_of_a_row_is_reported() -> None:
     ]
 
 
+def test_blank_names_and_ids_are_refused() -> None:
+    first, *others = row_of("queue")["users"]
+    assert fields_of("queue", id=" ") == ["id"]
+    (problem,) = row_problems(SourceRow("x", 1, row_of("queue", users=[first, *others, {**first, "id": " "}])))
+    assert "a user has a blank name" in problem.problem
+
+
 def test_problems_are_readable_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Control characters in the file do not reach the terminal."""
     file = write_rows(tmp_path / "rows.jsonl", row_of("access", 0, attack_type=ESCAPE), row_of("queue", 0, id=ESCAPE))

@@ -104,6 +104,14 @@ def test_one_entry_and_a_list_of_one_are_the_same_value() -> None:
         ({"grid": {"temperature": [0, 1]}}, "grid: 'temperature' cannot vary in a sweep; expected one of dataset, "),
         ({"grid": {"temperature": [0, 1]}}, "; write sampling: [{temperature: ...}, ...]"),
         ({"grid": {"epochs": [10**30]}}, "sweep.yaml: grid.epochs[0]: a whole number of more than 64 bits"),
+        (
+            {"grid": {"sampling": [{"temprature": 1}]}},
+            "grid.sampling.temprature: unknown option; did you mean 'temperature'?",
+        ),
+        (
+            {"grid": {"epochs": [1]}, "include": [{"sampling": {"x": 1}}]},
+            "include: sampling.x: unknown option; known options: ",
+        ),
         ({"grid": {"epochs": []}}, "grid.epochs: the list is empty"),
         ({"grid": {"epochs": 3}}, "grid.epochs: expected a list of values, got 3"),
         ({"grid": {"store": ["a"]}}, "grid: 'store' cannot vary in a sweep; expected one of dataset, families"),

@@ -65,7 +65,8 @@ def test_tolerated_variants(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (ROW.decode().encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
+        (ROW.decode().encode("utf-16"), "the file is UTF-16 or UTF-32; save it as UTF-8"),
+        (ROW.decode().encode("utf-16-be"), "the file has NUL bytes, as UTF-16 and binary files do; save it as UTF-8"),
         (gzip.compress(ROW), "the file is compressed with gzip; let its name end in .jsonl.gz"),
         (b"PK\x03\x04...", "the file is a zip archive; unpack it"),
         (ROW + b"\r" + ROW + b"\r", "the file ends its lines with carriage returns (CR); save it with line feeds (LF)"),
@@ -112,6 +113,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
         (b"[" * 100_000, "not usable JSON"),
         (b'{"a": ' + b"1" * 10_000 + b"}", "not usable JSON"),
         (b'{"a": NaN}', "NaN is not a number in JSON"),
+        (b'{"a": 1e400}', "1e400 is too large for a number"),
         (b'{"a": {"b": 1, "b": 2}}', "the field 'b' occurs twice in an object"),
         (b'{"a": [{"b": "x\\ud800"}]}', r"field 'a\[0\].b': the text has half of a surrogate pair"),
         (b"{} {}", "Extra data at column 4"),
