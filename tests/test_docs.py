@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 from muses_eval.flows.cli import main
 from muses_eval.flows.cli.app import app
+from muses_eval.flows.cli.init import EXAMPLE
 from muses_eval.pipeline.config.grid import expand
 from muses_eval.pipeline.config.parse import keys_of
 from muses_eval.pipeline.config.run import RunConfig
@@ -59,7 +60,9 @@ def test_help_shows_defaults_that_tell_something(command: str, capsys: pytest.Ca
 
 @pytest.mark.parametrize("key", sorted(config_keys()))
 def test_every_config_key_is_in_the_reference(key: str) -> None:
+    """It is also in the file that ``muses init`` writes."""
     assert f"`{key}`" in REFERENCE
+    assert re.search(rf"\b{key}:", EXAMPLE.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", re.findall(r'env\.get\("(\w+)"\)', (ROOT / "flows" / "settings.py").read_text()))
