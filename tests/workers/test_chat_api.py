@@ -806,7 +806,7 @@ def test_the_limiter_learns_the_outcome_of_each_attempt() -> None:
     answer = completion("hi", usage={"prompt_tokens": 5, "completion_tokens": 7})
     script = [
         rate_limited(retry_after="7"),
-        failed(500),
+        failed(529),
         reset(),
         refused(429, "no credit", "insufficient_quota"),
         answer.with_headers({"X-RateLimit-Limit-Requests": "60"}),

@@ -40,7 +40,7 @@ from muses_eval.workers.providers.chat_request import (
     message_dicts,
 )
 from muses_eval.workers.providers.context_window import WindowRefusal, window_refusal
-from muses_eval.workers.providers.error_class import ErrorClass, classify, filtered
+from muses_eval.workers.providers.error_class import ErrorClass, ServerOverloaded, classify, filtered
 from muses_eval.workers.providers.event_stream import is_event_stream, read_events
 from muses_eval.workers.providers.fit_window import within_window
 from muses_eval.workers.providers.http_client import HttpClient, HttpResponse, Secrets, excerpt, read_json, well_formed
@@ -301,7 +301,7 @@ class ChatApiModel:
         if hint := advice(status, error, found.kind, key_sent=self._key_sent, location=location):
             problem += f" ({hint})"
         wait_s = retry_after(answer.headers, self._effects.now())
-        return ModelFailure(found.kind, problem, error.retry_after_s if wait_s is None else wait_s, found.retryable)
+        return found.failure(problem, error.retry_after_s if wait_s is None else wait_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,8 +329,11 @@ def _merged(headers: Mapping[str, str], further: Mapping[str, str]) -> Mapping[s
 
 
 def _outcome_of(failure: ModelFailure, headers: Mapping[str, str]) -> AttemptOutcome:
-    """Returns the outcome of a failed attempt for the limiter.  A 429 for lack of credit does not count as refused."""
-    refused = failure.kind == "rate_limit" and failure.retryable
+    """Returns the outcome of a failed attempt for the limiter.
+
+    Only a limit of the account counts as refused, and not a 429 for lack of credit or a server without capacity.
+    """
+    refused = failure.kind == "rate_limit" and failure.retryable and not isinstance(failure, ServerOverloaded)
     return AttemptOutcome("refused" if refused else "failed", None, failure.retry_after_s, headers, failure.problem)
 
 

@@ -7,7 +7,7 @@ Mistral, Moonshot, OpenRouter, SGLang, TGI, vLLM and xAI.
 import re
 from dataclasses import dataclass
 
-from muses_eval.pipeline.errors import FailureKind
+from muses_eval.pipeline.errors import FailureKind, ModelFailure
 from muses_eval.workers.providers.api_error import ApiError
 
 _FILTER_CODES = frozenset(
@@ -50,18 +50,22 @@ _STATUS_KINDS: dict[int, FailureKind] = {
     424: "server",  # the model behind the API failed
     425: "server",
     429: "rate_limit",
-    498: "rate_limit",  # no capacity (Groq)
     499: "server",  # a gateway closed the connection
     504: "timeout",
     524: "timeout",
-    529: "rate_limit",  # overloaded (Anthropic)
 }
+_OVERLOADED = frozenset({498, 529})
+"""Groq's and Anthropic's statuses for a server without capacity."""
 _LASTING = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 410})
 """Statuses of refusals that all calls of a model get when it is set up wrongly."""
 _CONFIRMED = 2
 """Number of such refusals in a row that end a model: one may come from a replica or a gateway that is out of step."""
 _CONFIRMED_PAGES = 5
 """The same for pages of a proxy."""
+
+
+class ServerOverloaded(ModelFailure):
+    """The server has no capacity now; the limits of the account are not reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,14 @@ class ErrorClass:
     ends_after: int | None = None
     """Number of such errors in a row, before the first answer, after which the model is not called again; None when
     other calls of the model may be answered."""
+    overload: bool = False
+    """True when the server has no capacity: it is retried with the patience of a rate limit, and no limit is learned
+    from it."""
+
+    def failure(self, problem: str, retry_after_s: float | None) -> ModelFailure:
+        """Returns the failure of a call that got this error."""
+        made = ServerOverloaded if self.overload else ModelFailure
+        return made(self.kind, problem, retry_after_s, self.retryable)
 
 
 def filtered(status: int, error: ApiError) -> bool:
@@ -85,8 +97,18 @@ def filtered(status: int, error: ApiError) -> bool:
 
 def classify(status: int, error: ApiError) -> ErrorClass:
     """Classifies an error: its kind, whether a retry can help, and whether the model's other calls would fail too."""
-    client = status in range(400, 500)
-    if client and (error.code in _NO_MONEY_CODES or _NO_MONEY_WORDS.search(error.message)):
+    known = _known(status, error)
+    if known is not None:
+        return known
+    kind = _STATUS_KINDS.get(status, "server" if status >= 500 else "internal")
+    if status in _LASTING:
+        return ErrorClass(kind, retryable=False, ends_after=_confirmations(status, error))
+    return ErrorClass(kind, retryable=kind not in ("auth", "internal"))
+
+
+def _known(status: int, error: ApiError) -> ErrorClass | None:
+    """Returns the class of an error whose code or words say more than its status; None for all others."""
+    if status in range(400, 500) and (error.code in _NO_MONEY_CODES or _NO_MONEY_WORDS.search(error.message)):
         return ErrorClass("rate_limit" if status == 429 else "auth", retryable=False, ends_after=1)
     if status in (400, 401, 403) and (error.code in _BAD_KEY_CODES or _BAD_KEY_WORDS.search(error.message)):
         return ErrorClass("auth", retryable=False, ends_after=1)
@@ -94,10 +116,9 @@ def classify(status: int, error: ApiError) -> ErrorClass:
         return ErrorClass("internal", retryable=False, ends_after=1)
     if status in (413, 429) and _ABOVE_LIMIT_WORDS.search(error.message):
         return ErrorClass("rate_limit", retryable=False)  # larger than the account's tokens per minute
-    kind = _kind(status, error)
-    if status in _LASTING:
-        return ErrorClass(kind, retryable=False, ends_after=_confirmations(status, error))
-    return ErrorClass(kind, retryable=kind not in ("auth", "internal"))
+    if _overloaded(status, error):
+        return ErrorClass("rate_limit", retryable=True, overload=True)
+    return None
 
 
 def _confirmations(status: int, error: ApiError) -> int:
@@ -108,9 +129,7 @@ def _confirmations(status: int, error: ApiError) -> int:
     return 1 if status in (401, 402) else _CONFIRMED
 
 
-def _kind(status: int, error: ApiError) -> FailureKind:
-    if error.code in _BUSY_CODES and status >= 500:
-        return "rate_limit"
-    if status == 503 and error.from_api and _BUSY_WORDS.search(error.message):
-        return "rate_limit"
-    return _STATUS_KINDS.get(status, "server" if status >= 500 else "internal")
+def _overloaded(status: int, error: ApiError) -> bool:
+    if status in _OVERLOADED or (status >= 500 and error.code in _BUSY_CODES):
+        return True
+    return status == 503 and error.from_api and _BUSY_WORDS.search(error.message) is not None
