@@ -15,6 +15,7 @@ from muses_eval.dashboards.tables.score_format import (
     interval_text,
     p_text,
 )
+from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import Table, one_line, render_blocks
 from muses_eval.pipeline.agents.agent_spec import FactsLevel
 from muses_eval.storage.analysis.compare import (
@@ -89,7 +90,7 @@ def column_record(column: ColumnComparison, settings: ComparisonSettings) -> dic
     }
 
 
-def render_comparison(report: ComparisonReport, form: Format) -> str:
+def render_comparison(report: ComparisonReport, form: Format, screen: Screen = PLAIN) -> str:
     """Returns the columns of two models side by side, then in which columns each is better."""
     if form == "json":
         return json.dumps(comparison_record(report), indent=2)
@@ -101,7 +102,7 @@ def render_comparison(report: ComparisonReport, form: Format) -> str:
         *_left_out(comparison),
         *method_notes(settings, report.protocols, corrected_over, report.cautions),
     ]
-    return render_blocks(form, models, _columns_table(comparison, settings), notes)
+    return render_blocks(form, models, _columns_table(comparison, settings), notes, screen=screen)
 
 
 def won_columns(comparison: Comparison, model: Literal["a", "b"], alpha: float) -> list[ColumnComparison]:

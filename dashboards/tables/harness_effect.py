@@ -27,6 +27,7 @@ from muses_eval.dashboards.tables.score_format import (
     p_text,
     share_text,
 )
+from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import Table, one_line, render_blocks
 from muses_eval.storage.analysis.compare import ColumnComparison, ComparisonSettings
 from muses_eval.storage.analysis.harness_effect import HarnessEffect, HarnessReport, UsageComparison
@@ -50,7 +51,7 @@ def harness_record(report: HarnessReport) -> dict[str, Any]:
     }
 
 
-def render_harness_effects(report: HarnessReport, form: Format) -> str:
+def render_harness_effects(report: HarnessReport, form: Format, screen: Screen = PLAIN) -> str:
     """Returns the differences of scores, then cost, tokens, calls and time."""
     match form:
         case "json":
@@ -61,9 +62,8 @@ def render_harness_effects(report: HarnessReport, form: Format) -> str:
             return harness_latex(report)
         case "table" | "md":
             tables = [_scores_table(report), _usage_table(report)] if report.effects else []
-            return "\n\n".join(
-                [*(render_blocks(form, table) for table in tables), render_blocks(form, [*_notes(report)])]
-            )
+            blocks: list[Table | list[str]] = [*tables, [*_notes(report)]]
+            return "\n\n".join(render_blocks(form, block, screen=screen) for block in blocks)
 
 
 def _effect_record(effect: HarnessEffect, settings: ComparisonSettings) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from muses_eval.dashboards.tables.score_format import (
     mean_text,
     p_text,
 )
+from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import Table, one_line, render_blocks
 from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.storage.analysis.compare import AVERAGE, ColumnComparison
@@ -52,7 +53,7 @@ def ranking_record(ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def render_ranking(ranking: Ranking, form: Format) -> str:
+def render_ranking(ranking: Ranking, form: Format, screen: Screen = PLAIN) -> str:
     """Returns the possible ranks of a run's models, then every pair of them."""
     if form == "json":
         return json.dumps(ranking_record(ranking), indent=2)
@@ -63,14 +64,15 @@ def render_ranking(ranking: Ranking, form: Format) -> str:
         *_unranked(ranking),
         *method_notes(ranking.settings, ranking.protocols, corrected_over, ranking.cautions),
     ]
-    return f"{render_blocks(form, _ranks_table(ranking))}\n\n{render_blocks(form, _pairs_table(ranking), notes)}"
+    ranks = render_blocks(form, _ranks_table(ranking), screen=screen)
+    return f"{ranks}\n\n{render_blocks(form, _pairs_table(ranking), notes, screen=screen)}"
 
 
-def render_rank_bands(ranking: Ranking, *, markdown: bool = False) -> str:
+def render_rank_bands(ranking: Ranking, *, markdown: bool = False, screen: Screen = PLAIN) -> str:
     """Returns the possible ranks alone, to print below a leaderboard."""
     table = Table(["ranks", "model"], [[str(band), model] for model, band in ranking.bands.items()], range(0))
     notes = [_bands_note(ranking), *_unranked(ranking)]
-    return f"\n{render_blocks('md' if markdown else 'table', table, notes)}"
+    return f"\n{render_blocks('md' if markdown else 'table', table, notes, screen=screen)}"
 
 
 def _ranks_table(ranking: Ranking) -> Table:

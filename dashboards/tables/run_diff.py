@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from muses_eval.dashboards.tables.comparison import comparison_record, render_comparison
+from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import one_line, text_table
 from muses_eval.pipeline.hashing import canonical
 from muses_eval.storage.analysis.compare import ComparisonReport
@@ -51,10 +52,10 @@ def diff_record(diff: RunDiff) -> dict[str, Any]:
     }
 
 
-def render_diff(diff: RunDiff) -> str:
+def render_diff(diff: RunDiff, screen: Screen = PLAIN) -> str:
     """Returns the differences of configurations, what is not recorded, and the differences of results."""
     blocks = [f"A  {one_line(diff.a)}\nB  {one_line(diff.b)}", _configuration(diff), _common(diff)]
-    blocks += [render_comparison(report, "table") for report in diff.comparisons if _differs(report)]
+    blocks += [render_comparison(report, "table", screen) for report in diff.comparisons if _differs(report)]
     return "\n\n".join(blocks)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import markdown_table, text_table
 from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.runs.cell_results import CellResult
@@ -36,7 +37,7 @@ def sweep_record(line: SweepRow) -> dict[str, Any]:
     }
 
 
-def render_sweep(lines: Sequence[SweepRow], form: Literal["table", "md"]) -> str:
+def render_sweep(lines: Sequence[SweepRow], form: Literal["table", "md"], screen: Screen = PLAIN) -> str:
     """Returns the rows as a table, with the protocols below; a sweep of one run has no column for the run.
 
     The label of a run has its protocol when the sweep varies it.
@@ -49,7 +50,7 @@ def render_sweep(lines: Sequence[SweepRow], form: Literal["table", "md"]) -> str
     protocols = f"protocol {' and '.join(dict.fromkeys(line.protocol for line in lines))}"
     if form == "md":
         return f"{markdown_table(header, rows, numeric)}\n\n{protocols}"
-    return f"{text_table(header, rows, numeric)}\n{protocols}"
+    return "\n".join((text_table(header, rows, numeric, screen), *screen.remarks([protocols])))
 
 
 def _cells(line: SweepRow) -> list[str]:

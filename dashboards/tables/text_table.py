@@ -25,8 +25,11 @@ class Table:
     """Indices of the columns that are aligned to the right."""
 
 
-def render_blocks(form: Literal["table", "md"], *blocks: Table | Sequence[str]) -> str:
-    """Returns tables and lines below one another; in Markdown, lines are items of a list."""
+def render_blocks(form: Literal["table", "md"], *blocks: Table | Sequence[str], screen: Screen = PLAIN) -> str:
+    """Returns tables and lines below one another; in Markdown, lines are items of a list.
+
+    *screen*: where text is shown.
+    """
     if form == "md":
         return "\n\n".join(
             markdown_table(block.header, block.rows, block.numeric)
@@ -35,7 +38,9 @@ def render_blocks(form: Literal["table", "md"], *blocks: Table | Sequence[str]) 
             for block in blocks
         )
     return "\n".join(
-        text_table(block.header, block.rows, block.numeric) if isinstance(block, Table) else "\n".join(block)
+        text_table(block.header, block.rows, block.numeric, screen)
+        if isinstance(block, Table)
+        else "\n".join(screen.remarks(block))
         for block in blocks
     )
 

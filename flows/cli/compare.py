@@ -8,7 +8,7 @@ from muses_eval.flows.api.source import locate
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.find_run import print_lost
 from muses_eval.flows.cli.options import OfRun, Store
-from muses_eval.flows.cli.output import echo
+from muses_eval.flows.cli.output import echo, screen
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError
 
@@ -44,5 +44,8 @@ def compare(  # noqa: PLR0913 - the command's options
         raise ConfigError("--all compares every pair of models: leave out their names, or leave out --all")
     settings = ComparisonSettings(scoring=scoring, family=family, correction=correction)
     found = read_comparison(locate(store, run), a, b, settings, print_lost, every_pair=every_pair)
-    echo(render_ranking(found, format) if isinstance(found, Ranking) else render_comparison(found, format))
+    if isinstance(found, Ranking):
+        echo(render_ranking(found, format, screen()))
+    else:
+        echo(render_comparison(found, format, screen()))
     return DONE

@@ -3,7 +3,7 @@
 from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.find_run import find_run, query_store
 from muses_eval.flows.cli.options import Json, Run, Store
-from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.cli.output import echo, screen, to_json
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.episode.score import Scoring
 from muses_eval.pipeline.errors import ConfigError
@@ -22,5 +22,5 @@ def diff(
     if a.run_id == b.run_id:
         raise ConfigError(f"the run {a.run_id!r} was named twice; name two runs")
     found = query_store(url, lambda connection: diff_runs(connection, a, b, ComparisonSettings(scoring=scoring)))
-    echo(to_json(diff_record(found)) if as_json else render_diff(found))
+    echo(to_json(diff_record(found)) if as_json else render_diff(found, screen()))
     return DONE

@@ -8,7 +8,7 @@ from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.compare import Correction
 from muses_eval.flows.cli.find_run import print_lost
 from muses_eval.flows.cli.options import OfRun, Store
-from muses_eval.flows.cli.output import echo
+from muses_eval.flows.cli.output import echo, screen
 from muses_eval.pipeline.episode.score import Scoring
 
 
@@ -26,5 +26,6 @@ def harness(
     from muses_eval.storage.analysis.compare import ComparisonSettings
 
     settings = ComparisonSettings(scoring=scoring, correction=correction)
-    echo(render_harness_effects(read_harness_effects(locate(store, run), settings, print_lost), format))
+    found = read_harness_effects(locate(store, run), settings, print_lost)
+    echo(render_harness_effects(found, format, screen()))
     return DONE

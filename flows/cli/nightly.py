@@ -91,7 +91,7 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
         nights = [{**asdict(line), "coverage": line.coverage} for line in lines]
         echo(to_json({"store": opened.url, "name": name, "nights": nights}))
     elif lines:
-        echo(status_table(lines))
+        echo(status_table(lines, screen()))
     else:
         print(  # noqa: T201
             f"no night {name}-<date> in {opened.url}; `muses flow nightly CONFIG` runs one", file=sys.stderr

@@ -77,7 +77,7 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     rows, ranks = read_leaderboard(locate(store, run), settings, print_lost)
     echo(render_leaderboard(rows, format, with_paper=with_paper, screen=screen()))
     if ranks is not None:
-        echo(render_rank_bands(ranks, markdown=format == "md"))
+        echo(render_rank_bands(ranks, markdown=format == "md", screen=screen()))
     return DONE
 
 

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from muses_eval.flows.cli import BAD_USAGE, DONE
 from muses_eval.flows.cli.confirm import Yes, require_consent
 from muses_eval.flows.cli.options import RUN_HELP, Json, Run, Store
-from muses_eval.flows.cli.output import echo, to_json
+from muses_eval.flows.cli.output import echo, screen, to_json
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import ConfigError, StoreError
 
@@ -273,7 +273,7 @@ def _table(header: list[str], rows: list[list[str]], numeric: "range | tuple[int
     from muses_eval.dashboards.tables.text_table import text_table
 
     if rows:
-        echo(text_table(header, rows, numeric))
+        echo(text_table(header, rows, numeric, screen()))
 
 
 def _note(text: str) -> None:

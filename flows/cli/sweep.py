@@ -57,7 +57,7 @@ def _show(result: "SweepReport", *, as_json: bool) -> int:
     if as_json:
         echo(to_json(_record(result)))
     else:
-        echo(f"{render_sweep(result.lines, 'table')}\n\n{render_scores(result.scores, 'table', screen())}")
+        echo(f"{render_sweep(result.lines, 'table', screen())}\n\n{render_scores(result.scores, 'table', screen())}")
     for line in _remarks(result):
         print(line, file=sys.stderr)  # noqa: T201
     if result.budget_reached:

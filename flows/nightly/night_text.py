@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import text_table
 from muses_eval.flows.nightly.maintain import MaintainReport
 from muses_eval.flows.nightly.night_history import NightSummary
@@ -52,13 +53,13 @@ def cell_rows(cells: Sequence[CellRecord], run_id: str) -> list[dict[str, Any]]:
     ]
 
 
-def status_table(lines: Sequence[NightSummary]) -> str:
+def status_table(lines: Sequence[NightSummary], screen: Screen = PLAIN) -> str:
     """Renders the last nights as a table, followed by their flags and problems."""
     header = ["night", "state", "protocol", "coverage", "cells played", "taken over", "cost", "duration", "flags"]
     rows = [_status_row(line) for line in lines]
-    table = text_table(header, rows, numeric=(3, 4, 5, 6, 7))
+    table = text_table(header, rows, (3, 4, 5, 6, 7), screen)
     remarks = [f"{line.run_id}: {remark}" for line in lines for remark in _remarks(line)]
-    return "\n".join((table, *remarks))
+    return "\n".join((table, *screen.remarks(remarks)))
 
 
 def _status_row(line: NightSummary) -> list[str]:
