@@ -18,7 +18,7 @@ from muses_eval.flows.doctor.check import Check, checked
 from muses_eval.flows.doctor.dataset_check import check_dataset
 from muses_eval.flows.doctor.model_check import check_model
 from muses_eval.flows.doctor.plugin_checks import package_checks
-from muses_eval.flows.doctor.proxy_report import proxy_report
+from muses_eval.flows.doctor.proxy_report import proxy_report, store_endpoints
 from muses_eval.flows.doctor.server_checks import check_prefect, check_ray, check_store
 from muses_eval.flows.job.load_protocol import load_protocol
 from muses_eval.flows.settings import Settings, read_settings, set_environment_defaults
@@ -64,13 +64,14 @@ def _print(check: Check) -> None:
 def _checks(settings: Settings, runs: tuple[RunConfig, ...], options: RunOptions, *, call: bool) -> Iterator[Check]:
     """Yields the checks of an environment and of the runs of a configuration; what runs share is checked once."""
     first = runs[0] if runs else None
-    for store in dict.fromkeys(run.store for run in runs) or [options.store or settings.store]:
+    stores = list(dict.fromkeys(run.store for run in runs)) or [options.store or settings.store]
+    for store in stores:
         yield checked("store", partial(check_store, store))
     yield from package_checks()
     address = options.ray_address or (first.execution.ray_address if first else None)
     yield checked("ray", partial(check_ray, settings, address))
     yield checked("prefect", partial(check_prefect, settings))
-    yield from _proxy_check(settings, [spec for _, spec in _roles(runs)])
+    yield from _proxy_check(settings, stores, [spec for _, spec in _roles(runs)])
     for run in runs[:1]:
         if run.protocol == "released":
             yield checked("protocol released", partial(_released_texts, run))
@@ -87,12 +88,12 @@ def _roles(runs: Iterable[RunConfig]) -> list[tuple[str, ModelSpec]]:
     return models + [("users' model", run.users.spec()) for run in runs if run.users]
 
 
-def _proxy_check(settings: Settings, models: Iterable[ModelSpec]) -> Iterator[Check]:
+def _proxy_check(settings: Settings, stores: Iterable[str], models: Iterable[ModelSpec]) -> Iterator[Check]:
     """Yields a check of the proxies that the environment names, and nothing when it names none."""
     urls = {} if settings.prefect_api_url is None else {"prefect": settings.prefect_api_url}
     for spec in models:
         urls |= {f"model {spec.name}": url for url in (spec.endpoint.base_urls if spec.endpoint else ())}
-    check = checked("proxy", lambda: proxy_report(urls, os.environ) or "")
+    check = checked("proxy", lambda: proxy_report(urls | store_endpoints(stores), os.environ) or "")
     if check.detail:
         yield check
 

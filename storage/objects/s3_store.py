@@ -65,6 +65,11 @@ class S3Store:
     def url(self) -> str:
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
+    @property
+    def endpoint(self) -> str:
+        """URL of the server."""
+        return self._client().meta.endpoint_url
+
     def uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{self._prefix}{key}"
 

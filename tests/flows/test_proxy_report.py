@@ -1,7 +1,7 @@
 """What ``muses doctor`` says about the proxies of the environment."""
 
 import pytest
-from muses_eval.flows.doctor.proxy_report import proxy_report
+from muses_eval.flows.doctor.proxy_report import proxy_report, store_endpoints
 from muses_eval.pipeline.errors import ConfigError
 
 URLS = {"model a": "https://api.example/v1", "model b": "http://127.0.0.1:8000/v1", "model c": "https://c.inside/v1"}
@@ -17,6 +17,11 @@ def test_it_names_what_goes_through_which_proxy_and_hides_the_password() -> None
         "HTTPS_PROXY set, addresses of this machine are reached directly; "
         "model a through http://p:3128; model b, model c directly"
     )
+
+
+def test_stores_on_s3_have_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://s3.example")
+    assert store_endpoints(["results", "s3://bucket/a"]) == {"store s3://bucket/a": "https://s3.example"}
 
 
 @pytest.mark.parametrize("proxy", ["socks4://p:1", "ftp://p", "http://", "http://p:port"])
