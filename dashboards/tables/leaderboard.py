@@ -141,7 +141,9 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
     named = [*(["agent", "facts"] if agents else [])]
     named += [*(["source"] if with_paper else []), *(["protocol"] if differs else [])]
     header = ["", "model", *named, *(COLUMNS[column].title for column in shown), f"avg{of_all}"]
-    header += ["episodes", "coverage", "cost", *(["agent errors"] if agents else [])]
+    unusable = any(row.measured and row.measured.unusable_share for row in table_rows)
+    header += ["episodes", "coverage", *(["unusable"] if unusable else []), "cost"]
+    header += ["agent errors"] if agents else []
     body = [
         [
             NO_VALUE if row.measured is None or row.measured.rank is None else str(row.measured.rank),
@@ -150,7 +152,7 @@ def _cells(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> tuple[list[st
             *([row.source] if with_paper else []),
             *([row.protocol] if differs else []),
             *(f"{mean_text(row.estimates[column])}{_mark_text(row.measured, column)}" for column in (*shown, "avg")),
-            *_extent(row.measured),
+            *_extent(row.measured, unusable=unusable),
             *([share_text(row.agent_error_share)] if agents else []),
         ]
         for row in table_rows
@@ -174,15 +176,23 @@ def _mark_notes(rows: Sequence[LeaderboardRow]) -> Iterator[str]:
         yield f"{_DRIFT} drift: the canary scores otherwise than earlier ones; a score taken over may not hold any more"
 
 
-def _extent(row: LeaderboardRow | None) -> tuple[str, str, str]:
-    """Returns the cells for episodes, coverage and cost."""
+def _extent(row: LeaderboardRow | None, *, unusable: bool) -> tuple[str, ...]:
+    """Returns the cells for episodes, coverage, the share of *unusable* replies when it is shown, and cost."""
     if row is None:
-        return "", "", ""
+        return ("", "", *([""] if unusable else []), "")
     return (
         f"{row.episodes}/{'?' if row.planned is None else row.planned}",
         "?" if row.coverage is None else f"{100 * row.coverage:.3g} %",
+        *([share_text(row.unusable_share)] if unusable else []),
         "?" if row.cost_usd is None else f"${row.cost_usd:.2f}",
     )
+
+
+def unusable_note(row: LeaderboardRow) -> str:
+    """Returns the kinds of unusable replies with their shares, and whether they keep the row from being ranked."""
+    kinds = ", ".join(f"{kind} {share_text(share)}" for kind, share in row.unusable_kinds.items())
+    excess = "" if row.unusable_excess is None else f"; not ranked, because {row.unusable_excess}"
+    return f"{one_line(row.model)}: unusable replies: {kinds}{excess}"
 
 
 def released_averaging(rows: Sequence[LeaderboardRow]) -> str:
@@ -209,6 +219,7 @@ def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
         notes += PAPER_NOTES
         if any(row.protocol != PAPER_PROTOCOL for row in rows):
             notes.append(_OTHER_PROTOCOL_NOTE)
+    notes += map(unusable_note, filter(lambda row: row.unusable_share, rows))
     for row in rows:
         if with_paper and row.avg is not None and not averages_like_paper(row):
             other = f"over {row.avg_columns} columns, not the paper's {len(PAPER_COLUMNS)}"

@@ -23,6 +23,8 @@ class LeaderboardSettings:
     scoring: Scoring = "published"
     coverage: float = 0.99
     """Share of the planned episodes that must be scored, in every family, for a model to be ranked."""
+    max_unusable: float | None = None
+    """Share of unusable replies, in any family, above which a model is not ranked; None for the run's own."""
     averaging: "Averaging" = "all"
     bands: bool = False
     """True to compare all pairs of models, for the possible ranks of each."""
@@ -34,6 +36,7 @@ def leaderboard(  # noqa: PLR0913 - independent options
     run: str | None = None,
     scoring: Scoring = "published",
     coverage: float = 0.99,
+    max_unusable: float | None = None,
     averaging: "Averaging" = "all",
     bands: bool = False,
 ) -> "pl.DataFrame":
@@ -44,7 +47,9 @@ def leaderboard(  # noqa: PLR0913 - independent options
     to 1, its standard error ``..._se`` clustered by scenario, and when episodes are missing ``..._low`` and
     ``..._high``, the bounds of the mean over all planned episodes; ``avg`` and ``avg_se``; ``episodes``, ``planned``,
     ``coverage``, the number of episodes by outcome, ``cost_usd`` and ``ranked``; ``agent_error_share``, the share of
-    scored episodes in which an agent failed.  A value that is not known is null.
+    scored episodes in which an agent failed; ``unusable_share``, the share of unusable replies, its parts by kind, such
+    as ``truncated_share``, and ``unusable_excess``, why too many keep a model from being ranked.  A value that is
+    not known is null.
 
     Args:
         store: a folder, ``s3://bucket/prefix`` or a report; None for the store of the commands.
@@ -52,6 +57,8 @@ def leaderboard(  # noqa: PLR0913 - independent options
             scores.
         scoring: ``published`` or ``corrected``.
         coverage: share of the planned episodes that must be scored, in every family, for a model to be ranked.
+        max_unusable: share of unusable replies, in any family, above which a model is not ranked; None for that of the
+            run's configuration, 0.2 by default.
         averaging: ``released`` leaves out the episodes that the script of the paper's table 2 leaves out.
         bands: adds ``rank_best`` and ``rank_worst``, the possible ranks according to the paired comparisons.
 
@@ -62,7 +69,9 @@ def leaderboard(  # noqa: PLR0913 - independent options
     """
     from muses_eval.dashboards.tables.frames import leaderboard_frame
 
-    settings = LeaderboardSettings(scoring=scoring, coverage=coverage, averaging=averaging, bands=bands)
+    settings = LeaderboardSettings(
+        scoring=scoring, coverage=coverage, max_unusable=max_unusable, averaging=averaging, bands=bands
+    )
     rows, ranking = read_leaderboard(locate(store, run), settings, warn_lost)
     return leaderboard_frame(rows, None if ranking is None else ranking.bands)
 
@@ -85,9 +94,19 @@ def read_leaderboard(
 
     def ask(connection: "DuckDBPyConnection") -> "tuple[list[LeaderboardRow], Ranking | None]":
         scoring, run_id = settings.scoring, newest_run(connection)
-        rows = read_rows(connection, scoring, run_id, settings.coverage, averaging=settings.averaging)
+        rows = read_rows(
+            connection,
+            scoring,
+            run_id,
+            settings.coverage,
+            averaging=settings.averaging,
+            max_unusable=settings.max_unusable,
+        )
         if not settings.bands:
             return rows, None
-        return rows, rank_models(connection, rows[0].run_id, ComparisonSettings(scoring=scoring), settings.coverage)
+        comparison = ComparisonSettings(scoring=scoring)
+        return rows, rank_models(
+            connection, rows[0].run_id, comparison, settings.coverage, max_unusable=settings.max_unusable
+        )
 
     return query_runs(place.store, ask, place.run_id, on_lost)

@@ -70,6 +70,8 @@ class RunOptions:
     """Id of the run. Default: derived from the config, so that the same config resumes the run."""
     coverage: float | None = None
     """Share of planned episodes that must be scored for a model to be ranked."""
+    max_unusable: float | None = None
+    """Share of unusable replies, in any family, above which a model is not ranked."""
     budget_usd: float | None = None
     """Maximum cost of the run in USD, all starts together."""
     budget_tokens: int | None = None
@@ -97,7 +99,8 @@ def load_raw(path: Path | None, options: RunOptions, default_store: str) -> tupl
     if path is None and not options.model:
         raise ConfigError("nothing to run: name a config file, or at least one --model (try --model scripted/oracle)")
     raw |= _given(name=options.name, run_id=options.run_id, dataset=options.dataset, epochs=options.epochs)
-    raw |= _given(limit=options.limit, store=options.store, coverage=options.coverage)
+    raw |= _given(limit=options.limit, store=options.store)
+    raw |= _given(coverage=options.coverage, max_unusable=options.max_unusable)
     raw |= _given(families=options.family or None, templates=options.template or None, models=_models(options))
     raw |= _given(agents=options.agent or None, scenarios=options.scenario or None)
     raw |= _given(users=_users(options), cache=options.cache, protocol=options.protocol)

@@ -46,6 +46,10 @@ Scenarios = Annotated[
     Parameter(help="Scenarios: file, folder, or generated:N@SEED. Default: the dataset of the run's config."),
 ]
 Sweep = Annotated[Path | None, Parameter(help="Configuration with a grid: one table of the scores of all its runs.")]
+MaxUnusable = Annotated[
+    float | None,
+    Parameter(help="Share of unusable replies above which a model is not ranked. Default: that of the run's config."),
+]
 Bands = Annotated[bool, Parameter(help="Also print the possible ranks from the paired comparisons, such as 2-4.")]
 
 
@@ -56,6 +60,7 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     scoring: Scoring = "published",
     format: Literal["table", "md", "csv", "json", "latex"] = "table",  # noqa: A002 - the option's name
     coverage: float = 0.99,
+    max_unusable: MaxUnusable = None,
     with_paper: WithPaper = False,
     bands: Bands = False,
     averaging: Averaging = "all",
@@ -69,7 +74,9 @@ def leaderboard(  # noqa: PLR0913 - the command's options
     from muses_eval.dashboards.tables.leaderboard import render_leaderboard
     from muses_eval.dashboards.tables.ranking import render_rank_bands
 
-    settings = LeaderboardSettings(scoring=scoring, coverage=coverage, averaging=averaging, bands=bands)
+    settings = LeaderboardSettings(
+        scoring=scoring, coverage=coverage, max_unusable=max_unusable, averaging=averaging, bands=bands
+    )
     if sweep is not None:
         if run is not None or with_paper or bands:
             raise ConfigError("--sweep shows all runs of a grid; leave out --run, --with-paper and --bands")

@@ -73,6 +73,7 @@ def _summary(result: RunReport) -> dict[str, Any]:
         "tokens": {"prompt": result.spent.prompt_tokens, "completion": result.spent.completion_tokens},
         "budget": None if result.budget is None else {**asdict(result.budget), "reached": result.budget_reached},
         "agent_faults": [asdict(faults) for faults in result.faults],
+        "notices": list(result.notices),
         "problems": [dict(zip(("episodes", "kind", "text"), problem, strict=True)) for problem in result.problems],
     }
 
@@ -88,7 +89,7 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
         lines.append(
             f"  the cost is unknown: no price is known of {names}; write prices: {{input: ..., output: ...}} there"
         )
-    lines += [f"  {text}" for text in fault_lines(result.faults)]
+    lines += [f"  {text}" for text in (*fault_lines(result.faults), *result.notices)]
     for count, kind, text in result.problems[:_SHOWN_PROBLEMS]:
         lines.append(f"  {count} x {kind}: {text}")
     if result.budget_reached:

@@ -113,6 +113,7 @@ def _remarks(result: "SweepReport") -> Iterator[str]:
             yield f"  run {run.run_id} ended early: {run.error}"
     faults = total_by_entry(each for run in result.runs if run.report is not None for each in run.report.faults)
     yield from (f"  {text}" for text in fault_lines(faults))
+    yield from (f"  {text}" for run in result.runs if run.report is not None for text in run.report.notices)
     problems: Counter[tuple[FailureKind, str]] = Counter()
     for run in result.runs:
         for count, kind, text in () if run.report is None else run.report.problems:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from muses_eval.flows.job.prepare import PreparedRun, users_model
+from muses_eval.flows.job.unusable_notice import unusable_notices
 from muses_eval.pipeline.config.budget import Budget
 from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.episode.episode import OUTCOMES
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from muses_eval.storage.analysis.leaderboard import LeaderboardRow
     from muses_eval.storage.runs.agent_faults import AgentFaults
+    from muses_eval.storage.runs.unusable_examples import Examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class RunReport:
     """Failures of this start as (episodes, kind, text), the most frequent first."""
     faults: "tuple[AgentFaults, ...]"
     """Entries whose agents failed in any episode; empty without agents."""
+    notices: tuple[str, ...]
+    """Lines about models with unusable replies: which share and kind, and where to look."""
     complete: bool
     """True when every model reached the coverage of the config in every family."""
 
@@ -67,6 +71,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
     from muses_eval.storage.query.resilient_query import resilient_query
     from muses_eval.storage.runs.agent_faults import agent_faults
     from muses_eval.storage.runs.cell_results import outcome_counts
+    from muses_eval.storage.runs.unusable_examples import unusable_examples
 
     problems: Counter[tuple[FailureKind, str]] = Counter()
     stopped = 0
@@ -80,14 +85,18 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
 
     def results(
         connection: "DuckDBPyConnection",
-    ) -> "tuple[list[LeaderboardRow], Mapping[tuple[str, str], Mapping[str, int]], tuple[AgentFaults, ...]]":
-        rows = leaderboard(connection, run_id=run.plan.run_id, threshold=run.config.coverage)
+    ) -> "tuple[list[LeaderboardRow], Mapping[tuple[str, str], Mapping[str, int]], tuple[AgentFaults, ...], Examples]":
+        rows = leaderboard(
+            connection, run_id=run.plan.run_id, threshold=run.config.coverage, max_unusable=run.config.max_unusable
+        )
         has_agents = any(not cell.agent.is_chat for cell in run.plan.cells)
         faults = agent_faults(connection, run.plan.run_id) if has_agents else ()
-        return rows, outcome_counts(connection, run.plan.run_id), faults
+        broken = any(row.unusable_share for row in rows)
+        examples = unusable_examples(connection, run.plan.run_id) if broken else {}
+        return rows, outcome_counts(connection, run.plan.run_id), faults, examples
 
     # Episodes of damaged objects were reported when the run was prepared, and have been played again.
-    rows, stored, faults = resilient_query(run.store.url, results, run.plan.run_id).value
+    rows, stored, faults, examples = resilient_query(run.store.url, results, run.plan.run_id).value
     spent = read_spending(run.store, run.plan.run_id, run.index.damaged)
     costs = [row.cost_usd for row in rows]
     return RunReport(
@@ -106,6 +115,7 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         rows=tuple(rows),
         problems=tuple((count, kind, text) for (kind, text), count in problems.most_common()),
         faults=faults,
+        notices=tuple(unusable_notices(rows, examples, run.store.url)),
         complete=all(
             stored.get(cell, {}).get("scored", 0) >= run.config.coverage * planned
             for cell, planned in run.plan.planned.items()

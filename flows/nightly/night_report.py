@@ -156,4 +156,8 @@ def _problems(played: RunReport, canary: RunReport) -> tuple[str, ...]:
     found = [(count, f"{kind}: {text}") for report in (played, canary) for count, kind, text in report.problems]
     most = sorted(found, key=lambda problem: -problem[0])[:_SHOWN_PROBLEMS]
     # They are stored, and a provider may quote a key.
-    return (*(f"{count} x {mask_credentials(text)[0]}" for count, text in most), *fault_lines(played.faults))
+    return (
+        *(f"{count} x {mask_credentials(text)[0]}" for count, text in most),
+        *fault_lines(played.faults),
+        *played.notices,
+    )

@@ -17,6 +17,7 @@ from muses_eval.pipeline.config.section import SEGMENT, Integer, Number, Section
 from muses_eval.pipeline.config.store_url import check_store_url
 from muses_eval.pipeline.config.users import UsersSpec
 from muses_eval.pipeline.episode.serialization import TEMPLATES
+from muses_eval.pipeline.episode.unusable_replies import DEFAULT_MAX_UNUSABLE
 from muses_eval.pipeline.families import FAMILIES, unknown_family
 from muses_eval.pipeline.hashing import slug
 from muses_eval.pipeline.plan.plan import RunRequest, TemplateChoice
@@ -110,6 +111,8 @@ class RunConfig(Section):
     store: Annotated[str, AfterValidator(check_store_url)] = ".muses/store"
     coverage: Number = Field(0.99, ge=0, le=1)
     """Share of planned episodes that must be scored for a model to be ranked."""
+    max_unusable: Number = Field(DEFAULT_MAX_UNUSABLE, ge=0, le=1)
+    """Share of unusable replies, in any family, above which a model is not ranked."""
     budget: Budget | None = None
     cache: Annotated[Literal["off", "local", "store"], BeforeValidator(_cache)] = "off"
     """Location of the response cache.  A cached response is used for an identical call, with the same epoch."""

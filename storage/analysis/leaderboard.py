@@ -2,6 +2,7 @@
 
 Failures are never scores: means are over scored episodes alone.  Every row has the number of episodes by outcome and
 the share of the plan that is scored; when episodes are missing, also the bounds of the means over all planned episodes.
+Unusable replies are scored, but a model with many of them is broken or set up wrongly: it is shown and not ranked.
 A row on which the released code fails is no failure of this project: it is scored, and counts as 0 unless the averaging
 is that of the released code.
 """
@@ -18,6 +19,7 @@ from muses_eval.pipeline.agents.agent_spec import CHAT, FactsLevel
 from muses_eval.pipeline.episode.call_usage import sum_or_none
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.episode.score import Scoring
+from muses_eval.pipeline.episode.unusable_replies import DEFAULT_MAX_UNUSABLE, UNUSABLE_KINDS, UnusableKind
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS, Column
 from muses_eval.pipeline.protocols import ProtocolName
@@ -69,7 +71,8 @@ class LeaderboardRow:
     cost_usd: float | None
     """Cost of all played episodes, in US dollars; None when the cost of one is unknown."""
     ranked: bool
-    """True when enough of the plan is scored, in every family, to compare this row with others."""
+    """True when enough of the plan is scored, and few enough replies are unusable, in every family, to compare this row
+    with others."""
     builtin: str | None = None
     """Name of a scripted agent (``oracle``, ...); None for a model, or without a manifest."""
     averaging: Averaging = "all"
@@ -79,6 +82,17 @@ class LeaderboardRow:
     """Share of the scored episodes in which the agent failed in a turn; None for the model alone and without scores."""
     marks: Mapping[str, NightMark] = field(default_factory=dict)
     """Column -> mark, for the columns of a night that were taken over from an earlier one, or whose canary drifted."""
+    unusable_excess: str | None = None
+    """Text about the families with so many unusable replies that the row is not ranked; None without any."""
+    unusable_share: float | None = None
+    """Share of the replies in the scored episodes that are unusable; None without replies."""
+    overflowed_share: float | None = None
+    """Part of ``unusable_share``, as the next ones: of the kinds in
+    :data:`muses_eval.pipeline.episode.unusable_replies.UnusableKind`."""
+    filtered_share: float | None = None
+    truncated_share: float | None = None
+    empty_share: float | None = None
+    unreadable_share: float | None = None
 
     @property
     def is_chat(self) -> bool:
@@ -89,6 +103,12 @@ class LeaderboardRow:
         """Returns the estimate of a column; None when nothing was scored."""
         return self.estimates[column]
 
+    @property
+    def unusable_kinds(self) -> dict[UnusableKind, float]:
+        """Kinds of unusable replies that occurred -> their shares, the most frequent first."""
+        shares: dict[UnusableKind, float] = {kind: getattr(self, f"{kind}_share") or 0.0 for kind in UNUSABLE_KINDS}
+        return {kind: share for kind, share in sorted(shares.items(), key=lambda item: -item[1]) if share}
+
 
 def leaderboard(  # noqa: PLR0913 - independent options
     connection: duckdb.DuckDBPyConnection,
@@ -98,6 +118,7 @@ def leaderboard(  # noqa: PLR0913 - independent options
     *,
     columns: Mapping[str, Column] = COLUMNS,
     averaging: Averaging = "all",
+    max_unusable: float | None = None,
 ) -> list[LeaderboardRow]:
     """Returns the rows of one run or of all runs, sorted by run, then by average, best first.
 
@@ -108,6 +129,8 @@ def leaderboard(  # noqa: PLR0913 - independent options
         threshold: coverage that a row needs in every family to be ranked.
         columns: columns to read; ``avg`` is over these.
         averaging: episodes that count; ``released`` goes with the scoring ``published``.
+        max_unusable: share of unusable replies above which, in any family, a row is not ranked; None for that of the
+            run's configuration.
 
     Raises:
         MusesError: the stored scores do not tell which episodes *averaging* leaves out.
@@ -129,10 +152,17 @@ def leaderboard(  # noqa: PLR0913 - independent options
                 f"'row_error', which the averaging of the released code needs; `muses rescore {cell.run_id}` adds it"
             )
     identities, marks = _identities(connection), _marks(connection)
-    protocols = dict(connection.execute("SELECT run_id, protocol FROM runs").fetchall())
+    runs = connection.execute(
+        "SELECT run_id, protocol, TRY_CAST(config ->> 'max_unusable' AS DOUBLE) FROM runs"
+    ).fetchall()
+    protocols = {run: protocol for run, protocol, _ in runs}
+    limits = {run: limit for run, _, limit in runs if limit is not None and max_unusable is None}
+    default = DEFAULT_MAX_UNUSABLE if max_unusable is None else max_unusable
     models = [
         _with_manifest(
-            replace(_row(scoring, threshold, list(group), columns), averaging=averaging),
+            replace(
+                _row(scoring, _Limits(threshold, limits.get(run, default)), list(group), columns), averaging=averaging
+            ),
             protocols.get(run),
             identities.get((run, model), {}),
             marks.get(run, {}).get(model, {}),
@@ -155,6 +185,10 @@ class _Cell:
     facts: FactsLevel
     agent_errors: int
     """Number of scored episodes in which the agent failed."""
+    replies: int
+    """Number of the agent's replies in scored episodes."""
+    unusable: Mapping[UnusableKind, int | None] | None
+    """Kind -> number of these replies."""
     outcomes: Mapping[str, int] | None
     cost_usd: float | None
     unknown_costs: int | None
@@ -168,6 +202,15 @@ class _Cell:
     @property
     def scored(self) -> int:
         return (self.outcomes or {}).get("scored", 0)
+
+    def count(self, kind: UnusableKind) -> int:
+        """Returns the number of unusable replies of a kind."""
+        return (self.unusable or {}).get(kind) or 0
+
+    @property
+    def unusable_share(self) -> float:
+        """Share of unusable replies; 0 without replies."""
+        return sum(map(self.count, UNUSABLE_KINDS)) / self.replies if self.replies else 0.0
 
     def estimate(self, column: str) -> MeanEstimate | None:
         found = (self.estimates or {}).get(column)
@@ -208,7 +251,35 @@ def _with_manifest(
     )
 
 
-def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Mapping[str, Column]) -> LeaderboardRow:
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a row needs, in every family, to be ranked."""
+
+    coverage: float
+    """Least share of the planned episodes that are scored."""
+    max_unusable: float
+    """Largest share of unusable replies."""
+
+
+def _unusable_excess(cells: Iterable[_Cell], most: float) -> str | None:
+    """Describes the families in which more than the share *most* of the replies is unusable; None without any."""
+    shares = [
+        f"{_percent(cell.unusable_share)} of its replies in {cell.family}"
+        for cell in cells
+        if cell.unusable_share > most
+    ]
+    return f"{_listed(shares)} are unusable, and at most {_percent(most)} may be" if shares else None
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def _row(scoring: Scoring, limits: _Limits, cells: Sequence[_Cell], columns: Mapping[str, Column]) -> LeaderboardRow:
     by_family = {cell.family: cell for cell in cells}
     estimates: dict[str, MeanEstimate | None] = {}
     missing: dict[str, Bounds] = {}
@@ -222,6 +293,10 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
     all_planned = sum_or_none(cell.planned for cell in cells)
     coverage = episodes / all_planned if all_planned else None
     errors = sum(cell.agent_errors for cell in cells)
+    covered = all(cell.planned is not None and cell.scored >= limits.coverage * cell.planned for cell in cells)
+    excess = _unusable_excess(cells, limits.max_unusable)
+    replies = sum(cell.replies for cell in cells)
+    unusable = {kind: sum(cell.count(kind) for cell in cells) / replies if replies else None for kind in UNUSABLE_KINDS}
     return LeaderboardRow(
         run_id=cells[0].run_id,
         scoring=scoring,
@@ -240,8 +315,17 @@ def _row(scoring: Scoring, threshold: float, cells: Sequence[_Cell], columns: Ma
         bounds=missing,
         cost_usd=None if any(cell.unknown_costs for cell in cells) else sum(cell.cost_usd or 0.0 for cell in cells),
         left_out=sum(cell.left_out for cell in cells),
-        ranked=all(cell.planned is not None and cell.scored >= threshold * cell.planned for cell in cells),
+        ranked=covered and excess is None,
+        unusable_excess=excess,
         agent_error_share=errors / episodes if episodes and cells[0].agent != CHAT.name else None,
+        unusable_share=sum(cell.count(kind) for cell in cells for kind in UNUSABLE_KINDS) / replies
+        if replies
+        else None,
+        overflowed_share=unusable["overflowed"],
+        filtered_share=unusable["filtered"],
+        truncated_share=unusable["truncated"],
+        empty_share=unusable["empty"],
+        unreadable_share=unusable["unreadable"],
     )
 
 

@@ -25,6 +25,8 @@ attempts AS MATERIALIZED (
         shard,
         cost_usd,
         scorer_version,
+        turns,
+        unusable_replies(unusable, flags) AS unusable,
         episode_scores(scores, $scoring, $metrics) AS scores
     FROM unsettled
     WHERE $run_id IS NULL OR run_id = $run_id
@@ -55,6 +57,8 @@ played AS NOT MATERIALIZED (
         shard,
         cost_usd,
         scorer_version,
+        turns,
+        unusable_replies(unusable, flags) AS unusable,
         episode_scores(scores, $scoring, $metrics) AS scores
     FROM settled
     WHERE $run_id IS NULL OR run_id = $run_id
@@ -100,6 +104,14 @@ outcomes AS (
         any_value(agent) AS agent,
         any_value(facts) AS facts,
         count(*) FILTER (outcome = 'scored' AND agent_failed) AS agent_errors,
+        sum(turns) FILTER (outcome = 'scored')::BIGINT AS replies,
+        {
+            'overflowed': sum(unusable.overflowed) FILTER (outcome = 'scored')::BIGINT,
+            'filtered': sum(unusable.filtered) FILTER (outcome = 'scored')::BIGINT,
+            'truncated': sum(unusable.truncated) FILTER (outcome = 'scored')::BIGINT,
+            'empty': sum(unusable.empty) FILTER (outcome = 'scored')::BIGINT,
+            'unreadable': sum(unusable.unreadable) FILTER (outcome = 'scored')::BIGINT
+        } AS unusable,
         histogram(outcome) AS outcomes,
         fsum(cost_usd) AS cost_usd,
         count(*) FILTER (cost_usd IS NULL) AS unknown_costs
@@ -120,6 +132,8 @@ SELECT
     coalesce(agent, 'chat') AS agent,
     coalesce(facts, 'prose') AS facts,
     coalesce(agent_errors, 0) AS agent_errors,
+    coalesce(replies, 0) AS replies,
+    unusable,
     outcomes,
     cost_usd,
     unknown_costs,

@@ -32,6 +32,8 @@ class ModelRank:
     """Mean of all its scores; None when the model lacks a column that other models have."""
     band: RankBand | None
     """Range of its possible ranks; None when the model is not ranked."""
+    unusable_excess: str | None = None
+    """Text about the families with so many unusable replies that the model is not ranked; None without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +64,20 @@ def rank_models(
     run_id: str,
     settings: ComparisonSettings = DEFAULT_SETTINGS,
     coverage: float = 0.99,
+    max_unusable: float | None = None,
 ) -> Ranking:
     """Compares all pairs of a run's models and ranks the models.
 
-    Models of whose plan less than *coverage* is scored are compared, but not ranked.
+    Models of whose plan less than *coverage* is scored, or of whose replies more than *max_unusable* are unusable, are
+    compared, but not ranked; *max_unusable* None stands for that of the run's configuration.
 
     Raises:
         MusesError: fewer than two models have a score.
         StoreError: a stored score is not a finite number.
     """
-    rows = leaderboard(connection, settings.scoring, run_id, coverage, columns=settings.columns)
+    rows = leaderboard(
+        connection, settings.scoring, run_id, coverage, columns=settings.columns, max_unusable=max_unusable
+    )
     columns = [column for column in settings.columns if any(row.estimate(column) for row in rows)]
     overall = {row.model: None if row.avg is None else MeanEstimate(row.avg, row.avg_se) for row in rows}
     order = sorted(rows, key=lambda row: _best_first(overall[row.model], row.model))
@@ -88,7 +94,10 @@ def rank_models(
         run_id,
         settings,
         tuple(columns),
-        tuple(ModelRank(row.model, row.agent, row.facts, overall[row.model], bands.get(row.model)) for row in order),
+        tuple(
+            ModelRank(row.model, row.agent, row.facts, overall[row.model], bands.get(row.model), row.unusable_excess)
+            for row in order
+        ),
         tuple(comparisons),
         found.cautions,
         found.protocols,

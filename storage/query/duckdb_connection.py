@@ -51,7 +51,14 @@ VIEWS = (
     "harness_effect",
 )
 _BASE_VIEWS = ("traces", "leaderboard_columns")
-_MACROS = ("mean_and_standard_error", "column_averages", "counted_attempts", "episode_scores", "left_out")
+_MACROS = (
+    "mean_and_standard_error",
+    "column_averages",
+    "counted_attempts",
+    "episode_scores",
+    "left_out",
+    "unusable_replies",
+)
 
 _OF_AGENTS = ("base_model", "agent", "facts")
 _UNUSABLE = f"STRUCT({', '.join(f'{kind} INTEGER' for kind in UNUSABLE_KINDS)})"

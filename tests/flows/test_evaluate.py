@@ -88,7 +88,7 @@ class Dying:
 def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> None:
     """Failed episodes do not score 0: they are counted separately, widen the bounds, and the next start plays them."""
     dying = Dying(answers=6)
-    with Provider(reply=lambda _: "{}", script=dying) as provider:
+    with Provider(reply=lambda _: '{"accepted_instructions": []}', script=dying) as provider:
         config: Mapping[str, Any] = {
             "models": [{"model": "openai:m", "base_url": provider.base_url, "max_retries": 0}, "scripted/refuse"],
             "dataset": "generated:10",

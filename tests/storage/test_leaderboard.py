@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.unusable_replies import UnusableReplies
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.intervals import Bounds
@@ -246,3 +247,46 @@ def test_resumed_episodes_count_once(store: ObjectStore) -> None:
 def test_an_empty_store(store: ObjectStore) -> None:
     """An empty store has no rows."""
     assert _board(store) == []
+
+
+@pytest.mark.parametrize(
+    ("truncated", "limit", "ranked"),
+    [(2, None, True), (3, None, False), (3, 0.3, True), (3, 0.25, False), (0, 0.0, True)],
+)
+def test_a_row_with_too_many_unusable_replies_has_no_rank(
+    store: ObjectStore, truncated: int, limit: float | None, ranked: bool
+) -> None:
+    """The unit is the reply, and the share must be small enough in every family."""
+    episodes = _full("m", 0.5)
+    last = [replace(one, turns=10, unusable=UnusableReplies()) for one in episodes]
+    last[0] = replace(last[0], turns=0)  # all 10 replies of queue are in one episode
+    last[1] = replace(last[1], unusable=UnusableReplies(truncated=truncated))
+    _store(store, last, _planned("m"))
+    (row,) = _board(store, max_unusable=limit)
+    assert (row.ranked, row.unusable_share, row.truncated_share) == (ranked, truncated / 70, truncated / 70)
+    assert row.unusable_kinds == ({"truncated": truncated / 70} if truncated else {})
+    percent = 100 * (0.2 if limit is None else limit)
+    text = f"{10 * truncated} % of its replies in queue are unusable, and at most {percent:.3g} % may be"
+    assert row.unusable_excess == (None if ranked else text)
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind"),
+    [
+        (("unparsed",), "unreadable"),
+        (("unparsed", "length"), "truncated"),
+        (("unparsed", "agent_error"), "empty"),
+        (("unparsed", "length", "content_filter"), "filtered"),
+        (("unparsed", "context_overflow"), "overflowed"),
+        (("reused", "credential_masked"), None),
+    ],
+)
+def test_rows_of_older_versions_count_by_their_flags(
+    store: ObjectStore, flags: tuple[str, ...], kind: str | None
+) -> None:
+    """A flagged episode without counts has at least one unusable reply, of the first kind that is flagged."""
+    one, *others = _full("m", 0.5)
+    _store(store, [replace(one, turns=3, flags=flags), *others], _planned("m"))
+    (row,) = _board(store)
+    assert row.unusable_kinds == ({} if kind is None else {kind: 1 / 10})
+    assert row.ranked == (kind is None)

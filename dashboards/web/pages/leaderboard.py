@@ -80,6 +80,7 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
             "run": run,
             "rows": rows,
             "banded": bands is not None,
+            "unusable": any(line.measured and line.measured.unusable_share for line in lines),
             "paper": () if chosen else published_rows(),
             "paper_notes": PAPER_NOTES,
             "averaging": averaging,
