@@ -118,8 +118,8 @@ def _unended_night(store: ObjectStore, run_id: str) -> str | None:
     night, manifest = Night.parse(run_id), find_manifest(store, run_id)
     if night is None or not manifest.cells or manifest.night is not None or night.run_id != run_id:
         return None
-    if night.name.endswith(CANARY):
-        return None  # the night itself seals both runs, after its report
+    if night.name.endswith(CANARY) or night.is_replay:
+        return None  # the night itself seals its runs, after its report
     return f"its night has not finished; `muses flow nightly CONFIG --date {night.day}` finishes it"
 
 

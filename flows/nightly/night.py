@@ -3,8 +3,9 @@
 1. Play the canary, a separate run of a small fixed sample that is always played.
 2. Reuse the cells that an earlier sealed night played under the same conditions.
 3. Play the other cells.
-4. Compare the night with the last sealed night, and the canary with earlier canaries; store the report with the run.
-5. Seal both runs, and publish the pages in the store.
+4. Compare the night with the last sealed night, and the canary with earlier canaries.  Replay what is flagged; store
+   the report with the run.
+5. Seal the runs, and publish the pages in the store.
 
 Every step can be repeated: a second start of the same night continues where the first one ended.  Of two concurrent
 starts, one exits.
@@ -22,7 +23,14 @@ from muses_eval.flows.job.prepare import PreparedRun, Warn, open_run
 from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.flows.job.shared_executor import SharedExecutor
-from muses_eval.flows.nightly.night_report import MAX_EARLIER_NIGHTS, NightOutcome, build_report
+from muses_eval.flows.nightly.confirmation import confirm_changes
+from muses_eval.flows.nightly.night_report import (
+    MAX_EARLIER_NIGHTS,
+    NightChanges,
+    NightOutcome,
+    build_report,
+    find_changes,
+)
 from muses_eval.flows.nightly.schedule import canary_config, night_config
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.run import RunConfig
@@ -94,11 +102,21 @@ async def nightly(
         earlier = await asyncio.to_thread(sealed_nights_before, store, night, MAX_EARLIER_NIGHTS)
         prepared_night = await reuse.prepare(tonight, earlier)
         report = await evaluate(tonight, settings, observer, ours)
-    had_work = any(run.pending.episode_count for run in (prepared_canary, prepared_night))
-    outcome = NightOutcome(store, night, earlier[0] if earlier else None, report, canary_report, config.nightly.alpha)
-    async with hold_run_lock_async(store, night.run_id, WORK):
-        kept = await asyncio.to_thread(_keep, outcome, start, had_work=had_work)
-    for run_id in (night.canary_id, night.run_id):
+        had_work = any(run.pending.episode_count for run in (prepared_canary, prepared_night))
+        before = earlier[0] if earlier else None
+        outcome = NightOutcome(store, night, before, report, canary_report, config.nightly.alpha)
+        kept, replays = await asyncio.to_thread(_valid_report, outcome, had_work=had_work), tuple[RunReport, ...]()
+        if kept is None:
+
+            async def play(replay: RunConfig) -> RunReport:
+                await reuse.prepare(replay, ())
+                return await evaluate(replay, settings, observer, ours)
+
+            found = await asyncio.to_thread(find_changes, outcome)
+            changes, replays = await confirm_changes(outcome, found, tonight, canary, play)
+            async with hold_run_lock_async(store, night.run_id, WORK):
+                kept = await asyncio.to_thread(_keep, outcome, changes, replays, start)
+    for run_id in (night.canary_id, night.run_id, *(each.run_id for each in replays)):
         await asyncio.to_thread(compact, store, run_id, WORK)
     await asyncio.to_thread(_publish, store, night)
     cells = (await asyncio.to_thread(find_manifest, store, night.run_id)).cells
@@ -186,14 +204,20 @@ def _note_cells(store: ObjectStore, run_id: str, decisions: Sequence[ReuseDecisi
     update_manifest(store, run_id, lambda manifest: replace(manifest, cells=cells))
 
 
-def _keep(outcome: NightOutcome, start: float, *, had_work: bool) -> NightReport:
-    """Stores and returns the report of the night; an earlier report stays when it is still correct."""
+def _valid_report(outcome: NightOutcome, *, had_work: bool) -> NightReport | None:
+    """Returns the report of an earlier start when it is still correct."""
     earlier = report_of(find_manifest(outcome.store, outcome.night.run_id))
     scored = (outcome.played.outcomes["scored"], outcome.canary.outcomes["scored"])
     if earlier is not None and not had_work and (earlier.scored, earlier.canary_scored) == scored:
         return earlier
+    return None
+
+
+def _keep(outcome: NightOutcome, changes: NightChanges, replays: Sequence[RunReport], start: float) -> NightReport:
+    """Stores and returns the report of the night."""
+    earlier = report_of(find_manifest(outcome.store, outcome.night.run_id))
     before_s = 0.0 if earlier is None else earlier.seconds
-    report = build_report(outcome, before_s + time.monotonic() - start)
+    report = build_report(outcome, changes, replays, before_s + time.monotonic() - start)
     store_report(outcome.store, report)
     return report
 

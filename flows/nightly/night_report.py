@@ -1,6 +1,6 @@
 """Builds the report of a night: its results, its changes against earlier nights, and its problems."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from muses_eval.flows.job.report import RunReport, fault_lines
@@ -15,6 +15,7 @@ from muses_eval.storage.runs.manifest import (
     find_manifest,
 )
 from muses_eval.storage.runs.nights import (
+    Flag,
     Night,
     NightReport,
     canaries_before,
@@ -38,15 +39,26 @@ class NightOutcome:
     alpha: float
 
 
-def build_report(outcome: NightOutcome, seconds: float) -> NightReport:
+@dataclass(frozen=True, slots=True)
+class NightChanges:
+    """The significant changes of a night."""
+
+    flags: tuple[Flag, ...]
+    notes: tuple[str, ...] = ()
+    """Comparisons that were not possible, and cautions."""
+    unconfirmed: tuple[Flag, ...] = ()
+    """Flags that a replay did not confirm."""
+
+
+def build_report(
+    outcome: NightOutcome, changes: NightChanges, replays: Sequence[RunReport], seconds: float
+) -> NightReport:
     """Builds the report of a night that took *seconds*, all starts together."""
     from muses_eval.flows.nightly.publish_site import page_of
 
     store, night, played, canary = outcome.store, outcome.night, outcome.played, outcome.canary
     manifest = find_manifest(store, night.run_id)
     reused = sum(cell.played_in != night.run_id for cell in manifest.cells)
-    notes: list[str] = []
-    found = _changes(outcome, manifest, notes)
     return NightReport(
         run_id=night.run_id,
         canary_id=night.canary_id,
@@ -60,39 +72,51 @@ def build_report(outcome: NightOutcome, seconds: float) -> NightReport:
         canary_scored=canary.outcomes["scored"],
         complete=played.complete and canary.complete,
         budget_reached=played.budget_reached or canary.budget_reached,
-        cost_usd=sum_or_none((played.cost_usd, canary.cost_usd)),
+        cost_usd=sum_or_none(each.cost_usd for each in (played, canary, *replays)),
         cells_played=len(manifest.cells) - reused,
         cells_reused=reused,
         before=None if outcome.before is None else outcome.before.run_id,
-        flags=tuple(flag for changes in found for flag in changes.flags),
+        flags=changes.flags,
+        unconfirmed=changes.unconfirmed,
         problems=_problems(played, canary),
         notes=(
             *_differences(outcome.before, manifest),
             *_other_engines(outcome),
-            *notes,
-            *(text for each in found for text in each.cautions),
+            *changes.notes,
         ),
         site=page_of(store, night.run_id),
     )
 
 
-def _changes(outcome: NightOutcome, manifest: RunManifest, notes: list[str]) -> list[RegressionCheck]:
+def compare_night(outcome: NightOutcome, manifest: RunManifest) -> RegressionCheck:
+    """Compares the night, or a replay of its cells, with the last sealed night."""
+    if outcome.before is None:
+        return RegressionCheck((), 0)
+    return compare_with_last_night(outcome.store, manifest, outcome.before, outcome.alpha)
+
+
+def compare_canary(outcome: NightOutcome, manifest: RunManifest) -> RegressionCheck:
+    """Compares the canary, or a replay of it, with earlier canaries."""
+    earlier = canaries_before(outcome.store, outcome.night, MAX_EARLIER_NIGHTS)
+    return compare_with_canaries(outcome.store, manifest, earlier, outcome.alpha)
+
+
+def find_changes(outcome: NightOutcome) -> NightChanges:
     """Returns the significant changes; a note says why when they cannot be computed."""
-    store, night, alpha = outcome.store, outcome.night, outcome.alpha
-    found = []
+    store, night = outcome.store, outcome.night
+    found, notes = list[RegressionCheck](), list[str]()
     try:
-        if outcome.before is not None:
-            found.append(compare_with_last_night(store, manifest, outcome.before, alpha))
+        found.append(compare_night(outcome, find_manifest(store, night.run_id)))
     except StoreError as error:
         notes.append(f"the night could not be compared with the last sealed night: {error}")
     try:
-        canary, earlier = find_manifest(store, night.canary_id), canaries_before(store, night, MAX_EARLIER_NIGHTS)
-        found.append(compare_with_canaries(store, canary, earlier, alpha))
-        if not earlier:
+        found.append(compare_canary(outcome, find_manifest(store, night.canary_id)))
+        if not canaries_before(store, night, MAX_EARLIER_NIGHTS):
             notes.append("no earlier canary: drift can be computed from the next night on")
     except StoreError as error:
         notes.append(f"the canary could not be compared with earlier canaries: {error}")
-    return found
+    cautions = (text for each in found for text in each.cautions)
+    return NightChanges(tuple(flag for each in found for flag in each.flags), (*notes, *cautions))
 
 
 def _differences(before: RunManifest | None, tonight: RunManifest) -> list[str]:

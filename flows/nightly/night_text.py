@@ -33,6 +33,7 @@ def night_lines(report: NightReport) -> Iterator[str]:
         f" {report.canary_scored} of {report.canary_planned}; {cost}, {duration(report.seconds)}"
     )
     yield from (f"  {flag_line(flag)}" for flag in report.flags)
+    yield from (f"  not confirmed by a replay: {flag_line(flag)}" for flag in report.unconfirmed)
     if not report.flags:
         yield "  no significant change"
     yield from (f"  {note}" for note in report.notes)

@@ -56,12 +56,15 @@ class NightlyConfig(_Schedule):
     """Scenarios per family that are played every night, also when everything else is reused."""
     alpha: Number = Field(0.01, gt=0, lt=1)
     """Probability of a false flag of one kind on a night when nothing changed."""
+    confirm: Integer = Field(1, ge=0, le=3)
+    """Number of times that flagged cells are replayed before a regression or drift is reported."""
 
     @field_validator("name")
     @classmethod
     def _no_canary(cls, value: str) -> str:
-        if value.endswith("-canary"):
-            raise ValueError(f"{value!r}: names that end in -canary are reserved for canaries; choose another name")
+        for suffix, owner in (("-canary", "canaries"), ("-confirm", "replays of flagged cells")):
+            if value.endswith(suffix):
+                raise ValueError(f"{value!r}: names that end in {suffix} are reserved for {owner}; choose another name")
         return value
 
 

@@ -2,6 +2,7 @@
 
     <name>-2026-11-23          the run of the night
     <name>-canary-2026-11-23   its canary: a small fixed sample that is played every night
+    <name>-confirm-2026-11-23  the replay of its flagged cells, and <name>-canary-confirm-2026-11-23 that of its canary
 
 The report of a night is stored in the manifest of its run, under ``night``, and is deleted with the run.
 """
@@ -25,6 +26,8 @@ FlagKind = Literal["drift", "regression", "improvement"]
 
 CANARY = "-canary"
 """Suffix of the name of a canary."""
+_REPLAY = "-confirm"
+_REPLAY_NAME = re.compile(rf"{_REPLAY}\d?\Z", re.ASCII)
 _DAY = re.compile(r"(?P<name>.+)-(?P<day>\d{4}-\d{2}-\d{2})", re.ASCII)
 
 
@@ -41,8 +44,20 @@ class Night:
         return f"{self.name}-{self.day.isoformat()}"
 
     @property
+    def canary(self) -> "Night":
+        return Night(f"{self.name}{CANARY}", self.day)
+
+    @property
     def canary_id(self) -> str:
-        return f"{self.name}{CANARY}-{self.day.isoformat()}"
+        return self.canary.run_id
+
+    def replay(self, number: int) -> "Night":
+        """Returns the replay with this number, from 1, of the night's flagged cells."""
+        return Night(f"{self.name}{_REPLAY}{'' if number == 1 else number}", self.day)
+
+    @property
+    def is_replay(self) -> bool:
+        return _REPLAY_NAME.search(self.name) is not None
 
     @classmethod
     def parse(cls, run_id: str) -> "Night | None":
@@ -105,6 +120,9 @@ class NightReport:
     before: str | None
     """Run id of the last sealed night; None for the first night."""
     flags: tuple[Flag, ...]
+    """Changes; drift and regressions only if a replay confirmed them, or was not possible."""
+    unconfirmed: tuple[Flag, ...] = ()
+    """Drift and regressions that a replay did not confirm."""
     problems: tuple[str, ...]
     """Failures of the last start, the most frequent first."""
     notes: tuple[str, ...]
@@ -120,6 +138,12 @@ class NightReport:
     def alarms(self) -> tuple[Flag, ...]:
         """Flags of drift and regression."""
         return tuple(flag for flag in self.flags if flag.kind != "improvement")
+
+
+def is_replay(run_id: str) -> bool:
+    """Returns True for the id of a replay of flagged cells."""
+    night = Night.parse(run_id)
+    return night is not None and night.is_replay
 
 
 def store_report(store: ObjectStore, report: NightReport) -> None:
@@ -140,6 +164,7 @@ def report_of(manifest: RunManifest) -> NightReport | None:
     try:
         value["started_at"] = datetime.fromisoformat(value["started_at"])
         value["flags"] = tuple(Flag(**flag) for flag in value["flags"])
+        value["unconfirmed"] = tuple(Flag(**flag) for flag in value.get("unconfirmed", ()))
         value |= {name: tuple(value[name]) for name in ("problems", "notes")}
         return NightReport(**value)
     except (TypeError, KeyError, ValueError) as error:

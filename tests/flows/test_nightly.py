@@ -28,6 +28,7 @@ from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.runs.manifest import list_run_ids, read_manifest
+from muses_eval.storage.runs.newest_run import newest_run
 from muses_eval.storage.runs.nights import Night, report_of
 from muses_eval.storage.runs.run_lock import RunLockedError, hold_run_lock
 from muses_eval.storage.upkeep.compaction import compact
@@ -239,6 +240,45 @@ def test_a_provider_that_changes_behind_a_name_is_noticed(later: Board) -> None:
     assert f"† taken over: played in {source}, not in this night" in text
     page = later.store.get(f"site/runs/{report.run_id}/index.html").decode()
     assert (page.count(">taken over<"), page.count(">drift<")) == (4, 1)
+
+
+@pytest.mark.parametrize("confirm", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_a_flag_that_a_replay_does_not_confirm_is_no_alarm(later: Board, confirm: int) -> None:
+    """The replay is a run of its own beside the canary, whose scores stay; nothing is replayed with confirm: 0."""
+    first = [say_more] * (2 * CANARY)
+    later.script.text = lambda request: first.pop()(request) if first else "{}"
+    report = later.night(2, nightly={**later.raw["nightly"], "confirm": confirm}).report
+    flags, replay = (report.unconfirmed, report.flags)[:: 1 if confirm else -1], "nightly-canary-confirm-2026-11-02"
+    assert [[(flag.kind, flag.model, flag.column) for flag in part] for part in flags] == [
+        [("drift", "m", "queue_f1")],
+        [],
+    ]
+    assert later.calls() == (2 + confirm) * CANARY
+    assert report_of(read_manifest(later.store, report.run_id)) == report
+    runs = f"run_id IN ('{report.canary_id}', '{replay}')"
+    scores = later.ask(f"SELECT model FROM leaderboard WHERE scoring = 'published' AND {runs}")
+    assert len(scores) == 2 + confirm  # the scripted agent is not replayed
+    if confirm:
+        assert read_manifest(later.store, replay).state == "sealed"
+        with connect(later.store.url) as connection:
+            assert newest_run(connection) == report.run_id
+
+
+@pytest.mark.slow
+def test_a_regression_is_replayed_beside_the_night(later: Board) -> None:
+    """A regression that persists is an alarm; the night keeps its own scores and pays for the replay."""
+    scripted, model = later.raw["models"]
+    later.script.text = say_more
+    later.night(2, models=[scripted, {**model, "sampling": {"seed": 1}}])
+    later.script.text = lambda _: "{}"
+    later.calls()
+    report = later.night(3, models=[scripted, {**model, "sampling": {"seed": 2}}]).report
+    assert [(flag.kind, flag.model, flag.column) for flag in report.alarms] == [("regression", "m", "queue_f1")]
+    assert (report.unconfirmed, later.calls()) == ((), CALLS + 2 * CANARY + SCENARIOS)
+    (cost,) = later.ask("SELECT sum(cost_usd) FROM episodes WHERE run_id LIKE '%-03'")
+    assert report.cost_usd == pytest.approx(cost[0])
+    runs = later.ask("SELECT run_id, count(*) FROM episodes WHERE run_id LIKE 'nightly-confirm%' GROUP BY ALL")
+    assert runs == [("nightly-confirm-2026-11-03", SCENARIOS)]
 
 
 def test_what_was_played_is_held_against_the_night_before(later: Board) -> None:

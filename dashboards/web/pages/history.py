@@ -21,7 +21,7 @@ from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.compare import ColumnComparison
 from muses_eval.storage.analysis.model_in_run import ModelInRun
-from muses_eval.storage.runs.nights import CANARY, Flag, Night, report_of
+from muses_eval.storage.runs.nights import CANARY, Flag, Night, is_replay, report_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -94,7 +94,7 @@ class HistorySection:
 
 def history_page(cache: StoreCache, request: PageRequest) -> Page:
     """Returns the page with the histories of all models over the newest runs."""
-    runs = cache.runs()
+    runs = [run for run in cache.runs() if not is_replay(run.run_id)]
     runs_of = {
         "history": [run for run in runs if not _is_canary(run)],
         "canaries": [run for run in runs if _is_canary(run)],
