@@ -20,6 +20,17 @@ def test_a_bench_imports(name: str) -> None:
     assert importlib.import_module(f"tests.bench.{name}").__doc__
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if "def main(" in (BENCH / f"{name}.py").read_text("utf-8")])
+def test_a_bench_explains_itself(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--help` shows the options and measures nothing."""
+    monkeypatch.setattr(sys, "argv", ["bench", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"tests.bench.{name}").main()
+    assert (ended.value.code, "usage: " in capsys.readouterr().out) == (0, True)
+
+
 @pytest.mark.slow
 def test_exports_are_measured() -> None:
     """Each export is measured in its own process, on the smallest possible run."""

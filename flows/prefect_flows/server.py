@@ -57,11 +57,19 @@ def translate_server_errors() -> Iterator[None]:
         answer, text = error.response, " ".join(error.response.text.split())[:_REASON_CHARS]
         raise MusesError(
             f"the Prefect server refused {answer.url} ({answer.status_code} {answer.reason_phrase}: {text}); "
-            "what was finished is stored. If it asks for a password or key, set PREFECT_API_AUTH_STRING or "
-            "PREFECT_API_KEY; then start the same command again"
+            f"what was finished is stored. {_refusal_advice(answer.status_code)}"
         ) from error
     except HTTPError as error:
         raise _lost(error) from error
+
+
+def _refusal_advice(status: int) -> str:
+    """Returns what to change; the same request would be refused again."""
+    if status in (401, 403):
+        return "Set PREFECT_API_AUTH_STRING or PREFECT_API_KEY; then start the same command again"
+    if status in (404, 405, 422):
+        return "`muses doctor` compares the server's version with Prefect's here; PREFECT_API_URL ends in /api"
+    return "The server's log has the reason"
 
 
 def _lost(error: HTTPError) -> MusesError:

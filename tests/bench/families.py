@@ -4,6 +4,7 @@ CPU milliseconds to score one stored episode in both scorings (several built-in 
 as in a long run), and CPU seconds to generate the dataset ``paper``.
 """
 
+import argparse
 import asyncio
 import json
 import statistics
@@ -30,6 +31,7 @@ def scoring(name: str) -> dict[str, float]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m tests.bench.families", description=__doc__).parse_args()
     start = time.process_time()
     for name in FAMILIES:
         scoring_of_one = next(iter(generate_dataset("1", 0, [name]).scenarios(name)))

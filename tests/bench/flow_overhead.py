@@ -5,6 +5,7 @@ cells of built-in agents, about 5,000 episodes, inline, each time in a new store
 server, which creates its database on the first run, and with a server that is already running.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ SCENARIOS = 209
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m tests.bench.flow_overhead", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="muses-bench-") as folder:
         base = Path(folder)
         _seconds(base / "warm", "run")  # fills the disk cache

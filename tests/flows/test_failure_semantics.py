@@ -478,8 +478,8 @@ def test_what_a_server_answers_with_500_is_asked_again(prefect: PrefectServer) -
     [
         (500, r"the Prefect server was lost .* what was finished is stored"),
         (503, r"the Prefect server was lost .* what was finished is stored"),
-        (401, r"the Prefect server refused .*401.* set PREFECT_API_AUTH_STRING"),
-        (422, r"the Prefect server refused .*422.*"),
+        (401, r"the Prefect server refused .*401.* Set PREFECT_API_AUTH_STRING"),
+        (422, r"the Prefect server refused .*422.* `muses doctor` compares the server's version"),
     ],
 )
 def test_a_server_that_stays_in_trouble_or_refuses_is_told_so(status: int, said: str) -> None:
