@@ -1,8 +1,13 @@
 """The docs and the code agree: everything the docs name exists, and every command and config key is documented."""
 
 import ast
+import configparser
+import json
 import pydoc
 import re
+import shlex
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -14,9 +19,11 @@ from muses_eval.flows.cli.init import EXAMPLE
 from muses_eval.pipeline.config.grid import expand
 from muses_eval.pipeline.config.parse import keys_of
 from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.datasets.dataset import dataset_from_rows
 from muses_eval.pipeline.episode.episode import OUTCOMES
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.plugins import PluginGroup
+from muses_eval.storage.objects.dataset_files import read_rows
 from muses_eval.storage.query.duckdb_connection import VIEWS
 from muses_eval.storage.schema.parquet_schema import SCHEMA
 
@@ -220,3 +227,43 @@ def test_roles_in_docstrings_name_what_exists() -> None:
 def test_modules_in_the_changelog_exist() -> None:
     names = re.findall(r"muses_eval\.([\w.]*\w)", (ROOT / "CHANGELOG.md").read_text("utf-8"))
     assert [name for name in names if not exists(name)] == []
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Returns the code blocks of a page."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_recorded_replies_are_scored_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands of the section, and every form of a case in its table."""
+    monkeypatch.chdir(tmp_path)
+    (script,) = (block for block in blocks("scoring.md", "sh") if "muses score" in block)
+    for line in script.splitlines():
+        if line.startswith("muses "):
+            assert main(shlex.split(line)[1:]) == 0
+        else:
+            subprocess.run(["bash", "-c", line], check=True)
+    scenarios = dataset_from_rows("scenarios", read_rows("scenarios"))
+    table = re.findall(r'^\| ([a-z, ]+) \| `(\{"case_id".*\})` \|$', SCORING, re.MULTILINE)
+    assert len(table) == 4
+    for families, case in table:
+        for family in families.split(", "):
+            identity = next(iter(scenarios.by_family[family]))
+            Path("case.jsonl").write_text(case.replace('"ID"', json.dumps(identity)), encoding="utf-8")
+            capsys.readouterr()
+            assert main(["score", family, "--dataset", "scenarios", "--cases", "case.jsonl"]) == 0
+            assert json.loads(capsys.readouterr().out)["case_id"] == json.loads(case)["case_id"]
+
+
+def test_units_of_systemd_start_programs_of_the_environment() -> None:
+    units = [configparser.ConfigParser(strict=False, interpolation=None) for _ in blocks("operate.md", "ini")]
+    for unit, text in zip(units, blocks("operate.md", "ini"), strict=True):
+        unit.read_string(text)
+        program, *arguments = shlex.split(unit["Service"]["ExecStart"])
+        assert Path(program).is_absolute()
+        assert Path(sys.executable).with_name(Path(program).name).exists()
+        assert arguments[1] == "start"
+    assert len(units) == 2
