@@ -11,6 +11,7 @@ import pytest
 from muses_eval.pipeline.config.endpoint import Endpoint
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.sampling import Sampling
+from muses_eval.pipeline.episode.model_call import Reply
 from muses_eval.pipeline.errors import FailureKind, ModelFailure
 from muses_eval.workers.providers.adapter import NoCompletionError
 from muses_eval.workers.providers.advice import advice
@@ -20,6 +21,7 @@ from muses_eval.workers.providers.chat_request import NO_OVERRIDES
 from muses_eval.workers.providers.context_window import window_refusal
 from muses_eval.workers.providers.error_class import classify, filtered
 from muses_eval.workers.providers.finish_reasons import finish_reason
+from muses_eval.workers.providers.model import Model
 from muses_eval.workers.providers.open_model import make_adapter
 from muses_eval.workers.providers.retry_delay import asked_pause, retry_after
 
@@ -218,6 +220,22 @@ def test_a_choice_in_an_odd_form_is_a_reply(choice: dict[str, object], text: str
     assert (found.text, found.finish_reason) == (text, reason)
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b': PROCESSING\n\n: PROCESSING\n\n{"choices": [{"message": {"content": "hi"}}]}', "application/json"),
+        (b'\n   \n{"choices": [{"message": {"content": "hi"}}]}\n', "application/json"),
+        (b': PROCESSING\n\ndata: {"choices": [{"delta": {"content": "hi"}}]}\n\ndata: [DONE]\n\n', "application/json"),
+        (b'data: {"choices": [{"delta": {"content": "hi"}}]}\n\ndata: [DONE]\n\n', "text/plain"),
+    ],
+)
+def test_a_gateway_that_keeps_the_connection_open(body: bytes, content_type: str) -> None:
+    """Comments and spaces before a response are passed over, and a stream is known by its body, too."""
+    with Provider(script=[Response(body=body, headers={"Content-Type": content_type, "Policy": "x" * 20_000})]) as it:
+        reply = with_model(model_for(spec_for(it.base_url, max_retries=0)), lambda model: ask(model.agent(request())))
+    assert reply.text == "hi"
+
+
 def test_text_in_another_character_set_is_read() -> None:
     """A server that does not send UTF-8 names its character set."""
     body = json.dumps({"choices": [{"message": {"content": "café"}}]}, ensure_ascii=False).encode("latin-1")
@@ -398,6 +416,17 @@ def test_one_odd_refusal_among_answers_costs_nothing(odd: Response) -> None:
 def test_refusals_in_a_row_end_a_model(script: list[Response | None], found: list[str]) -> None:
     """Five end a model that has answered; before that, a wrong key is final at once and a bare 404 when repeated."""
     assert outcomes(script, 3) == found
+
+
+def test_refusals_of_calls_that_are_in_flight_together_count_once() -> None:
+    """Eight calls that meet one bad moment of a gateway are all retried, also before the first answer."""
+
+    async def together(model: Model) -> list[Reply]:
+        return await asyncio.gather(*(ask(model.agent(request())) for _ in range(8)))
+
+    with Provider(script=[ODD] * 8, reply=lambda _: "fine", meet=8) as provider:
+        replies = with_model(model_for(spec_for(provider.base_url)), together)
+    assert [reply.text for reply in replies] == ["fine"] * 8
 
 
 def test_refusals_count_over_all_calls() -> None:

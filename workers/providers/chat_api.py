@@ -207,11 +207,12 @@ class ChatApiModel:
             async with self._limiter.permit(self._estimator.estimate(body)) as permit:
                 url = attempt.start()
                 starts.append(self._effects.clock())
+                refusals = self._refusals.length
                 headers: Mapping[str, str] = {}
                 try:
                     answer = await self._http.send("POST", url, self._adapter.path, body, self._timeout_s)
                     headers = answer.headers
-                    found = self._parse(answer, self._http.label(url), max_tokens)
+                    found = self._parse(answer, self._http.label(url), max_tokens, refusals)
                 except ModelFailure as failure:
                     attempt.record(failure)
                     permit.record(_outcome_of(failure, headers))
@@ -240,8 +241,13 @@ class ChatApiModel:
         failure.ends_model = found.ends_after == 1  # a 403 concerns the list, not necessarily the model
         return failure
 
-    def _parse(self, answer: HttpResponse, where: str, max_tokens: int | None) -> Completion | WindowRefusal:
-        """Reads the completion from a response.  Raises ModelFailure when it has none."""
+    def _parse(
+        self, answer: HttpResponse, where: str, max_tokens: int | None, refusals: int
+    ) -> Completion | WindowRefusal:
+        """Reads the completion from a response.  Raises ModelFailure when it has none.
+
+        *refusals*: length of the streak of refusals when the attempt began.
+        """
         answered = answer.status in range(200, 300)
         document = self._document(answer, where) if answered else _json_or_none(answer)
         error = self._adapter.error(document)
@@ -258,12 +264,12 @@ class ChatApiModel:
         self._adapter.learn(status, error)
         found = classify(status, error)
         failure = self._failure(found, status, error, answer, where)
-        raise failure if found.ends_after is None else self._refusals.judge(failure, found.ends_after)
+        raise failure if found.ends_after is None else self._refusals.judge(failure, found.ends_after, refusals)
 
     def _document(self, answer: HttpResponse, where: str) -> object:
         """Returns the JSON of a response; a stream is joined, whether or not it was requested."""
         try:
-            if is_event_stream(answer.headers):
+            if is_event_stream(answer.headers, answer.body):
                 return self._adapter.join(read_events(answer.body))
             return read_json(answer)
         except NoCompletionError as error:

@@ -13,12 +13,18 @@ from muses_eval.workers.providers.adapter import NoCompletionError
 END = "[DONE]"
 """Data of the event that ends a stream of chat completions."""
 
+_EVENT = re.compile(rb"(?:\s*+:[^\r\n]*+)*+\s*+(?:data|event):")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
-def is_event_stream(headers: Mapping[str, str]) -> bool:
-    """Returns whether the headers of a response announce a stream of events; names are case-insensitive."""
-    return headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/event-stream"
+def is_event_stream(headers: Mapping[str, str], body: bytes) -> bool:
+    """Returns whether a response is a stream of events: by its headers, whose names are case-insensitive, or its body.
+
+    Some servers stream with another type, and some begin a whole response with the comments of a stream.
+    """
+    if headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/event-stream":
+        return True
+    return _EVENT.match(body) is not None
 
 
 def read_events(body: bytes) -> Iterator[object]:

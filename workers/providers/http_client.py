@@ -8,6 +8,7 @@ the values of a gateway's headers and a proxy's password are never printed or ra
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 MAX_RESPONSE_BYTES = 32 * 2**20
 _KEEPALIVE_S = 4.0
 """Shorter than the 5 s after which uvicorn (vLLM) closes idle connections: a request must not meet a closing one."""
+_HEADER_BYTES = 2**16
+"""Longest header of a response; gateways send policies of more than the 8 KiB that the library accepts by itself."""
+_COMMENTS = re.compile(rb"\A(?:\s*+:[^\r\n]*+[\r\n])++")
+"""Comments of a stream before JSON, which gateways send to keep a connection open."""
 _SHOWN_CHARS = 300
 _KEY_CHARS = 8
 """Least length of a secret that is removed from the model's text.  Shorter keys, as local servers often have, are words
@@ -175,7 +180,11 @@ class HttpClient:
             # limit=0: the account's limit bounds the calls in flight; a second bound would only hide waiting.
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
             self._session = aiohttp.ClientSession(
-                connector=connector, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar()
+                connector=connector,
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                max_line_size=_HEADER_BYTES,
+                max_field_size=_HEADER_BYTES,
             )
         return self._session
 
@@ -196,13 +205,14 @@ def read_json(response: HttpResponse) -> object:
         ValueError: it is not JSON.
         RecursionError: it is nested too deeply.
     """
+    body = _COMMENTS.sub(b"", response.body, count=1)
     try:
-        return json.loads(response.body)
+        return json.loads(body)
     except UnicodeDecodeError:
         header = Message()
         header["Content-Type"] = response.headers.get("Content-Type", "")
         try:
-            return json.loads(response.body.decode(header.get_content_charset("utf-8")))
+            return json.loads(body.decode(header.get_content_charset("utf-8")))
         except LookupError:  # an unknown character set
             raise ValueError("unknown character set") from None
 
