@@ -24,8 +24,8 @@ JOB = (*MODELS, "--family=queue", "--family=access", "--dataset=generated:3")
 
 
 def known(server: PrefectServer, name: str) -> dict[str, Any]:
-    """Returns states, tasks and artifacts of the flow runs with this name, read with Prefect's own client."""
-    from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, TaskRunFilter
+    """Returns states, tasks, logs and artifacts of the flow runs with this name, read with Prefect's own client."""
+    from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter, TaskRunFilter
 
     async def ask(client: Any) -> dict[str, Any]:
         runs = await client.read_flow_runs(flow_run_filter=FlowRunFilter(name={"any_": [name]}))
@@ -33,10 +33,12 @@ def known(server: PrefectServer, name: str) -> dict[str, Any]:
         tasks = await client.read_task_runs(
             flow_run_filter=FlowRunFilter(id={"any_": ids}), task_run_filter=TaskRunFilter()
         )
+        logs = await client.read_logs(log_filter=LogFilter(flow_run_id={"any_": ids}))
         artifacts = await client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id={"any_": ids}))
         return {
             "states": [(run.state_type.value, (run.state.message or "")) for run in runs],
             "tasks": sorted((task.name, task.state_type.value) for task in tasks),
+            "logs": [log.message for log in logs],
             "artifacts": {artifact.key: (artifact.type, artifact.data) for artifact in artifacts},
         }
 
@@ -59,6 +61,8 @@ def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, pr
         for family in ("access", "queue")
     ]
     assert found["artifacts"][f"progress-{run_id}"] == ("progress", 100.0)
+    progress = [line for line in found["logs"] if line.startswith(f"run {run_id}: ")]
+    assert [line.split(": ")[1] for line in progress] == ["0 of 12 episodes (0%)", "12 of 12 episodes (100%)"]
     kind, text = found["artifacts"][f"leaderboard-{run_id}"]
     assert kind == "markdown"
     assert "| scripted/oracle" in text
