@@ -13,7 +13,7 @@ import re
 from typing import Any, NoReturn
 
 import yaml
-from muses_eval.pipeline.config.plain_values import MAX_DEPTH, MAX_VALUES
+from muses_eval.pipeline.config.plain_values import MAX_DEPTH, MAX_VALUES, weight
 from muses_eval.pipeline.errors import ConfigError
 
 MAX_BYTES = 200_000
@@ -114,7 +114,7 @@ class _Document:
                 event, f"nested more than {MAX_DEPTH} levels deep; is a bracket open, or the indentation wrong?"
             )
         before = self._count
-        self._add(event, 1)
+        self._add(event, weight(getattr(event, "value", None)))
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         value: object
@@ -146,7 +146,9 @@ class _Document:
     def _add(self, event: Any, values: int) -> None:  # noqa: ANN401
         self._count += values
         if self._count > MAX_VALUES:
-            self._refuse(event, f"more than {MAX_VALUES:,} values, with each alias written out; use fewer aliases")
+            self._refuse(
+                event, f"more than {MAX_VALUES:,} values, with each alias written out; use fewer or shorter ones"
+            )
 
     def _sequence(self, depth: int) -> list[object]:
         values = []
@@ -184,7 +186,7 @@ class _Document:
             )
         self._check_tag(event, "str")
         if event.anchor is not None:
-            self._anchors[event.anchor] = (event.value, 1)
+            self._anchors[event.anchor] = (event.value, weight(event.value))
         return str(event.value)
 
     def _merged(self, event: Any, value: object) -> dict[str, object]:  # noqa: ANN401

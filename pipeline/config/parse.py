@@ -14,6 +14,7 @@ from muses_eval.pipeline.errors import ConfigError
 from pydantic import BaseModel, ValidationError
 
 _SHOWN_CHARS = 100
+_SHOWN_CHARS_OF_ERROR = 1000
 _SHOWN_PROBLEMS = 20
 
 
@@ -60,7 +61,7 @@ def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a 
         case "missing":
             return f"{where}: missing"
         case "value_error":
-            return f"{where}: {problem['ctx']['error']}"
+            return f"{where}: {_short(str(problem['ctx']['error']), _SHOWN_CHARS_OF_ERROR)}"
         case kind if kind in _NO_BOOLEAN and isinstance(problem["input"], bool):
             got = str(problem["input"]).lower()
             hint = "YAML reads yes, no, on and off as booleans: put text in quotes"
@@ -70,8 +71,11 @@ def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a 
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
+    return _short(repr(value), _SHOWN_CHARS)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _section_at(location: Sequence[str | int]) -> type:

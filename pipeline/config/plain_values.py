@@ -12,8 +12,8 @@ from muses_eval.pipeline.errors import ConfigError
 
 MAX_DEPTH = 50
 """Levels of nesting.  A configuration of all options has about six."""
-MAX_VALUES = 50_000
-"""Number of keys and values, with each shared value counted wherever it occurs."""
+MAX_VALUES = 20_000
+"""Number of keys and values, with each shared value counted wherever it occurs, and long texts by :func:`weight`."""
 _SHOWN_CHARS = 100
 _MAX_INT = 2**63 - 1
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -29,9 +29,16 @@ def check_values(raw: Mapping[str, object], source: str) -> None:
     Raises:
         ConfigError: a limit is exceeded, or a text has characters that are no text; the message names the place.
     """
-    for number, (value, where, depth) in enumerate(_walk(raw, "", 0), start=1):
+    number = 0
+    for value, where, depth in _walk(raw, "", 0):
+        number += weight(value)
         if problem := _problem(value, number, depth):
             raise ConfigError(f"{source}: {where[:_SHOWN_CHARS] or 'config'}: {problem}")
+
+
+def weight(value: object) -> int:
+    """Returns as how many values a value counts: a text as one for each hundred characters, anything else as one."""
+    return 1 + len(value) // 100 if isinstance(value, str) else 1
 
 
 def _walk(value: object, where: str, depth: int) -> Iterator[tuple[object, str, int]]:
@@ -50,7 +57,7 @@ def _walk(value: object, where: str, depth: int) -> Iterator[tuple[object, str, 
 
 
 def _problem(value: object, number: int, depth: int) -> str | None:
-    """Returns what is wrong with the *number*-th value of a configuration; None when it can be one."""
+    """Returns what is wrong with a value, of a configuration with *number* values so far; None when it can be one."""
     if number > MAX_VALUES:
         return f"more than {MAX_VALUES:,} values in all, each shared one counted wherever it occurs"
     if depth > MAX_DEPTH:

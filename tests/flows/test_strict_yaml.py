@@ -38,12 +38,8 @@ def test_values_are_those_of_the_lines(text: str, value: object) -> None:
 
 @given(JSON_VALUES)
 def test_what_was_written_is_read(value: object) -> None:
-    """Values survive being written as YAML, unless they exceed a limit or have a text that YAML cannot hold."""
-    text = yaml.safe_dump({"value": value})
-    try:
-        assert parse_yaml(text.encode(), "f") == {"value": value}
-    except ConfigError as error:
-        assert "levels deep" in str(error) or "is not text" in str(error)  # noqa: PT017
+    written = yaml.safe_dump({"value": value}, sort_keys=False).encode()
+    assert repr(parse_yaml(written, "f")) == repr({"value": value})  # repr, because NaN differs from itself
 
 
 @pytest.mark.parametrize(
@@ -51,8 +47,9 @@ def test_what_was_written_is_read(value: object) -> None:
     [
         ("a: 1\nb: 2\na: 3", "f, line 3: the key 'a' is already in line 1; keep one of the two"),
         ("a:\n  - {b: 1, 'b': 2}", "f, line 2: the key 'b' is already in line 2; keep one of the two"),
-        (chain("[*]"), "f, line 6: more than 50,000 values, with each alias written out; use fewer aliases"),
-        (chain("{<<: [*]}"), "more than 50,000 values"),
+        (chain("[*]"), "f, line 5: more than 20,000 values, with each alias written out; use fewer or shorter ones"),
+        (chain("{<<: [*]}"), "more than 20,000 values"),
+        ("a: &a " + "x" * 90_000 + "\nb: [" + "*a, " * 20_000 + "]", "f, line 2: more than 20,000 values"),
         ("a: &a [*a]", "f, line 1: the alias *a is inside its own anchor, so its value would contain itself"),
         ("a: *b", "f, line 1: the alias *b has no anchor &b above it"),
         ("a: {<<: 1}", "f, line 1: `<<` merges keys and values, or a list of them"),
@@ -80,7 +77,7 @@ def test_what_was_written_is_read(value: object) -> None:
         ("a: 1\nb: x\0y", "f, line 2: the character U+0000 is not text"),
         ("a: 1" + " " * MAX_BYTES, "f: larger than 200,000 bytes"),
     ],
-    ids=range(30),
+    ids=range(31),
 )  # fmt: skip
 def test_what_is_not_read_is_named_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
