@@ -14,7 +14,7 @@ PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 def is_loopback(host: str) -> bool:
     """Returns True for a name or an address of this machine."""
-    return host in LOOPBACK or host.startswith("127.")
+    return host in LOOPBACK or host == "0.0.0.0" or host.startswith("127.") or host.endswith(".localhost")  # noqa: S104
 
 
 def variable(environ: Mapping[str, str], name: str) -> str:
@@ -22,9 +22,14 @@ def variable(environ: Mapping[str, str], name: str) -> str:
     return (environ.get(name) or environ.get(name.upper()) or "").strip()
 
 
+def names_proxy(environ: Mapping[str, str]) -> bool:
+    """Returns True when the environment names a proxy of any kind."""
+    return any(variable(environ, name) for name in PROXY_VARIABLES)
+
+
 def exempt_loopback(environ: MutableMapping[str, str]) -> None:
     """Adds the addresses of this machine to NO_PROXY when the environment names a proxy."""
-    if not any(variable(environ, name) for name in PROXY_VARIABLES):
+    if not names_proxy(environ):
         return
     for name in ("no_proxy", "NO_PROXY"):
         listed = [entry.strip() for entry in (environ.get(name) or variable(environ, "no_proxy")).split(",")]

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from muses_eval.flows.data.partial_file import partial_file
 from muses_eval.pipeline.errors import ConfigError, DatasetError
+from muses_eval.pipeline.loopback import names_proxy
 from muses_eval.pipeline.proxy import proxy_for
 
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -118,8 +119,10 @@ def write_whole(target: Path, data: bytes) -> None:
 def _get(url: str, max_bytes: int, policy: DownloadPolicy) -> bytes:
     """Returns the response body of one attempt; it stops reading once the body is longer than *max_bytes*."""
     proxy = proxy_for(url, os.environ)
-    route = {} if proxy is None else dict.fromkeys(("http", "https"), proxy.url_with_login)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(route), _SameSchemeRedirects())
+    routes = {} if proxy is None else dict.fromkeys(("http", "https"), proxy.url_with_login)
+    # Without variables, urllib looks for the proxy in the settings of the system.
+    proxies = urllib.request.ProxyHandler(routes if names_proxy(os.environ) else None)
+    opener = urllib.request.build_opener(proxies, _SameSchemeRedirects())
     request = urllib.request.Request(url, headers={"User-Agent": "muses-eval"})  # noqa: S310 - checked_base_url
     deadline = policy.clock() + policy.file_timeout_s
     try:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
-from urllib.request import getproxies
 
 from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.loopback import names_proxy
 from muses_eval.pipeline.proxy import Proxy, proxy_for
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class S3Store:
             client = session.client("s3", config=config, verify=verify)
             self._credentials = session.get_credentials()
             self._proxy = proxy_for(client.meta.endpoint_url, os.environ)
-            if getproxies():  # boto3 knows neither ALL_PROXY nor networks in NO_PROXY
+            if names_proxy(os.environ):  # boto3 knows neither ALL_PROXY nor networks in NO_PROXY
                 url = None if self._proxy is None else self._proxy.url_with_login
                 route = {} if url is None else dict.fromkeys(("http", "https"), url)
                 client = session.client("s3", config=config.merge(Config(proxies=route)), verify=verify)

@@ -1,11 +1,12 @@
 """Traces as Polars frames: the same Parquet files as in SQL, read lazily."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import pyarrow as pa
+from muses_eval.pipeline.loopback import names_proxy
 from muses_eval.storage.objects.object_keys import RescoredKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -104,7 +105,7 @@ def s3_options(store: S3Store) -> dict[str, str]:
 
 def _route(settings: S3Settings) -> dict[str, str]:
     """Returns the options of the proxy and of the certificate authorities, which Polars adds to the system's."""
-    if settings.proxy is None and settings.ca_bundle is None and not getproxies():
+    if settings.proxy is None and settings.ca_bundle is None and not names_proxy(os.environ):
         return {}
     if settings.proxy is not None:
         route = {"proxy_url": settings.proxy.url_with_login}

@@ -85,6 +85,8 @@ def test_no_password_hides_among_several_addresses() -> None:
         ("https://api.example/v1", {"ALL_PROXY": "http://p:3128"}, "http://p:3128"),
         ("https://api.example/v1", {"all_proxy": "socks5://q:1080", "HTTPS_PROXY": "http://p:3128"}, "http://p:3128"),
         ("http://127.0.0.1:8000/v1", {"HTTP_PROXY": "http://p:3128"}, None),
+        ("http://0.0.0.0:8000/v1", {"HTTP_PROXY": "http://p:3128"}, None),
+        ("http://vllm.localhost:8000/v1", {"ALL_PROXY": "http://p:3128"}, None),
         ("http://localhost:8000/v1", {"HTTP_PROXY": "http://p:3128"}, None),
         ("http://[::1]:8000/v1", {"HTTP_PROXY": "http://p:3128"}, None),
     ],
