@@ -1,7 +1,7 @@
 """``muses flow nightly``, ``maintain`` and ``status``: nights, store maintenance, results of the last nights."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,26 +20,40 @@ if TYPE_CHECKING:
     from muses_eval.flows.nightly.night import NightResult
 
 Day = Annotated[str | None, Parameter(name="--date", help="Day of the night, such as 2026-11-23. Default: today.")]
+Fresh = Annotated[
+    bool,
+    Parameter(
+        help="Play anew what would be taken over from earlier nights, or was; with --model and --family only these.",
+    ),
+]
 Rules = Annotated[Path, Parameter(help="YAML file with the store and the section `maintain`.")]
 DryRun = Annotated[bool, Parameter(help="Show what would change, without changing it.")]
 Last = Annotated[int, Parameter(help="Maximum number of nights.", validator=Number(gte=1))]
 _NO_OPTIONS = RunOptions()
 
 
-def nightly(
+def nightly(  # noqa: PLR0913 - a command's options
     config: Config = None,
     /,
     *,
     options: RunOptions = _NO_OPTIONS,
     day: Day = None,
+    fresh: Fresh = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Run the nightly evaluation: play changed cells and the canary, report changed scores, seal and publish."""
+    from muses_eval.flows.nightly.fresh_cells import FreshCells
     from muses_eval.flows.nightly.schedule import night_config, read_day, resolve_night
 
     settings = read_settings()
     set_environment_defaults(settings)
+    anew = None
+    if fresh and config is not None:  # the config names the night's models; the options choose among them
+        anew = FreshCells(options.model, options.family)
+        options = replace(options, model=(), family=())
+    elif fresh:
+        anew = FreshCells()
     parsed = load_config(config, options, settings.store)
     night_config(parsed, resolve_night(parsed, read_day(day), datetime.now(UTC)))  # raises before a server is started
     make_home(settings.prefect_home)
@@ -47,7 +61,7 @@ def nightly(
         from muses_eval.flows.prefect_flows.nightly_flow import make_nightly_flow
 
         parameters = (parsed.model_dump(mode="json"), day, parsed.nightly.name)
-        result = run_on_prefect(lambda observer: make_nightly_flow(observer, parsed)(*parameters), progress)
+        result = run_on_prefect(lambda observer: make_nightly_flow(observer, parsed, anew)(*parameters), progress)
     return _show(result, as_json=as_json)
 
 

@@ -192,6 +192,8 @@ class Driver:
     play: Play = play_all
     budget: RunBudget | None = None
     """Budget that the run shares with others; None: the budget of its config."""
+    again: frozenset[str] = frozenset()
+    """Ids of scored episodes that are played again; the new attempts count."""
 
 
 DIRECT = Driver()
@@ -207,7 +209,7 @@ async def evaluate(
         MusesError: the run cannot be prepared or played, or another process holds its lock.
     """
     start = time.monotonic()
-    async with open_run(config, observer.warn, driver.work) as begun:
+    async with open_run(config, observer.warn, driver.work, driver.again) as begun:
         run = await with_context(begun, settings, driver.budget)
         on_shard = observer.begin(run)
         if run.has_work and (advice := shared_folder_warning(run.store, config.execution)):

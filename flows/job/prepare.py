@@ -152,17 +152,20 @@ def _families_with(config: RunConfig, dataset: Dataset) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def open_run(config: RunConfig, warn: Warn = log_warning, work: str = "muses run") -> AsyncIterator[PreparedRun]:
+async def open_run(
+    config: RunConfig, warn: Warn = log_warning, work: str = "muses run", again: frozenset[str] = frozenset()
+) -> AsyncIterator[PreparedRun]:
     """Prepares a run and holds its lock until the end of the block.
 
-    Calls to the store run in threads, so that signals are handled meanwhile.
+    Calls to the store run in threads, so that signals are handled meanwhile.  *again*: scored episodes that are pending
+    nevertheless.
 
     Raises:
         RunLockedError: another process holds the lock.
     """
     opened = await asyncio.to_thread(_open, config)
     async with hold_run_lock_async(opened.store, opened.plan.run_id, work) as lock:
-        run = replace(await asyncio.to_thread(_resume, opened), lock=lock)
+        run = replace(await asyncio.to_thread(_resume, opened, again), lock=lock)
         for key, problem in run.index.damaged.items():
             warn(f"store {run.store.url}: {key}: {problem}; its episodes are played again")
         for notice in retirement_notices(called_models(run.pending), datetime.now(UTC).date()):
@@ -198,12 +201,12 @@ def _open(config: RunConfig) -> _Opened:
     return _Opened(config, dataset, agents, store, plan, manifest)
 
 
-def _resume(opened: _Opened) -> PreparedRun:
+def _resume(opened: _Opened, again: frozenset[str] = frozenset()) -> PreparedRun:
     store, plan = opened.store, opened.plan
     create_or_check(store, opened.manifest)  # again: the run may have been deleted before the lock was acquired
     store_code(store, opened.agents)  # after the manifest, which protects it from garbage collection
     index = read_index(store, plan.run_id)
-    pending = plan.without(index.scored)
+    pending = plan.without(index.scored - again)
     if pending.episode_count and (index.sealed or index.damaged):
         reopen(store, plan.run_id)
     elif pending.episode_count:

@@ -24,6 +24,7 @@ from muses_eval.flows.job.report import RunReport
 from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.flows.job.shared_executor import SharedExecutor
 from muses_eval.flows.nightly.confirmation import confirm_changes
+from muses_eval.flows.nightly.fresh_cells import FreshCells, copied_episodes, note_fresh_cells
 from muses_eval.flows.nightly.night_report import (
     MAX_EARLIER_NIGHTS,
     NightChanges,
@@ -81,12 +82,21 @@ class NightResult:
     """False when an earlier start had already finished the night."""
 
 
-async def nightly(
-    config: RunConfig, settings: Settings, night: Night, observer: RunObserver = NO_OBSERVER, driver: Driver = DIRECT
+async def nightly(  # noqa: PLR0913 - independent options
+    config: RunConfig,
+    settings: Settings,
+    night: Night,
+    observer: RunObserver = NO_OBSERVER,
+    driver: Driver = DIRECT,
+    *,
+    fresh: FreshCells | None = None,
 ) -> NightResult:
     """Runs a night; *config* is the config of all nights, with the settings of its section ``nightly``.
 
+    *fresh* are cells that are played anew, also where the night has taken them over already; None: no cells.
+
     Raises:
+        ConfigError: the night has no cells of a model or family in *fresh*.
         RunLockedError: another process runs this night.
         MusesError: nothing can be played, the store cannot be used, or the night was started with another config.
     """
@@ -100,9 +110,16 @@ async def nightly(
         prepared_canary = await reuse.prepare(canary, ())
         canary_report = await evaluate(canary, settings, observer, ours)
         earlier = await asyncio.to_thread(sealed_nights_before, store, night, MAX_EARLIER_NIGHTS)
-        prepared_night = await reuse.prepare(tonight, earlier)
-        report = await evaluate(tonight, settings, observer, ours)
-        had_work = any(run.pending.episode_count for run in (prepared_canary, prepared_night))
+        prepared_night = await reuse.prepare(tonight, earlier, fresh)
+        again = frozenset[str]()
+        if fresh is not None:
+            tonight = tonight.model_copy(update={"cache": "off"})
+            chosen = fresh.choose(prepared_night.plan)
+            again = await asyncio.to_thread(copied_episodes, store, night.run_id, chosen)
+        report = await evaluate(tonight, settings, observer, replace(ours, again=again))
+        if again:
+            await asyncio.to_thread(note_fresh_cells, store, night.run_id)
+        had_work = bool(again) or any(run.pending.episode_count for run in (prepared_canary, prepared_night))
         before = earlier[0] if earlier else None
         outcome = NightOutcome(store, night, before, report, canary_report, config.nightly.alpha)
         kept, replays = await asyncio.to_thread(_valid_report, outcome, had_work=had_work), tuple[RunReport, ...]()
@@ -142,16 +159,18 @@ class _CellReuse:
     settings: Settings
     warn: Warn
 
-    async def prepare(self, config: RunConfig, earlier: Sequence[RunManifest]) -> PreparedRun:
+    async def prepare(
+        self, config: RunConfig, earlier: Sequence[RunManifest], fresh: FreshCells | None = None
+    ) -> PreparedRun:
         """Records the content keys of the cells of a run, and reuses cells of *earlier* nights, the newest first.
 
-        Returns the run as it was before the reuse.
+        No cell of *fresh* is reused.  Returns the run as it was before the reuse.
         """
         async with _same_night(open_run(config, self.warn, WORK)) as run:
             self.pool.expect(served_agents(run.plan), served_users(run.plan))
             has_work = bool(run.pending.episode_count)
             engines = await self.pool.engines(config.execution, self.settings) if has_work else NO_ENGINES
-            await asyncio.to_thread(_reuse_cells, run, earlier, engines, self.warn)
+            await asyncio.to_thread(_reuse_cells, run, earlier, engines, self.warn, fresh)
             return run
 
 
@@ -168,11 +187,15 @@ async def _same_night(run: AbstractAsyncContextManager[PreparedRun]) -> AsyncIte
         ) from error
 
 
-def _reuse_cells(run: PreparedRun, earlier: Sequence[RunManifest], engines: Mapping[str, str], warn: Warn) -> None:
+def _reuse_cells(
+    run: PreparedRun, earlier: Sequence[RunManifest], engines: Mapping[str, str], warn: Warn, fresh: FreshCells | None
+) -> None:
     store, run_id = run.store, run.plan.run_id
     cells = [cell for cell in run.plan.cells if cell.episode_count]
     planned = [(cell, content_key(cell, run.dataset, run.plan.users, engines, run.plan.protocol)) for cell in cells]
-    sources = _sources(run, earlier, planned, warn) if run.pending.cells else {}
+    played = [] if fresh is None else fresh.choose(run.plan)
+    reusable = [(cell, key) for cell, key in planned if cell not in played]
+    sources = _sources(run, earlier, reusable, warn) if run.pending.cells else {}
     decisions = decide_reuse(planned, run.pending.cells, find_manifest(store, run_id).cells, run_id, sources)
     _note_cells(store, run_id, decisions)
     try:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from muses_eval.flows.job.evaluate import NO_OBSERVER, Driver, RunObserver
+from muses_eval.flows.nightly.fresh_cells import FreshCells
 from muses_eval.flows.nightly.night import WORK, NightResult, nightly
 from muses_eval.flows.nightly.night_text import cell_rows, flag_line
 from muses_eval.flows.nightly.schedule import read_day, resolve_night, scheduled_start
@@ -27,9 +28,9 @@ _DRIVER = Driver(WORK, play=play_as_tasks)
 
 
 def make_nightly_flow(
-    observer: RunObserver, parsed: RunConfig | None = None
+    observer: RunObserver, parsed: RunConfig | None = None, fresh: FreshCells | None = None
 ) -> Flow[[dict[str, Any], str | None, str], Coroutine[Any, Any, NightResult]]:
-    """Builds the flow; the arguments are those of :func:`.evaluate_flow.make_evaluate_flow`."""
+    """Builds the flow; the arguments are those of :func:`.evaluate_flow.make_evaluate_flow` and of :func:`nightly`."""
 
     @flow(
         name="nightly",
@@ -44,7 +45,7 @@ def make_nightly_flow(
         start = scheduled_start(flow_run.scheduled_start_time, datetime.now(UTC))
         night = resolve_night(run_config, read_day(day), start)
         async with flow_time_limit(run_config.flow.flow_minutes):
-            result = await nightly(run_config, read_settings(), night, observer, _DRIVER)
+            result = await nightly(run_config, read_settings(), night, observer, _DRIVER, fresh=fresh)
         await publish_leaderboard(result.night)
         await _publish_night(result)
         if result.did_work:

@@ -14,6 +14,7 @@ import pytest
 from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
 from muses_eval.flows.job.evaluate import DIRECT, NO_OBSERVER, Driver, OnShard, play_all
 from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.nightly.fresh_cells import FreshCells
 from muses_eval.flows.nightly.night import WORK, NightResult, nightly
 from muses_eval.flows.nightly.night_history import last_nights
 from muses_eval.flows.nightly.publish_site import publish
@@ -21,7 +22,7 @@ from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.config.execution import ExecutionConfig
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.config.parse import parse_config
-from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.errors import ConfigError, StoreError
 from muses_eval.storage.analysis.leaderboard import leaderboard
 from muses_eval.storage.analysis.night_marks import NightMark
 from muses_eval.storage.objects.object_store import ObjectStore
@@ -76,13 +77,13 @@ class Board:
     raw: dict[str, Any]
     home: Path
 
-    def night(self, day: int, driver: Driver = DIRECT, **changes: Any) -> NightResult:
+    def night(self, day: int, driver: Driver = DIRECT, fresh: FreshCells | None = None, **changes: Any) -> NightResult:
         config = parse_config({**self.raw, **changes}, "here.yaml")
         settings = Settings(self.home, "unused", None, self.home)
         self.warnings: list[str] = []
         observer = replace(NO_OBSERVER, warn=self.warnings.append)
         night = Night("nightly", date(2026, 11, day))
-        return asyncio.run(nightly(config, settings, night, observer, driver))
+        return asyncio.run(nightly(config, settings, night, observer, driver, fresh=fresh))
 
     def calls(self) -> int:
         """Returns the number of calls since the last count."""
@@ -240,6 +241,33 @@ def test_a_provider_that_changes_behind_a_name_is_noticed(later: Board) -> None:
     assert f"† taken over: played in {source}, not in this night" in text
     page = later.store.get(f"site/runs/{report.run_id}/index.html").decode()
     assert (page.count(">taken over<"), page.count(">drift<")) == (4, 1)
+
+
+@pytest.mark.slow
+def test_chosen_cells_are_played_anew_also_in_a_finished_night(later: Board) -> None:
+    """The new episodes replace the copies; a second start plays nothing, and the other cells stay taken over."""
+    later.night(2)
+    later.script.text = say_more
+    later.calls()
+    fresh = FreshCells(models=("m",), families=("queue",))
+    result = later.night(2, fresh=fresh, nightly={**later.raw["nightly"], "confirm": 0})
+    assert (later.calls(), result.did_work) == (SCENARIOS, True)
+    assert (result.report.cells_played, result.report.cells_reused) == (1, 3)
+    assert {(flag.kind, flag.column) for flag in result.report.flags} == {("improvement", "queue_f1")}
+    played = {part for part, run_id in played_in(later, result.report.run_id).items() if run_id == "nightly-2026-11-02"}
+    assert played == {("m", "queue")}
+    (row,) = [row for row in result.night.rows if row.model == "m"]
+    assert (list(row.marks), row.episodes) == (["instruct_accuracy"], 2 * SCENARIOS)
+    copies = "SELECT count(*) FROM episodes WHERE run_id = 'nightly-2026-11-02' AND list_contains(flags, 'reused')"
+    assert later.ask(copies) == [(3 * SCENARIOS,)]
+    assert (later.night(2, fresh=fresh).report, later.calls()) == (result.report, 0)
+    with pytest.raises(ConfigError, match="--fresh: the night has no model n; it has: m, scripted/compliant"):
+        later.night(2, fresh=FreshCells(models=("n",)))
+
+
+def test_a_fresh_night_takes_nothing_over(later: Board) -> None:
+    report = later.night(2, fresh=FreshCells()).report
+    assert (report.cells_played, report.cells_reused, later.calls()) == (4, 0, CALLS + 2 * CANARY)
 
 
 @pytest.mark.parametrize("confirm", [1, pytest.param(0, marks=pytest.mark.slow)])
