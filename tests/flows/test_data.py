@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from muses_eval.flows.cli.data.init import example_rows
 from muses_eval.flows.job.prepare import load_dataset, plan_run
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.datasets.dataset import SourceRow, dataset_from_rows, generate_rows, row_problems
+from muses_eval.pipeline.errors import DatasetError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.storage.objects.dataset_files import read_rows
 
@@ -426,7 +428,53 @@ def test_a_briefing_without_form_or_document_is_noticed(
     assert (code, len(report["warnings"])) == (0, len(gaps))
     assert all(gap in warning for gap, warning in zip(gaps, report["warnings"], strict=True))
     assert main(["plan", "--model=scripted/oracle", f"--dataset={file}"]) == 0
-    assert f"1 of 2 briefings of {family} are incomplete" in capsys.readouterr().err
+    assert f"1 of 2 scenarios of {family} are incomplete" in capsys.readouterr().err
+
+
+def test_decisions_and_instructions_of_a_queue_row_belong_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = dict(example_rows()["queue"])
+    row["expected_output"] = {"accepted_instructions": ["Ana_task_1001", "Ben_task_9"], "rejected_instructions": []}
+    code, report = checked(capsys, str(write_rows(tmp_path / "rows.jsonl", row)))
+    assert (code, report["warnings"]) == (
+        0,
+        [
+            (
+                "queue library_queue_1: expected_output has no decision on 2 of the instructions, such as "
+                "'Cancel the order of the shelves. [ref: 2001]'; add it"
+            ),
+            (
+                "queue library_queue_1: no instruction has the reference number of Ben_task_9 in expected_output; "
+                "correct one of them"
+            ),
+        ],
+    )
+
+
+def places(value: object) -> Iterator[tuple[Any, Any]]:
+    """Yields each object and list in a JSON value with each of its keys."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, key
+        yield from places(value[key])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_value_in_any_field_is_read_or_refused(family: str) -> None:
+    """No value ends in another error, and a row is refused exactly when it has problems."""
+    row = json.loads(json.dumps(example_rows()[family]))
+    for holder, key in list(places(row)):
+        good = holder[key]
+        for value in (None, -1, "", [], {"a": 1}, ["x", None]):
+            holder[key] = value
+            entry = SourceRow("rows.jsonl", 1, row)
+            try:
+                dataset_from_rows("x", [entry])
+            except DatasetError:
+                assert row_problems(entry)
+            else:
+                assert not row_problems(entry)
+        holder[key] = good
 
 
 # show
