@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from muses_eval.dashboards.tables.score_format import share_text
 from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import markdown_table, text_table
 from muses_eval.pipeline.protocols import ProtocolName
@@ -32,6 +33,7 @@ def sweep_record(line: SweepRow) -> dict[str, Any]:
         "family": cell.family,
         "episodes": {"planned": cell.planned, **cell.outcomes},
         "coverage": cell.coverage,
+        "unusable_share": cell.unusable_share,
         "complete": line.complete,
         "cost_usd": cell.cost_usd,
     }
@@ -43,8 +45,19 @@ def render_sweep(lines: Sequence[SweepRow], form: Literal["table", "md"], screen
     The label of a run has its protocol when the sweep varies it.
     """
     named = any(line.run for line in lines)
-    header = ["model", "family", "scored", "coverage", "cost", "cell", "not scored"]
-    rows = [[line.run, *_cells(line)] if named else _cells(line) for line in lines]
+    unusable = any(line.cell.unusable_share for line in lines)
+    header = [
+        "model",
+        "family",
+        "scored",
+        "coverage",
+        *(["unusable"] if unusable else []),
+        "cost",
+        "cell",
+        "not scored",
+    ]
+    cells = [_cells(line, unusable=unusable) for line in lines]
+    rows = [[line.run, *row] if named else row for line, row in zip(lines, cells, strict=True)]
     header = ["run", *header] if named else header
     numeric = range(header.index("scored"), header.index("cell"))
     protocols = f"protocol {' and '.join(dict.fromkeys(line.protocol for line in lines))}"
@@ -53,7 +66,7 @@ def render_sweep(lines: Sequence[SweepRow], form: Literal["table", "md"], screen
     return "\n".join((text_table(header, rows, numeric, screen), *screen.remarks([protocols])))
 
 
-def _cells(line: SweepRow) -> list[str]:
+def _cells(line: SweepRow, *, unusable: bool) -> list[str]:
     cell = line.cell
     missing = {name: count for name, count in cell.outcomes.items() if name != "scored"}
     missing["not played"] = cell.unplayed
@@ -62,6 +75,7 @@ def _cells(line: SweepRow) -> list[str]:
         cell.family,
         f"{cell.scored}/{cell.planned}",
         f"{100 * cell.coverage:.3g} %",
+        *([share_text(cell.unusable_share)] if unusable else []),
         "?" if cell.cost_usd is None else f"${cell.cost_usd:.2f}",
         "complete" if line.complete else "short",
         ", ".join(f"{count} {name}" for name, count in missing.items() if count),

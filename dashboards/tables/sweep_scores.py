@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from muses_eval.dashboards.tables.leaderboard import leaderboard_records
+from muses_eval.dashboards.tables.leaderboard import leaderboard_records, unusable_note
 from muses_eval.dashboards.tables.narrow_table import Narrowing
 from muses_eval.dashboards.tables.score_format import NO_VALUE, mean_text, share_text
 from muses_eval.dashboards.tables.screen import PLAIN, Screen
@@ -36,7 +36,9 @@ def render_scores(runs: Sequence[ScoredRun], form: Literal["table", "md"], scree
     """Returns the scores of all runs in one table, in the order of the grid; columns without any score are left out."""
     rows = [(run, row) for run in runs for row in run.rows]
     shown = [column for column in COLUMNS if any(row.estimates[column] for _, row in rows)]
-    header = ["run", "model", "rank", *(COLUMNS[column].title for column in shown), "avg", "scored", "coverage", "cost"]
+    header = ["run", "model", "rank", *(COLUMNS[column].title for column in shown), "avg", "scored", "coverage"]
+    unusable = any(row.unusable_share for _, row in rows)
+    header += [*(["unusable"] if unusable else []), "cost"]
     body = [
         [
             run.label or run.run_id,
@@ -46,13 +48,15 @@ def render_scores(runs: Sequence[ScoredRun], form: Literal["table", "md"], scree
             NO_VALUE if row.avg is None else _average(row),
             str(row.episodes),
             share_text(row.coverage),
+            *([share_text(row.unusable_share)] if unusable else []),
             "?" if row.cost_usd is None else f"${row.cost_usd:.2f}",
         ]
         for run, row in rows
     ]
     numeric = range(2, len(header))
     empty = [run.label or run.run_id for run in runs if not run.rows]
-    notes = [NOTE, *([f"without episodes: {', '.join(empty)}"] if empty else [])]
+    kinds = [f"{run.label or run.run_id}, {unusable_note(row)}" for run, row in rows if row.unusable_share]
+    notes = [NOTE, *kinds, *([f"without episodes: {', '.join(empty)}"] if empty else [])]
     if form == "md":
         return "\n\n".join((markdown_table(header, body, numeric), *notes))
     return "\n".join((text_table(header, body, numeric, screen, _NARROWING), *screen.remarks(notes)))

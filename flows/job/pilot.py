@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from muses_eval.flows.job.evaluate import check_models, open_executor, play_all
 from muses_eval.flows.job.prepare import PreparedRun, Warn, open_run, with_context
+from muses_eval.flows.job.report import read_notices
 from muses_eval.flows.job.serving import serving
 from muses_eval.flows.job.stall_alarm import ignore_status, stop_if_stalled
 from muses_eval.flows.settings import Settings
@@ -43,6 +44,8 @@ def _sampled(cell: Cell, scored: frozenset[str], count: int) -> Cell:
 async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Warn) -> Mapping[str, EpisodeUsage]:
     """Plays the pending episodes among *count* per cell; returns scored episode of the run -> its measured load.
 
+    *warn* receives a notice for every model whose replies in the run so far are unusable in part.
+
     Raises:
         EndpointError: no model can be reached.
     """
@@ -52,6 +55,8 @@ async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Wa
             async with open_executor(config.execution, settings) as pool, serving(run, pool) as executor:
                 playing = play_all(await check_models(run, executor, warn), executor, lambda _: None)
                 await stop_if_stalled(playing, executor, config.execution.stall_minutes, ignore_status)
+        for notice in await asyncio.to_thread(read_notices, run):
+            warn(notice)
         return await asyncio.to_thread(_measured_usage, run)
 
 

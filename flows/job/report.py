@@ -1,7 +1,7 @@
 """The result of a run, read back from its store."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from muses_eval.storage.analysis.leaderboard import LeaderboardRow
     from muses_eval.storage.runs.agent_faults import AgentFaults
-    from muses_eval.storage.runs.unusable_examples import Examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,17 @@ class RunReport:
         return leaderboard_frame(self.rows)
 
 
+if TYPE_CHECKING:
+    _Counts = Mapping[tuple[str, str], Mapping[str, int]]
+    _Results = tuple[list[LeaderboardRow], _Counts, tuple[AgentFaults, ...], tuple[str, ...]]
+
+
 def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) -> RunReport:
     """Reads the run's results back from the store."""
     from muses_eval.storage.analysis.leaderboard import leaderboard
     from muses_eval.storage.query.resilient_query import resilient_query
     from muses_eval.storage.runs.agent_faults import agent_faults
     from muses_eval.storage.runs.cell_results import outcome_counts
-    from muses_eval.storage.runs.unusable_examples import unusable_examples
 
     problems: Counter[tuple[FailureKind, str]] = Counter()
     stopped = 0
@@ -83,20 +86,16 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
             unavailable = run.unplayable[cell.entry]
             problems[unavailable.kind, unavailable.text] += cell.episode_count
 
-    def results(
-        connection: "DuckDBPyConnection",
-    ) -> "tuple[list[LeaderboardRow], Mapping[tuple[str, str], Mapping[str, int]], tuple[AgentFaults, ...], Examples]":
+    def results(connection: "DuckDBPyConnection") -> "_Results":
         rows = leaderboard(
             connection, run_id=run.plan.run_id, threshold=run.config.coverage, max_unusable=run.config.max_unusable
         )
         has_agents = any(not cell.agent.is_chat for cell in run.plan.cells)
         faults = agent_faults(connection, run.plan.run_id) if has_agents else ()
-        broken = any(row.unusable_share for row in rows)
-        examples = unusable_examples(connection, run.plan.run_id) if broken else {}
-        return rows, outcome_counts(connection, run.plan.run_id), faults, examples
+        return rows, outcome_counts(connection, run.plan.run_id), faults, _notices(connection, run, rows)
 
     # Episodes of damaged objects were reported when the run was prepared, and have been played again.
-    rows, stored, faults, examples = resilient_query(run.store.url, results, run.plan.run_id).value
+    rows, stored, faults, notices = resilient_query(run.store.url, results, run.plan.run_id).value
     spent = read_spending(run.store, run.plan.run_id, run.index.damaged)
     costs = [row.cost_usd for row in rows]
     return RunReport(
@@ -115,12 +114,32 @@ def report(run: PreparedRun, summaries: Iterable[ShardSummary], seconds: float) 
         rows=tuple(rows),
         problems=tuple((count, kind, text) for (kind, text), count in problems.most_common()),
         faults=faults,
-        notices=tuple(unusable_notices(rows, examples, run.store.url)),
+        notices=notices,
         complete=all(
             stored.get(cell, {}).get("scored", 0) >= run.config.coverage * planned
             for cell, planned in run.plan.planned.items()
         ),
     )
+
+
+def read_notices(run: PreparedRun) -> tuple[str, ...]:
+    """Reads the stored episodes of a run; returns its lines about models with unusable replies."""
+    from muses_eval.storage.analysis.leaderboard import leaderboard
+    from muses_eval.storage.query.resilient_query import resilient_query
+
+    def results(connection: "DuckDBPyConnection") -> tuple[str, ...]:
+        rows = leaderboard(connection, run_id=run.plan.run_id, max_unusable=run.config.max_unusable)
+        return _notices(connection, run, rows)
+
+    return resilient_query(run.store.url, results, run.plan.run_id).value
+
+
+def _notices(connection: "DuckDBPyConnection", run: PreparedRun, rows: "Sequence[LeaderboardRow]") -> tuple[str, ...]:
+    from muses_eval.storage.runs.unusable_examples import unusable_examples
+
+    if not any(row.unusable_share for row in rows):
+        return ()
+    return tuple(unusable_notices(rows, unusable_examples(connection, run.plan.run_id), run.store.url))
 
 
 def fault_lines(faults: "Iterable[AgentFaults]") -> list[str]:

@@ -20,6 +20,8 @@ class CellResult:
     """Outcome -> number of episodes; episodes that have not been played are not counted."""
     cost_usd: float | None
     """Cost of all episodes that were played; None when the cost of one is unknown."""
+    unusable_share: float | None = None
+    """Share of the replies in the scored episodes that are unusable; None without replies."""
 
     @property
     def scored(self) -> int:
@@ -39,17 +41,23 @@ def cell_results(
 ) -> list[CellResult]:
     """Returns the cells of a run, in the order of *planned*, which is (model, family) -> number of episodes."""
     rows = connection.execute(
-        "SELECT model, family, outcome, count(*), fsum(cost_usd), count(*) FILTER (cost_usd IS NULL) "
-        "FROM episodes WHERE run_id = $1 GROUP BY model, family, outcome",
+        "SELECT model, family, outcome, count(*), fsum(cost_usd), count(*) FILTER (cost_usd IS NULL), "
+        "sum(u.overflowed + u.filtered + u.truncated + u.empty + u.unreadable) / nullif(sum(turns), 0) "
+        "FROM (SELECT *, unusable_replies(unusable, flags) AS u FROM episodes WHERE run_id = $1) "
+        "GROUP BY model, family, outcome",
         [run_id],
     ).fetchall()
     outcomes: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     costs: dict[tuple[str, str], list[float | None]] = defaultdict(list)
-    for model, family, outcome, count, usd, unknown in rows:
+    unusable: dict[tuple[str, str], float | None] = {}
+    for model, family, outcome, count, usd, unknown, share in rows:
         outcomes[model, family][outcome] = count
+        if outcome == "scored":
+            unusable[model, family] = share
         costs[model, family].append(None if unknown else usd)
     return [
-        CellResult(run_id, *cell, count, outcomes[cell], sum_or_none(costs[cell])) for cell, count in planned.items()
+        CellResult(run_id, *cell, count, outcomes[cell], sum_or_none(costs[cell]), unusable.get(cell))
+        for cell, count in planned.items()
     ]
 
 

@@ -1,5 +1,7 @@
 """The table of a sweep names the protocols of its runs."""
 
+from dataclasses import replace
+
 import pytest
 from muses_eval.dashboards.tables.sweep import SweepRow, render_sweep, sweep_record
 from muses_eval.storage.runs.cell_results import CellResult
@@ -17,3 +19,13 @@ def test_the_protocols_are_below_the_table(rows: list[SweepRow], names: str) -> 
 
 def test_a_record_has_its_protocol() -> None:
     assert (sweep_record(OURS)["protocol"], sweep_record(THEIRS)["protocol"]) == ("muses", "released")
+
+
+def test_unusable_replies_have_a_column_when_there_are_any() -> None:
+    broken = replace(OURS, cell=replace(CELL, unusable_share=0.25))
+    assert "unusable" not in render_sweep([OURS], "table")
+    assert [line.split()[6:8] for line in render_sweep([OURS, broken], "table").splitlines()[2:4]] == [
+        ["–", "$0.50"],
+        ["25", "%"],
+    ]
+    assert sweep_record(broken)["unusable_share"] == 0.25

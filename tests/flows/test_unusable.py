@@ -68,6 +68,14 @@ def test_every_table_and_page_shows_it(muses: Muses, tmp_path: Path) -> None:
     assert "empty 100 %" in shown
 
 
+def test_a_pilot_names_a_broken_model(muses: Muses) -> None:
+    with Provider(script=repeat(KINDS["empty"])) as provider:
+        model = ("--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:4")
+        planned = muses("plan", *model, "--family=queue", "--pilot=2")
+    assert planned.returncode == 0, planned.stderr
+    assert "m: 100 % of its replies are unusable, so it is not ranked; 100 % are empty" in planned.stderr
+
+
 def test_the_threshold_is_that_of_the_configuration(muses: Muses) -> None:
     """A threshold that a run was started with holds for later tables of the run, too."""
     row, errors = _played(muses, repeat(KINDS["unreadable"]), "--family=queue", "--max-unusable=1")
