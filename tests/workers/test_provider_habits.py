@@ -221,6 +221,22 @@ def test_a_choice_in_an_odd_form_is_a_reply(choice: dict[str, object], text: str
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        {"content": None, "reasoning_content": "thought"},
+        {"content": "", "reasoning": "thought"},
+        {"thinking": "thought"},
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "thought"}]}]},
+        {"content": None, "reasoning_details": [{"type": "reasoning.text", "text": "thought"}, {"data": "encrypted"}]},
+    ],
+)
+def test_reasoning_alone_is_an_empty_reply(message: dict[str, object]) -> None:
+    """The reasoning is kept apart from the text, wherever a server puts it."""
+    found = make_adapter("openai").completion({"choices": [{"message": message, "finish_reason": "stop"}]})
+    assert (found.text, found.reasoning, found.finish_reason) == ("", "thought", "stop")
+
+
+@pytest.mark.parametrize(
     ("body", "content_type"),
     [
         (b': PROCESSING\n\n: PROCESSING\n\n{"choices": [{"message": {"content": "hi"}}]}', "application/json"),

@@ -45,8 +45,11 @@ _STATUS_KINDS: dict[int, FailureKind] = {
     401: "auth",
     402: "auth",  # the account has no credit left
     403: "auth",
+    407: "auth",  # of a proxy
     408: "timeout",
     409: "server",  # a conflict with another request
+    421: "server",  # the connection reached another server
+    423: "server",
     424: "server",  # the model behind the API failed
     425: "server",
     429: "rate_limit",
@@ -56,7 +59,7 @@ _STATUS_KINDS: dict[int, FailureKind] = {
 }
 _OVERLOADED = frozenset({498, 529})
 """Groq's and Anthropic's statuses for a server without capacity."""
-_LASTING = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 410})
+_LASTING = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 407, 410})
 """Statuses of refusals that all calls of a model get when it is set up wrongly."""
 _CONFIRMED = 2
 """Number of such refusals in a row that end a model: one may come from a replica or a gateway that is out of step."""

@@ -21,7 +21,7 @@ from muses_eval.workers.providers.http_client import well_formed
 
 _OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 _STREAM_OPTIONS = "stream_options"
-_REASONING_FIELDS = ("reasoning_content", "reasoning")
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _REASONING_PARTS = ("thinking", "reasoning")
 """Types of the parts of a content that are reasoning."""
 
@@ -201,8 +201,10 @@ def reasoning_text(message: Mapping[str, object]) -> str:
         text = message.get(name)
         if isinstance(text, str) and text:
             return well_formed(text)
-    content = message.get("content")
-    return well_formed("".join(map(_part_reasoning, content))) if isinstance(content, list) else ""
+    content, details = message.get("content"), message.get("reasoning_details")
+    parts = [*map(_part_reasoning, content)] if isinstance(content, list) else []
+    parts += map(_part_text, details) if isinstance(details, list) else []
+    return well_formed("".join(parts))
 
 
 def _part_reasoning(part: object) -> str:
