@@ -8,6 +8,8 @@ from collections.abc import Mapping, MutableMapping
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names and addresses of this machine, as NO_PROXY lists them."""
+_METADATA = ("169.254.169.254", "169.254.170.2")
+"""Addresses at which a machine or a container in a cloud finds its own role."""
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 """Variables that name a proxy, in the lower case that has precedence."""
 
@@ -28,10 +30,11 @@ def names_proxy(environ: Mapping[str, str]) -> bool:
 
 
 def exempt_loopback(environ: MutableMapping[str, str]) -> None:
-    """Adds the addresses of this machine to NO_PROXY when the environment names a proxy."""
+    """Adds the addresses of this machine, and those of its cloud's metadata, to NO_PROXY when a proxy is named."""
     if not names_proxy(environ):
         return
     for name in ("no_proxy", "NO_PROXY"):
         listed = [entry.strip() for entry in (environ.get(name) or variable(environ, "no_proxy")).split(",")]
         if "*" not in listed:
-            environ[name] = ",".join(filter(None, (*listed, *(each for each in LOOPBACK if each not in listed))))
+            missing = [address for address in (*LOOPBACK, *_METADATA) if address not in listed]
+            environ[name] = ",".join(filter(None, (*listed, *missing)))

@@ -6,7 +6,8 @@ import sys
 import pytest
 from muses_eval.pipeline.loopback import exempt_loopback
 
-ALL = "localhost,127.0.0.1,::1"
+METADATA = "169.254.169.254,169.254.170.2"
+ALL = f"localhost,127.0.0.1,::1,{METADATA}"
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,7 @@ ALL = "localhost,127.0.0.1,::1"
         ({"HTTPS_PROXY": ""}, None),
         ({"HTTPS_PROXY": "http://p:3128"}, ALL),
         ({"http_proxy": "http://p:3128", "NO_PROXY": "a.example, .b"}, f"a.example,.b,{ALL}"),
-        ({"ALL_PROXY": "socks5://p:1080", "no_proxy": "::1,localhost"}, "::1,localhost,127.0.0.1"),
+        ({"ALL_PROXY": "socks5://p:1080", "no_proxy": "::1,localhost"}, f"::1,localhost,127.0.0.1,{METADATA}"),
         ({"HTTP_PROXY": "http://p:3128", "NO_PROXY": "*"}, "*"),
     ],
 )
