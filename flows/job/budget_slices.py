@@ -116,9 +116,10 @@ async def play_within_budget(
     while rest.episode_count:
         share = forecast.share(rest)
         if forecast.tried and share < 1 and not warned:
+            playable = (_played(summaries) + share * rest.episode_count) / run.pending.episode_count
             warn(
-                f"the budget of {budget.budget.cap} suffices for about {share:.0%} of the remaining episodes; every "
-                "model plays this share of every family"
+                f"the budget of {budget.budget.cap} suffices for about {100 * playable:.2g} % of the pending episodes; "
+                "every model plays this share of every family"
             )
             warned = True
         part = forecast.next_slice(rest)
@@ -128,6 +129,13 @@ async def play_within_budget(
         if rest.episode_count:
             now, forecast = await asyncio.to_thread(_updated, now, budget, forecast, played)
     return summaries
+
+
+def _played(summaries: Iterable[ShardSummary]) -> int:
+    """Returns the number of episodes that were played, scored or not."""
+    return sum(
+        count for summary in summaries for outcome, count in summary.outcomes.items() if outcome != "budget_stopped"
+    )
 
 
 def _forecast(run: PreparedRun, budget: RunBudget) -> BudgetForecast:

@@ -1,6 +1,7 @@
 """Cost of a run: the provider and the store agree, budgets hold, and no response is paid for twice."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ def test_a_small_budget_is_shared_by_all_models_and_families_and_used(run: Run, 
         assert code == 4, said
         assert summary["episodes"]["scored"] == len(provider.completions) == 20
         assert summary["episodes"]["budget_stopped"] == 20
-    assert said.count("of the remaining episodes; every model plays this share") == 1
+    assert len(re.findall(r"about [45]\d % of the pending episodes; every model plays this share", said)) == 1
     cells = rows(muses, "select count(*) as n from episodes where outcome = 'scored' group by model, family")
     assert len(cells) == 4
     assert all(3 <= cell["n"] <= 7 for cell in cells)

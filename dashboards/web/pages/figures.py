@@ -192,7 +192,7 @@ from by_num_users where scoring = 'published' order by family, metric, model, nu
     "cost": """\
 select model, sum(cost_usd) / count(*) as usd_an_episode, any_value(avg) as average, any_value(avg_se) as se
 from episodes join leaderboard using (run_id, model)
-where scoring = 'published' and outcome = 'scored'
+where scoring = 'published' and outcome = 'scored' and not list_contains(flags, 'reused') -- copies cost nothing
 group by model having count(cost_usd) = count(*) and sum(cost_usd) > 0 and any_value(avg) is not null
 order by usd_an_episode""",
 }

@@ -13,6 +13,7 @@ from muses_eval.dashboards.web.leaked_words import marked
 from muses_eval.dashboards.web.page import NoSuchPageError, PageRequest, segment
 from muses_eval.dashboards.web.pages import episodes, leaderboard, transcript
 from muses_eval.dashboards.web.pages.compare_runs import run_predecessors
+from muses_eval.dashboards.web.pages.figures import figures
 from muses_eval.dashboards.web.pages.history import history_page
 from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page
 from muses_eval.dashboards.web.pages.live import live_page
@@ -458,6 +459,14 @@ def test_the_leaderboard_with_the_averaging_of_the_released_code(tmp_path: Path,
     assert "Averaging: released, 1 of 3 rows left out" in render(page, "runs/run-a/index.html", live=True)
     with pytest.raises(NoSuchPageError, match="muses rescore run-a"):
         means(varied, averaging="released")
+
+
+def test_the_cost_of_an_episode_is_that_of_the_played_ones(tmp_path: Path) -> None:
+    """A night's copies cost nothing, so they say nothing about the cost of a model."""
+    copies = [queue("m", n, 0.5, cost_usd=0.0, flags=("reused",)) for n in range(3)]
+    cache = store_of(tmp_path, [*copies, queue("m", 3, 0.5, cost_usd=0.25)])
+    (costs,) = [figure for figure in figures(cache, "run-a") if figure.name == "cost"]
+    assert [row[:2] for row in costs.rows] == [("m", 0.25)]
 
 
 def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: StoreCache) -> None:
