@@ -30,16 +30,16 @@ from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 
 Format = Literal["table", "md", "csv", "json", "latex"]
 
-_NARROWING = Narrowing(
-    short={
-        "instruct acc": "instr acc",
-        "privacy": "priv.",
-        "utility": "util.",
-        "meeting succ": "meet. succ",
-        "coverage": "cover.",
-    },
-    drop_first=("facts", "episodes", "cost", "agent errors"),
-)
+SHORT_HEADINGS = {
+    "instruct acc": "instr acc",
+    "privacy": "priv.",
+    "utility": "util.",
+    "meeting succ": "meet. succ",
+    "coverage": "cover.",
+    "unusable": "unus.",
+}
+"""Headings on a narrow terminal."""
+_NARROWING = Narrowing(SHORT_HEADINGS, drop_first=("facts", "episodes", "cost", "agent errors"))
 _NESTED = ("outcomes", "bounds", "marks")
 _OF_AGENTS = ("base_model", "agent", "facts", "agent_error_share")
 """Fields that a CSV of models alone leaves out."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from muses_eval.dashboards.tables.leaderboard import leaderboard_records, unusable_note
+from muses_eval.dashboards.tables.leaderboard import SHORT_HEADINGS, leaderboard_records, unusable_note
 from muses_eval.dashboards.tables.narrow_table import Narrowing
 from muses_eval.dashboards.tables.score_format import NO_VALUE, mean_text, share_text
 from muses_eval.dashboards.tables.screen import PLAIN, Screen
@@ -12,7 +12,7 @@ from muses_eval.dashboards.tables.text_table import markdown_table, text_table
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow
 
-_NARROWING = Narrowing(drop_first=("scored", "cost"))
+_NARROWING = Narrowing(SHORT_HEADINGS, drop_first=("scored", "cost"))
 NOTE = "mean ± standard error in %, clustered by scenario; – not ranked or no scores"
 
 
