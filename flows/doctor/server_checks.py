@@ -6,11 +6,16 @@ from muses_eval.pipeline.errors import MusesError
 
 
 def check_store(url: str) -> str:
-    """Writes and reads an object.  Raises MusesError when the store refuses."""
+    """Writes and reads an object; on S3, also with DuckDB and Polars.  Raises MusesError when one of them fails."""
     from muses_eval.storage.objects.open_store import open_store
+    from muses_eval.storage.objects.s3_store import S3Store
 
     store = open_store(url)
     store.check()
+    if isinstance(store, S3Store):
+        from muses_eval.storage.query.reader_check import check_readers
+
+        check_readers(store)
     return f"{store.url} can be written and read"
 
 

@@ -10,10 +10,12 @@ import pytest
 from muses_eval.pipeline.errors import ConfigError, StoreError
 from muses_eval.pipeline.loopback import LOOPBACK
 from muses_eval.storage.objects.object_keys import ShardKey
+from muses_eval.storage.objects.object_store import CHECK_PREFIX
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_options import S3Options, ca_bundle
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.query.polars_frames import scan
+from muses_eval.storage.query.reader_check import check_readers
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
 
@@ -159,6 +161,9 @@ def test_a_private_authority_is_trusted_by_writer_and_readers(
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         monkeypatch.setenv(variable, str(authority))
         assert is_written_and_read(s3_url)
+        store = open_store(s3_url)
+        check_readers(store)
+        assert list(store.list(CHECK_PREFIX)) == []
 
 
 @pytest.mark.slow
