@@ -43,7 +43,7 @@ def ranking_record(ranking: Ranking) -> dict[str, Any]:
                 "facts": each.facts,
                 "rank_best": None if each.band is None else each.band.best,
                 "rank_worst": None if each.band is None else each.band.worst,
-                "unusable_excess": each.unusable_excess,
+                **({} if each.unusable_excess is None else {"unusable_excess": each.unusable_excess}),
                 "overall": None if each.overall is None else each.overall.mean,
                 "overall_se": None if each.overall is None else each.overall.se,
             }

@@ -33,7 +33,7 @@ BOARDS = {
     "sealed": {
         "scripted/random (floor)": "42.7 ± 22.1 88.9 ± 11.1 42.2 ± 21.2 8.3 ± 8.3 0.0 ± 0.0 36.4 ± 6.7 12/12 100 %",
     },
-    "budget": {"model-x": "0.0 ± 0.0 0.0 0.0 8/24 33.3 % $0.01"},
+    "budget": {"model-x": "0.0 ± 0.0 0.0 0.0 8/24 33.3 % 12.5 % $0.01"},
     "rescored-1": {"scripted/compliant (floor)": "63.5 ± 13.5 25.0 ± 25.0 44.2 ± 14.2 4/4 100 %"},
 }
 """Expected rows: run -> model -> row."""
