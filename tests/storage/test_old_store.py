@@ -121,7 +121,9 @@ def test_trace(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     printed = (PRINTED / "trace.txt").read_text()
     episode_id = printed.partition("\n")[0].removeprefix("episode ")
     now = output(capsys, "trace", episode_id, "--run", "finished", "--raw", "--store", store)
-    assert now.replace(" · protocol muses", "", 1) == printed
+    before, heading, explained = now.replace(" · protocol muses", "", 1).partition("\n── what was right and wrong")
+    assert (before + "\n", bool(heading)) == (printed, True)
+    assert "leaked to Saoirse by the published rule" in explained
 
 
 def test_compare(store: str, capsys: pytest.CaptureFixture[str]) -> None:
