@@ -28,7 +28,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """What a table gives up on a narrow screen, besides the width of its cells."""
+    """Shorter headings of a table for a narrow screen, and the order in which its columns are left out."""
 
     short: Mapping[str, str] = field(default_factory=dict)
     """Heading -> shorter heading."""

@@ -1,4 +1,4 @@
-"""What the output of a command can show: its width, and whether it has colours."""
+"""Width and colours of the output of a command."""
 
 import textwrap
 from collections.abc import Iterable

@@ -1,1 +1,1 @@
-"""Checks of everything that a run needs: one module for each kind of thing."""
+"""Checks of the requirements of a run; each module checks one of them."""

@@ -12,7 +12,7 @@ class Finding:
 
     detail: str
     warning: str | None = None
-    """What does not end a run but should be changed; None when there is nothing to do."""
+    """A problem that does not end a run, and its remedy; None when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Check:
     detail: str
     """Finding; for a failed check, the problem and how to fix it."""
     warning: str | None = None
-    """What does not end a run but should be changed; None when there is nothing to do."""
+    """A problem that does not end a run, and its remedy; None when there is none."""
 
 
 def checked(what: str, check: Callable[[], Finding | str]) -> Check:

@@ -39,7 +39,7 @@ _SAFETY = 1.25
 
 @dataclass(frozen=True, slots=True)
 class BudgetForecast:
-    """What is left of a budget, beside what the episodes of a run that are not played yet are expected to use."""
+    """The remaining budget, and the expected cost of the remaining episodes of a run."""
 
     left: Cost
     """Infinite in a currency without a cap."""

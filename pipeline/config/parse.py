@@ -118,7 +118,7 @@ _NO_BOOLEAN = {
     "model_type": "expected keys and values",
     "dataclass_type": "expected keys and values",
 }
-"""What is expected where text without quotes may have been read as a boolean."""
+"""Expected kinds of value where YAML may have read unquoted text as a boolean."""
 _EXPECTED = {
     "tuple_type": "expected a list",
     "model_type": "expected keys and values",

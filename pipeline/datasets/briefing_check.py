@@ -29,7 +29,7 @@ class BriefingGap:
     family: str
     id: str
     missing: str
-    """What the scenario lacks, and what to do."""
+    """The missing part, and the remedy."""
 
     def __str__(self) -> str:
         return f"{self.family} {self.id}: {self.missing}"

@@ -42,7 +42,7 @@ class Reply:
     tool_calls: tuple[ToolCall, ...] = ()
     """Calls of tools that the model requests."""
     reasoning: str = ""
-    """What the model thought before its reply, when the provider returns it apart from the text."""
+    """Reasoning of the model, when the provider returns it apart from the text; otherwise empty."""
 
     @property
     def with_tool_calls(self) -> str:

@@ -55,7 +55,7 @@ def is_wordless(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ReplyState:
-    """What is known of one reply of the agent."""
+    """Properties of one reply of the agent that decide whether it is usable."""
 
     text: str
     readable: bool

@@ -253,7 +253,7 @@ def _with_manifest(
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """What a row needs, in every family, to be ranked."""
+    """Requirements that a row must meet in every family to be ranked."""
 
     coverage: float
     """Least share of the planned episodes that are scored."""

@@ -10,7 +10,7 @@ from muses_eval.storage.runs.manifest import CellRecord
 
 @dataclass(frozen=True, slots=True)
 class NightMark:
-    """What a score of a night does not show by itself."""
+    """Mark of a score of a night."""
 
     taken_over_from: str | None = None
     """Id of the night that played the episodes; the oldest one of several.  None when this night played them."""

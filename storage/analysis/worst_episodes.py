@@ -13,7 +13,7 @@ _QUERY = files(__package__).joinpath("worst_episodes.sql").read_text()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorstEpisodesQuery:
-    """Which episodes to list."""
+    """Selection of the episodes to list."""
 
     run_id: str
     model: str | None = None

@@ -37,7 +37,7 @@ class Completion:
     cached_tokens: int | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
-    """What the model thought before its reply; empty when the provider does not return it."""
+    """Reasoning of the model; empty when the provider does not return it apart from the text."""
 
     @property
     def tokens(self) -> int | None:

@@ -1,4 +1,4 @@
-"""What to do about a refusal, added to its message: the cause that is most likely, and the key of the config."""
+"""Advice that is added to the message of a refusal: its most likely cause, and the key of the config to change."""
 
 import re
 from collections.abc import Mapping

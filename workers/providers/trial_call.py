@@ -23,7 +23,7 @@ _OTHER_PATHS = ("/v1", "/api/v1", "/openai/v1")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a trial of a model found."""
+    """Result of a trial of a model."""
 
     listed: Mapping[str, ListedModels | None]
     """Address -> models that it lists; None when it has no list."""

@@ -1,4 +1,4 @@
-"""What the commands that write a dataset share: refusing other files, writing, and printing what was written."""
+"""Writing of datasets, shared by several commands: refuses folders with other files, and prints what was written."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from muses_eval.pipeline.families.family import Row
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where a dataset is written, and how."""
+    """Destination of a dataset."""
 
     folder: Path
     option: str
-    """How the command line names the folder, for messages."""
+    """Name of the folder on the command line, for messages."""
     force: bool
     as_json: bool
 
