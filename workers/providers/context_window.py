@@ -23,7 +23,6 @@ _LIMIT_WORDS = re.compile(
     r"per (?:minute|hour|day)|\bTP[MD]\b|rate limit|please wait|quota|\barray too long", re.IGNORECASE
 )
 """Other limits: of the account, or of the number of messages."""
-_WORDS = re.compile(r"per (?:minute|hour|day)|\bTP[MD]\b|rate limit|please wait|quota", re.IGNORECASE)
 _WORDS = re.compile(
     r"""context\ (?:length|size|window|limit) | ContextWindowExceeded
       | maximum\ (?:context|model|prompt|input|sequence)\ length | \bmax_(?:seq_len|model_len|input_length)\b
