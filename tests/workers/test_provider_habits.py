@@ -95,6 +95,12 @@ FITS, TOO_LONG, UNSAID = True, False, None
         ("Too many input tokens. Max input tokens: 8192, request input token count: 9000", 9, 8192, 9000, TOO_LONG),
         ("too many tokens: total number of tokens in the prompt cannot exceed 4081 - received 5000.", 9, 4081, 5000,
          TOO_LONG),  # Cohere
+        ("the total number of tokens (prompt and prediction) cannot exceed 2048 - received 5057.", 4000, 2048, 1057,
+         FITS),
+        ("the input token count is 1050000 but the model only supports up to 1048576", 9, 1048576, 1050000,
+         TOO_LONG),  # Vertex
+        ("The number of tokens in the prompt (9000) exceeds 8192", 9, 8192, 9000, TOO_LONG),
+        ("Malformed input request: expected maxLength: 50000, actual: 60000", 100, None, None, TOO_LONG),  # Bedrock
         ("Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
          9, 32768, 40000, TOO_LONG),  # Mistral
         ("request (9000 tokens) exceeds the available context size (8192 tokens)", 9, 8192, 9000, TOO_LONG),
@@ -114,6 +120,12 @@ def test_overflow_in_the_wordings_of_servers(
     found = window_refusal(400, ApiError(text), max_tokens)
     assert found is not None
     assert (found.window, found.prompt, found.prompt_fits(max_tokens)) == (window, prompt, fits)
+
+
+def test_a_code_alone_says_that_the_request_is_too_long() -> None:
+    """GitHub Models answers 413 in words that other servers use for the size of a body."""
+    error = ApiError("Request body too large for gpt-4o model. Max size: 8000 tokens.", "tokens_limit_reached")
+    assert window_refusal(413, error, 100) is not None
 
 
 @pytest.mark.parametrize(

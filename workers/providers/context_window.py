@@ -16,7 +16,7 @@ TRIAL_TOKENS = 16
 
 _CODES = frozenset(
     {"context_length_exceeded", "exceed_context_size_error", "request_too_large", "context_window_exceeded"}
-    | {"string_above_max_length"}
+    | {"string_above_max_length", "tokens_limit_reached"}
 )
 _LIMIT_CODES = frozenset({"rate_limit_exceeded", "tokens", "ThrottlingException"})
 _LIMIT_WORDS = re.compile(
@@ -29,6 +29,8 @@ _WORDS = re.compile(
       | \b(?:prompt|inputs?|conversation|messages)\b[^.]{0,50}?\btoo\ (?:long|large)
       | \b(?:prompt|inputs?|messages|token\ count)\b[^.]{0,80}?\b(?:exceed\w*|(?:long|great|larg)er\ than|more\ than)
         \b[^.]{0,80}?\b(?:tokens?|length|limit|maximum|max)
+      | \btokens\ in\ the\ prompt\b[^.]{0,20}?\bexceeds? | \btoken\ count\b[^.]{0,40}?\bonly\ supports
+      | \btokens\ \(prompt\ and\ prediction\)\ cannot\ exceed | \bexpected\ maxLength:\ \d
       | \btoo\ many\ (?:input\ |prompt\ )?tokens\b
       | `inputs`[^.]{0,60}?\bmust\ (?:be\ <=|have\ less\ than) | \bprompt_tokens\b[^.]{0,40}?\bmust\ be
       | range\ of\ input\ length | (?:model\ token|total\ tokens)\ limit\b
@@ -37,7 +39,9 @@ _WORDS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _EXCESS = re.compile(r"exceed|too (?:long|large|many)|(?:long|great|larg)er than|maximum", re.IGNORECASE)
-_ANSWER_TOO = re.compile(r"max_\w{0,12}tokens|max[ _]?new|completion|output|in total|a total of", re.IGNORECASE)
+_ANSWER_TOO = re.compile(
+    r"max_\w{0,12}tokens|max[ _]?new|completion|prediction|output|in total|a total of", re.IGNORECASE
+)
 _PROMPT_ONLY = re.compile(r"max_tokens must be at least 1, got -|\b(?:prompt|inputs?|messages)\b", re.IGNORECASE)
 _NUMBER = r"(\d[\d,]{0,14})"
 _WINDOW_NAME = (
@@ -49,7 +53,8 @@ _WINDOW = (
     rf"{_WINDOW_NAME}(?: is| of|:)?(?: only)? ?\(?{_NUMBER}",
     rf"{_NUMBER} (?:tokens? )?maximum\b",
     rf"(?:tokens allowed|maximum)(?: is| of|:)? ?\(?{_NUMBER}",
-    rf"(?:must be <=|must have less than|cannot exceed|less than or equal to) {_NUMBER}",
+    rf"(?:must be <=|must have less than|cannot exceed|less than or equal to|only supports up to) {_NUMBER}",
+    rf"tokens in the prompt \([\d,]{{1,15}}\) exceeds? {_NUMBER}",
 )
 _PROMPT = (
     rf"context limit: {_NUMBER} \+",
@@ -59,9 +64,13 @@ _PROMPT = (
     rf"too long: {_NUMBER}",
     rf"given: {_NUMBER}",
     rf"(?:prompt_tokens|token count|(?:input|prompt|request)(?: length)?)(?::| is)? \(?(?:length )?{_NUMBER}",
-    rf"(?:number of input tokens|received) {_NUMBER}",
+    rf"tokens in the prompt \({_NUMBER}\)",
+    rf"(?:number of input tokens|in the prompt cannot exceed \d{{1,9}} - received) {_NUMBER}",
 )
-_REQUESTED = (rf"requested (?:a total of |about )?{_NUMBER} tokens",)
+_REQUESTED = (
+    rf"requested (?:a total of |about )?{_NUMBER} tokens",
+    rf"\(prompt and prediction\) cannot exceed \d{{1,9}} - received {_NUMBER}",
+)
 
 
 @dataclass(frozen=True, slots=True)
