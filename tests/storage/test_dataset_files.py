@@ -29,7 +29,7 @@ def test_what_other_programs_leave_in_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "x.jsonl").write_text('{"id": 1}\n')
-    (folder / "y.jsonl.gz").write_bytes(gzip.compress(b'{"id": 2}\n'))
+    (folder / "y.jsonl.gz").write_bytes(gzip.compress(b'{"id": 2}\n', mtime=0))
     (folder / "._x.jsonl").write_bytes(b"\x00\x05\x16\x07")
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / ".ipynb_checkpoints" / "x-checkpoint.jsonl").write_text('{"id": 3}\n')
@@ -67,7 +67,7 @@ def test_tolerated_variants(tmp_path: Path, content: bytes) -> None:
     [
         (ROW.decode().encode("utf-16"), "the file is UTF-16 or UTF-32; save it as UTF-8"),
         (ROW.decode().encode("utf-16-be"), "the file has NUL bytes, as UTF-16 and binary files do; save it as UTF-8"),
-        (gzip.compress(ROW), "the file is compressed with gzip; let its name end in .jsonl.gz"),
+        (gzip.compress(ROW, mtime=0), "the file is compressed with gzip; let its name end in .jsonl.gz"),
         (b"PK\x03\x04...", "the file is a zip archive; unpack it"),
         (ROW + b"\r" + ROW + b"\r", "the file ends its lines with carriage returns (CR); save it with line feeds (LF)"),
         (b'{\n  "id": 1\n}\n', "the JSON of the file is spread over several lines; write each row in one line"),
