@@ -17,9 +17,12 @@ from cryptography.x509.oid import NameOID
 
 
 @contextmanager
-def tls_front(target: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Forwards to the server at the URL *target*; yields the front's URL and the file of its authority."""
-    authority, chain = _certificates(folder)
+def tls_front(target: str, folder: Path, *, self_signed: bool = False) -> Iterator[tuple[str, Path]]:
+    """Forwards to the server at the URL *target*; yields the front's URL and the file of its authority.
+
+    *self_signed*: the server's certificate is the authority itself.
+    """
+    authority, chain = _certificates(folder, self_signed=self_signed)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain)
     address = urlsplit(target)
@@ -52,7 +55,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-def _certificates(folder: Path) -> tuple[Path, Path]:
+def _certificates(folder: Path, *, self_signed: bool) -> tuple[Path, Path]:
     """Writes a new authority, and a certificate of it for localhost together with its key."""
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
     ours, its = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("authority", "localhost"))
@@ -63,15 +66,14 @@ def _certificates(folder: Path) -> tuple[Path, Path]:
         builder.subject_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .add_extension(extension, critical=False)
+        .add_extension(x509.BasicConstraints(ca=key is keys[0], path_length=None), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .sign(keys[0], SHA256())
-        for name, key, extension in (
-            (ours, keys[0], x509.BasicConstraints(ca=True, path_length=None)),
-            (its, keys[1], x509.SubjectAlternativeName([x509.DNSName("localhost")])),
-        )
+        for name, key in ((ours, keys[0]), (its, keys[1]))
     ]
+    served = 0 if self_signed else 1
     authority, chain = folder / "authority.pem", folder / "server.pem"
     authority.write_bytes(signed[0].public_bytes(Encoding.PEM))
-    key = keys[1].private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    chain.write_bytes(signed[1].public_bytes(Encoding.PEM) + key)
+    key = keys[served].private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    chain.write_bytes(signed[served].public_bytes(Encoding.PEM) + key)
     return authority, chain

@@ -195,10 +195,19 @@ def _open(config: RunConfig) -> _Opened:
     agents = load_agents(config)
     plan = plan_run(config, dataset, agents)
     store = open_store(config.store)
-    store.check()
+    _check(store)
     manifest = _manifest(config, plan, dataset, agents)
     create_or_check(store, manifest)
     return _Opened(config, dataset, agents, store, plan, manifest)
+
+
+def _check(store: ObjectStore) -> None:
+    """Checks the store, and before anything is played, that DuckDB and Polars can read it, too."""
+    store.check()
+    if store.url.startswith("s3:"):
+        from muses_eval.storage.query.reader_check import check_rerouted_readers
+
+        check_rerouted_readers(store)
 
 
 def _resume(opened: _Opened, again: frozenset[str] = frozenset()) -> PreparedRun:

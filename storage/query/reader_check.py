@@ -9,10 +9,23 @@ import secrets
 import duckdb
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.object_store import CHECK_PREFIX, ObjectStore
+from muses_eval.storage.objects.s3_store import S3Store
 from muses_eval.storage.query.duckdb_connection import connect_to
 from muses_eval.storage.query.polars_frames import scan_objects
 from muses_eval.storage.query.store_snapshot import StoreSnapshot
 from muses_eval.storage.schema.parquet_schema import schema_template
+
+
+def check_rerouted_readers(store: ObjectStore) -> None:
+    """Checks the readers of a store with a certificate authority or a proxy of its own; others need no check.
+
+    Raises:
+        StoreError: an engine cannot read the object that was just written.
+    """
+    if isinstance(store, S3Store):
+        settings = store.client_settings()
+        if settings.ca_bundle is not None or settings.proxy is not None:
+            check_readers(store)
 
 
 def check_readers(store: ObjectStore) -> None:
@@ -41,5 +54,6 @@ def _unreadable(store: ObjectStore, engine: str, error: Exception) -> StoreError
     reason = str(error).partition("\n")[0]
     return StoreError(
         f"store {store.url}: boto3 writes and reads it, but {engine} does not: {reason}; a private certificate "
-        "authority belongs into AWS_CA_BUNDLE, as a PEM file, and a proxy into HTTPS_PROXY"
+        "authority belongs into AWS_CA_BUNDLE, as a PEM file, and a proxy into HTTPS_PROXY. Polars refuses a server's "
+        "certificate that is an authority itself, as `openssl req -x509` makes it: add basicConstraints=CA:FALSE"
     )

@@ -15,7 +15,7 @@ from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_options import S3Options, ca_bundle
 from muses_eval.storage.query.duckdb_connection import connect
 from muses_eval.storage.query.polars_frames import scan
-from muses_eval.storage.query.reader_check import check_readers
+from muses_eval.storage.query.reader_check import check_readers, check_rerouted_readers
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
 
@@ -164,6 +164,19 @@ def test_a_private_authority_is_trusted_by_writer_and_readers(
         store = open_store(s3_url)
         check_readers(store)
         assert list(store.list(CHECK_PREFIX)) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_polars_cannot_read_is_refused_before_it_is_played(
+    s3_url: str, s3_environment: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Polars refuses a server's certificate that is its own authority; boto3 and DuckDB accept it."""
+    with tls_front(s3_environment.endpoint, tmp_path, self_signed=True) as (url, authority):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority))
+        open_store(s3_url).check()
+        with pytest.raises(StoreError, match=r"but Polars does not: .* basicConstraints=CA:FALSE"):
+            check_rerouted_readers(open_store(s3_url))
 
 
 @pytest.mark.slow
