@@ -88,14 +88,20 @@ def _section_at(location: Sequence[str | int]) -> type:
 
 
 def _right_place(location: tuple[str | int, ...]) -> str | None:
-    """Returns where the unknown key at a location is known: in a section beside it, or beside its own section."""
+    """Returns where an unknown key is known: in a section beside it, beside its own section, or two levels below."""
     *parents, key = location
-    for name, section in keys_of(_section_at(parents)).items():
-        if section is not None and key in keys_of(section):
+    beside = {name: keys_of(section) for name, section in keys_of(_section_at(parents)).items() if section is not None}
+    for name, known in beside.items():
+        if key in known:
             return f"under {name}, as {name}: {{{key}: ...}}"
     sections = [part for part in parents if isinstance(part, str)]
-    above = keys_of(_section_at(sections[:-1])) if sections else {}
-    return f"beside {sections[-1]}, one level up" if key in above else None
+    if sections and key in keys_of(_section_at(sections[:-1])):
+        return f"beside {sections[-1]}, one level up"
+    for name, known in beside.items():
+        for inner, section in known.items():
+            if section is not None and key in keys_of(section):
+                return f"under {name}, as {inner}: {{{key}: ...}}"
+    return None
 
 
 def keys_of(section: type) -> dict[str, type | None]:
