@@ -138,7 +138,7 @@ def test_a_model_without_its_key_costs_no_other_model(muses: Muses, tmp_path: Pa
         "execution": {"shard_size": 1, "executor": executor, "workers": 1},
     }
     (tmp_path / "run.yaml").write_text(json.dumps(config))
-    done = muses("run", "run.yaml", "--json")
+    done = muses("run", "run.yaml", "--json", "--quiet")
     assert done.returncode == 3, done.stderr
     first, *_, cause, _ = done.stderr.splitlines()
     assert first.startswith("locked is not played: ")
@@ -156,7 +156,7 @@ def test_a_model_that_does_not_answer_is_named_at_once(muses: Muses, tmp_path: P
     down = {"model": "openai:down", "base_url": f"http://127.0.0.1:{port}/v1", "max_retries": 0}
     config = {"models": [down, "scripted/refuse"], "dataset": "generated:2", "families": ["queue"]}
     (tmp_path / "run.yaml").write_text(json.dumps(config))
-    done = muses("run", "run.yaml", "--json")
+    done = muses("run", "run.yaml", "--json", "--quiet")
     assert done.returncode == 3, done.stderr
     assert done.stderr.startswith("down does not respond yet: transport: ")
     episodes = json.loads(done.stdout)["episodes"]
@@ -252,7 +252,7 @@ def test_a_deep_folder_and_a_home_of_ones_own(muses: Muses, tmp_path: Path) -> N
     """Ray's logs are in MUSES_HOME even if its path is too long for sockets, and the short link is removed."""
     home = tmp_path / ("deep" * 30)
     with tempfile.TemporaryDirectory(prefix="m") as short:  # pytest's paths are too long for a short link
-        done = muses("run", *ORACLE, "--executor=ray", "--workers=1", MUSES_HOME=str(home), TMPDIR=short)
+        done = muses("run", *ORACLE, "--executor=ray", "--workers=1", "--quiet", MUSES_HOME=str(home), TMPDIR=short)
         assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr
         assert list(Path(short).iterdir()) == []
     assert sorted(path.name for path in home.iterdir()) == ["ray", "store"]
@@ -266,7 +266,7 @@ def test_a_deep_folder_and_a_home_of_ones_own(muses: Muses, tmp_path: Path) -> N
 def test_a_users_own_homes_are_respected(muses: Muses, tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="m") as ray:  # a user must choose a short path
         done = muses(
-            *("flow", "evaluate", *ORACLE, "--executor=ray", "--workers=1", "--store=out"),
+            *("flow", "evaluate", *ORACLE, "--executor=ray", "--workers=1", "--store=out", "--quiet"),
             PREFECT_HOME=str(tmp_path / "prefect"),
             RAY_TMPDIR=ray,
         )

@@ -273,7 +273,7 @@ def limited(folder: Path, provider: Provider, **flow: Any) -> tuple[str, ...]:
         "execution": {"shard_size": SHARD, "shards_per_worker": 2 * EPISODES},  # a slot for every shard, waiting or not
     }
     (folder / "limited.yaml").write_text(yaml.safe_dump(config))
-    return "flow", "evaluate", "limited.yaml", "--json"
+    return "flow", "evaluate", "limited.yaml", "--json", "--quiet"
 
 
 # --- killed processes ---------------------------------------------------------------------------------------------

@@ -50,7 +50,8 @@ def known(server: PrefectServer, name: str) -> dict[str, Any]:
 def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, prefect: PrefectServer) -> None:
     """Also behind proxies that cannot reach this machine."""
     environment = {"HTTP_PROXY": "http://127.0.0.1:1", "ALL_PROXY": "socks5://127.0.0.1:1", "no_proxy": "x.example"}
-    done = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=prefect.url, **environment)
+    command = ("flow", "evaluate", *JOB, "--name=tonight", "--json", "--quiet")
+    done = muses(*command, PREFECT_API_URL=prefect.url, **environment)
     assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr
     run_id = json.loads(done.stdout)["run_id"]
     found = known(prefect, "evaluate-tonight")
@@ -62,13 +63,13 @@ def test_the_server_knows_the_run_its_cells_and_its_leaderboard(muses: Muses, pr
     ]
     assert found["artifacts"][f"progress-{run_id}"] == ("progress", 100.0)
     progress = [line for line in found["logs"] if line.startswith(f"run {run_id}: ")]
-    assert [line.split(": ")[1] for line in progress] == ["0 of 12 episodes (0%)", "12 of 12 episodes (100%)"]
+    assert [progress[n].split(": ")[1] for n in (0, -1)] == ["0 of 12 episodes (0%)", "12 of 12 episodes (100%)"]
     kind, text = found["artifacts"][f"leaderboard-{run_id}"]
     assert kind == "markdown"
     assert "| scripted/oracle" in text
     assert "100.0" in text
 
-    again = muses("flow", "evaluate", *JOB, "--name=tonight", "--json", PREFECT_API_URL=prefect.url)  # none pending
+    again = muses(*command, PREFECT_API_URL=prefect.url)  # none pending
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["leaderboard"] == json.loads(done.stdout)["leaderboard"]
     assert [state for state, _ in known(prefect, "evaluate-tonight")["states"]] == ["COMPLETED"] * 2
@@ -184,4 +185,5 @@ def test_the_doctor_finds_the_server(muses: Muses, prefect: PrefectServer) -> No
     assert (done.returncode, done.stderr) == (2, "")
     findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
     found = findings["prefect"]
-    assert (found["ok"], found["detail"]) == (True, f"the server at {prefect.url} answers")
+    assert found["ok"]
+    assert found["detail"].startswith(f"the server at {prefect.url} answers, with version ")

@@ -31,7 +31,7 @@ def test_an_api_model_on_ray_into_s3_and_out_again_in_sql(muses: Muses, tmp_path
         done = muses(
             *("run", "--model", "openai:mock", "--base-url", provider.base_url, "--family", "access"),
             *("--dataset", str(dataset), "--executor", "ray", "--workers", "2", "--shard-size", "2"),
-            *("--store", store, "--json"),
+            *("--store", store, "--json", "--quiet"),
             **s3.environment,
         )
         asked = len(provider.completions)
@@ -73,7 +73,7 @@ def test_official_files_are_played_as_they_are(muses: Muses, folder: str, episod
 @pytest.mark.own_process
 def test_the_flow_and_the_plain_run_are_the_same_job(muses: Muses, prefect: PrefectServer) -> None:
     """A run has the same id and scores without Prefect, with its embedded server, and with another server on Ray."""
-    arguments = (*AGENTS, "--dataset", "generated:4", "--json")
+    arguments = (*AGENTS, "--dataset", "generated:4", "--json", "--quiet")
     plain = muses("run", *arguments, "--store", "plain")
     embedded = muses("flow", "evaluate", *arguments, "--store", "embedded")
     server = {"PREFECT_API_URL": prefect.url}

@@ -166,7 +166,7 @@ def playing(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
 def waiting(provider: Provider) -> tuple[str, ...]:
     """Returns the arguments of a run whose model does not respond."""
     model = ("--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:2", "--family=queue")
-    return ("run", *model, "--run-id=r", "--store=out", "--json")
+    return ("run", *model, "--run-id=r", "--store=out", "--json", "--quiet")
 
 
 def test_the_second_driver_says_so_and_leaves(muses: Muses, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_full_disk(muses: Muses, tmp_path: Path) -> None:
         pytest.skip("only the superuser may mount a small disk")
     try:
         arguments = ("run", "--model=scripted/random", "--dataset=generated:100", f"--store={disk}/out", "--json")
-        arguments = (*arguments, "--shard-size=16")
+        arguments = (*arguments, "--shard-size=16", "--quiet")
         stopped = muses(*arguments)
         assert (stopped.returncode, stopped.stdout) == (2, "")
         (line,) = stopped.stderr.splitlines()
