@@ -121,7 +121,7 @@ def test_an_installed_package_is_a_family(site: Path, tmp_path: Path) -> None:
     with connect(str(tmp_path / "store")) as connection:  # this process does not have the package
         without = render_leaderboard(leaderboard(connection), "table")
     assert "scripted/oracle" in without
-    assert "ballot" not in without
+    assert "ballot acc" not in without
 
 
 def test_packages_that_cannot_be_used_are_named_and_left_out(site: Path, tmp_path: Path) -> None:

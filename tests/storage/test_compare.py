@@ -355,7 +355,7 @@ def test_finding_a_model(folder: ObjectStore) -> None:
         found = compare(connection, ModelInRun("run-a", "it's"), ModelInRun("run-b", "c"))
     assert only(found).pairs == 1
     for text, run_id, mentions in (
-        ("qwen:fre", "run-a", ("'qwen:fre' in the run 'run-a'", "did you mean 'qwen:free'?", "runs: run-b")),
+        ("qwen:fere", "run-a", ("'qwen:fere' in the run 'run-a'", "did you mean 'qwen:free'?", "runs: run-b")),
         ("run-b:d", "run-a", ("'d' in the run 'run-b'", "has: c")),
         ("c", "run-c", ("'c' in the run 'run-c'", "has: none", "RUN:MODEL", "run-a, run-b")),
     ):
