@@ -52,16 +52,22 @@ WIRING = {
     "workers/providers/open_model.py",  # maps a wire format to its adapter
     "workers/rehearsal/provider.py",  # the formats of the rehearsal's server
 }
+WORDINGS = {"workers/providers/error_class.py", "workers/providers/listed_models.py"}
+"""Wordings and documents of servers, with the names of these servers."""
 MAY_NAME = {
     "anthropic": {
         *WIRING,
         "workers/providers/anthropic.py",
         "workers/providers/anthropic_messages.py",
         "workers/rehearsal/anthropic_format.py",
+        *WORDINGS,
     },
     # "openai" is also the name of a wire format that others are compared with, and the example in help texts.
     "openai": {
         *WIRING,
+        *WORDINGS,
+        "workers/providers/finish_reasons.py",
+        "workers/providers/trial_call.py",  # a path of some gateways
         "workers/providers/openai.py",
         "workers/providers/azure.py",
         "workers/providers/adapter.py",

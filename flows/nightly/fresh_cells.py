@@ -17,7 +17,7 @@ class FreshCells:
     """A choice of cells by model and family; empty: all."""
 
     models: tuple[str, ...] = ()
-    """Names on the leaderboard, of models alone, or as in a config (``openai:NAME``)."""
+    """Names on the leaderboard, of models alone, or as in a config (``PROVIDER:NAME``)."""
     families: tuple[str, ...] = ()
 
     def choose(self, plan: Plan) -> list[Cell]:

@@ -254,6 +254,15 @@ def test_a_damaged_object_is_a_warning(tmp_path: Path) -> None:
     ]
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Handles SIGINT as Python does by default; a shell lets jobs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_keeps_the_finished_episodes(tmp_path: Path) -> None:
     """KeyboardInterrupt ends the run as Ctrl-C ends the command: a partly finished shard is stored, then resumed."""
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
