@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-MAX_OFFERED = 8
+MAX_LISTED, MAX_OFFERED = 12, 8
 
 
 def matching_names(wanted: str, names: Sequence[str], short: Callable[[str], str]) -> list[str]:
@@ -27,17 +27,25 @@ def matching_names(wanted: str, names: Sequence[str], short: Callable[[str], str
 def near_names(wanted: str, names: Iterable[str], most: int = MAX_OFFERED) -> list[str]:
     """Returns at most *most* similar names, the most similar first; case does not matter.
 
-    What follows the last slash or colon of a name is compared as well.
+    The last part of a name is compared as well.
     """
     by_folded: dict[str, list[str]] = {}
     for name in names:
-        for form in dict.fromkeys((name.casefold(), re.split(r"[/:]", name.casefold())[-1])):
+        for form in dict.fromkeys((name.casefold(), last_part(name.casefold()))):
             by_folded.setdefault(form, []).append(name)
     near = difflib.get_close_matches(wanted.casefold(), by_folded, most, 0.5)
     return list(dict.fromkeys(name for folded in near for name in by_folded[folded]))[:most]
 
 
-def offered(names: Sequence[str]) -> str:
-    """Returns the names separated by commas; of more than eight, the first eight and the number of the others."""
-    more = f" and {len(names) - MAX_OFFERED} more" if len(names) > MAX_OFFERED else ""
-    return ", ".join(names[:MAX_OFFERED]) + more
+def last_part(name: str) -> str:
+    """Returns what follows the last slash or colon of a name."""
+    return re.split(r"[/:]", name)[-1]
+
+
+def listed(names: Sequence[str], most: int = MAX_LISTED) -> str:
+    """Returns the names separated by commas; of more than *most*, the first ones and the number of the others.
+
+    Without names: ``none``.
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + more

@@ -77,7 +77,7 @@ def _better_form(base_url: str) -> str | None:
     extra = " and ".join(filter(None, (address["path"], address["version"] and f"?api-version={address['version']}")))
     version = f', and api_version: "{address["version"]}" beside it' if address["version"] else ""
     instead = f"write base_url: {address['base']}{version}"
-    return f"base_url ends with {extra}, which each request adds by itself; {instead}"
+    return f"base_url ends with {extra}, which is part of single requests; {instead}"
 
 
 def variable_problem(key: str, value: str, example: str) -> str | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import duckdb
 from muses_eval.pipeline.agents.agent_spec import CHAT, FactsLevel
-from muses_eval.storage.analysis.model_in_run import ModelInRun, listed
+from muses_eval.pipeline.name_match import listed
+from muses_eval.storage.analysis.model_in_run import ModelInRun
 
 
 @dataclass(frozen=True, slots=True)

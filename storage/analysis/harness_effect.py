@@ -12,6 +12,7 @@ import duckdb
 from muses_eval.pipeline.agents.agent_spec import CHAT, FactsLevel
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
+from muses_eval.pipeline.name_match import listed
 from muses_eval.storage.analysis.comparability import conditions
 from muses_eval.storage.analysis.compare import (
     AVERAGE,
@@ -22,7 +23,7 @@ from muses_eval.storage.analysis.compare import (
     compare_pairs,
 )
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
-from muses_eval.storage.analysis.model_in_run import ModelInRun, listed
+from muses_eval.storage.analysis.model_in_run import ModelInRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,13 @@
 """The models that are compared: each is one model in one run, found by the name that a user gives."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import duckdb
 from muses_eval.pipeline.errors import MusesError
-from muses_eval.pipeline.name_match import matching_names, near_names
+from muses_eval.pipeline.name_match import last_part, listed, matching_names, near_names
 from muses_eval.storage.runs.resolve_run import run_name
-
-_MAX_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +38,13 @@ def find_model(models: Mapping[str, Sequence[str]], name: str, run_id: str) -> M
     run, colon, model = name.partition(":")
     if name in models.get(run_id, ()):  # first, because names of models may contain colons
         return ModelInRun(run_id, name)
-    here = matching_names(name, models.get(run_id, ()), _last_part)
+    here = matching_names(name, models.get(run_id, ()), last_part)
     runs = matching_names(run, list(models), run_name) if colon and not here else []
     if len(runs) > 1:
         raise MusesError(f"{run!r} in {name!r} may be {len(runs)} runs: {listed(runs)}; write more of the run's id")
     run, model = (runs[0], model) if runs else (run_id, name)
     known = models.get(run, ())
-    found = matching_names(model, known, _last_part)
+    found = matching_names(model, known, last_part)
     if len(found) == 1:
         return ModelInRun(run, found[0])
     if found:
@@ -57,15 +54,3 @@ def find_model(models: Mapping[str, Sequence[str]], name: str, run_id: str) -> M
     others = [other for other in models if other != run]
     elsewhere = f" Models of another run are written RUN:MODEL; runs: {listed(others)}." if others else ""
     raise MusesError(f"no model {model!r} in the run {run!r}; {hint} has: {listed(known)}.{elsewhere}")
-
-
-def _last_part(model: str) -> str:
-    """Returns what follows the last slash or colon of a model's name."""
-    return re.split(r"[/:]", model)[-1]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Returns the names separated by commas; of more than twelve, the first twelve and the number of the others."""
-    shown = ", ".join(names[:_MAX_LISTED])
-    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-    return f"{shown}{more}" if names else "none"

@@ -3,7 +3,7 @@
 import re
 
 from muses_eval.pipeline.errors import StoreError
-from muses_eval.pipeline.name_match import matching_names, offered
+from muses_eval.pipeline.name_match import MAX_OFFERED, listed, matching_names
 from muses_eval.storage.objects.object_keys import manifest_key
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.manifest import NoSuchRunError, list_run_ids
@@ -36,6 +36,7 @@ def resolve_run(store: ObjectStore, wanted: str) -> str:
     if not found:
         manifest_key(wanted)  # refuses what cannot be an id
         raise NoSuchRunError(store.url, wanted, run_ids)
+    shown = listed(found, MAX_OFFERED)
     raise AmbiguousRunError(
-        f"{wanted!r} may be {len(found)} runs of the store {store.url}: {offered(found)}; write more of the id"
+        f"{wanted!r} may be {len(found)} runs of the store {store.url}: {shown}; write more of the id"
     )

@@ -21,7 +21,7 @@ RUN = f"{MUSES} run --model scripted/oracle --family queue --dataset generated:1
         (f"mkdir gone && cd gone && rmdir ../gone && {MUSES} store ls", 2, "muses: the working directory no longer"),
         (f"LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {RUN}", 0, "? published scoring ?"),
         (f"LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {MUSES} store ls --nöpe", 2, "Unknown option"),
-        (f"env -u HOME {MUSES} store ls --store '~nobody-here/x'", 2, "nobody-here"),
+        (f"env -u HOME {MUSES} store ls --store '~no-such-user/x'", 2, "no-such-user"),
     ],
 )
 def test_no_traceback(script: str, code: int, words: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What ``muses doctor`` says about the proxies of the environment."""
+"""The report of ``muses doctor`` on the proxies of the environment."""
 
 import pytest
 from muses_eval.flows.doctor.proxy_report import proxy_report, store_endpoints

@@ -1,7 +1,7 @@
 """A user may shorten a name as long as it is clear which one is meant."""
 
 import pytest
-from muses_eval.pipeline.name_match import matching_names, near_names, offered
+from muses_eval.pipeline.name_match import MAX_OFFERED, listed, matching_names, near_names
 
 NAMES = ["base-0a1b2c3d", "baseline-11112222", "baseline-33334444", "Night-2026-11-20", "night-2026-11-21"]
 
@@ -38,5 +38,5 @@ def test_near_names_ignore_case() -> None:
 
 
 def test_offered_names_are_few() -> None:
-    assert offered(["a", "b"]) == "a, b"
-    assert offered([str(number) for number in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7 and 4 more"
+    assert listed(["a", "b"], MAX_OFFERED) == "a, b"
+    assert listed([str(number) for number in range(12)], MAX_OFFERED) == "0, 1, 2, 3, 4, 5, 6, 7 and 4 more"
