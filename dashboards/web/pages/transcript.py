@@ -13,6 +13,7 @@ from muses_eval.dashboards.web.leaked_words import MarkedLeak, leaks
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.pages.episodes import EpisodeSummary, exported_episodes
 from muses_eval.dashboards.web.store_cache import StoreCache
+from muses_eval.dashboards.web.why.section import why_section
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
 from muses_eval.pipeline.episode.score import Score
@@ -103,6 +104,7 @@ def transcript_page(cache: StoreCache, request: PageRequest) -> Page:
             "briefing": next((_truncated(m.content) for m in episode.messages if m.sender == SYSTEM), ""),
             "turns": turns(episode, _leaks(cache, episode)),
             "scores": _episode_scores(episode.scores),
+            "why": why_section(episode),
             "events": [replace(event, text=_truncated(event.text)) for event in episode.events],
             "before": before,
             "after": after,
