@@ -106,11 +106,13 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _table_rows(rows: Sequence[LeaderboardRow], *, with_paper: bool) -> list[TableRow]:
-    """Returns our rows in their order; together with the paper's rows, all in the order of their averages."""
+    """Returns our rows in their order; with the paper's rows, all by their averages, built-in agents last."""
     if not with_paper:
         return measured_rows(rows)
     both = measured_rows(rows, beside_paper=True) + published_rows()
-    return sorted(both, key=lambda row: -(average.mean if (average := row.estimates["avg"]) else -1.0))
+    return sorted(
+        both, key=lambda row: (row.role is not None, -(average.mean if (average := row.estimates["avg"]) else -1.0))
+    )
 
 
 def _csv(records: Sequence[dict[str, Any]]) -> str:
@@ -202,6 +204,16 @@ def released_averaging(rows: Sequence[LeaderboardRow]) -> str:
     return f"averaging: released, {total} of {episodes} rows left out" + (f" ({by_model})" if by_model else "")
 
 
+def builtin_note(rows: Sequence[LeaderboardRow]) -> str:
+    """Returns what the built-in agents of a run are beside its models, or by themselves; empty without any."""
+    builtin = [row for row in rows if row.builtin is not None]
+    if not builtin:
+        return ""
+    if len(builtin) == len(rows):
+        return "built-in agents only: the ceiling and the floor of the scores, ranked among themselves"
+    return "built-in agents are the ceiling and the floor of the scores, and are not ranked"
+
+
 def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
     """Returns how the numbers were computed, and what is missing from them."""
     if not rows:
@@ -214,6 +226,7 @@ def _notes(rows: Sequence[LeaderboardRow], with_paper: bool) -> list[str]:
         notes.append(released_averaging(rows))
     if any(row.facts == "structured" for row in rows):
         notes.append(STRUCTURED_NOTE)
+    notes += filter(None, [builtin_note(rows)])
     notes += _mark_notes(rows)
     if with_paper:
         notes += PAPER_NOTES

@@ -43,6 +43,7 @@ def ranking_record(ranking: Ranking) -> dict[str, Any]:
                 "facts": each.facts,
                 "rank_best": None if each.band is None else each.band.best,
                 "rank_worst": None if each.band is None else each.band.worst,
+                "builtin": each.builtin,
                 **({} if each.unusable_excess is None else {"unusable_excess": each.unusable_excess}),
                 "overall": None if each.overall is None else each.overall.mean,
                 "overall_se": None if each.overall is None else each.overall.se,
@@ -124,9 +125,11 @@ def _unranked(ranking: Ranking) -> Iterator[str]:
     for each in ranking.models:
         if each.unusable_excess is not None:
             yield f"{one_line(each.model)} is not ranked, because {each.unusable_excess}"
-    names = [one_line(each.model) for each in ranking.models if each.band is None and each.unusable_excess is None]
-    if names:
+    others = [each for each in ranking.models if each.band is None and each.unusable_excess is None]
+    if names := [one_line(each.model) for each in others if each.builtin is None]:
         yield f"not ranked, because too few of their planned episodes are scored: {', '.join(names)}"
+    if names := [one_line(each.model) for each in others if each.builtin is not None]:
+        yield f"not ranked, because they are built-in agents: {', '.join(names)}"
 
 
 def _bands_note(ranking: Ranking) -> str:

@@ -40,7 +40,7 @@ def leaderboard(  # noqa: PLR0913 - independent options
     averaging: "Averaging" = "all",
     bands: bool = False,
 ) -> "pl.DataFrame":
-    """Returns the leaderboard of one run, one row per model, best first.
+    """Returns the leaderboard of one run, one row per model, best first, then one per built-in agent.
 
     Columns: ``rank``, ``run_id``, ``scoring``, ``protocol``, ``model``, ``base_model``, ``agent``, ``facts``; for each
     column of the leaderboard, such as ``queue_f1`` (:mod:`muses_eval.pipeline.leaderboard_columns`), its mean from 0
@@ -48,8 +48,8 @@ def leaderboard(  # noqa: PLR0913 - independent options
     ``..._high``, the bounds of the mean over all planned episodes; ``avg`` and ``avg_se``; ``episodes``, ``planned``,
     ``coverage``, the number of episodes by outcome, ``cost_usd`` and ``ranked``; ``agent_error_share``, the share of
     scored episodes in which an agent failed; ``unusable_share``, the share of unusable replies, its parts by kind, such
-    as ``truncated_share``, and ``unusable_excess``, why too many keep a model from being ranked.  A value that is
-    not known is null.
+    as ``truncated_share``, and ``unusable_excess``, why too many keep a model from being ranked; ``builtin``, the name
+    of a built-in agent, which has no rank beside a model.  A value that is not known is null.
 
     Args:
         store: a folder, ``s3://bucket/prefix`` or a report; None for the store of the commands.

@@ -3,6 +3,8 @@
 Failures are never scores: means are over scored episodes alone.  Every row has the number of episodes by outcome and
 the share of the plan that is scored; when episodes are missing, also the bounds of the means over all planned episodes.
 Unusable replies are scored, but a model with many of them is broken or set up wrongly: it is shown and not ranked.
+Built-in agents are the ceiling and the floor of a leaderboard, not competitors: beside a model they are not ranked, and
+come after all models.  A run of built-in agents alone, such as the demo, ranks them among themselves.
 A row on which the released code fails is no failure of this project: it is scored, and counts as 0 unless the averaging
 is that of the released code.
 """
@@ -72,7 +74,7 @@ class LeaderboardRow:
     """Cost of all played episodes, in US dollars; None when the cost of one is unknown."""
     ranked: bool
     """True when enough of the plan is scored, and few enough replies are unusable, in every family, to compare this row
-    with others."""
+    with others.  False for a built-in agent in a run that evaluates a model."""
     builtin: str | None = None
     """Name of a scripted agent (``oracle``, ...); None for a model, or without a manifest."""
     averaging: Averaging = "all"
@@ -120,7 +122,7 @@ def leaderboard(  # noqa: PLR0913 - independent options
     averaging: Averaging = "all",
     max_unusable: float | None = None,
 ) -> list[LeaderboardRow]:
-    """Returns the rows of one run or of all runs, sorted by run, then by average, best first.
+    """Returns the rows of one run or of all runs, sorted by run; in each run models, then built-in agents, best first.
 
     Args:
         connection: from :func:`muses_eval.storage.query.duckdb_connection.connect`.
@@ -330,8 +332,11 @@ def _row(scoring: Scoring, limits: _Limits, cells: Sequence[_Cell], columns: Map
 
 
 def _ranked(rows: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:
-    """Returns the rows of one run, best first, with their ranks."""
-    ordered = sorted(rows, key=lambda row: (row.avg is None, -(row.avg or 0.0), row.model))
+    """Returns the rows of one run with their ranks: models, then built-in agents, each best first."""
+    found = list(rows)
+    if any(row.builtin is None for row in found):
+        found = [row if row.builtin is None else replace(row, ranked=False) for row in found]
+    ordered = sorted(found, key=lambda row: (row.builtin is not None, row.avg is None, -(row.avg or 0.0), row.model))
     averages = [row.avg for row in ordered if row.ranked and row.avg is not None]
     return [
         replace(row, rank=1 + averages.index(row.avg)) if row.ranked and row.avg is not None else row for row in ordered

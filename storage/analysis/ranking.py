@@ -1,6 +1,5 @@
 """The models of a run compared pair by pair, and their possible ranks according to the significant differences."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,11 +33,13 @@ class ModelRank:
     """Range of its possible ranks; None when the model is not ranked."""
     unusable_excess: str | None = None
     """Text about the families with so many unusable replies that the model is not ranked; None without any."""
+    builtin: str | None = None
+    """Name of a scripted agent, which is ranked only in a run without models; None for a model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """All models of a run, best first, and all pairs of them in the same order."""
+    """All models of a run, then its built-in agents, each best first, and all pairs of them in the same order."""
 
     run_id: str
     settings: ComparisonSettings
@@ -80,14 +81,13 @@ def rank_models(
     )
     columns = [column for column in settings.columns if any(row.estimate(column) for row in rows)]
     overall = {row.model: None if row.avg is None else MeanEstimate(row.avg, row.avg_se) for row in rows}
-    order = sorted(rows, key=lambda row: _best_first(overall[row.model], row.model))
-    models = [ModelInRun(run_id, row.model) for row in order if any(row.estimate(column) for column in columns)]
+    models = [ModelInRun(run_id, row.model) for row in rows if any(row.estimate(column) for column in columns)]
     if len(models) < 2:
         raise MusesError(
             nothing_in_common(connection, [ModelInRun(run_id, row.model) for row in rows], settings.family)
         )
     comparisons = compare_pairs(connection, every_pair(models), settings)
-    ranked = [row.model for row in order if row.ranked and overall[row.model]]
+    ranked = [row.model for row in rows if row.ranked and overall[row.model]]
     bands = rank_bands(ranked, list(_significant_pairs(comparisons, settings.alpha)))
     found = conditions(connection, models, settings.family)
     return Ranking(
@@ -95,17 +95,21 @@ def rank_models(
         settings,
         tuple(columns),
         tuple(
-            ModelRank(row.model, row.agent, row.facts, overall[row.model], bands.get(row.model), row.unusable_excess)
-            for row in order
+            ModelRank(
+                row.model,
+                row.agent,
+                row.facts,
+                overall[row.model],
+                bands.get(row.model),
+                row.unusable_excess,
+                row.builtin,
+            )
+            for row in rows
         ),
         tuple(comparisons),
         found.cautions,
         found.protocols,
     )
-
-
-def _best_first(overall: MeanEstimate | None, model: str) -> tuple[float, str]:
-    return (math.inf if overall is None else -overall.mean, model)
 
 
 def _significant_pairs(comparisons: Sequence[Comparison], alpha: float) -> Iterator[tuple[str, str]]:

@@ -121,6 +121,11 @@ def test_built_in_agents_do_not_compete() -> None:
         assert "scripted/oracle (ceiling)" in text
         assert "lazy (floor)" in text
         assert "ours (" not in text
+        assert "built-in agents are the ceiling and the floor of the scores, and are not ranked" in text
+    alone = render_leaderboard([rows[0], rows[2]], "table")
+    assert "ranked among themselves" in alone
+    beside = render_leaderboard(rows, "table", with_paper=True)
+    assert beside.index("GPT-5.2") < beside.index("scripted/oracle (ceiling)") < beside.index("lazy (floor)")
 
 
 def test_unranked_rows_do_not_compete() -> None:

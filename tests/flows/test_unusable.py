@@ -32,7 +32,7 @@ def _played(muses: Muses, answers: Iterator[Response], *options: str) -> tuple[d
     assert done.returncode == 0, done.stderr
     rows = {row["model"]: row for row in json.loads(done.stdout)["leaderboard"]}
     oracle = rows["scripted/oracle"]
-    assert (oracle["rank"], oracle["coverage"], oracle["unusable_share"]) == (1, 1.0, 0.0)
+    assert (oracle["rank"], oracle["coverage"], oracle["unusable_share"]) == (None, 1.0, 0.0)
     return rows["m"], done.stderr.splitlines()
 
 
@@ -61,7 +61,7 @@ def test_every_table_and_page_shows_it(muses: Muses, tmp_path: Path) -> None:
     assert "m: unusable replies: empty 100 %; not ranked, because 100 % of its replies in access" in table
     assert "m is not ranked, because 100 % of its replies" in muses("leaderboard", "--bands").stdout
     lenient = json.loads(muses("leaderboard", "--max-unusable=1", "--format=json").stdout)
-    assert {each["model"]: each["ranked"] for each in lenient} == {"scripted/oracle": True, "m": True}
+    assert {each["model"]: each["ranked"] for each in lenient} == {"scripted/oracle": False, "m": True}
     page = TestClient(make_app(StoreCache(str(tmp_path / ".muses" / "store")), None))
     shown = page.get(f"/runs/{row['run_id']}/index.html").text
     assert "m is not ranked, because 100 % of its replies" in shown

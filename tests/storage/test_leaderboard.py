@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from muses_eval.dashboards.tables.ranking import render_ranking
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.unusable_replies import UnusableReplies
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.intervals import Bounds
 from muses_eval.storage.analysis.leaderboard import LeaderboardRow, leaderboard
+from muses_eval.storage.analysis.ranking import rank_models
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.query.duckdb_connection import connect
@@ -52,6 +54,36 @@ def _board(store: ObjectStore, **options: object) -> list[LeaderboardRow]:
 
 def _planned(*models: str, episodes: int = 2) -> dict[tuple[str, str], int]:
     return {(model, family): episodes for model in models for family in FAMILIES}
+
+
+def test_built_in_agents_stand_below_all_models_without_a_rank(store: ObjectStore) -> None:
+    """The best model is 1, whatever the oracle scores; a run of built-in agents alone ranks them among themselves."""
+    values = {"oracle": 1.0, "low": 0.2, "high": 0.8, "floor": 0.1}
+    builtin = {"oracle": "oracle", "floor": "refuse"}
+    for run_id, names in {"run-a": list(values), "run-b": list(builtin)}.items():
+        played = [one for name in names for one in _full(name, values[name], run_id)]
+        write_shard(store, ShardKey(run_id, "all", "all", 0, 1), played)
+        models = {
+            name: {"provider": "scripted", "model": builtin[name]} if name in builtin else {"provider": "openai"}
+            for name in names
+        }
+        create_or_check(store, replace(MANIFEST, run_id=run_id, planned=_planned(*names), models=models))
+    ranks = [(row.run_id, row.model, row.rank, row.ranked) for row in _board(store)]
+    assert ranks == [
+        ("run-a", "high", 1, True),
+        ("run-a", "low", 2, True),
+        ("run-a", "oracle", None, False),
+        ("run-a", "floor", None, False),
+        ("run-b", "oracle", 1, True),
+        ("run-b", "floor", 2, True),
+    ]
+    with connect(store.url) as connection:
+        ranking = rank_models(connection, "run-a")
+    assert {each.model: each.band is None for each in ranking.models} == {
+        "high": False, "low": False, "oracle": True, "floor": True
+    }  # fmt: skip
+    assert max(band.worst for band in ranking.bands.values()) == 2
+    assert "not ranked, because they are built-in agents: oracle, floor" in render_ranking(ranking, "table")
 
 
 def test_a_full_run(store: ObjectStore) -> None:
