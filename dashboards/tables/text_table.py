@@ -1,7 +1,6 @@
 """Text tables for terminals and Markdown, and text that is safe to print."""
 
 import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -10,6 +9,7 @@ from typing import Literal
 from muses_eval.dashboards.tables.cell_width import cell_width
 from muses_eval.dashboards.tables.narrow_table import GAP, NO_NARROWING, Narrowing, lay_out
 from muses_eval.dashboards.tables.screen import PLAIN, Screen
+from muses_eval.dashboards.tables.spoofing import spoofing_positions
 
 _STANDARD_ERROR = re.compile(r"± *[0-9.]+")
 _ESCAPES = str.maketrans({"\\": "\\\\", "|": "\\|", "<": "&lt;"})
@@ -93,8 +93,15 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric
 
 
 def printable(text: str) -> str:
-    """Returns *text* with control characters replaced, except for line breaks and tabs; safe to print in a terminal."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else "\ufffd" for c in text)
+    """Returns *text* safe to print in a terminal or a page.
+
+    Control characters, except for line breaks and tabs, and invisible characters that no script or emoji needs become
+    U+FFFD (:mod:`spoofing`).
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    spoofing = spoofing_positions(text)
+    return "".join("\ufffd" if i in spoofing else c for i, c in enumerate(text)) if spoofing else text
 
 
 def one_line(text: str) -> str:

@@ -5,14 +5,11 @@ in the run's manifest, and is used only if its briefing equals that of the episo
 never opened, since a store may come from an untrusted source.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from markupsafe import Markup, escape
-from muses_eval.dashboards.tables.text_table import printable
 from muses_eval.dashboards.web.page import NoSuchPageError
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.config.dataset import DatasetSpec
@@ -62,15 +59,6 @@ def leaks(cache: StoreCache, episode: Episode) -> Mapping[tuple[int, str], Marke
     }
 
 
-def marked(text: str, evidence: Iterable[str]) -> Markup:
-    """Returns *text* with the passages of *evidence* in ``<mark>`` elements; case, emphasis and spacing may differ."""
-    parts, end = [], 0
-    for start, stop in _merged(_spans(text, evidence)):
-        parts += [_escaped(text[end:start]), Markup("<mark>{}</mark>").format(_escaped(text[start:stop]))]
-        end = stop
-    return Markup().join([*parts, _escaped(text[end:])])
-
-
 def _scenario(cache: StoreCache, episode: Episode) -> Scenario[Any] | None:
     try:
         spec = _DATASET.validate_python(cache.run(episode.run_id).manifest.config["dataset"])
@@ -92,23 +80,3 @@ def _listed(evidence: tuple[str, ...]) -> str:
         if len(evidence) > _MAX_LISTED
         else ", ".join(f"“{passage}”" for passage in evidence)
     )
-
-
-def _spans(text: str, evidence: Iterable[str]) -> Iterable[tuple[int, int]]:
-    for passage in evidence:
-        words = map(re.escape, passage.split())
-        yield from (match.span() for match in re.finditer(r"[\s*`]+".join(words), text, re.IGNORECASE))
-
-
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, stop in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(stop, merged[-1][1])
-        else:
-            merged.append((start, stop))
-    return merged
-
-
-def _escaped(text: str) -> Markup:
-    return escape(printable(text))

@@ -1,7 +1,7 @@
 """Renders pages to HTML; the only module that loads the templates.
 
-Everything that a template prints is escaped and stripped of control characters, so that no text can reorder or hide the
-text around it.
+Everything that a template prints is escaped, and control and spoofing characters are replaced, so that no text can
+reorder or hide the text around it.
 """
 
 import json
@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from muses_eval.dashboards.tables.text_table import one_line, printable
 from muses_eval.dashboards.web.charts import interval_bar, legend_key, usage_bar
-from muses_eval.dashboards.web.leaked_words import marked
+from muses_eval.dashboards.web.message_text import shown_text
 from muses_eval.dashboards.web.page import Page, relative, segment
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
@@ -62,13 +62,13 @@ def _environment() -> Environment:
         "legend_key": legend_key,
         "segment": segment,
         "cell": cell,
-        "marked": marked,
+        "shown_text": shown_text,
     }
     return environment
 
 
 def _finalize(value: object) -> object:
-    """Returns a value as a template prints it: text without control characters, floats with 12 significant digits.
+    """Returns a value as a template prints it: text without spoofing characters, floats with 12 significant digits.
 
     DuckDB sums in the order in which its threads finish, so the last digits of a float differ between queries.
     """

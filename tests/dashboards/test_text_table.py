@@ -15,9 +15,10 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\u202c \u200b\u2066\ud800 \r\b"
 
 
 def width(line: str) -> int:
-    """Returns the width on a terminal, computed independently: 2 for wide characters, 0 for combining marks."""
+    """Returns the width on a terminal, computed independently: 2 for wide characters, 0 for marks and joiners."""
     return sum(
-        0 if unicodedata.category(c) in ("Mn", "Me") else 1 + (unicodedata.east_asian_width(c) in "WF") for c in line
+        0 if unicodedata.category(c) in ("Mn", "Me", "Cf") else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in line
     )
 
 
@@ -109,14 +110,60 @@ def test_colours_only_where_there_are_some() -> None:
     assert colored.startswith("\x1b[1m")
 
 
-@given(st.text())
+@given(st.text() | st.text("a بक\u094d👩🏽\u200c\u200d\ufe0f\u202e\U0001f3f4\U000e0067\U000e007f\U000e0101漢"))
 def test_printable_text_has_no_control_characters_but_line_breaks_and_tabs(text: str) -> None:
     shown = printable(text)
-    assert all(c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") for c in shown)
+    assert all(c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs") for c in shown)
     assert printable(shown) == shown
     assert len(shown) == len(text)
     shown.encode()
     assert "\n" not in one_line(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "می\u200cخواهم",
+        "کتاب\u200cها و API\u200cها",
+        "۲۰\u200cام، ه\u200d.ش",
+        "क\u094d\u200dष",
+        "क\u094d\u200c",
+        "ශ\u0dca\u200dරී",
+        "র\u200d\u09cdয",
+        "👩\u200d👩\u200d👧",
+        "🏳\ufe0f\u200d🌈",
+        "👩🏽\u200d⚕\ufe0f ❤\ufe0f 1\ufe0f\u20e3",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        "葛\U000e0100城",
+        "\u06dd١",
+    ],
+)
+def test_invisible_characters_stay_where_a_script_or_an_emoji_needs_them(text: str) -> None:
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pass\u200dword", "pass�word"),
+        ("Bob\u200c", "Bob�"),
+        ("سلام\u200c", "سلام�"),
+        ("می\u200c\u200cخواهم", "می��خواهم"),
+        ("\u200d👩", "�👩"),
+        ("👩\u200d", "👩�"),
+        ("👩\u200dx", "👩�x"),
+        ("admin\u202etxt\u2066\u2069\u200e\u061c", "admin�txt����"),
+        ("a\u200b\ufeff\u00ad\u2060\u180eb", "a�����b"),
+        ("hi\U000e0068\U000e0069", "hi��"),
+        ("\U0001f3f4\U000e0069\U000e0067", "\U0001f3f4��"),
+        ("a\U000e0101\U000e0102", "a��"),
+        ("a\ufe0f\ufe01", "a\ufe0f�"),
+        ("\u3164\u034f\u115f", "���"),
+    ],
+)
+def test_spoofing_characters_are_shown_as_such(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert printable(shown) == shown
 
 
 def test_plain_text_stays_as_it_is() -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from muses_eval.dashboards.web.export import exported_files
-from muses_eval.dashboards.web.leaked_words import marked
+from muses_eval.dashboards.web.message_text import FOLD_ABOVE, marked, shown_text
 from muses_eval.dashboards.web.page import NoSuchPageError, PageRequest, segment
 from muses_eval.dashboards.web.pages import episodes, leaderboard, transcript
 from muses_eval.dashboards.web.pages.compare_runs import run_predecessors
@@ -347,6 +347,21 @@ def test_marks_ignore_case_and_spacing_and_escape_the_text() -> None:
         "the <mark>CODE is\n  *AB 12</mark>* &lt;b&gt;"
     )
     assert marked("<x>\u202e", []) == "&lt;x&gt;\ufffd"
+
+
+def test_a_long_text_is_folded_unless_the_rest_has_marked_words() -> None:
+    """The parts make up the text; a cut is between words, and not inside a marked passage."""
+    assert shown_text("x" * FOLD_ABOVE) == f"<p>{'x' * FOLD_ABOVE}</p>"
+    folded = parse(shown_text("<b> " * FOLD_ABOVE, tag="pre"))
+    assert [tag for tag, _ in folded.tags] == ["pre", "details", "summary", *["pre"] * 7]
+    head, summary, *rest = folded.texts
+    assert "".join((head, *rest)) == "<b> " * FOLD_ABOVE
+    assert summary == f"{sum(map(len, rest)):,} more characters"
+    assert {part[-2:] for part in (head, *rest)} == {"> "}
+    inside = parse(shown_text("y" * 1990 + "the secret code" + "z" * FOLD_ABOVE, ["the secret code"]))
+    assert inside.texts[1] == "the secret code"
+    below = parse(shown_text("z" * FOLD_ABOVE + "secret", ["secret"]))
+    assert ("details", {"class": "rest", "open": None}) in below.tags
 
 
 @pytest.mark.parametrize(("briefing", "marks"), [(None, 1), ("Another briefing.", 0)])
