@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from muses_eval.dashboards.web.main_score import MAIN_SCORE_SQL
 from muses_eval.dashboards.web.store_cache import StoreCache
-from muses_eval.pipeline.leaderboard_columns import COLUMNS
 from muses_eval.storage.analysis.model_in_run import ModelInRun
 
 if TYPE_CHECKING:
@@ -12,14 +12,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MAX_FLIPS = 60
-_MAIN_METRIC = " ".join(
-    f"WHEN '{family}' THEN '{metric}'"
-    for family, metric in {column.family: column.metric for column in reversed(list(COLUMNS.values()))}.items()
-)
 _SCENARIO_SCORES = f"""
 SELECT
     family, scenario_id, template, coalesce(mode, attack, disclosure) AS variant,
-    avg(episode_scores(scores, 'published', [CASE family {_MAIN_METRIC} END])[1].value) AS score,
+    avg({MAIN_SCORE_SQL}) AS score,
     min(episode_id) AS episode_id
 FROM episodes
 WHERE run_id = $run AND model = $model AND outcome = 'scored'

@@ -19,6 +19,7 @@ from muses_eval.dashboards.web.pages.history import history_page
 from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page
 from muses_eval.dashboards.web.pages.live import live_page
 from muses_eval.dashboards.web.pages.runs import runs_page
+from muses_eval.dashboards.web.pages.scenario import exported_scenarios, scenario_page
 from muses_eval.dashboards.web.pages.sql import sql_page
 from muses_eval.dashboards.web.pages.transcript import prefetch, side_by_side_page, transcript_page
 from muses_eval.dashboards.web.store_cache import StoreCache
@@ -71,6 +72,12 @@ def _each_exported_episode(cache: StoreCache) -> Iterable[PathParams]:
         yield from ({**params, "episode": episode_id} for episode_id in episode_ids)
 
 
+def _each_exported_scenario(cache: StoreCache) -> Iterable[PathParams]:
+    for params in _each_run(cache):
+        for family, scenario_id in exported_scenarios(cache, params["run"]):
+            yield {**params, "family": family, "scenario": scenario_id}
+
+
 def _each_run_with_its_predecessor(cache: StoreCache) -> Iterable[PathParams]:
     return ({"first": run, "second": earlier} for run, earlier in run_predecessors(cache.runs()))
 
@@ -98,6 +105,7 @@ ROUTES = (
     Route("runs/{run}/compare/{a}/{b}.html", compare_page, _each_pair),
     Route("runs/{run}/episodes/index.html", episodes_page, _each_run),
     Route("runs/{run}/episodes/{episode}.html", transcript_page, _each_exported_episode),
+    Route("runs/{run}/scenarios/{family}/{scenario}.html", scenario_page, _each_exported_scenario),
     Route("compare.html", chosen_comparison_page, lambda _: ()),
     Route("compare/{first}/{second}/index.html", compare_runs_page, _each_run_with_its_predecessor),
     Route("compare/{first}/{a}/{second}/{b}.html", compare_across_page, _each_model_of_both),

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from muses_eval.dashboards.web.main_score import MAIN_SCORE_SQL
 from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.episode.episode import OUTCOMES
-from muses_eval.pipeline.leaderboard_columns import COLUMNS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,14 +26,11 @@ ORDERS = {
 }
 """Name -> (label, SQL)."""
 FILTERS = ("model", "family", "variant", "template", "outcome", "flag")
-_MAIN_METRICS = {column.family: column.metric for column in reversed(list(COLUMNS.values()))}
 _EPISODES = f"""
 SELECT
     episode_id, run_id, model, family, scenario_id, coalesce(mode, attack, disclosure) AS variant, difficulty, template,
     num_users, epoch, outcome, error_kind, flags, turns, seconds, cost_usd,
-    episode_scores(scores, 'published', [CASE family {
-    " ".join(f"WHEN '{family}' THEN '{metric}'" for family, metric in _MAIN_METRICS.items())
-} END])[1].value AS score
+    {MAIN_SCORE_SQL} AS score
 FROM episodes
 WHERE run_id = $run
     AND ($model = '' OR model = $model)
@@ -44,7 +41,6 @@ WHERE run_id = $run
     AND ($flag = '' OR list_contains(flags, $flag))
     AND ($text = '' OR len(list_filter(messages, lambda m: contains(lower(m.content), lower($text)))) > 0)
 """  # noqa: S608 - names of our own families and metrics
-"""``score`` is the metric of the family's first leaderboard column."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ scenario can be generated again (``leaked_words.py``).  All messages come from m
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from muses_eval.dashboards.web.failures import failures_among, failures_of, walks
 from muses_eval.dashboards.web.leaked_words import MarkedLeak, leaks
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
-from muses_eval.dashboards.web.pages.episodes import EpisodeSummary, exported_episodes
+from muses_eval.dashboards.web.pages.episodes import exported_episodes
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.dashboards.web.why.section import why_section
 from muses_eval.pipeline.episode.episode import Episode
@@ -22,30 +22,8 @@ from muses_eval.pipeline.text.reasoning import split_reasoning
 from muses_eval.storage.query.find_episode import find_episode
 from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 MAX_CHARS = 100_000
 """Maximum length of a text on the page; a longer text is truncated, since the browser has to lay it out."""
-_NEIGHBOURS = """
-WITH failures AS (
-    SELECT episode_id
-    FROM episodes
-    WHERE run_id = $run AND model = $model AND family = $family AND (
-        outcome <> 'scored'
-        OR list_min(list_transform(
-            episode_scores(scores, 'published', ['f1', 'accuracy', 'privacy', 'success']), lambda s: s.value
-        )) < 1
-    )
-)
-SELECT max(episode_id) FILTER (episode_id < $episode), min(episode_id) FILTER (episode_id > $episode) FROM failures
-"""
-"""Neighbours among the episodes of the same model and family that failed or scored below 1.
-
-A compacted run stores these episodes together.
-"""
-
-
 Leaks = Mapping[tuple[int, str], MarkedLeak]
 """(turn, principal) -> leak."""
 MetricScores = tuple[str, float | None, float | None]
@@ -92,8 +70,9 @@ def transcript_page(cache: StoreCache, request: PageRequest) -> Page:
     """Returns the transcript of an episode.  Path parameters: ``run`` and ``episode``, an ID or its beginning."""
     run_id = request.path_params["run"]
     episode = _find(cache, run_id, request.path_params["episode"])
-    exported = () if request.live else exported_episodes(cache, run_id)
-    before, after = _neighbours(cache, episode) if request.live else _neighbours_among(exported, episode)
+    failures = (
+        failures_of(cache, episode) if request.live else failures_among(exported_episodes(cache, run_id), episode)
+    )
     return Page(
         title=f"{episode.model} on {episode.scenario_id}",
         template="transcript.html",
@@ -106,8 +85,7 @@ def transcript_page(cache: StoreCache, request: PageRequest) -> Page:
             "scores": _episode_scores(episode.scores),
             "why": why_section(episode),
             "events": [replace(event, text=_truncated(event.text)) for event in episode.events],
-            "before": before,
-            "after": after,
+            "walks": walks(failures, episode),
         },
     )
 
@@ -136,10 +114,13 @@ def side_by_side_page(cache: StoreCache, request: PageRequest) -> Page:
 
     Path parameters: the runs ``first`` and ``second``, and their episodes ``a`` and ``b``.
     """
-    one, other = (
-        _find(cache, request.path_params[run], request.path_params[name])
-        for run, name in (("first", "a"), ("second", "b"))
-    )
+    params = request.path_params
+    return beside(cache, (params["first"], params["a"]), (params["second"], params["b"]))
+
+
+def beside(cache: StoreCache, first: tuple[str, str], second: tuple[str, str]) -> Page:
+    """Returns the page of two episodes side by side, each given as (run, id or its beginning)."""
+    one, other = _find(cache, *first), _find(cache, *second)
     run_id = one.run_id if one.run_id == other.run_id else None
     columns = [
         EpisodeColumn(
@@ -165,34 +146,6 @@ def _find(cache: StoreCache, run_id: str, prefix: str) -> Episode:
             raise NoSuchPageError(str(error)) from error
 
     return cache.get_or_compute(("episode", prefix), read, run_id)
-
-
-def _neighbours(cache: StoreCache, episode: Episode) -> tuple[str | None, str | None]:
-    """Returns the last failure before this episode and the first after it, of the same model and family."""
-    here = {
-        "run": episode.run_id,
-        "model": episode.model,
-        "family": episode.family,
-        "episode": episode.episode_id,
-    }
-
-    def read(connection: "DuckDBPyConnection") -> tuple[str | None, str | None]:
-        return connection.execute(_NEIGHBOURS, here).fetchone() or (None, None)
-
-    name = ("neighbours", episode.episode_id)
-    return cache.get_or_compute(name, lambda: cache.query(read, episode.run_id), episode.run_id)
-
-
-def _neighbours_among(episodes: Sequence[EpisodeSummary], episode: Episode) -> tuple[str | None, str | None]:
-    """As :func:`_neighbours`, among the episodes in an export."""
-    here = episode.model, episode.family
-    failures = [
-        other.episode_id
-        for other in episodes
-        if (other.model, other.family) == here and (other.score is None or other.score < 1)
-    ]
-    before = max((found for found in failures if found < episode.episode_id), default=None)
-    return before, min((found for found in failures if found > episode.episode_id), default=None)
 
 
 def _leaks(cache: StoreCache, episode: Episode) -> Leaks:

@@ -23,6 +23,7 @@ from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.event import Event
+from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.hashing import digest
 from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.open_store import open_store
@@ -396,14 +397,64 @@ def test_a_transcript_is_read_once(tmp_path: Path) -> None:
     assert client(cache).get(path).text == first
 
 
-def test_a_transcript_links_to_the_next_failure(tmp_path: Path) -> None:
-    """The link skips an episode with a full score."""
-    found = [queue("m", n, 1.0 if n == 1 else 0.5) for n in range(3)]
-    browser = client(store_of(tmp_path, found))
-    low = sorted(episode.episode_id for episode in (found[0], found[2]))
-    text = browser.get(f"/runs/run-a/episodes/{low[0]}.html").text
-    links = {a["rel"]: a["href"] for tag, a in parse(text).tags if a.get("rel") in ("prev", "next")}
-    assert links == {"next": f"{low[1]}.html"}
+def test_a_transcript_links_to_the_failures_before_and_after_it(tmp_path: Path) -> None:
+    """Worst first: what failed, then the lowest score.  By scenario: in the order of ids.  Full scores are left out."""
+    found = [queue("m", n, value) for n, value in enumerate((0.5, 1.0, 0.25, 0.75))]
+    found.append(failed("lost", model="m", scenario_id="q009"))
+    cache = store_of(tmp_path, [*found, queue("other", 0, 0.1)])
+    ids = {episode.episode_id: n for n, episode in enumerate(found)}
+    live = {n: steps(client(cache).get(f"/runs/run-a/episodes/{key}.html").text, ids) for key, n in ids.items()}
+    assert live == {
+        0: [("previous failure, worst first", 2), ("next failure, worst first", 3), ("next failure, by scenario", 2)],
+        1: [
+            ("previous failure, worst first", 3),
+            ("previous failure, by scenario", 0),
+            ("next failure, by scenario", 2),
+        ],
+        2: [
+            ("previous failure, worst first", 4),
+            ("next failure, worst first", 0),
+            ("previous failure, by scenario", 0),
+            ("next failure, by scenario", 3),
+        ],
+        3: [
+            ("previous failure, worst first", 0),
+            ("previous failure, by scenario", 2),
+            ("next failure, by scenario", 4),
+        ],
+        4: [("next failure, worst first", 2), ("previous failure, by scenario", 3)],
+    }
+    assert "2 of 4" in client(cache).get(f"/runs/run-a/episodes/{found[2].episode_id}.html").text
+    files = dict(exported_files(cache))
+    assert {n: steps(files[f"runs/run-a/episodes/{key}.html"].decode(), ids) for key, n in ids.items()} == live
+
+
+def steps(text: str, ids: dict[str, int]) -> list[tuple[str | None, int]]:
+    """Returns (label, number of the episode) of the links to other failures."""
+    links = [a for tag, a in parse(text).tags if tag == "a" and "failure" in (a.get("aria-label") or "")]
+    return [(a["aria-label"], ids[(a["href"] or "").removesuffix(".html")]) for a in links]
+
+
+def test_a_scenario_lists_the_episodes_of_all_models(tmp_path: Path) -> None:
+    """Best first, with both scorings and what failed; two episodes are shown side by side; an export has the page."""
+    better, worse = (
+        replace(queue(model, 1, value), scores=(*queue(model, 1, value).scores, Score("corrected", "f1", value / 4)))
+        for model, value in ((f"better {HOSTILE}", 0.8), ("worse", 0.4))
+    )
+    lost = failed("lost", model="lost", scenario_id="q001")
+    cache = store_of(tmp_path, [worse, better, lost, queue("worse", 2, 0.3)])
+    path = "runs/run-a/scenarios/queue/q001.html"
+    text = client(cache).get(f"/{path}").text
+    rows = [re.findall(r'<td class="num" data-value="[^"]*">([^<]*)', row) for row in text.split("<tr>")[2:]]
+    assert rows == [["80.0", "20.0"], ["40.0", "10.0"], ["–", "–"]]
+    assert text.index("better ") < text.index(">worse<") < text.index(">lost<")
+    assert "infra failed" in text
+    both = client(cache).get(f"/{path}?a={better.episode_id}&b={worse.episode_id}").text
+    assert [tag for tag, a in parse(both).tags if tag == "div" and a.get("class") == "beside"] == ["div"]
+    assert client(cache).get("/runs/run-a/scenarios/queue/q009.html").status_code == 404
+    exported = dict(exported_files(cache))[path].decode()
+    assert f"../../episodes/{better.episode_id}.html" in exported
+    assert "<form" not in exported
 
 
 def test_a_prefix_of_an_id_is_enough_and_an_unknown_id_is_not_found(tmp_path: Path) -> None:
