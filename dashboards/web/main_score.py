@@ -1,4 +1,4 @@
-"""The score by which pages sort the episodes of a family: the metric of its first leaderboard column, published scoring."""
+"""The score that stands for an episode: the metric of its family's first leaderboard column, by published scoring."""
 
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
