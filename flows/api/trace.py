@@ -47,6 +47,11 @@ class Trace:
         return self._entries("scores")
 
     @property
+    def evidence(self) -> "pl.DataFrame":
+        """A row per check behind the scores: ``rule``, ``verdict``, ``principal``, ``turn``, ``span`` and others."""
+        return self._entries("evidence")
+
+    @property
     def calls(self) -> "pl.DataFrame":
         """A row per model call, with its tokens, cost in US dollars and latency in seconds."""
         return self._entries("calls")

@@ -1,7 +1,8 @@
 """Scores the stored transcripts of a run again with the current scorers, without a model call.
 
 The transcripts and the old scores stay.  New scores are separate objects (:mod:`muses_eval.storage.runs.rescored`), and
-queries return the newest.  Rescoring may be interrupted and started again at any time.
+queries return the newest.  Evidence comes with the scores; episodes of older versions without evidence are scored again
+for it.  Rescoring may be interrupted and started again at any time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +18,12 @@ from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.errors import ConfigError, DatasetError, MusesError
 from muses_eval.pipeline.families import FAMILIES
-from muses_eval.pipeline.families.family import Family
+from muses_eval.pipeline.families.family import Family, evidence_of
 from muses_eval.pipeline.providers import is_remote_api
 from muses_eval.storage.objects.object_keys import RescoredKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.runs.manifest import RunManifest, find_manifest
+from muses_eval.storage.runs.manifest import RunManifest, find_manifest, update_manifest, with_current_schema
 from muses_eval.storage.runs.rescored import (
     PendingRescore,
     RescoredEpisode,
@@ -33,6 +34,7 @@ from muses_eval.storage.runs.rescored import (
 )
 from muses_eval.storage.runs.run_lock import RunLock, hold_run_lock
 from muses_eval.storage.runs.shards import read_episodes
+from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
 
 PART_EPISODES = 5000
 """Maximum number of episodes per object: the most that an interruption loses, and that are in memory."""
@@ -62,7 +64,7 @@ class FamilyReport:
     changed: int
     """Number of rescored episodes whose scores differ from those stored when they were played."""
     current: int
-    """Number of episodes that already had scores of this or a newer scorer version."""
+    """Number of episodes that already had scores of this scorer version, with evidence, or of a newer one."""
     unscored: int
     """Number of failed episodes, which have no scores."""
 
@@ -163,6 +165,8 @@ def _advice(manifest: RunManifest) -> str:
 def _rescore_family(job: _FamilyJob) -> FamilyReport:
     family = job.family
     first = pending = read_pending_rescore(job.store, job.run_id, family.name, family.scorer_version)
+    if first.count and job.run.manifest.schema_version < SCHEMA_VERSION:
+        update_manifest(job.store, job.run_id, with_current_schema)
     while not _write_parts(job, pending):
         pending = read_pending_rescore(job.store, job.run_id, family.name, family.scorer_version)
     return FamilyReport(
@@ -206,13 +210,14 @@ def transcript_of(episode: Episode) -> Transcript:
 
 
 def _score(job: _FamilyJob, episode: Episode) -> RescoredEpisode:
-    family = job.family
+    family, scenario, transcript = job.family, job.scenarios[episode.scenario_id], transcript_of(episode)
     try:
-        scores = family.score(job.scenarios[episode.scenario_id], transcript_of(episode))
+        scores = family.score(scenario, transcript)
+        evidence = evidence_of(family, scenario, transcript)
     except Exception as error:
         raise MusesError(
             f"the scorer of {family.name} (version {family.scorer_version}) failed on episode {episode.episode_id} of "
             f"run {episode.run_id}: {type(error).__name__}: {error}\nA scorer must accept every transcript: "
             "correct it, and start again; finished parts are stored."
         ) from error
-    return RescoredEpisode(episode.run_id, episode.episode_id, family.scorer_version, scores)
+    return RescoredEpisode(episode.run_id, episode.episode_id, family.scorer_version, scores, evidence)

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from muses_eval.pipeline.agents.agent_spec import FactsLevel
 from muses_eval.pipeline.episode.event import Event
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
@@ -81,3 +82,5 @@ class Episode:
     events: tuple[Event, ...] = ()
     unusable: UnusableReplies | None = None
     """Number of unusable replies by kind; None in rows of older versions."""
+    evidence: tuple[Evidence, ...] | None = None
+    """The checks behind the scores; empty without scores, None when they were not computed (rows of older versions)."""

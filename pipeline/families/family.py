@@ -10,6 +10,7 @@ from typing import Literal, Protocol, TypeVar, get_args
 
 from muses_eval.pipeline.agents.facts import Facts
 from muses_eval.pipeline.agents.interface import TurnReply
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.interfaces import Action, PrincipalView
 from muses_eval.pipeline.episode.scenario import Input, Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
@@ -120,6 +121,14 @@ class Family(Protocol[T]):
         """Returns all scores of an episode, by both scorings; never raises, whatever the agent wrote."""
         ...
 
+    def evidence(self, scenario: Scenario[T], transcript: Transcript) -> tuple[Evidence, ...]:
+        """Returns the checks behind the scores of an episode, by both scorings; never raises, whatever the agent wrote.
+
+        Keep the rows few and their texts short, because they are stored with the episode.  Increase
+        :attr:`scorer_version` when they change.  The method is optional (:func:`evidence_of`).
+        """
+        ...
+
     def score_case(self, scenario: Scenario[T], case: Row, scoring: Scoring) -> dict[str, float | str]:
         """Scores one recorded reply in the format of ``muses score``: metric -> value, and possibly ``error``.
 
@@ -127,6 +136,11 @@ class Family(Protocol[T]):
             RowError: the case is malformed.
         """
         ...
+
+
+def evidence_of(family: Family[T], scenario: Scenario[T], transcript: Transcript) -> tuple[Evidence, ...]:
+    """Returns the evidence of an episode; empty for a family of an installed package without the method."""
+    return family.evidence(scenario, transcript) if hasattr(family, "evidence") else ()
 
 
 def is_multi_turn(family: Family[T]) -> bool:

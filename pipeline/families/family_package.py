@@ -15,7 +15,9 @@ from muses_eval.pipeline.families.family import Family
 from muses_eval.pipeline.leaderboard_columns import Column
 from muses_eval.pipeline.plugins import LoadedPlugins, PluginError, load_plugins
 
-_MEMBERS = tuple(name for name in vars(Family) if not name.startswith("_"))
+_OPTIONAL = ("evidence",)
+"""Methods that a family may lack."""
+_MEMBERS = tuple(name for name in vars(Family) if not name.startswith("_") and name not in _OPTIONAL)
 _COUNTS = ("max_turns", "paper_size", "scorer_version")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,59}")
 

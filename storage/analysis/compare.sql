@@ -22,7 +22,8 @@ narrow AS (
         attempt,
         shard,
         scorer_version,
-        episode_scores(scores, $scoring, $metrics) AS scores
+        episode_scores(scores, $scoring, $metrics) AS scores,
+        NULL AS evidence
     FROM traces
     JOIN compared USING (run_id, model)
     WHERE outcome = 'scored' AND ($family IS NULL OR family = $family)
@@ -32,7 +33,8 @@ narrow_again AS (
         run_id,
         episode_id,
         scorer_version,
-        episode_scores(scores, $scoring, $metrics) AS scores
+        episode_scores(scores, $scoring, $metrics) AS scores,
+        NULL AS evidence
     FROM rescored
     WHERE list_contains($run_ids, run_id)
 ),

@@ -5,7 +5,7 @@
 -- Settled rows are read where they lie, once for the scores and once for the few small columns of the outcomes: to keep
 -- them in memory would cost as much as to read them.
 WITH again AS (
-    SELECT run_id, episode_id, scorer_version, episode_scores(scores, $scoring, $metrics) AS scores
+    SELECT run_id, episode_id, scorer_version, episode_scores(scores, $scoring, $metrics) AS scores, NULL AS evidence
     FROM rescored
     WHERE $run_id IS NULL OR run_id = $run_id
 ),
@@ -27,7 +27,8 @@ attempts AS MATERIALIZED (
         scorer_version,
         turns,
         unusable_replies(unusable, flags) AS unusable,
-        episode_scores(scores, $scoring, $metrics) AS scores
+        episode_scores(scores, $scoring, $metrics) AS scores,
+        NULL AS evidence
     FROM unsettled
     WHERE $run_id IS NULL OR run_id = $run_id
 ),
@@ -59,7 +60,8 @@ played AS NOT MATERIALIZED (
         scorer_version,
         turns,
         unusable_replies(unusable, flags) AS unusable,
-        episode_scores(scores, $scoring, $metrics) AS scores
+        episode_scores(scores, $scoring, $metrics) AS scores,
+        NULL AS evidence
     FROM settled
     WHERE $run_id IS NULL OR run_id = $run_id
 ),

@@ -44,6 +44,7 @@ _KEPT_APART = {
     "sampling",
     "flags",
     "unusable",
+    "evidence",
 }
 """Fields of an episode that are not copied to the metadata as they are."""
 
@@ -83,6 +84,8 @@ def _metadata(episode: Episode) -> dict[str, Any]:
     names = (name for name in SCHEMA.names if name not in _KEPT_APART)
     known = {name: value for name in names if (value := getattr(episode, name)) is not None}
     nested: dict[str, Any] = {name: [asdict(item) for item in getattr(episode, name)] for name in ("calls", "events")}
+    if episode.evidence is not None:
+        nested["evidence"] = [asdict(item) for item in episode.evidence]
     if episode.unusable is not None:
         nested["unusable"] = asdict(episode.unusable)
     return {**known, "flags": list(episode.flags), **nested}

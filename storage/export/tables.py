@@ -12,7 +12,7 @@ import duckdb
 from muses_eval.storage.export.atomic_file import atomic_write
 
 ExportFormat = Literal["csv", "jsonl", "parquet"]
-ExportView = Literal["episodes", "scores", "messages", "calls", "events", "leaderboard"]
+ExportView = Literal["episodes", "scores", "messages", "calls", "events", "evidence", "leaderboard"]
 
 _COPY = {"csv": "FORMAT csv, HEADER true", "jsonl": "FORMAT json", "parquet": "FORMAT parquet, COMPRESSION zstd"}
 _GROUP_ROWS = {"episodes": 4096}

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC
 from importlib.resources import files
 from importlib.util import find_spec
@@ -20,17 +20,25 @@ from typing import Literal
 
 import duckdb
 import pyarrow as pa
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.unusable_replies import UNUSABLE_KINDS
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.families.family_package import installed_families
 from muses_eval.pipeline.leaderboard_columns import COLUMNS
-from muses_eval.storage.objects.object_keys import SealedKey, ShardKey
+from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.objects.s3_store import S3Store
 from muses_eval.storage.query.store_snapshot import StoreSnapshot, read_snapshot
 from muses_eval.storage.runs.manifest import RunManifest
-from muses_eval.storage.schema.parquet_schema import EARLIER_PROTOCOL, SCHEMA, SINCE_UNUSABLE, schema_template
+from muses_eval.storage.schema.parquet_schema import (
+    EARLIER_PROTOCOL,
+    RESCORED_SCHEMA,
+    SCHEMA,
+    SINCE_EVIDENCE,
+    SINCE_UNUSABLE,
+    schema_template,
+)
 
 VIEWS = (
     "episodes",
@@ -39,6 +47,7 @@ VIEWS = (
     "messages",
     "calls",
     "events",
+    "evidence",
     "runs",
     "usage",
     "leaderboard_cells",
@@ -62,6 +71,7 @@ _MACROS = (
 
 _OF_AGENTS = ("base_model", "agent", "facts")
 _UNUSABLE = f"STRUCT({', '.join(f'{kind} INTEGER' for kind in UNUSABLE_KINDS)})"
+_EVIDENCE = ", ".join(f"{field.name} {'INTEGER' if field.name == 'turn' else 'VARCHAR'}" for field in fields(Evidence))
 _EARLIER: Mapping[str, str] = {
     "protocol": f"'{EARLIER_PROTOCOL}'",
     "base_model": "model",
@@ -69,6 +79,7 @@ _EARLIER: Mapping[str, str] = {
     "facts": "'prose'",
     "events": '[]::STRUCT(turn INTEGER, step INTEGER, kind VARCHAR, "text" VARCHAR)[]',
     "unusable": f"NULL::{_UNUSABLE}",
+    "evidence": f"NULL::STRUCT({_EVIDENCE})[]",
 }
 """Column -> expression of its value in rows of files that lack the column (``parquet_schema.LATER_COLUMNS``)."""
 
@@ -196,20 +207,18 @@ def _row_sources(store: ObjectStore, name: str, keys: Sequence[str], manifests: 
     """Yields the queries whose rows together are the stored rows of these objects.
 
     Files of older versions lack some columns, and DuckDB reads a column only when every file has it.  Such a column
-    has one value in every run that an older version can have begun, so it is not read but set.
+    is not read but set when it has one value in the whole run.
     """
-    if name == "rescored":
-        yield _objects(store, name, keys)
-        return
-    by_run = {manifest.run_id: _set_columns(manifest) for manifest in manifests}
+    set_columns, schema = (_set_columns, SCHEMA) if name != "rescored" else (_set_rescored_columns, RESCORED_SCHEMA)
+    by_run = {manifest.run_id: set_columns(manifest) for manifest in manifests}
     by_columns: dict[tuple[str, ...] | None, list[str]] = {}
     for key in keys:
-        parsed = ShardKey.parse(key) or SealedKey.parse(key)
+        parsed = ShardKey.parse(key) or SealedKey.parse(key) or RescoredKey.parse(key)
         by_columns.setdefault(None if parsed is None else by_run.get(parsed.run_id), []).append(key)
     for columns, objects in by_columns.items():
-        if columns is None:  # no manifest: DuckDB opens each file once more to find its columns
+        if columns is None:  # DuckDB opens each file once more to find its columns
             read = {column: f"coalesce({column}, {value}) AS {column}" for column, value in _EARLIER.items()}
-            listed = ", ".join(read.get(column, column) for column in SCHEMA.names)
+            listed = ", ".join(read.get(column, column) for column in schema.names)
             yield f"SELECT {listed} {_objects(store, name, objects, by_name=True)}"
         elif columns:
             values = ", ".join(f"{_EARLIER[column]} AS {column}" for column in columns)
@@ -218,13 +227,24 @@ def _row_sources(store: ObjectStore, name: str, keys: Sequence[str], manifests: 
             yield _objects(store, name, objects)
 
 
-def _set_columns(manifest: RunManifest) -> tuple[str, ...]:
-    """Returns the columns that have the same value in all rows of a run: that of older versions."""
+def _set_columns(manifest: RunManifest) -> tuple[str, ...] | None:
+    """Returns the columns that have the same value in all rows of a run, that of older versions.
+
+    None when only some of the run's objects can have the newest columns.
+    """
+    if manifest.oldest_schema_version < SINCE_EVIDENCE <= manifest.schema_version:
+        return None
     protocol = ("protocol",) if manifest.protocol == EARLIER_PROTOCOL else ()
     of_agents = () if manifest.has_agents else _OF_AGENTS
     if manifest.oldest_schema_version >= SINCE_UNUSABLE:
-        return (*protocol, *of_agents)
-    return (*protocol, *of_agents, *(() if manifest.has_agents else ("events",)), "unusable")
+        evidence = () if manifest.oldest_schema_version >= SINCE_EVIDENCE else ("evidence",)
+        return (*protocol, *of_agents, *evidence)
+    return (*protocol, *of_agents, *(() if manifest.has_agents else ("events",)), "unusable", "evidence")
+
+
+def _set_rescored_columns(manifest: RunManifest) -> tuple[str, ...] | None:
+    """As :func:`_set_columns`; rescored parts outlive a change of the run's schema version."""
+    return ("evidence",) if manifest.schema_version < SINCE_EVIDENCE else None
 
 
 def _objects(store: ObjectStore, name: str, keys: Sequence[str], *, by_name: bool = False) -> str:

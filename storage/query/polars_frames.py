@@ -39,9 +39,11 @@ def scan(store_url: str, run_id: str | None = None) -> "pl.LazyFrame":
 
 
 def newest_scores(store: ObjectStore, keys: Sequence[RescoredKey | str]) -> "pl.LazyFrame":
-    """Returns, for rescored episodes, the newest version of each episode's scores."""
+    """Returns for rescored episodes the newest version of their scores; of one version, a row with evidence."""
+    import polars as pl
+
     rows = scan_objects(store, list(map(str, keys)), RESCORED_SCHEMA)
-    newest_first = rows.sort("scorer_version", descending=True)
+    newest_first = rows.sort("scorer_version", pl.col("evidence").is_not_null(), descending=True)
     return newest_first.unique(["run_id", "episode_id"], keep="first", maintain_order=True)
 
 
@@ -79,9 +81,11 @@ def scan_objects(
 def _with_newest_scores(episodes: "pl.LazyFrame", rescored: "pl.LazyFrame") -> "pl.LazyFrame":
     import polars as pl
 
-    changed = ("scores", "scorer_version")
+    changed = ("scores", "scorer_version", "evidence")
     joined = episodes.join(rescored, on=["run_id", "episode_id"], how="left", suffix="_new", maintain_order="left")
-    newer = (pl.col("outcome") == "scored") & (pl.col("scorer_version_new") > pl.col("scorer_version"))
+    adds = pl.col("evidence").is_null() & pl.col("evidence_new").is_not_null()
+    version, new_version = pl.col("scorer_version"), pl.col("scorer_version_new")
+    newer = (pl.col("outcome") == "scored") & ((new_version > version) | ((new_version == version) & adds))
     values = [pl.when(newer).then(f"{name}_new").otherwise(name).alias(name) for name in changed]
     return joined.with_columns(values).drop(f"{name}_new" for name in changed)
 

@@ -143,7 +143,8 @@ class RunManifest:
     schema_version: int = SCHEMA_VERSION
     """Highest schema version of the run's objects."""
     oldest_schema_version: int = SCHEMA_VERSION
-    """Schema version with which the run was begun, or 4 for older versions, whose manifests do not record it."""
+    """Lowest schema version of the run's episodes: that with which it was begun or, later, sealed; 4 for older
+    versions, whose manifests do not record it."""
     sealed: tuple[SealedObject, ...] = ()
     """Objects of the last compaction.  They also count while the run is reopened."""
     obsolete_shards: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, rescored_keys
@@ -27,12 +28,13 @@ _COLUMNS = ("episode_id", "outcome", "attempt", "shard", "scorer_version", "obje
 
 @dataclass(frozen=True, slots=True)
 class RescoredEpisode:
-    """The scores of one episode by one version of its family's scorer."""
+    """The scores of one episode by one version of its family's scorer, and their evidence."""
 
     run_id: str
     episode_id: str
     scorer_version: int
     scores: tuple[Score, ...]
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,10 @@ class PendingRescore:
     """The episodes of one family of a run that still have to be rescored."""
 
     episodes: Mapping[str, frozenset[str]]
-    """Object key -> ids of its episodes that count and whose scores are of an older version."""
+    """Object key -> ids of its episodes that count and whose scores are of an older version, or have no evidence."""
     next_part: int
     current: int
-    """Number of scored episodes whose scores are of this version or a newer one."""
+    """Number of scored episodes whose scores are of this version, with evidence, or of a newer one."""
     unscored: int
     """Number of episodes without scores, which cannot be rescored."""
 
@@ -64,7 +66,7 @@ def played_families(store: ObjectStore, run_id: str) -> tuple[str, ...]:
 
 
 def read_pending_rescore(store: ObjectStore, run_id: str, family: str, version: int) -> PendingRescore:
-    """Returns the episodes that a scorer of this version still has to score.  Reads ids and versions, no transcripts.
+    """Returns the episodes that a scorer of this version still has to score.  Reads no transcripts.
 
     Raises:
         StoreError: an object is damaged; the message names it.
@@ -75,8 +77,11 @@ def read_pending_rescore(store: ObjectStore, run_id: str, family: str, version: 
     parts = [key for key in rescored_keys(store, run_id) if key.family == family]
     try:
         rows = scan_objects(store, keys, object_column="object").filter(pl.col("family") == family)
-        attempts = rows.select(_COLUMNS).collect()
-        rescored = newest_scores(store, parts).select("episode_id", rescored="scorer_version").collect()
+        explained = pl.col("evidence").is_not_null()
+        attempts = rows.select(*_COLUMNS, explained=explained).collect()
+        rescored = (
+            newest_scores(store, parts).select("episode_id", new="scorer_version", new_explained=explained).collect()
+        )
     except (pl.exceptions.PolarsError, OSError) as error:
         for key in keys:
             read_verified_columns(store, key, ("episode_id",))  # names the object that cannot be read
@@ -87,7 +92,12 @@ def read_pending_rescore(store: ObjectStore, run_id: str, family: str, version: 
         .unique("episode_id", keep="first", maintain_order=True)
         .join(rescored, on="episode_id", how="left")
     )
-    old = scored.filter(pl.max_horizontal("scorer_version", "rescored") < version)
+    newest = pl.max_horizontal("scorer_version", "new")
+    unexplained = ~(
+        (pl.col("explained") & (pl.col("scorer_version") == version))
+        | (pl.col("new_explained") & (pl.col("new") == version)).fill_null(value=False)
+    )
+    old = scored.filter((newest < version) | ((newest == version) & unexplained))
     by_object = {str(uri): frozenset(ids) for uri, ids in old.group_by("object").agg("episode_id").iter_rows()}
     return PendingRescore(
         episodes={key: by_object[store.uri(key)] for key in keys if store.uri(key) in by_object},

@@ -11,6 +11,7 @@ U+FFFD.
                 model is the model, the agent ``chat``, the facts ``prose``, there are no events, and turn and step
                 are NULL
     version 5   unusable; NULL when read from an older file.  Events also have the reasoning of a model without an agent
+    version 6   evidence; NULL when read from an older file
 
 Engines that read many files at once take the columns from the first file.  ``templates/`` contains files with the
 current columns and no rows; readers put one of them first.
@@ -28,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.event import Event
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
@@ -35,16 +37,18 @@ from muses_eval.pipeline.episode.unusable_replies import UNUSABLE_KINDS, Unusabl
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.pipeline.protocols import ProtocolName
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 VERSION_KEY = b"muses.schema_version"
 EARLIER_PROTOCOL: ProtocolName = "muses"
 """The protocol of rows in files without the column ``protocol``."""
 EARLIER_VALUES: Mapping[str, Any] = {"protocol": EARLIER_PROTOCOL, "agent": "chat", "facts": "prose", "events": []}
 """Column -> its value in rows of files without the column."""
-LATER_COLUMNS = ("base_model", *EARLIER_VALUES, "unusable")
-"""Columns that files of older versions lack; ``base_model`` is ``model`` there, and ``unusable`` is NULL."""
+LATER_COLUMNS = ("base_model", *EARLIER_VALUES, "unusable", "evidence")
+"""Columns that files of older versions lack; ``base_model`` is ``model`` there, the others without a value are NULL."""
 SINCE_UNUSABLE = 5
 """The schema version with the column ``unusable``, and with events of models without an agent."""
+SINCE_EVIDENCE = 6
+"""The schema version with the column ``evidence``, also of rescored episodes."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -86,6 +90,20 @@ _EVENT = pa.struct(
         pa.field("step", pa.int32()),
         pa.field("kind", pa.string()),
         pa.field("text", pa.string()),
+    ]
+)
+
+_EVIDENCE = pa.struct(
+    [
+        pa.field("scoring", pa.string()),
+        pa.field("metric", pa.string()),
+        pa.field("rule", pa.string()),
+        pa.field("verdict", pa.string()),
+        pa.field("principal", pa.string()),
+        pa.field("turn", pa.int32()),
+        pa.field("span", pa.string()),
+        pa.field("expected", pa.string()),
+        pa.field("found", pa.string()),
     ]
 )
 
@@ -132,17 +150,21 @@ _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("calls", pa.list_(_CALL), nullable=False),
     pa.field("events", pa.list_(_EVENT), nullable=False),
     pa.field("unusable", _UNUSABLE),
+    pa.field("evidence", pa.list_(_EVIDENCE)),
 ]
 _VERSION: dict[bytes | str, bytes | str] = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
 SCHEMA = pa.schema(_FIELDS, metadata=_VERSION)
 
 RESCORED_SCHEMA = pa.schema(
-    [SCHEMA.field(name) for name in ("run_id", "episode_id", "scorer_version", "scores")], metadata=_VERSION
+    [SCHEMA.field(name) for name in ("run_id", "episode_id", "scorer_version", "scores", "evidence")], metadata=_VERSION
 )
 """Schema of recomputed scores; its columns are columns of :data:`SCHEMA`."""
 
-_NAMES = ["scores.list.element.scoring", "scores.list.element.metric", "scores.list.element.round"]
-"""Columns with few distinct values; dictionary encoding makes reading them twice as fast."""
+NESTED_DICTIONARIES = (
+    *(f"scores.list.element.{name}" for name in ("scoring", "metric", "round")),
+    *(f"evidence.list.element.{field.name}" for field in _EVIDENCE if field.name != "turn"),
+)
+"""Nested columns with few distinct values; dictionary encoding makes reading those of scores twice as fast."""
 
 
 def episodes_table(episodes: Sequence[Episode]) -> pa.Table:
@@ -171,7 +193,7 @@ def to_parquet(table: pa.Table) -> bytes:
         sink,
         compression="zstd",
         compression_level=3,
-        use_dictionary=[*flat, *_NAMES],  # type: ignore[arg-type]  # the stubs lack the list
+        use_dictionary=[*flat, *NESTED_DICTIONARIES],  # type: ignore[arg-type]  # the stubs lack the list
         write_statistics=flat,
         # Readers that verify checksums detect flipped bits.
         write_page_checksum=True,
@@ -235,9 +257,11 @@ def check_version(metadata: dict[bytes, bytes]) -> None:
 def _column(values: list[Any], kind: pa.DataType) -> "pa.Array[Any]":
     """Converts column by column, which is three times as fast as one dict per item."""
     if isinstance(kind, pa.ListType):
-        offsets = pa.array(list(accumulate(map(len, values), initial=0)), pa.int32())
-        items = _column(list(chain.from_iterable(values)), kind.value_type)
-        return pa.ListArray.from_arrays(offsets, items)
+        lists = [value or () for value in values]
+        offsets = pa.array(list(accumulate(map(len, lists), initial=0)), pa.int32())
+        items = _column(list(chain.from_iterable(lists)), kind.value_type)
+        missing = pa.array([value is None for value in values], pa.bool_())
+        return pa.ListArray.from_arrays(offsets, items, mask=missing)
     if isinstance(kind, pa.StructType):
         fields = [kind.field(index) for index in range(kind.num_fields)]
         columns = [
@@ -261,6 +285,7 @@ def _episode(row: dict[str, Any]) -> Episode:
         "calls": tuple(Call(**call) for call in row["calls"]),
         "events": tuple(Event(**event) for event in row["events"]),
         "unusable": None if row["unusable"] is None else UnusableReplies(**row["unusable"]),
+        "evidence": None if row["evidence"] is None else tuple(Evidence(**each) for each in row["evidence"]),
     }
     return Episode(**(row | nested))
 

@@ -35,14 +35,13 @@ from muses_eval.storage.runs.manifest import RunManifest, SealedObject, find_man
 from muses_eval.storage.runs.run_lock import HEARTBEAT, HeartbeatTiming, RunLock, hold_run_lock
 from muses_eval.storage.runs.shards import DamagedObjectError, read_verified_columns
 from muses_eval.storage.runs.spending import usage_of
-from muses_eval.storage.schema.parquet_schema import SCHEMA
+from muses_eval.storage.schema.parquet_schema import NESTED_DICTIONARIES, SCHEMA, SCHEMA_VERSION
 from muses_eval.storage.upkeep.key_ranges import Cell, KeyRange, split_key_ranges
 
 ORDER = ("family", "model", "episode_id")
 """Sort order: most queries select one family or model, and row groups of sorted ids do not overlap."""
 _READERS = 8
 _BATCH_ROWS = 1024
-_NESTED_NAMES = ["scores.list.element.scoring", "scores.list.element.metric", "scores.list.element.round"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +141,7 @@ def compact(
                 before,
                 state="sealed",
                 sealed=written,
+                oldest_schema_version=SCHEMA_VERSION,
                 obsolete_shards=obsolete,
                 superseded_usage=before.superseded_usage + dropped,
             ),
@@ -278,7 +278,7 @@ def _writer(sink: pa.BufferOutputStream) -> pq.ParquetWriter:
         compression="zstd",
         compression_level=3,
         # Ids are unique: a dictionary does not help, and the statistics of sorted ids select the row group.
-        use_dictionary=[*(name for name in flat if name != "episode_id"), *_NESTED_NAMES],  # type: ignore[arg-type]
+        use_dictionary=[*(name for name in flat if name != "episode_id"), *NESTED_DICTIONARIES],  # type: ignore[arg-type]
         write_statistics=flat,
         write_page_checksum=True,
     )

@@ -163,17 +163,23 @@ def _obsolete(store: ObjectStore, manifest: RunManifest, items: Sequence[StoredO
     if not shards and not parts:
         return frozenset()
     columns = ("episode_id", "outcome", "scorer_version")
+    explained = pl.col("evidence").is_not_null()
     try:
-        sealed = scan_objects(store, [entry.key for entry in manifest.sealed]).select(columns).collect()
+        sealed = (
+            scan_objects(store, [entry.key for entry in manifest.sealed])
+            .select(*columns, explained=explained)
+            .collect()
+        )
         old = scan_objects(store, shards, object_column="object").select("object", *columns[:2]).collect()
         again = scan_objects(store, parts, RESCORED_SCHEMA, "object")
-        rescored = again.select("object", "episode_id", version="scorer_version").collect()
+        rescored = again.select("object", "episode_id", version="scorer_version", adds=explained).collect()
     except (pl.exceptions.PolarsError, OSError):  # unreadable objects are kept; `verify` names them
         return frozenset()
     is_scored = pl.col("outcome") == "scored"
-    here = sealed.select("episode_id", pl.lit(True).alias("here"), is_scored.alias("done"), "scorer_version")
+    here = sealed.select("episode_id", "scorer_version", "explained", here=pl.lit(True), done=is_scored)
     better = (is_scored & ~pl.col("done")) | pl.col("here").is_null()
-    newer = (pl.col("done") & (pl.col("version") > pl.col("scorer_version"))) | pl.col("here").is_null()
+    adds = (pl.col("version") == pl.col("scorer_version")) & pl.col("adds") & ~pl.col("explained")
+    newer = (pl.col("done") & ((pl.col("version") > pl.col("scorer_version")) | adds)) | pl.col("here").is_null()
     kept = {
         *_objects(old.join(here, "episode_id", "left"), better),
         *_objects(rescored.join(here, "episode_id", "left"), newer),

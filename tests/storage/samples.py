@@ -47,6 +47,7 @@ SAMPLE = Episode(
     scores=(Score("published", "f1", 0.5), Score("corrected", "f1", 0.25)),
     messages=(Message(0, "system", ("agent",), "The briefing."), Message(1, "agent", (), '{"accept": ["Ana"]}')),
     calls=(Call("agent", "provider/model-a", 100, 20, 1.25, 0, "stop"),),
+    evidence=(),
 )
 
 

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.errors import StoreError
 from muses_eval.storage.analysis.leaderboard import leaderboard
 from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, rescored_keys
 from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.query.duckdb_connection import VIEWS, connect
 from muses_eval.storage.query.find_episode import find_episode
 from muses_eval.storage.query.polars_frames import scan
-from muses_eval.storage.runs.manifest import create_or_check
+from muses_eval.storage.runs.manifest import create_or_check, update_manifest, with_current_schema
 from muses_eval.storage.runs.rescored import (
     RescoredEpisode,
     batches,
@@ -23,9 +26,12 @@ from muses_eval.storage.runs.rescored import (
     write_rescored,
 )
 from muses_eval.storage.runs.shards import write_shard
+from muses_eval.storage.schema.parquet_schema import RESCORED_SCHEMA, VERSION_KEY, to_parquet, to_table
+from muses_eval.storage.upkeep.compaction import compact
 
 from tests.storage.samples import MANIFEST, episode, failed, scored
 
+FIXTURES = Path(__file__).parent / "fixtures"
 KEY = ShardKey("run-a", "model-a", "queue", 0, 1)
 PART = RescoredKey("run-a", "queue", 2, 0)
 
@@ -174,6 +180,56 @@ def test_damaged_objects_are_named(store: ObjectStore) -> None:
     store.put_if_absent(str(damaged), b"not Parquet")
     with pytest.raises(StoreError, match=rf"{damaged}: not a readable Parquet file"):
         read_pending_rescore(store, "run-a", "queue", 2)
+
+
+def test_evidence_is_added_to_an_older_run(store: ObjectStore) -> None:
+    """Episodes of a schema version without evidence are pending until it is stored; then every reader has it.
+
+    Parts that were rescored before that lack the column.  Sealing keeps the evidence, and garbage collection does not
+    take a part with evidence that the sealed objects lack.
+    """
+    source = open_store(str(FIXTURES / "schema-v5"))
+    for info in source.list(""):
+        store.put_if_absent(info.key, source.get(info.key))
+    run_id, version = "with-calls", 1
+    pending = read_pending_rescore(store, run_id, "queue", version)
+    ids = sorted(episode_id for found in pending.episodes.values() for episode_id in found)
+    assert (len(ids), pending.current) == (2, 0)
+    rows = [RescoredEpisode(run_id, each, 2, (Score("published", "f1", 0.25),)) for each in ids]
+    part = RescoredKey(run_id, "queue", 2, 0)
+    earlier = to_table(rows[:1], RESCORED_SCHEMA).drop_columns("evidence").replace_schema_metadata({VERSION_KEY: b"5"})
+    store.put_if_absent(str(part), to_parquet(earlier))
+    assert _evidence_of(store, run_id) == [None, None]
+    update_manifest(store, run_id, with_current_schema)
+    again = read_pending_rescore(store, run_id, "queue", 2)
+    assert (again.count, again.next_part, again.current) == (2, 1, 0)
+    added = (Evidence(scoring="published", metric="f1", rule="Ana_1", verdict="pass"),)
+    write_rescored(store, replace(part, part=1), [replace(row, evidence=added) for row in rows])
+    assert _evidence_of(store, run_id) == [["Ana_1"], ["Ana_1"]]
+    with connect(store.url) as connection:
+        versions = connection.execute("SELECT scorer_version, count(*) FROM score_versions GROUP BY ALL").fetchall()
+        seen = connection.execute("SELECT episode_id, rule, verdict FROM evidence ORDER BY ALL").fetchall()
+    assert dict(versions)[2] == len(ids)
+    assert seen == [(each, "Ana_1", "pass") for each in ids]
+    assert read_pending_rescore(store, run_id, "queue", 2).count == 0
+    compact(store, run_id)
+    assert list(rescored_keys(store, run_id)) == []
+    assert _evidence_of(store, run_id) == [["Ana_1"], ["Ana_1"]]
+    assert read_pending_rescore(store, run_id, "queue", 2).count == 0
+
+
+def _evidence_of(store: ObjectStore, run_id: str) -> list[list[str] | None]:
+    """Returns the rules of the evidence of each scored episode, which SQL and Polars agree on."""
+    query = (
+        "SELECT [item.rule for item in evidence] FROM episodes WHERE run_id = ? AND outcome = 'scored'"
+        " ORDER BY episode_id"
+    )
+    with connect(store.url) as connection:
+        found = [rules for (rules,) in connection.execute(query, [run_id]).fetchall()]
+    frame = scan(store.url, run_id).filter(outcome="scored").sort("episode_id").collect()
+    rows = frame["evidence"].to_list()
+    assert found == [None if row is None else [each["rule"] for each in row] for row in rows]
+    return found
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (2, [2]), (3, [3]), (7, [3, 3, 1])])

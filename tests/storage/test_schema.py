@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from muses_eval.pipeline.agents.agent_spec import FACTS_LEVELS
 from muses_eval.pipeline.episode.episode import OUTCOMES, Episode
 from muses_eval.pipeline.episode.event import Event, EventKind
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import SCORINGS, Score
 from muses_eval.pipeline.episode.transcript import Message
@@ -63,6 +64,21 @@ def _calls(content: st.SearchStrategy[str]) -> st.SearchStrategy[Call]:
     )
 
 
+def _evidence(content: st.SearchStrategy[str]) -> st.SearchStrategy[Evidence]:
+    return st.builds(
+        Evidence,
+        scoring=st.sampled_from(SCORINGS),
+        metric=names,
+        rule=content,
+        verdict=st.sampled_from(["pass", "fail", None]),
+        principal=st.none() | content,
+        turn=st.none() | counts,
+        span=content,
+        expected=content,
+        found=content,
+    )
+
+
 def _episodes(content: st.SearchStrategy[str]) -> st.SearchStrategy[Episode]:
     by_annotation: dict[object, st.SearchStrategy[Any]] = {
         str: content,
@@ -85,6 +101,7 @@ def _episodes(content: st.SearchStrategy[str]) -> st.SearchStrategy[Episode]:
         "protocol": st.sampled_from(PROTOCOLS),
         "facts": st.sampled_from(FACTS_LEVELS),
     }
+    by_annotation[tuple[Evidence, ...] | None] = st.none() | st.lists(_evidence(content), max_size=3).map(tuple)
     others = {field.name: by_annotation[field.type] for field in fields(Episode) if field.name not in chosen}
     return st.builds(Episode, **chosen, **others)
 
@@ -131,7 +148,9 @@ def test_times_come_back_in_utc() -> None:
 def test_a_newer_version_is_refused() -> None:
     """The message lists the readable versions and says to upgrade."""
     newer = SCHEMA.with_metadata({VERSION_KEY: b"99"})
-    with pytest.raises(StoreError, match="schema version 99; this muses-eval reads versions up to 5: upgrade it"):
+    with pytest.raises(
+        StoreError, match=f"schema version 99; this muses-eval reads versions up to {SCHEMA_VERSION}: upgrade it"
+    ):
         from_parquet(to_parquet(episodes_table([SAMPLE]).cast(newer)))
 
 

@@ -55,6 +55,8 @@ SINCE_AGENTS = 4
 """The schema version that added the columns of agents."""
 SINCE_UNUSABLE = 5
 """The schema version that added the column ``unusable``."""
+SINCE_EVIDENCE = 6
+"""The schema version that added the column ``evidence``."""
 KEY = ShardKey(RUN, "model-a", "queue", 0, 1)
 
 
@@ -72,6 +74,8 @@ def _as_read_from(version: int) -> list[Episode]:
         earlier |= {"base_model": "model-a", "agent": "chat", "facts": "prose", "events": ()}
     if version < SINCE_UNUSABLE:
         earlier |= {"unusable": None}
+    if version < SINCE_EVIDENCE:
+        earlier |= {"evidence": None}
     return [
         replace(one, calls=tuple(replace(call, **later) for call in one.calls), **earlier) for one in fixture_episodes()
     ]
@@ -87,6 +91,7 @@ def _without_later(episodes: list[Episode]) -> Iterator[dict[str, object]]:
             "facts": one.facts,
             "events": [asdict(event) for event in one.events],
             "unusable": one.unusable and asdict(one.unusable),
+            "evidence": None if one.evidence is None else [asdict(each) for each in one.evidence],
             "calls": [(call.cached_tokens, call.cost_usd) for call in one.calls],
         }
 
@@ -133,7 +138,7 @@ def test_polars(version: int, old: ObjectStore) -> None:
     rows = (
         storage.scan(old.url)
         .filter(pl.col("run_id") == RUN)
-        .select("episode_id", "protocol", "base_model", "agent", "facts", "events", "unusable", "calls")
+        .select("episode_id", "protocol", "base_model", "agent", "facts", "events", "unusable", "evidence", "calls")
         .collect()
         .to_dicts()
     )
@@ -159,7 +164,7 @@ def test_versions_side_by_side_in_one_run(order: tuple[int, ...], store: ObjectS
     assert protocols == [("muses", found[0][0] - later), ("released", later)]
     frame = storage.scan(store.url).collect()
     assert frame.height == 3 + len(VERSIONS)
-    later_columns = [name for name in LATER_COLUMNS if name != "unusable"]
+    later_columns = [name for name in LATER_COLUMNS if name not in ("unusable", "evidence")]
     assert [frame[name].null_count() for name in later_columns] == [0] * len(later_columns)
     assert len(read_index(store, RUN).scored) == 2 + len(VERSIONS)
 

@@ -1,6 +1,6 @@
 """The fixture of the current schema version, which is kept forever and read by every later version.
 
-python -m tests.storage.version_fixture tests/storage/fixtures/schema-v5
+python -m tests.storage.version_fixture tests/storage/fixtures/schema-v6
 
 Run this once when the version is raised, with the new version's folder; older folders are never written again.
 """
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.event import Event
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Message
@@ -23,6 +24,17 @@ from muses_eval.storage.schema.parquet_schema import SCHEMA_VERSION
 from tests.storage.samples import MANIFEST, SAMPLE, episode, failed
 
 RUN = "with-calls"
+EVIDENCE = Evidence(
+    scoring="published",
+    metric="f1",
+    rule="Ana_1",
+    verdict="fail",
+    principal="Ana",
+    turn=1,
+    span="Grüße",
+    expected="accept",
+    found="reject",
+)
 
 
 def fixture_episodes() -> list[Episode]:
@@ -42,6 +54,7 @@ def fixture_episodes() -> list[Episode]:
             messages=said,
             scores=(Score("published", "f1", 1.0),),
             unusable=UnusableReplies(truncated=1),
+            evidence=(EVIDENCE,),
         ),
         failed(3, **facts, calls=(), cost_usd=None),
     ]

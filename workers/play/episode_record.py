@@ -8,6 +8,7 @@ from datetime import datetime
 from muses_eval.pipeline.config.prices import Prices
 from muses_eval.pipeline.episode.call_usage import CallUsage, sum_or_none
 from muses_eval.pipeline.episode.episode import Episode, Outcome
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.model_call import Call, Role
 from muses_eval.pipeline.episode.play_episode import EpisodeFailure, EpisodeResult
 from muses_eval.pipeline.episode.score import Score
@@ -30,6 +31,7 @@ class ScoredEpisode:
     outcome: Outcome
     failure: EpisodeFailure | None = None
     scores: tuple[Score, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 def episode_record(spec: ShardSpec, plan: EpisodePlan, scored: ScoredEpisode) -> Episode:
@@ -76,6 +78,7 @@ def episode_record(spec: ShardSpec, plan: EpisodePlan, scored: ScoredEpisode) ->
         calls=result.calls,
         events=result.events,
         unusable=result.unusable,
+        evidence=scored.evidence,
     )
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from muses_eval.pipeline.episode.call_usage import CallUsage
 from muses_eval.pipeline.episode.episode import Episode, Outcome
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.interfaces import User
 from muses_eval.pipeline.episode.model_call import Call
 from muses_eval.pipeline.episode.play_episode import EpisodeFailure, EpisodeResult, play_episode
@@ -17,6 +18,7 @@ from muses_eval.pipeline.episode.score import Score
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.pipeline.families import FAMILIES
+from muses_eval.pipeline.families.family import evidence_of
 from muses_eval.pipeline.plan.plan import EpisodePlan
 from muses_eval.pipeline.plan.usage_estimator import UsageEstimator
 from muses_eval.pipeline.providers import is_remote_api
@@ -96,10 +98,10 @@ async def _play_and_score(
     """Plays and scores one episode.  *calls* receives each call when it is answered."""
     started_at, start = datetime.now(UTC), clock()
     result = await _play(spec, plan, models, calls)
-    failure, scores = _score(spec, plan, result)
+    failure, scores, evidence = _score(spec, plan, result)
     result = replace(result, calls=with_costs(result.calls, spec))
     return episode_record(
-        spec, plan, ScoredEpisode(started_at, clock() - start, result, _outcome(failure), failure, scores)
+        spec, plan, ScoredEpisode(started_at, clock() - start, result, _outcome(failure), failure, scores, evidence)
     )
 
 
@@ -131,15 +133,16 @@ async def _play(spec: ShardSpec, plan: EpisodePlan, models: ShardModels, calls: 
 
 def _score(
     spec: ShardSpec, plan: EpisodePlan, result: EpisodeResult
-) -> tuple[EpisodeFailure | None, tuple[Score, ...]]:
-    """Returns the reason why an episode has no scores, and its scores."""
+) -> tuple[EpisodeFailure | None, tuple[Score, ...], tuple[Evidence, ...]]:
+    """Returns the reason why an episode has no scores, its scores, and their evidence."""
     if result.failure:
-        return result.failure, ()
+        return result.failure, (), ()
+    family, scenario = FAMILIES[spec.family], spec.scenarios[plan.scenario_id]
     try:
         transcript = replace(result.transcript, from_api=_from_api(spec))
-        return None, FAMILIES[spec.family].score(spec.scenarios[plan.scenario_id], transcript)
+        return None, family.score(scenario, transcript), evidence_of(family, scenario, transcript)
     except Exception as error:  # noqa: BLE001 - as above; the transcript and its costs are still stored
-        return _internal_failure(error), ()
+        return _internal_failure(error), (), ()
 
 
 def _from_api(spec: ShardSpec) -> bool:

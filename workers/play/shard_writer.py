@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.masked_evidence import mask_evidence
 from muses_eval.pipeline.text.credential_masking import mask_credentials
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
@@ -47,6 +48,7 @@ def _masked(episode: Episode) -> Episode:
         return episode
     return replace(
         episode,
+        evidence=episode.evidence and mask_evidence(episode.evidence, [text for text, _ in texts]),
         messages=tuple(replace(m, content=text) for m, (text, _) in zip(episode.messages, texts, strict=True)),
         events=tuple(replace(e, text=text) for e, (text, _) in zip(episode.events, events, strict=True)),
         error=error and error[0],

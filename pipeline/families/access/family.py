@@ -7,6 +7,7 @@ from functools import partial
 from muses_eval.pipeline.agents.facts import Facts, Resource
 from muses_eval.pipeline.agents.interface import TurnReply
 from muses_eval.pipeline.episode import addressing
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.interfaces import Action
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
@@ -59,6 +60,9 @@ class AccessFamily:
 
     def score(self, scenario: Scenario[AccessTruth], transcript: Transcript) -> tuple[Score, ...]:
         return score(scenario, transcript)
+
+    def evidence(self, scenario: Scenario[AccessTruth], transcript: Transcript) -> tuple[Evidence, ...]:  # noqa: ARG002
+        return ()
 
     def score_case(self, scenario: Scenario[AccessTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
         return score_case(scenario, case, scoring, partial(self.interpret, scenario))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from muses_eval.pipeline.agents.facts import NO_FACTS, Facts
 from muses_eval.pipeline.agents.interface import TurnReply
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.interfaces import Action, Delivery
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
@@ -66,6 +67,9 @@ class InstructFamily:
 
     def score(self, scenario: Scenario[InstructTruth], transcript: Transcript) -> tuple[Score, ...]:
         return score(scenario, transcript)
+
+    def evidence(self, scenario: Scenario[InstructTruth], transcript: Transcript) -> tuple[Evidence, ...]:  # noqa: ARG002
+        return ()
 
     def score_case(self, scenario: Scenario[InstructTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
         return score_case(scenario, case, scoring)

@@ -8,6 +8,7 @@ from functools import partial
 from muses_eval.pipeline.agents.facts import Facts
 from muses_eval.pipeline.agents.interface import TurnReply
 from muses_eval.pipeline.episode import addressing
+from muses_eval.pipeline.episode.evidence import Evidence
 from muses_eval.pipeline.episode.interfaces import Action
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
@@ -69,6 +70,9 @@ class MeetingFamily:
 
     def score(self, scenario: Scenario[MeetingTruth], transcript: Transcript) -> tuple[Score, ...]:
         return score(scenario, transcript)
+
+    def evidence(self, scenario: Scenario[MeetingTruth], transcript: Transcript) -> tuple[Evidence, ...]:  # noqa: ARG002
+        return ()
 
     def score_case(self, scenario: Scenario[MeetingTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
         return score_case(scenario, case, scoring, partial(self.interpret, scenario))

@@ -22,6 +22,8 @@ versions AS (
     FROM rescored
     JOIN played USING (run_id, episode_id)
     WHERE rescored.scorer_version > played.scorer_version
+    -- An episode is rescored a second time by one version to add its evidence.
+    QUALIFY row_number() OVER (PARTITION BY run_id, episode_id, rescored.scorer_version) = 1
 ),
 marked AS (
     SELECT *, scorer_version = max(scorer_version) OVER (PARTITION BY run_id, episode_id) AS newest
