@@ -31,7 +31,8 @@ from muses_eval.storage.query.resilient_query import resilient_query
 from muses_eval.storage.query.store_snapshot import read_snapshot
 from muses_eval.storage.runs.account_state import AccountState
 from muses_eval.storage.runs.manifest import NoSuchRunError, RunManifest, UnreadableManifestError, readable_manifests
-from muses_eval.storage.runs.run_lock import LockRecord
+from muses_eval.storage.runs.run_activity import RunActivity
+from muses_eval.storage.runs.run_lock import LockRecord, Wish
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -97,6 +98,10 @@ class RunInProgress:
     """State of the provider accounts that the run calls, as its holder reports it."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Name -> http or https URL of a page about the run in another tool."""
+    activity: RunActivity | None = None
+    """What its holder is doing; None when it plays no episodes, such as while its executor starts."""
+    wish: Wish | None = None
+    """What a person has asked of the holder; None: to play."""
 
 
 class _Key(NamedTuple):
@@ -256,7 +261,15 @@ class StoreCache:
             links = {name: url for name, url in record.links.items() if url.startswith(_LINK_SCHEMES)}
             found.append(
                 RunInProgress(
-                    run_id, record.work, record.process.host, record.since, now - since, record.accounts, links
+                    run_id=run_id,
+                    command=record.work,
+                    host=record.process.host,
+                    since=record.since,
+                    silent_s=now - since,
+                    accounts=record.accounts,
+                    links=links,
+                    activity=record.activity,
+                    wish=record.wish,
                 )
             )
         return found

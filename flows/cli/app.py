@@ -22,6 +22,9 @@ app.command(
     "muses_eval.flows.cli.run:run",
     help="Run an evaluation: play every episode that has no score yet, then print the leaderboard.",
 )
+app.command("muses_eval.flows.cli.steer:pause", help="Pause a run in progress; started episodes are finished.")
+app.command("muses_eval.flows.cli.steer:resume", help="Continue a paused run.")
+app.command("muses_eval.flows.cli.steer:stop", help="Stop a run in progress as Ctrl-C does.")
 app.command(
     "muses_eval.flows.cli.rehearse:rehearse", help="Run an evaluation against a local provider that injects faults."
 )

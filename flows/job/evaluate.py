@@ -29,6 +29,8 @@ from muses_eval.flows.job.run_budget import RunBudget
 from muses_eval.flows.job.serving import serving
 from muses_eval.flows.job.signals import start_executor
 from muses_eval.flows.job.stall_alarm import OnStatus, ignore_status, publish_status, stop_if_stalled
+from muses_eval.flows.job.steered_executor import SteeredExecutor
+from muses_eval.flows.job.steering import Steering
 from muses_eval.flows.settings import Settings, ray_home
 from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.async_utils import gather_all
@@ -220,11 +222,17 @@ async def evaluate(
                 run = await check_models(run, executor, observer.warn)
                 if run.lock is not None and executor.dashboard_url is not None:
                     run.lock.add_link("Ray", executor.dashboard_url)
-                playing = play_within_budget(run, executor, on_shard, driver.play, observer.warn)
-                status = (
-                    observer.status if run.lock is None else publish_status(run.lock.report_accounts, observer.status)
-                )
-                summaries = await stop_if_stalled(playing, executor, config.execution.stall_minutes, status)
+                run.pace.expect(run.plan.run_id, run.cells_to_play)
+                steered = SteeredExecutor(executor, run.pace)
+                playing = play_within_budget(run, steered, on_shard, driver.play, observer.warn)
+                status = observer.status
+                if run.lock is not None:
+                    published = publish_status(run.lock.report_accounts, observer.status)
+                    status = Steering(run, run.lock, steered, observer.warn).follow(published)
+                minutes, paused = config.execution.stall_minutes, lambda: steered.is_paused
+                summaries = await stop_if_stalled(playing, steered, minutes, status, paused)
+                if run.lock is not None:
+                    run.lock.report_activity(None)
         return await asyncio.to_thread(report, run, summaries, time.monotonic() - start)
 
 

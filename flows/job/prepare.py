@@ -17,6 +17,7 @@ from muses_eval.flows.job.execution_context import ExecutionContext, read_contex
 from muses_eval.flows.job.load_protocol import load_protocol
 from muses_eval.flows.job.provenance import code_state, package_versions, provenance_record
 from muses_eval.flows.job.run_budget import RunBudget
+from muses_eval.flows.job.run_pace import RunPace
 from muses_eval.flows.settings import Settings
 from muses_eval.pipeline.agents.agent_spec import AgentSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
@@ -64,6 +65,8 @@ class PreparedRun:
     context: ExecutionContext = ExecutionContext()
     lock: RunLock | None = None
     """The run lock that this process holds; None when no lock is needed."""
+    pace: RunPace = field(default_factory=RunPace, compare=False)
+    """Progress of this start."""
 
     @property
     def has_work(self) -> bool:

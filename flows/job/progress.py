@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Self
 from muses_eval.flows.job.evaluate import RunObserver
 from muses_eval.flows.job.prepare import OnShard, PreparedRun
 from muses_eval.flows.job.progress_log import ProgressLog
+from muses_eval.flows.job.run_pace import RunPace
+from muses_eval.pipeline.text.quantities import duration_text
 from muses_eval.workers.limits import AccountStatus, LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
 
@@ -16,6 +18,7 @@ _SHORTEST_NAME = 10
 
 if TYPE_CHECKING:
     from muses_eval.flows.job.progress_board import ProgressBoard
+    from rich.progress import TaskID
 
 
 class ProgressDisplay:
@@ -25,6 +28,7 @@ class ProgressDisplay:
         """*quiet*: show warnings alone; *clock* returns seconds."""
         self._bar: ProgressBoard | None = None
         self._lines: list[str] = []
+        self._runs: dict[TaskID, RunPace] = {}
         self._quiet = quiet
         self._log = ProgressLog(_to_stderr, clock)
 
@@ -57,6 +61,8 @@ class ProgressDisplay:
         """Shows the current status of the accounts."""
         self._lines[:] = account_lines(snapshot.accounts, None if self._bar is None else self._bar.console.width)
         if self._bar is not None:
+            for item, pace in self._runs.items():
+                self._bar.update(item, left=_left(pace))
             self._bar.refresh()
         elif not self._quiet:
             self._log.status(snapshot)
@@ -71,7 +77,8 @@ class ProgressDisplay:
             return self._log.add
         scored = failed = 0
         spent: float | None = 0.0
-        item = bar.add_task(run.plan.run_id, total=run.plan.episode_count, completed=run.episodes_done)
+        item = bar.add_task(run.plan.run_id, total=run.plan.episode_count, completed=run.episodes_done, left="")
+        self._runs[item] = run.pace
         bar.start()
 
         def move(summary: ShardSummary) -> None:
@@ -83,6 +90,9 @@ class ProgressDisplay:
             notes = [f"{failed} failed"] if failed else []
             notes += [f"${spent:,.2f}"] if spent else []
             going_on = scored + failed + run.episodes_done < run.plan.episode_count
+            if not going_on:
+                self._runs.pop(item, None)
+                bar.update(item, left="")
             text = " · ".join((run.plan.run_id, *notes))
             bar.update(item, advance=played, description=text, visible=going_on or bar.keeps_finished_runs)
             bar.refresh()
@@ -98,6 +108,13 @@ def _board(lines: list[str]) -> "ProgressBoard | None":
     from muses_eval.flows.job.progress_board import NotebookBoard, ProgressBoard
 
     return NotebookBoard(lines) if in_notebook else ProgressBoard(lines)
+
+
+def _left(pace: RunPace) -> str:
+    """Returns the state and the time left of a run, such as ``paused · 12 min left``."""
+    seconds = pace.time_left()
+    left = f"{duration_text(seconds)} left" if seconds else ""
+    return " · ".join(part for part in ("paused" if pace.is_paused else "", left) if part)
 
 
 def _to_stderr(text: str) -> None:

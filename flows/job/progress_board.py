@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 _DRAWING_INTERVAL_S = 0.2
@@ -19,7 +19,12 @@ class ProgressBoard(Progress):
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}", style="cyan"),
+        )
         super().__init__(*columns, console=Console(stderr=True), transient=True)
 
     def get_renderables(self) -> Iterable[RenderableType]:

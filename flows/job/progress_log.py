@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from muses_eval.flows.job.prepare import PreparedRun
+from muses_eval.flows.job.run_pace import RunPace, joint_time_left
+from muses_eval.pipeline.text.quantities import duration_text
 from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
 
@@ -57,6 +59,7 @@ class ProgressLog:
         """*say* receives the lines; *clock* returns seconds."""
         self._say, self._clock = say, clock
         self._counts = _Counts()
+        self._paces: list[RunPace] = []
         self._in_flight = self._waiting = 0
         self._start: float | None = None
         """Time of the first status or shard, when the executor is there."""
@@ -65,6 +68,7 @@ class ProgressLog:
 
     def begin(self, run: PreparedRun) -> None:
         """Adds a run."""
+        self._paces.append(run.pace)
         counts = self._counts
         counts.run_ids += (run.plan.run_id,)
         counts.planned += run.plan.episode_count
@@ -123,14 +127,9 @@ class ProgressLog:
             parts.append(f"${counts.cost_usd:,.2f}")
         if self._in_flight or self._waiting:
             parts.append(f"{self._in_flight:,} calls in flight, {self._waiting:,} waiting")
-        if counts.played and done < counts.planned:
-            seconds = (counts.planned - done) / counts.played * self._elapsed(self._clock())
-            parts.append(f"about {_rounded(seconds)} left")
+        if any(pace.is_paused for pace in self._paces):
+            parts.append("paused" if all(pace.is_paused for pace in self._paces) else "partly paused")
+        seconds = joint_time_left(self._paces)
+        if seconds and done < counts.planned:
+            parts.append(f"about {duration_text(seconds)} left")
         return " · ".join(parts)
-
-
-def _rounded(seconds: float) -> str:
-    """Returns a duration in one unit, such as "40 s", "12 min" or "3.5 h"."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

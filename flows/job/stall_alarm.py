@@ -77,15 +77,19 @@ def stall_message(snapshot: LimitsSnapshot, limit_s: float, since: datetime) -> 
 
 
 async def stop_if_stalled(
-    playing: Coroutine[Any, Any, T], executor: Executor, stall_minutes: float, on_status: OnStatus = ignore_status
+    playing: Coroutine[Any, Any, T],
+    executor: Executor,
+    stall_minutes: float,
+    on_status: OnStatus = ignore_status,
+    is_paused: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Returns the result of *playing*.
+    """Returns the result of *playing*.  An error of *on_status* ends it as well.
 
     Raises:
-        Stalled: no model responded; *playing* has been cancelled.
+        Stalled: no model responded while the run was not paused; *playing* has been cancelled.
     """
     player = asyncio.create_task(playing)
-    observer = asyncio.create_task(_wait_for_stall(executor, stall_minutes * 60, on_status))
+    observer = asyncio.create_task(_wait_for_stall(executor, stall_minutes * 60, on_status, is_paused))
     try:
         await asyncio.wait((player, observer), return_when=asyncio.FIRST_COMPLETED)
         if not player.done():
@@ -97,13 +101,17 @@ async def stop_if_stalled(
         await asyncio.gather(player, observer, return_exceptions=True)
 
 
-async def _wait_for_stall(executor: Executor, limit_s: float, on_status: OnStatus) -> None:
+async def _wait_for_stall(
+    executor: Executor, limit_s: float, on_status: OnStatus, is_paused: Callable[[], bool]
+) -> None:
     alarm = StallAlarm(limit_s, time.monotonic())
     while True:
         await asyncio.sleep(CHECK_EVERY_S)
         snapshot = await executor.snapshot()
         on_status(snapshot)
         now = time.monotonic()
-        if alarm.stalled(snapshot, now):
+        if is_paused():
+            alarm.last_success = now
+        elif alarm.stalled(snapshot, now):
             since = datetime.fromtimestamp(time.time() - (now - alarm.last_success), UTC)
             raise Stalled(stall_message(snapshot, limit_s, since))

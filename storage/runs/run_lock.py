@@ -4,7 +4,8 @@ The lock is an object, ``claims/<run_id>.json``, that is only written by compare
 ``beat`` every 2 s (the heartbeat).  A process on another machine that sees no heartbeat for 20 s takes the lock over.
 Clocks of two machines are never compared: the heartbeat is a counter, and the process that waits for the lock measures
 by its own clock how long the counter stands still.  When the holder ran on the same machine and in the same container,
-its end is noticed at once.  The lock object also carries the state of the accounts that the run uses, for people.
+its end is noticed at once.  The lock object also carries what the driver is doing and the state of the accounts that it
+uses, for people, and what people ask of the driver (:mod:`muses_eval.storage.runs.run_wish`).
 
 The lock saves work and money; the data are correct without it.  A driver that was taken for dead (suspended, or cut off
 from the network) may write one more shard: writes are conditional, and readers count an episode once.
@@ -16,19 +17,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.storage.objects.object_keys import lock_key
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore, VersionedObject
 from muses_eval.storage.runs.account_state import AccountState, read_accounts, read_links
 from muses_eval.storage.runs.process_identity import ProcessIdentity, pid_namespace
+from muses_eval.storage.runs.run_activity import RunActivity, read_activity
 
 _POLL_S = 0.5
 _ACCOUNTS_VALID_S = 15.0
 """Time for which reported account states are valid; a live driver reports them every second."""
+Wish = Literal["pause", "stop"]
 
 
 class RunLockedError(MusesError):
@@ -60,6 +63,10 @@ class LockRecord:
     accounts: tuple[AccountState, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     """Name -> address of other pages that show the run, such as Ray's dashboard."""
+    activity: RunActivity | None = None
+    """What the holder is doing; None when it plays no episodes."""
+    wish: Wish | None = None
+    """What a person asks of the holder; None: to play.  Others write it, and the holder keeps it."""
 
     def to_json(self) -> bytes:
         """Returns the bytes of the lock object."""
@@ -67,11 +74,17 @@ class LockRecord:
 
     @classmethod
     def from_json(cls, data: bytes) -> "LockRecord | None":
-        """The inverse of :meth:`to_json`; None when *data* is not a lock record."""
+        """The inverse of :meth:`to_json`; None when *data* is not a lock record.  Unknown fields are ignored."""
         try:
             value: dict[str, Any] = json.loads(data)
-            status = {"accounts": read_accounts(value.get("accounts")), "links": read_links(value.get("links"))}
-            return cls(**{**value, "process": ProcessIdentity(**value["process"]), **status})
+            known = {each.name: value[each.name] for each in fields(cls) if each.name in value}
+            status = {
+                "accounts": read_accounts(value.get("accounts")),
+                "links": read_links(value.get("links")),
+                "activity": read_activity(value.get("activity")),
+                "wish": value.get("wish") if value.get("wish") in ("pause", "stop") else None,
+            }
+            return cls(**{**known, "process": ProcessIdentity(**value["process"]), **status})
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -99,6 +112,7 @@ class RunLock:
         self._released, self._lost = threading.Event(), threading.Event()
         self._on_lost: Callable[[], None] = lambda: None
         self._accounts: tuple[AccountState, ...] = ()
+        self._activity: RunActivity | None = None
         self._reported_at = heartbeat.clock()
         self._mutex = threading.Lock()
         self._thread = threading.Thread(target=self._send_heartbeats, name=f"heartbeat of {run_id}", daemon=True)
@@ -108,6 +122,12 @@ class RunLock:
     def is_lost(self) -> bool:
         """True when another process holds the lock now."""
         return self._lost.is_set()
+
+    @property
+    def wish(self) -> Wish | None:
+        """What a person asks of this process, as of the last heartbeat; None: to play."""
+        with self._mutex:
+            return self._record.wish
 
     def on_lost(self, callback: Callable[[], None]) -> None:
         """Calls *callback* once, from the heartbeat thread, when the lock is lost; at once if it is lost already."""
@@ -134,6 +154,11 @@ class RunLock:
         with self._mutex:
             self._accounts, self._reported_at = accounts, self._heartbeat.clock()
 
+    def report_activity(self, activity: RunActivity | None) -> None:
+        """Stores what this process is doing with the next heartbeat; None when it plays no longer."""
+        with self._mutex:
+            self._activity = activity
+
     def add_link(self, name: str, url: str) -> None:
         """Stores the address of another page that shows the run with the next heartbeat."""
         with self._mutex:
@@ -145,7 +170,7 @@ class RunLock:
         self._thread.join()
         if not self.is_lost:
             try:
-                self._write(replace(self._record, owner=None, accounts=(), links={}))
+                self._write(replace(self._record, owner=None, accounts=(), links={}, activity=None))
             except StoreError:
                 return
 
@@ -165,16 +190,19 @@ class RunLock:
         """Returns the record with the next heartbeat and the latest status."""
         with self._mutex:
             is_recent = self._heartbeat.clock() - self._reported_at < _ACCOUNTS_VALID_S
-            return replace(self._record, beat=self._record.beat + 1, accounts=self._accounts if is_recent else ())
+            accounts = self._accounts if is_recent else ()
+            return replace(self._record, beat=self._record.beat + 1, accounts=accounts, activity=self._activity)
 
     def _write(self, record: LockRecord) -> bool:
         """Writes the lock object.  Returns False when the lock is no longer ours."""
         key, written = lock_key(self._run_id), False
         while not written:
             found = _read(self._store, self._run_id)
+            there = None if found is None else LockRecord.from_json(found.data)
             if found is None:  # somebody deleted the object: the lock is ours unless another process is faster
                 written = self._store.put_if_absent(key, record.to_json())
-            elif _owner(found) == self._record.owner:
+            elif there is not None and there.owner == self._record.owner:
+                record = replace(record, wish=None if record.owner is None else there.wish)
                 written = self._store.replace(key, record.to_json(), found.tag)
             else:
                 return False
@@ -216,7 +244,7 @@ def acquire_run_lock(store: ObjectStore, run_id: str, work: str, heartbeat: Hear
             acquired = store.put_if_absent(key, ours.to_json())
         elif record is None or record.owner is None or record.process.has_ended(namespace):  # released, dead or garbage
             acquired = store.replace(key, ours.to_json(), found.tag)
-        elif first is None or found.tag != first.tag:  # the object changed while we waited: its holder is alive
+        elif first is None or _sign_of_life(found) != _sign_of_life(first):  # it changed, so its holder is alive
             raise _locked_error(store, run_id, record, work)
         elif heartbeat.clock() - first_seen_at >= heartbeat.timeout_s:
             acquired = store.replace(key, ours.to_json(), found.tag)
@@ -234,9 +262,10 @@ def _read(store: ObjectStore, run_id: str) -> VersionedObject | None:
         return None
 
 
-def _owner(found: VersionedObject) -> str | None:
+def _sign_of_life(found: VersionedObject) -> tuple[str | None, int] | None:
+    """Returns what a live holder changes; None when the object is not a lock record.  Others may write its wish."""
     record = LockRecord.from_json(found.data)
-    return None if record is None else record.owner
+    return None if record is None else (record.owner, record.beat)
 
 
 def _locked_error(store: ObjectStore, run_id: str, record: LockRecord, work: str) -> RunLockedError:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from muses_eval.flows.job.evaluate import evaluate
 from muses_eval.flows.job.prepare import PreparedRun, prepare_without_lock
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.progress_log import ProgressLog
+from muses_eval.flows.job.run_pace import RunPace, joint_time_left
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.config.parse import parse_config
+from muses_eval.pipeline.text.quantities import duration_text
+from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
 
@@ -35,8 +39,30 @@ def prepared(folder: Path, epochs: int = 1) -> PreparedRun:
     return prepare_without_lock(parse_config({**raw, "epochs": epochs, "store": str(folder)}, "here"))
 
 
+def paced(run: PreparedRun, clock: Clock) -> PreparedRun:
+    """Returns the run with a pace by *clock*."""
+    run = replace(run, pace=RunPace(clock))
+    run.pace.expect(run.plan.run_id, run.plan.cells)
+    return run
+
+
+def play_shard(run: PreparedRun, clock: Clock, number: int, seconds: float) -> None:
+    """Plays a shard of the run; the clock stands at its end afterwards."""
+    (cell,) = run.plan.cells
+    key = ShardKey(run.plan.run_id, cell.slug, cell.family, number, 1)
+    run.pace.started(key, len(cell.shards[number].episodes))
+    clock.now += seconds
+    run.pace.ended(key, stored=True)
+
+
 def played(scored: int, failed: int = 0, cost_usd: float | None = 0.5) -> ShardSummary:
     return ShardSummary("", {"scored": scored, "infra_failed": failed}, {}, cost_usd)
+
+
+def left(run: PreparedRun) -> str:
+    seconds = run.pace.time_left()
+    assert seconds is not None
+    return duration_text(seconds)
 
 
 def test_a_short_run_says_nothing(tmp_path: Path) -> None:
@@ -55,22 +81,26 @@ def test_a_short_run_says_nothing(tmp_path: Path) -> None:
 def test_a_long_run_says_how_far_it_is(tmp_path: Path) -> None:
     said, clock = list[str](), Clock()
     log = ProgressLog(said.append, clock)
-    log.begin(prepared(tmp_path))
+    run = paced(prepared(tmp_path), clock)
+    log.begin(run)
     log.tick()
     clock.now = 10.0
     log.tick()
-    clock.now = 20.0
+    play_shard(run, clock, 0, 10.0)
     log.add(played(9))  # no failure, no tenth, no interval
     assert said == ["run mine: 0 of 100 episodes (0%)"]
     log.add(played(0, failed=1))
-    assert said[1:] == ["run mine: 10 of 100 episodes (10%) · 1 failed · $1.00 · about 3 min left"]
+    assert said[1:] == [f"run mine: 10 of 100 episodes (10%) · 1 failed · $1.00 · about {left(run)} left"]
     clock.now = 49.0
     log.tick()
     log.add(played(1, cost_usd=None))
     assert len(said) == 2
     clock.now = 50.0
     log.tick()
-    assert said[2:] == ["run mine: 11 of 100 episodes (11%) · 1 failed · cost unknown · about 7 min left"]
+    assert said[2:] == [f"run mine: 11 of 100 episodes (11%) · 1 failed · cost unknown · about {left(run)} left"]
+    run.pace.is_paused = True
+    log.say_now()
+    assert " · paused · about " in said[3]
 
 
 def test_the_number_of_lines_is_bounded(tmp_path: Path) -> None:
@@ -90,12 +120,16 @@ def test_the_number_of_lines_is_bounded(tmp_path: Path) -> None:
 def test_several_runs_are_one_line(tmp_path: Path) -> None:
     said, clock = list[str](), Clock()
     log = ProgressLog(said.append, clock)
-    for name in ("a", "b"):
-        log.begin(prepared(tmp_path / name))
+    first, second = (paced(prepared(tmp_path / name), clock) for name in ("a", "b"))
+    log.begin(first)
+    log.begin(second)
     log.tick()
-    clock.now = 10.0
+    play_shard(first, clock, 0, 10.0)
+    seconds = joint_time_left([first.pace, second.pace])
+    assert seconds is not None
+    assert 50 < seconds < 90  # seven shards of ten seconds, one after the other
     log.add(played(50, cost_usd=0.0))
-    assert said == ["2 runs: 50 of 200 episodes (25%) · about 30 s left"]
+    assert said == [f"2 runs: 50 of 200 episodes (25%) · about {duration_text(seconds)} left"]
 
 
 def test_a_run_without_a_terminal(tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 """The runs in progress: progress by model and family, cost, and estimated time left.
 
 Everything is read from the store; the page does not connect to the driver.  Only stored episodes count, so progress
-lags behind by the shards in flight.  The driver writes the state of its provider accounts to its run lock every two
-seconds.
+lags behind by the shards in flight.  The driver writes the state of its provider accounts, its estimate of the time
+left and the number of episodes in flight to its run lock every two seconds.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import RunInProgress, StoreCache
@@ -19,6 +19,7 @@ from muses_eval.storage.runs.run_lock import HEARTBEAT
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+RunState = Literal["preparing", "playing", "pausing", "paused", "stopping", "stalled"]
 WINDOW = timedelta(minutes=10)
 """Time over which the rate is measured; less when the run was locked more recently."""
 _CELL_PROGRESS = """
@@ -65,8 +66,6 @@ class RunProgress:
     cells: tuple[CellProgress, ...]
     episodes_per_minute: float
     """Stored episodes per minute, over WINDOW."""
-    remaining_s: float | None
-    """Estimated seconds until the plan is played; None when no episode ended within WINDOW, or none is left."""
     is_stalled: bool
     """True when the holder's heartbeat has stopped, so another process may take the run lock."""
     cap_usd: float | None
@@ -87,6 +86,29 @@ class RunProgress:
     @property
     def unknown_costs(self) -> int:
         return sum(cell.unknown_costs for cell in self.cells)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the run is played, as its driver estimates; None when it is unknown or the run is stalled."""
+        activity = self.run.activity
+        return None if self.is_stalled or activity is None else activity.left_s
+
+    @property
+    def in_flight(self) -> int:
+        """Number of episodes that have started and are not stored yet; 0 when the run is stalled."""
+        activity = self.run.activity
+        return 0 if self.is_stalled or activity is None else activity.playing
+
+    @property
+    def state(self) -> RunState:
+        """What the run does, or is about to do."""
+        if self.is_stalled:
+            return "stalled"
+        if self.run.wish == "stop":
+            return "stopping"
+        if self.run.wish == "pause":
+            return "pausing" if self.in_flight else "paused"
+        return "preparing" if self.run.activity is None else "playing"
 
     @property
     def accounts(self) -> tuple[AccountState, ...]:
@@ -118,13 +140,10 @@ def run_progress(cache: StoreCache, run: RunInProgress, now: datetime) -> RunPro
     found = cache.query(cells, run.run_id)
     seconds = max((now - since).total_seconds(), 1.0)
     recent = sum(cell.recent for cell in found)
-    pending = sum(max(0, cell.planned - cell.played) for cell in found)
-    remaining_s = pending * seconds / recent if recent and pending else None
     return RunProgress(
         run=run,
         cells=found,
         episodes_per_minute=60 * recent / seconds,
-        remaining_s=remaining_s,
         is_stalled=run.silent_s > HEARTBEAT.timeout_s,
         cap_usd=_cap_usd(cache, run.run_id),
     )

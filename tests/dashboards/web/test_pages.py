@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,11 +30,13 @@ from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import CellRecord, update_manifest
 from muses_eval.storage.runs.nights import Flag, NightReport, store_report
+from muses_eval.storage.runs.run_activity import RunActivity
 from muses_eval.storage.runs.run_lock import hold_run_lock
+from muses_eval.storage.runs.run_wish import send_command
 
 from tests.dashboards.web.site import HOSTILE, client, leaking, locked_run, parse, store_of, transcript_of
 from tests.storage.samples import SAMPLE, failed, scored
-from tests.storage.test_account_state import ACCOUNT
+from tests.storage.test_account_state import ACCOUNT, FAST
 
 
 def queue(model: str, number: int, f1: float, **changes: object) -> Episode:
@@ -693,9 +696,9 @@ def test_the_live_page_shows_usage_of_limits_and_external_links(tmp_path: Path) 
     with locked_run(cache, "run-a", {"Prefect": "http://127.0.0.1:4200/runs/1", "Ray": "javascript:alert(1)"}):
         text = client(cache).get("/live.html").text
     assert "12.5" in text
-    assert '<td class="num">12.5 <span class="se">of 20</span><svg class="level"' in text
+    assert '<td class="num">12.5 <span class="se">of 20 calls/s</span><svg class="level"' in text
     assert '<td class="num">7 <span class="se">of 8</span><svg class="level"' in text
-    assert '<td class="num">900 <span class="se">no limit</span></td>' in text
+    assert '<td class="num">900 <span class="se">tokens/s, no limit</span></td>' in text
     assert "25 %" in text
     assert "last error: 429" in text
     (link,) = [a for tag, a in parse(text).tags if tag == "a" and "4200" in (a.get("href") or "")]
@@ -719,19 +722,51 @@ def test_a_run_in_progress_shows_stored_episodes_and_the_time_left(tmp_path: Pat
     found.append(failed("lost", model="m", started_at=SAMPLE.started_at, seconds=1.0, cost_usd=None))
     cache = store_of(tmp_path, found, {("m", "queue"): 26})
     assert "No run of this store is in progress" in client(cache).get("/live.html").text
-    with hold_run_lock(open_store(cache.store_url), "run-a", "muses run"):
+    with hold_run_lock(open_store(cache.store_url), "run-a", "muses run", FAST) as lock:
+        (run,) = live_page(cache, PageRequest({})).values["runs"]
+        assert (run.state, run.left_s, run.in_flight) == ("preparing", None, 0)
+        lock.report_activity(RunActivity(playing=3, left_s=4800.0))
+        until(lambda: cache.runs_in_progress()[0].activity is not None)
         five_minutes_later = SAMPLE.started_at + timedelta(minutes=5)
         (run,) = live_page(cache, PageRequest({}), lambda: five_minutes_later).values["runs"]
         assert (run.played, run.planned, run.unknown_costs) == (6, 26, 1)
         assert run.cost_usd == pytest.approx(0.005)
         assert run.episodes_per_minute == pytest.approx(6 / 10)
-        assert run.remaining_s == pytest.approx(20 / (6 / 600))
+        assert (run.state, run.left_s, run.in_flight) == ("playing", 4800.0, 3)
         (idle,) = live_page(cache, PageRequest({}), lambda: datetime.now(UTC)).values["runs"]
-        assert (idle.episodes_per_minute, idle.remaining_s) == (0, None)
+        assert idle.episodes_per_minute == 0
         text = client(cache).get("/live.html").text
         assert "<code>muses run</code>" in text
+        assert "<dd>1 h 20 min</dd>" in text
         assert "1 infra failed" in text
     assert "No run of this store is in progress" in client(cache).get("/live.html").text
+
+
+def test_the_state_of_a_run_in_progress(tmp_path: Path) -> None:
+    """What a person asked for is shown at once; a paused run is pausing until what has started is stored."""
+    cache = store_of(tmp_path, [queue("m", 1, 0.5)])
+    store = open_store(cache.store_url)
+
+    def state() -> str:
+        return live_page(cache, PageRequest({})).values["runs"][0].state
+
+    with hold_run_lock(store, "run-a", "muses run", FAST) as lock:
+        lock.report_activity(RunActivity(playing=3, left_s=None))
+        until(lambda: state() == "playing")
+        send_command(store, "run-a", "pause")
+        assert state() == "pausing"
+        lock.report_activity(RunActivity(playing=0, left_s=None))
+        until(lambda: state() == "paused")
+        send_command(store, "run-a", "resume")
+        assert state() == "playing"
+        send_command(store, "run-a", "stop")
+        assert state() == "stopping"
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Waits for a heartbeat."""
+    while not true():
+        pass
 
 
 def test_a_run_without_a_heartbeat_is_stalled(tmp_path: Path) -> None:
