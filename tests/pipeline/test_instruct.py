@@ -159,6 +159,10 @@ def test_the_sets_without_a_solution_contradict_themselves(official: dict[str, S
         assert follows(rest, text) or follows((NO_COMMA,), text)
 
 
+def whole(result: corrected.Result) -> tuple[float, ...]:
+    return result.accuracy, result.weighted_accuracy, result.all_passed, result.parse_ok, result.social_welfare
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -175,7 +179,7 @@ def test_the_sets_without_a_solution_contradict_themselves(official: dict[str, S
     ],
 )
 def test_corrected_reads_a_correct_answer_in_any_format(reply: str) -> None:
-    assert corrected.score(ALIGNED, reply) == corrected.Result(1.0, 1.0, True, True, 1.0)
+    assert whole(corrected.score(ALIGNED, reply)) == (1.0, 1.0, True, True, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +219,7 @@ def test_weights_are_the_users_authority() -> None:
 
 def test_in_conflict_only_the_highest_authority_counts() -> None:
     reply = json.dumps({"Ana": '"Yes"', "Bo": "no title"})
-    assert corrected.score(CONFLICT, reply) == corrected.Result(1.0, 1.0, True, True, 1.0)
+    assert whole(corrected.score(CONFLICT, reply)) == (1.0, 1.0, True, True, 1.0)
     assert published.score(CONFLICT, reply).all_passed
     assert not published.score(ALIGNED, reply).all_passed
     tied = InstructTruth(

@@ -9,7 +9,9 @@ Differences from ``published``:
 As in the paper, only the users with the highest authority are scored in conflict mode.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from muses_eval.pipeline.families.instruct.answers import read_answers
 from muses_eval.pipeline.families.instruct.constraints.corrected_checkers import passes
@@ -29,8 +31,13 @@ class Result:
     """sum w_i U_i / sum w_i over the scored users (paper, section 4.1), with authority as weight.
 
     U_i is the fraction of user i's constraints that its answer follows.  Users without constraints are left out."""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """User -> answer, without the users who have none."""
+    verdicts: tuple[bool, ...] = ()
+    """Whether each constraint is followed, in the order of the scored users; empty when there is no answer."""
 
 
+@lru_cache(maxsize=1)  # an episode's scores and their evidence need the same result
 def score(truth: InstructTruth, reply: str) -> Result:
     """Scores one raw reply."""
     answers = read_answers(tuple(user.name for user in truth.users), reply)
@@ -44,6 +51,8 @@ def score(truth: InstructTruth, reply: str) -> Result:
         all_passed=all(passed for _, passed in verdicts),
         parse_ok=True,
         social_welfare=weighted_mean([(float(d.authority), sum(own) / len(own)) for d, own in judged] or [(1.0, 1.0)]),
+        answers=answers,
+        verdicts=tuple(passed for _, own in judged for passed in own),
     )
 
 

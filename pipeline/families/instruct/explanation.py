@@ -18,9 +18,12 @@ def explain(scenario: Scenario[InstructTruth], transcript: Transcript) -> Iterat
     truth, reply = scenario.truth, "".join(text for _, text in transcript.replies())
     scored = truth.scored_users
     yield f"scored users ({truth.mode}): {', '.join(f'{user.name} (authority {user.authority})' for user in scored)}"
-    error, answers = published.read_answers(truth, reply, from_api=transcript.from_api)
-    if error is not None:
-        yield f"published: {error}"
+    released = published.score(truth, reply, from_api=transcript.from_api)
+    answers = released.answers
+    if released.error is not None:
+        yield f"published: the released code fails on the reply: {released.error}"
+    elif not released.parse_ok:
+        yield "published: no answers, because the reply is not JSON"
     read = read_answers(tuple(user.name for user in truth.users), reply)
     if not read:
         yield "corrected: no answers were found in the reply"

@@ -7,7 +7,9 @@ counts as 0 in every average.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from muses_eval.pipeline.families.instruct.constraints.published_checkers import passes
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth
@@ -25,8 +27,13 @@ class Result:
     all_passed: bool = False
     parse_ok: bool = True
     error: str | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """User -> answer; empty when there is an ``error``."""
+    verdicts: tuple[bool, ...] = ()
+    """Whether each constraint is followed, in the order of the scored users; empty when there is an ``error``."""
 
 
+@lru_cache(maxsize=1)  # an episode's scores and their evidence need the same result
 def score(truth: InstructTruth, reply: str, *, from_api: bool = False) -> Result:
     """Scores one raw reply.
 
@@ -44,29 +51,20 @@ def score(truth: InstructTruth, reply: str, *, from_api: bool = False) -> Result
         answers = {user.name: _answer(parsed, user.name) for user in truth.users}
     except RecursionError:  # deep nesting that can just be read, but that json.dumps cannot write
         return Result(error="an answer is nested too deeply")
-    verdicts = [
+    verdicts = tuple(
         (user.authority, passes(constraint.id, constraint.kwargs, answers[user.name]))
         for user in truth.scored_users
         for constraint in user.constraints
-    ]
+    )
     weights = sum(weight for weight, _ in verdicts)
     return Result(
         accuracy=sum(passed for _, passed in verdicts) / len(verdicts) if verdicts else 0.0,
         weighted_accuracy=sum(weight for weight, passed in verdicts if passed) / weights if weights else 0.0,
         all_passed=all(passed for _, passed in verdicts),
         parse_ok=parse_ok,
+        answers=answers,
+        verdicts=tuple(passed for _, passed in verdicts),
     )
-
-
-def read_answers(truth: InstructTruth, reply: str, *, from_api: bool = False) -> tuple[str | None, dict[str, str]]:
-    """Returns why :func:`score` finds no answers, or None, and the answer to every user that it finds."""
-    found = score(truth, reply, from_api=from_api)
-    if found.error is not None:
-        return f"the released code fails on the reply: {found.error}", {}
-    parse_ok, parsed = _parse(reply)
-    if not parse_ok or not isinstance(parsed, dict):
-        return "no answers, because the reply is not JSON", {}
-    return None, {user.name: _answer(parsed, user.name) for user in truth.users}
 
 
 def _parse(reply: str) -> tuple[bool, object]:

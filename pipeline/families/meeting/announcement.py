@@ -8,6 +8,7 @@ around it quotes as a format, or makes depend on a condition, announces nothing;
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from muses_eval.pipeline.families.meeting.attendees import parse_attendees
@@ -64,6 +65,7 @@ _MAX_CHILDREN = 200
 _MAX_LINES = 400
 _KEY_LINE = re.compile(r"[\s*_#>`-]*\"?(?P<key>[A-Za-z][A-Za-z_ -]{1,30}?)\"?[*_`]{0,3}\s?[:=](?P<value>.*)")
 _ITEM_LINE = re.compile(r"\s*(?:[-*•+]|\d{1,2}[.)])\s+(?P<item>.+)")
+_CACHED_REPLIES = 16
 _CONTEXT = 240
 """Number of characters of a line or a schedule that are read."""
 _UNFILLED = re.compile(
@@ -91,6 +93,11 @@ def find_announcement(reply: str, names: Sequence[str]) -> Announcement | None:
 
     The last one with a time counts; objects without one, such as a summary, do not replace it.
     """
+    return _announcement(reply, tuple(names))
+
+
+@lru_cache(maxsize=_CACHED_REPLIES)  # an episode ends by it, and its scores and their evidence need it too
+def _announcement(reply: str, names: tuple[str, ...]) -> Announcement | None:
     text = strip_reasoning(reply)
     spans = list(json_spans(text))
     declared = list(_declared(text, spans)) or list(_written_as_lines(text))

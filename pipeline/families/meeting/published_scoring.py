@@ -10,6 +10,7 @@ fails when a target is a list or an object, when content is not text, or when th
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from muses_eval.pipeline.families.meeting.scenario import MeetingTruth
@@ -52,6 +53,11 @@ class Result:
     optional_attendance: float = 0.0
     slot_utility: float = 0.0
     error: str | None = None
+    slot: str | None = None
+    """The announced slot in the form of :func:`normalise`; None when there is none, or an ``error``."""
+    invited: frozenset[str] = frozenset()
+    coming: frozenset[str] = frozenset()
+    """The invited principals who can attend the slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +77,10 @@ def score(truth: MeetingTruth, schedule: object, attendees: object, goal: object
     target = normalise(schedule)
     calendars = [(m, {*map(normalise, m.preferred_texts)}, {*map(normalise, m.secondary_texts)}) for m in truth.members]
     try:
-        coming = {m.name for m, pref, sec in calendars if _invited(attendees, m.name) and target in pref | sec}
+        invited = frozenset(member.name for member in truth.members if _invited(attendees, member.name))
     except TypeError as error:  # a number or true instead of a list
         return Result(error=str(error))
+    coming = frozenset(m.name for m, pref, sec in calendars if m.name in invited and target in pref | sec)
     essential = [m.name in coming for m in truth.members if m.essential]
     optional = [m.name in coming for m in truth.members if not m.essential]
     essential_attendance, optional_attendance = _share(essential), _share(optional)
@@ -93,6 +100,9 @@ def score(truth: MeetingTruth, schedule: object, attendees: object, goal: object
         essential_attendance=essential_attendance,
         optional_attendance=optional_attendance,
         slot_utility=points(target) / most if most else 0.0,
+        slot=target,
+        invited=invited,
+        coming=coming,
     )
 
 
@@ -119,6 +129,11 @@ def score_replies(truth: MeetingTruth, replies: Sequence[tuple[int, str]], *, fr
 
     *from_api*: an empty reply makes the row fail, as a failed call does.
     """
+    return _score_replies(truth, tuple(replies), from_api)
+
+
+@lru_cache(maxsize=1)  # an episode's scores and their evidence need the same result
+def _score_replies(truth: MeetingTruth, replies: tuple[tuple[int, str], ...], from_api: bool) -> EpisodeResult:
     try:
         final = find_announcement(replies, from_api=from_api)
     except FailedRowError as error:

@@ -9,6 +9,7 @@ Differences from ``published``:
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.families.queue.decision import read_decision
@@ -28,10 +29,12 @@ class Result:
     recall: float = 0.0
     parse_ok: bool = False
     accepted: frozenset[str] = frozenset()
+    rejected: frozenset[str] = frozenset()
     undecided: frozenset[str] = frozenset()
     """Ids of the instructions that are both accepted and rejected."""
 
 
+@lru_cache(maxsize=1)  # an episode's scores and their evidence need the same result
 def score(truth: QueueTruth, reply: str) -> Result:
     """Scores one raw reply.  An instruction that it does not mention counts as rejected."""
     decision = read_decision(truth, reply)
@@ -54,6 +57,7 @@ def score(truth: QueueTruth, reply: str) -> Result:
         recall=found.recall,
         parse_ok=True,
         accepted=accepted,
+        rejected=decision.rejected - decision.accepted,
         undecided=undecided,
     )
 

@@ -6,6 +6,7 @@ of the wrong type makes the row an error, which counts as 0 in every average.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from muses_eval.pipeline.families.queue.precision_recall import precision_recall_f1
 from muses_eval.pipeline.families.queue.scenario import QueueTruth, reference_number
@@ -25,9 +26,12 @@ class Result:
     recall: float = 0.0
     parse_ok: bool = True
     accepted: frozenset[object] = frozenset()
+    rejected: frozenset[object] = frozenset()
+    """Has no effect on the metrics."""
     error: str | None = None
 
 
+@lru_cache(maxsize=1)  # an episode's scores and their evidence need the same result
 def score(truth: QueueTruth, reply: str, *, from_api: bool = False) -> Result:
     """Scores one raw reply.
 
@@ -44,8 +48,10 @@ def score(truth: QueueTruth, reply: str, *, from_api: bool = False) -> Result:
     by_reference: dict[object, str] = {reference_number(instruction): instruction for instruction in truth.ids}
     try:
         accepted = frozenset(by_reference.get(item, item) for item in parsed.get("accepted_instructions", []))
-        for item in parsed.get("rejected_instructions", []):
-            by_reference.get(item.get("id") if isinstance(item, dict) else item)
+        listed = (
+            item.get("id") if isinstance(item, dict) else item for item in parsed.get("rejected_instructions", [])
+        )
+        rejected = frozenset(by_reference.get(item, item) for item in listed)
     except TypeError as error:  # null or a number as a list; a list or an object as an entry
         return Result(error=str(error))
     found = precision_recall_f1(accepted, truth.accepted)
@@ -59,6 +65,7 @@ def score(truth: QueueTruth, reply: str, *, from_api: bool = False) -> Result:
         recall=found.recall,
         parse_ok=parsed_ok,
         accepted=accepted,
+        rejected=rejected,
     )
 
 

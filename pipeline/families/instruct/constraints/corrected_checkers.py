@@ -75,9 +75,15 @@ def passes(identifier: str, arguments: Mapping[str, object], text: str) -> bool:
     return bool(text.strip()) and CHECKERS[identifier](text, **arguments)
 
 
+def count_found(identifier: str, arguments: Mapping[str, object], text: str) -> int | None:
+    """Returns what the checker of a constraint counts in a text; None when it counts nothing."""
+    counter = COUNTERS.get(identifier)
+    return None if counter is None else counter(text, arguments)
+
+
 def capital_word_frequency(text: str, *, capital_relation: str, capital_frequency: int) -> bool:
     """Counts words of two or more letters, all capital: ``CAN'T`` is one (released: two), ``I`` and ``3D`` are none."""
-    return _holds(capital_relation, sum(map(_in_capitals, words(text))), capital_frequency)
+    return _holds(capital_relation, _capital_words(text), capital_frequency)
 
 
 def english_capital(text: str) -> bool:
@@ -108,12 +114,7 @@ def two_responses(text: str) -> bool:
 
 def number_placeholders(text: str, *, num_placeholders: int) -> bool:
     """Counts words in square brackets (released: also ``[]``, links, ``[1]`` and ``array[0]``)."""
-    found = _PLACEHOLDER.finditer(unescaped(text).translate(_BRACKETS))
-    number = sum(
-        not placeholder["before"] and _NOT_A_PLACEHOLDER.fullmatch(placeholder["inside"]) is None
-        for placeholder in found
-    )
-    return number >= num_placeholders
+    return _placeholders(text) >= num_placeholders
 
 
 def postscript(text: str, *, postscript_marker: str) -> bool:
@@ -144,11 +145,7 @@ def multiple_sections(text: str, *, section_spliter: str, num_sections: int) -> 
     A section begins a line, or follows a sentence on the same line and has a colon.  The number may be a Roman numeral,
     a letter or a word (``Section Two``).
     """
-    labels: set[str] = {
-        (found["line"] or found["inline"]).casefold() for found in _section(section_spliter).finditer(visible(text))
-    }
-    numbers = sum(label.isdecimal() for label in labels)
-    return max(numbers, len(labels) - numbers) >= num_sections
+    return _sections(text, section_spliter) >= num_sections
 
 
 def number_bullet_lists(text: str, *, num_bullets: int) -> bool:
@@ -158,8 +155,7 @@ def number_bullet_lists(text: str, *, num_bullets: int) -> bool:
 
 def number_highlighted_sections(text: str, *, num_highlights: int) -> bool:
     """Counts spans emphasised by one to three asterisks (released: ``2*3*4`` is one span, ``***x***`` two)."""
-    prose = _INLINE_CODE.sub("", without_code(text))
-    return sum(1 for _ in _HIGHLIGHT.finditer(prose)) >= num_highlights
+    return _highlights(text) >= num_highlights
 
 
 def title(text: str) -> bool:
@@ -211,12 +207,7 @@ def nth_paragraph_first_word(text: str, *, first_word: str, num_paragraphs: int,
 
 def number_paragraphs(text: str, *, num_paragraphs: int) -> bool:
     """Three or more asterisks that are not emphasis separate exactly *num_paragraphs* parts that are not blank."""
-    text = unescaped(lines_made_equal(text)).translate(_STARS)
-    if _DIVIDER_LINE.search(text):
-        parts = _DIVIDER_LINE.split(text)
-    else:
-        parts = _DIVIDER.split(_STRONG_EMPHASIS.sub(r"\1", text))
-    return sum(bool(part.strip()) for part in parts) == num_paragraphs
+    return _parts(text) == num_paragraphs
 
 
 def number_sentences(text: str, *, relation: str, num_sentences: int) -> bool:
@@ -224,14 +215,12 @@ def number_sentences(text: str, *, relation: str, num_sentences: int) -> bool:
 
     The released checker knows English only, and counts no list items.
     """
-    found = count_sentences(text)
-    return _holds(relation, found.most if relation == "at least" else found.fewest, num_sentences)
+    return _holds(relation, _sentences(text, relation), num_sentences)
 
 
 def number_words(text: str, *, relation: str, num_words: int) -> bool:
     """Counts words of any script: ``don't`` and ``3.14`` are one word each (released: two)."""
-    found = count_words(text)
-    return _holds(relation, found.most if relation == "at least" else found.fewest, num_words)
+    return _holds(relation, _words(text, relation), num_words)
 
 
 def no_comma(text: str) -> bool:
@@ -283,6 +272,65 @@ CHECKERS: Mapping[str, Checker] = {
     "startend:end_checker": end_checker,
     "startend:quotation": quotation,
 }
+
+COUNTERS: Mapping[str, Callable[[str, Mapping[str, object]], int]] = {
+    "change_case:capital_word_frequency": lambda text, _: _capital_words(text),
+    "detectable_content:number_placeholders": lambda text, _: _placeholders(text),
+    "detectable_format:multiple_sections": lambda text, given: _sections(text, str(given["section_spliter"])),
+    "detectable_format:number_bullet_lists": lambda text, _: bullets(text),
+    "detectable_format:number_highlighted_sections": lambda text, _: _highlights(text),
+    "keywords:frequency": lambda text, given: occurrences(str(given["keyword"]), text),
+    "length_constraints:number_paragraphs": lambda text, _: _parts(text),
+    "length_constraints:number_sentences": lambda text, given: _sentences(text, given["relation"]),
+    "length_constraints:number_words": lambda text, given: _words(text, given["relation"]),
+    "punctuation:no_comma": lambda text, _: len(_COMMAS.findall(text)),
+}
+"""Constraint id -> what its checker counts."""
+
+
+def _capital_words(text: str) -> int:
+    return sum(map(_in_capitals, words(text)))
+
+
+def _placeholders(text: str) -> int:
+    found = _PLACEHOLDER.finditer(unescaped(text).translate(_BRACKETS))
+    return sum(
+        not placeholder["before"] and _NOT_A_PLACEHOLDER.fullmatch(placeholder["inside"]) is None
+        for placeholder in found
+    )
+
+
+def _sections(text: str, word: str) -> int:
+    labels: set[str] = {
+        (found["line"] or found["inline"]).casefold() for found in _section(word).finditer(visible(text))
+    }
+    numbers = sum(label.isdecimal() for label in labels)
+    return max(numbers, len(labels) - numbers)
+
+
+def _highlights(text: str) -> int:
+    prose = _INLINE_CODE.sub("", without_code(text))
+    return sum(1 for _ in _HIGHLIGHT.finditer(prose))
+
+
+def _parts(text: str) -> int:
+    """Returns the number of parts that dividers of asterisks separate."""
+    text = unescaped(lines_made_equal(text)).translate(_STARS)
+    if _DIVIDER_LINE.search(text):
+        parts = _DIVIDER_LINE.split(text)
+    else:
+        parts = _DIVIDER.split(_STRONG_EMPHASIS.sub(r"\1", text))
+    return sum(bool(part.strip()) for part in parts)
+
+
+def _sentences(text: str, relation: object) -> int:
+    found = count_sentences(text)
+    return found.most if relation == "at least" else found.fewest
+
+
+def _words(text: str, relation: object) -> int:
+    found = count_words(text)
+    return found.most if relation == "at least" else found.fewest
 
 
 def _holds(relation: str, count: int, bound: int) -> bool:

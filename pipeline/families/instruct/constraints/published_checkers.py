@@ -38,9 +38,18 @@ def passes(identifier: str, arguments: Mapping[str, object], text: str) -> bool:
         return False
 
 
+def count_found(identifier: str, arguments: Mapping[str, object], text: str) -> int | None:
+    """Returns what the checker of a constraint counts in a text; None when it counts nothing, or fails."""
+    counter = COUNTERS.get(identifier)
+    try:
+        return None if counter is None else counter(text, arguments)
+    except Exception:  # noqa: BLE001 - as in ``passes``
+        return None
+
+
 def capital_word_frequency(text: str, *, capital_relation: str, capital_frequency: int) -> bool:
     """Counts tokens in capitals: ``I`` and ``3D`` are such, and ``CAN'T`` is two."""
-    return _holds(capital_relation, sum(token.isupper() for token in tokens(text)), capital_frequency)
+    return _holds(capital_relation, _capital_tokens(text), capital_frequency)
 
 
 def english_capital(text: str) -> bool:
@@ -71,7 +80,7 @@ def two_responses(text: str) -> bool:
 
 def number_placeholders(text: str, *, num_placeholders: int) -> bool:
     """Counts spans in square brackets, each within a line, including empty ones and links."""
-    return sum(_brackets(line) for line in text.split("\n")) >= num_placeholders
+    return _placeholders(text) >= num_placeholders
 
 
 def postscript(text: str, *, postscript_marker: str) -> bool:
@@ -97,18 +106,17 @@ def json_format(text: str) -> bool:
 
 def multiple_sections(text: str, *, section_spliter: str, num_sections: int) -> bool:
     """The section word, as a pattern, precedes a number at least *num_sections* times, anywhere."""
-    return _count(section_spliter, text, after=r"\s?\d+") >= num_sections
+    return _sections(text, section_spliter) >= num_sections
 
 
 def number_bullet_lists(text: str, *, num_bullets: int) -> bool:
     """Exactly *num_bullets* lines begin with one asterisk or with a hyphen, whatever follows."""
-    return len(_STAR_BULLET.findall(text)) + len(_DASH_BULLET.findall(text)) == num_bullets
+    return _bullets(text) == num_bullets
 
 
 def number_highlighted_sections(text: str, *, num_highlights: int) -> bool:
     """Counts spans in single or double asterisks; a span in triple asterisks counts twice."""
-    spans = [*_SINGLE_STARS.findall(text), *_DOUBLE_STARS.findall(text)]
-    return sum(bool(span.strip()) for span in spans) >= num_highlights
+    return _highlights(text) >= num_highlights
 
 
 def title(text: str) -> bool:
@@ -222,6 +230,40 @@ CHECKERS: Mapping[str, Checker] = {
     "startend:end_checker": end_checker,
     "startend:quotation": quotation,
 }
+
+COUNTERS: Mapping[str, Callable[[str, Mapping[str, object]], int]] = {
+    "change_case:capital_word_frequency": lambda text, _: _capital_tokens(text),
+    "detectable_content:number_placeholders": lambda text, _: _placeholders(text),
+    "detectable_format:multiple_sections": lambda text, given: _sections(text, str(given["section_spliter"])),
+    "detectable_format:number_bullet_lists": lambda text, _: _bullets(text),
+    "detectable_format:number_highlighted_sections": lambda text, _: _highlights(text),
+    "keywords:frequency": lambda text, given: _count(str(given["keyword"]), text, re.IGNORECASE),
+    "length_constraints:number_sentences": lambda text, _: len(sentences(text)),
+    "length_constraints:number_words": lambda text, _: len(_WORD.findall(text)),
+    "punctuation:no_comma": lambda text, _: text.count(","),
+}
+"""Constraint id -> what its checker counts."""
+
+
+def _capital_tokens(text: str) -> int:
+    return sum(token.isupper() for token in tokens(text))
+
+
+def _placeholders(text: str) -> int:
+    return sum(_brackets(line) for line in text.split("\n"))
+
+
+def _sections(text: str, word: str) -> int:
+    return _count(word, text, after=r"\s?\d+")
+
+
+def _bullets(text: str) -> int:
+    return len(_STAR_BULLET.findall(text)) + len(_DASH_BULLET.findall(text))
+
+
+def _highlights(text: str) -> int:
+    spans = [*_SINGLE_STARS.findall(text), *_DOUBLE_STARS.findall(text)]
+    return sum(bool(span.strip()) for span in spans)
 
 
 def _holds(relation: str, count: int, bound: int) -> bool:
