@@ -27,7 +27,6 @@ from muses_eval.pipeline.families.queue import evidence as queue
 from muses_eval.workers.providers.scripted import play_scripted
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-EVIDENCE: dict[str, Any] = {"queue": queue.evidence, "instruct": instruct.evidence, "meeting": meeting.evidence}
 LONGEST = 300
 
 Case = tuple[Scenario[Any], Transcript]
@@ -71,7 +70,7 @@ def judged(family: str) -> Iterator[tuple[Scenario[Any], Scoring, dict[str, floa
     """Yields each scoring of each episode with its scores and its evidence."""
     for scenario, transcript in (*played(family), *recorded(family)):
         scores = FAMILIES[family].score(scenario, transcript)
-        rows = tuple(EVIDENCE[family](scenario, transcript))
+        rows = FAMILIES[family].evidence(scenario, transcript)
         assert all(len(text) <= LONGEST for row in rows for text in (row.span, row.expected, row.found, row.rule))
         for scoring in SCORINGS:
             values = {each.metric: each.value for each in scores if each.scoring == scoring}
@@ -120,7 +119,7 @@ def sorted_slots(slots: tuple[Any, ...]) -> list[str]:
 
 def test_the_oracle_proposes_a_slot_and_has_the_consent_of_all_whom_it_invites() -> None:
     for scenario, transcript in played("meeting")[:: len(SCRIPTED_KINDS)]:
-        rows = tuple(meeting.evidence(scenario, transcript))
+        rows = FAMILIES["meeting"].evidence(scenario, transcript)
         (announced,) = {row.found for row in rows if row.rule == meeting.ANNOUNCED}
         consents = [row for row in rows if row.rule == meeting.CONSENT and row.expected == announced]
         invited = {row.principal for row in rows if row.rule == meeting.INVITED and row.found == "invited"}

@@ -13,6 +13,7 @@ from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.family import Row, ScriptedKind
 from muses_eval.pipeline.families.instruct import scenario
 from muses_eval.pipeline.families.instruct.answers import read_answers
+from muses_eval.pipeline.families.instruct.evidence import evidence
 from muses_eval.pipeline.families.instruct.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.instruct.metrics import METRICS, score, score_case
 from muses_eval.pipeline.families.instruct.scenario import InstructTruth
@@ -68,8 +69,8 @@ class InstructFamily:
     def score(self, scenario: Scenario[InstructTruth], transcript: Transcript) -> tuple[Score, ...]:
         return score(scenario, transcript)
 
-    def evidence(self, scenario: Scenario[InstructTruth], transcript: Transcript) -> tuple[Evidence, ...]:  # noqa: ARG002
-        return ()
+    def evidence(self, scenario: Scenario[InstructTruth], transcript: Transcript) -> tuple[Evidence, ...]:
+        return tuple(evidence(scenario, transcript))
 
     def score_case(self, scenario: Scenario[InstructTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
         return score_case(scenario, case, scoring)

@@ -15,6 +15,7 @@ from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.family import Row, ScriptedKind
 from muses_eval.pipeline.families.meeting import announcement, scenario
+from muses_eval.pipeline.families.meeting.evidence import evidence
 from muses_eval.pipeline.families.meeting.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.meeting.metrics import MAX_TURNS, METRICS, score, score_case
 from muses_eval.pipeline.families.meeting.scenario import PRESENCE_LINE, REQUIRED, MeetingTruth
@@ -71,8 +72,8 @@ class MeetingFamily:
     def score(self, scenario: Scenario[MeetingTruth], transcript: Transcript) -> tuple[Score, ...]:
         return score(scenario, transcript)
 
-    def evidence(self, scenario: Scenario[MeetingTruth], transcript: Transcript) -> tuple[Evidence, ...]:  # noqa: ARG002
-        return ()
+    def evidence(self, scenario: Scenario[MeetingTruth], transcript: Transcript) -> tuple[Evidence, ...]:
+        return tuple(evidence(scenario, transcript))
 
     def score_case(self, scenario: Scenario[MeetingTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
         return score_case(scenario, case, scoring, partial(self.interpret, scenario))

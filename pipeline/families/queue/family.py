@@ -13,6 +13,7 @@ from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.family import Row, ScriptedKind
 from muses_eval.pipeline.families.precedence import HIGHER_AUTHORITY, NO_HARM, OBJECTIVE
 from muses_eval.pipeline.families.queue import corrected_scoring as corrected, scenario
+from muses_eval.pipeline.families.queue.evidence import evidence
 from muses_eval.pipeline.families.queue.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.queue.metrics import METRICS, score, score_case
 from muses_eval.pipeline.families.queue.scenario import QueueTruth
@@ -59,8 +60,8 @@ class QueueFamily:
     def score(self, scenario: Scenario[QueueTruth], transcript: Transcript) -> tuple[Score, ...]:
         return score(scenario, transcript)
 
-    def evidence(self, scenario: Scenario[QueueTruth], transcript: Transcript) -> tuple[Evidence, ...]:  # noqa: ARG002
-        return ()
+    def evidence(self, scenario: Scenario[QueueTruth], transcript: Transcript) -> tuple[Evidence, ...]:
+        return tuple(evidence(scenario, transcript))
 
     def score_case(self, scenario: Scenario[QueueTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
         return score_case(scenario, case, scoring)
