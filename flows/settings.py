@@ -5,6 +5,7 @@ proxies (pipeline/proxy.py) and options of S3 (storage/objects/s3_options.py) ar
 
 MUSES_HOME       folder for the files and logs of Ray and Prefect (default: .muses in the current folder)
 MUSES_STORE      default store of the commands (default: <MUSES_HOME>/store)
+MUSES_DASHBOARD_TOKEN  access token of `muses dashboard serve` (default: none)
 PREFECT_API_URL  address of a running Prefect server (default: an embedded server starts with each flow)
 PREFECT_HOME     folder for the profiles and the database of Prefect (default: <MUSES_HOME>/prefect)
 RAY_TMPDIR       folder for the session of a local Ray (default: <MUSES_HOME>/ray)
@@ -15,7 +16,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from muses_eval.pipeline.errors import ConfigError
@@ -38,6 +39,8 @@ class Settings:
     """Folder for the profiles of Prefect and the database of an embedded server."""
     ray_temp_dir: Path | None = None
     """Folder for a local Ray, chosen by the user; None: a folder below ``home``."""
+    dashboard_token: str | None = field(default=None, repr=False)
+    """Access token of the dashboard, not checked yet; None when the variable is not set."""
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -51,6 +54,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         prefect_api_url=env.get("PREFECT_API_URL") or None,
         prefect_home=Path(env.get("PREFECT_HOME") or home / "prefect"),
         ray_temp_dir=Path(env["RAY_TMPDIR"], "ray") if env.get("RAY_TMPDIR") else None,  # as Ray reads it
+        dashboard_token=env.get("MUSES_DASHBOARD_TOKEN"),
     )
 
 

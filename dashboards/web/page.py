@@ -15,6 +15,8 @@ class PageRequest:
     """Parameters in the path: name -> value."""
     query_params: Mapping[str, str] = field(default_factory=dict)
     """Query parameters of the URL; empty in an export, so a page must work without them."""
+    form: Mapping[str, str] | None = None
+    """Fields of the form that the request posts; None for a request that only reads."""
     live: bool = True
     """True when a server shows the page; False in an export."""
 

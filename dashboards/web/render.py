@@ -19,7 +19,7 @@ from muses_eval.pipeline.text.quantities import count_text, duration_text
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 
-def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = ()) -> str:
+def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = (), sign_out: bool = False) -> str:
     """Returns the HTML of *page*.
 
     Args:
@@ -27,6 +27,7 @@ def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = ()) -> st
         path: path of the page from the root of the site.
         live: True when a server shows the page, which then has forms and SQL.
         lost: damaged objects that the page lacks.
+        sign_out: True when the visitor has signed in and can sign out.
     """
     template = _environment().get_template(page.template)
     return template.render(
@@ -35,6 +36,7 @@ def render(page: Page, path: str, *, live: bool, lost: Sequence[str] = ()) -> st
         path=path,
         live=live,
         lost=lost,
+        sign_out=sign_out,
         link=lambda target: relative(target, path),
     )
 

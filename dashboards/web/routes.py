@@ -37,6 +37,8 @@ class Route:
     handler: Callable[[StoreCache, PageRequest], Page]
     exported_params: Callable[[StoreCache], Iterable[PathParams]]
     """Parameters of the pages that the export writes."""
+    takes_form: bool = False
+    """True when a form may be posted to the page."""
 
     def path(self, **params: str) -> str:
         """Returns the path of the page with these parameters."""
@@ -110,18 +112,20 @@ ROUTES = (
     Route("compare/{first}/{second}/index.html", compare_runs_page, _each_run_with_its_predecessor),
     Route("compare/{first}/{a}/{second}/{b}.html", compare_across_page, _each_model_of_both),
     Route("beside/{first}/{a}/{second}/{b}.html", side_by_side_page, lambda _: ()),
-    Route("sql.html", sql_page, lambda _: ({},)),
+    Route("sql.html", sql_page, lambda _: ({},), takes_form=True),
 )
 
 
-def find_page(cache: StoreCache, path: str, query_params: Mapping[str, str]) -> Page:
-    """Returns the page at *path*.
+def find_page(
+    cache: StoreCache, path: str, query_params: Mapping[str, str], form: Mapping[str, str] | None = None
+) -> Page:
+    """Returns the page at *path*; *form*: the fields of a posted form.
 
     Raises:
-        NoSuchPageError: no route matches, or the store lacks what the path names.
+        NoSuchPageError: no route matches or takes the form, or the store lacks what the path names.
     """
     for route in ROUTES:
         params = route.match(path)
-        if params is not None:
-            return route.handler(cache, PageRequest(params, query_params))
+        if params is not None and (form is None or route.takes_form):
+            return route.handler(cache, PageRequest(params, query_params, form))
     raise NoSuchPageError(f"there is no page at {path!r}")

@@ -1,14 +1,15 @@
-"""The HTTP server of the pages: read-only, one process, no requests to other hosts.
+"""The HTTP server of the pages: one process, no requests to other hosts.
 
-With a token, a visitor passes it once as ``?token=…``; a cookie holds it from then on.
+:mod:`muses_eval.dashboards.web.access_control` decides who may use it.
 """
 
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
+from muses_eval.dashboards.web.access_control import AccessControl, AccessRules
+from muses_eval.dashboards.web.form import BadFormError, read_form
 from muses_eval.dashboards.web.page import NoSuchPageError, Page
 from muses_eval.dashboards.web.render import render
 from muses_eval.dashboards.web.routes import find_page
@@ -16,36 +17,20 @@ from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.errors import MusesError
 from starlette.concurrency import run_in_threadpool
 
-COOKIE = "muses-dashboard"
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cache-Control": "no-store",
-}
 STATIC = {"style.css": "text/css", "site.js": "text/javascript", "icon.svg": "image/svg+xml"}
+OPEN = AccessRules()
 
 
-def make_app(cache: StoreCache, token: str | None = None) -> FastAPI:
+def make_app(cache: StoreCache, rules: AccessRules = OPEN) -> FastAPI:
     """Returns the ASGI application.
 
     Args:
         cache: the store to serve.
-        token: access token that every request needs; None admits all requests.
+        rules: who may use the server; by default everyone who reaches it, by an address or as ``localhost``.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request) if token is None else await _authorized(request, token, call_next)
-        response.headers.update(HEADERS)
-        return response
+    app.add_middleware(AccessControl, rules=rules)
+    site = _Site(cache, sign_out=rules.token is not None)
 
     @app.get("/static/{name}")
     async def static(name: str) -> Response:
@@ -55,7 +40,15 @@ def make_app(cache: StoreCache, token: str | None = None) -> FastAPI:
 
     @app.get("/{path:path}")
     async def page(path: str, request: Request) -> Response:
-        return await run_in_threadpool(_respond, cache, path, dict(request.query_params))
+        return await run_in_threadpool(site.respond, path, dict(request.query_params))
+
+    @app.post("/{path:path}")
+    async def posted(path: str, request: Request) -> Response:
+        try:
+            form = await read_form(request)
+        except BadFormError as error:
+            return site.error(path, "The form cannot be read", str(error), 400)
+        return await run_in_threadpool(site.respond, path, dict(request.query_params), form)
 
     return app
 
@@ -65,28 +58,23 @@ def asset(name: str) -> bytes:
     return (files("muses_eval.dashboards.web") / "static" / name).read_bytes()
 
 
-def _respond(cache: StoreCache, path: str, query_params: Mapping[str, str]) -> Response:
-    path = f"{path}index.html" if not path or path.endswith("/") else path
-    try:
-        page = find_page(cache, path, query_params)
-        return HTMLResponse(render(page, path, live=True, lost=cache.lost(page.run_id)))
-    except NoSuchPageError as error:
-        return _error(path, "Not found", str(error), 404)
-    except MusesError as error:
-        return _error(path, "The store cannot be read", str(error), 503)
+class _Site:
+    """Responds to requests with rendered pages."""
 
+    def __init__(self, cache: StoreCache, *, sign_out: bool) -> None:
+        self._cache, self._sign_out = cache, sign_out
 
-def _error(path: str, title: str, problem: str, status: int) -> Response:
-    page = Page(title, "error.html", {"problem": problem})
-    return HTMLResponse(render(page, path, live=True), status)
+    def respond(self, path: str, query_params: Mapping[str, str], form: Mapping[str, str] | None = None) -> Response:
+        path = f"{path}index.html" if not path or path.endswith("/") else path
+        try:
+            page = find_page(self._cache, path, query_params, form)
+            lost = self._cache.lost(page.run_id)
+            return HTMLResponse(render(page, path, live=True, lost=lost, sign_out=self._sign_out))
+        except NoSuchPageError as error:
+            return self.error(path, "Not found", str(error), 404)
+        except MusesError as error:
+            return self.error(path, "The store cannot be read", str(error), 503)
 
-
-async def _authorized(request: Request, token: str, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    given = request.query_params.get("token")
-    if given is not None and secrets.compare_digest(given.encode(), token.encode()):
-        response: Response = RedirectResponse(request.url.remove_query_params("token"), 303)
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=request.url.scheme == "https")
-        return response
-    if secrets.compare_digest(request.cookies.get(COOKIE, "").encode(), token.encode()):
-        return await call_next(request)
-    return Response("This dashboard needs its token: open it once with ?token=…\n", 401, media_type="text/plain")
+    def error(self, path: str, title: str, problem: str, status: int) -> Response:
+        page = Page(title, "error.html", {"problem": problem})
+        return HTMLResponse(render(page, path, live=True, sign_out=self._sign_out), status)

@@ -357,6 +357,30 @@ def test_a_store_without_runs(refuse: Refused, tmp_path: Path, command: tuple[st
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
 
 
+@pytest.mark.parametrize(
+    ("options", "token", "mentions"),
+    [
+        (("--host", "0.0.0.0"), None, ("0.0.0.0", "other machines", "MUSES_DASHBOARD_TOKEN", "--token-file")),
+        (("--host", "evals.example"), None, ("evals.example", "MUSES_DASHBOARD_TOKEN")),
+        ((), "", ("MUSES_DASHBOARD_TOKEN", "empty")),
+        (("--token-file", "blank"), "a-good-token-0123456789", ("blank", "empty")),
+        (("--token-file", "none"), None, ("none", "No such file", "--token-file")),
+        (("--token", "on-the-command-line"), None, ("--token-file",)),
+    ],
+)
+def test_a_dashboard_without_a_good_token(
+    refuse: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    token: str | None,
+    mentions: tuple[str, ...],
+) -> None:
+    if token is not None:
+        monkeypatch.setenv("MUSES_DASHBOARD_TOKEN", token)
+    Path("blank").write_text(" \n")
+    refuse("dashboard", "serve", *options, mentions=mentions)
+
+
 CASE = {"case_id": "c1", "scenario_id": QUEUE[0]["id"], "reply": "{}"}
 
 

@@ -62,7 +62,7 @@ def test_every_table_and_page_shows_it(muses: Muses, tmp_path: Path) -> None:
     assert "m is not ranked, because 100 % of its replies" in muses("leaderboard", "--bands").stdout
     lenient = json.loads(muses("leaderboard", "--max-unusable=1", "--format=json").stdout)
     assert {each["model"]: each["ranked"] for each in lenient} == {"scripted/oracle": False, "m": True}
-    page = TestClient(make_app(StoreCache(str(tmp_path / ".muses" / "store")), None))
+    page = TestClient(make_app(StoreCache(str(tmp_path / ".muses" / "store"))), "http://127.0.0.1")
     shown = page.get(f"/runs/{row['run_id']}/index.html").text
     assert "m is not ranked, because 100 % of its replies" in shown
     assert "empty 100 %" in shown

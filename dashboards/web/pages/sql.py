@@ -32,11 +32,18 @@ where list_contains(flags, 'unparsed') and sender = 'agent' and len(audience) = 
 
 
 def sql_page(cache: StoreCache, request: PageRequest) -> Page:
-    """Returns the page with the form and the result.  Query parameter: ``q``, the query; optional."""
-    text = request.query_params.get("q", "")[:MAX_QUERY_CHARS]
+    """Returns the page with the form and the result.
+
+    The query is the field ``q`` of the posted form.  A query in the URL is only filled in, since any site can make a
+    browser open a URL.
+    """
+    ran = request.form is not None
+    text = (request.query_params if request.form is None else request.form).get("q", "")
     result: ResultTable | None = None
     problem = ""
-    if text.strip():
+    if len(text) > MAX_QUERY_CHARS:
+        problem = f"the query has {len(text):,} characters; expected at most {MAX_QUERY_CHARS:,}: shorten it"
+    elif ran and text.strip():
         try:
             result = query(cache.store_url, text, LIMITS)
         except MusesError as error:
@@ -46,6 +53,7 @@ def sql_page(cache: StoreCache, request: PageRequest) -> Page:
         template="sql.html",
         values={
             "text": text,
+            "ran": ran,
             "result": result,
             "problem": problem,
             "examples": EXAMPLES,

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import MappingProxyType
 
-from muses_eval.dashboards.web.server import make_app
+from muses_eval.dashboards.web.access_control import AccessRules
+from muses_eval.dashboards.web.server import OPEN, make_app
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
@@ -34,8 +35,8 @@ QUOTED = 'o\'hara/"q"\\?#%2e &amp;'
 """A model name with characters that need escaping in HTML, paths or URLs."""
 
 
-def client(cache: StoreCache, token: str | None = None) -> TestClient:
-    return TestClient(make_app(cache, token), follow_redirects=False)
+def client(cache: StoreCache, rules: AccessRules = OPEN) -> TestClient:
+    return TestClient(make_app(cache, rules), "http://127.0.0.1:8600", follow_redirects=False)
 
 
 def store_of(

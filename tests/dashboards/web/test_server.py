@@ -1,25 +1,20 @@
-"""The server: every page responds, no text of a model is executed, and access needs the token."""
+"""The server: every page responds, and no text of a model is executed."""
 
 from pathlib import Path
 
 import pytest
 from muses_eval.dashboards.web.export import export
 from muses_eval.dashboards.web.routes import ROUTES
-from muses_eval.dashboards.web.server import COOKIE, make_app
 from muses_eval.dashboards.web.store_cache import StoreCache
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
-from starlette.testclient import TestClient
 
+from tests.dashboards.web.site import client
 from tests.storage.samples import MANIFEST, scored
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\u202etxt\x1b[31m'
-
-
-def client(cache: StoreCache, token: str | None = None) -> TestClient:
-    return TestClient(make_app(cache, token), follow_redirects=False)
 
 
 def test_every_page_responds(cache: StoreCache) -> None:
@@ -104,7 +99,7 @@ def test_the_content_security_policy_forbids_inline_scripts(cache: StoreCache) -
     assert policy["script-src"] == "'self'"
     assert policy["style-src"] == "'self'"
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_pages_request_nothing_from_other_hosts(cache: StoreCache) -> None:
@@ -116,26 +111,6 @@ def test_pages_request_nothing_from_other_hosts(cache: StoreCache) -> None:
             assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
             assert " style=" not in text
             assert "<script>" not in text
-
-
-def test_without_the_token_access_is_refused(cache: StoreCache) -> None:
-    browser = client(cache, "s3cret")
-    assert browser.get("/").status_code == 401
-    assert browser.get("/static/style.css").status_code == 401
-    assert browser.get("/?token=wrong").status_code == 401
-    assert browser.get("/", cookies={COOKIE: "wrong"}).status_code == 401
-    assert "content-security-policy" in browser.get("/").headers
-
-
-def test_the_token_becomes_a_cookie_and_leaves_the_url(cache: StoreCache) -> None:
-    browser = client(cache, "s3cret")
-    answer = browser.get("/runs/played/?token=s3cret")
-    assert answer.status_code == 303
-    assert "token" not in answer.headers["location"]
-    cookie = answer.headers["set-cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
-    assert browser.get("/runs/played/").status_code == 200
 
 
 def test_the_export_writes_the_pages_that_the_server_shows(cache: StoreCache, tmp_path: Path) -> None:
