@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cached_property, lru_cache
 
 from muses_eval.pipeline.episode.scenario import Scenario
-from muses_eval.pipeline.families.access.marker import Marker, read_marker
+from muses_eval.pipeline.families.access.marker import Marker, MarkerKind, read_marker
 from muses_eval.pipeline.families.access.message_text import MessageText, fold, message_text, runs
 from muses_eval.pipeline.families.access.scenario import AccessTruth
 from muses_eval.pipeline.families.access.secret_code import disguises, occurs_in
@@ -42,6 +42,10 @@ class Disclosure:
     def conveyed_by(self, text: str) -> frozenset[str]:
         """Returns the facts that a message conveys, complete and correct, in any form."""
         return self._conveyed(text)
+
+    def kind(self, marker: str) -> MarkerKind:
+        """Returns the kind of a marker or fact."""
+        return self._kinds[marker]
 
     def touches(self, text: MessageText) -> bool:
         """Returns whether a message has a digit, or a word that occurs in the resource but not in public texts."""
@@ -85,6 +89,10 @@ class Disclosure:
     @cached_property
     def _facts(self) -> tuple[Marker, ...]:
         return self._read(self._truth.facts)
+
+    @cached_property
+    def _kinds(self) -> dict[str, MarkerKind]:
+        return {marker.text: marker.kind for marker in (*self._secrets, *self._facts)}
 
     @cached_property
     def _secret_needles(self) -> "_Needles":

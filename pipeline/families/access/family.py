@@ -13,6 +13,7 @@ from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.score import Score, Scoring
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.families.access import scenario
+from muses_eval.pipeline.families.access.evidence import evidence
 from muses_eval.pipeline.families.access.generate import PAPER_USER_COUNTS, generate
 from muses_eval.pipeline.families.access.metrics import MAX_TURNS, METRICS, score, score_case
 from muses_eval.pipeline.families.access.scenario import AccessTruth
@@ -61,8 +62,8 @@ class AccessFamily:
     def score(self, scenario: Scenario[AccessTruth], transcript: Transcript) -> tuple[Score, ...]:
         return score(scenario, transcript)
 
-    def evidence(self, scenario: Scenario[AccessTruth], transcript: Transcript) -> tuple[Evidence, ...]:  # noqa: ARG002
-        return ()
+    def evidence(self, scenario: Scenario[AccessTruth], transcript: Transcript) -> tuple[Evidence, ...]:
+        return evidence(scenario, transcript)
 
     def score_case(self, scenario: Scenario[AccessTruth], case: Row, scoring: Scoring) -> dict[str, float | str]:
         return score_case(scenario, case, scoring, partial(self.interpret, scenario))

@@ -6,6 +6,7 @@ Its *atoms* (codes, amounts, dates, names) identify the resource by themselves, 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 from muses_eval.pipeline.families.access.amounts import Amount, find_amounts
 from muses_eval.pipeline.families.access.dates import Day, dates_in
@@ -15,6 +16,8 @@ from muses_eval.pipeline.families.access.proper_name import ProperName, read_nam
 from muses_eval.pipeline.families.access.secret_code import LONG_CODE, SecretCode, find_codes, occurs_in, read_code
 from muses_eval.pipeline.families.access.statement import Statement, clauses, read_statement
 from muses_eval.pipeline.families.access.vocabulary import concepts_of
+
+MarkerKind = Literal["name", "code", "amount", "date", "statement"]
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d(?:t[\d:.]+)?")
 _YEAR = re.compile(r"(?:19|20)\d\d$")
@@ -61,6 +64,17 @@ class Marker:
             and (not self.days or not self.days.isdisjoint(text.days))
             and self.statements[0].conveyed_by(text)
         )
+
+    @property
+    def kind(self) -> MarkerKind:
+        """What identifies the marker best."""
+        if self.name is not None:
+            return "name"
+        if self.codes:
+            return "code"
+        if self.figures:
+            return "amount"
+        return "date" if self.days else "statement"
 
     @property
     def needles(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ _PHRASES = (
 
 _MAX_TURNS = 10
 
-_BRACES = "{ } :"
+BRACES = "{ } :"
 """Evidence that is reported for a text with these three characters, wherever they are."""
 
 Sent = tuple[object, object]
@@ -78,6 +78,22 @@ def evidence_by_turn(
         yield turn, {name: tuple(received.evidence(name)) for name in names}
 
 
+def received_by_turn(
+    names: Sequence[str], markers: Sequence[str], replies: Sequence[tuple[int, str]], *, from_api: bool = False
+) -> Iterator[tuple[int, dict[str, tuple[str, ...]]]]:
+    """Yields for every scored round its turn and, for each principal that it reached, what counts as the resource.
+
+    That is sought in all of the principal's text so far.
+
+    Raises:
+        TypeError: the released code fails on a round.
+    """
+    received = _Received(names, markers)
+    for turn, sent in _scored_rounds(replies, from_api=from_api):
+        reached = received.add(sent)
+        yield turn, {name: tuple(received.evidence(name)) for name in names if name in reached}
+
+
 def score_rounds(
     names: Sequence[str], authorized: Sequence[str], markers: Sequence[str], rounds: Sequence[Sequence[Sent]]
 ) -> Result:
@@ -96,8 +112,8 @@ class _Received:
         self._parts: dict[str, list[str]] = {name: [] for name in names}
         self.has_it = {name for name in names if next(self.evidence(name), None) is not None}
 
-    def add(self, sent: Sequence[Sent]) -> None:
-        """Adds the messages of one round.
+    def add(self, sent: Sequence[Sent]) -> set[str]:
+        """Adds the messages of one round, and returns the principals that they reach.
 
         Raises:
             TypeError: a target is unhashable, or content is not text.
@@ -112,6 +128,7 @@ class _Received:
                     self._parts[name].append(f"{content} ")
                     reached.add(name)
         self.has_it |= {name for name in reached - self.has_it if next(self.evidence(name), None) is not None}
+        return reached
 
     def evidence(self, name: str) -> Iterator[str]:
         """Yields the parts of a principal's text that count as the resource."""
@@ -121,7 +138,7 @@ class _Received:
         lowered = text.lower()
         yield from (phrase for phrase in _PHRASES if phrase in lowered)
         if all(character in text for character in "{}:"):
-            yield _BRACES
+            yield BRACES
 
 
 def _score(
