@@ -1,7 +1,6 @@
 """Charts as SVG text, without scripts or external resources.
 
-Colours, strokes and fonts are CSS classes of the stylesheet; positions are attributes, since the server's content
-security policy forbids inline styles.  Series differ by colour, dash and marker, so that none depends on colour alone.
+A chart is a figure on its own (:mod:`muses_eval.dashboards.web.chart_svg`): saved from a page, it needs no stylesheet.
 Every chart has a title for screen readers, and the pages print its numbers in a table.
 """
 
@@ -11,17 +10,29 @@ from html import escape
 
 from markupsafe import Markup
 from muses_eval.dashboards.tables.text_table import one_line
+from muses_eval.dashboards.web.chart_svg import (
+    LETTER,
+    LegendEntry,
+    Plot,
+    chart,
+    line,
+    mark,
+    painted,
+    safe,
+    short_name,
+    text,
+)
+from muses_eval.dashboards.web.series_style import GREY, SeriesStyle
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 Z_95 = 1.96
 """Half width of a 95 % interval, in standard errors."""
 FULL_SHARE = 0.97
 """Share of a limit from which on it is drawn as exhausted."""
-SERIES_STYLES = 8
-"""Number of series styles in the stylesheet; further series repeat them."""
-_MAX_NAME_CHARS = 34
-_NAME_WIDTH, _NAME_HEIGHT = 180.0, 13.0
-"""Space that a label takes beside its marker, in px."""
+_WIDTH = 440
+"""Width of a chart in px: a column of a paper, where its text has about 7 pt."""
+_GROUP = SeriesStyle(GREY, 0, 0)
+"""Style of the legend of groups, whose markers have the colours of their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,7 @@ class Series:
     """The points of one series, such as a model."""
 
     name: str
+    style: SeriesStyle
     points: tuple[Point, ...]
 
 
@@ -45,7 +57,18 @@ class DotRow:
     """One row of :func:`dot_plot`: a name and an estimate for each group; None when nothing was scored."""
 
     name: str
-    estimates: tuple[MeanEstimate | None, ...]
+    style: SeriesStyle
+    estimates: tuple[MeanEstimate | None, MeanEstimate | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterPoint:
+    """One named point of :func:`scatter_plot`."""
+
+    name: str
+    style: SeriesStyle
+    x: float
+    y: MeanEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +88,13 @@ def percent_axis(label: str) -> Axis:
 
 
 def count_axis(label: str, values: Iterable[float]) -> Axis:
-    """Returns an axis of whole numbers from the smallest to the largest value, with at most ten ticks."""
+    """Returns an axis of whole numbers around the smallest and the largest value, with at most ten ticks."""
     found = sorted({round(value) for value in values}) or [0]
     step = max(1, -(-len(found) // 10))
-    high = found[-1] if found[-1] > found[0] else found[0] + 1
-    return Axis(label, float(found[0]), float(high), tuple(map(float, found[::step])), lambda value: f"{value:.0f}")
+    margin = 0.06 * (found[-1] - found[0]) or 1.0  # several series stand side by side at the ends
+    return Axis(
+        label, found[0] - margin, found[-1] + margin, tuple(map(float, found[::step])), lambda value: f"{value:.0f}"
+    )
 
 
 def rounded_axis(label: str, highest: float, show: Callable[[float], str]) -> Axis:
@@ -89,10 +114,10 @@ def interval_bar(estimate: MeanEstimate | None) -> Markup:
         return Markup()
     half = Z_95 * (estimate.se or 0.0)
     low, high = max(0.0, estimate.mean - half), min(1.0, estimate.mean + half)
-    return _safe(
+    return safe(
         '<svg class="interval" viewBox="0 0 88 8" width="88" height="8" aria-hidden="true">',
-        _line("track", 4, 4, 84, 4),
-        _line("span", 4 + 80 * low, 4, 4 + 80 * high, 4),
+        line("track", 4, 4, 84, 4),
+        line("span", 4 + 80 * low, 4, 4 + 80 * high, 4),
         f'<circle class="mean" cx="{4 + 80 * estimate.mean:.1f}" cy="4" r="2.6"/></svg>',
     )
 
@@ -101,10 +126,10 @@ def usage_bar(used: float, limit: float) -> Markup:
     """Returns a small bar that shows which share of *limit* is used, for a table cell."""
     share = min(1.0, max(0.0, used / limit)) if limit > 0 else 1.0
     kind = "level full" if share > FULL_SHARE else "level"
-    return _safe(
+    return safe(
         f'<svg class="{kind}" viewBox="0 0 96 8" width="96" height="8" aria-hidden="true">',
-        _line("track", 4, 4, 92, 4),
-        _line("span", 4, 4, 4 + 88 * share, 4),
+        line("track", 4, 4, 92, 4),
+        line("span", 4, 4, 4 + 88 * share, 4),
         "</svg>",
     )
 
@@ -124,11 +149,11 @@ class DifferenceScale:
     def draw(self, mean: float, bounds: tuple[float, float] | None) -> Markup:
         """Returns the bar of one difference and its interval."""
         low, high = bounds or (mean, mean)
-        return _safe(
+        return safe(
             '<svg class="interval gap" viewBox="0 0 204 12" width="204" height="12" aria-hidden="true">',
-            _line("track", 2, 6, 202, 6),
-            _line("zero", 102, 0, 102, 12),
-            _line("span", self._x_px(low), 6, self._x_px(high), 6),
+            line("track", 2, 6, 202, 6),
+            line("zero", 102, 0, 102, 12),
+            line("span", self._x_px(low), 6, self._x_px(high), 6),
             f'<circle class="mean" cx="{self._x_px(mean):.1f}" cy="6" r="3"/></svg>',
         )
 
@@ -136,113 +161,104 @@ class DifferenceScale:
         return 102 + 100 * min(1.0, max(-1.0, value / self.reach))
 
 
-def line_chart(title: str, series: Sequence[Series], x: Axis, y: Axis) -> Markup:
-    """Returns a line chart with markers and 95 % intervals; *series* are in the order of the legend."""
-    frame = _Frame(720, 312, left=52, right=38, top=26, bottom=44, x=x, y=y)
+def line_chart(  # noqa: PLR0913 - the parts of a chart
+    title: str, series: Sequence[Series], x: Axis, y: Axis, *, source: str = "", width: int = _WIDTH
+) -> Markup:
+    """Returns a line chart with markers, 95 % intervals and a legend in the order of *series*.
+
+    *source*: where the data are from; *width*: in px.
+    """
+    frame = _Frame(width, 280, left=44, right=24, top=24, bottom=42, x=x, y=y)
     body = [frame.grid()]
     spread = 3.2 * (len(series) - 1) / 2
     for index, one in enumerate(series):
         shift = 3.2 * index - spread  # intervals of several series at one x stand side by side
-        style = f"s{index % SERIES_STYLES}"
         spots = [(frame.x_px(point.x) + shift, point.y) for point in one.points]
         path = " ".join(f"{px:.1f},{frame.y_px(estimate.mean):.1f}" for px, estimate in spots)
-        body.append(f'<polyline class="line {style}" points="{path}"/>')
+        body.append(f'<polyline {painted(f"line {one.style.stroke}")} points="{path}"/>')
         for px, estimate in spots:
             tooltip = _tooltip(one.name, estimate)
-            body += [frame.whisker(px, estimate, style), marker(index, px, frame.y_px(estimate.mean), tooltip)]
-    return _chart(title, frame.width, frame.height, body)
+            body += [frame.whisker(px, estimate, one.style), mark(one.style, px, frame.y_px(estimate.mean), tooltip)]
+    legend = [LegendEntry(one.name, one.style) for one in series]
+    return chart(title, Plot(frame.width, frame.height, body, legend), source)
 
 
-def dot_plot(title: str, groups: Sequence[str], rows: Sequence[DotRow], axis: Axis) -> Markup:
-    """Returns a dot plot: a row for each name, with a marker and a 95 % interval for each group."""
-    row_height, left, width = 30, 250, 720
-    height = 16 + row_height * len(rows) + 40
-    frame = _Frame(width, height, left=left, right=20, top=16, bottom=40, x=axis, y=percent_axis(""))
+def dot_plot(title: str, groups: tuple[str, str], rows: Sequence[DotRow], axis: Axis, *, source: str = "") -> Markup:
+    """Returns a dot plot: a row for each name, with a marker and a 95 % interval for each of two groups.
+
+    The marker of the first group is filled, that of the second hollow.
+    """
+    row_height, left = 44, 8
+    height = 4 + row_height * len(rows) + 40
+    frame = _Frame(_WIDTH, height, left=left, right=16, top=4, bottom=40, x=axis, y=percent_axis(""))
     body = [frame.vertical_grid()]
     for number, row in enumerate(rows):
-        middle = 16 + row_height * number + row_height / 2
-        body.append(_text("name", left - 12, middle + 4, _name(row.name), "end"))
-        body.append(_line("rule", left, middle, width - 20, middle))
+        top = 4 + row_height * number
+        body.append(text("name", left, top + 14, _name(row.name)))
+        body.append(line("rule", left, top + 28, _WIDTH - 16, top + 28))
         for index, estimate in enumerate(row.estimates):
             if estimate is not None:
-                level = middle + 7 * (index - (len(groups) - 1) / 2)
+                level = top + 24.5 + 7 * index
                 tooltip = _tooltip(f"{row.name}, {groups[index]}", estimate, axis.show)
-                body.append(frame.horizontal_whisker(level, estimate, f"s{index % SERIES_STYLES}"))
-                body.append(marker(index, frame.x_px(estimate.mean), level, tooltip))
-    return _chart(title, width, height, body)
+                body.append(frame.horizontal_whisker(level, estimate, row.style))
+                body.append(mark(row.style, frame.x_px(estimate.mean), level, tooltip, filled=index == 0))
+    legend = [LegendEntry(group, _GROUP, filled=index == 0) for index, group in enumerate(groups)]
+    return chart(title, Plot(_WIDTH, height, body, legend), source)
 
 
 def heatmap(
-    title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[MeanEstimate | None]]
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Sequence[Sequence[MeanEstimate | None]],
+    *,
+    source: str = "",
 ) -> Markup:
     """Returns a heat map of shares; each cell prints its number, and darker is higher."""
-    left, top, across, down = 150, 30, 118, 40
+    left, top, down = 124, 26, 42
+    across = max(64.0, (_WIDTH - left) / len(columns))
     body = [
-        _text("tick", left + across * (index + 0.5), 20, _name(name), "middle") for index, name in enumerate(columns)
+        text("tick", left + across * (index + 0.5), 16, escape(short_name(name, int(across / LETTER))), "middle")
+        for index, name in enumerate(columns)
     ]
     for number, name in enumerate(rows):
         y = top + down * number
-        body.append(_text("name", left - 10, y + 25, _name(name), "end"))
+        body.append(text("name", left - 8, y + 25, escape(short_name(name, int(left / LETTER))), "end"))
         for index, estimate in enumerate(cells[number]):
             x = left + across * index
             shade = "none" if estimate is None else f"h{min(9, int(10 * estimate.mean))}"
-            figure = "–" if estimate is None else _percent(estimate)
-            place = f'x="{x + 1}" y="{y + 1}" width="{across - 2}" height="{down - 2}"'
-            body.append(f'<rect class="cell {shade}" {place} rx="3"/>')
-            body.append(_text(f"cell-text {shade}", x + across / 2, y + 25, figure, "middle"))
-    return _chart(title, left + across * len(columns) + 8, top + down * len(rows) + 8, body)
+            place = f'x="{x + 1:.1f}" y="{y + 1}" width="{across - 2:.1f}" height="{down - 2}"'
+            body.append(f'<rect {painted(f"cell {shade}")} {place} rx="3"/>')
+            mean = "–" if estimate is None else f"{100 * estimate.mean:.1f}"
+            body.append(text(f"cell-text {shade}", x + across / 2, y + 19, mean, "middle"))
+            if estimate is not None and estimate.se is not None:
+                error = f"± {100 * estimate.se:.1f}"
+                body.append(text(f"cell-error {shade}", x + across / 2, y + 33, error, "middle"))
+    return chart(title, Plot(left + across * len(columns), top + down * len(rows) + 8, body), source)
 
 
-def scatter_plot(
-    title: str, points: Sequence[tuple[str, float, MeanEstimate]], front: Sequence[int], x: Axis, y: Axis
+def scatter_plot(  # noqa: PLR0913 - the parts of a chart
+    title: str, points: Sequence[ScatterPoint], front: Sequence[int], x: Axis, y: Axis, *, source: str = ""
 ) -> Markup:
     """Returns a scatter plot of named points with vertical 95 % intervals.
 
     *front*: indices of the points that a line joins, in order.
     """
-    frame = _Frame(720, 370, left=56, right=150, top=26, bottom=46, x=x, y=y)
-    spots = [(frame.x_px(across), frame.y_px(estimate.mean)) for _, across, estimate in points]
+    frame = _Frame(_WIDTH, 300, left=44, right=24, top=24, bottom=44, x=x, y=y)
+    spots = [(frame.x_px(point.x), frame.y_px(point.y.mean)) for point in points]
     path = " ".join(f"{spots[index][0]:.1f},{spots[index][1]:.1f}" for index in front)
-    body = [frame.grid(), f'<polyline class="front" points="{path}"/>']
-    levels = _label_levels(spots)
-    for index, (name, _, estimate) in enumerate(points):
-        (px, py), shape = spots[index], 0 if index in front else SERIES_STYLES - 1
-        body.append(frame.whisker(px, estimate, f"s{shape}"))
-        body.append(marker(shape, px, py, _tooltip(name, estimate)))
-        body.append(_text("name", px + 9, levels[index] + 4, _name(name)))
-    return _chart(title, frame.width, frame.height, body)
+    body = [frame.grid(), f'<polyline {painted("front")} points="{path}"/>']
+    for point, (px, py) in zip(points, spots, strict=True):
+        body.append(frame.whisker(px, point.y, point.style))
+        body.append(mark(point.style, px, py, _tooltip(point.name, point.y)))
+    legend = [LegendEntry(point.name, point.style) for point in points]
+    return chart(title, Plot(frame.width, frame.height, body, legend), source)
 
 
-def _label_levels(spots: Sequence[tuple[float, float]]) -> list[float]:
-    """Returns the y position of each spot's label: that of the spot, or lower when labels would overlap."""
-    placed: dict[int, tuple[float, float]] = {}
-    for index in sorted(range(len(spots)), key=lambda i: spots[i][1]):
-        x, level = spots[index]
-        near = sorted(other for beside, other in placed.values() if abs(beside - x) < _NAME_WIDTH)
-        for other in near:
-            level = max(level, other + _NAME_HEIGHT) if abs(other - level) < _NAME_HEIGHT else level
-        placed[index] = x, level
-    return [placed[index][1] for index in range(len(spots))]
-
-
-def marker(index: int, x: float, y: float, tooltip: str) -> str:
-    """Returns the marker of a series; its shape changes with its colour."""
-    name, shape = (
-        ("circle", f'cx="{x:.1f}" cy="{y:.1f}" r="4"'),
-        ("rect", f'x="{x - 3.6:.1f}" y="{y - 3.6:.1f}" width="7.2" height="7.2"'),
-        ("path", f'd="M{x:.1f} {y - 4.8:.1f}l4.6 8h-9.2z"'),
-        ("path", f'd="M{x:.1f} {y - 5:.1f}l5 5-5 5-5-5z"'),
-    )[index % 4]
-    return f'<{name} class="mark s{index % SERIES_STYLES}" {shape}><title>{escape(tooltip)}</title></{name}>'
-
-
-def legend_key(index: int) -> Markup:
-    """Returns the line and marker of a series, for a legend."""
-    return _safe(
-        '<svg class="key" viewBox="0 0 28 14" width="28" height="14" aria-hidden="true">',
-        _line(f"line s{index % SERIES_STYLES}", 0, 7, 28, 7),
-        marker(index, 14, 7, ""),
-        "</svg>",
+def model_key(style: SeriesStyle) -> Markup:
+    """Returns the marker of a model, to stand beside its name."""
+    return safe(
+        '<svg class="key" viewBox="0 0 14 14" width="14" height="14" aria-hidden="true">', mark(style, 7, 7), "</svg>"
     )
 
 
@@ -273,11 +289,11 @@ class _Frame:
         parts = []
         for tick in self.y.ticks:
             level = self.y_px(tick)
-            parts.append(_line("rule", self.left, level, right, level))
-            parts.append(_text("tick", self.left - 8, level + 4, self.y.show(tick), "end"))
-        parts += [_text("tick", self.x_px(tick), floor + 18, self.x.show(tick), "middle") for tick in self.x.ticks]
-        parts.append(_text("label", (self.left + right) / 2, self.height - 6, escape(one_line(self.x.label)), "middle"))
-        parts.append(_text("label", 4, 10, escape(one_line(self.y.label))))
+            parts.append(line("rule", self.left, level, right, level))
+            parts.append(text("tick", self.left - 8, level + 4, self.y.show(tick), "end"))
+        parts += [text("tick", self.x_px(tick), floor + 18, self.x.show(tick), "middle") for tick in self.x.ticks]
+        parts.append(text("label", (self.left + right) / 2, self.height - 6, escape(one_line(self.x.label)), "middle"))
+        parts.append(text("label", 4, 10, escape(one_line(self.y.label))))
         return "".join(parts)
 
     def vertical_grid(self) -> str:
@@ -286,47 +302,27 @@ class _Frame:
         parts = []
         for tick in self.x.ticks:
             x = self.x_px(tick)
-            parts.append(_line("rule", x, self.top, x, floor))
-            parts.append(_text("tick", x, floor + 18, self.x.show(tick), "middle"))
-        parts.append(_text("label", (self.left + right) / 2, self.height - 4, escape(one_line(self.x.label)), "middle"))
+            parts.append(line("rule", x, self.top, x, floor))
+            parts.append(text("tick", x, floor + 18, self.x.show(tick), "middle"))
+        parts.append(text("label", (self.left + right) / 2, self.height - 4, escape(one_line(self.x.label)), "middle"))
         return "".join(parts)
 
-    def whisker(self, px: float, estimate: MeanEstimate, style: str) -> str:
+    def whisker(self, px: float, estimate: MeanEstimate, style: SeriesStyle) -> str:
         """Returns the 95 % interval as a vertical line."""
         half = Z_95 * (estimate.se or 0.0)
-        return _line(f"whisker {style}", px, self.y_px(estimate.mean - half), px, self.y_px(estimate.mean + half))
+        kind = f"whisker s{style.colour}"
+        return line(kind, px, self.y_px(estimate.mean - half), px, self.y_px(estimate.mean + half))
 
-    def horizontal_whisker(self, y: float, estimate: MeanEstimate, style: str) -> str:
+    def horizontal_whisker(self, y: float, estimate: MeanEstimate, style: SeriesStyle) -> str:
         """Returns the 95 % interval as a horizontal line."""
         half = Z_95 * (estimate.se or 0.0)
-        return _line(f"whisker {style}", self.x_px(estimate.mean - half), y, self.x_px(estimate.mean + half), y)
-
-
-def _text(kind: str, x: float, y: float, content: str, anchor: str = "start") -> str:
-    """Returns a text element; *content* is already escaped."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{content}</text>'
-
-
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _chart(title: str, width: float, height: float, body: Iterable[str]) -> Markup:
-    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-    named = f"<title>{escape(one_line(title))}</title>"
-    head = f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" {size} role="img">{named}'
-    return _safe(head, *body, "</svg>")
-
-
-def _safe(*parts: str) -> Markup:
-    """Returns *parts*, in which all external text is already escaped, as markup."""
-    return Markup("".join(parts))  # noqa: S704 - see above
+        kind = f"whisker s{style.colour}"
+        return line(kind, self.x_px(estimate.mean - half), y, self.x_px(estimate.mean + half), y)
 
 
 def _name(name: str) -> str:
     """Returns *name* on one line, shortened and escaped."""
-    text = one_line(name)
-    return escape(text if len(text) <= _MAX_NAME_CHARS else f"{text[: _MAX_NAME_CHARS - 1]}…")
+    return escape(short_name(name))
 
 
 def _percent(estimate: MeanEstimate) -> str:

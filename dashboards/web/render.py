@@ -12,7 +12,7 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from muses_eval.dashboards.tables.text_table import one_line, printable
-from muses_eval.dashboards.web.charts import interval_bar, legend_key, usage_bar
+from muses_eval.dashboards.web.charts import interval_bar, model_key, usage_bar
 from muses_eval.dashboards.web.message_text import shown_text
 from muses_eval.dashboards.web.page import Page, relative, segment
 from muses_eval.pipeline.text.quantities import count_text, duration_text
@@ -64,7 +64,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "interval_bar": interval_bar,
         "usage_bar": usage_bar,
-        "legend_key": legend_key,
+        "model_key": model_key,
         "segment": segment,
         "cell": cell,
         "shown_text": shown_text,

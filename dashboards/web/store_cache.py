@@ -67,6 +67,12 @@ class RunSummary:
     """True when the run evaluates agents other than the models alone."""
     manifest: RunManifest = field(compare=False)
 
+    @property
+    def builtin(self) -> frozenset[str]:
+        """Names of the run's built-in agents."""
+        identities = self.manifest.models.items()
+        return frozenset(name for name, identity in identities if identity.get("provider") == "scripted")
+
     @classmethod
     def of(cls, manifest: RunManifest) -> "RunSummary":
         """Summarizes the run's manifest."""

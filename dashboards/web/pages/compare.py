@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from muses_eval.dashboards.web.charts import DifferenceScale
 from muses_eval.dashboards.web.flips import MAX_FLIPS, flips
+from muses_eval.dashboards.web.model_styles import model_styles
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.ranking_cache import ranking_of
 from muses_eval.dashboards.web.store_cache import StoreCache
@@ -28,7 +29,7 @@ class LabelledModel:
 def pairs_page(cache: StoreCache, request: PageRequest) -> Page:
     """Returns the page with all pairs of a run's models.  Path parameter: ``run``."""
     run_id = cache.run(request.path_params["run"]).run_id
-    values = {"ranking": ranking_of(cache, run_id), "run": run_id}
+    values = {"ranking": ranking_of(cache, run_id), "run": run_id, "styles": model_styles(cache.runs())}
     return Page(f"Compare the models of {run_id}", "pairs.html", values, run_id)
 
 
@@ -103,6 +104,7 @@ def _page(
             "a": a,
             "b": b,
             "model": model,
+            "styles": model_styles(cache.runs()),
             "report": report,
             "contrasts": [*contrasts, *([report.comparison.overall] if len(contrasts) > 1 else [])],
             "titles": _TITLES,

@@ -25,7 +25,7 @@ ORDERS = {
     "slow": ("slowest first", "seconds DESC, episode_id"),
 }
 """Name -> (label, SQL)."""
-FILTERS = ("model", "family", "variant", "template", "outcome", "flag")
+FILTERS = ("model", "family", "variant", "template", "users", "outcome", "flag")
 _EPISODES = f"""
 SELECT
     episode_id, run_id, model, family, scenario_id, coalesce(mode, attack, disclosure) AS variant, difficulty, template,
@@ -36,6 +36,7 @@ WHERE run_id = $run
     AND ($model = '' OR model = $model)
     AND ($family = '' OR family = $family)
     AND ($template = '' OR template = $template)
+    AND ($users = '' OR CAST(num_users AS VARCHAR) = $users)
     AND ($outcome = '' OR outcome = $outcome)
     AND ($variant = '' OR coalesce(mode, attack, disclosure) = $variant)
     AND ($flag = '' OR list_contains(flags, $flag))
@@ -144,14 +145,14 @@ def _filter_values(cache: StoreCache, run_id: str) -> dict[str, list[str]]:
     """Returns filter -> values that occur in the run, sorted."""
     query = """
         SELECT list(DISTINCT model), list(DISTINCT family), list(DISTINCT coalesce(mode, attack, disclosure)),
-            list(DISTINCT template), flatten(list(DISTINCT flags))
+            list(DISTINCT template), list(DISTINCT num_users), flatten(list(DISTINCT flags))
         FROM episodes WHERE run_id = $1
     """
     row = cache.query(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id)
-    models, families, variants, templates, flags = row or [()] * 5
+    models, families, variants, templates, users, flags = row or [()] * 6
     found: dict[str, Any] = {"model": models, "family": families, "variant": variants, "template": templates}
-    found |= {"outcome": OUTCOMES, "flag": set(flags or ())}
-    return {name: sorted(value for value in found[name] or () if value is not None) for name in FILTERS}
+    found |= {"users": users, "outcome": OUTCOMES, "flag": set(flags or ())}
+    return {name: [str(value) for value in sorted(filter(None, found[name] or ()))] for name in FILTERS}
 
 
 def _query(chosen: Mapping[str, str], order: str, page: int) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from muses_eval.dashboards.tables.paper_table2 import TableRow
 from muses_eval.dashboards.web.charts import Axis, Point, Series, line_chart, percent_axis
+from muses_eval.dashboards.web.figure_source import store_name
+from muses_eval.dashboards.web.model_styles import ModelStyles, model_styles
 from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.pages.compare import compare_across_runs
 from muses_eval.dashboards.web.pages.compare_runs import ALPHA, run_predecessors, with_corrected_p
@@ -107,6 +109,7 @@ def history_page(cache: StoreCache, request: PageRequest) -> Page:
         title="History",
         template="history.html",
         values={
+            "styles": model_styles(cache.runs()),
             "sections": [section for section in sections.values() if section.histories],
             "compared": None if request.live else run_predecessors(runs),
             "left_out": sum(max(0, len(found) - MAX_RUNS) for found in runs_of.values()),
@@ -120,7 +123,7 @@ def _section(cache: StoreCache, name: str, runs: Sequence[RunSummary]) -> Histor
     return HistorySection(
         name=name,
         histories=tuple(histories),
-        chart=_chart(drawn) if drawn else None,
+        chart=_chart(drawn, model_styles(cache.runs()), cache.store_url) if drawn else None,
         drawn=tuple(history.model for history in drawn),
         columns=tuple((column, *COLUMNS[column].heading) for column in COLUMNS if _is_measured(column, histories)),
     )
@@ -203,7 +206,7 @@ def _is_whole(result: ModelResult) -> bool:
     return result.line.estimates["avg"] is not None
 
 
-def _chart(histories: Sequence[ModelHistory]) -> str:
+def _chart(histories: Sequence[ModelHistory], styles: ModelStyles, store_url: str) -> str:
     runs = sorted(
         {result.run for history in histories for result in history.results},
         key=lambda run: (run.created_at, run.run_id),
@@ -220,6 +223,7 @@ def _chart(histories: Sequence[ModelHistory]) -> str:
     series = [
         Series(
             history.model,
+            styles.of(history.model),
             tuple(
                 Point(place[result.run.run_id], average)
                 for result in reversed(history.results)
@@ -228,4 +232,6 @@ def _chart(histories: Sequence[ModelHistory]) -> str:
         )
         for history in histories
     ]
-    return line_chart("Average score by run", series, axis, percent_axis("average, %"))
+    dates = f"{runs[0].created_at:%Y-%m-%d} to {runs[-1].created_at:%Y-%m-%d}"
+    source = f"store {store_name(store_url)} · published scoring · {dates} · mean and 95 % interval"
+    return line_chart("Average score by run", series, axis, percent_axis("average, %"), source=source, width=720)

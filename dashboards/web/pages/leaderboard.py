@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from muses_eval.dashboards.tables.leaderboard import released_averaging
+from muses_eval.dashboards.tables.leaderboard import builtin_note, released_averaging
 from muses_eval.dashboards.tables.paper_table2 import (
     PAPER_COLUMNS,
     PAPER_NOTES,
@@ -18,6 +18,7 @@ from muses_eval.dashboards.tables.paper_table2 import (
     published_rows,
 )
 from muses_eval.dashboards.tables.score_format import STRUCTURED_NOTE
+from muses_eval.dashboards.web.model_styles import model_styles
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.ranking_cache import cached_ranking, ranking_of
 from muses_eval.dashboards.web.store_cache import RunSummary, StoreCache
@@ -39,8 +40,11 @@ FILTERS: Mapping[str, str] = {
     "variant": "coalesce(mode, attack, disclosure)",
     "difficulty": "difficulty",
     "template": "template",
+    "users": "CAST(num_users AS VARCHAR)",
 }
 """Filter -> SQL expression over an episode."""
+TOGGLES = ("builtin", "paper")
+"""Rows that the page shows on request: built-in agents beside models, and those of the paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
     """Returns the leaderboard page of a run.
 
     Path parameters: ``run``, and optionally ``scoring``.  Query parameters, all optional: the filters, and
-    ``averaging=released`` with the scoring ``published``.
+    ``averaging=released`` with the scoring ``published``.  The script of the page reads and writes others: ``sort``, a
+    column, with ``-`` for the highest value first; ``hide``, columns; ``builtin=show`` and ``paper=show``.
     """
     run, scoring = cache.run(request.path_params["run"]), _scoring(request.path_params.get("scoring", "published"))
     run_id = run.run_id
@@ -70,7 +75,8 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
     except MusesError as error:  # the scores do not tell which episodes the averaging leaves out
         raise NoSuchPageError(str(error)) from error
     rows = [Row(line, (bands or {}).get(line.model)) for line in lines]
-    marks = [mark for line in lines if line.measured is not None for mark in line.measured.marks.values()]
+    measured = [line.measured for line in lines if line.measured is not None]
+    marks = [mark for row in measured for mark in row.marks.values()]
     shown = [column for column in COLUMNS if any(row.line.estimates[column] for row in rows)]
     return Page(
         title=f"Leaderboard of {run_id}",
@@ -79,13 +85,19 @@ def leaderboard_page(cache: StoreCache, request: PageRequest) -> Page:
         values={
             "run": run,
             "rows": rows,
+            "styles": model_styles(cache.runs()),
+            "models": sum(line.role is None for line in lines),
+            "builtin": sum(line.role is not None for line in lines),
+            "builtin_note": builtin_note(measured),
+            "ranked_by": ranked_by(chosen, scoring),
+            "opened": {name for name in TOGGLES if request.query_params.get(name) == "show"},
             "banded": bands is not None,
-            "unusable": any(line.measured and line.measured.unusable_share for line in lines),
+            "unusable": any(row.unusable_share for row in measured),
             "paper": () if chosen else published_rows(),
             "paper_notes": PAPER_NOTES,
             "averaging": averaging,
             "structured": STRUCTURED_NOTE if any(_is_structured(line) for line in lines) else "",
-            "left_out": released_averaging([line.measured for line in lines if line.measured is not None]),
+            "left_out": released_averaging(measured),
             "columns": [(column, *COLUMNS[column].heading, COLUMNS[column].family) for column in shown],
             "all_columns": len(shown) == len(COLUMNS),
             "paper_protocol": PAPER_PROTOCOL,
@@ -114,6 +126,20 @@ def leaderboard_lines(
 
     key = ("lines", scoring, averaging, *chosen.items())
     return cache.get_or_compute(key, lambda: cache.query(read, run_id), run_id)
+
+
+def ranked_by(chosen: Mapping[str, str], scoring: Scoring) -> str:
+    """Returns what the ranks of a filtered leaderboard are by, in one sentence; empty without filters."""
+    if not chosen:
+        return ""
+    words = {"family": "{} alone", "users": "{} users"}
+    parts = ", ".join(words.get(name, f"{name} {{}}").format(value) for name, value in chosen.items())
+    if set(chosen) == {"family"}:
+        return f"Ranked by {parts}, {scoring} scoring."
+    return (
+        f"Sorted by {parts}, {scoring} scoring; not ranked, since the number of planned episodes is recorded for "
+        "families only."
+    )
 
 
 def _bands(
@@ -182,4 +208,5 @@ def _filter_values(cache: StoreCache, run_id: str) -> dict[str, list[str]]:
     listed = ", ".join(f"list(DISTINCT {value})" for value in FILTERS.values())
     query = f"SELECT {listed} FROM traces WHERE run_id = $1"  # noqa: S608 - our own columns
     row = cache.query(lambda connection: connection.execute(query, [run_id]).fetchone(), run_id) or ()
-    return {name: sorted(filter(None, values or ())) for name, values in zip(FILTERS, row, strict=False)}
+    found = {name: sorted(filter(None, values or ())) for name, values in zip(FILTERS, row, strict=False)}
+    return {**found, "users": sorted(found.get("users", ()), key=int)}

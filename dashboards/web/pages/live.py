@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from muses_eval.dashboards.web.model_styles import model_styles
 from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import RunInProgress, StoreCache
 from muses_eval.pipeline.episode.episode import OUTCOMES
@@ -126,7 +127,7 @@ class RunProgress:
 def live_page(cache: StoreCache, request: PageRequest, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Page:  # noqa: ARG001
     """Returns the page of all runs in progress."""
     found = [run_progress(cache, run, now()) for run in cache.runs_in_progress()]
-    return Page("Live", "live.html", {"runs": found, "outcomes": OUTCOMES})
+    return Page("Live", "live.html", {"runs": found, "outcomes": OUTCOMES, "styles": model_styles(cache.runs())})
 
 
 def run_progress(cache: StoreCache, run: RunInProgress, now: datetime) -> RunProgress:

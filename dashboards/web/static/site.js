@@ -37,24 +37,125 @@ function sortBy(table, index, direction) {
   body.append(...rows);
 }
 
+function firstDirection(head) {
+  return head.classList.contains("num") ? "descending" : "ascending";
+}
+
+function sortTable(table, heads, head, direction) {
+  heads.forEach((each) => each.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", direction);
+  sortBy(table, heads.indexOf(head), direction === "ascending" ? 1 : -1);
+}
+
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
-  heads.forEach((head, index) => {
+  for (const head of heads) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "sort";
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
-      const first = head.classList.contains("num") ? "descending" : "ascending";
+      const first = firstDirection(head);
       const other = first === "descending" ? "ascending" : "descending";
-      const now = head.getAttribute("aria-sort") === first ? other : first;
-      heads.forEach((each) => each.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", now);
-      sortBy(table, index, now === "ascending" ? 1 : -1);
+      sortTable(table, heads, head, head.getAttribute("aria-sort") === first ? other : first);
+      table.dispatchEvent(new CustomEvent("sorted", { detail: head }));
     });
-  });
+  }
 }
+
+// The view of the leaderboard is in its address: sort, hidden columns, and rows shown on request.  A link to it shows
+// the same, and the back button undoes one step.
+const VIEW = ["sort", "hide", "builtin", "paper"];
+
+function followView(board) {
+  const heads = [...board.tHead.rows[0].cells];
+  const original = [...board.tBodies[0].rows];
+  const toggles = [...document.querySelectorAll("input.toggle[name]")];
+  const boxes = columnBoxes(board, heads);
+  let view = new URLSearchParams(location.search);
+
+  function show() {
+    for (const toggle of toggles) toggle.checked = view.get(toggle.name) === "show";
+    const hidden = new Set((view.get("hide") ?? "").split(","));
+    heads.forEach((head, index) => {
+      const box = boxes.get(head);
+      const away = Boolean(box) && hidden.has(head.dataset.column);
+      if (box) box.checked = !away;
+      for (const row of board.rows) row.cells[index].hidden = away;
+    });
+    const sort = view.get("sort") ?? "";
+    const head = heads.find((each) => each.dataset.column === sort.replace(/^-/, ""));
+    if (head) {
+      sortTable(board, heads, head, sort.startsWith("-") ? "descending" : "ascending");
+    } else {
+      heads.forEach((each) => each.removeAttribute("aria-sort"));
+      board.tBodies[0].append(...original);
+    }
+  }
+
+  function remember(name, value) {
+    value ? view.set(name, value) : view.delete(name);
+    const query = view.toString();
+    try { history.pushState(null, "", query ? `?${query}` : location.pathname); } catch { /* a page from a folder */ }
+  }
+
+  function keepView(params) {
+    for (const name of VIEW) view.has(name) ? params.set(name, view.get(name)) : params.delete(name);
+  }
+
+  board.addEventListener("sorted", ({ detail: head }) => {
+    remember("sort", `${head.getAttribute("aria-sort") === "descending" ? "-" : ""}${head.dataset.column}`);
+  });
+  for (const toggle of toggles) {
+    toggle.addEventListener("change", () => remember(toggle.name, toggle.checked ? "show" : ""));
+  }
+  for (const box of boxes.values()) {
+    box.addEventListener("change", () => {
+      remember("hide", heads.filter((head) => boxes.get(head)?.checked === false).map((head) => head.dataset.column).join(","));
+      show();
+    });
+  }
+  for (const link of document.querySelectorAll("a[data-view]")) {
+    link.addEventListener("click", () => {
+      const target = new URL(link.href);
+      keepView(target.searchParams);
+      link.href = target.href;
+    });
+  }
+  document.querySelector("form[data-view]")?.addEventListener("formdata", ({ formData }) => {
+    for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+    keepView(formData);
+  });
+  addEventListener("popstate", () => {
+    view = new URLSearchParams(location.search);
+    show();
+  });
+  show();
+}
+
+function columnBoxes(board, heads) {
+  const boxes = new Map();
+  const details = document.createElement("details");
+  const place = document.createElement("div");
+  const summary = document.createElement("summary");
+  details.className = "columns";
+  summary.textContent = "Columns";
+  details.append(summary, place);
+  for (const head of heads) {
+    if (head.dataset.column === "model") continue;
+    const label = document.createElement("label");
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    boxes.set(head, box);
+    label.append(box, ` ${head.textContent.trim().replace(/\s+/g, " ")}`);
+    place.append(label);
+  }
+  board.parentElement.before(details);
+  return boxes;
+}
+
+for (const board of document.querySelectorAll("table[data-board]")) followView(board);
 
 for (const box of document.querySelectorAll("textarea[data-submit]")) {
   box.addEventListener("keydown", (event) => {
@@ -70,34 +171,21 @@ function save(name, type, parts) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-// A saved chart has no stylesheet, so its computed styles become attributes.
-const STYLE_PROPERTIES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-size", "font-family"];
-
+// Without its classes, a chart looks as its attributes say: dark on white, at any place.
 function standalone(chart) {
   const copy = chart.cloneNode(true);
-  const originals = [chart, ...chart.querySelectorAll("*")];
-  [copy, ...copy.querySelectorAll("*")].forEach((element, index) => {
-    const style = getComputedStyle(originals[index]);
-    for (const name of STYLE_PROPERTIES) element.setAttribute(name, style.getPropertyValue(name));
-    element.removeAttribute("class");
-  });
-  const [, , width, height] = chart.getAttribute("viewBox").split(" ");
-  const background = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  background.setAttribute("width", width);
-  background.setAttribute("height", height);
-  background.setAttribute("fill", getComputedStyle(document.body).backgroundColor);
-  copy.prepend(background);
-  copy.setAttribute("width", width);
-  copy.setAttribute("height", height);
+  for (const element of [copy, ...copy.querySelectorAll("*")]) element.removeAttribute("class");
   return new XMLSerializer().serializeToString(copy);
 }
+
+const PNG_SCALE = 4;
 
 function savePng(chart, name) {
   const image = new Image();
   image.onload = () => {
     const canvas = document.createElement("canvas");
-    canvas.width = 2 * image.width;
-    canvas.height = 2 * image.height;
+    canvas.width = PNG_SCALE * image.width;
+    canvas.height = PNG_SCALE * image.height;
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
     canvas.toBlob((blob) => save(`${name}.png`, "image/png", [blob]));
   };

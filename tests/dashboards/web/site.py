@@ -44,10 +44,12 @@ def store_of(
     episodes: Iterable[Episode],
     planned: dict[tuple[str, str], int] | None = None,
     protocols: Mapping[str, ProtocolName] = MappingProxyType({}),
+    builtin: Mapping[str, str] = MappingProxyType({}),
 ) -> StoreCache:
     """Writes a store of the episodes, one shard for each run, model and family; returns a cache over it.
 
-    *protocols*: run -> protocol, for runs that have another one than ``muses``.
+    *protocols*: run -> protocol, for runs that have another one than ``muses``; *builtin*: name -> kind of the built-in
+    agents among the models.
     """
     cache = StoreCache(str(folder))
     store = open_store(cache.store_url)
@@ -57,7 +59,10 @@ def store_of(
     counts = {key: len(found) for key, found in shards.items()}
     for run_id in dict.fromkeys(run for run, _, _ in shards):
         plan = planned or {(model, family): n for (run, model, family), n in counts.items() if run == run_id}
-        models = {model: {"provider": "openai", "model": model} for model, _ in plan}
+        models = {
+            model: {"provider": "scripted" if model in builtin else "openai", "model": builtin.get(model, model)}
+            for model, _ in plan
+        }
         for episode in episodes_of(shards, run_id):
             if episode.agent != "chat":
                 models[episode.model] |= {"base_model": episode.base_model, "agent": {"name": episode.agent}}

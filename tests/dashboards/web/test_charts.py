@@ -1,6 +1,5 @@
 """Charts are well-formed, markers are at the right positions, and names are text."""
 
-from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -9,18 +8,19 @@ from muses_eval.dashboards.web.charts import (
     DifferenceScale,
     DotRow,
     Point,
+    ScatterPoint,
     Series,
     count_axis,
     dot_plot,
     heatmap,
     interval_bar,
-    legend_key,
     line_chart,
     percent_axis,
     rounded_axis,
     scatter_plot,
     usage_bar,
 )
+from muses_eval.dashboards.web.series_style import SeriesStyle
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 from tests.dashboards.web.site import HOSTILE
@@ -31,12 +31,14 @@ ESTIMATES = st.builds(MeanEstimate, st.floats(0, 1), st.none() | st.floats(0, 1)
 
 def drawn(name: str, estimate: MeanEstimate) -> list[str]:
     """Returns a chart of every kind, in which every text is *name*."""
-    axis = count_axis(name, [1, 2])
+    axis, style = count_axis(name, [1, 2]), SeriesStyle.numbered(3)
+    line = Series(name, style, (Point(1, estimate), Point(2, estimate)))
+    point = ScatterPoint(name, style, 0.5, estimate)
     return [
-        line_chart(name, [Series(name, (Point(1, estimate), Point(2, estimate)))], axis, percent_axis(name)),
-        dot_plot(name, (name,), [DotRow(name, (estimate,))], percent_axis(name)),
-        heatmap(name, [name], [name], [[estimate], [None]][:1]),
-        scatter_plot(name, [(name, 0.5, estimate)], [0], rounded_axis(name, 1.0, str), percent_axis(name)),
+        line_chart(name, [line], axis, percent_axis(name), source=name),
+        dot_plot(name, (name, name), [DotRow(name, style, (estimate, None))], percent_axis(name), source=name),
+        heatmap(name, [name], [name], [[estimate], [None]][:1], source=name),
+        scatter_plot(name, [point], [0], rounded_axis(name, 1.0, str), percent_axis(name), source=name),
     ]
 
 
@@ -49,7 +51,7 @@ def test_every_chart_is_well_formed_for_any_text(name: str, estimate: MeanEstima
 def test_names_stay_text() -> None:
     for chart in drawn(HOSTILE, MeanEstimate(0.5, 0.1)):
         kinds = {element.tag.removeprefix(NAMESPACE) for element in ET.fromstring(chart).iter()}
-        assert kinds <= {"svg", "title", "text", "line", "polyline", "circle", "rect", "path"}
+        assert kinds <= {"svg", "title", "text", "line", "polyline", "circle", "rect", "path", "g"}
         assert "\u202e" not in chart
         assert "\x1b" not in chart
 
@@ -87,23 +89,33 @@ def test_an_axis_covers_its_values(highest: float) -> None:
     assert axis.high <= 12.5 * highest
 
 
-def test_series_differ_by_mark_as_well_as_by_colour() -> None:
-    marks = [ET.fromstring(legend_key(index))[1] for index in range(4)]
-    assert len({(mark.tag, mark.attrib.get("d", "")[-4:]) for mark in marks}) == 4
+def test_a_chart_is_a_figure_without_a_stylesheet() -> None:
+    """Every shape and text has its paint as attributes; title, legend and source are part of the image."""
+    for chart in drawn("a model", MeanEstimate(0.5, 0.1)):
+        root = ET.fromstring(chart)
+        assert root.attrib["font-size"] == "13"
+        for element in root.iter():
+            kind = element.tag.removeprefix(NAMESPACE)
+            if kind in ("text", "circle", "rect", "path", "polyline"):
+                assert "fill" in element.attrib, element.attrib
+            elif kind == "line":
+                assert "stroke" in element.attrib, element.attrib
+            assert "style" not in element.attrib
+        texts = {(text.attrib["class"].split()[0], text.text) for text in root.iter(f"{NAMESPACE}text")}
+        assert {("title", "a model"), ("source", "a model")} <= texts
+        width, height = (float(root.attrib[name]) for name in ("width", "height"))
+        levels = [float(text.attrib["y"]) for text in root.iter(f"{NAMESPACE}text")]
+        assert width == 440
+        assert max(levels) <= height
 
 
-def test_labels_do_not_overlap() -> None:
-    points = [
-        ("a", 0.5, MeanEstimate(0.5, None)),
-        ("b", 0.5, MeanEstimate(0.5, None)),
-        ("c", 0.51, MeanEstimate(0.49, None)),
-    ]
-    chart = ET.fromstring(scatter_plot("", points, [0], rounded_axis("", 1.0, str), percent_axis("")))
-    levels = sorted(
-        float(text.attrib["y"]) for text in chart.iter(f"{NAMESPACE}text") if text.attrib["class"] == "name"
-    )
-    assert all(below - above >= 12 for above, below in pairwise(levels))
-    assert len(levels) == 3
+def test_a_legend_wraps_within_the_width() -> None:
+    names = [f"provider/a-model-with-a-long-name-{n}" for n in range(8)]
+    series = [Series(name, SeriesStyle.numbered(n), ()) for n, name in enumerate(names)]
+    root = ET.fromstring(line_chart("t", series, count_axis("x", [1, 2]), percent_axis("%")))
+    legend = [text for text in root.findall(f"{NAMESPACE}text") if text.attrib["class"] == "name"]
+    assert [text.text for text in legend] == [name if len(name) <= 34 else f"{name[:33]}…" for name in names]
+    assert len({(text.attrib["x"], text.attrib["y"]) for text in legend}) == 8
 
 
 @pytest.mark.parametrize(

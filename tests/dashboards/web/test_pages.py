@@ -9,14 +9,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from muses_eval.dashboards.web.charts import model_key
 from muses_eval.dashboards.web.export import exported_files
 from muses_eval.dashboards.web.message_text import FOLD_ABOVE, marked, shown_text
+from muses_eval.dashboards.web.model_styles import model_styles
 from muses_eval.dashboards.web.page import NoSuchPageError, PageRequest, segment
 from muses_eval.dashboards.web.pages import episodes, leaderboard, transcript
 from muses_eval.dashboards.web.pages.compare_runs import run_predecessors
-from muses_eval.dashboards.web.pages.figures import figures
+from muses_eval.dashboards.web.pages.figures import Figure, figures_page
 from muses_eval.dashboards.web.pages.history import history_page
-from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page
+from muses_eval.dashboards.web.pages.leaderboard import leaderboard_page, ranked_by
 from muses_eval.dashboards.web.pages.live import live_page
 from muses_eval.dashboards.web.render import render
 from muses_eval.dashboards.web.routes import find_page
@@ -530,11 +532,44 @@ def test_the_leaderboard_with_the_averaging_of_the_released_code(tmp_path: Path,
         means(varied, averaging="released")
 
 
+def drawn(cache: StoreCache, **query: str) -> list[Figure]:
+    return list(figures_page(cache, PageRequest({"run": "run-a"}, query)).values["figures"])
+
+
+def test_figures_draw_the_best_models_and_built_in_agents_on_request(tmp_path: Path) -> None:
+    """The best eight of nine models are drawn, best first, each in its style on all pages, with the source."""
+    values = {f"m{n}": n / 10 for n in range(9)} | {"oracle": 1.0}
+    episodes = [
+        scored((model, n), {"f1": value}, model=model, scenario_id=f"q{n}", num_users=2 + n)
+        for model, value in values.items()
+        for n in range(2)
+    ]
+    cache = store_of(tmp_path / "evals", episodes, builtin={"oracle": "oracle"})
+    users = next(figure for figure in drawn(cache) if figure.name == "users")
+    chart = users.panels[0].chart
+    legend = re.findall(r'class="name"[^>]*>([^<]*)<', chart)
+    assert legend == [f"m{n}" for n in range(8, 0, -1)]
+    assert users.note == "The 8 best of 9 models are drawn; the table lists all."
+    assert {row[0] for row in users.rows} == set(values)
+    source = " ".join(re.findall(r'class="source"[^>]*>([^<]*)<', chart))
+    date = f"{episodes[0].started_at:%Y-%m-%d}"
+    assert source.startswith(
+        f"store evals · run run-a · published scoring · protocol muses · {date} · muses-eval 0.1.0"
+    )
+    assert str(tmp_path) not in chart
+    with_builtin = next(figure for figure in drawn(cache, builtin="show") if figure.name == "users")
+    assert re.findall(r'class="name"[^>]*>([^<]*)<', with_builtin.panels[0].chart) == [*legend, "oracle"]
+    style = model_styles(cache.runs()).of("m8")
+    assert f'class="line {style.stroke}"' in chart
+    board = render(find_page(cache, "runs/run-a/index.html", {}), "runs/run-a/index.html", live=True)
+    assert f"{model_key(style)} m8" in board
+
+
 def test_the_cost_of_an_episode_is_that_of_the_played_ones(tmp_path: Path) -> None:
     """A night's copies cost nothing, so they say nothing about the cost of a model."""
     copies = [queue("m", n, 0.5, cost_usd=0.0, flags=("reused",)) for n in range(3)]
     cache = store_of(tmp_path, [*copies, queue("m", 3, 0.5, cost_usd=0.25)])
-    (costs,) = [figure for figure in figures(cache, "run-a") if figure.name == "cost"]
+    (costs,) = [figure for figure in drawn(cache) if figure.name == "cost"]
     assert [row[:2] for row in costs.rows] == [("m", 0.25)]
 
 
@@ -543,6 +578,47 @@ def test_a_family_has_coverage_and_ranks_and_a_variant_has_neither(varied: Store
     variant = leaderboard_page(varied, PageRequest({"run": "run-a"}, {"variant": "aligned"})).values["rows"]
     assert [(row.line.measured.coverage, row.band is None) for row in family] == [(1.0, False), (1.0, False)]
     assert [(row.line.measured.coverage, row.line.measured.rank) for row in variant] == [(None, None), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({}, ""),
+        ({"family": "queue"}, "Ranked by queue alone, corrected scoring."),
+        (
+            {"family": "queue", "template": "t", "users": "3"},
+            "Sorted by queue alone, template t, 3 users, corrected scoring; not ranked, since",
+        ),
+    ],
+)
+def test_a_filtered_leaderboard_says_what_it_ranks(query: dict[str, str], said: str) -> None:
+    found = ranked_by(query, "corrected")
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+def test_built_in_agents_of_a_run_with_models_are_shown_on_request(tmp_path: Path) -> None:
+    """Their rows and pairs are there, hidden until the toggle; filters name the number of users, in its order."""
+    episodes = [
+        queue(model, n, value * (1 - n / 40), num_users=2 if n % 2 else 10)
+        for model, value in (("weak", 0.1), ("good", 0.6), ("oracle", 1.0))
+        for n in range(4)
+    ]
+    cache = store_of(tmp_path / "store", episodes, builtin={"oracle": "oracle"})
+    text = client(cache).get("/runs/run-a/").text
+    row = re.compile(
+        r'<tr class="([^"]*)">\s*<td data-value="(\d+)">.*?<th scope="row" data-value="([^"]*)"', re.DOTALL
+    )
+    ours = [(kind.split(), place, name) for kind, place, name in row.findall(text) if "paper" not in kind]
+    assert ours == [([], "1", "good"), ([], "2", "weak"), (["builtin", "apart", "unranked"], "9999", "oracle")]
+    assert re.search(r'<input [^>]*name="builtin"[^>]*>', text)
+    assert "checked" not in text
+    assert re.search(r'name="builtin"[^>]* checked>', client(cache).get("/runs/run-a/?builtin=show").text)
+    assert re.search(r'name="users">.*?value="2".*?value="10"', text)
+    few = leaderboard_page(cache, PageRequest({"run": "run-a"}, {"users": "10"})).values["rows"]
+    assert {row.line.measured.episodes for row in few} == {2}
+    pairs = client(cache).get("/runs/run-a/compare/").text
+    assert pairs.count('<tr class="apart">') == 2
 
 
 def test_a_large_run_has_bands_as_soon_as_its_pairs_are_known(
