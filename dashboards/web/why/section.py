@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+from muses_eval.dashboards.web.why.instruct import instruct_section
+from muses_eval.dashboards.web.why.meeting import meeting_section
+from muses_eval.dashboards.web.why.queue import queue_section
 from muses_eval.pipeline.episode.episode import Episode
 
 
@@ -17,5 +20,11 @@ class WhySection(Protocol):
 def why_section(episode: Episode) -> WhySection | None:
     """Returns the section of an episode; None for a family without one, and for an episode without evidence."""
     match episode.family:
+        case "queue":
+            return queue_section(episode)
+        case "instruct":
+            return instruct_section(episode)
+        case "meeting":
+            return meeting_section(episode)
         case _:
             return None
