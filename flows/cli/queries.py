@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -14,13 +14,12 @@ from muses_eval.flows.api.leaderboard import LeaderboardSettings, read_leaderboa
 from muses_eval.flows.api.source import locate, query_runs
 from muses_eval.flows.api.trace import read_trace
 from muses_eval.flows.cli import DONE
-from muses_eval.flows.cli.find_run import find_run, print_lost
+from muses_eval.flows.cli.find_run import print_lost
 from muses_eval.flows.cli.options import RUN_HELP, OfRun, RunOptions, Store, load_raw
 from muses_eval.flows.cli.output import echo, json_value, screen, to_json
 from muses_eval.flows.settings import read_settings
-from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.score import Scoring
-from muses_eval.pipeline.errors import ConfigError, MusesError
+from muses_eval.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,10 +39,6 @@ Sql = Annotated[
         help='DuckDB SQL, such as "select outcome, count(*) from episodes group by 1"; - or none: read from stdin.',
         allow_leading_hyphen=True,
     ),
-]
-Scenarios = Annotated[
-    str | None,
-    Parameter(help="Scenarios: file, folder, or generated:N@SEED. Default: the dataset of the run's config."),
 ]
 Sweep = Annotated[Path | None, Parameter(help="Configuration with a grid: one table of the scores of all its runs.")]
 MaxUnusable = Annotated[
@@ -147,32 +142,18 @@ def trace(
     store: Store = None,
     run: Annotated[str | None, Parameter(help=f"{RUN_HELP} Needed when several have played the episode.")] = None,
     raw: Annotated[bool, Parameter(help="Also show the agent's raw replies, and the briefing.")] = False,
-    dataset: Scenarios = None,
 ) -> int:
     """Print one episode as a readable transcript, and explain its scores: what was right and wrong, by which rule."""
-    place = locate(store, run)
-    found = read_trace(place, episode_id, print_lost)
+    from muses_eval.dashboards.tables.explanation import explain
+    from muses_eval.dashboards.tables.transcript import heading
+
+    found = read_trace(locate(store, run), episode_id, print_lost)
     echo(found.transcript(raw=raw))
     if found.episode.outcome == "scored":
-        for line in _explanation(found.episode, place.store, dataset):
-            echo(line)
+        echo(heading("what was right and wrong"))
+        for line in explain(found.episode):
+            echo(one_line(line))
     return DONE
-
-
-def _explanation(episode: Episode, store_url: str, dataset: str | None) -> Iterator[str]:
-    """Yields what was right and wrong in an episode, or why this is not known."""
-    from muses_eval.dashboards.tables.transcript import heading
-    from muses_eval.flows.api.find_scenario import find_scenario
-    from muses_eval.flows.job.rescore import transcript_of
-    from muses_eval.pipeline.families.explanation import explain
-
-    yield heading("what was right and wrong")
-    try:
-        scenario = find_scenario(find_run(store_url, episode.run_id), episode, dataset)
-    except MusesError as error:
-        yield f"not explained, because its scenario was not found: {one_line(str(error))}; name it with --dataset"
-        return
-    yield from map(one_line, explain(scenario, transcript_of(episode)) or ("this family has no explanation",))
 
 
 def _read_query(query: str | None) -> str:

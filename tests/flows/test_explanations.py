@@ -1,10 +1,14 @@
 """``muses worst`` lists the episodes to read, and ``muses trace`` says what was right and wrong in one."""
 
 import json
-from pathlib import Path
+from typing import Any
 
 import pytest
+from muses_eval.dashboards.tables.explanation import explain
 from muses_eval.flows.cli import main
+from muses_eval.pipeline.episode.evidence import Evidence
+
+from tests.storage.samples import episode
 
 MODELS = ("oracle", "compliant", "refuse")
 
@@ -73,9 +77,79 @@ def test_what_was_right_and_wrong(
         assert any(line.startswith("turn 1: leaked to ") and "by the published rule: “" in line for line in bad)
 
 
-def test_an_episode_whose_scenario_is_not_there(store: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    capsys.readouterr()
-    for dataset, reason in ((str(tmp_path / "none.jsonl"), "none.jsonl"), ("generated:1@77", "generated:1@77 has ")):
-        (line,) = explanation(capsys, store, "oracle", "queue", "--dataset", dataset)
-        assert line.startswith("not explained, because its scenario was not found: ")
-        assert reason in line
+def test_episodes_of_older_versions_and_of_packages_have_no_evidence() -> None:
+    (line,) = explain(episode(run_id="old", evidence=None))
+    assert line == "no evidence is stored with this episode; `muses rescore old` adds it"
+    assert list(explain(episode(evidence=()))) == ["this family has no evidence"]
+    row = Evidence(scoring="published", metric="tact", rule="polite", verdict="fail", turn=2, expected="a", found="b")
+    assert list(explain(episode(family="chess", evidence=(row,)))) == ["turn 2: tact, polite, all: b, not a"]
+
+
+@pytest.mark.parametrize(
+    ("family", "rows", "line"),
+    [
+        (
+            "queue",
+            [{"rule": "Ann_task_12", "expected": "accept", "found": "reject"}],
+            "wrongly rejected or left out: 12 of Ann (published alone)",
+        ),
+        (
+            "queue",
+            [{"rule": "Ann_task_12", "expected": "accept", "found": "both"}],
+            "both accepted and rejected: 12 of Ann (published alone)",
+        ),
+        (
+            "queue",
+            [{"rule": "7", "expected": "no instruction", "found": "accept"}],
+            "accepted, but no instruction: 7 (published alone)",
+        ),
+        ("queue", [{"rule": "decision", "found": "the reply is not JSON"}], "published: the reply is not JSON"),
+        (
+            "instruct",
+            [{"rule": "no_comma", "expected": "no comma", "found": "2"}],
+            "not followed in the answer to Ann: no comma (published); found: 2",
+        ),
+        (
+            "access",
+            [{"metric": "privacy", "rule": "row_error", "found": "a list"}],
+            "published: the released code fails on the replies: a list",
+        ),
+        ("meeting", [{"metric": "success", "rule": "announced", "found": "a list"}], "published: a list"),
+    ],
+)
+def test_what_a_failed_check_says(family: str, rows: list[dict[str, str]], line: str) -> None:
+    common = {"scoring": "published", "metric": "accuracy", "verdict": "fail", "principal": "Ann"}
+    evidence = tuple(Evidence(**(common | row)) for row in rows)  # type: ignore[arg-type]
+    assert line in list(explain(episode(family=family, evidence=evidence)))
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        (
+            {"rule": "invited", "metric": "success", "expected": "required", "found": "not invited"},
+            "Ann (required) is not invited",
+        ),
+        (
+            {"rule": "attendance", "metric": "success", "expected": "can attend Mon 9:00"},
+            "Ann (required) cannot attend Mon 9:00; can: Tue 9:00",
+        ),
+        (
+            {"rule": "consent", "metric": "invented_availability", "expected": "Mon 9:00"},
+            "Ann (required) was counted on without a consent",
+        ),
+        (
+            {"rule": "reported_consent", "metric": "invented_availability", "expected": "Mon 9:00", "turn": 3},
+            "turn 3: the agent reported a consent to Mon 9:00 that Ann never gave",
+        ),
+    ],
+)
+def test_what_a_meeting_lacks(row: dict[str, Any], line: str) -> None:
+    common = {"scoring": "corrected", "metric": "success", "principal": "Ann"}
+    facts: list[dict[str, Any]] = [
+        {"rule": "invited", "expected": "required", "found": "invited", "verdict": "pass"},
+        {"rule": "preferred_slots", "expected": "Tue 9:00"},
+        {"rule": "announced", "verdict": "pass", "turn": 2, "found": "Mon 9:00", "principal": None},
+    ]
+    evidence = tuple(Evidence(**(common | each)) for each in (*facts, {"verdict": "fail"} | row))
+    assert line in list(explain(episode(family="meeting", evidence=evidence)))
