@@ -50,7 +50,7 @@ def recorded(family: str) -> tuple[Case, ...]:
     with gzip.open(GOLDEN / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
         cases = list(map(json.loads, file))
     scenarios = generate_dataset("150", 11, [family]).by_family[family]
-    replies = [(case["scenario_id"], _replies(case), False) for case in cases[::3]]
+    replies = [(case["scenario_id"], _replies(case), False) for case in cases[::6]]
     unread = ("", "hello", "[]", '{"accepted_instructions": 3}')
     replies += [(cases[0]["scenario_id"], (text,), api) for text in unread for api in (False, True)]
     return tuple((scenarios[key], _transcript(family, scenarios[key], texts, api)) for key, texts, api in replies)

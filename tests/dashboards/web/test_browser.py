@@ -292,6 +292,24 @@ def test_leaked_words_are_highlighted(watched: Watched, site: str) -> None:
     assert marks.first.evaluate(colour) != page.locator("article.leaked").first.evaluate(colour)
 
 
+@pytest.mark.parametrize("family", ["queue", "instruct", "meeting"])
+def test_the_reasons_of_a_score_scroll_within_themselves_on_a_phone(browser: "Browser", site: str, family: str) -> None:
+    context = browser.new_context(**LOOKS["phone"])  # type: ignore[arg-type]
+    found = Watched(context)
+    found.page.goto(f"{site}/runs/played/episodes/index.html?model=scripted%2Fcompliant&family={family}&order=worst")
+    found.page.goto(found.page.locator("tbody th a").first.evaluate("a => a.href"))
+    table = found.page.locator(".why .wide")
+    assert table.locator("tbody tr").count() > 1
+    assert table.locator("tbody th:not([scope=row]), thead th:not([scope=col])").count() == 0
+    wider = "e => e.scrollWidth - e.clientWidth"
+    assert found.page.locator("html").evaluate(wider) <= 0
+    if table.evaluate(wider) > 0:
+        assert table.evaluate("e => { e.scrollLeft = 50; return e.scrollLeft; }") > 0
+    assert family != "meeting" or table.evaluate(wider) > 0
+    context.close()
+    assert found.problems == []
+
+
 def test_the_theme_is_switched_and_remembered(watched: Watched, site: str) -> None:
     page = watched.page
     page.emulate_media(color_scheme="light")
