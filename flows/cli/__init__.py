@@ -43,5 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    print(f"muses: {text}", file=sys.stderr)  # noqa: T201 - the command line talks
+    from muses_eval.pipeline.text.credential_masking import mask_credentials
+
+    print(f"muses: {mask_credentials(text)[0]}", file=sys.stderr)  # noqa: T201 - the command line talks
     return code

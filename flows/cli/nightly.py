@@ -15,6 +15,7 @@ from muses_eval.flows.cli.output import echo, screen, to_json
 from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
+from muses_eval.pipeline.text.credential_masking import mask_json
 
 if TYPE_CHECKING:
     from muses_eval.flows.nightly.night import NightResult
@@ -60,7 +61,8 @@ def nightly(  # noqa: PLR0913 - a command's options
     with interruptible(resume_advice()), ProgressDisplay(quiet=quiet) as progress:
         from muses_eval.flows.prefect_flows.nightly_flow import make_nightly_flow
 
-        parameters = (parsed.model_dump(mode="json"), day, parsed.nightly.name)
+        # Prefect shows and keeps the parameters.
+        parameters = (mask_json(parsed.model_dump(mode="json")), day, parsed.nightly.name)
         result = run_on_prefect(lambda observer: make_nightly_flow(observer, parsed, anew)(*parameters), progress)
     return _show(result, as_json=as_json)
 

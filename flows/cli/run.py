@@ -14,6 +14,7 @@ from muses_eval.flows.job.report import RunReport, fault_lines
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.text.credential_masking import mask_json
 
 _SHOWN_PROBLEMS = 5
 _NO_OPTIONS = RunOptions()
@@ -42,7 +43,7 @@ def flow_evaluate(
     with interruptible(resume_advice()), ProgressDisplay(quiet=quiet) as progress:
         from muses_eval.flows.prefect_flows.evaluate_flow import make_evaluate_flow
 
-        raw = parsed.model_dump(mode="json")
+        raw = mask_json(parsed.model_dump(mode="json"))  # Prefect shows and keeps it
         result = run_on_prefect(lambda observer: make_evaluate_flow(observer, parsed)(raw, parsed.name), progress)
     return _show(result, parsed, as_json=as_json)
 

@@ -16,6 +16,7 @@ from muses_eval.flows.job.progress import ProgressDisplay
 from muses_eval.flows.job.signals import interruptible
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.grid import MOST_CELLS, expand
+from muses_eval.pipeline.text.credential_masking import mask_json
 
 if TYPE_CHECKING:
     from muses_eval.flows.sweep.sweep import SweepReport, SweepRunResult
@@ -45,7 +46,7 @@ def sweep(
     with interruptible(resume_advice()), ProgressDisplay(quiet=quiet) as progress:
         from muses_eval.flows.prefect_flows.sweep_flow import make_sweep_flow
 
-        parameters = (json_value(raw), name, most_cells)
+        parameters = (mask_json(json_value(raw)), name, most_cells)  # Prefect shows and keeps them
         result = run_on_prefect(lambda observer: make_sweep_flow(observer, runs)(*parameters), progress)
     return _show(result, as_json=as_json)
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from muses_eval.pipeline.config.plain_values import check_values
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.text.credential_masking import mask_json
 from pydantic import BaseModel, ValidationError
 
 _SHOWN_CHARS = 100
@@ -67,11 +68,12 @@ def _explain(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a 
             hint = "YAML reads yes, no, on and off as booleans: put text in quotes"
             return f"{where}: {_NO_BOOLEAN[kind]}, got {got}; {hint}"
         case kind:
-            return f"{where}: {_EXPECTED.get(kind, problem['msg'])}, got {_shown(problem['input'])}"
+            return f"{where}: {_EXPECTED.get(kind, problem['msg'])}, got {_shown(problem['input'], where)}"
 
 
-def _shown(value: object) -> str:
-    return _short(repr(value), _SHOWN_CHARS)
+def _shown(value: object, name: str = "") -> str:
+    """Returns a value for a message, without credentials; *name* tells whether it is one."""
+    return _short(repr(mask_json({name: value})[name]), _SHOWN_CHARS)
 
 
 def _short(text: str, most: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from muses_eval.pipeline.datasets.dataset import generate_dataset
-from muses_eval.pipeline.text.credential_masking import MASK, mask_credentials, mask_json
+from muses_eval.pipeline.text.credential_masking import MASK, mask_credentials, mask_json, mask_json_text
 
 from tests.shared import OFFICIAL, needs_shared
 
@@ -83,6 +83,38 @@ def test_values_are_masked_wherever_they_stand() -> None:
     masked = value | {"extra_body": {"api_key": MASK, "n": 1}, "args": [f"--token={MASK}", None, 0.5]}
     assert mask_json(value) == masked
     assert mask_json(masked) == masked
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "DB_PASSWORD", "db-passwd", "api_key", "apiKey", "APIKey", "X-API-Key", "apikey", "token", "AuthToken",
+     "hf_token",
+     "client_secret", "Authorization", "Set-Cookie", "cookies", "credentials", "private_key", "access_tokens"],
+)  # fmt: skip
+def test_a_secret_field_is_masked_whatever_its_length(name: str) -> None:
+    value = {"a": [{name: "x1"}, {name: ["y", {"n": "z", "none": None}]}], name: "", "n": {name: "${NAME}"}}
+    masked = {"a": [{name: MASK}, {name: [MASK, {"n": MASK, "none": None}]}], name: "", "n": {name: "${NAME}"}}
+    assert mask_json(value) == masked
+    assert mask_json(masked) == masked
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["max_tokens", "prompt_tokens", "tokens_per_minute", "max_completion_token", "eos_token", "stop_token_ids",
+     "tokenizer",
+     "api_key_env", "token_count", "sort_key", "key",
+     "keys", "secretary", "author", "next_page_token", "cookie_policy"],
+)  # fmt: skip
+def test_other_fields_stay(name: str) -> None:
+    assert mask_json({name: "x1", "n": {name: 5}}) == {name: "x1", "n": {name: 5}}
+
+
+def test_numbers_and_names_of_variables() -> None:
+    """A number is a secret only as a password; under ``headers``, a configuration has names of variables."""
+    value = {"password": 1234, "token": 5, "headers": {"Authorization": "TEAM_KEY", "X-Api-Key": "k"}}
+    assert mask_json(value) == value | {"password": MASK, "headers": {"Authorization": "TEAM_KEY", "X-Api-Key": MASK}}
+    assert mask_json_text('{"extra_body": {"password": "x1"}}') == (f'{{"extra_body": {{"password": "{MASK}"}}}}', 1)
+    assert mask_json_text('{"max_tokens":5}') == ('{"max_tokens":5}', 0)
 
 
 def test_each_one_is_counted_and_a_mask_is_none() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.masked_evidence import mask_evidence
-from muses_eval.pipeline.text.credential_masking import mask_credentials
+from muses_eval.pipeline.text.credential_masking import MASK, mask_credentials, mask_json_text
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.runs.shards import read_shard, write_shard
@@ -42,9 +42,10 @@ def _masked(episode: Episode) -> Episode:
     texts = [mask_credentials(message.content) for message in episode.messages]
     events = [mask_credentials(event.text) for event in episode.events]
     error = None if episode.error is None else mask_credentials(episode.error)
-    sampling = mask_credentials(episode.sampling)  # extra_body may hold anything
+    sampling = mask_json_text(episode.sampling)  # extra_body may hold anything
     users = mask_credentials(episode.users)
-    if not sum(count for _, count in (*texts, *events, sampling, users, *([error] if error else ()))):
+    # A client masks the errors of its server itself.
+    if not sum(count for _, count in (*texts, *events, sampling, users)) and MASK not in (error or ("", 0))[0]:
         return episode
     return replace(
         episode,

@@ -9,13 +9,14 @@ the values of a gateway's headers and a proxy's password are never printed or ra
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import TYPE_CHECKING
 
 from muses_eval.pipeline.errors import ModelFailure
 from muses_eval.pipeline.proxy import Proxy, proxy_for
+from muses_eval.pipeline.text.credential_masking import mask_credentials, mask_found
 
 if TYPE_CHECKING:
     import aiohttp
@@ -55,20 +56,29 @@ class Secrets:
         """Returns the key, the values of other headers, and their words, such as the token after ``Bearer``."""
         values = list(header_values)
         words = [word for value in values for word in value.split() if len(word) >= _KEY_CHARS]
-        found = {*values, *words, *(() if api_key is None else (api_key,))}
+        found = {*values, *words, *(() if api_key is None else (api_key,))} - {""}
         return cls(tuple(sorted(found, key=lambda value: (-len(value), value))))
 
     def mask(self, text: str) -> str:
-        """Returns a text of the server, for messages, without any secret."""
-        for value in self.values:
-            text = text.replace(value, "[key]")
-        return text
+        """Returns a text of the server, for messages, without the secrets and without other credentials."""
+        return mask_credentials(_without(self.values, text))[0]
 
     def mask_reply(self, text: str) -> str:
         """Returns a text of the model without the secrets that are too long to be words of it."""
-        for value in self.values:
-            text = text.replace(value, "[key]") if len(value) >= _KEY_CHARS else text
-        return text
+        return _without([value for value in self.values if len(value) >= _KEY_CHARS], text)
+
+
+def _without(values: Iterable[str], text: str) -> str:
+    """Returns *text* without the values, however they are escaped in it."""
+    return mask_found(text, lambda reading: _spans(values, reading), "[key]")[0]
+
+
+def _spans(values: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
+    for value in values:
+        start = text.find(value)
+        while start >= 0:
+            yield start, start + len(value)
+            start = text.find(value, start + len(value))
 
 
 class OversizedResponse(ModelFailure):
