@@ -27,6 +27,7 @@ from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.unusable_replies import UnusableReplies
 from muses_eval.pipeline.hashing import digest
 from muses_eval.pipeline.protocols import ProtocolName
 from muses_eval.storage.objects.open_store import open_store
@@ -96,7 +97,7 @@ def test_a_pair_that_cannot_be_compared_has_no_page(unequal: StoreCache, pair: s
 
 @pytest.fixture(scope="module")
 def two_nights(tmp_path_factory: pytest.TempPathFactory) -> StoreCache:
-    return nights(tmp_path_factory.mktemp("two"), 0.3)
+    return nights(tmp_path_factory.mktemp("two"), 0.3, ("night-1", "night-2"))
 
 
 def test_the_page_of_runs_links_to_the_comparison_with_the_previous_run(two_nights: StoreCache) -> None:
@@ -674,24 +675,34 @@ def test_a_refused_query_shows_the_reason_and_stays_in_the_form(varied: StoreCac
 
 # ---- history
 
+NIGHTS = ("nightly-2026-11-21", "nightly-2026-11-22")
 
-def nights(folder: Path, last: float) -> StoreCache:
+
+def nights(folder: Path, last: float, run_ids: tuple[str, ...] = NIGHTS) -> StoreCache:
     """Returns two nights of 12 scenarios: ``moved`` scores *last* in the second, ``same`` scores the same in both."""
     found = []
-    for night, run in enumerate(("night-1", "night-2")):
+    for night, run in enumerate(run_ids):
         when = SAMPLE.started_at + timedelta(days=night)
         for n in range(12):
             moved = last if night else 0.9
             found.append(queue("moved", n, moved - n / 100, run_id=run, started_at=when))
             found.append(queue("same", n, 0.5 + n / 100, run_id=run, started_at=when))
-    return store_of(folder, found)
+    return of_nights(store_of(folder, found), *run_ids)
+
+
+def of_nights(cache: StoreCache, *run_ids: str) -> StoreCache:
+    """Gives the runs the record of cells that the nightly evaluation writes."""
+    cell = CellRecord(model="m", family="queue", template="says", content_key="k", played_in=NIGHTS[0])
+    for run_id in run_ids:
+        update_manifest(open_store(cache.store_url), run_id, lambda manifest: replace(manifest, cells=(cell,)))
+    return cache
 
 
 def test_a_significant_change_is_marked(tmp_path: Path) -> None:
     cache = nights(tmp_path, 0.3)
     (section,) = history_page(cache, PageRequest({})).values["sections"]
     moved, same = section.histories
-    assert [result.run.run_id for result in moved.results] == ["night-2", "night-1"]
+    assert [result.run.run_id for result in moved.results] == [*reversed(NIGHTS)]
     assert moved.change.is_significant
     assert moved.change.contrast.difference.mean == pytest.approx(-0.6)
     assert not same.change.is_significant
@@ -705,9 +716,6 @@ def test_no_change_is_not_marked(tmp_path: Path) -> None:
     text = client(nights(tmp_path, 0.9)).get("/history.html").text
     assert "▼" not in text.partition("</caption>")[2]
     assert "▲" not in text.partition("</caption>")[2]
-
-
-NIGHTS = ("nightly-2026-11-21", "nightly-2026-11-22")
 
 
 def test_nights_show_flags_and_reused_cells_and_canaries_have_a_section(tmp_path: Path) -> None:
@@ -725,19 +733,62 @@ def test_nights_show_flags_and_reused_cells_and_canaries_have_a_section(tmp_path
     flag |= {"difference": -0.5, "scenarios": 6, "against": NIGHTS[0], "runs": 1}
     flags = tuple(Flag(kind=kind, **flag) for kind in ("regression", "drift"))  # type: ignore[arg-type]
     store_report(open_store(cache.store_url), night_report(NIGHTS[1], canary, flags))
-    cell = CellRecord(model="m", family="queue", template="says", content_key="k", played_in=NIGHTS[0])
-    update_manifest(open_store(cache.store_url), NIGHTS[1], lambda manifest: replace(manifest, cells=(cell,)))
+    of_nights(cache, NIGHTS[1])  # the first night is known by its canary
     sections = {section.name: section for section in history_page(cache, PageRequest({})).values["sections"]}
     results = {name: section.histories[0].results for name, section in sections.items()}
-    assert [[flag.kind for flag in result.flags] for result in results["history"]] == [["regression"], []]
-    assert [[flag.kind for flag in result.flags] for result in results["canaries"]] == [["drift"], []]
-    assert [(result.reused, result.cells) for result in results["history"]] == [(1, 1), (0, 0)]
-    assert [result.seconds for result in results["history"]] == [SAMPLE.seconds, SAMPLE.seconds]
+    assert [[flag.kind for flag in result.flags] for result in results["nights-nightly"]] == [["regression"], []]
+    assert [[flag.kind for flag in result.flags] for result in results["canaries-nightly"]] == [["drift"], []]
+    assert [(result.reused, result.cells) for result in results["nights-nightly"]] == [(1, 1), (0, 0)]
+    assert [result.seconds for result in results["nights-nightly"]] == [1.0, SAMPLE.seconds]  # as reported, as played
+    assert [result.seconds for result in results["canaries-nightly"]] == [SAMPLE.seconds, SAMPLE.seconds]
     assert run_predecessors(cache.runs()) == [(canary, canary[:-2] + "21"), NIGHTS[::-1]]
     text = client(cache).get("/history.html").text
-    assert "<h2>Canaries</h2>" in text
+    assert "<h2>Canaries: nightly</h2>" in text
     assert "▼ drift: queue f1 -50.0" in text
     assert "Cells reused" in text
+
+
+def test_nights_are_on_an_axis_of_their_dates_and_other_runs_are_listed_apart(tmp_path: Path) -> None:
+    """Neither the order nor the time of playing moves a night: the first of these was played last, under its date."""
+    days = ("2026-11-20", "2026-11-21", "2026-11-25")
+    hours = (90, 0, 100)  # until a night was played
+    run_ids = [f"nightly-{day}" for day in days]
+    found = [
+        queue("m", n, 0.5, run_id=run_id, started_at=SAMPLE.started_at + timedelta(hours=hour))
+        for run_id, hour in zip((*run_ids, "by-hand", "by-hand-2026-11-22"), (*hours, 1, 2), strict=True)
+        for n in range(3)
+    ]
+    cache = of_nights(store_of(tmp_path, found), *run_ids)
+    night, other = history_page(cache, PageRequest({})).values["sections"]
+    assert [result.night.day.isoformat() for result in night.histories[0].results] == [*reversed(days)]
+    assert (night.kind, other.kind, other.chart) == ("nights", "other", None)
+    assert {result.run.run_id for result in other.histories[0].results} == {"by-hand", "by-hand-2026-11-22"}
+    (line,) = re.findall(r'<polyline [^>]*points="([^"]*)"', night.chart)
+    first, second, third = (float(point.partition(",")[0]) for point in line.split())
+    assert third - first == pytest.approx(5 * (second - first), rel=0.01)
+    assert re.findall(r">(11-2\d)<", night.chart) == [f"11-2{day}" for day in range(6)]
+    assert "2 runs outside the nights" in client(cache).get("/history.html").text
+
+
+def test_the_time_of_a_run_is_that_in_which_it_was_played(tmp_path: Path) -> None:
+    """Two starts, a day apart: the time between them does not count, and an overlap counts once."""
+    starts = (0.0, 6.0, 86_400.0)
+    found = [
+        queue("m", n, 0.5, started_at=SAMPLE.started_at + timedelta(seconds=start), seconds=10.0)
+        for n, start in enumerate(starts)
+    ]
+    (other,) = history_page(store_of(tmp_path, found), PageRequest({})).values["sections"]
+    assert other.histories[0].results[0].seconds == pytest.approx(26.0)
+
+
+def test_a_history_shows_the_shares_of_unusable_replies(tmp_path: Path) -> None:
+    found = [queue("m", n, 0.5, turns=1, unusable=UnusableReplies(truncated=int(n == 0))) for n in range(4)]
+    cache = store_of(tmp_path, found)
+    (other,) = history_page(cache, PageRequest({})).values["sections"]
+    share = other.histories[0].results[0].line.measured.unusable_share
+    assert share
+    text = client(cache).get("/history.html").text
+    assert f'<td class="num">{100 * share:.3g} % <span class="se">truncated</span></td>' in text
 
 
 def night_report(run_id: str, canary_id: str, flags: tuple[Flag, ...]) -> NightReport:
