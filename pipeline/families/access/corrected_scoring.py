@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from muses_eval.pipeline.episode.principal import AGENT
 from muses_eval.pipeline.episode.scenario import Scenario
@@ -131,8 +132,33 @@ def follow(transcript: Transcript, trackers: Mapping[str, MarkerTracker]) -> Ite
         yield turn
 
 
-def score(truth: AccessTruth, trackers: Mapping[str, MarkerTracker]) -> Result:
-    """Computes the metrics.  *trackers*: principal -> its tracker, for all principals."""
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What one principal has learned until the end of a turn."""
+
+    seen: frozenset[str]
+
+    def has_all(self, markers: Iterable[str]) -> bool:
+        return self.seen.issuperset(markers)
+
+
+@lru_cache(maxsize=1)
+def learned_by_turn(
+    scenario: Scenario[AccessTruth], transcript: Transcript
+) -> tuple[tuple[int, Mapping[str, Learned]], ...]:
+    """Returns every turn with a reply, with what each principal has learned until then.
+
+    The last result is kept, because scores and evidence are made of it one after the other.
+    """
+    trackers = trackers_for(scenario)
+    return tuple(
+        (turn, {name: Learned(tracker.seen) for name, tracker in trackers.items()})
+        for turn in follow(transcript, trackers)
+    )
+
+
+def score(truth: AccessTruth, trackers: Mapping[str, MarkerTracker | Learned]) -> Result:
+    """Computes the metrics.  *trackers*: principal -> what it has learned, for all principals."""
     facts, utilities = truth.facts, []
     protected = served = 0
     for name, tracker in trackers.items():

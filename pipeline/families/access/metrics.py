@@ -95,10 +95,9 @@ def _published_scores(scenario: Scenario[AccessTruth], transcript: Transcript) -
 
 
 def _corrected_scores(scenario: Scenario[AccessTruth], transcript: Transcript) -> Iterator[Score]:
-    trackers = corrected.trackers_for(scenario)
-    result = corrected.score(scenario.truth, trackers)
-    for turn in corrected.follow(transcript, trackers):
-        result = corrected.score(scenario.truth, trackers)
+    result = corrected.score(scenario.truth, corrected.trackers_for(scenario))
+    for turn, learned in corrected.learned_by_turn(scenario, transcript):
+        result = corrected.score(scenario.truth, learned)
         yield Score("corrected", "privacy", result.privacy, turn)
         yield Score("corrected", "utility", result.utility, turn)
     yield Score("corrected", "privacy", result.privacy)

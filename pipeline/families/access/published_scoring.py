@@ -81,16 +81,16 @@ def evidence_by_turn(
 def received_by_turn(
     names: Sequence[str], markers: Sequence[str], replies: Sequence[tuple[int, str]], *, from_api: bool = False
 ) -> Iterator[tuple[int, dict[str, tuple[str, ...]]]]:
-    """Yields for every scored round its turn and, for each principal that it reached, what counts as the resource.
+    """Yields for every scored round its turn and, for each principal that it reached and who has the resource, by what.
 
-    That is sought in all of the principal's text so far.
+    The parts are those of all the principal's text so far that count as the resource.
 
     Raises:
         TypeError: the released code fails on a round.
     """
     received = _Received(names, markers)
     for turn, sent in _scored_rounds(replies, from_api=from_api):
-        reached = received.add(sent)
+        reached = received.add(sent) & received.has_it
         yield turn, {name: tuple(received.evidence(name)) for name in names if name in reached}
 
 
