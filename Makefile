@@ -8,10 +8,11 @@ SPARK  := .venv-spark
 
 # uv when it is installed, else pip; `make UV=` uses pip in any case.
 UV ?= $(shell command -v uv)
+# --no-compile: what is used is compiled when it is first imported, which takes half as long as to compile all.
 # Wheels that pip finds by its configuration have to be named to uv.
 LINKS = $(or $(UV_FIND_LINKS),$(shell $(PYTHON) -m pip config get :env:.find-links 2>/dev/null || $(PYTHON) -m pip config get global.find-links 2>/dev/null))
 NEW_VENV = $(if $(UV),$(UV) venv --quiet --allow-existing --seed --python $(PYTHON),$(PYTHON) -m venv)
-INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python $(if $(LINKS),--find-links "$(LINKS)"),$(BIN)/python -m pip install --disable-pip-version-check)
+INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python $(if $(LINKS),--find-links "$(LINKS)"),$(BIN)/python -m pip install --disable-pip-version-check --no-compile)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo agents-demo test test-all test-vllm lint types check lock lock-vllm clean

@@ -263,7 +263,7 @@ def test_a_server_that_is_stopped_in_the_middle(muses: Muses) -> None:
             return "{}"
 
         with Provider(reply=reply, latency_s=0.05) as provider:
-            arguments = ("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:400")
+            arguments = ("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:200")
             arguments = (*arguments, "--family=queue", "--shard-size=2", "--store=s3://evals/x", "--run-id=r", "--json")
             found: list[subprocess.CompletedProcess[str]] = []
             running = threading.Thread(target=lambda: found.append(muses(*arguments, **server.environment)))
@@ -280,15 +280,15 @@ def test_a_server_that_is_stopped_in_the_middle(muses: Muses) -> None:
             verified = muses("store", "verify", "r", "--store=s3://evals/x", "--json", **server.environment)
             assert verified.returncode == 0, verified.stdout
             stored = json.loads(verified.stdout)["runs"][0]["stored"]
-            assert 0 < stored < 400
+            assert 0 < stored < 200
             before = len(provider.completions)
             resumed = muses(*arguments, **server.environment)
             assert resumed.returncode == 0, resumed.stderr
-            assert json.loads(resumed.stdout)["episodes"]["scored"] == 400
-            assert len(provider.completions) - before == 400 - stored
+            assert json.loads(resumed.stdout)["episodes"]["scored"] == 200
+            assert len(provider.completions) - before == 200 - stored
         query = "select count(*) as n, count(distinct episode_id) as ids from traces"
         answer = muses("sql", query, "--store=s3://evals/x", "--format=json", **server.environment)
-        assert json.loads(answer.stdout) == [{"n": 400, "ids": 400}]
+        assert json.loads(answer.stdout) == [{"n": 200, "ids": 200}]
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n", 1), ("", 1), ("y", 0)])

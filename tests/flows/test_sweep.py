@@ -371,14 +371,14 @@ def test_two_sweeps_at_once_share_what_a_provider_allows(muses: Muses, tmp_path:
     ray_folder = Path(tempfile.mkdtemp(prefix="muses-"))
     grid = {"epochs": [1, 2]}
     with (
-        Provider(reply=lambda _: "{}", latency_s=0.3, most_in_flight=4, meet=4) as provider,
+        Provider(reply=lambda _: "{}", latency_s=0.2, most_in_flight=4, meet=4) as provider,
         ray_cluster(ray_folder) as cluster,
         ThreadPoolExecutor() as users,
     ):
 
         def start(name: str) -> "subprocess.CompletedProcess[str]":
             model = api(provider, name, account="shared", max_concurrency=4)
-            raw = {**BASE, "name": name, "dataset": "generated:40", "store": name, "models": [model], "grid": grid}
+            raw = {**BASE, "name": name, "dataset": "generated:24", "store": name, "models": [model], "grid": grid}
             execution = {"executor": "ray", "ray_address": cluster.address, "workers": 1, "shard_size": 4}
             (tmp_path / f"{name}.yaml").write_text(json.dumps({**raw, "execution": execution}))
             tokens = {key: value for key, value in cluster.environment.items() if key.startswith("RAY_")}
@@ -389,7 +389,7 @@ def test_two_sweeps_at_once_share_what_a_provider_allows(muses: Muses, tmp_path:
         assert (provider.peak, provider.refused) == (4, 0)
         asked = [received.document["model"] for received in provider.completions]
     shutil.rmtree(ray_folder, ignore_errors=True)
-    assert Counter(asked) == {"one": 120, "two": 120}
+    assert Counter(asked) == {"one": 72, "two": 72}
     begins = max(asked.index(name) for name in ("one", "two"))
     ends = len(asked) - max(asked[::-1].index(name) for name in ("one", "two"))
     together = Counter(asked[begins:ends])

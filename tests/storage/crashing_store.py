@@ -1,4 +1,4 @@
-"""A store that fails after a number of operations, and keeps failing: the effect of a crash at that moment."""
+"""A store that fails after a number of changes, and keeps failing: the effect of a crash at that moment."""
 
 from collections.abc import Callable, Iterator
 
@@ -59,14 +59,34 @@ class WatchedStore:
             self._told(key)
 
 
-def breaking(store: ObjectStore, operations: int) -> WatchedStore:
-    """Returns a store that fails after this number of operations."""
-    left = operations
+class _BreakingStore(WatchedStore):
+    """Fails from a change on; crashes between reads leave the same objects as a crash at the next change."""
 
-    def step(key: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
+    def __init__(self, store: ObjectStore, changes: int) -> None:
+        super().__init__(store, self._check)
+        self._left = changes
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        self._change(key)
+        return super().put_if_absent(key, data)
+
+    def replace(self, key: str, data: bytes, tag: str) -> bool:
+        self._change(key)
+        return super().replace(key, data, tag)
+
+    def delete(self, key: str) -> None:
+        self._change(key)
+        super().delete(key)
+
+    def _change(self, key: str) -> None:
+        if not key.startswith("claims/"):
+            self._left -= 1
+
+    def _check(self, key: str) -> None:
+        if self._left < 0:
             raise Crash(f"down at {key!r}")
 
-    return WatchedStore(store, step)
+
+def breaking(store: ObjectStore, changes: int) -> WatchedStore:
+    """Returns a store that fails after this number of changes."""
+    return _BreakingStore(store, changes)

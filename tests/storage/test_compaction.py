@@ -201,8 +201,8 @@ def test_new_scores_of_a_sealed_run(store: ObjectStore) -> None:
 def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
     """After a crash at any step, every episode counts once, and the next compaction completes the work."""
     before: list[tuple[object, ...]] = []
-    for steps in count(step=5 if store_url.startswith("s3://") else 1):
-        store = open_store(f"{store_url}/{steps}")
+    for changes in count(step=2 if store_url.startswith("s3://") else 1):
+        store = open_store(f"{store_url}/{changes}")
         expected = fill(store)
         if from_sealed:
             compact(store, "run-a")
@@ -213,12 +213,12 @@ def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
         before = before or shown(store)  # the same in every step, as is the index
         index = read_index(store, "run-a")
         try:
-            compact(breaking(store, steps), "run-a", settings=TWO)
+            compact(breaking(store, changes), "run-a", settings=TWO)
         except Crash:
             is_done = False
         else:
             is_done = True
-        assert shown(store) == before, f"after {steps} operations"
+        assert shown(store) == before, f"after {changes} changes"
         assert replace(read_index(store, "run-a"), sealed=False) == index
         assert scan(store.url).select("episode_id").collect().height == len(expected)
         if is_done:
@@ -226,7 +226,7 @@ def test_a_crash_at_any_step(store_url: str, from_sealed: bool) -> None:
         compact(store, "run-a", settings=TWO)
         assert verify(store, "run-a").stored == len(expected)
         assert keys(store, "traces/") == keys(store, "rescored/") == []
-    assert steps > 12
+    assert changes > 5
 
 
 def test_a_late_shard_is_folded_by_the_next_seal(store: ObjectStore) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -225,8 +226,11 @@ def test_an_unreachable_server(
     """The store gives up after a few attempts, and the message names the address."""
     endpoint = f"http://127.0.0.1:{free_ports(1)[0]}"
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    pauses: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=pauses.append))
     with pytest.raises(StoreError, match=f"cannot reach the server .*{endpoint}.*check AWS_ENDPOINT_URL"):
         use(open_store(s3_url))
+    assert len(pauses) == 4
 
 
 def test_access_is_what_boto3_found(s3_url: str, s3_environment: S3Server) -> None:

@@ -56,14 +56,14 @@ def test_what_a_seal_drops_was_paid_for(store: ObjectStore) -> None:
 
 def test_a_seal_that_is_cut_off_anywhere_counts_nothing_twice(tmp_path: Path) -> None:
     """The usage is the same right after the crash, after a resume, and after the next compaction."""
-    for steps in count():
-        store = open_store(str(tmp_path / str(steps)))
+    for changes in count():
+        store = open_store(str(tmp_path / str(changes)))
         create_or_check(store, MANIFEST)
         write_shard(store, FIRST, [failed(1, calls=(AGENT, USER)), episode(2, calls=(AGENT,))])
         write_shard(store, SECOND, [episode(1, calls=(AGENT,), attempt=2)])
         whole = True
         try:
-            compact(breaking(store, steps), "run-a")
+            compact(breaking(store, changes), "run-a")
         except Crash:
             whole = False
         found = [read_spending(store, "run-a").calls]
@@ -71,9 +71,9 @@ def test_a_seal_that_is_cut_off_anywhere_counts_nothing_twice(tmp_path: Path) ->
         found.append(read_spending(store, "run-a").calls)
         compact(store, "run-a")
         found.append(read_spending(store, "run-a").calls)
-        assert found == [4, 4, 4], steps
+        assert found == [4, 4, 4], changes
         if whole:
-            assert steps > 10
+            assert changes > 4
             return
 
 
