@@ -34,7 +34,7 @@ demo: setup  ## four built-in agents on every family, through Prefect and a loca
 	$(BIN)/muses flow evaluate infra/demo.yaml
 
 agents-demo: setup $(VLLM)/.ready  ## a small model alone and with four agents, on the CPU build of vLLM (docs/agents.md)
-	$(BIN)/muses run infra/agents.yaml
+	$(BIN)/muses run infra/agents.yaml || test $$? = 3  # 3: too many replies of so small a model are unusable
 	$(BIN)/muses harness
 
 # One process more than cores, since many tests wait for servers; a file's tests stay together.

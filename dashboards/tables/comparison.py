@@ -10,7 +10,6 @@ from typing import Any, Literal
 from muses_eval.dashboards.tables.score_format import (
     SHOWN_AS_ZERO,
     column_title,
-    count_text,
     difference_text,
     interval_text,
     p_text,
@@ -18,6 +17,7 @@ from muses_eval.dashboards.tables.score_format import (
 from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import Table, one_line, render_blocks
 from muses_eval.pipeline.agents.agent_spec import FactsLevel
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.analysis.compare import (
     AVERAGE,
     ColumnComparison,

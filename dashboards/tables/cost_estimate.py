@@ -42,7 +42,7 @@ def render_estimate(estimate: CostEstimate) -> str:
     cost = "cost not known" if estimate.cost_usd is None else _money(estimate.cost_usd)
     bound = _AT_LEAST if estimate.unmeasured else ""
     total = (
-        f"together {bound}{_count(estimate.calls)} calls, {_count(estimate.tokens)} tokens, {cost}, "
+        f"together {bound}{_calls(estimate.calls)}, {_count(estimate.tokens)} tokens, {cost}, "
         f"{time_span(estimate.seconds)} under the limits"
     )
     table = text_table(header, rows, numeric=range(len(header) - 4, len(header)))
@@ -128,6 +128,11 @@ def _record(amount: Interval | None) -> dict[str, float] | None:
 
 def _interval(low: str, mid: str, high: str) -> str:
     return mid if low == mid == high else f"{mid} ({low} to {high})"
+
+
+def _calls(amount: Interval) -> str:
+    shown = _count(amount)
+    return f"{shown} call" if shown == "1" else f"{shown} calls"
 
 
 def _count(amount: Interval) -> str:

@@ -10,6 +10,7 @@ from muses_eval.pipeline.config.engine import EngineSpec
 from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.plan.gpu_waves import Wave, WaveSchedule, gpus_per_replica, needed_gpus
 from muses_eval.pipeline.plan.interval import Interval
+from muses_eval.pipeline.text.count_text import count_text
 
 
 def schedule_record(schedule: WaveSchedule, seconds: Interval) -> dict[str, Any]:
@@ -28,9 +29,9 @@ def render_schedule(schedule: WaveSchedule, seconds: Interval) -> str:
     rows = [[name, *_cells(model)] for name, wave in waves for model in wave.models]
     table = text_table(["wave", "model", "replicas", "GPUs a replica", "GPUs"], rows, numeric=(2, 3, 4))
     if len(schedule.waves) < 2:
-        return f"{table}\nall of them are served at the same time on {_many(schedule.gpus, 'GPU')}"
+        return f"{table}\nall of them are served at the same time on {count_text(schedule.gpus, 'GPU')}"
     return (
-        f"{table}\n{len(schedule.waves)} waves on {_many(schedule.gpus, 'GPU')}, one after the other: "
+        f"{table}\n{len(schedule.waves)} waves on {count_text(schedule.gpus, 'GPU')}, one after the other: "
         f"{time_span(seconds)}, without the time that servers take to start"
     )
 
@@ -42,9 +43,10 @@ def render_without_schedule(models: Collection[ModelSpec], *, asked: bool) -> st
     """
     if not models:
         return "no model of this configuration has an engine, so --gpus has no effect" if asked else None
+    gpus = count_text(needed_gpus(models), "GPU")
     return (
-        f"{_many(len(models), 'model')} with an engine: {_many(needed_gpus(models), 'GPU')} for all of them at the "
-        "same time; --gpus N shows how they take turns on fewer"
+        f"{count_text(len(models), 'model')} with an engine: {gpus} for all of them at the same time; "
+        "--gpus N shows how they take turns on fewer"
     )
 
 
@@ -65,7 +67,3 @@ def _wave_record(wave: Wave) -> dict[str, Any]:
         for model in wave.models
     ]
     return {"gpus": wave.gpus, "models": models}
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

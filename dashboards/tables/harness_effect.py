@@ -21,7 +21,6 @@ from muses_eval.dashboards.tables.comparison import (
 from muses_eval.dashboards.tables.harness_latex import harness_latex
 from muses_eval.dashboards.tables.score_format import (
     column_title,
-    count_text,
     difference_text,
     interval_text,
     p_text,
@@ -29,6 +28,7 @@ from muses_eval.dashboards.tables.score_format import (
 )
 from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import Table, one_line, render_blocks
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.analysis.compare import ColumnComparison, ComparisonSettings
 from muses_eval.storage.analysis.harness_effect import HarnessEffect, HarnessReport, UsageComparison
 

@@ -18,7 +18,6 @@ from muses_eval.dashboards.tables.comparison import (
 from muses_eval.dashboards.tables.score_format import (
     NO_VALUE,
     column_title,
-    count_text,
     difference_text,
     mean_text,
     p_text,
@@ -26,6 +25,7 @@ from muses_eval.dashboards.tables.score_format import (
 from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import Table, one_line, render_blocks
 from muses_eval.pipeline.agents.agent_spec import CHAT
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.analysis.compare import AVERAGE, ColumnComparison
 from muses_eval.storage.analysis.ranking import Ranking
 

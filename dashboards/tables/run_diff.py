@@ -8,6 +8,7 @@ from muses_eval.dashboards.tables.comparison import comparison_record, render_co
 from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import one_line, text_table
 from muses_eval.pipeline.hashing import canonical
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.analysis.compare import ComparisonReport
 from muses_eval.storage.analysis.run_diff import Change, CommonEpisodes, RunDiff
 
@@ -84,7 +85,8 @@ def _common(diff: RunDiff) -> str:
         return "no episode is in both runs: their scenarios, models, sampling, users or protocols differ"
     if not any(common.outcomes_changed or common.scores_changed for common in diff.common):
         total = sum(common.episodes for common in diff.common)
-        return f"{total} episodes are in both runs, with the same outcomes and the same scores"
+        verb = "is" if total == 1 else "are"
+        return f"{count_text(total, 'episode')} {verb} in both runs, with the same outcomes and the same scores"
     header = ["episodes in both runs", "n", "other outcome", "other scores"]
     return text_table(header, [_row(common) for common in diff.common], range(1, 4))
 

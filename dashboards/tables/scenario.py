@@ -7,6 +7,7 @@ from typing import Any
 from muses_eval.dashboards.tables.text_table import printable, text_table
 from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.scenario import Scenario
+from muses_eval.pipeline.text.count_text import count_text
 
 _MAX_OPENING_CHARS = 60
 _RULE_CHARS = 60
@@ -20,7 +21,9 @@ def render_scenarios(dataset: Dataset) -> str:
         for scenario in dataset.scenarios(name)
     ]
     table = text_table(["id", "family", "users", "variant", "begins"], cells, numeric=(2,))
-    return f"{table}\n{printable(dataset.name)}: {len(cells)} scenarios · dataset version {dataset.version}"
+    return (
+        f"{table}\n{printable(dataset.name)}: {count_text(len(cells), 'scenario')} · dataset version {dataset.version}"
+    )
 
 
 def render_scenario(scenario: Scenario[Any], *, private: bool = False, truth: bool = False) -> str:
@@ -40,7 +43,7 @@ def variant_values(scenario: Scenario[Any]) -> dict[str, str]:
 
 def _reading(scenario: Scenario[Any], *, private: bool, truth: bool) -> Iterator[str]:
     yield f"scenario {scenario.id}"
-    yield f"{scenario.family} · {len(scenario.principals)} users · {_variant_text(scenario)}"
+    yield f"{scenario.family} · {count_text(len(scenario.principals), 'user')} · {_variant_text(scenario)}"
     yield from _heading("principals")
     for principal in scenario.principals:
         yield f"{principal.name} · {principal.role} · authority {principal.authority}"
@@ -49,7 +52,7 @@ def _reading(scenario: Scenario[Any], *, private: bool, truth: bool) -> Iterator
             yield "  knows alone:"
             yield from _indented(principal.private_context or "nothing")
         else:
-            yield f"  knows alone: {len(principal.private_context)} characters, shown with --private"
+            yield f"  knows alone: {count_text(len(principal.private_context), 'character')}, shown with --private"
     yield from _heading("what they say first")
     for opening in scenario.openings:
         yield f"{opening.sender}:"

@@ -51,8 +51,3 @@ def column_title(column: str, columns: int) -> str:
     if column != AVERAGE:
         return COLUMNS[column].title
     return "average" if columns == len(COLUMNS) else f"average of {columns}"
-
-
-def count_text(number: int, noun: str) -> str:
-    """Returns "1 pair" or "3 pairs"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

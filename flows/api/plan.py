@@ -16,8 +16,8 @@ from muses_eval.pipeline.protocols import ProtocolName
 
 if TYPE_CHECKING:
     import polars as pl
+    from muses_eval.flows.job.pilot import PilotResult
     from muses_eval.pipeline.plan.cost_estimate import CostEstimate
-    from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class RunPlan:
     """Number of planned episodes, including those that are stored already."""
     cells: "pl.DataFrame"
     """A row per cell: ``model``, ``base_model``, ``agent``, ``facts``, ``family``, ``template``, ``shards`` and
-    ``episodes``."""
+    ``episodes``; after a pilot also ``unusable_share``, that of the family's replies in 0 to 1."""
     estimate: "CostEstimate"
     """Calls, tokens, US dollars and seconds, each with ``low``, ``mid`` and ``high``; ``cost_usd`` is None when a price
     is unknown."""
@@ -59,6 +59,7 @@ def plan(config: ConfigSource, *, store: str | os.PathLike[str] | None = None, p
         KeyboardInterrupt: the pilot was interrupted; finished episodes are stored.
     """
     import polars as pl
+    from muses_eval.flows.job.pilot import NO_PILOT
     from muses_eval.flows.job.run_preview import RunPreview, estimate_cost_of
     from muses_eval.flows.sweep.sweep import plan_runs
     from muses_eval.pipeline.config.grid import SweepRun
@@ -66,9 +67,9 @@ def plan(config: ConfigSource, *, store: str | os.PathLike[str] | None = None, p
 
     settings = read_settings()
     parsed = read_config(config, store, settings.store)
-    measured = {} if pilot is None else _play_pilot(parsed, settings, pilot)
+    played = NO_PILOT if pilot is None else _play_pilot(parsed, settings, pilot)
     (planned,) = plan_runs([SweepRun(parsed.name, parsed)])
-    preview = RunPreview.of(planned, measured)
+    preview = RunPreview.of(planned, played)
     for notice in (*preview.notes, *retirement_notices(preview.called, datetime.now(UTC).date())):
         warnings.warn(notice, stacklevel=2)
     return RunPlan(
@@ -79,7 +80,7 @@ def plan(config: ConfigSource, *, store: str | os.PathLike[str] | None = None, p
     )
 
 
-def _play_pilot(config: RunConfig, settings: Settings, count: int) -> "Mapping[str, EpisodeUsage]":
+def _play_pilot(config: RunConfig, settings: Settings, count: int) -> "PilotResult":
     from muses_eval.flows.job.pilot import play_pilot
     from muses_eval.flows.job.prepare import log_warning
     from muses_eval.pipeline.errors import ConfigError

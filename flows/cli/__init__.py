@@ -1,6 +1,7 @@
 """The command ``muses``: data on stdout, everything else on stderr, and documented exit codes.
 
-0 done · 2 bad config or usage · 3 finished, coverage below the target · 4 budget reached · 130 interrupted
+0 done · 2 bad config or usage · 3 finished, coverage below the target or too many unusable replies of all models ·
+4 budget reached · 130 interrupted
 """
 
 import asyncio
@@ -16,7 +17,7 @@ DONE, BAD_USAGE, COVERAGE_SHORT, BUDGET_REACHED, INTERRUPTED = 0, 2, 3, 4, 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit code; the console script's entry point."""
-    from cyclopts import CycloptsError
+    from cyclopts import CycloptsError, UnknownOptionError
     from muses_eval.flows.cli.app import app
 
     tokens = sys.argv[1:] if arguments is None else arguments
@@ -25,7 +26,11 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
-        return _say(f"{error}\nSee: {shlex.join(('muses', *(error.command_chain or ()), '--help'))}", BAD_USAGE)
+        see = shlex.join(("muses", *(error.command_chain or ()), "--help"))
+        option = error.token if isinstance(error, UnknownOptionError) else None
+        name = "" if option is None else (option.keyword or option.value).removeprefix("--")
+        command = f" `muses {name}` is a command of its own." if name in app else ""
+        return _say(f"{error}{command}\nSee: {see}", BAD_USAGE)
     except MusesError as error:
         return _say(str(error), error.exit_code)
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -11,6 +11,7 @@ from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.options import Store
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.text.count_text import count_text
 
 if TYPE_CHECKING:
     from muses_eval.dashboards.web.access_token import AccessToken
@@ -85,7 +86,7 @@ def export(folder: Path, /, *, store: Store = None) -> int:  # noqa: D417
         raise ConfigError(
             f"cannot write to {folder} ({error.strerror}); name a folder that you may write to"
         ) from error
-    print(f"{count} files in {folder}; open {folder / 'index.html'}", file=sys.stderr)  # noqa: T201
+    print(f"{count_text(count, 'file')} in {folder}; open {folder / 'index.html'}", file=sys.stderr)  # noqa: T201
     return DONE
 
 

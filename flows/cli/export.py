@@ -12,6 +12,7 @@ from muses_eval.flows.cli.options import Json, Run, Store
 from muses_eval.flows.cli.output import echo, to_json
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import ConfigError
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.export.tables import ExportFormat, ExportView
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _table(run: str, form: ExportFormat, options: TableOptions) -> int:
     if options.as_json:
         echo(to_json({"run_id": run_id, "view": options.view, "rows": rows, "path": str(target)}))
     else:
-        echo(f"{target}: {rows} rows of {options.view}")
+        echo(f"{target}: {count_text(rows, 'row')} of {options.view}")
     return DONE
 
 

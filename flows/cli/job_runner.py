@@ -17,6 +17,12 @@ T = TypeVar("T")
 _LASTING = frozenset[FailureKind]({"auth", "internal"})
 """Kinds of failures that a later start meets again, unless a person corrects their cause."""
 
+ALL_UNUSABLE = (
+    "No model is ranked: too many replies of every model are unusable (more than max_unusable). The lines above say of "
+    "which kind."
+)
+"""Message of a job whose exit code is that of short coverage although all episodes are scored."""
+
 
 def resume_advice() -> str:
     """Returns the message of an interrupted job, with the command that resumes it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from muses_eval.flows.cli import BAD_USAGE, BUDGET_REACHED, COVERAGE_SHORT, DONE
-from muses_eval.flows.cli.job_runner import resume_advice, run_on_prefect
+from muses_eval.flows.cli.job_runner import ALL_UNUSABLE, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, Store, load_config
 from muses_eval.flows.cli.output import echo, screen, to_json
 from muses_eval.flows.job.progress import ProgressDisplay
@@ -118,6 +118,7 @@ def status(*, store: Store = None, name: str = "nightly", last: Last = 10, as_js
 def _show(result: "NightResult", *, as_json: bool) -> int:
     from muses_eval.dashboards.tables.leaderboard import leaderboard_records, render_leaderboard
     from muses_eval.flows.nightly.night_text import night_lines
+    from muses_eval.storage.analysis.leaderboard import all_unusable
 
     rows = result.night.rows
     if as_json:
@@ -126,6 +127,9 @@ def _show(result: "NightResult", *, as_json: bool) -> int:
         echo(render_leaderboard(rows, "table", screen=screen()))
         for line in night_lines(result.report):
             print(line, file=sys.stderr)  # noqa: T201
+    unusable = all_unusable(rows)
+    if unusable:
+        print(ALL_UNUSABLE, file=sys.stderr)  # noqa: T201
     if result.report.budget_reached:
         return BUDGET_REACHED
-    return DONE if result.report.complete else COVERAGE_SHORT
+    return DONE if result.report.complete and not unusable else COVERAGE_SHORT

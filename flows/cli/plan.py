@@ -13,6 +13,7 @@ from muses_eval.flows.cli import DONE
 from muses_eval.flows.cli.options import Config, Json, RunOptions, load_raw
 from muses_eval.flows.cli.output import budget_text, echo, to_json
 from muses_eval.flows.cli.sweep import MostCells
+from muses_eval.flows.job.pilot import NO_PILOT, PilotResult
 from muses_eval.flows.job.run_preview import RunPreview, estimate_cost_of
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import Settings, read_settings, set_environment_defaults
@@ -24,11 +25,11 @@ from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.plan.cell_estimate import CellEstimate
 from muses_eval.pipeline.plan.cost_estimate import CostEstimate
 from muses_eval.pipeline.plan.duration import sequential_duration
-from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 from muses_eval.pipeline.plan.gpu_waves import WaveSchedule, schedule_waves, server_key
 from muses_eval.pipeline.plan.interval import Interval
 from muses_eval.pipeline.plan.playable_share import playable_share
 from muses_eval.pipeline.retirement import retirement_notices
+from muses_eval.pipeline.text.count_text import count_text
 
 Pilot = Annotated[
     int | None,
@@ -58,7 +59,7 @@ def plan(  # noqa: PLR0913 - a command's options
     settings = read_settings()
     raw, source = load_raw(config, options, settings.store)
     previews = [
-        RunPreview.of(run, {} if pilot is None else _pilot(run.config, settings, pilot))
+        RunPreview.of(run, NO_PILOT if pilot is None else _pilot(run.config, settings, pilot))
         for run in plan_runs(expand(raw, source, most_cells))
     ]
     notices = retirement_notices(chain.from_iterable(preview.called for preview in previews), _today())
@@ -114,15 +115,24 @@ def _run_texts(preview: RunPreview) -> Iterator[str]:
     dataset = f"dataset {head['dataset']} (version {head['dataset_version']})"
     yield f"run {head['run_id']} · {dataset} · protocol {head['protocol']}"
     left_out = {"base_model"} if preview.has_agents else {"base_model", "agent", "facts"}
+    if not any(cell.get("unusable_share") for cell in cells):
+        left_out.add("unusable_share")
     header = [name for name in cells[0] if name not in left_out]
-    rows = [[str(cell[name]) for name in header] for cell in cells]
-    yield text_table(header, rows, numeric=(len(header) - 2, len(header) - 1))
-    yield f"{head['episodes']} episodes in {len(cells)} cells"
+    rows = [[_cell_text(cell, name) for name in header] for cell in cells]
+    titles = ["unusable" if name == "unusable_share" else name for name in header]
+    yield text_table(titles, rows, numeric=range(header.index("shards"), len(header)))
+    yield f"{count_text(head['episodes'], 'episode')} in {count_text(len(cells), 'cell')}"
     expected = estimate_cost_of(preview.cell_estimates)
     if expected.by_model:
         yield render_estimate(expected)
     yield from _budget_text(preview.budget, expected)
     yield preview.smallest_text
+
+
+def _cell_text(cell: Mapping[str, Any], name: str) -> str:
+    from muses_eval.dashboards.tables.score_format import share_text
+
+    return share_text(cell[name]) if name == "unusable_share" else str(cell[name])
 
 
 def _sweep_texts(previews: Sequence[RunPreview]) -> Iterator[str]:
@@ -138,7 +148,8 @@ def _sweep_texts(previews: Sequence[RunPreview]) -> Iterator[str]:
     )
     cells, episodes = (sum(part) for part in zip(*((len(o.cells), o.head["episodes"]) for o in previews), strict=True))
     protocols = " and ".join(dict.fromkeys(preview.head["protocol"] for preview in previews))
-    yield f"{episodes} episodes in {cells} cells of {len(previews)} runs · protocol {protocols}"
+    extent = f"{count_text(episodes, 'episode')} in {count_text(cells, 'cell')} of {count_text(len(previews), 'run')}"
+    yield f"{extent} · protocol {protocols}"
     expected = estimate_cost_of(_together(previews))
     if expected.by_model:
         yield render_estimate(expected)
@@ -211,7 +222,7 @@ def _gpus_text(previews: Sequence[RunPreview], scheduled: _GpuSchedule | None, *
     return render_without_schedule([*users, *agents], asked=asked)
 
 
-def _pilot(parsed: RunConfig, settings: Settings, count: int) -> Mapping[str, EpisodeUsage]:
+def _pilot(parsed: RunConfig, settings: Settings, count: int) -> PilotResult:
     from muses_eval.flows.job.pilot import play_pilot
 
     set_environment_defaults(settings)

@@ -28,6 +28,7 @@ from muses_eval.flows.settings import Settings, read_settings, set_environment_d
 from muses_eval.pipeline.config.run import RunConfig
 from muses_eval.pipeline.errors import ConfigError
 from muses_eval.pipeline.hashing import slug
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.workers.rehearsal.fault_profile import PRESETS, FaultProfile, parse_fault_profile
 from muses_eval.workers.rehearsal.provider import RehearsalProvider
 from muses_eval.workers.rehearsal.request_log import PeakUsage, RequestTotals, TokenUsage
@@ -153,8 +154,9 @@ def _remarks(result: RehearsalReport) -> list[str]:
     """Returns the remarks below the tables."""
     report = result.report
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items() if count)
-    head = f"rehearsal {report.run_id} in {report.store}: {report.planned} episodes planned, {counts or 'none played'}"
-    kills = f", {len(result.killed)} workers killed" if result.killed else ""
+    planned = count_text(report.planned, "episode")
+    head = f"rehearsal {report.run_id} in {report.store}: {planned} planned, {counts or 'none played'}"
+    kills = f", {count_text(len(result.killed), 'worker')} killed" if result.killed else ""
     lines = [f"{head} in {report.seconds:.1f} s{kills}"]
     lines += [f"  {text}" for text in fault_lines(report.faults)]
     lines += [f"  {count} x {kind}: {text}" for count, kind, text in report.problems[:_SHOWN_PROBLEMS]]

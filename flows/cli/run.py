@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from muses_eval.flows.cli.job_runner import exit_message, pending_advice, resume_advice, run_on_prefect
+from muses_eval.flows.cli.job_runner import ALL_UNUSABLE, exit_message, pending_advice, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, load_config
 from muses_eval.flows.cli.output import budget_text, echo, screen, to_json
 from muses_eval.flows.job.evaluate import evaluate
@@ -14,6 +14,7 @@ from muses_eval.flows.job.report import RunReport, fault_lines
 from muses_eval.flows.job.signals import interruptible, run_until_signal
 from muses_eval.flows.settings import make_home, read_settings, set_environment_defaults
 from muses_eval.pipeline.config.run import RunConfig
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.pipeline.text.credential_masking import mask_json
 
 _SHOWN_PROBLEMS = 5
@@ -59,7 +60,7 @@ def _show(result: RunReport, config: RunConfig, *, as_json: bool) -> int:
         print(line, file=sys.stderr)  # noqa: T201
     if result.budget_reached:
         return BUDGET_REACHED
-    return DONE if result.complete else COVERAGE_SHORT
+    return DONE if result.complete and not result.all_unusable else COVERAGE_SHORT
 
 
 def _summary(result: RunReport) -> dict[str, Any]:
@@ -82,7 +83,8 @@ def _summary(result: RunReport) -> dict[str, Any]:
 def _remarks(result: RunReport, config: RunConfig) -> list[str]:
     """Returns the remarks below the leaderboard."""
     counts = ", ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items() if count)
-    lines = [f"run {result.run_id} in {result.store}: {result.planned} episodes planned, {counts or 'none played'}"]
+    planned = count_text(result.planned, "episode")
+    lines = [f"run {result.run_id} in {result.store}: {planned} planned, {counts or 'none played'}"]
     if result.spent.calls:
         lines.append(f"  {_spent(result)}")
     if result.unpriced:
@@ -102,13 +104,17 @@ def _remarks(result: RunReport, config: RunConfig) -> list[str]:
     elif not result.complete:
         kinds = {kind for _, kind, _ in result.problems}
         lines.append(f"Coverage is below {config.coverage:.0%}. {pending_advice(kinds)}")
+    if result.all_unusable:
+        lines.append(ALL_UNUSABLE)
     return lines
 
 
 def _spent(result: RunReport) -> str:
     spent = result.spent
-    missing = f"; {spent.uncounted} calls did not report theirs" if spent.uncounted else ""
+    missing = f"; {count_text(spent.uncounted, 'call')} did not report theirs" if spent.uncounted else ""
     cost = f"${spent.usd:.4f}"
     if spent.unpriced:
-        cost += f" and {spent.unpriced} calls of unknown cost"
-    return f"{spent.calls} calls, {spent.prompt_tokens} + {spent.completion_tokens} tokens{missing}, {cost}"
+        cost += f" and {count_text(spent.unpriced, 'call')} of unknown cost"
+    return (
+        f"{count_text(spent.calls, 'call')}, {spent.prompt_tokens} + {spent.completion_tokens} tokens{missing}, {cost}"
+    )

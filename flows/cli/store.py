@@ -15,6 +15,7 @@ from muses_eval.flows.cli.options import RUN_HELP, Json, Run, Store
 from muses_eval.flows.cli.output import echo, screen, to_json
 from muses_eval.flows.settings import read_settings
 from muses_eval.pipeline.errors import ConfigError, StoreError
+from muses_eval.pipeline.text.count_text import count_text
 
 if TYPE_CHECKING:
     from muses_eval.storage.objects.inventory import StoredObject
@@ -118,8 +119,9 @@ def seal(run: Run, /, *, store: Store = None, as_json: Json = False) -> int:
         echo(to_json(asdict(report)))
         return DONE
     echo(
-        f"run {report.run_id} is sealed: {report.episodes} episodes in {_many(report.objects, 'object')}"
-        f" ({_size(report.bytes)}); {_many(report.removed, 'object')} removed"
+        f"run {report.run_id} is sealed: {count_text(report.episodes, 'episode')}"
+        f" in {count_text(report.objects, 'object')} ({_size(report.bytes)});"
+        f" {count_text(report.removed, 'object')} removed"
     )
     return DONE
 
@@ -132,7 +134,7 @@ def gc(
 
     opened, grace_s = _open(store), _seconds("--grace", grace)
     if not (dry_run or yes) and (found := collect_garbage(opened, grace_s, dry_run=True).garbage):
-        require_consent(f"{_many(len(found), 'unreferenced object')} of {opened.url}")
+        require_consent(f"{count_text(len(found), 'unreferenced object')} of {opened.url}")
     done = collect_garbage(opened, grace_s, dry_run=dry_run)
     total = sum(each.bytes for each in done.garbage)
     if as_json:
@@ -143,7 +145,7 @@ def gc(
     for each in done.garbage:
         echo(f"{each.key}  {_size(each.bytes)}  {each.why}")
     _tell_held(done.held)
-    echo(f"{_many(len(done.garbage), 'object')}, {_size(total)}: {_outcome(deleted=done.deleted)}")
+    echo(f"{count_text(len(done.garbage), 'object')}, {_size(total)}: {_outcome(deleted=done.deleted)}")
     return DONE
 
 
@@ -165,7 +167,7 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     opened = _open(store)
     if not (dry_run or yes) and (found := prune_runs(opened, rule, dry_run=True).runs):
         names = ", ".join(run.run_id for run in found)
-        require_consent(f"{_many(len(found), 'run')} of {opened.url} ({names})")
+        require_consent(f"{count_text(len(found), 'run')} of {opened.url} ({names})")
     done = prune_runs(opened, rule, dry_run=dry_run)
     if as_json:
         runs = [asdict(run) for run in done.runs]
@@ -174,7 +176,7 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     rows = [[run.run_id, str(run.objects), _size(run.bytes), _age(run.age_s)] for run in done.runs]
     _table(["run", "objects", "size", "last written"], rows, (1, 2, 3))
     _tell_held(done.held)
-    echo(f"{_many(len(done.runs), 'run')}: {_outcome(deleted=done.deleted)}")
+    echo(f"{count_text(len(done.runs), 'run')}: {_outcome(deleted=done.deleted)}")
     return DONE
 
 
@@ -214,8 +216,9 @@ def _cells(line: RunListing) -> list[str]:
 def _verdict(check: "VerificationReport") -> Iterator[str]:
     whole = "damaged" if check.findings else "whole"
     yield (
-        f"run {check.run_id} ({check.state or 'unreadable'}): {whole}; {check.planned} episodes planned,"
-        f" {check.stored} stored, {check.scored} scored; {_many(check.objects, 'object')}, {_size(check.bytes)} read"
+        f"run {check.run_id} ({check.state or 'unreadable'}): {whole}; {count_text(check.planned, 'episode')} planned,"
+        f" {check.stored} stored, {check.scored} scored;"
+        f" {count_text(check.objects, 'object')}, {_size(check.bytes)} read"
     )
     for finding in check.findings:
         yield f"  {finding.trouble}: {finding.key}: {finding.problem}; lost: {finding.lost}"
@@ -263,10 +266,6 @@ def _size(size: float) -> str:
 
 def _count(number: int | None) -> str:
     return "?" if number is None else str(number)
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _table(header: list[str], rows: list[list[str]], numeric: "range | tuple[int, ...]") -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from muses_eval.flows.cli import BUDGET_REACHED, COVERAGE_SHORT, DONE
-from muses_eval.flows.cli.job_runner import pending_advice, resume_advice, run_on_prefect
+from muses_eval.flows.cli.job_runner import ALL_UNUSABLE, pending_advice, resume_advice, run_on_prefect
 from muses_eval.flows.cli.options import Config, Json, Quiet, RunOptions, load_raw
 from muses_eval.flows.cli.output import budget_text, echo, json_value, screen, to_json
 from muses_eval.flows.job.progress import ProgressDisplay
@@ -63,7 +63,7 @@ def _show(result: "SweepReport", *, as_json: bool) -> int:
         print(line, file=sys.stderr)  # noqa: T201
     if result.budget_reached:
         return BUDGET_REACHED
-    return DONE if result.complete else COVERAGE_SHORT
+    return DONE if result.complete and not result.all_unusable else COVERAGE_SHORT
 
 
 def _record(result: "SweepReport") -> dict[str, Any]:
@@ -130,3 +130,6 @@ def _remarks(result: "SweepReport") -> Iterator[str]:
         )
     elif not result.complete:
         yield pending_advice({kind for kind, _ in problems})
+    for run in result.runs:
+        if run.report is not None and run.report.all_unusable:
+            yield f"run {run.label}: {ALL_UNUSABLE}"

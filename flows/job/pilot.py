@@ -5,7 +5,7 @@ They are episodes of the run itself, in its store and on its budget, so none is 
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from muses_eval.flows.job.evaluate import check_models, open_executor, play_all
 from muses_eval.flows.job.prepare import PreparedRun, Warn, open_run, with_context
@@ -41,8 +41,21 @@ def _sampled(cell: Cell, scored: frozenset[str], count: int) -> Cell:
     return replace(cell, shards=tuple(shard for shard in shards if shard.episodes))
 
 
-async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Warn) -> Mapping[str, EpisodeUsage]:
-    """Plays the pending episodes among *count* per cell; returns scored episode of the run -> its measured load.
+@dataclass(frozen=True, slots=True)
+class PilotResult:
+    """The scored episodes of a run after its pilot."""
+
+    usage: Mapping[str, EpisodeUsage]
+    """Scored episode -> its measured load."""
+    unusable: Mapping[tuple[str, str], float | None]
+    """(model, family) -> share of unusable replies; None without replies."""
+
+
+NO_PILOT = PilotResult({}, {})
+
+
+async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Warn) -> PilotResult:
+    """Plays the pending episodes among *count* per cell.
 
     *warn* receives a notice for every model whose replies in the run so far are unusable in part.
 
@@ -57,9 +70,15 @@ async def play_pilot(config: RunConfig, settings: Settings, count: int, warn: Wa
                 await stop_if_stalled(playing, executor, config.execution.stall_minutes, ignore_status)
         for notice in await asyncio.to_thread(read_notices, run):
             warn(notice)
-        return await asyncio.to_thread(_measured_usage, run)
+        return await asyncio.to_thread(_result, run)
 
 
-def _measured_usage(run: PreparedRun) -> Mapping[str, EpisodeUsage]:
+def _result(run: PreparedRun) -> PilotResult:
+    from muses_eval.storage.query.resilient_query import resilient_query
+    from muses_eval.storage.runs.cell_results import cell_results
+
     damaged = read_index(run.store, run.plan.run_id).damaged
-    return read_measured_usage(run.store, run.plan.run_id, damaged)
+    usage = read_measured_usage(run.store, run.plan.run_id, damaged)
+    run_id, planned = run.plan.run_id, run.plan.planned
+    cells = resilient_query(run.store.url, lambda connection: cell_results(connection, run_id, planned), run_id).value
+    return PilotResult(usage, {(cell.model, cell.family): cell.unusable_share for cell in cells})

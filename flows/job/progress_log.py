@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from muses_eval.flows.job.prepare import PreparedRun
 from muses_eval.flows.job.run_pace import RunPace, joint_time_left
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.pipeline.text.quantities import duration_text
 from muses_eval.workers.limits import LimitsSnapshot
 from muses_eval.workers.play.shard_summary import ShardSummary
@@ -126,7 +127,7 @@ class ProgressLog:
         elif counts.cost_usd:
             parts.append(f"${counts.cost_usd:,.2f}")
         if self._in_flight or self._waiting:
-            parts.append(f"{self._in_flight:,} calls in flight, {self._waiting:,} waiting")
+            parts.append(f"{count_text(self._in_flight, 'call')} in flight, {self._waiting:,} waiting")
         if any(pace.is_paused for pace in self._paces):
             parts.append("paused" if all(pace.is_paused for pace in self._paces) else "partly paused")
         seconds = joint_time_left(self._paces)

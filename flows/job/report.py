@@ -57,6 +57,13 @@ class RunReport:
     """True when every model reached the coverage of the config in every family."""
 
     @property
+    def all_unusable(self) -> bool:
+        """True when too many replies of every model are unusable, so that the run ranks no model."""
+        from muses_eval.storage.analysis.leaderboard import all_unusable
+
+        return all_unusable(self.rows)
+
+    @property
     def leaderboard(self) -> "pl.DataFrame":
         """The rows as a frame, with the columns of :func:`muses_eval.flows.api.leaderboard.leaderboard`."""
         from muses_eval.dashboards.tables.frames import leaderboard_frame

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from muses_eval.flows.job.pilot import NO_PILOT, PilotResult
 from muses_eval.flows.job.prepare import called_models
 from muses_eval.flows.job.serving import served_agents, served_users
 from muses_eval.flows.sweep.sweep import PlannedRun
@@ -14,7 +15,6 @@ from muses_eval.pipeline.config.model_spec import ModelSpec
 from muses_eval.pipeline.datasets.briefing_check import summarize_gaps
 from muses_eval.pipeline.plan.cell_estimate import CellEstimate, estimate_cells
 from muses_eval.pipeline.plan.cost_estimate import CostEstimate, estimate_cost
-from muses_eval.pipeline.plan.episode_usage import EpisodeUsage
 from muses_eval.pipeline.plan.interval import CONFIDENCE_LEVEL
 from muses_eval.pipeline.plan.plan import Plan
 
@@ -28,7 +28,7 @@ class RunPreview:
     head: Mapping[str, Any]
     """Run, dataset, protocol and number of episodes, by their names in JSON."""
     cells: Sequence[Mapping[str, Any]]
-    """Cells by the names of their values in JSON."""
+    """Cells by the names of their values in JSON; ``unusable_share`` is that of the pilot, all templates together."""
     smallest: Mapping[str, float | None]
     """Family -> smallest detectable difference of two models, in 0-1; None when it has too few scenarios."""
     smallest_text: str
@@ -49,8 +49,8 @@ class RunPreview:
         return any(cell["agent"] != CHAT.name for cell in self.cells)
 
     @classmethod
-    def of(cls, run: PlannedRun, measured: Mapping[str, EpisodeUsage]) -> "RunPreview":
-        """Returns the preview of a run.  *measured*: scored episode -> its measured load, from a pilot."""
+    def of(cls, run: PlannedRun, pilot: PilotResult = NO_PILOT) -> "RunPreview":
+        """Returns the preview of a run, after a pilot or without one."""
         from muses_eval.dashboards.tables.detectable_difference import (
             detectable_differences,
             render_detectable_differences,
@@ -66,10 +66,10 @@ class RunPreview:
                 "protocol": planned.protocol.name,
                 "episodes": planned.episode_count,
             },
-            cells=_cells(planned),
+            cells=_cells(planned, pilot.unusable),
             smallest=detectable_differences(planned),
             smallest_text=render_detectable_differences(planned),
-            cell_estimates=estimate_cells(planned, run.dataset.by_family, measured),
+            cell_estimates=estimate_cells(planned, run.dataset.by_family, pilot.usage),
             agents=tuple(served_agents(planned)),
             users=served_users(planned),
             called=called_models(planned),
@@ -81,7 +81,7 @@ class RunPreview:
         )
 
 
-def _cells(planned: Plan) -> list[dict[str, Any]]:
+def _cells(planned: Plan, unusable: Mapping[tuple[str, str], float | None]) -> list[dict[str, Any]]:
     return [
         {
             "model": cell.entry,
@@ -92,6 +92,7 @@ def _cells(planned: Plan) -> list[dict[str, Any]]:
             "template": cell.template,
             "shards": len(cell.shards),
             "episodes": cell.episode_count,
+            **({"unusable_share": unusable.get((cell.entry, cell.family))} if unusable else {}),
         }
         for cell in planned.cells
     ]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from muses_eval.pipeline.errors import Stalled
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.runs.account_state import AccountState
 from muses_eval.workers.limits import AccountStatus, LimitsSnapshot
 from muses_eval.workers.play.executor import Executor
@@ -66,7 +67,7 @@ def stall_message(snapshot: LimitsSnapshot, limit_s: float, since: datetime) -> 
     for status in snapshot.accounts:
         last = f"; last: {status.problem}" if status.problem else ""
         lines.append(
-            f"  {status.name}: {status.in_flight} calls in flight, {status.waiting} waiting, "
+            f"  {status.name}: {count_text(status.in_flight, 'call')} in flight, {status.waiting} waiting, "
             f"{status.answered} answered, {status.refused} refused, {status.failed} failed{last}"
         )
     lines.append(

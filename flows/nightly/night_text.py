@@ -7,6 +7,7 @@ from muses_eval.dashboards.tables.screen import PLAIN, Screen
 from muses_eval.dashboards.tables.text_table import text_table
 from muses_eval.flows.nightly.maintain import MaintainReport
 from muses_eval.flows.nightly.night_history import NightSummary
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.runs.manifest import CellRecord
 from muses_eval.storage.runs.nights import Flag, NightReport
 
@@ -17,7 +18,7 @@ def flag_line(flag: Flag) -> str:
     """Describes a flag in one line."""
     error = "" if flag.se is None else f" ± {100 * flag.se:.1f}"
     than = flag.against if flag.runs == 1 else f"the mean of {flag.runs} canaries since {flag.against}"
-    moved = f"{100 * flag.difference:+.1f}{error} points over {flag.scenarios} scenarios"
+    moved = f"{100 * flag.difference:+.1f}{error} points over {count_text(flag.scenarios, 'scenario')}"
     return (
         f"{flag.kind}: {flag.model} in {flag.column}: {100 * flag.now:.1f}, was {100 * flag.before:.1f} in {than}"
         f" ({moved}, adjusted p {flag.p_adjusted:.2g})"
@@ -29,7 +30,7 @@ def night_lines(report: NightReport) -> Iterator[str]:
     cost = "unknown cost" if report.cost_usd is None else f"${report.cost_usd:.2f}"
     yield (
         f"night {report.run_id} in {report.store}, protocol {report.protocol}: {report.scored} of {report.planned}"
-        f" episodes scored, {report.cells_played} cells played, {report.cells_reused} reused; canary"
+        f" episodes scored, {count_text(report.cells_played, 'cell')} played, {report.cells_reused} reused; canary"
         f" {report.canary_scored} of {report.canary_planned}; {cost}, {duration(report.seconds)}"
     )
     yield from (f"  {flag_line(flag)}" for flag in report.flags)
@@ -91,14 +92,14 @@ def upkeep_lines(report: MaintainReport) -> Iterator[str]:
     would = "would be " if report.dry_run else ""
     damaged = [check for check in report.checks if check.findings]
     read = sum(check.bytes for check in report.checks)
-    yield f"store {report.store}: {len(report.checks)} runs read ({read:,} bytes), {len(damaged)} damaged"
+    yield f"store {report.store}: {count_text(len(report.checks), 'run')} read ({read:,} bytes), {len(damaged)} damaged"
     for check in damaged:
         yield from (f"  {check.run_id}: {each.trouble}: {each.key}; lost: {each.lost}" for each in check.findings)
     yield _listed(f"{would}sealed", report.sealing.sealed)
     yield from _reasons("left open", report.sealing.left_open)
     yield _listed(f"{would}deleted", [run.run_id for run in report.deleted])
     freed = sum(each.bytes for each in report.garbage.garbage)
-    yield f"garbage: {len(report.garbage.garbage)} objects, {freed:,} bytes {would}deleted"
+    yield f"garbage: {count_text(len(report.garbage.garbage), 'object')}, {freed:,} bytes {would}deleted"
     yield from _reasons("passed over", report.held)
 
 

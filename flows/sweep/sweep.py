@@ -110,6 +110,11 @@ class SweepReport:
         return all(run.complete for run in self.runs)
 
     @property
+    def all_unusable(self) -> bool:
+        """True when too many replies of every model of a run are unusable, in any run."""
+        return any(run.report.all_unusable for run in self.runs if run.report is not None)
+
+    @property
     def lines(self) -> list[SweepRow]:
         """Results of all cells, in the order of the grid."""
         return [

@@ -6,7 +6,7 @@ Unknown keys are errors that suggest the nearest known key, so a typo never sile
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from muses_eval.pipeline.config.plain_values import check_values
 from muses_eval.pipeline.config.run import RunConfig
@@ -92,8 +92,11 @@ def _section_at(location: Sequence[str | int]) -> type:
 def _right_place(location: tuple[str | int, ...]) -> str | None:
     """Returns where an unknown key is known: in a section beside it, beside its own section, or two levels below."""
     *parents, key = location
-    beside = {name: keys_of(section) for name, section in keys_of(_section_at(parents)).items() if section is not None}
+    around = _section_at(parents)
+    beside = {name: keys_of(section) for name, section in keys_of(around).items() if section is not None}
     for name, known in beside.items():
+        if key in known and _is_list(around, name):
+            return f"in an entry of {name}, as {name}: [{{{key}: ...}}]"
         if key in known:
             return f"under {name}, as {name}: {{{key}: ...}}"
     sections = [part for part in parents if isinstance(part, str)]
@@ -102,15 +105,26 @@ def _right_place(location: tuple[str | int, ...]) -> str | None:
     for name, known in beside.items():
         for inner, section in known.items():
             if section is not None and key in keys_of(section):
-                return f"under {name}, as {inner}: {{{key}: ...}}"
+                place = f"in an entry of {name}" if _is_list(around, name) else f"under {name}"
+                return f"{place}, as {inner}: {{{key}: ...}}"
     return None
+
+
+def _is_list(section: type, key: str) -> bool:
+    """Returns True when the value of a key is a list of sections."""
+    return get_origin(_annotations(section)[key]) is tuple
 
 
 def keys_of(section: type) -> dict[str, type | None]:
     """Returns key -> class of the section, alone or in a list; None for a plain value."""
+    return {name: _section_in(annotation) for name, annotation in _annotations(section).items()}
+
+
+def _annotations(section: type) -> dict[str, object]:
+    """Returns key -> type of its value."""
     if issubclass(section, BaseModel):
-        return {name: _section_in(field.annotation) for name, field in section.model_fields.items()}
-    return {field.name: _section_in(field.type) for field in fields(section)} if is_dataclass(section) else {}
+        return {name: field.annotation for name, field in section.model_fields.items()}
+    return {field.name: field.type for field in fields(section)} if is_dataclass(section) else {}
 
 
 def _section_in(annotation: object) -> type | None:

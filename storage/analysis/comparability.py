@@ -1,10 +1,12 @@
 """The conditions of a comparison: protocols, differences besides the model, and models with no scenarios in common."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
 from muses_eval.pipeline.agents.agent_spec import CHAT, FactsLevel
+from muses_eval.pipeline.episode.unusable_replies import UNUSABLE_KINDS, UnusableKind
 from muses_eval.pipeline.name_match import listed
 from muses_eval.storage.analysis.model_in_run import ModelInRun
 
@@ -18,7 +20,8 @@ class Conditions:
     facts: tuple[FactsLevel, ...]
     """Facts that the agent of each model receives, in the order of the models; ``prose`` when nothing was played."""
     cautions: tuple[str, ...]
-    """Each difference between the models' episodes that may explain a difference in scores."""
+    """Each difference between the models' episodes that may explain a difference in scores, and the share of unusable
+    replies of each model that has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class _PlayedFamily:
     protocols: Sequence[str]
     facts: FactsLevel
     scorer_versions: Sequence[int] | None
+    replies: int
+    """Number of replies in the scored episodes."""
+    unusable: Sequence[int]
+    """Number of these replies that are unusable, by kind."""
 
 
 def conditions(
@@ -45,7 +52,25 @@ def conditions(
     protocols = tuple(sorted({protocol for part in played for protocol in part.protocols}))
     levels = {part.position: part.facts for part in played}
     facts = tuple(levels.get(position, CHAT.facts) for position in range(len(models)))
-    return Conditions(protocols, facts, (*_cautions(played, protocols), *_facts_caution(models, facts)))
+    cautions = (*_cautions(played, protocols), *_facts_caution(models, facts), *_unusable_cautions(models, played))
+    return Conditions(protocols, facts, cautions)
+
+
+def _unusable_cautions(models: Sequence[ModelInRun], played: Sequence[_PlayedFamily]) -> Iterator[str]:
+    several_runs = len({each.run_id for each in models}) > 1
+    for position, each in enumerate(models):
+        own = [part for part in played if part.position == position]
+        replies, kinds = sum(part.replies for part in own), Counter[UnusableKind]()
+        for part in own:
+            kinds.update(dict(zip(UNUSABLE_KINDS, part.unusable, strict=True)))
+        if kinds.total():
+            where = f" in the run {each.run_id}" if several_runs else ""
+            shares = ", ".join(f"{kind} {_percent(n / replies)}" for kind, n in kinds.most_common() if n)
+            yield f"{each.model}: {_percent(kinds.total() / replies)} of its replies{where} are unusable ({shares})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _facts_caution(models: Sequence[ModelInRun], facts: Sequence[FactsLevel]) -> Iterator[str]:
@@ -99,8 +124,15 @@ def _played_families(connection: duckdb.DuckDBPyConnection, models: Sequence[Mod
         " attempts AS (FROM with_newest_scores('traces', 'rescored'))"
         " SELECT position, dataset, dataset_version, family, count(*) FILTER (outcome = 'scored'),"
         " list(DISTINCT users), list(DISTINCT protocol), any_value(facts),"
-        " list(DISTINCT scorer_version) FILTER (outcome = 'scored')"
-        " FROM attempts JOIN compared USING (run_id, model) GROUP BY ALL ORDER BY position, dataset_version, family",
+        " list(DISTINCT scorer_version) FILTER (outcome = 'scored'),"
+        " coalesce(sum(turns) FILTER (outcome = 'scored'), 0)::BIGINT,"
+        " [coalesce(sum(u.overflowed) FILTER (outcome = 'scored'), 0)::BIGINT,"
+        " coalesce(sum(u.filtered) FILTER (outcome = 'scored'), 0)::BIGINT,"
+        " coalesce(sum(u.truncated) FILTER (outcome = 'scored'), 0)::BIGINT,"
+        " coalesce(sum(u.empty) FILTER (outcome = 'scored'), 0)::BIGINT,"
+        " coalesce(sum(u.unreadable) FILTER (outcome = 'scored'), 0)::BIGINT]"
+        " FROM (SELECT *, unusable_replies(unusable, flags) AS u FROM attempts) JOIN compared USING (run_id, model)"
+        " GROUP BY position, dataset, dataset_version, family ORDER BY position, dataset_version, family",
         {"runs": [each.run_id for each in models], "models": [each.model for each in models]},
     ).fetchall()
     return [_PlayedFamily(*row) for row in rows]

@@ -112,6 +112,12 @@ class LeaderboardRow:
         return {kind: share for kind, share in sorted(shares.items(), key=lambda item: -item[1]) if share}
 
 
+def all_unusable(rows: Iterable[LeaderboardRow]) -> bool:
+    """Returns True when too many replies of every model are unusable; scripted agents do not count as models."""
+    models = [row for row in rows if row.builtin is None]
+    return bool(models) and all(row.unusable_excess is not None for row in models)
+
+
 def leaderboard(  # noqa: PLR0913 - independent options
     connection: duckdb.DuckDBPyConnection,
     scoring: Scoring = "published",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.objects.object_keys import RescoredKey, SealedKey, ShardKey, parse_manifest_key
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
 from muses_eval.storage.query.store_snapshot import StoreSnapshot
@@ -31,7 +32,7 @@ class LostObject:
             start = f", attempt {shard.attempt}" if shard.attempt > 1 else ""
             return f"shard {shard.number}{start} of run {shard.run_id}, model {shard.model}, family {shard.family}"
         if sealed is not None:
-            count = "" if self.episodes is None else f", {self.episodes} episodes"
+            count = "" if self.episodes is None else f", {count_text(self.episodes, 'episode')}"
             return f"part {sealed.part} of the sealed run {sealed.run_id}{count}"
         whole, part = parse_manifest_key(self.key), RescoredKey.parse(self.key)
         if whole is not None:

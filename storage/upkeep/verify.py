@@ -10,6 +10,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 from muses_eval.pipeline.errors import StoreError
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.objects.agent_archive import unpack_code
 from muses_eval.storage.objects.object_keys import RescoredKey, ShardKey, manifest_key, rescored_keys, trace_keys
 from muses_eval.storage.objects.object_store import MissingObjectError, ObjectStore
@@ -183,7 +184,7 @@ def _mismatches(run_id: str, key: str, data: bytes, rows: pa.Table, sealed: Seal
 
 def _lost(key: str, sealed: SealedObject | None) -> str:
     if sealed is not None:
-        return f"{sealed.episodes} episodes"
+        return count_text(sealed.episodes, "episode")
     shard, part = ShardKey.parse(key), RescoredKey.parse(key)
     if shard is not None:
         return f"shard {shard.number} of {shard.model} on {shard.family}, attempt {shard.attempt}"

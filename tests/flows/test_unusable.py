@@ -24,12 +24,17 @@ KINDS = {
 }
 
 
-def _played(muses: Muses, answers: Iterator[Response], *options: str) -> tuple[dict[str, object], list[str]]:
-    """Plays one scenario of every family; returns the row of the model, and the lines on stderr."""
+def _played(
+    muses: Muses, answers: Iterator[Response], *options: str, code: int = 3
+) -> tuple[dict[str, object], list[str]]:
+    """Plays one scenario of every family; returns the row of the model, and the lines on stderr.
+
+    *code*: the exit code, which is 3 for a run without a usable model, although the oracle has its scores.
+    """
     with Provider(script=answers) as provider:
         model = ("--model=openai:m", "--base-url", provider.base_url)
         done = muses("run", *model, "--model=scripted/oracle", "--dataset=generated:1", "--json", *options)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     rows = {row["model"]: row for row in json.loads(done.stdout)["leaderboard"]}
     oracle = rows["scripted/oracle"]
     assert (oracle["rank"], oracle["coverage"], oracle["unusable_share"]) == (None, 1.0, 0.0)
@@ -46,6 +51,7 @@ def test_a_model_that_gives_nothing_usable_has_no_rank(muses: Muses, kind: str) 
     assert row["unusable_excess"] == f"{every} are unusable, and at most 20 % may be"
     (notice,) = (line for line in errors if line.startswith("  m: "))
     assert f"100 % of its replies are unusable, so it is not ranked; 100 % are {kind}" in notice
+    assert errors[-1].startswith("No model is ranked: too many replies of every model are unusable")
 
 
 def test_every_table_and_page_shows_it(muses: Muses, tmp_path: Path) -> None:
@@ -60,6 +66,9 @@ def test_every_table_and_page_shows_it(muses: Muses, tmp_path: Path) -> None:
     assert re.search(r"^ *–  m .* 4/4 +100 % +100 %", table, re.MULTILINE)
     assert "m: unusable replies: empty 100 %; not ranked, because 100 % of its replies in access" in table
     assert "m is not ranked, because 100 % of its replies" in muses("leaderboard", "--bands").stdout
+    share = "m: 100 % of its replies are unusable (empty 100 %)"
+    assert f"caution: {share}" in muses("compare", "m", "oracle").stdout
+    assert share in json.loads(muses("compare", "--all", "--format=json").stdout)["cautions"]
     lenient = json.loads(muses("leaderboard", "--max-unusable=1", "--format=json").stdout)
     assert {each["model"]: each["ranked"] for each in lenient} == {"scripted/oracle": False, "m": True}
     page = TestClient(make_app(StoreCache(str(tmp_path / ".muses" / "store"))), "http://127.0.0.1")
@@ -74,11 +83,12 @@ def test_a_pilot_names_a_broken_model(muses: Muses) -> None:
         planned = muses("plan", *model, "--family=queue", "--pilot=2")
     assert planned.returncode == 0, planned.stderr
     assert "m: 100 % of its replies are unusable, so it is not ranked; 100 % are empty" in planned.stderr
+    assert re.search(r"^m +queue .* 4 +100 %$", planned.stdout, re.MULTILINE)
 
 
 def test_the_threshold_is_that_of_the_configuration(muses: Muses) -> None:
     """A threshold that a run was started with holds for later tables of the run, too."""
-    row, errors = _played(muses, repeat(KINDS["unreadable"]), "--family=queue", "--max-unusable=1")
+    row, errors = _played(muses, repeat(KINDS["unreadable"]), "--family=queue", "--max-unusable=1", code=0)
     assert (row["ranked"], row["unusable_excess"]) == (True, None)
     assert any("m: 100 % of its replies are unusable; 100 % are unreadable" in line for line in errors)
     (again,) = (each for each in json.loads(muses("leaderboard", "--format=json").stdout) if each["model"] == "m")

@@ -122,7 +122,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(raw: object, place
         (model(max_tokens=512), "models[0].max_tokens", "write it under sampling, as sampling: {max_tokens: ...}"),
         ({**LEAST, "users": {**API, "seed": 1}}, "users.seed", "write it under sampling, as sampling: {seed: ...}"),
         (model(sampling={"base_url": "x"}), "models[0].sampling.base_url", "write it beside sampling, one level up"),
-        ({**LEAST, "max_tokens": 9}, "max_tokens", "write it under models, as sampling: {max_tokens: ...}"),
+        ({**LEAST, "max_tokens": 9}, "max_tokens", "write it in an entry of models, as sampling: {max_tokens: ...}"),
+        ({**LEAST, "base_url": "http://h"}, "base_url", "write it in an entry of models, as models: [{base_url: ...}]"),
         ({**LEAST, "workers": 2}, "workers", "write it under execution, as execution: {workers: ...}"),
     ],
 )

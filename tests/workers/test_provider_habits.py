@@ -23,6 +23,7 @@ from muses_eval.workers.providers.error_class import classify, filtered
 from muses_eval.workers.providers.finish_reasons import finish_reason
 from muses_eval.workers.providers.model import Model
 from muses_eval.workers.providers.open_model import make_adapter
+from muses_eval.workers.providers.refused_requests import RefusedRequests
 from muses_eval.workers.providers.retry_delay import asked_pause, retry_after
 
 from tests.concurrency_limit import ConcurrencyLimit
@@ -82,6 +83,7 @@ FITS, TOO_LONG, UNSAID = True, False, None
             "and 200 `max_new_tokens`"), 200, 4096, 4000, FITS,
         ),
         ("Input validation error: `inputs` must have less than 1024 tokens. Given: 2000", 9, 1024, 2000, TOO_LONG),
+        ("Input validation error: inputs must have less than 1024 tokens. Given: 2000", 9, 1024, 2000, TOO_LONG),
         (  # OpenRouter
             ("This endpoint's maximum context length is 32768 tokens. However, you requested about 40000 tokens (8000 "
             "of text input, 32000 in the output)."), 32000, 32768, 8000, FITS,
@@ -460,6 +462,33 @@ def test_refusals_of_calls_that_are_in_flight_together_count_once() -> None:
 def test_refusals_count_over_all_calls() -> None:
     """Without retries, five calls in a row have to be refused."""
     assert outcomes([None, *[ODD] * 5], 6, max_retries=0) == ["fine", *["retry"] * 4, "end"]
+
+
+WRONG = refused(400, "unknown option: top_k")
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ([WRONG] * 26, [*["retry"] * 24, "end", "end", "fine"]),
+        ([WRONG] * 24, [*["retry"] * 24, "fine", "fine", "fine"]),
+        ([None, *[WRONG] * 26], ["fine", *["retry"] * 26]),
+    ],
+)
+def test_a_server_that_refuses_every_request_ends_the_model(script: list[Response | None], found: list[str]) -> None:
+    """The first 25 requests have to be refused without an answer: after one, such a refusal concerns one prompt."""
+    assert outcomes(script, 27) == found
+
+
+def test_quick_refusals_do_not_end_a_model_whose_answers_are_slow() -> None:
+    refusal = ModelFailure("internal", "the prompt is odd", retryable=False)
+    requests = RefusedRequests()
+    slow, *quick = (requests.begin() for _ in range(31))
+    for number in quick:
+        assert not requests.failed(number, refusal).ends_model
+        requests.end(number)
+    requests.end(slow)  # cut off
+    assert requests.failed(requests.begin(), refusal).ends_model
 
 
 @pytest.mark.parametrize("busy", [rate_limited(), failed(529), refused(503, "Loading model")])

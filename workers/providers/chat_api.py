@@ -48,6 +48,7 @@ from muses_eval.workers.providers.listed_models import ListedModels, parse_liste
 from muses_eval.workers.providers.load_balancer import LoadBalancer, ResolveServers, fixed_servers
 from muses_eval.workers.providers.model import EpisodeRequest
 from muses_eval.workers.providers.refusal_streak import RefusalStreak
+from muses_eval.workers.providers.refused_requests import RefusedRequests
 from muses_eval.workers.providers.retries import RetryPolicy, Sleep, with_retries
 from muses_eval.workers.providers.retry_delay import retry_after
 
@@ -132,6 +133,7 @@ class ChatApiModel:
         self._key_sent = connection.api_key is not None or bool(connection.headers)
         self._estimator = TokenEstimator(spec.sampling.max_tokens)
         self._refusals = RefusalStreak()
+        self._requests = RefusedRequests()
 
     def agent(self, request: EpisodeRequest) -> "ChatApiAgent":
         return ChatApiAgent(self, self.options(NO_OVERRIDES, request.seed_offset), request.session, request.seed_offset)
@@ -207,7 +209,7 @@ class ChatApiModel:
             async with self._limiter.permit(self._estimator.estimate(body)) as permit:
                 url = attempt.start()
                 starts.append(self._effects.clock())
-                refusals = self._refusals.length
+                refusals, number = self._refusals.length, self._requests.begin()
                 headers: Mapping[str, str] = {}
                 try:
                     answer = await self._http.send("POST", url, self._adapter.path, body, self._timeout_s)
@@ -216,11 +218,14 @@ class ChatApiModel:
                 except ModelFailure as failure:
                     attempt.record(failure)
                     permit.record(_outcome_of(failure, headers))
-                    raise
+                    raise self._requests.failed(number, failure) from None
+                finally:
+                    self._requests.end(number)
                 attempt.record(None)
                 tokens = found.tokens if isinstance(found, Completion) else None
                 permit.record(AttemptOutcome("answered", tokens, None, headers))
         self._refusals.answered()
+        self._requests.answered()
         if isinstance(found, Completion):
             self._estimator.learn(body, found)
         return found

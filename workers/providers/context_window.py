@@ -32,7 +32,7 @@ _WORDS = re.compile(
       | \btokens\ in\ the\ prompt\b[^.]{0,20}?\bexceeds? | \btoken\ count\b[^.]{0,40}?\bonly\ supports
       | \btokens\ \(prompt\ and\ prediction\)\ cannot\ exceed | \bexpected\ maxLength:\ \d
       | \btoo\ many\ (?:input\ |prompt\ )?tokens\b
-      | `inputs`[^.]{0,60}?\bmust\ (?:be\ <=|have\ less\ than) | \bprompt_tokens\b[^.]{0,40}?\bmust\ be
+      | `?\binputs\b`?[^.]{0,60}?\bmust\ (?:be\ <=|have\ less\ than) | \bprompt_tokens\b[^.]{0,40}?\bmust\ be
       | range\ of\ input\ length | (?:model\ token|total\ tokens)\ limit\b
       | max_tokens\ must\ be\ at\ least\ 1,\ got\ -
       | reduce\ the\ length\ of\ (?:the|your)\ (?:messages|prompt|input)""",

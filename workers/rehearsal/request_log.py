@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from muses_eval.pipeline.text.count_text import count_text
+
 RequestOutcome = Literal["in_flight", "answered", "refused", "faulted", "abandoned"]
 """``answered``: a good response was sent completely.  ``refused``: 429, or a malformed request.  ``faulted``: admitted,
 and hit by a fault.  ``abandoned``: the client disconnected before its response."""
@@ -42,7 +44,7 @@ class TokenUsage:
         return TokenUsage(self.calls + other.calls, self.prompt + other.prompt, self.completion + other.completion)
 
     def __str__(self) -> str:
-        return f"{self.calls} calls ({self.prompt} + {self.completion} tokens)"
+        return f"{count_text(self.calls, 'call')} ({self.prompt} + {self.completion} tokens)"
 
     def within(self, other: "TokenUsage") -> bool:
         """Returns True when no number is larger than the other's."""

@@ -15,6 +15,7 @@ from muses_eval.flows.cli.output import echo, note, to_json
 from muses_eval.flows.data.dataset_check import Inspection, inspect
 from muses_eval.flows.data.official import PullResult, Release, pull as pull_release, read_release
 from muses_eval.pipeline.protocols import released_texts
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.objects.dataset_files import inspect_rows
 
 
@@ -43,8 +44,9 @@ def pull_and_report(release: Release, out: Path, base_url: str | None, *, force:
     if as_json:
         echo(to_json(_pull_record(release, out, done, inspection, sum(path.stat().st_size for path in paths))))
         return DONE
-    scenarios = sum(map(len, inspection.scenarios.values()))
-    echo(f"{out}: {len(done.fetched)} files downloaded, {len(done.kept)} already correct · {scenarios} scenarios")
+    scenarios = count_text(sum(map(len, inspection.scenarios.values())), "scenario")
+    files = count_text(len(done.fetched), "file")
+    echo(f"{out}: {files} downloaded, {len(done.kept)} already correct · {scenarios}")
     echo(f"{release.repository} at {release.commit[:12]} · {release.license}")
     if released_texts.FILE_NAME in (*done.fetched, *done.kept):
         echo(f"texts of the released evaluator: {out / released_texts.FILE_NAME}")

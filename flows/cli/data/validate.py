@@ -22,6 +22,7 @@ from muses_eval.flows.data.dataset_check import Inspection, Shortfall, inspect, 
 from muses_eval.pipeline.datasets.briefing_check import briefing_gaps
 from muses_eval.pipeline.datasets.dataset import SourceRow, dataset_from_rows, generate_rows
 from muses_eval.pipeline.errors import DatasetError
+from muses_eval.pipeline.text.count_text import count_text
 from muses_eval.storage.objects.dataset_files import inspect_rows, read_rows
 
 _GENERATED = "generated:"
@@ -92,9 +93,9 @@ def _validation_lines(
         ]
         yield text_table(["family", "scenarios", "users", "variants"], cells, numeric=(1,))
     if problems:
-        yield f"{target}: {inspection.rows} rows, {len(problems)} problems"
+        yield f"{target}: {count_text(inspection.rows, 'row')}, {count_text(len(problems), 'problem')}"
     else:
-        yield f"{target}: {inspection.rows} rows, no problems · dataset version {version}"
+        yield f"{target}: {count_text(inspection.rows, 'row')}, no problems · dataset version {version}"
 
 
 def _validation_record(
@@ -127,4 +128,4 @@ def _print_oracle(inspection: Inspection, shortfalls: list[Shortfall]) -> None:
         echo(printable(str(shortfall)))
     played = sum(map(len, inspection.scenarios.values()))
     short = len({(shortfall.family, shortfall.id) for shortfall in shortfalls})
-    echo(f"oracle: {played} scenarios played, {short} below 1")
+    echo(f"oracle: {count_text(played, 'scenario')} played, {short} below 1")
