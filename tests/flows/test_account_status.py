@@ -40,7 +40,7 @@ def test_a_run_reports_the_state_of_its_accounts(muses: Muses, tmp_path: Path, c
     looking.start()
     with Provider(reply=reply) as provider:
         options = ["--model", "openai:m", "--base-url", provider.base_url, "--family", "queue"]
-        options += ["--dataset", "generated:12", "--executor", "inline"]
+        options += ["--dataset", "generated:12", "--executor", "inline", "--max-unusable=1"]
         ended = muses(*command, *options, "--store", store.url, "--run-id", "told")
     done.set()
     looking.join()

@@ -58,7 +58,7 @@ def test_nonsense_is_scored(muses: Muses, tmp_path: Path, kind: str) -> None:
     with Provider(script=forever) as provider:
         done = muses(
             *("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:1"),
-            *("--family=queue", "--family=access", "--json"),
+            *("--family=queue", "--family=access", "--max-unusable=1", "--json"),
         )
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
@@ -93,6 +93,7 @@ def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> No
             "models": [{"model": "openai:m", "base_url": provider.base_url, "max_retries": 0}, "scripted/refuse"],
             "dataset": "generated:10",
             "families": ["queue"],
+            "max_unusable": 1,
             "execution": {"shard_size": 4},
         }
         (tmp_path / "run.yaml").write_text(json.dumps(config))

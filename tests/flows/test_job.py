@@ -92,7 +92,8 @@ def test_running_again_plays_only_what_is_not_scored(muses: Muses, tmp_path: Pat
     from tests.provider import failed
 
     with Provider(reply=lambda _: "{}", script=[failed(400)] * 3) as provider:
-        arguments = ("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset", str(dataset), "--json")
+        arguments = ("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset", str(dataset))
+        arguments += ("--max-unusable=1", "--json")
         first = muses(*arguments)
         assert first.returncode == 3, first.stderr
         counts = json.loads(first.stdout)["episodes"]

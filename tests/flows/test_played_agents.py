@@ -52,7 +52,14 @@ AGENT = {"agent": "a/twice.py:Twice", "name": "twice"}
 def run_config(provider: Provider | None, **keys: object) -> str:
     """Writes a configuration of a model at a provider, alone and with an agent; returns its name."""
     model = {"model": "openai:m", "base_url": provider.base_url} if provider else "scripted/oracle"
-    raw = {"models": [model], "agents": ["chat", AGENT], "dataset": "generated:3", "families": ["queue"], **keys}
+    raw = {
+        "models": [model],
+        "agents": ["chat", AGENT],
+        "dataset": "generated:3",
+        "families": ["queue"],
+        "max_unusable": 1,
+        **keys,
+    }
     write({**FILES, "run.yaml": json.dumps({"store": "store", **raw})})
     return "run.yaml"
 

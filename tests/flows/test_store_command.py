@@ -118,7 +118,7 @@ def test_a_sealed_run_that_owes_episodes_goes_on(muses: Muses, tmp_path: Path) -
     """The next start reopens a sealed run and plays its pending episodes; sealed again, it has each episode once."""
     with Provider(reply=lambda _: "{}", script=[failed(400)] * 3) as provider:
         arguments = ("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:8")
-        arguments = (*arguments, "--family=queue", "--run-id=r", "--store=out", "--json")
+        arguments = (*arguments, "--max-unusable=1", "--family=queue", "--run-id=r", "--store=out", "--json")
         assert muses(*arguments).returncode == 3
         assert store_json(muses, "seal", "r")["episodes"] == 8
         resumed = muses(*arguments)
@@ -165,7 +165,14 @@ def playing(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
 
 def waiting(provider: Provider) -> tuple[str, ...]:
     """Returns the arguments of a run whose model does not respond."""
-    model = ("--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:2", "--family=queue")
+    model = (
+        "--model=openai:m",
+        "--base-url",
+        provider.base_url,
+        "--dataset=generated:2",
+        "--family=queue",
+        "--max-unusable=1",
+    )
     return ("run", *model, "--run-id=r", "--store=out", "--json", "--quiet")
 
 

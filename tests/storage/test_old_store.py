@@ -160,6 +160,7 @@ def test_an_interrupted_run_is_finished(store: str, capsys: pytest.CaptureFixtur
             "dataset": "generated:16@3",
             "families": ["queue"],
             "execution": {"executor": "inline", "shard_size": 4},
+            "max_unusable": 1,
         }
         (tmp_path / "run.yaml").write_text(json.dumps(config))
         output(capsys, "run", str(tmp_path / "run.yaml"), "--run-id", "interrupted", "--store", store)
