@@ -15,7 +15,7 @@ from muses_eval.dashboards.tables.text_table import one_line, printable
 from muses_eval.dashboards.web.charts import interval_bar, model_key, usage_bar
 from muses_eval.dashboards.web.message_text import shown_text
 from muses_eval.dashboards.web.page import Page, relative, segment
-from muses_eval.pipeline.text.quantities import count_text, duration_text
+from muses_eval.pipeline.text.quantities import duration_text, short_number
 from muses_eval.storage.analysis.mean_estimate import MeanEstimate
 
 
@@ -59,7 +59,7 @@ def _environment() -> Environment:
         "p_value": p_value,
         "duration": duration,
         "time_left": duration_text,
-        "count": count_text,
+        "count": short_number,
     }
     environment.globals |= {
         "interval_bar": interval_bar,

@@ -13,7 +13,7 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 1440} d {minutes % 1440 // 60} h"
 
 
-def count_text(number: float) -> str:
+def short_number(number: float) -> str:
     """Returns a number with at most three digits, such as ``950``, ``12.5``, ``1.2 k`` or ``3.2 M``."""
     for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if number >= 0.9995 * unit:

@@ -109,7 +109,7 @@ def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> No
         bounds = rows["m"]["bounds"]["queue_f1"]
         assert bounds["low"] <= rows["m"]["queue_f1"] <= bounds["high"]
         assert bounds["high"] - bounds["low"] == pytest.approx(0.4)
-        assert rows["scripted/refuse"]["ranked"]
+        assert (rows["scripted/refuse"]["coverage"], rows["scripted/refuse"]["rank"]) == (1.0, None)  # built-in
         assert "transport: " in first.stderr
         assert "Start the same command again" in first.stderr
         table = muses("leaderboard").stdout
@@ -119,7 +119,8 @@ def test_an_endpoint_that_dies_in_the_middle(muses: Muses, tmp_path: Path) -> No
         second = muses("run", "run.yaml", "--json")
         assert second.returncode == 0, second.stderr
         assert json.loads(second.stdout)["episodes"]["scored"] == 20
-        assert all(row["ranked"] for row in json.loads(second.stdout)["leaderboard"])
+        ranks = {row["model"]: row["rank"] for row in json.loads(second.stdout)["leaderboard"]}
+        assert ranks == {"m": 1, "scripted/refuse": None}
         assert len(provider.completions) == 10 + 4
     query = "select count(*), count(distinct episode_id), count(*) filter (outcome = 'scored') from episodes"
     assert muses("sql", query, "--format=csv").stdout.splitlines()[1] == "20,20,20"

@@ -81,10 +81,10 @@ def call_as_before(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_printed_before(printed: str) -> str:
-    """Returns JSON as version 0.1.0 printed it, without protocols, agents and facts, which are all the same."""
+    """Returns JSON as version 0.1.0 printed it, without protocols, agents, facts and kinds of built-in agents."""
     printed = re.sub(r'\n *"protocols": \[\s*"muses"\s*\],', "", printed)
     printed = re.sub(r'\n *"facts": \{\s*"a": "prose",\s*"b": "prose"\s*\},', "", printed)
-    return re.sub(r'\n *"(agent": "chat|facts": "prose)",', "", printed)
+    return re.sub(r'\n *"(agent": "chat|facts": "prose|builtin": "[a-z]+)",', "", printed)
 
 
 def rows(capsys: pytest.CaptureFixture[str], store: str, query: str) -> Any:
@@ -123,7 +123,7 @@ def test_trace(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     now = output(capsys, "trace", episode_id, "--run", "finished", "--raw", "--store", store)
     before, heading, explained = now.replace(" · protocol muses", "", 1).partition("\n── what was right and wrong")
     assert (before + "\n", bool(heading)) == (printed, True)
-    assert "leaked to Saoirse by the published rule" in explained
+    assert "`muses rescore finished` adds it" in explained
 
 
 def test_compare(store: str, capsys: pytest.CaptureFixture[str]) -> None:
