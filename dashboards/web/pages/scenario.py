@@ -19,6 +19,10 @@ _EPISODES = f"""
 SELECT
     episode_id, model, template, epoch, outcome, error_kind, flags, turns, cost_usd,
     coalesce(mode, attack, disclosure) AS variant, difficulty, num_users,
+    list_sort(list_distinct(list_transform(
+        list_filter(evidence, lambda e: e.rule = 'access' AND e.metric = 'privacy' AND e.verdict = 'fail'),
+        lambda e: e.principal
+    ))),
     list_transform(list_filter(scores, lambda s: s.round IS NULL), lambda s: [s.scoring, s.metric, s.value::VARCHAR])
 FROM episodes
 WHERE run_id = $run AND family = $family AND scenario_id = $scenario
@@ -42,6 +46,9 @@ class ScenarioEpisode:
     variant: str | None
     difficulty: str | None
     num_users: int
+    leaked_to: tuple[str, ...] | None
+    """In access, the unauthorized principals that received a part of the resource, by either scoring; None when the
+    episode has no stored evidence."""
     scores: Mapping[tuple[Scoring, str], float]
     """(scoring, metric) -> value."""
 
@@ -91,4 +98,5 @@ def _episodes(cache: StoreCache, run_id: str, family: str, scenario_id: str) -> 
 def _episode(row: tuple[Any, ...]) -> ScenarioEpisode:
     values = dict(zip(ScenarioEpisode.__slots__, row, strict=True))
     scores = {(scoring, metric): float(value) for scoring, metric, value in values["scores"]}
-    return ScenarioEpisode(**{**values, "flags": tuple(values["flags"]), "scores": scores})
+    leaked_to = None if values["leaked_to"] is None else tuple(values["leaked_to"])
+    return ScenarioEpisode(**{**values, "flags": tuple(values["flags"]), "leaked_to": leaked_to, "scores": scores})

@@ -1,22 +1,22 @@
 """The transcript of an episode, turn by turn, with a lane for each principal, who sees only its own messages.
 
-When privacy drops, the turn names the scoring rule, from the stored scores, and marks the leaked words when the
-scenario can be generated again (``leaked_words.py``).  All messages come from models and are printed as text.
+Leaks and their words come from the stored evidence.  All messages come from models and are printed as text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
+from muses_eval.dashboards.tables.text_table import printable
 from muses_eval.dashboards.web.failures import failures_among, failures_of, walks
-from muses_eval.dashboards.web.leaked_words import MarkedLeak, leaks
 from muses_eval.dashboards.web.page import NoSuchPageError, Page, PageRequest
 from muses_eval.dashboards.web.pages.episodes import exported_episodes
 from muses_eval.dashboards.web.store_cache import StoreCache
+from muses_eval.dashboards.web.why.access import AccessSection, Leak, access_section
 from muses_eval.dashboards.web.why.section import why_section
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.principal import AGENT, SYSTEM
 from muses_eval.pipeline.episode.score import Score
+from muses_eval.pipeline.episode.transcript import Message
 from muses_eval.pipeline.errors import MusesError, StoreError
 from muses_eval.pipeline.text.reasoning import split_reasoning
 from muses_eval.storage.query.find_episode import find_episode
@@ -24,8 +24,8 @@ from muses_eval.storage.schema.parquet_schema import SCHEMA, episodes_from_table
 
 MAX_CHARS = 100_000
 """Maximum length of a text on the page; a longer text is truncated, since the browser has to lay it out."""
-Leaks = Mapping[tuple[int, str], MarkedLeak]
-"""(turn, principal) -> leak."""
+FOLD_ABOVE_TURNS = 6
+"""Maximum number of turns that are all open.  In a longer episode, turns without a leak are closed but for the ends."""
 MetricScores = tuple[str, float | None, float | None]
 """(metric, published score, corrected score) of an episode."""
 
@@ -39,8 +39,18 @@ class Lane:
     """Message to the agent; empty when there is none."""
     heard: tuple[tuple[tuple[str, ...], str], ...]
     """(other recipients, text) of each message from the agent that did not go to all principals."""
-    leak: MarkedLeak | None = None
-    """Leak to this principal, by a message to it or to all."""
+    leaks: tuple[Leak, ...] = ()
+    """Leaks to this principal, by messages to it or to all."""
+
+    @property
+    def is_silent(self) -> bool:
+        """True when the principal and the agent wrote nothing to one another, except for messages to all."""
+        return not (self.said or self.heard or self.leaks)
+
+    @property
+    def passages(self) -> tuple[str, ...]:
+        """The words of the leaks."""
+        return tuple(leak.words for leak in self.leaks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +70,31 @@ class Turn:
     privacy_drops: tuple[str, ...]
     """Description of each privacy score that dropped in this round."""
 
+    is_folded: bool
+    """True when the page shows the turn closed."""
+
     @property
-    def evidence(self) -> tuple[str, ...]:
-        """Leaked words of all lanes."""
-        return tuple(dict.fromkeys(passage for lane in self.lanes if lane.leak for passage in lane.leak.evidence))
+    def passages(self) -> tuple[str, ...]:
+        """The words of the leaks to all principals."""
+        return tuple(dict.fromkeys(passage for lane in self.lanes for passage in lane.passages))
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The principals with a message of their own."""
+        return tuple(lane.name for lane in self.lanes if not lane.is_silent)
 
 
 def transcript_page(cache: StoreCache, request: PageRequest) -> Page:
-    """Returns the transcript of an episode.  Path parameters: ``run`` and ``episode``, an ID or its beginning."""
+    """Returns the transcript of an episode.
+
+    Path parameters: ``run`` and ``episode``, an ID or its beginning.  Query parameter: ``as``, a principal; the page
+    then shows only what this principal saw.
+    """
     run_id = request.path_params["run"]
     episode = _find(cache, run_id, request.path_params["episode"])
+    access = access_section(episode)
+    names = _names(episode, access)
+    viewer = _viewer(request.query_params.get("as", ""), names)
     failures = (
         failures_of(cache, episode) if request.live else failures_among(exported_episodes(cache, run_id), episode)
     )
@@ -79,9 +104,11 @@ def transcript_page(cache: StoreCache, request: PageRequest) -> Page:
         run_id=run_id,
         values={
             "episode": episode,
-            "names": _names(episode),
+            "names": names,
+            "viewer": viewer,
+            "access": access,
             "briefing": next((_truncated(m.content) for m in episode.messages if m.sender == SYSTEM), ""),
-            "turns": turns(episode, _leaks(cache, episode)),
+            "turns": turns(episode, access, fold=viewer is None),
             "scores": _episode_scores(episode.scores),
             "why": why_section(episode),
             "events": [replace(event, text=_truncated(event.text)) for event in episode.events],
@@ -105,6 +132,7 @@ class EpisodeColumn:
 
     label: str
     episode: Episode
+    access: AccessSection | None
     turns: tuple[Turn, ...]
     scores: tuple[MetricScores, ...]
 
@@ -126,7 +154,8 @@ def beside(cache: StoreCache, first: tuple[str, str], second: tuple[str, str]) -
         EpisodeColumn(
             label=each.model if run_id else f"{each.model} ({each.run_id})",
             episode=each,
-            turns=tuple(turns(each, _leaks(cache, each))),
+            access=access_section(each),
+            turns=tuple(turns(each, access_section(each))),
             scores=tuple(_episode_scores(each.scores)),
         )
         for each in (one, other)
@@ -148,52 +177,71 @@ def _find(cache: StoreCache, run_id: str, prefix: str) -> Episode:
     return cache.get_or_compute(("episode", prefix), read, run_id)
 
 
-def _leaks(cache: StoreCache, episode: Episode) -> Leaks:
-    name = ("leaks", episode.episode_id)
-    return cache.get_or_compute(name, lambda: leaks(cache, episode), episode.run_id)
+def _viewer(chosen: str, names: Sequence[str]) -> str | None:
+    """Returns the principal whose name, as the page prints it, is *chosen*; None for all principals.
+
+    Raises:
+        NoSuchPageError: the episode has no such principal.
+    """
+    if not chosen:
+        return None
+    found = [name for name in names if printable(name) == chosen]
+    if not found:
+        raise NoSuchPageError(f"the episode has no principal {chosen!r}; its principals: {', '.join(names)}")
+    return found[0]
 
 
-def turns(episode: Episode, leaked: Leaks = MappingProxyType({})) -> list[Turn]:
-    """Returns the episode's turns; *leaked*: leaks to mark."""
-    names = _names(episode)
-    by_turn: dict[int, list[Lane]] = {}
+def turns(episode: Episode, access: AccessSection | None = None, *, fold: bool = True) -> list[Turn]:
+    """Returns the episode's turns.
+
+    Args:
+        episode: the episode.
+        access: its evidence, with the leaks to mark.
+        fold: whether turns without a leak of a long episode are folded.
+    """
+    names = _names(episode, access)
+    numbers = sorted({message.turn for message in episode.messages if message.sender != SYSTEM})
     found = []
-    for number in sorted({message.turn for message in episode.messages if message.sender != SYSTEM}):
+    for number in numbers:
         messages = [message for message in episode.messages if message.turn == number]
         spoken = [m for m in messages if m.sender == AGENT and m.audience]
-        to_all = tuple(_truncated(m.content) for m in spoken if len(names) > 1 and set(m.audience) >= set(names))
-        by_turn[number] = [
+        raw = [m.content for m in messages if m.sender == AGENT and not m.audience]
+        lanes = tuple(
             Lane(
                 name=name,
                 said="\n".join(_truncated(m.content) for m in messages if m.sender == name),
                 heard=tuple(
                     (tuple(other for other in m.audience if other != name), _truncated(m.content))
                     for m in spoken
-                    if name in m.audience and not (len(names) > 1 and set(m.audience) >= set(names))
+                    if name in m.audience and not _is_to_all(m, names)
                 ),
-                leak=leaked.get((number, name)),
+                leaks=access.leaks_to(name, number) if access else (),
             )
             for name in names
-        ]
-        raw = [m.content for m in messages if m.sender == AGENT and not m.audience]
-        lanes = tuple(lane for lane in by_turn[number] if lane.said or lane.heard or lane.leak)
+        )
+        is_foldable = number not in (numbers[0], numbers[-1]) and fold and len(numbers) > FOLD_ABOVE_TURNS
         found.append(
             Turn(
-                number,
-                lanes,
-                to_all,
-                "\n".join(_truncated(split_reasoning(text).reasoning) for text in raw),
-                "\n".join(map(_truncated, raw)),
-                _round_scores(episode.scores, number),
-                _privacy_drops(episode.scores, number),
+                number=number,
+                lanes=lanes,
+                to_all=tuple(_truncated(m.content) for m in spoken if _is_to_all(m, names)),
+                reasoning="\n".join(_truncated(split_reasoning(text).reasoning) for text in raw),
+                raw="\n".join(map(_truncated, raw)),
+                scores=_round_scores(episode.scores, number),
+                privacy_drops=_privacy_drops(episode.scores, number),
+                is_folded=is_foldable and not any(lane.leaks for lane in lanes),
             )
         )
     return found
 
 
-def _names(episode: Episode) -> list[str]:
-    """Returns the principals in the order of their first message, then of their first appearance as recipients."""
-    names: dict[str, None] = {}
+def _is_to_all(message: Message, names: Sequence[str]) -> bool:
+    return len(names) > 1 and set(message.audience) >= set(names)
+
+
+def _names(episode: Episode, access: AccessSection | None) -> list[str]:
+    """Returns the principals in the order of the scenario, if the evidence has it, else of their first appearance."""
+    names = dict.fromkeys(standing.name for standing in access.standings) if access else {}
     for message in episode.messages:
         if message.sender not in (AGENT, SYSTEM):
             names[message.sender] = None

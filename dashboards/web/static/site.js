@@ -224,6 +224,56 @@ for (const table of document.querySelectorAll("table[data-csv]")) {
   addButtons(table.parentElement, [["CSV", () => save(`${table.dataset.csv}.csv`, "text/csv", [csv(table)])]]);
 }
 
+// A transcript as one principal saw it.  The server does the same for ?as=NAME; an export has only this script.
+for (const form of document.querySelectorAll("form[data-see-as]")) {
+  const transcript = form.closest(".transcript");
+  const choice = form.elements.namedItem("as");
+  const seeAs = (name) => {
+    if (name) transcript.dataset.as = name; else delete transcript.dataset.as;
+    for (const lane of transcript.querySelectorAll(".lane")) lane.classList.toggle("seen", lane.dataset.who === name);
+    if (name) for (const turn of transcript.querySelectorAll("details.fold")) turn.open = true;
+    form.querySelector("[role=status]").textContent = name ? `Only what ${name} saw.` : "";
+  };
+  form.hidden = false;
+  form.querySelector("button").hidden = true;
+  const asked = new URLSearchParams(location.search).get("as");
+  if (asked && [...choice.options].some((option) => option.value === asked)) choice.value = asked;
+  seeAs(choice.value);
+  choice.addEventListener("change", () => {
+    seeAs(choice.value);
+    const address = choice.value ? `?as=${encodeURIComponent(choice.value)}` : location.pathname;
+    try { history.replaceState(null, "", address); } catch { /* a page from a file may not change its address */ }
+  });
+}
+
+for (const button of document.querySelectorAll("button[data-open-all]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    for (const turn of document.querySelectorAll("details.fold")) turn.open = true;
+    button.parentElement.hidden = true;
+  });
+}
+
+// A link to a folded turn opens it.
+function openTarget() {
+  const turn = location.hash && document.getElementById(location.hash.slice(1))?.querySelector("details.fold");
+  if (turn) turn.open = true;
+}
+addEventListener("hashchange", openTarget);
+openTarget();
+
+const leaks = [...document.querySelectorAll(".rule-fired[id]")];
+for (const hint of document.querySelectorAll("[data-keys]")) hint.hidden = leaks.length === 0;
+if (leaks.length > 0) {
+  addEventListener("keydown", (event) => {
+    const step = { n: 1, p: -1 }[event.key];
+    if (!step || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+    const here = leaks.findIndex((leak) => `#${leak.id}` === location.hash);
+    const next = here < 0 ? (step > 0 ? 0 : leaks.length - 1) : Math.min(Math.max(here + step, 0), leaks.length - 1);
+    location.hash = leaks[next].id;
+  });
+}
+
 // A live page refreshes itself.  Only its content is replaced, so that the reader keeps the scroll position.
 for (const place of document.querySelectorAll("[data-refresh]")) {
   setInterval(async () => {

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from muses_eval.dashboards.web.why.access import access_section
 from muses_eval.dashboards.web.why.instruct import instruct_section
 from muses_eval.dashboards.web.why.meeting import meeting_section
 from muses_eval.dashboards.web.why.queue import queue_section
@@ -20,6 +21,8 @@ class WhySection(Protocol):
 def why_section(episode: Episode) -> WhySection | None:
     """Returns the section of an episode; None for a family without one, and for an episode without evidence."""
     match episode.family:
+        case "access":
+            return access_section(episode)
         case "queue":
             return queue_section(episode)
         case "instruct":

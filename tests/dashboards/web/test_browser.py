@@ -19,6 +19,7 @@ from muses_eval.dashboards.web.server import make_app
 from muses_eval.dashboards.web.store_cache import StoreCache
 
 from tests.dashboards.web.site import HOSTILE, QUOTED, leaking, locked_run, store_of
+from tests.dashboards.web.test_why_access import access_episode
 from tests.storage.samples import scored
 
 if TYPE_CHECKING:
@@ -282,14 +283,39 @@ def test_two_runs_are_chosen_and_compared_down_to_their_transcripts(watched: Wat
     assert page.locator(".beside > div").count() == 2
 
 
-def test_leaked_words_are_highlighted(watched: Watched, site: str) -> None:
-    page = watched.page
-    page.goto(f"{site}/runs/played/episodes/index.html?model=scripted%2Fcompliant&family=access&order=worst")
-    page.locator("tbody th a").first.click()
-    marks = page.locator("article.leaked mark")
-    assert marks.count() > 0
+def test_leaks_are_marked_and_reached_by_key_and_a_principals_view_hides_the_rest(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    """With scripts in an export, and without scripts on a server."""
+    episode = access_episode(9)
+    cache = store_of(tmp_path / "store", [episode])
+    export(cache, tmp_path / "site")
+    found = Watched(browser.new_context())
+    page = found.page
+    page.goto((tmp_path / "site" / "runs" / "run-a" / "episodes" / f"{episode.episode_id}.html").as_uri())
+    marks, folded = page.locator("article.leaked mark"), page.locator("details.fold:not([open])")
     colour = "e => getComputedStyle(e).backgroundColor"
     assert marks.first.evaluate(colour) != page.locator("article.leaked").first.evaluate(colour)
+    for key, target in (("n", "#leak-1"), ("n", "#leak-2"), ("n", "#leak-2"), ("p", "#leak-1")):
+        page.keyboard.press(key)
+        assert page.evaluate("location.hash") == target
+    page.get_by_role("link", name="Bob, turn 5").click()
+    assert folded.count() == 4
+    page.get_by_role("button", name="Open all turns").click()
+    assert folded.count() == 0
+    assert len({lane.bounding_box()["x"] for lane in page.locator("article[data-who=Bob]").all()}) == 1  # type: ignore[index]
+    page.get_by_label("See it as").select_option("Bob")
+    assert not any(lane.is_visible() for lane in page.locator("article[data-who=Ana], .why, .judged, .briefing").all())
+    assert page.locator("article[data-who=Bob] p", has_text="it is the").is_visible()
+    assert found.problems == []
+    for address in served(cache):
+        plain = browser.new_context(java_script_enabled=False).new_page()
+        plain.goto(f"{address}/runs/run-a/episodes/{episode.episode_id}.html")
+        plain.get_by_label("See it as").select_option("Ana")
+        plain.get_by_role("button", name="Show").click()
+        plain.wait_for_url("**?as=Ana")
+        assert plain.locator("article[data-who=Ana] p", has_text="ana asks").is_visible()
+        assert not any(each.is_visible() for each in plain.locator("article[data-who=Bob], .why, .judged").all())
 
 
 @pytest.mark.parametrize("family", ["queue", "instruct", "meeting"])

@@ -1,6 +1,5 @@
 """The content of each page, on stores with known results."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +22,6 @@ from muses_eval.dashboards.web.pages.live import live_page
 from muses_eval.dashboards.web.render import render
 from muses_eval.dashboards.web.routes import find_page
 from muses_eval.dashboards.web.store_cache import StoreCache
-from muses_eval.pipeline.datasets.dataset import generate_dataset
 from muses_eval.pipeline.episode.episode import Episode
 from muses_eval.pipeline.episode.event import Event
 from muses_eval.pipeline.episode.score import Score
@@ -38,6 +36,7 @@ from muses_eval.storage.runs.run_lock import hold_run_lock
 from muses_eval.storage.runs.run_wish import send_command
 
 from tests.dashboards.web.site import HOSTILE, client, leaking, locked_run, parse, store_of, transcript_of
+from tests.dashboards.web.test_why_access import EVIDENCE, access_episode
 from tests.storage.samples import SAMPLE, failed, scored
 from tests.storage.test_account_state import ACCOUNT, FAST
 
@@ -325,7 +324,7 @@ def test_a_lane_shows_what_its_principal_saw_and_nothing_else(tmp_path: Path) ->
     assert (bob.said, bob.heard) == ("bob says x", ())
     assert one.to_all == ("for both x",)
     assert one.raw == "raw x"
-    assert [lane.name for lane in two.lanes] == ["Bob"]
+    assert [lane.name for lane in two.lanes if not lane.is_silent] == ["Bob"]
 
 
 def test_a_turn_names_the_rule_by_which_privacy_dropped() -> None:
@@ -345,7 +344,7 @@ def test_leaked_words_are_marked_with_the_broken_rule(cache: StoreCache) -> None
     lanes = re.findall(r"<article.*?</article>", texts["compliant"], re.DOTALL)
     marked = [lane for lane in lanes if "<mark>" in lane]
     assert marked
-    assert all("saw leaked content" in lane and "corrected rule:" in lane for lane in marked)
+    assert all("saw leaked content" in lane and "not authorised" in lane for lane in marked)
     assert "<mark>" not in texts["refuse"]
 
 
@@ -371,25 +370,18 @@ def test_a_long_text_is_folded_unless_the_rest_has_marked_words() -> None:
     assert ("details", {"class": "rest", "open": None}) in below.tags
 
 
-@pytest.mark.parametrize(("briefing", "marks"), [(None, 1), ("Another briefing.", 0)])
-def test_words_are_marked_only_when_the_briefing_is_that_of_the_scenario(
-    tmp_path: Path, briefing: str | None, marks: int
-) -> None:
-    scenario = generate_dataset("tiny", 0, ("access",)).scenarios("access")[0]
-    (name, *_) = (name for name in scenario.names if name not in scenario.truth.authorized)
-    reply = json.dumps({"target": name, "content": "Access granted."})
-    messages = transcript_of(
-        (0, "system", ("agent",), briefing or scenario.briefing),
-        (1, "agent", (), reply),
-        (1, "agent", (name,), "Access granted."),
+def test_a_scenario_of_access_names_to_whom_it_leaked(tmp_path: Path) -> None:
+    leaked, kept, older = (
+        access_episode(name=model, model=model, scenario_id="a1", evidence=evidence)
+        for model, evidence in (("leaky", EVIDENCE), ("tight", EVIDENCE[:2]), ("older", None))
     )
-    found = scored("a", {}, family="access", scenario_id=scenario.id, template=scenario.template, messages=messages)
-    cache = store_of(tmp_path, [found])
-    config = {"dataset": {"size": "tiny", "seed": 0}}
-    update_manifest(open_store(cache.store_url), "run-a", lambda manifest: replace(manifest, config=config))
-    text = client(cache).get(f"/runs/run-a/episodes/{found.episode_id}.html").text
-    assert text.count("<mark>Access granted</mark>") == marks
-    assert text.count("published rule: “access granted”") == marks
+    text = client(store_of(tmp_path, [leaked, kept, older])).get("/runs/run-a/scenarios/access/a1.html").text
+    cells = {re.findall(r">(\w+)</a>", row)[0]: re.findall(r"<td>([^<]*)</td>", row) for row in text.split("<tr>")[2:]}
+    assert {model: found[-1] for model, found in cells.items()} == {
+        "leaky": "Bob",
+        "tight": "–",
+        "older": "not recorded",
+    }
 
 
 def test_a_transcript_is_read_once(tmp_path: Path) -> None:
