@@ -2,12 +2,13 @@
 
 DuckDB has no unprivileged users, so there are three layers of defence:
 
-* the text: one statement that DuckDB's own parser classifies as a SELECT, with harmless table functions only.  Some
-  functions that a SELECT can call write files (``enable_logging``) or read memory (``arrow_scan``) despite all locks;
+* the text: one SELECT with harmless table functions only (:mod:`muses_eval.storage.query.query_check`);
 * the connection: it opens the store's own objects and no other path or address, has a memory limit and no disk, and
   cannot change its settings;
 * the process: each query runs in a process of its own, with resource limits, without permission to write files, and is
-  killed when its time is over.  It contains a query that gets past the first two layers or crashes DuckDB.
+  killed when its time is over.  It contains a query that gets past the first two layers or crashes DuckDB.  Its
+  environment contains no key; the store's credentials come with the request.  Its reply is bounded JSON
+  (:mod:`muses_eval.storage.query.query_result`).
 
 This adds a fraction of a second to each query, so pages use it for the SQL form only, not for their own queries.
 """
@@ -15,143 +16,146 @@ This adds a fraction of a second to each query, so pages use it for the SQL form
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, cast
 
 import duckdb
 import pyarrow as pa
 from muses_eval.pipeline.errors import MusesError
 from muses_eval.storage.objects.object_store import ObjectStore
+from muses_eval.storage.objects.open_store import open_store
+from muses_eval.storage.objects.s3_store import S3Store
 from muses_eval.storage.query.duckdb_connection import connect_to
+from muses_eval.storage.query.query_check import refusal
+from muses_eval.storage.query.query_result import (
+    DEFAULT_LIMITS,
+    QueryLimits,
+    QueryRefusedError,
+    ResultTable,
+    decode_table,
+    encode_table,
+)
 from muses_eval.storage.query.resilient_query import resilient_query
 from muses_eval.storage.query.store_snapshot import StoreSnapshot
 from muses_eval.storage.schema.parquet_schema import schema_template
 
-_HARMLESS_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "range", "unnest"})
 _MEMORY_FACTOR = 2
 """Memory limit of the process, as a multiple of the query's: DuckDB does not count all memory that it holds."""
 _BASE_MEMORY_MB = 256
 """Memory of the process before the query starts."""
 _BATCH_ROWS = 1000
 _MB = 2**20
+_KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
+"""Environment variables that the process gets; all others may contain keys."""
+_NO_OTHER_CREDENTIALS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
-class QueryRefusedError(MusesError):
-    """The query is not allowed, is wrong, or exceeds a limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryLimits:
-    """Limits of one query."""
-
-    seconds: float = 30.0
-    """Seconds from the start of its process to its end."""
-    memory_mb: int = 1024
-    rows: int = 10_000
-    result_mb: int = 16
-
-
-@dataclass(frozen=True, slots=True)
-class ResultTable:
-    """Result of a query."""
-
-    columns: tuple[str, ...]
-    """Names of the columns; several may have the same name."""
-    rows: tuple[tuple[Any, ...], ...]
-    truncated: bool
-    """True when there were more rows than the limits allow."""
-    lost: tuple[str, ...]
-    """Descriptions of damaged objects that the result does not include."""
-
-
-def query(store_url: str, sql: str, limits: QueryLimits = QueryLimits()) -> ResultTable:
+def query(store_url: str, sql: str, limits: QueryLimits = DEFAULT_LIMITS) -> ResultTable:
     """Runs *sql* over the views of a store.
 
     Raises:
         QueryRefusedError: the query is not allowed, fails, or exceeds a limit.
         MusesError: the store cannot be read.
     """
-    request = json.dumps({"store_url": store_url, "sql": sql, "limits": asdict(limits)}).encode()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    store = open_store(store_url)
+    request = {"store_url": store.url, "sql": sql, "limits": asdict(limits), "access": _access(store)}
+    data = _reply_of_process(json.dumps(request).encode(), limits)
     try:
-        done = subprocess.run(
-            [sys.executable, "-B", "-P", "-m", "muses_eval.storage.query.sandbox"],
-            input=request,
-            capture_output=True,
-            env=environment,
-            timeout=limits.seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        reply = json.loads(data)
+        kind = reply["kind"]
+        if kind == "table":
+            return decode_table(reply)
+        problem = str(reply["problem"])
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
+        raise QueryRefusedError(
+            f"the query's process ended without a result; it most likely needed more than the limit of"
+            f" {limits.memory_mb} MB"
+        ) from None
+    raise MusesError(problem) if kind == "error" else QueryRefusedError(problem)
+
+
+def process_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment of the process, without the variables that may contain keys."""
+    kept = {name: environ[name] for name in _KEPT_VARIABLES if name in environ}
+    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path if entry)
+    return {**kept, **_NO_OTHER_CREDENTIALS, "PYTHONPATH": path}
+
+
+def _access(store: ObjectStore) -> dict[str, str]:
+    """Returns the variables with which the process reads a bucket: the current keys, for this endpoint only."""
+    if not isinstance(store, S3Store):
+        return {}
+    settings = store.client_settings()
+    proxy = None if settings.proxy is None else settings.proxy.url_with_login
+    found = {
+        "AWS_ACCESS_KEY_ID": settings.key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.secret,
+        "AWS_SESSION_TOKEN": settings.token,
+        "AWS_ENDPOINT_URL_S3": settings.endpoint,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_CA_BUNDLE": None if settings.ca_bundle is None else str(settings.ca_bundle),
+        "HTTP_PROXY": proxy,
+        "HTTPS_PROXY": proxy,
+        "MUSES_S3_BUCKET_OWNER": os.environ.get("MUSES_S3_BUCKET_OWNER"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _reply_of_process(request: bytes, limits: QueryLimits) -> bytes:
+    """Returns what the process writes to stdout, at most a little more than the limit of the result.
+
+    Raises:
+        QueryRefusedError: the time is over, or the process wrote more.
+    """
+    most = (limits.result_mb + 1) * _MB
+    over = threading.Event()
+    with subprocess.Popen(
+        [sys.executable, "-B", "-P", "-m", "muses_eval.storage.query.sandbox"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=process_environment(os.environ),
+        cwd="/",
+        start_new_session=True,
+    ) as process:
+
+        def stop() -> None:
+            over.set()
+            _kill(process.pid)
+
+        timer = threading.Timer(limits.seconds, stop)
+        timer.start()
+        try:
+            with suppress(BrokenPipeError), cast("IO[bytes]", process.stdin) as stdin:
+                stdin.write(request)
+            data = cast("IO[bytes]", process.stdout).read(most + 1)
+        finally:
+            timer.cancel()
+            _kill(process.pid)
+    if over.is_set():
         raise QueryRefusedError(
             f"the query took longer than {limits.seconds:g} s and was stopped; ask for fewer rows, or for one run"
-        ) from None
-    return _parse_reply(done, limits)
+        )
+    if len(data) > most:
+        raise QueryRefusedError(f"the result is larger than the limit of {limits.result_mb} MB; ask for less")
+    return data
 
 
-def _parse_reply(done: "subprocess.CompletedProcess[bytes]", limits: QueryLimits) -> ResultTable:
-    head_line, _, data = done.stdout.partition(b"\n")
-    try:
-        facts = json.loads(head_line)
-    except ValueError:
-        raise QueryRefusedError(
-            f"the query's process ended without a result (exit status {done.returncode}); it most likely needed more"
-            f" than the limit of {limits.memory_mb} MB"
-        ) from None
-    if facts["kind"] == "refused":
-        raise QueryRefusedError(facts["problem"])
-    if facts["kind"] == "error":
-        raise MusesError(facts["problem"])
-    table = pa.ipc.open_stream(data).read_all()
-    columns = (column.to_pylist() for column in table.columns)
-    rows = tuple(zip(*columns, strict=True))
-    return ResultTable(tuple(table.column_names), rows, facts["truncated"], tuple(facts["lost"]))
-
-
-def refusal(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
-    """Returns the reason to refuse a text, or None when it may run.  Does not execute it."""
-    try:
-        statements = connection.extract_statements(sql)
-    except duckdb.Error as error:
-        return str(error)
-    kinds = [statement.type.name for statement in statements]
-    if kinds != ["SELECT"]:
-        found = ", ".join(kinds) or "nothing"
-        return f"only one SELECT is allowed (also FROM, WITH, VALUES, DESCRIBE and SUMMARIZE); this is {found}"
-    (serialized,) = connection.execute("SELECT json_serialize_sql($1)", [sql]).fetchone() or ("{}",)
-    tree = json.loads(serialized)
-    if tree.get("error", True):
-        return f"only one SELECT is allowed; DuckDB rejects this one: {tree.get('error_message', 'unknown statement')}"
-    foreign = sorted({name for name in _table_functions(tree) if name not in _HARMLESS_FUNCTIONS})
-    if foreign:
-        allowed = ", ".join(sorted(_HARMLESS_FUNCTIONS))
-        return f"{', '.join(foreign)}: not allowed in FROM; allowed functions are {allowed}"
-    if _calls(tree, "current_setting"):
-        return "current_setting: not allowed, because settings contain the password of a proxy"
-    return None
-
-
-def _calls(node: object, name: str) -> bool:
-    """Returns True when an expression at any depth calls the function *name*."""
-    if isinstance(node, dict):
-        found = node.get("class") == "FUNCTION" and str(node.get("function_name")).lower() == name
-        return found or _calls(list(node.values()), name)
-    return isinstance(node, list) and any(_calls(inner, name) for inner in node)
-
-
-def _table_functions(node: object) -> Iterator[str]:
-    """Yields the names of all functions in the place of a table, at any depth."""
-    if isinstance(node, dict):
-        if node.get("type") == "TABLE_FUNCTION":
-            yield str(node["function"].get("function_name", "?")).lower()
-        node = list(node.values())
-    if isinstance(node, list):
-        for inner in node:
-            yield from _table_functions(inner)
+def _kill(group: int) -> None:
+    """Kills the process and all that it has started; it has not been waited for, so its id is still its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def connect_locked(store: ObjectStore, snapshot: StoreSnapshot, memory_mb: int) -> duckdb.DuckDBPyConnection:
@@ -167,10 +171,11 @@ def connect_locked(store: ObjectStore, snapshot: StoreSnapshot, memory_mb: int) 
 
 
 def _main() -> None:
-    """Runs one query: reads a JSON request from stdin, writes a line of JSON and an Arrow stream to stdout."""
+    """Runs one query: reads a JSON request from stdin, writes a JSON reply to stdout."""
     request = json.loads(sys.stdin.buffer.read())
     limits = QueryLimits(**request["limits"])
     _limit_resources(limits)
+    os.environ.update(request["access"])  # not in the environment with which the process started, which others can read
     try:
         found = resilient_query(
             request["store_url"],
@@ -186,8 +191,7 @@ def _main() -> None:
     except MusesError as error:
         _reply({"kind": "error", "problem": str(error)})
     else:
-        data, truncated = found.value
-        _reply({"kind": "table", "truncated": truncated, "lost": list(map(str, found.lost))}, data)
+        _reply({"kind": "table", **found.value, "lost": list(map(str, found.lost))})
 
 
 def _limit_resources(limits: QueryLimits) -> None:
@@ -203,23 +207,12 @@ def _limit_resources(limits: QueryLimits) -> None:
             resource.setrlimit(name, (limit, limit))
 
 
-def _run(connection: duckdb.DuckDBPyConnection, sql: str, limits: QueryLimits) -> tuple[bytes, bool]:
+def _run(connection: duckdb.DuckDBPyConnection, sql: str, limits: QueryLimits) -> dict[str, Any]:
     problem = refusal(connection, sql)
     if problem is not None:
         raise QueryRefusedError(problem)
     reader = connection.execute(sql).to_arrow_reader(_BATCH_ROWS)  # rows are fetched as they are read
-    sink, rows, truncated = pa.BufferOutputStream(), 0, False
-    with pa.ipc.new_stream(sink, reader.schema) as stream:
-        for batch in _batches(reader):
-            kept = batch.slice(0, limits.rows - rows)
-            fits = sink.tell() + kept.nbytes <= limits.result_mb * _MB
-            truncated = not fits or kept.num_rows < batch.num_rows
-            if fits:
-                stream.write_batch(kept)
-            if truncated:
-                break
-            rows += kept.num_rows
-    return sink.getvalue().to_pybytes(), truncated
+    return encode_table(reader.schema, _batches(reader), limits)
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
@@ -231,8 +224,8 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         raise kind(str(error)) from error
 
 
-def _reply(facts: Mapping[str, object], data: bytes = b"") -> None:
-    sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n" + data)
+def _reply(reply: Mapping[str, object]) -> None:
+    sys.stdout.buffer.write(json.dumps(reply, default=str, ensure_ascii=False).encode(errors="replace"))
 
 
 if __name__ == "__main__":

@@ -128,6 +128,15 @@ def test_no_rows_and_no_columns(ask: Ask) -> None:
 
 
 @pytest.mark.usefixtures("store")
+def test_statements_besides_select(ask: Ask, store: None) -> None:
+    pivoted = strictly(ask("sql", "pivot episodes on outcome using count(*) group by family", "--format=json"))
+    assert pivoted == [{"family": "queue", "scored": 2}]
+    assert "analyzed_plan" in ask("sql", "explain analyze from episodes", "--format=json")
+    assert "physical_plan" in ask("sql", "explain from episodes")
+    assert "column_name" in ask("sql", "describe episodes").splitlines()[0]
+    assert "q25" in ask("sql", "summarize runs").splitlines()[0]
+
+
 def test_a_trace_is_found_by_the_beginning_of_its_id(ask: Ask) -> None:
     ids = [row["episode_id"] for row in strictly(ask("sql", "select episode_id from episodes", "--format=json"))]
     whole = ask("trace", ids[0])

@@ -15,7 +15,9 @@ import pytest
 from muses_eval.storage.objects.object_keys import ShardKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
-from muses_eval.storage.query.sandbox import QueryLimits, QueryRefusedError, connect_locked, query, refusal
+from muses_eval.storage.query.query_check import refusal
+from muses_eval.storage.query.query_result import QueryLimits, QueryRefusedError
+from muses_eval.storage.query.sandbox import connect_locked, query
 from muses_eval.storage.query.store_snapshot import read_snapshot
 from muses_eval.storage.runs.manifest import create_or_check
 from muses_eval.storage.runs.shards import write_shard
@@ -89,6 +91,13 @@ HARMLESS = [
     "SELECT list_filter(scores, lambda s: s.metric = 'f1') FROM episodes",
     "SELECT ';', '--', 'COPY t TO x'",
     "SELECT config->>'$.models[0].name' FROM runs",
+    "PIVOT (SELECT 1 AS a, 2 AS b) ON a USING sum(b)",
+    "WITH x AS (SELECT model, outcome FROM episodes) PIVOT x ON outcome USING count(*)",
+    "EXPLAIN SELECT count(*) FROM episodes",
+    "-- the plan\nexplain (format json) FROM runs",
+    "EXPLAIN ANALYZE SELECT model FROM episodes",
+    "FROM information_schema.columns",
+    "WITH columns AS (SELECT 1 AS a) FROM columns",
 ]
 
 
@@ -113,7 +122,6 @@ STATEMENTS = [
     "WITH x AS (COPY (SELECT 1) TO '{out}') SELECT * FROM x",
     "WITH x AS (INSERT INTO manifests SELECT * FROM manifests RETURNING *) SELECT * FROM x",
     "EXPLAIN ANALYZE COPY (SELECT 1) TO '{out}'",
-    "EXPLAIN SELECT 1",
     "EXPORT DATABASE '{out}'",
     "IMPORT DATABASE '{secret}'",
     "ATTACH '{secret}/secret.db' AS other",
@@ -145,7 +153,13 @@ STATEMENTS = [
     "CHECKPOINT",
     "VACUUM",
     "ANALYZE",
-    "PIVOT (SELECT 1 AS a, 2 AS b) ON a USING sum(b)",
+    "PIVOT runs ON state; DROP VIEW runs",
+    "CREATE TEMP TYPE e AS ENUM ('a'); SELECT 1",
+    "CREATE TABLE x AS PIVOT runs ON state",
+    "INSERT INTO manifests PIVOT runs ON state",
+    "EXPLAIN ANALYZE CREATE TABLE x AS SELECT 1",
+    "EXPLAIN ANALYZE SELECT 1; DROP VIEW runs",
+    "EXPLAIN ANALYZE PIVOT runs ON state",
 ]
 FUNCTIONS = [
     "SELECT count(*) FROM runs WHERE Current_Setting('http_proxy_' || 'password') > ''",
@@ -190,6 +204,21 @@ FUNCTIONS = [
     "FROM arrow_scan(1, 2, 3)",
     "FROM seq_scan(1)",
     "FROM test_all_types()",
+    "FROM pg_settings",
+    "FROM pg_catalog.pg_settings",
+    "FROM system.pg_catalog.pg_settings",
+    "SELECT (SELECT any_value(setting) FROM \"PG_Settings\" WHERE name = 'allowed_paths')",
+    "SUMMARIZE pg_settings",
+    "FROM duckdb_views",
+    "FROM sqlite_master",
+    "FROM information_schema.views",
+    "EXPLAIN ANALYZE FROM read_text('{secret}/secret.txt')",
+    "/* a */ EXPLAIN -- b\n (FORMAT json) FROM pg_settings",
+    "EXPLAIN SELECT current_setting('allowed_paths')",
+    "PIVOT (FROM read_text('{secret}/secret.txt')) ON content",
+    "PIVOT pg_settings ON name USING any_value(setting)",
+    "PIVOT (SELECT Current_Setting('allowed_paths') AS a) ON a",
+    "WITH x AS (FROM pg_settings) PIVOT x ON name USING count(*)",
 ]
 
 
@@ -338,6 +367,64 @@ def test_rows_are_cut_and_that_is_said(folder: ObjectStore) -> None:
     assert large.truncated
 
 
+def test_long_values_are_cut_and_that_is_said(folder: ObjectStore) -> None:
+    limits = QueryLimits(cell_chars=10)
+    found = query(folder.url, "SELECT repeat('x', 11), repeat('x', 10), range(9), 1.50, sum(3), NULL", limits)
+    assert found.cut
+    assert [str(value) for value in found.rows[0]] == ["x" * 10 + "…", "x" * 10, "[0, 1, 2, …", "1.50", "3", "None"]
+    assert not query(folder.url, "SELECT repeat('x', 10)", limits).cut
+    wide = "SELECT " + ", ".join(map(str, range(20)))
+    with pytest.raises(QueryRefusedError, match="20 columns; expected at most 10"):
+        query(folder.url, wide, QueryLimits(columns=10))
+
+
+def test_the_process_starts_without_keys(s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the command line nor the environment of the process shows a key, and it can read the bucket."""
+    store = open_store(s3_url)
+    write_shard(store, KEY, [episode(1)])
+    monkeypatch.setenv("OPENAI_API_KEY", SEEN)
+    monkeypatch.setenv("MUSES_DASHBOARD_TOKEN", SEEN)
+    shown: list[bytes] = []
+    start = subprocess.Popen
+
+    def started(*arguments: object, **options: object) -> object:
+        process = start(*arguments, **options)  # type: ignore[call-overload]
+        shown.extend(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("environ", "cmdline"))
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    assert query(s3_url, "SELECT count(*) FROM episodes").rows == ((1,),)
+    assert b"PYTHONPATH=" in shown[0]
+    assert not [text for text in (SEEN, SECRET, KEY_ID) for part in shown if text.encode() in part]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"[" * 100_000,
+        b"null",
+        b'{"kind": "table"}',
+        b'{"kind": "table", "columns": [["a", "pickle"]], "rows": [], "truncated": 0, "cut": 0, "lost": []}',
+        b'{"kind": "table", "columns": [["a", "plain"]], "rows": [[1, 2]], "truncated": 0, "cut": 0, "lost": []}',
+        b'{"kind": "table", "columns": [["a", "decimal"]], "rows": [["x"]], "truncated": 0, "cut": 0, "lost": []}',
+        b"x" * 3 * 2**20,
+    ],
+)
+def test_a_process_that_was_taken_over_is_not_believed(
+    folder: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reply: bytes
+) -> None:
+    """Whatever the process writes, the caller gets an error, and reads only as much as the limit allows."""
+    (tmp_path / "reply").write_bytes(reply)
+    fake = tmp_path / "python"
+    wait = "sleep 600" if len(reply) > 2**20 else "true"
+    fake.write_text(f"#!/bin/sh\ncat {tmp_path}/reply\n{wait}\n")
+    fake.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(fake))
+    with pytest.raises(QueryRefusedError, match=r"without a result|larger than the limit"):
+        query(folder.url, "SELECT 1", QueryLimits(result_mb=1))
+
+
 def test_time_is_limited(folder: ObjectStore) -> None:
     """The time limit also stops work that DuckDB does not interrupt."""
     for text in (
@@ -367,7 +454,8 @@ def test_memory_is_limited(folder: ObjectStore, text: str) -> None:
 def test_the_process_writes_no_file(folder: ObjectStore, tmp_path: Path) -> None:
     """The process cannot write files even without DuckDB's restrictions."""
     code = (
-        "import duckdb; from muses_eval.storage.query.sandbox import QueryLimits, _limit_resources;"
+        "import duckdb; from muses_eval.storage.query.query_result import QueryLimits;"
+        "from muses_eval.storage.query.sandbox import _limit_resources;"
         "_limit_resources(QueryLimits());"
         f"duckdb.sql(\"COPY (SELECT 1) TO '{tmp_path}/out.csv'\")"
     )
@@ -375,6 +463,15 @@ def test_the_process_writes_no_file(folder: ObjectStore, tmp_path: Path) -> None
     assert done.returncode != 0
     assert "File too large" in done.stderr
     assert not (tmp_path / "out.csv").exists() or (tmp_path / "out.csv").stat().st_size == 0
+
+
+def test_a_plan_shows_no_path(folder: ObjectStore) -> None:
+    """A plan names neither the files of the store nor its folder."""
+    for text in ("EXPLAIN ANALYZE FROM episodes", "EXPLAIN (FORMAT json) FROM traces"):
+        ((_, plan),) = query(folder.url, text).rows
+        assert "parquet" in plan.lower()
+        assert Path(folder.url).name not in plan
+        assert "model-a" not in plan
 
 
 def test_a_damaged_object_is_named(folder: ObjectStore) -> None:

@@ -13,9 +13,11 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 import uvicorn
+from muses_eval.dashboards.web.access_control import AccessRules
+from muses_eval.dashboards.web.access_token import AccessToken
 from muses_eval.dashboards.web.export import export
 from muses_eval.dashboards.web.page import segment
-from muses_eval.dashboards.web.server import make_app
+from muses_eval.dashboards.web.server import OPEN, make_app
 from muses_eval.dashboards.web.store_cache import StoreCache
 
 from tests.dashboards.web.site import HOSTILE, QUOTED, leaking, locked_run, store_of
@@ -61,8 +63,8 @@ def site(played_store: str) -> Iterator[str]:
     yield from served(StoreCache(played_store))
 
 
-def served(cache: StoreCache) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(make_app(cache), host="127.0.0.1", port=0, log_level="error"))
+def served(cache: StoreCache, rules: AccessRules = OPEN) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(make_app(cache, rules), host="127.0.0.1", port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -460,3 +462,40 @@ def test_hostile_text_runs_nowhere(browser: "Browser", tmp_path: Path) -> None:
         assert found.page.locator("main h1").count() == 1
         context.close()
         assert found.problems == []
+
+
+def test_a_shared_link_leads_through_the_sign_in_and_other_sites_cannot_post(
+    browser: "Browser", played_store: str, tmp_path: Path
+) -> None:
+    token = "token-of-the-browser-test"
+    for address in served(StoreCache(played_store), AccessRules(AccessToken.parse(token, "the test"))):
+        context = browser.new_context()
+        page = context.new_page()
+        page.set_default_timeout(120_000)
+        shared = f"{address}/runs/played/episodes/index.html?model=scripted%2Frefuse"
+        page.goto(shared)
+        page.get_by_label("Access token").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(shared)
+        assert page.get_by_label("model").input_value() == "scripted/refuse"
+        page.goto(f"{address}/sql.html")
+        page.get_by_label("One SELECT").fill("select 40 + 2 as answer")
+        page.get_by_role("button", name="Run").click()
+        assert page.locator("td[data-value='42']").count() == 1, "the own form is accepted over plain HTTP"
+        # The file stands for a foreign site: its origin is another one, and the visitor has signed in.
+        (tmp_path / "evil.html").write_text(
+            f"<form method=post action='{address}/sql.html'><input name=q value='select 1'><button>Win</button></form>"
+            f"<img src='{address}/sql.html?q=select+1'><a href='{shared}'>link</a>"
+        )
+        page.goto((tmp_path / "evil.html").as_uri())
+        assert page.locator("img").evaluate("image => image.naturalWidth") == 0
+        page.get_by_role("button", name="Win").click()
+        page.wait_for_url(f"{address}/sql.html")
+        assert "another site sent this request" in page.locator("body").inner_text()
+        page.goto((tmp_path / "evil.html").as_uri())
+        page.get_by_role("link", name="link").click()
+        page.wait_for_url(shared)
+        assert page.get_by_label("model").input_value() == "scripted/refuse", "a link keeps the session"
+        page.get_by_role("button", name="Sign out").click()
+        assert page.get_by_label("Access token").is_visible()
+        context.close()

@@ -1,6 +1,7 @@
 """The content of each page, on stores with known results."""
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from muses_eval.dashboards.web.export import exported_files
 from muses_eval.dashboards.web.message_text import FOLD_ABOVE, marked, shown_text
 from muses_eval.dashboards.web.model_styles import model_styles
 from muses_eval.dashboards.web.page import NoSuchPageError, PageRequest, segment
-from muses_eval.dashboards.web.pages import episodes, leaderboard, transcript
+from muses_eval.dashboards.web.pages import episodes, leaderboard, sql, transcript
 from muses_eval.dashboards.web.pages.compare_runs import run_predecessors
 from muses_eval.dashboards.web.pages.figures import Figure, figures_page
 from muses_eval.dashboards.web.pages.history import history_page
@@ -663,6 +664,46 @@ def test_a_refused_query_shows_the_reason_and_stays_in_the_form(varied: StoreCac
     assert 'role="alert"' in answer.text
     assert "root:" not in answer.text
     assert "<table" not in answer.text
+
+
+@pytest.mark.parametrize("columns", ["run_id, episode_id", "model, episode_id"])
+def test_the_ids_of_episodes_lead_to_their_transcripts(varied: StoreCache, columns: str) -> None:
+    browser = client(varied)
+    text = browser.post("/sql.html", data={"q": f"select {columns} from episodes order by episode_id limit 2"}).text
+    links = [a["href"] or "" for tag, a in parse(text).tags if tag == "a" and "/episodes/" in (a.get("href") or "")]
+    assert len(links) == 2
+    assert browser.get(f"/{links[0]}").status_code == 200
+    foreign = browser.post(
+        "/sql.html", data={"q": "select 'x' as episode_id, '../a' as run_id union all select 1, null"}
+    )
+    assert 'href="runs/_2e._2fa/episodes/x.html"' in foreign.text, "a value of the query is one segment of the path"
+
+
+def test_the_page_of_a_large_result_stays_small(varied: StoreCache) -> None:
+    query = "select repeat('<', 1000000) as a, i from range(5000) t(i)"
+    answer = client(varied).post("/sql.html", data={"q": query})
+    assert "texts of more than 10,000 characters are cut" in answer.text
+    assert "the limit cut off further rows" in answer.text
+    assert len(answer.content) < 12_000_000
+
+
+def test_only_some_queries_run_at_once(varied: StoreCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "_SLOTS", threading.BoundedSemaphore(1))
+    browser = client(varied)
+    with sql._SLOTS:
+        busy = browser.post("/sql.html", data={"q": "select 41 + 1"}).text
+    assert "queries are running" in busy
+    assert 'data-value="42"' not in busy
+    for text in ("drop view episodes", "select 41 + 1"):  # a refused query frees its place
+        free = browser.post("/sql.html", data={"q": text}).text
+    assert 'data-value="42"' in free
+
+
+def test_a_plan_and_a_pivot_are_shown(varied: StoreCache) -> None:
+    browser = client(varied)
+    assert "<pre>" in browser.post("/sql.html", data={"q": "explain select 1"}).text
+    pivot = browser.post("/sql.html", data={"q": "pivot episodes on outcome using count(*) group by family"}).text
+    assert ">scored</th>" in pivot
 
 
 # ---- history
