@@ -17,8 +17,8 @@ _HARMLESS_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "r
 _HARMLESS_CATALOG = frozenset({"tables", "columns"})
 """Views of ``information_schema`` that show only the names and types of the columns."""
 _COMMENTS = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
-_OPTIONS = r"(?:analyze\b|\(\s*(?:format|analyze)\b[\w\s,]*\))?"
-_EXPLAIN = re.compile(rf"{_COMMENTS}explain\b\s*{_OPTIONS}", re.IGNORECASE | re.DOTALL)
+_EXPLAIN = re.compile(rf"{_COMMENTS}explain\b\s*(?:\(\s*format\s+\w+\s*\))?", re.IGNORECASE | re.DOTALL)
+_ANALYZE = re.compile(rf"{_COMMENTS}explain\b\s*(?:analyze\b|\([^)]*\banalyze\b)", re.IGNORECASE | re.DOTALL)
 _WORD = re.compile(r"\w+")
 
 
@@ -30,6 +30,8 @@ def refusal(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
         return str(error)
     kinds = [statement.type.name for statement in statements]
     explain = _EXPLAIN.match(sql)
+    if kinds == ["EXPLAIN"] and _ANALYZE.match(sql):
+        return "EXPLAIN ANALYZE: not allowed, because it shows the paths of the store's objects; use EXPLAIN"
     if kinds == ["EXPLAIN"] and explain:
         return refusal(connection, sql[explain.end() :])
     if kinds == ["CREATE", "SELECT"] and not any(statement.query for statement in statements):

@@ -95,7 +95,7 @@ HARMLESS = [
     "WITH x AS (SELECT model, outcome FROM episodes) PIVOT x ON outcome USING count(*)",
     "EXPLAIN SELECT count(*) FROM episodes",
     "-- the plan\nexplain (format json) FROM runs",
-    "EXPLAIN ANALYZE SELECT model FROM episodes",
+    "EXPLAIN (FORMAT json) SELECT model FROM episodes",
     "FROM information_schema.columns",
     "WITH columns AS (SELECT 1 AS a) FROM columns",
 ]
@@ -466,12 +466,15 @@ def test_the_process_writes_no_file(folder: ObjectStore, tmp_path: Path) -> None
 
 
 def test_a_plan_shows_no_path(folder: ObjectStore) -> None:
-    """A plan names neither the files of the store nor its folder."""
-    for text in ("EXPLAIN ANALYZE FROM episodes", "EXPLAIN (FORMAT json) FROM traces"):
+    """A plan names neither the files of the store nor its folder; that of EXPLAIN ANALYZE would."""
+    for text in ("EXPLAIN FROM episodes", "EXPLAIN (FORMAT json) FROM traces"):
         ((_, plan),) = query(folder.url, text).rows
         assert "parquet" in plan.lower()
         assert Path(folder.url).name not in plan
         assert "model-a" not in plan
+    for text in ("EXPLAIN ANALYZE FROM traces", "-- x\nexplain (format json, analyze) FROM traces"):
+        with pytest.raises(QueryRefusedError, match="EXPLAIN ANALYZE: not allowed"):
+            query(folder.url, text)
 
 
 def test_a_damaged_object_is_named(folder: ObjectStore) -> None:
