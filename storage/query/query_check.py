@@ -29,10 +29,9 @@ def refusal(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
     except duckdb.Error as error:
         return str(error)
     kinds = [statement.type.name for statement in statements]
-    explain = _EXPLAIN.match(sql)
-    if kinds == ["EXPLAIN"] and _ANALYZE.match(sql):
-        return "EXPLAIN ANALYZE: not allowed, because it shows the paths of the store's objects; use EXPLAIN"
-    if kinds == ["EXPLAIN"] and explain:
+    if kinds == ["EXPLAIN"] and (explain := _EXPLAIN.match(sql)):
+        if _ANALYZE.match(sql):
+            return "EXPLAIN ANALYZE: not allowed, because it shows the paths of the store's objects; use EXPLAIN"
         return refusal(connection, sql[explain.end() :])
     if kinds == ["CREATE", "SELECT"] and not any(statement.query for statement in statements):
         return _refusal_of_pivot(connection, sql)
@@ -40,6 +39,10 @@ def refusal(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
         found = ", ".join(kinds) or "nothing"
         forms = "also FROM, WITH, VALUES, PIVOT, DESCRIBE, SUMMARIZE and EXPLAIN"
         return f"only one SELECT is allowed ({forms}); this is {found}"
+    return _refusal_of_select(connection, sql)
+
+
+def _refusal_of_select(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
     (serialized,) = connection.execute("SELECT json_serialize_sql($1)", [sql]).fetchone() or ("{}",)
     tree = json.loads(serialized)
     if tree.get("error", True):

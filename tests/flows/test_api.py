@@ -297,7 +297,8 @@ def test_an_interrupt_keeps_the_finished_episodes(tmp_path: Path) -> None:
 
 
 STUBBORN = """
-import asyncio
+import asyncio, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets jobs in the background ignore it
 from muses_eval.flows.job.own_thread import run_in_own_thread
 
 async def stubborn():

@@ -128,7 +128,7 @@ def test_no_rows_and_no_columns(ask: Ask) -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_statements_besides_select(ask: Ask, store: None) -> None:
+def test_statements_besides_select(ask: Ask) -> None:
     pivoted = strictly(ask("sql", "pivot episodes on outcome using count(*) group by family", "--format=json"))
     assert pivoted == [{"family": "queue", "scored": 2}]
     assert "analyzed_plan" in ask("sql", "explain analyze from episodes", "--format=json")
@@ -137,6 +137,7 @@ def test_statements_besides_select(ask: Ask, store: None) -> None:
     assert "q25" in ask("sql", "summarize runs").splitlines()[0]
 
 
+@pytest.mark.usefixtures("store")
 def test_a_trace_is_found_by_the_beginning_of_its_id(ask: Ask) -> None:
     ids = [row["episode_id"] for row in strictly(ask("sql", "select episode_id from episodes", "--format=json"))]
     whole = ask("trace", ids[0])
@@ -268,7 +269,7 @@ def test_scenarios_that_are_played_alone(ask: Ask, capsys: pytest.CaptureFixture
     chosen = rows[1]
     command = ["run", "--model=scripted/oracle", "--dataset=generated:2", "--name=again"]
     assert main([*command, "--scenario", chosen["scenario_id"]]) == 0
-    assert "1 episodes planned, 1 scored" in capsys.readouterr().err
+    assert "1 episode planned, 1 scored" in capsys.readouterr().err
     assert json.loads(ask("sql", ids.format("<>"), "--format=json")) == [chosen]
     wrong = f"{chosen['scenario_id']}x"
     assert main([*command, "--scenario", wrong]) == 2
