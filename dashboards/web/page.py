@@ -19,6 +19,8 @@ class PageRequest:
     """Fields of the form that the request posts; None for a request that only reads."""
     live: bool = True
     """True when a server shows the page; False in an export."""
+    signed_in: bool = False
+    """True when the server has a token and the visitor has signed in with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Page:
     values: Mapping[str, Any]
     run_id: str | None = None
     """The run that the page is about; the navigation links to the pages of that run."""
+    is_done: bool = False
+    """True when a posted form was carried out; the browser then reads the page anew, so reloading repeats nothing."""
 
 
 class NoSuchPageError(Exception):

@@ -94,7 +94,7 @@ def _each_model_of_both(cache: StoreCache) -> Iterable[PathParams]:
 ROUTES = (
     Route("index.html", runs_page, lambda _: ({},)),
     Route("history.html", history_page, lambda _: ({},)),
-    Route("live.html", live_page, lambda _: ()),
+    Route("live.html", live_page, lambda _: (), takes_form=True),
     Route("runs/{run}/index.html", leaderboard_page, _each_run),
     Route("runs/{run}/agents.html", agents_page, _each_run_with_agents),
     Route(
@@ -117,7 +117,12 @@ ROUTES = (
 
 
 def find_page(
-    cache: StoreCache, path: str, query_params: Mapping[str, str], form: Mapping[str, str] | None = None
+    cache: StoreCache,
+    path: str,
+    query_params: Mapping[str, str],
+    form: Mapping[str, str] | None = None,
+    *,
+    signed_in: bool = False,
 ) -> Page:
     """Returns the page at *path*; *form*: the fields of a posted form.
 
@@ -127,5 +132,5 @@ def find_page(
     for route in ROUTES:
         params = route.match(path)
         if params is not None and (form is None or route.takes_form):
-            return route.handler(cache, PageRequest(params, query_params, form))
+            return route.handler(cache, PageRequest(params, query_params, form, signed_in=signed_in))
     raise NoSuchPageError(f"there is no page at {path!r}")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from muses_eval.dashboards.web.access_control import AccessControl, AccessRules
 from muses_eval.dashboards.web.form import BadFormError, read_form
-from muses_eval.dashboards.web.page import NoSuchPageError, Page
+from muses_eval.dashboards.web.page import NoSuchPageError, Page, relative
 from muses_eval.dashboards.web.render import render
 from muses_eval.dashboards.web.routes import find_page
 from muses_eval.dashboards.web.store_cache import StoreCache
@@ -30,7 +30,7 @@ def make_app(cache: StoreCache, rules: AccessRules = OPEN) -> FastAPI:
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(AccessControl, rules=rules)
-    site = _Site(cache, sign_out=rules.token is not None)
+    site = _Site(cache, signed_in=rules.token is not None)
 
     @app.get("/static/{name}")
     async def static(name: str) -> Response:
@@ -61,15 +61,17 @@ def asset(name: str) -> bytes:
 class _Site:
     """Responds to requests with rendered pages."""
 
-    def __init__(self, cache: StoreCache, *, sign_out: bool) -> None:
-        self._cache, self._sign_out = cache, sign_out
+    def __init__(self, cache: StoreCache, *, signed_in: bool) -> None:
+        self._cache, self._signed_in = cache, signed_in
 
     def respond(self, path: str, query_params: Mapping[str, str], form: Mapping[str, str] | None = None) -> Response:
         path = f"{path}index.html" if not path or path.endswith("/") else path
         try:
-            page = find_page(self._cache, path, query_params, form)
+            page = find_page(self._cache, path, query_params, form, signed_in=self._signed_in)
+            if page.is_done:
+                return RedirectResponse(relative(path, path), 303)
             lost = self._cache.lost(page.run_id)
-            return HTMLResponse(render(page, path, live=True, lost=lost, sign_out=self._sign_out))
+            return HTMLResponse(render(page, path, live=True, lost=lost, sign_out=self._signed_in))
         except NoSuchPageError as error:
             return self.error(path, "Not found", str(error), 404)
         except MusesError as error:
@@ -77,4 +79,4 @@ class _Site:
 
     def error(self, path: str, title: str, problem: str, status: int) -> Response:
         page = Page(title, "error.html", {"problem": problem})
-        return HTMLResponse(render(page, path, live=True, sign_out=self._sign_out), status)
+        return HTMLResponse(render(page, path, live=True, sign_out=self._signed_in), status)

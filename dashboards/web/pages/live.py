@@ -2,7 +2,8 @@
 
 Everything is read from the store; the page does not connect to the driver.  Only stored episodes count, so progress
 lags behind by the shards in flight.  The driver writes the state of its provider accounts, its estimate of the time
-left and the number of episodes in flight to its run lock every two seconds.
+left and the number of episodes in flight to its run lock every two seconds.  There it also reads what a person asks
+for, so a visitor who has signed in can pause, resume and stop a run from this page.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +15,11 @@ from muses_eval.dashboards.web.model_styles import model_styles
 from muses_eval.dashboards.web.page import Page, PageRequest
 from muses_eval.dashboards.web.store_cache import RunInProgress, StoreCache
 from muses_eval.pipeline.episode.episode import OUTCOMES
+from muses_eval.pipeline.errors import MusesError
+from muses_eval.storage.objects.open_store import open_store
 from muses_eval.storage.runs.account_state import AccountState
 from muses_eval.storage.runs.run_lock import HEARTBEAT
+from muses_eval.storage.runs.run_wish import COMMANDS, send_command
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -124,10 +128,39 @@ class RunProgress:
         return refused / calls if calls else None
 
 
-def live_page(cache: StoreCache, request: PageRequest, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Page:  # noqa: ARG001
-    """Returns the page of all runs in progress."""
+def live_page(cache: StoreCache, request: PageRequest, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Page:
+    """Returns the page of all runs in progress.
+
+    A posted form has the fields ``run`` and ``command`` (pause, resume or stop).  The query parameter ``stop`` names a
+    run that the visitor is asked to confirm the stop of.
+    """
+    problem = None if request.form is None else _steer(cache, request.form, signed_in=request.signed_in)
     found = [run_progress(cache, run, now()) for run in cache.runs_in_progress()]
-    return Page("Live", "live.html", {"runs": found, "outcomes": OUTCOMES, "styles": model_styles(cache.runs())})
+    asked = request.query_params.get("stop")
+    stopping = next((each.run.run_id for each in found if each.run.run_id == asked and not each.is_stalled), None)
+    values = {"runs": found, "outcomes": OUTCOMES, "styles": model_styles(cache.runs())}
+    return Page(
+        "Live",
+        "live.html",
+        {**values, "problem": problem, "confirm_stop": stopping},
+        is_done=request.form is not None and problem is None,
+    )
+
+
+def _steer(cache: StoreCache, form: Mapping[str, str], *, signed_in: bool) -> str | None:
+    """Sends the command of a form to the run that it names; returns why it did not, or None."""
+    run_id, command = form.get("run", ""), form.get("command", "")
+    if not signed_in:
+        return "runs can be paused, resumed and stopped only on a server with a token; use `muses pause`, or set one"
+    if command not in COMMANDS:
+        return f"{command!r} is no command; expected {', '.join(COMMANDS)}"
+    if run_id not in {run.run_id for run in cache.runs_in_progress()}:
+        return f"the run {run_id!r} is not in progress; only a run in progress can be paused or stopped"
+    try:
+        send_command(open_store(cache.store_url), run_id, command)
+    except MusesError as error:
+        return str(error)
+    return None
 
 
 def run_progress(cache: StoreCache, run: RunInProgress, now: datetime) -> RunProgress:

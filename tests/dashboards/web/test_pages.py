@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from muses_eval.dashboards.web.access_control import AccessRules
+from muses_eval.dashboards.web.access_token import AccessToken
 from muses_eval.dashboards.web.charts import model_key
 from muses_eval.dashboards.web.export import exported_files
 from muses_eval.dashboards.web.message_text import FOLD_ABOVE, marked, shown_text
@@ -921,6 +923,42 @@ def test_the_state_of_a_run_in_progress(tmp_path: Path) -> None:
         assert state() == "playing"
         send_command(store, "run-a", "stop")
         assert state() == "stopping"
+
+
+def test_a_run_is_steered_from_the_page(tmp_path: Path) -> None:
+    """The buttons work for visitors who have signed in, and the store gets the wish; a stop is confirmed first."""
+    cache = store_of(tmp_path, [queue("m", 1, 0.5)])
+    store, token = open_store(cache.store_url), AccessToken.parse("correct-horse-battery-staple", "the test")
+    visitor, open_to_all = client(cache, AccessRules(token)), client(cache)
+    assert visitor.post("/sign-in", data={"token": token.value, "next": ""}).status_code == 303
+
+    def wish() -> object:
+        return live_page(cache, PageRequest({})).values["runs"][0].run.wish
+
+    with hold_run_lock(store, "run-a", "muses run", FAST) as lock:
+        lock.report_activity(RunActivity(playing=3, left_s=None))
+        until(lambda: live_page(cache, PageRequest({})).values["runs"][0].run.activity is not None)
+        assert 'value="pause"' in visitor.get("/live.html").text
+        for command, expected, button in (("pause", "pause", "resume"), ("resume", None, "pause")):
+            sent = visitor.post("/live.html", data={"run": "run-a", "command": command})
+            assert (sent.status_code, sent.headers["location"], wish()) == (303, "live.html", expected)
+            assert f'value="{button}"' in visitor.get("/live.html").text
+        assert 'value="stop"' not in visitor.get("/live.html").text
+        assert 'value="stop"' in visitor.get("/live.html?stop=run-a").text
+        for form, problem in (
+            ({"run": "run-b", "command": "stop"}, "is not in progress"),
+            ({"run": "run-a", "command": "kill"}, "expected pause, resume, stop"),
+        ):
+            assert problem in visitor.post("/live.html", data=form).text
+        assert "pause" not in open_to_all.get("/live.html").text.partition("<main")[2].partition("</main")[0]
+        refused = open_to_all.post("/live.html", data={"run": "run-a", "command": "stop"})
+        assert "only on a server with a token" in refused.text
+        foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+        assert visitor.post("/live.html", data={"run": "run-a", "command": "stop"}, headers=foreign).status_code == 403
+        assert wish() is None
+        visitor.post("/live.html", data={"run": "run-a", "command": "stop"})
+        assert wish() == "stop"
+    assert "is not in progress" in visitor.post("/live.html", data={"run": "run-a", "command": "pause"}).text
 
 
 def until(true: Callable[[], bool]) -> None:
