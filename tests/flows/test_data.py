@@ -272,7 +272,7 @@ def test_problems_are_readable_lines(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["data", "validate", str(file), "--oracle"]) == 2
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{file}, line 1, id {row_of('access')['id']!r}, field 'attack_type': ")
-    assert f"{file}: 2 rows, 1 problems" in lines
+    assert f"{file}: 2 rows, 1 problem" in lines
     assert not any("\x1b" in line for line in lines)
 
 

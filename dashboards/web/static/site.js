@@ -50,6 +50,7 @@ function sortTable(table, heads, head, direction) {
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
   for (const head of heads) {
+    if (!head.textContent.trim()) continue; // a column of links
     const button = document.createElement("button");
     button.type = "button";
     button.className = "sort";

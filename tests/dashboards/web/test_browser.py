@@ -1,4 +1,4 @@
-"""The pages in a real browser: no errors, no requests to other hosts, and the scripts work.
+"""The pages in a real browser: no errors, no requests to other hosts, accessible, and the scripts work.
 
 Writes a screenshot of every page (light, dark, and as on a phone) to ``build/screenshots``.
 """
@@ -7,6 +7,7 @@ import csv
 import threading
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -108,6 +109,8 @@ def pages_of(page: "Page", site: str) -> dict[str, str]:
     run, one, other = f"{site}/runs/played", segment("scripted/random"), segment("scripted/refuse")
     page.goto(f"{run}/episodes/index.html?family=access&order=worst")
     transcript = page.locator("tbody th a").first.evaluate("a => a.href")
+    page.goto(transcript)
+    scenario = page.locator("a[href*='/scenarios/']").first.evaluate("a => a.href")
     page.goto(f"{run}/compare/index.html")
     compare = page.locator("tbody a").first.evaluate("a => a.href")
     page.goto(compare)
@@ -123,6 +126,7 @@ def pages_of(page: "Page", site: str) -> dict[str, str]:
         "beside": beside,
         "episodes": f"{run}/episodes/index.html",
         "transcript": transcript,
+        "scenario": scenario,
         "history": f"{site}/history.html",
         "live": f"{site}/live.html",
         "sql": f"{site}/sql.html?q={QUERY}",
@@ -134,6 +138,20 @@ LOOKS = {
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True, "is_mobile": True},
 }
+
+
+AXE = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
+
+
+def serious_findings(page: "Page") -> list[str]:
+    """Returns axe-core's serious and critical findings on the page that is open."""
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    return [
+        f"{each['id']}: {node['html'][:200]} ({node['failureSummary'].splitlines()[1].strip()})"
+        for each in page.evaluate(AXE)
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -149,6 +167,7 @@ def test_every_page_loads_without_errors_and_fits_the_window(
             found.page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look != "phone")
             wider = found.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wider <= 0, f"{name} is {wider} px wider than the window"
+            assert serious_findings(found.page) == [], name
     context.close()
     assert found.problems == []
 
