@@ -266,6 +266,7 @@ def limited(folder: Path, provider: Provider, **flow: Any) -> tuple[str, ...]:
     """Returns the arguments of a run of a model that stalls and one that does not."""
     config = {
         "name": "limited",
+        "max_unusable": 1,
         "models": [{"model": "openai:m", "name": "limited", "base_url": provider.base_url}, "scripted/oracle"],
         "families": ["queue"],
         "dataset": f"generated:{EPISODES}",
@@ -349,6 +350,7 @@ def test_a_sweep_that_a_worker_plays_is_killed_and_somebody_is_told(
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
         config = {
             "name": "killed",
+            "max_unusable": 1,
             "models": [{"model": "openai:m", "base_url": provider.base_url}],
             "families": ["queue"],
             "grid": {"dataset": [f"generated:{EPISODES}@{seed}" for seed in (1, 2)]},
@@ -512,6 +514,7 @@ def test_cancelling_in_prefect_keeps_what_is_finished_and_the_run_resumes(
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
         config = {
             "name": "cancelled",
+            "max_unusable": 1,
             "models": [{"model": "openai:it's a model", "base_url": provider.base_url}],
             "families": ["queue"],
             "dataset": f"generated:{EPISODES}",
@@ -550,6 +553,7 @@ def test_a_night_that_is_ended_in_the_middle_goes_on(
     with Provider(reply=reply, script=stall, latency_s=0.05) as provider:
         config = {
             "name": "late",
+            "max_unusable": 1,
             "models": [{"model": "openai:m", "base_url": provider.base_url}],
             "families": ["queue"],
             "dataset": f"generated:{EPISODES}",

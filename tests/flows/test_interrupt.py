@@ -112,7 +112,7 @@ def job(provider: Provider, *command: str) -> tuple[str, ...]:
     return (
         *(*command, "--model=openai:it's a model", "--base-url", provider.base_url, "--family=queue"),
         *(f"--dataset=generated:{EPISODES}", "--workers=1"),
-        *(f"--shard-size={SHARD}", "--json", "--quiet"),
+        *(f"--shard-size={SHARD}", "--max-unusable=1", "--json", "--quiet"),
     )
 
 

@@ -40,7 +40,7 @@ def test_a_flag_says_what_where_and_since_when() -> None:
 def test_a_night() -> None:
     lines = list(night_lines(REPORT))
     assert lines[0].startswith(
-        "night nightly-2026-11-23 in here, protocol muses: 3 of 4 episodes scored, 1 cells played, 2 reused;"
+        "night nightly-2026-11-23 in here, protocol muses: 3 of 4 episodes scored, 1 cell played, 2 reused;"
     )
     assert "canary 2 of 2; unknown cost, 12 s" in lines[0]
     assert [line.split(":")[0].strip() for line in lines[1:3]] == ["drift", "improvement"]

@@ -386,7 +386,7 @@ def test_the_official_files_are_pulled(tmp_path: Path, capsys: pytest.CaptureFix
     paths = [file.path for file in release.files]
     assert (report["fetched"], report["kept"], report["rows"], report["problems"]) == (paths, [], 1291, [])
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"{out}: 0 files downloaded, 17 already correct · 1291 scenarios\n")
+    assert printed.out.startswith(f"{out}: 0 files downloaded, 17 already correct · 1,291 scenarios\n")
     assert printed.err == ""
     assert len(requests) == 17
     assert sorted(contents(out)) == sorted(paths)

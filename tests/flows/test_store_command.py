@@ -272,6 +272,7 @@ def test_a_server_that_is_stopped_in_the_middle(muses: Muses) -> None:
         with Provider(reply=reply, latency_s=0.05) as provider:
             arguments = ("run", "--model=openai:m", "--base-url", provider.base_url, "--dataset=generated:200")
             arguments = (*arguments, "--family=queue", "--shard-size=2", "--store=s3://evals/x", "--run-id=r", "--json")
+            arguments = (*arguments, "--max-unusable=1")
             found: list[subprocess.CompletedProcess[str]] = []
             running = threading.Thread(target=lambda: found.append(muses(*arguments, **server.environment)))
             running.start()

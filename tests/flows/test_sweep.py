@@ -38,7 +38,13 @@ from tests.provider import Provider, completion
 from tests.stand_in_vllm import stand_in, until
 from tests.workers.test_ray_executor import ray_cluster
 
-BASE: Mapping[str, Any] = {"name": "s", "dataset": "generated:3", "families": ["queue"], "models": ["scripted/oracle"]}
+BASE: Mapping[str, Any] = {
+    "name": "s",
+    "dataset": "generated:3",
+    "families": ["queue"],
+    "models": ["scripted/oracle"],
+    "max_unusable": 1,
+}
 DEAD = {"model": "openai:dead", "api_key_env": "NO_SUCH_KEY"}
 
 
