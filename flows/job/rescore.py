@@ -14,12 +14,14 @@ from muses_eval.pipeline.agents.agent_spec import CHAT
 from muses_eval.pipeline.config.parse import parse_config
 from muses_eval.pipeline.datasets.dataset import Dataset
 from muses_eval.pipeline.episode.episode import Episode
+from muses_eval.pipeline.episode.masked_evidence import mask_evidence
 from muses_eval.pipeline.episode.scenario import Scenario
 from muses_eval.pipeline.episode.transcript import Transcript
 from muses_eval.pipeline.errors import ConfigError, DatasetError, MusesError
 from muses_eval.pipeline.families import FAMILIES
 from muses_eval.pipeline.families.family import Family, evidence_of
 from muses_eval.pipeline.providers import is_remote_api
+from muses_eval.pipeline.text.credential_masking import MASK
 from muses_eval.storage.objects.object_keys import RescoredKey
 from muses_eval.storage.objects.object_store import ObjectStore
 from muses_eval.storage.objects.open_store import open_store
@@ -220,4 +222,7 @@ def _score(job: _FamilyJob, episode: Episode) -> RescoredEpisode:
             f"run {episode.run_id}: {type(error).__name__}: {error}\nA scorer must accept every transcript: "
             "correct it, and start again; finished parts are stored."
         ) from error
+    texts = [message.content for message in episode.messages]
+    if any(MASK in text for text in texts):
+        evidence = mask_evidence(evidence, texts)
     return RescoredEpisode(episode.run_id, episode.episode_id, family.scorer_version, scores, evidence)

@@ -555,7 +555,8 @@ def test_rows_that_are_not_understood_are_listed(
     for fetched in (1, 0):
         assert pull_and_report(release, tmp_path, mirror.url, force=False, as_json=False) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert lines[0] == f"{tmp_path}: {fetched} files downloaded, {1 - fetched} already correct · 1 scenario"
+        files = ("0 files", "1 file")[fetched]
+        assert lines[0] == f"{tmp_path}: {files} downloaded, {1 - fetched} already correct · 1 scenario"
         assert lines[2] == "2 of 3 rows are not scenarios and cannot be played:"
         assert lines[3].startswith(f"  {file}, line 2, id {bad['id']!r}, field 'disclosure_mode': ")
         assert "expected one of full, partial; got 'none'" in lines[3]

@@ -65,19 +65,6 @@ def score_replies(
     return final, by_turn
 
 
-def evidence_by_turn(
-    names: Sequence[str], markers: Sequence[str], replies: Sequence[tuple[int, str]], *, from_api: bool = False
-) -> Iterator[tuple[int, dict[str, tuple[str, ...]]]]:
-    """Yields for every scored round the turn and, by principal, the parts of its text that count as the resource."""
-    received = _Received(names, markers)
-    for turn, sent in _scored_rounds(replies, from_api=from_api):
-        try:
-            received.add(sent)
-        except TypeError:
-            return
-        yield turn, {name: tuple(received.evidence(name)) for name in names}
-
-
 def received_by_turn(
     names: Sequence[str], markers: Sequence[str], replies: Sequence[tuple[int, str]], *, from_api: bool = False
 ) -> Iterator[tuple[int, dict[str, tuple[str, ...]]]]:
