@@ -75,7 +75,10 @@ class AgentConfig(Section):
         if self.agent == "chat" and (extra := self._changed - {"agent", "name"}):
             raise ValueError(f"chat is the model alone and has no options: leave out {', '.join(sorted(extra))}")
         if not _NAME.fullmatch(self.entry):
-            raise ValueError(f"agent {self.agent!r} needs a `name`, which tables show")
+            raise ValueError(
+                f"agent {self.agent!r} needs a `name`, which tables show: "
+                f'write {{agent: "{self.agent}", name: ...}} under `agents` of a configuration'
+            )
         return self
 
     @model_validator(mode="after")
