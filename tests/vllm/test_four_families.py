@@ -139,6 +139,7 @@ def config(store: str) -> dict:
         "limit": 3,
         "templates": ["native"],
         "store": store,
+        "max_unusable": 1,  # replies of a small model are often unreadable
         "models": [
             {
                 "model": f"vllm:{MODEL}",

@@ -953,6 +953,8 @@ def test_a_run_is_steered_from_the_page(tmp_path: Path) -> None:
         assert "pause" not in open_to_all.get("/live.html").text.partition("<main")[2].partition("</main")[0]
         refused = open_to_all.post("/live.html", data={"run": "run-a", "command": "stop"})
         assert "only on a server with a token" in refused.text
+        stranger = client(cache, AccessRules(token)).post("/live.html", data={"run": "run-a", "command": "stop"})
+        assert (stranger.status_code, wish()) == (401, None)
         foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
         assert visitor.post("/live.html", data={"run": "run-a", "command": "stop"}, headers=foreign).status_code == 403
         assert wish() is None
